@@ -1,0 +1,60 @@
+PYTHON ?= python3.11
+VENV   := .venv
+BIN    := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+
+.PHONY: help run test check test-deps lock generate format bench clean
+
+help: ## Show what there is to make
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+$(VENV)/.run: requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.run requirements-dev.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
+
+# Tokens of this checkout alone, in a folder that git ignores.
+.postsync/senders/argocd .postsync/operators/local:
+	@umask 077; mkdir -p $(@D); $(PYTHON) -c 'import secrets; print(secrets.token_urlsafe(32))' > $@
+
+run: $(VENV)/.run .postsync/senders/argocd .postsync/operators/local ## Set up and serve on 127.0.0.1:8080
+	@PATH="$(CURDIR)/$(BIN):$$PATH" exec $(BIN)/postsync serve
+
+test: test-deps check ## Set up, check and run every test
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest
+
+check: $(VENV)/.test ## Lint, format, types, floors, generated files
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m receiver.cli schema --check
+
+# What real counterparts the tests use; a missing one is a skipped test with its reason.
+DEBIAN := nginx
+test-deps: $(VENV)/.test ## Install the servers that tests use (Debian, as root)
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  dpkg -s $(DEBIAN) >/dev/null 2>&1 || { apt-get update -qq && \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends $(DEBIAN) >/dev/null; } \
+	  || echo 'test-deps: could not install: $(DEBIAN); tests that need them will be skipped'; \
+	else echo 'test-deps: not root on Debian; install by hand: $(DEBIAN)'; fi
+
+lock: ## Lock the dependencies anew (needs uv)
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml --group build -o requirements.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml --group build --group dev -o requirements-dev.lock
+
+generate: $(VENV)/.test ## Write the generated files anew
+	$(BIN)/python -m receiver.cli schema --write
+
+format: $(VENV)/.test ## Format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean: ## Remove what was built (the ledger and the tokens stay)
+	rm -rf $(VENV) build dist *.egg-info

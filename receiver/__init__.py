@@ -1,0 +1,1 @@
+"""Postsync: what happens after an Argo CD sync, per resource, durably, with a trail."""

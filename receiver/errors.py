@@ -1,0 +1,126 @@
+"""Every error that we raise on purpose.
+
+PostsyncError                 message, hint
+├── SettingsError             a setting, a token file, a command's argument
+├── RuleError                 problems in rule files, all of them at once
+├── PayloadError              a notification that cannot be understood: a 400
+├── ExpressionError           CEL that does not compile, or fails when evaluated
+├── LedgerError               the ledger cannot be opened: nothing starts
+│   └── LedgerInUse           by another instance on this host
+├── LedgerUnavailable         a full disk, a lock: the request is answered 503
+├── ServerError               what a server answered to a command of ours
+└── AttemptError              how a handler ends an attempt that did not succeed
+    ├── TemporaryError        tried again by the retry policy
+    └── PermanentError        failed at once
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+class PostsyncError(Exception):
+    """What went wrong, in one sentence, and the way out, if one is known."""
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.hint})" if self.hint else self.message
+
+
+class SettingsError(PostsyncError):
+    """A setting, a token file or a command's argument is not usable."""
+
+
+@dataclass(frozen=True, order=True)
+class Problem:
+    """One mistake in a rule file; line and column start at 1, 0 means unknown."""
+
+    file: str
+    line: int
+    column: int
+    path: str
+    message: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        path = f" {self.path}:" if self.path else ""
+        return f"{where}:{path} {self.message}" + (f" ({self.hint})" if self.hint else "")
+
+
+class RuleError(PostsyncError):
+    """Rule files with mistakes; ``problems`` has all of them, in reading order."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(sorted(problems))
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+class PayloadError(PostsyncError):
+    """A notification that cannot be understood.
+
+    ``reason`` is a stable word for metrics (``not_json``, ``unknown_shape``, ...);
+    ``details`` goes into the problem body of the answer.
+    """
+
+    def __init__(self, reason: str, message: str, *, hint: str = "", **details: Any) -> None:
+        super().__init__(message, hint=hint)
+        self.reason = reason
+        self.details = details
+
+
+class ExpressionError(PostsyncError):
+    """CEL that does not compile or fails; ``column`` (from 1) is its place, 0 if unknown."""
+
+    def __init__(self, message: str, *, hint: str = "", column: int = 0) -> None:
+        super().__init__(message, hint=hint)
+        self.column = column
+
+
+class LedgerError(PostsyncError):
+    """The ledger cannot be opened."""
+
+
+class LedgerInUse(LedgerError):
+    """Another instance has the ledger."""
+
+
+class LedgerUnavailable(PostsyncError):
+    """The ledger did not take a write now (disk full, locked); trying again may help."""
+
+
+class ServerError(PostsyncError):
+    """A server refused a command."""
+
+
+class Unreachable(ServerError):
+    """No server answered."""
+
+
+class AttemptError(PostsyncError):
+    """How a handler ends an attempt that did not succeed."""
+
+
+class TemporaryError(AttemptError):
+    """Try again.
+
+    ``delay`` is the time that the other side asked for, in seconds: the retry policy
+    never tries earlier. ``state`` is what is already done (JSON), handed to the next attempt.
+    """
+
+    def __init__(
+        self, message: str, *, delay: float | None = None, state: Any = None, hint: str = ""
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.delay = delay
+        self.state = state
+
+
+class PermanentError(AttemptError):
+    """Do not try again: the same call would fail again."""

@@ -1,0 +1,73 @@
+"""structlog, set up once: JSON lines on stdout, pretty lines on a terminal.
+
+The lines are the trail's events as they were committed to the ledger, and the few
+that have no sync (a start, a reload, a signal).
+"""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from typing import Literal, cast
+
+import structlog
+from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
+
+from receiver.model import Event, rfc3339
+
+Log = FilteringBoundLogger
+
+WARNINGS = frozenset(
+    {
+        "notification.refused",
+        "attempt.failed",
+        "attempt.lost",
+        "plan.failed",
+        "rule.error",
+        "rules.refused",
+        "run.failed",
+        "sync.failed",
+    }
+)
+
+
+def _stamp(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Begin every line alike: when, how grave, what."""
+    at = event.pop("at", None) or rfc3339(datetime.now(UTC))
+    return {"at": at, "level": event.pop("level"), "event": event.pop("event"), **event}
+
+
+def configure_logs(style: Literal["auto", "json", "console"] = "auto") -> Log:
+    """Set structlog up for this process and return the logger."""
+    console = style == "console" or (style == "auto" and sys.stdout.isatty())
+    renderer: Processor = (
+        structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), timestamp_key="at")
+        if console
+        else structlog.processors.JSONRenderer(sort_keys=False)
+    )
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            _stamp,
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger("info"),
+        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
+        cache_logger_on_first_use=True,
+    )
+    return cast("Log", structlog.get_logger())
+
+
+def write_event(log: Log, event: Event, at: str) -> None:
+    """Write one committed event of the trail; ``at`` is its time in the ledger."""
+    ids = {
+        "delivery": event.delivery,
+        "sync": event.sync,
+        "plan": event.plan,
+        "run": event.run,
+        "attempt": event.attempt,
+    }
+    named = {name: value for name, value in ids.items() if value}
+    method = log.warning if event.name in WARNINGS else log.info
+    method(event.name, at=at, **named, **event.data)

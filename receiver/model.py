@@ -1,0 +1,241 @@
+"""The words of the house as frozen data. Times are aware UTC; durations are seconds."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TypeAlias
+
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+
+ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+"""Crockford's base 32 in lower case, so that an id may stand in a Kubernetes name."""
+
+
+def new_id(letter: str) -> str:
+    """Make an id that sorts by time: LETTER-, 9 characters of milliseconds, 9 random ones.
+
+    45 random bits a millisecond: with 1,000 ids in one millisecond a clash has a chance
+    of 1 in 70 million, and the ledger's primary keys would refuse it.
+    """
+    number = (time.time_ns() // 1_000_000) << 45 | secrets.randbits(45)
+    return f"{letter}-" + "".join(ALPHABET[number >> shift & 31] for shift in range(85, -1, -5))
+
+
+def rfc3339(moment: datetime) -> str:
+    """Write a moment as the API, the logs and Argo CD do, to the millisecond if it has any."""
+    spec = "milliseconds" if moment.microsecond else "seconds"
+    return moment.astimezone(UTC).isoformat(timespec=spec).replace("+00:00", "Z")
+
+
+class ChangeVerdict(StrEnum):
+    """What a sync did to a resource."""
+
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A verdict, always with its reason."""
+
+    verdict: ChangeVerdict
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One entry of ``operationState.syncResult.resources``.
+
+    ``image_changed`` is None while it is unknown: first sight, or no images.
+    """
+
+    group: str
+    version: str
+    kind: str
+    namespace: str
+    name: str
+    status: str
+    message: str
+    hook_type: str
+    hook_phase: str
+    sync_phase: str
+    images: tuple[str, ...]
+    change: Change
+    image_changed: bool | None = None
+
+    @property
+    def key(self) -> str:
+        """Its identity within one sync, readable: ``apps/Deployment/shop/web``."""
+        parts = (self.group, self.kind, self.namespace, self.name)
+        name = "/".join(part for part in parts if part)
+        return f"{name}@{self.sync_phase}" if self.hook_type else name
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where an Application's resources live."""
+
+    server: str = ""
+    name: str = ""
+    namespace: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """The Argo CD Application that a sync is about."""
+
+    name: str
+    namespace: str = ""
+    project: str = ""
+    uid: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    destination: Destination = Destination()
+
+    @property
+    def key(self) -> str:
+        """``namespace/name``, or the name alone where the namespace is not told."""
+        return f"{self.namespace}/{self.name}" if self.namespace else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a sync's manifests came from."""
+
+    repo_url: str = ""
+    path: str = ""
+    target_revision: str = ""
+    chart: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sync:
+    """One operation of one Application, as its notification tells it.
+
+    ``id`` and ``received_at`` are given by the ledger. ``selective`` means that the
+    operation named its resources; ``options`` are Argo CD's sync options.
+    """
+
+    sender: str
+    channel: str
+    application: Application
+    phase: str
+    started_at: datetime | None
+    finished_at: datetime | None
+    message: str = ""
+    revision: str = ""
+    revisions: tuple[str, ...] = ()
+    sources: tuple[Source, ...] = ()
+    retry_count: int = 0
+    dry_run: bool = False
+    selective: bool = False
+    automated: bool = False
+    initiated_by: str = ""
+    options: tuple[str, ...] = ()
+    resources: tuple[Resource, ...] = ()
+    event_key: str = ""
+    id: str = ""
+    received_at: datetime | None = None
+
+
+class DeliveryVerdict(StrEnum):
+    """What became of a notification."""
+
+    ACCEPTED = "accepted"
+    DUPLICATE = "duplicate"
+    REFUSED = "refused"
+
+
+class SyncState(StrEnum):
+    """Where a sync is: stored, planned, or stored but not acted upon."""
+
+    NEW = "new"
+    PLANNED = "planned"
+    IGNORED = "ignored"
+    FAILED = "failed"
+
+
+class PlanState(StrEnum):
+    """Where a plan is; ``waiting`` is for a place under its concurrency key."""
+
+    WAITING = "waiting"
+    ACTIVE = "active"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    SUPERSEDED = "superseded"
+    CANCELLED = "cancelled"
+
+
+class RunState(StrEnum):
+    """Where a run is."""
+
+    WAITING = "waiting"
+    DUE = "due"
+    RUNNING = "running"
+    PENDING = "pending"
+    HELD = "held"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    SUPERSEDED = "superseded"
+    CANCELLED = "cancelled"
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more happens to the run by itself."""
+        return self in ENDED
+
+
+ENDED = frozenset(
+    {
+        RunState.SUCCEEDED,
+        RunState.FAILED,
+        RunState.SKIPPED,
+        RunState.SUPERSEDED,
+        RunState.CANCELLED,
+    }
+)
+
+
+class OutcomeKind(StrEnum):
+    """How an attempt ended."""
+
+    SUCCEEDED = "succeeded"
+    PENDING = "pending"
+    TEMPORARY = "temporary"
+    PERMANENT = "permanent"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an attempt ended, with every secret already masked.
+
+    ``delay`` is in seconds: when to ask again (pending), or the least time before the
+    next attempt (temporary). ``notes`` are lines that the handler wrote for the trail.
+    """
+
+    kind: OutcomeKind
+    reason: str = ""
+    output: Json = None
+    state: Json = None
+    delay: float | None = None
+    notes: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of the trail. ``data`` holds what is particular to this event."""
+
+    name: str
+    data: Mapping[str, Json]
+    delivery: str = ""
+    sync: str = ""
+    plan: str = ""
+    run: str = ""
+    attempt: int = 0

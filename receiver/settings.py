@@ -1,0 +1,152 @@
+"""Settings: POSTSYNC_* variables, over a YAML file whose keys are the same words."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    YamlConfigSettingsSource,
+)
+from pydantic_settings.exceptions import SettingsError as SourceError
+
+from receiver.errors import SettingsError
+
+MIB = 1 << 20
+
+Network = IPv4Network | IPv6Network
+
+
+def _aware(moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        raise ValueError("needs a time zone, for example 2026-06-01T00:00:00Z")
+    return moment
+
+
+class Settings(BaseSettings):
+    """Everything that an operator can set. Durations are in seconds, sizes in bytes.
+
+    Lists are written as JSON in a variable: ``POSTSYNC_RULES='["config/rules"]'``.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="POSTSYNC_", extra="forbid", frozen=True)
+
+    home: Path = Field(
+        default=Path(".postsync"),
+        description="Folder of the ledger, the token folders `senders` and `operators`, and "
+        "`secrets`.",
+    )
+    rules: list[Path] = Field(
+        default=[Path("config/rules")], description="Rule files and folders of rule files."
+    )
+    host: str = Field(default="127.0.0.1", description="Address that the server listens on.")
+    port: int = Field(default=8080, ge=0, le=65535, description="Port that it listens on.")
+    allow_anonymous: bool = Field(
+        default=False, description="Start without any sender's token and accept every sender."
+    )
+    max_body: int = Field(default=8 * MIB, ge=1024, description="Largest notification accepted.")
+    request_timeout: float = Field(
+        default=20, gt=0, description="Time for a sender to deliver its whole request."
+    )
+    gunicorn_config: Path | None = Field(
+        default=None,
+        description="gunicorn configuration file with the last word, for example for TLS.",
+    )
+    threads: int = Field(default=32, ge=1, le=512, description="Threads of the intake.")
+    max_age: float = Field(
+        default=86400,
+        gt=0,
+        description="A sync that finished longer ago is stored but not acted upon.",
+    )
+    act_since: Annotated[datetime, AfterValidator(_aware)] | None = Field(
+        default=None,
+        description="A sync that finished earlier is stored but not acted upon; by default the "
+        "moment at which the ledger was created.",
+    )
+    attempt_threads: int = Field(
+        default=16, ge=1, le=256, description="Attempts that run at one time."
+    )
+    drain: float = Field(
+        default=25,
+        ge=0,
+        description="Time that attempts under way have to finish after SIGTERM.",
+    )
+    lease: float = Field(
+        default=30, ge=3, description="An attempt whose process is silent for so long is lost."
+    )
+    allow_hosts: list[str] = Field(
+        default=[], description="Hosts (globs) that actions may call; empty means any."
+    )
+    deny_hosts: list[str] = Field(default=[], description="Hosts (globs) that they may not call.")
+    allow_networks: list[Network] = Field(
+        default=[], description="Networks that actions may connect to; empty means any."
+    )
+    deny_networks: list[Network] = Field(
+        default=[],
+        description="Networks that they may not connect to. Link-local and metadata addresses "
+        "are always denied.",
+    )
+    ca_bundle: Path | None = Field(
+        default=None, description="Certificates to trust in outgoing calls, beside none other."
+    )
+    proxy: str | None = Field(
+        default=None, description="HTTP proxy of outgoing calls; the environment's is not used."
+    )
+    log_format: Literal["auto", "json", "console"] = Field(
+        default="auto", description="`auto` is console on a terminal, JSON elsewhere."
+    )
+
+    @property
+    def ledger(self) -> Path:
+        """The SQLite file."""
+        return self.home / "ledger.db"
+
+    @property
+    def secrets(self) -> Path:
+        """The folder that ``{file: NAME}`` names files of."""
+        return self.home / "secrets"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 we read no .env file
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 nor a secrets folder
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Order the sources: a command's options, the environment, the file."""
+        yaml = YamlConfigSettingsSource(settings_cls)
+        return init_settings, env_settings, yaml
+
+
+def load_settings(file: Path | None = None, **options: Any) -> Settings:
+    """Read the settings; ``options`` are a command's own, None means not given.
+
+    Raises:
+        SettingsError: names each setting that is not usable, and the file if one was read.
+    """
+    if file is not None and not file.is_file():
+        raise SettingsError(f"settings file {file} does not exist")
+    given = {name: value for name, value in options.items() if value is not None}
+
+    class FromFile(Settings):
+        model_config = SettingsConfigDict(yaml_file=file)
+
+    try:
+        return FromFile(**given)
+    except ValidationError as error:
+        lines = [
+            f"{'.'.join(map(str, item['loc'])) or 'settings'}: {item['msg']}"
+            for item in error.errors(include_url=False, include_input=False)
+        ]
+        where = f"settings ({file} and POSTSYNC_* variables)" if file else "POSTSYNC_* variables"
+        raise SettingsError(f"{where}: " + "; ".join(lines)) from None
+    except SourceError as error:
+        raise SettingsError(f"POSTSYNC_* variables: {error}") from None
