@@ -1,0 +1,119 @@
+"""Whether a sync really changed a resource, told from the words that Argo CD left behind.
+
+A resource's message is the output of kubectl's apply, and the last verb in it counts. What
+the words leave open is `unknown`, never guessed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from receiver.model import Change, ChangeVerdict
+
+VERB = re.compile(
+    r"(?<![^\s)])[A-Za-z0-9.-]+/[^\s)]+ "
+    r"(created|configured|unchanged|serverside-applied|replaced|updated)"
+    r"( \((?:server )?dry run\))?(?=$|\n|\. )"
+)
+"""``TYPE/NAME VERB``. RBAC objects have two in one message, newer releases without a separator.
+
+It begins only where a word begins (or a dry run's bracket ended), and a name has no bracket:
+that keeps the search linear in a message of any length.
+"""
+
+RECREATED = '" deleted'
+"""Replace with Force writes ``deployment.apps "shop" deleted`` before its verb."""
+
+OUT_OF_SYNC_ONLY = "ApplyOutOfSyncOnly=true"
+
+EXCERPT = 60
+"""Characters of a message that a reason quotes."""
+
+
+def judge(
+    message: str,
+    *,
+    status: str,
+    retry_count: int,
+    dry_run: bool,
+    options: Sequence[str],
+    hook: bool,
+) -> Change:
+    """Say what the sync did to one resource, and why we think so.
+
+    Args:
+        message: the entry's message, as Argo CD wrote it.
+        status: the entry's status; hooks have none up to Argo CD 3.3.
+        retry_count: of the operation; each retry clears what the attempt before had listed.
+        dry_run: whether the operation was a dry run.
+        options: the operation's sync options, as ``Name=value``.
+        hook: whether the entry is a hook: those are listed in sync or not.
+    """
+    if dry_run:
+        return _unchanged("the sync was a dry run")
+    if by_status := _by_status(status, message):
+        return by_status
+    only_out_of_sync = OUT_OF_SYNC_ONLY in options and not hook
+    found = VERB.findall(message) if "/" in message else []  # the cheap question first
+    if not found:
+        return _without_verb(message, only_out_of_sync)
+    verb, dry = found[-1]
+    if dry:
+        return _unchanged(f"{verb}{dry}")
+    return _by_verb(verb, message, retry_count, only_out_of_sync)
+
+
+def _by_status(status: str, message: str) -> Change | None:
+    match status:
+        case "SyncFailed":
+            return _unknown(f"its sync failed: {_excerpt(message)}")
+        case "Pruned" if message.endswith("(dry run)"):
+            return _unchanged(message)
+        case "Pruned":
+            return _changed("pruned")
+        case "PruneSkipped":
+            return _unchanged(f"not pruned: {_excerpt(message)}")
+    return None
+
+
+def _by_verb(verb: str, message: str, retry_count: int, only_out_of_sync: bool) -> Change:
+    match verb:
+        case "created" | "configured":
+            return _changed(verb)
+        case "unchanged" if retry_count > 0:
+            return _unknown(
+                f"unchanged, but in a retry (retryCount {retry_count}), which hides "
+                "what an earlier attempt did"
+            )
+        case "unchanged":
+            return _unchanged(verb)
+        case "replaced" if RECREATED in message:
+            return _changed("deleted and replaced")
+    if only_out_of_sync:
+        return _changed(f"{verb}, and it was out of sync ({OUT_OF_SYNC_ONLY})")
+    return _unknown(f"{verb}, which is said of every resource, changed or not")
+
+
+def _without_verb(message: str, only_out_of_sync: bool) -> Change:
+    seen = f"its message is no output of apply: {_excerpt(message)}" if message else "no message"
+    if only_out_of_sync:
+        return _changed(f"it was out of sync ({OUT_OF_SYNC_ONLY}); {seen}")
+    return _unknown(seen)
+
+
+def _changed(reason: str) -> Change:
+    return Change(ChangeVerdict.CHANGED, reason)
+
+
+def _unchanged(reason: str) -> Change:
+    return Change(ChangeVerdict.UNCHANGED, reason)
+
+
+def _unknown(reason: str) -> Change:
+    return Change(ChangeVerdict.UNKNOWN, reason)
+
+
+def _excerpt(message: str) -> str:
+    line = " ".join(message[: 2 * EXCERPT].split())
+    return line if len(line) <= EXCERPT else f"{line[:EXCERPT]}…"

@@ -1,0 +1,39 @@
+"""postsync argocd-config: what Argo CD needs to send to us."""
+
+from __future__ import annotations
+
+import json
+
+import click
+import yaml
+
+from receiver.argocd import notification_config
+
+URL = "http://postsync.postsync.svc:8080"
+"""Of a Service called postsync in a namespace of that name."""
+
+
+@click.command()
+@click.option(
+    "--url", default=URL, show_default=True, help="Where Argo CD's controller reaches us."
+)
+@click.option("--namespace", default="argocd", show_default=True, help="Argo CD's namespace.")
+@click.option(
+    "--output",
+    type=click.Choice(["yaml", "json"]),
+    default="yaml",
+    help="The format; JSON has no comments.",
+)
+def argocd_config(url: str, namespace: str, output: str) -> None:
+    """Print the notification config for Argo CD, ready to apply.
+
+    Service, template, trigger and subscription; its comments say how to apply it beside
+    what is there, and where the token goes.
+    """
+    config = notification_config(url, namespace=namespace)
+    if output == "json":
+        config = json.dumps(yaml.safe_load(config), indent=2) + "\n"
+    click.echo(config, nl=False)
+
+
+command = argocd_config

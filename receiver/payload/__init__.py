@@ -1,0 +1,146 @@
+"""A notification's bytes -> a Sync and its identity; nothing here touches disk or network."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from receiver.errors import PayloadError
+from receiver.model import Sync
+from receiver.payload.build import build
+from receiver.payload.shapes import Found, find, unknown
+from receiver.payload.syntax import WAY_OUT, read_json
+
+__all__ = ["Notification", "read_notification"]
+
+CHANNEL = "sync"
+"""The channel of finished operations; others are for events of the user's choosing."""
+
+FINISHED = ("Succeeded", "Failed", "Error")
+
+NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
+"""A DNS subdomain, as Kubernetes demands of an object's name: at most 253 characters."""
+
+EVENT_KEY_LIMIT = 1000
+"""Characters of an event key; ours to choose, it is stored with the sync."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """A notification, understood.
+
+    ``identity`` is a SHA-256 in hex; two deliveries with the same one are duplicates. A
+    ``weak`` one is of the body alone, as the sync's own times are not told: it tells
+    duplicates only for a short while. ``shape`` is the name of the body's shape.
+    """
+
+    sync: Sync
+    identity: str
+    weak: bool
+    shape: str
+
+
+def read_notification(
+    body: bytes, *, sender: str, channel: str, query: Mapping[str, str]
+) -> Notification:
+    """Understand one notification, of any of the shapes in `receiver.payload.shapes`.
+
+    The channel `sync` takes finished operations only. Other channels may come without an
+    operation, and with an ``eventKey`` (in the body's top level or the query) that tells one
+    event from the next: without it, one operation is one event.
+
+    Args:
+        body: as it arrived.
+        sender: name of the token that it came with.
+        channel: from the path.
+        query: of the address; the list of resources needs ``application`` and ``phase``
+            there, and may have ``namespace``, ``project`` and ``revision``.
+
+    Raises:
+        PayloadError: ``empty``, ``not_json``, ``double_encoded``, ``unknown_shape``,
+            ``wrong_type``, ``bad_name`` or ``not_finished``.
+    """
+    tree = read_json(body)
+    query = {key: value.replace("\0", "\ufffd") for key, value in query.items()}
+    found = find(tree, query)
+    if not found.application.name or (found.operation is None and channel == CHANNEL):
+        raise unknown(tree, query)
+    _check_names(found)
+    if channel == CHANNEL:
+        _check_finished(found)
+    event_key = "" if channel == CHANNEL else _event_key(tree, query)
+    sync = build(found, sender=sender, channel=channel, event_key=event_key)
+    weak = not (sync.started_at or sync.finished_at or event_key)
+    return Notification(sync, _identity(sync, body if weak else b""), weak, found.shape)
+
+
+def _check_names(found: Found) -> None:
+    for what, name in (
+        ("name", found.application.name),
+        ("namespace", found.application.namespace),
+    ):
+        if name and not NAME.fullmatch(name):
+            raise PayloadError(
+                "bad_name",
+                f"the application's {what} {name[:80]!r} is no Kubernetes name",
+                hint=WAY_OUT,
+            )
+
+
+def _check_finished(found: Found) -> None:
+    state = found.operation
+    phase = (state and state.phase) or ""
+    if phase not in FINISHED:
+        raise _not_finished(f"its phase is {phase[:80]!r}, none of {', '.join(FINISHED)}")
+    if found.shape != "resources" and not (state and state.finished_at):
+        raise _not_finished("its finishedAt is missing")
+
+
+def _not_finished(why: str) -> PayloadError:
+    return PayloadError(
+        "not_finished",
+        f"the operation has not finished: {why}",
+        hint="let the trigger fire when app.status?.operationState?.phase in "
+        "['Succeeded','Failed','Error'], or send other events to a channel of their own, "
+        "/v1/notifications/CHANNEL",
+    )
+
+
+def _event_key(tree: Any, query: Mapping[str, str]) -> str:
+    key = tree.get("eventKey") if isinstance(tree, dict) else None
+    if key is None:
+        key = query.get("eventKey", "")
+    if isinstance(key, bool) or not isinstance(key, str | int | float):
+        raise _bad_event_key("should be a string")
+    text = str(key)
+    if len(text) > EVENT_KEY_LIMIT:
+        raise _bad_event_key(f"is longer than {EVENT_KEY_LIMIT} characters")
+    return text
+
+
+def _bad_event_key(why: str) -> PayloadError:
+    return PayloadError("wrong_type", f"eventKey: {why}", fields={"eventKey": why})
+
+
+def _identity(sync: Sync, body: bytes) -> str:
+    """Digest what makes a sync itself. A JSON list of strings cannot be read in two ways.
+
+    The moments count and not their spelling. The uid is no part of it.
+    """
+    parts = [
+        sync.sender,
+        sync.channel,
+        sync.application.namespace,
+        sync.application.name,
+        sync.started_at.isoformat() if sync.started_at else "",
+        sync.finished_at.isoformat() if sync.finished_at else "",
+        sync.phase,
+        sync.event_key,
+    ]
+    if body:
+        parts += [sync.revision, hashlib.sha256(body).hexdigest()]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

@@ -1,0 +1,134 @@
+"""Wire -> model: what was read becomes a Sync, with a verdict on each resource."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from receiver.change import judge
+from receiver.errors import PayloadError
+from receiver.model import Application, Destination, Resource, Source, Sync
+from receiver.payload.shapes import Found
+from receiver.payload.wire import (
+    WireName,
+    WireOperation,
+    WireOperationState,
+    WireResource,
+    WireSource,
+    WireSyncOperation,
+    WireSyncResult,
+)
+
+CREDENTIALS = re.compile(r"(?<=://)[^/@]*@")
+"""``user:token@`` in a repository's address is nothing to keep."""
+
+
+def build(found: Found, *, sender: str, channel: str, event_key: str) -> Sync:
+    """Make a Sync of what was read; id and time of arrival are the ledger's to give.
+
+    Raises:
+        PayloadError: ``wrong_type`` for a time outside the years 1 to 9999 in UTC.
+    """
+    state = found.operation or WireOperationState()
+    operation = state.operation or WireOperation()
+    asked = operation.sync or WireSyncOperation()
+    done = state.sync_result or WireSyncResult()
+    by = operation.initiated_by
+    options = tuple(option.strip() for option in asked.sync_options or ())
+    retry_count, dry_run = state.retry_count or 0, bool(asked.dry_run)
+    return Sync(
+        sender=sender,
+        channel=channel,
+        application=_application(found.application),
+        phase=state.phase or "",
+        started_at=_utc(state.started_at, "startedAt"),
+        finished_at=_utc(state.finished_at, "finishedAt"),
+        message=state.message or "",
+        revision=done.revision or asked.revision or "",
+        revisions=tuple(filter(None, done.revisions or asked.revisions or ())),
+        sources=_sources(done) or _sources(asked),
+        retry_count=retry_count,
+        dry_run=dry_run,
+        selective=bool(asked.resources),
+        automated=bool(by and by.automated),
+        initiated_by=(by and by.username) or "",
+        options=options,
+        resources=tuple(
+            _resource(entry, retry_count, dry_run, options) for entry in done.resources or ()
+        ),
+        event_key=event_key,
+    )
+
+
+def _application(name: WireName) -> Application:
+    there = name.destination
+    return Application(
+        name=name.name or "",
+        namespace=name.namespace or "",
+        project=name.project or "",
+        uid=name.uid or "",
+        labels={key: value or "" for key, value in (name.labels or {}).items()},
+        destination=Destination(there.server or "", there.name or "", there.namespace or "")
+        if there
+        else Destination(),
+    )
+
+
+def _resource(
+    entry: WireResource, retry_count: int, dry_run: bool, options: Sequence[str]
+) -> Resource:
+    message, status, hook_type = entry.message or "", entry.status or "", entry.hook_type or ""
+    return Resource(
+        entry.group or "",
+        entry.version or "",
+        entry.kind,
+        entry.namespace or "",
+        entry.name,
+        status,
+        message,
+        hook_type,
+        entry.hook_phase or "",
+        entry.sync_phase or "",
+        tuple(entry.images or ()),
+        judge(
+            message,
+            status=status,
+            retry_count=retry_count,
+            dry_run=dry_run,
+            options=options,
+            hook=bool(hook_type),
+        ),
+    )
+
+
+def _sources(told: WireSyncResult | WireSyncOperation) -> tuple[Source, ...]:
+    """``source`` is always there, and empty where there are several ``sources``."""
+    return tuple(
+        Source(
+            repo_url=CREDENTIALS.sub("", source.repo_url or ""),
+            path=source.path or "",
+            target_revision=source.target_revision or "",
+            chart=source.chart or "",
+        )
+        for source in told.sources or [told.source]
+        if source and _is_told(source)
+    )
+
+
+def _is_told(source: WireSource) -> bool:
+    return bool(source.repo_url or source.path or source.chart)
+
+
+def _utc(moment: datetime | None, name: str) -> datetime | None:
+    """Take a time without a zone as UTC."""
+    if moment is None:
+        return None
+    if moment.tzinfo is None:
+        return moment.replace(tzinfo=UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        path = f"operationState.{name}"
+        message = f"{path}: a time outside the years 1 to 9999"
+        raise PayloadError("wrong_type", message, fields={path: message}) from None

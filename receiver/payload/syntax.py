@@ -1,0 +1,92 @@
+"""Bytes -> JSON, and for bytes that are none: where they break, and what the template did."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from pydantic_core import from_json
+
+from receiver.errors import PayloadError
+
+WAY_OUT = "write values in the template as {{toJson .app.metadata.name}}, without quotes round it"
+
+AROUND = 40
+"""Bytes shown on either side of the place."""
+
+QUOTED_TWICE = re.compile(rb':\s*"[\[{]*".\Z', re.DOTALL)
+"""``"key": ""v`` or ``"key": "{"v``, broken at the v."""
+
+PLACE = re.compile(r" at line (\d+) column (\d+)$")
+
+
+def read_json(body: bytes) -> Any:
+    """Read a body as JSON.
+
+    The escaped NUL, which PostgreSQL cannot store, becomes U+FFFD.
+
+    Raises:
+        PayloadError: ``empty``, ``not_json`` or ``double_encoded``.
+    """
+    if not body.strip():
+        raise PayloadError(
+            "empty",
+            "the request has no body",
+            hint="the template needs an entry for this webhook with method and body",
+        )
+    try:
+        tree = from_json(body.replace(b"\\u0000", b"\\ufffd"))
+    except ValueError as error:
+        raise _broken(body, str(error)) from None
+    if isinstance(tree, str) and looks_encoded(tree):
+        raise PayloadError(
+            "double_encoded",
+            "the body is a JSON string that contains JSON",
+            hint="it went through toJson twice, or stands in quotes: use toJson once, unquoted",
+        )
+    return tree
+
+
+def looks_encoded(text: str) -> bool:
+    """Whether a string seems to hold a JSON object or array."""
+    return text.lstrip()[:1] in ("{", "[")
+
+
+def _broken(body: bytes, problem: str) -> PayloadError:
+    at = _offset(body, problem)
+    line, column = body.count(b"\n", 0, at) + 1, at - body.rfind(b"\n", 0, at)
+    before, after = body[max(0, at - AROUND) : at + 1], body[at + 1 : at + AROUND]
+    excerpt = (before + after).decode("utf-8", "replace")
+    return PayloadError(
+        "not_json",
+        f"the body is not JSON: {PLACE.sub('', problem)} at line {line}, column {column}, "
+        f"near {excerpt!r}",
+        hint=f"{_diagnosis(before, after, problem)}{WAY_OUT}",
+        line=line,
+        column=column,
+        excerpt=excerpt,
+    )
+
+
+def _offset(body: bytes, problem: str) -> int:
+    """Find the byte that the parser stumbled over; column 0 is the line break before a line."""
+    place = PLACE.search(problem)
+    if place is None:
+        return 0
+    start = 0
+    for _ in range(int(place[1]) - 1):
+        start = body.find(b"\n", start) + 1
+    return max(0, min(start + int(place[2]), len(body)) - 1)
+
+
+def _diagnosis(before: bytes, after: bytes, problem: str) -> str:
+    near = before + after
+    if b"<no value>" in near:
+        return "<no value> is a field that the Application does not have; "
+    if b"map[" in near:
+        return "map[...] is an object printed without toJson; "
+    if "control character" in problem:
+        return "a line break or tab of a value stands inside quotes; "
+    if QUOTED_TWICE.search(before):
+        return "a value that toJson wrote stands in quotes of its own; "
+    return ""

@@ -1,0 +1,176 @@
+"""What we read of Argo CD's objects. Unknown fields are fine, and null is the same as absent."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, TypeAlias, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+from pydantic_core import ErrorDetails
+
+from receiver.errors import PayloadError
+from receiver.payload.syntax import WAY_OUT, looks_encoded
+
+Text: TypeAlias = str | None
+Flag: TypeAlias = bool | None
+Moment: TypeAlias = datetime | None
+Count: TypeAlias = Annotated[int, Field(ge=0, lt=1 << 31)]
+
+SHOWN = 10
+"""Wrongly typed fields that an answer lists."""
+
+
+class Wire(BaseModel):
+    """camelCase keys; a number may stand where a string belongs."""
+
+    model_config = ConfigDict(alias_generator=to_camel, coerce_numbers_to_str=True)
+
+
+class WireDestination(Wire):
+    """``spec.destination``."""
+
+    server: Text = None
+    name: Text = None
+    namespace: Text = None
+
+
+class WireName(Wire):
+    """An Application in few words; ``metadata`` has the first four."""
+
+    name: Text = None
+    namespace: Text = None
+    uid: Text = None
+    labels: dict[str, Text] | None = None
+    project: Text = None
+    destination: WireDestination | None = None
+
+
+class WireSource(Wire):
+    """One source of manifests; of its parameters (Helm values among them) we read nothing."""
+
+    repo_url: Text = Field(default=None, alias="repoURL")
+    path: Text = None
+    target_revision: Text = None
+    chart: Text = None
+
+
+class WireSyncOperation(Wire):
+    """``operation.sync``: what was asked for."""
+
+    revision: Text = None
+    revisions: list[Text] | None = None
+    source: WireSource | None = None
+    sources: list[WireSource | None] | None = None
+    dry_run: Flag = None
+    resources: list[Any] | None = None
+    sync_options: list[str] | None = None
+
+
+class WireInitiatedBy(Wire):
+    """``operation.initiatedBy``."""
+
+    username: Text = None
+    automated: Flag = None
+
+
+class WireOperation(Wire):
+    """``operationState.operation``."""
+
+    sync: WireSyncOperation | None = None
+    initiated_by: WireInitiatedBy | None = None
+
+
+class WireResource(Wire):
+    """One entry of ``syncResult.resources``."""
+
+    group: Text = None
+    version: Text = None
+    kind: str
+    namespace: Text = None
+    name: str
+    status: Text = None
+    message: Text = None
+    hook_type: Text = None
+    hook_phase: Text = None
+    sync_phase: Text = None
+    images: list[str] | None = None
+
+
+class WireSyncResult(Wire):
+    """``operationState.syncResult``: what was done."""
+
+    revision: Text = None
+    revisions: list[Text] | None = None
+    source: WireSource | None = None
+    sources: list[WireSource | None] | None = None
+    resources: list[WireResource] | None = None
+
+
+class WireOperationState(Wire):
+    """``status.operationState``."""
+
+    phase: Text = None
+    message: Text = None
+    started_at: Moment = None
+    finished_at: Moment = None
+    retry_count: Count | None = None
+    operation: WireOperation | None = None
+    sync_result: WireSyncResult | None = None
+
+
+class WireStatus(Wire):
+    """``status`` of an Application."""
+
+    operation_state: WireOperationState | None = None
+
+
+class WireSpec(Wire):
+    """``spec`` of an Application."""
+
+    project: Text = None
+    destination: WireDestination | None = None
+
+
+class WireApplication(Wire):
+    """A whole Application."""
+
+    metadata: WireName
+    spec: WireSpec | None = None
+    status: WireStatus | None = None
+
+
+T = TypeVar("T", bound=Wire)
+
+
+def read(model: type[T], tree: object, path: str = "") -> T:
+    """Read one object; ``path`` is where it stands in the body.
+
+    Raises:
+        PayloadError: ``wrong_type``, naming each field.
+    """
+    try:
+        return model.model_validate(tree)
+    except ValidationError as error:
+        items = error.errors(include_url=False, include_context=False)[:SHOWN]
+    raise _wrong_type([(_join(path, item["loc"]), _said(item), item["input"]) for item in items])
+
+
+def _said(item: ErrorDetails) -> str:
+    return "should be an object" if item["type"] == "model_type" else item["msg"]
+
+
+def _join(path: str, loc: tuple[int | str, ...]) -> str:
+    return ".".join(filter(None, (path, *map(str, loc)))) or "the body"
+
+
+def _wrong_type(fields: list[tuple[str, str, object]]) -> PayloadError:
+    texts = [value for _, _, value in fields if isinstance(value, str)]
+    by_template = any("<no value>" in text or looks_encoded(text) for text in texts)
+    listed = {path: message for path, message, _ in fields}
+    return PayloadError(
+        "wrong_type",
+        "; ".join(f"{path}: {message}" for path, message in listed.items()),
+        hint=WAY_OUT if by_template else "",
+        fields=listed,
+    )

@@ -1,0 +1,226 @@
+"""What a sender is told whose notification cannot be understood."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from receiver.errors import PayloadError
+from receiver.payload import read_notification
+
+FINISHED = {"phase": "Succeeded", "finishedAt": "2026-06-10T08:21:17Z"}
+
+
+def refused(body: Any, channel: str = "sync", **query: str) -> PayloadError:
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    with pytest.raises(PayloadError) as caught:
+        read_notification(raw, sender="argocd", channel=channel, query=query)
+    return caught.value
+
+
+@pytest.mark.parametrize("body", [b"", b" \n"])
+def test_an_empty_body_is_refused(body: bytes) -> None:
+    """A template without a body for this webhook sends nothing."""
+    error = refused(body)
+    assert error.reason == "empty"
+    assert "template" in error.hint
+
+
+@pytest.mark.parametrize(
+    ("body", "line", "column", "excerpt", "hint"),
+    [
+        (b'{"name": shop}', 1, 10, '{"name": shop}', ""),
+        (b'{\n "a": 1,\n "name": shop\n}', 3, 10, '"name": shop', ""),
+        (b'{"name": ""shop""}', 1, 12, '""shop""', "stands in quotes of its own"),
+        (b'{"labels": "{"a":"b"}"}', 1, 15, '"{"a":"b"}"', "stands in quotes of its own"),
+        (b'{"message": "say "hi""}', 1, 19, '"say "hi""', ""),
+        (b'{"message": "one\ntwo"}', 1, 17, '"one\ntwo"', "line break"),
+        (b'{"uid": <no value>}', 1, 9, "<no value>", "does not have"),
+        (b'{"labels": map[a:b]}', 1, 12, "map[a:b]", "printed without toJson"),
+        (b'{"labels": {{toJson .a}}}', 1, 13, "{{toJson .a}}", ""),
+        (b'{"resources": [', 1, 15, '{"resources": [', ""),
+        (b'{"a": 1} {"b": 2}', 1, 10, '{"a": 1} {"b": 2}', ""),
+        (b'{"name": "\xff"}', 1, 11, '{"name": "�"}', ""),
+        (b'{"name": "\x00"}', 1, 11, '"\x00"', ""),
+        (b"\xef\xbb\xbf{}", 1, 1, "\ufeff{}", ""),
+        (b"plain text", 1, 1, "plain text", ""),
+    ],
+)
+def test_broken_json_shows_the_place_and_names_to_json(
+    body: bytes, line: int, column: int, excerpt: str, hint: str
+) -> None:
+    """Whatever a template did to break the JSON, the answer shows where and what to write."""
+    error = refused(body)
+    assert error.reason == "not_json"
+    assert (error.details["line"], error.details["column"]) == (line, column)
+    assert excerpt in error.details["excerpt"]
+    assert hint in error.hint
+    assert "{{toJson" in error.hint
+    assert f"line {line}, column {column}" in error.message
+
+
+def test_the_excerpt_is_short() -> None:
+    """Only the surroundings of the place are shown, not the whole body."""
+    error = refused(b'{"a": "' + b"x" * 10_000 + b'", oops, "b": "' + b"y" * 10_000 + b'"}')
+    assert "oops" in error.details["excerpt"]
+    assert len(error.details["excerpt"]) <= 80
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"[" * 100_000, b'{"a":' * 5_000, b"9" * 5_000, b'{"retryCount": -' + b"9" * 5_000 + b"}"],
+)
+def test_what_no_parser_should_follow_is_refused(body: bytes) -> None:
+    """Deep nesting and numbers of thousands of digits end in a plain refusal."""
+    assert refused(body).reason == "not_json"
+
+
+def test_json_in_a_json_string_gets_a_hint() -> None:
+    """A body that went through toJson twice is told so."""
+    error = refused(json.dumps({"app": {}}))
+    assert error.reason == "double_encoded"
+    assert "toJson twice" in error.hint
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"application": "shop", "operationState": json.dumps(FINISHED)},
+        {"app": json.dumps({"metadata": {"name": "shop"}})},
+    ],
+)
+def test_json_in_a_field_gets_a_hint(body: dict[str, Any]) -> None:
+    """The same one level deeper."""
+    error = refused(body)
+    assert error.reason == "unknown_shape"
+    assert "a value is a string that contains JSON" in error.hint
+    assert "toJson" in error.hint
+
+
+def test_json_in_a_leaf_gets_a_hint() -> None:
+    """And the same for a field of a body whose shape is known."""
+    error = refused({"application": "shop", "operationState": FINISHED | {"syncResult": "{}"}})
+    assert error.message == "operationState.syncResult: should be an object"
+    assert "toJson" in error.hint
+
+
+@pytest.mark.parametrize("body", [{}, {"alerts": []}, 7, None, "text", True])
+def test_a_foreign_body_is_told_every_shape_and_what_it_lacks(body: object) -> None:
+    """The answer names the five shapes that were looked for."""
+    error = refused(body)
+    assert error.reason == "unknown_shape"
+    assert error.details["shapes"] == {
+        "template": "lacks application.name, operationState",
+        "app": "lacks app.metadata.name, app.status.operationState",
+        "application": "lacks metadata.name, status.operationState",
+        "operationState": "lacks operationState, the application's name beside it",
+        "resources": "lacks a list of resources, application in the query, phase in the query",
+    }
+    assert all(shape in error.message for shape in error.details["shapes"])
+    assert "postsync argocd-config" in error.hint
+
+
+@pytest.mark.parametrize(
+    ("body", "query", "shape", "lack"),
+    [
+        ([], {}, "resources", "lacks application in the query, phase in the query"),
+        ([], {"phase": "Failed"}, "resources", "lacks application in the query"),
+        ({"operationState": FINISHED}, {}, "template", "lacks application.name"),
+        (
+            {"operationState": FINISHED},
+            {},
+            "operationState",
+            "lacks the application's name beside it",
+        ),
+        ({"application": {"name": "shop"}}, {}, "template", "lacks operationState"),
+        ({"app": {"metadata": {"name": "s"}}}, {}, "app", "lacks app.status.operationState"),
+        ({"metadata": {"name": "shop"}}, {}, "application", "lacks status.operationState"),
+        ({"app": {"metadata": {}}}, {}, "app", "lacks app.metadata.name, "),
+        ({"kind": "Pod", "metadata": {"name": "s"}}, {}, "app", "lacks app.metadata.name, "),
+    ],
+)
+def test_a_shape_that_is_nearly_there_is_told_what_it_lacks(
+    body: object, query: dict[str, str], shape: str, lack: str
+) -> None:
+    """Only what is missing is listed, so that the one mistake stands out."""
+    assert refused(body, **query).details["shapes"][shape].startswith(lack)
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        ({"phase": "Running"}, "its phase is 'Running'"),
+        ({"phase": "Terminating"}, "its phase is 'Terminating'"),
+        ({"phase": None}, "its phase is ''"),
+        ({"phase": "<no value>"}, "its phase is '<no value>'"),
+        ({"finishedAt": None}, "its finishedAt is missing"),
+    ],
+)
+def test_the_channel_sync_takes_finished_operations_only(
+    state: dict[str, Any], message: str
+) -> None:
+    """An operation under way has no result yet; the trigger has to wait for it."""
+    error = refused({"application": "shop", "operationState": FINISHED | state})
+    assert error.reason == "not_finished"
+    assert message in error.message
+    assert "the trigger" in error.hint
+
+
+def test_the_phase_in_the_query_must_be_one_of_argo_cds() -> None:
+    """A phase in other letters would match no rule, so it is refused at once."""
+    error = refused([], application="shop", phase="succeeded")
+    assert error.reason == "not_finished"
+
+
+@pytest.mark.parametrize(
+    ("body", "path"),
+    [
+        ({"retryCount": "x"}, "operationState.retryCount"),
+        ({"retryCount": -1}, "operationState.retryCount"),
+        ({"retryCount": 1 << 40}, "operationState.retryCount"),
+        ({"startedAt": "yesterday"}, "operationState.startedAt"),
+        ({"finishedAt": "0001-01-01T00:00:00+05:00"}, "operationState.finishedAt"),
+        ({"operation": {"sync": {"dryRun": "perhaps"}}}, "operationState.operation.sync.dryRun"),
+        ({"syncResult": []}, "operationState.syncResult"),
+        ({"syncResult": {"resources": {}}}, "operationState.syncResult.resources"),
+        (
+            {"syncResult": {"resources": [{"kind": "Service"}]}},
+            "operationState.syncResult.resources.0.name",
+        ),
+        (
+            {"syncResult": {"resources": [{"kind": "A", "name": "a", "images": "x"}]}},
+            "operationState.syncResult.resources.0.images",
+        ),
+    ],
+)
+def test_a_wrongly_typed_field_is_named_by_its_path(body: dict[str, Any], path: str) -> None:
+    """The path is the one that the sender wrote, whichever shape it is in."""
+    state = FINISHED | body
+    error = refused({"application": "shop", "operationState": state})
+    assert error.reason == "wrong_type"
+    assert path in error.details["fields"]
+    assert error.message.startswith(f"{path}: ")
+    whole = {"app": {"metadata": {"name": "shop"}, "status": {"operationState": state}}}
+    assert path in refused(whole).message
+
+
+def test_the_list_of_resources_names_its_entries() -> None:
+    """An entry without a kind cannot be matched."""
+    error = refused([{"name": "shop"}], application="shop", phase="Succeeded")
+    assert error.message == "resources.0.kind: Field required"
+
+
+def test_many_mistakes_are_listed_in_part() -> None:
+    """An answer stays readable, as Argo CD's controller logs it whole."""
+    error = refused([{}] * 1000, application="shop", phase="Succeeded")
+    assert len(error.details["fields"]) == 10
+
+
+@pytest.mark.parametrize("name", ["<no value>", "Shop!", "a b", "x" * 254, "a\nb", "-a"])
+def test_a_name_that_kubernetes_would_not_take_is_refused(name: str) -> None:
+    """Most often it is a template that printed something else."""
+    error = refused({"application": {"name": name}, "operationState": FINISHED})
+    assert error.reason == "bad_name"
+    assert "toJson" in error.hint
