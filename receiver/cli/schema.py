@@ -1,0 +1,47 @@
+"""postsync schema: the JSON Schema of a rule file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from receiver.errors import PostsyncError
+from receiver.reference import handlers_page
+from receiver.registry import Registry
+from receiver.schema import rules_schema
+
+SCHEMA_FILE = Path("config/rules.schema.json")
+PAGE_FILE = Path("docs/handlers.md")
+
+
+@click.command()
+@click.option("--write", is_flag=True, hidden=True, help="Write the generated files.")
+@click.option("--check", is_flag=True, hidden=True, help="Fail if a generated file is stale.")
+def schema(*, write: bool, check: bool) -> None:
+    """Print the JSON Schema of a rule file, for editors.
+
+    Save it and begin a rule file with the line: # yaml-language-server: $schema=FILE
+    """
+    registry = Registry.discover()
+    text = json.dumps(rules_schema(registry), indent=2, ensure_ascii=False) + "\n"
+    files = {SCHEMA_FILE: text, PAGE_FILE: handlers_page(registry)}
+    if write:
+        for file, wanted in files.items():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(wanted, encoding="utf-8")
+    elif check:
+        _compare(files)
+    else:
+        click.echo(text, nl=False)
+
+
+def _compare(files: dict[Path, str]) -> None:
+    stale = [
+        str(file)
+        for file, wanted in files.items()
+        if not file.is_file() or file.read_text(encoding="utf-8") != wanted
+    ]
+    if stale:
+        raise PostsyncError(f"not as generated: {', '.join(stale)}", hint="run `make generate`")

@@ -1,0 +1,60 @@
+"""What the CEL library says, in plain words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+ISSUE = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
+STATUS = re.compile(r"^(?:[A-Z_]+: )?(.*?)(?: \[[A-Z_]+\])?$", re.DOTALL)
+UNDECLARED = re.compile(r"undeclared reference to '([^']*)'")
+OPERATOR = re.compile(r"^@|_")
+"""What surrounds an operator in the library's names for functions: ``_==_``, ``@in``."""
+OVERLOAD = re.compile(r"[Nn]o matching overloads? ?(?:found )?(?:for|:) '?([^\s'(]+)'?(.*)")
+WORDINGS = (
+    (r"Syntax error: \w+ input '<EOF>' expecting .*", "syntax error: unexpected end"),
+    (r"Syntax error: \w+ input '(.*?)' expecting .*", r"syntax error: unexpected '\1'"),
+    (r"Syntax error: token recognition error at: '(.*)'", r"syntax error: cannot read \1"),
+    (r"expression of type '(.*?)' cannot be the operand .*", r"a value of type \1 has no fields"),
+    (r"expression of type '(.*?)' cannot be the range .*", r"a value of type \1 is no list or map"),
+    (r"Key not found in map : (.*)", r"there is no key \1"),
+    (r'No value with name "(.*?)" found in Activation', r"\1 is not available here"),
+    (r"basic_string: .*", "a text in the values is not valid Unicode"),
+    (r".*Iteration budget exceeded.*", "the expression takes too many steps"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """One complaint of the compiler; ``column`` counts from 1 over the whole source."""
+
+    message: str
+    column: int
+    name: str = ""
+
+
+def compile_issues(text: str, source: str) -> Iterator[Issue]:
+    """Yield the issues in the text of a compile error, in their order."""
+    lines = source.split("\n")
+    for row, column, message in ISSUE.findall(text):
+        start = sum(len(line) + 1 for line in lines[: int(row) - 1])
+        name = UNDECLARED.match(message)
+        yield Issue(plain(message), start + int(column), name[1] if name else "")
+
+
+def plain(text: str) -> str:
+    """Say what the library said without its codes and its own names for operators."""
+    found = STATUS.match(text)
+    message = found[1].strip() if found else text
+    if found := OVERLOAD.search(message):
+        return _overload(found[1], found[2])
+    for pattern, wording in WORDINGS:
+        if found := re.fullmatch(pattern, message):
+            return found.expand(wording)
+    return message
+
+
+def _overload(function: str, rest: str) -> str:
+    types = rest.replace("applied to", "").strip(" '")
+    return f"{OPERATOR.sub('', function) or function} cannot be applied to {types}"

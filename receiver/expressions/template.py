@@ -1,0 +1,172 @@
+"""Strings with ``${{ ... }}``, and trees of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from receiver.errors import ExpressionError
+from receiver.expressions.cel import Bindings, Program, kind_of
+from receiver.mistakes import Path, dotted
+from receiver.model import Json
+
+Compile: TypeAlias = Callable[[str], Program]
+
+OPEN = re.compile(r"\$?\$\{\{")
+TOKEN = re.compile(
+    r"""(?:[rR]?[bB]?|[bB][rR])(?:'{3}.*?'{3}|"{3}.*?"{3})  # a long string
+    | (?<!\w)(?:[rR][bB]?|[bB][rR])(?:'[^']*'|"[^"]*")         # a raw one
+    | '(?:\\.|[^'\\])*' | "(?:\\.|[^"\\])*"                  # a string
+    | //[^\n]*                                                # a comment
+    | [{}] | . """,
+    re.VERBOSE | re.DOTALL,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A string with expressions; a single one that is the ``whole`` keeps its type."""
+
+    parts: tuple[str | Program, ...]
+    whole: bool
+
+    def render(self, bindings: Bindings) -> Json:
+        """Return the value.
+
+        Raises:
+            ExpressionError: an expression fails, or gives a list, map or null within a text.
+        """
+        first = self.parts[0]
+        if self.whole and isinstance(first, Program):
+            return first.evaluate(bindings)
+        return "".join(
+            part if isinstance(part, str) else _text(part.evaluate(bindings), part.source)
+            for part in self.parts
+        )
+
+
+def parse_template(text: str, compile: Compile) -> str | Template:  # noqa: A002 says what it does
+    """Read a string; without an expression it is returned, ``$${{`` as ``${{``.
+
+    Raises:
+        ExpressionError: ``${{`` without its ``}}``, or an expression that does not compile;
+            the column is the place in ``text``.
+    """
+    parts: list[str | Program] = []
+    for piece, start in _pieces(text):
+        parts.append(piece if start is None else _compile_at(piece, start, compile))
+    if all(isinstance(part, str) for part in parts):
+        return "".join(map(str, parts))
+    return Template(tuple(parts), whole=len(parts) == 1)
+
+
+def render_tree(tree: Any, bindings: Bindings, compile: Compile) -> Json:  # noqa: A002 as above
+    """Return the tree (dicts, lists, scalars) with its templates rendered; keys are kept.
+
+    Raises:
+        ExpressionError: the first expression that fails, after the path of its string.
+    """
+
+    def render(value: Any, path: Path) -> Json:
+        if isinstance(value, dict):
+            return {key: render(item, (*path, key)) for key, item in value.items()}
+        if isinstance(value, list):
+            return [render(item, (*path, index)) for index, item in enumerate(value)]
+        if not isinstance(value, str):
+            return value  # type: ignore[no-any-return] # a scalar of YAML is JSON
+        try:
+            template = parse_template(value, compile)
+            return template if isinstance(template, str) else template.render(bindings)
+        except ExpressionError as error:
+            message = f"{dotted(path)}: {error.message}" if path else error.message
+            raise ExpressionError(message, hint=error.hint, column=error.column) from None
+
+    return render(tree, ())
+
+
+def check_tree(
+    tree: Any,
+    compile: Compile,  # noqa: A002 as above
+) -> list[tuple[Path, ExpressionError]]:
+    """Return every string of the tree that is no template, with its path and why."""
+    found = []
+    for path, text in strings(tree):
+        try:
+            parse_template(text, compile)
+        except ExpressionError as error:
+            found.append((path, error))
+    return found
+
+
+def strings(tree: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
+    """Yield every string of a tree with its path; keys are none of them."""
+    if isinstance(tree, str):
+        yield path, tree
+    elif isinstance(tree, dict):
+        for key, item in tree.items():
+            yield from strings(item, (*path, key))
+    elif isinstance(tree, list):
+        for index, item in enumerate(tree):
+            yield from strings(item, (*path, index))
+
+
+def is_template(text: str) -> bool:
+    """Whether the string has an expression in it, rightly closed or not."""
+    return any(found[0] == "${{" for found in OPEN.finditer(text))
+
+
+def _pieces(text: str) -> Iterator[tuple[str, int | None]]:
+    """Yield literal pieces with None, and expressions with the index of their beginning."""
+    at = 0
+    while found := OPEN.search(text, at):
+        literal = text[at : found.start()]
+        if found[0] == "$${{":
+            yield literal + "${{", None
+            at = found.end()
+            continue
+        if literal:
+            yield literal, None
+        end = _end(text, found.end())
+        if end is None:
+            raise ExpressionError("${{ has no }}", column=found.start() + 1)
+        yield text[found.end() : end], found.end()
+        at = end + 2
+    if at < len(text):
+        yield text[at:], None
+
+
+def _end(text: str, start: int) -> int | None:
+    """Return where the ``}}`` stands that ends the expression beginning at ``start``."""
+    depth = 0
+    for token in TOKEN.finditer(text, start):
+        if token[0] == "{":
+            depth += 1
+        elif token[0] == "}":
+            if depth:
+                depth -= 1
+            elif text.startswith("}}", token.start()):
+                return token.start()
+    return None
+
+
+def _compile_at(source: str, start: int, compile: Compile) -> Program:  # noqa: A002 as above
+    try:
+        return compile(source)
+    except ExpressionError as error:
+        column = start + max(error.column, 1)
+        raise ExpressionError(error.message, hint=error.hint, column=column) from None
+
+
+def _text(value: Json, source: str) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return f"{value:.15g}" if isinstance(value, float) else str(value)
+    raise ExpressionError(
+        f"{source.strip()} is {kind_of(value)}; within a text only strings, numbers and "
+        "booleans can stand"
+    )

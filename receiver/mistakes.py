@@ -1,0 +1,195 @@
+"""What pydantic complains about, in the words of those who wrote the YAML."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import UnionType
+from typing import Annotated, Any, TypeAlias, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+Path: TypeAlias = tuple[str | int, ...]
+
+KINDS = {
+    "string": "a string",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "list": "a list",
+    "tuple": "a list",
+    "set": "a list",
+    "dict": "a mapping",
+    "model": "a mapping",
+    "mapping": "a mapping",
+}
+LIMITS = {
+    "greater_than_equal": "must be at least {ge:g}",
+    "greater_than": "must be more than {gt:g}",
+    "less_than_equal": "must be at most {le:g}",
+    "less_than": "must be less than {lt:g}",
+    "string_too_short": "must not be empty",
+    "string_too_long": "must have at most {max_length} characters",
+    "string_pattern_mismatch": "must match {pattern}",
+    "too_long": "must have at most {max_length} entries",
+    "too_short": "must not be empty",
+    "missing": "is missing",
+    "literal_error": "must be {expected}",
+    "enum": "must be {expected}",
+    "value_error": "{error}",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """What is wrong at a path below the value that was checked."""
+
+    path: Path
+    message: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        text = f"{dotted(self.path)}: {self.message}" if self.path else self.message
+        return f"{text} ({self.hint})" if self.hint else text
+
+
+def dotted(path: Sequence[str | int]) -> str:
+    """Write a path as users read it: ``rules[0].match.name``."""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    return text.removeprefix(".")
+
+
+def near(word: str, known: Iterable[str]) -> str:
+    """Return a hint with the nearest known word, or an empty one."""
+    words = {item.lower(): item for item in known}
+    found = difflib.get_close_matches(word.lower(), words, 1, 0.65)
+    return f"did you mean {words[found[0]]}?" if found else ""
+
+
+def mistakes(
+    error: ValidationError,
+    model: type[BaseModel],
+    tree: Any,
+    *,
+    keep: Callable[[str, Any], bool] = lambda _kind, _value: True,
+    discreet: bool = False,
+) -> list[Mistake]:
+    """Return what is wrong with ``tree``, one mistake for each place.
+
+    Where a value fits no branch of a union, the branches' messages are joined with "or".
+    ``keep`` says by pydantic's type of error and the value whether a mistake counts;
+    ``discreet`` leaves out the value where a validator's own message repeats it.
+    """
+    found: dict[Path, Mistake] = {}
+    items = error.errors(include_url=False)
+    for item in items:
+        if not keep(item["type"], item["input"]) or _counts_the_good(item, items):
+            continue
+        mistake = Mistake(*_place_and_words(item, model, tree))
+        if discreet and str(item["input"]) and str(item["input"]) in mistake.message:
+            mistake = Mistake(mistake.path, mistake.message.replace(str(item["input"]), "it"))
+        same = found.get(mistake.path)
+        if same and mistake.message not in same.message:
+            message = f"{same.message} or {mistake.message.removeprefix('must be ')}"
+            mistake = Mistake(mistake.path, message, same.hint or mistake.hint)
+        found[mistake.path] = mistake
+    return list(found.values())
+
+
+def _counts_the_good(item: ErrorDetails, items: Sequence[ErrorDetails]) -> bool:
+    """Whether a list counts as too short only because its entries have mistakes."""
+    inside = item["loc"]
+    return item["type"] == "too_short" and any(
+        other["loc"][: len(inside)] == inside and len(other["loc"]) > len(inside) for other in items
+    )
+
+
+def _place_and_words(
+    item: ErrorDetails, model: type[BaseModel], tree: Any
+) -> tuple[Path, str, str]:
+    path = _existing(item["loc"], tree)
+    last = item["loc"][-1] if item["loc"] else ""
+    if item["type"] == "missing":
+        return (*path, last), "is missing", ""
+    if item["type"] == "extra_forbidden":
+        return path, "unknown key", near(str(last), keys_at(model, path[:-1]))
+    return path, _words(item), _hint(item)
+
+
+def _existing(loc: Path, tree: Any) -> Path:
+    """Return the part of a location that is in the tree: pydantic adds tags of unions to it."""
+    path: Path = ()
+    for part in loc:
+        inside = range(len(tree)) if isinstance(tree, list) else tree
+        if isinstance(inside, Mapping | range) and part in inside:
+            tree = tree[part]
+            path = (*path, part)
+    return path
+
+
+def _words(item: ErrorDetails) -> str:
+    kind = item["type"]
+    if kind in LIMITS:
+        context = dict(item.get("ctx", {}))
+        if "expected" in context:
+            context["expected"] = context["expected"].replace("'", "")
+        return LIMITS[kind].format_map(context)
+    base = kind.split("_")[0]
+    if base in KINDS:
+        return f"must be {KINDS[base]}"
+    return item["msg"][:1].lower() + item["msg"][1:]
+
+
+def _hint(item: ErrorDetails) -> str:
+    value, kind = item["input"], item["type"]
+    if value is None:
+        return "there is no value"
+    if kind in {"string_type", "words"} and isinstance(value, bool | int | float):
+        return "put it in quotes"
+    if kind in {"literal_error", "enum"}:
+        return near(str(value), re.findall(r"'([^']+)'", item.get("ctx", {}).get("expected", "")))
+    return ""
+
+
+def keys_at(model: Any, path: Sequence[str | int]) -> list[str]:
+    """Return the keys that a mapping at ``path`` below ``model`` may have."""
+    types = [model]
+    for part in path:
+        types = [inner for kind in types for inner in _inside(kind, part)]
+    return [key for kind in types for one in models_in(kind) for key in _aliases(one)]
+
+
+def _inside(kind: Any, part: str | int) -> Iterator[Any]:
+    for one in _branches(kind):
+        if isinstance(one, type) and issubclass(one, BaseModel):
+            aliases = _aliases(one)
+            if part in aliases:
+                yield one.model_fields[aliases[str(part)]].annotation
+        elif isinstance(part, int):
+            yield from get_args(one)[:1]
+        else:
+            yield from get_args(one)[1:]
+
+
+def models_in(kind: Any) -> Iterator[type[BaseModel]]:
+    """Yield the models that a type is or has among its branches."""
+    for one in _branches(kind):
+        if isinstance(one, type) and issubclass(one, BaseModel):
+            yield one
+
+
+def _branches(kind: Any) -> Iterator[Any]:
+    if get_origin(kind) in {Union, UnionType}:
+        for branch in get_args(kind):
+            yield from _branches(branch)
+    elif get_origin(kind) is Annotated:
+        yield from _branches(get_args(kind)[0])
+    else:
+        yield kind
+
+
+def _aliases(model: type[BaseModel]) -> dict[str, str]:
+    return {field.alias or name: name for name, field in model.model_fields.items()}

@@ -1,0 +1,15 @@
+"""YAML files -> validated rules with their digest; a broken set never replaces a good one."""
+
+from receiver.rulebook.load import RuleSet, load_rules, rule_set_from
+from receiver.rulebook.scopes import action_scope, condition_scope, key_scope
+from receiver.rulebook.watch import Rulebook
+
+__all__ = [
+    "RuleSet",
+    "Rulebook",
+    "action_scope",
+    "condition_scope",
+    "key_scope",
+    "load_rules",
+    "rule_set_from",
+]

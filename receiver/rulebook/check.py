@@ -1,0 +1,90 @@
+"""Everything that can be wrong with a rule whose shape is right."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any
+
+from receiver.errors import ExpressionError, PostsyncError
+from receiver.expressions import Expressions, Scope, check_tree, parse_template
+from receiver.mistakes import Mistake, Path
+from receiver.registry import Registry
+from receiver.rulebook.scopes import action_scope, condition_scope, key_scope
+from receiver.rules import Action, FailureAction, Rule, Target
+from receiver.secret_refs import replace_secrets
+
+
+def check_action(
+    action: Mapping[str, Any], registry: Registry, expressions: Expressions
+) -> Iterator[Mistake]:
+    """Check ``uses`` and the literal part of ``with`` of an action as it is written."""
+    uses, parameters = action.get("uses"), action.get("with", {})
+    if not isinstance(uses, str) or not isinstance(parameters, dict):
+        return
+    try:
+        handler = registry.get(uses)
+    except PostsyncError as error:
+        yield Mistake(("uses",), error.message, error.hint)
+        return
+    for found in registry.check_parameters(handler, parameters, expressions):
+        yield Mistake(("with", *found.path), found.message, found.hint)
+
+
+def check_rule(rule: Rule, expressions: Expressions) -> Iterator[tuple[Mistake, int]]:
+    """Check a merged rule: names, targets and every expression.
+
+    Yields each mistake with its column in the string at its path, or 0.
+    """
+    yield from ((mistake, 0) for mistake in _check_names(rule))
+    condition, key = rule.match.condition, rule.concurrency.key if rule.concurrency else ""
+    if condition is not None:
+        compile_condition = partial(expressions.compile_condition, scope=condition_scope(rule))
+        yield from _attempt(("match", "condition"), condition, compile_condition)
+    compile_key = partial(expressions.compile, scope=key_scope())
+    yield from _attempt(("concurrency", "key"), key, lambda text: parse_template(text, compile_key))
+    for section, actions in (("actions", rule.actions), ("onFailure", rule.on_failure)):
+        for index, action in enumerate(actions):
+            for mistake, column in _check_expressions(rule, action, expressions):
+                path = (section, index, *mistake.path)
+                yield Mistake(path, mistake.message, mistake.hint), column
+
+
+def _check_names(rule: Rule) -> Iterator[Mistake]:
+    seen: set[str] = set()
+    for section, actions in (("actions", rule.actions), ("onFailure", rule.on_failure)):
+        for index, action in enumerate(actions):
+            path: Path = (section, index)
+            if action.name in seen:
+                message = f"another action of this rule has the name {action.name}"
+                yield Mistake((*path, "name"), message, "give each a name of its own")
+            seen.add(action.name)
+            if (
+                isinstance(action, Action)
+                and rule.match.resources is None
+                and action.target is not Target.APPLICATION
+            ):
+                message = f"target {action.target} needs match.resources"
+                yield Mistake((*path, "target"), message, "use target application")
+
+
+def _check_expressions(
+    rule: Rule, action: FailureAction, expressions: Expressions
+) -> Iterator[tuple[Mistake, int]]:
+    scope: Scope = action_scope(rule, action)
+    if action.if_ is not None:
+        yield from _attempt(
+            ("if",), action.if_, partial(expressions.compile_condition, scope=scope)
+        )
+    literal = replace_secrets(action.with_, lambda _path, _value: None)
+    for path, error in check_tree(literal, partial(expressions.compile, scope=scope)):
+        yield Mistake(("with", *path), error.message, error.hint), error.column
+
+
+def _attempt(
+    path: Path, text: str, compile_: Callable[[str], object]
+) -> Iterator[tuple[Mistake, int]]:
+    try:
+        compile_(text)
+    except ExpressionError as error:
+        yield Mistake(path, error.message, error.hint), error.column

@@ -1,0 +1,209 @@
+"""Reads YAML and keeps where everything stands.
+
+PyYAML composes the nodes (its C scanner: ruamel takes six times as long); the values are
+built here, because its own constructor forgets positions, takes the last of two equal keys
+and follows YAML 1.1 into sexagesimal numbers and dates.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import yaml
+
+from receiver.errors import Problem
+from receiver.mistakes import Path, dotted
+
+Place: TypeAlias = tuple[int, int]
+"""Line and column, from 1."""
+
+MOST_NODES = 500_000
+"""Several times ten thousand rules; aliases that multiply themselves end here."""
+TAG = "tag:yaml.org,2002:"
+INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]*)")
+BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+
+
+@dataclass
+class Document:
+    """What a file says.
+
+    ``texts`` is where a one-line string's first character stands; ``unread`` are the values
+    that already have a problem.
+    """
+
+    file: str
+    data: Any = None
+    keys: dict[Path, Place] = field(default_factory=dict)
+    values: dict[Path, Place] = field(default_factory=dict)
+    texts: dict[Path, Place] = field(default_factory=dict)
+    unread: set[Path] = field(default_factory=set)
+    problems: list[Problem] = field(default_factory=list)
+
+    def problem(self, path: Path, message: str, hint: str = "", column: int = 0) -> Problem:
+        """Make a problem at a path; what is not there is shown at its parent.
+
+        ``column`` (from 1) is a place within the string at the path.
+        """
+        if column and path in self.texts:
+            line, start = self.texts[path]
+            return Problem(self.file, line, start + column - 1, dotted(path), message, hint)
+        place, at = path, (1, 1)
+        while place not in self.values and place:
+            place = place[:-1]
+        at = self.keys.get(place) or self.values.get(place, at)
+        if column:
+            at = self.values.get(place, at)
+        return Problem(self.file, *at, dotted(path), message, hint)
+
+
+def read_yaml(file: str, text: str) -> Document:
+    """Read one file's text; what cannot be read is among its problems."""
+    document = Document(file)
+    try:
+        loader = yaml.CSafeLoader(text)
+        try:
+            node = loader.get_single_node()
+        finally:
+            loader.dispose()
+    except yaml.YAMLError as error:
+        document.problems.append(_syntax(file, text, error))
+        return document
+    if node is not None:
+        builder = _Builder(document)
+        document.data = builder.build(node, ())
+    return document
+
+
+def _syntax(file: str, text: str, error: yaml.YAMLError) -> Problem:
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
+        mark = error.problem_mark
+        line = text.split("\n")[mark.line : mark.line + 1]
+        tab = bool(line) and line[0][mark.column : mark.column + 1] == "\t"
+        hint = "indent with spaces, YAML takes no tabs" if tab else ""
+        problem = error.problem or ""
+        if problem.startswith("but "):
+            problem = f"{error.context}, {problem}"
+        message = f"not valid YAML: {problem}"
+        return Problem(file, mark.line + 1, mark.column + 1, "", message, hint)
+    first = str(error).split("\n", 1)[0]
+    return Problem(file, 0, 0, "", f"not valid YAML: {first}")
+
+
+class _TooMany(Exception):
+    pass
+
+
+class _Builder:
+    def __init__(self, document: Document) -> None:
+        self._document = document
+        self._nodes = 0
+        self._open: set[int] = set()
+
+    def build(self, node: yaml.Node, path: Path) -> Any:
+        try:
+            return self._build(node, path)
+        except _TooMany:
+            self._document.unread.add(path)
+            self._say(node, f"more than {MOST_NODES} values, aliases counted where they stand")
+            return None
+
+    def _build(self, node: yaml.Node, path: Path) -> Any:
+        self._nodes += 1
+        if self._nodes > MOST_NODES:
+            raise _TooMany
+        self._document.values[path] = _place(node)
+        if id(node) in self._open:
+            self._document.unread.add(path)
+            self._say(node, "this alias contains itself")
+            return None
+        if isinstance(node, yaml.ScalarNode):
+            return self._scalar(node, path)
+        self._open.add(id(node))
+        try:
+            if isinstance(node, yaml.SequenceNode):
+                return [self._build(item, (*path, i)) for i, item in enumerate(node.value)]
+            return self._mapping(node, path)
+        finally:
+            self._open.discard(id(node))
+
+    def _mapping(self, node: yaml.Node, path: Path) -> dict[str, Any]:
+        result: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key = self._key(key_node)
+            if key is None:
+                continue
+            if key in result:
+                line, _ = self._document.keys[(*path, key)]
+                self._say(key_node, f"the key {key} is here twice", f"first in line {line}")
+                continue
+            self._document.keys[(*path, key)] = _place(key_node)
+            result[key] = self._build(value_node, (*path, key))
+        return result
+
+    def _key(self, node: yaml.Node) -> str | None:
+        if not isinstance(node, yaml.ScalarNode):
+            self._say(node, "a key must be a string")
+            return None
+        if node.tag == TAG + "merge":
+            self._say(node, "merge keys (<<) are not read", "use defaults, or an alias")
+            return None
+        if node.tag == TAG + "str":
+            return str(node.value)
+        what = {"bool": "a boolean", "int": "a number", "float": "a number", "null": "null"}
+        kind = what.get(node.tag.removeprefix(TAG), "no string")
+        self._say(node, f"YAML reads the key {node.value} as {kind}", "put it in quotes")
+        return None
+
+    def _scalar(self, node: yaml.ScalarNode, path: Path) -> Any:
+        text = str(node.value)
+        kind = node.tag.removeprefix(TAG)
+        if kind not in SCALARS:
+            self._document.unread.add(path)
+            self._say(node, f"the tag {node.tag} is not read")
+            return None
+        value = SCALARS[kind](text)
+        if isinstance(value, str):
+            self._note_text(node, path, text)
+        return value
+
+    def _note_text(self, node: yaml.ScalarNode, path: Path, text: str) -> None:
+        start, end = node.start_mark, node.end_mark
+        quotes = 2 if node.style in {"'", '"'} else 0
+        if start.line == end.line and end.column - start.column == len(text) + quotes:
+            # No escapes: a column in the text is a column in the file.
+            self._document.texts[path] = (start.line + 1, start.column + 1 + quotes // 2)
+
+    def _say(self, node: yaml.Node, message: str, hint: str = "") -> None:
+        self._document.problems.append(
+            Problem(self._document.file, *_place(node), "", message, hint)
+        )
+
+
+def _place(node: yaml.Node) -> Place:
+    return node.start_mark.line + 1, node.start_mark.column + 1
+
+
+def _integer(text: str) -> int | str:
+    # 0644 and 12:30 are numbers in YAML 1.1 and texts in 1.2 and to nearly everybody.
+    return int(text) if INTEGER.fullmatch(text) else text
+
+
+def _float(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+SCALARS: dict[str, Callable[[str], Any]] = {
+    "str": str,
+    "timestamp": str,
+    "null": lambda _: None,
+    "bool": lambda text: BOOLEANS[text.lower()],
+    "int": _integer,
+    "float": _float,
+}

@@ -1,0 +1,81 @@
+"""Reads rule files into one set: whole, or not at all with every problem named."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from receiver.errors import Problem, RuleError
+from receiver.expressions import Expressions
+from receiver.registry import Registry
+from receiver.rulebook.document import read_yaml
+from receiver.rulebook.files import read_text, rule_files
+from receiver.rulebook.reading import Reading
+from receiver.rules import Rule
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSet:
+    """Rules with their defaults merged, and the files that they came from (name, text)."""
+
+    digest: str
+    files: tuple[tuple[str, str], ...]
+    rules: tuple[Rule, ...]
+
+
+def load_rules(paths: Iterable[Path], registry: Registry, expressions: Expressions) -> RuleSet:
+    """Read, check and merge all rules of these files and folders.
+
+    Raises:
+        RuleError: with every problem of every file.
+    """
+    files, problems = _read_texts(paths)
+    rules: list[Rule] = []
+    names: dict[str, str] = {}
+    for file, text in files:
+        reading = Reading(read_yaml(file, text))
+        reading.check(registry, expressions)
+        reading.check_names(names)
+        rules += reading.rules.values()
+        problems += reading.document.problems
+    if problems:
+        raise RuleError(problems)
+    return RuleSet(_digest(files), files, tuple(rules))
+
+
+def rule_set_from(files: Iterable[tuple[str, str]]) -> RuleSet:
+    """Rebuild a stored set that was valid when it was stored.
+
+    ``with`` is not checked against today's handlers, nor is any expression compiled: what
+    does not fit any more fails its own run, and no other.
+
+    Raises:
+        RuleError: the format itself has changed, so that a file cannot be read.
+    """
+    kept = tuple(files)
+    readings = [Reading(read_yaml(file, text)) for file, text in kept]
+    problems = [problem for reading in readings for problem in reading.document.problems]
+    if problems:
+        raise RuleError(problems)
+    rules = tuple(rule for reading in readings for rule in reading.rules.values())
+    return RuleSet(_digest(kept), kept, rules)
+
+
+def _read_texts(paths: Iterable[Path]) -> tuple[tuple[tuple[str, str], ...], list[Problem]]:
+    try:
+        texts = {str(file): read_text(file) for file in rule_files(paths)}
+    except OSError as error:
+        folder = str(error.filename)
+        return (), [Problem(folder, 0, 0, "", f"cannot be read: {error.strerror}")]
+    problems = [text for text in texts.values() if isinstance(text, Problem)]
+    return tuple((file, text) for file, text in texts.items() if isinstance(text, str)), problems
+
+
+def _digest(files: tuple[tuple[str, str], ...]) -> str:
+    digest = hashlib.sha256()
+    for part in (part for pair in files for part in pair):
+        body = part.encode()
+        digest.update(len(body).to_bytes(8, "big") + body)
+    return digest.hexdigest()

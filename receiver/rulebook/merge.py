@@ -1,0 +1,82 @@
+"""Fills in what a rule does not say, from its file's ``defaults`` and the built-in ones."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from receiver.rules import (
+    Action,
+    Defaults,
+    FailureAction,
+    Match,
+    ResourceMatch,
+    Retry,
+    Rule,
+    Target,
+)
+
+HOUR = 3600.0
+FROM_DEFAULTS = ("concurrency", "on_unknown_change", "mode", "on_failure", "timeout")
+
+A = TypeVar("A", bound=FailureAction)
+
+
+def merge(rule: Rule, defaults: Defaults) -> Rule:
+    """Return the rule with nothing left to decide."""
+    update: dict[str, Any] = {
+        name: getattr(defaults, name)
+        for name in FROM_DEFAULTS
+        if name not in rule.model_fields_set and name in defaults.model_fields_set
+    }
+    retry = merge_retry(rule.retry, defaults.retry)
+    update |= {"retry": retry, "deadline": _deadline(rule, defaults, retry)}
+    update["match"] = _match(rule.match)
+    whole = rule.model_copy(update=update)
+    actions = tuple(_action(_target(action, rule.match), whole, "") for action in rule.actions)
+    failure = tuple(_action(action, whole, "on_failure_") for action in whole.on_failure)
+    return whole.model_copy(update={"actions": actions, "on_failure": failure})
+
+
+def merge_retry(own: Retry, above: Retry) -> Retry:
+    """Return a retry policy whose fields that were not given come from the one above."""
+    given = {name: getattr(own, name) for name in own.model_fields_set}
+    return above.model_copy(update=given) if given else above
+
+
+def _deadline(own: Rule | FailureAction, above: Rule | Defaults, retry: Retry) -> float:
+    if "deadline" in own.model_fields_set:
+        return own.deadline
+    if "deadline" in above.model_fields_set:
+        return above.deadline
+    return max(HOUR, retry.for_)
+
+
+def _action(action: A, rule: Rule, prefix: str) -> A:
+    retry = merge_retry(action.retry, rule.retry)
+    given = action.model_fields_set
+    longest = max(rule.deadline, retry.for_) if "retry" in given else rule.deadline
+    deadline = action.deadline if "deadline" in given else longest
+    name = action.name or prefix + action.uses.replace(".", "_").replace("-", "_")
+    timeout = action.timeout if "timeout" in given else rule.timeout
+    return action.model_copy(
+        update={"name": name, "retry": retry, "timeout": timeout, "deadline": deadline}
+    )
+
+
+def _target(action: Action, match: Match) -> Action:
+    if match.resources is not None or "target" in action.model_fields_set:
+        return action
+    return action.model_copy(update={"target": Target.APPLICATION})
+
+
+def _match(match: Match) -> Match:
+    if match.resources is None or match.phases == ("Succeeded",):
+        return match
+    return match.model_copy(update={"resources": tuple(map(_widen, match.resources))})
+
+
+def _widen(selector: ResourceMatch) -> ResourceMatch:
+    """After a failed sync nobody knows what was changed: match whatever is not narrowed."""
+    given = selector.model_fields_set
+    wide = {name: ("any",) for name in ("change", "status") if name not in given}
+    return selector.model_copy(update=wide)

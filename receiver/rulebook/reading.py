@@ -1,0 +1,115 @@
+"""One file on its way from YAML to rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from receiver.expressions import Expressions
+from receiver.mistakes import Mistake, Path, mistakes
+from receiver.registry import Registry
+from receiver.rulebook.check import check_action, check_rule
+from receiver.rulebook.document import Document
+from receiver.rulebook.merge import merge
+from receiver.rules import Defaults, Rule, RuleFile, Strict
+
+S = TypeVar("S", bound=Strict)
+
+LATER = {"onUnknownChange": ("verify", "use run or skip")}
+"""Words of the format that a later release will take, by their key, and the way out today."""
+
+
+class Reading:
+    """Reads a document; ``rules`` has those whose shape is right, merged, by their index."""
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self.rules: dict[int, Rule] = {}
+        self._defaults = Defaults()
+        if document.data is not None and () not in document.unread:
+            self._read()
+
+    def check(self, registry: Registry, expressions: Expressions) -> None:
+        """Check handlers, parameters and expressions."""
+        for place, action in self._raw_actions():
+            for mistake in check_action(action, registry, expressions):
+                self._say(place, mistake)
+        for index, rule in self.rules.items():
+            for mistake, column in check_rule(rule, expressions):
+                self._say(self._origin(index, mistake.path), mistake, column)
+
+    def check_names(self, names: dict[str, str]) -> None:
+        """Refuse names that another rule has; ``names`` knows their places and learns ours."""
+        for index, raw in enumerate(self._raw_rules()):
+            name = raw.get("name") if isinstance(raw, dict) else None
+            if not isinstance(name, str):
+                continue
+            path: Path = ("rules", index, "name")
+            line, _ = self.document.values[path]
+            if name in names:
+                message = f"another rule has the name {name}"
+                self._say(path, Mistake((), message, f"see {names[name]}"))
+            names.setdefault(name, f"{self.document.file}:{line}")
+
+    def _read(self) -> None:
+        data = self.document.data
+        raw_rules = self._raw_rules()
+        whole = data | {"rules": []} if raw_rules else data
+        file = self._shape(RuleFile, whole)
+        if file is not None:
+            self._defaults = file.defaults
+        for index, raw in enumerate(raw_rules):
+            rule = self._shape(Rule, raw, ("rules", index))
+            if rule is not None:
+                self.rules[index] = merge(rule, self._defaults)
+
+    def _shape(self, model: type[S], raw: Any, place: Path = ()) -> S | None:
+        try:
+            return model.model_validate(raw, by_alias=True, by_name=False)
+        except ValidationError as error:
+            for mistake in mistakes(error, model, raw):
+                self._say(place, _later(mistake, raw))
+        return None
+
+    def _raw_rules(self) -> list[Any]:
+        data = self.document.data
+        rules = data.get("rules") if isinstance(data, dict) else None
+        return rules if isinstance(rules, list) else []
+
+    def _raw_actions(self) -> Iterator[tuple[Path, dict[str, Any]]]:
+        data = self.document.data
+        defaults = data.get("defaults") if isinstance(data, dict) else None
+        owners: list[tuple[Path, Any]] = [(("defaults",), defaults)]
+        owners += [(("rules", index), raw) for index, raw in enumerate(self._raw_rules())]
+        for place, owner in owners:
+            for section in ("actions", "onFailure"):
+                actions = owner.get(section) if isinstance(owner, dict) else None
+                for index, action in enumerate(actions if isinstance(actions, list) else []):
+                    if isinstance(action, dict):
+                        yield (*place, section, index), action
+
+    def _origin(self, index: int, path: Path) -> Path:
+        """Return in what the user wrote it: in the rule, or in the defaults of the file."""
+        own: Path = ("rules", index)
+        merged = path[0] in {"onFailure", "concurrency"}
+        return ("defaults",) if merged and (*own, path[0]) not in self.document.values else own
+
+    def _say(self, place: Path, mistake: Mistake, column: int = 0) -> None:
+        path = (*place, *mistake.path)
+        if path in self.document.unread:
+            return
+        problem = self.document.problem(path, mistake.message, mistake.hint, column)
+        if problem not in self.document.problems:  # defaults are merged into many rules
+            self.document.problems.append(problem)
+
+
+def _later(mistake: Mistake, raw: Any) -> Mistake:
+    value = raw
+    for part in mistake.path:
+        value = value.get(part) if isinstance(value, dict) else None
+    word, hint = LATER.get(str(mistake.path[-1]) if mistake.path else "", ("", ""))
+    if word and value == word:
+        return Mistake(mistake.path, f"{word} comes in a later release", hint)
+    return mistake

@@ -1,0 +1,318 @@
+"""The rule file as operators write it: its schema, its defaults, and nothing that acts.
+
+A field that was not given holds its built-in default; `model_fields_set` tells the two
+apart while the rulebook fills in what the file's `defaults` say. Durations are seconds.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
+
+from receiver.contract import Duration
+
+
+def _as_list(value: Any) -> Any:
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, list | tuple):
+        return value
+    raise PydanticCustomError("words", "must be a string or a list of strings")
+
+
+Globs = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_as_list),
+    Field(min_length=1),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string"},
+                {"type": "array", "items": {"type": "string"}, "minItems": 1},
+            ]
+        }
+    ),
+]
+"""One glob or a list of them; any of them matches. ``*`` and ``?`` as in a shell."""
+
+
+class Strict(BaseModel):
+    """camelCase keys, frozen, an unknown key is an error."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True
+    )
+
+
+Phase = Literal["Succeeded", "Failed", "Error"]
+ChangeWord = Literal["changed", "unchanged", "unknown", "any"]
+StatusWord = Literal["Synced", "SyncFailed", "Pruned", "PruneSkipped", "any"]
+HookWord = Literal["PreSync", "Sync", "PostSync", "SyncFail", "Skip", "any", "none"]
+SyncPhaseWord = Literal["PreSync", "Sync", "PostSync", "SyncFail", "any"]
+OnUnknownChange = Literal["run", "skip"]
+Mode = Literal["run", "observe"]
+
+PhaseWords = Annotated[
+    tuple[Phase, ...], BeforeValidator(_as_list, json_schema_input_type=Phase | list[Phase])
+]
+ChangeWords = Annotated[
+    tuple[ChangeWord, ...],
+    BeforeValidator(_as_list, json_schema_input_type=ChangeWord | list[ChangeWord]),
+]
+StatusWords = Annotated[
+    tuple[StatusWord, ...],
+    BeforeValidator(_as_list, json_schema_input_type=StatusWord | list[StatusWord]),
+]
+HookWords = Annotated[
+    tuple[HookWord, ...],
+    BeforeValidator(_as_list, json_schema_input_type=HookWord | list[HookWord]),
+]
+SyncPhaseWords = Annotated[
+    tuple[SyncPhaseWord, ...],
+    BeforeValidator(_as_list, json_schema_input_type=SyncPhaseWord | list[SyncPhaseWord]),
+]
+
+
+class DestinationMatch(Strict):
+    """Globs over the Application's destination."""
+
+    server: Globs | None = Field(default=None, description="URL of the cluster, as globs.")
+    name: Globs | None = Field(default=None, description="Name of the cluster, as globs.")
+    namespace: Globs | None = Field(default=None, description="Namespace, as globs.")
+
+
+class ApplicationMatch(Strict):
+    """Which Applications; everything that is given must match."""
+
+    name: Globs | None = Field(default=None, description="Name, as globs.")
+    namespace: Globs | None = Field(
+        default=None, description="Namespace of the Application object itself, as globs."
+    )
+    project: Globs | None = Field(default=None, description="AppProject, as globs.")
+    labels: dict[str, Globs] = Field(
+        default={}, description="Labels that the Application must have, their values as globs."
+    )
+    destination: DestinationMatch | None = Field(
+        default=None, description="Where the Application's resources live."
+    )
+
+
+class ResourceMatch(Strict):
+    """Which resources; everything that is given must match.
+
+    Without further words: changed, Synced, and no hook. Under phases Failed or Error,
+    `change` and `status` default to any.
+    """
+
+    group: Globs | None = Field(
+        default=None, description='API group, as globs; "" is the core group. Absent: any.'
+    )
+    version: Globs | None = Field(default=None, description="API version, as globs.")
+    kind: Globs | None = Field(default=None, description="Kind, as globs.")
+    namespace: Globs | None = Field(
+        default=None,
+        description="Namespace, as globs. Never compared for cluster-scoped kinds, whose entries "
+        "carry the Application's destination namespace.",
+    )
+    name: Globs | None = Field(default=None, description="Name, as globs.")
+    image: Globs | None = Field(default=None, description="One of its images, as globs.")
+    image_changed: bool | None = Field(
+        default=None,
+        description="Whether its images differ from those of the sync before. Unknown at first "
+        "sight: then `onUnknownChange` decides.",
+    )
+    change: ChangeWords = Field(
+        default=("changed",), description="What the sync did to it.", min_length=1
+    )
+    status: StatusWords = Field(
+        default=("Synced",), description="Its status in the sync's result.", min_length=1
+    )
+    hook_type: HookWords = Field(
+        default=("none",), description="Hooks of these types; none: no hooks.", min_length=1
+    )
+    sync_phase: SyncPhaseWords = Field(
+        default=("any",), description="The phase of the sync that it was applied in.", min_length=1
+    )
+
+
+class Match(Strict):
+    """When a rule applies. Without `resources` it matches the sync itself."""
+
+    application: ApplicationMatch = Field(
+        default=ApplicationMatch(), description="Which Applications."
+    )
+    resources: tuple[ResourceMatch, ...] | None = Field(
+        default=None, description="Any of these.", min_length=1
+    )
+    phases: PhaseWords = Field(
+        default=("Succeeded",), description="How the sync ended.", min_length=1
+    )
+    channel: Globs = Field(
+        default=("sync",), description="The notification's channel, from its path, as globs."
+    )
+    sender: Globs | None = Field(default=None, description="Name of the sender's token, as globs.")
+    condition: str | None = Field(
+        default=None, description="CEL over application, sync, and resource where there is one."
+    )
+
+
+class Retry(Strict):
+    """Exponential backoff with full jitter."""
+
+    for_: Duration = Field(
+        default=3600.0, alias="for", description="Stop trying so long after the first attempt."
+    )
+    initial_delay: Duration = Field(default=2.0, description="The first delay is at most this.")
+    factor: float = Field(
+        default=2.0, ge=1, le=10, description="By which the delay grows with each attempt."
+    )
+    max_delay: Duration = Field(default=300.0, description="No delay of ours is longer.")
+
+
+class Concurrency(Strict):
+    """At most `limit` plans with the same key are under way at one time; others wait in order."""
+
+    key: str = Field(default="", description="A string with ${{ }}; empty: one key for the rule.")
+    limit: int = Field(default=1, ge=1, description="Plans under way at one time.")
+
+
+class Target(StrEnum):
+    """What an action acts on."""
+
+    RESOURCE = "resource"
+    BATCH = "batch"
+    APPLICATION = "application"
+
+
+class When(StrEnum):
+    """On which state of the earlier waves an action runs."""
+
+    SUCCESS = "success"
+    FAILURE = "failure"
+    ALWAYS = "always"
+
+
+RULE_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
+ACTION_NAME = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)?")
+
+
+def _rule_name(value: str) -> str:
+    if not RULE_NAME.fullmatch(value):
+        raise ValueError("must have lower case letters, digits, dashes and dots only")
+    return value
+
+
+def _action_name(value: str) -> str:
+    if not ACTION_NAME.fullmatch(value):
+        raise ValueError("must have letters, digits and underscores only, no digit first")
+    return value
+
+
+RuleName = Annotated[
+    str,
+    AfterValidator(_rule_name),
+    Field(max_length=100, json_schema_extra={"pattern": f"^{RULE_NAME.pattern}$"}),
+]
+ActionName = Annotated[
+    str,
+    AfterValidator(_action_name),
+    Field(max_length=100, json_schema_extra={"pattern": f"^{ACTION_NAME.pattern}$"}),
+]
+TIMEOUT = Field(default=30.0, description="What one attempt may take.")
+DEADLINE = Field(
+    default=3600.0,
+    description="What a run may take with all its attempts and waiting; by default an hour, or "
+    "as long as it is retried.",
+)
+RETRY = Field(
+    default=Retry(), description="How often; what is not given comes from the level above."
+)
+
+
+class FailureAction(Strict):
+    """One entry of `onFailure`: it acts on the application, once per plan."""
+
+    name: ActionName = Field(
+        default="",
+        description="Its name in `actions.NAME`; by default `uses` with underscores.",
+    )
+    uses: str = Field(description="The handler.")
+    with_: dict[str, Any] = Field(default={}, alias="with", description="The handler's parameters.")
+    if_: str | None = Field(
+        default=None, alias="if", description="CEL; if false, nothing is done, successfully."
+    )
+    wave: int = Field(default=0, ge=-1000, le=1000, description="Lower waves run first.")
+    retry: Retry = RETRY
+    timeout: Duration = TIMEOUT
+    deadline: Duration = DEADLINE
+
+
+class Action(FailureAction):
+    """One entry of `actions`."""
+
+    target: Target = Field(
+        default=Target.RESOURCE,
+        description="What it acts on, once each; by default a resource, or the application where "
+        "the rule selects no resources.",
+    )
+    when: When = Field(
+        default=When.SUCCESS, description="On which state of the earlier waves it runs."
+    )
+    continue_on_error: bool = Field(
+        default=False, description="Its failure does not stop the later waves."
+    )
+
+
+class Defaults(Strict):
+    """What the rules of the same file have where they say nothing."""
+
+    retry: Retry = RETRY
+    timeout: Duration = TIMEOUT
+    deadline: Duration = DEADLINE
+    concurrency: Concurrency | None = None
+    on_unknown_change: OnUnknownChange = "run"
+    mode: Mode = "run"
+    on_failure: tuple[FailureAction, ...] = ()
+
+
+class Rule(Strict):
+    """A match and its actions."""
+
+    name: RuleName = Field(
+        description="Unique over all files: lower case letters, digits, dashes and dots."
+    )
+    description: str = Field(default="", description="Why the rule is there.")
+    enabled: bool = Field(default=True, description="false: the rule matches nothing.")
+    match: Match = Field(description="When the rule applies.")
+    on_unknown_change: OnUnknownChange = Field(
+        default="run",
+        description="Whether a resource counts as changed where nobody can tell.",
+    )
+    mode: Mode = Field(
+        default="run", description="observe plans, renders and logs, and sends nothing."
+    )
+    concurrency: Concurrency | None = Field(
+        default=None, description="How many plans with the same key are under way at one time."
+    )
+    retry: Retry = RETRY
+    timeout: Duration = TIMEOUT
+    deadline: Duration = DEADLINE
+    actions: tuple[Action, ...] = Field(min_length=1, description="What is done.")
+    on_failure: tuple[FailureAction, ...] = Field(
+        default=(), description="What is done once when the plan has failed."
+    )
+
+
+class RuleFile(Strict):
+    """One file of rules."""
+
+    version: Literal[1] = Field(description="The version of this format.")
+    defaults: Defaults = Field(
+        default=Defaults(), description="What its rules have where they say nothing."
+    )
+    rules: tuple[Rule, ...] = Field(description="The rules.")

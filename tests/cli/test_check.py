@@ -1,0 +1,53 @@
+"""postsync check."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from receiver.cli.check import check
+
+RULES = "version: 1\nrules: []\n"
+
+
+def test_good(tmp_path: Path) -> None:
+    """Good files are counted, with the digest of the set."""
+    (tmp_path / "a.yaml").write_text(RULES)
+    answer = CliRunner().invoke(check, [str(tmp_path)])
+    assert (answer.exit_code, answer.stderr) == (0, "")
+    assert answer.stdout.startswith("0 rules in 1 file, digest ")
+
+
+def test_bad(tmp_path: Path) -> None:
+    """Every problem is a line of its own on stderr, and the exit code is 1."""
+    file = tmp_path / "a.yaml"
+    file.write_text("version: 2\nrulse: []\n")
+    answer = CliRunner().invoke(check, [str(file)])
+    assert (answer.exit_code, answer.stdout) == (1, "")
+    assert answer.stderr.splitlines() == [
+        f"{file}:1:1: rules: is missing",
+        f"{file}:1:1: version: must be 1",
+        f"{file}:2:1: rulse: unknown key (did you mean rules?)",
+    ]
+
+
+def test_json(tmp_path: Path) -> None:
+    """The same as JSON, for other programs."""
+    (tmp_path / "a.yaml").write_text(RULES)
+    answer = CliRunner().invoke(check, ["--output", "json", str(tmp_path)])
+    assert json.loads(answer.stdout).keys() == {"rules", "files", "digest"}
+    (tmp_path / "a.yaml").write_text("rules: []\n")
+    answer = CliRunner().invoke(check, ["--output", "json", str(tmp_path)])
+    assert answer.exit_code == 1
+    (problem,) = json.loads(answer.stdout)["problems"]
+    assert (problem["line"], problem["path"], problem["message"]) == (1, "version", "is missing")
+
+
+def test_files_of_the_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without arguments the files of the settings are checked."""
+    (tmp_path / "a.yaml").write_text(RULES)
+    monkeypatch.setenv("POSTSYNC_RULES", json.dumps([str(tmp_path)]))
+    assert CliRunner().invoke(check).exit_code == 0

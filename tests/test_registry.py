@@ -1,0 +1,154 @@
+"""Handlers are found, and their parameters checked."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import Any
+
+import pytest
+from toy_handlers import post, say, toy_registry
+
+from receiver.errors import PermanentError, PostsyncError, SettingsError
+from receiver.expressions import Expressions
+from receiver.registry import GROUP, Registry, load
+from receiver.secret_refs import put_values, split_secrets
+
+
+def found(tree: dict[str, Any], **more: Any) -> list[str]:
+    mistakes = toy_registry().check_parameters(post, tree, Expressions(), **more)
+    return [str(mistake) for mistake in mistakes]
+
+
+def test_get() -> None:
+    """A handler is found by its name."""
+    assert toy_registry().get("toy.post") is post
+
+
+def test_unknown_name() -> None:
+    """An unknown name comes with the nearest one."""
+    with pytest.raises(PostsyncError) as caught:
+        toy_registry().get("toy.pots")
+    assert str(caught.value) == "there is no handler toy.pots (did you mean toy.post?)"
+
+
+def test_names_are_unique() -> None:
+    """Two handlers of one name are refused: neither can be meant."""
+    with pytest.raises(SettingsError, match=r"two handlers have the name toy\.say"):
+        Registry([say, say])
+
+
+@pytest.mark.parametrize(
+    ("tree", "mistakes"),
+    [
+        ({"url": "http://x"}, []),
+        ({"url": "${{ sync.id }}", "method": "${{ 'GET' }}", "expect": "${{ [200] }}"}, []),
+        ({"url": {"env": "POSTSYNC_SECRET_URL"}, "headers": {"a": {"file": "b"}}}, []),
+        ({"url": "http://x", "expect": [200, "${{ 201 }}"]}, []),
+        ({"url": "http://x", "json": {"a": "${{ 1 }}"}, "body": None}, []),
+        (
+            {"url": "http://x", "method": "POTS"},
+            ["method: must be GET, POST or PUT (did you mean POST?)"],
+        ),
+        ({"method": "${{ 'GET' }}"}, ["url: is missing"]),
+        (
+            {"url": "${{ sync.id }}", "mehtod": "${{ 1 }}"},
+            ["mehtod: unknown key (did you mean method?)"],
+        ),
+        ({"url": "http://x", "expect": ["ok", "${{ 1 }}"]}, ["expect[0]: must be a whole number"]),
+        (
+            {"url": "http://x", "headers": {"a": 1}},
+            ["headers.a: must be a string (put it in quotes)"],
+        ),
+        ({"url": "http://x", "json": 1, "body": "b"}, ["json and body exclude each other"]),
+        (
+            {"url": "http://x", "poll": {"url": "http://x", "untill": "${{ 1 }}"}},
+            [
+                "poll.until: is missing",
+                "poll.untill: unknown key (did you mean until?)",
+            ],
+        ),
+        (
+            {"url": "http://x", "poll": {"url": "http://x", "until": "answr.ok"}},
+            ["poll.until: unknown name answr.ok (did you mean answer?)"],
+        ),
+        (
+            {"url": {"file": "/etc/passwd"}},
+            ["url.file: must be a name below the secrets folder, without .. and no / first"],
+        ),
+    ],
+)
+def test_written_parameters(tree: dict[str, Any], mistakes: list[str]) -> None:
+    """What is written is checked as far as it is known before anything is rendered."""
+    assert found(tree) == mistakes
+
+
+def test_rendered_parameters() -> None:
+    """After rendering everything is checked but the secrets; no reference is read any more."""
+    tree, secrets = split_secrets({"url": {"env": "POSTSYNC_SECRET_URL"}, "expect": ["ok"]})
+    assert found(tree, secrets=secrets) == ["expect[0]: must be a whole number"]
+    rendered = {"url": {"env": "POSTSYNC_SECRET_URL"}}
+    assert found(rendered, secrets=()) == ["url: must be a string"]
+
+
+def test_snake_case_is_no_name() -> None:
+    """Parameters have their camelCase names only."""
+    assert found({"url": "http://x", "json_": 1}) == ["json_: unknown key (did you mean json?)"]
+
+
+def test_build() -> None:
+    """With its secrets in place a tree becomes the handler's parameters."""
+    tree, _ = split_secrets({"url": {"env": "POSTSYNC_SECRET_URL"}, "expect": [204]})
+    params = toy_registry().build(post, put_values(tree, {"/url": "http://x"}))
+    assert (params.url, params.expect) == ("http://x", [204])
+
+
+def test_build_tells_no_value() -> None:
+    """What does not fit is named by its path; the value may be a secret and is not told."""
+    with pytest.raises(PermanentError) as caught:
+        toy_registry().build(post, {"url": "http://x", "expect": ["hunter2"], "method": "hunter2"})
+    assert str(caught.value) == (
+        "with: method: must be GET, POST or PUT; expect[0]: must be a whole number"
+    )
+
+
+def entry(value: str) -> EntryPoint:
+    return EntryPoint("third", value, GROUP)
+
+
+@pytest.mark.parametrize("value", ["a_handler:one", "a_handler:several", "a_handler:made"])
+@pytest.mark.usefixtures("plugin")
+def test_entry_point(value: str) -> None:
+    """An entry point is a handler, a list of them, or a callable returning either."""
+    assert [handler.name for handler in load(entry(value))] == ["toy.say"]
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("no_such_module:one", "No module named 'no_such_module'"),
+        ("a_handler:missing", "no attribute 'missing'"),
+        ("a_handler:broken", "ZeroDivisionError: division by zero"),
+        ("a_handler:number", "gives int, not a Handler"),
+    ],
+)
+@pytest.mark.usefixtures("plugin")
+def test_broken_entry_point(value: str, message: str) -> None:
+    """A third party's mistake is told with the entry point that it came by."""
+    with pytest.raises(SettingsError, match=message) as caught:
+        load(entry(value))
+    assert f"entry point postsync.handlers third = {value}" in str(caught.value)
+
+
+@pytest.fixture
+def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a_handler.py").write_text(
+        "from toy_handlers import say as one\n"
+        "several = (one,)\n"
+        "made = lambda: [one]\n"
+        "broken = lambda: 1 / 0\n"
+        "number = [1]\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "a_handler", raising=False)

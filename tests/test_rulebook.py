@@ -1,0 +1,327 @@
+"""Rule files become a checked rule set, or every problem is told."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from pathlib import Path
+
+import pytest
+from toy_handlers import toy_registry
+
+from receiver.errors import RuleError
+from receiver.expressions import Expressions
+from receiver.rulebook import Rulebook, RuleSet, load_rules, rule_set_from
+from receiver.rules import Target
+
+BROKEN = sorted((Path(__file__).parent / "data/rules/broken").glob("*.yaml"))
+RULE = """
+- name: {name}
+  match: {{}}
+  actions:
+  - uses: toy.say
+    with: {{text: hello}}
+"""
+
+
+def load(*paths: Path) -> RuleSet:
+    return load_rules(paths, toy_registry(), Expressions())
+
+
+def write(file: Path, *names: str) -> Path:
+    file.write_text("version: 1\nrules:\n" + "".join(RULE.format(name=name) for name in names))
+    return file
+
+
+def refused(*paths: Path) -> list[str]:
+    with pytest.raises(RuleError) as caught:
+        load(*paths)
+    return [str(problem) for problem in caught.value.problems]
+
+
+@pytest.mark.parametrize("file", BROKEN, ids=lambda file: file.stem)
+def test_mistake(file: Path) -> None:
+    """A file with one mistake is refused with exactly the message at its head."""
+    head = file.read_bytes().decode("latin-1")
+    expected = re.findall(r"^# expect: (.*)", head, re.MULTILINE)
+    found = [line.replace(f"{file.parent}/", "") for line in refused(file)]
+    assert found == [f"{file.name}:{line}" for line in expected]
+
+
+def test_all_mistakes_at_once(tmp_path: Path) -> None:
+    """Every problem of every file is told, in reading order."""
+    (tmp_path / "b.yaml").write_text(
+        "version: 1\n"
+        "defaults: {mode: watch}\n"
+        "rules:\n"
+        "- name: one\n"
+        "  match: {phase: [Failed], condition: sync.x}\n"
+        "  actions:\n"
+        "  - uses: toy.sya\n"
+        "  - uses: toy.say\n"
+        "    with: {txt: '${{ sync.y }}'}\n"
+        "- name: two\n"
+        "  match: {condition: sync.x}\n"
+        "  actions:\n"
+        "  - {uses: toy.say, with: {text: '${{ sync.y }}'}}\n"
+    )
+    (tmp_path / "a.yml").write_text("rules: []\n")
+    lines = [line.removeprefix(f"{tmp_path}/") for line in refused(tmp_path)]
+    assert lines == [
+        "a.yml:1:1: version: is missing",
+        "b.yaml:2:12: defaults.mode: must be run or observe",
+        "b.yaml:5:11: rules[0].match.phase: unknown key (did you mean phases?)",
+        "b.yaml:7:5: rules[0].actions[0].uses: there is no handler toy.sya (did you mean toy.say?)",
+        "b.yaml:9:5: rules[0].actions[1].with.text: is missing",
+        "b.yaml:9:12: rules[0].actions[1].with.txt: unknown key (did you mean text?)",
+        "b.yaml:11:26: rules[1].match.condition: sync has no field x",
+        "b.yaml:13:43: rules[1].actions[0].with.text: sync has no field y",
+    ]
+
+
+def test_mistake_in_defaults_is_told_once(tmp_path: Path) -> None:
+    """What all rules inherit is checked where it is written."""
+    file = write(tmp_path / "a.yaml", "one", "two")
+    text = file.read_text().replace(
+        "rules:", "defaults:\n  onFailure:\n  - {uses: toy.say, with: {text: '${{ x }}'}}\nrules:"
+    )
+    file.write_text(text)
+    assert refused(file) == [
+        f"{file}:4:39: defaults.onFailure[0].with.text: unknown name x",
+    ]
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    """A file that was named must be there."""
+    assert refused(tmp_path / "a.yaml") == [f"{tmp_path}/a.yaml: cannot be read: does not exist"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every folder")
+def test_unreadable_folder(tmp_path: Path) -> None:
+    """A folder that cannot be listed is a problem, not a crash."""
+    tmp_path.chmod(0)
+    assert refused(tmp_path) == [f"{tmp_path}: cannot be read: Permission denied"]
+
+
+def test_name_twice_over_files(tmp_path: Path) -> None:
+    """Names of rules are unique over all files."""
+    one, two = write(tmp_path / "a.yaml", "same"), write(tmp_path / "b.yaml", "same")
+    assert refused(one, two) == [
+        f"{two}:4:3: rules[0].name: another rule has the name same (see {one}:4)"
+    ]
+
+
+@pytest.mark.parametrize("text", ["", "# nothing yet\n", "version: 1\nrules: []\n"])
+def test_no_rules(text: str, tmp_path: Path) -> None:
+    """A file without rules is fine."""
+    (tmp_path / "a.yaml").write_text(text)
+    assert load(tmp_path).rules == ()
+
+
+def test_folder(tmp_path: Path) -> None:
+    """A folder gives its YAML files by name, hidden ones left out, links followed."""
+    write(tmp_path / "b.yml", "b")
+    write(tmp_path / "a.yaml", "a")
+    write(tmp_path / ".hidden.yaml", "hidden")
+    write(tmp_path / "notes.txt", "notes")
+    (tmp_path / "sub").mkdir()
+    write(tmp_path / "sub/c.yaml", "c")
+    (tmp_path / "..data").mkdir()
+    write(tmp_path / "..data/d.yaml", "d")
+    (tmp_path / "d.yaml").symlink_to("..data/d.yaml")
+    assert [rule.name for rule in load(tmp_path).rules] == ["a", "b", "d", "c"]
+
+
+def test_alias_bomb(tmp_path: Path) -> None:
+    """Aliases that multiply themselves are refused before they fill the memory."""
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 9)]
+    (tmp_path / "a.yaml").write_text("\n".join(lines))
+    start = time.perf_counter()
+    assert refused(tmp_path) == [
+        f"{tmp_path}/a.yaml:1:1: more than 500000 values, aliases counted where they stand"
+    ]
+    assert time.perf_counter() - start < 30
+
+
+def test_alias(tmp_path: Path) -> None:
+    """An alias may repeat what its anchor says."""
+    file = tmp_path / "a.yaml"
+    file.write_text(
+        "version: 1\n"
+        "rules:\n"
+        "- name: one\n"
+        "  match: &edge {application: {name: edge-*}}\n"
+        "  actions: &say [{uses: toy.say, with: {text: hello}}]\n"
+        "- {name: two, match: *edge, actions: *say}\n"
+    )
+    one, two = load(file).rules
+    assert (one.match, one.actions) == (two.match, two.actions)
+
+
+@pytest.mark.parametrize(
+    ("written", "text"), [("0644", "0644"), ("12:30", "12:30"), ("2026-01-01", "2026-01-01")]
+)
+def test_yaml_1_1_is_not_followed(written: str, text: str, tmp_path: Path) -> None:
+    """Octal numbers, sexagesimal numbers and dates are the texts that people mean."""
+    file = write(tmp_path / "a.yaml", "a")
+    file.write_text(file.read_text().replace("hello", written))
+    assert load(file).rules[0].actions[0].with_ == {"text": text}
+
+
+def test_digest(tmp_path: Path) -> None:
+    """The digest follows names and texts, and a stored set comes back with the same one."""
+    file = write(tmp_path / "a.yaml", "a")
+    first = load(file)
+    assert load(file) == first
+    assert rule_set_from(first.files) == first
+    write(file, "a", "b")
+    assert load(file).digest != first.digest
+    assert load(write(tmp_path / "b.yaml", "a")).digest != first.digest
+
+
+def test_stored_set_is_read_leniently() -> None:
+    """What was valid when it was stored is not checked against today's handlers."""
+    text = "version: 1\nrules:\n- {name: a, match: {}, actions: [{uses: gone, with: {x: 1}}]}\n"
+    (rule,) = rule_set_from([("a.yaml", text)]).rules
+    assert rule.actions[0].uses == "gone"
+
+
+DEFAULTS = """
+version: 1
+defaults:
+  retry: {for: 6h, maxDelay: 10m}
+  timeout: 20s
+  onUnknownChange: skip
+  mode: observe
+  concurrency: {limit: 3}
+  onFailure:
+  - {uses: toy.say, with: {text: failed}}
+rules:
+- name: inherits
+  match: {resources: [{kind: ConfigMap}]}
+  actions:
+  - {uses: toy.say, with: {text: a}}
+  - {uses: toy.post, name: send, with: {url: a}, retry: {for: 9h}, timeout: 5s}
+- name: says
+  match: {phases: [Failed, Succeeded], resources: [{kind: Job}, {status: SyncFailed}]}
+  onUnknownChange: run
+  mode: run
+  retry: {initialDelay: 1s}
+  deadline: 2h
+  concurrency: {key: k}
+  onFailure: []
+  actions:
+  - {uses: toy.say, with: {text: a}, target: batch}
+- name: sync
+  match: {phases: Error}
+  actions:
+  - {uses: toy.say, with: {text: a}}
+"""
+
+
+@pytest.fixture
+def merged(tmp_path: Path) -> RuleSet:
+    (tmp_path / "a.yaml").write_text(DEFAULTS)
+    return load(tmp_path)
+
+
+def test_defaults_are_inherited(merged: RuleSet) -> None:
+    """A rule that says nothing has what the defaults of its file say."""
+    rule = merged.rules[0]
+    assert (rule.on_unknown_change, rule.mode, rule.timeout) == ("skip", "observe", 20)
+    assert rule.concurrency is not None
+    assert rule.concurrency.limit == 3
+    assert (rule.retry.for_, rule.retry.max_delay, rule.retry.factor) == (21600, 600, 2)
+    assert rule.deadline == 21600
+    assert rule.on_failure[0].name == "on_failure_toy_say"
+
+
+def test_actions_inherit(merged: RuleSet) -> None:
+    """An action has its rule's retry, timeout and deadline where it has none of its own."""
+    say, send = merged.rules[0].actions
+    assert (say.name, say.timeout, say.deadline, say.retry.for_) == ("toy_say", 20, 21600, 21600)
+    assert (send.name, send.timeout, send.deadline) == ("send", 5, 32400)
+    assert (send.retry.for_, send.retry.max_delay) == (32400, 600)
+
+
+def test_rule_overrides_defaults(merged: RuleSet) -> None:
+    """What a rule says counts, also where it says the built-in default or nothing at all."""
+    rule = merged.rules[1]
+    assert (rule.on_unknown_change, rule.mode, rule.on_failure) == ("run", "run", ())
+    assert (rule.retry.for_, rule.retry.initial_delay, rule.deadline) == (21600, 1, 7200)
+    assert rule.concurrency is not None
+    assert (rule.concurrency.key, rule.concurrency.limit) == ("k", 1)
+
+
+def test_selectors_widen_for_failed_syncs(merged: RuleSet) -> None:
+    """With phases Failed or Error a selector takes any change and status, unless it says so."""
+    assert merged.rules[0].match.resources is not None
+    assert merged.rules[1].match.resources is not None
+    (plain,) = merged.rules[0].match.resources
+    job, failed = merged.rules[1].match.resources
+    assert (plain.change, plain.status, plain.hook_type) == (("changed",), ("Synced",), ("none",))
+    assert (job.change, job.status, job.hook_type) == (("any",), ("any",), ("none",))
+    assert (failed.change, failed.status) == (("any",), ("SyncFailed",))
+
+
+def test_target_without_resources(merged: RuleSet) -> None:
+    """A rule that matches the sync itself acts on the application."""
+    assert merged.rules[2].actions[0].target is Target.APPLICATION
+    assert merged.rules[0].actions[0].target is Target.RESOURCE
+
+
+def test_reload(tmp_path: Path) -> None:
+    """A change is seen once; a broken set leaves the last good one in force."""
+    file = write(tmp_path / "a.yaml", "one")
+    book = Rulebook([tmp_path], toy_registry(), Expressions())
+    assert (book.current, book.changed()) == (None, True)
+    good = book.reload()
+    assert (book.current, book.changed()) == (good, False)
+    file.write_text("version: 2\nrules: []\n")
+    assert book.changed()
+    with pytest.raises(RuleError):
+        book.reload()
+    assert (book.current, book.changed()) == (good, False)
+    write(file, "one", "two")
+    assert book.changed()
+    assert len(book.reload().rules) == 2
+
+
+def test_reload_of_a_config_map(tmp_path: Path) -> None:
+    """The one link that Kubernetes turns is seen, though no entry of the folder changes."""
+    mount = tmp_path / "rules"
+    mount.mkdir()
+    for version in ("..one", "..two"):
+        (mount / version).mkdir()
+        write(mount / version / "a.yaml", version.strip("."))
+        os.utime(mount / version / "a.yaml", (1, 1))
+    (mount / "..data").symlink_to("..one")
+    (mount / "a.yaml").symlink_to("..data/a.yaml")
+    book = Rulebook([mount], toy_registry(), Expressions())
+    assert book.reload().rules[0].name == "one"
+    (mount / "..next").symlink_to("..two")
+    (mount / "..next").rename(mount / "..data")
+    assert book.changed()
+    assert book.reload().rules[0].name == "two"
+
+
+def test_file_that_went(tmp_path: Path) -> None:
+    """A file that was named and is gone is a change, and then a problem."""
+    file = write(tmp_path / "a.yaml", "one")
+    book = Rulebook([file], toy_registry(), Expressions())
+    book.reload()
+    file.unlink()
+    assert book.changed()
+    with pytest.raises(RuleError, match="does not exist"):
+        book.reload()
+    assert not book.changed()
+
+
+def test_thousand_rules(tmp_path: Path) -> None:
+    """A thousand rules load in a time that a reload may take (about one second)."""
+    write(tmp_path / "a.yaml", *(f"rule-{number}" for number in range(1000)))
+    start = time.perf_counter()
+    assert len(load(tmp_path).rules) == 1000
+    assert time.perf_counter() - start < 10
