@@ -1,0 +1,109 @@
+"""postsync explain: which rules a notification matches, and why the others do not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import BinaryIO
+
+import click
+
+from receiver.cli.explain_page import Page
+from receiver.cli.explain_steps import steps
+from receiver.expressions import Expressions
+from receiver.matching import Matcher, RuleExplanation
+from receiver.mistakes import near
+from receiver.model import Json, Sync
+from receiver.payload import read_notification
+from receiver.registry import Registry
+from receiver.rulebook import load_rules
+from receiver.rules import Rule
+from receiver.settings import load_settings
+
+
+@click.command()
+@click.option(
+    "--payload", type=click.File("rb"), required=True, help="The notification; - reads stdin."
+)
+@click.option(
+    "--rules",
+    "paths",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A rule file or folder, several times; by default those of the settings.",
+)
+@click.option("--channel", default="sync", show_default=True, help="What it came by.")
+@click.option("--sender", default="", help="The name of the token that it came with.")
+@click.option("--rule", "name", help="Explain this rule only.")
+@click.option("--output", type=click.Choice(["table", "json"]), default="table", help="The format.")
+def explain(
+    *, payload: BinaryIO, paths: tuple[Path, ...], channel: str, sender: str, name: str | None,
+    output: str,
+) -> None:  # fmt: skip
+    """Show what the rules make of a notification: each rule on each resource, with the reason.
+
+    It needs no server and does nothing. Exits 0 whether a rule matches or not, and 1 if the
+    notification or the rules cannot be understood.
+    """
+    sync = read_notification(payload.read(), sender=sender, channel=channel, query={}).sync
+    expressions = Expressions()
+    found = load_rules(paths or load_settings().rules, Registry.discover(), expressions)
+    rules = _chosen(found.rules, name)
+    explained = Matcher(rules, expressions).explain(sync)
+    notes = list(_notes(rules, sender))
+    if output == "json":
+        click.echo(json.dumps(_as_json(sync, explained, notes), indent=2))
+    else:
+        Page(sync).show(explained, notes)
+
+
+def _chosen(rules: Sequence[Rule], name: str | None) -> Sequence[Rule]:
+    if name is None:
+        return rules
+    chosen = [rule for rule in rules if rule.name == name]
+    if not chosen:
+        hint = near(name, [rule.name for rule in rules])
+        message = f"there is no rule {name}" + (f" ({hint})" if hint else "")
+        raise click.BadParameter(message, param_hint="--rule")
+    return chosen
+
+
+def _notes(rules: Sequence[Rule], sender: str) -> Iterator[str]:
+    selectors = (selector for rule in rules for selector in rule.match.resources or ())
+    if any(selector.image_changed is not None for selector in selectors):
+        yield (
+            "imageChanged is unknown here: only a server remembers the images of the sync before."
+        )
+    if not sender and any(rule.match.sender is not None for rule in rules):
+        yield "Some rules ask for a sender: name one with --sender."
+
+
+def _as_json(sync: Sync, explained: Sequence[RuleExplanation], notes: list[str]) -> Json:
+    return {
+        "application": sync.application.key,
+        "channel": sync.channel,
+        "phase": sync.phase,
+        "resources": [
+            {"resource": r.key, "change": r.change.verdict, "reason": r.change.reason}
+            for r in sync.resources
+        ],
+        "rules": [_rule_as_json(item, sync) for item in explained],
+        "notes": list(notes),
+    }
+
+
+def _rule_as_json(item: RuleExplanation, sync: Sync) -> Json:
+    cells: list[Json] = [
+        {"resource": resource.key, **asdict(finding)}
+        for resource, finding in zip(sync.resources, item.resources, strict=False)
+    ]
+    would_run: list[Json] = [asdict(step) for step in steps(item, sync)]
+    return {
+        "rule": item.rule.name,
+        **asdict(item.finding),
+        "mode": item.rule.mode,
+        "resources": cells,
+        "wouldRun": would_run,
+    }

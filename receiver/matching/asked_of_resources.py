@@ -1,0 +1,99 @@
+"""What a selector, one entry of ``match.resources``, asks of a resource."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from operator import attrgetter
+from typing import Any, TypeAlias
+
+from receiver.matching.predicates import Predicate, Predicates
+from receiver.matching.scope import namespace_of
+from receiver.model import ChangeVerdict, Resource
+from receiver.rules import OnUnknownChange, ResourceMatch
+
+Selector: TypeAlias = tuple[Predicate[Resource], ...]
+Asked: TypeAlias = Iterator[Predicate[Resource]]
+
+ORDER = (
+    *("kind", "group", "version", "namespace", "name", "hookType", "syncPhase"),
+    *("status", "image", "imageChanged", "change"),
+)
+"""The order of asking: a selector that fails later got further."""
+
+
+def ask_resource(
+    selector: ResourceMatch, policy: OnUnknownChange, predicates: Predicates
+) -> Selector:
+    """Return the predicates of a selector in the order of asking."""
+    asked = [
+        *_texts(selector, predicates),
+        *_words("hookType", hook_type_of, selector.hook_type, predicates),
+        *_words("syncPhase", attrgetter("sync_phase"), selector.sync_phase, predicates),
+        *_words("status", status_of, selector.status, predicates),
+        *_image(selector, predicates),
+        *_image_changed(selector, policy, predicates),
+        *_change(selector, policy, predicates),
+    ]
+    return tuple(sorted(asked, key=lambda predicate: ORDER.index(predicate.field)))
+
+
+def hook_type_of(resource: Resource) -> str:
+    """Return the resource's hook type; ``none`` if it is no hook."""
+    return resource.hook_type or "none"
+
+
+def status_of(resource: Resource) -> str:
+    """Return the resource's status; a hook has none up to Argo CD 3.3, and Synced from 3.4."""
+    return "Synced" if resource.hook_type and not resource.status else resource.status
+
+
+def _texts(selector: ResourceMatch, predicates: Predicates) -> Asked:
+    for field in ("kind", "group", "version", "name"):
+        patterns = getattr(selector, field)
+        if patterns is not None:
+            yield predicates.text(field, attrgetter(field), patterns)
+    if selector.namespace is not None:
+        accept = predicates.globs(selector.namespace).accept
+
+        def fits(namespace: str | None) -> bool:
+            return namespace is None or accept(namespace)
+
+        yield predicates.make("namespace", namespace_of, selector.namespace, fits)
+
+
+def _words(
+    field: str, read: Callable[[Resource], Any], words: tuple[str, ...], predicates: Predicates
+) -> Asked:
+    if "any" not in words:
+        yield predicates.make(field, read, words, frozenset(words).__contains__)
+
+
+def _image(selector: ResourceMatch, predicates: Predicates) -> Asked:
+    if selector.image is not None:
+        accept = predicates.globs(selector.image).accept
+
+        def one_fits(images: tuple[str, ...]) -> bool:
+            return any(map(accept, images))
+
+        yield predicates.make("image", attrgetter("images"), selector.image, one_fits)
+
+
+def _image_changed(
+    selector: ResourceMatch, policy: OnUnknownChange, predicates: Predicates
+) -> Asked:
+    wanted = selector.image_changed
+    if wanted is not None:
+        accepted = frozenset({wanted, None} if policy == "run" else {wanted})
+        words = ("true" if wanted else "false",)
+        read = attrgetter("image_changed")
+        yield predicates.make("imageChanged", read, words, accepted.__contains__, mode=policy)
+
+
+def _change(selector: ResourceMatch, policy: OnUnknownChange, predicates: Predicates) -> Asked:
+    words: set[str] = {*selector.change}
+    if "changed" in words and policy == "run":
+        words.add(ChangeVerdict.UNKNOWN)
+    if "any" not in words:
+        read = attrgetter("change.verdict")
+        accept = frozenset(words).__contains__
+        yield predicates.make("change", read, selector.change, accept, mode=policy)

@@ -1,0 +1,127 @@
+"""A sync x all rules -> the rules that apply, and to which resources."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import overload
+
+from receiver.errors import ExpressionError
+from receiver.expressions import Expressions
+from receiver.matching.bits import numbers_in
+from receiver.matching.columns import Columns
+from receiver.matching.compiled import CompiledRule, compile_rule
+from receiver.matching.conditions import Condition, Facts
+from receiver.matching.explanation import RuleExplanation, explain_rule, explain_selectors
+from receiver.matching.index import RuleIndex
+from receiver.matching.predicates import Predicates
+from receiver.model import Sync
+from receiver.rules import Rule
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionError:
+    """A condition that failed: on a resource (its index), or on the sync (None)."""
+
+    resource: int | None
+    message: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RuleMatch:
+    """A rule that applies to a sync, or whose condition failed.
+
+    Attributes:
+        rule: the rule.
+        matched: whether it applies.
+        resources: indexes of the resources that matched, ascending; empty for a rule
+            without ``resources``, which matches the sync itself.
+        reasons: why, for each of ``resources``.
+        errors: where the condition failed: no match there, but there may be one elsewhere.
+    """
+
+    rule: Rule
+    matched: bool
+    resources: tuple[int, ...] = ()
+    reasons: Sequence[str] = ()
+    errors: tuple[ConditionError, ...] = ()
+
+
+class Matcher:
+    """Applies rules to syncs. It is pure, and safe to share between threads."""
+
+    def __init__(self, rules: Sequence[Rule], expressions: Expressions) -> None:
+        """Compile globs and conditions of merged rules, once."""
+        predicates = Predicates()
+        self._rules = [compile_rule(rule, predicates, expressions) for rule in rules]
+        self._index = RuleIndex(self._rules)
+        self._expressions = expressions
+
+    def match(self, sync: Sync) -> list[RuleMatch]:
+        """Return the rules that apply and those whose condition failed, in their order.
+
+        The resources need their verdicts on change and images. The cost follows the rules
+        that could match, not all rules times all resources.
+        """
+        columns, facts = Columns(sync.resources), Facts(sync, self._expressions)
+        return [
+            found
+            for compiled in self._index.candidates(sync)
+            if all(predicate.holds(sync) for predicate in compiled.predicates)
+            and (found := _match(compiled, sync, columns, facts))
+        ]
+
+    def explain(self, sync: Sync) -> list[RuleExplanation]:
+        """Explain every rule, with each resource: dense, and so slower than `match`."""
+        facts = Facts(sync, self._expressions)
+        return [explain_rule(compiled, sync, facts) for compiled in self._rules]
+
+
+class _Reasons(Sequence[str]):
+    """Why each of the resources matched, in words that are made when they are read."""
+
+    def __init__(self, compiled: CompiledRule, sync: Sync, resources: tuple[int, ...]) -> None:
+        self._compiled = compiled
+        self._sync = sync
+        self._resources = resources
+
+    def __len__(self) -> int:
+        return len(self._resources)
+
+    @overload
+    def __getitem__(self, at: int) -> str: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[str]: ...
+    def __getitem__(self, at: int | slice) -> str | Sequence[str]:
+        if isinstance(at, slice):
+            return _Reasons(self._compiled, self._sync, self._resources[at])
+        resource = self._sync.resources[self._resources[at]]
+        return explain_selectors(self._compiled, resource).reason
+
+
+def _match(compiled: CompiledRule, sync: Sync, columns: Columns, facts: Facts) -> RuleMatch | None:
+    rule, errors = compiled.rule, list[ConditionError]()
+    if not _ask(compiled.sync_condition, facts, None, errors):
+        return RuleMatch(rule, matched=False, errors=tuple(errors)) if errors else None
+    if compiled.selectors is None:
+        return RuleMatch(rule, matched=True)
+    selected = 0
+    for selector in compiled.selectors:
+        selected |= columns.select(selector)
+    found = numbers_in(selected)
+    if condition := compiled.resource_condition:
+        found = tuple(number for number in found if _ask(condition, facts, number, errors))
+    if not found and not errors:
+        return None
+    return RuleMatch(rule, bool(found), found, _Reasons(compiled, sync, found), tuple(errors))
+
+
+def _ask(
+    condition: Condition | None, facts: Facts, resource: int | None, errors: list[ConditionError]
+) -> bool:
+    """Whether the condition, if there is one, is true; if it fails, that is added to ``errors``."""
+    try:
+        return condition is None or condition.test(facts, resource)
+    except ExpressionError as error:
+        errors.append(ConditionError(resource, str(error)))
+        return False

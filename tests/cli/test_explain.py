@@ -1,0 +1,229 @@
+"""postsync explain."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from receiver.cli.explain import explain
+from receiver.errors import PayloadError, RuleError
+
+ONE = """
+version: 1
+rules:
+- name: config
+  match:
+    application: {name: shop}
+    resources:
+    - {kind: ConfigMap, name: "*-config"}
+  actions:
+  - {name: sum_up, uses: log.message, with: {text: done}, target: application, wave: 1}
+  - {name: each, uses: log.message, with: {text: hello}, if: "!sync.dryRun"}
+  - {name: all, uses: log.message, with: {text: hello}, target: batch}
+  onFailure:
+  - {name: alarm, uses: log.message, with: {text: alas}}
+"""
+MORE = """
+version: 1
+rules:
+- name: elsewhere
+  match: {application: {name: other-*}}
+  actions: [{uses: log.message, with: {text: hello}}]
+- name: from-prod
+  match: {sender: prod}
+  mode: observe
+  actions: [{uses: log.message, with: {text: hello}}]
+- name: images
+  match:
+    resources: [{kind: Deployment, imageChanged: true}]
+    condition: "resource.images[0] == 'x'"
+  actions: [{uses: log.message, with: {text: hello}}]
+"""
+
+
+def entry(kind: str, name: str, verb: str) -> dict[str, Any]:
+    message = f"{kind.lower()}/{name} {verb}"
+    return {"group": "", "version": "v1", "kind": kind, "namespace": "shop", "name": name,
+            "status": "Synced", "message": message, "syncPhase": "Sync"}  # fmt: skip
+
+
+@pytest.fixture
+def payload(tmp_path: Path) -> Path:
+    state = {
+        "phase": "Succeeded",
+        "startedAt": "2026-06-10T08:20:03Z",
+        "finishedAt": "2026-06-10T08:21:17Z",
+        "syncResult": {
+            "resources": [
+                entry("ConfigMap", "shop-config", "configured"),
+                entry("ConfigMap", "flags", "created"),
+                entry("Deployment", "web[red]\x1b[31m", "unchanged"),
+            ]
+        },
+    }
+    application = {"name": "shop", "namespace": "argocd"}
+    file = tmp_path / "notification.json"
+    file.write_text(json.dumps({"application": application, "operationState": state}))
+    return file
+
+
+@pytest.fixture
+def rules(tmp_path: Path) -> Path:
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules/one.yaml").write_text(ONE)
+    return tmp_path / "rules"
+
+
+def run(payload: Path, rules: Path, *more: str, width: int = 120) -> Result:
+    arguments = ["--payload", str(payload), "--rules", str(rules), *more]
+    return CliRunner(env={"COLUMNS": str(width)}).invoke(explain, arguments)
+
+
+def flat(answer: Result) -> str:
+    """Return the page without its frames and line breaks."""
+    return " ".join("".join(" " if c in "│┃─━\n" else c for c in answer.stdout).split())
+
+
+def test_table(payload: Path, rules: Path) -> None:
+    """Each resource is a row with the rule's reason, then comes what would run, by wave."""
+    answer = run(payload, rules)
+    assert answer.exit_code == 0
+    page = flat(answer)
+    assert page.startswith("argocd/shop: Succeeded, channel sync, 3 resources")
+    assert "ConfigMap shop/shop-config matched by resources[0]: changed (configured)" in page
+    assert "ConfigMap shop/flags resources[0].name wants *-config, saw flags" in page
+    lines = answer.stdout.splitlines()
+    start = lines.index("What would run")
+    assert lines[start:] == [
+        "What would run",
+        "  config",
+        "    wave 0: each log.message -> resource: ConfigMap/shop/shop-config (if: !sync.dryRun)",
+        "    wave 0: all log.message -> batch of 1: ConfigMap/shop/shop-config",
+        "    wave 1: sum_up log.message -> application: argocd/shop",
+        "    wave 0: alarm log.message -> application: argocd/shop (onFailure)",
+    ]
+
+
+def test_piped_output_is_plain(payload: Path, rules: Path) -> None:
+    """Without a terminal there are no colours, and what the sender wrote commands nothing."""
+    page = run(payload, rules).stdout
+    assert "\x1b" not in page
+    assert "web[red]�[31m" in page
+
+
+def test_rules_decided_by_the_sync(payload: Path, rules: Path) -> None:
+    """A rule that refuses the sync itself takes one line and no column; notes say what is open."""
+    (rules / "more.yaml").write_text(MORE)
+    page = flat(run(payload, rules, "--sender", "prod"))
+    assert "elsewhere: application.name wants other-*, saw shop" in page
+    assert "from-prod: matched" in page
+    assert "from-prod (observe: sends nothing)" in page
+    assert "imageChanged is unknown here" in page
+    assert "--sender" not in page
+    assert "from-prod: sender wants prod, saw nothing" in flat(run(payload, rules))
+    assert "name one with --sender" in flat(run(payload, rules))
+
+
+def test_condition_that_fails(payload: Path, rules: Path) -> None:
+    """A condition that cannot be evaluated is told in its cell."""
+    (rules / "more.yaml").write_text(MORE)
+    page = flat(run(payload, rules, "--rule", "images"))
+    assert "change wants changed, saw unchanged" in page
+    changed = payload.read_text().replace("unchanged", "configured")
+    payload.write_text(changed)
+    assert "condition failed:" in flat(run(payload, rules, "--rule", "images"))
+
+
+def test_many_rules_have_lists(payload: Path, rules: Path) -> None:
+    """Rules that do not fit beside one another are drawn one below the other."""
+    (rules / "more.yaml").write_text(
+        "version: 1\nrules:\n" + "".join(
+            f"- name: rule-{n}\n  match: {{resources: [{{name: x{n}}}]}}\n"
+            "  actions: [{uses: log.message, with: {text: hello}}]\n"
+            for n in range(20)
+        )
+    )  # fmt: skip
+    answer = run(payload, rules)
+    assert "┃" not in answer.stdout
+    assert "rule-7 ConfigMap shop/shop-config resources[0].name wants x7, saw" in flat(answer)
+    assert max(map(len, run(payload, rules, width=60).stdout.splitlines())) <= 60
+
+
+def test_json(payload: Path, rules: Path) -> None:
+    """The same as JSON, for other programs."""
+    found = json.loads(run(payload, rules, "--output", "json").stdout)
+    assert found["application"] == "argocd/shop"
+    assert found["resources"][0] == {
+        "resource": "ConfigMap/shop/shop-config", "change": "changed", "reason": "configured"
+    }  # fmt: skip
+    [rule] = found["rules"]
+    assert (rule["rule"], rule["verdict"]) == ("config", "matched")
+    assert rule["resources"][1] == {
+        "resource": "ConfigMap/shop/flags",
+        "verdict": "refused",
+        "field": "resources[0].name",
+        "reason": "resources[0].name wants *-config, saw flags",
+        "wanted": "*-config",
+        "saw": "flags",
+    }
+    assert [(step["wave"], step["action"], step["targets"]) for step in rule["wouldRun"]] == [
+        (0, "each", ["ConfigMap/shop/shop-config"]),
+        (0, "all", ["ConfigMap/shop/shop-config"]),
+        (1, "sum_up", ["argocd/shop"]),
+        (0, "alarm", ["argocd/shop"]),
+    ]
+
+
+def test_nothing_matched(payload: Path, rules: Path) -> None:
+    """That nothing matches is an answer too: exit code 0."""
+    answer = run(payload, rules, "--channel", "deployed")
+    assert answer.exit_code == 0
+    assert "config: channel wants sync, saw deployed" in answer.stdout
+    assert "Nothing would run" in answer.stdout
+
+
+def test_standard_input(payload: Path, rules: Path) -> None:
+    """A dash reads the notification from standard input."""
+    arguments = ["--payload", "-", "--rules", str(rules)]
+    answer = CliRunner().invoke(explain, arguments, input=payload.read_bytes())
+    assert "What would run" in answer.stdout
+
+
+def test_refused(payload: Path, rules: Path) -> None:
+    """A notification or rules that cannot be understood are refused as everywhere."""
+    (rules / "bad.yaml").write_text("version: 1\nrulse: []\n")
+    assert isinstance(run(payload, rules).exception, RuleError)
+    (rules / "bad.yaml").unlink()
+    payload.write_text("{")
+    assert isinstance(run(payload, rules).exception, PayloadError)
+
+
+def test_wrong_usage(payload: Path, rules: Path) -> None:
+    """An unknown rule or a file that is not there is wrong usage, with the nearest name."""
+    answer = run(payload, rules, "--rule", "confg")
+    assert answer.exit_code == 2
+    assert "there is no rule confg (did you mean config?)" in answer.stderr
+    assert run(payload.with_name("nowhere"), rules).exit_code == 2
+
+
+def test_as_a_program(payload: Path, rules: Path) -> None:
+    """What is refused is one message on stderr and exit code 1, without a traceback."""
+    command = [sys.executable, "-m", "receiver.cli", "explain", "--payload", str(payload)]
+    done = subprocess.run(
+        [*command, "--rules", str(rules)], capture_output=True, text=True, check=False,
+        env={**os.environ, "FORCE_COLOR": "1"},
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\x1b[32m" in done.stdout
+    payload.write_text("null")
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("postsync: ")
+    assert "Traceback" not in done.stderr

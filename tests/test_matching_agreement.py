@@ -1,0 +1,206 @@
+"""The index, the explanation and a plain reading of the rules say the same."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from matching_cases import SHOP, resource, rule, sync
+
+from receiver.expressions import Expressions
+from receiver.matching import Matcher, Verdict
+from receiver.model import Application, Resource, Sync
+from receiver.rules import Globs, ResourceMatch, Rule
+
+EXPRESSIONS = Expressions()
+WORDS = st.sampled_from(["a", "b", "ab", "ba", "a-b", "a/b", ""])
+GLOBS = st.lists(
+    st.sampled_from(
+        ["a", "b", "ab", "*", "a*", "*b", "a*b", "?", "[ab]?", "[!a]*", "a-*", "[[", ""]
+    ),
+    min_size=1,
+    max_size=2,
+)
+CONDITIONS = st.sampled_from(
+    [
+        "true",
+        "sync.dryRun",
+        "resource.name == 'a'",
+        "resource.images[0] == 'a'",
+        "sync.options[0] == 'a'",
+    ]
+)
+RESOURCES = st.builds(
+    resource,
+    name=WORDS,
+    kind=st.sampled_from(["a", "b", "ClusterRole"]),
+    group=st.sampled_from(["", "a", "rbac.authorization.k8s.io"]),
+    namespace=WORDS,
+    change=st.sampled_from(["changed", "unchanged", "unknown"]),
+    status=st.sampled_from(["Synced", "Pruned", ""]),
+    hook_type=st.sampled_from(["", "", "PreSync", "PostSync"]),
+    sync_phase=st.sampled_from(["PreSync", "Sync"]),
+    images=st.lists(WORDS, max_size=2).map(tuple),
+    image_changed=st.sampled_from([True, False, None]),
+)
+SYNCS = st.builds(
+    sync,
+    channel=st.sampled_from(["sync", "a"]),
+    phase=st.sampled_from(["Succeeded", "Failed", ""]),
+    sender=WORDS,
+    dry_run=st.booleans(),
+    application=st.builds(
+        Application, name=WORDS, namespace=WORDS, labels=st.dictionaries(WORDS, WORDS, max_size=2)
+    ),
+    resources=st.lists(RESOURCES, max_size=6).map(tuple),
+)
+SELECTORS = st.fixed_dictionaries(
+    {},
+    optional={
+        "kind": GLOBS,
+        "group": GLOBS,
+        "namespace": GLOBS,
+        "name": GLOBS,
+        "image": GLOBS,
+        "imageChanged": st.booleans(),
+        "change": st.sampled_from(["changed", "any", ["unchanged", "unknown"]]),
+        "status": st.sampled_from(["Synced", "any"]),
+        "hookType": st.sampled_from(["any", "none", ["none", "PreSync"]]),
+        "syncPhase": st.sampled_from(["any", "Sync"]),
+    },
+)
+RULES = st.builds(
+    lambda policy, enabled, match: rule(
+        settings={"onUnknownChange": policy, "enabled": enabled}, **match
+    ),
+    st.sampled_from(["run", "skip"]),
+    st.sampled_from([True, True, True, False]),
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "resources": st.lists(SELECTORS, min_size=1, max_size=3),
+            "channel": GLOBS,
+            "phases": st.sampled_from(["Failed", ["Succeeded", "Failed"]]),
+            "sender": GLOBS,
+            "application": st.fixed_dictionaries(
+                {},
+                optional={"name": GLOBS, "namespace": GLOBS, "labels": st.just({"a": ["a*", "b"]})},
+            ),
+            "condition": CONDITIONS,
+        },
+    ),
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(RULES, max_size=6), SYNCS)
+def test_match_and_explain_agree(rules: list[Rule], about: Sync) -> None:
+    """What is matched is what is explained as matched, resource by resource, errors too."""
+    matcher = Matcher(rules, EXPRESSIONS)
+    found = matcher.match(about)
+    explained = matcher.explain(about)
+    assert [item.rule for item in explained] == rules
+    expected = [
+        (
+            item.rule,
+            tuple(n for n, cell in enumerate(item.resources) if cell.verdict is Verdict.MATCHED),
+        )
+        for item in explained
+        if item.matched
+    ]
+    assert [(m.rule, m.resources) for m in found if m.matched] == expected
+    failed = [
+        item.rule
+        for item in explained
+        if Verdict.ERROR in {item.finding.verdict, *(cell.verdict for cell in item.resources)}
+    ]
+    assert [m.rule for m in found if m.errors] == failed
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(RULES.filter(lambda one: not one.match.condition), max_size=6), SYNCS)
+def test_match_is_what_the_rules_say(rules: list[Rule], about: Sync) -> None:
+    """The index finds what reading every rule against every resource finds."""
+    expected = [(one, plain_match(one, about)) for one in rules]
+    found = Matcher(rules, EXPRESSIONS).match(about)
+    assert [(m.rule, m.resources) for m in found] == [
+        (one, resources) for one, resources in expected if resources is not None
+    ]
+
+
+@given(st.lists(RESOURCES, max_size=6), SELECTORS)
+def test_reasons_name_the_resource(resources: list[Resource], selector: dict[str, Any]) -> None:
+    """Each resource that matched has a reason, which begins with its selector."""
+    about = sync(*resources, application=SHOP)
+    for match in Matcher([rule(resources=[selector])], EXPRESSIONS).match(about):
+        assert len(match.reasons) == len(match.resources)
+        for number, reason in zip(match.resources, match.reasons, strict=True):
+            assert reason.startswith(f"resources[0]: {resources[number].kind} ")
+
+
+def plain_match(one: Rule, about: Sync) -> tuple[int, ...] | None:
+    """Return the indexes of the resources that the rule selects, None if it does not match."""
+    match, app = one.match, about.application
+    untold = not about.phase and "phases" not in match.model_fields_set
+    fits = (
+        one.enabled
+        and globs(match.channel, about.channel)
+        and (about.phase in match.phases or untold)
+        and globs(match.sender, about.sender)
+        and globs(match.application.name, app.name)
+        and globs(match.application.namespace, app.namespace)
+        and all(
+            key in app.labels and globs(wanted, app.labels[key])
+            for key, wanted in match.application.labels.items()
+        )
+    )
+    if not fits:
+        return None
+    if match.resources is None:
+        return ()
+    return (
+        tuple(
+            number
+            for number, item in enumerate(about.resources)
+            if any(plain_select(selector, item, one) for selector in match.resources)
+        )
+        or None
+    )
+
+
+def plain_select(selector: ResourceMatch, item: Resource, one: Rule) -> bool:
+    """Whether the selector accepts the resource."""
+    lenient = one.on_unknown_change == "run"
+    status = item.status or ("Synced" if item.hook_type else "")
+    change = item.change.verdict.value
+    unknown = lenient and change == "unknown" and "changed" in selector.change
+    images = (
+        selector.image_changed is None
+        or item.image_changed is selector.image_changed
+        or (item.image_changed is None and lenient)
+    )
+    cluster = (item.group, item.kind) == ("rbac.authorization.k8s.io", "ClusterRole")
+    return (
+        globs(selector.kind, item.kind)
+        and globs(selector.group, item.group)
+        and (cluster or globs(selector.namespace, item.namespace))
+        and globs(selector.name, item.name)
+        and (selector.image is None or any(globs(selector.image, image) for image in item.images))
+        and images
+        and (word(selector.change, change) or unknown)
+        and word(selector.status, status)
+        and word(selector.hook_type, item.hook_type or "none")
+        and word(selector.sync_phase, item.sync_phase)
+    )
+
+
+def globs(wanted: Globs | None, value: str) -> bool:
+    """Whether the standard library finds a glob that matches."""
+    return wanted is None or any(fnmatchcase(value, pattern) for pattern in wanted)
+
+
+def word(wanted: tuple[str, ...], value: str) -> bool:
+    """Whether the word is among those wanted."""
+    return "any" in wanted or value in wanted
