@@ -1,0 +1,72 @@
+"""The trail's lines and the counters, written in the transaction that they describe."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import Connection, insert, text
+
+from receiver.ledger import tables
+from receiver.model import Event
+
+Counts = Counter[tuple[str, str]]
+"""Increments by metric name and labels (JSON, sorted keys)."""
+
+
+def labels(**values: str) -> str:
+    """Write labels in the one spelling that the counters' key needs."""
+    return json.dumps(values, sort_keys=True)
+
+
+def append_events(connection: Connection, at: int, events: Sequence[Event]) -> None:
+    """Append the events in their order, and count them; ``at`` in milliseconds."""
+    if not events:
+        return
+    add_counts(connection, Counter(("events_total", labels(event=e.name)) for e in events))
+    connection.execute(
+        insert(tables.audit_events),
+        [
+            {
+                "at": at,
+                "name": event.name,
+                "delivery_id": event.delivery or None,
+                "sync_id": event.sync or None,
+                "plan_id": event.plan or None,
+                "run_id": event.run or None,
+                "attempt": event.attempt or None,
+                "data": json.dumps(event.data, separators=(",", ":")),
+            }
+            for event in events
+        ],
+    )
+
+
+ADD = text(
+    "INSERT INTO counters (name, labels, value) VALUES (:name, :labels, :value) "
+    "ON CONFLICT (name, labels) DO UPDATE SET value = counters.value + excluded.value"
+)
+
+
+def add_counts(connection: Connection, counts: Mapping[tuple[str, str], float]) -> None:
+    """Add to the counters."""
+    if counts:
+        connection.execute(
+            ADD,
+            [{"name": name, "labels": key, "value": n} for (name, key), n in counts.items()],
+        )
+
+
+SECONDS = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0)
+"""Bounds of the attempts' histogram."""
+
+
+def count_seconds(counts: Counts, name: str, seconds: float, **key: str) -> None:
+    """Count one duration into a cumulative histogram, as Prometheus wants it."""
+    for bound in SECONDS:
+        if seconds <= bound:
+            counts[f"{name}_bucket", labels(le=str(bound), **key)] += 1
+    counts[f"{name}_bucket", labels(le="+Inf", **key)] += 1
+    counts[f"{name}_sum", labels(**key)] += seconds  # type: ignore[assignment]  # Counter holds floats as well
+    counts[f"{name}_count", labels(**key)] += 1

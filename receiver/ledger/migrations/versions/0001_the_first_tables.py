@@ -1,0 +1,230 @@
+"""The first tables."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Make them."""
+    op.create_table(
+        "attempts",
+        sa.Column("run_id", sa.Text(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("owner", sa.Text(), nullable=False),
+        sa.Column("started_at", sa.BigInteger(), nullable=False),
+        sa.Column("ended_at", sa.BigInteger(), nullable=True),
+        sa.Column("outcome", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("run_id", "number"),
+    )
+    op.create_table(
+        "audit_events",
+        sa.Column(
+            "seq",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=True,
+            nullable=False,
+        ),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("delivery_id", sa.Text(), nullable=True),
+        sa.Column("sync_id", sa.Text(), nullable=True),
+        sa.Column("plan_id", sa.Text(), nullable=True),
+        sa.Column("run_id", sa.Text(), nullable=True),
+        sa.Column("attempt", sa.Integer(), nullable=True),
+        sa.Column("data", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("seq"),
+    )
+    with op.batch_alter_table("audit_events", schema=None) as batch_op:
+        batch_op.create_index("audit_events_of_sync", ["sync_id"], unique=False)
+
+    op.create_table(
+        "counters",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("labels", sa.Text(), nullable=False),
+        sa.Column("value", sa.Float(), nullable=False),
+        sa.PrimaryKeyConstraint("name", "labels"),
+    )
+    op.create_table(
+        "deliveries",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("received_at", sa.BigInteger(), nullable=False),
+        sa.Column("sender", sa.Text(), nullable=False),
+        sa.Column("channel", sa.Text(), nullable=False),
+        sa.Column("verdict", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("sync_id", sa.Text(), nullable=True),
+        sa.Column("size", sa.Integer(), nullable=False),
+        sa.Column("query", sa.Text(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("deliveries", schema=None) as batch_op:
+        batch_op.create_index("deliveries_of_sync", ["sync_id"], unique=False)
+
+    op.create_table(
+        "images",
+        sa.Column("application", sa.Text(), nullable=False),
+        sa.Column("resource", sa.Text(), nullable=False),
+        sa.Column("images", sa.Text(), nullable=False),
+        sa.Column("finished_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("application", "resource"),
+    )
+    op.create_table(
+        "marks",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("name"),
+    )
+    op.create_table(
+        "plans",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("sync_id", sa.Text(), nullable=False),
+        sa.Column("rule_set", sa.Text(), nullable=False),
+        sa.Column("rule", sa.Text(), nullable=False),
+        sa.Column("application", sa.Text(), nullable=False),
+        sa.Column("mode", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("targets", sa.Text(), nullable=False),
+        sa.Column("concurrency_key", sa.Text(), nullable=True),
+        sa.Column("concurrency_limit", sa.Integer(), nullable=True),
+        sa.Column("stirred", sa.Boolean(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("ended_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("plans", schema=None) as batch_op:
+        batch_op.create_index(
+            "plans_by_key",
+            ["concurrency_key", "state", "id"],
+            unique=False,
+            sqlite_where=sa.text("state IN ('waiting', 'active')"),
+            postgresql_where=sa.text("state IN ('waiting', 'active')"),
+        )
+        batch_op.create_index("plans_of_sync", ["sync_id"], unique=False)
+        batch_op.create_index(
+            "plans_stirred",
+            ["id"],
+            unique=False,
+            sqlite_where=sa.text("stirred"),
+            postgresql_where=sa.text("stirred"),
+        )
+
+    op.create_table(
+        "rule_sets",
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("files", sa.LargeBinary(), nullable=False),
+        sa.Column("loaded_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("digest"),
+    )
+    op.create_table(
+        "runs",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("plan_id", sa.Text(), nullable=False),
+        sa.Column("sync_id", sa.Text(), nullable=False),
+        sa.Column("rule", sa.Text(), nullable=False),
+        sa.Column("section", sa.Text(), nullable=False),
+        sa.Column("step", sa.Integer(), nullable=False),
+        sa.Column("action", sa.Text(), nullable=False),
+        sa.Column("handler", sa.Text(), nullable=False),
+        sa.Column("wave", sa.Integer(), nullable=False),
+        sa.Column("target", sa.Text(), nullable=False),
+        sa.Column("target_index", sa.Integer(), nullable=True),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("ready", sa.Boolean(), nullable=False),
+        sa.Column("lane", sa.Text(), nullable=False),
+        sa.Column("share", sa.Text(), nullable=False),
+        sa.Column("turn", sa.BigInteger(), nullable=False),
+        sa.Column("due_at", sa.BigInteger(), nullable=True),
+        sa.Column("owner", sa.Text(), nullable=True),
+        sa.Column("lease_until", sa.BigInteger(), nullable=True),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("key_number", sa.Integer(), nullable=False),
+        sa.Column("parameters", sa.Text(), nullable=True),
+        sa.Column("secrets", sa.Text(), nullable=True),
+        sa.Column("policy", sa.Text(), nullable=True),
+        sa.Column("handler_state", sa.Text(), nullable=True),
+        sa.Column("output", sa.Text(), nullable=True),
+        sa.Column("first_attempt_at", sa.BigInteger(), nullable=True),
+        sa.Column("ended_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("runs", schema=None) as batch_op:
+        batch_op.create_index(
+            "runs_by_share",
+            ["share", "turn"],
+            unique=False,
+            sqlite_where=sa.text("state IN ('due', 'running', 'pending')"),
+            postgresql_where=sa.text("state IN ('due', 'running', 'pending')"),
+        )
+        batch_op.create_index(
+            "runs_failed",
+            ["ended_at"],
+            unique=False,
+            sqlite_where=sa.text("state = 'failed'"),
+            postgresql_where=sa.text("state = 'failed'"),
+        )
+        batch_op.create_index("runs_of_plan", ["plan_id"], unique=False)
+        batch_op.create_index(
+            "runs_ready",
+            ["lane", "turn"],
+            unique=False,
+            sqlite_where=sa.text("ready"),
+            postgresql_where=sa.text("ready"),
+        )
+        batch_op.create_index(
+            "runs_running",
+            ["lease_until"],
+            unique=False,
+            sqlite_where=sa.text("state = 'running'"),
+            postgresql_where=sa.text("state = 'running'"),
+        )
+        batch_op.create_index(
+            "runs_sleeping",
+            ["due_at"],
+            unique=False,
+            sqlite_where=sa.text("state IN ('due', 'pending') AND NOT ready"),
+            postgresql_where=sa.text("state IN ('due', 'pending') AND NOT ready"),
+        )
+
+    op.create_table(
+        "syncs",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("identity", sa.Text(), nullable=False),
+        sa.Column("delivery_id", sa.Text(), nullable=False),
+        sa.Column("sender", sa.Text(), nullable=False),
+        sa.Column("channel", sa.Text(), nullable=False),
+        sa.Column("application", sa.Text(), nullable=False),
+        sa.Column("uid", sa.Text(), nullable=False),
+        sa.Column("phase", sa.Text(), nullable=False),
+        sa.Column("revision", sa.Text(), nullable=False),
+        sa.Column("started_at", sa.BigInteger(), nullable=True),
+        sa.Column("finished_at", sa.BigInteger(), nullable=True),
+        sa.Column("received_at", sa.BigInteger(), nullable=False),
+        sa.Column("resources", sa.Integer(), nullable=False),
+        sa.Column("changed", sa.Integer(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("rule_set", sa.Text(), nullable=True),
+        sa.Column("planned_at", sa.BigInteger(), nullable=True),
+        sa.Column("explanation", sa.LargeBinary(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("identity"),
+    )
+    with op.batch_alter_table("syncs", schema=None) as batch_op:
+        batch_op.create_index(
+            "syncs_new",
+            ["id"],
+            unique=False,
+            sqlite_where=sa.text("state = 'new'"),
+            postgresql_where=sa.text("state = 'new'"),
+        )
+        batch_op.create_index("syncs_of_application", ["application", "id"], unique=False)

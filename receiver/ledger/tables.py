@@ -1,0 +1,235 @@
+"""The tables. Times are milliseconds since 1970 UTC; JSON is text, so that both engines agree."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    text,
+)
+
+REVISION = "0001"
+"""The newest migration; a ledger that has it needs none."""
+
+metadata = MetaData()
+
+Seq = BigInteger().with_variant(Integer, "sqlite")
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("received_at", BigInteger, nullable=False),
+    Column("sender", Text, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("verdict", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("sync_id", Text),
+    Column("size", Integer, nullable=False),
+    Column("query", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Index("deliveries_of_sync", "sync_id"),
+)
+
+syncs = Table(
+    "syncs",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("identity", Text, nullable=False, unique=True),
+    Column("delivery_id", Text, nullable=False),
+    Column("sender", Text, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("application", Text, nullable=False),
+    Column("uid", Text, nullable=False),
+    Column("phase", Text, nullable=False),
+    Column("revision", Text, nullable=False),
+    Column("started_at", BigInteger),
+    Column("finished_at", BigInteger),
+    Column("received_at", BigInteger, nullable=False),
+    Column("resources", Integer, nullable=False),
+    Column("changed", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("rule_set", Text),
+    Column("planned_at", BigInteger),
+    Column("explanation", LargeBinary),
+    Index(
+        "syncs_new",
+        "id",
+        sqlite_where=text("state = 'new'"),
+        postgresql_where=text("state = 'new'"),
+    ),
+    Index("syncs_of_application", "application", "id"),
+)
+
+rule_sets = Table(
+    "rule_sets",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("files", LargeBinary, nullable=False),
+    Column("loaded_at", BigInteger, nullable=False),
+)
+
+marks = Table(
+    "marks",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+"""Single facts: when the ledger was created, which rules are in force, the heartbeat."""
+
+OPEN_PLAN = "state IN ('waiting', 'active')"
+
+plans = Table(
+    "plans",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("sync_id", Text, nullable=False),
+    Column("rule_set", Text, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("application", Text, nullable=False),
+    Column("mode", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("targets", Text, nullable=False),
+    Column("concurrency_key", Text),
+    Column("concurrency_limit", Integer),
+    Column("stirred", Boolean, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger),
+    Index("plans_of_sync", "sync_id"),
+    Index(
+        "plans_stirred",
+        "id",
+        sqlite_where=text("stirred"),
+        postgresql_where=text("stirred"),
+    ),
+    Index(
+        "plans_by_key",
+        "concurrency_key",
+        "state",
+        "id",
+        sqlite_where=text(OPEN_PLAN),
+        postgresql_where=text(OPEN_PLAN),
+    ),
+)
+"""``stirred``: a run of it has ended, so somebody has to look whether a wave is to be released."""
+
+OPEN_RUN = "state IN ('due', 'running', 'pending')"
+SLEEPING_RUN = "state IN ('due', 'pending') AND NOT ready"
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("plan_id", Text, nullable=False),
+    Column("sync_id", Text, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("section", Text, nullable=False),
+    Column("step", Integer, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("handler", Text, nullable=False),
+    Column("wave", Integer, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("target_index", Integer),
+    Column("state", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("ready", Boolean, nullable=False),
+    Column("lane", Text, nullable=False),
+    Column("share", Text, nullable=False),
+    Column("turn", BigInteger, nullable=False),
+    Column("due_at", BigInteger),
+    Column("owner", Text),
+    Column("lease_until", BigInteger),
+    Column("attempts", Integer, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("key_number", Integer, nullable=False),
+    Column("parameters", Text),
+    Column("secrets", Text),
+    Column("policy", Text),
+    Column("handler_state", Text),
+    Column("output", Text),
+    Column("first_attempt_at", BigInteger),
+    Column("ended_at", BigInteger),
+    Index("runs_of_plan", "plan_id"),
+    Index("runs_ready", "lane", "turn", sqlite_where=text("ready"), postgresql_where=text("ready")),
+    Index(
+        "runs_sleeping",
+        "due_at",
+        sqlite_where=text(SLEEPING_RUN),
+        postgresql_where=text(SLEEPING_RUN),
+    ),
+    Index(
+        "runs_by_share",
+        "share",
+        "turn",
+        sqlite_where=text(OPEN_RUN),
+        postgresql_where=text(OPEN_RUN),
+    ),
+    Index(
+        "runs_running",
+        "lease_until",
+        sqlite_where=text("state = 'running'"),
+        postgresql_where=text("state = 'running'"),
+    ),
+    Index(
+        "runs_failed",
+        "ended_at",
+        sqlite_where=text("state = 'failed'"),
+        postgresql_where=text("state = 'failed'"),
+    ),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("run_id", Text, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("owner", Text, nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger),
+    Column("outcome", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+)
+
+audit_events = Table(
+    "audit_events",
+    metadata,
+    Column("seq", Seq, primary_key=True, autoincrement=True),
+    Column("at", BigInteger, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("delivery_id", Text),
+    Column("sync_id", Text),
+    Column("plan_id", Text),
+    Column("run_id", Text),
+    Column("attempt", Integer),
+    Column("data", Text, nullable=False),
+    Index("audit_events_of_sync", "sync_id"),
+)
+
+images = Table(
+    "images",
+    metadata,
+    Column("application", Text, primary_key=True),
+    Column("resource", Text, primary_key=True),
+    Column("images", Text, nullable=False),
+    Column("finished_at", BigInteger, nullable=False),
+)
+"""The images of each application's resource at its newest sync; application with its sender."""
+
+counters = Table(
+    "counters",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("labels", Text, primary_key=True),
+    Column("value", Float, nullable=False),
+)
+"""Counted in the transaction that they count, so that a metric never disagrees with the ledger."""

@@ -1,0 +1,228 @@
+"""Handing due work out, and writing what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from sqlalchemy import insert, select, text
+
+from receiver.ledger import tables
+from receiver.ledger.claim import Claimed, backlog, claim, release_lost, renew, wake
+from receiver.ledger.connect import Ledger
+from receiver.ledger.outcomes import Settlement, store_settlements
+from receiver.ledger.planning import (
+    Advance,
+    NewPlan,
+    NewRun,
+    Planning,
+    RunChange,
+    stirred_plans,
+    store_advance,
+    store_planning,
+)
+from receiver.model import Outcome, OutcomeKind, PlanState, RunState, SyncState, new_id
+from receiver.retry import backoff, settle
+
+POLICY = {
+    "for": 3600.0, "initialDelay": 2.0, "factor": 2.0, "maxDelay": 300.0, "timeout": 30.0,
+    "deadline": 3600.0,
+}  # fmt: skip
+
+
+def add_plan(
+    ledger: Ledger, runs: int = 1, *, lane: str = "cdn", share: str = "r shop", key: str = ""
+) -> NewPlan:
+    """Store a plan whose runs are all due."""
+    sync, plan = new_id("s"), new_id("p")
+    new = tuple(
+        NewRun(new_id("r"), "actions", 0, "a", "log.message", 0, f"t{i}", None, POLICY)
+        for i in range(runs)
+    )
+    changes = tuple(RunChange(r.id, RunState.DUE, "", {"text": "x"}, {}, lane) for r in new)
+    first = Advance(plan, sync, share, changes=changes)
+    made = NewPlan(plan, "r", "run", [], key or None, 1 if key else None, new, first)
+    planning = Planning(sync, "argocd/shop", SyncState.PLANNED, "", "0" * 64, plans=(made,))
+    row = {
+        "id": sync, "identity": sync, "delivery_id": "d", "sender": "argocd", "channel": "sync",
+        "application": "argocd/shop", "uid": "", "phase": "Succeeded", "revision": "",
+        "received_at": 0, "resources": 0, "changed": 0, "state": "new", "reason": "",
+    }  # fmt: skip
+    with ledger.write() as connection:
+        connection.execute(insert(tables.syncs).values(row))
+        store_planning(connection, ledger.now(connection), planning)
+    return made
+
+
+def take(ledger: Ledger, free: int = 16, limit: int = 16, **options: Any) -> list[Claimed]:
+    with ledger.write() as connection:
+        now = options.pop("now", None) or ledger.now(connection)
+        wake(connection, now)
+        claimed, _ = claim(
+            connection, now, owner=options.pop("owner", "w-1"), lease=30_000, free=free,
+            busy=options.pop("busy", {}), lane_limit=limit,
+        )  # fmt: skip
+    return claimed
+
+
+def write(ledger: Ledger, items: Sequence[Settlement], owner: str = "w-1") -> list[str]:
+    with ledger.write() as connection:
+        events = store_settlements(connection, ledger.now(connection), owner, items)
+    return [event.name for event in events]
+
+
+def outcome(kind: OutcomeKind, **values: Any) -> Outcome:
+    return Outcome(kind, **values)
+
+
+def test_a_claimed_run_is_claimed_by_nobody_else(ledger: Ledger) -> None:
+    """Two claims share the due runs, each run in one of them."""
+    add_plan(ledger, 5)
+    first, second = take(ledger, 3), take(ledger, 3, owner="w-2")
+    assert (len(first), len(second)) == (3, 2)
+    assert not {run.id for run in first} & {run.id for run in second}
+
+
+def test_a_lane_gets_no_more_than_its_part_of_the_threads(ledger: Ledger) -> None:
+    """A slow host with many runs leaves room for the others."""
+    add_plan(ledger, 20, lane="slow")
+    add_plan(ledger, 2, lane="quick", share="other shop")
+    lanes = [run.lane for run in take(ledger, 16, limit=4)]
+    assert (lanes.count("slow"), lanes.count("quick")) == (4, 2)
+    assert take(ledger, 16, limit=4, busy={"slow": 4}) == []
+
+
+def test_a_rule_with_many_runs_does_not_delay_another(ledger: Ledger) -> None:
+    """Each rule and application has its turn, whoever came first."""
+    add_plan(ledger, 50, share="greedy shop")
+    take(ledger, 4)
+    modest = add_plan(ledger, 1, share="modest shop")
+    assert modest.runs[0].id in {run.id for run in take(ledger, 2)}
+
+
+def test_a_later_run_of_the_same_share_queues_behind_the_earlier(ledger: Ledger) -> None:
+    """Within a share the order is that of arrival."""
+    runs = [run.id for plan in (add_plan(ledger, 2), add_plan(ledger, 2)) for run in plan.runs]
+    assert [run.id for run in take(ledger)] == runs
+
+
+def test_a_retry_becomes_due_at_its_time_and_not_before(ledger: Ledger) -> None:
+    """Waiting happens in the ledger, as a time."""
+    add_plan(ledger)
+    run = take(ledger)[0]
+    failed = outcome(OutcomeKind.TEMPORARY, reason="503", delay=60.0)
+    with ledger.read() as connection:
+        now = ledger.now(connection)
+    write(ledger, [settle(run, failed, now)])
+    assert take(ledger) == []
+    again = take(ledger, now=now + 61_000)
+    assert [(r.id, r.attempt, r.failures) for r in again] == [(run.id, 2, 1)]
+
+
+def test_a_pending_run_comes_back_with_its_state(ledger: Ledger) -> None:
+    """The other side goes on working; any worker asks again with what the handler left."""
+    add_plan(ledger)
+    run = take(ledger)[0]
+    pending = outcome(OutcomeKind.PENDING, state={"job": 7}, delay=5.0)
+    write(ledger, [settle(run, pending, run.first_attempt_at)])
+    again = take(ledger, now=run.first_attempt_at + 5_001, owner="w-2")[0]
+    assert (again.state, again.pending) == ({"job": 7}, True)
+
+
+def test_an_attempt_that_was_taken_over_cannot_write(ledger: Ledger) -> None:
+    """The outcome of a lost owner changes nothing and is told as superseded."""
+    add_plan(ledger)
+    run = take(ledger)[0]
+    with ledger.write() as connection:
+        release_lost(connection, ledger.now(connection), alone="w-2")
+    again = take(ledger, owner="w-2")[0]
+    late = settle(run, outcome(OutcomeKind.SUCCEEDED), 0)
+    assert write(ledger, [late]) == ["attempt.superseded"]
+    assert write(ledger, [settle(again, outcome(OutcomeKind.SUCCEEDED), 0)], "w-2") == [
+        "attempt.succeeded"
+    ]
+
+
+def test_a_lost_attempt_is_made_again_with_the_same_key(ledger: Ledger) -> None:
+    """Nobody knows whether the other side did it, so it is asked for the same thing again."""
+    add_plan(ledger)
+    run = take(ledger)[0]
+    with ledger.write() as connection:
+        events = release_lost(connection, ledger.now(connection) + 31_000)
+    assert [event.name for event in events] == ["attempt.lost"]
+    again = take(ledger, owner="w-2")[0]
+    assert (again.id, again.key_number, again.attempt) == (run.id, run.key_number, 2)
+
+
+def test_a_renewed_lease_is_not_lost(ledger: Ledger) -> None:
+    """A heartbeat keeps what is worked on."""
+    add_plan(ledger)
+    run = take(ledger)[0]
+    with ledger.write() as connection:
+        now = ledger.now(connection)
+        renew(connection, now + 20_000, "w-1", 30_000, [run.id])
+        assert release_lost(connection, now + 40_000) == []
+
+
+def test_an_ended_run_stirs_its_plan(ledger: Ledger) -> None:
+    """So that the next wave is released, even by a process that starts only then."""
+    plan = add_plan(ledger)
+    run = take(ledger)[0]
+    write(ledger, [settle(run, outcome(OutcomeKind.SUCCEEDED, output={"a": 1}), 0)])
+    with ledger.read() as connection:
+        assert backlog(connection, 0).stirred
+        stirred = stirred_plans(connection, 10)
+    assert [(p.id, p.runs[0]["output"]) for p in stirred] == [(plan.id, '{"a": 1}')]
+
+
+def test_plans_of_one_key_run_one_after_the_other(ledger: Ledger) -> None:
+    """With limit 1 the second waits, and is stirred when the first has ended."""
+    first, second = add_plan(ledger, key="shop"), add_plan(ledger, key="shop")
+    assert [run.plan for run in take(ledger)] == [first.id]
+    ended = Advance(first.id, first.first.sync, "r shop", end=PlanState.SUCCEEDED)
+    with ledger.write() as connection:
+        connection.execute(text("UPDATE plans SET stirred = TRUE WHERE id = :id"), {"id": first.id})
+        (stored,) = stirred_plans(connection, 10)
+        store_advance(connection, ledger.now(connection), stored, ended)
+        assert [p.id for p in stirred_plans(connection, 10)] == [second.id]
+        state = select(tables.plans.c.state).where(tables.plans.c.id == second.id)
+        assert connection.scalar(state) == "active"
+
+
+def test_a_sync_is_planned_once(ledger: Ledger) -> None:
+    """A second planning of the same sync, by whomever, stores nothing."""
+    plan = add_plan(ledger)
+    again = replace(plan, id=new_id("p"), runs=(), first=replace(plan.first, changes=()))
+    planning = Planning(plan.first.sync, "", SyncState.PLANNED, "", None, plans=(again,))
+    with ledger.write() as connection:
+        assert store_planning(connection, 0, planning) == []
+        assert len(connection.execute(select(tables.plans.c.id)).all()) == 1
+
+
+def test_a_claim_reads_indexes_alone(ledger: Ledger) -> None:
+    """Its cost does not grow with the history: no statement scans the table of runs."""
+    add_plan(ledger)
+    statements = {
+        "lanes": "SELECT MIN(lane) FROM runs WHERE ready",
+        "first": "SELECT turn, id FROM runs WHERE ready AND lane = 'x' ORDER BY turn LIMIT 4",
+        "sleeping": f"SELECT MIN(due_at) FROM runs WHERE {tables.SLEEPING_RUN}",
+        "share": f"SELECT MAX(turn) FROM runs WHERE share = 'x' AND {tables.OPEN_RUN}",
+        "lost": "SELECT id FROM runs WHERE state = 'running' AND lease_until < 5",
+        "new": "SELECT 1 FROM syncs WHERE syncs.state = 'new' LIMIT 1",
+        "stirred": "SELECT 1 FROM plans WHERE stirred LIMIT 1",
+    }
+    with ledger.read() as connection:
+        for name, statement in statements.items():
+            plan = connection.execute(text(f"EXPLAIN QUERY PLAN {statement}")).all()
+            assert all("INDEX" in row[-1] for row in plan), (name, plan)
+
+
+@pytest.mark.parametrize(
+    ("failures", "bound"), [(1, 2), (2, 4), (3, 8), (8, 256), (9, 300), (60, 300)]
+)
+def test_the_delay_grows_up_to_its_bound(failures: int, bound: float) -> None:
+    """Exponential from the initial delay, full jitter below it, never above the largest."""
+    assert backoff(POLICY, failures, lambda: 1.0) == bound
+    assert backoff(POLICY, failures, lambda: 0.0) == 0

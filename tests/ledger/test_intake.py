@@ -1,0 +1,162 @@
+"""Storing what arrives."""
+
+from __future__ import annotations
+
+import resource as limits
+import sqlite3
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from conftest import notification, resource
+from sqlalchemy import func, select
+
+from receiver.errors import LedgerUnavailable
+from receiver.ledger import tables
+from receiver.ledger.connect import Ledger, open_ledger
+from receiver.ledger.intake import Arrival, IntakeWriter, Receipt
+from receiver.model import DeliveryVerdict, Event
+from receiver.payload import read_notification
+
+
+def arrival(
+    body: bytes, *, sender: str = "argocd", at: datetime | None = None, **query: str
+) -> Arrival:
+    read = read_notification(body, sender=sender, channel="sync", query=query)
+    return Arrival(sender, "sync", body, at or datetime.now(UTC), read, query=query)
+
+
+@contextmanager
+def writing(ledger: Ledger, events: list[Event] | None = None) -> Iterator[IntakeWriter]:
+    told = events if events is not None else []
+    writer = IntakeWriter(ledger, lambda _at, committed: told.extend(committed))
+    writer.start()
+    try:
+        yield writer
+    finally:
+        writer.stop()
+
+
+def count(ledger: Ledger, table: str) -> int:
+    with ledger.read() as connection:
+        query = select(func.count()).select_from(tables.metadata.tables[table])
+        return connection.scalar(query) or 0
+
+
+def test_an_accepted_notification_is_a_sync_with_its_delivery_and_its_event(
+    ledger: Ledger,
+) -> None:
+    """One transaction stores the delivery, the sync and the line of the trail."""
+    events: list[Event] = []
+    with writing(ledger, events) as writer:
+        receipt = writer.submit(arrival(notification(resource("a"))))
+    assert receipt.verdict is DeliveryVerdict.ACCEPTED
+    assert [count(ledger, t) for t in ("syncs", "deliveries", "audit_events")] == [1, 1, 1]
+    assert [(e.name, e.sync, e.delivery) for e in events] == [
+        ("notification.accepted", receipt.sync, receipt.delivery)
+    ]
+
+
+def test_the_same_sync_again_is_a_duplicate_of_the_first(ledger: Ledger) -> None:
+    """A second delivery of one sync is stored as such, and makes no second sync."""
+    body = notification(resource("a"))
+    with writing(ledger) as writer:
+        first = writer.submit(arrival(body))
+        second = writer.submit(arrival(body))
+    assert (second.verdict, second.sync) == (DeliveryVerdict.DUPLICATE, first.sync)
+    assert (count(ledger, "syncs"), count(ledger, "deliveries")) == (1, 2)
+
+
+def test_two_senders_do_not_share_a_sync(ledger: Ledger) -> None:
+    """The same application of another Argo CD instance is another sync."""
+    body = notification(resource("a"))
+    with writing(ledger) as writer:
+        verdicts = [writer.submit(arrival(body, sender=s)).verdict for s in ("east", "west")]
+    assert verdicts == [DeliveryVerdict.ACCEPTED] * 2
+
+
+def test_equal_ones_that_come_at_once_give_one_sync(ledger: Ledger) -> None:
+    """Deduplication holds within one group as well as between groups."""
+    body = notification(resource("a"))
+    with writing(ledger) as writer, ThreadPoolExecutor(24) as pool:
+        receipts = list(pool.map(lambda _: writer.submit(arrival(body)), range(24)))
+    assert sum(r.verdict is DeliveryVerdict.ACCEPTED for r in receipts) == 1
+    assert len({r.sync for r in receipts}) == 1
+
+
+def test_a_bare_list_is_a_duplicate_for_ten_minutes_only(ledger: Ledger) -> None:
+    """Without times of its own a notification is known by its digest, and not for ever."""
+    body = b'[{"kind": "ConfigMap", "name": "a"}]'
+    query = {"application": "shop", "phase": "Succeeded"}
+    now = datetime.now(UTC)
+    with writing(ledger) as writer:
+        verdicts = [
+            writer.submit(arrival(body, at=now + timedelta(minutes=m), **query)).verdict
+            for m in (0, 9, 11)
+        ]
+    assert verdicts == ["accepted", "duplicate", "accepted"]
+
+
+def test_a_refused_delivery_is_kept_with_its_reason(ledger: Ledger) -> None:
+    """What could not be understood can be looked at later."""
+    with writing(ledger) as writer:
+        receipt = writer.submit(
+            Arrival("argocd", "sync", b"{", datetime.now(UTC), None, "not_json: no end")
+        )
+    assert receipt == Receipt(receipt.delivery, "", DeliveryVerdict.REFUSED, "not_json: no end")
+    assert count(ledger, "syncs") == 0
+
+
+def test_a_locked_ledger_refuses_and_later_takes_again(ledger: Ledger) -> None:
+    """A write that cannot happen is an error for its sender, and leaves nothing behind."""
+    patient = open_ledger(ledger.path, busy_timeout=0.05)
+    with writing(patient) as writer, closing(sqlite3.connect(ledger.path)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(LedgerUnavailable, match="locked"):
+            writer.submit(arrival(notification(resource("a"))))
+        other.rollback()
+        assert writer.submit(arrival(notification(resource("b")))).verdict == "accepted"
+    assert count(ledger, "syncs") == 1
+    patient.close()
+
+
+def test_a_full_disk_refuses_and_leaves_nothing_half_written(ledger: Ledger) -> None:
+    """The file's size limit stands for a full disk: SQLite meets the same error."""
+    before = limits.getrlimit(limits.RLIMIT_FSIZE)
+    wal = ledger.path.with_name("ledger.db-wal")
+    big = notification(*(resource(f"r{i}", f"configmap/r{i} configured") for i in range(20_000)))
+    with writing(ledger) as writer:
+        writer.submit(arrival(notification(resource("a"))))
+        size = max(wal.stat().st_size, ledger.path.stat().st_size)
+        try:
+            limits.setrlimit(limits.RLIMIT_FSIZE, (size + 8192, before[1]))
+            with pytest.raises(LedgerUnavailable):
+                writer.submit(arrival(big))
+        finally:
+            limits.setrlimit(limits.RLIMIT_FSIZE, before)
+        assert (count(ledger, "syncs"), count(ledger, "audit_events")) == (1, 1)
+        assert writer.submit(arrival(big)).verdict is DeliveryVerdict.ACCEPTED
+
+
+def test_a_stopped_writer_has_stored_what_was_handed_in(ledger: Ledger) -> None:
+    """Stop drains the queue: nobody who waits is left without an answer."""
+    receipts: list[Receipt] = []
+    writer = IntakeWriter(ledger, lambda _at, _events: None)
+    threads = [
+        threading.Thread(
+            target=lambda i=i: receipts.append(
+                writer.submit(arrival(notification(resource("a"), application=f"app{i}")))
+            )
+        )
+        for i in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    writer.start()
+    writer.stop()
+    for thread in threads:
+        thread.join()
+    assert len(receipts) == count(ledger, "syncs") == 8
