@@ -1,0 +1,84 @@
+"""What stands under `with` of `http.request`."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field, model_validator
+
+from receiver.contract import Cel, Duration, Params
+
+STATUS = re.compile(r"[1-5](?:xx|\d\d)")
+
+
+def _statuses(value: tuple[int | str, ...]) -> tuple[int | str, ...]:
+    for one in value:
+        if not STATUS.fullmatch(str(one)):
+            raise ValueError(f"{one!r} is neither a status like 201 nor a class like 2xx")
+    return value
+
+
+Statuses = Annotated[tuple[int | str, ...], AfterValidator(_statuses), Field(min_length=1)]
+Method = Annotated[str, Field(pattern=r"^[A-Z]{1,32}$")]
+
+
+class Poll(Params):
+    """Where to ask how the started thing is getting on.
+
+    In the expressions ``answer`` is ``{status, headers, body, json}``: in `url` that of the
+    start, in `until` and `failed` the one that was just asked for.
+    """
+
+    url: Annotated[str, Cel("answer")] = Field(
+        description="CEL: the address to ask, made of the start's answer, for example "
+        "`answer.json.url` or `answer.headers.location`."
+    )
+    method: Method = Field(default="GET", description="HTTP method of asking.")
+    headers: dict[str, str] = Field(
+        default={},
+        description="Headers of asking. They are sent only to the host that was called first.",
+    )
+    every: Duration = Field(default=10.0, description="Time between two askings.")
+    until: Annotated[str, Cel("answer")] = Field(
+        description="CEL: whether it has ended well, for example `answer.json.state == 'done'`."
+    )
+    failed: Annotated[str, Cel("answer")] | None = Field(
+        default=None, description="CEL: whether it has failed, for good."
+    )
+
+
+class HttpRequest(Params):
+    """One HTTP request."""
+
+    url: str = Field(description="Address, http or https.")
+    method: Method = Field(default="POST", description="HTTP method.")
+    headers: dict[str, str] = Field(default={}, description="Headers, by name.")
+    body: str | None = Field(default=None, description="Body, as it is sent.")
+    json_: Any = Field(
+        default=None, alias="json", description="Body as a tree, sent as JSON; instead of `body`."
+    )
+    expect: Statuses = Field(
+        default=("2xx",), description="Statuses, or classes of them, that count as success."
+    )
+    signing_secret: str | None = Field(
+        default=None,
+        description="Secret of Standard Webhooks, base 64 with or without `whsec_`: signs the "
+        "request with webhook-id, webhook-timestamp and webhook-signature.",
+    )
+    capture_limit: int = Field(
+        default=65_536,
+        ge=0,
+        le=1_048_576,
+        description="Bytes of the answer's body that are kept as output.",
+    )
+    poll: Poll | None = Field(
+        default=None, description="For what takes longer: ask until it has ended."
+    )
+
+    @model_validator(mode="after")
+    def one_body(self) -> HttpRequest:
+        """Refuse two bodies."""
+        if self.body is not None and self.json_ is not None:
+            raise ValueError("give body or json, not both")
+        return self

@@ -1,0 +1,69 @@
+"""Keeps secrets out of everything that is written or answered."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Iterable, Iterator
+from urllib.parse import quote, quote_plus
+
+from receiver.model import Json
+
+MASK = "[secret]"
+SHORTEST = 4
+"""Characters. A shorter value would be masked in the middle of common words, and so be told."""
+
+
+class Masker:
+    """Replaces secrets in texts, in every spelling in which another side may echo them."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        forms = {form for secret in secrets for form in _forms(secret) if len(form) >= SHORTEST}
+        longest_first = sorted(forms, key=len, reverse=True)
+        self._pattern = re.compile("|".join(map(re.escape, longest_first))) if forms else None
+
+    def mask(self, text: str) -> str:
+        """Return the text without the secrets."""
+        return self._pattern.sub(MASK, text) if self._pattern else text
+
+    def mask_tree(self, tree: Json) -> Json:
+        """Return JSON without the secrets, in keys as well as in values."""
+        if self._pattern is None:
+            return tree
+        if isinstance(tree, str):
+            return self.mask(tree)
+        if isinstance(tree, dict):
+            return {self.mask(key): self.mask_tree(value) for key, value in tree.items()}
+        if isinstance(tree, list):
+            return [self.mask_tree(item) for item in tree]
+        return tree
+
+
+def _forms(secret: str) -> Iterator[str]:
+    """Yield the spellings of one secret: plain, in JSON, in a URL, in base 64."""
+    if len(secret) < SHORTEST:
+        return
+    yield secret
+    yield secret.strip()
+    for escaped in (json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]):
+        yield escaped
+        yield escaped.replace("/", "\\/")
+    yield quote(secret)
+    yield quote(secret, safe="")
+    yield quote_plus(secret)
+    yield quote(secret, safe="").lower()
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        for before in range(3):
+            yield _inside_base64(encode(bytes(before) + secret.encode()).decode(), before)
+
+
+def _inside_base64(encoded: str, before: int) -> str:
+    """Keep the characters that are the same whatever stands before and behind.
+
+    ``before`` bytes (0 to 2) shift the secret within a group of three, as the name in basic
+    auth does; the characters that share bits with a neighbour are cut off.
+    """
+    whole = encoded.rstrip("=")
+    cut = len(whole) * 6 % 8 != 0
+    return whole[(0, 2, 3)[before] : len(whole) - cut]

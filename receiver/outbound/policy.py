@@ -1,0 +1,92 @@
+"""Which hosts and addresses may be called. A no carries its reason."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from fnmatch import translate
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+)
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+ALWAYS_DENIED: Sequence[tuple[Network, str]] = (
+    (ip_network("169.254.0.0/16"), "link-local, where clouds serve their metadata"),
+    (ip_network("fe80::/10"), "link-local"),
+    (ip_network("fd00:ec2::254/128"), "a cloud's metadata"),
+    (ip_network("100.100.100.200/32"), "a cloud's metadata"),
+    (ip_network("168.63.129.16/32"), "a cloud's platform service"),
+    (ip_network("0.0.0.0/8"), "unspecified"),
+    (ip_network("::/128"), "unspecified"),
+    (ip_network("224.0.0.0/4"), "multicast"),
+    (ip_network("ff00::/8"), "multicast"),
+    (ip_network("255.255.255.255/32"), "broadcast"),
+)
+"""AWS, GCP and Azure serve metadata on 169.254.169.254, AWS also on fd00:ec2::254, Alibaba on
+100.100.100.200; Azure's WireServer is 168.63.129.16. An action has no business there."""
+
+NAT64 = ip_network("64:ff9b::/96")
+"""RFC 6052: the IPv4 address stands in the last 32 bits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Allow and deny lists; a deny wins, and an empty allow list allows any."""
+
+    allow_hosts: Sequence[str] = ()
+    deny_hosts: Sequence[str] = ()
+    allow_networks: Sequence[Network] = ()
+    deny_networks: Sequence[Network] = ()
+    _globs: dict[str, re.Pattern[str]] = field(default_factory=dict)
+
+    def refuse_host(self, host: str) -> str:
+        """Return why a host may not be called, "" if it may."""
+        name = host.rstrip(".").lower()
+        if denied := self._first(self.deny_hosts, name):
+            return f"host {host} is denied by denyHosts {denied}"
+        if self.allow_hosts and not self._first(self.allow_hosts, name):
+            return f"host {host} is not in allowHosts"
+        return ""
+
+    def refuse_address(self, text: str) -> str:
+        """Return why an address may not be connected to, "" if it may."""
+        address = ip_address(text.partition("%")[0])
+        for one in (address, *_embedded(address)):
+            for network, why in ALWAYS_DENIED:
+                if one in network:
+                    return f"address {text} is never called ({why})"
+            if denied := _first_network(self.deny_networks, one):
+                return f"address {text} is denied by denyNetworks {denied}"
+        if self.allow_networks and not _first_network(self.allow_networks, address):
+            return f"address {text} is not in allowNetworks"
+        return ""
+
+    def _first(self, globs: Iterable[str], name: str) -> str:
+        for glob in globs:
+            if glob not in self._globs:
+                self._globs[glob] = re.compile(translate(glob.rstrip(".").lower()))
+            if self._globs[glob].match(name):
+                return glob
+        return ""
+
+
+def _first_network(networks: Iterable[Network], address: Address) -> str:
+    return next((str(network) for network in networks if address in network), "")
+
+
+def _embedded(address: Address) -> list[IPv4Address]:
+    """Return the IPv4 addresses that an IPv6 one stands for: mapped, 6to4, Teredo, NAT64."""
+    if isinstance(address, IPv4Address):
+        return []
+    found = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
+    if address in NAT64:
+        found.append(IPv4Address(int(address) & 0xFFFFFFFF))
+    return [one for one in found if one is not None]

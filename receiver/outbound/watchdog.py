@@ -1,0 +1,57 @@
+"""Shuts sockets down at their deadline.
+
+A socket's own timeout counts from each read: a peer that sends a byte now and then is never
+late. A thread that is blocked in a read cannot look at the clock, so one watcher does for all.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import socket
+import threading
+import time
+from contextlib import suppress
+
+
+class Watchdog:
+    """One thread, started with the first socket (and so after a fork)."""
+
+    def __init__(self) -> None:
+        self._numbers = itertools.count()
+        self._heap: list[tuple[float, int]] = []
+        self._watched: dict[int, socket.socket] = {}
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+
+    def watch(self, sock: socket.socket, deadline: float) -> int:
+        """Shut the socket down at ``deadline`` (monotonic), unless released; return a ticket."""
+        with self._changed:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="watchdog", daemon=True)
+                self._thread.start()
+            ticket = next(self._numbers)
+            self._watched[ticket] = sock
+            earliest = self._heap[0][0] if self._heap else float("inf")
+            heapq.heappush(self._heap, (deadline, ticket))
+            if deadline < earliest:
+                self._changed.notify()
+            return ticket
+
+    def release(self, ticket: int) -> None:
+        """Let the socket live on."""
+        with self._changed:
+            self._watched.pop(ticket, None)
+
+    def _work(self) -> None:
+        with self._changed:
+            while True:
+                left = self._heap[0][0] - time.monotonic() if self._heap else None
+                if left is None or left > 0:
+                    self._changed.wait(left)
+                    continue
+                _, ticket = heapq.heappop(self._heap)
+                late = self._watched.pop(ticket, None)
+                if late is not None:
+                    with suppress(OSError):  # it was closed by its owner just now
+                        late.shutdown(socket.SHUT_RDWR)

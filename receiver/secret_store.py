@@ -1,0 +1,51 @@
+"""Resolves references to secrets, for each attempt anew, so that they can be rotated."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from receiver.errors import TemporaryError
+from receiver.secret_refs import SecretRef
+
+
+class Secrets:
+    """Variables POSTSYNC_SECRET_*, and files below one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def resolve(self, ref: SecretRef) -> str:
+        """Return the value, without its format and without one newline at its end.
+
+        Raises:
+            TemporaryError: it is not there, or empty; an operator can add it while the retries
+                go on.
+        """
+        value = self._variable(ref.name) if ref.kind == "env" else self._file(ref.name)
+        if not value:
+            raise TemporaryError(f"secret {{{ref.kind}: {ref.name}}} is empty")
+        return value
+
+    def _variable(self, name: str) -> str:
+        if not name.startswith("POSTSYNC_SECRET_"):
+            raise TemporaryError(f"secret {{env: {name}}} is no POSTSYNC_SECRET_* variable")
+        if name not in os.environ:
+            raise TemporaryError(
+                f"secret {{env: {name}}} is not set", hint="set it where the dispatcher runs"
+            )
+        return os.environ[name]
+
+    def _file(self, name: str) -> str:
+        """Read a file; its links are followed within the folder, as a Secret's mount has them."""
+        folder = self._folder.resolve()
+        path = (folder / name).resolve()
+        if not path.is_relative_to(folder):
+            raise TemporaryError(f"secret {{file: {name}}} leads out of the secrets folder")
+        try:
+            return path.read_text(encoding="utf-8").removesuffix("\n")
+        except (OSError, UnicodeDecodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
+            raise TemporaryError(
+                f"secret {{file: {name}}} cannot be read: {why}", hint=f"put it into {folder}"
+            ) from None
