@@ -238,7 +238,7 @@ def release_lost(connection: Connection, now: int, *, alone: str = "") -> list[E
 _NEXT = text(f"SELECT MIN(due_at) FROM runs WHERE {tables.SLEEPING_RUN}")
 _READY = text("SELECT 1 FROM runs WHERE ready LIMIT 1")
 _NEW = text("SELECT 1 FROM syncs WHERE syncs.state = 'new' LIMIT 1")
-_STIRRED = text("SELECT 1 FROM plans WHERE stirred LIMIT 1")
+_STIRRED = text("SELECT 1 FROM plans WHERE stirred > 0 LIMIT 1")
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,10 +107,17 @@ def _update_attempts(connection: Connection, now: int, kept: Sequence[Settlement
     )
 
 
+_STIR = (
+    update(tables.plans)
+    .where(tables.plans.c.id == bindparam("plan"))
+    .values(stirred=tables.plans.c.stirred + 1)
+)
+
+
 def _stir(connection: Connection, plans: set[str]) -> None:
     if plans:
         connection.execute(
-            update(tables.plans).where(tables.plans.c.id == bindparam("plan")).values(stirred=True),
+            _STIR,
             [{"plan": plan} for plan in sorted(plans)],
         )
 

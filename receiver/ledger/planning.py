@@ -115,6 +115,7 @@ class StoredPlan:
     application: str
     targets: Any
     key: str | None
+    stirred: int
     runs: tuple[Mapping[Any, Any], ...]
 
 
@@ -168,7 +169,7 @@ def known_images(connection: Connection, application: str) -> dict[str, str]:
 
 def stirred_plans(connection: Connection, limit: int) -> list[StoredPlan]:
     """Plans of which a run has ended since somebody last looked."""
-    query = select(tables.plans).where(text("stirred")).order_by(tables.plans.c.id).limit(limit)
+    query = select(tables.plans).where(text("stirred > 0")).order_by(tables.plans.c.id).limit(limit)
     rows = connection.execute(query).all()
     r = tables.runs
     wanted = [r.c[name] for name in _RUN_COLUMNS]
@@ -181,7 +182,7 @@ def stirred_plans(connection: Connection, limit: int) -> list[StoredPlan]:
     return [
         StoredPlan(
             row.id, row.sync_id, row.rule_set, row.rule, row.application, json.loads(row.targets),
-            row.concurrency_key, tuple(runs[row.id]),
+            row.concurrency_key, row.stirred, tuple(runs[row.id]),
         )
         for row in rows
     ]  # fmt: skip
@@ -232,7 +233,7 @@ def _store_plan(connection: Connection, now: int, planning: Planning, plan: NewP
             targets=json.dumps(plan.targets),
             concurrency_key=plan.key,
             concurrency_limit=plan.limit,
-            stirred=False,
+            stirred=0,
             created_at=now,
         )
     )
@@ -249,10 +250,17 @@ def _store_plan(connection: Connection, now: int, planning: Planning, plan: NewP
 def store_advance(
     connection: Connection, now: int, plan: StoredPlan, advance: Advance
 ) -> list[Event]:
-    """Store a plan's step; a place that its end frees goes to the next plan of its key."""
-    connection.execute(
-        update(tables.plans).where(tables.plans.c.id == plan.id).values(stirred=False)
+    """Store a plan's step; a place that its end frees goes to the next plan of its key.
+
+    If something has happened to the plan since it was read, nothing is stored: the step is out
+    of date, and the plan is still stirred.
+    """
+    p = tables.plans
+    current = connection.execute(
+        update(p).where(p.c.id == plan.id, p.c.stirred == plan.stirred).values(stirred=0)
     )
+    if current.rowcount != 1:
+        return []
     _write_runs(connection, now, advance, plan.rule, advance.runs)
     _end_plan(connection, now, advance)
     if advance.end and plan.key is not None:
@@ -369,7 +377,9 @@ def _admit(connection: Connection, key: str) -> None:
     for row in rows:
         if row.state == PlanState.WAITING.value and active < row.concurrency_limit:
             connection.execute(
-                update(p).where(p.c.id == row.id).values(state=PlanState.ACTIVE.value, stirred=True)
+                update(p)
+                .where(p.c.id == row.id)
+                .values(state=PlanState.ACTIVE.value, stirred=p.c.stirred + 1)
             )
             active += 1
 

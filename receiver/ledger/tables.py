@@ -102,15 +102,15 @@ plans = Table(
     Column("targets", Text, nullable=False),
     Column("concurrency_key", Text),
     Column("concurrency_limit", Integer),
-    Column("stirred", Boolean, nullable=False),
+    Column("stirred", Integer, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("ended_at", BigInteger),
     Index("plans_of_sync", "sync_id"),
     Index(
         "plans_stirred",
         "id",
-        sqlite_where=text("stirred"),
-        postgresql_where=text("stirred"),
+        sqlite_where=text("stirred > 0"),
+        postgresql_where=text("stirred > 0"),
     ),
     Index(
         "plans_by_key",
@@ -121,7 +121,8 @@ plans = Table(
         postgresql_where=text(OPEN_PLAN),
     ),
 )
-"""``stirred``: a run of it has ended, so somebody has to look whether a wave is to be released."""
+"""``stirred`` counts what has happened to it since somebody last looked whether a wave is to be
+released; who looks takes back only what was there when it read."""
 
 OPEN_RUN = "state IN ('due', 'running', 'pending')"
 SLEEPING_RUN = "state IN ('due', 'pending') AND NOT ready"

@@ -183,7 +183,7 @@ def test_plans_of_one_key_run_one_after_the_other(ledger: Ledger) -> None:
     assert [run.plan for run in take(ledger)] == [first.id]
     ended = Advance(first.id, first.first.sync, "r shop", end=PlanState.SUCCEEDED)
     with ledger.write() as connection:
-        connection.execute(text("UPDATE plans SET stirred = TRUE WHERE id = :id"), {"id": first.id})
+        connection.execute(text("UPDATE plans SET stirred = 1 WHERE id = :id"), {"id": first.id})
         (stored,) = stirred_plans(connection, 10)
         store_advance(connection, ledger.now(connection), stored, ended)
         assert [p.id for p in stirred_plans(connection, 10)] == [second.id]
@@ -211,7 +211,7 @@ def test_a_claim_reads_indexes_alone(ledger: Ledger) -> None:
         "share": f"SELECT MAX(turn) FROM runs WHERE share = 'x' AND {tables.OPEN_RUN}",
         "lost": "SELECT id FROM runs WHERE state = 'running' AND lease_until < 5",
         "new": "SELECT 1 FROM syncs WHERE syncs.state = 'new' LIMIT 1",
-        "stirred": "SELECT 1 FROM plans WHERE stirred LIMIT 1",
+        "stirred": "SELECT 1 FROM plans WHERE stirred > 0 LIMIT 1",
     }
     with ledger.read() as connection:
         for name, statement in statements.items():
@@ -226,3 +226,17 @@ def test_the_delay_grows_up_to_its_bound(failures: int, bound: float) -> None:
     """Exponential from the initial delay, full jitter below it, never above the largest."""
     assert backoff(POLICY, failures, lambda: 1.0) == bound
     assert backoff(POLICY, failures, lambda: 0.0) == 0
+
+
+def test_a_step_that_is_out_of_date_is_not_stored(ledger: Ledger) -> None:
+    """A run that ends between a step's reading and its writing is not forgotten."""
+    plan = add_plan(ledger, 2)
+    first, second = take(ledger)
+    write(ledger, [settle(first, outcome(OutcomeKind.SUCCEEDED), 0)])
+    with ledger.read() as connection:
+        (stored,) = stirred_plans(connection, 10)
+    write(ledger, [settle(second, outcome(OutcomeKind.SUCCEEDED), 0)])
+    nothing_yet = Advance(plan.id, plan.first.sync, "r shop")
+    with ledger.write() as connection:
+        store_advance(connection, ledger.now(connection), stored, nothing_yet)
+        assert [p.stirred for p in stirred_plans(connection, 10)] == [2]

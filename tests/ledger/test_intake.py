@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from conftest import notification, resource
+from notifications import notification, resource
 from sqlalchemy import func, select
 
 from receiver.errors import LedgerUnavailable

@@ -94,7 +94,7 @@ def upgrade() -> None:
         sa.Column("targets", sa.Text(), nullable=False),
         sa.Column("concurrency_key", sa.Text(), nullable=True),
         sa.Column("concurrency_limit", sa.Integer(), nullable=True),
-        sa.Column("stirred", sa.Boolean(), nullable=False),
+        sa.Column("stirred", sa.Integer(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("ended_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
@@ -112,8 +112,8 @@ def upgrade() -> None:
             "plans_stirred",
             ["id"],
             unique=False,
-            sqlite_where=sa.text("stirred"),
-            postgresql_where=sa.text("stirred"),
+            sqlite_where=sa.text("stirred > 0"),
+            postgresql_where=sa.text("stirred > 0"),
         )
 
     op.create_table(

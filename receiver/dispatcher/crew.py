@@ -1,0 +1,81 @@
+"""The threads that make attempts."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+
+from receiver.ledger.claim import Claimed
+from receiver.model import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """An attempt that ended in this process."""
+
+    run: Claimed
+    outcome: Outcome
+
+
+class Crew:
+    """A fixed number of threads; daemons, so that one that hangs cannot hold up an exit."""
+
+    def __init__(
+        self, size: int, work: Callable[[Claimed], Outcome], ring: Callable[[], None]
+    ) -> None:
+        self._size = size
+        self._work = work
+        self._ring = ring
+        self._todo: SimpleQueue[Claimed] = SimpleQueue()
+        self._done: SimpleQueue[Finished] = SimpleQueue()
+        self._started: dict[tuple[str, int], tuple[Claimed, float]] = {}
+        for number in range(size):
+            threading.Thread(target=self._serve, name=f"attempt-{number}", daemon=True).start()
+
+    @property
+    def free(self) -> int:
+        """How many threads have nothing to do."""
+        return self._size - len(self._started)
+
+    def busy_lanes(self) -> Counter[str]:
+        """How many threads each lane has."""
+        return Counter(run.lane for run, _ in self._started.values())
+
+    def start(self, run: Claimed) -> None:
+        """Give an attempt to a free thread."""
+        self._started[run.id, run.attempt] = (run, time.monotonic())
+        self._todo.put(run)
+
+    def finished(self) -> list[Finished]:
+        """Take what has ended since the last call; their threads are free."""
+        ended: list[Finished] = []
+        while True:
+            try:
+                item = self._done.get_nowait()
+            except Empty:
+                return ended
+            self._started.pop((item.run.id, item.run.attempt))
+            ended.append(item)
+
+    def alive(self, grace: float) -> list[str]:
+        """Name the runs whose attempts are within their timeout and ``grace`` seconds.
+
+        A handler that ignores its timeout does not keep its lease for ever: the run is taken
+        over, and what the thread returns in the end is not written.
+        """
+        now = time.monotonic()
+        return [
+            run.id
+            for run, began in self._started.values()
+            if now - began < run.policy["timeout"] + grace
+        ]
+
+    def _serve(self) -> None:
+        while True:
+            run = self._todo.get()
+            self._done.put(Finished(run, self._work(run)))
+            self._ring()

@@ -1,0 +1,109 @@
+"""Which rules are in force: loads them, watches their files, remembers older sets."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+
+from receiver.errors import RuleError
+from receiver.expressions import Expressions
+from receiver.ledger.connect import Ledger
+from receiver.ledger.marks import RULES, get_mark, get_rule_set
+from receiver.planner import Planner
+from receiver.render import Renderer
+from receiver.rulebook import Rulebook, RuleSet, rule_set_from
+from receiver.rules import Rule
+
+LOOK_EVERY = 2.0
+"""Seconds between two looks at the files' stats; a ConfigMap's update takes a minute anyway."""
+OLDER_SETS = 16
+"""Older rule sets whose plans may still be under way, kept ready to use."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reload:
+    """What came of loading the rules: a planner, or the reason why there is none."""
+
+    planner: Planner | None
+    error: str = ""
+
+
+class RulesInForce:
+    """Loads rules in a thread of its own; the loop takes the result when it comes by."""
+
+    def __init__(
+        self,
+        rulebook: Rulebook,
+        ledger: Ledger,
+        expressions: Expressions,
+        renderer: Renderer,
+        ring: Callable[[], None],
+    ) -> None:
+        self._rulebook = rulebook
+        self._ledger = ledger
+        self._expressions = expressions
+        self._renderer = renderer
+        self._ring = ring
+        self._wanted = threading.Event()
+        self._results: SimpleQueue[Reload] = SimpleQueue()
+        self._older: OrderedDict[str, Mapping[str, Rule]] = OrderedDict()
+
+    def start(self) -> None:
+        """Load the rules now, then whenever their files change."""
+        self._results.put(self._load())
+        threading.Thread(target=self._watch, name="rules", daemon=True).start()
+
+    def ask(self) -> None:
+        """Load the rules again, changed or not."""
+        self._wanted.set()
+
+    def news(self) -> Reload | None:
+        """Take the newest result that nobody has taken."""
+        newest = None
+        while True:
+            try:
+                newest = self._results.get_nowait()
+            except Empty:
+                return newest
+
+    def last_good(self) -> Planner | None:
+        """Return the rules that were in force when the ledger was last used."""
+        with self._ledger.read() as connection:
+            mark = get_mark(connection, RULES) or {}
+            files = get_rule_set(connection, mark.get("digest") or "")
+        return self._planner(rule_set_from(files)) if files is not None else None
+
+    def rule(self, digest: str, name: str) -> Rule:
+        """Return a rule as it was in the set of that digest."""
+        if digest not in self._older:
+            with self._ledger.read() as connection:
+                files = get_rule_set(connection, digest) or ()
+            self.remember(rule_set_from(files))
+        return self._older[digest][name]
+
+    def remember(self, rule_set: RuleSet) -> None:
+        """Keep a set's rules at hand for the plans that refer to it."""
+        self._older[rule_set.digest] = {rule.name: rule for rule in rule_set.rules}
+        self._older.move_to_end(rule_set.digest)
+        while len(self._older) > OLDER_SETS:
+            self._older.popitem(last=False)
+
+    def _watch(self) -> None:
+        while True:
+            asked = self._wanted.wait(LOOK_EVERY)
+            self._wanted.clear()
+            if asked or self._rulebook.changed():
+                self._results.put(self._load())
+                self._ring()
+
+    def _load(self) -> Reload:
+        try:
+            return Reload(self._planner(self._rulebook.reload()))
+        except RuleError as error:
+            return Reload(None, str(error))
+
+    def _planner(self, rule_set: RuleSet) -> Planner:
+        return Planner(rule_set, self._expressions, self._renderer)

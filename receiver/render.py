@@ -1,0 +1,171 @@
+"""Renders a wave's parameters when it is released, with the outputs of the waves before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
+
+from receiver.contract import Handler
+from receiver.errors import ExpressionError, PostsyncError
+from receiver.expressions import (
+    Bindings,
+    Expressions,
+    application_facts,
+    render_tree,
+    resource_facts,
+    sync_facts,
+)
+from receiver.ledger.planning import RunChange
+from receiver.model import Json, RunState, Sync
+from receiver.registry import Registry
+from receiver.rulebook import action_scope
+from receiver.rules import FailureAction, Rule
+from receiver.secret_refs import SecretRef, split_secrets
+from receiver.waves import ON_FAILURE, Failure, RunView, Wave
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What the expressions of one plan see, beside the outputs of its actions."""
+
+    rule: Rule
+    application: Json
+    sync: Json
+    resources: Mapping[int, Json]
+
+    @classmethod
+    def of(cls, rule: Rule, sync: Sync, targets: Sequence[int]) -> Scene:
+        """Prepare the facts of a sync for the resources that a rule matched."""
+        resources: dict[int, Json] = {
+            index: dict(resource_facts(sync.resources[index])) for index in targets
+        }
+        return cls(rule, application_facts(sync.application), sync_facts(sync), resources)
+
+    def facts(self, index: int | None) -> dict[str, Json]:
+        """Return what a run on this resource sees, or on all of them for None."""
+        facts = {"application": self.application, "sync": self.sync}
+        if index is None:
+            return facts | {"resources": list(self.resources.values())}
+        return facts | {"resource": self.resources[index]}
+
+
+class Renderer:
+    """Makes runs due. It is shared by all plans."""
+
+    def __init__(self, expressions: Expressions, registry: Registry) -> None:
+        self._expressions = expressions
+        self._registry = registry
+
+    def release(
+        self, scene: Scene, wave: Wave, earlier: Sequence[RunView], failure: Failure | None
+    ) -> list[RunChange]:
+        """Render each run of a wave; what cannot be rendered fails with the path and the reason."""
+        outputs = _Outputs(earlier)
+        prepared: dict[str, _Prepared] = {}
+        changes = []
+        for run, action in wave:
+            try:
+                if action.name not in prepared:
+                    prepared[action.name] = self._prepare(scene.rule, action)
+                bindings = self._bind(scene, run, outputs, failure)
+                changes.append(self._render(scene.rule, run, prepared[action.name], bindings))
+            except PostsyncError as error:
+                changes.append(RunChange(run.id, RunState.FAILED, f"not rendered: {error}"))
+        return changes
+
+    def _prepare(self, rule: Rule, action: FailureAction) -> _Prepared:
+        parameters, secrets = split_secrets(action.with_)
+        return _Prepared(action, self._registry.get(action.uses), parameters, secrets, rule)
+
+    def _bind(
+        self, scene: Scene, run: RunView, outputs: _Outputs, failure: Failure | None
+    ) -> Bindings:
+        values = scene.facts(run.target_index)
+        values["actions"] = outputs.seen_by(run)
+        if failure and run.section == ON_FAILURE:
+            values["failure"] = failure.facts(scene.rule.name)
+        return self._expressions.bind(values)
+
+    def _render(
+        self, rule: Rule, run: RunView, prepared: _Prepared, bindings: Bindings
+    ) -> RunChange:
+        compile_here = partial(self._expressions.compile, scope=prepared.scope)
+        if prepared.action.if_ is not None:
+            try:
+                wanted = compile_here(prepared.action.if_).test(bindings)
+            except ExpressionError as error:
+                raise ExpressionError(f"if: {error.message}", hint=error.hint) from None
+            if not wanted:
+                return RunChange(run.id, RunState.SKIPPED, f"if is false: {prepared.action.if_}")
+        tree: Any = render_tree(prepared.parameters, bindings, compile_here)
+        found = self._registry.check_parameters(
+            prepared.handler, tree, self._expressions, secrets=prepared.secrets
+        )
+        if found:
+            return RunChange(
+                run.id, RunState.FAILED, "not rendered: " + "; ".join(map(str, found)), tree
+            )
+        if rule.mode == "observe":
+            return RunChange(run.id, RunState.SKIPPED, "observed only, nothing was sent", tree)
+        secrets = {place: asdict(ref) for place, ref in prepared.secrets.items()}
+        lane = prepared.handler.lane(tree) or prepared.handler.name
+        return RunChange(run.id, RunState.DUE, "", tree, secrets, lane)
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    action: FailureAction
+    handler: Handler[Any]
+    parameters: dict[str, Any]
+    secrets: Mapping[str, SecretRef]
+    rule: Rule
+
+    @property
+    def scope(self) -> Any:
+        return action_scope(self.rule, self.action)
+
+
+class _Outputs:
+    """``actions`` in expressions: what earlier runs left, computed once for a whole wave."""
+
+    def __init__(self, earlier: Sequence[RunView]) -> None:
+        self._whole: dict[str, Json] = {}
+        self._own: dict[int, dict[str, Json]] = {}
+        by_action: dict[str, list[RunView]] = {}
+        for run in earlier:
+            by_action.setdefault(run.action, []).append(run)
+        for action, runs in by_action.items():
+            facts = [_run_facts(run) for run in runs]
+            whole = _together(runs, facts)
+            if runs[0].target_index is None:
+                whole |= facts[0]
+            for run, one in zip(runs, facts, strict=True):
+                if run.target_index is not None:
+                    own = self._own.setdefault(run.target_index, {})
+                    own[action] = one | _together([run], [one])
+            self._whole[action] = whole
+
+    def seen_by(self, run: RunView) -> Json:
+        """Return them for one run: the same target's where an earlier action had it too."""
+        if run.target_index is None:
+            return self._whole
+        return self._whole | self._own.get(run.target_index, {})
+
+
+def _run_facts(run: RunView) -> dict[str, Json]:
+    return {
+        "state": run.state.value,
+        "output": run.output,
+        "reason": run.reason,
+        "target": run.target,
+    }
+
+
+def _together(runs: Sequence[RunView], facts: Sequence[dict[str, Json]]) -> dict[str, Json]:
+    return {
+        "succeeded": all(run.state in {RunState.SUCCEEDED, RunState.SKIPPED} for run in runs),
+        "failed": any(run.state is RunState.FAILED for run in runs),
+        "runs": list(facts),
+    }

@@ -1,0 +1,118 @@
+"""One attempt of one run -> outcome, and what an outcome makes of its run."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from receiver.contract import Call, Pending, Succeeded
+from receiver.errors import PostsyncError, TemporaryError
+from receiver.expressions import Expressions, Scope
+from receiver.ledger.claim import Claimed
+from receiver.logs import Log
+from receiver.masking import Masker
+from receiver.model import Json, Outcome, OutcomeKind
+from receiver.outbound import Outbound
+from receiver.registry import Registry
+from receiver.secret_refs import SecretRef, put_values
+from receiver.secret_store import Secrets
+
+REASON_LENGTH = 2_000
+"""Characters of a reason that are kept: enough for what a service says, not for its pages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Runner:
+    """Runs attempts. It never raises for a handler's fault and never lets a secret through."""
+
+    registry: Registry
+    expressions: Expressions
+    secrets: Secrets
+    outbound: Outbound
+    log: Log
+
+    def run(self, run: Claimed) -> Outcome:
+        """Make one attempt, in the time that its policy gives it."""
+        began = time.monotonic()
+        attempt = _Attempt(self, run, began)
+        try:
+            outcome = attempt.make()
+        except TemporaryError as error:
+            outcome = Outcome(
+                OutcomeKind.TEMPORARY, str(error), state=error.state, delay=error.delay
+            )
+        except PostsyncError as error:
+            outcome = Outcome(OutcomeKind.PERMANENT, str(error))
+        except Exception as error:  # noqa: BLE001 a bug of the handler's fails its run, not us
+            self.log.error(  # noqa: TRY400 the traceback has to pass the masker
+                "handler.bug",
+                run=run.id,
+                handler=run.handler,
+                traceback=attempt.masker.mask(traceback.format_exc()),
+            )
+            reason = f"handler {run.handler} broke off with {type(error).__name__}; see the log"
+            outcome = Outcome(OutcomeKind.PERMANENT, reason)
+        masker = attempt.masker
+        return replace(
+            outcome,
+            reason=masker.mask(outcome.reason)[:REASON_LENGTH],
+            output=masker.mask_tree(outcome.output),
+            state=masker.mask_tree(outcome.state),
+            notes=tuple(map(masker.mask, attempt.notes)),
+            seconds=time.monotonic() - began,
+        )
+
+
+class _Attempt:
+    """One attempt under way; its masker knows the secrets that were resolved for it."""
+
+    def __init__(self, runner: Runner, run: Claimed, began: float) -> None:
+        self._runner = runner
+        self._run = run
+        self._began = began
+        self.notes: list[str] = []
+        self.masker = Masker(())
+
+    def make(self) -> Outcome:
+        run, runner = self._run, self._runner
+        handler = runner.registry.get(run.handler)
+        parameters = runner.registry.build(handler, self._resolved())
+        timeout = run.policy["timeout"]
+        call = Call(
+            run=run.id,
+            idempotency_key=f"{run.id}.{run.key_number}",
+            attempt=run.attempt,
+            state=run.state,
+            timeout=timeout,
+            now=datetime.now(UTC),
+            http=runner.outbound.http(self._began + timeout, self.masker),
+            evaluate=self._evaluate,
+            say=self.notes.append,
+        )
+        ended = handler.run(parameters, call)
+        if isinstance(ended, Pending):
+            return Outcome(OutcomeKind.PENDING, state=ended.state, delay=ended.ask_again_in)
+        if isinstance(ended, Succeeded):
+            return Outcome(OutcomeKind.SUCCEEDED, output=ended.output)
+        raise TypeError(f"the handler returned {type(ended).__name__}")
+
+    def _resolved(self) -> Json:
+        """Put the secrets in their places, and have each masked from here on."""
+        values = {}
+        plain = []
+        for place, stored in self._run.secrets.items():
+            ref = SecretRef(**stored)  # type: ignore[arg-type]  # as `Renderer` wrote it
+            value = self._runner.secrets.resolve(ref)
+            plain += [value, ref.apply(value)]
+            values[place] = ref.apply(value)
+        self.masker = Masker(plain)
+        return put_values(self._run.parameters, values)
+
+    def _evaluate(self, source: str, values: Mapping[str, Any]) -> Any:
+        expressions = self._runner.expressions
+        program = expressions.compile(source, Scope(tuple(values)))
+        return program.evaluate(expressions.bind(dict(values)))

@@ -1,0 +1,207 @@
+"""A plan's next step, from the state of its runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from receiver.ledger.planning import Advance, RunChange
+from receiver.model import PlanState, RunState
+from receiver.rulebook import rule_set_from
+from receiver.rules import Rule
+from receiver.waves import Failure, PlanView, RunView, Wave, advance, first_runs
+
+TARGETS = ((0, "ConfigMap/shop/a"), (1, "ConfigMap/shop/b"))
+
+
+def rule(actions: str, on_failure: str = "[]") -> Rule:
+    text = (
+        "version: 1\nrules:\n- name: r\n  match: {resources: [{kind: ConfigMap}]}\n"
+        f"  actions: {actions}\n  onFailure: {on_failure}\n"
+    )
+    return rule_set_from([("r.yaml", text)]).rules[0]
+
+
+class Plan:
+    """A plan that is advanced by hand: runs end as the test says."""
+
+    def __init__(self, of: Rule, targets: Sequence[tuple[int, str]] = TARGETS) -> None:
+        self.view = PlanView("p-1", "s-1", "argocd/shop", of, tuple(targets), ())
+        self._add(first_runs(of, targets))
+
+    def _add(self, runs: Sequence[object]) -> None:
+        views = tuple(
+            RunView(r.id, r.section, r.step, r.action, r.wave, r.target, r.target_index,  # type: ignore[attr-defined]  # NewRun
+                    RunState.WAITING) for r in runs
+        )  # fmt: skip
+        self.view = replace(self.view, runs=(*self.view.runs, *views))
+
+    def step(self) -> Advance:
+        """Advance, with every run that may start becoming due."""
+        result = advance(self.view, self._release)
+        self._add(result.runs)
+        for change in result.changes:
+            self._set(change.run, change.state, change.reason)
+        return result
+
+    def _release(
+        self, wave: Wave, earlier: Sequence[RunView], failure: Failure | None
+    ) -> list[RunChange]:
+        del earlier, failure
+        return [RunChange(run.id, RunState.DUE) for run, _ in wave]
+
+    def end(self, action: str, state: RunState = RunState.SUCCEEDED, target: str = "") -> None:
+        for run in self.view.runs:
+            if run.action == action and target in run.target and not run.state.ended:
+                self._set(run.id, state, "boom" if state is RunState.FAILED else "")
+
+    def _set(self, run: str, state: RunState, reason: str) -> None:
+        runs = [replace(r, state=state, reason=reason) if r.id == run else r
+                for r in self.view.runs]  # fmt: skip
+        self.view = replace(self.view, runs=tuple(runs))
+
+    def states(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for run in self.view.runs:
+            found.setdefault(run.action, []).append(run.state.value)
+        return found
+
+
+TWO_WAVES = "[{uses: log.message, name: a}, {uses: log.message, name: b, wave: 1, target: batch}]"
+
+
+def test_an_action_per_resource_has_a_run_for_each_target() -> None:
+    """And one for the batch or the application has a single run."""
+    plan = Plan(rule(TWO_WAVES))
+    assert plan.states() == {"a": ["waiting"] * 2, "b": ["waiting"]}
+
+
+def test_a_wave_waits_for_every_target_of_the_wave_before() -> None:
+    """A wave is a barrier over all targets of its plan."""
+    plan = Plan(rule(TWO_WAVES))
+    plan.step()
+    plan.end("a", target="/a")
+    assert plan.step().changes == ()
+    plan.end("a", target="/b")
+    plan.step()
+    assert plan.states() == {"a": ["succeeded"] * 2, "b": ["due"]}
+
+
+def test_a_plan_succeeds_when_its_last_wave_has() -> None:
+    """The end is told once, with the rule's name."""
+    plan = Plan(rule(TWO_WAVES))
+    for action in ("a", "b"):
+        assert plan.step().end is None
+        plan.end(action)
+    last = plan.step()
+    assert last.end is PlanState.SUCCEEDED
+    assert [event.name for event in last.events] == ["plan.succeeded"]
+
+
+def test_after_a_failure_later_waves_are_skipped_and_say_why() -> None:
+    """What did not run names the wave that failed."""
+    plan = Plan(rule(TWO_WAVES))
+    plan.step()
+    plan.end("a", target="/a")
+    plan.end("a", RunState.FAILED)
+    last = plan.step()
+    assert plan.states()["b"] == ["skipped"]
+    assert last.changes[0].reason == "wave 0 failed"
+    assert (last.end, last.reason) == (PlanState.FAILED, "a (ConfigMap/shop/b): boom")
+
+
+@pytest.mark.parametrize(
+    ("when", "failed", "state"),
+    [
+        ("success", False, "due"),
+        ("success", True, "skipped"),
+        ("failure", False, "skipped"),
+        ("failure", True, "due"),
+        ("always", False, "due"),
+        ("always", True, "due"),
+    ],
+)
+def test_when_says_on_which_state_of_the_earlier_waves_an_action_runs(
+    when: str, failed: bool, state: str
+) -> None:
+    """Every word of ``when``, after a success and after a failure."""
+    actions = (
+        f"[{{uses: log.message, name: a}}, {{uses: log.message, name: b, wave: 1, when: {when}}}]"
+    )
+    plan = Plan(rule(actions), TARGETS[:1])
+    plan.step()
+    plan.end("a", RunState.FAILED if failed else RunState.SUCCEEDED)
+    plan.step()
+    assert plan.states()["b"] == [state]
+
+
+def test_continue_on_error_lets_the_next_wave_pass() -> None:
+    """The plan goes on and succeeds, though that run stays failed."""
+    actions = "[{uses: log.message, name: a, continueOnError: true}, {uses: log.message, name: b, wave: 1}]"  # noqa: E501 one YAML line
+    plan = Plan(rule(actions), TARGETS[:1])
+    plan.step()
+    plan.end("a", RunState.FAILED)
+    plan.step()
+    plan.end("b")
+    assert plan.step().end is PlanState.SUCCEEDED
+
+
+def test_on_failure_starts_once_when_all_that_started_has_ended() -> None:
+    """It waits for the other runs of the wave, and runs once per plan."""
+    plan = Plan(rule("[{uses: log.message, name: a}]", "[{uses: log.message, name: tell}]"))
+    plan.step()
+    plan.end("a", RunState.FAILED, "/a")
+    assert plan.step().runs == ()
+    plan.end("a", RunState.FAILED, "/b")
+    started = plan.step()
+    assert ([r.action for r in started.runs], started.end) == (["tell"], None)
+    assert plan.step().runs == ()
+    plan.end("tell")
+    assert plan.step().end is PlanState.FAILED
+
+
+def test_on_failure_does_not_start_without_a_failure() -> None:
+    """A plan that went well has no such runs."""
+    plan = Plan(rule("[{uses: log.message, name: a}]", "[{uses: log.message, name: tell}]"))
+    plan.step()
+    plan.end("a")
+    assert (plan.step().end, list(plan.states())) == (PlanState.SUCCEEDED, ["a"])
+
+
+def test_on_failure_has_waves_of_its_own() -> None:
+    """Its second wave waits for its first."""
+    plan = Plan(
+        rule(
+            "[{uses: log.message, name: a}]",
+            "[{uses: log.message, name: x}, {uses: log.message, name: y, wave: 1}]",
+        ),
+        TARGETS[:1],
+    )
+    plan.step()
+    plan.end("a", RunState.FAILED)
+    plan.step()
+    assert plan.states() == {"a": ["failed"], "x": ["due"], "y": ["waiting"]}
+    plan.end("x", RunState.FAILED)
+    plan.step()
+    assert plan.states()["y"] == ["due"]
+
+
+def test_waves_whose_runs_all_end_at_once_are_passed_in_one_step() -> None:
+    """A plan of skipped runs does not need a turn for each wave."""
+
+    class Skipping(Plan):
+        def _release(
+            self, wave: Wave, earlier: Sequence[RunView], failure: Failure | None
+        ) -> list[RunChange]:
+            del earlier, failure
+            return [RunChange(run.id, RunState.SKIPPED, "if is false: x") for run, _ in wave]
+
+    plan = Skipping(rule(TWO_WAVES))
+    assert plan.step().end is PlanState.SUCCEEDED
+
+
+def test_the_share_is_the_rule_and_the_application() -> None:
+    """Fairness is between these."""
+    assert Plan(rule(TWO_WAVES)).view.share == "r argocd/shop"
