@@ -1,0 +1,14 @@
+"""gunicorn's own settings for the intake: name this file in `gunicorn_config`.
+
+What stands here wins over what postsync sets. Every setting of
+https://docs.gunicorn.org/en/stable/settings.html may stand here, but leave `workers`,
+`worker_class` and `preload_app` alone: one process with threads writes the ledger, and its
+worker cuts slow senders off.
+"""
+
+# Connections that wait while all threads are busy.
+backlog = 512
+
+# TLS without a proxy before it. Both files are read at the start; restart after a renewal.
+# certfile = "/etc/postsync/tls/tls.crt"
+# keyfile = "/etc/postsync/tls/tls.key"

@@ -1,0 +1,99 @@
+"""Talks to a server as an operator's or a sender's command."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from receiver.errors import AttemptError, ServerError, Unreachable
+from receiver.masking import Masker
+from receiver.outbound import Outbound
+from receiver.settings import load_settings
+
+DEFAULT_URL = "http://127.0.0.1:8080"
+PATIENCE = 30.0
+"""Seconds that a command waits for an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """A token, and where it came from (for the message when it is refused)."""
+
+    token: str
+    origin: str
+
+
+def find_token(folder: str, file: Path | None, name: str = "") -> Credentials:
+    """Find the token to use: the file's, POSTSYNC_TOKEN, or the first one of the home's folder.
+
+    Args:
+        folder: ``senders`` or ``operators``.
+        file: a file whose first line is the token.
+        name: a certain name in the folder.
+
+    Raises:
+        ServerError: the file cannot be read.
+    """
+    if file is None and not name and (value := os.environ.get("POSTSYNC_TOKEN")):
+        return Credentials(value, "POSTSYNC_TOKEN")
+    home = load_settings().home / folder
+    files = [home / name] if name else sorted(home.glob("[!.]*")) if home.is_dir() else []
+    path = file or next(iter(files), None)
+    if path is None:
+        return Credentials("", f"nowhere: {home} has none and POSTSYNC_TOKEN is not set")
+    try:
+        return Credentials(path.read_text(encoding="utf-8").split()[0], str(path))
+    except (OSError, IndexError) as error:
+        raise ServerError(f"no token can be read from {path}: {error}") from None
+
+
+class Client:
+    """One server, one token."""
+
+    def __init__(self, url: str | None, credentials: Credentials) -> None:
+        self.url = (url or os.environ.get("POSTSYNC_URL") or DEFAULT_URL).rstrip("/")
+        self._credentials = credentials
+        self._door = Outbound()
+
+    def get(self, path: str, query: Mapping[str, str] | None = None) -> Any:
+        """GET a path of the API; see `call`."""
+        return self.call("GET", f"{path}?{urlencode(query)}" if query else path)
+
+    def call(self, method: str, path: str, body: bytes | None = None) -> Any:
+        """Send a request and return the JSON that came back.
+
+        Raises:
+            Unreachable: nothing answered.
+            ServerError: the server refused, with its own words.
+        """
+        headers = {"Content-Type": "application/json"}
+        if self._credentials.token:
+            headers["Authorization"] = f"Bearer {self._credentials.token}"
+        door = self._door.http(time.monotonic() + PATIENCE, Masker([self._credentials.token]))
+        try:
+            answer = door.send(
+                method, self.url + path, headers=headers, body=body, max_answer=64 << 20
+            )
+        except AttemptError as error:
+            raise Unreachable(
+                f"no server answers at {self.url}: {error}",
+                hint="start one with `make run` or `postsync serve`, or set POSTSYNC_URL",
+            ) from None
+        try:
+            data = answer.json()
+        except ValueError:
+            raise ServerError(f"{self.url} answered {answer.status}, and no JSON") from None
+        if answer.status >= 400:  # noqa: PLR2004 where errors begin
+            raise ServerError(self._told(answer.status, data), hint=data.get("hint", ""))
+        return data
+
+    def _told(self, status: int, data: Mapping[str, Any]) -> str:
+        text = f"the server answered {status}: {data.get('detail', '')}"
+        if status == 401:  # noqa: PLR2004 its number is its name
+            text += f" (the token came from {self._credentials.origin})"
+        return text

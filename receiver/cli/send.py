@@ -1,0 +1,101 @@
+"""`postsync send`: post a notification by hand."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from receiver.cli.client import Client, find_token
+from receiver.errors import ServerError
+from receiver.settings import load_settings
+
+LAST = "last-notification.json"
+
+
+@click.command()
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.option("--now", is_flag=True, help="Move its times to now, so that it is a new sync.")
+@click.option("--same", is_flag=True, help="Repeat the last one sent, byte for byte.")
+@click.option("--channel", default="sync", show_default=True, help="The channel in the path.")
+@click.option("--url", help="The server (default POSTSYNC_URL, or http://127.0.0.1:8080).")
+@click.option("--token-file", type=click.Path(path_type=Path), help="File with the sender's token.")
+@click.option("--sender", default="", help="Name of a token in HOME/senders.")
+@click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def send(
+    file: Path | None,
+    *,
+    now: bool,
+    same: bool,
+    channel: str,
+    url: str | None,
+    token_file: Path | None,
+    sender: str,
+    output: str,
+) -> None:
+    """Post a notification from FILE, as Argo CD would.
+
+    \b
+      postsync send config/examples/notification.json --now
+      postsync send --same        the same again: a duplicate
+    """  # noqa: D301 click's \b keeps the lines
+    if same == (file is not None) or (same and now):
+        raise click.UsageError("name a FILE, or --same without --now")
+    last = load_settings().home / LAST
+    body = _read(last if file is None else file)
+    if now:
+        body, times = _moved(body)
+        if output == "text":
+            click.echo(f"times    {times}")
+    client = Client(url, find_token("senders", token_file, sender))
+    answer = client.call("POST", f"/v1/notifications/{channel}", body)
+    if last.parent.is_dir():
+        last.write_bytes(body)
+    if output == "json":
+        click.echo(json.dumps(answer))
+        return
+    click.echo(f"verdict  {answer['verdict']}" + _because(answer))
+    click.echo(f"delivery {answer['delivery']}")
+    click.echo(f"sync     {answer['sync']}")
+    click.echo(f"next     postsync show {answer['sync']}")
+
+
+def _because(answer: dict[str, Any]) -> str:
+    return f" ({answer['reason']})" if answer.get("reason") else ""
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ServerError(
+            f"{path} cannot be read: {error.strerror}",
+            hint="config/examples/notification.json is one to begin with",
+        ) from None
+
+
+def _moved(body: bytes) -> tuple[bytes, str]:
+    """Move the operation's end to now and its start as much; tell the new times."""
+    try:
+        tree = json.loads(body)
+        state = _state_of(tree)
+        finished = datetime.fromisoformat(state["finishedAt"])
+        started = datetime.fromisoformat(state["startedAt"])
+    except (ValueError, KeyError, TypeError):
+        raise ServerError(
+            "--now finds no startedAt and finishedAt in this file",
+            hint="send it without --now",
+        ) from None
+    end = datetime.now(UTC).replace(microsecond=0)
+    state["finishedAt"] = end.isoformat().replace("+00:00", "Z")
+    state["startedAt"] = (end - (finished - started)).isoformat().replace("+00:00", "Z")
+    return json.dumps(tree).encode(), f"{state['startedAt']} to {state['finishedAt']}"
+
+
+def _state_of(tree: Any) -> Any:
+    """Find the operation's state in any of the shapes that have one."""
+    application = tree.get("app", tree)
+    return tree.get("operationState") or application["status"]["operationState"]

@@ -1,0 +1,107 @@
+"""Composition root: reads the settings and builds everything."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from receiver.dispatcher import Dispatcher
+from receiver.dispatcher.rules import RulesInForce
+from receiver.errors import SettingsError
+from receiver.expressions import Expressions
+from receiver.ledger.connect import open_ledger
+from receiver.ledger.doorbell import Doorbell
+from receiver.ledger.intake import IntakeWriter
+from receiver.ledger.reader import Reader
+from receiver.logs import Log, write_event
+from receiver.model import Event, rfc3339
+from receiver.outbound import Outbound
+from receiver.registry import Registry
+from receiver.render import Renderer
+from receiver.rulebook import Rulebook
+from receiver.runner import Runner
+from receiver.secret_store import Secrets
+from receiver.settings import Settings
+from receiver.tokens import Tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """What the web doors need, in the process that has them."""
+
+    settings: Settings
+    writer: IntakeWriter
+    reader: Reader
+    senders: Tokens
+    operators: Tokens
+    log: Log
+
+
+def build_intake(settings: Settings, doorbell: Doorbell, log: Log) -> Intake:
+    """Build the intake's side, its writer started. Call it after the fork."""
+    ledger = open_ledger(settings.ledger, busy_timeout=INTAKE_PATIENCE)
+
+    def committed(at: datetime, events: Sequence[Event]) -> None:
+        doorbell.ring()
+        moment = rfc3339(at.astimezone(UTC))
+        for event in events:
+            write_event(log, event, moment)
+
+    writer = IntakeWriter(ledger, committed)
+    writer.start()
+    senders, operators = read_tokens(settings, log)
+    return Intake(settings, writer, Reader(ledger), senders, operators, log)
+
+
+INTAKE_PATIENCE = 10.0
+"""Seconds that a notification waits for the dispatcher's transaction before it is answered 503."""
+
+
+def read_tokens(settings: Settings, log: Log) -> tuple[Tokens, Tokens]:
+    """Read the senders' and the operators' tokens.
+
+    Raises:
+        SettingsError: a token is not usable, or there is no sender's token and nobody said
+            that this is meant.
+    """
+    senders = Tokens(settings.home / "senders", log)
+    operators = Tokens(settings.home / "operators", log)
+    if not senders.names and not settings.allow_anonymous:
+        raise SettingsError(
+            f"there is no sender's token in {settings.home / 'senders'}",
+            hint="write one, for example: `umask 077; mkdir -p "
+            f"{settings.home / 'senders'}; openssl rand -hex 32 > "
+            f"{settings.home / 'senders' / 'argocd'}`; or set POSTSYNC_ALLOW_ANONYMOUS=true to "
+            "take notifications from anybody",
+        )
+    return senders, operators
+
+
+def build_dispatcher(settings: Settings, doorbell: Doorbell, log: Log) -> Dispatcher:
+    """Build the dispatcher. Call it after the fork."""
+    ledger = open_ledger(settings.ledger)
+    registry, expressions = Registry.discover(), Expressions()
+    renderer = Renderer(expressions, registry)
+    rulebook = Rulebook(settings.rules, registry, expressions)
+    runner = Runner(registry, expressions, build_secrets(settings), build_outbound(settings), log)
+    rules = RulesInForce(rulebook, ledger, expressions, renderer, doorbell.ring)
+    return Dispatcher(settings, ledger, rules, renderer, doorbell, runner.run, log)
+
+
+def build_secrets(settings: Settings) -> Secrets:
+    """Build what resolves references to secrets."""
+    return Secrets(settings.secrets)
+
+
+def build_outbound(settings: Settings) -> Outbound:
+    """Build the door out."""
+    return Outbound(
+        allow_hosts=settings.allow_hosts,
+        deny_hosts=settings.deny_hosts,
+        allow_networks=settings.allow_networks,
+        deny_networks=settings.deny_networks,
+        ca_bundle=settings.ca_bundle,
+        proxy=settings.proxy,
+        pool_size=settings.attempt_threads,
+    )

@@ -1,0 +1,121 @@
+"""Starts the processes of one host by forking, and ends all of them when one ends.
+
+Forked after the imports: the children start at once and share that memory.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable, Mapping
+
+PR_SET_PDEATHSIG = 1
+"""Linux, prctl(2): the signal that a child gets when its parent dies."""
+STOPS = frozenset({signal.SIGTERM, signal.SIGINT})
+SIGNALS = STOPS | {signal.SIGCHLD, signal.SIGHUP}
+
+Body = Callable[[], None]
+
+
+class Supervisor:
+    """Runs each body in a process of its own.
+
+    If one exits, the others get SIGTERM, and after ``grace`` seconds SIGKILL. SIGTERM and
+    SIGINT to the supervisor stop all; SIGHUP is passed on. A killed supervisor takes its
+    children along.
+    """
+
+    def __init__(self, bodies: Mapping[str, Body], *, grace: float) -> None:
+        self._bodies = bodies
+        self._grace = grace
+        self._children: dict[int, str] = {}
+        self._stopping = False
+        self._deadline: float | None = None
+        self._failed = False
+
+    def run(self, started: Callable[[], None]) -> int:
+        """Fork, call ``started``, and wait; return the exit code of the whole.
+
+        0 after a wanted stop in which every child ended well, else 1.
+        """
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        for name, body in self._bodies.items():
+            self._children[_fork(body)] = name
+        started()
+        while self._children:
+            self._handle(self._next_signal())
+            self._reap()
+        return int(self._failed)
+
+    def _next_signal(self) -> int | None:
+        if self._deadline is None:
+            return signal.sigwaitinfo(SIGNALS).si_signo
+        left = max(0.0, self._deadline - time.monotonic())
+        info = signal.sigtimedwait(SIGNALS, left)
+        return info.si_signo if info else None
+
+    def _handle(self, number: int | None) -> None:
+        if number in STOPS:
+            self._stopping = True
+            self._end_all()
+        elif number == signal.SIGHUP:
+            self._signal(signal.SIGHUP)
+        elif number is None:
+            self._failed = True
+            self._say(f"had to kill {', '.join(self._children.values())}")
+            self._signal(signal.SIGKILL)
+            self._deadline = None
+
+    def _reap(self) -> None:
+        for pid in list(self._children):
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            if not ended:
+                continue
+            name, code = self._children.pop(pid), os.waitstatus_to_exitcode(status)
+            if code or not self._stopping:
+                self._failed = True
+                self._say(f"the {name} process ended ({_told(code)})")
+            self._end_all()
+
+    def _end_all(self) -> None:
+        if self._deadline is None:
+            self._deadline = time.monotonic() + self._grace
+            self._signal(signal.SIGTERM)
+
+    def _signal(self, number: int) -> None:
+        for pid in self._children:
+            os.kill(pid, number)
+
+    def _say(self, text: str) -> None:
+        sys.stderr.write(f"postsync: {text}\n")
+
+
+def _fork(body: Body) -> int:
+    parent = os.getpid()
+    pid = os.fork()
+    if pid:
+        return pid
+    code = 1
+    try:
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C reaches all of us
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        if os.getppid() == parent:  # it may have died before prctl
+            body()
+            code = 0
+    except SystemExit as stop:
+        code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    except BaseException:  # noqa: BLE001 nothing may run on into the parent's code
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _told(code: int) -> str:
+    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"

@@ -1,0 +1,26 @@
+"""Builds the Flask app out of its doors."""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from receiver.service import Intake
+from receiver.web.api import api_door
+from receiver.web.health import health_door
+from receiver.web.intake import intake_door
+from receiver.web.metrics import Metrics, metrics_door
+from receiver.web.problems import handle_errors
+from receiver.web.server import ON_CUT
+
+
+def create_app(intake: Intake) -> Flask:
+    """Return the app for these parts; it starts and stops nothing."""
+    app = Flask("postsync", static_folder=None)
+    metrics = Metrics(intake.reader)
+    app.register_blueprint(intake_door(intake, metrics))
+    app.register_blueprint(api_door(intake))
+    app.register_blueprint(health_door(intake))
+    app.register_blueprint(metrics_door(metrics))
+    app.extensions[ON_CUT] = metrics.slow
+    handle_errors(app, intake.log)
+    return app

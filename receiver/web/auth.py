@@ -1,0 +1,66 @@
+"""Whose request it is: a bearer token, or basic auth with the name and the token."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from http import HTTPStatus
+
+from receiver.tokens import Tokens
+from receiver.web.problems import Refusal
+
+ANONYMOUS = "anonymous"
+
+PLACEHOLDER = re.compile(r"\$[A-Za-z0-9._:-]{1,200}")
+"""What Argo CD leaves literally in a header when its Secret lacks the key."""
+
+
+def authenticate(header: str, tokens: Tokens) -> str:
+    """Return the name of the token in an Authorization header.
+
+    Raises:
+        Refusal: 401, with the way out for the mistakes that Argo CD's users make.
+    """
+    name, token = _presented(header)
+    owner = tokens.owner(token, name=name)
+    if owner is not None:
+        return owner
+    if PLACEHOLDER.fullmatch(token):
+        raise _unauthenticated(
+            f"the token is the literal text {token}",
+            f"Argo CD sent its placeholder: the key {token[1:].rpartition(':')[2]!r} is missing "
+            "in the Secret argocd-notifications-secret",
+        )
+    raise _unauthenticated(
+        "the token is not known" + (f" as one of {name!r}" if name else ""),
+        f"valid are the lines of the files in the server's folder `{tokens.folder.name}`",
+    )
+
+
+def _presented(header: str) -> tuple[str, str]:
+    """Split the header into the demanded name ("" for a bearer token) and the token."""
+    scheme, _, value = header.partition(" ")
+    if scheme.lower() == "bearer":
+        return "", value.strip()
+    if scheme.lower() != "basic":
+        raise _unauthenticated("there is no token", "send `Authorization: Bearer TOKEN`")
+    try:
+        name, _, token = base64.b64decode(value, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError, ValueError):
+        raise _unauthenticated(
+            "the basic auth cannot be read", "it is base64 of NAME:TOKEN"
+        ) from None
+    if not name:
+        raise _unauthenticated("the basic auth has no name", "its user name is the token's name")
+    return name, token
+
+
+def _unauthenticated(message: str, hint: str) -> Refusal:
+    return Refusal(
+        HTTPStatus.UNAUTHORIZED,
+        "unauthenticated",
+        message,
+        hint=hint,
+        headers={"WWW-Authenticate": 'Bearer realm="postsync", Basic realm="postsync"'},
+    )

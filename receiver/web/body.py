@@ -1,0 +1,91 @@
+"""Reads a request's body once, bounded, as it comes from the socket."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any, Protocol
+
+from receiver.web.problems import Refusal
+
+PIECE = 1 << 16
+
+
+class Stream(Protocol):
+    """What a WSGI server gives as ``wsgi.input``."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return at most ``size`` bytes, fewer only at the end."""
+        ...
+
+
+def read_body(environ: dict[str, Any], limit: int) -> bytes:
+    """Read the whole body.
+
+    Args:
+        environ: the WSGI environment; read from directly, since Flask's stream would be
+            wrapped twice for the same bound.
+        limit: bytes that a body may have.
+
+    Raises:
+        Refusal: 413 for more bytes, counted also where no length was announced; 408 when
+            the sender stopped before the end, or was cut off for being slow.
+    """
+    length = announced(environ)
+    if length is not None and length > limit:
+        raise _too_large(limit)
+    try:
+        body: bytes = environ["wsgi.input"].read(limit + 1 if length is None else length)
+    except OSError:  # a chunked body that ends before its last chunk
+        raise _incomplete() from None
+    if len(body) > limit:
+        raise _too_large(limit)
+    if length is not None and len(body) < length:
+        raise _incomplete()
+    return body
+
+
+def announced(environ: dict[str, Any]) -> int | None:
+    """Return the body's announced length, None if it comes in chunks."""
+    if environ.get("HTTP_TRANSFER_ENCODING"):
+        return None
+    length = environ.get("CONTENT_LENGTH") or "0"
+    if not length.isdecimal():
+        raise Refusal(HTTPStatus.BAD_REQUEST, "bad_length", "the Content-Length is no number")
+    return int(length)
+
+
+def discard_body(environ: dict[str, Any], limit: int) -> None:
+    """Read what is left of a refused body and forget it, up to ``limit`` bytes.
+
+    A connection closed with unread data is reset, and the sender may lose the answer with
+    the hint in it.
+    """
+    stream: Stream = environ["wsgi.input"]
+    length = environ.get("CONTENT_LENGTH") or "0"
+    left = limit
+    if not environ.get("HTTP_TRANSFER_ENCODING"):
+        left = min(limit, int(length)) if length.isdecimal() else 0
+    try:
+        while left > 0 and (piece := stream.read(min(PIECE, left))):
+            left -= len(piece)
+    except OSError:
+        return
+
+
+def _too_large(limit: int) -> Refusal:
+    return Refusal(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        "too_large",
+        f"the notification is larger than {limit} bytes",
+        hint="name only the fields needed in the template, as `postsync argocd-config` does; "
+        "or raise max_body (POSTSYNC_MAX_BODY)",
+    )
+
+
+def _incomplete() -> Refusal:
+    return Refusal(
+        HTTPStatus.REQUEST_TIMEOUT,
+        "incomplete",
+        "the request ended before its announced end",
+        hint="it must arrive whole within request_timeout (POSTSYNC_REQUEST_TIMEOUT)",
+    )

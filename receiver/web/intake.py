@@ -1,0 +1,128 @@
+"""The door for notifications: token, size, shape, then the ledger, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from contextlib import suppress
+from datetime import UTC, datetime
+from http import HTTPStatus
+
+from flask import Blueprint, Response, request
+
+from receiver.errors import LedgerUnavailable, PayloadError
+from receiver.ledger.intake import Arrival, Receipt
+from receiver.payload import read_notification
+from receiver.service import Intake
+from receiver.web.auth import ANONYMOUS, authenticate
+from receiver.web.body import discard_body, read_body
+from receiver.web.metrics import Metrics
+from receiver.web.problems import INTAKE, Refusal, problem, refused, unavailable
+
+CHANNEL = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+DEFAULT_CHANNEL = "sync"
+
+COMMIT_TIMEOUT = 15.0
+"""Seconds to wait for the commit; above the 10 that the writer waits for the ledger's lock."""
+
+
+class Door:
+    """Answers one notification after another, in many threads at one time."""
+
+    def __init__(self, intake: Intake, metrics: Metrics) -> None:
+        self._intake = intake
+        self._limit = intake.settings.max_body
+        self._open = intake.settings.allow_anonymous
+        self._metrics = metrics
+
+    def receive(self, channel: str) -> Response:
+        """Answer the current request: 202 when it is on disk, else a problem."""
+        begun = time.perf_counter()
+        environ = request.environ
+        try:
+            sender = self._sender(environ.get("HTTP_AUTHORIZATION", ""))
+            _check_channel(channel)
+            body = read_body(environ, self._limit)
+        except Refusal as refusal:
+            self._metrics.refused(refusal.reason)
+            discard_body(environ, self._limit)
+            return refused(refusal)
+        try:
+            notification = read_notification(
+                body, sender=sender, channel=channel, query=request.args
+            )
+        except PayloadError as error:
+            return self._refuse(error, Arrival(sender, channel, body, _now(), None, _told(error)))
+        query = request.args.to_dict()
+        arrival = Arrival(sender, channel, body, _now(), notification, query=query)
+        try:
+            receipt = self._intake.writer.submit(arrival, COMMIT_TIMEOUT)
+        except LedgerUnavailable as error:
+            self._metrics.refused("ledger_unavailable")
+            return unavailable(error)
+        self._metrics.stored(sender, channel, receipt, time.perf_counter() - begun)
+        return _accepted(receipt)
+
+    def _sender(self, header: str) -> str:
+        try:
+            return authenticate(header, self._intake.senders)
+        except Refusal:
+            if self._open:
+                return ANONYMOUS
+            raise
+
+    def _refuse(self, error: PayloadError, arrival: Arrival) -> Response:
+        """Answer 400; the delivery is kept for an operator to look at, if it can be."""
+        self._metrics.refused(error.reason)
+        members = dict(error.details)
+        # Whether or not it could be kept, the sender's mistake is the answer.
+        with suppress(LedgerUnavailable):
+            members["delivery"] = self._intake.writer.submit(arrival, COMMIT_TIMEOUT).delivery
+        return problem(
+            HTTPStatus.BAD_REQUEST, error.reason, error.message, hint=error.hint, **members
+        )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _told(error: PayloadError) -> str:
+    return f"{error.reason}: {error.message}"
+
+
+def _check_channel(channel: str) -> None:
+    if not CHANNEL.fullmatch(channel):
+        raise Refusal(
+            HTTPStatus.NOT_FOUND,
+            "bad_channel",
+            f"{channel[:100]!r} is no name of a channel",
+            hint=f"a channel matches {CHANNEL.pattern}; without one it is {DEFAULT_CHANNEL!r}",
+        )
+
+
+def _accepted(receipt: Receipt) -> Response:
+    answer = {
+        "delivery": receipt.delivery,
+        "sync": receipt.sync,
+        "verdict": receipt.verdict.value,
+        "reason": receipt.reason,
+    }
+    return Response(json.dumps(answer) + "\n", HTTPStatus.ACCEPTED, content_type="application/json")
+
+
+def intake_door(intake: Intake, metrics: Metrics) -> Blueprint:
+    """Make the routes for notifications; a token of a sender is needed."""
+    blueprint = Blueprint("intake", __name__)
+    receive = Door(intake, metrics).receive
+    for rule, defaults in ((INTAKE, {"channel": DEFAULT_CHANNEL}), (f"{INTAKE}/<channel>", {})):
+        blueprint.add_url_rule(
+            rule,
+            f"notifications{len(defaults)}",
+            receive,
+            defaults=defaults,
+            methods=["POST"],
+            provide_automatic_options=False,
+        )
+    return blueprint

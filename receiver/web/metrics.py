@@ -1,0 +1,135 @@
+"""Prometheus metrics: what this process counts, and what the ledger counts for the dispatcher."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+import prometheus_client
+from flask import Blueprint, Response
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
+
+from receiver.errors import LedgerUnavailable
+from receiver.ledger.intake import Receipt
+from receiver.ledger.reader import Reader
+
+PREFIX = "postsync_"
+
+LATENCIES = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+"""Seconds from the end of the headers to the commit; the issue's aim is a p99 under 0.1."""
+
+HISTOGRAM_PARTS = ("_bucket", "_sum", "_count")
+
+
+class Metrics:
+    """The intake's metrics in a registry of their own."""
+
+    def __init__(self, reader: Reader) -> None:
+        # They double the page, and nobody asks for them.
+        prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # theirs
+        self.registry = CollectorRegistry()
+        self._notifications = Counter(
+            "postsync_notifications",
+            "Notifications of known senders, by what became of them.",
+            ["sender", "channel", "verdict"],
+            registry=self.registry,
+        )
+        self._refused = Counter(
+            "postsync_refused",
+            "Requests to the intake that were not accepted, by reason.",
+            ["reason"],
+            registry=self.registry,
+        )
+        self._last = Gauge(
+            "postsync_last_accepted_timestamp_seconds",
+            "When the sender's last notification was accepted, duplicates included.",
+            ["sender"],
+            registry=self.registry,
+        )
+        self._latency = Histogram(
+            "postsync_intake_seconds",
+            "Time from a notification's headers to its commit.",
+            buckets=LATENCIES,
+            registry=self.registry,
+        )
+        self._slow = Counter(
+            "postsync_slow_senders",
+            "Connections shut because a request did not arrive within the request_timeout.",
+            registry=self.registry,
+        )
+        ProcessCollector(registry=self.registry)
+        self.registry.register(LedgerMetrics(reader))
+
+    def stored(self, sender: str, channel: str, receipt: Receipt, seconds: float) -> None:
+        """Count a notification that is on disk."""
+        self._notifications.labels(sender, channel, receipt.verdict.value).inc()
+        self._last.labels(sender).set(time.time())
+        self._latency.observe(seconds)
+
+    def refused(self, reason: str) -> None:
+        """Count a request that was not accepted."""
+        self._refused.labels(reason).inc()
+
+    def slow(self) -> None:
+        """Count a connection that was shut."""
+        self._slow.inc()
+
+
+class LedgerMetrics(Collector):
+    """Yields the numbers that are kept in the ledger, as they are at the scrape."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    def describe(self) -> Iterable[Metric]:
+        """Say nothing at registration: the ledger is asked at a scrape alone."""
+        return ()
+
+    def collect(self) -> Iterable[Metric]:
+        """Make a metric of each name; without the ledger, only `postsync_ledger_up 0`."""
+        up = Metric(f"{PREFIX}ledger_up", "1 if the ledger can be read.", "gauge")
+        try:
+            counters = self._reader.counters()
+        except LedgerUnavailable:
+            up.add_sample(up.name, {}, 0)
+            return [up]
+        up.add_sample(up.name, {}, 1)
+        return [up, *_metrics(counters)]
+
+
+def _metrics(counters: Iterable[tuple[str, dict[str, str], float]]) -> list[Metric]:
+    ordered = sorted(counters, key=lambda item: (item[0], float(item[1].get("le", "0"))))
+    histograms = {name.removesuffix("_bucket") for name, _, _ in ordered if name[-7:] == "_bucket"}
+    metrics: dict[str, Metric] = {}
+    for name, labels, value in ordered:
+        family, kind = _family(name, histograms)
+        metric = metrics.get(family)
+        if metric is None:
+            metric = Metric(PREFIX + family, "Kept in the ledger; see docs/metrics.md.", kind)
+            metrics[family] = metric
+        metric.add_sample(PREFIX + name, labels, value)
+    return list(metrics.values())
+
+
+def _family(name: str, histograms: set[str]) -> tuple[str, str]:
+    """Tell the metric that a sample belongs to, and its type, from the sample's name."""
+    for part in HISTOGRAM_PARTS:
+        if name.endswith(part) and name.removesuffix(part) in histograms:
+            return name.removesuffix(part), "histogram"
+    if name.endswith("_total"):
+        return name.removesuffix("_total"), "counter"
+    return name, "gauge"
+
+
+def metrics_door(metrics: Metrics) -> Blueprint:
+    """Make `/metrics`; it needs no token."""
+    door = Blueprint("metrics", __name__)
+
+    @door.get("/metrics")
+    def show() -> Response:
+        text = prometheus_client.generate_latest(metrics.registry)
+        return Response(text, content_type=prometheus_client.CONTENT_TYPE_LATEST)
+
+    return door

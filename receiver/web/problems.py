@@ -1,0 +1,133 @@
+"""Problem bodies (RFC 9457): the one shape of every answer that is no success.
+
+Argo CD logs the whole body of such an answer, so it says what is wrong and the way out.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+
+from receiver.errors import LedgerUnavailable, PostsyncError
+from receiver.logs import Log
+
+INTAKE = "/v1/notifications"
+
+RETRY_AFTER = "2"
+"""Seconds. The sender obeys it without a cap and stands still meanwhile: keep it small."""
+
+NO_POST = (
+    "the template of this trigger lacks `method: POST` in its webhook entry, so Argo CD falls "
+    "back to GET; `postsync argocd-config` prints a complete template"
+)
+
+
+class Refusal(PostsyncError):
+    """A request that is not served; ``reason`` is a stable word for metrics and programs."""
+
+    def __init__(
+        self,
+        status: HTTPStatus,
+        reason: str,
+        message: str,
+        *,
+        hint: str = "",
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+        self.reason = reason
+        self.headers = headers or {}
+
+
+def problem(
+    status: int,
+    reason: str,
+    detail: str,
+    *,
+    hint: str = "",
+    headers: Mapping[str, str] | None = None,
+    **members: Any,
+) -> Response:
+    """Make a problem response; ``members`` are added to its body as they are."""
+    body = {
+        "type": f"urn:postsync:problem:{reason}",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "reason": reason,
+    }
+    if hint:
+        body["hint"] = hint
+    text = json.dumps({**members, **body}, default=str, ensure_ascii=False)
+    return Response(text + "\n", status, headers, content_type="application/problem+json")
+
+
+def refused(refusal: Refusal) -> Response:
+    """Make the response for a request that is not served."""
+    return problem(
+        refusal.status,
+        refusal.reason,
+        refusal.message,
+        hint=refusal.hint,
+        headers=refusal.headers,
+    )
+
+
+def unavailable(error: LedgerUnavailable) -> Response:
+    """Make the response for a ledger that does not take or give anything now."""
+    return problem(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "ledger_unavailable",
+        error.message,
+        hint=error.hint or "try again",
+        headers={"Retry-After": RETRY_AFTER},
+    )
+
+
+def handle_errors(app: Flask, log: Log) -> None:
+    """Give every error of the app a problem body; none shows a traceback."""
+    app.register_error_handler(Refusal, refused)
+    app.register_error_handler(LedgerUnavailable, unavailable)
+    app.register_error_handler(HTTPException, _of_http)
+
+    def internal(error: Exception) -> Response:
+        log.error("request.failed", method=request.method, path=request.path, exc_info=error)
+        return problem(
+            HTTPStatus.INTERNAL_SERVER_ERROR,
+            "internal",
+            "this is a fault of the receiver; its log has the details",
+        )
+
+    app.register_error_handler(Exception, internal)
+
+
+def _of_http(error: HTTPException) -> Response:
+    if isinstance(error, MethodNotAllowed):
+        return _wrong_method(error)
+    if error.code == HTTPStatus.NOT_FOUND:
+        return problem(
+            HTTPStatus.NOT_FOUND,
+            "not_found",
+            f"there is nothing at {request.path}",
+            hint=f"notifications go to {INTAKE} or {INTAKE}/CHANNEL",
+        )
+    status = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
+    return problem(status, "bad_request", error.description or error.name)
+
+
+def _wrong_method(error: MethodNotAllowed) -> Response:
+    to_intake = request.path.startswith(INTAKE)
+    methods = ["POST"] if to_intake else sorted(error.valid_methods or ())
+    return problem(
+        HTTPStatus.METHOD_NOT_ALLOWED,
+        "method_not_allowed",
+        f"{request.method} is not allowed here, {' or '.join(methods)} is",
+        hint=NO_POST if to_intake else "",
+        headers={"Allow": ", ".join(methods)},
+    )

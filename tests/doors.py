@@ -1,0 +1,68 @@
+"""The app over a real ledger, with a sender's and an operator's token in real files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+from flask.testing import FlaskClient
+
+from receiver.ledger.connect import Ledger
+from receiver.ledger.intake import IntakeWriter
+from receiver.ledger.reader import Reader
+from receiver.logs import configure_logs
+from receiver.service import Intake
+from receiver.settings import Settings
+from receiver.tokens import Tokens
+from receiver.web.app import create_app
+
+SENDER = "token-of-argocd-0123456789"
+OPERATOR = "token-of-an-operator-0123"
+AS_SENDER = {"Authorization": f"Bearer {SENDER}"}
+AS_OPERATOR = {"Authorization": f"Bearer {OPERATOR}"}
+
+
+@dataclass(frozen=True)
+class Doors:
+    """The app and what is behind it."""
+
+    app: Flask
+    client: FlaskClient
+    intake: Intake
+    ledger: Ledger
+    home: Path
+
+
+def token_file(home: Path, name: str, *tokens: str) -> Path:
+    """Write a token file such as ``senders/argocd``."""
+    path = home / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(tokens) + "\n")
+    return path
+
+
+def build(ledger: Ledger, home: Path, writer: IntakeWriter, **options: Any) -> Doors:
+    """Build the app around a writer."""
+    token_file(home, "senders/argocd", SENDER)
+    token_file(home, "operators/ann", OPERATOR)
+    log = configure_logs("json")
+    settings = Settings(home=home, **options)
+    senders, operators = Tokens(home / "senders", log), Tokens(home / "operators", log)
+    intake = Intake(settings, writer, Reader(ledger), senders, operators, log)
+    app = create_app(intake)
+    return Doors(app, app.test_client(), intake, ledger, home)
+
+
+@contextmanager
+def doors(ledger: Ledger, home: Path, **options: Any) -> Iterator[Doors]:
+    """Build the app with its writer running."""
+    writer = IntakeWriter(ledger, lambda _at, _events: None)
+    writer.start()
+    try:
+        yield build(ledger, home, writer, **options)
+    finally:
+        writer.stop()

@@ -1,0 +1,207 @@
+"""A whole service under test: `postsync serve` as a user starts it, in a folder of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from receiver.errors import AttemptError
+from receiver.masking import Masker
+from receiver.outbound import Outbound
+
+TOKEN = "test-token-0123456789"
+POSTSYNC = [sys.executable, "-m", "receiver.cli"]
+ROOT = Path(__file__).parents[2]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Service:
+    """One `postsync serve` over one home; it can be killed and started again."""
+
+    def __init__(self, home: Path, rules: str, **settings: str) -> None:
+        self.home = home
+        for role in ("senders", "operators"):
+            (home / role).mkdir(parents=True, exist_ok=True)
+            (home / role / "test").write_text(TOKEN + role)
+        self.rules = home / "rules.yaml"
+        self.rules.write_text(rules)
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.environ = os.environ | {
+            "POSTSYNC_HOME": str(home),
+            "POSTSYNC_PORT": str(self.port),
+            "POSTSYNC_RULES": json.dumps([str(self.rules)]),
+            "POSTSYNC_LOG_FORMAT": "json",
+            "POSTSYNC_URL": self.url,
+            **{f"POSTSYNC_{name.upper()}": value for name, value in settings.items()},
+        }
+        self.log = home / "stdout.log"
+        self._door = Outbound()
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self, *, ready: bool = True) -> None:
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [*POSTSYNC, "serve"], cwd=ROOT, env=self.environ, stdout=log,
+                stderr=subprocess.STDOUT, start_new_session=True,
+            )  # fmt: skip
+        if ready:
+            wait_for(self._ready, 20, "the service to become ready")
+
+    def _ready(self) -> bool:
+        try:
+            return self.request("GET", "/readyz")[0] == 200
+        except AttemptError:
+            return False
+
+    def request(
+        self, method: str, path: str, body: bytes | None = None, *, role: str = "senders"
+    ) -> tuple[int, Any]:
+        """Send a request with a valid token; the status, and the JSON that came."""
+        headers = {"Authorization": f"Bearer {TOKEN}{role}", "Connection": "close"}
+        door = self._door.http(time.monotonic() + 30, Masker(()))
+        answer = door.send(method, self.url + path, headers=headers, body=body, max_answer=64 << 20)
+        return answer.status, answer.json()
+
+    def story(self, sync: str) -> dict[str, Any]:
+        """One sync's story by the API."""
+        status, story = self.request("GET", f"/v1/syncs/{sync}", role="operators")
+        assert status == 200, story
+        return dict(story)
+
+    def ended(self, sync: str, seconds: float = 20) -> dict[str, Any]:
+        """Wait until a sync's plans have ended, and return its story."""
+
+        def done() -> bool:
+            story = self.story(sync)
+            states = {plan["state"] for plan in story["plans"]}
+            return story["state"] != "new" and not states & {"waiting", "active"}
+
+        wait_for(done, seconds, f"the end of {sync}")
+        return self.story(sync)
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        """The lines of stdout with this event."""
+        lines = self.log.read_text().splitlines()
+        found = [json.loads(line) for line in lines if line.startswith("{")]
+        return [line for line in found if line["event"] == name]
+
+    def query(self, statement: str) -> list[tuple[Any, ...]]:
+        """Look into the ledger's file."""
+        with closing(sqlite3.connect(self.home / "ledger.db")) as connection:
+            return connection.execute(statement).fetchall()
+
+    def processes(self) -> dict[str, int]:
+        """The pids: supervisor, the intake's arbiter and worker, the dispatcher."""
+        assert self.process
+        supervisor = self.process.pid
+        first, second = sorted(children(supervisor))
+        arbiter, dispatcher = (first, second) if children(first) else (second, first)
+        worker = next(iter(children(arbiter)), 0)
+        return {
+            "supervisor": supervisor, "arbiter": arbiter, "worker": worker,
+            "dispatcher": dispatcher,
+        }  # fmt: skip
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Stop it, and return its exit code."""
+        assert self.process
+        if self.process.poll() is None:
+            os.kill(self.process.pid, number)
+        code = self.process.wait(60)
+        wait_for(lambda: not group_alive(self.process.pid), 60, "all processes to end")  # type: ignore[union-attr]  # set above
+        return code
+
+    def kill(self) -> None:
+        """Kill every process of it at once, as a power failure would."""
+        assert self.process
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(20)
+        wait_for(lambda: not group_alive(self.process.pid), 20, "all processes to end")  # type: ignore[union-attr]  # set above
+
+
+def children(pid: int) -> list[int]:
+    text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    return [int(word) for word in text.split()]
+
+
+def group_alive(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def wait_for(condition: Callable[[], bool], seconds: float, what: str) -> None:
+    until = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > until:
+            raise TimeoutError(f"waited {seconds} s for {what}")
+        time.sleep(0.02)
+
+
+@contextmanager
+def serving(home: Path, rules: str, **settings: str) -> Iterator[Service]:
+    """Serve while the block lasts; nothing is left running."""
+    service = Service(home, rules, **settings)
+    try:
+        service.start()
+        yield service
+    finally:
+        if service.process and group_alive(service.process.pid):
+            os.killpg(service.process.pid, signal.SIGKILL)
+            service.process.wait(20)
+
+
+class Target:
+    """An HTTP server that notes what it is asked, and answers as it is told."""
+
+    def __init__(self) -> None:
+        self.seen: list[dict[str, Any]] = []
+        self.statuses: list[int] = []
+        self.delay = 0.0
+        target = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                length = int(self.headers.get("Content-Length", 0))
+                body = self.rfile.read(length)
+                target.seen.append({"headers": dict(self.headers), "body": body.decode()})
+                time.sleep(target.delay)
+                status = target.statuses.pop(0) if target.statuses else 200
+                self.send_response(status)
+                self.send_header("Content-Length", "2")
+                self.end_headers()
+                self.wfile.write(b"{}")
+
+            def log_message(self, *_: Any) -> None:
+                return
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_port}/"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()

@@ -1,0 +1,27 @@
+"""The trail's events as they are documented."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+EVENT = re.compile(r"""["'](?P<name>(?:notification|sync|rule|plan|wave|run|attempt|action|rules"""
+                   r"""|tokens|ledger|handler|dispatcher)\.[a-z]+)["']""")  # fmt: skip
+BUILT = {
+    *(f"notification.{verdict}" for verdict in ("accepted", "duplicate", "refused")),
+    *(f"run.{state}" for state in ("skipped", "failed")),
+    *(f"plan.{state}" for state in ("succeeded", "failed")),
+}
+"""Names that the code puts together from a verdict or a state."""
+
+
+def test_every_event_of_the_code_is_in_the_table_and_every_row_is_of_the_code() -> None:
+    """Whoever writes a new event documents it; a documented one exists."""
+    sources = "\n".join(path.read_text() for path in (ROOT / "receiver").rglob("*.py"))
+    emitted = {found["name"] for found in EVENT.finditer(sources)} | BUILT
+    emitted.discard("ledger.db")
+    page = (ROOT / "docs/audit-trail.md").read_text()
+    rows = [line.split("|")[1] for line in page.splitlines() if line.startswith("| `")]
+    documented = {name for row in rows for name in re.findall(r"`([a-z]+\.[a-z]+)`", row)}
+    assert emitted == documented

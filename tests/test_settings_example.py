@@ -1,0 +1,18 @@
+"""The example of the settings is complete and true."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from receiver.settings import Settings, load_settings
+
+EXAMPLE = Path(__file__).parents[1] / "config/settings.example.yaml"
+
+
+def test_the_example_names_every_setting_with_its_default() -> None:
+    """Whoever adds a setting documents it there; whoever changes a default does, too."""
+    named = re.findall(r"^([a-z_]+):", EXAMPLE.read_text(), re.MULTILINE)
+    assert sorted(named) == sorted(Settings.model_fields)
+    defaults = {name: field.default for name, field in Settings.model_fields.items()}
+    assert load_settings(EXAMPLE).model_dump() == defaults

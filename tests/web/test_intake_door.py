@@ -1,0 +1,236 @@
+"""What a sender is answered, and what the ledger has then."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from doors import AS_OPERATOR, AS_SENDER, SENDER, Doors, build, doors
+from notifications import notification, resource
+from sqlalchemy import select
+
+from receiver.ledger import tables
+from receiver.ledger.connect import Ledger, open_ledger
+from receiver.ledger.intake import IntakeWriter
+
+PATH = "/v1/notifications"
+LIMIT = 64 << 10
+
+
+@pytest.fixture
+def web(ledger: Ledger, tmp_path: Path) -> Iterator[Doors]:
+    with doors(ledger, tmp_path, max_body=LIMIT) as made:
+        yield made
+
+
+def deliveries(ledger: Ledger) -> list[Any]:
+    with ledger.read() as connection:
+        return list(connection.execute(select(tables.deliveries)).all())
+
+
+def test_a_notification_is_answered_with_its_delivery_and_sync(web: Doors) -> None:
+    """202 with both ids, and the ledger has them."""
+    answer = web.client.post(PATH, data=notification(resource("a")), headers=AS_SENDER)
+    assert answer.status_code == 202
+    [row] = deliveries(web.ledger)
+    assert answer.json == {
+        "delivery": row.id, "sync": row.sync_id, "verdict": "accepted", "reason": "",
+    }  # fmt: skip
+    assert (row.sender, row.channel) == ("argocd", "sync")
+
+
+def test_the_same_sync_again_is_a_duplicate_and_no_error(web: Doors) -> None:
+    """The sender needs a 202, or it would send a third time."""
+    body = notification(resource("a"))
+    first = web.client.post(PATH, data=body, headers=AS_SENDER)
+    second = web.client.post(PATH, data=body, headers=AS_SENDER)
+    assert first.json
+    assert second.json
+    assert (second.status_code, second.json["verdict"]) == (202, "duplicate")
+    assert second.json["sync"] == first.json["sync"]
+
+
+def test_the_path_names_the_channel(web: Doors) -> None:
+    """A channel other than `sync` is for further triggers."""
+    answer = web.client.post(f"{PATH}/deployed", data=notification(), headers=AS_SENDER)
+    assert answer.status_code == 202
+    assert [row.channel for row in deliveries(web.ledger)] == ["deployed"]
+
+
+def test_a_query_is_stored_with_its_body(web: Doors) -> None:
+    """A bare list is understood by its query alone, so whoever plans it needs that too."""
+    query = {"application": "shop", "phase": "Succeeded"}
+    body = json.dumps([resource("a")])
+    answer = web.client.post(PATH, query_string=query, data=body, headers=AS_SENDER)
+    assert answer.status_code == 202, answer.text
+    assert [json.loads(row.query) for row in deliveries(web.ledger)] == [query]
+
+
+@pytest.mark.parametrize("channel", ["Deployed", "-x", "a.b", "a" * 64])
+def test_a_path_that_names_no_channel_says_what_one_is(web: Doors, channel: str) -> None:
+    """Its letters are those of metrics' labels and of rules."""
+    answer = web.client.post(f"{PATH}/{channel}", data=notification(), headers=AS_SENDER)
+    assert answer.status_code == 404
+    assert answer.json
+    assert "[a-z0-9]" in answer.json["hint"]
+
+
+def basic(name: str, token: str) -> dict[str, str]:
+    return {"Authorization": "Basic " + base64.b64encode(f"{name}:{token}".encode()).decode()}
+
+
+def test_basic_auth_has_the_name_and_the_token(web: Doors) -> None:
+    """Argo CD's webhook service offers it beside headers."""
+    answer = web.client.post(PATH, data=notification(), headers=basic("argocd", SENDER))
+    assert answer.status_code == 202
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Authorization": "Bearer wrong-wrong-wrong-wrong"},
+        {"Authorization": "Bearer "},
+        {"Authorization": "Digest x"},
+        {"Authorization": "Basic !!"},
+        {"Authorization": "Bearer token-\xe4\xf6"},
+        basic("somebody", SENDER),
+        basic("", SENDER),
+        AS_OPERATOR,
+    ],
+)
+def test_nothing_is_stored_of_a_stranger(web: Doors, headers: dict[str, str]) -> None:
+    """401 in the form of a problem, with the challenge that HTTP demands."""
+    answer = web.client.post(PATH, data=notification(), headers=headers)
+    assert answer.status_code == 401
+    assert answer.content_type == "application/problem+json"
+    assert "Bearer" in answer.headers["WWW-Authenticate"]
+    assert SENDER not in answer.text
+    assert deliveries(web.ledger) == []
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"Authorization": "Bearer $postsync-token"}, basic("argocd", "$postsync-token")],
+)
+def test_a_literal_placeholder_is_told_as_what_it_is(web: Doors, headers: dict[str, str]) -> None:
+    """Argo CD leaves `$name` in the header where its Secret lacks the key."""
+    answer = web.client.post(PATH, data=notification(), headers=headers)
+    assert answer.status_code == 401
+    assert answer.json
+    assert "'postsync-token' is missing" in answer.json["hint"]
+    assert "argocd-notifications-secret" in answer.json["hint"]
+
+
+def test_everybody_is_welcome_where_the_operator_said_so(ledger: Ledger, tmp_path: Path) -> None:
+    """A known token still tells its name."""
+    with doors(ledger, tmp_path, allow_anonymous=True) as web:
+        for headers in ({}, {"Authorization": "Bearer nobody-knows-this-one"}, AS_SENDER):
+            assert web.client.post(PATH, data=notification(), headers=headers).status_code == 202
+    assert {row.sender for row in deliveries(ledger)} == {"anonymous", "argocd"}
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "HEAD", "OPTIONS"])
+@pytest.mark.parametrize("path", [PATH, f"{PATH}/deployed"])
+def test_another_method_is_told_what_the_template_lacks(web: Doors, method: str, path: str) -> None:
+    """Argo CD falls back to GET, with the plain message as body."""
+    answer = web.client.open(path, method=method, data=b"Application shop synced")
+    assert answer.status_code == 405
+    assert answer.headers["Allow"] == "POST"
+    if method != "HEAD":
+        assert answer.json
+        assert "lacks `method: POST`" in answer.json["hint"]
+
+
+def test_an_unknown_path_names_the_right_one(web: Doors) -> None:
+    """Whoever mistyped it reads the answer in Argo CD's log."""
+    answer = web.client.post("/notifications", data=notification(), headers=AS_SENDER)
+    assert answer.status_code == 404
+    assert answer.json
+    assert "/v1/notifications" in answer.json["hint"]
+
+
+def test_a_large_body_is_refused_by_its_announced_length(web: Doors) -> None:
+    """413, and nothing of it is kept."""
+    answer = web.client.post(PATH, data=b"x" * (LIMIT + 1), headers=AS_SENDER)
+    assert (answer.status_code, answer.json and answer.json["reason"]) == (413, "too_large")
+    assert deliveries(web.ledger) == []
+
+
+def test_a_large_body_in_chunks_is_counted_while_it_is_read(web: Doors) -> None:
+    """Without a Content-Length the count alone can tell."""
+    stream = io.BytesIO(b"x" * (LIMIT * 3))
+    answer = web.client.post(
+        PATH, input_stream=stream, headers=AS_SENDER | {"Transfer-Encoding": "chunked"}
+    )
+    assert answer.status_code == 413
+    assert stream.tell() <= 2 * LIMIT + 1
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_the_limit_is_the_largest_size_accepted(web: Doors, more: int) -> None:
+    """A body of exactly the limit is read; what is wrong with it then is not its size."""
+    answer = web.client.post(PATH, data=b"x" * (LIMIT + more), headers=AS_SENDER)
+    assert answer.status_code == (413 if more else 400)
+
+
+def test_what_cannot_be_understood_is_a_400_that_is_kept(web: Doors) -> None:
+    """The reason is in the answer and in the ledger, for whoever looks first."""
+    answer = web.client.post(PATH, data=b'{"application": ', headers=AS_SENDER)
+    assert answer.status_code == 400
+    assert answer.json
+    assert {"type", "title", "status", "detail", "reason", "hint"} <= answer.json.keys()
+    [row] = deliveries(web.ledger)
+    assert (row.id, row.verdict) == (answer.json["delivery"], "refused")
+    assert row.reason.startswith(answer.json["reason"])
+
+
+@pytest.fixture
+def locked(tmp_path: Path) -> Iterator[Doors]:
+    """The app over a ledger that another process writes to, and never ends."""
+    ledger = open_ledger(tmp_path / "ledger.db", busy_timeout=0.05)
+    writer = IntakeWriter(ledger, lambda _at, _events: None)
+    writer.start()
+    with closing(sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield build(ledger, tmp_path, writer)
+        other.execute("ROLLBACK")
+    writer.stop()
+    ledger.close()
+
+
+def test_a_locked_ledger_is_a_503_with_a_small_retry_after(locked: Doors) -> None:
+    """The sender obeys Retry-After without a cap, so it is small; a later try succeeds."""
+    answer = locked.client.post(PATH, data=notification(), headers=AS_SENDER)
+    assert answer.status_code == 503
+    assert answer.headers["Retry-After"] == "2"
+    assert answer.json
+    assert answer.json["reason"] == "ledger_unavailable"
+    assert deliveries(locked.ledger) == []
+
+
+def test_a_mistake_is_told_even_while_the_ledger_is_locked(locked: Doors) -> None:
+    """A 503 would make the sender repeat what can never be understood."""
+    answer = locked.client.post(PATH, data=b"nonsense", headers=AS_SENDER)
+    assert answer.status_code == 400
+    assert answer.json
+    assert "delivery" not in answer.json
+
+
+def test_a_fault_of_ours_shows_no_traceback(web: Doors) -> None:
+    """A problem body says that it is ours; the log has the rest."""
+
+    def fault() -> str:
+        raise RuntimeError("a secret of the inside")
+
+    web.app.add_url_rule("/fault", "fault", fault)
+    answer = web.client.get("/fault")
+    assert (answer.status_code, answer.content_type) == (500, "application/problem+json")
+    assert "inside" not in answer.text
