@@ -1,0 +1,230 @@
+"""Starts and stops what is measured, loads it, and tells what the machine is.
+
+Needs Debian's packages `webhook`, `wrk` and `nginx-light`, and `make test` run once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+TOKEN = "bench-token-0123456789abcdef"
+
+
+def machine() -> str:
+    """One line about where this ran."""
+    info = Path("/proc/cpuinfo").read_text()
+    model = re.search(r"model name\s*: (.*)", info)
+    return (
+        f"{os.cpu_count()} cores ({model.group(1) if model else platform.machine()}), "
+        f"Linux {platform.release()}, Python {platform.python_version()}"
+    )
+
+
+def need(*programs: str) -> None:
+    """Stop with the way out if a program is missing."""
+    missing = [program for program in programs if shutil.which(program) is None]
+    if missing:
+        sys.exit(f"missing: {', '.join(missing)}; apt-get install webhook wrk nginx-light")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for(port: int, seconds: float = 20) -> None:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        try:
+            socket.create_connection(("127.0.0.1", port), 0.2).close()
+        except OSError:
+            time.sleep(0.02)
+        else:
+            return
+    raise TimeoutError(f"nothing listens on {port}")
+
+
+@contextmanager
+def program(*command: str, port: int = 0, **environ: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a program of its own process group while the block lasts."""
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=os.environ | environ, start_new_session=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        if port:
+            wait_for(port)
+        yield process
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        try:
+            process.wait(40)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+@contextmanager
+def ours(rules: str, **environ: str) -> Iterator[tuple[int, Path, subprocess.Popen[bytes]]]:
+    """Serve with these rules on a fresh ledger; gives port, home and process."""
+    with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR")) as folder:
+        home = Path(folder)
+        for role in ("senders", "operators"):
+            (home / role).mkdir()
+            (home / role / "bench").write_text(TOKEN + ("-op" if role == "operators" else ""))
+        (home / "rules.yaml").write_text(rules)
+        port = free_port()
+        settings = {
+            "POSTSYNC_HOME": str(home),
+            "POSTSYNC_PORT": str(port),
+            "POSTSYNC_RULES": json.dumps([str(home / "rules.yaml")]),
+        }
+        command = (str(ROOT / ".venv/bin/postsync"), "serve")
+        with program(*command, port=port, **settings, **environ) as process:
+            _wait_for_rules(port)
+            yield port, home, process
+
+
+def _wait_for_rules(port: int) -> None:
+    for _ in range(200):
+        if (rules(port) or {}).get("ok"):
+            return
+        time.sleep(0.05)
+    sys.exit("the bench's rules were not loaded")
+
+
+def rules(port: int) -> dict[str, object] | None:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2) as answer:
+            found: dict[str, object] | None = json.load(answer).get("rules")
+            return found
+    except OSError:
+        return None
+
+
+def metric(port: int, name: str) -> float:
+    """Sum a metric over its labels."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        lines = answer.read().decode().splitlines()
+    return sum(float(line.rsplit(" ", 1)[1]) for line in lines if re.match(rf"{name}(\{{| )", line))
+
+
+def body_template() -> str:
+    """A notification of 40 resources, about 10 KB; @@N@@ makes each one another sync."""
+    resources = [
+        {
+            "group": "", "version": "v1", "kind": "ConfigMap", "namespace": "shop",
+            "name": f"config-{i:02d}", "status": "Synced", "hookPhase": "Succeeded",
+            "syncPhase": "Sync", "images": [f"ghcr.io/acme/shop-component-{i:02d}:2.4.{i}"],
+            "message": f"configmap/config-{i:02d} " + ("configured" if i == 0 else "unchanged"),
+        }
+        for i in range(40)
+    ]  # fmt: skip
+    start = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    state = {
+        "phase": "Succeeded", "startedAt": start, "finishedAt": start,
+        "message": "successfully synced (all tasks run)",
+        "syncResult": {"revision": "9f1c2ab4d0e85c7731b6a2f4e9d80c3b5a6f7e12",
+                       "resources": resources},
+    }  # fmt: skip
+    application = {"name": "shop-@@N@@", "namespace": "argocd", "project": "web"}
+    return json.dumps({"application": application, "operationState": state})
+
+
+@dataclass(frozen=True)
+class Load:
+    """What a load saw: requests a second, milliseconds, answers that were no 2xx."""
+
+    rate: float
+    p50: float
+    p99: float
+    failed: int
+    done: int
+
+
+def load(port: int, path: str, *, seconds: int, connections: int = 16, tag: str = "") -> Load:
+    """Post distinct notifications, each on a connection of its own as Argo CD does."""
+    with tempfile.TemporaryDirectory() as folder:
+        script = Path(folder, "post.lua")
+        body = Path(folder, "body.json")
+        body.write_text(body_template())
+        script.write_text(LUA.replace("@@BODY@@", str(body)).replace("@@TAG@@", tag))
+        command = [
+            "wrk", "-t", "1", "-c", str(connections), "-d", f"{seconds}s", "--timeout", "30s",
+            "-s", str(script), f"http://127.0.0.1:{port}{path}",
+        ]  # fmt: skip
+        out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    numbers = dict(re.findall(r"^@(\w+) ([\d.]+)$", out, re.MULTILINE))
+    return Load(
+        float(numbers["rate"]), float(numbers["p50"]), float(numbers["p99"]),
+        int(numbers["failed"]), int(numbers["done"]),
+    )  # fmt: skip
+
+
+LUA = """
+local file = io.open("@@BODY@@", "r")
+local body = file:read("*a")
+file:close()
+local first, last = body:find("@@N@@", 1, true)
+local head, tail = body:sub(1, first - 1), body:sub(last + 1)
+local n = 0
+wrk.method = "POST"
+wrk.headers["Content-Type"] = "application/json"
+wrk.headers["Connection"] = "close"
+wrk.headers["Authorization"] = "Bearer bench-token-0123456789abcdef"
+request = function()
+  n = n + 1
+  return wrk.format(nil, nil, nil, head .. "@@TAG@@" .. n .. tail)
+end
+done = function(summary, latency, requests)
+  local e = summary.errors
+  io.write(string.format("@rate %.1f\\n", summary.requests / (summary.duration / 1e6)))
+  io.write(string.format("@p50 %.2f\\n", latency:percentile(50) / 1000))
+  io.write(string.format("@p99 %.2f\\n", latency:percentile(99) / 1000))
+  io.write(string.format("@failed %d\\n", e.status + e.connect + e.read + e.write + e.timeout))
+  io.write(string.format("@done %d\\n", summary.requests))
+end
+"""
+
+
+def tree(pid: int) -> list[int]:
+    """A process and all below it."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *(p for child in children for p in tree(int(child)))]
+
+
+def memory(pid: int) -> float:
+    """Megabytes of a process tree: proportional set size, shared pages counted once."""
+    total = 0
+    for one in tree(pid):
+        found = re.search(
+            r"^Pss:\s+(\d+) kB", Path(f"/proc/{one}/smaps_rollup").read_text(), re.MULTILINE
+        )
+        total += int(found.group(1)) if found else 0
+    return total / 1024
+
+
+def cpu(pid: int) -> float:
+    """CPU seconds of a process tree so far."""
+    ticks = 0
+    for one in tree(pid):
+        fields = Path(f"/proc/{one}/stat").read_text().rsplit(")", 1)[1].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
