@@ -74,14 +74,23 @@ class Cel:
         object.__setattr__(self, "variables", variables)
 
 
+def _no_number(word: str) -> None:
+    raise ValueError(f"{word} is no number of JSON")
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a server answered. Header names are in lower case."""
+    """What a server answered. Header names are in lower case.
+
+    ``mask`` takes the attempt's secrets out of a text: use it before you cut one, since half
+    a secret cannot be found any more.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     truncated: bool = False
+    mask: Callable[[str], str] = field(default=str, repr=False, compare=False)
 
     @property
     def text(self) -> str:
@@ -89,8 +98,11 @@ class Answer:
         return self.body.decode("utf-8", "replace")
 
     def json(self) -> Any:
-        """The body as JSON; ValueError if it is none."""
-        return json.loads(self.body)
+        """The body as JSON; ValueError if it is none, or nested deeper than any service does."""
+        try:
+            return json.loads(self.body, parse_constant=_no_number)
+        except RecursionError:
+            raise ValueError("is nested too deeply") from None
 
 
 class Http(Protocol):
@@ -236,17 +248,21 @@ TEMPORARY_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
 def retry_after(answer: Answer, now: datetime | None = None) -> float | None:
-    """Return the seconds that a Retry-After header asks for (number or date), else None."""
+    """Return the seconds that a Retry-After header asks for (number or date), else None.
+
+    At most a year: what a peer asks for must stay a time that a calendar can hold.
+    """
     value = answer.headers.get("retry-after", "").strip()
-    if value.isdecimal():
-        return float(value)
+    if value.isascii() and value.isdecimal():
+        return min(float(value), LONGEST)
     try:
         moment = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, TypeError, IndexError, OverflowError):  # the parser's words for no date
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - (now or datetime.now(UTC))).total_seconds())
+    left = (moment - (now or datetime.now(UTC))).total_seconds()
+    return min(max(0.0, left), LONGEST)
 
 
 def raise_for_status(answer: Answer, *, expect: frozenset[int] = frozenset()) -> None:
@@ -258,7 +274,7 @@ def raise_for_status(answer: Answer, *, expect: frozenset[int] = frozenset()) ->
     """
     if answer.status in expect or (not expect and 200 <= answer.status < 300):  # noqa: PLR2004 the range of success
         return
-    excerpt = " ".join(answer.text.split())[:200]
+    excerpt = " ".join(answer.mask(answer.text).split())[:200]
     message = f"answered {answer.status}" + (f": {excerpt}" if excerpt else "")
     if answer.status in TEMPORARY_STATUSES:
         raise TemporaryError(message, delay=retry_after(answer))

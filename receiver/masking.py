@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 import re
 from collections.abc import Iterable, Iterator
@@ -20,12 +21,21 @@ class Masker:
 
     def __init__(self, secrets: Iterable[str]) -> None:
         forms = {form for secret in secrets for form in _forms(secret) if len(form) >= SHORTEST}
-        longest_first = sorted(forms, key=len, reverse=True)
-        self._pattern = re.compile("|".join(map(re.escape, longest_first))) if forms else None
+        self._forms = sorted(forms, key=len, reverse=True)
+        self._pattern = re.compile("|".join(map(re.escape, self._forms))) if forms else None
 
     def mask(self, text: str) -> str:
         """Return the text without the secrets."""
         return self._pattern.sub(MASK, text) if self._pattern else text
+
+    def without_half(self, body: bytes) -> bytes:
+        """Return a body that was cut, less what may be the beginning of a secret at its end."""
+        cut = 0
+        for form in self._forms:
+            whole = form.encode()
+            lengths = range(min(len(whole) - 1, len(body)), cut, -1)
+            cut = next((n for n in lengths if body.endswith(whole[:n])), cut)
+        return body[: len(body) - cut]
 
     def mask_tree(self, tree: Json) -> Json:
         """Return JSON without the secrets, in keys as well as in values."""
@@ -37,11 +47,14 @@ class Masker:
             return {self.mask(key): self.mask_tree(value) for key, value in tree.items()}
         if isinstance(tree, list):
             return [self.mask_tree(item) for item in tree]
+        if isinstance(tree, int | float) and not isinstance(tree, bool):
+            masked = self.mask(str(tree))  # a secret of digits alone may come back as a number
+            return tree if masked == str(tree) else masked
         return tree
 
 
 def _forms(secret: str) -> Iterator[str]:
-    """Yield the spellings of one secret: plain, in JSON, in a URL, in base 64."""
+    """Yield the spellings of one secret: plain, in JSON, in HTML, in a URL, in base 64."""
     if len(secret) < SHORTEST:
         return
     yield secret
@@ -49,10 +62,11 @@ def _forms(secret: str) -> Iterator[str]:
     for escaped in (json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]):
         yield escaped
         yield escaped.replace("/", "\\/")
+    yield html.escape(secret)
     yield quote(secret)
     yield quote(secret, safe="")
     yield quote_plus(secret)
-    yield quote(secret, safe="").lower()
+    yield re.sub("%..", lambda found: found[0].lower(), quote(secret, safe=""))
     for encode in (base64.b64encode, base64.urlsafe_b64encode):
         for before in range(3):
             yield _inside_base64(encode(bytes(before) + secret.encode()).decode(), before)

@@ -19,7 +19,7 @@ from receiver.ledger.planning import (
     StoredSync,
 )
 from receiver.matching import Matcher, RuleExplanation, RuleMatch
-from receiver.model import Event, Json, Resource, RunState, Sync, SyncState, new_id
+from receiver.model import ChangeVerdict, Event, Json, Resource, RunState, Sync, SyncState, new_id
 from receiver.payload import read_notification
 from receiver.render import Renderer, Scene
 from receiver.rulebook import RuleSet, key_scope
@@ -59,6 +59,7 @@ class Planner:
             state=SyncState.IGNORED if refusal else SyncState.PLANNED,
             reason=refusal,
             rule_set=self.rule_set.digest,
+            changed=sum(r.change.verdict is ChangeVerdict.CHANGED for r in sync.resources),
             images={r.key: _images(r) for r in sync.resources if r.images},
             images_of=images_key(sync),
             finished_at=int(sync.finished_at.timestamp() * 1000) if sync.finished_at else 0,

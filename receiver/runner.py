@@ -40,31 +40,21 @@ class Runner:
         began = time.monotonic()
         attempt = _Attempt(self, run, began)
         try:
-            outcome = attempt.make()
-        except TemporaryError as error:
-            outcome = Outcome(
-                OutcomeKind.TEMPORARY, str(error), state=error.state, delay=error.delay
-            )
-        except PostsyncError as error:
-            outcome = Outcome(OutcomeKind.PERMANENT, str(error))
+            outcome = attempt.end()
         except Exception as error:  # noqa: BLE001 a bug of the handler's fails its run, not us
-            self.log.error(  # noqa: TRY400 the traceback has to pass the masker
-                "handler.bug",
-                run=run.id,
-                handler=run.handler,
-                traceback=attempt.masker.mask(traceback.format_exc()),
-            )
-            reason = f"handler {run.handler} broke off with {type(error).__name__}; see the log"
-            outcome = Outcome(OutcomeKind.PERMANENT, reason)
-        masker = attempt.masker
-        return replace(
-            outcome,
-            reason=masker.mask(outcome.reason)[:REASON_LENGTH],
-            output=masker.mask_tree(outcome.output),
-            state=masker.mask_tree(outcome.state),
-            notes=tuple(map(masker.mask, attempt.notes)),
-            seconds=time.monotonic() - began,
+            outcome = self._bug(run, error, attempt.masker)
+        notes = tuple(map(attempt.masker.mask, attempt.notes))
+        return replace(outcome, notes=notes, seconds=time.monotonic() - began)
+
+    def _bug(self, run: Claimed, error: Exception, masker: Masker) -> Outcome:
+        self.log.error(
+            "handler.bug",
+            run=run.id,
+            handler=run.handler,
+            traceback=masker.mask("".join(traceback.format_exception(error))),
         )
+        reason = f"handler {run.handler} broke off with {type(error).__name__}; see the log"
+        return Outcome(OutcomeKind.PERMANENT, reason)
 
 
 class _Attempt:
@@ -77,7 +67,24 @@ class _Attempt:
         self.notes: list[str] = []
         self.masker = Masker(())
 
-    def make(self) -> Outcome:
+    def end(self) -> Outcome:
+        """Return how it ended, without a secret in it."""
+        try:
+            outcome = self._make()
+        except TemporaryError as error:
+            outcome = Outcome(
+                OutcomeKind.TEMPORARY, str(error), state=error.state, delay=error.delay
+            )
+        except PostsyncError as error:
+            outcome = Outcome(OutcomeKind.PERMANENT, str(error))
+        state = self.masker.mask_tree(outcome.state)
+        if state != outcome.state:  # asked again with a masked address, the wrong one would answer
+            why = f"handler {self._run.handler} cannot go on: its state would hold a secret"
+            return Outcome(OutcomeKind.PERMANENT, why)
+        reason = self.masker.mask(outcome.reason)[:REASON_LENGTH]
+        return replace(outcome, reason=reason, output=self.masker.mask_tree(outcome.output))
+
+    def _make(self) -> Outcome:
         run, runner = self._run, self._runner
         handler = runner.registry.get(run.handler)
         parameters = runner.registry.build(handler, self._resolved())

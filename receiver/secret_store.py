@@ -39,13 +39,17 @@ class Secrets:
     def _file(self, name: str) -> str:
         """Read a file; its links are followed within the folder, as a Secret's mount has them."""
         folder = self._folder.resolve()
-        path = (folder / name).resolve()
+        try:
+            path = (folder / name).resolve()
+        except RuntimeError:  # pathlib's word for links that lead in a circle
+            raise TemporaryError(f"secret {{file: {name}}} is a link to itself") from None
         if not path.is_relative_to(folder):
             raise TemporaryError(f"secret {{file: {name}}} leads out of the secrets folder")
         try:
-            return path.read_text(encoding="utf-8").removesuffix("\n")
+            value = path.read_bytes().decode()
         except (OSError, UnicodeDecodeError) as error:
             why = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
             raise TemporaryError(
                 f"secret {{file: {name}}} cannot be read: {why}", hint=f"put it into {folder}"
             ) from None
+        return value.removesuffix("\n").removesuffix("\r")

@@ -70,7 +70,7 @@ class Settings(BaseSettings):
         "moment at which the ledger was created.",
     )
     attempt_threads: int = Field(
-        default=16, ge=1, le=256, description="Attempts that run at one time."
+        default=32, ge=1, le=256, description="Attempts that run at one time."
     )
     drain: float = Field(
         default=25,

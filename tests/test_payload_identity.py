@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 import pytest
@@ -107,10 +108,10 @@ def test_an_event_key_is_a_short_string(key: object) -> None:
 def test_an_event_key_alone_is_a_whole_identity() -> None:
     """Without an operation, the key makes the event; without a key, only the body can."""
     body = b'{"application": "shop"%s}'
-    read_one = {"sender": "argocd", "channel": "degraded"}
-    keyed = read_notification(body % b', "eventKey": "1"', query={}, **read_one)
-    again = read_notification(body % b', "eventKey": "1", "more": 1', query={}, **read_one)
-    plain = read_notification(body % b"", query={}, **read_one)
+    read_one = partial(read_notification, sender="argocd", channel="degraded", query={})
+    keyed = read_one(body % b', "eventKey": "1"')
+    again = read_one(body % b', "eventKey": "1", "more": 1')
+    plain = read_one(body % b"")
     assert (keyed.weak, plain.weak) == (False, True)
     assert keyed.identity == again.identity != plain.identity
 

@@ -20,38 +20,51 @@ def _statuses(value: tuple[int | str, ...]) -> tuple[int | str, ...]:
 
 
 Statuses = Annotated[tuple[int | str, ...], AfterValidator(_statuses), Field(min_length=1)]
+
+
+def _address(value: str) -> str:
+    if not value.startswith(("http://", "https://")):
+        raise ValueError("must begin with http:// or https://")
+    return value
+
+
+Address = Annotated[str, AfterValidator(_address)]
 Method = Annotated[str, Field(pattern=r"^[A-Z]{1,32}$")]
 
 
 class Poll(Params):
     """Where to ask how the started thing is getting on.
 
-    In the expressions ``answer`` is ``{status, headers, body, json}``: in `url` that of the
-    start, in `until` and `failed` the one that was just asked for.
+    In the expressions ``answer`` is ``{status, headers, body, json, truncated}``: in `url` that
+    of the start, in `until` and `failed` the one that was just asked for.
     """
 
     url: Annotated[str, Cel("answer")] = Field(
         description="CEL: the address to ask, made of the start's answer, for example "
-        "`answer.json.url` or `answer.headers.location`."
+        "`answer.json.url` or `answer.headers.location`; it may be relative to `url`."
     )
     method: Method = Field(default="GET", description="HTTP method of asking.")
     headers: dict[str, str] = Field(
         default={},
-        description="Headers of asking. They are sent only to the host that was called first.",
+        description="Headers of asking. The other side names the address, so with headers it must "
+        "have the scheme, host and port of the `url` that was called first.",
     )
-    every: Duration = Field(default=10.0, description="Time between two askings.")
+    every: Duration = Field(default=10.0, gt=0, description="Time between two askings.")
     until: Annotated[str, Cel("answer")] = Field(
         description="CEL: whether it has ended well, for example `answer.json.state == 'done'`."
     )
     failed: Annotated[str, Cel("answer")] | None = Field(
-        default=None, description="CEL: whether it has failed, for good."
+        default=None, description="CEL: whether it has failed, for good. It is asked first."
+    )
+    expect: Statuses = Field(
+        default=("2xx",), description="Statuses, or classes of them, of an answer to asking."
     )
 
 
 class HttpRequest(Params):
     """One HTTP request."""
 
-    url: str = Field(description="Address, http or https.")
+    url: Address = Field(description="Address, http or https. A redirect is not followed.")
     method: Method = Field(default="POST", description="HTTP method.")
     headers: dict[str, str] = Field(default={}, description="Headers, by name.")
     body: str | None = Field(default=None, description="Body, as it is sent.")
@@ -76,9 +89,14 @@ class HttpRequest(Params):
         default=None, description="For what takes longer: ask until it has ended."
     )
 
+    @property
+    def has_json(self) -> bool:
+        """Whether `json` was given, be it null."""
+        return "json_" in self.model_fields_set
+
     @model_validator(mode="after")
     def one_body(self) -> HttpRequest:
         """Refuse two bodies."""
-        if self.body is not None and self.json_ is not None:
+        if self.body is not None and self.has_json:
             raise ValueError("give body or json, not both")
         return self

@@ -19,11 +19,11 @@ def sign(secret: str, message_id: str, moment: datetime, body: bytes) -> dict[st
     Raises:
         PermanentError: the secret is no base 64.
     """
-    from standardwebhooks import Webhook
+    from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook
 
     try:
         signature = Webhook(secret).sign(message_id, moment, body.decode())
-    except (ValueError, RuntimeError):
+    except (ValueError, EmptyWebhookSecretError):
         raise PermanentError("signingSecret is no base 64, as Standard Webhooks has it") from None
     return {
         "webhook-id": message_id,

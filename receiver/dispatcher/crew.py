@@ -41,6 +41,11 @@ class Crew:
         """How many threads have nothing to do."""
         return self._size - len(self._started)
 
+    @property
+    def busy(self) -> int:
+        """How many threads make an attempt, or have just made one."""
+        return len(self._started)
+
     def busy_lanes(self) -> Counter[str]:
         """How many threads each lane has."""
         return Counter(run.lane for run, _ in self._started.values())

@@ -53,6 +53,8 @@ from receiver.settings import Settings
 
 BATCH = 32
 """Syncs, and plans, of one turn: enough to share a disk sync, few enough to stay prompt."""
+BUSY_BATCH = 8
+"""Syncs of one turn while there are runs to be made: planning more does not finish more."""
 IDLE = 5.0
 """Seconds of a turn's longest wait: the poll that finds what a lost ring did not tell."""
 HEARTBEAT_EVERY = 5.0
@@ -131,11 +133,10 @@ class Dispatcher:
 
     def _drain(self) -> None:
         until = time.monotonic() + self._settings.drain
-        while self._crew.busy_lanes() and time.monotonic() < until:
+        while self._crew.busy and time.monotonic() < until:
             self._doorbell.wait(min(self._turn_safely(claims=False), 1.0))
         self._turn_safely(claims=False)
-        left = sum(self._crew.busy_lanes().values())
-        self._log.info("dispatcher.stopped", leftToTheNext=left)
+        self._log.info("dispatcher.stopped", leftToTheNext=self._crew.busy)
 
     def _turn_safely(self, *, claims: bool) -> float:
         """Take a turn; a ledger that takes no write costs a second, never the process."""
@@ -172,7 +173,8 @@ class Dispatcher:
             self._rules.remember(work.reload.planner.rule_set)
         if todo.new and self._planner:
             seen_images: dict[str, dict[str, str]] = {}
-            for stored in new_syncs(connection, BATCH):
+            batch = BUSY_BATCH if todo.ready or self._crew.busy else BATCH
+            for stored in new_syncs(connection, batch):
                 work.plannings.append(self._plan(connection, self._planner, stored, seen_images))
         if todo.stirred:
             work.steps = [(p, self._step(connection, p)) for p in stirred_plans(connection, BATCH)]

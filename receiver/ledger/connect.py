@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 
 from receiver.errors import LedgerError, LedgerInUse, LedgerUnavailable
 from receiver.ledger import tables
+from receiver.ledger.gate import Gate
 
 NETWORK_FILE_SYSTEMS = frozenset(
     {
@@ -37,6 +38,7 @@ class Ledger:
 
     path: Path
     engine: Engine
+    gate: Gate
     offset_ms: int = 0
     """Added to the database's clock; tests turn it to let hours pass."""
 
@@ -49,7 +51,7 @@ class Ledger:
                 the transaction is left.
         """
         try:
-            with self.engine.begin() as connection:
+            with self.gate, self.engine.begin() as connection:
                 yield connection
         except DBAPIError as error:
             raise LedgerUnavailable(f"the ledger took no write: {error.orig}") from error
@@ -74,6 +76,7 @@ class Ledger:
     def close(self) -> None:
         """Close every connection."""
         self.engine.dispose()
+        self.gate.close()
 
 
 def open_ledger(path: Path, *, busy_timeout: float = 5.0, offset_ms: int = 0) -> Ledger:
@@ -96,7 +99,7 @@ def open_ledger(path: Path, *, busy_timeout: float = 5.0, offset_ms: int = 0) ->
     except DBAPIError as error:
         raise LedgerError(f"the ledger {path} cannot be opened: {error.orig}") from error
     path.chmod(0o600)
-    return Ledger(path, engine, offset_ms)
+    return Ledger(path, engine, Gate(path.with_suffix(".gate")), offset_ms)
 
 
 def lock_ledger(path: Path) -> IO[str]:

@@ -25,7 +25,7 @@ from receiver.errors import LedgerUnavailable
 from receiver.ledger import tables
 from receiver.ledger.connect import Ledger
 from receiver.ledger.events import append_events
-from receiver.model import ChangeVerdict, DeliveryVerdict, Event, Json, SyncState, new_id, rfc3339
+from receiver.model import DeliveryVerdict, Event, Json, SyncState, new_id, rfc3339
 from receiver.payload import Notification
 
 GROUP = 64
@@ -251,7 +251,7 @@ class _Group:
         about |= {
             "revision": sync.revision or ",".join(sync.revisions),
             "finishedAt": rfc3339(sync.finished_at) if sync.finished_at else "",
-            "resources": len(sync.resources),
+            "resources": notification.listed,
             "shape": notification.shape,
         }
         if notification.weak:
@@ -263,7 +263,6 @@ def _sync_row(arrival: Arrival, notification: Notification, receipt: Receipt) ->
     sync = notification.sync
     received = _ms(arrival.received_at)
     identity = notification.identity
-    changed = sum(r.change.verdict is ChangeVerdict.CHANGED for r in sync.resources)
     return {
         "id": receipt.sync,
         "identity": f"{identity}@{received:014d}" if notification.weak else identity,
@@ -277,8 +276,8 @@ def _sync_row(arrival: Arrival, notification: Notification, receipt: Receipt) ->
         "started_at": _ms(sync.started_at) if sync.started_at else None,
         "finished_at": _ms(sync.finished_at) if sync.finished_at else None,
         "received_at": received,
-        "resources": len(sync.resources),
-        "changed": changed,
+        "resources": notification.listed,
+        "changed": 0,
         "state": SyncState.NEW.value,
         "reason": "",
     }

@@ -96,6 +96,7 @@ class Planning:
     state: SyncState
     reason: str
     rule_set: str | None
+    changed: int = 0
     plans: tuple[NewPlan, ...] = ()
     images: Mapping[str, str] = field(default_factory=dict)
     images_of: str = ""
@@ -204,6 +205,7 @@ def store_planning(connection: Connection, now: int, planning: Planning) -> list
             state=planning.state.value,
             reason=planning.reason,
             rule_set=planning.rule_set,
+            changed=planning.changed,
             planned_at=now,
             explanation=planning.explanation,
         )

@@ -65,14 +65,20 @@ class RuleExplanation:
 
 def explain_rule(compiled: CompiledRule, sync: Sync, facts: Facts) -> RuleExplanation:
     """Explain one rule."""
-    refusal = _refuse_sync(compiled, sync, facts)
+    refusal = _refuse_sync(compiled, sync)
     if refusal:
         return RuleExplanation(compiled.rule, refusal)
+    resources = () if compiled.selectors is None else sync.resources
+    selected = tuple(explain_selectors(compiled, resource) for resource in resources)
+    if compiled.selectors is None or any(one.verdict is Verdict.MATCHED for one in selected):
+        refusal = _ask(compiled.sync_condition, facts, None)
+        if refusal:
+            return RuleExplanation(compiled.rule, refusal)
     if compiled.selectors is None:
         return RuleExplanation(
             compiled.rule, Finding(Verdict.MATCHED, "", "the rule matches the sync itself")
         )
-    found = tuple(_explain_resources(compiled, sync, facts))
+    found = tuple(_ask_resources(compiled, selected, facts))
     return RuleExplanation(compiled.rule, _sum_up(found), found)
 
 
@@ -95,21 +101,23 @@ def failed(message: str) -> Finding:
     return Finding(Verdict.ERROR, "condition", f"condition failed: {message}")
 
 
-def _refuse_sync(compiled: CompiledRule, sync: Sync, facts: Facts) -> Finding | None:
+def _refuse_sync(compiled: CompiledRule, sync: Sync) -> Finding | None:
     if not compiled.rule.enabled:
         return Finding(Verdict.REFUSED, "enabled", "the rule is not enabled", "true", "false")
     for predicate in compiled.predicates:
         if not predicate.holds(sync):
             return _refuse(predicate.field, predicate, sync)
-    return _ask(compiled.sync_condition, facts, None)
+    return None
 
 
-def _explain_resources(compiled: CompiledRule, sync: Sync, facts: Facts) -> Iterator[Finding]:
-    for number, resource in enumerate(sync.resources):
-        found = explain_selectors(compiled, resource)
+def _ask_resources(
+    compiled: CompiledRule, selected: tuple[Finding, ...], facts: Facts
+) -> Iterator[Finding]:
+    for number, found in enumerate(selected):
         if found.verdict is Verdict.MATCHED:
-            found = _ask(compiled.resource_condition, facts, number) or found
-        yield found
+            yield _ask(compiled.resource_condition, facts, number) or found
+        else:
+            yield found
 
 
 def _ask(condition: Condition | None, facts: Facts, resource: int | None) -> Finding | None:

@@ -101,13 +101,15 @@ class _Reasons(Sequence[str]):
 
 def _match(compiled: CompiledRule, sync: Sync, columns: Columns, facts: Facts) -> RuleMatch | None:
     rule, errors = compiled.rule, list[ConditionError]()
+    selected = 0
+    for selector in compiled.selectors or ():
+        selected |= columns.select(selector)
+    if compiled.selectors is not None and not selected:
+        return None
     if not _ask(compiled.sync_condition, facts, None, errors):
         return RuleMatch(rule, matched=False, errors=tuple(errors)) if errors else None
     if compiled.selectors is None:
         return RuleMatch(rule, matched=True)
-    selected = 0
-    for selector in compiled.selectors:
-        selected |= columns.select(selector)
     found = numbers_in(selected)
     if condition := compiled.resource_condition:
         found = tuple(number for number in found if _ask(condition, facts, number, errors))

@@ -6,11 +6,21 @@ import socket
 import ssl
 from collections.abc import Iterator
 
-import requests
+from requests.exceptions import ProxyError
 
 from receiver.errors import AttemptError, PermanentError, TemporaryError
 from receiver.masking import Masker
-from receiver.outbound.transport import Late
+from receiver.outbound.guard import Late
+
+PLAIN: tuple[tuple[type[BaseException], str], ...] = (
+    (ConnectionRefusedError, "connection refused"),
+    (ConnectionResetError, "connection reset"),
+    (BrokenPipeError, "connection reset"),
+    (socket.gaierror, "the name is not known"),
+    (TimeoutError, "timed out"),
+    (Late, "timed out"),
+)
+BROKEN_OFF = ("closed connection", "Connection broken", "IncompleteRead", "prematurely")
 
 
 def as_attempt_error(
@@ -20,47 +30,46 @@ def as_attempt_error(
 
     Args:
         error: whatever was raised.
-        where: ``host:port``.
+        where: ``host:port``, "" if the URL was not understood.
         seconds: the attempt's time, if it was over; None if it was not.
         masker: knows the attempt's secrets.
     """
-    for one in _chain(error):
+    chain = list(_chain(error))
+    for one in chain:
         if isinstance(one, AttemptError):
-            return type(one)(masker.mask(one.message))
+            return type(one)(masker.mask(one.message), hint=masker.mask(one.hint))
+    where = masker.mask(where)
     if seconds is not None:
         return TemporaryError(f"no answer from {where} within {seconds:.3g} s")
-    for one in _chain(error):
+    if isinstance(error, ValueError):  # requests' words for URLs and headers that are none
+        return PermanentError(masker.mask(str(error)))
+    if any(isinstance(one, ProxyError) for one in chain):
+        where += " through the proxy"
+    for one in chain:
         if isinstance(one, ssl.SSLCertVerificationError):
             return PermanentError(
                 f"the certificate of {where} is not valid: {one.verify_message}",
-                hint="set caBundle (POSTSYNC_CA_BUNDLE) if it is of an authority of your own",
+                hint="set ca_bundle (POSTSYNC_CA_BUNDLE) if it is of an authority of your own",
             )
         if reason := _plain(one):
             return TemporaryError(f"{where}: {reason}")
-    if isinstance(error, requests.exceptions.InvalidURL | requests.exceptions.InvalidHeader):
-        return PermanentError(masker.mask(f"{where}: {error}"))
-    return TemporaryError(masker.mask(f"{where}: {type(error).__name__}"))
-
-
-PLAIN: tuple[tuple[type[BaseException], str], ...] = (
-    (ConnectionRefusedError, "connection refused"),
-    (ConnectionResetError, "connection reset"),
-    (BrokenPipeError, "connection reset"),
-    (socket.gaierror, "the name is not known"),
-    (TimeoutError, "timed out"),
-    (Late, "timed out"),
-    (ssl.SSLError, "no TLS connection could be made"),
-)
+    return TemporaryError(f"{where}: {type(error).__name__}")
 
 
 def _plain(error: BaseException) -> str:
     for kind, words in PLAIN:
         if isinstance(error, kind):
             return words
+    text = str(error)
+    if isinstance(error, ssl.SSLError):
+        why = (error.reason or "").replace("_", " ").lower()
+        return "no TLS connection could be made" + (f" ({why})" if why else "")
+    if text.startswith("Tunnel connection failed"):
+        return text.lower()
+    if any(words in text for words in BROKEN_OFF):
+        return "the connection was closed before the answer's end"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()
-    if "closed connection" in str(error) or "Connection broken" in str(error):
-        return "the connection was closed before the answer's end"
     return ""
 
 

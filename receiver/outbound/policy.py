@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
+import socket
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from fnmatch import translate
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from ipaddress import (
     IPv4Address,
     IPv4Network,
@@ -21,7 +21,8 @@ Network = IPv4Network | IPv6Network
 ALWAYS_DENIED: Sequence[tuple[Network, str]] = (
     (ip_network("169.254.0.0/16"), "link-local, where clouds serve their metadata"),
     (ip_network("fe80::/10"), "link-local"),
-    (ip_network("fd00:ec2::254/128"), "a cloud's metadata"),
+    (ip_network("fd00:ec2::/32"), "a cloud's metadata"),
+    (ip_network("fd20:ce::254/128"), "a cloud's metadata"),
     (ip_network("100.100.100.200/32"), "a cloud's metadata"),
     (ip_network("168.63.129.16/32"), "a cloud's platform service"),
     (ip_network("0.0.0.0/8"), "unspecified"),
@@ -30,8 +31,9 @@ ALWAYS_DENIED: Sequence[tuple[Network, str]] = (
     (ip_network("ff00::/8"), "multicast"),
     (ip_network("255.255.255.255/32"), "broadcast"),
 )
-"""AWS, GCP and Azure serve metadata on 169.254.169.254, AWS also on fd00:ec2::254, Alibaba on
-100.100.100.200; Azure's WireServer is 168.63.129.16. An action has no business there."""
+"""AWS, GCP and Azure serve metadata on 169.254.169.254, AWS also on fd00:ec2::254 and its
+neighbours, GCP on fd20:ce::254, Alibaba on 100.100.100.200; Azure's WireServer is
+168.63.129.16. An action has no business there."""
 
 NAT64 = ip_network("64:ff9b::/96")
 """RFC 6052: the IPv4 address stands in the last 32 bits."""
@@ -39,22 +41,30 @@ NAT64 = ip_network("64:ff9b::/96")
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Allow and deny lists; a deny wins, and an empty allow list allows any."""
+    """Allow and deny lists; a deny wins, and an empty allow list allows any.
+
+    Hosts are compared as they are sent: in lower case, other scripts as ``xn--``.
+    """
 
     allow_hosts: Sequence[str] = ()
     deny_hosts: Sequence[str] = ()
     allow_networks: Sequence[Network] = ()
     deny_networks: Sequence[Network] = ()
-    _globs: dict[str, re.Pattern[str]] = field(default_factory=dict)
 
     def refuse_host(self, host: str) -> str:
-        """Return why a host may not be called, "" if it may."""
+        """Return why a host may not be called, "" if it may.
+
+        A host that is an address is judged as one too, in any spelling that connects
+        (``127.1``, ``0x7f000001``), since behind a proxy nobody else would.
+        """
         name = host.rstrip(".").lower()
-        if denied := self._first(self.deny_hosts, name):
-            return f"host {host} is denied by denyHosts {denied}"
-        if self.allow_hosts and not self._first(self.allow_hosts, name):
-            return f"host {host} is not in allowHosts"
-        return ""
+        if denied := _first_glob(self.deny_hosts, name):
+            return f"host {host} is denied by deny_hosts {denied}"
+        if self.allow_hosts and not _first_glob(self.allow_hosts, name):
+            return f"host {host} is not in allow_hosts"
+        address = _as_address(name)
+        refusal = self.refuse_address(address) if address else ""
+        return f"host {host} may not be called: {refusal}" if refusal else ""
 
     def refuse_address(self, text: str) -> str:
         """Return why an address may not be connected to, "" if it may."""
@@ -64,17 +74,23 @@ class Policy:
                 if one in network:
                     return f"address {text} is never called ({why})"
             if denied := _first_network(self.deny_networks, one):
-                return f"address {text} is denied by denyNetworks {denied}"
+                return f"address {text} is denied by deny_networks {denied}"
         if self.allow_networks and not _first_network(self.allow_networks, address):
-            return f"address {text} is not in allowNetworks"
+            return f"address {text} is not in allow_networks"
         return ""
 
-    def _first(self, globs: Iterable[str], name: str) -> str:
-        for glob in globs:
-            if glob not in self._globs:
-                self._globs[glob] = re.compile(translate(glob.rstrip(".").lower()))
-            if self._globs[glob].match(name):
-                return glob
+
+def _first_glob(globs: Iterable[str], name: str) -> str:
+    return next((glob for glob in globs if fnmatchcase(name, glob.rstrip(".").lower())), "")
+
+
+def _as_address(host: str) -> str:
+    """Return the address that a host's name spells out, "" if it is a name."""
+    try:
+        if ":" in host:
+            return str(ip_address(host.partition("%")[0]))
+        return socket.inet_ntoa(socket.inet_aton(host))
+    except (OSError, ValueError):
         return ""
 
 

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import socket
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from requests.adapters import HTTPAdapter
@@ -15,85 +11,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import NewConnectionError
 
-from receiver.errors import PermanentError
-from receiver.outbound.policy import Policy
-from receiver.outbound.watchdog import Watchdog
-
-
-class Late(OSError):
-    """The attempt's time was over before the answer was there."""
-
-
-class Guard:
-    """What the connections of one door share; each thread has the deadline of its attempt."""
-
-    def __init__(self, policy: Policy) -> None:
-        self.policy = policy
-        self._watchdog = Watchdog()
-        self._local = threading.local()
-
-    @contextmanager
-    def until(self, deadline: float) -> Iterator[None]:
-        """Bound everything that this thread sends and reads within the block."""
-        self._local.deadline = deadline
-        self._local.ticket = None
-        try:
-            yield
-        finally:
-            self.unwatch()
-
-    def left(self) -> float:
-        """Return the seconds that are left.
-
-        Raises:
-            Late: there are none.
-        """
-        left: float = self._local.deadline - time.monotonic()
-        if left <= 0:
-            raise Late
-        return left
-
-    def watch(self, sock: socket.socket) -> None:
-        """Have the socket shut down at this thread's deadline."""
-        self.unwatch()
-        self._local.ticket = self._watchdog.watch(sock, self._local.deadline)
-
-    def unwatch(self) -> None:
-        """Let the socket of this thread be."""
-        if self._local.ticket is not None:
-            self._watchdog.release(self._local.ticket)
-            self._local.ticket = None
-
-    def connect(self, host: str, port: int, options: Any) -> socket.socket:
-        """Connect to the first address of the host that is allowed and answers.
-
-        What was judged is what is connected to: the name is not looked up a second time.
-
-        Raises:
-            PermanentError: no address of it is allowed.
-            OSError: none of the allowed ones answered, or the name is not known.
-        """
-        found = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)
-        refusals, failure = [], None
-        for family, kind, protocol, _, address in found:
-            refusal = self.policy.refuse_address(str(address[0]))
-            if refusal:
-                refusals.append(refusal)
-                continue
-            sock = socket.socket(family, kind, protocol)
-            try:
-                for option in options or ():
-                    sock.setsockopt(*option)
-                sock.settimeout(self.left())
-                sock.connect(address)
-            except OSError as error:
-                sock.close()
-                failure = error
-                continue
-            return sock
-        if failure is None:
-            raise PermanentError(f"{host} may not be called: {'; '.join(dict.fromkeys(refusals))}")
-        raise failure
+from receiver.outbound.guard import Guard
 
 
 class _Guarded(HTTPConnection):
@@ -115,9 +33,25 @@ class _Guarded(HTTPConnection):
 
 
 class _GuardedTls(_Guarded, HTTPSConnection):
+    _twin: socket.socket | None = None
+
+    def _new_conn(self) -> socket.socket:
+        """Watch a twin of the socket: TLS takes the socket itself apart during the handshake."""
+        sock = super()._new_conn()
+        self._twin = sock.dup()
+        self.guard.watch(self._twin)
+        sock.settimeout(self.guard.left())
+        return sock
+
     def connect(self) -> None:
-        """Connect, the handshake watched as well."""
-        HTTPSConnection.connect(self)
+        """Connect, the proxy's answer and the handshake watched as well."""
+        try:
+            super().connect()
+        finally:
+            self.guard.unwatch()
+            if self._twin is not None:
+                self._twin.close()
+                self._twin = None
 
 
 class GuardedAdapter(HTTPAdapter):

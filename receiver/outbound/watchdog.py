@@ -13,6 +13,9 @@ import threading
 import time
 from contextlib import suppress
 
+SPARE = 64
+"""Entries of released sockets that are left in the heap before it is swept."""
+
 
 class Watchdog:
     """One thread, started with the first socket (and so after a fork)."""
@@ -20,7 +23,7 @@ class Watchdog:
     def __init__(self) -> None:
         self._numbers = itertools.count()
         self._heap: list[tuple[float, int]] = []
-        self._watched: dict[int, socket.socket] = {}
+        self._watched: dict[int, tuple[float, socket.socket]] = {}
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
 
@@ -31,7 +34,7 @@ class Watchdog:
                 self._thread = threading.Thread(target=self._work, name="watchdog", daemon=True)
                 self._thread.start()
             ticket = next(self._numbers)
-            self._watched[ticket] = sock
+            self._watched[ticket] = (deadline, sock)
             earliest = self._heap[0][0] if self._heap else float("inf")
             heapq.heappush(self._heap, (deadline, ticket))
             if deadline < earliest:
@@ -42,6 +45,9 @@ class Watchdog:
         """Let the socket live on."""
         with self._changed:
             self._watched.pop(ticket, None)
+            if len(self._heap) > SPARE + 2 * len(self._watched):
+                self._heap = [(deadline, one) for one, (deadline, _) in self._watched.items()]
+                heapq.heapify(self._heap)
 
     def _work(self) -> None:
         with self._changed:
@@ -51,7 +57,15 @@ class Watchdog:
                     self._changed.wait(left)
                     continue
                 _, ticket = heapq.heappop(self._heap)
-                late = self._watched.pop(ticket, None)
-                if late is not None:
-                    with suppress(OSError):  # it was closed by its owner just now
-                        late.shutdown(socket.SHUT_RDWR)
+                if ticket in self._watched:
+                    _shut_down(self._watched.pop(ticket)[1])
+
+
+def _shut_down(sock: socket.socket) -> None:
+    """Shut down the connection itself.
+
+    An `SSLSocket` would also forget its TLS, and the thread that reads from it would get what
+    is left as if it were plain.
+    """
+    with suppress(OSError):  # it was closed by its owner just now
+        socket.socket.shutdown(sock, socket.SHUT_RDWR)

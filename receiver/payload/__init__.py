@@ -35,17 +35,24 @@ class Notification:
 
     ``identity`` is a SHA-256 in hex; two deliveries with the same one are duplicates. A
     ``weak`` one is of the body alone, as the sync's own times are not told: it tells
-    duplicates only for a short while. ``shape`` is the name of the body's shape.
+    duplicates only for a short while. ``shape`` is the name of the body's shape, ``listed``
+    how many resources it lists.
     """
 
     sync: Sync
     identity: str
     weak: bool
     shape: str
+    listed: int
 
 
 def read_notification(
-    body: bytes, *, sender: str, channel: str, query: Mapping[str, str]
+    body: bytes,
+    *,
+    sender: str,
+    channel: str,
+    query: Mapping[str, str],
+    resources: bool = True,
 ) -> Notification:
     """Understand one notification, of any of the shapes in `receiver.payload.shapes`.
 
@@ -59,6 +66,7 @@ def read_notification(
         channel: from the path.
         query: of the address; the list of resources needs ``application`` and ``phase``
             there, and may have ``namespace``, ``project`` and ``revision``.
+        resources: whether the sync gets its resources, or is only told of.
 
     Raises:
         PayloadError: ``empty``, ``not_json``, ``double_encoded``, ``unknown_shape``,
@@ -73,9 +81,11 @@ def read_notification(
     if channel == CHANNEL:
         _check_finished(found)
     event_key = "" if channel == CHANNEL else _event_key(tree, query)
-    sync = build(found, sender=sender, channel=channel, event_key=event_key)
+    sync = build(found, sender=sender, channel=channel, event_key=event_key, resources=resources)
     weak = not (sync.started_at or sync.finished_at or event_key)
-    return Notification(sync, _identity(sync, body if weak else b""), weak, found.shape)
+    result = found.operation and found.operation.sync_result
+    listed = len((result and result.resources) or ())
+    return Notification(sync, _identity(sync, body if weak else b""), weak, found.shape, listed)
 
 
 def _check_names(found: Found) -> None:

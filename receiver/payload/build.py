@@ -24,8 +24,10 @@ CREDENTIALS = re.compile(r"(?<=://)[^/@]*@")
 """``user:token@`` in a repository's address is nothing to keep."""
 
 
-def build(found: Found, *, sender: str, channel: str, event_key: str) -> Sync:
+def build(found: Found, *, sender: str, channel: str, event_key: str, resources: bool) -> Sync:
     """Make a Sync of what was read; id and time of arrival are the ledger's to give.
+
+    Without ``resources`` it has none: their verdicts cost more than all the rest.
 
     Raises:
         PayloadError: ``wrong_type`` for a time outside the years 1 to 9999 in UTC.
@@ -55,7 +57,8 @@ def build(found: Found, *, sender: str, channel: str, event_key: str) -> Sync:
         initiated_by=(by and by.username) or "",
         options=options,
         resources=tuple(
-            _resource(entry, retry_count, dry_run, options) for entry in done.resources or ()
+            _resource(entry, retry_count, dry_run, options)
+            for entry in (done.resources if resources else None) or ()
         ),
         event_key=event_key,
     )

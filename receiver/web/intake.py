@@ -48,13 +48,14 @@ class Door:
             self._metrics.refused(refusal.reason)
             discard_body(environ, self._limit)
             return refused(refusal)
+        query = request.args.to_dict()
         try:
             notification = read_notification(
-                body, sender=sender, channel=channel, query=request.args
+                body, sender=sender, channel=channel, query=query, resources=False
             )
         except PayloadError as error:
-            return self._refuse(error, Arrival(sender, channel, body, _now(), None, _told(error)))
-        query = request.args.to_dict()
+            arrival = Arrival(sender, channel, body, _now(), None, _told(error), query)
+            return self._refuse(error, arrival)
         arrival = Arrival(sender, channel, body, _now(), notification, query=query)
         try:
             receipt = self._intake.writer.submit(arrival, COMMIT_TIMEOUT)

@@ -1,0 +1,76 @@
+"""What is sent and what came back, in the words of `http.request`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+
+from handlers.http_request.parameters import HttpRequest
+from handlers.http_request.signature import sign
+from receiver.contract import Answer, Call, Json, PermanentError
+
+
+def send(params: HttpRequest, call: Call) -> Answer:
+    """Send the request.
+
+    The user's headers replace ours, however they are spelt; a signature replaces theirs.
+    """
+    body = _body(params)
+    headers = {"Idempotency-Key": call.idempotency_key}
+    if params.has_json:
+        headers["Content-Type"] = "application/json"
+    headers = merged(headers, params.headers)
+    if params.signing_secret is not None:
+        signature = sign(params.signing_secret, call.idempotency_key, call.now, body or b"")
+        headers = merged(headers, signature)
+    return call.http.send(
+        params.method, params.url, headers=headers, body=body, max_answer=params.capture_limit
+    )
+
+
+def merged(ours: Mapping[str, str], theirs: Mapping[str, str]) -> dict[str, str]:
+    """Return both, the second instead of the first where the names differ only in case."""
+    named = {name.lower() for name in theirs}
+    return {name: value for name, value in ours.items() if name.lower() not in named} | dict(theirs)
+
+
+def expected(words: Sequence[int | str]) -> frozenset[int]:
+    """Return the statuses that ``[201, "3xx"]`` stands for."""
+    found: set[int] = set()
+    for word in map(str, words):
+        first = int(word[0]) * 100
+        found |= set(range(first, first + 100)) if word.endswith("xx") else {int(word)}
+    return frozenset(found)
+
+
+def facts(answer: Answer) -> dict[str, Json]:
+    """Return an answer as JSON; ``json`` is null where there is none, or not all of it."""
+    return {
+        "status": answer.status,
+        "headers": dict(answer.headers),
+        "body": answer.text,
+        "json": _json(answer),
+        "truncated": answer.truncated,
+    }
+
+
+def _json(answer: Answer) -> Json:
+    kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json" and not kind.endswith("+json"):
+        return None
+    try:
+        return answer.json()  # type: ignore[no-any-return]  # a parser's result
+    except ValueError:
+        return None
+
+
+def _body(params: HttpRequest) -> bytes | None:
+    try:
+        if params.has_json:
+            return json.dumps(params.json_, allow_nan=False).encode()
+        return params.body.encode() if params.body is not None else None
+    except ValueError:
+        raise PermanentError(
+            "the body cannot be sent: it has a number that is none (NaN, infinity) "
+            "or half of a character (a lone surrogate)"
+        ) from None

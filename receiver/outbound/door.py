@@ -1,0 +1,126 @@
+"""`receiver.contract.Http` for one attempt."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import requests
+from urllib3.exceptions import HTTPError
+
+from receiver.contract import Answer
+from receiver.errors import AttemptError, PermanentError
+from receiver.masking import Masker
+from receiver.outbound.failures import as_attempt_error
+from receiver.outbound.guard import Guard
+from receiver.outbound.policy import Policy
+
+PIECE = 1 << 16
+TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""RFC 9110, 5.6.2: what a method or a header's name is made of."""
+VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+FRAMING = frozenset({"content-length", "transfer-encoding"})
+PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """The way out of one attempt; every message that comes back is masked."""
+
+    session: requests.Session
+    policy: Policy
+    guard: Guard
+    deadline: float
+    masker: Masker
+
+    def send(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        max_answer: int = 1 << 20,
+    ) -> Answer:
+        """Send one request; see `receiver.contract.Http.send`."""
+        began, where = time.monotonic(), ""
+        try:
+            check_words(method, headers or {})
+            request = self.session.prepare_request(
+                requests.Request(method, url, headers=dict(headers or {}), data=body)
+            )
+            where = self._judge(request.url or "")
+            with self.guard.until(self.deadline):
+                return self._exchange(request, max_answer)
+        except (AttemptError, requests.RequestException, HTTPError, OSError) as error:
+            late = time.monotonic() >= self.deadline
+            seconds = max(self.deadline - began, 0.0) if late else None
+            raise as_attempt_error(error, where, seconds, self.masker) from None
+
+    def _judge(self, url: str) -> str:
+        """Refuse a URL that is none, or whose host may not be called; return ``host:port``.
+
+        It is judged as it will be connected to, after requests has read it: two readers of
+        one URL may disagree about its host.
+        """
+        try:
+            parts = urlsplit(url)
+            port = parts.port or PORTS.get(parts.scheme)
+        except ValueError as error:
+            raise PermanentError(f"{url!r} is no URL: {error}") from None
+        if parts.scheme not in PORTS or not parts.hostname:
+            raise PermanentError(f"{url!r} is no URL of http or https")
+        if "@" in parts.netloc:
+            raise PermanentError(
+                f"the URL of {parts.hostname} has a user in it",
+                hint="send an Authorization header instead",
+            )
+        if refusal := self.policy.refuse_host(parts.hostname):
+            raise PermanentError(refusal)
+        return f"{parts.hostname}:{port}"
+
+    def _exchange(self, request: requests.PreparedRequest, most: int) -> Answer:
+        timeout = self.guard.left()
+        with self.session.send(
+            request, stream=True, allow_redirects=False, timeout=timeout
+        ) as response:
+            return self._read(response, most)
+
+    def _read(self, response: requests.Response, most: int) -> Answer:
+        """Read the body, decoded, up to ``most`` bytes; a longer one is cut and says so."""
+        pieces, size = [], 0
+        for piece in response.iter_content(PIECE):
+            pieces.append(piece)
+            size += len(piece)
+            if size > most:
+                break
+            self.guard.left()
+        # A socket that was shut down looks like an answer's end: what came is not the whole.
+        self.guard.left()
+        body, truncated = b"".join(pieces), size > most
+        if truncated:
+            body = self.masker.without_half(body[:most])
+        names = {name.lower(): value for name, value in response.headers.items()}
+        return Answer(response.status_code, names, body, truncated, self.masker.mask)
+
+
+def check_words(method: str, headers: Mapping[str, str]) -> None:
+    """Refuse what would break out of its line, or frame the request anew.
+
+    Raises:
+        PermanentError: names the header, never its value.
+    """
+    if not TOKEN.fullmatch(method):
+        raise PermanentError("the method is no word")
+    for name, value in headers.items():
+        if not TOKEN.fullmatch(name):
+            raise PermanentError(f"{name!r} is no header's name")
+        if name.lower() in FRAMING:
+            raise PermanentError(f"header {name} follows from the body and cannot be set")
+        if not VALUE.fullmatch(value):
+            raise PermanentError(
+                f"header {name} has a line break or another character that no header can carry"
+            )

@@ -1,0 +1,105 @@
+"""What stands beside every connection: the policy, and the deadline of the thread's attempt."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from receiver.errors import PermanentError
+from receiver.outbound.lookup import Found, look_up
+from receiver.outbound.policy import Policy
+from receiver.outbound.watchdog import Watchdog
+
+
+class Late(OSError):
+    """The attempt's time was over before the answer was there."""
+
+
+class Guard:
+    """What the connections of one door share; each thread has the deadline of its attempt."""
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+        self._watchdog = Watchdog()
+        self._local = threading.local()
+
+    @contextmanager
+    def until(self, deadline: float) -> Iterator[None]:
+        """Bound everything that this thread sends and reads within the block."""
+        self._local.deadline = deadline
+        self._local.ticket = None
+        try:
+            yield
+        finally:
+            self.unwatch()
+
+    def left(self) -> float:
+        """Return the seconds that are left.
+
+        Raises:
+            Late: there are none.
+        """
+        left: float = self._local.deadline - time.monotonic()
+        if left <= 0:
+            raise Late
+        return left
+
+    def watch(self, sock: socket.socket) -> None:
+        """Have the socket shut down at this thread's deadline."""
+        self.unwatch()
+        self._local.ticket = self._watchdog.watch(sock, self._local.deadline)
+
+    def unwatch(self) -> None:
+        """Let the socket of this thread be."""
+        if self._local.ticket is not None:
+            self._watchdog.release(self._local.ticket)
+            self._local.ticket = None
+
+    def connect(self, host: str, port: int, options: Any) -> socket.socket:
+        """Connect to the first address of the host that is allowed and answers.
+
+        What was judged is what is connected to: the name is not looked up a second time.
+
+        Raises:
+            PermanentError: no address of it is allowed, or it can be no host's name.
+            OSError: none of the allowed ones answered in time, or the name is not known.
+        """
+        try:
+            found = look_up(host, port, self.left())
+        except UnicodeError:
+            raise PermanentError(f"{host} can be no host's name") from None
+        refusals = [self.policy.refuse_address(str(one[4][0])) for one in found]
+        allowed = [one for one, refusal in zip(found, refusals, strict=True) if not refusal]
+        if not allowed:
+            reasons = "; ".join(dict.fromkeys(refusals))
+            raise PermanentError(f"host {host} may not be called: {reasons}")
+        return self._connect_first(allowed, options)
+
+    def _connect_first(self, allowed: Found, options: Any) -> socket.socket:
+        """Try one after the other; each has a fair share of the time, so that none takes all."""
+        failure = OSError("no address was found")
+        for index, one in enumerate(allowed):
+            share = self.left() / (len(allowed) - index)
+            try:
+                return _connected(one, share, options)
+            except OSError as error:
+                failure = error
+        raise failure
+
+
+def _connected(one: Any, patience: float, options: Any) -> socket.socket:
+    family, kind, protocol, _, address = one
+    sock = socket.socket(family, kind, protocol)
+    try:
+        for option in options or ():
+            sock.setsockopt(*option)
+        sock.settimeout(patience)
+        sock.connect(address)
+    except OSError:
+        sock.close()
+        raise
+    return sock

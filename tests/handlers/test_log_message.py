@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+import pytest
+from peers import call, door
+from pydantic import ValidationError
+
+from handlers.log_message import handler
+from receiver.contract import Succeeded
+from receiver.outbound import Outbound
+
+
+def test_the_line_is_on_the_trail_and_is_the_output() -> None:
+    """Nothing is sent anywhere."""
+    said: list[str] = []
+    outcome = handler.run(handler.params(text="hello"), call(door(Outbound()), said))
+    assert said == ["hello"]
+    assert outcome == Succeeded({"text": "hello"})
+
+
+def test_a_line_has_a_limit() -> None:
+    """The trail is no place for files."""
+    with pytest.raises(ValidationError, match="at most 10000 characters"):
+        handler.params(text="x" * 10_001)
