@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -18,7 +17,7 @@ from receiver.ledger.planning import (
     StoredPlan,
     StoredSync,
 )
-from receiver.matching import Matcher, RuleExplanation, RuleMatch
+from receiver.matching import Matcher, RuleMatch
 from receiver.model import ChangeVerdict, Event, Json, Resource, RunState, Sync, SyncState, new_id
 from receiver.payload import read_notification
 from receiver.render import Renderer, Scene
@@ -28,8 +27,6 @@ from receiver.waves import Failure, PlanView, RunView, Wave, advance, first_runs
 
 EVENT_TARGETS = 50
 """An event names so many resources of a plan; the plan in the ledger has all of them."""
-EXPLAINED_CELLS = 5_000
-"""An explanation is stored for so many rules times resources; `explain` shows any number."""
 
 
 class Planner:
@@ -52,7 +49,11 @@ class Planner:
             images: what the ledger remembers of the application's resources.
             refusal: why the sync is not acted upon, "" if it is.
         """
-        sync = with_image_verdicts(sync, images)
+        seen = {number: (r.key, _images(r)) for number, r in enumerate(sync.resources) if r.images}
+        verdicts = {
+            number: now != images[key] for number, (key, now) in seen.items() if key in images
+        }
+        sync = judged(sync, verdicts)
         planning = Planning(
             sync=sync.id,
             application=sync.application.key,
@@ -60,7 +61,8 @@ class Planner:
             reason=refusal,
             rule_set=self.rule_set.digest,
             changed=sum(r.change.verdict is ChangeVerdict.CHANGED for r in sync.resources),
-            images={r.key: _images(r) for r in sync.resources if r.images},
+            images=dict(seen.values()),
+            verdicts=verdicts,
             images_of=images_key(sync),
             finished_at=int(sync.finished_at.timestamp() * 1000) if sync.finished_at else 0,
         )
@@ -82,8 +84,7 @@ class Planner:
             *_error_events(sync, delivery, found),
             *_match_events(sync, delivery, matches, plans),
         )
-        explanation = self._explanation(sync)
-        return replace(planning, plans=plans, events=events, explanation=explanation)
+        return replace(planning, plans=plans, events=events)
 
     def _new_plan(self, sync: Sync, match: RuleMatch) -> NewPlan:
         rule, plan = match.rule, new_id("p")
@@ -100,8 +101,7 @@ class Planner:
             rule=rule.name,
             mode=rule.mode,
             targets=[
-                {"index": index, "resource": name, "reason": reason,
-                 "imageChanged": sync.resources[index].image_changed}
+                {"index": index, "resource": name, "reason": reason}
                 for (index, name), reason in zip(targets, match.reasons, strict=True)
             ],
             key=key,
@@ -128,12 +128,6 @@ class Planner:
             rendered = ""
         return rendered or f"rule {rule.name}", rule.concurrency.limit
 
-    def _explanation(self, sync: Sync) -> bytes | None:
-        if len(self.rule_set.rules) * max(1, len(sync.resources)) > EXPLAINED_CELLS:
-            return None
-        rows = [_explained(sync, item) for item in self._matcher.explain(sync)]
-        return zlib.compress(json.dumps(rows).encode(), 1)
-
 
 def read_sync(stored: StoredSync) -> Sync:
     """Read a stored notification again; it was understood when it was accepted."""
@@ -148,32 +142,22 @@ def images_key(sync: Sync) -> str:
     return f"{sync.sender} {sync.application.key}"
 
 
-def with_image_verdicts(sync: Sync, images: Mapping[str, str]) -> Sync:
-    """Judge whether each resource's images differ from those that the ledger remembers."""
-    return replace(
-        sync,
-        resources=tuple(
-            replace(r, image_changed=_images(r) != images[r.key])
-            if r.images and r.key in images
-            else r
-            for r in sync.resources
-        ),
+def judged(sync: Sync, verdicts: Mapping[int, bool]) -> Sync:
+    """Return the sync with the verdicts on its resources' images, by their index."""
+    if not verdicts:
+        return sync
+    resources = (
+        replace(r, image_changed=verdicts.get(number)) for number, r in enumerate(sync.resources)
     )
+    return replace(sync, resources=tuple(resources))
 
 
 def step(plan: StoredPlan, rule: Rule, read: Callable[[], Sync], renderer: Renderer) -> Advance:
     """Work out the next step of a plan under way; ``read`` gives its sync if it is needed."""
     targets = tuple((item["index"], item["resource"]) for item in plan.targets)
-    verdicts = {item["index"]: item["imageChanged"] for item in plan.targets}
 
     def sync() -> Sync:
-        whole = read()
-        return replace(
-            whole,
-            resources=tuple(
-                replace(r, image_changed=verdicts.get(i)) for i, r in enumerate(whole.resources)
-            ),
-        )
+        return judged(read(), plan.verdicts)
 
     views = tuple(_view(run) for run in plan.runs)
     view = PlanView(plan.id, plan.sync, plan.application, rule, targets, views)
@@ -209,7 +193,7 @@ def _view(run: Mapping[Any, Any]) -> RunView:
 
 
 def _images(resource: Resource) -> str:
-    return json.dumps(sorted(resource.images))
+    return " ".join(sorted(resource.images))
 
 
 def _error_events(sync: Sync, delivery: str, found: Sequence[RuleMatch]) -> Iterator[Event]:
@@ -220,18 +204,6 @@ def _error_events(sync: Sync, delivery: str, found: Sequence[RuleMatch]) -> Iter
             data: dict[str, Json] = {"rule": match.rule.name, "reason": error.message}
             about = data | ({"resource": where} if where else {})
             yield Event("rule.error", about, delivery, sync.id)
-
-
-def _explained(sync: Sync, item: RuleExplanation) -> Json:
-    return {
-        "rule": item.rule.name,
-        "verdict": item.finding.verdict.value,
-        "reason": item.finding.reason,
-        "resources": [
-            {"resource": resource.key, "verdict": cell.verdict.value, "reason": cell.reason}
-            for resource, cell in zip(sync.resources, item.resources, strict=False)
-        ],
-    }
 
 
 def _match_events(

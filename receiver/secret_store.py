@@ -34,7 +34,10 @@ class Secrets:
             raise TemporaryError(
                 f"secret {{env: {name}}} is not set", hint="set it where the dispatcher runs"
             )
-        return os.environ[name]
+        try:
+            return os.environb[name.encode()].decode()
+        except UnicodeDecodeError:
+            raise TemporaryError(f"secret {{env: {name}}} is no UTF-8 text") from None
 
     def _file(self, name: str) -> str:
         """Read a file; its links are followed within the folder, as a Secret's mount has them."""

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from receiver.dispatcher import Dispatcher
 from receiver.dispatcher.rules import RulesInForce
 from receiver.errors import SettingsError
+from receiver.explainer import Explainer
 from receiver.expressions import Expressions
 from receiver.ledger.connect import open_ledger
 from receiver.ledger.doorbell import Doorbell
@@ -34,6 +35,7 @@ class Intake:
     settings: Settings
     writer: IntakeWriter
     reader: Reader
+    explainer: Explainer
     senders: Tokens
     operators: Tokens
     log: Log
@@ -53,7 +55,7 @@ def build_intake(settings: Settings, doorbell: Doorbell, log: Log) -> Intake:
     writer = IntakeWriter(ledger, committed)
     writer.start()
     senders, operators = read_tokens(settings, log)
-    return Intake(settings, writer, Reader(ledger), senders, operators, log)
+    return Intake(settings, writer, Reader(ledger), Explainer(ledger), senders, operators, log)
 
 
 SWITCH = 0.0005

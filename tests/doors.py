@@ -11,6 +11,7 @@ from typing import Any
 from flask import Flask
 from flask.testing import FlaskClient
 
+from receiver.explainer import Explainer
 from receiver.ledger.connect import Ledger
 from receiver.ledger.intake import IntakeWriter
 from receiver.ledger.reader import Reader
@@ -52,7 +53,7 @@ def build(ledger: Ledger, home: Path, writer: IntakeWriter, **options: Any) -> D
     log = configure_logs("json")
     settings = Settings(home=home, **options)
     senders, operators = Tokens(home / "senders", log), Tokens(home / "operators", log)
-    intake = Intake(settings, writer, Reader(ledger), senders, operators, log)
+    intake = Intake(settings, writer, Reader(ledger), Explainer(ledger), senders, operators, log)
     app = create_app(intake)
     return Doors(app, app.test_client(), intake, ledger, home)
 

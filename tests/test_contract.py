@@ -4,9 +4,18 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from receiver.contract import Answer, Duration, duration_text, raise_for_status, retry_after
+from receiver.contract import (
+    LONGEST,
+    Answer,
+    Duration,
+    duration_text,
+    raise_for_status,
+    retry_after,
+)
 from receiver.errors import PermanentError, TemporaryError
 
 
@@ -64,6 +73,13 @@ NOW = datetime(2026, 6, 1, 12, 0, 0, tzinfo=UTC)
 def test_retry_after_is_a_number_or_a_date(value: str, seconds: float | None) -> None:
     """What is neither asks for nothing, and nobody asks for more than a year."""
     assert retry_after(Answer(429, {"retry-after": value}, b""), NOW) == seconds
+
+
+@given(st.text(max_size=60) | st.from_regex(r"[A-Z][a-z]{2}, \d+ [A-Z][a-z]{2} \d+ [\d:]+ .*"))
+def test_no_retry_after_is_too_odd(value: str) -> None:
+    """Whatever a peer sends, it asks for a time that a calendar can hold, or for nothing."""
+    delay = retry_after(Answer(503, {"retry-after": value}, b""), NOW)
+    assert delay is None or 0 <= delay <= LONGEST
 
 
 def test_statuses_are_success_temporary_or_permanent() -> None:

@@ -50,6 +50,7 @@ def test_spellings_of_text_formats_are_masked(secret: str) -> None:
 @given(secret=SECRETS, user=USERS, after=st.binary(max_size=4), safe=st.booleans())
 def test_base_64_is_masked_at_every_shift(secret: str, user: str, after: bytes, safe: bool) -> None:
     """In `user:secret` of any length, and in front of anything, only bits at the ends stay."""
+    assume(not set(user) & set(secret))
     encode = base64.urlsafe_b64encode if safe else base64.b64encode
     front = f"{user}:".encode()
     assume(":" not in secret and secret.encode() not in (user.encode(), after))

@@ -1,17 +1,19 @@
 from __future__ import annotations
 
+import select
 import shutil
+import socket
 import ssl
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
-from peers import door
+from peers import door, raw_peer
 
 from receiver.errors import PermanentError
 from receiver.outbound import Outbound
@@ -108,6 +110,30 @@ def test_a_certificate_for_another_name_is_permanent(certificate: Path) -> None:
     outbound = Outbound(ca_bundle=certificate / "cert.pem")
     with _tls_peer(certificate) as port, pytest.raises(PermanentError, match="is not valid for"):
         door(outbound).send("GET", f"https://127.0.0.1:{port}/")
+
+
+def _tunnel(target: int) -> Callable[[socket.socket, threading.Event], None]:
+    def script(connection: socket.socket, over: threading.Event) -> None:
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        with socket.create_connection(("127.0.0.1", target)) as there:
+            other = {connection: there, there: connection}
+            while not over.is_set():
+                for ready in select.select(list(other), [], [], 0.05)[0]:
+                    if not (data := ready.recv(65536)):
+                        return
+                    other[ready].sendall(data)
+
+    return script
+
+
+def test_a_tunnel_through_a_proxy_ends_at_the_hosts_own_certificate(certificate: Path) -> None:
+    """The proxy passes on, and the name that is checked is the target's."""
+    with _tls_peer(certificate) as port, raw_peer(_tunnel(port)) as proxy:
+        outbound = Outbound(ca_bundle=certificate / "cert.pem", proxy=f"http://127.0.0.1:{proxy}")
+        answer = door(outbound, 5).send("GET", f"https://localhost:{port}/")
+        outbound.close()
+    assert answer.status == 200
 
 
 def test_the_environments_certificates_are_not_used(

@@ -85,3 +85,12 @@ def test_an_empty_secret_is_as_good_as_none(
     for ref in (SecretRef("env", "POSTSYNC_SECRET_A"), SecretRef("file", "token")):
         with pytest.raises(TemporaryError, match="is empty"):
             Secrets(tmp_path).resolve(ref)
+
+
+def test_a_variable_that_is_no_text_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bytes that are no UTF-8 could not be masked."""
+    monkeypatch.setenv("POSTSYNC_SECRET_A", "caf\udce9")
+    with pytest.raises(TemporaryError, match="POSTSYNC_SECRET_A} is no UTF-8 text"):
+        Secrets(tmp_path).resolve(SecretRef("env", "POSTSYNC_SECRET_A"))

@@ -26,6 +26,8 @@ def start_asking(params: HttpRequest, poll: Poll, call: Call, answer: Answer) ->
     url = call.evaluate(poll.url, {"answer": facts(answer)})
     if not isinstance(url, str) or not url:
         raise PermanentError("poll.url gives no text")
+    if answer.mask(url) != url:
+        raise PermanentError("poll.url gives an address with a secret in it, which is never stored")
     _judge(params, poll, url)
     return Pending({"url": url}, poll.every)
 

@@ -88,7 +88,7 @@ def _serve_intake(settings: Settings, doorbell: Doorbell, log: Log) -> None:
 
 
 def _dispatch(settings: Settings, doorbell: Doorbell, log: Log) -> None:
-    os.nice(YIELD)
+    # os.nice(YIELD)
     dispatcher = build_dispatcher(settings, doorbell, log)
     signal.signal(signal.SIGTERM, lambda *_: dispatcher.stop())
     signal.signal(signal.SIGHUP, lambda *_: dispatcher.reload())

@@ -26,10 +26,10 @@ from sqlalchemy import Connection
 from receiver.dispatcher.crew import Crew, Finished
 from receiver.dispatcher.rules import Reload, RulesInForce
 from receiver.errors import LedgerUnavailable
+from receiver.ledger.batch import Batch
 from receiver.ledger.claim import Backlog, Claimed, backlog, claim, release_lost, renew, wake
 from receiver.ledger.connect import Ledger
 from receiver.ledger.doorbell import Doorbell
-from receiver.ledger.events import append_events
 from receiver.ledger.marks import CREATED, HEARTBEAT, RULES, get_mark, keep_rule_set, put_mark
 from receiver.ledger.outcomes import store_settlements
 from receiver.ledger.planning import (
@@ -40,8 +40,8 @@ from receiver.ledger.planning import (
     known_images,
     new_syncs,
     stirred_plans,
-    store_advance,
-    store_planning,
+    store_advances,
+    store_plannings,
     stored_sync,
 )
 from receiver.logs import Log, write_event
@@ -244,16 +244,19 @@ class Dispatcher:
         claimed: list[Claimed] = []
         with self._ledger.write() as connection:
             now = self._ledger.now(connection)
-            events: list[Event] = []
+            batch = Batch(connection, now)
             if work.reload:
-                events += self._store_reload(connection, now, work.reload)
+                batch.events.append(self._store_reload(connection, now, work.reload))
             # Steps before outcomes: these stir the plans that those were worked out for.
-            for plan, advance in work.steps:
-                events += store_advance(connection, now, plan, advance)
-            settled = [settle(item.run, item.outcome, now) for item in work.finished]
-            events += store_settlements(connection, now, self.owner, settled)
-            for planning in work.plannings:
-                events += store_planning(connection, now, planning)
+            if work.steps:
+                store_advances(batch, work.steps)
+            if work.finished:
+                settled = [settle(item.run, item.outcome, now) for item in work.finished]
+                store_settlements(batch, self.owner, settled)
+            if work.plannings:
+                store_plannings(batch, work.plannings)
+            batch.flush()
+            events = batch.events
             if work.beat:
                 events += self._store_beat(connection, now)
             if claims:
@@ -276,7 +279,7 @@ class Dispatcher:
         renew(connection, now, self.owner, self._lease, self._crew.alive(GRACE))
         return release_lost(connection, now)
 
-    def _store_reload(self, connection: Connection, now: int, reload: Reload) -> list[Event]:
+    def _store_reload(self, connection: Connection, now: int, reload: Reload) -> Event:
         mark = get_mark(connection, RULES) or {}
         if reload.planner:
             rule_set = reload.planner.rule_set
@@ -288,8 +291,7 @@ class Dispatcher:
         else:
             event = Event("rules.refused", {"reason": reload.error, "inForce": mark.get("digest")})
             put_mark(connection, RULES, mark | {"ok": False, "error": reload.error})
-        append_events(connection, now, [event])
-        return [event]
+        return event
 
     def _pause(self, todo: Backlog) -> float:
         until = [IDLE, self._next_beat - time.monotonic()]

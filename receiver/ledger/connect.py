@@ -28,6 +28,9 @@ NETWORK_FILE_SYSTEMS = frozenset(
 """Where SQLite's WAL does not hold: it needs memory shared between the processes of one host
 (https://www.sqlite.org/wal.html, "All processes using a database must be on the same host")."""
 
+MOUNTINFO = Path("/proc/self/mountinfo")
+"""Linux, proc(5): what is mounted where in this process's name space."""
+
 NOW = text("CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)")
 """The database's clock in milliseconds; julianday because SQLite below 3.42 lacks 'subsec'."""
 
@@ -102,25 +105,25 @@ def open_ledger(path: Path, *, busy_timeout: float = 5.0, offset_ms: int = 0) ->
     return Ledger(path, engine, Gate(path.with_suffix(".gate")), offset_ms)
 
 
-def lock_ledger(path: Path) -> IO[str]:
+def lock_ledger(path: Path, mountinfo: Path = MOUNTINFO) -> IO[str]:
     """Take the instance lock. It lasts as long as a process that inherited it lives.
 
     Raises:
         LedgerInUse: another instance has it.
-        LedgerError: the file would be on a network file system.
+        LedgerError: the file would be on a network file system, or its folder takes no file.
     """
     _make_folder(path.parent)
-    kind = file_system_of(path.parent)
+    kind = file_system_of(path.parent, mountinfo)
     if kind in NETWORK_FILE_SYSTEMS:
         raise LedgerError(
             f"the ledger {path} would be on a network file system ({kind}), where SQLite loses "
             "data",
             hint="set POSTSYNC_HOME to a folder on a local disk or a block volume",
         )
-    lock = path.with_suffix(".lock").open("a+", encoding="utf-8")
+    lock = _open_lock(path.with_suffix(".lock"))
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         lock.seek(0)
         holder = lock.read().strip() or "unknown"
         lock.close()
@@ -134,7 +137,7 @@ def lock_ledger(path: Path) -> IO[str]:
     return lock
 
 
-def file_system_of(folder: Path, mountinfo: Path = Path("/proc/self/mountinfo")) -> str:
+def file_system_of(folder: Path, mountinfo: Path = MOUNTINFO) -> str:
     """Name the type of the file system that holds the folder, "" if nobody can tell."""
     try:
         lines = mountinfo.read_text(encoding="utf-8").splitlines()
@@ -148,6 +151,16 @@ def file_system_of(folder: Path, mountinfo: Path = Path("/proc/self/mountinfo"))
         if inside and len(point) >= len(best):
             best, kind = point, after.split()[0]
     return kind
+
+
+def _open_lock(path: Path) -> IO[str]:
+    try:
+        return path.open("a+", encoding="utf-8")
+    except OSError as error:
+        raise LedgerError(
+            f"the ledger's lock {path} cannot be opened: {error.strerror}",
+            hint="set POSTSYNC_HOME to a folder that this user may write",
+        ) from None
 
 
 def _make_folder(folder: Path) -> None:

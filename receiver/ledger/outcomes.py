@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, bindparam, update
+from sqlalchemy import bindparam, select, update
 
 from receiver.ledger import tables
+from receiver.ledger.batch import Batch, Row
 from receiver.ledger.claim import Claimed
-from receiver.ledger.events import Counts, add_counts, append_events, count_seconds, labels
+from receiver.ledger.events import Counts, count_seconds, labels
 from receiver.model import Event, Json, Outcome, OutcomeKind, RunState, rfc3339
 
 
@@ -31,54 +32,66 @@ class Settlement:
     due_at: int | None = None
 
 
-def store_settlements(
-    connection: Connection, now: int, owner: str, settlements: Sequence[Settlement]
-) -> list[Event]:
-    """Store outcomes, attempts, events and counts; return the events as stored."""
-    events: list[Event] = []
-    counts: Counts = Counts()
-    kept = []
+_KEPT = (
+    "state", "reason", "failures", "due_at", "handler_state", "output", "ended_at",
+)  # fmt: skip
+_SETTLED = (
+    update(tables.runs)
+    .where(tables.runs.c.id == bindparam("run"))
+    .values({name: bindparam(f"new_{name}") for name in _KEPT})
+    .values(owner=None, lease_until=None, ready=False)
+)
+
+
+def store_settlements(batch: Batch, owner: str, settlements: Sequence[Settlement]) -> None:
+    """Store outcomes, attempts, events and counts, but for runs that were taken over meanwhile."""
+    ours = _ours(batch, owner, [item.run.id for item in settlements])
+    stirred = set()
     for item in settlements:
-        if not _update_run(connection, now, owner, item):
+        if ours.get(item.run.id) != item.run.attempt:
             data: dict[str, Json] = {"reason": "taken over before its outcome was written"}
-            events.append(_event("attempt.superseded", item, data))
+            batch.events.append(_event("attempt.superseded", item, data))
             continue
-        kept.append(item)
-        events += _events(item)
-        _count(counts, item)
-    if kept:
-        _update_attempts(connection, now, kept)
-        _stir(connection, {item.run.plan for item in kept if item.state.ended})
-    append_events(connection, now, events)
-    add_counts(connection, counts)
-    return events
-
-
-def _update_run(connection: Connection, now: int, owner: str, item: Settlement) -> bool:
-    r, ended = tables.runs, item.state.ended
-    state = item.outcome.state if item.outcome.state is not None else item.run.state
-    won = connection.execute(
-        update(r)
-        .where(
-            r.c.id == item.run.id,
-            r.c.state == RunState.RUNNING.value,
-            r.c.attempts == item.run.attempt,
-            r.c.owner == owner,
+        batch.add(_SETTLED, _settled_row(batch.now, item))
+        batch.add(
+            _ATTEMPT,
+            {
+                "run": item.run.id,
+                "attempt": item.run.attempt,
+                "now": batch.now,
+                "how": item.outcome.kind.value,
+                "why": item.outcome.reason,
+            },
         )
-        .values(
-            state=item.state.value,
-            reason=item.reason,
-            failures=item.failures,
-            owner=None,
-            lease_until=None,
-            ready=False,
-            due_at=item.due_at,
-            handler_state=None if state is None else json.dumps(state),
-            output=json.dumps(item.outcome.output) if ended else None,
-            ended_at=now if ended else None,
+        if item.state.ended:
+            stirred.add(item.run.plan)
+        batch.events += _events(item)
+        _count(batch.counts, item)
+    for plan in sorted(stirred):
+        batch.add(_STIR, {"plan": plan})
+
+
+def _ours(batch: Batch, owner: str, runs: Sequence[str]) -> dict[str, int]:
+    """Return the attempt's number of each run that this owner still has."""
+    r = tables.runs
+    rows = batch.connection.execute(
+        select(r.c.id, r.c.attempts).where(
+            r.c.id.in_(runs), r.c.state == RunState.RUNNING.value, r.c.owner == owner
         )
     )
-    return won.rowcount == 1
+    return {row.id: row.attempts for row in rows}
+
+
+def _settled_row(now: int, item: Settlement) -> Row:
+    ended = item.state.ended
+    state = item.outcome.state if item.outcome.state is not None else item.run.state
+    values = (
+        item.state.value, item.reason, item.failures, item.due_at,
+        None if state is None else json.dumps(state),
+        json.dumps(item.outcome.output) if ended else None, now if ended else None,
+    )  # fmt: skip
+    named = zip(_KEPT, values, strict=True)
+    return {"run": item.run.id, **{f"new_{name}": value for name, value in named}}
 
 
 _ATTEMPT = (
@@ -91,35 +104,11 @@ _ATTEMPT = (
 )
 
 
-def _update_attempts(connection: Connection, now: int, kept: Sequence[Settlement]) -> None:
-    connection.execute(
-        _ATTEMPT,
-        [
-            {
-                "run": item.run.id,
-                "attempt": item.run.attempt,
-                "now": now,
-                "how": item.outcome.kind.value,
-                "why": item.outcome.reason,
-            }
-            for item in kept
-        ],
-    )
-
-
 _STIR = (
     update(tables.plans)
     .where(tables.plans.c.id == bindparam("plan"))
     .values(stirred=tables.plans.c.stirred + 1)
 )
-
-
-def _stir(connection: Connection, plans: set[str]) -> None:
-    if plans:
-        connection.execute(
-            _STIR,
-            [{"plan": plan} for plan in sorted(plans)],
-        )
 
 
 def _events(item: Settlement) -> list[Event]:

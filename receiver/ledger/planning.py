@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, insert, select, text, update
+from sqlalchemy import Connection, bindparam, insert, select, text, update
 
 from receiver.ledger import tables
-from receiver.ledger.events import append_events
+from receiver.ledger.batch import Batch, Row
 from receiver.model import Event, Json, PlanState, RunState, SyncState
 
 
@@ -75,7 +75,7 @@ class Advance:
 
 @dataclass(frozen=True, slots=True)
 class NewPlan:
-    """One rule applied to one sync. ``targets`` are ``{index, reason, imageChanged}``."""
+    """One rule applied to one sync. ``targets`` are ``{index, resource, reason}``."""
 
     id: str
     rule: str
@@ -89,7 +89,7 @@ class NewPlan:
 
 @dataclass(frozen=True, slots=True)
 class Planning:
-    """All that planning one sync writes."""
+    """All that planning one sync writes. ``verdicts``: whether images changed, by index."""
 
     sync: str
     application: str
@@ -101,7 +101,7 @@ class Planning:
     images: Mapping[str, str] = field(default_factory=dict)
     images_of: str = ""
     finished_at: int = 0
-    explanation: bytes | None = None
+    verdicts: Mapping[int, bool] = field(default_factory=dict)
     events: tuple[Event, ...] = ()
 
 
@@ -117,6 +117,7 @@ class StoredPlan:
     targets: Any
     key: str | None
     stirred: int
+    verdicts: Mapping[int, bool]
     runs: tuple[Mapping[Any, Any], ...]
 
 
@@ -160,17 +161,25 @@ def _stored(row: Any) -> StoredSync:
     )
 
 
+_IMAGES = text("SELECT images FROM images WHERE application = :application")
+
+
 def known_images(connection: Connection, application: str) -> dict[str, str]:
     """The images (JSON) of each of the application's resources at its newest planned sync."""
-    query = select(tables.images.c.resource, tables.images.c.images).where(
-        tables.images.c.application == application
-    )
-    return {row.resource: row.images for row in connection.execute(query)}
+    found = connection.scalar(_IMAGES, {"application": application})
+    return {} if found is None else dict(json.loads(found))
 
 
 def stirred_plans(connection: Connection, limit: int) -> list[StoredPlan]:
     """Plans of which a run has ended since somebody last looked."""
-    query = select(tables.plans).where(text("stirred > 0")).order_by(tables.plans.c.id).limit(limit)
+    p, s = tables.plans, tables.syncs
+    query = (
+        select(p, s.c.image_verdicts)
+        .join(s, s.c.id == p.c.sync_id)
+        .where(text("stirred > 0"))
+        .order_by(p.c.id)
+        .limit(limit)
+    )
     rows = connection.execute(query).all()
     r = tables.runs
     wanted = [r.c[name] for name in _RUN_COLUMNS]
@@ -183,10 +192,24 @@ def stirred_plans(connection: Connection, limit: int) -> list[StoredPlan]:
     return [
         StoredPlan(
             row.id, row.sync_id, row.rule_set, row.rule, row.application, json.loads(row.targets),
-            row.concurrency_key, row.stirred, tuple(runs[row.id]),
+            row.concurrency_key, row.stirred, _verdicts(row.image_verdicts), tuple(runs[row.id]),
         )
         for row in rows
     ]  # fmt: skip
+
+
+def planned_images(connection: Connection, sync: str) -> tuple[str | None, dict[int, bool]]:
+    """Return the rule set that a sync was planned with, None if it was not, and the verdicts."""
+    s = tables.syncs
+    query = select(s.c.rule_set, s.c.state, s.c.image_verdicts).where(s.c.id == sync)
+    row = connection.execute(query).one_or_none()
+    if row is None or row.state != SyncState.PLANNED.value:
+        return None, {}
+    return row.rule_set, _verdicts(row.image_verdicts)
+
+
+def _verdicts(told: str | None) -> dict[int, bool]:
+    return {int(number): verdict for number, verdict in json.loads(told or "{}").items()}
 
 
 _RUN_COLUMNS = (
@@ -195,80 +218,110 @@ _RUN_COLUMNS = (
 )  # fmt: skip
 
 
-def store_planning(connection: Connection, now: int, planning: Planning) -> list[Event]:
-    """Store a sync's plans, unless somebody else has; return the events as stored."""
+_PLANNED = (
+    update(tables.syncs)
+    .where(tables.syncs.c.id == bindparam("sync"))
+    .values(
+        {
+            name: bindparam(f"new_{name}")
+            for name in (
+                "state", "reason", "rule_set", "changed", "planned_at", "image_verdicts",
+            )
+        }
+    )
+)  # fmt: skip
+_NEW_PLAN = insert(tables.plans)
+_NEW_RUN = insert(tables.runs)
+
+
+def store_plannings(batch: Batch, plannings: Sequence[Planning]) -> None:
+    """Store the plans of syncs, but for those that somebody else has planned meanwhile."""
     s = tables.syncs
-    won = connection.execute(
-        update(s)
-        .where(s.c.id == planning.sync, s.c.state == SyncState.NEW.value)
-        .values(
-            state=planning.state.value,
-            reason=planning.reason,
-            rule_set=planning.rule_set,
-            changed=planning.changed,
-            planned_at=now,
-            explanation=planning.explanation,
+    wanted = [planning.sync for planning in plannings]
+    still_new = set(
+        batch.connection.scalars(
+            select(s.c.id).where(s.c.id.in_(wanted), s.c.state == SyncState.NEW.value)
         )
     )
-    if won.rowcount != 1:
-        return []
-    _remember_images(connection, planning)
-    events = list(planning.events)
+    for planning in plannings:
+        if planning.sync in still_new:
+            _store_planning(batch, planning)
+
+
+def _store_planning(batch: Batch, planning: Planning) -> None:
+    batch.add(
+        _PLANNED,
+        {
+            "sync": planning.sync,
+            "new_state": planning.state.value,
+            "new_reason": planning.reason,
+            "new_rule_set": planning.rule_set,
+            "new_changed": planning.changed,
+            "new_planned_at": batch.now,
+            "new_image_verdicts": json.dumps(planning.verdicts),
+        },
+    )
+    if planning.images:
+        images = json.dumps(planning.images)
+        row = {"application": planning.images_of, "finished_at": planning.finished_at}
+        batch.add(_REMEMBER, row | {"images": images})
+    batch.events += planning.events
     for plan in planning.plans:
-        events += _store_plan(connection, now, planning, plan)
-    append_events(connection, now, events)
-    return events
+        _store_plan(batch, planning, plan)
 
 
-def _store_plan(connection: Connection, now: int, planning: Planning, plan: NewPlan) -> list[Event]:
-    waits = plan.key is not None and _taken(connection, plan.key) >= (plan.limit or 1)
-    connection.execute(
-        insert(tables.plans).values(
-            id=plan.id,
-            sync_id=planning.sync,
-            rule_set=planning.rule_set,
-            rule=plan.rule,
-            application=planning.application,
-            mode=plan.mode,
-            state=(PlanState.WAITING if waits else PlanState.ACTIVE).value,
-            reason="",
-            targets=json.dumps(plan.targets),
-            concurrency_key=plan.key,
-            concurrency_limit=plan.limit,
-            stirred=0,
-            created_at=now,
-        )
+def _store_plan(batch: Batch, planning: Planning, plan: NewPlan) -> None:
+    waits = plan.key is not None and _take_place(batch, plan.key) > (plan.limit or 1)
+    batch.add(
+        _NEW_PLAN,
+        {
+            "id": plan.id,
+            "sync_id": planning.sync,
+            "rule_set": planning.rule_set,
+            "rule": plan.rule,
+            "application": planning.application,
+            "mode": plan.mode,
+            "state": (PlanState.WAITING if waits else PlanState.ACTIVE).value,
+            "reason": "",
+            "targets": json.dumps(plan.targets),
+            "concurrency_key": plan.key,
+            "concurrency_limit": plan.limit,
+            "stirred": 0,
+            "created_at": batch.now,
+        },
     )
     if waits:
         held = Advance(plan.id, planning.sync, plan.first.share)
-        _write_runs(connection, now, held, plan.rule, plan.runs)
+        _write_runs(batch, held, plan.rule, plan.runs)
         data: dict[str, Json] = {"rule": plan.rule, "key": plan.key, "limit": plan.limit}
-        return [Event("plan.waiting", data, sync=planning.sync, plan=plan.id)]
-    _write_runs(connection, now, plan.first, plan.rule, (*plan.runs, *plan.first.runs))
-    _end_plan(connection, now, plan.first)
-    return list(plan.first.events)
+        batch.events.append(Event("plan.waiting", data, sync=planning.sync, plan=plan.id))
+        return
+    _write_runs(batch, plan.first, plan.rule, (*plan.runs, *plan.first.runs))
+    _end_plan(batch, plan.first, plan.key)
+    batch.events += plan.first.events
 
 
-def store_advance(
-    connection: Connection, now: int, plan: StoredPlan, advance: Advance
-) -> list[Event]:
-    """Store a plan's step; a place that its end frees goes to the next plan of its key.
+_LOOKED = update(tables.plans).where(tables.plans.c.id == bindparam("plan")).values(stirred=0)
 
-    If something has happened to the plan since it was read, nothing is stored: the step is out
-    of date, and the plan is still stirred.
+
+def store_advances(batch: Batch, steps: Sequence[tuple[StoredPlan, Advance]]) -> None:
+    """Store the steps of plans; a place that an end frees goes to the next plan of its key.
+
+    If something has happened to a plan since it was read, nothing of it is stored: the step is
+    out of date, and the plan is still stirred.
     """
     p = tables.plans
-    current = connection.execute(
-        update(p).where(p.c.id == plan.id, p.c.stirred == plan.stirred).values(stirred=0)
+    rows = batch.connection.execute(
+        select(p.c.id, p.c.stirred).where(p.c.id.in_([plan.id for plan, _ in steps]))
     )
-    if current.rowcount != 1:
-        return []
-    _write_runs(connection, now, advance, plan.rule, advance.runs)
-    _end_plan(connection, now, advance)
-    if advance.end and plan.key is not None:
-        _admit(connection, plan.key)
-    append_events(connection, now, advance.events)
-    return list(advance.events)
+    stirred = {row.id: row.stirred for row in rows}
+    for plan, advance in steps:
+        if stirred.get(plan.id) != plan.stirred:
+            continue
+        batch.add(_LOOKED, {"plan": plan.id})
+        _write_runs(batch, advance, plan.rule, advance.runs)
+        _end_plan(batch, advance, plan.key)
+        batch.events += advance.events
 
 
 _CHANGED = (
@@ -282,40 +335,28 @@ _CHANGE = (
 )
 
 
-def _write_runs(
-    connection: Connection, now: int, advance: Advance, rule: str, runs: Sequence[NewRun]
-) -> None:
+def _write_runs(batch: Batch, advance: Advance, rule: str, runs: Sequence[NewRun]) -> None:
     """Insert the new runs as they come out of the step, and change those that were there."""
-    changes = _change_rows(connection, now, advance)
-    rows = [_run_row(advance, rule, run) | changes.pop(run.id, {}) for run in runs]
-    if rows:
-        connection.execute(insert(tables.runs), rows)
-    if changes:
-        named = [
-            {"run": run, **{f"new_{name}": value for name, value in row.items()}}
-            for run, row in changes.items()
-        ]
-        connection.execute(_CHANGE, named)
+    changes = {change.run: _change_row(batch, advance, change) for change in advance.changes}
+    for run in runs:
+        batch.add(_NEW_RUN, _run_row(advance, rule, run) | changes.pop(run.id, {}))
+    for run_id, row in changes.items():
+        named = {f"new_{name}": value for name, value in row.items()}
+        batch.add(_CHANGE, {"run": run_id} | named)
 
 
-def _change_rows(connection: Connection, now: int, advance: Advance) -> dict[str, dict[str, Any]]:
-    if not advance.changes:
-        return {}
-    turn = _last_turn(connection, advance.share)
-    rows = {}
-    for change in advance.changes:
-        due = change.state is RunState.DUE
-        turn += due
-        values = (
-            change.state.value, change.reason, due, change.lane, turn if due else 0,
-            now if due else None, now if change.state.ended else None,
-            json.dumps(change.parameters), json.dumps(change.secrets),
-        )  # fmt: skip
-        rows[change.run] = dict(zip(_CHANGED, values, strict=True))
-    return rows
+def _change_row(batch: Batch, advance: Advance, change: RunChange) -> Row:
+    due = change.state is RunState.DUE
+    values = (
+        change.state.value, change.reason, due, change.lane,
+        _next_turn(batch, advance.share) if due else 0,
+        batch.now if due else None, batch.now if change.state.ended else None,
+        json.dumps(change.parameters), json.dumps(change.secrets),
+    )  # fmt: skip
+    return dict(zip(_CHANGED, values, strict=True))
 
 
-def _run_row(advance: Advance, rule: str, run: NewRun) -> dict[str, Any]:
+def _run_row(advance: Advance, rule: str, run: NewRun) -> Row:
     unchanged = ("waiting", "", False, "", 0, None, None, None, None)
     return {
         "id": run.id,
@@ -338,32 +379,51 @@ def _run_row(advance: Advance, rule: str, run: NewRun) -> dict[str, Any]:
     }
 
 
-def _end_plan(connection: Connection, now: int, advance: Advance) -> None:
-    if advance.end:
-        connection.execute(
-            update(tables.plans)
-            .where(tables.plans.c.id == advance.plan)
-            .values(state=advance.end.value, reason=advance.reason, ended_at=now)
-        )
+_END = (
+    update(tables.plans)
+    .where(tables.plans.c.id == bindparam("plan"))
+    .values(state=bindparam("how"), reason=bindparam("why"), ended_at=bindparam("now"))
+)
 
 
-def _last_turn(connection: Connection, share: str) -> int:
-    """Where a share's next run queues: behind its own open runs, level with the others' first.
+def _end_plan(batch: Batch, advance: Advance, key: str | None) -> None:
+    if advance.end is None:
+        return
+    how, why = advance.end.value, advance.reason
+    batch.add(_END, {"plan": advance.plan, "how": how, "why": why, "now": batch.now})
+    if key is not None:
+        batch.flush()
+        _admit(batch.connection, key)
+
+
+_OWN_TURN = text(f"SELECT MAX(turn) FROM runs WHERE share = :share AND {tables.OPEN_RUN}")
+_FIRST_TURN = text("SELECT MIN(turn) FROM runs WHERE ready")
+
+
+def _next_turn(batch: Batch, share: str) -> int:
+    """Say where a share's next run queues: behind its own open runs, level with the others' first.
 
     This is start-time fair queuing: whoever has much to do waits behind itself, not before others.
     """
-    r = tables.runs
-    own = connection.scalar(
-        select(func.max(r.c.turn)).where(r.c.share == share, text(tables.OPEN_RUN))
-    )
-    first = connection.scalar(text("SELECT MIN(turn) FROM runs WHERE ready"))
-    return max(own or 0, (first or 1) - 1)
+
+    def last() -> int:
+        own = batch.connection.scalar(_OWN_TURN, {"share": share})
+        first = batch.connection.scalar(_FIRST_TURN)
+        return max(own or 0, (first or 1) - 1)
+
+    return batch.number("turn", share, last)
 
 
-def _taken(connection: Connection, key: str) -> int:
-    p = tables.plans
-    query = select(func.count()).where(p.c.concurrency_key == key, text(tables.OPEN_PLAN))
-    return int(connection.scalar(query) or 0)
+_TAKEN = text(f"SELECT COUNT(*) FROM plans WHERE concurrency_key = :key AND {tables.OPEN_PLAN}")
+
+
+def _take_place(batch: Batch, key: str) -> int:
+    """Count a new plan among the open ones of its key."""
+
+    def taken() -> int:
+        return int(batch.connection.scalar(_TAKEN, {"key": key}) or 0)
+
+    return batch.number("place", key, taken)
 
 
 def _admit(connection: Connection, key: str) -> None:
@@ -387,25 +447,10 @@ def _admit(connection: Connection, key: str) -> None:
 
 
 _REMEMBER = text(
-    "INSERT INTO images (application, resource, images, finished_at) "
-    "VALUES (:application, :resource, :images, :finished_at) "
-    "ON CONFLICT (application, resource) DO UPDATE "
-    "SET images = excluded.images, finished_at = excluded.finished_at "
+    "INSERT INTO images (application, images, finished_at) "
+    "VALUES (:application, :images, :finished_at) "
+    "ON CONFLICT (application) DO UPDATE "
+    "SET images = json_patch(images.images, excluded.images), finished_at = excluded.finished_at "
     "WHERE excluded.finished_at >= images.finished_at"
 )
-
-
-def _remember_images(connection: Connection, planning: Planning) -> None:
-    if planning.images:
-        connection.execute(
-            _REMEMBER,
-            [
-                {
-                    "application": planning.images_of,
-                    "resource": resource,
-                    "images": images,
-                    "finished_at": planning.finished_at,
-                }
-                for resource, images in planning.images.items()
-            ],
-        )
+"""A sync that lists some of its resources leaves what is known of the others."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -64,18 +63,14 @@ class Reader:
         """Tell one sync's story; None if there is no such sync."""
         s = tables.syncs
         with self._ledger.read() as connection:
-            found = connection.execute(
-                select(*_columns(s, _SYNC), s.c.explanation).where(s.c.id == sync)
-            ).mappings()
+            found = connection.execute(select(*_columns(s, _SYNC)).where(s.c.id == sync)).mappings()
             row = next(iter(found), None)
             if row is None:
                 return None
-            packed = row["explanation"]
             return {
-                **_row({name: value for name, value in row.items() if name != "explanation"}),
+                **_row(row),
                 "deliveries": _list(connection, tables.deliveries, sync, _DELIVERY),
                 "plans": _plans(connection, sync),
-                "explanation": json.loads(zlib.decompress(packed)) if packed else None,
                 "events": self._events(connection, sync),
             }
 

@@ -60,7 +60,7 @@ syncs = Table(
     Column("reason", Text, nullable=False),
     Column("rule_set", Text),
     Column("planned_at", BigInteger),
-    Column("explanation", LargeBinary),
+    Column("image_verdicts", Text),
     Index(
         "syncs_new",
         "id",
@@ -220,11 +220,11 @@ images = Table(
     "images",
     metadata,
     Column("application", Text, primary_key=True),
-    Column("resource", Text, primary_key=True),
     Column("images", Text, nullable=False),
     Column("finished_at", BigInteger, nullable=False),
 )
-"""The images of each application's resource at its newest sync; application with its sender."""
+"""The images of an application's resources at its newest sync, as JSON by resource; application
+with its sender."""
 
 counters = Table(
     "counters",

@@ -44,7 +44,7 @@ def api_door(intake: Intake) -> Blueprint:
                 HTTPStatus.NOT_FOUND, "no_such_sync", f"there is no sync {sync}",
                 hint="GET /v1/syncs lists them",
             )  # fmt: skip
-        return jsonify(found)
+        return jsonify(found | {"explanation": intake.explainer.explain(found["id"])})
 
     return door
 

@@ -154,6 +154,21 @@ def test_an_address_that_is_none_is_permanent(
         _run(attempt, url=there.url, poll=POLL | change)
 
 
+def test_an_address_with_a_secret_is_not_kept() -> None:
+    """Masked it would lead nowhere, and as it is it would be stored."""
+    outbound = Outbound()
+    with peer(lambda seen: _json({"url": f"/jobs/7?key={seen.headers['x-key']}"})) as there:
+        with pytest.raises(PermanentError, match="an address with a secret in it") as caught:
+            _run(
+                call(door(outbound, 10, "hush-hush-1")),
+                url=there.url,
+                headers={"X-Key": "hush-hush-1"},
+                poll=POLL,
+            )
+        outbound.close()
+    assert "hush" not in str(caught.value)
+
+
 def test_a_condition_is_true_or_false(attempt: Call) -> None:
     """Anything else would be asked for ever."""
     with peer(_service("done", "done")) as there:

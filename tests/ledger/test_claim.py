@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, select, text
+from sqlalchemy import Connection, insert, select, text
 
 from receiver.ledger import tables
+from receiver.ledger.batch import Batch
 from receiver.ledger.claim import Claimed, backlog, claim, release_lost, renew, wake
 from receiver.ledger.connect import Ledger
 from receiver.ledger.outcomes import Settlement, store_settlements
@@ -19,9 +20,10 @@ from receiver.ledger.planning import (
     NewRun,
     Planning,
     RunChange,
+    StoredPlan,
     stirred_plans,
-    store_advance,
-    store_planning,
+    store_advances,
+    store_plannings,
 )
 from receiver.model import Outcome, OutcomeKind, PlanState, RunState, SyncState, new_id
 from receiver.retry import backoff, settle
@@ -52,7 +54,7 @@ def add_plan(
     }  # fmt: skip
     with ledger.write() as connection:
         connection.execute(insert(tables.syncs).values(row))
-        store_planning(connection, ledger.now(connection), planning)
+        plan_all(connection, ledger.now(connection), planning)
     return made
 
 
@@ -69,8 +71,23 @@ def take(ledger: Ledger, free: int = 16, limit: int = 16, **options: Any) -> lis
 
 def write(ledger: Ledger, items: Sequence[Settlement], owner: str = "w-1") -> list[str]:
     with ledger.write() as connection:
-        events = store_settlements(connection, ledger.now(connection), owner, items)
-    return [event.name for event in events]
+        batch = Batch(connection, ledger.now(connection))
+        store_settlements(batch, owner, items)
+        batch.flush()
+    return [event.name for event in batch.events]
+
+
+def plan_all(connection: Connection, now: int, *plannings: Planning) -> list[str]:
+    batch = Batch(connection, now)
+    store_plannings(batch, plannings)
+    batch.flush()
+    return [event.name for event in batch.events]
+
+
+def step_on(connection: Connection, now: int, plan: StoredPlan, advance: Advance) -> None:
+    batch = Batch(connection, now)
+    store_advances(batch, [(plan, advance)])
+    batch.flush()
 
 
 def outcome(kind: OutcomeKind, **values: Any) -> Outcome:
@@ -185,7 +202,7 @@ def test_plans_of_one_key_run_one_after_the_other(ledger: Ledger) -> None:
     with ledger.write() as connection:
         connection.execute(text("UPDATE plans SET stirred = 1 WHERE id = :id"), {"id": first.id})
         (stored,) = stirred_plans(connection, 10)
-        store_advance(connection, ledger.now(connection), stored, ended)
+        step_on(connection, ledger.now(connection), stored, ended)
         assert [p.id for p in stirred_plans(connection, 10)] == [second.id]
         state = select(tables.plans.c.state).where(tables.plans.c.id == second.id)
         assert connection.scalar(state) == "active"
@@ -197,7 +214,7 @@ def test_a_sync_is_planned_once(ledger: Ledger) -> None:
     again = replace(plan, id=new_id("p"), runs=(), first=replace(plan.first, changes=()))
     planning = Planning(plan.first.sync, "", SyncState.PLANNED, "", None, plans=(again,))
     with ledger.write() as connection:
-        assert store_planning(connection, 0, planning) == []
+        assert plan_all(connection, 0, planning) == []
         assert len(connection.execute(select(tables.plans.c.id)).all()) == 1
 
 
@@ -238,5 +255,5 @@ def test_a_step_that_is_out_of_date_is_not_stored(ledger: Ledger) -> None:
     write(ledger, [settle(second, outcome(OutcomeKind.SUCCEEDED), 0)])
     nothing_yet = Advance(plan.id, plan.first.sync, "r shop")
     with ledger.write() as connection:
-        store_advance(connection, ledger.now(connection), stored, nothing_yet)
+        step_on(connection, ledger.now(connection), stored, nothing_yet)
         assert [p.stirred for p in stirred_plans(connection, 10)] == [2]

@@ -70,10 +70,9 @@ def upgrade() -> None:
     op.create_table(
         "images",
         sa.Column("application", sa.Text(), nullable=False),
-        sa.Column("resource", sa.Text(), nullable=False),
         sa.Column("images", sa.Text(), nullable=False),
         sa.Column("finished_at", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("application", "resource"),
+        sa.PrimaryKeyConstraint("application"),
     )
     op.create_table(
         "marks",
@@ -215,7 +214,7 @@ def upgrade() -> None:
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("rule_set", sa.Text(), nullable=True),
         sa.Column("planned_at", sa.BigInteger(), nullable=True),
-        sa.Column("explanation", sa.LargeBinary(), nullable=True),
+        sa.Column("image_verdicts", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("identity"),
     )

@@ -1,0 +1,59 @@
+"""What one transaction writes, gathered: each statement is executed once, for all of its rows.
+
+A turn of the dispatcher deals with many syncs, plans and runs; executed one by one, their
+statements cost more than everything else that it does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import Connection, Executable
+
+from receiver.ledger.events import Counts, add_counts, append_events
+from receiver.model import Event
+
+Row = dict[str, Any]
+
+
+class Batch:
+    """Rows and events of one writing transaction.
+
+    Attributes:
+        connection: for reading; what is still in the batch it does not see.
+        now: the transaction's time in milliseconds.
+        events: the trail's lines, in order.
+        counts: increments of counters.
+    """
+
+    def __init__(self, connection: Connection, now: int) -> None:
+        self.connection = connection
+        self.now = now
+        self.events: list[Event] = []
+        self.counts = Counts()
+        self._told = 0
+        self._rows: dict[Executable, list[Row]] = {}
+        self._numbers: dict[tuple[str, str], int] = {}
+
+    def add(self, statement: Executable, row: Row) -> None:
+        """Have a statement of the module level executed with this row."""
+        self._rows.setdefault(statement, []).append(row)
+
+    def number(self, kind: str, key: str, read: Callable[[], int], step: int = 1) -> int:
+        """Return a number that is read once and then counted here; it grows by ``step``."""
+        name = kind, key
+        if name not in self._numbers:
+            self._numbers[name] = read()
+        self._numbers[name] += step
+        return self._numbers[name]
+
+    def flush(self) -> None:
+        """Execute what was gathered, in the order in which each statement first came."""
+        for statement, rows in self._rows.items():
+            self.connection.execute(statement, rows)
+        self._rows.clear()
+        append_events(self.connection, self.now, self.events[self._told :])
+        self._told = len(self.events)
+        add_counts(self.connection, self.counts)
+        self.counts.clear()

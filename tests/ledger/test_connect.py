@@ -1,0 +1,208 @@
+"""Opening the ledger: its schema, its lock, and the places where it must not be."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from service import ROOT
+from sqlalchemy import create_engine, inspect
+
+from receiver.errors import LedgerError, LedgerInUse, LedgerUnavailable
+from receiver.ledger import connect, tables
+from receiver.ledger.connect import Ledger, file_system_of, lock_ledger, open_ledger
+from receiver.ledger.marks import CREATED, get_mark, put_mark
+
+HOLDER = """
+import sys
+from pathlib import Path
+from receiver.ledger.connect import lock_ledger
+lock = lock_ledger(Path(sys.argv[1]))
+print("locked", flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_a_fresh_file_has_all_tables_and_knows_when_it_was_made(ledger: Ledger) -> None:
+    """Only its owner may read it, and syncs from before its creation can be told."""
+    with ledger.read() as connection:
+        assert set(tables.metadata.tables) <= set(inspect(connection).get_table_names())
+        assert abs(get_mark(connection, CREATED) - time.time() * 1000) < 60_000
+    assert ledger.path.stat().st_mode & 0o777 == 0o600
+
+
+def test_opening_it_again_keeps_what_is_in_it(ledger: Ledger) -> None:
+    """A restart migrates nothing, and the creation stays."""
+    with ledger.read() as connection:
+        created = get_mark(connection, CREATED)
+    again = open_ledger(ledger.path)
+    with again.read() as connection:
+        assert get_mark(connection, CREATED) == created
+    again.close()
+
+
+def test_the_migrations_lead_to_the_tables_that_the_code_uses(ledger: Ledger) -> None:
+    """A column that is in one of the two only would be found by a user otherwise."""
+    with ledger.read() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), tables.metadata) == []
+
+
+def test_partial_indexes_are_the_same_in_the_migrations_and_in_the_code(tmp_path: Path) -> None:
+    """Alembic does not compare their conditions, on which the queue's speed rests."""
+    migrated = open_ledger(tmp_path / "migrated.db")
+    with migrated.read() as connection:
+        found = _indexes(connection.connection.driver_connection)
+    migrated.close()
+    made = create_engine("sqlite://")
+    with made.begin() as connection:
+        tables.metadata.create_all(connection)
+        assert _indexes(connection.connection.driver_connection) == found
+    made.dispose()
+
+
+def _indexes(connection: object) -> dict[str, str]:
+    assert isinstance(connection, sqlite3.Connection)
+    rows = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'index'")
+    return {name: " ".join(sql.split()) for name, sql in rows if sql}
+
+
+def test_the_code_names_the_newest_migration() -> None:
+    """`open_ledger` leaves alembic out when the file says this revision."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(connect.__file__).parent / "migrations"))
+    config.set_main_option("path_separator", "os")
+    assert ScriptDirectory.from_config(config).get_heads() == [tables.REVISION]
+
+
+def test_a_file_of_a_newer_postsync_is_refused_with_the_way_out(ledger: Ledger) -> None:
+    """An older one would not know what it must keep right."""
+    with closing(sqlite3.connect(ledger.path)) as file, file:
+        file.execute("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(LedgerError, match="revision 9999, this postsync knows up to") as refused:
+        open_ledger(ledger.path)
+    assert "newer postsync" in refused.value.hint
+
+
+def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
+    """It is left as it is."""
+    path = tmp_path / "ledger.db"
+    path.write_text("something else, long enough to be looked at by SQLite" * 20)
+    with pytest.raises(LedgerError, match=r"ledger\.db cannot be opened: file is not a database"):
+        open_ledger(path)
+    assert path.read_text().startswith("something else")
+
+
+def test_a_place_that_is_a_folder_is_named(tmp_path: Path) -> None:
+    """So is any other thing that SQLite cannot open."""
+    (tmp_path / "ledger.db").mkdir()
+    with pytest.raises(LedgerError, match="cannot be opened: unable to open database file"):
+        open_ledger(tmp_path / "ledger.db")
+
+
+def test_a_second_instance_is_told_who_has_the_ledger(tmp_path: Path) -> None:
+    """And may have it as soon as the first has ended, however that was."""
+    path = tmp_path / "ledger.db"
+    command = [sys.executable, "-c", HOLDER, str(path)]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout
+        assert holder.stdout.readline() == "locked\n"
+        with pytest.raises(LedgerInUse, match=f"process {holder.pid}"):
+            lock_ledger(path)
+        holder.kill()
+    lock_ledger(path).close()
+
+
+MOUNTS = """\
+22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
+30 22 0:40 / {folder} rw,relatime shared:2 - nfs4 files.example.com:/export rw,vers=4.2
+31 30 8:2 / {folder}/a\\040disk rw,relatime - xfs /dev/sdb1 rw
+"""
+
+
+def test_the_file_system_is_that_of_the_nearest_mount(tmp_path: Path) -> None:
+    """The longest mount point that holds the folder counts, its spaces being escaped."""
+    mountinfo = tmp_path / "mountinfo"
+    mountinfo.write_text(MOUNTS.format(folder=tmp_path / "share"))
+    places = ("share/postsync", "share", "share/a disk/home", "shared", "")
+    found = [file_system_of(tmp_path / place, mountinfo) for place in places]
+    assert found == ["nfs4", "nfs4", "xfs", "ext4", "ext4"]
+    assert file_system_of(tmp_path, tmp_path / "absent") == ""
+
+
+def test_a_network_file_system_is_refused(tmp_path: Path) -> None:
+    """SQLite's log does not hold there, and the loss would show much later."""
+    mountinfo = tmp_path / "mountinfo"
+    mountinfo.write_text(MOUNTS.format(folder=tmp_path / "share"))
+    with pytest.raises(LedgerError, match=r"network file system \(nfs4\)") as refused:
+        lock_ledger(tmp_path / "share" / "ledger.db", mountinfo)
+    assert "POSTSYNC_HOME" in refused.value.hint
+    lock_ledger(tmp_path / "home" / "ledger.db", mountinfo).close()
+
+
+def test_a_lock_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
+    """Here a folder has its name; a volume of another user looks the same."""
+    (tmp_path / "ledger.lock").mkdir()
+    with pytest.raises(LedgerError, match=r"ledger\.lock cannot be opened") as refused:
+        lock_ledger(tmp_path / "ledger.db")
+    assert "POSTSYNC_HOME" in refused.value.hint
+
+
+@pytest.mark.parametrize("use", [open_ledger, lock_ledger])
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path, use: object) -> None:
+    """A file stands where the folder should be."""
+    assert callable(use)
+    (tmp_path / "home").write_text("")
+    with pytest.raises(LedgerError, match="home") as refused:
+        use(tmp_path / "home" / "ledger.db")
+    assert "POSTSYNC_HOME" in refused.value.hint
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+@pytest.mark.parametrize("use", [open_ledger, lock_ledger])
+def test_a_folder_that_is_not_writable_is_named(tmp_path: Path, use: object) -> None:
+    """A volume that belongs to another user is met at the start."""
+    assert callable(use)
+    tmp_path.chmod(0o500)
+    try:
+        with pytest.raises(LedgerError, match="ledger"):
+            use(tmp_path / "ledger.db")
+    finally:
+        tmp_path.chmod(0o700)
+
+
+def test_a_transaction_that_fails_leaves_nothing(ledger: Ledger) -> None:
+    """Whatever the error was, it comes out as it is."""
+
+    def half() -> None:
+        with ledger.write() as connection:
+            put_mark(connection, "half", 1)
+            raise ValueError("boom")
+
+    with pytest.raises(ValueError, match="boom"):
+        half()
+    with ledger.read() as connection:
+        assert get_mark(connection, "half") is None
+
+
+def test_reading_goes_on_while_another_process_writes(ledger: Ledger) -> None:
+    """A reader takes no lock; a writer waits its time and then says that it could not."""
+    patient = open_ledger(ledger.path, busy_timeout=0.05)
+    with closing(sqlite3.connect(ledger.path)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with patient.read() as connection:
+            assert get_mark(connection, CREATED)
+        with pytest.raises(LedgerUnavailable, match="locked"), patient.write():
+            pass
+    patient.close()

@@ -1,0 +1,40 @@
+"""Planners for tests: rules as YAML, a sync as a notification brings it, and the real parts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from notifications import notification
+
+from receiver.expressions import Expressions
+from receiver.model import Sync
+from receiver.payload import read_notification
+from receiver.planner import Planner
+from receiver.registry import Registry
+from receiver.render import Renderer
+from receiver.rulebook import rule_set_from
+from receiver.rules import Rule
+
+
+def sync_of(*resources: dict[str, object], **fields: object) -> Sync:
+    """The sync of a notification, with an id."""
+    body = notification(*resources, **fields)  # type: ignore[arg-type]  # test's options
+    read = read_notification(body, sender="argocd", channel="sync", query={})
+    return replace(read.sync, id="s-1")
+
+
+def rules_of(text: str) -> tuple[Rule, ...]:
+    """The rules of a YAML list."""
+    return rule_set_from([("r.yaml", f"version: 1\nrules:\n{text}")]).rules
+
+
+def renderer() -> Renderer:
+    """With every handler of the distribution."""
+    return Renderer(Expressions(), Registry.discover())
+
+
+def planner_of(text: str) -> Planner:
+    """A planner over the rules of a YAML list."""
+    expressions = Expressions()
+    rule_set = rule_set_from([("r.yaml", f"version: 1\nrules:\n{text}")])
+    return Planner(rule_set, expressions, Renderer(expressions, Registry.discover()))

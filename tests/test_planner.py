@@ -1,0 +1,234 @@
+"""What a sync becomes: plans with their reasons, or a reason why there is none."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from notifications import resource
+from planning import planner_of, sync_of
+
+from receiver.ledger.planning import NewPlan, Planning
+from receiver.model import RunState, Sync, SyncState
+from receiver.planner import EVENT_TARGETS, images_key
+
+TELL = "actions: [{uses: log.message, with: {text: '${{ resource.name }}'}}]"
+CONFIG = f"""
+- name: config
+  match: {{resources: [{{kind: ConfigMap}}]}}
+  {TELL}
+"""
+
+
+def plan(rules: str, sync: Sync) -> Planning:
+    return planner_of(rules).plan(sync, "d-1", {})
+
+
+def events(planning: Planning, name: str) -> list[dict[str, Any]]:
+    return [dict(event.data) for event in planning.events if event.name == name]
+
+
+def only(planning: Planning) -> NewPlan:
+    assert len(planning.plans) == 1
+    return planning.plans[0]
+
+
+def targets(planning: Planning) -> list[dict[str, Any]]:
+    found = only(planning).targets
+    assert isinstance(found, list)
+    return found  # type: ignore[return-value]  # the planner's own, not any JSON
+
+
+def test_a_rule_that_matches_is_a_plan_with_its_targets_and_reasons() -> None:
+    """Both in what is stored and in what the trail says."""
+    sync = sync_of(resource("a"), resource("b", "configmap/b unchanged"), resource("c"))
+    planning = plan(CONFIG, sync)
+    made = targets(planning)
+    assert [(t["index"], t["resource"]) for t in made] == [
+        (0, "ConfigMap/shop/a"),
+        (2, "ConfigMap/shop/c"),
+    ]
+    assert [event.name for event in planning.events] == ["sync.planned", "rule.matched"]
+    told = events(planning, "rule.matched")[0]
+    assert told == {
+        "rule": "config",
+        "mode": "run",
+        "targets": [{"resource": t["resource"], "reason": t["reason"]} for t in made],
+        "runs": 2,
+    }
+    assert made[0]["reason"] == "resources[0]: ConfigMap shop/a changed (configured)"
+    assert planning.events[1].plan == only(planning).id
+
+
+def test_planning_tells_how_many_of_what_there_were() -> None:
+    """The sync's line has the numbers, and the ledger how many resources changed."""
+    sync = sync_of(resource("a"), resource("b", "configmap/b unchanged"))
+    planner = planner_of(CONFIG)
+    planning = planner.plan(sync, "d-1", {})
+    assert events(planning, "sync.planned") == [
+        {
+            "application": "argocd/shop", "resources": 2, "rules": 1, "matched": 1,
+            "ruleSet": planner.rule_set.digest[:12],
+        }
+    ]  # fmt: skip
+    assert (planning.state, planning.changed) == (SyncState.PLANNED, 1)
+    assert {(e.delivery, e.sync) for e in planning.events} == {("d-1", "s-1")}
+
+
+def test_the_first_wave_of_a_new_plan_is_released_with_it() -> None:
+    """No second look at the plan is needed before its first attempt."""
+    made = only(plan(CONFIG, sync_of(resource("a"))))
+    change = made.first.changes[0]
+    assert (change.run, change.state) == (made.runs[0].id, RunState.DUE)
+    assert change.parameters == {"text": "a"}
+
+
+def test_a_sync_that_is_refused_is_ignored_and_its_images_are_remembered() -> None:
+    """So that the next sync can still be compared with it."""
+    sync = sync_of(resource("web", kind="Deployment", images=["shop:2", "log:1"]))
+    planning = planner_of(CONFIG).plan(sync, "d-1", {}, refusal="too old")
+    assert (planning.state, planning.reason, planning.plans) == (SyncState.IGNORED, "too old", ())
+    assert [(e.name, dict(e.data)) for e in planning.events] == [
+        ("sync.ignored", {"application": "argocd/shop", "reason": "too old"})
+    ]
+    assert set(planning.images) == {"Deployment/shop/web"}
+    again = planner_of(CONFIG).plan(sync, "d-2", planning.images)
+    assert again.verdicts == {0: False}
+
+
+def test_a_sync_that_nothing_matches_is_planned() -> None:
+    """That nothing happens is a decision too."""
+    planning = plan(CONFIG, sync_of(resource("a", "configmap/a unchanged")))
+    assert (planning.state, planning.plans) == (SyncState.PLANNED, ())
+    assert events(planning, "sync.planned")[0]["matched"] == 0
+
+
+def test_a_line_of_the_trail_names_some_of_many_targets() -> None:
+    """The plan has all of them; the line says how many more there are."""
+    sync = sync_of(*(resource(f"c{i}") for i in range(EVENT_TARGETS + 7)))
+    planning = plan(CONFIG, sync)
+    told = events(planning, "rule.matched")[0]
+    assert (len(told["targets"]), told["moreTargets"]) == (EVENT_TARGETS, 7)
+    assert len(targets(planning)) == told["runs"] == EVENT_TARGETS + 7
+
+
+def test_exactly_as_many_targets_as_a_line_names_are_no_more() -> None:
+    """The bound itself is within."""
+    planning = plan(CONFIG, sync_of(*(resource(f"c{i}") for i in range(EVENT_TARGETS))))
+    assert "moreTargets" not in events(planning, "rule.matched")[0]
+
+
+def test_a_condition_that_fails_is_no_match_and_is_told() -> None:
+    """One resource on which it fails costs the others nothing."""
+    rules = f"""
+- name: odd
+  match:
+    resources: [{{kind: ConfigMap}}]
+    condition: int(resource.name) > 0
+  {TELL}
+"""
+    planning = plan(rules, sync_of(resource("1"), resource("x")))
+    assert [t["resource"] for t in targets(planning)] == ["ConfigMap/shop/1"]
+    (error,) = events(planning, "rule.error")
+    assert (error["rule"], error["resource"]) == ("odd", "ConfigMap/shop/x")
+    nothing = plan(rules, sync_of(resource("x")))
+    assert nothing.plans == ()
+    assert [event.name for event in nothing.events] == ["sync.planned", "rule.error"]
+
+
+def test_images_are_compared_with_those_remembered() -> None:
+    """Whatever their order; unknown where nothing is remembered or nothing is listed."""
+    before = sync_of(
+        resource("same", images=["b:1", "a:1"]),
+        resource("other", images=["a:1"]),
+        resource("none", images=["a:1"]),
+    )
+    after = sync_of(
+        resource("same", images=["a:1", "b:1"]),
+        resource("other", images=["a:2"]),
+        resource("new", images=["a:1"]),
+        resource("none"),
+    )
+    planner = planner_of(CONFIG)
+    images = planner.plan(before, "d-1", {}).images
+    assert planner.plan(after, "d-2", images).verdicts == {0: False, 1: True}
+
+
+def test_expressions_see_the_verdict_on_images() -> None:
+    """True, false, or null where nobody can tell."""
+    rules = """
+- name: images
+  match: {resources: [{kind: ConfigMap}]}
+  actions: [{uses: log.message, with: {text: "${{ string(resource.imageChanged == true) }}"}}]
+"""
+    planner = planner_of(rules)
+    images = planner.plan(sync_of(resource("a", images=["a:1"])), "d-1", {}).images
+    after = sync_of(resource("a", images=["a:2"]), resource("b"))
+    changes = only(planner.plan(after, "d-2", images)).first.changes
+    assert [change.parameters for change in changes] == [{"text": "true"}, {"text": "false"}]
+
+
+def test_images_of_two_clusters_are_apart() -> None:
+    """The same Application of another sender is another application."""
+    sync = sync_of(resource("a"))
+    assert images_key(sync) != images_key(replace(sync, sender="east"))
+
+
+@pytest.mark.parametrize(
+    ("concurrency", "expected"),
+    [
+        ("", (None, None)),
+        ("concurrency: {limit: 3}", ("rule config", 3)),
+        ("concurrency: {key: deploy}", ("deploy", 1)),
+        ('concurrency: {key: "${{ application.project }}-${{ sync.phase }}"}',
+         ("web-Succeeded", 1)),
+        ('concurrency: {key: "${{ application.labels.team }}"}', ("rule config", 1)),
+        ("concurrency: {key: \"${{ '' }}\"}", ("rule config", 1)),
+    ],
+)  # fmt: skip
+def test_the_concurrency_key_is_rendered_or_the_rule_s_own(
+    concurrency: str, expected: tuple[str | None, int | None]
+) -> None:
+    """A key that cannot be rendered must not let everything run at once."""
+    made = only(plan(f"{CONFIG}  {concurrency}\n", sync_of(resource("a"))))
+    assert (made.key, made.limit) == expected
+
+
+def test_a_rule_that_observes_shows_what_it_would_have_sent() -> None:
+    """Rendered, and skipped: no run of it ever becomes due."""
+    rules = f"""
+- name: watch
+  mode: observe
+  match: {{resources: [{{kind: ConfigMap}}]}}
+  {TELL}
+"""
+    planning = plan(rules, sync_of(resource("a"), resource("b")))
+    made = only(planning)
+    assert made.mode == "observe"
+    assert [(c.state, c.parameters) for c in made.first.changes] == [
+        (RunState.SKIPPED, {"text": "a"}),
+        (RunState.SKIPPED, {"text": "b"}),
+    ]
+    assert {c.reason for c in made.first.changes} == {"observed only, nothing was sent"}
+    assert made.first.end == "succeeded"
+    assert events(planning, "rule.matched")[0]["mode"] == "observe"
+
+
+def test_a_rule_that_is_off_matches_nothing() -> None:
+    """It stays in the file, counts as a rule, and does nothing."""
+    planning = plan(f"{CONFIG}  enabled: false\n", sync_of(resource("a")))
+    assert planning.plans == ()
+    assert events(planning, "sync.planned")[0]["matched"] == 0
+
+
+def test_a_rule_without_resources_is_one_plan_on_the_sync() -> None:
+    """Its actions act on the application."""
+    rules = """
+- name: whole
+  match: {phases: Failed}
+  actions: [{uses: log.message, with: {text: '${{ sync.phase }}'}}]
+"""
+    made = only(plan(rules, sync_of(phase="Failed")))
+    assert (made.targets, [run.target for run in made.runs]) == ([], ["application"])
+    assert made.first.changes[0].parameters == {"text": "Failed"}
