@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 from stage import free_port, load, machine, memory, need, ours, program
 
-ROUNDS, SECONDS = 1, 6
+ROUNDS, SECONDS = 3, 10
 
 RULES = """
 version: 1

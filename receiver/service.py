@@ -43,7 +43,6 @@ class Intake:
 
 def build_intake(settings: Settings, doorbell: Doorbell, log: Log) -> Intake:
     """Build the intake's side, its writer started. Call it after the fork."""
-    sys.setswitchinterval(SWITCH)
     ledger = open_ledger(settings.ledger, busy_timeout=INTAKE_PATIENCE)
 
     def committed(at: datetime, events: Sequence[Event]) -> None:

@@ -70,7 +70,10 @@ class Settings(BaseSettings):
         "moment at which the ledger was created.",
     )
     attempt_threads: int = Field(
-        default=32, ge=1, le=256, description="Attempts that run at one time."
+        default=64,
+        ge=1,
+        le=256,
+        description="Attempts that run at one time; a quarter of them for one host.",
     )
     drain: float = Field(
         default=25,

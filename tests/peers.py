@@ -50,6 +50,7 @@ Answering = Callable[[Seen], Reply]
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
+    request_queue_size = 128
 
 
 @contextmanager

@@ -159,11 +159,11 @@ def test_many_threads_share_the_door(outbound: Outbound) -> None:
 
     def answering(seen: object) -> Reply:
         if "slow" in getattr(seen, "path", ""):
-            hold.wait(5)
+            hold.wait(10)
         return Reply(200, b"x")
 
     with peer(answering) as there:
-        pairs = [(there.url + ("/slow" if n % 4 == 0 else "/"), 1.0) for n in range(40)]
+        pairs = [(there.url + ("/slow" if n % 4 == 0 else "/"), 3.0) for n in range(40)]
         threads = [threading.Thread(target=one, args=pair) for pair in pairs]
         for thread in threads:
             thread.start()

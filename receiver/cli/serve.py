@@ -29,8 +29,6 @@ from receiver.supervisor import Supervisor
 from receiver.web.app import create_app
 from receiver.web.server import Server
 
-YIELD = 10
-"""Niceness of the dispatcher: when the processor is short, an answer goes before a plan."""
 PATIENCE = 20.0
 """Seconds in which the server has to become ready before the banner gives up on it."""
 
@@ -88,7 +86,6 @@ def _serve_intake(settings: Settings, doorbell: Doorbell, log: Log) -> None:
 
 
 def _dispatch(settings: Settings, doorbell: Doorbell, log: Log) -> None:
-    # os.nice(YIELD)
     dispatcher = build_dispatcher(settings, doorbell, log)
     signal.signal(signal.SIGTERM, lambda *_: dispatcher.stop())
     signal.signal(signal.SIGHUP, lambda *_: dispatcher.reload())

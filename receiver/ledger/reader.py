@@ -52,7 +52,8 @@ class Reader:
             query = query.where(s.c.id < before)
         if application:
             query = query.where(
-                (s.c.application == application) | s.c.application.like(f"%/{application}")
+                (s.c.application == application)
+                | s.c.application.endswith(f"/{application}", autoescape=True)
             )
         with self._ledger.read() as connection:
             rows = [_row(row) for row in connection.execute(query).mappings()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from flask import Flask
+from flask.json.provider import DefaultJSONProvider
 
 from receiver.service import Intake
 from receiver.web.api import api_door
@@ -16,6 +17,8 @@ from receiver.web.server import ON_CUT
 def create_app(intake: Intake) -> Flask:
     """Return the app for these parts; it starts and stops nothing."""
     app = Flask("postsync", static_folder=None)
+    app.json = provider = DefaultJSONProvider(app)
+    provider.sort_keys = False  # an event's keys are told in the order that reads best
     metrics = Metrics(intake.reader)
     app.register_blueprint(intake_door(intake, metrics))
     app.register_blueprint(api_door(intake))

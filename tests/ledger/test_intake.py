@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from notifications import notification, resource
+from service import wait_for
 from sqlalchemy import func, select
 
 from receiver.errors import LedgerUnavailable
@@ -155,6 +156,7 @@ def test_a_stopped_writer_has_stored_what_was_handed_in(ledger: Ledger) -> None:
     ]
     for thread in threads:
         thread.start()
+    wait_for(lambda: writer._queue.qsize() == 8, 10, "all to be handed in")
     writer.start()
     writer.stop()
     for thread in threads:

@@ -66,10 +66,12 @@ class Service:
             wait_for(self._ready, 20, "the service to become ready")
 
     def _ready(self) -> bool:
+        """Whether it takes notifications, and its dispatcher has looked at the rules."""
         try:
-            return self.request("GET", "/readyz")[0] == 200
+            status, answer = self.request("GET", "/readyz")
         except AttemptError:
             return False
+        return status == 200 and "loadedAt" in answer["rules"]
 
     def request(
         self, method: str, path: str, body: bytes | None = None, *, role: str = "senders"
@@ -186,6 +188,9 @@ class Target:
             def do_POST(self) -> None:
                 length = int(self.headers.get("Content-Length", 0))
                 body = self.rfile.read(length)
+                if len(body) < length:  # its sender was killed meanwhile: nobody was asked
+                    self.close_connection = True
+                    return
                 target.seen.append({"headers": dict(self.headers), "body": body.decode()})
                 time.sleep(target.delay)
                 status = target.statuses.pop(0) if target.statuses else 200
@@ -197,8 +202,11 @@ class Target:
             def log_message(self, *_: Any) -> None:
                 return
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+        class Server(ThreadingHTTPServer):
+            daemon_threads = True
+            request_queue_size = 128
+
+        self._server = Server(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}/"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
