@@ -10,6 +10,7 @@ help: ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 $(VENV)/.run: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import ensurepip' || { echo 'make: $(PYTHON) has no venv; on Debian: apt-get install python3-venv, or name another with PYTHON='; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
@@ -27,7 +28,7 @@ run: $(VENV)/.run .postsync/senders/argocd .postsync/operators/local ## Set up a
 	@PATH="$(CURDIR)/$(BIN):$$PATH" exec $(BIN)/postsync serve
 
 test: test-deps check ## Set up, check and run every test
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -n 4
 
 check: $(VENV)/.test ## Lint, format, types, floors, generated files
 	$(BIN)/ruff check .
@@ -37,7 +38,7 @@ check: $(VENV)/.test ## Lint, format, types, floors, generated files
 	$(BIN)/python -m receiver.cli schema --check
 
 # What real counterparts the tests use; a missing one is a skipped test with its reason.
-DEBIAN := nginx
+DEBIAN := openssl
 test-deps: $(VENV)/.test ## Install the servers that tests use (Debian, as root)
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	  dpkg -s $(DEBIAN) >/dev/null 2>&1 || { apt-get update -qq && \

@@ -47,6 +47,7 @@ __all__ = [
     "PermanentError",
     "Succeeded",
     "TemporaryError",
+    "is_temporary",
     "raise_for_status",
     "retry_after",
 ]
@@ -96,6 +97,10 @@ class Answer:
     def text(self) -> str:
         """The body as UTF-8, with what is not replaced."""
         return self.body.decode("utf-8", "replace")
+
+    def excerpt(self, length: int = 200) -> str:
+        """The body's first characters on one line, masked before they are cut, for messages."""
+        return " ".join(self.mask(self.text).split())[:length]
 
     def json(self) -> Any:
         """The body as JSON; ValueError if it is none, or nested deeper than any service does."""
@@ -243,8 +248,16 @@ Duration = Annotated[
 ]
 
 
-TEMPORARY_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
-"""Worth another try: RFC 9110 (408, 5xx), RFC 8470 (425), RFC 6585 (429)."""
+LASTING = frozenset({501, 505})
+"""RFC 9110, 15.6: not implemented, and the version of HTTP; no later try changes that."""
+
+
+def is_temporary(status: int) -> bool:
+    """Whether a status means that the same call may succeed later.
+
+    408 and 5xx (RFC 9110; CDNs add some of their own), 425 (RFC 8470), 429 (RFC 6585).
+    """
+    return status in {408, 425, 429} or (500 <= status < 600 and status not in LASTING)  # noqa: PLR2004 the range of 5xx
 
 
 def retry_after(answer: Answer, now: datetime | None = None) -> float | None:
@@ -265,17 +278,23 @@ def retry_after(answer: Answer, now: datetime | None = None) -> float | None:
     return min(max(0.0, left), LONGEST)
 
 
-def raise_for_status(answer: Answer, *, expect: frozenset[int] = frozenset()) -> None:
+def raise_for_status(
+    answer: Answer, *, expect: frozenset[int] = frozenset(), now: datetime | None = None
+) -> None:
     """Raise for an answer that is no success; ``expect`` empty means any 2xx.
 
+    ``now`` is the attempt's time, from which a Retry-After as a date counts.
+
     Raises:
-        TemporaryError: for the statuses of `TEMPORARY_STATUSES`, with the asked delay.
+        TemporaryError: where `is_temporary` says so, with the asked delay.
         PermanentError: for any other.
     """
     if answer.status in expect or (not expect and 200 <= answer.status < 300):  # noqa: PLR2004 the range of success
         return
-    excerpt = " ".join(answer.mask(answer.text).split())[:200]
+    excerpt = answer.excerpt()
     message = f"answered {answer.status}" + (f": {excerpt}" if excerpt else "")
-    if answer.status in TEMPORARY_STATUSES:
-        raise TemporaryError(message, delay=retry_after(answer))
-    raise PermanentError(message)
+    if is_temporary(answer.status):
+        raise TemporaryError(message, delay=retry_after(answer, now))
+    location = answer.mask(answer.headers.get("location", ""))[:500]
+    hint = f"redirects are not followed; this one leads to {location}" if location else ""
+    raise PermanentError(message, hint=hint if 300 <= answer.status < 400 else "")  # noqa: PLR2004 the range of redirects

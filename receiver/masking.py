@@ -15,6 +15,9 @@ MASK = "[secret]"
 SHORTEST = 4
 """Characters. A shorter value would be masked in the middle of common words, and so be told."""
 
+TELLING_LINE = 16
+"""Characters. A line of a key file is masked alone too; a brace or `true` in it is no secret."""
+
 
 class Masker:
     """Replaces secrets in texts, in every spelling in which another side may echo them."""
@@ -59,14 +62,16 @@ def _forms(secret: str) -> Iterator[str]:
         return
     yield secret
     yield secret.strip()
+    yield from (line for line in map(str.strip, secret.splitlines()) if len(line) >= TELLING_LINE)
     for escaped in (json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]):
         yield escaped
         yield escaped.replace("/", "\\/")
+        yield re.sub("[<>&]", lambda found: f"\\u{ord(found[0]):04x}", escaped)  # as Go has it
     yield html.escape(secret)
-    yield quote(secret)
-    yield quote(secret, safe="")
-    yield quote_plus(secret)
-    yield re.sub("%..", lambda found: found[0].lower(), quote(secret, safe=""))
+    yield html.escape(secret, quote=False)
+    for quoted in (quote(secret), quote(secret, safe=""), quote_plus(secret)):
+        yield quoted
+        yield re.sub("%..", lambda found: found[0].lower(), quoted)
     for encode in (base64.b64encode, base64.urlsafe_b64encode):
         for before in range(3):
             yield _inside_base64(encode(bytes(before) + secret.encode()).decode(), before)

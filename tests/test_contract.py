@@ -83,7 +83,7 @@ def test_no_retry_after_is_too_odd(value: str) -> None:
 
 
 def test_statuses_are_success_temporary_or_permanent() -> None:
-    """2xx, or what is expected, passes; seven are worth another try, all others are not."""
+    """2xx, or what is expected, passes; some are worth another try, all others are not."""
     for status in range(100, 600):
         answer = Answer(status, {}, b"")
         try:
@@ -93,7 +93,7 @@ def test_statuses_are_success_temporary_or_permanent() -> None:
             verdict = "temporary"
         except PermanentError:
             verdict = "permanent"
-        temporary = {408, 425, 429, 500, 502, 503, 504}
+        temporary = {408, 425, 429, *range(500, 600)} - {501, 505}
         if 200 <= status < 300:
             assert verdict == "fine"
         else:
@@ -110,6 +110,23 @@ def test_the_other_sides_words_are_in_the_reason() -> None:
         raise_for_status(answer)
     assert str(caught.value) == "answered 503: " + ("come back " + "x" * 500)[:200]
     assert caught.value.delay == 7
+
+
+def test_a_redirect_says_where_it_leads() -> None:
+    """The way out is to write the address that it leads to; of others nothing is said."""
+    for status, hint in ((301, "; this one leads to https://new.example/"), (404, "")):
+        with pytest.raises(PermanentError) as caught:
+            raise_for_status(Answer(status, {"location": "https://new.example/"}, b""))
+        assert caught.value.hint.endswith(hint)
+        assert bool(caught.value.hint) == bool(hint)
+
+
+def test_a_date_counts_from_the_attempt() -> None:
+    """Not from when the answer happens to be judged."""
+    busy = Answer(503, {"retry-after": "Mon, 01 Jun 2026 12:01:00 GMT"}, b"")
+    with pytest.raises(TemporaryError) as caught:
+        raise_for_status(busy, now=NOW)
+    assert caught.value.delay == 60
 
 
 def test_a_reason_is_masked_before_it_is_cut() -> None:

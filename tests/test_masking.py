@@ -39,9 +39,11 @@ def test_spellings_of_text_formats_are_masked(secret: str) -> None:
         json.dumps(secret, ensure_ascii=False)[1:-1],
         json.dumps(secret)[1:-1].replace("/", "\\/"),
         html.escape(secret),
+        html.escape(secret, quote=False),
         quote(secret),
         quote(secret, safe=""),
         quote_plus(secret),
+        re.sub("%..", lambda found: found[0].lower(), quote(secret)),
         re.sub("%..", lambda found: found[0].lower(), quote(secret, safe="")),
     ]
     assert {masker.mask(spelling) for spelling in spellings} == {MASK}
@@ -65,6 +67,17 @@ def test_base_64_is_masked_at_every_shift(secret: str, user: str, after: bytes, 
 def test_case_in_percent_escapes_is_no_way_out() -> None:
     """A lower-case escape is masked, and the rest keeps its case."""
     assert Masker(["Ab/Cd=Ef"]).mask("?t=Ab%2fCd%3dEf&x") == "?t=[secret]&x"
+
+
+def test_what_go_escapes_in_json_is_masked() -> None:
+    """Half of what runs in a cluster is written in Go, which escapes <, > and & too."""
+    assert Masker(["a<b>&c"]).mask('{"token":"a\\u003cb\\u003e\\u0026c"}') == '{"token":"[secret]"}'
+
+
+def test_lines_of_a_key_file_are_masked_alone() -> None:
+    """It may come back line by line; a short line of it is no secret."""
+    masker = Masker(["-----BEGIN KEY-----\nMIIEvQIBADANBgkqhkiG\ntrue\n"])
+    assert masker.mask("read MIIEvQIBADANBgkqhkiG, true") == "read [secret], true"
 
 
 def test_a_newline_at_its_end_does_not_save_a_secret() -> None:

@@ -20,7 +20,9 @@ from receiver.outbound.policy import Policy
         ("fe80::1%eth0", "link-local"),
         ("fd00:ec2::254", "metadata"),
         ("fd20:ce::254", "metadata"),
+        ("fd00:42::42", "metadata"),
         ("100.100.100.200", "metadata"),
+        ("192.0.0.192", "metadata"),
         ("168.63.129.16", "platform service"),
         ("0.0.0.0", "unspecified"),  # noqa: S104 an address to be refused
         ("::", "unspecified"),
@@ -29,6 +31,8 @@ from receiver.outbound.policy import Policy
         ("255.255.255.255", "broadcast"),
         ("::ffff:169.254.169.254", "link-local"),
         ("64:ff9b::a9fe:a9fe", "link-local"),
+        ("64:ff9b:1::a9fe:a9fe", "link-local"),
+        ("::a9fe:a9fe", "link-local"),
         ("2002:a9fe:a9fe::1", "link-local"),
     ],
 )
@@ -56,6 +60,7 @@ def test_networks_are_denied_before_they_are_allowed() -> None:
         "address 10.1.0.1 is denied by deny_networks 10.1.0.0/16"
     )
     assert "deny_networks 10.1.0.0/16" in policy.refuse_address("::ffff:10.1.0.1")
+    assert policy.refuse_address("::ffff:10.2.0.1") == ""
     assert policy.refuse_address("11.0.0.1") == "address 11.0.0.1 is not in allow_networks"
 
 

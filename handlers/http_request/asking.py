@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 from handlers.http_request.exchange import expected, facts, merged
 from handlers.http_request.parameters import HttpRequest, Poll
@@ -16,20 +16,21 @@ from receiver.contract import (
     Succeeded,
     TemporaryError,
     raise_for_status,
+    retry_after,
 )
-
-PORTS = {"http": 80, "https": 443}
+from receiver.errors import ExpressionError
+from receiver.outbound import origin
 
 
 def start_asking(params: HttpRequest, poll: Poll, call: Call, answer: Answer) -> Outcome:
     """Keep the address that the start's answer names; it is asked after `every`."""
-    url = call.evaluate(poll.url, {"answer": facts(answer)})
+    url = _evaluate(call, "poll.url", poll.url, answer)
     if not isinstance(url, str) or not url:
         raise PermanentError("poll.url gives no text")
     if answer.mask(url) != url:
         raise PermanentError("poll.url gives an address with a secret in it, which is never stored")
     _judge(params, poll, url)
-    return Pending({"url": url}, poll.every)
+    return _again(poll, url, answer, call)
 
 
 def ask(params: HttpRequest, poll: Poll, call: Call) -> Outcome:
@@ -39,17 +40,20 @@ def ask(params: HttpRequest, poll: Poll, call: Call) -> Outcome:
         answer = call.http.send(
             poll.method, url, headers=merged({}, poll.headers), max_answer=params.capture_limit
         )
-        raise_for_status(answer, expect=expected(poll.expect))
+        raise_for_status(answer, expect=expected(poll.expect), now=call.now)
     except TemporaryError as error:
         raise TemporaryError(
             error.message, delay=error.delay, state=call.state, hint=error.hint
         ) from None
-    told = facts(answer)
-    if poll.failed is not None and _holds(call, "poll.failed", poll.failed, told):
-        raise PermanentError(f"it has failed there: {poll.failed}")
-    if _holds(call, "poll.until", poll.until, told):
-        return Succeeded(told)
-    return Pending(call.state, poll.every)
+    if poll.failed is not None and _holds(call, "poll.failed", poll.failed, answer):
+        raise PermanentError(f"it has failed there: {poll.failed} ({answer.excerpt()})")
+    if _holds(call, "poll.until", poll.until, answer):
+        return Succeeded(facts(answer))
+    return _again(poll, call.state["url"], answer, call)
+
+
+def _again(poll: Poll, url: str, answer: Answer, call: Call) -> Pending:
+    return Pending({"url": url}, max(poll.every, retry_after(answer, call.now) or 0.0))
 
 
 def _judge(params: HttpRequest, poll: Poll, url: str) -> str:
@@ -61,29 +65,27 @@ def _judge(params: HttpRequest, poll: Poll, url: str) -> str:
         whole = urljoin(params.url, url)
     except ValueError:
         raise PermanentError("poll.url gives no URL") from None
-    if poll.headers and _origin(whole) != _origin(params.url):
+    scheme, host, port = origin(whole)
+    trusted = scheme == "https" and host in poll.trusted_hosts
+    if poll.headers and (scheme, host, port) != origin(params.url) and not trusted:
         raise PermanentError(
-            f"poll.url leads to {_shown(whole)}, and poll.headers go to {_shown(params.url)} alone",
-            hint="leave poll.headers out, or ask at the address that was called",
+            f"poll.url leads to {scheme}://{host}:{port}, where poll.headers are not sent",
+            hint=f"add {host} to poll.trustedHosts, or leave poll.headers out",
         )
     return whole
 
 
-def _origin(url: str) -> tuple[str, str | None, int | None]:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme, parts.hostname, parts.port or PORTS.get(parts.scheme)
-    except ValueError:
-        raise PermanentError("poll.url gives no URL") from None
-
-
-def _shown(url: str) -> str:
-    scheme, host, port = _origin(url)
-    return f"{scheme}://{host}:{port}"
-
-
-def _holds(call: Call, name: str, source: str, told: dict[str, Json]) -> bool:
-    value = call.evaluate(source, {"answer": told})
+def _holds(call: Call, name: str, source: str, answer: Answer) -> bool:
+    value = _evaluate(call, name, source, answer)
     if not isinstance(value, bool):
         raise PermanentError(f"{name} gives neither true nor false")
+    return value
+
+
+def _evaluate(call: Call, name: str, source: str, answer: Answer) -> Json:
+    try:
+        value: Json = call.evaluate(source, {"answer": facts(answer)})
+    except ExpressionError as error:
+        told = f"answered {answer.status}: {answer.excerpt()}"
+        raise PermanentError(f"{name} cannot be evaluated: {error} ({told})") from None
     return value

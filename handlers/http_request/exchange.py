@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from handlers.http_request.parameters import HttpRequest
 from handlers.http_request.signature import sign
+from handlers.http_request.storable import storable
 from receiver.contract import Answer, Call, Json, PermanentError
 
 
@@ -43,11 +44,16 @@ def expected(words: Sequence[int | str]) -> frozenset[int]:
     return frozenset(found)
 
 
+PRIVATE = frozenset({"set-cookie"})
+"""Headers of an answer that are a key to a session there; they are not stored."""
+
+
 def facts(answer: Answer) -> dict[str, Json]:
     """Return an answer as JSON; ``json`` is null where there is none, or not all of it."""
+    kept = {name: value for name, value in answer.headers.items() if name not in PRIVATE}
     return {
         "status": answer.status,
-        "headers": dict(answer.headers),
+        "headers": {**kept},
         "body": answer.text,
         "json": _json(answer),
         "truncated": answer.truncated,
@@ -59,7 +65,7 @@ def _json(answer: Answer) -> Json:
     if kind != "application/json" and not kind.endswith("+json"):
         return None
     try:
-        return answer.json()  # type: ignore[no-any-return]  # a parser's result
+        return storable(answer.json())
     except ValueError:
         return None
 

@@ -47,9 +47,17 @@ class Poll(Params):
     headers: dict[str, str] = Field(
         default={},
         description="Headers of asking. The other side names the address, so with headers it must "
-        "have the scheme, host and port of the `url` that was called first.",
+        "have the scheme, host and port of the `url` that was called first, or a host of "
+        "`trustedHosts`.",
     )
-    every: Duration = Field(default=10.0, gt=0, description="Time between two askings.")
+    trusted_hosts: tuple[str, ...] = Field(
+        default=(),
+        description="Further hosts that `headers` may be sent to, over https, for example "
+        "`status.example.com`.",
+    )
+    every: Duration = Field(
+        default=10.0, ge=1, description="Time between two askings; a Retry-After may lengthen it."
+    )
     until: Annotated[str, Cel("answer")] = Field(
         description="CEL: whether it has ended well, for example `answer.json.state == 'done'`."
     )

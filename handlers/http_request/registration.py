@@ -16,7 +16,7 @@ def run(params: HttpRequest, call: Call) -> Outcome:
     if call.state is not None and params.poll is not None:
         return ask(params, params.poll, call)
     answer = send(params, call)
-    raise_for_status(answer, expect=expected(params.expect))
+    raise_for_status(answer, expect=expected(params.expect), now=call.now)
     if params.poll is not None:
         return start_asking(params, params.poll, call, answer)
     return Succeeded(facts(answer))

@@ -18,8 +18,11 @@ from receiver.errors import SettingsError
 from receiver.masking import Masker
 from receiver.outbound.door import Door
 from receiver.outbound.guard import Guard
+from receiver.outbound.origin import origin
 from receiver.outbound.policy import Network, Policy
 from receiver.outbound.transport import GuardedAdapter
+
+__all__ = ["Outbound", "origin"]
 
 
 class Outbound:
@@ -77,8 +80,9 @@ class Outbound:
         return Door(self._session, self._policy, self._guard, deadline, masker)
 
     def close(self) -> None:
-        """Close the connections that are kept."""
+        """Close the connections that are kept, and end the watchdog's thread."""
         self._session.close()
+        self._guard.close()
 
 
 class _Session(requests.Session):

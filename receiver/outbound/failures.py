@@ -40,7 +40,7 @@ def as_attempt_error(
             return type(one)(masker.mask(one.message), hint=masker.mask(one.hint))
     where = masker.mask(where)
     if seconds is not None:
-        return TemporaryError(f"no answer from {where} within {seconds:.3g} s")
+        return TemporaryError(f"no answer from {where} within {seconds:.1f} s")
     if isinstance(error, ValueError):  # requests' words for URLs and headers that are none
         return PermanentError(masker.mask(str(error)))
     if any(isinstance(one, ProxyError) for one in chain):

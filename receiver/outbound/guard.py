@@ -59,6 +59,10 @@ class Guard:
             self._watchdog.release(self._local.ticket)
             self._local.ticket = None
 
+    def close(self) -> None:
+        """Watch no longer."""
+        self._watchdog.stop()
+
     def connect(self, host: str, port: int, options: Any) -> socket.socket:
         """Connect to the first address of the host that is allowed and answers.
 

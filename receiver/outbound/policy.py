@@ -23,7 +23,9 @@ ALWAYS_DENIED: Sequence[tuple[Network, str]] = (
     (ip_network("fe80::/10"), "link-local"),
     (ip_network("fd00:ec2::/32"), "a cloud's metadata"),
     (ip_network("fd20:ce::254/128"), "a cloud's metadata"),
+    (ip_network("fd00:42::42/128"), "a cloud's metadata"),
     (ip_network("100.100.100.200/32"), "a cloud's metadata"),
+    (ip_network("192.0.0.192/32"), "a cloud's metadata"),
     (ip_network("168.63.129.16/32"), "a cloud's platform service"),
     (ip_network("0.0.0.0/8"), "unspecified"),
     (ip_network("::/128"), "unspecified"),
@@ -32,11 +34,13 @@ ALWAYS_DENIED: Sequence[tuple[Network, str]] = (
     (ip_network("255.255.255.255/32"), "broadcast"),
 )
 """AWS, GCP and Azure serve metadata on 169.254.169.254, AWS also on fd00:ec2::254 and its
-neighbours, GCP on fd20:ce::254, Alibaba on 100.100.100.200; Azure's WireServer is
-168.63.129.16. An action has no business there."""
+neighbours, GCP on fd20:ce::254, Scaleway on fd00:42::42, Alibaba on 100.100.100.200,
+Oracle on 192.0.0.192; Azure's WireServer is 168.63.129.16. An action has no business there."""
 
-NAT64 = ip_network("64:ff9b::/96")
-"""RFC 6052: the IPv4 address stands in the last 32 bits."""
+NAT64 = (ip_network("64:ff9b::/96"), ip_network("64:ff9b:1::/48"))
+"""RFC 6052 and 8215: the IPv4 address stands in the last 32 bits (of a prefix of 96)."""
+IPV4_COMPATIBLE = ip_network("::/96")
+"""RFC 4291, 2.5.5.1, deprecated; `::` and `::1` are in it and mean something else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,8 @@ class Policy:
                     return f"address {text} is never called ({why})"
             if denied := _first_network(self.deny_networks, one):
                 return f"address {text} is denied by deny_networks {denied}"
-        if self.allow_networks and not _first_network(self.allow_networks, address):
+        meant = getattr(address, "ipv4_mapped", None) or address
+        if self.allow_networks and not _first_network(self.allow_networks, meant):
             return f"address {text} is not in allow_networks"
         return ""
 
@@ -103,6 +108,7 @@ def _embedded(address: Address) -> list[IPv4Address]:
     if isinstance(address, IPv4Address):
         return []
     found = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
-    if address in NAT64:
-        found.append(IPv4Address(int(address) & 0xFFFFFFFF))
+    last = int(address) & 0xFFFFFFFF
+    if any(address in prefix for prefix in NAT64) or (address in IPV4_COMPATIBLE and last > 1):
+        found.append(IPv4Address(last))
     return [one for one in found if one is not None]

@@ -26,6 +26,7 @@ class Watchdog:
         self._watched: dict[int, tuple[float, socket.socket]] = {}
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
+        self._stopped = False
 
     def watch(self, sock: socket.socket, deadline: float) -> int:
         """Shut the socket down at ``deadline`` (monotonic), unless released; return a ticket."""
@@ -49,9 +50,17 @@ class Watchdog:
                 self._heap = [(deadline, one) for one, (deadline, _) in self._watched.items()]
                 heapq.heapify(self._heap)
 
+    def stop(self) -> None:
+        """End the thread; what it watched is watched no longer."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify()
+        if self._thread is not None:
+            self._thread.join()
+
     def _work(self) -> None:
         with self._changed:
-            while True:
+            while not self._stopped:
                 left = self._heap[0][0] - time.monotonic() if self._heap else None
                 if left is None or left > 0:
                     self._changed.wait(left)

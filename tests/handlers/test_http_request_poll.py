@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,7 +12,6 @@ from peers import Reply, Seen, call, door, peer
 from handlers.http_request import handler
 from handlers.http_request.parameters import HttpRequest
 from receiver.contract import Call, Outcome, Pending, PermanentError, Succeeded, TemporaryError
-from receiver.errors import ExpressionError
 from receiver.outbound import Outbound
 
 POLL = {
@@ -35,6 +35,10 @@ def _run(attempt: Call, **given: Any) -> Outcome:
 
 def _json(value: Any, status: int = 200) -> Reply:
     return Reply(status, json.dumps(value).encode(), {"Content-Type": "application/json"})
+
+
+def _accepted(headers: dict[str, str], _: Seen) -> Reply:
+    return Reply(202, b"", headers)
 
 
 def _service(*states: str) -> Callable[[Seen], Reply]:
@@ -70,12 +74,13 @@ def test_a_start_is_asked_about_until_it_has_ended(attempt: Call) -> None:
 
 
 def test_a_failure_there_is_permanent(attempt: Call) -> None:
-    """And names the condition that told it."""
+    """And names the condition that told it, with what was answered."""
     with peer(_service("broken")) as there:
         attempt = replace(attempt, state={"url": there.url + "/jobs/7"})
         with pytest.raises(PermanentError) as caught:
             _run(attempt, url=there.url, poll=POLL)
-    assert str(caught.value) == "it has failed there: answer.json.state == 'broken'"
+    told = """it has failed there: answer.json.state == 'broken' ({"state": "broken"})"""
+    assert str(caught.value) == told
 
 
 @pytest.mark.parametrize("status", [429, 503])
@@ -114,9 +119,42 @@ def test_headers_go_to_the_host_that_was_called_alone(attempt: Call) -> None:
         assert isinstance(_run(replace(attempt, state=state), url=there.url, poll=poll), Succeeded)
         assert there.seen[0].headers["authorization"] == "Bearer x"
         for url in (other.url, there.url.replace("http:", "https:"), "//evil.example/jobs"):
-            with pytest.raises(PermanentError, match=r"^poll\.url leads to .* alone \(leave"):
+            with pytest.raises(PermanentError, match=r"where poll\.headers are not sent \("):
                 _run(replace(attempt, state={"url": url}), url=there.url, poll=poll)
         assert other.seen == []
+
+
+def test_a_url_that_is_read_in_two_ways_leads_no_header_away(attempt: Call) -> None:
+    """To `urlsplit` the called host, to the connection another: the connection counts."""
+    poll = POLL | {"headers": {"Authorization": "Bearer x"}}
+    with peer() as there, peer() as other:
+        called = there.url.removeprefix("http://")
+        for url in (f"{other.url}\\@{called}/jobs", f"{other.url}#@{called}/jobs"):
+            with pytest.raises(PermanentError, match=r"where poll\.headers are not sent"):
+                _run(replace(attempt, state={"url": url}), url=there.url, poll=poll)
+        assert other.seen == []
+
+
+def test_further_hosts_can_be_trusted_with_headers(attempt: Call) -> None:
+    """By name, and over https alone."""
+    poll = POLL | {"headers": {"A": "b"}, "trustedHosts": ["status.example"]}
+    with peer(lambda _: _json({"url": "https://status.example/7"})) as there:
+        outcome = _run(attempt, url=there.url, poll=poll)
+    assert outcome == Pending({"url": "https://status.example/7"}, 5.0)
+    with (
+        peer(lambda _: _json({"url": "http://status.example/7"})) as there,
+        pytest.raises(PermanentError, match=r"where poll\.headers are not sent"),
+    ):
+        _run(attempt, url=there.url, poll=poll)
+
+
+def test_the_other_side_may_ask_for_more_time(attempt: Call) -> None:
+    """A Retry-After lengthens `every`, and never shortens it."""
+    for seconds, expected in (("45", 45.0), ("1", 5.0)):
+        headers = {"Location": "/jobs/7", "Retry-After": seconds}
+        with peer(partial(_accepted, headers)) as there:
+            poll = POLL | {"url": "answer.headers.location"}
+            assert _run(attempt, url=there.url, poll=poll) == Pending({"url": "/jobs/7"}, expected)
 
 
 def test_an_elsewhere_is_refused_before_the_first_asking(attempt: Call) -> None:
@@ -175,5 +213,5 @@ def test_a_condition_is_true_or_false(attempt: Call) -> None:
         attempt = replace(attempt, state={"url": there.url})
         with pytest.raises(PermanentError, match=r"poll\.until gives neither true nor false"):
             _run(attempt, url=there.url, poll=POLL | {"until": "answer.json.state"})
-        with pytest.raises(ExpressionError):
+        with pytest.raises(PermanentError, match=r"^poll\.until cannot be evaluated: .*\(answered"):
             _run(attempt, url=there.url, poll=POLL | {"until": "answer.json.nothing == 1"})
