@@ -41,7 +41,9 @@ def configure_logs(style: Literal["auto", "json", "console"] = "auto") -> Log:
     """Set structlog up for this process and return the logger."""
     console = style == "console" or (style == "auto" and sys.stdout.isatty())
     renderer: Processor = (
-        structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), timestamp_key="at")
+        structlog.dev.ConsoleRenderer(
+            colors=sys.stdout.isatty(), timestamp_key="at", sort_keys=False
+        )
         if console
         else structlog.processors.JSONRenderer(sort_keys=False)
     )

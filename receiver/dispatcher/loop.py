@@ -40,10 +40,9 @@ from receiver.ledger.planning import (
     known_images,
     new_syncs,
     stirred_plans,
-    store_advances,
-    store_plannings,
     stored_sync,
 )
+from receiver.ledger.storing import store_advances, store_plannings
 from receiver.logs import Log, write_event
 from receiver.model import Event, Json, PlanState, Sync, SyncState, new_id, rfc3339
 from receiver.planner import Planner, images_key, read_sync, step

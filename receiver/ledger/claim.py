@@ -4,7 +4,7 @@ A claim costs the same with ten runs in the ledger or a million: runs that wait 
 in an index by that time, and runs that are ready in one by lane and turn, of which only the
 first few of each lane are read. A lane is the host that a run keeps busy; no lane gets more
 than its part of the threads, so a slow host delays nobody else. Within a lane the lowest turn
-goes first (see `planning._last_turn`), so a rule with thousands of runs delays no other.
+goes first (see `storing._next_turn`), so a rule with thousands of runs delays no other.
 """
 
 from __future__ import annotations

@@ -22,9 +22,8 @@ from receiver.ledger.planning import (
     RunChange,
     StoredPlan,
     stirred_plans,
-    store_advances,
-    store_plannings,
 )
+from receiver.ledger.storing import store_advances, store_plannings
 from receiver.model import Outcome, OutcomeKind, PlanState, RunState, SyncState, new_id
 from receiver.retry import backoff, settle
 
