@@ -14,6 +14,7 @@ Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | Non
 
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 """Crockford's base 32 in lower case, so that an id may stand in a Kubernetes name."""
+PAIRS = [one + other for one in ALPHABET for other in ALPHABET]
 
 
 def new_id(letter: str) -> str:
@@ -23,7 +24,7 @@ def new_id(letter: str) -> str:
     of 1 in 70 million, and the ledger's primary keys would refuse it.
     """
     number = (time.time_ns() // 1_000_000) << 45 | secrets.randbits(45)
-    return f"{letter}-" + "".join(ALPHABET[number >> shift & 31] for shift in range(85, -1, -5))
+    return f"{letter}-" + "".join([PAIRS[number >> shift & 1023] for shift in range(80, -1, -10)])
 
 
 def rfc3339(moment: datetime) -> str:

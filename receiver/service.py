@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -57,9 +56,6 @@ def build_intake(settings: Settings, doorbell: Doorbell, log: Log) -> Intake:
     return Intake(settings, writer, Reader(ledger), Explainer(ledger), senders, operators, log)
 
 
-SWITCH = 0.0005
-"""Seconds after which a Python thread lets another run. Who writes to SQLite gives way at each
-call into it; with the default of 5 ms it waits longer for its turn than for the disk."""
 INTAKE_PATIENCE = 10.0
 """Seconds that a notification waits for the dispatcher's transaction before it is answered 503."""
 
@@ -86,7 +82,6 @@ def read_tokens(settings: Settings, log: Log) -> tuple[Tokens, Tokens]:
 
 def build_dispatcher(settings: Settings, doorbell: Doorbell, log: Log) -> Dispatcher:
     """Build the dispatcher. Call it after the fork."""
-    sys.setswitchinterval(SWITCH)
     ledger = open_ledger(settings.ledger)
     registry, expressions = Registry.discover(), Expressions()
     renderer = Renderer(expressions, registry)

@@ -1,6 +1,6 @@
 """Starts the processes of one host by forking, and ends all of them when one ends.
 
-Forked after the imports: the children start at once and share that memory.
+Each keeps to a core of its own. Forked after the imports: the children start at once and share that memory.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping
+
+from receiver.cores import deal_cores, keep_to
 
 PR_SET_PDEATHSIG = 1
 """Linux, prctl(2): the signal that a child gets when its parent dies."""
@@ -43,8 +45,8 @@ class Supervisor:
         0 after a wanted stop in which every child ended well, else 1.
         """
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-        for name, body in self._bodies.items():
-            self._children[_fork(body)] = name
+        for (name, body), core in zip(self._bodies.items(), deal_cores(), strict=False):
+            self._children[_fork(body, core)] = name
         started()
         while self._children:
             self._handle(self._next_signal())
@@ -94,13 +96,14 @@ class Supervisor:
         sys.stderr.write(f"postsync: {text}\n")
 
 
-def _fork(body: Body) -> int:
+def _fork(body: Body, core: int) -> int:
     parent = os.getpid()
     pid = os.fork()
     if pid:
         return pid
     code = 1
     try:
+        keep_to(core)
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C reaches all of us
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
