@@ -1,6 +1,7 @@
 """Starts the processes of one host by forking, and ends all of them when one ends.
 
-Each keeps to a core of its own. Forked after the imports: the children start at once and share that memory.
+Each keeps to a core of its own. They are forked after the imports: so they start at once and
+share that memory.
 """
 
 from __future__ import annotations
