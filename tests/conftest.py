@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from argocd_engine import Engine, build_engine
 from service import Target
 
 from receiver.ledger.connect import Ledger, open_ledger
@@ -23,3 +24,8 @@ def target() -> Iterator[Target]:
     made = Target()
     yield made
     made.close()
+
+
+@pytest.fixture(scope="session")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
+    return build_engine(tmp_path_factory.mktemp("argocd"))

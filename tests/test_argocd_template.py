@@ -1,85 +1,42 @@
-"""Our template, rendered by Go as Argo CD's controller does, over Applications of all kinds."""
+"""Our template, rendered by Argo CD's own engine over Applications of all kinds."""
 
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
-from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
-from typing import Any, TypeAlias
 
+import argocd_engine
 import pytest
-import yaml
+from argocd_engine import Engine, Json
 
-from receiver.argocd import notification_config
-from receiver.cli.argocd_config import URL
 from receiver.payload import read_notification
 
-HERE = Path(__file__).parent
-EXAMPLE = HERE.parent / "config/examples/notification.json"
-APPLICATION = HERE / "data/notifications/application.json"
-
-Json: TypeAlias = dict[str, Any]
-Render: TypeAlias = Callable[[Json], bytes]
-
-
-@pytest.fixture(scope="module")
-def render(tmp_path_factory: pytest.TempPathFactory) -> Render:
-    if shutil.which("go") is None:
-        pytest.skip("go is not installed")
-    folder = tmp_path_factory.mktemp("argocd-template")
-    program, template = folder / "render", folder / "body.tmpl"
-    build = subprocess.run(
-        ["go", "build", "-o", program, "."],
-        cwd=HERE / "argocd_template",
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    if build.returncode:
-        pytest.skip(f"the Go program does not build here: {build.stderr[-300:]}")
-    config = yaml.safe_load(notification_config(URL))
-    webhooks = yaml.safe_load(config["data"]["template.post-sync"])["webhook"]
-    template.write_text(webhooks["postsync"]["body"], encoding="utf-8")
-
-    def run(application: Json) -> bytes:
-        return subprocess.run(
-            [program, template],
-            input=json.dumps(application).encode(),
-            stdout=subprocess.PIPE,
-            check=True,
-            timeout=30,
-        ).stdout
-
-    return run
+EXAMPLE = Path(__file__).parents[1] / "config/examples/notification.json"
 
 
 @pytest.fixture
 def application() -> Json:
-    tree: Json = json.loads(APPLICATION.read_bytes())
-    return tree
+    return argocd_engine.application()
 
 
-def same(render: Render, application: Json) -> None:
+def same(engine: Engine, application: Json) -> None:
     """What our template tells is what the whole Application tells."""
     ours, whole = (
         read_notification(body, sender="argocd", channel="sync", query={})
-        for body in (render(application), json.dumps(application).encode())
+        for body in (engine.render(application), json.dumps(application).encode())
     )
     assert (ours.shape, whole.shape) == ("template", "application")
     assert ours.sync == whole.sync
     assert ours.identity == whole.identity
 
 
-def test_the_example_is_what_the_template_renders(render: Render, application: Json) -> None:
+def test_the_example_is_what_the_template_renders(engine: Engine, application: Json) -> None:
     """config/examples/notification.json is a real one, and has no secret in it."""
-    body = render(application)
+    body = engine.render(application)
     assert json.loads(body) == json.loads(EXAMPLE.read_bytes())
     assert b"hunter2" not in body
-    same(render, application)
+    same(engine, application)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +62,7 @@ def test_the_example_is_what_the_template_renders(render: Render, application: J
 )
 @pytest.mark.parametrize("empty", ["absent", "null", "{}"])
 def test_whatever_is_missing_leaves_valid_json(
-    render: Render, application: Json, path: str, empty: str
+    engine: Engine, application: Json, path: str, empty: str
 ) -> None:
     """Argo CD leaves out what is empty; the template never breaks on it."""
     *parents, last = path.split(".")
@@ -118,18 +75,18 @@ def test_whatever_is_missing_leaves_valid_json(
         node[last] = None
     else:
         node[last] = {}
-    same(render, application)
+    same(engine, application)
 
 
-def test_without_a_sync_result_the_failure_is_told(render: Render, application: Json) -> None:
+def test_without_a_sync_result_the_failure_is_told(engine: Engine, application: Json) -> None:
     """A sync that failed before it began has no syncResult."""
     state = application["status"]["operationState"]
     del state["syncResult"]
     state["phase"], state["message"] = "Error", "ComparisonError: rpc error"
-    same(render, application)
+    same(engine, application)
 
 
-def test_several_sources(render: Render, application: Json) -> None:
+def test_several_sources(engine: Engine, application: Json) -> None:
     """A multi-source Application has its sources and revisions in the plural."""
     result = application["status"]["operationState"]["syncResult"]
     source = result["source"]
@@ -139,23 +96,23 @@ def test_several_sources(render: Render, application: Json) -> None:
         "revisions": ["77aa", "1.4.2"],
         "sources": [source, {"repoURL": "https://charts.example.com", "chart": "shop"}],
     }
-    same(render, application)
-    sources = json.loads(render(application))["operationState"]["syncResult"]["sources"]
+    same(engine, application)
+    sources = json.loads(engine.render(application))["operationState"]["syncResult"]["sources"]
     assert [item["chart"] for item in sources] == [None, "shop"]
 
 
 @pytest.mark.parametrize(
     "message", ['say "hi"', "one\ntwo\r\n\tthree", "a\\b", "<b>&\u2028", "{{ .app }}", "é😀", "\0"]
 )
-def test_no_message_breaks_the_json(render: Render, application: Json, message: str) -> None:
+def test_no_message_breaks_the_json(engine: Engine, application: Json, message: str) -> None:
     """Quotes, line breaks and braces in messages and labels arrive as they are."""
     state = application["status"]["operationState"]
     state["message"] = state["syncResult"]["resources"][0]["message"] = message
     application["metadata"]["labels"]["note"] = message
-    same(render, application)
+    same(engine, application)
 
 
-def test_a_dry_run_and_a_selective_sync_with_retries(render: Render, application: Json) -> None:
+def test_a_dry_run_and_a_selective_sync_with_retries(engine: Engine, application: Json) -> None:
     """What decides about the verdicts is told as well."""
     state = application["status"]["operationState"]
     state["retryCount"] = 2
@@ -164,10 +121,10 @@ def test_a_dry_run_and_a_selective_sync_with_retries(render: Render, application
         "dryRun": True,
         "resources": [{"group": "apps", "kind": "Deployment", "name": "shop"}],
     }
-    same(render, application)
+    same(engine, application)
 
 
-def test_no_secret_of_the_application_is_sent(render: Render, application: Json) -> None:
+def test_no_secret_of_the_application_is_sent(engine: Engine, application: Json) -> None:
     """Helm values, parameters, manifests and annotations stay where they are."""
     secret = {"helm": {"values": "S3CRET"}, "plugin": {"env": [{"value": "S3CRET"}]}}
     state = application["status"]["operationState"]
@@ -178,12 +135,12 @@ def test_no_secret_of_the_application_is_sent(render: Render, application: Json)
     state["syncResult"]["managedNamespaceMetadata"] = {"annotations": {"a": "S3CRET"}}
     application["metadata"]["annotations"] = {"a": "S3CRET"}
     application["spec"]["source"] |= secret
-    assert b"S3CRET" not in render(application)
+    assert b"S3CRET" not in engine.render(application)
 
 
 def test_an_application_that_was_never_synced_is_valid_json(
-    render: Render, application: Json
+    engine: Engine, application: Json
 ) -> None:
     """`argocd admin notifications` renders for any Application."""
     del application["status"]
-    assert json.loads(render(application))["operationState"] is None
+    assert json.loads(engine.render(application))["operationState"] is None

@@ -1,0 +1,77 @@
+"""Argo CD's own notifications engine, built once for the tests that ask it (tests/argocd/)."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pytest
+
+from receiver.argocd import notification_config
+
+HERE = Path(__file__).parent
+APPLICATION = HERE / "data/notifications/application.json"
+
+Json: TypeAlias = dict[str, Any]
+
+
+class Engine:
+    """The built program, and the notification config that `postsync argocd-config` prints."""
+
+    def __init__(self, program: Path, folder: Path) -> None:
+        self._program = program
+        self._folder = folder
+
+    def render(self, application: Json) -> bytes:
+        """Render our template over one Application."""
+        told = self._run(
+            "render", str(self._config("http://127.0.0.1:9")), applications=[application]
+        )
+        return str(json.loads(told)).encode()
+
+    def send(self, url: str, token: str, *applications: Json) -> list[list[Json]]:
+        """Run the triggers and send; for each Application what was met, with its errors."""
+        told = self._run("send", str(self._config(url)), token, applications=list(applications))
+        return [json.loads(line)["met"] for line in told.splitlines()]
+
+    def _config(self, url: str) -> Path:
+        config = self._folder / "notifications.yaml"
+        config.write_text(notification_config(url), encoding="utf-8")
+        return config
+
+    def _run(self, *arguments: str, applications: list[Json]) -> str:
+        return subprocess.run(
+            [str(self._program), *arguments],
+            input="\n".join(json.dumps(one) for one in applications),
+            stdout=subprocess.PIPE,
+            check=True,
+            text=True,
+            timeout=120,
+        ).stdout
+
+
+def build_engine(folder: Path) -> Engine:
+    """Build the program, or skip the test with the reason why it cannot be built."""
+    if shutil.which("go") is None:
+        pytest.skip("go is not installed, so Argo CD's engine cannot be built")
+    program = folder / "controller"
+    build = subprocess.run(
+        ["go", "build", "-o", str(program), "."],
+        cwd=HERE / "argocd",
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+    if build.returncode:
+        pytest.skip(f"Argo CD's engine does not build here: {build.stderr[-300:]}")
+    return Engine(program, folder)
+
+
+def application() -> Json:
+    """A whole Application as Argo CD has it, after a sync."""
+    tree: Json = json.loads(APPLICATION.read_bytes())
+    return tree
