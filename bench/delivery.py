@@ -11,14 +11,12 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
-from stage import free_port, load, machine, memory, need, ours, program
+from stage import free_port, load, machine, memory, need, ours, program, target
 
 ROUNDS, SECONDS = 3, 10
 
@@ -32,13 +30,6 @@ rules:
     with: {url: "http://127.0.0.1:@@PORT@@/", json: {name: "${{ resource.name }}"}}
 """
 
-NGINX = """
-daemon off; worker_processes 1; pid @@DIR@@/pid; error_log @@DIR@@/error.log;
-events { worker_connections 4096; }
-http { access_log @@DIR@@/access.log; keepalive_requests 1000000;
-  server { listen 127.0.0.1:@@PORT@@ backlog=4096; return 204; } }
-"""
-
 
 @dataclass(frozen=True)
 class Result:
@@ -47,28 +38,16 @@ class Result:
     memory: float
 
 
-@contextmanager
-def target() -> Iterator[tuple[int, Callable[[], int]]]:
-    """An nginx that answers 204, and how many requests it has had."""
-    with tempfile.TemporaryDirectory() as folder:
-        port = free_port()
-        config = Path(folder, "nginx.conf")
-        config.write_text(NGINX.replace("@@DIR@@", folder).replace("@@PORT@@", str(port)))
-        log = Path(folder, "access.log")
-        with program("nginx", "-c", str(config), "-e", f"{folder}/error.log", port=port):
-            yield port, lambda: log.read_bytes().count(b"\n")
-
-
 def postsync() -> Result:
     with (
-        target() as (port, count),
+        target("204") as (port, log),
         ours(RULES.replace("@@PORT@@", str(port))) as (own, _, process),
     ):
-        return _measure(own, "/v1/notifications", count, process.pid)
+        return _measure(own, "/v1/notifications", log, process.pid)
 
 
 def webhook() -> Result:
-    with target() as (port, count), tempfile.TemporaryDirectory() as folder:
+    with target("204") as (port, log), tempfile.TemporaryDirectory() as folder:
         hook = {
             "id": "sync",
             "execute-command": "/usr/bin/curl",
@@ -82,14 +61,18 @@ def webhook() -> Result:
         own = free_port()
         command = ("webhook", "-hooks", str(hooks), "-ip", "127.0.0.1", "-port", str(own))
         with program(*command, port=own) as process:
-            return _measure(own, "/hooks/sync", count, process.pid)
+            return _measure(own, "/hooks/sync", log, process.pid)
 
 
-def _measure(port: int, path: str, count: Callable[[], int], pid: int) -> Result:
-    before, began = count(), time.monotonic()
+def _measure(port: int, path: str, log: Path, pid: int) -> Result:
+    before, began = _requests(log), time.monotonic()
     seen = load(port, path, seconds=SECONDS)
     took = time.monotonic() - began
-    return Result(seen.rate, (count() - before) / took, memory(pid))
+    return Result(seen.rate, (_requests(log) - before) / took, memory(pid))
+
+
+def _requests(log: Path) -> int:
+    return log.read_bytes().count(b"\n")
 
 
 def main() -> None:

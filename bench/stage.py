@@ -119,11 +119,36 @@ def rules(port: int) -> dict[str, object] | None:
         return None
 
 
-def metric(port: int, name: str) -> float:
-    """Sum a metric over its labels."""
+def metric(port: int, name: str, **labels: str) -> float:
+    """Sum a metric over its labels, but those that are given."""
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
         lines = answer.read().decode().splitlines()
-    return sum(float(line.rsplit(" ", 1)[1]) for line in lines if re.match(rf"{name}(\{{| )", line))
+    wanted = [f'{label}="{value}"' for label, value in labels.items()]
+    return sum(
+        float(line.rsplit(" ", 1)[1])
+        for line in lines
+        if re.match(rf"{name}(\{{| )", line) and all(word in line for word in wanted)
+    )
+
+
+NGINX = """
+daemon off; worker_processes 1; pid @@DIR@@/pid; error_log @@DIR@@/error.log;
+events { worker_connections 4096; }
+http { access_log @@DIR@@/access.log; keepalive_requests 1000000; default_type application/json;
+  server { listen 127.0.0.1:@@PORT@@ backlog=4096; return @@ANSWER@@; } }
+"""
+
+
+@contextmanager
+def target(answer: str) -> Iterator[tuple[int, Path]]:
+    """An nginx that gives one answer, as its `return` takes it; its port and its access log."""
+    with tempfile.TemporaryDirectory() as folder:
+        port = free_port()
+        config = Path(folder, "nginx.conf")
+        text = NGINX.replace("@@DIR@@", folder).replace("@@PORT@@", str(port))
+        config.write_text(text.replace("@@ANSWER@@", answer))
+        with program("nginx", "-c", str(config), "-e", f"{folder}/error.log", port=port):
+            yield port, Path(folder, "access.log")
 
 
 def body_template() -> str:
@@ -150,13 +175,17 @@ def body_template() -> str:
 
 @dataclass(frozen=True)
 class Load:
-    """What a load saw: requests a second, milliseconds, answers that were no 2xx."""
+    """What a load saw: requests a second, milliseconds, answers that were no 2xx.
+
+    ``pending`` is how many runs the other side worked on meanwhile.
+    """
 
     rate: float
     p50: float
     p99: float
     failed: int
     done: int
+    pending: int = 0
 
 
 def load(port: int, path: str, *, seconds: int, connections: int = 16, tag: str = "") -> Load:

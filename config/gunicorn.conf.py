@@ -1,4 +1,4 @@
-"""gunicorn's own settings for the intake: name this file in `gunicorn_config`.
+"""gunicorn's own settings for the intake: name this file in `gunicornConfig`.
 
 What stands here wins over what postsync sets. Every setting of
 https://docs.gunicorn.org/en/stable/settings.html may stand here, but leave `workers`,

@@ -19,22 +19,25 @@ side goes on working; it raises `TemporaryError` to be tried again by the retry 
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from typing import Annotated, Any, Generic, Protocol, TypeAlias, TypeVar
+from datetime import datetime
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
+from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
 
-from receiver.errors import PermanentError, TemporaryError
+from receiver.answers import Answer, is_temporary, raise_for_status, retry_after
+from receiver.batching import in_batches, send_each
+from receiver.durations import Duration
+from receiver.errors import AttemptError, PermanentError, TemporaryError
 from receiver.model import Json
 
 __all__ = [
     "Answer",
+    "AttemptError",
     "Call",
     "Cel",
     "Duration",
@@ -45,11 +48,16 @@ __all__ = [
     "Params",
     "Pending",
     "PermanentError",
+    "Rate",
     "Succeeded",
     "TemporaryError",
+    "host_of",
+    "in_batches",
     "is_temporary",
     "raise_for_status",
     "retry_after",
+    "send_each",
+    "wrong_shape",
 ]
 
 
@@ -59,6 +67,18 @@ class Params(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True
     )
+
+
+def wrong_shape(message: str) -> PydanticCustomError:
+    """Make the error of a validator for what is wrong whatever the values are.
+
+    `check` sees no rendered values yet, and passes over what a validator says of them. It
+    reports these: two fields that exclude each other, or that one of several is missing.
+    """
+    return PydanticCustomError(WRONG_SHAPE, "{message}", {"message": message})
+
+
+WRONG_SHAPE = "wrong_shape"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,41 +93,6 @@ class Cel:
 
     def __init__(self, *variables: str) -> None:
         object.__setattr__(self, "variables", variables)
-
-
-def _no_number(word: str) -> None:
-    raise ValueError(f"{word} is no number of JSON")
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a server answered. Header names are in lower case.
-
-    ``mask`` takes the attempt's secrets out of a text: use it before you cut one, since half
-    a secret cannot be found any more.
-    """
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-    truncated: bool = False
-    mask: Callable[[str], str] = field(default=str, repr=False, compare=False)
-
-    @property
-    def text(self) -> str:
-        """The body as UTF-8, with what is not replaced."""
-        return self.body.decode("utf-8", "replace")
-
-    def excerpt(self, length: int = 200) -> str:
-        """The body's first characters on one line, masked before they are cut, for messages."""
-        return " ".join(self.mask(self.text).split())[:length]
-
-    def json(self) -> Any:
-        """The body as JSON; ValueError if it is none, or nested deeper than any service does."""
-        try:
-            return json.loads(self.body, parse_constant=_no_number)
-        except RecursionError:
-            raise ValueError("is nested too deeply") from None
 
 
 class Http(Protocol):
@@ -127,6 +112,15 @@ class Http(Protocol):
         Raises:
             TemporaryError: nothing was answered: refused, reset, too slow, name unknown.
             PermanentError: the address is not allowed, or its certificate is not valid.
+        """
+        ...
+
+    def addresses(self, host: str) -> list[str]:
+        """Return every address that a host's name has now, those that may be called.
+
+        Raises:
+            TemporaryError: the name is not known, or its server is silent.
+            PermanentError: none of its addresses may be called.
         """
         ...
 
@@ -182,8 +176,36 @@ Outcome: TypeAlias = Succeeded | Pending
 P = TypeVar("P", bound=Params)
 
 
+Lane: TypeAlias = Callable[[Mapping[str, Json]], str]
+
+
 def _own_name(_parameters: Mapping[str, Json]) -> str:
     return ""
+
+
+def host_of(field: str) -> Lane:
+    """Return a `Handler.lane` that takes the host of the address in this parameter.
+
+    Where it is not given, that of its default must be meant: the handler's own name does as
+    well, for all its runs share it. "" while the address is a secret or no address.
+    """
+
+    def lane(parameters: Mapping[str, Json]) -> str:
+        address = parameters.get(field)
+        try:
+            return (urlsplit(address).hostname or "") if isinstance(address, str) else ""
+        except ValueError:
+            return ""
+
+    return lane
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """How many attempts a service takes of one credential: so many a second, ``burst`` at once."""
+
+    per_second: float
+    burst: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +222,11 @@ class Handler(Generic[P]):
             a secret is None there), so that one slow host cannot take all attempts; "" means
             the handler itself.
         extra: the extra of the distribution that has the handler's library, if any.
+        rate: what the service documents as its limit, if it does: attempts of one lane and
+            credential wait for it, and a 429 stops all of them for the time that it asks for.
+        quote: makes a string harmless in the service's markup; it is applied to what
+            expressions put into the parameters, never to what the rule itself says.
+        permissions: the least that the credential must be allowed to do, for the reference.
     """
 
     name: str
@@ -207,94 +234,8 @@ class Handler(Generic[P]):
     params: type[P]
     run: Callable[[P, Call], Outcome]
     example: str
-    lane: Callable[[Mapping[str, Json]], str] = _own_name
+    lane: Lane = _own_name
     extra: str = ""
-
-
-UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-DURATION = re.compile(r"(?:\d+(?:ms|s|m|h|d))+")
-LONGEST = 365 * 86400.0
-
-
-def seconds(value: Any) -> Any:
-    """Read a duration like ``30s``, ``1h30m`` or ``500ms`` as seconds, a year at most.
-
-    A bare number is refused, since its unit would be a guess; 0 needs none.
-    """
-    if isinstance(value, str) and DURATION.fullmatch(value):
-        parts = re.findall(r"(\d+)(ms|s|m|h|d)", value)
-        total = sum(int(number) * UNITS[unit] for number, unit in parts)
-        if total > LONGEST:
-            raise ValueError("is longer than a year")
-        return total
-    if value == 0 and not isinstance(value, bool):
-        return 0.0
-    raise ValueError("is no duration; write a number with a unit, as in 30s, 5m, 1h30m or 500ms")
-
-
-def duration_text(value: float) -> str:
-    """Write seconds as the shortest duration: 5400 as ``1h30m``."""
-    rest, text = round(value * 1000), ""
-    for unit, size in (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)):
-        number, rest = divmod(rest, size)
-        text += f"{number}{unit}" if number else ""
-    return text or "0s"
-
-
-Duration = Annotated[
-    float,
-    BeforeValidator(seconds),
-    WithJsonSchema({"type": "string", "pattern": f"^{DURATION.pattern}$", "examples": ["30s"]}),
-]
-
-
-LASTING = frozenset({501, 505})
-"""RFC 9110, 15.6: not implemented, and the version of HTTP; no later try changes that."""
-
-
-def is_temporary(status: int) -> bool:
-    """Whether a status means that the same call may succeed later.
-
-    408 and 5xx (RFC 9110; CDNs add some of their own), 425 (RFC 8470), 429 (RFC 6585).
-    """
-    return status in {408, 425, 429} or (500 <= status < 600 and status not in LASTING)  # noqa: PLR2004 the range of 5xx
-
-
-def retry_after(answer: Answer, now: datetime | None = None) -> float | None:
-    """Return the seconds that a Retry-After header asks for (number or date), else None.
-
-    At most a year: what a peer asks for must stay a time that a calendar can hold.
-    """
-    value = answer.headers.get("retry-after", "").strip()
-    if value.isascii() and value.isdecimal():
-        return min(float(value), LONGEST)
-    try:
-        moment = parsedate_to_datetime(value)
-    except (ValueError, TypeError, IndexError, OverflowError):  # the parser's words for no date
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    left = (moment - (now or datetime.now(UTC))).total_seconds()
-    return min(max(0.0, left), LONGEST)
-
-
-def raise_for_status(
-    answer: Answer, *, expect: frozenset[int] = frozenset(), now: datetime | None = None
-) -> None:
-    """Raise for an answer that is no success; ``expect`` empty means any 2xx.
-
-    ``now`` is the attempt's time, from which a Retry-After as a date counts.
-
-    Raises:
-        TemporaryError: where `is_temporary` says so, with the asked delay.
-        PermanentError: for any other.
-    """
-    if answer.status in expect or (not expect and 200 <= answer.status < 300):  # noqa: PLR2004 the range of success
-        return
-    excerpt = answer.excerpt()
-    message = f"answered {answer.status}" + (f": {excerpt}" if excerpt else "")
-    if is_temporary(answer.status):
-        raise TemporaryError(message, delay=retry_after(answer, now))
-    location = answer.mask(answer.headers.get("location", ""))[:500]
-    hint = f"redirects are not followed; this one leads to {location}" if location else ""
-    raise PermanentError(message, hint=hint if 300 <= answer.status < 400 else "")  # noqa: PLR2004 the range of redirects
+    rate: Rate | None = None
+    quote: Callable[[str], str] | None = None
+    permissions: str = ""

@@ -8,6 +8,8 @@ PostsyncError                 message, hint
 ├── LedgerError               the ledger cannot be opened: nothing starts
 │   └── LedgerInUse           by another instance on this host
 ├── LedgerUnavailable         a full disk, a lock: the request is answered 503
+├── UnknownThing              an operator names what is not in the ledger: a 404
+├── WrongState                an operator's act does not fit the state of what it is about: a 409
 ├── ServerError               what a server answered to a command of ours
 └── AttemptError              how a handler ends an attempt that did not succeed
     ├── TemporaryError        tried again by the retry policy
@@ -95,8 +97,28 @@ class LedgerUnavailable(PostsyncError):
     """The ledger did not take a write now (disk full, locked); trying again may help."""
 
 
+class UnknownThing(PostsyncError):
+    """There is nothing of that id in the ledger; ``kind`` is ``run``, ``plan`` or ``sync``."""
+
+    def __init__(self, kind: str, name: str) -> None:
+        super().__init__(f"there is no {kind} {name}", hint=f"GET /v1/{kind}s lists them")
+        self.kind = kind
+
+
+class WrongState(PostsyncError):
+    """An operator's act does not fit; ``state`` is what it is about is in now."""
+
+    def __init__(self, message: str, *, state: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.state = state
+
+
 class ServerError(PostsyncError):
-    """A server refused a command."""
+    """A server refused a command; ``status`` is that of its answer, 0 if there was none."""
+
+    def __init__(self, message: str, *, hint: str = "", status: int = 0) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
 
 
 class Unreachable(ServerError):
@@ -112,14 +134,23 @@ class TemporaryError(AttemptError):
 
     ``delay`` is the time that the other side asked for, in seconds: the retry policy
     never tries earlier. ``state`` is what is already done (JSON), handed to the next attempt.
+    ``limited`` says that a limit of the credential was met: until the delay has passed, no
+    other attempt with it would fare better.
     """
 
     def __init__(
-        self, message: str, *, delay: float | None = None, state: Any = None, hint: str = ""
+        self,
+        message: str,
+        *,
+        delay: float | None = None,
+        state: Any = None,
+        limited: bool = False,
+        hint: str = "",
     ) -> None:
         super().__init__(message, hint=hint)
         self.delay = delay
         self.state = state
+        self.limited = limited
 
 
 class PermanentError(AttemptError):

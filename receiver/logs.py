@@ -27,6 +27,7 @@ WARNINGS = frozenset(
         "rules.refused",
         "run.failed",
         "sync.failed",
+        "sync.replay_refused",
     }
 )
 

@@ -27,6 +27,12 @@ def new_id(letter: str) -> str:
     return f"{letter}-" + "".join([PAIRS[number >> shift & 1023] for shift in range(80, -1, -10)])
 
 
+def first_id(letter: str, ms: int) -> str:
+    """Return the least id that can be made in this millisecond: no older one is as great."""
+    number = max(ms, 0) << 45
+    return f"{letter}-" + "".join([PAIRS[number >> shift & 1023] for shift in range(80, -1, -10)])
+
+
 def rfc3339(moment: datetime) -> str:
     """Write a moment as the API, the logs and Argo CD do, to the millisecond if it has any."""
     spec = "milliseconds" if moment.microsecond else "seconds"
@@ -162,9 +168,15 @@ class SyncState(StrEnum):
 
 
 class PlanState(StrEnum):
-    """Where a plan is; ``waiting`` is for a place under its concurrency key."""
+    """Where a plan is.
+
+    ``waiting`` is for a place under its concurrency key, ``collecting`` for further syncs
+    (debounce), ``held`` for an approval.
+    """
 
     WAITING = "waiting"
+    COLLECTING = "collecting"
+    HELD = "held"
     ACTIVE = "active"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
@@ -217,7 +229,8 @@ class Outcome:
     """How an attempt ended, with every secret already masked.
 
     ``delay`` is in seconds: when to ask again (pending), or the least time before the
-    next attempt (temporary). ``notes`` are lines that the handler wrote for the trail.
+    next attempt (temporary), with ``limited`` that of every attempt with the same credential.
+    ``notes`` are lines that the handler wrote for the trail.
     """
 
     kind: OutcomeKind
@@ -225,6 +238,7 @@ class Outcome:
     output: Json = None
     state: Json = None
     delay: float | None = None
+    limited: bool = False
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
 

@@ -5,25 +5,28 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
-from receiver.errors import ExpressionError
-from receiver.expressions import Expressions, application_facts, parse_template, sync_facts
-from receiver.ledger.planning import (
-    Advance,
-    NewPlan,
-    Planning,
-    RunChange,
-    StoredPlan,
-    StoredSync,
-)
+from receiver.expressions import Expressions
+from receiver.ledger.planning import Advance, NewPlan, Planning, StoredPlan, StoredSync
 from receiver.matching import Matcher, RuleMatch
-from receiver.model import ChangeVerdict, Event, Json, Resource, RunState, Sync, SyncState, new_id
+from receiver.model import (
+    ChangeVerdict,
+    Event,
+    Json,
+    PlanState,
+    Resource,
+    RunState,
+    Sync,
+    SyncState,
+)
+from receiver.new_plans import PlanMaker, advance_with
 from receiver.payload import read_notification
 from receiver.render import Renderer, Scene
-from receiver.rulebook import RuleSet, key_scope
+from receiver.rulebook import RuleSet
 from receiver.rules import Rule
-from receiver.waves import Failure, PlanView, RunView, Wave, advance, first_runs
+from receiver.waves import PlanView, RunView
 
 EVENT_TARGETS = 50
 """An event names so many resources of a plan; the plan in the ledger has all of them."""
@@ -35,8 +38,7 @@ class Planner:
     def __init__(self, rule_set: RuleSet, expressions: Expressions, renderer: Renderer) -> None:
         self.rule_set = rule_set
         self._matcher = Matcher(rule_set.rules, expressions)
-        self._expressions = expressions
-        self._renderer = renderer
+        self._plans = PlanMaker(expressions, renderer)
 
     def plan(
         self, sync: Sync, delivery: str, images: Mapping[str, str], *, refusal: str = ""
@@ -71,62 +73,44 @@ class Planner:
             event = Event("sync.ignored", about | {"reason": refusal}, delivery, sync.id)
             return replace(planning, events=(event,))
         found = self._matcher.match(sync)
+        return self._laid_out(planning, sync, found, Event("sync.planned", about, delivery))
+
+    def replay(
+        self, sync: Sync, delivery: str, *, rule: str, about: Mapping[str, Json]
+    ) -> Planning:
+        """Lay out new plans of a sync that was planned before.
+
+        Args:
+            sync: the sync, with its id and the verdicts of its first planning.
+            delivery: the id of the delivery that brought it.
+            rule: the only rule that counts, "" for all of them.
+            about: what its event tells of the replay.
+        """
+        planning = Planning(
+            sync.id, sync.application.key, SyncState.PLANNED, "", self.rule_set.digest, asked=True
+        )
+        found = [match for match in self._matcher.match(sync) if rule in {"", match.rule.name}]
+        data = {**about, "application": sync.application.key}
+        return self._laid_out(planning, sync, found, Event("sync.replayed", data, delivery))
+
+    def _laid_out(
+        self, planning: Planning, sync: Sync, found: Sequence[RuleMatch], first: Event
+    ) -> Planning:
         matches = [match for match in found if match.matched]
-        plans = tuple(self._new_plan(sync, match) for match in matches)
-        about |= {
+        plans = tuple(self._plans.make(sync, match) for match in matches)
+        data: dict[str, Json] = {
+            **first.data,
             "resources": len(sync.resources),
             "rules": len(self.rule_set.rules),
             "matched": len(plans),
             "ruleSet": self.rule_set.digest[:12],
         }
         events = (
-            Event("sync.planned", about, delivery, sync.id),
-            *_error_events(sync, delivery, found),
-            *_match_events(sync, delivery, matches, plans),
+            replace(first, data=data, sync=sync.id),
+            *_error_events(sync, first.delivery, found),
+            *_match_events(sync, first.delivery, matches, plans),
         )
         return replace(planning, plans=plans, events=events)
-
-    def _new_plan(self, sync: Sync, match: RuleMatch) -> NewPlan:
-        rule, plan = match.rule, new_id("p")
-        targets = tuple((index, sync.resources[index].key) for index in match.resources)
-        runs = first_runs(rule, targets)
-        views = tuple(
-            RunView(r.id, r.section, r.step, r.action, r.wave, r.target, r.target_index,
-                    RunState.WAITING) for r in runs
-        )  # fmt: skip
-        view = PlanView(plan, sync.id, sync.application.key, rule, targets, views)
-        key, limit = self._key(rule, sync)
-        return NewPlan(
-            id=plan,
-            rule=rule.name,
-            mode=rule.mode,
-            targets=[
-                {"index": index, "resource": name, "reason": reason}
-                for (index, name), reason in zip(targets, match.reasons, strict=True)
-            ],
-            key=key,
-            limit=limit,
-            runs=runs,
-            first=_advance(view, lambda: sync, self._renderer),
-        )  # fmt: skip
-
-    def _key(self, rule: Rule, sync: Sync) -> tuple[str | None, int | None]:
-        """Render the concurrency key; without one, or if it fails, the rule has one of its own."""
-        if rule.concurrency is None:
-            return None, None
-        facts = {"application": application_facts(sync.application), "sync": sync_facts(sync)}
-        try:
-            template = parse_template(
-                rule.concurrency.key, lambda source: self._expressions.compile(source, key_scope())
-            )
-            rendered = (
-                template
-                if isinstance(template, str)
-                else str(template.render(self._expressions.bind(facts)))
-            )
-        except ExpressionError:
-            rendered = ""
-        return rendered or f"rule {rule.name}", rule.concurrency.limit
 
 
 def read_sync(stored: StoredSync) -> Sync:
@@ -134,7 +118,8 @@ def read_sync(stored: StoredSync) -> Sync:
     notification = read_notification(
         stored.body, sender=stored.sender, channel=stored.channel, query=stored.query
     )
-    return replace(notification.sync, id=stored.id)
+    received = datetime.fromtimestamp(stored.received_at / 1000, UTC)
+    return replace(notification.sync, id=stored.id, received_at=received)
 
 
 def images_key(sync: Sync) -> str:
@@ -152,28 +137,21 @@ def judged(sync: Sync, verdicts: Mapping[int, bool]) -> Sync:
     return replace(sync, resources=tuple(resources))
 
 
-def step(plan: StoredPlan, rule: Rule, read: Callable[[], Sync], renderer: Renderer) -> Advance:
-    """Work out the next step of a plan under way; ``read`` gives its sync if it is needed."""
-    targets = tuple((item["index"], item["resource"]) for item in plan.targets)
-
-    def sync() -> Sync:
-        return judged(read(), plan.verdicts)
-
+def step(plan: StoredPlan, rule: Rule, read: Callable[[str], Sync], renderer: Renderer) -> Advance:
+    """Work out the next step of a plan; ``read`` gives a sync by its id if it is needed."""
+    targets = tuple((place, item["resource"]) for place, item in enumerate(plan.targets))
     views = tuple(_view(run) for run in plan.runs)
-    view = PlanView(plan.id, plan.sync, plan.application, rule, targets, views)
-    return _advance(view, sync, renderer)
+    view = PlanView(plan.id, plan.sync, plan.application, rule, targets, views, plan.newer)
+    if plan.state is not PlanState.ACTIVE:
+        return Advance(plan.id, plan.sync, view.share)
 
+    def scene() -> Scene:
+        syncs = [judged(read(planned.id), planned.verdicts) for planned in plan.syncs]
+        return Scene.of(
+            rule, syncs, [(item.get("sync", plan.sync), item["index"]) for item in plan.targets]
+        )
 
-def _advance(view: PlanView, sync: Callable[[], Sync], renderer: Renderer) -> Advance:
-    """Advance a plan; its facts are only made if a wave is released."""
-    scene: list[Scene] = []
-
-    def release(wave: Wave, earlier: Sequence[RunView], failure: Failure | None) -> list[RunChange]:
-        if not scene:
-            scene.append(Scene.of(view.rule, sync(), [index for index, _ in view.targets]))
-        return renderer.release(scene[0], wave, earlier, failure)
-
-    return advance(view, release)
+    return advance_with(view, scene, renderer)
 
 
 def _view(run: Mapping[Any, Any]) -> RunView:
@@ -219,8 +197,9 @@ def _match_events(
             "rule": match.rule.name,
             "mode": match.rule.mode,
             "targets": targets[:EVENT_TARGETS],
-            "runs": len(plan.runs),
         }
+        if not plan.collect:
+            data["runs"] = len(plan.runs)
         if len(targets) > EVENT_TARGETS:
             data["moreTargets"] = len(targets) - EVENT_TARGETS
         yield Event("rule.matched", data, delivery, sync.id, plan.id)

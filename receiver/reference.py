@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from receiver.contract import DURATION, Handler, duration_text
+from receiver.contract import Handler
+from receiver.durations import DURATION, duration_text
 from receiver.registry import Registry
 
 WORDS = {

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from importlib.metadata import EntryPoint, entry_points
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from receiver.contract import Cel, Handler
+from receiver.contract import WRONG_SHAPE, Cel, Handler
 from receiver.errors import ExpressionError, PermanentError, PostsyncError, SettingsError
 from receiver.expressions import Expressions, Scope, is_template
 from receiver.mistakes import Mistake, Path, mistakes, models_in, near
 from receiver.model import Json
+from receiver.plugins import Broken, Origin, discover
 from receiver.secret_refs import check_secrets, put_values, replace_secrets
-
-GROUP = "postsync.handlers"
 
 
 class Unknown(str):
@@ -29,10 +27,23 @@ UNKNOWN = Unknown("unknown")
 
 
 class Registry:
-    """The handlers by their names."""
+    """The handlers by their names.
 
-    def __init__(self, handlers: Iterable[Handler[Any]]) -> None:
+    Args:
+        handlers: those that can be used.
+        origins: where they came from, by name.
+        broken: what is installed and cannot be used.
+    """
+
+    def __init__(
+        self,
+        handlers: Iterable[Handler[Any]],
+        origins: Mapping[str, Origin] | None = None,
+        broken: Sequence[Broken] = (),
+    ) -> None:
         self._handlers: dict[str, Handler[Any]] = {}
+        self._origins = dict(origins or {})
+        self.broken = tuple(broken)
         for handler in handlers:
             if handler.name in self._handlers:
                 raise SettingsError(f"two handlers have the name {handler.name}")
@@ -40,12 +51,10 @@ class Registry:
 
     @classmethod
     def discover(cls) -> Registry:
-        """Load every handler that an installed distribution registers.
-
-        Raises:
-            SettingsError: names the distribution whose entry point is broken.
-        """
-        return cls(handler for point in entry_points(group=GROUP) for handler in load(point))
+        """Load every handler that an installed distribution registers; see `broken` for others."""
+        found, broken = discover()
+        origins = {one.handler.name: one.origin for one in found}
+        return cls([one.handler for one in found], origins, broken)
 
     def __iter__(self) -> Iterator[Handler[Any]]:
         return iter(sorted(self._handlers.values(), key=lambda handler: handler.name))
@@ -54,12 +63,23 @@ class Registry:
         """Return a handler.
 
         Raises:
-            PostsyncError: there is none of that name; the hint is the nearest one.
+            PostsyncError: there is none of that name, the hint is the nearest one; or what has
+                it is broken.
         """
-        if name not in self._handlers:
-            hint = near(name, self._handlers) or "`postsync handlers` lists them"
-            raise PostsyncError(f"there is no handler {name}", hint=hint)
-        return self._handlers[name]
+        if name in self._handlers:
+            return self._handlers[name]
+        for broken in self.broken:
+            if broken.explains(name):
+                raise PostsyncError(
+                    f"handler {name} cannot be used: {broken.reason}",
+                    hint="install a distribution that works, and start again",
+                )
+        hint = near(name, self._handlers) or "`postsync handlers` lists them"
+        raise PostsyncError(f"there is no handler {name}", hint=hint)
+
+    def origin(self, name: str) -> Origin | None:
+        """Return the distribution that a handler came with, None if nobody installed it."""
+        return self._origins.get(name)
 
     def check_parameters(
         self,
@@ -100,26 +120,6 @@ class Registry:
             raise PermanentError("with: " + "; ".join(map(str, found))) from None
 
 
-def load(point: EntryPoint) -> list[Handler[Any]]:
-    """Return the handlers of an entry point: a handler, several, or a callable returning them.
-
-    Raises:
-        SettingsError: it cannot be imported or called, or gives something else.
-    """
-    owner = point.dist.name if point.dist else "an unknown distribution"
-    where = f"entry point {GROUP} {point.name} = {point.value} of {owner}"
-    try:
-        value = point.load()
-        value = value() if callable(value) else value
-        handlers = [value] if isinstance(value, Handler) else list(value)
-    except Exception as error:
-        raise SettingsError(f"{where} is broken: {type(error).__name__}: {error}") from error
-    for handler in handlers:
-        if not isinstance(handler, Handler):
-            raise SettingsError(f"{where} gives {type(handler).__name__}, not a Handler")
-    return handlers
-
-
 def _hide_templates(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _hide_templates(item) for key, item in value.items()}
@@ -132,7 +132,7 @@ def _hide_templates(value: Any) -> Any:
 
 def _is_known(kind: str, value: Any) -> bool:
     """Whether a complaint of this kind about this value holds whatever is unknown in it."""
-    return kind in {"missing", "extra_forbidden"} or not _has_unknown(value)
+    return kind in {"missing", "extra_forbidden", WRONG_SHAPE} or not _has_unknown(value)
 
 
 def _has_unknown(value: Any) -> bool:

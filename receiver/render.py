@@ -21,7 +21,7 @@ from receiver.ledger.planning import RunChange
 from receiver.model import Json, RunState, Sync
 from receiver.registry import Registry
 from receiver.rulebook import action_scope
-from receiver.rules import FailureAction, Rule
+from receiver.rules import Action, FailureAction, Rule
 from receiver.secret_refs import SecretRef, split_secrets
 from receiver.waves import ON_FAILURE, Failure, RunView, Wave
 
@@ -32,22 +32,34 @@ class Scene:
 
     rule: Rule
     application: Json
-    sync: Json
-    resources: Mapping[int, Json]
+    syncs: list[Json]
+    resources: Sequence[Json]
 
     @classmethod
-    def of(cls, rule: Rule, sync: Sync, targets: Sequence[int]) -> Scene:
-        """Prepare the facts of a sync for the resources that a rule matched."""
-        resources: dict[int, Json] = {
-            index: dict(resource_facts(sync.resources[index])) for index in targets
-        }
-        return cls(rule, application_facts(sync.application), sync_facts(sync), resources)
+    def of(cls, rule: Rule, syncs: Sequence[Sync], targets: Sequence[tuple[str, int]]) -> Scene:
+        """Prepare the facts of a plan.
+
+        Args:
+            rule: the plan's.
+            syncs: those that it covers, the newest last.
+            targets: of each target its sync's id, and its resource's place in that.
+        """
+        by_id = {sync.id: sync for sync in syncs}
+        resources: list[Json] = [
+            dict(resource_facts(by_id[sync].resources[index])) for sync, index in targets
+        ]
+        facts: list[Json] = [sync_facts(sync) for sync in syncs]
+        return cls(rule, application_facts(syncs[-1].application), facts, resources)
 
     def facts(self, index: int | None) -> dict[str, Json]:
-        """Return what a run on this resource sees, or on all of them for None."""
-        facts = {"application": self.application, "sync": self.sync}
+        """Return what a run on this target sees, or on all of them for None."""
+        facts = {
+            "application": self.application,
+            "sync": self.syncs[-1],
+            "syncs": self.syncs,
+        }
         if index is None:
-            return facts | {"resources": list(self.resources.values())}
+            return facts | {"resources": list(self.resources)}
         return facts | {"resource": self.resources[index]}
 
 
@@ -99,7 +111,9 @@ class Renderer:
                 raise ExpressionError(f"if: {error.message}", hint=error.hint) from None
             if not wanted:
                 return RunChange(run.id, RunState.SKIPPED, f"if is false: {prepared.action.if_}")
-        tree: Any = render_tree(prepared.parameters, bindings, compile_here)
+        tree: Any = render_tree(
+            prepared.parameters, bindings, compile_here, prepared.handler.quote or str
+        )
         found = self._registry.check_parameters(
             prepared.handler, tree, self._expressions, secrets=prepared.secrets
         )
@@ -111,6 +125,8 @@ class Renderer:
             return RunChange(run.id, RunState.SKIPPED, "observed only, nothing was sent", tree)
         secrets = {place: asdict(ref) for place, ref in prepared.secrets.items()}
         lane = prepared.handler.lane(tree) or prepared.handler.name
+        if isinstance(prepared.action, Action) and prepared.action.suspend:
+            return RunChange(run.id, RunState.HELD, "waits to be approved", tree, secrets, lane)
         return RunChange(run.id, RunState.DUE, "", tree, secrets, lane)
 
 
@@ -166,6 +182,6 @@ def _run_facts(run: RunView) -> dict[str, Json]:
 def _together(runs: Sequence[RunView], facts: Sequence[dict[str, Json]]) -> dict[str, Json]:
     return {
         "succeeded": all(run.state in {RunState.SUCCEEDED, RunState.SKIPPED} for run in runs),
-        "failed": any(run.state is RunState.FAILED for run in runs),
+        "failed": any(run.state in {RunState.FAILED, RunState.CANCELLED} for run in runs),
         "runs": list(facts),
     }

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
-from receiver.contract import Duration
+from receiver.durations import Duration
 
 
 def _as_list(value: Any) -> Any:
@@ -56,6 +56,7 @@ HookWord = Literal["PreSync", "Sync", "PostSync", "SyncFail", "Skip", "any", "no
 SyncPhaseWord = Literal["PreSync", "Sync", "PostSync", "SyncFail", "any"]
 OnUnknownChange = Literal["run", "skip"]
 Mode = Literal["run", "observe"]
+OnNewer = Literal["parallel", "queue", "supersede"]
 
 PhaseWords = Annotated[
     tuple[Phase, ...], BeforeValidator(_as_list, json_schema_input_type=Phase | list[Phase])
@@ -181,6 +182,33 @@ class Concurrency(Strict):
     limit: int = Field(default=1, ge=1, description="Plans under way at one time.")
 
 
+class Limits(Strict):
+    """A guard against a mass sync, of a bootstrap or a disaster recovery."""
+
+    max_targets: int = Field(ge=1, description="Resources that a plan may have without a word.")
+    otherwise: Literal["hold", "batch"] = Field(
+        default="hold",
+        description="What becomes of a plan with more: hold keeps it until it is approved, batch "
+        "takes so many resources at a time, and stops at the first that fail.",
+    )
+
+
+class Debounce(Strict):
+    """Several syncs make one plan: it waits until none has come for the length of `window`."""
+
+    window: Duration = Field(
+        default=30.0, gt=0, description="Quiet that ends the waiting; each sync begins it anew."
+    )
+    max_wait: Duration = Field(
+        default=300.0, gt=0, description="The plan waits no longer than this after its first sync."
+    )
+    key: str = Field(
+        default="",
+        description="A string with ${{ }}: syncs with equal keys share a plan; empty: those of "
+        "one application.",
+    )
+
+
 class Target(StrEnum):
     """What an action acts on."""
 
@@ -266,6 +294,9 @@ class Action(FailureAction):
     continue_on_error: bool = Field(
         default=False, description="Its failure does not stop the later waves."
     )
+    suspend: bool = Field(
+        default=False, description="Each of its runs is rendered and waits to be approved."
+    )
 
 
 class Defaults(Strict):
@@ -298,6 +329,17 @@ class Rule(Strict):
     )
     concurrency: Concurrency | None = Field(
         default=None, description="How many plans with the same key are under way at one time."
+    )
+    limits: Limits | None = Field(
+        default=None, description="How many resources a plan may have without a word."
+    )
+    debounce: Debounce | None = Field(
+        default=None, description="Collect syncs that come soon after one another into one plan."
+    )
+    on_newer: OnNewer = Field(
+        default="parallel",
+        description="What becomes of a plan when a newer sync of the application makes another: "
+        "both run, the newer waits for it, or what it has not started is left to the newer.",
     )
     retry: Retry = RETRY
     timeout: Duration = TIMEOUT

@@ -73,7 +73,11 @@ class _Attempt:
             outcome = self._make()
         except TemporaryError as error:
             outcome = Outcome(
-                OutcomeKind.TEMPORARY, str(error), state=error.state, delay=error.delay
+                OutcomeKind.TEMPORARY,
+                str(error),
+                state=error.state,
+                delay=error.delay,
+                limited=error.limited,
             )
         except PostsyncError as error:
             outcome = Outcome(OutcomeKind.PERMANENT, str(error))

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
-from receiver.contract import DURATION, Handler, duration_text
+from receiver.contract import Handler
+from receiver.durations import DURATION, duration_text
 from receiver.registry import Registry
 from receiver.rules import RuleFile
 

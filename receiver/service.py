@@ -7,14 +7,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from receiver.dispatcher import Dispatcher
+from receiver.dispatcher.drafts import Drafts
+from receiver.dispatcher.housekeeping import Housekeeping
 from receiver.dispatcher.rules import RulesInForce
 from receiver.errors import SettingsError
 from receiver.explainer import Explainer
 from receiver.expressions import Expressions
-from receiver.ledger.connect import open_ledger
+from receiver.ledger.connect import Ledger, open_ledger
 from receiver.ledger.doorbell import Doorbell
 from receiver.ledger.intake import IntakeWriter
+from receiver.ledger.messages import Messages
+from receiver.ledger.operations.desk import Operations
 from receiver.ledger.reader import Reader
+from receiver.ledger.retention import Policy
 from receiver.logs import Log, write_event
 from receiver.model import Event, rfc3339
 from receiver.outbound import Outbound
@@ -24,7 +29,8 @@ from receiver.rulebook import Rulebook
 from receiver.runner import Runner
 from receiver.secret_store import Secrets
 from receiver.settings import Settings
-from receiver.tokens import Tokens
+from receiver.tokens import Keyring
+from receiver.waves import after_failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +41,10 @@ class Intake:
     writer: IntakeWriter
     reader: Reader
     explainer: Explainer
-    senders: Tokens
-    operators: Tokens
+    keys: Keyring
     log: Log
+    messages: Messages
+    operations: Operations
 
 
 def build_intake(settings: Settings, doorbell: Doorbell, log: Log) -> Intake:
@@ -52,24 +59,31 @@ def build_intake(settings: Settings, doorbell: Doorbell, log: Log) -> Intake:
 
     writer = IntakeWriter(ledger, committed)
     writer.start()
-    senders, operators = read_tokens(settings, log)
-    return Intake(settings, writer, Reader(ledger), Explainer(ledger), senders, operators, log)
+    return Intake(
+        settings,
+        writer,
+        Reader(ledger),
+        Explainer(ledger),
+        read_keys(settings, log),
+        log,
+        Messages(ledger, committed),
+        Operations(ledger, committed, after_failure),
+    )
 
 
 INTAKE_PATIENCE = 10.0
 """Seconds that a notification waits for the dispatcher's transaction before it is answered 503."""
 
 
-def read_tokens(settings: Settings, log: Log) -> tuple[Tokens, Tokens]:
-    """Read the senders' and the operators' tokens.
+def read_keys(settings: Settings, log: Log) -> Keyring:
+    """Read all tokens.
 
     Raises:
         SettingsError: a token is not usable, or there is no sender's token and nobody said
             that this is meant.
     """
-    senders = Tokens(settings.home / "senders", log)
-    operators = Tokens(settings.home / "operators", log)
-    if not senders.names and not settings.allow_anonymous:
+    keys = Keyring.open(settings.home, log)
+    if not keys.senders.names and not settings.allow_anonymous:
         raise SettingsError(
             f"there is no sender's token in {settings.home / 'senders'}",
             hint="write one, for example: `umask 077; mkdir -p "
@@ -77,18 +91,35 @@ def read_tokens(settings: Settings, log: Log) -> tuple[Tokens, Tokens]:
             f"{settings.home / 'senders' / 'argocd'}`; or set POSTSYNC_ALLOW_ANONYMOUS=true to "
             "take notifications from anybody",
         )
-    return senders, operators
+    return keys
 
 
 def build_dispatcher(settings: Settings, doorbell: Doorbell, log: Log) -> Dispatcher:
     """Build the dispatcher. Call it after the fork."""
-    ledger = open_ledger(settings.ledger)
+    return dispatcher_over(open_ledger(settings.ledger), settings, doorbell, log)
+
+
+def dispatcher_over(ledger: Ledger, settings: Settings, doorbell: Doorbell, log: Log) -> Dispatcher:
+    """Build the dispatcher over a ledger that is open."""
     registry, expressions = Registry.discover(), Expressions()
+    for broken in registry.broken:
+        log.error("handler.broken", entryPoint=broken.entry_point, reason=broken.reason)
     renderer = Renderer(expressions, registry)
     rulebook = Rulebook(settings.rules, registry, expressions)
     runner = Runner(registry, expressions, build_secrets(settings), build_outbound(settings), log)
     rules = RulesInForce(rulebook, ledger, expressions, renderer, doorbell.ring)
-    return Dispatcher(settings, ledger, rules, renderer, doorbell, runner.run, log)
+    drafts = Drafts(rules, renderer, log, max_age=settings.max_age)
+    return Dispatcher(settings, ledger, rules, drafts, doorbell, runner.run, log)
+
+
+def build_housekeeping(settings: Settings, log: Log) -> Housekeeping:
+    """Build what keeps the ledger bounded. Call it after the fork."""
+
+    def tell(event: Event, at: int) -> None:
+        write_event(log, event, rfc3339(datetime.fromtimestamp(at / 1000, UTC)))
+
+    policy = Policy(settings.keep_for, settings.keep_syncs, settings.max_age)
+    return Housekeeping(open_ledger(settings.ledger), policy, tell, log)
 
 
 def build_secrets(settings: Settings) -> Secrets:

@@ -1,22 +1,24 @@
-"""Settings: POSTSYNC_* variables, over a YAML file whose keys are the same words."""
+"""Settings: POSTSYNC_* variables, over a YAML file whose keys are the same words in camelCase."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic.alias_generators import to_camel
 from pydantic_settings import (
     BaseSettings,
+    InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    YamlConfigSettingsSource,
 )
 from pydantic_settings.exceptions import SettingsError as SourceError
 
 from receiver.errors import SettingsError
+from receiver.settings_file import read_settings_file
 
 MIB = 1 << 20
 
@@ -64,6 +66,18 @@ class Settings(BaseSettings):
         gt=0,
         description="A sync that finished longer ago is stored but not acted upon.",
     )
+    keep_for: float = Field(
+        default=30 * 86400,
+        ge=600,
+        description="A sync that ended longer ago is deleted with all that belongs to it; so are "
+        "refused notifications. Longer than `maxAge`.",
+    )
+    keep_syncs: int = Field(
+        default=1_000_000,
+        ge=1,
+        description="Syncs that are kept; of more the oldest are deleted before `keepFor` is "
+        "over, but not before `maxAge`.",
+    )
     act_since: Annotated[datetime, AfterValidator(_aware)] | None = Field(
         default=None,
         description="A sync that finished earlier is stored but not acted upon; by default the "
@@ -105,6 +119,15 @@ class Settings(BaseSettings):
         default="auto", description="`auto` is console on a terminal, JSON elsewhere."
     )
 
+    @model_validator(mode="after")
+    def _known_until_too_old(self) -> Self:
+        if self.keep_for <= self.max_age:
+            raise ValueError(
+                f"keepFor ({self.keep_for:g} s) must be longer than maxAge ({self.max_age:g} s): "
+                "a sync that is sent again must still be known, or be too old to be acted upon"
+            )
+        return self
+
     @property
     def ledger(self) -> Path:
         """The SQLite file."""
@@ -118,15 +141,14 @@ class Settings(BaseSettings):
     @classmethod
     def settings_customise_sources(
         cls,
-        settings_cls: type[BaseSettings],
+        settings_cls: type[BaseSettings],  # noqa: ARG003 all that is asked for is below
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 we read no .env file
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 nor a secrets folder
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Order the sources: a command's options, the environment, the file."""
-        yaml = YamlConfigSettingsSource(settings_cls)
-        return init_settings, env_settings, yaml
+        """Order the sources: a command's options, the environment."""
+        return init_settings, env_settings
 
 
 def load_settings(file: Path | None = None, **options: Any) -> Settings:
@@ -138,18 +160,33 @@ def load_settings(file: Path | None = None, **options: Any) -> Settings:
     if file is not None and not file.is_file():
         raise SettingsError(f"settings file {file} does not exist")
     given = {name: value for name, value in options.items() if value is not None}
+    written = read_settings_file(file, Settings.model_fields) if file else {}
 
     class FromFile(Settings):
-        model_config = SettingsConfigDict(yaml_file=file)
+        @classmethod
+        def settings_customise_sources(
+            cls, settings_cls: type[BaseSettings], *sources: Any, **named: Any
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            """Put the file below all others."""
+            above = super().settings_customise_sources(settings_cls, *sources, **named)
+            return *above, InitSettingsSource(settings_cls, written)
 
     try:
         return FromFile(**given)
     except ValidationError as error:
         lines = [
-            f"{'.'.join(map(str, item['loc'])) or 'settings'}: {item['msg']}"
+            f"{_spelt(item['loc'])}: {item['msg']}"
             for item in error.errors(include_url=False, include_input=False)
         ]
         where = f"settings ({file} and POSTSYNC_* variables)" if file else "POSTSYNC_* variables"
         raise SettingsError(f"{where}: " + "; ".join(lines)) from None
     except SourceError as error:
         raise SettingsError(f"POSTSYNC_* variables: {error}") from None
+
+
+def _spelt(place: tuple[int | str, ...]) -> str:
+    """Name a setting in both of its spellings; "settings" for what is wrong with several."""
+    if not place:
+        return "settings"
+    name = str(place[0])
+    return f"{to_camel(name)} (POSTSYNC_{name.upper()})"

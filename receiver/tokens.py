@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import combinations
 from pathlib import Path
 from threading import Lock
 
@@ -62,6 +63,11 @@ class Tokens:
             raise SettingsError("; ".join(mistakes))
 
     @property
+    def digests(self) -> frozenset[bytes]:
+        """The SHA-256 of each token."""
+        return frozenset(token.digest for token in self._current())
+
+    @property
     def names(self) -> list[str]:
         """Whose tokens are valid now, sorted."""
         return sorted({token.name for token in self._current()})
@@ -97,6 +103,41 @@ class Tokens:
         self._log.info("tokens.loaded", folder=str(self.folder), names=names)
         for mistake in mistakes:
             self._log.warning("tokens.refused", folder=str(self.folder), reason=mistake)
+
+
+@dataclass(frozen=True, slots=True)
+class Keyring:
+    """The tokens by what they are for: a folder each, below the home folder.
+
+    A sender posts notifications, an operator may do everything at the API, a viewer may read,
+    and a messenger posts the words of hooks.
+    """
+
+    senders: Tokens
+    operators: Tokens
+    viewers: Tokens
+    messengers: Tokens
+
+    @classmethod
+    def open(cls, home: Path, log: Log) -> Keyring:
+        """Read the folders.
+
+        Raises:
+            SettingsError: a token is not usable, or stands in two folders: it could mean either.
+        """
+        keys = cls(*(Tokens(home / name, log) for name in ROLES))
+        for one, other in combinations(
+            (keys.senders, keys.operators, keys.viewers, keys.messengers), 2
+        ):
+            if one.digests & other.digests:
+                raise SettingsError(
+                    f"the same token stands in {one.folder} and in {other.folder}",
+                    hint="give each its own: `openssl rand -hex 32` makes one",
+                )
+        return keys
+
+
+ROLES = ("senders", "operators", "viewers", "messengers")
 
 
 def _files(folder: Path) -> list[Path]:

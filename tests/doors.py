@@ -14,17 +14,22 @@ from flask.testing import FlaskClient
 from receiver.explainer import Explainer
 from receiver.ledger.connect import Ledger
 from receiver.ledger.intake import IntakeWriter
+from receiver.ledger.messages import Messages
+from receiver.ledger.operations.desk import Operations
 from receiver.ledger.reader import Reader
 from receiver.logs import configure_logs
 from receiver.service import Intake
 from receiver.settings import Settings
-from receiver.tokens import Tokens
+from receiver.tokens import Keyring
+from receiver.waves import after_failure
 from receiver.web.app import create_app
 
 SENDER = "token-of-argocd-0123456789"
 OPERATOR = "token-of-an-operator-0123"
+VIEWER = "token-of-a-viewer-0123456"
 AS_SENDER = {"Authorization": f"Bearer {SENDER}"}
 AS_OPERATOR = {"Authorization": f"Bearer {OPERATOR}"}
+AS_VIEWER = {"Authorization": f"Bearer {VIEWER}"}
 
 
 @dataclass(frozen=True)
@@ -50,10 +55,14 @@ def build(ledger: Ledger, home: Path, writer: IntakeWriter, **options: Any) -> D
     """Build the app around a writer."""
     token_file(home, "senders/argocd", SENDER)
     token_file(home, "operators/ann", OPERATOR)
+    token_file(home, "viewers/bob", VIEWER)
     log = configure_logs("json")
     settings = Settings(home=home, **options)
-    senders, operators = Tokens(home / "senders", log), Tokens(home / "operators", log)
-    intake = Intake(settings, writer, Reader(ledger), Explainer(ledger), senders, operators, log)
+    intake = Intake(
+        settings, writer, Reader(ledger), Explainer(ledger), Keyring.open(home, log), log,
+        Messages(ledger, lambda _at, _events: None),
+        Operations(ledger, lambda _at, _events: None, after_failure),
+    )  # fmt: skip
     app = create_app(intake)
     return Doors(app, app.test_client(), intake, ledger, home)
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 EVENT = re.compile(r"""["'](?P<name>(?:notification|sync|rule|plan|wave|run|attempt|action|rules"""
-                   r"""|tokens|ledger|handler|dispatcher)\.[a-z]+)["']""")  # fmt: skip
+                   r"""|message|pause|tokens|ledger|handler|dispatcher)\.[a-z_]+)["']""")  # fmt: skip
 BUILT = {
     *(f"notification.{verdict}" for verdict in ("accepted", "duplicate", "refused")),
-    *(f"run.{state}" for state in ("skipped", "failed")),
+    *(f"run.{state}" for state in ("skipped", "failed", "held")),
     *(f"plan.{state}" for state in ("succeeded", "failed")),
 }
 """Names that the code puts together from a verdict or a state."""
@@ -23,5 +23,5 @@ def test_every_event_of_the_code_is_in_the_table_and_every_row_is_of_the_code() 
     emitted.discard("ledger.db")
     page = (ROOT / "docs/audit-trail.md").read_text()
     rows = [line.split("|")[1] for line in page.splitlines() if line.startswith("| `")]
-    documented = {name for row in rows for name in re.findall(r"`([a-z]+\.[a-z]+)`", row)}
+    documented = {name for row in rows for name in re.findall(r"`([a-z]+\.[a-z_]+)`", row)}
     assert emitted == documented

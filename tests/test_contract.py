@@ -8,14 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from receiver.contract import (
-    LONGEST,
-    Answer,
-    Duration,
-    duration_text,
-    raise_for_status,
-    retry_after,
-)
+from receiver.contract import Answer, Duration, raise_for_status, retry_after
+from receiver.durations import LONGEST, duration_text
 from receiver.errors import PermanentError, TemporaryError
 
 

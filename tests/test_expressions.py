@@ -349,3 +349,20 @@ def test_all_mistakes_of_a_tree(compiled: Callable[[str], Program]) -> None:
     """Checking a tree finds every broken string, with its path."""
     tree = {"a": ["${{ x }}", "fine"], "b": {"c": "${{ sync.idd }}"}}
     assert [path for path, _ in check_tree(tree, compiled)] == [("a", 0), ("b", "c")]
+
+
+def test_what_expressions_give_is_quoted_and_what_the_rule_says_is_not(
+    compiled: Callable[[str], Program], bindings: Bindings
+) -> None:
+    """A resource's name cannot write markup into a message, at any depth; its rule can."""
+    tree = {
+        "text": "<!here> ${{ '<!channel>' }}",
+        "whole": "${{ '<a>' }}",
+        "tree": "${{ [{'text': '<a>', 'n': 1}] }}",
+    }
+    rendered = render_tree(tree, bindings, compiled, lambda text: text.replace("<", "&lt;"))
+    assert rendered == {
+        "text": "<!here> &lt;!channel>",
+        "whole": "&lt;a>",
+        "tree": [{"text": "&lt;a>", "n": 1}],
+    }

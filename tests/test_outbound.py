@@ -184,7 +184,7 @@ def test_a_missing_ca_bundle_is_refused_at_the_start() -> None:
     """Not at the first call."""
     from pathlib import Path
 
-    with pytest.raises(SettingsError, match="ca_bundle /nowhere does not exist"):
+    with pytest.raises(SettingsError, match="caBundle /nowhere does not exist"):
         Outbound(ca_bundle=Path("/nowhere"))
 
 
@@ -214,3 +214,12 @@ def test_a_cut_answer_ends_with_no_half_of_a_secret(outbound: Outbound) -> None:
             "GET", there.url, headers={"X-Token": "abcdefgh-12345"}, max_answer=19
         )
     assert answer.body == b"you sent "
+
+
+def test_the_addresses_of_a_name_are_those_that_may_be_called(outbound: Outbound) -> None:
+    """Each address of a host is told, and a host that may not be called is refused."""
+    assert "127.0.0.1" in door(outbound, 5).addresses("localhost")
+    with pytest.raises(PermanentError, match="never called"):
+        door(outbound, 5).addresses("169.254.169.254")
+    with pytest.raises(TemporaryError, match="the name is not known"):
+        door(outbound, 5).addresses("nosuch.invalid")

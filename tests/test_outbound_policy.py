@@ -18,7 +18,11 @@ from receiver.outbound.policy import Policy
         ("169.254.1.1", "link-local"),
         ("fe80::1", "link-local"),
         ("fe80::1%eth0", "link-local"),
+        ("169.254.42.42", "link-local"),
+        ("169.254.170.23", "link-local"),
+        ("fe80::a9fe:a9fe", "link-local"),
         ("fd00:ec2::254", "metadata"),
+        ("fd00:ec2::23", "metadata"),
         ("fd20:ce::254", "metadata"),
         ("fd00:42::42", "metadata"),
         ("100.100.100.200", "metadata"),
@@ -57,11 +61,11 @@ def test_networks_are_denied_before_they_are_allowed() -> None:
     )
     assert policy.refuse_address("10.2.0.1") == ""
     assert policy.refuse_address("10.1.0.1") == (
-        "address 10.1.0.1 is denied by deny_networks 10.1.0.0/16"
+        "address 10.1.0.1 is denied by denyNetworks 10.1.0.0/16"
     )
-    assert "deny_networks 10.1.0.0/16" in policy.refuse_address("::ffff:10.1.0.1")
+    assert "denyNetworks 10.1.0.0/16" in policy.refuse_address("::ffff:10.1.0.1")
     assert policy.refuse_address("::ffff:10.2.0.1") == ""
-    assert policy.refuse_address("11.0.0.1") == "address 11.0.0.1 is not in allow_networks"
+    assert policy.refuse_address("11.0.0.1") == "address 11.0.0.1 is not in allowNetworks"
 
 
 def test_hosts_are_globs() -> None:
@@ -69,9 +73,9 @@ def test_hosts_are_globs() -> None:
     policy = Policy(allow_hosts=["*.Example.com"], deny_hosts=["admin.*"])
     assert policy.refuse_host("API.example.com.") == ""
     assert policy.refuse_host("admin.example.com") == (
-        "host admin.example.com is denied by deny_hosts admin.*"
+        "host admin.example.com is denied by denyHosts admin.*"
     )
-    assert policy.refuse_host("example.org") == "host example.org is not in allow_hosts"
+    assert policy.refuse_host("example.org") == "host example.org is not in allowHosts"
 
 
 @pytest.mark.parametrize("host", ["169.254.169.254", "2852039166", "0xa9fea9fe", "169.254.43518"])
@@ -87,7 +91,7 @@ def test_a_refusal_names_host_address_and_rule() -> None:
         door(outbound).send("GET", there.url.replace("127.0.0.1", "localhost"))
     text = str(caught.value)
     assert text.startswith("host localhost may not be called: address ")
-    assert "127.0.0.1 is denied by deny_networks 127.0.0.0/8" in text
+    assert "127.0.0.1 is denied by denyNetworks 127.0.0.0/8" in text
     assert there.seen == []
 
 

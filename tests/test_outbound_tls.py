@@ -100,7 +100,7 @@ def test_an_unknown_authority_is_permanent_and_names_the_way_out(certificate: Pa
     with _tls_peer(certificate) as port, pytest.raises(PermanentError) as caught:
         door(outbound).send("GET", f"https://localhost:{port}/")
     assert str(caught.value) == (
-        f"the certificate of localhost:{port} is not valid: self-signed certificate (set ca_bundle "
+        f"the certificate of localhost:{port} is not valid: self-signed certificate (set caBundle "
         "(POSTSYNC_CA_BUNDLE) if it is of an authority of your own)"
     )
 

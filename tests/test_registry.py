@@ -12,7 +12,8 @@ from toy_handlers import post, say, toy_registry
 
 from receiver.errors import PermanentError, PostsyncError, SettingsError
 from receiver.expressions import Expressions
-from receiver.registry import GROUP, Registry, load
+from receiver.plugins import GROUP, load
+from receiver.registry import Registry
 from receiver.secret_refs import put_values, split_secrets
 
 

@@ -46,7 +46,7 @@ def release(
 ) -> list[RunChange]:  # fmt: skip
     """Release runs of a rule, each of the action that has its name."""
     actions = {action.name: action for action in (*of.actions, *of.on_failure)}
-    scene = Scene.of(of, sync, range(len(sync.resources)))
+    scene = Scene.of(of, [sync], [(sync.id, index) for index in range(len(sync.resources))])
     wave = [(run, actions[run.action]) for run in runs]
     return renderer().release(scene, wave, earlier, failure)
 

@@ -23,6 +23,7 @@ INVISIBLE = frozenset(
         "action-of-same-wave",
         "action-unknown",
         "action-with-many-runs",
+        "batch-without-parts",
         "cel-parameter",
         "concurrency-key",
         "condition-in-braces",
@@ -32,12 +33,16 @@ INVISIBLE = frozenset(
         "condition-typo",
         "condition-with-actions",
         "condition-without-resources",
+        "debounce-key",
         "duration-too-long",
         "failure-in-actions",
         "if-unknown-function",
         "key-is-a-number",
         "key-twice",
+        "limits-without-resources",
+        "max-wait-too-short",
         "merge-key",
+        "queue-and-concurrency",
         "resource-in-batch",
         "rule-name-twice",
         "secret-format",
@@ -48,6 +53,7 @@ INVISIBLE = frozenset(
         "template-not-closed",
         "template-typo",
         "two-bodies",
+        "window-zero",
     }
 )
 """Mistakes that only `check` finds: in expressions, between places, in YAML itself."""

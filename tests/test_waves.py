@@ -11,7 +11,7 @@ from receiver.ledger.planning import Advance, RunChange
 from receiver.model import PlanState, RunState
 from receiver.rulebook import rule_set_from
 from receiver.rules import Rule
-from receiver.waves import Failure, PlanView, RunView, Wave, advance, first_runs
+from receiver.waves import Failure, PlanView, RunView, Wave, advance, after_failure, first_runs
 
 TARGETS = ((0, "ConfigMap/shop/a"), (1, "ConfigMap/shop/b"))
 
@@ -205,3 +205,116 @@ def test_waves_whose_runs_all_end_at_once_are_passed_in_one_step() -> None:
 def test_the_share_is_the_rule_and_the_application() -> None:
     """Fairness is between these."""
     assert Plan(rule(TWO_WAVES)).view.share == "r argocd/shop"
+
+
+ON_FAILURE = "[{uses: log.message, name: tell}, {uses: log.message, name: more, wave: 1}]"
+
+
+def run_of(plan: Plan, action: str) -> RunView:
+    return next(run for run in plan.view.runs if run.action == action)
+
+
+def retry(plan: Plan, action: str) -> None:
+    """What a retry of a failed run does: it is due again, and what it had skipped waits."""
+    run = run_of(plan, action)
+    for other in plan.view.runs:
+        if other.state is RunState.SKIPPED and after_failure(other.reason):
+            plan._set(other.id, RunState.WAITING, "")
+    plan._set(run.id, RunState.DUE, "")
+
+
+def test_a_retry_reopens_what_the_failure_had_skipped() -> None:
+    """The plan goes on where it had stopped, and succeeds."""
+    plan = Plan(rule(TWO_WAVES), TARGETS[:1])
+    plan.step()
+    plan.end("a", RunState.FAILED)
+    assert plan.step().end is PlanState.FAILED
+    retry(plan, "a")
+    assert plan.states() == {"a": ["due"], "b": ["waiting"]}
+    assert plan.step().end is None
+    plan.end("a")
+    plan.step()
+    plan.end("b")
+    assert plan.step().end is PlanState.SUCCEEDED
+
+
+def test_a_retry_beside_another_failure_skips_the_later_waves_again() -> None:
+    """Only when all that had failed is made good do they run."""
+    plan = Plan(rule(TWO_WAVES))
+    plan.step()
+    plan.end("a", RunState.FAILED)
+    plan.step()
+    retry(plan, "a")
+    plan.end("a")
+    last = plan.step()
+    assert (last.end, plan.states()["b"]) == (PlanState.FAILED, ["skipped"])
+
+
+def test_a_retry_leaves_alone_what_was_skipped_for_another_reason() -> None:
+    """An `if` that was false is not asked again, and a success had no need of it."""
+    plan = Plan(rule(TWO_WAVES), TARGETS[:1])
+    plan.step()
+    plan.end("a", RunState.FAILED)
+    plan._set(run_of(plan, "b").id, RunState.SKIPPED, "if is false: x")
+    assert not after_failure(run_of(plan, "b").reason)
+
+
+def test_on_failure_runs_once_however_often_a_run_is_retried() -> None:
+    """A second failure of the same plan is not told again."""
+    plan = Plan(rule("[{uses: log.message, name: a}]", ON_FAILURE), TARGETS[:1])
+    for _ in range(2):
+        plan.step()
+        plan.end("a", RunState.FAILED)
+        plan.step()
+        plan.end("tell")
+        plan.step()
+        plan.end("more")
+        assert plan.step().end is PlanState.FAILED
+        assert plan.states() == {"a": ["failed"], "tell": ["succeeded"], "more": ["succeeded"]}
+        retry(plan, "a")
+
+
+def test_a_failure_made_good_ends_what_is_left_of_on_failure() -> None:
+    """What has started ends first; what has not is skipped."""
+    plan = Plan(rule("[{uses: log.message, name: a}]", ON_FAILURE), TARGETS[:1])
+    plan.step()
+    plan.end("a", RunState.FAILED)
+    plan.step()
+    retry(plan, "a")
+    plan.end("a")
+    assert plan.step().end is None
+    assert plan.states() == {"a": ["succeeded"], "tell": ["due"], "more": ["skipped"]}
+    plan.end("tell")
+    assert plan.step().end is PlanState.SUCCEEDED
+
+
+def test_a_cancelled_run_counts_as_a_failure_of_its_wave() -> None:
+    """Of its own wave and no earlier one."""
+    plan = Plan(rule(TWO_WAVES), TARGETS[:1])
+    plan._set(run_of(plan, "b").id, RunState.CANCELLED, "cancelled by ann")
+    plan.step()
+    assert plan.states() == {"a": ["due"], "b": ["cancelled"]}
+    plan.end("a")
+    last = plan.step()
+    assert (last.end, last.reason) == (PlanState.FAILED, "b (batch): cancelled by ann")
+
+
+def test_a_plan_that_has_collected_gets_its_runs_with_its_first_step() -> None:
+    """Its targets were not known before."""
+    view = PlanView("p-1", "s-1", "argocd/shop", rule(TWO_WAVES), TARGETS, ())
+    result = advance(view, lambda wave, *_: [RunChange(run.id, RunState.DUE) for run, _ in wave])
+    assert [run.action for run in result.runs] == ["a", "a", "b"]
+    assert [change.run for change in result.changes] == [run.id for run in result.runs[:2]]
+
+
+def test_a_superseded_plan_ends_when_what_has_started_has_ended() -> None:
+    """It releases nothing more, and its failures are the newer plan's to make good."""
+    plan = Plan(rule(TWO_WAVES, ON_FAILURE), TARGETS[:1])
+    plan.step()
+    plan.view = replace(plan.view, newer=("p-2", "s-2"))
+    plan._set(run_of(plan, "b").id, RunState.SUPERSEDED, "")
+    assert plan.step() == Advance("p-1", "s-1", "r argocd/shop")
+    plan.end("a", RunState.FAILED)
+    last = plan.step()
+    assert (last.end, last.runs) == (PlanState.SUPERSEDED, ())
+    assert last.reason == "superseded by plan p-2 of sync s-2"

@@ -24,9 +24,9 @@ from receiver.outbound import origin
 
 def start_asking(params: HttpRequest, poll: Poll, call: Call, answer: Answer) -> Outcome:
     """Keep the address that the start's answer names; it is asked after `every`."""
-    url = _evaluate(call, "poll.url", poll.url, answer)
+    url = _evaluate(params, call, "poll.url", poll.url, answer)
     if not isinstance(url, str) or not url:
-        raise PermanentError("poll.url gives no text")
+        raise PermanentError("poll.url gives no text", hint=_if_cut(params, answer))
     if answer.mask(url) != url:
         raise PermanentError("poll.url gives an address with a secret in it, which is never stored")
     _judge(params, poll, url)
@@ -45,9 +45,9 @@ def ask(params: HttpRequest, poll: Poll, call: Call) -> Outcome:
         raise TemporaryError(
             error.message, delay=error.delay, state=call.state, hint=error.hint
         ) from None
-    if poll.failed is not None and _holds(call, "poll.failed", poll.failed, answer):
+    if poll.failed is not None and _holds(params, call, "poll.failed", poll.failed, answer):
         raise PermanentError(f"it has failed there: {poll.failed} ({answer.excerpt()})")
-    if _holds(call, "poll.until", poll.until, answer):
+    if _holds(params, call, "poll.until", poll.until, answer):
         return Succeeded(facts(answer))
     return _again(poll, call.state["url"], answer, call)
 
@@ -75,17 +75,26 @@ def _judge(params: HttpRequest, poll: Poll, url: str) -> str:
     return whole
 
 
-def _holds(call: Call, name: str, source: str, answer: Answer) -> bool:
-    value = _evaluate(call, name, source, answer)
+def _holds(params: HttpRequest, call: Call, name: str, source: str, answer: Answer) -> bool:
+    value = _evaluate(params, call, name, source, answer)
     if not isinstance(value, bool):
-        raise PermanentError(f"{name} gives neither true nor false")
+        raise PermanentError(f"{name} gives neither true nor false", hint=_if_cut(params, answer))
     return value
 
 
-def _evaluate(call: Call, name: str, source: str, answer: Answer) -> Json:
+def _evaluate(params: HttpRequest, call: Call, name: str, source: str, answer: Answer) -> Json:
     try:
         value: Json = call.evaluate(source, {"answer": facts(answer)})
     except ExpressionError as error:
         told = f"answered {answer.status}: {answer.excerpt()}"
-        raise PermanentError(f"{name} cannot be evaluated: {error} ({told})") from None
+        raise PermanentError(
+            f"{name} cannot be evaluated: {error} ({told})", hint=_if_cut(params, answer)
+        ) from None
     return value
+
+
+def _if_cut(params: HttpRequest, answer: Answer) -> str:
+    """Return the way out for an answer of which only the beginning was read."""
+    if not answer.truncated:
+        return ""
+    return f"the answer is longer than captureLimit ({params.capture_limit} bytes); raise it"

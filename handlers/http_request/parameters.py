@@ -91,7 +91,8 @@ class HttpRequest(Params):
         default=65_536,
         ge=0,
         le=1_048_576,
-        description="Bytes of the answer's body that are kept as output.",
+        description="Bytes of an answer's body that are read: kept as output, and seen by the "
+        "expressions of `poll`. `answer.json` is null for a longer one.",
     )
     poll: Poll | None = Field(
         default=None, description="For what takes longer: ask until it has ended."

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from urllib.parse import urlsplit
-
 from handlers.http_request.asking import ask, start_asking
 from handlers.http_request.exchange import expected, facts, send
 from handlers.http_request.parameters import HttpRequest
-from receiver.contract import Call, Handler, Json, Outcome, Succeeded, raise_for_status
+from receiver.contract import Call, Handler, Outcome, Succeeded, host_of, raise_for_status
 
 
 def run(params: HttpRequest, call: Call) -> Outcome:
@@ -20,15 +17,6 @@ def run(params: HttpRequest, call: Call) -> Outcome:
     if params.poll is not None:
         return start_asking(params, params.poll, call, answer)
     return Succeeded(facts(answer))
-
-
-def lane(parameters: Mapping[str, Json]) -> str:
-    """Return the host that is called, "" while it is a secret."""
-    url = parameters.get("url")
-    try:
-        return (urlsplit(url).hostname or "") if isinstance(url, str) else ""
-    except ValueError:
-        return ""
 
 
 EXAMPLE = """\
@@ -50,5 +38,5 @@ handler = Handler(
     params=HttpRequest,
     run=run,
     example=EXAMPLE,
-    lane=lane,
+    lane=host_of("url"),
 )

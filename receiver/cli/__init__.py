@@ -4,29 +4,60 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from keyword import iskeyword
 
 import click
 
 from receiver.errors import PostsyncError, Unreachable
 
-COMMANDS = {
-    "serve": "Take notifications and run the rules' actions.",
-    "check": "Check rule files: every mistake with its place.",
-    "explain": "Show which rules a notification matches, and why the others do not.",
-    "send": "Post a notification from a file, as Argo CD would.",
-    "syncs": "List the newest syncs.",
-    "show": "Tell the story of one sync.",
-    "handlers": "List the kinds of action, or describe one.",
-    "argocd-config": "Print the notification config to apply in Argo CD.",
-    "schema": "Print the JSON Schema of rule files, for editors.",
+TOPICS = {
+    "Serving": {
+        "serve": "Take notifications and run the rules' actions.",
+        "argocd-config": "Print the notification config to apply in Argo CD.",
+        "send": "Post a notification from a file, as Argo CD would.",
+    },
+    "Rules": {
+        "check": "Check rule files: every mistake with its place.",
+        "explain": "Show which rules a notification matches, and why the others do not.",
+        "try": "Run one rule's actions once, for real, without a server.",
+        "handlers": "List the kinds of action, or describe one.",
+        "schema": "Print the JSON Schema of rule files, for editors.",
+    },
+    "Looking": {
+        "syncs": "List the newest syncs.",
+        "show": "Tell the story of one sync.",
+        "runs": "List runs: what failed, what is under way, what waits.",
+        "plans": "List plans: what is held, collecting, waiting or under way.",
+        "pauses": "List what is paused.",
+        "tail": "Print the trail's newest events, and follow it.",
+    },
+    "Acting": {
+        "retry": "Repeat runs that failed.",
+        "replay": "Plan a sync anew under today's rules.",
+        "cancel": "Cancel a run, a plan or all of a sync.",
+        "approve": "Let go on what is held for an approval.",
+        "pause": "Start no more attempts: of all, of a rule or of a handler.",
+        "resume": "Lift a pause.",
+    },
+    "Ledger": {
+        "export": "Write the whole trail as JSON lines.",
+        "backup": "Copy the ledger to a file, also while it is in use.",
+        "prune": "Delete what has ended and is old, and give back the space.",
+    },
 }
+"""In the order in which a newcomer needs them."""
+
+COMMANDS = {name: text for topic in TOPICS.values() for name, text in topic.items()}
 
 
 class LazyGroup(click.Group):
-    """Finds `some-command` as ``some_command`` in the module ``receiver.cli.some_command``."""
+    """Finds `some-command` as ``some_command`` in the module ``receiver.cli.some_command``.
+
+    A word of Python's has an underscore at its end: ``try_``.
+    """
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 click's signature
-        """Return the names in the order in which a newcomer needs them."""
+        """Return the names, topic by topic."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 click's signature
@@ -34,14 +65,16 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         name = cmd_name.replace("-", "_")
+        name = f"{name}_" if iskeyword(name) else name
         command = getattr(import_module(f"receiver.cli.{name}"), name)
         assert isinstance(command, click.Command)  # noqa: S101 each module holds its command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 click's signature
-        """Write the list without importing a command."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+        """Write the list by topics, without importing a command."""
+        for topic, commands in TOPICS.items():
+            with formatter.section(topic):
+                formatter.write_dl(list(commands.items()), col_max=16)
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -55,6 +88,11 @@ def cli() -> None:
       postsync serve                     take notifications and act
       postsync send FILE --now           post one by hand
       postsync show last                 what came of it, and why
+      postsync runs --state failed       what is left to be retried
+
+    \b
+    Each command explains itself with `--help`. For completion in bash (zsh, fish alike):
+      eval "$(_POSTSYNC_COMPLETE=bash_source postsync)"
 
     Exit codes: 0 done; 1 refused or failed; 2 wrong usage; 3 no server answers.
     """  # noqa: D301 click's \b keeps the lines
@@ -63,7 +101,7 @@ def cli() -> None:
 def main() -> None:
     """Run the command line; what we refuse is one message, never a traceback."""
     try:
-        cli()
+        cli(prog_name="postsync")
     except PostsyncError as error:
         click.secho(f"postsync: {error}", err=True, fg="red")
         sys.exit(3 if isinstance(error, Unreachable) else 1)

@@ -29,7 +29,10 @@ def argocd_config(url: str, namespace: str, output: str) -> None:
 
     Service, template, trigger and subscription; its comments say how to apply it beside
     what is there, and where the token goes.
-    """
+
+    \b
+      postsync argocd-config --url http://postsync.postsync.svc:8080 > notifications.yaml
+    """  # noqa: D301 click's \b keeps the lines
     config = notification_config(url, namespace=namespace)
     if output == "json":
         config = json.dumps(yaml.safe_load(config), indent=2) + "\n"

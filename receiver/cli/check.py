@@ -23,7 +23,11 @@ def check(files: tuple[Path, ...], output: str) -> None:
     """Check rule FILES and folders; by default those of the settings.
 
     Exits 0 if they can be used, else 1 with every problem, one a line, on stderr.
-    """
+
+    \b
+      postsync check
+      postsync check rules/cdn.yaml
+    """  # noqa: D301 click's \b keeps the lines
     paths = files or load_settings().rules
     try:
         found = load_rules(paths, Registry.discover(), Expressions())

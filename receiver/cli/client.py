@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import urlencode
 
 from receiver.errors import AttemptError, ServerError, Unreachable
 from receiver.masking import Masker
+from receiver.model import Json
 from receiver.outbound import Outbound
 from receiver.settings import load_settings
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 PATIENCE = 30.0
 """Seconds that a command waits for an answer."""
+
+PAGE = 500
+"""Rows that the API gives at once at most."""
+
+Query: TypeAlias = Mapping[str, str | Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +67,23 @@ class Client:
         self._credentials = credentials
         self._door = Outbound()
 
-    def get(self, path: str, query: Mapping[str, str] | None = None) -> Any:
-        """GET a path of the API; see `call`."""
-        return self.call("GET", f"{path}?{urlencode(query)}" if query else path)
+    def get(self, path: str, query: Query | None = None) -> Any:
+        """GET a path of the API, without what is empty of the query; see `call`."""
+        given = {name: value for name, value in (query or {}).items() if value}
+        return self.call("GET", f"{path}?{urlencode(given, doseq=True)}" if given else path)
+
+    def pages(self, path: str, key: str, query: Query, most: int) -> Iterator[Any]:
+        """Yield what a list of the API has under ``key``, page by page, up to ``most`` rows."""
+        cursor: str | None = ""
+        while most > 0 and cursor is not None:
+            page = self.get(path, {**query, "limit": str(min(most, PAGE)), "cursor": cursor})
+            yield from page[key]
+            most -= len(page[key])
+            cursor = page.get("next")
+
+    def send(self, method: str, path: str, document: Json = None) -> Any:
+        """Send JSON, None for no body; see `call`."""
+        return self.call(method, path, None if document is None else json.dumps(document).encode())
 
     def call(self, method: str, path: str, body: bytes | None = None) -> Any:
         """Send a request and return the JSON that came back.
@@ -87,9 +108,13 @@ class Client:
         try:
             data = answer.json()
         except ValueError:
-            raise ServerError(f"{self.url} answered {answer.status}, and no JSON") from None
+            raise ServerError(
+                f"{self.url} answered {answer.status}, and no JSON", status=answer.status
+            ) from None
         if answer.status >= 400:  # noqa: PLR2004 where errors begin
-            raise ServerError(self._told(answer.status, data), hint=data.get("hint", ""))
+            raise ServerError(
+                self._told(answer.status, data), hint=data.get("hint", ""), status=answer.status
+            )
         return data
 
     def _told(self, status: int, data: Mapping[str, Any]) -> str:

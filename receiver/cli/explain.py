@@ -11,7 +11,7 @@ from typing import BinaryIO
 import click
 
 from receiver.cli.explain_page import Page
-from receiver.cli.explain_steps import steps
+from receiver.cli.explain_steps import steps, terms
 from receiver.expressions import Expressions
 from receiver.matching import Matcher, RuleExplanation
 from receiver.mistakes import near
@@ -46,7 +46,11 @@ def explain(
 
     It needs no server and does nothing. Exits 0 whether a rule matches or not, and 1 if the
     notification or the rules cannot be understood.
-    """
+
+    \b
+      postsync explain --payload config/examples/notification.json
+      postsync explain --payload - --rule purge-shop-assets < notification.json
+    """  # noqa: D301 click's \b keeps the lines
     sync = read_notification(payload.read(), sender=sender, channel=channel, query={}).sync
     expressions = Expressions()
     found = load_rules(paths or load_settings().rules, Registry.discover(), expressions)
@@ -105,5 +109,6 @@ def _rule_as_json(item: RuleExplanation, sync: Sync) -> Json:
         **asdict(item.finding),
         "mode": item.rule.mode,
         "resources": cells,
+        "terms": list(terms(item)),
         "wouldRun": would_run,
     }

@@ -10,7 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from receiver.cli.explain_steps import Step, steps
+from receiver.cli.explain_steps import Step, steps, terms
 from receiver.matching import Finding, RuleExplanation, Verdict, describe
 from receiver.model import Sync
 
@@ -94,6 +94,8 @@ class Page:
         for item in matched:
             observed = " (observe: sends nothing)" if item.rule.mode == "observe" else ""
             self._print(f"{item.rule.name}{observed}", indent=2)
+            for term in terms(item):
+                self._print(term, indent=4)
             for step in steps(item, self._sync):
                 self._print(step_text(step), "green", indent=4)
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from receiver.durations import duration_text
+from receiver.ledger.planning import hold_reason
 from receiver.matching import RuleExplanation, Verdict
 from receiver.model import Sync
-from receiver.rules import Action, FailureAction, Target, When
+from receiver.rules import Action, FailureAction, Rule, Target, When
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,35 @@ def steps(item: RuleExplanation, sync: Sync) -> list[Step]:
     ]
 
 
+def terms(item: RuleExplanation) -> list[str]:
+    """Say what a matched rule's plan waits for before its steps, and how it takes them."""
+    if not item.matched:
+        return []
+    rule = item.rule
+    targets = sum(finding.verdict is Verdict.MATCHED for finding in item.resources)
+    return [
+        *_debounce_terms(rule),
+        *_limit_terms(rule, targets),
+        *([f"onNewer: {rule.on_newer}"] if rule.on_newer != "parallel" else []),
+    ]
+
+
+def _debounce_terms(rule: Rule) -> Iterator[str]:
+    if rule.debounce is not None:
+        window, longest = map(duration_text, (rule.debounce.window, rule.debounce.max_wait))
+        yield f"debounce: waits until no sync has come for {window}, at most {longest}"
+
+
+def _limit_terms(rule: Rule, targets: int) -> Iterator[str]:
+    limits = rule.limits
+    if limits is None or targets <= limits.max_targets:
+        return
+    if limits.otherwise == "batch":
+        yield f"limits: {targets} resources, {limits.max_targets} at a time"
+    else:
+        yield f"held: {hold_reason(targets, limits.max_targets)}"
+
+
 def _sorted(found: Iterable[Step]) -> list[Step]:
     return sorted(found, key=lambda step: step.wave)
 
@@ -58,3 +89,5 @@ def _only(action: FailureAction) -> Iterator[str]:
         yield f"when: {action.when}"
     if action.if_ is not None:
         yield f"if: {' '.join(action.if_.split())}"
+    if isinstance(action, Action) and action.suspend:
+        yield "suspend: waits to be approved"

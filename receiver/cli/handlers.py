@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
@@ -18,32 +19,52 @@ from receiver.registry import Registry
 @click.argument("name", required=False)
 @click.option("--output", type=click.Choice(["text", "json"]), default="text", help="The format.")
 def handlers(name: str | None, output: str) -> None:
-    """List the handlers, or tell all about the one called NAME."""
+    """List the handlers, or tell all about the one called NAME.
+
+    Each comes with where it is from: built-in, or the distribution that is installed beside.
+    Exits 1 if one of those is broken; stderr says why, and the other handlers can be used.
+
+    \b
+      postsync handlers
+      postsync handlers http.request
+    """  # noqa: D301 click's \b keeps the lines
     registry = Registry.discover()
     if output == "json":
         chosen = [registry.get(name)] if name else registry
-        pages = [_page(handler) for handler in chosen]
+        pages = [_page(registry, handler) for handler in chosen]
         click.echo(json.dumps(pages[0] if name else pages, indent=2))
     elif name:
-        click.echo("\n".join(_lines(registry.get(name))))
+        click.echo("\n".join(_lines(registry, registry.get(name))))
     else:
-        width = max((len(handler.name) for handler in registry), default=0)
-        for handler in registry:
-            click.echo(f"{handler.name:<{width}}  {handler.summary}")
+        _list(registry)
+    if registry.broken and not name:
+        for broken in registry.broken:
+            click.secho(f"postsync: {broken.reason}", err=True, fg="red")
+        sys.exit(1)
 
 
-def _page(handler: Handler[Any]) -> dict[str, Any]:
+def _list(registry: Registry) -> None:
+    rows = [(one.name, str(registry.origin(one.name)), one.summary) for one in registry]
+    widths = [max((len(row[column]) for row in rows), default=0) for column in (0, 1)]
+    for name, origin, summary in rows:
+        click.echo(f"{name:<{widths[0]}}  {origin:<{widths[1]}}  {summary}")
+
+
+def _page(registry: Registry, handler: Handler[Any]) -> dict[str, Any]:
+    origin = registry.origin(handler.name)
     return {
         "name": handler.name,
         "summary": handler.summary,
+        "distribution": asdict(origin) if origin else None,
         "extra": handler.extra,
         "parameters": [asdict(parameter) for parameter in parameters(handler)],
         "example": handler.example,
     }
 
 
-def _lines(handler: Handler[Any]) -> Iterator[str]:
+def _lines(registry: Registry, handler: Handler[Any]) -> Iterator[str]:
     yield f"{handler.name}: {handler.summary}"
+    yield f"From: {registry.origin(handler.name)}."
     if handler.extra:
         yield f"Needs the extra {handler.extra}."
     yield "\nParameters:"

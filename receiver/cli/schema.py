@@ -23,7 +23,10 @@ def schema(*, write: bool, check: bool) -> None:
     """Print the JSON Schema of a rule file, for editors.
 
     Save it and begin a rule file with the line: # yaml-language-server: $schema=FILE
-    """
+
+    \b
+      postsync schema > rules.schema.json
+    """  # noqa: D301 click's \b keeps the lines
     registry = Registry.discover()
     text = json.dumps(rules_schema(registry), indent=2, ensure_ascii=False) + "\n"
     files = {SCHEMA_FILE: text, PAGE_FILE: handlers_page(registry)}

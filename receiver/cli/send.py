@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from receiver.cli.client import Client, find_token
+from receiver.cli.options import output_option
 from receiver.errors import ServerError
 from receiver.settings import load_settings
 
@@ -24,7 +25,7 @@ LAST = "last-notification.json"
 @click.option("--url", help="The server (default POSTSYNC_URL, or http://127.0.0.1:8080).")
 @click.option("--token-file", type=click.Path(path_type=Path), help="File with the sender's token.")
 @click.option("--sender", default="", help="Name of a token in HOME/senders.")
-@click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@output_option()
 def send(
     file: Path | None,
     *,

@@ -23,7 +23,7 @@ from receiver.ledger.doorbell import Doorbell
 from receiver.logs import Log, configure_logs
 from receiver.masking import Masker
 from receiver.outbound import Outbound
-from receiver.service import build_dispatcher, build_intake, read_tokens
+from receiver.service import build_dispatcher, build_housekeeping, build_intake, read_keys
 from receiver.settings import Settings, load_settings
 from receiver.supervisor import Supervisor
 from receiver.web.app import create_app
@@ -54,12 +54,16 @@ def serve(
     Runs two processes on this host: the intake, which stores what Argo CD sends, and the
     dispatcher, which plans and runs. SIGHUP loads the rules again (a change of their files is
     noticed by itself); SIGTERM ends the attempts under way, and leaves the rest to the next start.
-    """
+
+    \b
+      postsync serve
+      postsync serve --rules rules/ --port 9000
+    """  # noqa: D301 click's \b keeps the lines
     settings = load_settings(
         file, host=host, port=port, rules=list(rules) or None, allow_anonymous=allow_anonymous
     )
     log = configure_logs(settings.log_format)
-    read_tokens(settings, log)
+    read_keys(settings, log)
     _check_address(settings)
     lock = lock_ledger(settings.ledger)
     open_ledger(settings.ledger).close()
@@ -89,7 +93,10 @@ def _dispatch(settings: Settings, doorbell: Doorbell, log: Log) -> None:
     dispatcher = build_dispatcher(settings, doorbell, log)
     signal.signal(signal.SIGTERM, lambda *_: dispatcher.stop())
     signal.signal(signal.SIGHUP, lambda *_: dispatcher.reload())
+    housekeeping = build_housekeeping(settings, log)
+    housekeeping.start()
     dispatcher.run()
+    housekeeping.stop()
 
 
 def _check_address(settings: Settings) -> None:

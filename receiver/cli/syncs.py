@@ -3,69 +3,63 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.table import Table
 
-from receiver.cli.client import Client, find_token
+from receiver.cli.client import Client
+from receiver.cli.options import asks_server, output_option, print_table
+from receiver.model import SyncState
 
-UNBOUNDED = 1000
-"""Columns where nobody looks: a line of a pipe is one sync, and nothing of it is cut."""
-
-FOLDING = frozenset({"APPLICATION", "CAME OF IT"})
-"""Columns that may break into lines on a terminal; an id that is cut cannot be copied."""
+HEADINGS = ("SYNC", "FINISHED", "APPLICATION", "PHASE", "CHANGED", "CAME OF IT")
 
 
 @click.command()
 @click.option("--application", default="", help="Only of this one: namespace/name, or the name.")
-@click.option("--limit", default=20, show_default=True, help="How many, up to 500.")
-@click.option("--before", default="", help="Only those older than this sync.")
-@click.option("--url", help="The server (default POSTSYNC_URL, or http://127.0.0.1:8080).")
-@click.option("--token-file", type=click.Path(path_type=Path), help="File with your token.")
-@click.option("--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@click.option(
+    "--state", type=click.Choice([state.value for state in SyncState]), help="Only in this."
+)
+@click.option("--since", default="", help="Only those that came since: 2h, 7d, or a time.")
+@click.option("--until", default="", help="Only those that came before: 2h, 7d, or a time.")
+@click.option("--limit", default=20, show_default=True, help="How many.")
+@output_option("table")
+@asks_server
 def syncs(
     *,
     application: str,
+    state: str | None,
+    since: str,
+    until: str,
     limit: int,
-    before: str,
-    url: str | None,
-    token_file: Path | None,
+    client: Client,
     output: str,
 ) -> None:
-    """List the newest syncs, and what came of them."""
-    query = {"limit": str(limit), "application": application, "before": before}
-    rows = Client(url, find_token("operators", token_file)).get("/v1/syncs", query)["syncs"]
+    """List the newest syncs, and what came of them.
+
+    \b
+      postsync syncs
+      postsync syncs --application shop --since 2d
+    """  # noqa: D301 click's \b keeps the lines
+    query = {"application": application, "state": state or "", "since": since, "until": until}
+    rows = list(client.pages("/v1/syncs", "syncs", query, limit))
     if output == "json":
         click.echo(json.dumps(rows, indent=2))
-    elif not rows:
+    elif rows:
+        print_table(
+            HEADINGS, [_cells(row) for row in rows], frozenset({"APPLICATION", "CAME OF IT"})
+        )
+    elif any(query.values()):
+        click.echo("no sync is like that")
+    else:
         click.echo(
             "no syncs yet; `postsync send config/examples/notification.json --now` posts one"
         )
-    else:
-        console = Console(highlight=False)
-        if not console.is_terminal:
-            console.width = UNBOUNDED
-        console.print(_table(rows))
 
 
-def _table(rows: list[dict[str, Any]]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for heading in ("SYNC", "FINISHED", "APPLICATION", "PHASE", "CHANGED", "CAME OF IT"):
-        table.add_column(heading, no_wrap=heading not in FOLDING, overflow="fold")
-    for row in rows:
-        changed = f"{row['changed']} of {row['resources']}"
-        table.add_row(
-            row["id"],
-            row["finishedAt"] or "",
-            row["application"],
-            row["phase"],
-            changed,
-            _came(row),
-        )
-    return table
+def _cells(row: dict[str, Any]) -> list[str]:
+    changed = f"{row['changed']} of {row['resources']}"
+    finished = row["finishedAt"] or ""
+    return [row["id"], finished, row["application"], row["phase"], changed, _came(row)]
 
 
 def _came(row: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Which rules are in force: loads them, watches their files, remembers older sets."""
+"""Which rules are in force: loads them, watches their files, stores and remembers the sets."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 
+from sqlalchemy import Connection
+
 from receiver.errors import RuleError
 from receiver.expressions import Expressions
 from receiver.ledger.connect import Ledger
-from receiver.ledger.marks import RULES, get_mark, get_rule_set
+from receiver.ledger.marks import RULES, get_mark, get_rule_set, keep_rule_set, put_mark
+from receiver.model import Event, Json
 from receiver.planner import Planner
 from receiver.render import Renderer
 from receiver.rulebook import Rulebook, RuleSet, rule_set_from
@@ -50,6 +53,7 @@ class RulesInForce:
         self._wanted = threading.Event()
         self._results: SimpleQueue[Reload] = SimpleQueue()
         self._older: OrderedDict[str, Mapping[str, Rule]] = OrderedDict()
+        self._loading = False
 
     def start(self) -> None:
         """Load the rules now, then whenever their files change."""
@@ -68,6 +72,14 @@ class RulesInForce:
                 newest = self._results.get_nowait()
             except Empty:
                 return newest
+
+    def behind(self) -> bool:
+        """Whether the files have changed, and nobody has taken the rules that came of it yet.
+
+        The loader notices by itself, and rings when it has them.
+        """
+        # In the order in which the loader goes on, so that none of its steps is missed.
+        return self._rulebook.changed() or self._loading or not self._results.empty()
 
     def last_good(self) -> Planner | None:
         """Return the rules that were in force when the ledger was last used."""
@@ -96,7 +108,7 @@ class RulesInForce:
             asked = self._wanted.wait(LOOK_EVERY)
             self._wanted.clear()
             if asked or self._rulebook.changed():
-                self._results.put(self._load())
+                self._load_next()
                 self._ring()
 
     def _load(self) -> Reload:
@@ -105,5 +117,24 @@ class RulesInForce:
         except RuleError as error:
             return Reload(None, str(error))
 
+    def _load_next(self) -> None:
+        self._loading = True
+        self._results.put(self._load())
+        self._loading = False
+
     def _planner(self, rule_set: RuleSet) -> Planner:
         return Planner(rule_set, self._expressions, self._renderer)
+
+
+def store_reload(connection: Connection, now: int, reload: Reload) -> Event:
+    """Store what came of loading the rules, for the next start and for the health page."""
+    mark = get_mark(connection, RULES) or {}
+    if reload.planner is None:
+        put_mark(connection, RULES, mark | {"ok": False, "error": reload.error})
+        return Event("rules.refused", {"reason": reload.error, "inForce": mark.get("digest")})
+    rule_set = reload.planner.rule_set
+    keep_rule_set(connection, now, rule_set.digest, rule_set.files)
+    mark = {"digest": rule_set.digest, "rules": len(rule_set.rules), "loadedAt": now}
+    put_mark(connection, RULES, mark | {"ok": True, "error": ""})
+    names: list[Json] = [rule.name for rule in rule_set.rules]
+    return Event("rules.loaded", {"ruleSet": rule_set.digest[:12], "rules": names[:50]})

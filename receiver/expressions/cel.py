@@ -25,7 +25,7 @@ from receiver.expressions.scope import Scope
 from receiver.mistakes import near
 from receiver.model import Json, rfc3339
 
-HOUSE_ROOTS = ("application", "sync", "resource", "resources", "actions", "failure")
+HOUSE_ROOTS = ("application", "sync", "syncs", "resource", "resources", "actions", "failure")
 FUNCTIONS = (
     "all bool bytes contains double duration endsWith exists exists_one filter format has int "
     "join lastIndexOf lowerAscii map matches replace reverse size split startsWith string "

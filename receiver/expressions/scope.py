@@ -66,6 +66,7 @@ WHERE = {
     "resource": "it is in actions with target resource, and in conditions of rules with "
     "match.resources",
     "resources": "it is in actions with target batch or application",
+    "syncs": "it is in actions and onFailure",
     "failure": "it is in onFailure",
     "actions": "it is in actions and onFailure",
 }
@@ -109,7 +110,7 @@ class Scope:
         for root in self.roots:
             if root in ROOTS:
                 yield from ((f"{root}.{field}", kind) for field, kind in ROOTS[root].items())
-            elif root == "resources":
+            elif root in {"resources", "syncs"}:
                 yield root, "list"
             elif root != "actions":
                 yield root, "any"

@@ -13,6 +13,8 @@ from receiver.mistakes import Path, dotted
 from receiver.model import Json
 
 Compile: TypeAlias = Callable[[str], Program]
+Quote: TypeAlias = Callable[[str], str]
+"""Makes a string harmless where it will stand; of templates, only what expressions give."""
 
 OPEN = re.compile(r"\$?\$\{\{")
 TOKEN = re.compile(
@@ -32,17 +34,17 @@ class Template:
     parts: tuple[str | Program, ...]
     whole: bool
 
-    def render(self, bindings: Bindings) -> Json:
-        """Return the value.
+    def render(self, bindings: Bindings, quote: Quote = str) -> Json:
+        """Return the value; ``quote`` is applied to each string that an expression gives.
 
         Raises:
             ExpressionError: an expression fails, or gives a list, map or null within a text.
         """
         first = self.parts[0]
         if self.whole and isinstance(first, Program):
-            return first.evaluate(bindings)
+            return _quoted(first.evaluate(bindings), quote)
         return "".join(
-            part if isinstance(part, str) else _text(part.evaluate(bindings), part.source)
+            part if isinstance(part, str) else quote(_text(part.evaluate(bindings), part.source))
             for part in self.parts
         )
 
@@ -62,7 +64,12 @@ def parse_template(text: str, compile: Compile) -> str | Template:  # noqa: A002
     return Template(tuple(parts), whole=len(parts) == 1)
 
 
-def render_tree(tree: Any, bindings: Bindings, compile: Compile) -> Json:  # noqa: A002 as above
+def render_tree(
+    tree: Any,
+    bindings: Bindings,
+    compile: Compile,  # noqa: A002 as above
+    quote: Quote = str,
+) -> Json:
     """Return the tree (dicts, lists, scalars) with its templates rendered; keys are kept.
 
     Raises:
@@ -78,12 +85,22 @@ def render_tree(tree: Any, bindings: Bindings, compile: Compile) -> Json:  # noq
             return value  # type: ignore[no-any-return] # a scalar of YAML is JSON
         try:
             template = parse_template(value, compile)
-            return template if isinstance(template, str) else template.render(bindings)
+            return template if isinstance(template, str) else template.render(bindings, quote)
         except ExpressionError as error:
             message = f"{dotted(path)}: {error.message}" if path else error.message
             raise ExpressionError(message, hint=error.hint, column=error.column) from None
 
     return render(tree, ())
+
+
+def _quoted(value: Json, quote: Quote) -> Json:
+    if isinstance(value, str):
+        return quote(value)
+    if isinstance(value, list):
+        return [_quoted(item, quote) for item in value]
+    if isinstance(value, dict):
+        return {key: _quoted(item, quote) for key, item in value.items()}
+    return value
 
 
 def check_tree(

@@ -48,6 +48,10 @@ class Batch:
         self._numbers[name] += step
         return self._numbers[name]
 
+    def forget(self, kind: str, key: str) -> None:
+        """Have a number read again: something else than its own growth has changed it."""
+        self._numbers.pop((kind, key), None)
+
     def flush(self) -> None:
         """Execute what was gathered, in the order in which each statement first came."""
         for statement, rows in self._rows.items():

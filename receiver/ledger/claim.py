@@ -4,7 +4,8 @@ A claim costs the same with ten runs in the ledger or a million: runs that wait 
 in an index by that time, and runs that are ready in one by lane and turn, of which only the
 first few of each lane are read. A lane is the host that a run keeps busy; no lane gets more
 than its part of the threads, so a slow host delays nobody else. Within a lane the lowest turn
-goes first (see `storing._next_turn`), so a rule with thousands of runs delays no other.
+goes first (see `turns.next_turn`), so a rule with thousands of runs delays no other. What is
+paused does not lie in that index (see `pauses`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from sqlalchemy import Connection, bindparam, insert, select, text, update
 
 from receiver.ledger import tables
 from receiver.ledger.events import append_events
+from receiver.ledger.pauses import all_paused_since
 from receiver.model import Event, RunState
 
 
@@ -52,14 +54,17 @@ _WAKE = text(f"UPDATE runs SET ready = TRUE WHERE {tables.SLEEPING_RUN} AND due_
 
 _LANES = text(
     "WITH RECURSIVE lanes(lane) AS ("
-    " SELECT MIN(lane) FROM runs WHERE ready"
+    f" SELECT MIN(lane) FROM runs WHERE {tables.READY_RUN}"
     " UNION ALL"
-    " SELECT (SELECT MIN(lane) FROM runs WHERE ready AND lane > lanes.lane) FROM lanes"
+    f" SELECT (SELECT MIN(lane) FROM runs WHERE {tables.READY_RUN} AND lane > lanes.lane)"
+    " FROM lanes"
     " WHERE lanes.lane IS NOT NULL) SELECT lane FROM lanes WHERE lane IS NOT NULL"
 )
 """Steps from lane to lane over the index, however many runs lie between."""
 
-_FIRST = text("SELECT turn, id FROM runs WHERE ready AND lane = :lane ORDER BY turn LIMIT :most")
+_FIRST = text(
+    f"SELECT turn, id FROM runs WHERE {tables.READY_RUN} AND lane = :lane ORDER BY turn LIMIT :most"
+)
 
 
 def wake(connection: Connection, now: int) -> None:
@@ -77,7 +82,7 @@ def claim(
     busy: Mapping[str, int],
     lane_limit: int,
 ) -> tuple[list[Claimed], list[Event]]:
-    """Take at most ``free`` ready runs for ``owner`` and begin their attempts.
+    """Take at most ``free`` ready runs for ``owner`` and begin their attempts; none in a pause.
 
     Args:
         connection: within a writing transaction.
@@ -88,8 +93,10 @@ def claim(
         busy: threads that each lane has already.
         lane_limit: how many threads one lane may have.
     """
+    if free <= 0 or all_paused_since(connection) is not None:
+        return [], []
     found: list[tuple[int, str]] = []
-    for lane in connection.scalars(_LANES).all() if free > 0 else ():
+    for lane in connection.scalars(_LANES).all():
         most = min(free, lane_limit - busy.get(lane, 0))
         if most > 0:
             rows = connection.execute(_FIRST, {"lane": lane, "most": most})
@@ -236,29 +243,48 @@ def release_lost(connection: Connection, now: int, *, alone: str = "") -> list[E
 
 
 _NEXT = text(f"SELECT MIN(due_at) FROM runs WHERE {tables.SLEEPING_RUN}")
-_READY = text("SELECT 1 FROM runs WHERE ready LIMIT 1")
+_READY = text(f"SELECT 1 FROM runs WHERE {tables.READY_RUN} LIMIT 1")
 _NEW = text("SELECT 1 FROM syncs WHERE syncs.state = 'new' LIMIT 1")
+_COLLECTED = text(f"SELECT MIN(due_at) FROM plans WHERE {tables.COLLECTING_PLAN}")
 _STIRRED = text("SELECT 1 FROM plans WHERE stirred > 0 LIMIT 1")
+_REPLAYS = text(f"SELECT 1 FROM replays WHERE {tables.ASKED_REPLAY} LIMIT 1")
 
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What there is to do now, and when the next run becomes due (milliseconds)."""
+    """What there is to do now, and when the next run becomes due (milliseconds).
+
+    ``collected``: a plan has collected syncs for long enough; ``next_collected`` is its time.
+    ``replays``: an operator wants a sync planned anew. While all is paused, nothing is ready
+    and nothing becomes due.
+    """
 
     now: int
     new: bool
     stirred: bool
     ready: bool
     next_due: int | None
+    collected: bool = False
+    next_collected: int | None = None
+    replays: bool = False
 
 
 def backlog(connection: Connection, now: int) -> Backlog:
     """Look, without a lock, whether a transaction is worth its while."""
-    next_due = connection.scalar(_NEXT)
+    paused = all_paused_since(connection) is not None
+    next_due = None if paused else connection.scalar(_NEXT)
+    next_collected = connection.scalar(_COLLECTED)
     return Backlog(
         now=now,
         new=connection.scalar(_NEW) is not None,
         stirred=connection.scalar(_STIRRED) is not None,
-        ready=connection.scalar(_READY) is not None or (next_due is not None and next_due <= now),
+        ready=not paused and (connection.scalar(_READY) is not None or _come(next_due, now)),
         next_due=next_due,
+        collected=_come(next_collected, now),
+        next_collected=next_collected,
+        replays=connection.scalar(_REPLAYS) is not None,
     )
+
+
+def _come(moment: int | None, now: int) -> bool:
+    return moment is not None and moment <= now

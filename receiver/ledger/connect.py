@@ -31,6 +31,8 @@ NETWORK_FILE_SYSTEMS = frozenset(
 MOUNTINFO = Path("/proc/self/mountinfo")
 """Linux, proc(5): what is mounted where in this process's name space."""
 
+WRITABLE = "set POSTSYNC_HOME to a folder that this user may write"
+
 NOW = text("CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)")
 """The database's clock in milliseconds; julianday because SQLite below 3.42 lacks 'subsec'."""
 
@@ -100,7 +102,9 @@ def open_ledger(path: Path, *, busy_timeout: float = 5.0, offset_ms: int = 0) ->
     try:
         _migrate(engine)
     except DBAPIError as error:
-        raise LedgerError(f"the ledger {path} cannot be opened: {error.orig}") from error
+        raise LedgerError(
+            f"the ledger {path} cannot be opened: {error.orig}", hint=_way_out(path)
+        ) from error
     path.chmod(0o600)
     return Ledger(path, engine, Gate(path.with_suffix(".gate")), offset_ms)
 
@@ -159,8 +163,17 @@ def _open_lock(path: Path) -> IO[str]:
     except OSError as error:
         raise LedgerError(
             f"the ledger's lock {path} cannot be opened: {error.strerror}",
-            hint="set POSTSYNC_HOME to a folder that this user may write",
+            hint=WRITABLE,
         ) from None
+
+
+def _way_out(path: Path) -> str:
+    """Return what to do about a file that SQLite does not open."""
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        return WRITABLE
+    if path.exists() and not os.access(path, os.R_OK | os.W_OK):
+        return f"let this user read and write {path}, or set POSTSYNC_HOME to another folder"
+    return ""
 
 
 def _make_folder(folder: Path) -> None:
@@ -169,7 +182,7 @@ def _make_folder(folder: Path) -> None:
     except OSError as error:
         raise LedgerError(
             f"the ledger's folder {folder} cannot be made: {error.strerror}",
-            hint="set POSTSYNC_HOME to a folder that this user may write",
+            hint=WRITABLE,
         ) from None
 
 
@@ -177,6 +190,9 @@ def _on_connect(busy_timeout: float) -> Any:
     def configure(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # transactions are begun by `_on_begin`
         connection.execute(f"PRAGMA busy_timeout = {int(busy_timeout * 1000)}")
+        if connection.execute("PRAGMA page_count").fetchone() == (0,):
+            # A file takes this only before its first table; `space.py` needs it.
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
 
@@ -189,7 +205,7 @@ def _on_begin(connection: Connection) -> None:
 
 
 def _migrate(engine: Engine) -> None:
-    with engine.connect() as connection:
+    with engine.connect().execution_options(postsync_read=True) as connection:
         known = inspect(connection).has_table("alembic_version")
         at = connection.scalar(text("SELECT version_num FROM alembic_version")) if known else None
     if at == tables.REVISION:

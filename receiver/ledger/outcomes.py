@@ -49,8 +49,7 @@ def store_settlements(batch: Batch, owner: str, settlements: Sequence[Settlement
     stirred = set()
     for item in settlements:
         if ours.get(item.run.id) != item.run.attempt:
-            data: dict[str, Json] = {"reason": "taken over before its outcome was written"}
-            batch.events.append(_event("attempt.superseded", item, data))
+            batch.events.append(_event("attempt.superseded", item, _too_late(batch, item)))
             continue
         batch.add(_SETTLED, _settled_row(batch.now, item))
         batch.add(
@@ -80,6 +79,15 @@ def _ours(batch: Batch, owner: str, runs: Sequence[str]) -> dict[str, int]:
         )
     )
     return {row.id: row.attempts for row in rows}
+
+
+def _too_late(batch: Batch, item: Settlement) -> dict[str, Json]:
+    """Say why an outcome is not written: its run was taken over, or an operator cancelled it."""
+    a = tables.attempts
+    mine = a.c.run_id == item.run.id, a.c.number == item.run.attempt
+    row = batch.connection.execute(select(a.c.outcome, a.c.reason).where(*mine)).one_or_none()
+    how = row.reason if row and row.outcome == RunState.CANCELLED.value else "taken over"
+    return {"reason": f"{how} before its outcome was written", "outcome": item.outcome.kind.value}
 
 
 def _settled_row(now: int, item: Settlement) -> Row:

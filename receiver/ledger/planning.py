@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,7 +31,7 @@ class StoredSync:
 class NewRun:
     """One action for one target, before its wave is released.
 
-    ``target_index`` is the resource's place in the sync, None for batch and application.
+    ``target_index`` is its place among the plan's targets, None for batch and application.
     ``policy`` holds the retry, timeout and deadline of the action, in seconds.
     """
 
@@ -73,22 +73,55 @@ class Advance:
 
 
 @dataclass(frozen=True, slots=True)
+class Collect:
+    """How a plan collects syncs: those with the same ``key``; times in milliseconds."""
+
+    key: str
+    window: int
+    longest: int
+
+
+@dataclass(frozen=True, slots=True)
 class NewPlan:
-    """One rule applied to one sync. ``targets`` are ``{index, resource, reason}``."""
+    """One rule applied to one sync.
+
+    ``targets`` are ``{index, resource, reason}``, of a plan that collects syncs also
+    ``{sync, sender, application}``. ``newest`` is when its sync finished, in milliseconds;
+    ``series`` names what it has in common with the plans that it may supersede.
+    """
 
     id: str
     rule: str
     mode: str
-    targets: Json
+    targets: list[dict[str, Json]]
     key: str | None
     limit: int | None
     runs: tuple[NewRun, ...]
     first: Advance
+    newest: int = 0
+    series: str | None = None
+    hold_above: int | None = None
+    collect: Collect | None = None
+
+    @property
+    def hold(self) -> str:
+        """Why it waits for an approval; a plan that collects is only judged when it starts."""
+        return "" if self.collect else hold_reason(len(self.targets), self.hold_above)
+
+
+def hold_reason(targets: int, hold_above: int | None) -> str:
+    """Return why a plan with so many targets waits for an approval, "" if it does not."""
+    if hold_above is None or targets <= hold_above:
+        return ""
+    return f"matches {targets} resources, more than maxTargets {hold_above}"
 
 
 @dataclass(frozen=True, slots=True)
 class Planning:
-    """All that planning one sync writes. ``verdicts``: whether images changed, by index."""
+    """All that planning one sync writes. ``verdicts``: whether images changed, by index.
+
+    ``asked``: somebody wants these plans, whatever newer ones there are.
+    """
 
     sync: str
     application: str
@@ -102,21 +135,35 @@ class Planning:
     finished_at: int = 0
     verdicts: Mapping[int, bool] = field(default_factory=dict)
     events: tuple[Event, ...] = ()
+    asked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedSync:
+    """A sync that a plan covers, with the verdicts on its resources' images."""
+
+    id: str
+    verdicts: Mapping[int, bool]
 
 
 @dataclass(frozen=True, slots=True)
 class StoredPlan:
-    """A plan under way, with its runs."""
+    """A plan under way, with its runs, and the syncs that it covers, the newest last.
+
+    ``newer`` are the plan and the sync that supersede it, if any do.
+    """
 
     id: str
     sync: str
     rule_set: str
     rule: str
     application: str
+    state: PlanState
     targets: Any
     key: str | None
     stirred: int
-    verdicts: Mapping[int, bool]
+    syncs: tuple[PlannedSync, ...]
+    newer: tuple[str, str] | None
     runs: tuple[Mapping[Any, Any], ...]
 
 
@@ -170,8 +217,8 @@ def known_images(connection: Connection, application: str) -> dict[str, str]:
 
 
 def stirred_plans(connection: Connection, limit: int) -> list[StoredPlan]:
-    """Plans of which a run has ended since somebody last looked."""
-    p, s = tables.plans, tables.syncs
+    """Plans under way to which something has happened since somebody last looked."""
+    p, s, r = tables.plans, tables.syncs, tables.runs
     query = (
         select(p, s.c.image_verdicts)
         .join(s, s.c.id == p.c.sync_id)
@@ -180,21 +227,41 @@ def stirred_plans(connection: Connection, limit: int) -> list[StoredPlan]:
         .limit(limit)
     )
     rows = connection.execute(query).all()
-    r = tables.runs
+    collected = _collected(connection, [row.id for row in rows if row.collect_key is not None])
     wanted = [r.c[name] for name in _RUN_COLUMNS]
     runs: dict[str, list[Mapping[Any, Any]]] = {row.id: [] for row in rows}
     found = connection.execute(
-        select(r.c.plan_id, *wanted).where(r.c.plan_id.in_(list(runs))).order_by(r.c.id)
+        select(r.c.plan_id, *wanted)
+        .where(r.c.plan_id.in_(list(runs)))
+        .order_by(r.c.section, r.c.step, r.c.target_index)
     )
     for run in found.mappings():
         runs[run["plan_id"]].append(run)
     return [
         StoredPlan(
-            row.id, row.sync_id, row.rule_set, row.rule, row.application, json.loads(row.targets),
-            row.concurrency_key, row.stirred, _verdicts(row.image_verdicts), tuple(runs[row.id]),
+            row.id, row.sync_id, row.rule_set, row.rule, row.application, PlanState(row.state),
+            json.loads(row.targets), row.concurrency_key, row.stirred,
+            collected.get(row.id) or (PlannedSync(row.sync_id, read_verdicts(row.image_verdicts)),),
+            (row.newer_plan, row.newer_sync) if row.newer_plan else None, tuple(runs[row.id]),
         )
         for row in rows
     ]  # fmt: skip
+
+
+def _collected(connection: Connection, plans: Sequence[str]) -> dict[str, tuple[PlannedSync, ...]]:
+    """The syncs of each of these plans, in the order in which they finished."""
+    m, s = tables.plan_syncs, tables.syncs
+    query = (
+        select(m.c.plan_id, s.c.id, s.c.image_verdicts)
+        .join(s, s.c.id == m.c.sync_id)
+        .where(m.c.plan_id.in_(plans))
+        .order_by(m.c.newest, m.c.sync_id)
+    )
+    found: dict[str, tuple[PlannedSync, ...]] = {}
+    for row in connection.execute(query) if plans else ():
+        planned = PlannedSync(row.id, read_verdicts(row.image_verdicts))
+        found[row.plan_id] = (*found.get(row.plan_id, ()), planned)
+    return found
 
 
 def planned_images(connection: Connection, sync: str) -> tuple[str | None, dict[int, bool]]:
@@ -204,10 +271,11 @@ def planned_images(connection: Connection, sync: str) -> tuple[str | None, dict[
     row = connection.execute(query).one_or_none()
     if row is None or row.state != SyncState.PLANNED.value:
         return None, {}
-    return row.rule_set, _verdicts(row.image_verdicts)
+    return row.rule_set, read_verdicts(row.image_verdicts)
 
 
-def _verdicts(told: str | None) -> dict[int, bool]:
+def read_verdicts(told: str | None) -> dict[int, bool]:
+    """Read the verdicts on a sync's images back from its row."""
     return {int(number): verdict for number, verdict in json.loads(told or "{}").items()}
 
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 
-from sqlalchemy import Connection, bindparam, insert, select, text, update
+from sqlalchemy import bindparam, insert, select, text, update
 
 from receiver.ledger import tables
 from receiver.ledger.batch import Batch, Row
+from receiver.ledger.collecting import begin, collecting_plan, join
+from receiver.ledger.pauses import OWN_MARK, pause_mark
+from receiver.ledger.places import admit
 from receiver.ledger.planning import (
     Advance,
     NewPlan,
@@ -17,7 +21,15 @@ from receiver.ledger.planning import (
     RunChange,
     StoredPlan,
 )
-from receiver.model import Event, Json, PlanState, RunState, SyncState
+from receiver.ledger.starting import held_event, start
+from receiver.ledger.superseding import (
+    Entrant,
+    newer_than,
+    superseded_event,
+    superseded_reason,
+)
+from receiver.ledger.turns import next_turn
+from receiver.model import PlanState, RunState, SyncState
 
 _PLANNED = (
     update(tables.syncs)
@@ -32,7 +44,9 @@ _PLANNED = (
     )
 )  # fmt: skip
 _NEW_PLAN = insert(tables.plans)
-_NEW_RUN = insert(tables.runs)
+_NEW_RUN = insert(tables.runs).values(
+    paused_at=pause_mark(bindparam("of_rule"), bindparam("of_handler"))
+)
 
 
 def store_plannings(batch: Batch, plannings: Sequence[Planning]) -> None:
@@ -66,40 +80,93 @@ def _store_planning(batch: Batch, planning: Planning) -> None:
         images = json.dumps(planning.images)
         row = {"application": planning.images_of, "finished_at": planning.finished_at}
         batch.add(_REMEMBER, row | {"images": images})
-    batch.events += planning.events
+    store_plans(batch, planning)
+
+
+def store_plans(batch: Batch, planning: Planning) -> None:
+    """Store the plans of a planning and its events, and start what may start at once."""
+    joined = {
+        plan.id: row
+        for plan in planning.plans
+        if plan.collect and (row := collecting_plan(batch, plan.collect))
+    }
+    batch.events += [
+        replace(event, plan=joined[event.plan].id) if event.plan in joined else event
+        for event in planning.events
+    ]
     for plan in planning.plans:
-        _store_plan(batch, planning, plan)
+        if plan.collect and plan.id in joined:
+            join(batch, planning, plan, plan.collect, joined[plan.id])
+        else:
+            _store_plan(batch, planning, plan)
 
 
 def _store_plan(batch: Batch, planning: Planning, plan: NewPlan) -> None:
-    waits = plan.key is not None and _take_place(batch, plan.key) > (plan.limit or 1)
-    batch.add(
-        _NEW_PLAN,
-        {
-            "id": plan.id,
-            "sync_id": planning.sync,
-            "rule_set": planning.rule_set,
-            "rule": plan.rule,
-            "application": planning.application,
-            "mode": plan.mode,
-            "state": (PlanState.WAITING if waits else PlanState.ACTIVE).value,
-            "reason": "",
-            "targets": json.dumps(plan.targets),
-            "concurrency_key": plan.key,
-            "concurrency_limit": plan.limit,
-            "stirred": 0,
-            "created_at": batch.now,
-        },
-    )
-    if waits:
-        held = Advance(plan.id, planning.sync, plan.first.share)
-        _write_runs(batch, held, plan.rule, plan.runs)
-        data: dict[str, Json] = {"rule": plan.rule, "key": plan.key, "limit": plan.limit}
-        batch.events.append(Event("plan.waiting", data, sync=planning.sync, plan=plan.id))
+    row = _plan_row(batch, planning, plan)
+    entrant = Entrant(plan.id, planning.sync, plan.rule, plan.series, plan.newest, plan.targets)
+    newer = None if planning.asked else newer_than(batch, entrant)
+    if newer:
+        _store_superseded(batch, row, newer)
+    elif plan.collect:
+        begin(batch, planning, plan, plan.collect, row)
+    elif plan.hold:
+        batch.add(_NEW_PLAN, row | {"state": PlanState.HELD.value, "reason": plan.hold})
+        _store_waiting_runs(batch, planning, plan)
+        batch.events.append(held_event(plan.rule, planning.sync, plan.id, plan.hold))
+    else:
+        _store_started(batch, planning, plan, entrant, row)
+
+
+def _store_superseded(batch: Batch, row: Row, newer: tuple[str, str]) -> None:
+    """Store a plan whose sync came late, after a newer one that has started."""
+    ended = {"state": PlanState.SUPERSEDED.value, "ended_at": batch.now}
+    by = {"newer_plan": newer[0], "newer_sync": newer[1], "reason": superseded_reason(newer)}
+    batch.add(_NEW_PLAN, row | ended | by)
+    batch.events.append(superseded_event(row["rule"], row["sync_id"], row["id"], newer))
+
+
+def _store_started(
+    batch: Batch, planning: Planning, plan: NewPlan, entrant: Entrant, row: Row
+) -> None:
+    state, place = start(batch, entrant, plan.key, plan.limit)
+    batch.add(_NEW_PLAN, row | {"state": state.value, "place": place})
+    if state is PlanState.WAITING:
+        _store_waiting_runs(batch, planning, plan)
         return
     _write_runs(batch, plan.first, plan.rule, (*plan.runs, *plan.first.runs))
     _end_plan(batch, plan.first, plan.key)
     batch.events += plan.first.events
+
+
+def _store_waiting_runs(batch: Batch, planning: Planning, plan: NewPlan) -> None:
+    _write_runs(batch, Advance(plan.id, planning.sync, plan.first.share), plan.rule, plan.runs)
+
+
+def _plan_row(batch: Batch, planning: Planning, plan: NewPlan) -> Row:
+    return {
+        "id": plan.id,
+        "sync_id": planning.sync,
+        "rule_set": planning.rule_set,
+        "rule": plan.rule,
+        "application": planning.application,
+        "mode": plan.mode,
+        "state": PlanState.COLLECTING.value,
+        "reason": "",
+        "targets": json.dumps(plan.targets),
+        "concurrency_key": plan.key,
+        "concurrency_limit": plan.limit,
+        "place": None,
+        "hold_above": plan.hold_above,
+        "series": plan.series,
+        "newest": plan.newest,
+        "newer_plan": None,
+        "newer_sync": None,
+        "collect_key": None,
+        "due_at": None,
+        "stirred": 0,
+        "created_at": batch.now,
+        "ended_at": None,
+    }
 
 
 _LOOKED = update(tables.plans).where(tables.plans.c.id == bindparam("plan")).values(stirred=0)
@@ -133,6 +200,7 @@ _CHANGE = (
     update(tables.runs)
     .where(tables.runs.c.id == bindparam("run"))
     .values({name: bindparam(f"new_{name}") for name in _CHANGED})
+    .values(paused_at=OWN_MARK)
 )
 
 
@@ -150,7 +218,7 @@ def _change_row(batch: Batch, advance: Advance, change: RunChange) -> Row:
     due = change.state is RunState.DUE
     values = (
         change.state.value, change.reason, due, change.lane,
-        _next_turn(batch, advance.share) if due else 0,
+        next_turn(batch, advance.share) if due else 0,
         batch.now if due else None, batch.now if change.state.ended else None,
         json.dumps(change.parameters), json.dumps(change.secrets),
     )  # fmt: skip
@@ -176,6 +244,8 @@ def _run_row(advance: Advance, rule: str, run: NewRun) -> Row:
         "failures": 0,
         "key_number": 1,
         "policy": json.dumps(run.policy),
+        "of_rule": rule,
+        "of_handler": run.handler,
         **dict(zip(_CHANGED, unchanged, strict=True)),
     }
 
@@ -192,59 +262,7 @@ def _end_plan(batch: Batch, advance: Advance, key: str | None) -> None:
         return
     how, why = advance.end.value, advance.reason
     batch.add(_END, {"plan": advance.plan, "how": how, "why": why, "now": batch.now})
-    if key is not None:
-        batch.flush()
-        _admit(batch.connection, key)
-
-
-_OWN_TURN = text(f"SELECT MAX(turn) FROM runs WHERE share = :share AND {tables.OPEN_RUN}")
-_FIRST_TURN = text("SELECT MIN(turn) FROM runs WHERE ready")
-
-
-def _next_turn(batch: Batch, share: str) -> int:
-    """Say where a share's next run queues: behind its own open runs, level with the others' first.
-
-    This is start-time fair queuing: whoever has much to do waits behind itself, not before others.
-    """
-
-    def last() -> int:
-        own = batch.connection.scalar(_OWN_TURN, {"share": share})
-        first = batch.connection.scalar(_FIRST_TURN)
-        return max(own or 0, (first or 1) - 1)
-
-    return batch.number("turn", share, last)
-
-
-_TAKEN = text(f"SELECT COUNT(*) FROM plans WHERE concurrency_key = :key AND {tables.OPEN_PLAN}")
-
-
-def _take_place(batch: Batch, key: str) -> int:
-    """Count a new plan among the open ones of its key."""
-
-    def taken() -> int:
-        return int(batch.connection.scalar(_TAKEN, {"key": key}) or 0)
-
-    return batch.number("place", key, taken)
-
-
-def _admit(connection: Connection, key: str) -> None:
-    """Make the plans that waited longest active, as many as the key has places for."""
-    p = tables.plans
-    rows = connection.execute(
-        select(p.c.id, p.c.state, p.c.concurrency_limit)
-        .where(p.c.concurrency_key == key, text(tables.OPEN_PLAN))
-        .order_by(p.c.id)
-        .limit(1000)
-    ).all()
-    active = sum(row.state == PlanState.ACTIVE.value for row in rows)
-    for row in rows:
-        if row.state == PlanState.WAITING.value and active < row.concurrency_limit:
-            connection.execute(
-                update(p)
-                .where(p.c.id == row.id)
-                .values(state=PlanState.ACTIVE.value, stirred=p.c.stirred + 1)
-            )
-            active += 1
+    admit(batch, key)
 
 
 _REMEMBER = text(

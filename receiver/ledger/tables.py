@@ -36,7 +36,18 @@ deliveries = Table(
     Column("size", Integer, nullable=False),
     Column("query", Text, nullable=False),
     Column("body", LargeBinary, nullable=False),
-    Index("deliveries_of_sync", "sync_id"),
+    Index(
+        "deliveries_of_sync",
+        "sync_id",
+        sqlite_where=text("sync_id IS NOT NULL"),
+        postgresql_where=text("sync_id IS NOT NULL"),
+    ),
+    Index(
+        "deliveries_refused",
+        "received_at",
+        sqlite_where=text("sync_id IS NULL"),
+        postgresql_where=text("sync_id IS NULL"),
+    ),
 )
 
 syncs = Table(
@@ -68,6 +79,12 @@ syncs = Table(
         postgresql_where=text("state = 'new'"),
     ),
     Index("syncs_of_application", "application", "id"),
+    Index(
+        "syncs_of_rule_set",
+        "rule_set",
+        sqlite_where=text("rule_set IS NOT NULL"),
+        postgresql_where=text("rule_set IS NOT NULL"),
+    ),
 )
 
 rule_sets = Table(
@@ -87,6 +104,8 @@ marks = Table(
 """Single facts: when the ledger was created, which rules are in force, the heartbeat."""
 
 OPEN_PLAN = "state IN ('waiting', 'active')"
+COLLECTING_PLAN = "state = 'collecting'"
+UNENDED_PLAN = "ended_at IS NULL"
 
 plans = Table(
     "plans",
@@ -102,10 +121,26 @@ plans = Table(
     Column("targets", Text, nullable=False),
     Column("concurrency_key", Text),
     Column("concurrency_limit", Integer),
+    Column("place", BigInteger),
+    Column("hold_above", Integer),
+    Column("series", Text),
+    Column("newest", BigInteger, nullable=False),
+    Column("newer_plan", Text),
+    Column("newer_sync", Text),
+    Column("collect_key", Text),
+    Column("due_at", BigInteger),
     Column("stirred", Integer, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("ended_at", BigInteger),
     Index("plans_of_sync", "sync_id"),
+    Index("plans_of_rule_set", "rule_set"),
+    Index("plans_of_rule", "rule", "id"),
+    Index(
+        "plans_unended",
+        "id",
+        sqlite_where=text(UNENDED_PLAN),
+        postgresql_where=text(UNENDED_PLAN),
+    ),
     Index(
         "plans_stirred",
         "id",
@@ -116,16 +151,62 @@ plans = Table(
         "plans_by_key",
         "concurrency_key",
         "state",
-        "id",
+        "place",
         sqlite_where=text(OPEN_PLAN),
         postgresql_where=text(OPEN_PLAN),
     ),
+    Index(
+        "plans_collecting",
+        "collect_key",
+        unique=True,
+        sqlite_where=text(COLLECTING_PLAN),
+        postgresql_where=text(COLLECTING_PLAN),
+    ),
+    Index(
+        "plans_collected",
+        "due_at",
+        sqlite_where=text(COLLECTING_PLAN),
+        postgresql_where=text(COLLECTING_PLAN),
+    ),
+    Index(
+        "plans_open_of_series",
+        "series",
+        "newest",
+        sqlite_where=text("series IS NOT NULL AND ended_at IS NULL"),
+        postgresql_where=text("series IS NOT NULL AND ended_at IS NULL"),
+    ),
+    Index(
+        "plans_of_series",
+        "series",
+        "newest",
+        sqlite_where=text("series IS NOT NULL"),
+        postgresql_where=text("series IS NOT NULL"),
+    ),
 )
-"""``stirred`` counts what has happened to it since somebody last looked whether a wave is to be
+"""``sync_id`` is the newest sync of the plan, and ``newest`` when that finished.
+
+``place`` is its number in the line of its concurrency key, from when it starts. ``series`` is
+what plans have in common of which a newer may supersede an older; ``newer_plan`` is the one that
+did. ``collect_key`` and ``due_at`` are of a plan that collects syncs, ``hold_above`` is the number
+of targets above which it waits for an approval.
+
+``stirred`` counts what has happened to it since somebody last looked whether a wave is to be
 released; who looks takes back only what was there when it read."""
+
+plan_syncs = Table(
+    "plan_syncs",
+    metadata,
+    Column("plan_id", Text, primary_key=True),
+    Column("sync_id", Text, primary_key=True),
+    Column("newest", BigInteger, nullable=False),
+    Column("joined_at", BigInteger, nullable=False),
+    Index("plan_syncs_of_sync", "sync_id"),
+)
+"""The syncs of each plan that has collected them; any other plan has only its ``sync_id``."""
 
 OPEN_RUN = "state IN ('due', 'running', 'pending')"
 SLEEPING_RUN = "state IN ('due', 'pending') AND NOT ready"
+READY_RUN = "ready AND paused_at IS NULL"
 
 runs = Table(
     "runs",
@@ -159,9 +240,17 @@ runs = Table(
     Column("handler_state", Text),
     Column("output", Text),
     Column("first_attempt_at", BigInteger),
+    Column("paused_at", BigInteger),
     Column("ended_at", BigInteger),
     Index("runs_of_plan", "plan_id"),
-    Index("runs_ready", "lane", "turn", sqlite_where=text("ready"), postgresql_where=text("ready")),
+    Index("runs_of_rule", "rule", "id"),
+    Index(
+        "runs_ready",
+        "lane",
+        "turn",
+        sqlite_where=text(READY_RUN),
+        postgresql_where=text(READY_RUN),
+    ),
     Index(
         "runs_sleeping",
         "due_at",
@@ -189,6 +278,44 @@ runs = Table(
     ),
 )
 
+"""``paused_at`` is since when a pause of its rule or handler holds an open run back; of a run that
+is not open it means nothing."""
+
+pauses = Table(
+    "pauses",
+    metadata,
+    Column("scope", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("operator", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+"""What is paused now: of the scope ``all`` the name is empty."""
+
+ASKED_REPLAY = "state = 'asked'"
+
+replays = Table(
+    "replays",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("sync_id", Text, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("operator", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("asked_at", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("refusal", Text, nullable=False),
+    Column("ended_at", BigInteger),
+    Index("replays_of_sync", "sync_id"),
+    Index(
+        "replays_asked",
+        "id",
+        sqlite_where=text(ASKED_REPLAY),
+        postgresql_where=text(ASKED_REPLAY),
+    ),
+)
+"""Syncs that an operator wants planned anew; an empty rule means all of them."""
+
 attempts = Table(
     "attempts",
     metadata,
@@ -213,8 +340,30 @@ audit_events = Table(
     Column("run_id", Text),
     Column("attempt", Integer),
     Column("data", Text, nullable=False),
-    Index("audit_events_of_sync", "sync_id"),
+    Index(
+        "audit_events_of_sync",
+        "sync_id",
+        sqlite_where=text("sync_id IS NOT NULL"),
+        postgresql_where=text("sync_id IS NOT NULL"),
+    ),
+    Index(
+        "audit_events_alone",
+        "at",
+        sqlite_where=text("sync_id IS NULL"),
+        postgresql_where=text("sync_id IS NULL"),
+    ),
 )
+
+messages = Table(
+    "messages",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", BigInteger, nullable=False),
+    Column("application", Text, nullable=False),
+    Index("messages_of_application", "application", "at"),
+)
+"""What hooks said: ``seq`` is the trail's line with the words, the application as it was given.
+Which sync a message belongs to is asked when somebody reads, since it mostly comes first."""
 
 images = Table(
     "images",

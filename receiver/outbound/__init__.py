@@ -54,7 +54,7 @@ class Outbound:
         pool_size: int = 16,
     ) -> None:
         if ca_bundle is not None and not ca_bundle.exists():
-            raise SettingsError(f"ca_bundle {ca_bundle} does not exist")
+            raise SettingsError(f"caBundle {ca_bundle} does not exist")
         self._policy = Policy(allow_hosts, deny_hosts, allow_networks, deny_networks)
         self._guard = Guard(self._policy)
         self._session = session = _Session()

@@ -60,6 +60,19 @@ class Door:
             seconds = max(self.deadline - began, 0.0) if late else None
             raise as_attempt_error(error, where, seconds, self.masker) from None
 
+    def addresses(self, host: str) -> list[str]:
+        """Return every address of a host; see `receiver.contract.Http.addresses`."""
+        began = time.monotonic()
+        try:
+            if refusal := self.policy.refuse_host(host):
+                raise PermanentError(refusal)
+            with self.guard.until(self.deadline):
+                return self.guard.addresses(host)
+        except (AttemptError, OSError) as error:
+            late = time.monotonic() >= self.deadline
+            seconds = max(self.deadline - began, 0.0) if late else None
+            raise as_attempt_error(error, host, seconds, self.masker) from None
+
     def _judge(self, url: str) -> str:
         """Refuse a URL that is none, or whose host may not be called; return ``host:port``.
 

@@ -49,7 +49,7 @@ def as_attempt_error(
         if isinstance(one, ssl.SSLCertVerificationError):
             return PermanentError(
                 f"the certificate of {where} is not valid: {one.verify_message}",
-                hint="set ca_bundle (POSTSYNC_CA_BUNDLE) if it is of an authority of your own",
+                hint="set caBundle (POSTSYNC_CA_BUNDLE) if it is of an authority of your own",
             )
         if reason := _plain(one):
             return TemporaryError(f"{where}: {reason}")

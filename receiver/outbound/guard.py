@@ -72,6 +72,13 @@ class Guard:
             PermanentError: no address of it is allowed, or it can be no host's name.
             OSError: none of the allowed ones answered in time, or the name is not known.
         """
+        return self._connect_first(self._allowed(host, port), options)
+
+    def addresses(self, host: str) -> list[str]:
+        """Return the addresses of a host that are allowed; raises as `connect` does."""
+        return list(dict.fromkeys(str(one[4][0]) for one in self._allowed(host, 0)))
+
+    def _allowed(self, host: str, port: int) -> Found:
         try:
             found = look_up(host, port, self.left())
         except UnicodeError:
@@ -81,7 +88,7 @@ class Guard:
         if not allowed:
             reasons = "; ".join(dict.fromkeys(refusals))
             raise PermanentError(f"host {host} may not be called: {reasons}")
-        return self._connect_first(allowed, options)
+        return allowed
 
     def _connect_first(self, allowed: Found, options: Any) -> socket.socket:
         """Try one after the other; each has a fair share of the time, so that none takes all."""

@@ -19,23 +19,36 @@ Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
 ALWAYS_DENIED: Sequence[tuple[Network, str]] = (
+    # Metadata of AWS, GCP, Azure, Oracle, IBM, DigitalOcean, Hetzner, OpenStack (169.254.169.254),
+    # and of Scaleway (169.254.42.42); credentials of pods on EKS (169.254.170.23).
     (ip_network("169.254.0.0/16"), "link-local, where clouds serve their metadata"),
+    # OpenStack's metadata are on fe80::a9fe:a9fe:
+    # https://specs.openstack.org/openstack/neutron-specs/specs/ussuri/metadata-add-ipv6-support.html
     (ip_network("fe80::/10"), "link-local"),
-    (ip_network("fd00:ec2::/32"), "a cloud's metadata"),
-    (ip_network("fd20:ce::254/128"), "a cloud's metadata"),
-    (ip_network("fd00:42::42/128"), "a cloud's metadata"),
-    (ip_network("100.100.100.200/32"), "a cloud's metadata"),
-    (ip_network("192.0.0.192/32"), "a cloud's metadata"),
-    (ip_network("168.63.129.16/32"), "a cloud's platform service"),
+    # fd00:ec2::254 metadata, ::253 name server, ::123 time; ::23 credentials of pods on EKS:
+    # https://docs.aws.amazon.com/whitepapers/latest/ipv6-on-aws/supporting-amazon-vpc-services.html
+    # https://docs.aws.amazon.com/eks/latest/userguide/pod-id-agent-setup.html
+    (ip_network("fd00:ec2::/32"), "metadata and other services of AWS"),
+    # https://github.com/GoogleCloudPlatform/k8s-config-connector/issues/5741
+    (ip_network("fd20:ce::254/128"), "metadata of Google Cloud"),
+    # https://www.scaleway.com/en/developers/api/instance/user-data
+    (ip_network("fd00:42::42/128"), "metadata of Scaleway"),
+    # https://www.alibabacloud.com/help/en/ecs/user-guide/view-instance-metadata
+    (ip_network("100.100.100.200/32"), "metadata of Alibaba Cloud"),
+    # Oracle's older cloud, Compute Classic, by the texts of its Terraform provider `opc`
+    # (opc_compute_machine_image, `attributes`); the newer one has 169.254.169.254.
+    (ip_network("192.0.0.192/32"), "metadata of Oracle Compute Classic"),
+    # https://learn.microsoft.com/azure/virtual-network/what-is-ip-address-168-63-129-16
+    (ip_network("168.63.129.16/32"), "a platform service of Azure"),
+    # RFC 6890: they name no single host that could be meant.
     (ip_network("0.0.0.0/8"), "unspecified"),
     (ip_network("::/128"), "unspecified"),
     (ip_network("224.0.0.0/4"), "multicast"),
     (ip_network("ff00::/8"), "multicast"),
     (ip_network("255.255.255.255/32"), "broadcast"),
 )
-"""AWS, GCP and Azure serve metadata on 169.254.169.254, AWS also on fd00:ec2::254 and its
-neighbours, GCP on fd20:ce::254, Scaleway on fd00:42::42, Alibaba on 100.100.100.200,
-Oracle on 192.0.0.192; Azure's WireServer is 168.63.129.16. An action has no business there."""
+"""An action has no business there: who can name such an address in a rule or an answer would
+get at the credentials of the machine that we run on."""
 
 NAT64 = (ip_network("64:ff9b::/96"), ip_network("64:ff9b:1::/48"))
 """RFC 6052 and 8215: the IPv4 address stands in the last 32 bits (of a prefix of 96)."""
@@ -63,9 +76,9 @@ class Policy:
         """
         name = host.rstrip(".").lower()
         if denied := _first_glob(self.deny_hosts, name):
-            return f"host {host} is denied by deny_hosts {denied}"
+            return f"host {host} is denied by denyHosts {denied}"
         if self.allow_hosts and not _first_glob(self.allow_hosts, name):
-            return f"host {host} is not in allow_hosts"
+            return f"host {host} is not in allowHosts"
         address = _as_address(name)
         refusal = self.refuse_address(address) if address else ""
         return f"host {host} may not be called: {refusal}" if refusal else ""
@@ -78,10 +91,10 @@ class Policy:
                 if one in network:
                     return f"address {text} is never called ({why})"
             if denied := _first_network(self.deny_networks, one):
-                return f"address {text} is denied by deny_networks {denied}"
+                return f"address {text} is denied by denyNetworks {denied}"
         meant = getattr(address, "ipv4_mapped", None) or address
         if self.allow_networks and not _first_network(self.allow_networks, meant):
-            return f"address {text} is not in allow_networks"
+            return f"address {text} is not in allowNetworks"
         return ""
 
 

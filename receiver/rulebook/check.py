@@ -10,6 +10,7 @@ from receiver.errors import ExpressionError, PostsyncError
 from receiver.expressions import Expressions, Scope, check_tree, parse_template
 from receiver.mistakes import Mistake, Path
 from receiver.registry import Registry
+from receiver.rulebook.plans import check_plans
 from receiver.rulebook.scopes import action_scope, condition_scope, key_scope
 from receiver.rules import Action, FailureAction, Rule, Target
 from receiver.secret_refs import replace_secrets
@@ -37,17 +38,26 @@ def check_rule(rule: Rule, expressions: Expressions) -> Iterator[tuple[Mistake, 
     Yields each mistake with its column in the string at its path, or 0.
     """
     yield from ((mistake, 0) for mistake in _check_names(rule))
-    condition, key = rule.match.condition, rule.concurrency.key if rule.concurrency else ""
+    yield from ((mistake, 0) for mistake in check_plans(rule))
+    condition = rule.match.condition
     if condition is not None:
         compile_condition = partial(expressions.compile_condition, scope=condition_scope(rule))
         yield from _attempt(("match", "condition"), condition, compile_condition)
-    compile_key = partial(expressions.compile, scope=key_scope())
-    yield from _attempt(("concurrency", "key"), key, lambda text: parse_template(text, compile_key))
+    yield from _check_keys(rule, expressions)
     for section, actions in (("actions", rule.actions), ("onFailure", rule.on_failure)):
         for index, action in enumerate(actions):
             for mistake, column in _check_expressions(rule, action, expressions):
                 path = (section, index, *mistake.path)
                 yield Mistake(path, mistake.message, mistake.hint), column
+
+
+def _check_keys(rule: Rule, expressions: Expressions) -> Iterator[tuple[Mistake, int]]:
+    compile_key = partial(expressions.compile, scope=key_scope())
+    for name, owner in (("concurrency", rule.concurrency), ("debounce", rule.debounce)):
+        if owner is not None:
+            yield from _attempt(
+                (name, "key"), owner.key, lambda text: parse_template(text, compile_key)
+            )
 
 
 def _check_names(rule: Rule) -> Iterator[Mistake]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from receiver.expressions import Earlier, Scope
 from receiver.rules import Action, FailureAction, Rule, Target
 
-EVERYWHERE = ("application", "sync", "actions")
+EVERYWHERE = ("application", "sync", "syncs", "actions")
 
 
 def key_scope() -> Scope:
-    """Return the scope of ``concurrency.key``: application and sync."""
+    """Return the scope of ``concurrency.key`` and ``debounce.key``: application and sync."""
     return Scope(("application", "sync"))
 
 

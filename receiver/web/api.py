@@ -1,59 +1,106 @@
-"""The read API for operators: syncs, and one sync's story."""
+"""The door for who looks: lists, stories, and the trail."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from http import HTTPStatus
+from typing import Any, TypeVar
 
 from flask import Blueprint, Response, jsonify, request
 
+from receiver.ledger.reader import Row
 from receiver.service import Intake
-from receiver.web.auth import authenticate
+from receiver.web.auth import authorize
 from receiver.web.problems import Refusal, refused
+from receiver.web.queries import (
+    EventsQuery,
+    PlansQuery,
+    RunsQuery,
+    SyncsQuery,
+    cursor_of,
+    filters,
+    place_of,
+    read_query,
+)
 
-PAGE = 50
-LARGEST_PAGE = 500
+Listed = TypeVar("Listed", SyncsQuery, PlansQuery, RunsQuery)
 
 
 def api_door(intake: Intake) -> Blueprint:
-    """Make the API's door; every request needs an operator's token."""
-    door = Blueprint("api", __name__, url_prefix="/v1/syncs")
+    """Make the routes for looking; a viewer's token or an operator's is needed."""
+    door = Blueprint("api", __name__, url_prefix="/v1")
 
     @door.before_request
     def known() -> Response | None:
         try:
-            authenticate(request.headers.get("Authorization", ""), intake.operators)
+            authorize(request.headers.get("Authorization", ""), intake.keys, acts=False)
         except Refusal as refusal:
             return refused(refusal)
         return None
 
-    @door.get("")
-    def syncs() -> Response:
-        rows = intake.reader.syncs(
-            limit=_limit(),
-            before=request.args.get("before", ""),
-            application=request.args.get("application", ""),
-        )
-        return jsonify({"syncs": rows})
+    _add_lists(door, intake)
+    _add_stories(door, intake)
 
-    @door.get("/<sync>")
-    def sync(sync: str) -> Response:
-        wanted = intake.reader.newest() if sync == "last" else sync
-        found = intake.reader.sync(wanted) if wanted else None
-        if found is None:
-            raise Refusal(
-                HTTPStatus.NOT_FOUND, "no_such_sync", f"there is no sync {sync}",
-                hint="GET /v1/syncs lists them",
-            )  # fmt: skip
-        return jsonify(found | {"explanation": intake.explainer.explain(found["id"])})
+    @door.get("/events")
+    def events() -> Response:
+        query = read_query(EventsQuery)
+        page = intake.reader.trail(query.wanted, after=query.after or 0, limit=query.limit)
+        return jsonify({"events": page.events, "next": page.next, "more": page.more})
+
+    @door.get("/pauses")
+    def pauses() -> Response:
+        return jsonify({"pauses": intake.reader.pauses()})
 
     return door
 
 
-def _limit() -> int:
-    value = request.args.get("limit", str(PAGE))
-    if not value.isdecimal() or not 1 <= int(value) <= LARGEST_PAGE:
+def _add_lists(door: Blueprint, intake: Intake) -> None:
+    reader = intake.reader
+
+    @door.get("/syncs")
+    def syncs() -> Response:
+        return _listed("syncs", read_query(SyncsQuery), reader.syncs)
+
+    @door.get("/plans")
+    def plans() -> Response:
+        return _listed("plans", read_query(PlansQuery), reader.plans)
+
+    @door.get("/runs")
+    def runs() -> Response:
+        return _listed("runs", read_query(RunsQuery), reader.runs)
+
+
+def _listed(kind: str, query: Listed, read: Callable[..., list[Row]]) -> Response:
+    """Answer a page; one row more is read, to know whether there is a next one."""
+    before = place_of(kind, query.cursor)
+    rows = read(filters(query), limit=query.limit + 1, before=before)
+    page = rows[: query.limit]
+    following = cursor_of(kind, page[-1]["id"]) if len(rows) > len(page) else None
+    return jsonify({kind: page, "next": following})
+
+
+def _add_stories(door: Blueprint, intake: Intake) -> None:
+    reader = intake.reader
+
+    @door.get("/syncs/<sync>")
+    def sync(sync: str) -> Response:
+        wanted = reader.newest() if sync == "last" else sync
+        found = _found(reader.sync(wanted) if wanted else None, "sync", sync)
+        return jsonify(found | {"explanation": intake.explainer.explain(found["id"])})
+
+    @door.get("/plans/<plan>")
+    def plan(plan: str) -> Response:
+        return jsonify(_found(reader.plan(plan), "plan", plan))
+
+    @door.get("/runs/<run>")
+    def run(run: str) -> Response:
+        return jsonify(_found(reader.run(run), "run", run))
+
+
+def _found(row: Row | None, kind: str, wanted: str) -> dict[str, Any]:
+    if row is None:
         raise Refusal(
-            HTTPStatus.BAD_REQUEST, "bad_limit", f"limit is {value!r}",
-            hint=f"a number from 1 to {LARGEST_PAGE}",
+            HTTPStatus.NOT_FOUND, f"no_such_{kind}", f"there is no {kind} {wanted}",
+            hint=f"GET /v1/{kind}s lists them",
         )  # fmt: skip
-    return int(value)
+    return row

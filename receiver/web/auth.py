@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from collections.abc import Sequence
 from http import HTTPStatus
 
-from receiver.tokens import Tokens
+from receiver.tokens import Keyring, Tokens
 from receiver.web.problems import Refusal
 
 ANONYMOUS = "anonymous"
@@ -16,16 +17,17 @@ PLACEHOLDER = re.compile(r"\$[A-Za-z0-9._:-]{1,200}")
 """What Argo CD leaves literally in a header when its Secret lacks the key."""
 
 
-def authenticate(header: str, tokens: Tokens) -> str:
-    """Return the name of the token in an Authorization header.
+def authenticate(header: str, *folders: Tokens) -> str:
+    """Return the name of the token in an Authorization header; any of the folders may have it.
 
     Raises:
         Refusal: 401, with the way out for the mistakes that Argo CD's users make.
     """
     name, token = _presented(header)
-    owner = tokens.owner(token, name=name)
-    if owner is not None:
-        return owner
+    for tokens in folders:
+        owner = tokens.owner(token, name=name)
+        if owner is not None:
+            return owner
     if PLACEHOLDER.fullmatch(token):
         raise _unauthenticated(
             f"the token is the literal text {token}",
@@ -34,8 +36,35 @@ def authenticate(header: str, tokens: Tokens) -> str:
         )
     raise _unauthenticated(
         "the token is not known" + (f" as one of {name!r}" if name else ""),
-        f"valid are the lines of the files in the server's folder `{tokens.folder.name}`",
+        f"valid are the lines of the files in the server's {_named(folders)}",
     )
+
+
+def authorize(header: str, keys: Keyring, *, acts: bool) -> str:
+    """Return the name of an operator's token, or of a viewer's where nothing is done.
+
+    Raises:
+        Refusal: 401 as in `authenticate`; 403 for a viewer who acts.
+    """
+    try:
+        return authenticate(header, keys.operators)
+    except Refusal as refusal:
+        try:
+            viewer = authenticate(header, keys.viewers)
+        except Refusal:
+            raise refusal from None
+    if acts:
+        raise Refusal(
+            HTTPStatus.FORBIDDEN,
+            "forbidden",
+            f"{viewer} may only look",
+            hint=f"acting needs a token of the server's folder `{keys.operators.folder.name}`",
+        )
+    return viewer
+
+
+def _named(folders: Sequence[Tokens]) -> str:
+    return " or ".join(f"folder `{tokens.folder.name}`" for tokens in folders)
 
 
 def _presented(header: str) -> tuple[str, str]:

@@ -18,13 +18,24 @@ class Stream(Protocol):
         ...
 
 
-def read_body(environ: dict[str, Any], limit: int) -> bytes:
+NOTIFICATION = (
+    "name only the fields needed in the template, as `postsync argocd-config` does; "
+    "or raise maxBody (POSTSYNC_MAX_BODY)"
+)
+"""The way out for a notification that is too large."""
+
+
+def read_body(
+    environ: dict[str, Any], limit: int, *, what: str = "notification", smaller: str = NOTIFICATION
+) -> bytes:
     """Read the whole body.
 
     Args:
         environ: the WSGI environment; read from directly, since Flask's stream would be
             wrapped twice for the same bound.
         limit: bytes that a body may have.
+        what: the word for what is sent, for the message of a refusal.
+        smaller: the hint of how it gets smaller.
 
     Raises:
         Refusal: 413 for more bytes, counted also where no length was announced; 408 when
@@ -32,13 +43,13 @@ def read_body(environ: dict[str, Any], limit: int) -> bytes:
     """
     length = announced(environ)
     if length is not None and length > limit:
-        raise _too_large(limit)
+        raise _too_large(limit, what, smaller)
     try:
         body: bytes = environ["wsgi.input"].read(limit + 1 if length is None else length)
     except OSError:  # a chunked body that ends before its last chunk
         raise _incomplete() from None
     if len(body) > limit:
-        raise _too_large(limit)
+        raise _too_large(limit, what, smaller)
     if length is not None and len(body) < length:
         raise _incomplete()
     return body
@@ -72,13 +83,12 @@ def discard_body(environ: dict[str, Any], limit: int) -> None:
         return
 
 
-def _too_large(limit: int) -> Refusal:
+def _too_large(limit: int, what: str, smaller: str) -> Refusal:
     return Refusal(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         "too_large",
-        f"the notification is larger than {limit} bytes",
-        hint="name only the fields needed in the template, as `postsync argocd-config` does; "
-        "or raise max_body (POSTSYNC_MAX_BODY)",
+        f"the {what} is larger than {limit} bytes",
+        hint=smaller,
     )
 
 
@@ -87,5 +97,5 @@ def _incomplete() -> Refusal:
         HTTPStatus.REQUEST_TIMEOUT,
         "incomplete",
         "the request ended before its announced end",
-        hint="it must arrive whole within request_timeout (POSTSYNC_REQUEST_TIMEOUT)",
+        hint="it must arrive whole within requestTimeout (POSTSYNC_REQUEST_TIMEOUT)",
     )

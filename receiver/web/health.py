@@ -32,6 +32,7 @@ def health_door(intake: Intake) -> Blueprint:
             "reasons": [state.reason] if state.reason else [],
             "rules": state.rules,
             "dispatcher": state.dispatcher,
+            "pauses": state.pauses,
         }
         return _answer(body, ok=state.writable)
 

@@ -56,7 +56,7 @@ class Metrics:
         )
         self._slow = Counter(
             "postsync_slow_senders",
-            "Connections shut because a request did not arrive within the request_timeout.",
+            "Connections shut because a request did not arrive within the requestTimeout.",
             registry=self.registry,
         )
         ProcessCollector(registry=self.registry)

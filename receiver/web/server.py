@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import heapq
 import os
 import runpy
-import socket
-import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
@@ -22,6 +18,7 @@ from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from receiver.errors import SettingsError
 from receiver.settings import Settings
+from receiver.web.cutter import Arriving, Cutter
 
 GRACE = 20
 """Seconds that requests under way have to finish after SIGTERM."""
@@ -35,63 +32,6 @@ ON_CUT = "postsync.on_cut"
 
 Factory = Callable[[], tuple[Flask, Callable[[], None]]]
 """Makes the app and what stops its parts; called in the worker, after the fork."""
-
-
-class Cutter:
-    """Shuts down connections whose request is not there in time.
-
-    A thread blocked in a read cannot look at the clock, so one watcher does it for all.
-    """
-
-    def __init__(self, limit: float, on_cut: Callable[[], None]) -> None:
-        self._limit = limit
-        self._on_cut = on_cut
-        self._heap: list[tuple[float, int]] = []
-        self._open: dict[int, TConn] = {}
-        self._number = 0
-        self._changed = threading.Condition()
-        threading.Thread(target=self._watch, name="slow-senders", daemon=True).start()
-
-    def watch(self, connection: TConn) -> int:
-        """Begin the time of a request; return its ticket."""
-        with self._changed:
-            self._number += 1
-            self._open[self._number] = connection
-            heapq.heappush(self._heap, (time.monotonic() + self._limit, self._number))
-            if len(self._heap) == 1:
-                self._changed.notify()
-            return self._number
-
-    def release(self, ticket: int) -> None:
-        """End the watch: the request is there, or its connection is done with."""
-        with self._changed:
-            self._open.pop(ticket, None)
-
-    def _watch(self) -> None:
-        while True:
-            with self._changed:
-                while not self._heap:
-                    self._changed.wait()
-                deadline, ticket = self._heap[0]
-                left = deadline - time.monotonic()
-                if left <= 0:
-                    heapq.heappop(self._heap)
-                    late = self._open.pop(ticket, None)
-                    if late is not None:
-                        _stop_reading(late)
-                        self._on_cut()
-            if left > 0:
-                time.sleep(min(left, 0.5))
-
-
-def _stop_reading(connection: TConn) -> None:
-    """End a blocked read; an answer can still be written.
-
-    The socket is looked up now, since TLS has replaced it meanwhile; and an SSLSocket's own
-    shutdown would drop its encryption under the thread that reads.
-    """
-    with suppress(OSError):
-        socket.socket.shutdown(connection.sock, socket.SHUT_RD)
 
 
 GONE = object()
@@ -118,8 +58,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
             count()
 
     def handle(self, conn: TConn) -> Any:
-        """Handle one request, its arrival bounded; what the app does meanwhile is not cut."""
-        ticket = self.cutter.watch(conn)
+        """Handle one request, its arrival bounded."""
+        conn.ticket = ticket = self.cutter.watch(conn)
         try:
             result = super().handle(conn)
         finally:
@@ -129,6 +69,12 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         with suppress(OSError):  # closed already, after an error of TLS
             conn.close(graceful=True)
         return GONE
+
+    def handle_request(self, req: Any, conn: TConn) -> Any:
+        """Call the app; from the end of the body on, its time is not the sender's."""
+        ticket = conn.ticket
+        req.body.reader = Arriving(req.body.reader, lambda: self.cutter.release(ticket))
+        return super().handle_request(req, conn)
 
     def finish_request(self, conn: TConn, fs: Future[Any]) -> None:
         """Account for a finished request, in the thread that accepts."""

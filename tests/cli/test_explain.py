@@ -181,6 +181,39 @@ def test_json(payload: Path, rules: Path) -> None:
     ]
 
 
+def test_what_a_plan_would_wait_for(payload: Path, rules: Path) -> None:
+    """Further syncs, an approval, its turn: told before its steps, on the page and as JSON."""
+    (rules / "one.yaml").write_text(
+        ONE.replace('name: "*-config"', "change: any")
+        .replace(
+            "  actions:",
+            "  limits: {maxTargets: 1}\n  debounce: {}\n  onNewer: queue\n  actions:",
+        )
+        .replace("name: all,", "name: all, suspend: true,")
+    )  # fmt: skip
+    terms = [
+        "debounce: waits until no sync has come for 30s, at most 5m",
+        "held: matches 2 resources, more than maxTargets 1",
+        "onNewer: queue",
+    ]
+    lines = [line.strip() for line in run(payload, rules).stdout.splitlines()]
+    start = lines.index("config", lines.index("What would run"))
+    assert lines[start + 1 : start + 4] == terms
+    assert "(suspend: waits to be approved)" in flat(run(payload, rules))
+    found = json.loads(run(payload, rules, "--output", "json").stdout)
+    assert found["rules"][0]["terms"] == terms
+
+
+def test_batches_are_told_where_there_is_more_than_one(payload: Path, rules: Path) -> None:
+    """A plan within its limit has no terms."""
+    limited = "  limits: {maxTargets: 1, otherwise: batch}\n  actions:"
+    (rules / "one.yaml").write_text(ONE.replace("  actions:", limited))
+    assert "at a time" not in run(payload, rules).stdout
+    wide = ONE.replace('name: "*-config"', "change: any").replace("  actions:", limited)
+    (rules / "one.yaml").write_text(wide)
+    assert "limits: 2 resources, 1 at a time" in run(payload, rules).stdout
+
+
 def test_nothing_matched(payload: Path, rules: Path) -> None:
     """That nothing matches is an answer too: exit code 0."""
     answer = run(payload, rules, "--channel", "deployed")

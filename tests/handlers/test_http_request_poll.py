@@ -215,3 +215,20 @@ def test_a_condition_is_true_or_false(attempt: Call) -> None:
             _run(attempt, url=there.url, poll=POLL | {"until": "answer.json.state"})
         with pytest.raises(PermanentError, match=r"^poll\.until cannot be evaluated: .*\(answered"):
             _run(attempt, url=there.url, poll=POLL | {"until": "answer.json.nothing == 1"})
+
+
+def test_an_answer_that_was_cut_is_told_with_the_limit(attempt: Call) -> None:
+    """What `captureLimit` keeps is all that the expressions see; the error names it."""
+
+    def answering(_: Seen) -> Reply:
+        return _json({"state": "done", "log": "x" * 200})
+
+    with peer(answering) as there, pytest.raises(PermanentError) as failed:
+        _run(
+            replace(attempt, state={"url": "/jobs/7"}),
+            url=there.url + "/jobs",
+            captureLimit=100,
+            poll=POLL,
+        )
+    assert "poll.failed cannot be evaluated" in failed.value.message
+    assert failed.value.hint == "the answer is longer than captureLimit (100 bytes); raise it"

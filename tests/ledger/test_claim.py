@@ -221,13 +221,14 @@ def test_a_claim_reads_indexes_alone(ledger: Ledger) -> None:
     """Its cost does not grow with the history: no statement scans the table of runs."""
     add_plan(ledger)
     statements = {
-        "lanes": "SELECT MIN(lane) FROM runs WHERE ready",
-        "first": "SELECT turn, id FROM runs WHERE ready AND lane = 'x' ORDER BY turn LIMIT 4",
+        "lanes": f"SELECT MIN(lane) FROM runs WHERE {tables.READY_RUN}",
+        "first": f"SELECT turn FROM runs WHERE {tables.READY_RUN} AND lane = 'x' ORDER BY turn",
         "sleeping": f"SELECT MIN(due_at) FROM runs WHERE {tables.SLEEPING_RUN}",
         "share": f"SELECT MAX(turn) FROM runs WHERE share = 'x' AND {tables.OPEN_RUN}",
         "lost": "SELECT id FROM runs WHERE state = 'running' AND lease_until < 5",
         "new": "SELECT 1 FROM syncs WHERE syncs.state = 'new' LIMIT 1",
         "stirred": "SELECT 1 FROM plans WHERE stirred > 0 LIMIT 1",
+        "replays": f"SELECT 1 FROM replays WHERE {tables.ASKED_REPLAY} LIMIT 1",
     }
     with ledger.read() as connection:
         for name, statement in statements.items():

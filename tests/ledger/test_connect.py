@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -157,6 +158,29 @@ def test_a_lock_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
     with pytest.raises(LedgerError, match=r"ledger\.lock cannot be opened") as refused:
         lock_ledger(tmp_path / "ledger.db")
     assert "POSTSYNC_HOME" in refused.value.hint
+
+
+@pytest.fixture
+def closed(tmp_path: Path) -> Iterator[Path]:
+    """A folder that takes no file, not even one of root."""
+    folder = tmp_path / "closed"
+    folder.mkdir(mode=0o500)
+    if os.geteuid() != 0:
+        yield folder
+        return
+    command = ["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"a read-only disk cannot be mounted: {done.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def test_a_folder_that_takes_no_file_is_told_with_the_way_out(closed: Path) -> None:
+    """As a volume of another user, or one that is mounted read-only."""
+    with pytest.raises(LedgerError, match=r"ledger\.db cannot be opened") as refused:
+        open_ledger(closed / "ledger.db")
+    assert refused.value.hint == "set POSTSYNC_HOME to a folder that this user may write"
 
 
 @pytest.mark.parametrize("use", [open_ledger, lock_ledger])

@@ -14,7 +14,7 @@ from receiver.ledger.connect import Ledger, open_ledger
 from receiver.ledger.events import append_events
 from receiver.ledger.intake import Arrival, IntakeWriter
 from receiver.ledger.marks import HEARTBEAT, RULES, put_mark
-from receiver.ledger.reader import Reader
+from receiver.ledger.reader import Filters, Reader
 from receiver.model import Event
 from receiver.payload import read_notification
 
@@ -65,7 +65,7 @@ def test_syncs_of_one_application(
     """By its whole key or its name, and by nothing like it."""
     for application in ("shop", "shop-2", "workshop"):
         store(writer, application)
-    rows = Reader(ledger).syncs(limit=10, application=wanted)
+    rows = Reader(ledger).syncs(Filters(application=wanted), limit=10)
     assert [row["application"] for row in rows] == found
 
 

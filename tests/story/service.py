@@ -35,7 +35,7 @@ def free_port() -> int:
 class Service:
     """One `postsync serve` over one home; it can be killed and started again."""
 
-    def __init__(self, home: Path, rules: str, **settings: str) -> None:
+    def __init__(self, home: Path, rules: str, *, log: Path | None = None, **settings: str) -> None:
         self.home = home
         for role in ("senders", "operators"):
             (home / role).mkdir(parents=True, exist_ok=True)
@@ -52,7 +52,7 @@ class Service:
             "POSTSYNC_URL": self.url,
             **{f"POSTSYNC_{name.upper()}": value for name, value in settings.items()},
         }
-        self.log = home / "stdout.log"
+        self.log = log or home / "stdout.log"
         self._door = Outbound()
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -94,7 +94,7 @@ class Service:
         def done() -> bool:
             story = self.story(sync)
             states = {plan["state"] for plan in story["plans"]}
-            return story["state"] != "new" and not states & {"waiting", "active"}
+            return story["state"] != "new" and not states & {"waiting", "active", "collecting"}
 
         wait_for(done, seconds, f"the end of {sync}")
         return self.story(sync)
@@ -161,9 +161,11 @@ def wait_for(condition: Callable[[], bool], seconds: float, what: str) -> None:
 
 
 @contextmanager
-def serving(home: Path, rules: str, **settings: str) -> Iterator[Service]:
+def serving(
+    home: Path, rules: str, *, log: Path | None = None, **settings: str
+) -> Iterator[Service]:
     """Serve while the block lasts; nothing is left running."""
-    service = Service(home, rules, **settings)
+    service = Service(home, rules, log=log, **settings)
     try:
         service.start()
         yield service

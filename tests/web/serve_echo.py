@@ -29,6 +29,7 @@ def factory() -> tuple[Flask, Callable[[], None]]:
 
     @app.post("/held")
     def held() -> str:
+        read_body(request.environ, 8 << 20)
         say("began")
         sys.stdin.readline()
         return "ended"

@@ -73,6 +73,14 @@ def head(path: str = "/echo", length: int = 2) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode()
 
 
+WHOLE = head("/held") + b"ok"
+EMPTY = head("/held", length=0)
+IN_CHUNKS = (
+    head("/held").replace(b"Content-Length: 2", b"Transfer-Encoding: chunked")
+    + b"2\r\nok\r\n0\r\n\r\n"
+)
+
+
 def rest(connection: socket.socket) -> bytes:
     """Read until the server closes."""
     pieces = []
@@ -141,18 +149,23 @@ def test_a_body_in_chunks_that_ends_early_is_told_so(serve: Callable[..., Served
         assert status(rest(connection)) == 408
 
 
+@pytest.mark.parametrize("sent", [WHOLE, IN_CHUNKS, EMPTY])
 def test_what_an_app_does_after_the_request_is_there_is_not_cut(
-    serve: Callable[..., Served],
+    serve: Callable[..., Served], sent: bytes
 ) -> None:
-    """Waiting for a commit is no slowness of the sender."""
+    """Waiting for a commit is no slowness of the sender: nothing is shut, and nothing counted."""
     served = serve()
     assert served.process.stdin
-    with served.connect() as connection:
-        connection.sendall(head("/held") + b"ok")
-        assert (served.line(), served.line()) == ("began", "cut")
+    with served.connect() as connection, served.connect() as silent:
+        connection.sendall(sent)
+        assert served.line() == "began"
+        # Whose time began later is cut off: that of the first is over, too.
+        assert (rest(silent), served.line()) == (b"", "cut")
         served.process.stdin.write("\n")
         served.process.stdin.flush()
         assert rest(connection).endswith(b"ended")
+    served.process.terminate()
+    assert served.line() == "stopped"
 
 
 def test_senders_who_do_not_close_hold_up_nobody(serve: Callable[..., Served]) -> None:

@@ -41,7 +41,20 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("seq"),
     )
     with op.batch_alter_table("audit_events", schema=None) as batch_op:
-        batch_op.create_index("audit_events_of_sync", ["sync_id"], unique=False)
+        batch_op.create_index(
+            "audit_events_alone",
+            ["at"],
+            unique=False,
+            sqlite_where=sa.text("sync_id IS NULL"),
+            postgresql_where=sa.text("sync_id IS NULL"),
+        )
+        batch_op.create_index(
+            "audit_events_of_sync",
+            ["sync_id"],
+            unique=False,
+            sqlite_where=sa.text("sync_id IS NOT NULL"),
+            postgresql_where=sa.text("sync_id IS NOT NULL"),
+        )
 
     op.create_table(
         "counters",
@@ -65,7 +78,20 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     with op.batch_alter_table("deliveries", schema=None) as batch_op:
-        batch_op.create_index("deliveries_of_sync", ["sync_id"], unique=False)
+        batch_op.create_index(
+            "deliveries_of_sync",
+            ["sync_id"],
+            unique=False,
+            sqlite_where=sa.text("sync_id IS NOT NULL"),
+            postgresql_where=sa.text("sync_id IS NOT NULL"),
+        )
+        batch_op.create_index(
+            "deliveries_refused",
+            ["received_at"],
+            unique=False,
+            sqlite_where=sa.text("sync_id IS NULL"),
+            postgresql_where=sa.text("sync_id IS NULL"),
+        )
 
     op.create_table(
         "images",
@@ -81,6 +107,36 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name"),
     )
     op.create_table(
+        "messages",
+        sa.Column("seq", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("application", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("seq"),
+    )
+    with op.batch_alter_table("messages", schema=None) as batch_op:
+        batch_op.create_index("messages_of_application", ["application", "at"], unique=False)
+
+    op.create_table(
+        "pauses",
+        sa.Column("scope", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("operator", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("scope", "name"),
+    )
+    op.create_table(
+        "plan_syncs",
+        sa.Column("plan_id", sa.Text(), nullable=False),
+        sa.Column("sync_id", sa.Text(), nullable=False),
+        sa.Column("newest", sa.BigInteger(), nullable=False),
+        sa.Column("joined_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("plan_id", "sync_id"),
+    )
+    with op.batch_alter_table("plan_syncs", schema=None) as batch_op:
+        batch_op.create_index("plan_syncs_of_sync", ["sync_id"], unique=False)
+
+    op.create_table(
         "plans",
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("sync_id", sa.Text(), nullable=False),
@@ -93,6 +149,14 @@ def upgrade() -> None:
         sa.Column("targets", sa.Text(), nullable=False),
         sa.Column("concurrency_key", sa.Text(), nullable=True),
         sa.Column("concurrency_limit", sa.Integer(), nullable=True),
+        sa.Column("place", sa.BigInteger(), nullable=True),
+        sa.Column("hold_above", sa.Integer(), nullable=True),
+        sa.Column("series", sa.Text(), nullable=True),
+        sa.Column("newest", sa.BigInteger(), nullable=False),
+        sa.Column("newer_plan", sa.Text(), nullable=True),
+        sa.Column("newer_sync", sa.Text(), nullable=True),
+        sa.Column("collect_key", sa.Text(), nullable=True),
+        sa.Column("due_at", sa.BigInteger(), nullable=True),
         sa.Column("stirred", sa.Integer(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("ended_at", sa.BigInteger(), nullable=True),
@@ -101,12 +165,42 @@ def upgrade() -> None:
     with op.batch_alter_table("plans", schema=None) as batch_op:
         batch_op.create_index(
             "plans_by_key",
-            ["concurrency_key", "state", "id"],
+            ["concurrency_key", "state", "place"],
             unique=False,
             sqlite_where=sa.text("state IN ('waiting', 'active')"),
             postgresql_where=sa.text("state IN ('waiting', 'active')"),
         )
+        batch_op.create_index(
+            "plans_collected",
+            ["due_at"],
+            unique=False,
+            sqlite_where=sa.text("state = 'collecting'"),
+            postgresql_where=sa.text("state = 'collecting'"),
+        )
+        batch_op.create_index(
+            "plans_collecting",
+            ["collect_key"],
+            unique=True,
+            sqlite_where=sa.text("state = 'collecting'"),
+            postgresql_where=sa.text("state = 'collecting'"),
+        )
+        batch_op.create_index("plans_of_rule", ["rule", "id"], unique=False)
+        batch_op.create_index("plans_of_rule_set", ["rule_set"], unique=False)
+        batch_op.create_index(
+            "plans_of_series",
+            ["series", "newest"],
+            unique=False,
+            sqlite_where=sa.text("series IS NOT NULL"),
+            postgresql_where=sa.text("series IS NOT NULL"),
+        )
         batch_op.create_index("plans_of_sync", ["sync_id"], unique=False)
+        batch_op.create_index(
+            "plans_open_of_series",
+            ["series", "newest"],
+            unique=False,
+            sqlite_where=sa.text("series IS NOT NULL AND ended_at IS NULL"),
+            postgresql_where=sa.text("series IS NOT NULL AND ended_at IS NULL"),
+        )
         batch_op.create_index(
             "plans_stirred",
             ["id"],
@@ -114,6 +208,36 @@ def upgrade() -> None:
             sqlite_where=sa.text("stirred > 0"),
             postgresql_where=sa.text("stirred > 0"),
         )
+        batch_op.create_index(
+            "plans_unended",
+            ["id"],
+            unique=False,
+            sqlite_where=sa.text("ended_at IS NULL"),
+            postgresql_where=sa.text("ended_at IS NULL"),
+        )
+
+    op.create_table(
+        "replays",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("sync_id", sa.Text(), nullable=False),
+        sa.Column("rule", sa.Text(), nullable=False),
+        sa.Column("operator", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("asked_at", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("refusal", sa.Text(), nullable=False),
+        sa.Column("ended_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("replays", schema=None) as batch_op:
+        batch_op.create_index(
+            "replays_asked",
+            ["id"],
+            unique=False,
+            sqlite_where=sa.text("state = 'asked'"),
+            postgresql_where=sa.text("state = 'asked'"),
+        )
+        batch_op.create_index("replays_of_sync", ["sync_id"], unique=False)
 
     op.create_table(
         "rule_sets",
@@ -153,6 +277,7 @@ def upgrade() -> None:
         sa.Column("handler_state", sa.Text(), nullable=True),
         sa.Column("output", sa.Text(), nullable=True),
         sa.Column("first_attempt_at", sa.BigInteger(), nullable=True),
+        sa.Column("paused_at", sa.BigInteger(), nullable=True),
         sa.Column("ended_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
     )
@@ -172,12 +297,13 @@ def upgrade() -> None:
             postgresql_where=sa.text("state = 'failed'"),
         )
         batch_op.create_index("runs_of_plan", ["plan_id"], unique=False)
+        batch_op.create_index("runs_of_rule", ["rule", "id"], unique=False)
         batch_op.create_index(
             "runs_ready",
             ["lane", "turn"],
             unique=False,
-            sqlite_where=sa.text("ready"),
-            postgresql_where=sa.text("ready"),
+            sqlite_where=sa.text("ready AND paused_at IS NULL"),
+            postgresql_where=sa.text("ready AND paused_at IS NULL"),
         )
         batch_op.create_index(
             "runs_running",
@@ -227,3 +353,10 @@ def upgrade() -> None:
             postgresql_where=sa.text("state = 'new'"),
         )
         batch_op.create_index("syncs_of_application", ["application", "id"], unique=False)
+        batch_op.create_index(
+            "syncs_of_rule_set",
+            ["rule_set"],
+            unique=False,
+            sqlite_where=sa.text("rule_set IS NOT NULL"),
+            postgresql_where=sa.text("rule_set IS NOT NULL"),
+        )

@@ -1,0 +1,102 @@
+"""What a server answered, and what its status means for an attempt."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from receiver.durations import LONGEST
+from receiver.errors import PermanentError, TemporaryError
+
+TOO_MANY = 429
+"""RFC 6585, 4."""
+LASTING = frozenset({501, 505})
+"""RFC 9110, 15.6: not implemented, and the version of HTTP; no later try changes that."""
+
+
+def _no_number(word: str) -> None:
+    raise ValueError(f"{word} is no number of JSON")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a server answered. Header names are in lower case.
+
+    ``mask`` takes the attempt's secrets out of a text: use it before you cut one, since half
+    a secret cannot be found any more.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    truncated: bool = False
+    mask: Callable[[str], str] = field(default=str, repr=False, compare=False)
+
+    @property
+    def text(self) -> str:
+        """The body as UTF-8, with what is not replaced."""
+        return self.body.decode("utf-8", "replace")
+
+    def excerpt(self, length: int = 200) -> str:
+        """The body's first characters on one line, masked before they are cut, for messages."""
+        return " ".join(self.mask(self.text).split())[:length]
+
+    def json(self) -> Any:
+        """The body as JSON; ValueError if it is none, or nested deeper than any service does."""
+        try:
+            return json.loads(self.body, parse_constant=_no_number)
+        except RecursionError:
+            raise ValueError("is nested too deeply") from None
+
+
+def is_temporary(status: int) -> bool:
+    """Whether a status means that the same call may succeed later.
+
+    408 and 5xx (RFC 9110; CDNs add some of their own), 425 (RFC 8470), 429 (RFC 6585).
+    """
+    return status in {408, 425, TOO_MANY} or (500 <= status < 600 and status not in LASTING)  # noqa: PLR2004 the range of 5xx
+
+
+def retry_after(answer: Answer, now: datetime | None = None) -> float | None:
+    """Return the seconds that a Retry-After header asks for (number or date), else None.
+
+    At most a year: what a peer asks for must stay a time that a calendar can hold.
+    """
+    value = answer.headers.get("retry-after", "").strip()
+    if value.isascii() and value.isdecimal():
+        return min(float(value), LONGEST)
+    try:
+        moment = parsedate_to_datetime(value)
+    except (ValueError, TypeError, IndexError, OverflowError):  # the parser's words for no date
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    left = (moment - (now or datetime.now(UTC))).total_seconds()
+    return min(max(0.0, left), LONGEST)
+
+
+def raise_for_status(
+    answer: Answer, *, expect: frozenset[int] = frozenset(), now: datetime | None = None
+) -> None:
+    """Raise for an answer that is no success; ``expect`` empty means any 2xx.
+
+    ``now`` is the attempt's time, from which a Retry-After as a date counts.
+
+    Raises:
+        TemporaryError: where `is_temporary` says so, with the asked delay.
+        PermanentError: for any other.
+    """
+    if answer.status in expect or (not expect and 200 <= answer.status < 300):  # noqa: PLR2004 the range of success
+        return
+    excerpt = answer.excerpt()
+    message = f"answered {answer.status}" + (f": {excerpt}" if excerpt else "")
+    if is_temporary(answer.status):
+        delay = retry_after(answer, now)
+        raise TemporaryError(message, delay=delay, limited=answer.status == TOO_MANY)
+    location = answer.mask(answer.headers.get("location", ""))[:500]
+    hint = f"redirects are not followed; this one leads to {location}" if location else ""
+    raise PermanentError(message, hint=hint if 300 <= answer.status < 400 else "")  # noqa: PLR2004 the range of redirects

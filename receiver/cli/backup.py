@@ -1,0 +1,47 @@
+"""`postsync backup`: a copy of the ledger, made while an instance uses it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from receiver.cli.options import output_option, tell
+from receiver.cli.progress import Progress
+from receiver.ledger.backup import back_up
+from receiver.settings import load_settings
+
+PAGE = 4096
+"""Bytes; SQLite's default, and that of every ledger."""
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--settings", "settings_file", type=click.Path(path_type=Path),
+              help="YAML file of settings; it says where the ledger is.")  # fmt: skip
+@output_option()
+def backup(file: Path, *, settings_file: Path | None, output: str) -> None:
+    """Copy the ledger of POSTSYNC_HOME to FILE, which must not exist.
+
+    An instance may go on using it: nobody waits, and the copy holds one consistent state with
+    every notification that was accepted before. It is checked before it gets its name. To restore
+    it, put it in the place of ledger.db while no instance runs.
+
+    \b
+      postsync backup /backups/postsync-monday.db
+      postsync backup "/backups/postsync-$(date +%F).db" --output json
+    """  # noqa: D301 click's \b keeps the lines
+    progress = Progress()
+
+    def show(done: int, pages: int) -> None:
+        progress.show(f"copied {_size(done * PAGE)} of {_size(pages * PAGE)}")
+
+    try:
+        size = back_up(load_settings(settings_file).ledger, file, show)
+    finally:
+        progress.end()
+    tell({"file": str(file), "bytes": size}, output, f"{file}: {_size(size)}, checked")
+
+
+def _size(number: int) -> str:
+    return f"{number / (1 << 20):,.1f} MiB"

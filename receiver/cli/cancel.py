@@ -1,0 +1,33 @@
+"""`postsync cancel`: stop what is not wanted any more."""
+
+from __future__ import annotations
+
+import click
+
+from receiver.cli.client import Client
+from receiver.cli.options import asks_server, count, output_option, tell, yes_option
+from receiver.cli.targets import path_of
+
+
+@click.command()
+@click.argument("number", metavar="ID")
+@click.option("--reason", default="", help="Why, for the trail.")
+@yes_option
+@output_option()
+@asks_server
+def cancel(number: str, *, reason: str, yes: bool, client: Client, output: str) -> None:
+    """Cancel ID: a run (r-...), a plan (p-...), or every plan of a sync (s-...).
+
+    What is running is cut off as far as Postsync is concerned: its outcome is not written, and
+    the other side may have acted. A cancelled plan starts no onFailure.
+
+    \b
+      postsync cancel r-1m7y9gr9ez7egy539n --reason "the zone is gone"
+      postsync cancel s-1m7y9gr9ez7egy539n
+    """  # noqa: D301 click's \b keeps the lines
+    path = path_of(number, "r", "p", "s")
+    if not yes and not number.startswith("r-"):
+        click.confirm(f"Cancel all that is open of {number}?", abort=True, err=True)
+    answer = client.send("POST", f"{path}/cancel", {"reason": reason} if reason else None)
+    runs = f", {count(len(answer['runs']), 'run')}" if "runs" in answer else ""
+    tell(answer, output, f"cancelled {number}{runs}")

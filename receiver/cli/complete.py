@@ -1,0 +1,43 @@
+"""Completes words in a shell, from files alone: no server is asked, and a mistake is silent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import click
+from click.shell_completion import CompletionItem
+
+from receiver.errors import PostsyncError
+from receiver.registry import Registry
+from receiver.rulebook.document import read_yaml
+from receiver.rulebook.files import read_text, rule_files
+from receiver.settings import load_settings
+
+
+def rules(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:
+    """Complete the name of a rule, from the files of the settings."""
+    return _fitting(_rule_names(), begun)
+
+
+def handlers(
+    _context: click.Context, _parameter: click.Parameter, begun: str
+) -> list[CompletionItem]:
+    """Complete the name of a handler."""
+    return _fitting([handler.name for handler in Registry.discover()], begun)
+
+
+def _fitting(names: Iterable[str], begun: str) -> list[CompletionItem]:
+    return [CompletionItem(name) for name in sorted(set(names)) if name.startswith(begun)]
+
+
+def _rule_names() -> Iterator[str]:
+    try:
+        for file in rule_files(load_settings().rules):
+            text = read_text(file)
+            data = read_yaml(str(file), text).data if isinstance(text, str) else None
+            rules = data.get("rules") if isinstance(data, dict) else None
+            for rule in rules if isinstance(rules, list) else ():
+                if isinstance(rule, dict) and isinstance(rule.get("name"), str):
+                    yield rule["name"]
+    except (PostsyncError, OSError):
+        return

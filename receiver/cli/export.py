@@ -1,0 +1,46 @@
+"""`postsync export`: the trail as JSON lines."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import click
+
+from receiver.cli import trail
+from receiver.cli.client import Client
+from receiver.cli.options import asks_server, count
+from receiver.cli.progress import Progress
+from receiver.errors import ServerError
+
+
+@click.command()
+@click.option("--since", default="", help="Begin at: 30d, 2h, or a time; by default at the first.")
+@click.option("--after", default="", help="Begin after the event of this `seq`, to go on.")
+@asks_server
+def export(*, since: str, after: str, client: Client) -> None:
+    """Write the trail to standard output: all of it, an event a line, the oldest first.
+
+    Each line is a JSON object with its `seq`. If it breaks off, it says how to go on.
+
+    \b
+      postsync export --since 30d > trail.jsonl
+      postsync export --after 48213 >> trail.jsonl
+    """  # noqa: D301 click's \b keeps the lines
+    last, number, progress = after, 0, Progress()
+    try:
+        for page in trail.pages(client, {"since": since}, after):
+            for event in page:
+                click.echo(json.dumps(event))
+                last = str(event["seq"])
+            number += len(page)
+            if page:
+                progress.show(f"{count(number, 'event')}, up to {page[-1]['at']}")
+    except (ServerError, KeyboardInterrupt) as error:
+        progress.end()
+        if last:
+            click.echo(f"postsync: go on with `postsync export --after {last}`", err=True)
+        if isinstance(error, ServerError):
+            raise
+        sys.exit(1)
+    progress.end()

@@ -1,0 +1,37 @@
+"""Writes an event of the trail as a line for people."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+GOOD = ("accepted", "succeeded", "matched", "approved", "lifted")
+BAD = ("failed", "refused", "error", "lost", "cancelled")
+HIDDEN = frozenset({"seq", "at", "event", "delivery", "plan", "run", "attempt", "targets"})
+"""Ids that nobody reads, what has a place of its own on the line, and what has lines of its own."""
+
+
+def event_line(event: Mapping[str, Any], clock: str, hidden: frozenset[str] = HIDDEN) -> str:
+    """Return the line of an event; ``clock`` is its time, padded to a column."""
+    name = str(event["event"])
+    colour = "green" if name.endswith(GOOD) else "red" if name.endswith(BAD) else None
+    about = [f"{key}={_text(value)}" for key, value in event.items() if key not in hidden]
+    number = [f"attempt={event['attempt']}"] if "attempt" in event else []
+    return f"{clock}{click.style(f'{name:24}', fg=colour)}{' '.join(number + about)}"
+
+
+def target_lines(event: Mapping[str, Any]) -> list[str]:
+    """Return a line for each resource that a rule matched, with its reason."""
+    targets = event.get("targets", ())
+    return [f"{'':26}{target['resource']}: {target['reason']}" for target in targets]
+
+
+def _text(value: Any) -> str:
+    """Write a value as one word, in quotes if it is not: a hook's text may have lines."""
+    if not isinstance(value, str):
+        return json.dumps(value)
+    return json.dumps(value, ensure_ascii=False) if re.search(r"[\s\"]", value) else value

@@ -1,0 +1,68 @@
+"""What the commands that ask a server have in common."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from receiver.cli.client import Client, find_token
+
+Command: TypeAlias = Callable[..., Any]
+
+UNBOUNDED = 1000
+"""Columns where nobody looks: a line of a pipe is one row, and nothing of it is cut."""
+
+yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
+
+
+def asks_server(function: Command) -> Command:
+    """Give a command the options that find a server, and hand it the ``client``."""
+
+    @click.option("--url", help="The server (default POSTSYNC_URL, or http://127.0.0.1:8080).")
+    @click.option("--token-file", type=click.Path(path_type=Path), help="File with your token.")
+    @functools.wraps(function)
+    def call(*args: Any, url: str | None, token_file: Path | None, **options: Any) -> Any:
+        client = Client(url, find_token("operators", token_file))
+        return function(*args, client=client, **options)
+
+    return call
+
+
+def output_option(default: str = "text") -> Callable[[Command], Command]:
+    """Make the option ``--output``: for people, or JSON."""
+    return click.option(
+        "--output", type=click.Choice([default, "json"]), default=default, show_default=True,
+        help="For people, or for programs.",
+    )  # fmt: skip
+
+
+def tell(answer: Any, output: str, text: str) -> None:
+    """Print the server's answer as JSON, or what it means in words."""
+    click.echo(json.dumps(answer, indent=2) if output == "json" else text)
+
+
+def print_table(
+    headings: Sequence[str], rows: Sequence[Sequence[str]], folding: frozenset[str]
+) -> None:
+    """Print a table. Only the columns that may fold do: an id that is cut cannot be copied."""
+    console = Console(highlight=False, markup=False)
+    if not console.is_terminal:
+        console.width = UNBOUNDED
+    table = Table(box=None, pad_edge=False)
+    for heading in headings:
+        table.add_column(heading, no_wrap=heading not in folding, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+
+
+def count(number: int, word: str) -> str:
+    """Write a number with its word: ``1 run``, ``1,204 runs``."""
+    return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"

@@ -1,0 +1,54 @@
+"""`postsync plans`: plans by their state and what they belong to."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from receiver.cli import complete
+from receiver.cli.client import Client
+from receiver.cli.options import asks_server, output_option, print_table
+from receiver.model import PlanState
+
+HEADINGS = ("PLAN", "STATE", "RULE", "APPLICATION", "SYNC", "SINCE", "REASON")
+FOLDING = frozenset({"RULE", "APPLICATION", "REASON"})
+
+
+@click.command()
+@click.option(
+    "--state", "states", multiple=True, type=click.Choice([state.value for state in PlanState]),
+    help="Only in this state; several times.",
+)  # fmt: skip
+@click.option("--rule", default="", help="Only of this rule.", shell_complete=complete.rules)
+@click.option("--application", default="", help="Only of this Application.")
+@click.option("--sync", default="", help="Only of this sync.")
+@click.option("--limit", default=50, show_default=True, help="How many.")
+@output_option("table")
+@asks_server
+def plans(
+    *, states: tuple[str, ...], rule: str, application: str, sync: str, limit: int,
+    client: Client, output: str,
+) -> None:  # fmt: skip
+    """List plans, the newest first: what is held, what collects syncs, what waits for its turn.
+
+    A plan is one rule applied to one sync.
+
+    \b
+      postsync plans --state held
+      postsync plans --rule purge-shop-assets --state active --state waiting
+    """  # noqa: D301 click's \b keeps the lines
+    query = {"state": states, "rule": rule, "application": application, "sync": sync}
+    rows = list(client.pages("/v1/plans", "plans", query, limit))
+    if output == "json":
+        click.echo(json.dumps(rows, indent=2))
+    elif rows:
+        print_table(HEADINGS, [_cells(row) for row in rows], FOLDING)
+    else:
+        click.echo("no plan is like that" if any(query.values()) else "no plans yet")
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    names = ("id", "state", "rule", "application", "sync", "createdAt", "reason")
+    return [str(row[name] or "") for name in names]

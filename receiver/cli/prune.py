@@ -1,0 +1,153 @@
+"""`postsync prune`: deletes by hand what retention would delete later, beside whoever serves."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from receiver.cli.options import count, output_option, tell, yes_option
+from receiver.cli.progress import Progress
+from receiver.durations import duration_text, seconds
+from receiver.errors import LedgerError
+from receiver.ledger.connect import Ledger, open_ledger
+from receiver.ledger.deleting import Counts
+from receiver.ledger.pruning import Preview, Round, in_words
+from receiver.ledger.retention import Policy
+from receiver.ledger.space import empty_log, shrink, size
+from receiver.settings import Settings, load_settings
+
+T = TypeVar("T")
+
+BREATH = 0.02
+"""Seconds between two slices in which the ledger is free for others."""
+
+
+class _Age(click.ParamType[float]):
+    """A duration like ``7d``, in seconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            return seconds(value)
+        except ValueError as error:
+            self.fail(f"{value!r} {error}", param, ctx)
+
+
+@click.command()
+@click.option("--keep-for", type=_Age(), help="What ended longer ago goes (default: the setting).")
+@click.option("--settings", "settings_file", type=click.Path(path_type=Path),
+              help="YAML file of settings; it says where the ledger is.")  # fmt: skip
+@yes_option
+@output_option()
+def prune(keep_for: float | None, *, settings_file: Path | None, yes: bool, output: str) -> None:
+    """Delete syncs whose plans have all ended, with all that belongs to them.
+
+    Also refused notifications, lines of the trail without a sync, and rule sets that nothing
+    refers to any more. It works on the ledger of POSTSYNC_HOME, also beside a running
+    `postsync serve`, which does the same by itself after `keepFor` (30 days). It shows what
+    would go, asks, and gives the space back.
+
+    \b
+      postsync prune --keep-for 7d
+      postsync prune --yes --output json
+    """  # noqa: D301 click's \b keeps the lines
+    settings = load_settings(settings_file, keep_for=keep_for)
+    if not settings.ledger.is_file():
+        raise LedgerError(
+            f"there is no ledger {settings.ledger}",
+            hint="set POSTSYNC_HOME to the home of the instance",
+        )
+    with closing(open_ledger(settings.ledger)) as ledger:
+        if not yes:
+            _ask(ledger, settings)
+        before = size(ledger)
+        counts = in_words(_prune(ledger, _policy(settings)))
+        freed = before - size(ledger)
+    text = f"deleted {_list(counts)}; gave back {freed / (1 << 20):,.1f} MiB"
+    tell({"deleted": counts, "freedBytes": freed}, output, text)
+
+
+def _policy(settings: Settings) -> Policy:
+    return Policy(settings.keep_for, settings.keep_syncs, settings.max_age)
+
+
+def _ask(ledger: Ledger, settings: Settings) -> None:
+    """Show what would go, and ask; only a yes goes on."""
+    progress, seen = Progress(), Preview()
+    for seen in Round(ledger, _policy(settings)).preview():
+        progress.show(f"looked at {count(seen.examined, 'sync')}")
+    progress.end()
+    if not any(seen.goes.values()):
+        click.echo(f"nothing ended more than {duration_text(settings.keep_for)} ago", err=True)
+        raise click.exceptions.Exit(0)
+    kept = f" (of {count(seen.stored, 'sync')})" if seen.goes["syncs"] else ""
+    click.confirm(
+        f"Delete what ended more than {duration_text(settings.keep_for)} ago: "
+        f"{_list(seen.goes)}{kept}?",
+        abort=True, err=True,
+    )  # fmt: skip
+
+
+def _prune(ledger: Ledger, policy: Policy) -> Counts:
+    """Go through the ledger until nothing is left to go: one sync may keep another for a round."""
+    this, total, progress = Round(ledger, policy), Counts(), Progress()
+    try:
+        while done := _round(this, total, progress):
+            total += done
+            if not done["syncs"]:
+                break
+    finally:
+        this.end(_me())
+        progress.end()
+    for pages in _gently(shrink(ledger, slack=0)):
+        progress.show(f"gives back the space: {count(pages, 'page')} to go")
+    empty_log(ledger, limit=0)
+    progress.end()
+    return total
+
+
+def _round(this: Round, total: Counts, progress: Progress) -> Counts:
+    done = Counts()
+    for counts in _gently(this.slices()):
+        done += counts
+        progress.show(f"deleted {_list(in_words(total + done))}")
+    return done
+
+
+def _gently(slices: Iterable[T]) -> Iterator[T]:
+    """Leave the ledger to others for as long as each slice took."""
+    began = time.monotonic()
+    for one in slices:
+        yield one
+        time.sleep(max(BREATH, time.monotonic() - began))
+        began = time.monotonic()
+
+
+def _me() -> str:
+    try:
+        return f"prune by {getpass.getuser()}"
+    except (KeyError, OSError):  # a container's user has no name
+        return f"prune by uid {os.getuid()}"
+
+
+_WORDS = {"syncs": "sync", "refused": "refused notification", "deliveries": "notification",
+          "replays": "replay", "plans": "plan", "runs": "run", "attempts": "attempt",
+          "events": "line of the trail", "messages": "message", "ruleSets": "rule set"}  # fmt: skip
+
+
+def _list(counts: Mapping[str, int]) -> str:
+    named = [_many(number, _WORDS[name]) for name, number in counts.items() if number]
+    return ", ".join(named) or "nothing"
+
+
+def _many(number: int, word: str) -> str:
+    head, of, rest = word.partition(" of ")
+    return count(number, head) + of + rest

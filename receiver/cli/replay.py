@@ -1,0 +1,29 @@
+"""`postsync replay`: plan a sync anew."""
+
+from __future__ import annotations
+
+import click
+
+from receiver.cli import complete
+from receiver.cli.client import Client
+from receiver.cli.options import asks_server, output_option, tell
+
+
+@click.command()
+@click.argument("sync")
+@click.option("--rule", default="", help="This rule only.", shell_complete=complete.rules)
+@output_option()
+@asks_server
+def replay(sync: str, *, rule: str, client: Client, output: str) -> None:
+    """Plan SYNC anew under today's rules: an id, or `last`.
+
+    For a rule that was written or mended after the sync. What was done for it before is done
+    again where a rule still matches; `retry` repeats only what failed.
+
+    \b
+      postsync replay s-1m7y9gr9ez7egy539n --rule purge-shop-assets
+      postsync replay last
+    """  # noqa: D301 click's \b keeps the lines
+    wanted = client.get("/v1/syncs/last")["id"] if sync == "last" else sync
+    answer = client.send("POST", f"/v1/syncs/{wanted}/replay", {"rule": rule} if rule else None)
+    tell(answer, output, f"replay   {answer['replay']['id']}\nnext     postsync show {wanted}")

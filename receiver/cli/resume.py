@@ -1,0 +1,27 @@
+"""`postsync resume`: lift a pause."""
+
+from __future__ import annotations
+
+import click
+
+from receiver.cli.client import Client
+from receiver.cli.options import asks_server, output_option, tell
+from receiver.cli.scope import path_of, scope_options, words
+
+
+@click.command()
+@scope_options
+@output_option()
+@asks_server
+def resume(*, rule: str, handler: str, client: Client, output: str) -> None:
+    """Lift the pause of a rule, of a handler, or, without an option, that of all.
+
+    Each is lifted as it was set: a rule's pause stays when that of all is lifted.
+
+    \b
+      postsync resume --rule purge-shop-assets
+      postsync resume
+    """  # noqa: D301 click's \b keeps the lines
+    answer = client.send("DELETE", path_of(rule, handler))
+    name = words(rule, handler)
+    tell(answer, output, f"resumed {name}" if answer["resumed"] else f"{name} was not paused")

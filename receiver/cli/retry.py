@@ -1,0 +1,78 @@
+"""`postsync retry`: repeat what failed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from receiver.cli.client import Client
+from receiver.cli.filters import run_filters
+from receiver.cli.options import asks_server, count, output_option, yes_option
+
+AT_ONCE = 1000
+"""Runs that the server retries with one request."""
+
+
+@click.command()
+@click.argument("runs", nargs=-1)
+@run_filters
+@click.option("--all", "every", is_flag=True, help="All runs that failed.")
+@yes_option
+@output_option()
+@asks_server
+def retry(
+    runs: tuple[str, ...], *, every: bool, yes: bool, client: Client, output: str, **filters: str
+) -> None:
+    """Repeat RUNS that failed, with the parameters that are stored.
+
+    What a failure had skipped is opened again. Name runs, or choose those that failed by
+    options; of many it shows how many, and asks.
+
+    \b
+      postsync retry r-1m7y9gr9ez7egy539n
+      postsync retry --rule purge-shop-assets --since 2h
+    """  # noqa: D301 click's \b keeps the lines
+    chosen = {name: value for name, value in filters.items() if value}
+    if bool(runs) == bool(chosen or every):
+        raise click.UsageError("name runs, or choose them with --rule, --since ... or --all")
+    answers = _named(client, runs) if runs else _many(client, chosen, every=every, yes=yes)
+    if output == "json":
+        click.echo(json.dumps({"retried": len(answers), "runs": answers}, indent=2))
+    else:
+        click.echo(f"{count(len(answers), 'run')} retried")
+
+
+def _named(client: Client, runs: tuple[str, ...]) -> list[str]:
+    return [str(client.send("POST", f"/v1/runs/{run}/retry")["run"]["id"]) for run in runs]
+
+
+def _many(client: Client, chosen: Mapping[str, str], *, every: bool, yes: bool) -> list[str]:
+    """Retry all that the filters choose, in requests of a size that a server can answer."""
+    if not yes:
+        _ask(client, chosen)
+    body: dict[str, Any] = {"state": "failed", **chosen, "limit": AT_ONCE}
+    body |= {"all": True} if every else {}
+    done: list[str] = []
+    more = True
+    while more:
+        answer = client.send("POST", "/v1/runs/retry", body)
+        done += answer["runs"]
+        more = answer["more"] and bool(answer["runs"])
+    return done
+
+
+def _ask(client: Client, chosen: Mapping[str, str]) -> None:
+    """Show how many there are, and by which rules and actions, and ask."""
+    query = {"state": "failed", **chosen}
+    by_action: dict[str, int] = {}
+    for run in client.pages("/v1/runs", "runs", query, 100 * AT_ONCE):
+        name = f"{run['rule']} {run['action']}"
+        by_action[name] = by_action.get(name, 0) + 1
+    for name, number in sorted(by_action.items()):
+        click.echo(f"  {number:>7,}  {name}", err=True)
+    total = sum(by_action.values())
+    if total:
+        click.confirm(f"Retry {count(total, 'run')} that failed?", abort=True, err=True)

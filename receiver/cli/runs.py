@@ -1,0 +1,56 @@
+"""`postsync runs`: runs by their state and what they belong to."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from receiver.cli.client import Client
+from receiver.cli.filters import run_filters
+from receiver.cli.options import asks_server, output_option, print_table
+from receiver.model import RunState
+
+HEADINGS = ("RUN", "STATE", "RULE", "ACTION", "APPLICATION", "TARGET", "TRIES", "WHEN", "REASON")
+FOLDING = frozenset({"RULE", "ACTION", "APPLICATION", "TARGET", "REASON"})
+
+
+@click.command()
+@click.option(
+    "--state", "states", multiple=True, type=click.Choice([state.value for state in RunState]),
+    help="Only in this state; several times.",
+)  # fmt: skip
+@run_filters
+@click.option("--sync", default="", help="Only of this sync.")
+@click.option("--plan", default="", help="Only of this plan.")
+@click.option("--limit", default=50, show_default=True, help="How many.")
+@output_option("table")
+@asks_server
+def runs(
+    *, states: tuple[str, ...], sync: str, plan: str, limit: int, client: Client, output: str,
+    **filters: str,
+) -> None:  # fmt: skip
+    """List runs, the newest first: what failed, what is under way, what waits.
+
+    \b
+      postsync runs --state failed --since 2h
+      postsync runs --state due --state pending --handler http.request
+      postsync runs --sync s-1m7y9gr9ez7egy539n
+    """  # noqa: D301 click's \b keeps the lines
+    query = {"state": states, "sync": sync, "plan": plan, **filters}
+    rows = list(client.pages("/v1/runs", "runs", query, limit))
+    if output == "json":
+        click.echo(json.dumps(rows, indent=2))
+    elif rows:
+        print_table(HEADINGS, [_cells(row) for row in rows], FOLDING)
+    else:
+        click.echo("no run is like that" if any(query.values()) else "no runs yet")
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    when = row["endedAt"] or row["dueAt"] or ""
+    return [
+        row["id"], row["state"], row["rule"], row["action"], row["application"], row["target"],
+        str(row["attempts"]), when, row["reason"],
+    ]  # fmt: skip

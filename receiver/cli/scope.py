@@ -1,0 +1,40 @@
+"""What a pause is about: everything, a rule or a handler."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote
+
+import click
+
+from receiver.cli import complete
+
+
+def scope_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command ``--rule`` and ``--handler``; "" is what was not given."""
+    rule = click.option("--rule", default="", help="This rule only.", shell_complete=complete.rules)
+    handler = click.option(
+        "--handler", default="", help="This handler only.", shell_complete=complete.handlers
+    )
+    return rule(handler(function))
+
+
+def path_of(rule: str, handler: str) -> str:
+    """Return the API's path of a pause.
+
+    Raises:
+        click.UsageError: both were given.
+    """
+    if rule and handler:
+        raise click.UsageError("either --rule or --handler, or neither for all")
+    if rule:
+        return f"/v1/pauses/rules/{quote(rule, safe='')}"
+    return f"/v1/pauses/handlers/{quote(handler, safe='')}" if handler else "/v1/pauses/all"
+
+
+def words(rule: str, handler: str) -> str:
+    """Name what the pause is about."""
+    if rule:
+        return f"rule {rule}"
+    return f"handler {handler}" if handler else "all"

@@ -1,0 +1,49 @@
+"""`postsync tail`: the newest events of the trail, and those that come."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import click
+
+from receiver.cli import complete, trail
+from receiver.cli.client import Client
+from receiver.cli.lines import HIDDEN, event_line
+from receiver.cli.options import asks_server, output_option
+
+SHOWN = HIDDEN - {"run"}
+"""What a line leaves out; the run is what one would retry."""
+
+
+@click.command()
+@click.option("-f", "--follow", is_flag=True, help="Go on with what comes, until Ctrl-C.")
+@click.option("--since", default="10m", show_default=True, help="Begin at: 10m, 2h, or a time.")
+@click.option("--sync", default="", help="Only of this sync.")
+@click.option("--rule", default="", help="Only of this rule.", shell_complete=complete.rules)
+@click.option("--application", default="", help="Only of this Application.")
+@click.option("--event", default="", help="Only events of this name; * stands for anything.")
+@output_option()
+@asks_server
+def tail(*, follow: bool, client: Client, output: str, **query: str) -> None:
+    """Print the trail's events, the oldest first, and follow it with -f.
+
+    A restart of the server is waited for, and nothing of the trail is missed. With
+    `--output json` each line is a JSON object.
+
+    \b
+      postsync tail -f
+      postsync tail -f --rule purge-shop-assets --event 'attempt.*'
+      postsync tail --since 2h --application shop
+    """  # noqa: D301 click's \b keeps the lines
+    try:
+        for event in trail.follow(client, query) if follow else _now(client, query):
+            text = event_line(event, f"{event['at']:25}", SHOWN)
+            click.echo(json.dumps(event) if output == "json" else text)
+    except KeyboardInterrupt:
+        return
+
+
+def _now(client: Client, query: dict[str, str]) -> Iterator[trail.Event]:
+    for page in trail.pages(client, query):
+        yield from page

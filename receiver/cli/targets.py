@@ -1,0 +1,22 @@
+"""Ids as a command's argument: their first letter says what they name."""
+
+from __future__ import annotations
+
+import re
+
+import click
+
+KINDS = {"r": "runs", "p": "plans", "s": "syncs"}
+WORDS = {"r": "a run (r-...)", "p": "a plan (p-...)", "s": "a sync (s-...)"}
+
+
+def path_of(number: str, *letters: str) -> str:
+    """Return the API's path of an id.
+
+    Raises:
+        click.UsageError: it names nothing of these kinds.
+    """
+    if not re.fullmatch(rf"[{''.join(letters)}]-[0-9a-z]+", number):
+        wanted = " or ".join(WORDS[letter] for letter in letters)
+        raise click.UsageError(f"{number!r} is not the id of {wanted}")
+    return f"/v1/{KINDS[number[0]]}/{number}"

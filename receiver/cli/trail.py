@@ -1,0 +1,71 @@
+"""Reads the trail from a server, page by page."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import click
+
+from receiver.cli.client import PAGE, Client
+from receiver.errors import ServerError, Unreachable
+
+INTERVAL = 0.5
+"""Seconds between two looks for new events."""
+
+LONGEST = 5.0
+"""Seconds between two tries while the server is away."""
+
+Event = Mapping[str, Any]
+
+
+def pages(client: Client, query: Mapping[str, str], after: str = "") -> Iterator[list[Event]]:
+    """Yield the trail's events, the oldest first, up to the newest that there is.
+
+    Args:
+        client: the server.
+        query: the filters, with ``since`` if there is one.
+        after: the ``seq`` after which to begin.
+    """
+    while True:
+        page = _page(client, query, after)
+        yield page["events"]
+        after = page["next"]
+        if not page["more"]:
+            return
+
+
+def follow(client: Client, query: Mapping[str, str]) -> Iterator[Event]:
+    """Yield the trail's events and go on with what comes; never ends by itself.
+
+    A server that is away for a while, as in a restart, is asked again from where it broke off.
+    """
+    page = _page(client, query, "")
+    while True:
+        yield from page["events"]
+        if not page["more"]:
+            time.sleep(INTERVAL)
+        page = _patiently(client, query, page["next"])
+
+
+def _page(client: Client, query: Mapping[str, str], after: str) -> dict[str, Any]:
+    given = {name: value for name, value in query.items() if name != "since" or not after}
+    page: dict[str, Any] = client.get(
+        "/v1/events", {**given, "limit": str(PAGE), "after": str(after)}
+    )
+    return page
+
+
+def _patiently(client: Client, query: Mapping[str, str], after: str) -> dict[str, Any]:
+    pause = INTERVAL
+    while True:
+        try:
+            return _page(client, query, after)
+        except ServerError as error:
+            if not isinstance(error, Unreachable) and error.status < 500:  # noqa: PLR2004 its own faults
+                raise
+            if pause == INTERVAL:
+                click.echo(f"postsync: {error.message}; trying again", err=True)
+        pause = min(pause * 2, LONGEST)
+        time.sleep(pause)

@@ -1,0 +1,71 @@
+"""`postsync try`: one rule's actions, once, for real."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import click
+
+from receiver.cli import complete
+from receiver.cli.options import output_option, yes_option
+from receiver.cli.try_page import Page
+from receiver.cli.try_rule import prepare
+from receiver.model import OutcomeKind, RunState
+
+FAILED = frozenset({OutcomeKind.TEMPORARY, OutcomeKind.PERMANENT})
+
+
+@click.command("try")
+@click.argument("rule", shell_complete=complete.rules)
+@click.option(
+    "--payload", type=click.File("rb"), required=True, help="The notification; - reads stdin."
+)
+@click.option(
+    "--rules", "paths", multiple=True, type=click.Path(path_type=Path),
+    help="A rule file or folder, several times; by default those of the settings.",
+)  # fmt: skip
+@click.option("--target", default="", help="The resource: its name or key (default: the first).")
+@click.option("--channel", default="sync", show_default=True, help="What the notification came by.")
+@click.option("--sender", default="", help="The name of the token that it came with.")
+@yes_option
+@output_option()
+def try_(
+    *, rule: str, payload: BinaryIO, paths: tuple[Path, ...], target: str, channel: str,
+    sender: str, yes: bool, output: str,
+) -> None:  # fmt: skip
+    """Run the actions of RULE once, for real, as for the sync that a notification tells of.
+
+    To prove addresses and credentials before a rule is in force. It needs no server and writes
+    no ledger; secrets come from this shell's POSTSYNC_SECRET_* and from HOME/secrets. Of the
+    resources that match, one is acted on. Before each wave it shows what it will send, secrets
+    masked, and asks. Nothing is tried again, and onFailure is left out.
+
+    \b
+      postsync try shop-config-changed --payload config/examples/notification.json
+      postsync try shop-config-changed --payload config/examples/notification.json --yes
+
+    Exits 0 if every action succeeded, else 1.
+    """  # noqa: D301 click's \b keeps the lines
+    if payload.name == "<stdin>" and not yes:
+        raise click.UsageError("a notification from stdin leaves nobody to ask: add --yes")
+    trial, others = prepare(rule, payload.read(), paths, target, sender=sender, channel=channel)
+    page = Page(quiet=output == "json")
+    page.note_others(others)
+    good, runs = True, list[dict[str, Any]]()
+    while wave := trial.release():
+        due = [item for item in wave if item.change.state is RunState.DUE]
+        for item in wave:
+            page.show(item)
+        if due and not yes:
+            page.ask(len(due))
+        for item in wave:
+            outcome = trial.run(item) if item in due else None
+            runs.append(page.ended(item, outcome))
+            failed = outcome.kind in FAILED if outcome else item.change.state is RunState.FAILED
+            good = good and not failed
+    if output == "json":
+        click.echo(json.dumps({"rule": rule, "succeeded": good, "runs": runs}, indent=2))
+    sys.exit(0 if good else 1)

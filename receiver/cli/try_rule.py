@@ -1,0 +1,94 @@
+"""Finds out what `postsync try` is to run: the rule, the resource, and the parts of a service."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import cast
+
+import structlog
+
+from receiver.errors import PostsyncError
+from receiver.expressions import Expressions
+from receiver.logs import Log
+from receiver.matching import Matcher
+from receiver.mistakes import near
+from receiver.model import Sync, new_id
+from receiver.payload import read_notification
+from receiver.registry import Registry
+from receiver.render import Renderer
+from receiver.rulebook import load_rules
+from receiver.rules import Rule
+from receiver.runner import Runner
+from receiver.service import build_outbound, build_secrets
+from receiver.settings import load_settings
+from receiver.trial import Trial
+
+SHOWN = 10
+"""Resources that a message lists."""
+
+
+def prepare(
+    name: str, payload: bytes, paths: Sequence[Path], target: str, *, sender: str, channel: str
+) -> tuple[Trial, list[str]]:
+    """Return the trial, and the keys of the resources that match and are not acted on.
+
+    Raises:
+        PostsyncError: there is no such rule, it does not match, or not this resource.
+    """
+    settings = load_settings()
+    registry, expressions = Registry.discover(), Expressions()
+    rules = load_rules(paths or settings.rules, registry, expressions).rules
+    rule = _named(name, rules).model_copy(update={"enabled": True})
+    sync = read_notification(payload, sender=sender, channel=channel, query={}).sync
+    sync = replace(sync, id=new_id("s"), received_at=datetime.now(UTC))
+    found = _matched(rule, sync, expressions)
+    chosen = _chosen(sync, found, target)
+    outbound = build_outbound(settings)
+    runner = Runner(registry, expressions, build_secrets(settings), outbound, _log())
+    trial = Trial(rule, sync, chosen, Renderer(expressions, registry), runner.run)
+    return trial, [sync.resources[at].key for at in found if at not in chosen]
+
+
+def _named(name: str, rules: Sequence[Rule]) -> Rule:
+    for rule in rules:
+        if rule.name == name:
+            return rule
+    hint = near(name, [rule.name for rule in rules]) or "`postsync check` finds the rules"
+    raise PostsyncError(f"there is no rule {name}", hint=hint)
+
+
+def _matched(rule: Rule, sync: Sync, expressions: Expressions) -> tuple[int, ...]:
+    matcher = Matcher([rule], expressions)
+    for match in matcher.match(sync):
+        if match.matched:
+            return match.resources
+    reason = matcher.explain(sync)[0].finding.reason
+    raise PostsyncError(
+        f"rule {rule.name} does not match this notification: {reason}",
+        hint=f"`postsync explain --payload FILE --rule {rule.name}` shows each resource",
+    )
+
+
+def _chosen(sync: Sync, found: Sequence[int], target: str) -> tuple[int, ...]:
+    """Return the one resource to act on; none for a rule that matches the sync itself."""
+    if not target:
+        return tuple(found[:1])
+    for at in found:
+        if target in {sync.resources[at].key, sync.resources[at].name}:
+            return (at,)
+    keys = ", ".join(sync.resources[at].key for at in found[:SHOWN]) or "the sync itself"
+    raise PostsyncError(f"the rule does not match {target}", hint=f"it matches {keys}")
+
+
+def _log() -> Log:
+    """Make a log for the traceback of a handler that breaks off, on stderr."""
+    logger = structlog.wrap_logger(
+        structlog.PrintLogger(sys.stderr),
+        processors=[structlog.dev.ConsoleRenderer(colors=False)],
+        wrapper_class=structlog.make_filtering_bound_logger("info"),
+    )
+    return cast("Log", logger)

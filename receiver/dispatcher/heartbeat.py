@@ -1,0 +1,37 @@
+"""The sign of life: a mark that the health page reads, and the leases of what is under way."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from sqlalchemy import Connection
+
+from receiver.ledger.claim import release_lost, renew
+from receiver.ledger.marks import HEARTBEAT, put_mark
+from receiver.model import Event
+
+EVERY = 5.0
+"""Seconds between two beats, unless the lease is so short that three would not fit into it."""
+
+
+class Heartbeat:
+    """Says when it is time to beat, and writes the beat. ``lease`` is in milliseconds."""
+
+    def __init__(self, owner: str, lease: int) -> None:
+        self._owner = owner
+        self._lease = lease
+        self._every = min(EVERY, lease / 3000)
+        self._next = 0.0
+
+    @property
+    def wait(self) -> float:
+        """Seconds until the next beat, not above 0 when it is due."""
+        return self._next - time.monotonic()
+
+    def store(self, connection: Connection, now: int, alive: Sequence[str]) -> list[Event]:
+        """Write the beat, renew the leases of the runs ``alive``, let go of others' lost ones."""
+        self._next = time.monotonic() + self._every
+        put_mark(connection, HEARTBEAT, {"owner": self._owner, "at": now})
+        renew(connection, now, self._owner, self._lease, alive)
+        return release_lost(connection, now)

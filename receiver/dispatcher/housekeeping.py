@@ -1,0 +1,80 @@
+"""Keeps the ledger bounded, in a thread of its own, and slowly: others write between its slices."""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from receiver.errors import LedgerUnavailable
+from receiver.ledger.connect import Ledger
+from receiver.ledger.pruning import Round
+from receiver.ledger.retention import Policy
+from receiver.ledger.space import empty_log, shrink
+from receiver.logs import Log
+from receiver.model import Event
+
+EVERY = 60.0
+"""Seconds between the end of a round and the next."""
+
+SHARE = 5
+"""A slice is followed by a pause, so that retention holds the ledger for one part in so many."""
+
+BREATH = 0.02
+"""Seconds of the shortest pause between two slices."""
+
+Tell = Callable[[Event, int], None]
+"""Called with a line of the trail that is committed, and its time in milliseconds."""
+
+
+class Housekeeping:
+    """Deletes what the policy lets go, gives back the space, and keeps the log small."""
+
+    def __init__(
+        self, ledger: Ledger, policy: Policy, tell: Tell, log: Log, *, every: float = EVERY
+    ) -> None:
+        self._ledger = ledger
+        self._policy = policy
+        self._tell = tell
+        self._log = log
+        self._every = every
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="housekeeping", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread; its first round begins at once."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the slice that is under way, and close the ledger."""
+        self._stopped.set()
+        self._thread.join(timeout=30)
+        self._ledger.close()
+
+    def _work(self) -> None:
+        while not self._stopped.is_set():
+            try:
+                self._round()
+            except LedgerUnavailable as error:
+                self._log.error("ledger.unavailable", reason=str(error))
+            except Exception:  # noqa: BLE001 what is wrong with one round may not be with the next
+                self._log.error("ledger.bug", traceback=traceback.format_exc())
+            self._stopped.wait(self._every)
+
+    def _round(self) -> None:
+        this = Round(self._ledger, self._policy)
+        self._slowly(this.slices())
+        if told := this.end("retention"):
+            self._tell(*told)
+        self._slowly(shrink(self._ledger))
+        empty_log(self._ledger)
+
+    def _slowly(self, slices: Iterable[Any]) -> None:
+        began = time.monotonic()
+        for _ in slices:
+            took = time.monotonic() - began
+            if self._stopped.wait(max(BREATH, took * (SHARE - 1))):
+                return
+            began = time.monotonic()

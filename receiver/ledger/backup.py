@@ -1,0 +1,101 @@
+"""Copies a ledger that is in use to a file: one consistent state, without a lock."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from receiver.errors import LedgerError
+
+PAGES = 1024
+"""Pages copied between two signs of progress: 4 MiB."""
+
+Progress = Callable[[int, int], None]
+"""Called with the pages that are copied, and how many there are."""
+
+
+def back_up(ledger: Path, to: Path, progress: Progress) -> int:
+    """Copy the ledger as it is now; what is written meanwhile is not in the copy.
+
+    The copy has its name only when it is whole, checked and on disk.
+
+    Args:
+        ledger: the SQLite file; an instance may be using it.
+        to: the copy, which must not exist; only its owner may read it.
+        progress: see `Progress`.
+
+    Returns:
+        The size of the copy in bytes.
+
+    Raises:
+        LedgerError: there is no ledger, the copy cannot be written, or it is damaged.
+    """
+    if not ledger.is_file():
+        raise LedgerError(
+            f"there is no ledger {ledger}", hint="set POSTSYNC_HOME to the home of the instance"
+        )
+    with _reserved(to), tempfile.TemporaryDirectory(prefix=f".{to.name}.", dir=to.parent) as folder:
+        part = Path(folder) / "ledger.db"
+        _copy(ledger, part, progress)
+        _check(part)
+        part.chmod(0o600)
+        size = _sync(part)
+        part.replace(to)
+        _sync(to.parent)
+    return size
+
+
+@contextmanager
+def _reserved(to: Path) -> Iterator[None]:
+    """Take the name, so that nobody's file is ever replaced; let it go if the copy fails."""
+    try:
+        to.open("xb").close()
+    except FileExistsError:
+        raise LedgerError(f"{to} exists already", hint="name a file that does not") from None
+    except OSError as error:
+        raise LedgerError(f"the backup {to} cannot be written: {error.strerror}") from None
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        to.unlink(missing_ok=True)
+        raise LedgerError(f"the backup {to} could not be made: {error}") from error
+    except BaseException:
+        to.unlink(missing_ok=True)
+        raise
+
+
+def _copy(ledger: Path, part: Path, progress: Progress) -> None:
+    def told(_status: int, left: int, pages: int) -> None:
+        progress(pages - left, pages)
+
+    with (
+        closing(sqlite3.connect(f"{ledger.resolve().as_uri()}?mode=ro", uri=True)) as source,
+        closing(sqlite3.connect(part)) as copy,
+    ):
+        # A transaction of ours holds the state still; without one, each write of somebody else
+        # would make the copy begin anew.
+        source.execute("BEGIN")
+        source.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
+        source.backup(copy, pages=PAGES, progress=told)
+        copy.execute("PRAGMA journal_mode = DELETE")  # one file, with nothing beside it
+
+
+def _check(part: Path) -> None:
+    with closing(sqlite3.connect(part)) as copy:
+        found = copy.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if found != "ok":
+        raise LedgerError(f"the copy is damaged, and so may be the ledger: {found}")
+
+
+def _sync(path: Path) -> int:
+    """Have a file or a folder on disk; return the size."""
+    number = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(number)
+        return os.fstat(number).st_size
+    finally:
+        os.close(number)

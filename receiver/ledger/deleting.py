@@ -1,0 +1,106 @@
+"""Deletes from the ledger, a bounded number of rows with each call.
+
+A sync goes whole: with its deliveries, plans, runs, attempts and lines of the trail. The trail's
+newest line always stays, since SQLite would give its number to the next one.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from sqlalchemy import ColumnElement, Connection, Table, delete, exists, func, select
+
+from receiver.ledger import tables
+from receiver.ledger.marks import RULES, get_mark
+from receiver.ledger.retention import ROWS, Limits, still_free
+
+SETTLING_MS = 3_600_000
+"""How long after a change of the rules no rule set goes: somebody may still plan by the last."""
+
+Counts = Counter[str]
+"""Deleted rows by table."""
+
+
+def delete_syncs(connection: Connection, syncs: Sequence[str], limit: Limits) -> Counts:
+    """Delete those of the syncs that may still go, with all that belongs to them."""
+    ids = still_free(connection, syncs, limit)
+    if not ids:
+        return Counts()
+    plans = select(tables.plans.c.id).where(tables.plans.c.sync_id.in_(ids))
+    runs = select(tables.runs.c.id).where(tables.runs.c.plan_id.in_(plans))
+    counts = Counts()
+    for table, which in (
+        (tables.attempts, tables.attempts.c.run_id.in_(runs)),
+        (tables.runs, tables.runs.c.plan_id.in_(plans)),
+        (tables.plan_syncs, tables.plan_syncs.c.plan_id.in_(plans)),
+        (tables.plans, tables.plans.c.sync_id.in_(ids)),
+        (tables.replays, tables.replays.c.sync_id.in_(ids)),
+        (tables.deliveries, tables.deliveries.c.sync_id.in_(ids)),
+        (tables.audit_events, tables.audit_events.c.sync_id.in_(ids)),
+        (tables.syncs, tables.syncs.c.id.in_(ids)),
+    ):
+        counts += _delete(connection, table, which)
+    return counts
+
+
+def old_refused(connection: Connection, limit: Limits) -> Sequence[str]:
+    """Choose refused deliveries that are old."""
+    d = tables.deliveries.c
+    old = select(d.id).where(d.sync_id.is_(None), d.received_at < limit.before)
+    return connection.scalars(old.order_by(d.received_at).limit(ROWS)).all()
+
+
+def delete_refused(connection: Connection, deliveries: Sequence[str], _: Limits) -> Counts:
+    """Delete refused deliveries."""
+    return _delete(connection, tables.deliveries, tables.deliveries.c.id.in_(deliveries))
+
+
+def old_lines(connection: Connection, limit: Limits) -> Sequence[int]:
+    """Choose old lines of the trail that belong to no sync, by their numbers."""
+    e = tables.audit_events.c
+    newest = select(func.max(e.seq)).scalar_subquery()
+    old = select(e.seq).where(e.sync_id.is_(None), e.at < limit.before, e.seq != newest)
+    return connection.scalars(old.order_by(e.at).limit(ROWS)).all()
+
+
+def delete_lines(connection: Connection, numbers: Sequence[int], _: Limits) -> Counts:
+    """Delete lines of the trail, and the hooks' messages of them."""
+    said = _delete(connection, tables.messages, tables.messages.c.seq.in_(numbers))
+    lines = _delete(connection, tables.audit_events, tables.audit_events.c.seq.in_(numbers))
+    return said + lines
+
+
+def unused_rule_sets(connection: Connection, limit: Limits) -> Sequence[str]:
+    """Choose rule sets that nothing refers to; never the one in force, none soon after a change."""
+    mark = get_mark(connection, RULES) or {}
+    if limit.now - (mark.get("loadedAt") or limit.now) < SETTLING_MS:
+        return ()
+    r, p, s = tables.rule_sets.c, tables.plans.c, tables.syncs.c
+    unused = select(r.digest).where(
+        r.digest != mark.get("digest"),
+        ~exists().where(p.rule_set == r.digest),
+        ~exists().where(s.rule_set == r.digest),
+    )
+    return connection.scalars(unused.limit(ROWS)).all()
+
+
+def delete_rule_sets(connection: Connection, digests: Sequence[str], limit: Limits) -> Counts:
+    """Delete those of the rule sets that nothing refers to still."""
+    unused = set(digests).intersection(unused_rule_sets(connection, limit))
+    return _delete(connection, tables.rule_sets, tables.rule_sets.c.digest.in_(unused))
+
+
+def count_alone(connection: Connection, limit: Limits) -> dict[str, int]:
+    """Count what is old and belongs to no sync: refused notifications, and lines of the trail."""
+    d, e = tables.deliveries.c, tables.audit_events.c
+    refused = select(func.count()).where(d.sync_id.is_(None), d.received_at < limit.before)
+    lines = select(func.count()).where(e.sync_id.is_(None), e.at < limit.before)
+    return {
+        "refused": connection.execute(refused).scalar_one(),
+        "events": connection.execute(lines).scalar_one(),
+    }
+
+
+def _delete(connection: Connection, table: Table, which: ColumnElement[bool]) -> Counts:
+    return +Counts({table.name: connection.execute(delete(table).where(which)).rowcount})

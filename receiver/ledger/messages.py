@@ -1,0 +1,145 @@
+"""Keeps what the hooks of a sync say, and finds the sync that each message belongs to.
+
+A hook speaks while its sync is under way, so its message is here before the notification that
+tells of the sync. Nothing is attached by a writer: whoever reads a sync asks for the messages of
+its Application and of its time, whichever of the two came first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection, func, insert, select
+
+from receiver.ledger import tables
+from receiver.ledger.connect import Ledger
+from receiver.ledger.events import append_events
+from receiver.model import Event, Json, new_id
+
+BEFORE_MS = 30_000
+"""How long before its sync's start a message may be: Argo CD writes whole seconds by a clock of
+its own."""
+
+AFTER_MS = 60_000
+"""How long after its sync's end a message may come: a PostSync hook ends before that, but a
+message of a SyncFail hook, or one that was tried again, may be late."""
+
+MOST = 1000
+"""Messages that a sync's story has; a hook that speaks in a loop has the trail for the rest."""
+
+Committed = Callable[[datetime, Sequence[Event]], None]
+"""Called after the commit with the events that it stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What a hook said.
+
+    Attributes:
+        sender: the name of the token that it came with.
+        application: the Application, ``name`` or ``namespace/name``.
+        text: its words; control characters are already replaced.
+        about: what else it said of itself (hook, wave, the Job's name), for the trail.
+    """
+
+    sender: str
+    application: str
+    text: str
+    about: dict[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A sync's time in milliseconds, and whose it is."""
+
+    sync: str
+    application: str
+    start: int
+    end: int
+
+    def distance(self, at: int) -> int:
+        """Return how many milliseconds a moment lies outside; 0 within."""
+        return max(self.start - at, at - self.end, 0)
+
+
+class Messages:
+    """Stores messages, each in a transaction of its own: they are few."""
+
+    def __init__(self, ledger: Ledger, committed: Committed) -> None:
+        self._ledger = ledger
+        self._committed = committed
+
+    def store(self, message: Message) -> str:
+        """Store a message with its line of the trail, and return its id once both are on disk.
+
+        Raises:
+            LedgerUnavailable: neither is stored.
+        """
+        number = new_id("m")
+        data: dict[str, Json] = {
+            "message": number,
+            "sender": message.sender,
+            "application": message.application,
+            **message.about,
+            "text": message.text,
+        }
+        event = Event("message.received", data)
+        with self._ledger.write() as connection:
+            now = self._ledger.now(connection)
+            append_events(connection, now, [event])
+            seq = connection.scalar(
+                select(func.max(tables.audit_events.c.seq))
+            )  # nobody else writes
+            row = {"seq": seq, "at": now, "application": message.application}
+            connection.execute(insert(tables.messages), row)
+        self._committed(datetime.fromtimestamp(now / 1000, UTC), [event])
+        return number
+
+
+def lines_of_messages(connection: Connection, sync: str) -> list[int]:
+    """Return the ``seq`` of the trail's lines with the messages of a sync, in order.
+
+    A message belongs to the sync of its Application whose time is nearest; to several if they
+    are equally near, as one operation that was notified on two channels is two syncs.
+    """
+    span = _span(connection, sync)
+    if span is None:
+        return []
+    m = tables.messages.c
+    names = {span.application, span.application.rpartition("/")[2]}
+    found = connection.execute(
+        select(m.seq, m.at)
+        .where(m.application.in_(sorted(names)))
+        .where(m.at.between(span.start - BEFORE_MS, span.end + AFTER_MS))
+        .order_by(m.seq)
+        .limit(MOST)
+    ).all()
+    others = _neighbours(connection, span) if found else []
+    return [row.seq for row in found if not _nearer(others, row.at, span.distance(row.at))]
+
+
+def _nearer(others: Sequence[Span], at: int, distance: int) -> bool:
+    return any(other.distance(at) < distance for other in others)
+
+
+def _span(connection: Connection, sync: str) -> Span | None:
+    s = tables.syncs.c
+    row = connection.execute(
+        select(s.application, s.started_at, s.finished_at).where(s.id == sync)
+    ).first()
+    if row is None or row.started_at is None or row.finished_at is None:
+        return None
+    return Span(sync, row.application, row.started_at, row.finished_at)
+
+
+def _neighbours(connection: Connection, span: Span) -> list[Span]:
+    """Find the other syncs of the Application that may claim a message of this span."""
+    s, reach = tables.syncs.c, BEFORE_MS + AFTER_MS
+    rows = connection.execute(
+        select(s.id, s.application, s.started_at, s.finished_at)
+        .where(s.application == span.application, s.id != span.sync)
+        .where(s.started_at <= span.end + reach, s.finished_at >= span.start - reach)
+    )
+    return [Span(*row) for row in rows]

@@ -1,0 +1,106 @@
+"""Who does something, and what it is done to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import bindparam, select, update
+
+from receiver.errors import UnknownThing
+from receiver.ledger import tables
+from receiver.ledger.batch import Batch
+from receiver.ledger.reading.rows import PLAN, RUN, shown
+from receiver.model import Event, Json, PlanState, RunState
+
+OPEN_RUNS = tuple(state.value for state in RunState if not state.ended)
+OPEN_PLANS = (
+    PlanState.WAITING.value,
+    PlanState.COLLECTING.value,
+    PlanState.HELD.value,
+    PlanState.ACTIVE.value,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """By whom (the name of the token), and why, "" if nobody said."""
+
+    by: str
+    reason: str = ""
+
+    @property
+    def told(self) -> dict[str, Json]:
+        """What the trail says of it."""
+        return {"by": self.by, **({"reason": self.reason} if self.reason else {})}
+
+    def why(self, done: str) -> str:
+        """Return the reason of a state that this act has made: ``cancelled by ann: too late``."""
+        return f"{done} by {self.by}" + (f": {self.reason}" if self.reason else "")
+
+
+def find_run(batch: Batch, run: str) -> Any:
+    """Return a run's row.
+
+    Raises:
+        UnknownThing: there is no such run.
+    """
+    return _find(batch, tables.runs, "run", run)
+
+
+def find_plan(batch: Batch, plan: str) -> Any:
+    """Return a plan's row.
+
+    Raises:
+        UnknownThing: there is no such plan.
+    """
+    return _find(batch, tables.plans, "plan", plan)
+
+
+def find_sync(batch: Batch, sync: str) -> Any:
+    """Return a sync's row.
+
+    Raises:
+        UnknownThing: there is no such sync.
+    """
+    return _find(batch, tables.syncs, "sync", sync)
+
+
+def _find(batch: Batch, table: Any, kind: str, wanted: str) -> Any:
+    row = batch.connection.execute(select(table).where(table.c.id == wanted)).one_or_none()
+    if row is None:
+        raise UnknownThing(kind, wanted)
+    return row
+
+
+def shown_run(batch: Batch, run: str) -> dict[str, Json]:
+    """Return a run as the answer to an act shows it, after the act, in the words of lists."""
+    batch.flush()
+    row = find_run(batch, run)
+    return shown({name: getattr(row, name) for name in RUN})
+
+
+def shown_plan(batch: Batch, plan: str) -> dict[str, Json]:
+    """Return a plan as the answer to an act shows it, after the act."""
+    batch.flush()
+    row = find_plan(batch, plan)
+    return shown({name: getattr(row, name) for name in PLAN})
+
+
+def run_event(name: str, row: Any, data: dict[str, Json]) -> Event:
+    """Tell of a run, in the words that every line about a run has."""
+    about = {"rule": row.rule, "action": row.action, "handler": row.handler, "target": row.target}
+    return Event(name, {**about, **data}, sync=row.sync_id, plan=row.plan_id, run=row.id)
+
+
+def plan_event(name: str, row: Any, data: dict[str, Json]) -> Event:
+    """Tell of a plan."""
+    return Event(name, {"rule": row.rule, **data}, sync=row.sync_id, plan=row.id)
+
+
+STIR = (
+    update(tables.plans)
+    .where(tables.plans.c.id == bindparam("plan"))
+    .values(stirred=tables.plans.c.stirred + 1)
+)
+"""The dispatcher looks at the plan again, and what it is working out for it now is not stored."""

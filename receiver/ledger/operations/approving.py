@@ -1,0 +1,67 @@
+"""An operator lets go on what is held: a plan by its rule's `limits`, a run by `suspend`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import select
+
+from receiver.errors import WrongState
+from receiver.ledger import tables
+from receiver.ledger.batch import Batch
+from receiver.ledger.operations.acts import Act, find_plan, find_run, plan_event, run_event
+from receiver.ledger.starting import start_held, start_held_runs
+from receiver.model import PlanState, RunState
+
+
+def approve_plan(batch: Batch, act: Act, plan: str) -> list[str]:
+    """Start a held plan; of a plan that has started, let all of its held runs go on.
+
+    Returns:
+        The runs that were held.
+
+    Raises:
+        UnknownThing: there is no such plan.
+        WrongState: neither the plan nor one of its runs is held.
+    """
+    row = find_plan(batch, plan)
+    held = _held_runs(batch, plan)
+    if row.state == PlanState.HELD.value:
+        batch.events.append(plan_event("plan.approved", row, act.told))
+        start_held(batch, plan)
+    elif row.state == PlanState.ACTIVE.value and held:
+        _approve_runs(batch, act, held)
+    else:
+        raise WrongState(
+            f"plan {plan} is {row.state}, and nothing of it is held", state=row.state,
+            hint="only what is held is approved; GET /v1/plans?state=held lists it",
+        )  # fmt: skip
+    return [run.id for run in held]
+
+
+def approve_run(batch: Batch, act: Act, run: str) -> None:
+    """Make a held run due.
+
+    Raises:
+        UnknownThing: there is no such run.
+        WrongState: it is not held.
+    """
+    row = find_run(batch, run)
+    if row.state != RunState.HELD.value:
+        raise WrongState(
+            f"run {run} is {row.state}", state=row.state,
+            hint="only what is held is approved; GET /v1/runs?state=held lists it",
+        )  # fmt: skip
+    _approve_runs(batch, act, [row])
+
+
+def _held_runs(batch: Batch, plan: str) -> list[Any]:
+    r = tables.runs
+    query = select(r).where(r.c.plan_id == plan, r.c.state == RunState.HELD.value)
+    return list(batch.connection.execute(query.order_by(r.c.step, r.c.target_index)))
+
+
+def _approve_runs(batch: Batch, act: Act, rows: list[Any]) -> None:
+    for row in rows:
+        batch.events.append(run_event("run.approved", row, act.told))
+        start_held_runs(batch, row.plan_id, row.id)

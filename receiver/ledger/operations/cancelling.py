@@ -1,0 +1,153 @@
+"""An operator cancels a run, a plan or all plans of a sync.
+
+An attempt that is under way is let go: nobody can stop it on the other side, and what comes of
+it is not written any more, since its run is not `running`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import bindparam, select, update
+
+from receiver.errors import WrongState
+from receiver.ledger import tables
+from receiver.ledger.batch import Batch
+from receiver.ledger.operations.acts import (
+    OPEN_PLANS,
+    OPEN_RUNS,
+    STIR,
+    Act,
+    find_plan,
+    find_run,
+    find_sync,
+    plan_event,
+    run_event,
+)
+from receiver.ledger.places import admit
+from receiver.model import Json, PlanState, RunState
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """The ids of what an act has cancelled."""
+
+    plans: tuple[str, ...] = ()
+    runs: tuple[str, ...] = ()
+
+
+def cancel_run(batch: Batch, act: Act, run: str) -> Cancelled:
+    """Cancel one run; for its wave that is a failure.
+
+    Raises:
+        UnknownThing: there is no such run.
+        WrongState: it has ended.
+    """
+    row = find_run(batch, run)
+    if row.state not in OPEN_RUNS:
+        raise WrongState(
+            f"run {run} has ended: it is {row.state}", state=row.state,
+            hint="only what has not ended is cancelled",
+        )  # fmt: skip
+    _cancel_runs(batch, act, [row])
+    batch.add(STIR, {"plan": row.plan_id})
+    return Cancelled(runs=(run,))
+
+
+def cancel_plan(batch: Batch, act: Act, plan: str) -> Cancelled:
+    """Cancel a plan and what is open of it; its `onFailure` does not start.
+
+    Raises:
+        UnknownThing: there is no such plan.
+        WrongState: it has ended.
+    """
+    row = find_plan(batch, plan)
+    if row.state not in OPEN_PLANS:
+        raise WrongState(
+            f"plan {plan} has ended: it is {row.state}", state=row.state,
+            hint="only what has not ended is cancelled",
+        )  # fmt: skip
+    return _cancel_plans(batch, act, [row])
+
+
+def cancel_sync(batch: Batch, act: Act, sync: str) -> Cancelled:
+    """Cancel the open plans of a sync.
+
+    A plan that has collected several syncs belongs to the newest of them.
+
+    Raises:
+        UnknownThing: there is no such sync.
+        WrongState: no plan of it is open.
+    """
+    state = find_sync(batch, sync).state
+    p = tables.plans
+    query = select(p).where(p.c.sync_id == sync, p.c.state.in_(OPEN_PLANS)).order_by(p.c.id)
+    rows = batch.connection.execute(query).all()
+    if not rows:
+        raise WrongState(
+            f"sync {sync} is {state}, and no plan of it is open", state=state,
+            hint=_elsewhere(batch, sync) or "only what has not ended is cancelled",
+        )  # fmt: skip
+    return _cancel_plans(batch, act, rows)
+
+
+def _elsewhere(batch: Batch, sync: str) -> str:
+    """Name the open plan of a newer sync that has collected this one, if there is one."""
+    p, m = tables.plans, tables.plan_syncs
+    query = select(p.c.id).join(m, m.c.plan_id == p.c.id)
+    query = query.where(m.c.sync_id == sync, p.c.state.in_(OPEN_PLANS)).limit(1)
+    found = batch.connection.scalar(query)
+    return f"plan {found} of a newer sync has it too: cancel that" if found else ""
+
+
+def _cancel_plans(batch: Batch, act: Act, plans: Sequence[Any]) -> Cancelled:
+    r = tables.runs
+    runs: list[str] = []
+    for plan in plans:
+        mine = r.c.plan_id == plan.id, r.c.state.in_(OPEN_RUNS)
+        rows = batch.connection.execute(select(r).where(*mine).order_by(r.c.id)).all()
+        _cancel_runs(batch, act, rows)
+        runs += [row.id for row in rows]
+        batch.add(_PLAN, {"plan": plan.id, "why": act.why("cancelled"), "now": batch.now})
+        data: dict[str, Json] = {**act.told, "runs": len(rows)}
+        batch.events.append(plan_event("plan.cancelled", plan, data))
+        admit(batch, plan.concurrency_key)
+    return Cancelled(tuple(plan.id for plan in plans), tuple(runs))
+
+
+def _cancel_runs(batch: Batch, act: Act, rows: Sequence[Any]) -> None:
+    for row in rows:
+        about = {"run": row.id, "why": act.why("cancelled"), "now": batch.now}
+        batch.add(_RUN, about)
+        if row.state == RunState.RUNNING.value:
+            batch.add(_ATTEMPT, about | {"attempt": row.attempts})
+        data: dict[str, Json] = {**act.told, "was": row.state}
+        batch.events.append(run_event("run.cancelled", row, data))
+
+
+_PLAN = (
+    update(tables.plans)
+    .where(tables.plans.c.id == bindparam("plan"))
+    .values(
+        state=PlanState.CANCELLED.value, reason=bindparam("why"), ended_at=bindparam("now"),
+        due_at=None, stirred=tables.plans.c.stirred + 1,
+    )
+)  # fmt: skip
+_RUN = (
+    update(tables.runs)
+    .where(tables.runs.c.id == bindparam("run"))
+    .values(
+        state=RunState.CANCELLED.value, reason=bindparam("why"), ended_at=bindparam("now"),
+        ready=False, due_at=None, owner=None, lease_until=None,
+    )
+)  # fmt: skip
+_ATTEMPT = (
+    update(tables.attempts)
+    .where(
+        tables.attempts.c.run_id == bindparam("run"),
+        tables.attempts.c.number == bindparam("attempt"),
+    )
+    .values(ended_at=bindparam("now"), outcome="cancelled", reason=bindparam("why"))
+)

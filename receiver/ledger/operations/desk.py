@@ -1,0 +1,134 @@
+"""The acts as the doors call them: each in a transaction of its own, told once it is on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from receiver.ledger.batch import Batch
+from receiver.ledger.connect import Ledger
+from receiver.ledger.operations.acts import Act, shown_plan, shown_run
+from receiver.ledger.operations.approving import approve_plan, approve_run
+from receiver.ledger.operations.cancelling import Cancelled, cancel_plan, cancel_run, cancel_sync
+from receiver.ledger.operations.pausing import pause, resume
+from receiver.ledger.operations.replaying import ask_replay
+from receiver.ledger.operations.retrying import (
+    Chosen,
+    Reopens,
+    failed_runs,
+    retry_rows,
+    retry_run,
+)
+from receiver.ledger.pauses import Scope
+from receiver.model import Event, Json
+
+SLICE = 100
+"""Runs that one transaction retries of many: some 50 ms, so that the intake is not held up."""
+
+Shown = dict[str, Json]
+"""A run or a plan after the act, as an answer shows it."""
+
+Committed = Callable[[datetime, Sequence[Event]], None]
+"""Called after each commit with the events that it stored; it wakes the dispatcher."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retried:
+    """The runs that are retried, and whether there are more of the chosen ones."""
+
+    runs: tuple[str, ...]
+    more: bool
+
+
+class Operations:
+    """What operators do. Every method may raise LedgerUnavailable, and has then done nothing.
+
+    Args:
+        ledger: the ledger.
+        committed: is told of what was done.
+        reopens: whether a run that was skipped for this reason waits again after a retry.
+    """
+
+    def __init__(self, ledger: Ledger, committed: Committed, reopens: Reopens) -> None:
+        self._ledger = ledger
+        self._committed = committed
+        self._reopens = reopens
+
+    def retry(self, act: Act, run: str) -> Shown:
+        """Repeat a run; see `retry_run` for its errors."""
+        with self._batch() as batch:
+            retry_run(batch, act, run, self._reopens)
+            return shown_run(batch, run)
+
+    def retry_many(self, act: Act, chosen: Chosen, limit: int) -> Retried:
+        """Repeat at most ``limit`` failed runs, the oldest failures first.
+
+        What fails again meanwhile is left to the next time. An error in between leaves those
+        repeated that came before.
+        """
+        done: list[str] = []
+        while True:
+            with self._batch() as batch:
+                until = batch.now if chosen.until is None else min(chosen.until, batch.now)
+                chosen = replace(chosen, until=until)
+                size = min(SLICE, limit - len(done))
+                rows = failed_runs(batch, chosen, size + 1)
+                retry_rows(batch, act, rows[:size], self._reopens)
+            done += [row.id for row in rows[:size]]
+            more = len(rows) > size
+            if not more or len(done) >= limit:
+                return Retried(tuple(done), more)
+
+    def cancel_run(self, act: Act, run: str) -> Shown:
+        """Cancel a run; see there for its errors."""
+        with self._batch() as batch:
+            cancel_run(batch, act, run)
+            return shown_run(batch, run)
+
+    def cancel_plan(self, act: Act, plan: str) -> tuple[Shown, Cancelled]:
+        """Cancel a plan; see there for its errors."""
+        with self._batch() as batch:
+            cancelled = cancel_plan(batch, act, plan)
+            return shown_plan(batch, plan), cancelled
+
+    def cancel_sync(self, act: Act, sync: str) -> Cancelled:
+        """Cancel the plans of a sync; see there for its errors."""
+        with self._batch() as batch:
+            return cancel_sync(batch, act, sync)
+
+    def approve_run(self, act: Act, run: str) -> Shown:
+        """Let a held run go on; see there for its errors."""
+        with self._batch() as batch:
+            approve_run(batch, act, run)
+            return shown_run(batch, run)
+
+    def approve_plan(self, act: Act, plan: str) -> tuple[Shown, list[str]]:
+        """Let a held plan, or the held runs of a plan, go on; see there for its errors."""
+        with self._batch() as batch:
+            runs = approve_plan(batch, act, plan)
+            return shown_plan(batch, plan), runs
+
+    def pause(self, act: Act, scope: Scope, name: str = "") -> bool:
+        """Have no attempt claimed of it; whether it was not paused before."""
+        with self._batch() as batch:
+            return pause(batch, act, scope, name)
+
+    def resume(self, act: Act, scope: Scope, name: str = "") -> bool:
+        """Lift a pause; whether there was one."""
+        with self._batch() as batch:
+            return resume(batch, act, scope, name)
+
+    def replay(self, act: Act, sync: str, rule: str = "") -> str:
+        """Have a sync planned anew; returns the replay's id. See `ask_replay` for its errors."""
+        with self._batch() as batch:
+            return ask_replay(batch, act, sync, rule)
+
+    @contextmanager
+    def _batch(self) -> Iterator[Batch]:
+        with self._ledger.write() as connection:
+            batch = Batch(connection, self._ledger.now(connection))
+            yield batch
+            batch.flush()
+        self._committed(datetime.fromtimestamp(batch.now / 1000, UTC), batch.events)

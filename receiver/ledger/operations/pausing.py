@@ -1,0 +1,127 @@
+"""An operator pauses all, a rule or a handler, and resumes it.
+
+Resuming gives back the time: the deadline of a run counts from its first attempt, which is moved
+by as long as the run was held back. Pauses may overlap; no moment is given back twice.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    bindparam,
+    case,
+    delete,
+    insert,
+    select,
+    text,
+    update,
+)
+
+from receiver.ledger import tables
+from receiver.ledger.batch import Batch
+from receiver.ledger.operations.acts import Act
+from receiver.ledger.pauses import OWN_MARK, Scope, all_paused_since
+from receiver.model import Event, Json
+
+
+def pause(batch: Batch, act: Act, scope: Scope, name: str) -> bool:
+    """Have no attempt claimed of all (``name`` is empty), a rule or a handler.
+
+    Returns:
+        Whether it was not paused before; a pause that is there stays as it was set.
+    """
+    if _find(batch, scope, name) is not None:
+        return False
+    row = {"scope": scope.value, "name": name, "operator": act.by, "reason": act.reason}
+    batch.connection.execute(insert(tables.pauses), row | {"at": batch.now})
+    held = _hold_back(batch, scope, name)
+    data: dict[str, Json] = {"scope": scope.value, "name": name, **act.told, "runs": held}
+    batch.events.append(Event("pause.set", data))
+    return True
+
+
+def resume(batch: Batch, act: Act, scope: Scope, name: str) -> bool:
+    """Lift a pause; whether there was one."""
+    there = _find(batch, scope, name)
+    if there is None:
+        return False
+    p = tables.pauses.c
+    batch.connection.execute(delete(tables.pauses).where(p.scope == scope.value, p.name == name))
+    if scope is Scope.ALL:
+        batch.connection.execute(_RESUME_ALL, {"since": there.at, "now": batch.now})
+    else:
+        until = all_paused_since(batch.connection)
+        moments = {"until": batch.now if until is None else until, "now": batch.now}
+        batch.connection.execute(_RESUME[scope], {"pause": name, **moments})
+    seconds = round((batch.now - there.at) / 1000, 3)
+    data: dict[str, Json] = {"scope": scope.value, "name": name, **act.told, "seconds": seconds}
+    batch.events.append(Event("pause.lifted", data))
+    return True
+
+
+def _find(batch: Batch, scope: Scope, name: str) -> Any:
+    p = tables.pauses
+    query = select(p).where(p.c.scope == scope.value, p.c.name == name)
+    return batch.connection.execute(query).one_or_none()
+
+
+def _hold_back(batch: Batch, scope: Scope, name: str) -> int:
+    if scope is Scope.ALL:
+        return int(batch.connection.scalar(_OPEN) or 0)
+    done = batch.connection.execute(_PAUSE[scope], {"pause": name, "now": batch.now})
+    return done.rowcount
+
+
+_OPEN = text(f"SELECT COUNT(*) FROM runs WHERE {tables.OPEN_RUN}")
+
+_COLUMN: dict[Scope, ColumnElement[str]] = {
+    Scope.RULE: tables.runs.c.rule.concat(""),
+    Scope.HANDLER: tables.runs.c.handler.concat(""),
+}
+"""As an expression, which no index has: else the whole history of a rule is read through the index
+of rules, instead of what is open now."""
+_PAUSED = tables.runs.c.paused_at
+_FIRST = tables.runs.c.first_attempt_at
+
+_PAUSE = {
+    scope: update(tables.runs)
+    .where(text(tables.OPEN_RUN), column == bindparam("pause"), _PAUSED.is_(None))
+    .values(paused_at=bindparam("now"))
+    for scope, column in _COLUMN.items()
+}
+
+_NOW_IF_READY = case((tables.runs.c.ready, bindparam("now")), else_=tables.runs.c.due_at)
+"""What was held back could start only now: for the metric it has not waited before."""
+
+_UNTIL = bindparam("until", type_=BigInteger())
+_RESUME = {
+    scope: update(tables.runs)
+    .where(text(tables.OPEN_RUN), column == bindparam("pause"), _PAUSED.is_not(None))
+    .where(OWN_MARK.is_(None))
+    .values(
+        first_attempt_at=_FIRST + case((_UNTIL > _PAUSED, _UNTIL - _PAUSED), else_=0),
+        due_at=_NOW_IF_READY,
+        paused_at=None,
+    )
+    for scope, column in _COLUMN.items()
+}
+"""The time from ``until`` on, when all was paused too, is given back when all is resumed."""
+
+_SINCE = bindparam("since", type_=BigInteger())
+_RESUME_ALL = (
+    update(tables.runs)
+    .where(text(tables.OPEN_RUN))
+    .values(
+        first_attempt_at=_FIRST
+        + case(
+            (_PAUSED.is_(None), bindparam("now") - _SINCE),
+            (_PAUSED > _SINCE, _PAUSED - _SINCE),
+            else_=0,
+        ),
+        due_at=_NOW_IF_READY,
+    )
+)
+"""The time from ``paused_at`` on is given back when that pause is lifted."""

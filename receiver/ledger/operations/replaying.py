@@ -1,0 +1,113 @@
+"""An operator asks for a sync to be planned anew; the dispatcher, who has the rules, does it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, bindparam, insert, select, text, update
+
+from receiver.errors import WrongState
+from receiver.ledger import tables
+from receiver.ledger.batch import Batch
+from receiver.ledger.operations.acts import Act, find_sync
+from receiver.ledger.planning import Planning, StoredSync, read_verdicts, stored_sync
+from receiver.ledger.storing import store_plans
+from receiver.model import Event, Json, SyncState, new_id
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """A sync that is to be planned anew; ``rule`` is "" for all of them.
+
+    ``verdicts`` are those on its resources' images, from its first planning: what a sync
+    changed is a fact of the sync.
+    """
+
+    id: str
+    rule: str
+    by: str
+    stored: StoredSync
+    verdicts: dict[int, bool]
+
+
+def ask_replay(batch: Batch, act: Act, sync: str, rule: str) -> str:
+    """Note down that a sync is to be planned anew, and return the replay's id.
+
+    Raises:
+        UnknownThing: there is no such sync.
+        WrongState: it has not been planned yet, or the same has been asked for already.
+    """
+    row = find_sync(batch, sync)
+    if row.state == SyncState.NEW.value:
+        raise WrongState(
+            f"sync {sync} is new: it is planned as soon as rules are in force", state=row.state,
+            hint="`postsync syncs` shows when it is",
+        )  # fmt: skip
+    r = tables.replays
+    same = select(r.c.id).where(r.c.sync_id == sync, r.c.rule == rule, text(tables.ASKED_REPLAY))
+    there = batch.connection.scalar(same)
+    if there is not None:
+        raise WrongState(
+            f"replay {there} of sync {sync} has been asked for and is about to begin",
+            state="asked", hint=f"its story tells when it has: GET /v1/syncs/{sync}",
+        )  # fmt: skip
+    replay = new_id("y")
+    values = {
+        "id": replay, "sync_id": sync, "rule": rule, "operator": act.by, "reason": act.reason,
+        "asked_at": batch.now, "state": "asked", "refusal": "",
+    }  # fmt: skip
+    batch.connection.execute(insert(r), values)
+    data: dict[str, Json] = {"replay": replay, **({"rule": rule} if rule else {}), **act.told}
+    batch.events.append(Event("sync.replay_asked", data, sync=sync))
+    return replay
+
+
+def asked_replays(connection: Connection, limit: int) -> list[Replay]:
+    """Return the replays that nobody has begun, the oldest first."""
+    r, s = tables.replays, tables.syncs
+    query = (
+        select(r, s.c.image_verdicts)
+        .join(s, s.c.id == r.c.sync_id)
+        .where(text("replays.state = 'asked'"))
+    )
+    query = query.order_by(r.c.id).limit(limit)
+    return [
+        Replay(
+            row.id, row.rule, row.operator, stored_sync(connection, row.sync_id),
+            read_verdicts(row.image_verdicts),
+        )
+        for row in connection.execute(query).all()
+    ]  # fmt: skip
+
+
+def store_replays(batch: Batch, replays: Sequence[tuple[Replay, Planning | str]]) -> None:
+    """Store the new plans of replays; a text instead says why there are none.
+
+    The sync's own row stays as its first planning left it, and so does what is remembered of
+    its application's images.
+    """
+    r = tables.replays
+    wanted = [replay.id for replay, _ in replays]
+    still = select(r.c.id).where(r.c.id.in_(wanted), text(tables.ASKED_REPLAY))
+    asked = set(batch.connection.scalars(still))
+    for replay, planning in replays:
+        if replay.id not in asked:
+            continue
+        refusal = planning if isinstance(planning, str) else ""
+        state = "refused" if refusal else "planned"
+        row = {"replay": replay.id, "how": state, "why": refusal, "now": batch.now}
+        batch.add(_ENDED, row)
+        if isinstance(planning, str):
+            data: dict[str, Json] = {"replay": replay.id, "by": replay.by, "reason": planning}
+            data |= {"rule": replay.rule} if replay.rule else {}
+            batch.events.append(Event("sync.replay_refused", data, sync=replay.stored.id))
+        else:
+            store_plans(batch, planning)
+
+
+_ENDED = (
+    update(tables.replays)
+    .where(tables.replays.c.id == bindparam("replay"))
+    .values(state=bindparam("how"), refusal=bindparam("why"), ended_at=bindparam("now"))
+)

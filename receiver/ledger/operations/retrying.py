@@ -1,0 +1,203 @@
+"""An operator repeats what failed, with the parameters that are stored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from sqlalchemy import ColumnElement, bindparam, select, text, update
+
+from receiver.errors import WrongState
+from receiver.ledger import tables
+from receiver.ledger.batch import Batch
+from receiver.ledger.operations.acts import STIR, Act, find_plan, find_run, plan_event, run_event
+from receiver.ledger.pauses import OWN_MARK
+from receiver.ledger.places import take_place
+from receiver.ledger.turns import next_turn
+from receiver.model import Json, OutcomeKind, PlanState, RunState
+
+Reopens = Callable[[str], bool]
+"""Whether a run that was skipped for this reason waits again when an action is retried."""
+
+ENDED_PLANS = (PlanState.SUCCEEDED.value, PlanState.FAILED.value, PlanState.CANCELLED.value)
+
+HINTS = {
+    RunState.SUCCEEDED: "to do it again, replay its sync: POST /v1/syncs/{sync}/replay",
+    RunState.SKIPPED: "retry the run that failed: that opens again what it had skipped",
+    RunState.HELD: "it waits to be approved: POST /v1/runs/{run}/approve",
+    RunState.SUPERSEDED: "a newer plan does its work",
+}
+UNDER_WAY = "it is under way; GET /v1/runs/{run} tells how far"
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Which failed runs; "" and None leave out a filter. Times in milliseconds, of the failure.
+
+    ``application`` is ``namespace/name``, or the name alone.
+    """
+
+    rule: str = ""
+    handler: str = ""
+    application: str = ""
+    since: int | None = None
+    until: int | None = None
+
+
+def retry_run(batch: Batch, act: Act, run: str, reopens: Reopens) -> None:
+    """Make a failed or cancelled run due again.
+
+    Raises:
+        UnknownThing: there is no such run.
+        WrongState: it has not failed, has no parameters, or its plan has been superseded.
+    """
+    row = find_run(batch, run)
+    if row.state not in {RunState.FAILED.value, RunState.CANCELLED.value}:
+        hint = HINTS.get(RunState(row.state), UNDER_WAY).format(run=run, sync=row.sync_id)
+        raise WrongState(
+            f"run {run} is {row.state}; only one that failed or was cancelled is retried",
+            state=row.state, hint=hint,
+        )  # fmt: skip
+    if row.state == RunState.FAILED.value and not _rendered(row):
+        raise WrongState(
+            f"run {run} has no parameters to repeat: it was {row.reason}", state=row.state,
+            hint=f"mend the rule, then replay the sync: POST /v1/syncs/{row.sync_id}/replay",
+        )  # fmt: skip
+    newer = find_plan(batch, row.plan_id).newer_plan
+    if newer:
+        raise WrongState(
+            f"run {run} is {row.state}, and its plan is superseded by {newer}", state=row.state,
+            hint="retry what failed of that one, or replay the sync",
+        )  # fmt: skip
+    retry_rows(batch, act, [row], reopens)
+
+
+def failed_runs(batch: Batch, chosen: Chosen, limit: int) -> Sequence[Any]:
+    """Return the rows of failed runs that can be retried, the oldest failure first."""
+    r, p = tables.runs, tables.plans
+    query = select(r).join(p, p.c.id == r.c.plan_id).where(text("runs.state = 'failed'"))
+    query = query.where(*_conditions(chosen)).order_by(r.c.ended_at, r.c.id).limit(limit)
+    return batch.connection.execute(query).all()
+
+
+def _conditions(chosen: Chosen) -> list[ColumnElement[bool]]:
+    r, p = tables.runs, tables.plans
+    conditions: list[ColumnElement[bool]] = [r.c.lane != "", p.c.newer_plan.is_(None)]
+    if chosen.rule:
+        # As an expression, so that the index of failed runs is read, not all runs of the rule.
+        conditions.append(r.c.rule.concat("") == chosen.rule)
+    if chosen.handler:
+        conditions.append(r.c.handler == chosen.handler)
+    if chosen.application:
+        name = p.c.application
+        ends = name.endswith(f"/{chosen.application}", autoescape=True)
+        conditions.append((name == chosen.application) | ends)
+    if chosen.since is not None:
+        conditions.append(r.c.ended_at >= chosen.since)
+    if chosen.until is not None:
+        conditions.append(r.c.ended_at < chosen.until)
+    return conditions
+
+
+def retry_rows(batch: Batch, act: Act, rows: Sequence[Any], reopens: Reopens) -> None:
+    """Make these runs due again, and their plans active, or waiting for a place again."""
+    p = tables.plans
+    wanted = {row.plan_id for row in rows}
+    plans = {row.id: row for row in batch.connection.execute(select(p).where(p.c.id.in_(wanted)))}
+    started = _started_elsewhere(batch, [row.id for row in rows])
+    for plan_id, group in groupby(sorted(rows, key=_place), lambda row: row.plan_id):
+        runs = list(group)
+        plan = plans[plan_id]
+        state = _reopen_plan(batch, plan)
+        for row in runs:
+            keeps = row.id not in started
+            batch.add(_RETRIED, _retried_row(batch, row, state, keeps=keeps))
+            data: dict[str, Json] = {**act.told, "key": row.key_number + 1}
+            batch.events.append(run_event("run.retried", row, data))
+        if any(row.section == "actions" for row in runs):
+            _reopen_runs(batch, act, plan_id, reopens)
+        if state is PlanState.WAITING:
+            data = {"key": plan.concurrency_key, "limit": plan.concurrency_limit}
+            batch.events.append(plan_event("plan.waiting", plan, data))
+
+
+def _place(row: Any) -> tuple[str, int, int]:
+    return row.plan_id, row.step, row.target_index or 0
+
+
+def _rendered(row: Any) -> bool:
+    """Whether its parameters were rendered and are valid: only then a run gets a lane."""
+    return bool(row.lane)
+
+
+def _started_elsewhere(batch: Batch, runs: Sequence[str]) -> set[str]:
+    """Return the runs of which the other side has ever said that it works on them.
+
+    Their state names what was started there (a Job), and that has come to a bad end. Any other
+    state is what `TemporaryError` says is done already (3 of 5 batches): a retry does the rest.
+    """
+    a = tables.attempts
+    pending = OutcomeKind.PENDING.value
+    query = select(a.c.run_id).where(a.c.run_id.in_(runs), a.c.outcome == pending)
+    return set(batch.connection.scalars(query))
+
+
+def _reopen_plan(batch: Batch, plan: Any) -> PlanState:
+    """Have the dispatcher look at the plan again; one that had ended needs a place anew."""
+    if plan.state not in ENDED_PLANS:
+        batch.add(STIR, {"plan": plan.id})
+        return PlanState(plan.state)
+    state, place = take_place(batch, plan.concurrency_key, plan.concurrency_limit)
+    batch.add(_REOPENED, {"plan": plan.id, "new_state": state.value, "new_place": place})
+    return state
+
+
+def _retried_row(batch: Batch, row: Any, plan: PlanState, *, keeps: bool) -> dict[str, Any]:
+    """Say what becomes of a run: due now, due when its plan has a place, or not rendered yet."""
+    rendered = _rendered(row)
+    ready = rendered and plan is PlanState.ACTIVE
+    return {
+        "run": row.id,
+        "new_state": (RunState.DUE if rendered else RunState.WAITING).value,
+        "new_ready": ready,
+        "new_turn": next_turn(batch, row.share) if rendered else 0,
+        "new_due_at": batch.now if ready else None,
+        "new_handler_state": row.handler_state if keeps else None,
+    }
+
+
+def _reopen_runs(batch: Batch, act: Act, plan: str, reopens: Reopens) -> None:
+    r = tables.runs
+    skipped = select(r).where(r.c.plan_id == plan, r.c.state == RunState.SKIPPED.value)
+    for row in batch.connection.execute(skipped.order_by(r.c.id)).all():
+        if reopens(row.reason):
+            batch.add(_WAITING, {"run": row.id})
+            data: dict[str, Json] = {"by": act.by, "was": row.reason}
+            batch.events.append(run_event("run.reopened", row, data))
+
+
+_REOPENED = (
+    update(tables.plans)
+    .where(tables.plans.c.id == bindparam("plan"))
+    .values(
+        state=bindparam("new_state"), place=bindparam("new_place"), reason="", ended_at=None,
+        stirred=tables.plans.c.stirred + 1,
+    )
+)  # fmt: skip
+_RETRIED = (
+    update(tables.runs)
+    .where(tables.runs.c.id == bindparam("run"))
+    .values(
+        state=bindparam("new_state"), ready=bindparam("new_ready"), turn=bindparam("new_turn"),
+        due_at=bindparam("new_due_at"), handler_state=bindparam("new_handler_state"), reason="",
+        failures=0, key_number=tables.runs.c.key_number + 1, output=None, first_attempt_at=None,
+        ended_at=None, paused_at=OWN_MARK,
+    )
+)  # fmt: skip
+_WAITING = (
+    update(tables.runs)
+    .where(tables.runs.c.id == bindparam("run"))
+    .values(state=RunState.WAITING.value, reason="", ended_at=None)
+)

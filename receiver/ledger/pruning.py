@@ -1,0 +1,158 @@
+"""One round of retention: slice after slice, each a short transaction of its own.
+
+What a slice deletes is counted in its own transaction, in a mark; the end of the round turns the
+mark into one line of the trail. If the process dies in between, the next round's line tells of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from sqlalchemy import Connection, delete
+
+from receiver.ledger import tables
+from receiver.ledger.connect import Ledger
+from receiver.ledger.deleting import (
+    Counts,
+    count_alone,
+    delete_lines,
+    delete_refused,
+    delete_rule_sets,
+    delete_syncs,
+    old_lines,
+    old_refused,
+    unused_rule_sets,
+)
+from receiver.ledger.events import add_counts, append_events, labels
+from receiver.ledger.marks import get_mark, put_mark
+from receiver.ledger.retention import PRUNED, Limits, Policy, limits, look, stored
+from receiver.model import Event, rfc3339
+
+T = TypeVar("T")
+
+_Choose = Callable[[Connection, Limits], Sequence[T]]
+_Delete = Callable[[Connection, Sequence[T], Limits], Counts]
+
+UNTOLD = "pruned"
+"""The mark of what was deleted and is not on the trail yet: rows by table."""
+
+_WORDS = {
+    "syncs": "syncs",
+    "deliveries": "deliveries",
+    "replays": "replays",
+    "plans": "plans",
+    "runs": "runs",
+    "attempts": "attempts",
+    "audit_events": "events",
+    "messages": "messages",
+    "rule_sets": "ruleSets",
+}
+"""The tables in the words of the trail."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What would go, in words; how many syncs were looked at, and how many there are."""
+
+    goes: Mapping[str, int] = field(default_factory=dict)
+    examined: int = 0
+    stored: int = 0
+
+
+def in_words(counts: Mapping[str, int]) -> dict[str, int]:
+    """Name counted tables as the trail does."""
+    return {word: counts[name] for name, word in _WORDS.items() if counts.get(name)}
+
+
+class Round:
+    """Deletes what a policy lets go, once through the ledger.
+
+    Args:
+        ledger: beside whatever else writes to it.
+        policy: what stays.
+    """
+
+    def __init__(self, ledger: Ledger, policy: Policy) -> None:
+        self._ledger = ledger
+        self._policy = policy
+
+    def slices(self) -> Iterator[Counts]:
+        """Delete a slice and give its counts; between two, the ledger is free for others.
+
+        Raises:
+            LedgerUnavailable: the ledger took no write; the slices before it are done.
+        """
+        yield from self._syncs()
+        yield from self._all(old_refused, delete_refused)
+        yield from self._all(old_lines, delete_lines)
+        yield from self._all(unused_rule_sets, delete_rule_sets)
+
+    def end(self, by: str) -> tuple[Event, int] | None:
+        """Tell on the trail what was deleted, if anything was.
+
+        Args:
+            by: who had it deleted.
+
+        Returns:
+            The line, and its time in milliseconds.
+        """
+        with self._ledger.read() as connection:
+            if get_mark(connection, UNTOLD) is None:
+                return None
+        with self._ledger.write() as connection:
+            now = self._ledger.now(connection)
+            told = get_mark(connection, UNTOLD) or {}
+            before = rfc3339(datetime.fromtimestamp(self._limits(connection).before / 1000, UTC))
+            event = Event("ledger.pruned", {"by": by, "before": before, **in_words(told)})
+            append_events(connection, now, [event])
+            connection.execute(delete(tables.marks).where(tables.marks.c.name == UNTOLD))
+        return event, now
+
+    def preview(self) -> Iterator[Preview]:
+        """Count, without a lock, what would go; the last that comes is complete."""
+        with self._ledger.read() as connection:
+            limit, there = self._limits(connection), stored(connection)
+            alone = count_alone(connection, limit)
+        after: str | None = ""
+        syncs = examined = 0
+        while after is not None:
+            with self._ledger.read() as connection:
+                left = replace(limit, surplus=max(0, limit.surplus - syncs))
+                seen = look(connection, left, after)
+            syncs, examined, after = syncs + len(seen.syncs), examined + seen.examined, seen.last
+            yield Preview({"syncs": syncs, **alone}, examined, there)
+
+    def _limits(self, connection: Connection) -> Limits:
+        return limits(connection, self._ledger.now(connection), self._policy)
+
+    def _syncs(self) -> Iterator[Counts]:
+        after: str | None = ""
+        while after is not None:
+            with self._ledger.read() as connection:
+                limit = self._limits(connection)
+                seen = look(connection, limit, after)
+            after = seen.last
+            if seen.syncs:
+                yield self._slice(delete_syncs, seen.syncs, limit)
+
+    def _all(self, choose: _Choose[T], delete_them: _Delete[T]) -> Iterator[Counts]:
+        """Delete slices of what is old, until there is none; to look takes no lock."""
+        while True:
+            with self._ledger.read() as connection:
+                limit = self._limits(connection)
+                chosen = choose(connection, limit)
+            if not chosen:
+                return
+            yield self._slice(delete_them, chosen, limit)
+
+    def _slice(self, delete_them: _Delete[T], chosen: Sequence[T], limit: Limits) -> Counts:
+        with self._ledger.write() as connection:
+            done = delete_them(connection, chosen, limit)
+            if done:
+                by_table = {(PRUNED, labels(table=name)): number for name, number in done.items()}
+                add_counts(connection, by_table)
+                put_mark(connection, UNTOLD, done + Counts(get_mark(connection, UNTOLD) or {}))
+        return done

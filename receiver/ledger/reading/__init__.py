@@ -1,0 +1,1 @@
+"""Reads the ledger for people: lists, one sync's story, readiness, gauges."""

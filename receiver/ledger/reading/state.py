@@ -1,0 +1,116 @@
+"""How the whole is: readiness, what is paused, counters and gauges."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, select, text
+
+from receiver.errors import LedgerUnavailable
+from receiver.ledger import tables
+from receiver.ledger.connect import Ledger
+from receiver.ledger.marks import HEARTBEAT, RULES, get_mark, put_mark
+from receiver.ledger.pauses import Scope, all_paused_since, pauses_in_force
+from receiver.ledger.reading.rows import Row, moment
+
+PROBE = "probe"
+
+Gauge = tuple[str, dict[str, str], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Whether the ledger takes writes, with the reason if not; the rest are details."""
+
+    writable: bool
+    reason: str
+    rules: Row
+    dispatcher: Row
+    pauses: list[Row]
+
+
+def read_readiness(ledger: Ledger) -> Readiness:
+    """Try a write, and read what the dispatcher says of itself."""
+    reason, rules, dispatcher, pauses = "", Row(), Row(), list[Row]()
+    try:
+        with ledger.write() as connection:
+            put_mark(connection, PROBE, ledger.now(connection))
+        with ledger.read() as connection:
+            now = ledger.now(connection)
+            rules = _rules(get_mark(connection, RULES))
+            beat = get_mark(connection, HEARTBEAT)
+            age = (now - beat["at"]) / 1000 if beat else None
+            dispatcher = {"heartbeatAgeSeconds": age}
+            pauses = list_pauses(connection)
+    except LedgerUnavailable as error:
+        reason = str(error)
+    return Readiness(not reason, reason, rules, dispatcher, pauses)
+
+
+def list_pauses(connection: Connection) -> list[Row]:
+    """List what is paused, the oldest first."""
+    return [
+        {
+            "scope": row.scope,
+            "name": row.name,
+            "by": row.operator,
+            "at": moment(row.at),
+            "reason": row.reason,
+        }
+        for row in pauses_in_force(connection)
+    ]
+
+
+def read_counters(connection: Connection, now: int) -> list[Gauge]:
+    """Return what the ledger counts, and gauges over what is open."""
+    c = tables.counters
+    counted = [
+        (row.name, json.loads(row.labels), row.value)
+        for row in connection.execute(select(c).order_by(c.c.name, c.c.labels))
+    ]
+    return [*counted, *_gauges(connection, now)]
+
+
+def _rules(mark: Any) -> Row:
+    if mark is None:
+        return {"ok": False, "error": "no rules have been loaded yet", "digest": None, "rules": 0}
+    return {
+        "ok": mark["ok"],
+        "error": mark["error"],
+        "digest": mark.get("digest"),
+        "rules": mark.get("rules", 0),
+        "loadedAt": moment(mark.get("loadedAt")),
+    }
+
+
+def _gauges(connection: Connection, now: int) -> Iterable[Gauge]:
+    """Count over the partial indexes of what is open: they grow with the backlog, not with time."""
+    states = text(
+        f"SELECT state, handler, COUNT(*) AS n FROM runs WHERE {tables.OPEN_RUN} "
+        "GROUP BY state, handler"
+    )
+    for row in connection.execute(states):
+        yield "runs", {"state": row.state, "handler": row.handler}, row.n
+    dead = connection.scalar(text("SELECT COUNT(*) FROM runs WHERE state = 'failed'"))
+    yield "dead_letters", {}, float(dead or 0)
+    paused = Counter(row.scope for row in pauses_in_force(connection))
+    for scope in Scope:
+        yield "pauses", {"scope": scope.value}, float(paused[scope.value])
+    oldest = None
+    if all_paused_since(connection) is None:
+        oldest = connection.scalar(text(f"SELECT MIN(due_at) FROM runs WHERE {tables.READY_RUN}"))
+    yield "oldest_due_seconds", {}, max(0.0, (now - oldest) / 1000) if oldest else 0.0
+    new = connection.scalar(text("SELECT COUNT(*) FROM syncs WHERE syncs.state = 'new'"))
+    yield "syncs_unplanned", {}, float(new or 0)
+    beat = get_mark(connection, HEARTBEAT)
+    if beat:
+        yield "dispatcher_heartbeat_age_seconds", {}, (now - beat["at"]) / 1000
+    rules = get_mark(connection, RULES)
+    if rules:
+        yield "rules_reload_success", {}, float(rules["ok"])
+        yield "rules_info", {"digest": (rules.get("digest") or "")[:12]}, 1.0
+        yield "rules", {}, float(rules.get("rules", 0))

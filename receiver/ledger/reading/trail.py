@@ -1,0 +1,101 @@
+"""The trail, page by page, the oldest line first.
+
+``seq`` grows with the commits: one process at a time writes to a SQLite file, so who goes on
+after the last one that it has seen misses none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, func, select
+
+from receiver.ledger import tables
+from receiver.ledger.reading.lists import applications
+from receiver.ledger.reading.rows import Row, shown_event
+
+LOOKED_AT = 20_000
+"""Lines that one page looks at: some 20 ms, however rare what is wanted may be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which lines; empty is any. ``event`` may have ``*`` and ``?``; ``since`` in milliseconds."""
+
+    sync: str = ""
+    plan: str = ""
+    run: str = ""
+    rule: str = ""
+    event: str = ""
+    application: str = ""
+    since: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Lines, the ``seq`` after which to go on, and whether there may be more already."""
+
+    events: list[Row]
+    next: int
+    more: bool
+
+
+def read_trail(connection: Connection, wanted: Wanted, after: int, limit: int) -> Page:
+    """Read the lines after a ``seq``."""
+    e = tables.audit_events
+    newest = connection.scalar(select(func.max(e.c.seq))) or 0
+    if wanted.since is not None:
+        after = max(after, _before(connection, wanted.since))
+    until = min(newest, after + LOOKED_AT)
+    query = select(e).where(e.c.seq > after, e.c.seq <= until).order_by(e.c.seq).limit(limit)
+    if wanted.sync:
+        query = query.where(e.c.sync_id == wanted.sync)
+    if wanted.plan:
+        query = query.where(e.c.plan_id == wanted.plan)
+    if wanted.run:
+        query = query.where(e.c.run_id == wanted.run)
+    if wanted.event:
+        query = query.where(e.c.name.like(_like(wanted.event), escape="!"))
+    if wanted.rule:
+        rule = func.json_extract(e.c.data, "$.rule")
+        query = query.where(rule == wanted.rule)
+    if wanted.application:
+        s = tables.syncs
+        names = applications(connection, wanted.application)
+        query = query.where(
+            e.c.sync_id.in_(select(s.c.id).where(s.c.application.in_(names)))
+            | func.json_extract(e.c.data, "$.application").in_([*names, wanted.application])
+        )
+    events = [shown_event(row) for row in connection.execute(query)]
+    full = len(events) == limit
+    reached = events[-1]["seq"] if full else max(until, after)
+    return Page(events, reached, full or until < newest)
+
+
+def _before(connection: Connection, since: int) -> int:
+    """Return the newest ``seq`` of a line older than that time: lines are as old as their order.
+
+    Found by halving: an index by time would cost every line that is written.
+    """
+    e = tables.audit_events
+    low, high = connection.execute(select(func.min(e.c.seq), func.max(e.c.seq))).one()
+    if low is None:
+        return 0
+    low -= 1
+    while low < high:
+        middle = (low + high + 1) // 2
+        at = connection.scalar(
+            select(e.c.at).where(e.c.seq <= middle).order_by(e.c.seq.desc()).limit(1)
+        )
+        if at is None or at < since:
+            low = middle
+        else:
+            high = middle - 1
+    return int(low)
+
+
+def _like(glob: str) -> str:
+    """Write a glob as SQL's LIKE, which both engines have."""
+    for special in "!%_":
+        glob = glob.replace(special, f"!{special}")
+    return glob.replace("*", "%").replace("?", "_")

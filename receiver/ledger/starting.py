@@ -1,0 +1,128 @@
+"""Starts plans: new ones, those that have collected long enough, and those that were approved."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from sqlalchemy import bindparam, select, text, update
+
+from receiver.ledger import tables
+from receiver.ledger.batch import Batch
+from receiver.ledger.pauses import OWN_MARK
+from receiver.ledger.places import take_place
+from receiver.ledger.planning import hold_reason
+from receiver.ledger.superseding import Entrant, supersede_older
+from receiver.ledger.turns import next_turn
+from receiver.model import Event, Json, PlanState, RunState
+
+COLLECTED = 32
+"""Plans that one transaction starts because their time has come; the next one takes the rest."""
+
+_COLLECTED = text(
+    f"SELECT id FROM plans WHERE {tables.COLLECTING_PLAN} AND due_at <= :now "
+    f"ORDER BY due_at LIMIT {COLLECTED}"
+)
+_STATE = (
+    update(tables.plans)
+    .where(tables.plans.c.id == bindparam("plan"))
+    .values(
+        state=bindparam("new_state"), reason=bindparam("why"), place=bindparam("new_place"),
+        due_at=None, stirred=tables.plans.c.stirred + bindparam("stirs"),
+    )
+)  # fmt: skip
+
+
+def start(
+    batch: Batch, plan: Entrant, key: str | None, limit: int | None
+) -> tuple[PlanState, int | None]:
+    """Let a plan take what it needs: older plans' places, and one under its concurrency key.
+
+    Returns:
+        Whether it is active or waits, and its number in the key's line.
+    """
+    supersede_older(batch, plan)
+    state, place = take_place(batch, key, limit)
+    if state is PlanState.WAITING:
+        data: dict[str, Json] = {"rule": plan.rule, "key": key, "limit": limit}
+        batch.events.append(Event("plan.waiting", data, sync=plan.sync, plan=plan.id))
+    return state, place
+
+
+def start_collected(batch: Batch) -> None:
+    """Start the plans whose time of collecting is over; with too many targets they are held."""
+    for plan in batch.connection.scalars(_COLLECTED, {"now": batch.now}).all():
+        row = _row(batch, plan, PlanState.COLLECTING)
+        if row is None:
+            continue  # superseded by one that has just started
+        reason = hold_reason(len(json.loads(row.targets)), row.hold_above)
+        if reason:
+            batch.add(_STATE, _change(plan, PlanState.HELD, reason))
+            batch.events.append(held_event(row.rule, row.sync_id, plan, reason))
+        else:
+            _start_row(batch, row)
+
+
+def start_held(batch: Batch, plan: str) -> PlanState | None:
+    """Start a held plan, because somebody has approved it.
+
+    Returns:
+        What it is now: active, or waiting for a place; None if it is not held.
+    """
+    row = _row(batch, plan, PlanState.HELD)
+    return None if row is None else _start_row(batch, row)
+
+
+def start_held_runs(batch: Batch, plan: str, run: str = "") -> list[str]:
+    """Make the held runs of a plan due, or one of them, because somebody has approved it.
+
+    Returns:
+        The ids of those that were held.
+    """
+    batch.flush()
+    r = tables.runs
+    query = select(r.c.id, r.c.share).where(r.c.plan_id == plan, r.c.state == RunState.HELD.value)
+    if run:
+        query = query.where(r.c.id == run)
+    held = batch.connection.execute(query.order_by(r.c.step, r.c.target_index)).all()
+    for row in held:
+        turn = next_turn(batch, row.share)
+        batch.add(_DUE, {"run": row.id, "new_turn": turn, "now": batch.now})
+    return [row.id for row in held]
+
+
+def held_event(rule: str, sync: str, plan: str, reason: str) -> Event:
+    """Tell of a plan that waits for an approval."""
+    return Event("plan.held", {"rule": rule, "reason": reason}, sync=sync, plan=plan)
+
+
+_DUE = (
+    update(tables.runs)
+    .where(tables.runs.c.id == bindparam("run"))
+    .values(
+        state=RunState.DUE.value, ready=True, turn=bindparam("new_turn"), due_at=bindparam("now"),
+        paused_at=OWN_MARK,
+    )
+)  # fmt: skip
+
+
+def _row(batch: Batch, plan: str, state: PlanState) -> Any:
+    batch.flush()
+    p = tables.plans
+    query = select(p).where(p.c.id == plan, p.c.state == state.value)
+    return batch.connection.execute(query).one_or_none()
+
+
+def _start_row(batch: Batch, row: Any) -> PlanState:
+    targets = json.loads(row.targets)
+    entrant = Entrant(row.id, row.sync_id, row.rule, row.series, row.newest, targets)
+    state, place = start(batch, entrant, row.concurrency_key, row.concurrency_limit)
+    batch.add(_STATE, _change(row.id, state, "", place))
+    return state
+
+
+def _change(plan: str, state: PlanState, reason: str, place: int | None = None) -> dict[str, Any]:
+    stirs = int(state is PlanState.ACTIVE)
+    return {
+        "plan": plan, "new_state": state.value, "why": reason, "new_place": place, "stirs": stirs
+    }  # fmt: skip

@@ -1,0 +1,175 @@
+"""A newer plan takes an older one's place, where its rule says so (`onNewer: supersede`).
+
+Newer is whose newest sync finished later; of one moment, whose sync came later; of one sync,
+the plan that was made later. It supersedes a plan of its series whose targets are all among its
+own, once it has started itself: what is held or collects may never start as it stands.
+What has started is finished; what has not becomes `superseded`, and then the plan ends.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import bindparam, select, update
+
+from receiver.ledger import tables
+from receiver.ledger.batch import Batch
+from receiver.model import Event, Json, PlanState, RunState
+
+_STARTED = (PlanState.WAITING, PlanState.ACTIVE, PlanState.SUCCEEDED, PlanState.FAILED)
+_OPEN = (PlanState.WAITING, PlanState.ACTIVE, PlanState.HELD, PlanState.COLLECTING)
+_NOT_STARTED = frozenset({RunState.WAITING.value, RunState.DUE.value, RunState.HELD.value})
+
+
+@dataclass(frozen=True, slots=True)
+class Entrant:
+    """A plan that is about to start, as far as others must know it.
+
+    ``newest`` is when its sync finished, in milliseconds.
+    """
+
+    id: str
+    sync: str
+    rule: str
+    series: str | None
+    newest: int
+    targets: Sequence[dict[str, Any]]
+
+    @property
+    def order(self) -> tuple[int, str, str]:
+        """What the newest of several plans is the greatest by."""
+        return self.newest, self.sync, self.id
+
+
+def identity(target: dict[str, Any]) -> tuple[str, str, str]:
+    """Name the resource of a target; a plan that collects has those of several applications."""
+    return target.get("sender", ""), target.get("application", ""), target["resource"]
+
+
+def newer_than(batch: Batch, plan: Entrant) -> tuple[str, str] | None:
+    """Return the newest plan that supersedes this one before it starts, and its sync."""
+    if plan.series is None:
+        return None
+    batch.flush()
+    p = tables.plans
+    query = _series(plan, _STARTED).where(p.c.newest >= plan.newest)
+    for row in batch.connection.execute(query.order_by(p.c.newest.desc())):
+        if _order(row) > plan.order and _covers(json.loads(row.targets), plan.targets):
+            return row.id, row.sync_id
+    return None
+
+
+def supersede_older(batch: Batch, plan: Entrant) -> None:
+    """Supersede what a plan that starts makes needless."""
+    if plan.series is None:
+        return
+    batch.flush()
+    p = tables.plans
+    older = p.c.newest <= plan.newest, p.c.newer_plan.is_(None), p.c.ended_at.is_(None)
+    query = _series(plan, _OPEN).where(*older)
+    for row in batch.connection.execute(query.order_by(p.c.id)).all():
+        if _order(row) < plan.order and _covers(plan.targets, json.loads(row.targets)):
+            _supersede(batch, row, plan)
+    batch.flush()
+
+
+def superseded_event(rule: str, sync: str, plan: str, newer: tuple[str, str]) -> Event:
+    """Tell of a plan that has ended so, by the newer plan and its sync."""
+    data: dict[str, Json] = {"rule": rule, "newerPlan": newer[0], "newerSync": newer[1]}
+    return Event("plan.superseded", data, sync=sync, plan=plan)
+
+
+def superseded_reason(newer: tuple[str, str]) -> str:
+    """Say why a plan or a run is superseded."""
+    return f"superseded by plan {newer[0]} of sync {newer[1]}"
+
+
+def _series(plan: Entrant, states: Sequence[PlanState]) -> Any:
+    p = tables.plans
+    names = ("id", "sync_id", "rule", "state", "newest", "targets", "concurrency_key")
+    return select(*(p.c[name] for name in names)).where(
+        p.c.series == plan.series, p.c.id != plan.id, p.c.state.in_([one.value for one in states])
+    )
+
+
+def _order(row: Any) -> tuple[int, str, str]:
+    return row.newest, row.sync_id, row.id
+
+
+def _covers(wide: Sequence[dict[str, Any]], narrow: Sequence[dict[str, Any]]) -> bool:
+    return set(map(identity, narrow)) <= set(map(identity, wide))
+
+
+_LEAVE = (
+    update(tables.plans)
+    .where(tables.plans.c.id == bindparam("plan"))
+    .values(
+        newer_plan=bindparam("by_plan"), newer_sync=bindparam("by_sync"), reason=bindparam("why"),
+        stirred=tables.plans.c.stirred + 1,
+    )
+)  # fmt: skip
+_END = (
+    update(tables.plans)
+    .where(tables.plans.c.id == bindparam("plan"))
+    .values(
+        newer_plan=bindparam("by_plan"), newer_sync=bindparam("by_sync"), reason=bindparam("why"),
+        state=PlanState.SUPERSEDED.value, ended_at=bindparam("now"), due_at=None,
+    )
+)  # fmt: skip
+_LEAVE_RUN = (
+    update(tables.runs)
+    .where(tables.runs.c.id == bindparam("run"))
+    .values(
+        state=RunState.SUPERSEDED.value, reason=bindparam("why"), ready=False, due_at=None,
+        ended_at=bindparam("now"),
+    )
+)  # fmt: skip
+
+
+def _supersede(batch: Batch, row: Any, by: Entrant) -> None:
+    runs = _runs(batch, row.id)
+    active = row.state == PlanState.ACTIVE.value
+    needless = [run for run in runs if _needless(run, active=active)]
+    if active and runs and not needless:
+        return  # all of it has started: nothing is left that the newer one could do instead
+    newer = by.id, by.sync
+    why = superseded_reason(newer)
+    about = {"plan": row.id, "by_plan": by.id, "by_sync": by.sync, "why": why}
+    for run in needless:
+        batch.add(_LEAVE_RUN, {"run": run.id, "why": why, "now": batch.now})
+    batch.events += _run_events(row, needless, why)
+    if active:
+        batch.add(_LEAVE, about)  # its next step ends it, when what has started has ended
+        return
+    batch.add(_END, about | {"now": batch.now})
+    batch.events.append(superseded_event(row.rule, row.sync_id, row.id, newer))
+    if row.concurrency_key is not None:
+        batch.forget("open", row.concurrency_key)
+
+
+def _runs(batch: Batch, plan: str) -> Sequence[Any]:
+    r = tables.runs
+    columns = (r.c.id, r.c.section, r.c.action, r.c.target, r.c.state, r.c.attempts)
+    return batch.connection.execute(
+        select(*columns).where(r.c.plan_id == plan).order_by(r.c.id)
+    ).all()
+
+
+def _needless(run: Any, *, active: bool) -> bool:
+    """Whether a run is left out; in a plan that is not active none is under way, retried or not."""
+    started = run.section != "actions" or run.attempts > 0
+    return run.state in _NOT_STARTED and not (active and started)
+
+
+def _run_events(row: Any, runs: Sequence[Any], why: str) -> Iterator[Event]:
+    for run in runs:
+        data: dict[str, Json] = {
+            "rule": row.rule,
+            "action": run.action,
+            "target": run.target,
+            "reason": why,
+        }
+        yield Event("run.superseded", data, sync=row.sync_id, plan=row.id, run=run.id)

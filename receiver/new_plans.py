@@ -1,0 +1,133 @@
+"""Makes the plan of one rule that matched one sync."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from receiver.errors import ExpressionError
+from receiver.expressions import Expressions, application_facts, parse_template, sync_facts
+from receiver.ledger.planning import Advance, Collect, NewPlan, RunChange
+from receiver.matching import RuleMatch
+from receiver.model import Json, RunState, Sync, new_id
+from receiver.render import Renderer, Scene
+from receiver.rulebook import key_scope
+from receiver.rules import Rule
+from receiver.waves import Failure, PlanView, RunView, Wave, advance, first_runs
+
+
+class PlanMaker:
+    """Lays plans out; pure but for the ids that it makes."""
+
+    def __init__(self, expressions: Expressions, renderer: Renderer) -> None:
+        self._expressions = expressions
+        self._renderer = renderer
+
+    def make(self, sync: Sync, match: RuleMatch) -> NewPlan:
+        """Make a plan with its runs, and the first wave rendered if it may start at once."""
+        rule, plan = match.rule, new_id("p")
+        key, limit = self._concurrency(rule, sync)
+        collect, series = self._collect(rule, sync), self._series(rule, sync)
+        origin = {} if collect is None else _origin(sync)
+        targets: list[dict[str, Json]] = [
+            {"index": index, "resource": sync.resources[index].key, "reason": reason, **origin}
+            for index, reason in zip(match.resources, match.reasons, strict=True)
+        ]
+        numbered = tuple((place, str(item["resource"])) for place, item in enumerate(targets))
+        view = PlanView(plan, sync.id, sync.application.key, rule, numbered, ())
+        made = NewPlan(
+            id=plan, rule=rule.name, mode=rule.mode, targets=targets, key=key, limit=limit,
+            runs=(), first=Advance(plan, sync.id, view.share), newest=_moment(sync),
+            series=series, hold_above=_hold_above(rule), collect=collect,
+        )  # fmt: skip
+        return made if collect else self._with_runs(made, view, sync, match.resources)
+
+    def _with_runs(
+        self, plan: NewPlan, view: PlanView, sync: Sync, indexes: Sequence[int]
+    ) -> NewPlan:
+        runs = first_runs(view.rule, view.targets)
+        if plan.hold:
+            return replace(plan, runs=runs)
+        views = tuple(
+            RunView(r.id, r.section, r.step, r.action, r.wave, r.target, r.target_index,
+                    RunState.WAITING) for r in runs
+        )  # fmt: skip
+
+        def scene() -> Scene:
+            return Scene.of(view.rule, [sync], [(sync.id, index) for index in indexes])
+
+        first = advance_with(replace(view, runs=views), scene, self._renderer)
+        return replace(plan, runs=runs, first=first)
+
+    def _concurrency(self, rule: Rule, sync: Sync) -> tuple[str | None, int | None]:
+        """Return the key and its limit; one that fails or is empty leaves the rule its own."""
+        if rule.on_newer == "queue":
+            return f"queue {rule.name} {self._group(rule, sync)}", 1
+        if rule.concurrency is None:
+            return None, None
+        rendered = self._render(rule.concurrency.key, sync)
+        return rendered or f"rule {rule.name}", rule.concurrency.limit
+
+    def _collect(self, rule: Rule, sync: Sync) -> Collect | None:
+        """Return how the rule collects; only plans of one and the same rule are shared."""
+        debounce = rule.debounce
+        if debounce is None:
+            return None
+        written = hashlib.sha256(rule.model_dump_json().encode()).hexdigest()
+        key = f"{rule.name} {written[:16]} {self._group(rule, sync)}"
+        return Collect(key, _ms(debounce.window), _ms(debounce.max_wait))
+
+    def _series(self, rule: Rule, sync: Sync) -> str | None:
+        if rule.on_newer != "supersede":
+            return None
+        return f"{rule.name} {self._group(rule, sync)}"
+
+    def _group(self, rule: Rule, sync: Sync) -> str:
+        """Name what a rule takes together: an application of one sender, or by its own key."""
+        rendered = self._render(rule.debounce.key, sync) if rule.debounce else ""
+        return f"key {rendered}" if rendered else f"of {sync.sender} {sync.application.key}"
+
+    def _render(self, text: str, sync: Sync) -> str:
+        """Render a key; "" if that fails, for no key may let everything run at once."""
+        facts = {"application": application_facts(sync.application), "sync": sync_facts(sync)}
+        try:
+            template = parse_template(
+                text, lambda source: self._expressions.compile(source, key_scope())
+            )
+            if isinstance(template, str):
+                return template
+            return str(template.render(self._expressions.bind(facts)))
+        except ExpressionError:
+            return ""
+
+
+def advance_with(view: PlanView, scene: Callable[[], Scene], renderer: Renderer) -> Advance:
+    """Advance a plan; its scene is only made if a wave is released."""
+    made: list[Scene] = []
+
+    def release(wave: Wave, earlier: Sequence[RunView], failure: Failure | None) -> list[RunChange]:
+        if not made:
+            made.append(scene())
+        return renderer.release(made[0], wave, earlier, failure)
+
+    return advance(view, release)
+
+
+def _origin(sync: Sync) -> dict[str, Json]:
+    return {"sync": sync.id, "sender": sync.sender, "application": sync.application.key}
+
+
+def _moment(sync: Sync) -> int:
+    """Return when a sync finished, or came where nobody told; in milliseconds."""
+    moment = sync.finished_at or sync.received_at
+    return int(moment.timestamp() * 1000) if moment else 0
+
+
+def _hold_above(rule: Rule) -> int | None:
+    limits = rule.limits
+    return limits.max_targets if limits and limits.otherwise == "hold" else None
+
+
+def _ms(seconds: float) -> int:
+    return int(seconds * 1000)

@@ -1,0 +1,46 @@
+"""Reads the YAML file of the settings; its keys are the settings' names in camelCase."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic.alias_generators import to_camel
+
+from receiver.errors import SettingsError
+from receiver.mistakes import near
+
+
+def read_settings_file(file: Path, names: Iterable[str]) -> dict[str, Any]:
+    """Return the file's values by the settings' own names.
+
+    Args:
+        file: the YAML file; an empty one sets nothing.
+        names: every setting, in snake_case.
+
+    Raises:
+        SettingsError: it cannot be read, is no YAML, or has keys that are no settings; all
+            of these are named, each with the key that may have been meant.
+    """
+    keys = {to_camel(name): name for name in names}
+    tree = _read(file)
+    if wrong := [_unknown(str(key), keys) for key in tree if key not in keys]:
+        raise SettingsError(f"settings file {file}: " + "; ".join(wrong))
+    return {keys[key]: value for key, value in tree.items()}
+
+
+def _read(file: Path) -> dict[Any, Any]:
+    try:
+        tree = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise SettingsError(f"settings file {file} cannot be read: {error}") from None
+    if not isinstance(tree, dict | None):
+        raise SettingsError(f"settings file {file} has no `key: value` lines")
+    return tree or {}
+
+
+def _unknown(key: str, keys: Iterable[str]) -> str:
+    hint = near(to_camel(key), keys)
+    return f"{key} is no setting" + (f" ({hint})" if hint else "")

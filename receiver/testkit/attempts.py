@@ -1,0 +1,194 @@
+"""Makes an attempt as the product makes it, with a server on loopback in everybody's place."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, MutableMapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+import structlog
+import yaml
+
+from receiver.contract import Answer, Json
+from receiver.expressions import Expressions
+from receiver.ledger.claim import Claimed
+from receiver.logs import Log
+from receiver.masking import Masker
+from receiver.model import Outcome
+from receiver.outbound import Outbound
+from receiver.outbound.door import Door
+from receiver.registry import Registry
+from receiver.runner import Runner
+from receiver.secret_refs import split_secrets
+from receiver.secret_store import Secrets
+from receiver.testkit.cases import ContractBroken, Served, Subject
+from receiver.testkit.server import Fault, Seen, peer
+
+RUN = "r-kit"
+PATIENCE = 10.0
+"""Seconds of an attempt: far more than loopback needs."""
+SHORT = 0.3
+"""Seconds of an attempt that nobody answers."""
+
+
+@dataclass(frozen=True)
+class Attempted:
+    """How an attempt ended.
+
+    Attributes:
+        outcome: as it would be stored; `notes` are the lines that the handler wrote.
+        seen: the requests as they arrived on loopback.
+        addresses: the addresses that the handler called, in the same order.
+        seconds: how long it took.
+        timeout: seconds that it might take.
+    """
+
+    outcome: Outcome
+    seen: Sequence[Seen]
+    addresses: Sequence[str]
+    seconds: float
+    timeout: float
+
+
+def attempt(
+    subject: Subject,
+    answers: Sequence[Served],
+    *,
+    parameters: Mapping[str, Any] | None = None,
+    state: Json = None,
+    number: int = 1,
+    key_number: int = 1,
+) -> Attempted:
+    """Make one attempt.
+
+    Args:
+        subject: the handler and its parameters.
+        answers: one for each request; the last one repeats.
+        parameters: instead of the subject's.
+        state: what the attempt before left.
+        number: the attempt's, from 1.
+        key_number: the ``n`` in the idempotency key ``RUN.n``.
+
+    Raises:
+        ContractBroken: the handler broke off with an exception that is no `AttemptError`.
+    """
+    slow = Fault.SILENT in answers or Fault.DRIPPING in answers
+    timeout = SHORT if slow else PATIENCE
+    left = list(answers)
+    bugs: list[str] = []
+
+    def answering(_seen: Seen) -> Served:
+        return left.pop(0) if len(left) > 1 else left[0]
+
+    with peer(answering) as there, TemporaryDirectory() as folder:
+        with closing(_Reroute(there.url)) as outbound:
+            runner = Runner(
+                Registry([subject.handler]), Expressions(), Secrets(Path(folder)), outbound,
+                _log(bugs),
+            )  # fmt: skip
+            run = _run(subject, Path(folder), parameters, timeout, state=state, attempt=number,
+                       key_number=key_number)  # fmt: skip
+            began = time.monotonic()
+            outcome = runner.run(run)
+            seconds = time.monotonic() - began
+        if bugs:
+            raise ContractBroken(f"{subject} broke off:\n{bugs[0]}")
+        return Attempted(outcome, tuple(there.seen), tuple(outbound.addresses), seconds, timeout)
+
+
+def written_parameters(subject: Subject) -> dict[str, Any]:
+    """Return what stands under `with`."""
+    if subject.parameters is not None:
+        return dict(subject.parameters)
+    return dict(yaml.safe_load(subject.handler.example))
+
+
+def secret_values(subject: Subject, tree: Mapping[str, Any]) -> dict[str, str]:
+    """Return a value for each secret that the parameters refer to, by name."""
+    names = sorted({ref.name for ref in split_secrets(tree)[1].values()})
+    return {name: subject.secrets.get(name, made_up(number)) for number, name in enumerate(names)}
+
+
+def made_up(number: int) -> str:
+    """Return a secret that looks different in JSON, in HTML, in a URL and in base 64."""
+    return f'hush{number}&+/"<Zq8Wk3vXn5TrLm>'
+
+
+def _run(
+    subject: Subject,
+    folder: Path,
+    parameters: Mapping[str, Any] | None,
+    timeout: float,
+    **fields: Any,
+) -> Claimed:
+    """Return a run as it is claimed, its secrets in files."""
+    tree = dict(parameters) if parameters is not None else written_parameters(subject)
+    plain, references = split_secrets(tree)
+    for name, value in secret_values(subject, tree).items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(value)
+    stored = {
+        place: {"kind": "file", "name": ref.name, "format": ref.format}
+        for place, ref in references.items()
+    }
+    given: dict[str, Any] = {
+        "id": RUN, "plan": "p-kit", "sync": "s-kit", "rule": "kit", "action": "kit",
+        "handler": subject.handler.name, "target": "", "target_index": None, "lane": "",
+        "failures": 0, "parameters": plain, "secrets": stored, "policy": {"timeout": timeout},
+        "pending": fields["state"] is not None, "first_attempt_at": int(time.time() * 1000),
+    }  # fmt: skip
+    return Claimed(**given, **fields)
+
+
+class _Reroute(Outbound):
+    """The door out, which leads every http or https address to one server."""
+
+    def __init__(self, there: str) -> None:
+        super().__init__()
+        self.there = there
+        self.addresses: list[str] = []
+
+    def http(self, deadline: float, masker: Masker) -> Door:
+        door = super().http(deadline, masker)
+        return _ReroutedDoor(
+            door.session, door.policy, door.guard, door.deadline, door.masker, self
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _ReroutedDoor(Door):
+    outbound: _Reroute
+
+    def send(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        max_answer: int = 1 << 20,
+    ) -> Answer:
+        self.outbound.addresses.append(url)
+        parts = urlsplit(url)
+        if parts.scheme in {"http", "https"}:
+            scheme, netloc, *_ = urlsplit(self.outbound.there)
+            url = parts._replace(scheme=scheme, netloc=netloc).geturl()
+        return Door.send(self, method, url, headers=headers, body=body, max_answer=max_answer)
+
+
+def _log(bugs: list[str]) -> Log:
+    def keep(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> str:
+        bugs.append(str(event.get("traceback", event)))
+        raise structlog.DropEvent
+
+    logger = structlog.wrap_logger(
+        structlog.ReturnLogger(),
+        processors=[keep],
+        wrapper_class=structlog.make_filtering_bound_logger("info"),
+    )
+    return cast("Log", logger)

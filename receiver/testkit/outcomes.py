@@ -1,0 +1,124 @@
+"""Checks of how attempts end."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from receiver.contract import Answer as Answered
+from receiver.contract import (
+    Pending,
+    PermanentError,
+    Succeeded,
+    TemporaryError,
+    is_temporary,
+    retry_after,
+)
+from receiver.model import Outcome, OutcomeKind
+from receiver.testkit.attempts import attempt
+from receiver.testkit.cases import Case, ContractBroken, End, Served, Subject
+from receiver.testkit.server import Fault, Reply
+
+KINDS: Mapping[End, OutcomeKind] = {
+    Succeeded: OutcomeKind.SUCCEEDED,
+    Pending: OutcomeKind.PENDING,
+    TemporaryError: OutcomeKind.TEMPORARY,
+    PermanentError: OutcomeKind.PERMANENT,
+}
+SLACK = 1.0
+"""Seconds that an attempt may be late: a loaded machine, not a second timeout."""
+
+
+def check_table(subject: Subject) -> None:
+    """The table has a row for everything that a service or the way to it can do."""
+    last = [case.script[-1] for case in subject.cases]
+    missing = [name for name, found in WANTED.items() if not any(map(found, last))]
+    if missing:
+        raise ContractBroken(f"the cases lack: {', '.join(missing)}")
+
+
+def check_case(subject: Subject, case: Case) -> None:
+    """The attempt ends as the table says, in its time, and what it leaves can be stored."""
+    made = attempt(subject, case.script, parameters=case.parameters, state=case.state)
+    outcome, wanted = made.outcome, KINDS[case.ends]
+    if outcome.kind is not wanted:
+        told = outcome.reason or outcome.output or outcome.state
+        raise ContractBroken(f"{case}: ended {outcome.kind}, not {wanted}: {told}")
+    if not made.seen:
+        raise ContractBroken(f"{case}: nobody was asked")
+    if made.seconds > made.timeout + SLACK:
+        told = f"took {made.seconds:.1f} s of {made.timeout} s"
+        raise ContractBroken(f"{case}: {told}; send through call.http, and do not sleep")
+    _check_storable(outcome)
+    _check_delay(case, outcome)
+
+
+def check_asking(subject: Subject, case: Case) -> None:
+    """A temporary failure while asking keeps the state, so that the start is not repeated."""
+    started = attempt(subject, case.script, parameters=case.parameters, state=case.state).outcome
+    for served in (Reply(503), Fault.RESET):
+        asked = attempt(subject, [served], parameters=case.parameters, state=started.state).outcome
+        if (asked.kind, asked.state) != (OutcomeKind.TEMPORARY, started.state):
+            told = f"ended {asked.kind} with state {asked.state}, not {started.state}"
+            raise ContractBroken(f"asking after {case}: {told}")
+
+
+def check_silence(subject: Subject) -> None:
+    """A handler that calls nobody succeeds without a request."""
+    made = attempt(subject, [Reply()])
+    if made.seen or made.outcome.kind is not OutcomeKind.SUCCEEDED:
+        told = f"ended {made.outcome.kind} after {len(made.seen)} requests"
+        raise ContractBroken(f"sends=False, but it {told}")
+    _check_storable(made.outcome)
+
+
+def _check_storable(outcome: Outcome) -> None:
+    try:
+        json.dumps([outcome.output, outcome.state], allow_nan=False).encode()
+    except (TypeError, ValueError) as error:
+        raise ContractBroken(f"what it leaves cannot be stored as JSON: {error}") from None
+
+
+def _check_delay(case: Case, outcome: Outcome) -> None:
+    last = case.script[-1]
+    if outcome.kind is OutcomeKind.PENDING and not (outcome.delay or 0) > 0:
+        raise ContractBroken(f"{case}: ask_again_in is {outcome.delay}, not a time")
+    if outcome.kind is not OutcomeKind.TEMPORARY or isinstance(last, Fault):
+        return
+    headers = {name.lower(): value for name, value in last.headers.items()}
+    asked = retry_after(Answered(last.status, headers, b""))
+    if asked is not None and (outcome.delay or 0) < asked:
+        raise ContractBroken(f"{case}: Retry-After of {asked} s, but a delay of {outcome.delay}")
+
+
+def _status(test: Callable[[int], bool], served: Served) -> bool:
+    return isinstance(served, Reply) and test(served.status)
+
+
+def _asks_to_wait(served: Served) -> bool:
+    names = {name.lower() for name in served.headers} if isinstance(served, Reply) else set()
+    return _status(partial(_is, 429), served) and "retry-after" in names
+
+
+def _is(wanted: Any, found: Any) -> bool:
+    return bool(wanted == found)
+
+
+WANTED: Mapping[str, Callable[[Served], bool]] = {
+    "a 2xx": partial(_status, lambda status: status // 100 == 2),  # noqa: PLR2004 the class
+    "a 4xx that no later try changes": partial(
+        _status,
+        lambda status: status // 100 == 4 and not is_temporary(status),  # noqa: PLR2004 the class
+    ),
+    "408": partial(_status, partial(_is, 408)),
+    "425": partial(_status, partial(_is, 425)),
+    "429 with a Retry-After": _asks_to_wait,
+    "a 5xx": partial(_status, lambda status: status // 100 == 5),  # noqa: PLR2004 the class
+    **{
+        fault.value: partial(_is, fault)
+        for fault in (Fault.RESET, Fault.SILENT, Fault.CUT, Fault.GARBLED)
+    },
+}
+"""What every table must have, and how a row for it is known."""

@@ -1,0 +1,116 @@
+"""Checks that no secret leaves an attempt, whatever the other side echoes."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+from receiver.model import Json
+from receiver.testkit.attempts import Attempted, attempt, secret_values, written_parameters
+from receiver.testkit.cases import Case, ContractBroken, Served, Subject
+from receiver.testkit.server import Reply
+
+WINDOW = 8
+"""Characters of a secret that must not be told: half a secret is half the work of guessing."""
+TIMES = 40
+"""How often an echo repeats the secrets, so that wherever a handler cuts, it cuts one."""
+SHIFTS = (0, 12)
+"""Characters before the echo: a cut that falls between two secrets in one falls into one in the
+other."""
+USER = "user:"
+
+
+def check_secrets(subject: Subject, case: Case) -> None:
+    """No secret, nor a piece of one, is in a reason, an output, a state or a line."""
+    tree = dict(case.parameters) if case.parameters is not None else written_parameters(subject)
+    secrets = list(secret_values(subject, tree).values())
+    forms = " ".join(form for secret in secrets for form, _ in _forms(secret))
+    told = forms + (" " + " ".join(secrets)) * TIMES
+    pieces = {piece for secret in secrets for piece in _pieces(secret)}
+    for script in _echoes(case, told):
+        made = attempt(subject, script, parameters=case.parameters, state=case.state)
+        for place, text in _told(made):
+            found = next((piece for piece in pieces if piece in text), None)
+            if found is not None:
+                raise ContractBroken(
+                    f"{case}: the {place} has a piece of a secret ({found!r}): "
+                    "use Answer.excerpt, or Answer.mask before you cut a text"
+                )
+
+
+def _echoes(case: Case, told: str) -> list[list[Served]]:
+    """Return the case's answers with the secrets in their headers and bodies."""
+    echoes = [(echo, " " * shift + told) for echo in (_as_text, _in_json) for shift in SHIFTS]
+    found = [[_echo(one, echo(one, text), told) for one in case.script] for echo, text in echoes]
+    return [script for place, script in enumerate(found) if script not in found[:place]]
+
+
+def _echo(served: Served, body: bytes, told: str) -> Served:
+    if not isinstance(served, Reply):
+        return served
+    return replace(served, body=body, headers={**served.headers, "X-Echo": told})
+
+
+def _as_text(_served: Served, told: str) -> bytes:
+    return told.encode() + json.dumps(told).encode()
+
+
+def _in_json(served: Served, told: str) -> bytes:
+    """Put the echo into a JSON body, which says what it said before; as text where it is none."""
+
+    def put(tree: Any) -> Any:
+        if isinstance(tree, dict):
+            return {**{key: put(value) for key, value in tree.items()}, "message": told}
+        return [put(item) for item in tree] if isinstance(tree, list) else tree
+
+    body = served.body if isinstance(served, Reply) else b""
+    try:
+        return json.dumps(put(json.loads(body))).encode()
+    except ValueError:
+        return _as_text(served, told)
+
+
+def _told(made: Attempted) -> Iterator[tuple[str, str]]:
+    outcome = made.outcome
+    yield "reason", outcome.reason
+    for note in outcome.notes:
+        yield "line on the trail", note
+    for place, tree in (("output", outcome.output), ("state", outcome.state)):
+        for text in _texts(tree):
+            yield place, text
+
+
+def _texts(tree: Json) -> Iterator[str]:
+    if isinstance(tree, dict):
+        for key, value in tree.items():
+            yield key
+            yield from _texts(value)
+    elif isinstance(tree, list):
+        for item in tree:
+            yield from _texts(item)
+    else:
+        yield str(tree)
+
+
+def _pieces(secret: str) -> Iterator[str]:
+    for form, start in _forms(secret):
+        last = len(form) - WINDOW
+        yield from (form[at : at + WINDOW] for at in range(start, last + 1))
+
+
+def _forms(secret: str) -> Iterator[tuple[str, int]]:
+    """Yield the spellings in which another side may echo a secret, and where it begins there.
+
+    The echo in JSON adds a further one; what was escaped twice is not looked for.
+    """
+    plain = (secret, html.escape(secret), quote(secret, safe=""))
+    yield from ((form, 0) for form in (*plain, quote_plus(secret)))
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        yield encode(secret.encode()).decode(), 0
+        yield encode((USER + secret).encode()).decode(), math.ceil(len(USER) * 8 / 6)

@@ -1,0 +1,130 @@
+"""Runs one rule once for one target, in memory: nothing is stored and nothing is tried again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from receiver.ledger.claim import Claimed
+from receiver.ledger.planning import NewRun, RunChange
+from receiver.model import Outcome, OutcomeKind, RunState, Sync, new_id
+from receiver.render import Renderer, Scene
+from receiver.rules import Rule
+from receiver.waves import PlanView, RunView, advance
+
+STATES = {
+    OutcomeKind.SUCCEEDED: RunState.SUCCEEDED,
+    OutcomeKind.PENDING: RunState.PENDING,
+    OutcomeKind.TEMPORARY: RunState.FAILED,
+    OutcomeKind.PERMANENT: RunState.FAILED,
+}
+"""What a single attempt makes of its run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """A run whose wave has come, and what became of it: due, skipped or failed."""
+
+    run: RunView
+    handler: str
+    change: RunChange
+
+
+class Trial:
+    """One rule on its way through its waves.
+
+    Args:
+        rule: the rule; what would hold it up (mode, limits, debounce, concurrency, suspend) is
+            left out, and so is `onFailure`, which would tell of a failure that is none.
+        sync: the sync, with an id.
+        targets: the places of the resources that the rule is to act on.
+        renderer: makes the parameters.
+        attempt: makes an attempt.
+    """
+
+    def __init__(
+        self,
+        rule: Rule,
+        sync: Sync,
+        targets: Sequence[int],
+        renderer: Renderer,
+        attempt: Callable[[Claimed], Outcome],
+    ) -> None:
+        rule = _once(rule)
+        named = tuple((place, sync.resources[at].key) for place, at in enumerate(targets))
+        self._plan = PlanView(new_id("p"), sync.id, sync.application.key, rule, named, ())
+        scene = Scene.of(rule, [sync], [(sync.id, at) for at in targets])
+        self._release = partial(renderer.release, scene)
+        self._attempt = attempt
+        self._made: dict[str, NewRun] = {}
+
+    def release(self) -> list[Released]:
+        """Release what comes next; empty at the end, or if the other side still works on it."""
+        step = advance(self._plan, self._release)
+        runs = {run.id: run for run in self._plan.runs}
+        for new in step.runs:
+            self._made[new.id] = new
+            runs[new.id] = _view(new)
+        for change in step.changes:
+            runs[change.run] = replace(runs[change.run], state=change.state, reason=change.reason)
+        self._plan = replace(self._plan, runs=tuple(runs.values()))
+        return [
+            Released(runs[change.run], self._made[change.run].handler, change)
+            for change in step.changes
+        ]
+
+    def run(self, released: Released) -> Outcome:
+        """Make the one attempt of a run that is due."""
+        outcome = self._attempt(self._claimed(released))
+        ended = replace(
+            released.run, state=STATES[outcome.kind], reason=outcome.reason,
+            output=outcome.output, attempts=1,
+        )  # fmt: skip
+        runs = (ended if run.id == ended.id else run for run in self._plan.runs)
+        self._plan = replace(self._plan, runs=tuple(runs))
+        return outcome
+
+    def _claimed(self, released: Released) -> Claimed:
+        run, change = released.run, released.change
+        return Claimed(
+            id=run.id,
+            plan=self._plan.id,
+            sync=self._plan.sync,
+            rule=self._plan.rule.name,
+            action=run.action,
+            handler=released.handler,
+            target=run.target,
+            target_index=run.target_index,
+            lane=change.lane,
+            attempt=1,
+            failures=0,
+            key_number=1,
+            parameters=change.parameters,
+            secrets=change.secrets,
+            policy=self._made[run.id].policy,
+            state=None,
+            pending=False,
+            first_attempt_at=int(time.time() * 1000),
+        )
+
+
+def _once(rule: Rule) -> Rule:
+    plain: dict[str, Any] = {
+        "mode": "run",
+        "limits": None,
+        "debounce": None,
+        "concurrency": None,
+        "on_failure": (),
+        "actions": tuple(action.model_copy(update={"suspend": False}) for action in rule.actions),
+    }
+    return rule.model_copy(update=plain)
+
+
+def _view(new: NewRun) -> RunView:
+    return RunView(
+        new.id, new.section, new.step, new.action, new.wave, new.target, new.target_index,
+        RunState.WAITING,
+    )  # fmt: skip

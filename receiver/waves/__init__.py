@@ -1,0 +1,58 @@
+"""Decides a plan's next step from the state of its runs. Pure: it reads and writes nothing.
+
+A wave is a barrier over all targets of a plan: it is released when every run of the waves
+before has ended well, or where an action's ``when`` says otherwise. `onFailure` starts once,
+when all that had started has ended, and has waves of its own.
+"""
+
+from __future__ import annotations
+
+import re
+
+from receiver.ledger.planning import Advance
+from receiver.waves.runs import first_runs
+from receiver.waves.step import Step
+from receiver.waves.views import ACTIONS, ON_FAILURE, Failure, PlanView, Release, RunView, Wave
+
+__all__ = [
+    "ACTIONS",
+    "ON_FAILURE",
+    "Failure",
+    "PlanView",
+    "Release",
+    "RunView",
+    "Wave",
+    "advance",
+    "after_failure",
+    "first_runs",
+]
+
+AFTER_FAILURE = re.compile(r"(an earlier batch of )?wave -?\d+ failed")
+"""The reasons that `_when` gives for skipping a run because of an earlier failure."""
+
+
+def advance(plan: PlanView, release: Release) -> Advance:
+    """Take the plan's next step: release a wave, start `onFailure`, end it, or nothing yet."""
+    step = Step(plan, release)
+    if plan.newer:
+        step.end_superseded(plan.newer)
+        return step.result()
+    step.start_actions()
+    if step.run_section(ACTIONS, plan.rule.actions):
+        failure = step.failure
+        if failure and plan.rule.on_failure:
+            step.start_on_failure()
+        elif not failure:
+            step.drop_on_failure()
+        if step.run_section(ON_FAILURE, plan.rule.on_failure):
+            step.end(failure)
+    return step.result()
+
+
+def after_failure(reason: str) -> bool:
+    """Whether this is why a run was skipped because another one had failed.
+
+    Such a run waits again when an action of its plan is retried; if there is another failure,
+    the plan's next step skips it again. `onFailure` has been told once and is left as it is.
+    """
+    return AFTER_FAILURE.fullmatch(reason) is not None

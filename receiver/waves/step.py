@@ -1,0 +1,207 @@
+"""One step of a plan: the runs as they become, and what has to be written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from receiver.ledger.planning import Advance, NewRun, RunChange
+from receiver.ledger.superseding import superseded_event, superseded_reason
+from receiver.model import Event, Json, PlanState, RunState
+from receiver.rules import Action, FailureAction, Target, When
+from receiver.waves.runs import first_runs, new_run
+from receiver.waves.views import ACTIONS, ON_FAILURE, Failure, PlanView, Release, RunView
+
+
+class Step:
+    """A step under way."""
+
+    def __init__(self, plan: PlanView, release: Release) -> None:
+        self._plan = plan
+        self._release = release
+        self._runs = {run.id: run for run in plan.runs}
+        self._new: list[NewRun] = []
+        self._changes: list[RunChange] = []
+        self._events: list[Event] = []
+        self._end: PlanState | None = None
+        self._reason = ""
+        self.failure = self._first_failure()
+
+    def run_section(self, section: str, actions: Sequence[FailureAction]) -> bool:
+        """Go through the waves of a section; whether all of its runs have ended."""
+        waves = sorted({run.wave for run in self._of(section)})
+        for wave in waves:
+            while waiting := self._next(section, wave):
+                self._release_wave(section, wave, waiting, actions)
+                self.failure = self._first_failure()
+            if not all(run.state.ended for run in self._of(section, wave)):
+                return False
+        return True
+
+    def start_actions(self) -> None:
+        """Make the runs of a plan that has collected its targets, unless they are there."""
+        if not self._runs:
+            for run in first_runs(self._plan.rule, self._plan.targets):
+                self._add(run)
+
+    def start_on_failure(self) -> None:
+        """Make the runs of `onFailure`, unless they are there."""
+        if self._of(ON_FAILURE):
+            return
+        for step, action in enumerate(self._plan.rule.on_failure):
+            run = new_run(ON_FAILURE, step, action, Target.APPLICATION.value, None)
+            self._add(run)
+
+    def drop_on_failure(self) -> None:
+        """Skip what is left of `onFailure` when a retry has made the failure good."""
+        for run in self._of(ON_FAILURE):
+            if run.state is RunState.WAITING:
+                self._change(RunChange(run.id, RunState.SKIPPED, "nothing has failed any more"))
+
+    def end_superseded(self, newer: tuple[str, str]) -> None:
+        """End the plan as superseded when all that has started has ended."""
+        if all(run.state.ended for run in self._runs.values()):
+            self._end = PlanState.SUPERSEDED
+            self._reason = superseded_reason(newer)
+            plan = self._plan
+            self._events.append(superseded_event(plan.rule.name, plan.sync, plan.id, newer))
+
+    def end(self, failure: Failure | None) -> None:
+        """End the plan."""
+        self._end = PlanState.FAILED if failure else PlanState.SUCCEEDED
+        data: dict[str, Json] = {"rule": self._plan.rule.name}
+        if failure:
+            self._reason = f"{failure.run.action} ({failure.run.target}): {failure.run.reason}"
+            data["reason"] = self._reason
+        self._say(f"plan.{self._end}", data)
+
+    def result(self) -> Advance:
+        """Return what is to be written."""
+        plan = self._plan
+        return Advance(
+            plan.id, plan.sync, plan.share, tuple(self._new), tuple(self._changes), self._end,
+            self._reason, tuple(self._events),
+        )  # fmt: skip
+
+    def _next(self, section: str, wave: int) -> list[RunView]:
+        """Return the runs of a wave that are to be released now.
+
+        These are all that wait, or with ``otherwise: batch`` those of the next targets, when
+        the targets before have ended.
+        """
+        runs = self._of(section, wave)
+        waiting = [run for run in runs if run.state is RunState.WAITING]
+        limits = self._plan.rule.limits
+        if limits is None or not self._in_batches:
+            return waiting
+        whole = [run for run in waiting if run.target_index is None]
+        if any(_open(run) for run in runs if run.target_index is not None):
+            return whole
+        places = sorted({run.target_index for run in waiting if run.target_index is not None})
+        batch = {None, *places[: limits.max_targets]}
+        return [run for run in waiting if run.target_index in batch]
+
+    def _of(self, section: str, wave: int | None = None) -> list[RunView]:
+        return [
+            run
+            for run in self._runs.values()
+            if run.section == section and (wave is None or run.wave == wave)
+        ]
+
+    def _first_failure(self) -> Failure | None:
+        """Find the failed run that counts: of the lowest wave, without continueOnError.
+
+        A run that somebody has cancelled has not done its work either.
+        """
+        failed = [
+            run
+            for run in self._of(ACTIONS)
+            if run.state in {RunState.FAILED, RunState.CANCELLED}
+            and not self._plan.rule.actions[run.step].continue_on_error
+        ]
+        first = min(failed, key=lambda run: run.wave, default=None)
+        return Failure(first.wave, first) if first else None
+
+    def _failure_before(self, section: str, wave: int) -> Failure | None:
+        """Return the failure that counts when a wave is released.
+
+        In batches that is also one of the wave itself: what fails for some resources is not
+        tried for all of them.
+        """
+        failure = self.failure
+        if failure is None or section == ON_FAILURE or failure.wave < wave:
+            return failure
+        return failure if failure.wave == wave and self._in_batches else None
+
+    @property
+    def _in_batches(self) -> bool:
+        limits = self._plan.rule.limits
+        return limits is not None and limits.otherwise == "batch"
+
+    def _release_wave(
+        self,
+        section: str,
+        wave: int,
+        waiting: Sequence[RunView],
+        actions: Sequence[FailureAction],
+    ) -> None:
+        earlier = [run for run in self._runs.values() if run.state.ended]
+        failure = self._failure_before(section, wave)
+        refused = {
+            run.id: reason
+            for run in waiting
+            if section == ACTIONS and (reason := _when(actions[run.step], wave, failure))
+        }
+        wanted = [(run, actions[run.step]) for run in waiting if run.id not in refused]
+        changes = [RunChange(run, RunState.SKIPPED, why) for run, why in refused.items()]
+        changes += self._release(wanted, earlier, failure) if wanted else []
+        due = sum(change.state in {RunState.DUE, RunState.HELD} for change in changes)
+        if due:
+            data: dict[str, Json] = {"rule": self._plan.rule.name, "wave": wave, "runs": due}
+            self._say("wave.released", data | ({"section": section} if section != ACTIONS else {}))
+        for change in changes:
+            self._change(change)
+
+    def _add(self, run: NewRun) -> None:
+        self._new.append(run)
+        self._runs[run.id] = RunView(
+            run.id, run.section, run.step, run.action, run.wave, run.target, run.target_index,
+            RunState.WAITING,
+        )  # fmt: skip
+
+    def _change(self, change: RunChange) -> None:
+        run = self._runs[change.run]
+        self._runs[run.id] = replace(run, state=change.state, reason=change.reason)
+        self._changes.append(change)
+        self._tell(run, change)
+
+    def _tell(self, run: RunView, change: RunChange) -> None:
+        if change.state is RunState.DUE:
+            return
+        data: dict[str, Json] = {
+            "rule": self._plan.rule.name,
+            "action": run.action,
+            "target": run.target,
+            "reason": change.reason,
+        }
+        if change.parameters is not None:
+            data["parameters"] = change.parameters
+        self._say(f"run.{change.state}", data, run.id)
+
+    def _say(self, name: str, data: Mapping[str, Json], run: str = "") -> None:
+        self._events.append(Event(name, data, sync=self._plan.sync, plan=self._plan.id, run=run))
+
+
+def _open(run: RunView) -> bool:
+    return not run.state.ended and run.state is not RunState.WAITING
+
+
+def _when(action: FailureAction, wave: int, failure: Failure | None) -> str:
+    """Return why the action does not run in this state of the earlier waves, "" if it does."""
+    when = action.when if isinstance(action, Action) else When.ALWAYS
+    before = failure is not None and failure.wave < wave
+    if when is When.SUCCESS and failure:
+        return f"{'' if before else 'an earlier batch of '}wave {failure.wave} failed"
+    if when is When.FAILURE and not before:
+        return "no earlier wave failed"
+    return ""

@@ -1,0 +1,74 @@
+"""A plan and its runs as far as waves need them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from receiver.ledger.planning import RunChange
+from receiver.model import Json, RunState
+from receiver.rules import FailureAction, Rule
+
+ACTIONS = "actions"
+ON_FAILURE = "onFailure"
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """A run as far as waves need it; ``output`` is JSON, None until it has succeeded."""
+
+    id: str
+    section: str
+    step: int
+    action: str
+    wave: int
+    target: str
+    target_index: int | None
+    state: RunState
+    reason: str = ""
+    output: Json = None
+    attempts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PlanView:
+    """A plan as far as waves need it; ``targets`` are numbers and keys of its resources.
+
+    ``newer`` are the plan and the sync that supersede it, if any do.
+    """
+
+    id: str
+    sync: str
+    application: str
+    rule: Rule
+    targets: tuple[tuple[int, str], ...]
+    runs: tuple[RunView, ...]
+    newer: tuple[str, str] | None = None
+
+    @property
+    def share(self) -> str:
+        """Whose turn it is: all runs of one rule for one application queue together."""
+        return f"{self.rule.name} {self.application}"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The first failure of a plan, as ``failure`` in expressions."""
+
+    wave: int
+    run: RunView
+
+    def facts(self, rule: str) -> dict[str, Json]:
+        """Return it as expressions see it."""
+        return {
+            "message": self.run.reason,
+            "rule": rule,
+            "action": self.run.action,
+            "resource": self.run.target if self.run.target_index is not None else None,
+        }
+
+
+Wave = Sequence[tuple[RunView, FailureAction]]
+Release = Callable[[Wave, Sequence[RunView], Failure | None], list[RunChange]]
+"""Renders the runs of a wave, given those that ended before and the failure, if there is one:
+each becomes due, skipped (its ``if`` is false) or failed."""

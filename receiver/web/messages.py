@@ -1,0 +1,98 @@
+"""The door for hooks: a few lines of text about a sync that is under way."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Annotated, Literal
+
+from flask import Blueprint, Response, jsonify, request
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from receiver.ledger.messages import Message, Messages
+from receiver.mistakes import mistakes
+from receiver.web.body import discard_body, read_body
+from receiver.web.problems import Refusal, refused
+
+LARGEST = 4096
+"""Bytes of a message: some lines of a log, not the log."""
+
+NAME = r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?"
+"""A DNS subdomain (RFC 1123), as Kubernetes names its objects."""
+
+UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+"""What would steer a terminal, break a line, or turn its direction: Unicode's Cc without newline
+and tab, its line separators and its bidirectional controls."""
+
+REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+
+Name = Annotated[str, Field(pattern=f"^{NAME}$")]
+
+
+class Origin(BaseModel):
+    """What a hook says of itself, in the query."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    application: Annotated[str, Field(pattern=f"^({NAME}/)?{NAME}$")]
+    hook: Literal["PreSync", "Sync", "PostSync", "SyncFail", "PreDelete", "PostDelete"] | None = (
+        None
+    )
+    wave: Annotated[int, Field(ge=-(10**9), le=10**9)] | None = None
+    namespace: Name | None = None
+    name: Name | None = None
+
+
+def messages_door(messages: Messages, authenticate: Callable[[str], str]) -> Blueprint:
+    """Make the route for messages.
+
+    Args:
+        messages: where they are kept.
+        authenticate: returns the name of the token in an Authorization header, or raises
+            Refusal.
+    """
+    door = Blueprint("messages", __name__)
+
+    @door.post("/v1/messages")
+    def receive() -> Response:
+        try:
+            message = _read(authenticate(request.headers.get("Authorization", "")))
+        except Refusal as refusal:
+            discard_body(request.environ, LARGEST)
+            return refused(refusal)
+        answer = jsonify({"message": messages.store(message)})
+        answer.status_code = HTTPStatus.ACCEPTED
+        return answer
+
+    return door
+
+
+def _read(sender: str) -> Message:
+    """Read the current request."""
+    query = request.args.to_dict()
+    try:
+        about = Origin.model_validate(query).model_dump(exclude_none=True)
+    except ValidationError as error:
+        found = mistakes(error, Origin, query)
+        raise Refusal(
+            HTTPStatus.BAD_REQUEST, "bad_parameter", "; ".join(map(str, found)),
+            hint="for example ?application=shop&hook=PreSync&wave=1",
+        ) from None  # fmt: skip
+    body = read_body(request.environ, LARGEST, what="message", smaller="send its last lines")
+    return Message(sender, about.pop("application"), _text(body), about)
+
+
+def _text(body: bytes) -> str:
+    try:
+        text = body.decode().replace("\r\n", "\n").strip()
+    except UnicodeDecodeError as error:
+        raise Refusal(
+            HTTPStatus.BAD_REQUEST, "not_utf8", f"the message is no UTF-8 at byte {error.start}"
+        ) from None
+    if not text:
+        raise Refusal(
+            HTTPStatus.BAD_REQUEST, "empty_message", "the message is empty",
+            hint="its text is the body, as of `curl --data-binary 'what happened'`",
+        )  # fmt: skip
+    return UNSAFE.sub(REPLACEMENT, text)

@@ -1,0 +1,137 @@
+"""The door for what operators do: retry, replay, cancel, approve, pause and resume."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from flask import Blueprint, Response, g, jsonify, request
+
+from receiver.errors import UnknownThing, WrongState
+from receiver.ledger.operations.acts import Act
+from receiver.ledger.operations.desk import Operations
+from receiver.ledger.operations.retrying import Chosen
+from receiver.ledger.pauses import Scope
+from receiver.service import Intake
+from receiver.web.acts import LARGEST, ReplayBody, RetryBody, Why, moment, read_act
+from receiver.web.auth import authorize
+from receiver.web.body import discard_body
+from receiver.web.problems import Refusal, problem, refused
+
+
+def operations_door(intake: Intake) -> Blueprint:
+    """Make the routes for acts; every one needs an operator's token."""
+    door = Blueprint("operations", __name__, url_prefix="/v1")
+
+    @door.before_request
+    def known() -> Response | None:
+        try:
+            g.by = authorize(request.headers.get("Authorization", ""), intake.keys, acts=True)
+        except Refusal as refusal:
+            return _refused(refusal)
+        return None
+
+    door.register_error_handler(Refusal, _refused)
+    door.register_error_handler(UnknownThing, _unknown)
+    door.register_error_handler(WrongState, _wrong_state)
+    _add_retry(door, intake.operations)
+    _add_cancel(door, intake.operations)
+    _add_approve(door, intake.operations)
+    _add_pauses(door, intake)
+    return door
+
+
+def _add_retry(door: Blueprint, desk: Operations) -> None:
+    @door.post("/runs/<run>/retry")
+    def retry(run: str) -> Response:
+        return jsonify({"run": desk.retry(_act(), run)})
+
+    @door.post("/runs/retry")
+    def retry_many() -> Response:
+        body = read_act(request.environ, RetryBody)
+        chosen = Chosen(body.rule, body.handler, body.application, _ms(body.since), _ms(body.until))
+        done = desk.retry_many(Act(g.by, body.reason), chosen, body.limit)
+        return jsonify({"retried": len(done.runs), "runs": done.runs, "more": done.more})
+
+    @door.post("/syncs/<sync>/replay")
+    def replay(sync: str) -> Response:
+        body = read_act(request.environ, ReplayBody)
+        act = Act(g.by, body.reason)
+        replay = {"id": desk.replay(act, sync, body.rule), "sync": sync, "rule": body.rule or None}
+        answer = jsonify({"replay": replay | {"by": act.by, "reason": act.reason}})
+        answer.status_code = HTTPStatus.ACCEPTED
+        return answer
+
+
+def _add_cancel(door: Blueprint, desk: Operations) -> None:
+    @door.post("/runs/<run>/cancel")
+    def cancel_run(run: str) -> Response:
+        return jsonify({"run": desk.cancel_run(_act(), run)})
+
+    @door.post("/plans/<plan>/cancel")
+    def cancel_plan(plan: str) -> Response:
+        shown, cancelled = desk.cancel_plan(_act(), plan)
+        return jsonify({"plan": shown, "runs": cancelled.runs})
+
+    @door.post("/syncs/<sync>/cancel")
+    def cancel_sync(sync: str) -> Response:
+        cancelled = desk.cancel_sync(_act(), sync)
+        return jsonify({"sync": sync, "plans": cancelled.plans, "runs": cancelled.runs})
+
+
+def _add_approve(door: Blueprint, desk: Operations) -> None:
+    @door.post("/runs/<run>/approve")
+    def approve_run(run: str) -> Response:
+        return jsonify({"run": desk.approve_run(_act(), run)})
+
+    @door.post("/plans/<plan>/approve")
+    def approve_plan(plan: str) -> Response:
+        shown, runs = desk.approve_plan(_act(), plan)
+        return jsonify({"plan": shown, "runs": runs})
+
+
+def _add_pauses(door: Blueprint, intake: Intake) -> None:
+    desk = intake.operations
+
+    def add(path: str, scope: Scope) -> None:
+        def pause(name: str = "") -> Response:
+            desk.pause(_act(), scope, name)
+            there = [
+                one
+                for one in intake.reader.pauses()
+                if (one["scope"], one["name"]) == (scope.value, name)
+            ]
+            return jsonify({"pause": there[0] if there else None})
+
+        def resume(name: str = "") -> Response:
+            return jsonify({"resumed": desk.resume(_act(), scope, name)})
+
+        door.add_url_rule(path, f"pause_{scope}", pause, methods=["PUT"])
+        door.add_url_rule(path, f"resume_{scope}", resume, methods=["DELETE"])
+
+    add("/pauses/all", Scope.ALL)
+    add("/pauses/rules/<name>", Scope.RULE)
+    add("/pauses/handlers/<name>", Scope.HANDLER)
+
+
+def _act() -> Act:
+    """Read who asks, and why."""
+    return Act(g.by, read_act(request.environ, Why).reason)
+
+
+def _ms(text: str | None) -> int | None:
+    return None if text is None else int(moment(text).timestamp() * 1000)
+
+
+def _refused(refusal: Refusal) -> Response:
+    discard_body(request.environ, LARGEST)
+    return refused(refusal)
+
+
+def _unknown(error: UnknownThing) -> Response:
+    return problem(HTTPStatus.NOT_FOUND, f"no_such_{error.kind}", error.message, hint=error.hint)
+
+
+def _wrong_state(error: WrongState) -> Response:
+    return problem(
+        HTTPStatus.CONFLICT, "wrong_state", error.message, hint=error.hint, state=error.state
+    )

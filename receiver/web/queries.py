@@ -1,0 +1,168 @@
+"""What stands behind the ``?`` of the API's addresses: strict, and told in the user's words."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from http import HTTPStatus
+from typing import Annotated, Any, Literal, TypeVar, get_origin
+
+from flask import request
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from receiver.ledger.reader import Filters, Wanted
+from receiver.mistakes import mistakes
+from receiver.model import PlanState, RunState, SyncState
+from receiver.web.acts import Moment, moment
+from receiver.web.problems import Refusal
+
+PAGE = 50
+LARGEST_PAGE = 500
+
+Limit = Annotated[int, Field(ge=1, le=LARGEST_PAGE, description="Rows of a page.")]
+Cursor = Annotated[str, Field(max_length=200, description="The page before's `next`.")]
+Id = Annotated[str, Field(max_length=100)]
+Since = Annotated[
+    Moment | None,
+    Field(
+        description="Since then: a time, or a duration back from now. Of runs in states that are "
+        "ends, it is the time of the end; else that of the making.",
+        examples=["2h", "2026-06-01T12:00:00Z"],
+    ),
+]
+Until = Annotated[Moment | None, Field(description="Before then.", examples=["1h"])]
+Application = Annotated[
+    str, Field(max_length=507, description="Of this Application: namespace/name, or a name alone.")
+]
+
+
+class Query(BaseModel):
+    """A query; an unknown parameter is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SyncsQuery(Query):
+    """Which syncs."""
+
+    application: Application = ""
+    state: tuple[SyncState, ...] = Field(default=(), description="In one of these states.")
+    since: Since = None
+    until: Until = None
+    limit: Limit = PAGE
+    cursor: Cursor = ""
+
+
+class PlansQuery(Query):
+    """Which plans."""
+
+    state: tuple[PlanState, ...] = Field(default=(), description="In one of these states.")
+    rule: Id = Field(default="", description="Of this rule.")
+    application: Application = ""
+    sync: Id = Field(default="", description="Of this sync.")
+    since: Since = None
+    until: Until = None
+    limit: Limit = PAGE
+    cursor: Cursor = ""
+
+
+class RunsQuery(Query):
+    """Which runs."""
+
+    state: tuple[RunState, ...] = Field(default=(), description="In one of these states.")
+    rule: Id = Field(default="", description="Of this rule.")
+    handler: Id = Field(default="", description="Of this handler.")
+    application: Application = ""
+    sync: Id = Field(default="", description="Of this sync.")
+    plan: Id = Field(default="", description="Of this plan.")
+    since: Since = None
+    until: Until = None
+    limit: Limit = PAGE
+    cursor: Cursor = ""
+
+
+class EventsQuery(Query):
+    """Which lines of the trail."""
+
+    after: Annotated[int, Field(ge=0, le=(1 << 63) - 1)] | Literal[""] = Field(
+        default=0, description="After this `seq`: the page before's `next`."
+    )
+    sync: Id = Field(default="", description="Of this sync.")
+    plan: Id = Field(default="", description="Of this plan.")
+    run: Id = Field(default="", description="Of this run.")
+    rule: Id = Field(default="", description="Of this rule.")
+    event: Id = Field(default="", description="Of this name, a glob.", examples=["run.*"])
+    application: Application = ""
+    since: Since = None
+    limit: Limit = PAGE
+
+    @property
+    def wanted(self) -> Wanted:
+        """The query in the ledger's words."""
+        return Wanted(
+            self.sync, self.plan, self.run, self.rule, self.event, self.application,
+            in_ms(self.since),
+        )  # fmt: skip
+
+
+Q = TypeVar("Q", bound=Query)
+
+
+def read_query(model: type[Q]) -> Q:
+    """Read the current request's query.
+
+    Raises:
+        Refusal: 400 ``bad_parameter``, with each parameter that is wrong.
+    """
+    given: dict[str, Any] = {}
+    for name, values in request.args.lists():
+        field = model.model_fields.get(name)
+        many = field is not None and get_origin(field.annotation) is tuple
+        given[name] = values if many else values[-1]
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        told = "; ".join(map(str, mistakes(error, model, given)))
+        raise Refusal(
+            HTTPStatus.BAD_REQUEST, "bad_parameter", told,
+            hint=f"there are {', '.join(model.model_fields)}",
+        ) from None  # fmt: skip
+
+
+def filters(query: SyncsQuery | PlansQuery | RunsQuery) -> Filters:
+    """Return a query in the ledger's words."""
+    told = query.model_dump(exclude={"limit", "cursor", "state", "since", "until"})
+    states = tuple(state.value for state in query.state)
+    return Filters(states=states, since=in_ms(query.since), until=in_ms(query.until), **told)
+
+
+def in_ms(text: str | None) -> int | None:
+    """Return a time, as it was checked before, in milliseconds since 1970."""
+    return None if text is None else int(moment(text).timestamp() * 1000)
+
+
+def cursor_of(kind: str, last: str) -> str:
+    """Write where a list's next page begins; clients hand it back and read nothing into it."""
+    return base64.urlsafe_b64encode(json.dumps([kind, last]).encode()).decode().rstrip("=")
+
+
+def place_of(kind: str, cursor: str) -> str:
+    """Read a cursor; "" is the beginning.
+
+    Raises:
+        Refusal: 400 ``bad_cursor``, it is none, or that of another list.
+    """
+    if not cursor:
+        return ""
+    try:
+        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+        found, last = json.loads(text)
+    except (binascii.Error, ValueError, TypeError):
+        found, last = None, None
+    if found != kind or not isinstance(last, str):
+        raise Refusal(
+            HTTPStatus.BAD_REQUEST, "bad_cursor", f"the cursor is none of a list of {kind}",
+            hint="give the `next` of the page before as it is, with the same filters",
+        )  # fmt: skip
+    return last

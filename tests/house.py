@@ -1,0 +1,211 @@
+"""The dispatcher's work by hand, over a real ledger whose clock is turned: a step at a time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from notifications import notification, resource
+from planning import planner_of, renderer
+from sqlalchemy import Connection, text
+
+from receiver.ledger.batch import Batch
+from receiver.ledger.claim import Claimed, backlog, claim, wake
+from receiver.ledger.connect import Ledger
+from receiver.ledger.intake import Arrival, IntakeWriter
+from receiver.ledger.operations.acts import Act
+from receiver.ledger.operations.replaying import ask_replay, asked_replays, store_replays
+from receiver.ledger.operations.retrying import retry_run
+from receiver.ledger.outcomes import store_settlements
+from receiver.ledger.planning import (
+    known_images,
+    new_syncs,
+    stirred_plans,
+    stored_sync,
+)
+from receiver.ledger.starting import start_collected, start_held, start_held_runs
+from receiver.ledger.storing import store_advances, store_plannings
+from receiver.model import Outcome, OutcomeKind
+from receiver.payload import read_notification
+from receiver.planner import Planner, images_key, read_sync, step
+from receiver.retry import settle
+from receiver.rules import Rule
+from receiver.waves import after_failure
+
+NOON = datetime(2026, 6, 10, 12, tzinfo=UTC)
+
+
+@dataclass
+class House:
+    """One ledger, the rules in force, and everybody who ever planned with others."""
+
+    ledger: Ledger
+    planner: Planner
+    sets: dict[str, dict[str, Rule]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, ledger: Ledger, rules: str) -> House:
+        house = cls(ledger, planner_of(rules))
+        house.use(rules)
+        return house
+
+    def use(self, rules: str) -> None:
+        """Put other rules in force."""
+        self.planner = planner_of(rules)
+        rule_set = self.planner.rule_set
+        self.sets[rule_set.digest] = {rule.name: rule for rule in rule_set.rules}
+
+    def sync(self, *names: str, at: float = 0, **options: Any) -> str:
+        """Store and plan a sync that changed these ConfigMaps, finished so many seconds after noon.
+
+        The id of the sync.
+        """
+        return self.plan([self.store(*names, at=at, **options)])[0]
+
+    def store(self, *names: str | dict[str, Any], at: float = 0, **options: Any) -> str:
+        """Store a sync, and leave it to be planned; instead of a name, a resource may be given."""
+        sender = options.pop("sender", "argocd")
+        finished = NOON + timedelta(seconds=at)
+        resources = (resource(name) if isinstance(name, str) else name for name in names)
+        body = notification(*resources, finished=finished, **options)
+        read = read_notification(body, sender=sender, channel="sync", query={})
+        writer = IntakeWriter(self.ledger, lambda _at, _events: None)
+        writer.start()
+        try:
+            return writer.submit(Arrival(sender, "sync", body, datetime.now(UTC), read)).sync
+        finally:
+            writer.stop()
+
+    def plan(self, syncs: Sequence[str]) -> list[str]:
+        """Plan what is stored in one transaction, as a turn does."""
+        with self.ledger.read() as connection:
+            plannings = []
+            for stored in new_syncs(connection, 100):
+                read = read_sync(stored)
+                images = known_images(connection, images_key(read))
+                plannings.append(self.planner.plan(read, stored.delivery, images))
+        with self.ledger.write() as connection:
+            batch = self._batch(connection)
+            store_plannings(batch, plannings)
+            batch.flush()
+        return list(syncs)
+
+    def turn(self) -> None:
+        """Start what has collected, and take the next step of each plan until none is left."""
+        while True:
+            with self.ledger.read() as connection:
+                todo = backlog(connection, self.ledger.now(connection))
+                steps = [
+                    (plan, step(plan, self.sets[plan.rule_set][plan.rule],
+                                lambda sync: read_sync(stored_sync(connection, sync)), renderer()))
+                    for plan in stirred_plans(connection, 100)
+                ]  # fmt: skip
+            if not (steps or todo.collected):
+                return
+            with self.ledger.write() as connection:
+                batch = self._batch(connection)
+                store_advances(batch, steps)
+                start_collected(batch)
+                batch.flush()
+
+    def claim(self, free: int = 100) -> list[Claimed]:
+        """Begin the attempts of due runs."""
+        self.turn()
+        with self.ledger.write() as connection:
+            now = self.ledger.now(connection)
+            wake(connection, now)
+            return claim(
+                connection, now, owner="w-1", lease=30_000, free=free, busy={}, lane_limit=100
+            )[0]
+
+    def end(self, *runs: Claimed, fails: str = "", temporary: bool = False) -> None:
+        """Write how attempts ended."""
+        bad = OutcomeKind.TEMPORARY if temporary else OutcomeKind.PERMANENT
+        kind = bad if fails else OutcomeKind.SUCCEEDED
+        self.answer(Outcome(kind, reason=fails), *runs)
+
+    def answer(self, outcome: Outcome, *runs: Claimed) -> None:
+        """Write that attempts ended like this."""
+        with self.ledger.write() as connection:
+            batch = self._batch(connection)
+            items = [settle(run, outcome, batch.now) for run in runs]
+            store_settlements(batch, "w-1", items)
+            batch.flush()
+        self.turn()
+
+    def work(self) -> list[Claimed]:
+        """Do all that there is to do, well."""
+        done = []
+        while runs := self.claim():
+            self.end(*runs)
+            done += runs
+        return done
+
+    def approve(self, plan: str) -> None:
+        """Let a held plan, or the held runs of a plan, go on."""
+        with self.ledger.write() as connection:
+            batch = self._batch(connection)
+            start_held(batch, plan)
+            start_held_runs(batch, plan)
+            batch.flush()
+
+    def retry(self, run: str) -> None:
+        """Have an operator retry a run."""
+        with self.ledger.write() as connection:
+            batch = self._batch(connection)
+            retry_run(batch, Act("ann"), run, after_failure)
+            batch.flush()
+
+    def replay(self, sync: str) -> None:
+        """Have an operator replay a sync, and plan it."""
+        with self.ledger.write() as connection:
+            batch = self._batch(connection)
+            ask_replay(batch, Act("ann"), sync, "")
+            batch.flush()
+        with self.ledger.read() as connection:
+            asked = [
+                (one, self.planner.replay(read_sync(one.stored), "d-1", rule="", about={}))
+                for one in asked_replays(connection, 10)
+            ]
+        with self.ledger.write() as connection:
+            batch = self._batch(connection)
+            store_replays(batch, asked)
+            batch.flush()
+
+    def pass_time(self, seconds: float) -> None:
+        """Turn the clock."""
+        self.ledger = replace(self.ledger, offset_ms=self.ledger.offset_ms + int(seconds * 1000))
+
+    def plans(self, columns: str = "state") -> list[Any]:
+        """Read the plans in the order in which they were made; one column as its value."""
+        return self.query(f"SELECT {columns} FROM plans ORDER BY rowid")
+
+    def runs(self, columns: str = "state") -> list[Any]:
+        """Read the runs in the order in which they were made."""
+        return self.query(f"SELECT {columns} FROM runs ORDER BY rowid")
+
+    def events(self, pattern: str) -> list[dict[str, Any]]:
+        """Read the trail's lines whose event is like this, with their ids."""
+        rows = self.query(
+            "SELECT name, sync_id, plan_id, run_id, data FROM audit_events "
+            f"WHERE name GLOB '{pattern}' ORDER BY seq"
+        )
+        ids = ("event", "sync", "plan", "run")
+        return [dict(zip(ids, row[:4], strict=True)) | json.loads(row[4]) for row in rows]
+
+    def query(self, statement: str) -> list[Any]:
+        """Look into the ledger."""
+        with self.ledger.read() as connection:
+            rows = connection.execute(text(statement)).all()
+        return [row[0] if len(row) == 1 else tuple(row) for row in rows]
+
+    def _batch(self, connection: Connection) -> Batch:
+        return Batch(connection, self.ledger.now(connection))
+
+
+def texts(runs: Sequence[Claimed]) -> list[str]:
+    """What `log.message` was given in each run."""
+    return [run.parameters["text"] for run in runs]

@@ -1,0 +1,206 @@
+"""An operator has a sync planned anew; the dispatcher does it by the rules of today."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from desks import ANN, desk, house_of, only
+from house import House, texts
+from notifications import resource
+from planning import renderer
+
+from receiver.dispatcher.drafts import Drafts
+from receiver.dispatcher.rules import RulesInForce
+from receiver.errors import WrongState
+from receiver.expressions import Expressions
+from receiver.ledger.batch import Batch
+from receiver.ledger.connect import Ledger
+from receiver.ledger.operations.replaying import store_replays
+from receiver.ledger.storing import store_plannings
+from receiver.logs import configure_logs
+from receiver.registry import Registry
+from receiver.rulebook import Rulebook
+
+OLD = """
+- name: purge
+  match: {resources: [{kind: ConfigMap}]}
+  actions: [{uses: log.message, with: {text: "old ${{ resource.name }}"}}]
+"""
+NEW = OLD.replace("old", "new") + OLD.replace("name: purge", "name: later").replace("old", "later")
+IMAGES = """
+- name: rollout
+  match: {resources: [{kind: Deployment, change: any, imageChanged: true}]}
+  actions: [{uses: log.message, with: {text: "${{ resource.name }}"}}]
+"""
+
+
+@dataclass
+class Today:
+    """The part of the dispatcher that does replays, over a rule file."""
+
+    house: House
+    file: Path
+    rules: RulesInForce
+    drafts: Drafts
+
+    @classmethod
+    def of(cls, house: House, folder: Path) -> Today:
+        file = folder / "rules.yaml"
+        file.write_text("version: 1\nrules: []\n")
+        expressions = Expressions()
+        rulebook = Rulebook([file], Registry.discover(), expressions)
+        rules = RulesInForce(rulebook, house.ledger, expressions, renderer(), lambda: None)
+        drafts = Drafts(rules, renderer(), configure_logs("json"), max_age=86_400)
+        return cls(house, file, rules, drafts)
+
+    def write(self, rules: str) -> None:
+        self.file.write_text(f"version: 1\nrules:\n{rules}")
+
+    def load(self) -> None:
+        """As the loader does, and as the loop takes what came of it."""
+        self.rules._load_next()
+        self.take()
+
+    def take(self) -> None:
+        """Put in force what was loaded."""
+        news = self.rules.news()
+        assert news
+        assert news.planner
+        self.drafts.use(news.planner)
+        rule_set = news.planner.rule_set
+        self.house.sets[rule_set.digest] = {rule.name: rule for rule in rule_set.rules}
+
+    def plan(self) -> None:
+        """Plan what is new."""
+        with self.house.ledger.read() as connection:
+            found = self.drafts.plannings(connection, 10)
+        with self.house.ledger.write() as connection:
+            batch = Batch(connection, self.house.ledger.now(connection))
+            store_plannings(batch, found)
+            batch.flush()
+
+    def turn(self) -> int:
+        """Do what is asked for; how many replays that were."""
+        with self.house.ledger.read() as connection:
+            found = self.drafts.replays(connection, 10)
+        with self.house.ledger.write() as connection:
+            batch = Batch(connection, self.house.ledger.now(connection))
+            store_replays(batch, found)
+            batch.flush()
+        return len(found)
+
+
+@pytest.fixture
+def house(ledger: Ledger) -> House:
+    return house_of(ledger, OLD)
+
+
+@pytest.fixture
+def today(house: House, tmp_path: Path) -> Today:
+    made = Today.of(house, tmp_path)
+    made.write(NEW)
+    made.load()
+    return made
+
+
+def test_a_replay_makes_new_plans_under_todays_rules(house: House, today: Today) -> None:
+    """For the same sync; its own row and its first plan stay as they were."""
+    sync = house.sync("a")
+    house.work()
+    before = house.query("SELECT * FROM syncs")
+    desk(house).replay(ANN, sync)
+    assert today.turn() == 1
+    assert sorted(texts(house.work())) == ["later a", "new a"]
+    assert house.plans("sync_id, rule, state") == [
+        (sync, "purge", "succeeded"), (sync, "purge", "succeeded"), (sync, "later", "succeeded"),
+    ]  # fmt: skip
+    assert house.query("SELECT * FROM syncs") == before
+    assert today.turn() == 0
+
+
+def test_a_replay_of_one_rule_leaves_the_others_alone(house: House, today: Today) -> None:
+    """The trail says by whom, under which rule set, and what matched."""
+    sync = house.sync("a")
+    house.work()
+    replay = desk(house).replay(ANN, sync, "later")
+    today.turn()
+    assert texts(house.work()) == ["later a"]
+    asked, replayed = house.events("sync.replay*")
+    assert (asked["by"], asked["reason"], asked["rule"]) == ("ann", "mended", "later")
+    assert {key: replayed[key] for key in ("sync", "replay", "by", "rule", "matched")} == {
+        "sync": sync, "replay": replay, "by": "ann", "rule": "later", "matched": 1,
+    }  # fmt: skip
+    assert house.events("rule.matched")[-1]["rule"] == "later"
+
+
+def test_a_rule_that_is_not_in_force_is_refused_on_the_trail(house: House, today: Today) -> None:
+    """With the name that may have been meant; the replay is over."""
+    sync = house.sync("a")
+    desk(house).replay(ANN, sync, "purges")
+    today.turn()
+    refused = only(house.events("sync.replay_refused"))
+    assert refused["reason"] == "no rule purges is in force (did you mean purge?)"
+    assert house.query("SELECT state FROM replays") == ["refused"]
+
+
+def test_an_old_sync_that_was_not_acted_upon_is_replayed(house: House, today: Today) -> None:
+    """How long ago it finished is no matter: somebody asks for it."""
+    today.drafts.act_since(datetime.now(UTC) + timedelta(days=1))
+    sync = house.store("a")
+    today.plan()
+    assert house.query("SELECT state FROM syncs") == ["ignored"]
+    desk(house).replay(ANN, sync)
+    today.turn()
+    assert len(house.work()) == 2
+    assert house.query("SELECT state FROM syncs") == ["ignored"]
+
+
+def test_what_the_sync_changed_stays_what_it_was(house: House, today: Today) -> None:
+    """An image that was new then counts as changed, though a later sync has brought another."""
+    today.write(IMAGES)
+    today.load()
+    for number, image in enumerate(["shop:1", "shop:1", "shop:2", "shop:2"]):
+        house.store(resource("web", kind="Deployment", images=[image]), at=number)
+        today.plan()
+    _, second, third, _ = house.query("SELECT id FROM syncs ORDER BY finished_at")
+    before = house.query("SELECT * FROM images")
+    house.work()
+    for sync in (second, third):
+        desk(house).replay(ANN, sync)
+    today.turn()
+    assert [event["matched"] for event in house.events("sync.replayed")] == [0, 1]
+    assert house.query("SELECT * FROM images") == before
+
+
+def test_a_replay_waits_for_rules_that_are_being_loaded(house: House, today: Today) -> None:
+    """Whoever mends a rule and asks at once means the rule as it is mended."""
+    sync = house.sync("a")
+    house.work()
+    desk(house).replay(ANN, sync)
+    today.write(NEW.replace("new", "mended"))
+    assert today.turn() == 0
+    today.rules._load_next()
+    assert today.turn() == 0, "loaded, and not taken yet"
+    today.take()
+    assert today.turn() == 1
+    assert "mended a" in texts(house.work())
+
+
+def test_the_same_is_not_asked_for_twice(house: House, today: Today) -> None:
+    """Until it is done; then it may be asked for again."""
+    sync = house.sync("a")
+    desk(house).replay(ANN, sync, "later")
+    with pytest.raises(WrongState, match="has been asked for"):
+        desk(house).replay(ANN, sync, "later")
+    desk(house).replay(ANN, sync, "purge")
+    assert today.turn() == 2
+    desk(house).replay(ANN, sync, "later")
+
+
+def test_a_sync_that_is_not_planned_yet_needs_no_replay(house: House) -> None:
+    """It is about to be planned by the same rules."""
+    with pytest.raises(WrongState, match="is new"):
+        desk(house).replay(ANN, house.store("a"))

@@ -1,0 +1,433 @@
+"""What the ledger deletes, what it keeps, and what a slice costs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from house import NOON, House
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import event, insert, text, update
+
+from receiver.ledger import tables
+from receiver.ledger.connect import Ledger, open_ledger
+from receiver.ledger.events import append_events
+from receiver.ledger.intake import Arrival, IntakeWriter
+from receiver.ledger.marks import RULES, keep_rule_set, put_mark
+from receiver.ledger.messages import Message, Messages
+from receiver.ledger.pruning import Preview, Round
+from receiver.ledger.reader import Reader
+from receiver.ledger.retention import Policy
+from receiver.model import Event
+
+DAY = 86400.0
+MONTH = Policy(30 * DAY, 1_000_000, DAY)
+
+RULES_OF_ALL = """
+- name: tell
+  match: {resources: [{kind: ConfigMap}]}
+  actions: [{uses: log.message, with: {text: "${{ resource.name }}"}}]
+"""
+COLLECTING = RULES_OF_ALL.replace("actions:", "debounce: {window: 30s, maxWait: 5m}\n  actions:")
+HOLDING = RULES_OF_ALL.replace("actions:", "limits: {maxTargets: 1, otherwise: hold}\n  actions:")
+
+ORPHANS = (
+    "SELECT COUNT(sync_id) FROM deliveries WHERE sync_id NOT IN (SELECT id FROM syncs)",
+    "SELECT COUNT(*) FROM syncs WHERE delivery_id NOT IN (SELECT id FROM deliveries)",
+    "SELECT COUNT(*) FROM plans WHERE sync_id NOT IN (SELECT id FROM syncs)",
+    "SELECT COUNT(*) FROM replays WHERE sync_id NOT IN (SELECT id FROM syncs)",
+    "SELECT COUNT(*) FROM plan_syncs WHERE sync_id NOT IN (SELECT id FROM syncs)",
+    "SELECT COUNT(*) FROM plan_syncs WHERE plan_id NOT IN (SELECT id FROM plans)",
+    "SELECT COUNT(*) FROM runs WHERE plan_id NOT IN (SELECT id FROM plans)",
+    "SELECT COUNT(*) FROM attempts WHERE run_id NOT IN (SELECT id FROM runs)",
+    "SELECT COUNT(sync_id) FROM audit_events WHERE sync_id NOT IN (SELECT id FROM syncs)",
+    "SELECT COUNT(*) FROM messages WHERE seq NOT IN (SELECT seq FROM audit_events)",
+)
+
+
+def just_now() -> float:
+    """The present, in seconds after the house's noon."""
+    return (datetime.now(UTC) - NOON).total_seconds()
+
+
+def prune(ledger: Ledger, policy: Policy = MONTH) -> Counter[str]:
+    """Go through the ledger once; what was deleted, by table."""
+    this = Round(ledger, policy)
+    done: Counter[str] = sum(this.slices(), Counter())
+    this.end("test")
+    return done
+
+
+def refuse(ledger: Ledger) -> None:
+    """Store a notification that could not be understood."""
+    writer = IntakeWriter(ledger, lambda _at, _events: None)
+    writer.start()
+    try:
+        arrival = Arrival("argocd", "sync", b"{", datetime.now(UTC), None, refusal="not_json")
+        writer.submit(arrival)
+    finally:
+        writer.stop()
+
+
+def rows(house: House, table: str) -> int:
+    return int(house.query(f"SELECT COUNT(*) FROM {table}")[0])
+
+
+def orphans(house: House) -> list[str]:
+    return [query for query in ORPHANS if house.query(query) != [0]]
+
+
+def test_what_has_ended_goes_with_all_that_belongs_to_it(ledger: Ledger) -> None:
+    """After its time, and not before; the trail says how much it was."""
+    house = House.of(ledger, RULES_OF_ALL)
+    sync = house.sync("a", "b", at=just_now())
+    house.work()
+    house.pass_time(29 * DAY)
+    kept = house.sync("c", at=just_now())
+    house.work()
+    assert prune(house.ledger) == Counter()
+    house.pass_time(2 * DAY)
+    with house.ledger.write() as connection:
+        connection.execute(text("UPDATE syncs SET received_at = received_at + :d WHERE id = :s"),
+                           {"d": int(29 * DAY * 1000), "s": kept})  # fmt: skip
+        connection.execute(text("UPDATE audit_events SET at = :n"),
+                           {"n": house.ledger.now(connection)})  # fmt: skip
+    done = prune(house.ledger)
+    lines = done.pop("audit_events")
+    assert done == {"syncs": 1, "deliveries": 1, "plans": 1, "runs": 2, "attempts": 2}
+    assert lines > 5
+    told = house.events("ledger.pruned")
+    assert [(one["syncs"], one["runs"], one["by"]) for one in told] == [(1, 2, "test")]
+    assert Reader(house.ledger).sync(sync) is None
+    assert [one["id"] for one in Reader(house.ledger).syncs(limit=9)] == [kept]
+    assert orphans(house) == []
+
+
+def test_a_round_that_deletes_nothing_says_nothing(ledger: Ledger) -> None:
+    """And takes no lock: somebody else may hold it all the time."""
+    house = House.of(ledger, RULES_OF_ALL)
+    house.sync("a", at=just_now())
+    with ledger.gate:
+        impatient = replace(house.ledger, gate=ledger.gate)
+        assert list(Round(impatient, MONTH).slices()) == []
+        assert Round(impatient, MONTH).end("test") is None
+
+
+def test_what_has_not_ended_stays_however_old_it_is(ledger: Ledger) -> None:
+    """A plan that waits for an approval, a sync that nobody has planned, a run that is not due."""
+    house = House.of(ledger, HOLDING)
+    held = house.sync("a", "b", at=just_now())
+    open_ = house.sync("c", at=just_now())
+    new = house.store("d", at=just_now())
+    house.pass_time(40 * DAY)
+    assert prune(house.ledger)["syncs"] == 0
+    assert set(house.query("SELECT id FROM syncs")) == {held, open_, new}
+
+
+def test_a_plan_that_ended_late_keeps_its_sync_for_the_whole_time(ledger: Ledger) -> None:
+    """Nobody loses a story a minute after its end."""
+    house = House.of(ledger, HOLDING)
+    house.sync("a", "b", at=just_now())
+    house.pass_time(40 * DAY)
+    house.approve(house.plans("id")[0])
+    house.work()
+    assert prune(house.ledger)["syncs"] == 0
+    house.pass_time(31 * DAY)
+    refuse(house.ledger)
+    assert prune(house.ledger)["syncs"] == 1
+
+
+def test_dead_letters_go_by_the_same_age(ledger: Ledger) -> None:
+    """A failed run is kept to be retried, and not for ever."""
+    house = House.of(ledger, RULES_OF_ALL)
+    house.sync("a", at=just_now())
+    house.end(*house.claim(), fails="no")
+    house.pass_time(29 * DAY)
+    refuse(house.ledger)
+    prune(house.ledger)
+    assert house.runs() == ["failed"]
+    house.pass_time(2 * DAY)
+    prune(house.ledger)
+    assert house.runs() == []
+
+
+def test_a_sync_that_is_to_be_planned_anew_stays(ledger: Ledger) -> None:
+    """Until the replay that an operator asked for has begun."""
+    house = House.of(ledger, RULES_OF_ALL)
+    sync = house.sync("a", at=just_now())
+    house.work()
+    refuse(ledger)
+    asked = {"id": "y-1", "sync_id": sync, "rule": "", "operator": "ann", "reason": "",
+             "asked_at": 0, "state": "asked", "refusal": ""}  # fmt: skip
+    with ledger.write() as connection:
+        connection.execute(insert(tables.replays), asked)
+    house.pass_time(31 * DAY)
+    assert prune(house.ledger)["syncs"] == 0
+    with ledger.write() as connection:
+        connection.execute(update(tables.replays).values(state="planned"))
+    done = prune(house.ledger)
+    assert (done["syncs"], done["replays"]) == (1, 1)
+
+
+def test_a_sync_outlives_the_plan_that_collected_it(ledger: Ledger) -> None:
+    """The plan goes with its newest sync, whichever of them is looked at first."""
+    house = House.of(ledger, COLLECTING)
+    at = just_now()
+    for number in range(3):
+        house.sync(f"c{number}", at=at + number)
+    house.pass_time(60)
+    house.work()
+    house.pass_time(31 * DAY)
+    refuse(house.ledger)
+    assert prune(house.ledger)["syncs"] == 1
+    assert (orphans(house), rows(house, "plans"), rows(house, "plan_syncs")) == ([], 0, 0)
+    assert prune(house.ledger)["syncs"] == 2
+
+
+def test_of_too_many_syncs_the_oldest_go_before_their_time(ledger: Ledger) -> None:
+    """As many as there are too many, once they are too old to be acted upon."""
+    house = House.of(ledger, RULES_OF_ALL)
+    syncs = [house.sync(f"c{number}", at=just_now()) for number in range(5)]
+    house.work()
+    few = replace(MONTH, keep_syncs=3)
+    assert prune(house.ledger, few)["syncs"] == 0
+    house.pass_time(2 * DAY)
+    assert list(Round(house.ledger, few).preview())[-1].goes["syncs"] == 2
+    assert prune(house.ledger, few)["syncs"] == 2
+    assert house.query("SELECT id FROM syncs ORDER BY id") == syncs[2:]
+    assert prune(house.ledger, few)["syncs"] == 0
+
+
+def test_a_duplicate_is_known_until_it_is_too_old_to_be_acted_upon(ledger: Ledger) -> None:
+    """Also if there are too many syncs, and if Argo CD's clock is ahead of ours."""
+    house = House.of(ledger, RULES_OF_ALL)
+    ahead = just_now() + 20 * DAY
+    sync = house.sync("a", at=ahead)
+    house.work()
+    refuse(house.ledger)
+    house.pass_time(20.5 * DAY)
+    assert prune(house.ledger, Policy(2 * DAY, 1, DAY))["syncs"] == 0
+    assert house.store("a", at=ahead) == sync
+    house.pass_time(2 * DAY)
+    refuse(house.ledger)
+    assert prune(house.ledger, Policy(2 * DAY, 1, DAY))["syncs"] == 1
+    assert house.store("a", at=ahead) not in {sync, ""}
+
+
+def test_refused_notifications_and_lines_without_a_sync_go_by_age(ledger: Ledger) -> None:
+    """So do the messages of hooks, which are lines of the trail."""
+    house = House.of(ledger, RULES_OF_ALL)
+    refuse(ledger)
+    Messages(ledger, lambda _at, _events: None).store(Message("ci", "shop", "migrated", {}))
+    house.pass_time(31 * DAY)
+    with house.ledger.write() as connection:
+        now = house.ledger.now(connection)
+        append_events(connection, now, [Event("rules.loaded", {"rules": []})])
+    goes = list(Round(house.ledger, MONTH).preview())[-1].goes
+    assert goes == {"syncs": 0, "refused": 1, "events": 2}
+    assert prune(house.ledger) == {"deliveries": 1, "messages": 1, "audit_events": 2}
+    assert house.query("SELECT name FROM audit_events") == ["rules.loaded", "ledger.pruned"]
+
+
+def test_the_newest_line_stays_so_that_no_number_is_used_twice(ledger: Ledger) -> None:
+    """Who follows the trail goes on after a number."""
+    house = House.of(ledger, RULES_OF_ALL)
+    house.sync("a", at=just_now())
+    house.work()
+    last = house.query("SELECT MAX(seq) FROM audit_events")
+    house.pass_time(40 * DAY)
+    prune(house.ledger)
+    assert house.query("SELECT MAX(seq) FROM audit_events") == last
+    refuse(house.ledger)
+    prune(house.ledger)
+    assert rows(house, "syncs") == 0
+    assert house.query("SELECT MAX(seq) FROM audit_events")[0] > last[0]
+
+
+def test_rule_sets_go_when_nothing_refers_to_them(ledger: Ledger) -> None:
+    """The one in force stays, and all of them for an hour after a change."""
+    house = House.of(ledger, RULES_OF_ALL)
+    house.sync("a", at=just_now())
+    used = house.query("SELECT rule_set FROM plans")[0]
+    with ledger.write() as connection:
+        now = ledger.now(connection)
+        for digest in (used, "in force", "old"):
+            keep_rule_set(connection, now, digest, ())
+        put_mark(connection, RULES, {"digest": "in force", "loadedAt": now, "ok": True})
+    house.pass_time(3000)
+    assert prune(house.ledger)["rule_sets"] == 0
+    house.pass_time(1000)
+    assert prune(house.ledger)["rule_sets"] == 1
+    assert set(house.query("SELECT digest FROM rule_sets")) == {used, "in force"}
+
+
+def test_what_a_killed_round_deleted_is_told_by_the_next(ledger: Ledger) -> None:
+    """It was counted in the transaction that deleted it."""
+    house = House.of(ledger, RULES_OF_ALL)
+    house.sync("a", at=just_now())
+    house.work()
+    refuse(ledger)
+    house.pass_time(31 * DAY)
+    next(Round(house.ledger, MONTH).slices())
+    assert house.events("ledger.pruned") == []
+    assert Round(house.ledger, MONTH).end("the next")
+    assert [one["syncs"] for one in house.events("ledger.pruned")] == [1]
+
+
+def test_a_sync_that_was_opened_again_meanwhile_stays(ledger: Ledger) -> None:
+    """An operator retries a run between the look and the slice."""
+    house = House.of(ledger, RULES_OF_ALL)
+    house.sync("a", at=just_now())
+    house.end(*house.claim(), fails="no")
+    refuse(ledger)
+    house.pass_time(31 * DAY)
+    retried: list[str] = []
+
+    @event.listens_for(house.ledger.engine, "begin")
+    def retry(connection: Any) -> None:
+        writes = not connection.get_execution_options().get("postsync_read")
+        if writes and not retried:
+            retried.append("once")
+            connection.execute(update(tables.plans).values(state="active", ended_at=None))
+
+    prune(house.ledger)
+    assert (retried, rows(house, "syncs"), house.runs()) == (["once"], 1, ["failed"])
+
+
+def test_the_ledger_is_free_between_two_slices(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The intake stores a notification there, at once."""
+    monkeypatch.setattr("receiver.ledger.retention.EXAMINED", 2)
+    house = House.of(ledger, RULES_OF_ALL)
+    for number in range(6):
+        house.sync(f"c{number}", at=just_now())
+    house.work()
+    house.pass_time(31 * DAY)
+    slices = 0
+    for done in Round(house.ledger, MONTH).slices():
+        assert 0 < done["syncs"] <= 2
+        assert house.store(f"new{slices}", at=just_now())
+        slices += 1
+    assert (slices, rows(house, "syncs")) == (3, 3)
+
+
+def test_a_slice_is_bounded_by_its_rows_too(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A few large syncs are as much as many small ones."""
+    monkeypatch.setattr("receiver.ledger.retention.ROWS", 20)
+    house = House.of(ledger, RULES_OF_ALL)
+    for number in range(4):
+        house.sync(*(f"c{number}-{n}" for n in range(5)), at=just_now())
+    house.work()
+    refuse(ledger)
+    house.pass_time(31 * DAY)
+    assert [done["syncs"] for done in Round(house.ledger, MONTH).slices() if done["syncs"]] == [
+        1, 1, 1, 1
+    ]  # fmt: skip
+
+
+def test_no_statement_reads_a_whole_table(ledger: Ledger) -> None:
+    """A slice costs the same whatever is stored; `rule_sets` has a row an edit, and may be read."""
+    house = House.of(ledger, COLLECTING)
+    house.sync("a", at=just_now())
+    house.pass_time(40)
+    house.work()
+    refuse(ledger)
+    with ledger.write() as connection:
+        keep_rule_set(connection, 0, "old", ())
+        put_mark(connection, RULES, {"digest": "x", "loadedAt": 1, "ok": True})
+    Messages(ledger, lambda _at, _events: None).store(Message("ci", "shop", "migrated", {}))
+    house.store("last", at=just_now())
+    house.pass_time(31 * DAY)
+    said: list[tuple[str, Any]] = []
+
+    @event.listens_for(house.ledger.engine, "before_cursor_execute")
+    def note(_connection: Any, _cursor: Any, sql: str, values: Any, *_: Any) -> None:
+        said.append((sql, values))
+
+    prune(house.ledger)
+    event.remove(house.ledger.engine, "before_cursor_execute", note)
+    looked = [one for one in said if one[0].startswith(("SELECT", "DELETE"))]
+    assert {one[0].split()[2] for one in looked if one[0].startswith("DELETE")} == {
+        "attempts", "runs", "plan_syncs", "plans", "deliveries", "audit_events", "syncs",
+        "replays", "messages", "rule_sets", "marks",
+    }  # fmt: skip
+    scans = [step for sql, values in looked for step in steps(house.ledger, sql, values)]
+    assert [step for step in scans if not step.startswith("SCAN rule_sets")] == []
+
+
+def steps(ledger: Ledger, sql: str, values: Any) -> list[str]:
+    """Return the scans of a statement; to take the last line of the trail is none."""
+    with ledger.read() as connection:
+        plan = [
+            row.detail for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", values)
+        ]
+    limited = "audit_events.seq DESC" in sql and plan == ["SCAN audit_events"]
+    scans = [one for one in plan if one.startswith("SCAN") and one != "SCAN CONSTANT ROW"]
+    return [] if limited else scans
+
+
+@settings(
+    max_examples=10, deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)  # fmt: skip
+@given(
+    steps=st.lists(
+        st.tuples(
+            st.sampled_from(["sync", "refuse", "work", "fail", "wait", "prune", "few"]),
+            st.integers(1, 3),
+        ),
+        max_size=14,
+    )
+)
+def test_whatever_happens_no_row_is_left_alone(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int]]
+) -> None:
+    """Every sync that is listed has its whole story, and nothing belongs to one that is gone."""
+    with closing(open_ledger(tmp_path_factory.mktemp("ledger") / "ledger.db")) as ledger:
+        _play(ledger, steps)
+
+
+def _play(ledger: Ledger, steps: list[tuple[str, int]]) -> None:
+    house = House.of(ledger, COLLECTING + HOLDING.replace("tell", "hold"))
+    for number, (what, many) in enumerate(steps):
+        if what == "sync":
+            house.sync(*(f"c{n}" for n in range(many)), at=just_now() + number)
+        elif what == "refuse":
+            refuse(house.ledger)
+        elif what == "work":
+            house.work()
+        elif what == "fail":
+            house.end(*house.claim(), fails="no")
+        elif what == "wait":
+            house.pass_time(many * 12 * DAY)
+        else:
+            prune(house.ledger, replace(MONTH, keep_syncs=many) if what == "few" else MONTH)
+    prune(house.ledger)
+    assert orphans(house) == []
+    reader = Reader(house.ledger)
+    for row in reader.syncs(limit=100):
+        story = reader.sync(row["id"])
+        assert story
+        assert story["deliveries"]
+        assert story["events"]
+
+
+def test_a_preview_counts_and_deletes_nothing(ledger: Ledger) -> None:
+    """It is what `prune` shows before it asks."""
+    house = House.of(ledger, RULES_OF_ALL)
+    house.sync("a", at=just_now())
+    house.work()
+    refuse(ledger)
+    house.pass_time(31 * DAY)
+    assert list(Round(house.ledger, MONTH).preview()) == [
+        Preview({"syncs": 1, "refused": 1, "events": 1}, 1, 1)
+    ]
+    assert rows(house, "syncs") == 1

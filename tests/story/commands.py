@@ -1,0 +1,60 @@
+"""`postsync COMMAND` as an operator types it, against a service under test."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import Any
+
+from notifications import notification, resource
+from service import POSTSYNC, ROOT, Service
+
+RULES = """
+version: 1
+rules:
+- name: purge-shop-assets
+  match: {{application: {{name: shop}}, resources: [{{kind: ConfigMap}}]}}
+  actions:
+  - name: purge
+    uses: http.request
+    with: {{url: "{url}", json: {{name: "${{{{ resource.name }}}}"}}}}
+  - {{name: tell, uses: log.message, target: application, wave: 1, with: {{text: purged}}}}
+- name: guarded
+  match: {{application: {{name: blog}}, resources: [{{kind: ConfigMap}}]}}
+  limits: {{maxTargets: 1}}
+  actions:
+  - {{uses: log.message, with: {{text: "let through ${{{{ resource.name }}}}"}}}}
+"""
+"""One rule whose target may fail, and one that holds a plan of more than one resource."""
+
+Done = subprocess.CompletedProcess[str]
+
+
+def typed(service: Service, *arguments: str, answer: str = "") -> Done:
+    """Run a command; ``answer`` is what is typed when it asks."""
+    return subprocess.run(
+        [*POSTSYNC, *arguments], cwd=ROOT, env=service.environ, input=answer, text=True,
+        capture_output=True, check=False, timeout=60,
+    )  # fmt: skip
+
+
+def told(service: Service, *arguments: str) -> Any:
+    """Run a command that must succeed, and return its JSON."""
+    done = typed(service, *arguments, "--output", "json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def synced(service: Service, *names: str, application: str = "shop") -> str:
+    """Post a sync that changed these ConfigMaps, and return its id."""
+    body = notification(*(resource(name) for name in names), application=application)
+    status, answer = service.request("POST", "/v1/notifications", body)
+    assert status == 202, answer
+    return str(answer["sync"])
+
+
+def failed(service: Service, *names: str) -> str:
+    """Post a sync whose purges fail, as the target was told to answer, and return its id."""
+    sync = synced(service, *names)
+    service.ended(sync)
+    return sync

@@ -1,0 +1,69 @@
+"""Each example of docs/commands.md runs as it is printed, after one another."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from commands import RULES, failed, synced, told
+from service import ROOT, Service, Target, wait_for
+
+from receiver.cli import COMMANDS
+
+PAGE = (ROOT / "docs/commands.md").read_text()
+BLOCK = re.compile(r"<!-- commands -->\n```sh\n(.*?)```", re.DOTALL)
+EXAMPLE = "1m7y9gr9ez7egy539n"
+"""The id of the page, of a sync, a plan or a run."""
+
+
+@pytest.fixture
+def service(tmp_path: Path, target: Target) -> Iterator[Service]:
+    """A service with a rule that fails, and a plan that is held."""
+    service = Service(tmp_path / "home", RULES.format(url=target.url))
+    service.rules.write_text(service.rules.read_text() + _first_steps())
+    try:
+        service.start()
+        yield service
+    finally:
+        service.kill()
+
+
+def _first_steps() -> str:
+    """The rules of the checkout, which some examples name."""
+    text = (ROOT / "config/rules/first-steps.yaml").read_text()
+    return text.partition("rules:\n")[2]
+
+
+def test_the_examples_run(service: Service, target: Target, tmp_path: Path) -> None:
+    """In a shell that stops at the first error; the page's ids stand for real ones."""
+    target.statuses = [404, 404]
+    sync = failed(service, "a", "b")
+    run = told(service, "runs", "--state", "failed", "--limit", "1")[0]["id"]
+    held = synced(service, "c", "d", application="blog")
+    wait_for(lambda: bool(service.story(held)["plans"]), 10, "the held plan")
+    plan = service.story(held)["plans"][0]["id"]
+    ids = {"s": sync, "r": run, "p": plan}
+    script = "".join(BLOCK.findall(PAGE))
+    script = re.sub(rf"\b([srp])-{EXAMPLE}", lambda found: ids[found[1]], script)
+    (tmp_path / "config").symlink_to(ROOT / "config")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-euxo", "pipefail", "-c", script], cwd=tmp_path, text=True, timeout=120,
+        env=service.environ | {"PATH": path}, check=False,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    lines = (tmp_path / "trail.jsonl").read_text().splitlines()
+    assert len(lines) > len(set(lines)) > 10
+
+
+def test_each_command_has_an_example() -> None:
+    """In a block that is run here, or, as what never ends, in the help."""
+    script = "".join(BLOCK.findall(PAGE))
+    missing = [name for name in COMMANDS if not re.search(rf"postsync {name}\b", script)]
+    assert missing == ["serve"]

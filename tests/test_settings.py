@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from receiver.errors import SettingsError
+from receiver.settings import load_settings
+
+
+def test_a_file_is_overruled_by_a_variable_and_that_by_an_option(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file has camelCase, the environment capitals, the commands their own names."""
+    file = tmp_path / "settings.yaml"
+    file.write_text("maxBody: 2048\nport: 1\nhost: file\n")
+    monkeypatch.setenv("POSTSYNC_PORT", "2")
+    monkeypatch.setenv("POSTSYNC_HOST", "variable")
+    found = load_settings(file, host="option")
+    assert (found.max_body, found.port, found.host) == (2048, 2, "option")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("max_body: 2048", "max_body is no setting (did you mean maxBody?)"),
+        ("maxbody: 2048", "maxbody is no setting (did you mean maxBody?)"),
+        ("colour: red", "colour is no setting"),
+        (
+            "max_body: 1\nfor: x",
+            "max_body is no setting (did you mean maxBody?); for is no setting",
+        ),
+    ],
+)
+def test_a_key_that_is_no_setting_is_an_error(text: str, message: str, tmp_path: Path) -> None:
+    """All of them are told at once, each with what may have been meant."""
+    file = tmp_path / "settings.yaml"
+    file.write_text(text)
+    with pytest.raises(SettingsError) as caught:
+        load_settings(file)
+    assert caught.value.message == f"settings file {file}: {message}"
+
+
+def test_a_wrong_value_is_told_in_both_spellings(tmp_path: Path) -> None:
+    """Whichever of the two it was given by, the reader finds it."""
+    file = tmp_path / "settings.yaml"
+    file.write_text("maxBody: 1\n")
+    with pytest.raises(SettingsError, match=r"maxBody \(POSTSYNC_MAX_BODY\): Input should be"):
+        load_settings(file)
+
+
+@pytest.mark.parametrize("text", ["- a", "a: [", "just text"])
+def test_a_file_that_is_no_mapping_is_refused(text: str, tmp_path: Path) -> None:
+    """One message that names the file."""
+    file = tmp_path / "settings.yaml"
+    file.write_text(text)
+    with pytest.raises(SettingsError, match=r"settings file .*settings\.yaml"):
+        load_settings(file)
+
+
+def test_an_empty_file_sets_nothing(tmp_path: Path) -> None:
+    """As one in which everything is a comment."""
+    file = tmp_path / "settings.yaml"
+    file.write_text("# maxBody: 1\n")
+    assert load_settings(file).model_dump() == load_settings().model_dump()

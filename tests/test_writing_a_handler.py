@@ -1,0 +1,87 @@
+"""The page for authors keeps its word: its code runs, and its example keeps the contract."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from receiver import contract
+from receiver.contract import Call, Handler, Outcome, Params
+from receiver.model import OutcomeKind
+from receiver.plugins import GROUP
+from receiver.testkit import Fault, Reply, Subject, attempt, checks
+
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "docs/writing-a-handler.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def page() -> dict[str, Any]:
+    """What the page's code defines, block after block."""
+    names: dict[str, Any] = {"__name__": "page"}
+    found = blocks("python")
+    assert len(found) == 4
+    for block in found:
+        exec(compile(block, "docs/writing-a-handler.md", "exec"), names)  # noqa: S102 our own page
+    return names
+
+
+def _handler(run: Any) -> Subject:
+    def start(_params: Params, call: Call) -> Outcome:
+        outcome: Outcome = run(call)
+        return outcome
+
+    return Subject(Handler("page.try", "Tries the page.", Params, start, example="{}\n"))
+
+
+def test_the_first_handler_keeps_the_contract(page: dict[str, Any]) -> None:
+    """Every check of the kit, with the table that the page shows."""
+    assert len(blocks("python")[0].splitlines()) < 45
+    for check in checks(page["SUBJECT"]):
+        check()
+
+
+def test_partial_success_goes_on_where_it_stopped(page: dict[str, Any]) -> None:
+    """Three batches, of which the second fails at first."""
+    tags = [f"t{number}" for number in range(70)]
+    subject = _handler(lambda call: page["purge_all"](tags, call))
+    first = attempt(subject, [Reply(), Reply(503)])
+    assert first.outcome.kind is OutcomeKind.TEMPORARY
+    second = attempt(subject, [Reply()], state=first.outcome.state)
+    assert second.outcome.output == {"purged": 70}
+    assert [seen.body.split(b",")[0] for seen in second.seen] == [b"t30", b"t60"]
+
+
+def test_long_work_is_asked_for(page: dict[str, Any]) -> None:
+    """Started once, asked until it is done, and not started again after a failure."""
+    subject = _handler(page["start_or_ask"])
+    started = attempt(subject, [Reply(201, b'{"id": "7"}')]).outcome
+    assert (started.kind, started.state, started.delay) == (OutcomeKind.PENDING, {"job": "7"}, 10)
+    lost = attempt(subject, [Fault.RESET], state=started.state).outcome
+    assert (lost.kind, lost.state) == (OutcomeKind.TEMPORARY, started.state)
+    done = attempt(subject, [Reply(200, b'{"state": "done"}')], state=started.state)
+    assert done.addresses == ("https://ci.example.com/jobs/7",)
+    assert done.outcome.kind is OutcomeKind.SUCCEEDED
+
+
+def test_the_entry_point_is_in_our_group() -> None:
+    """As in the example package, whose entry point is named after its service."""
+    told = tomllib.loads(blocks("toml")[0])["project"]
+    real = tomllib.loads((ROOT / "examples/handler-package/pyproject.toml").read_text())["project"]
+    assert told["entry-points"].keys() == real["entry-points"].keys() == {GROUP}
+    assert told["dependencies"] == real["dependencies"]
+
+
+def test_every_name_of_the_contract_is_there() -> None:
+    """What the page says is imported from it can be."""
+    for block in blocks("python"):
+        for names in re.findall(r"from receiver\.contract import (.+)", block):
+            assert {name.strip() for name in names.split(",")} <= set(contract.__all__)
