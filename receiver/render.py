@@ -124,10 +124,19 @@ class Renderer:
         if rule.mode == "observe":
             return RunChange(run.id, RunState.SKIPPED, "observed only, nothing was sent", tree)
         secrets = {place: asdict(ref) for place, ref in prepared.secrets.items()}
-        lane = prepared.handler.lane(tree) or prepared.handler.name
+        lane = _lane(prepared, tree)
         if isinstance(prepared.action, Action) and prepared.action.suspend:
             return RunChange(run.id, RunState.HELD, "waits to be approved", tree, secrets, lane)
         return RunChange(run.id, RunState.DUE, "", tree, secrets, lane)
+
+
+def _lane(prepared: _Prepared, tree: Mapping[str, Json]) -> str:
+    """Name what a run keeps busy: a host, and where a service limits a credential, that too."""
+    handler = prepared.handler
+    lane = handler.lane(tree) or handler.name
+    if handler.rate is None:
+        return lane
+    return " ".join([lane, *sorted({ref.name for ref in prepared.secrets.values()})])
 
 
 @dataclass(frozen=True, slots=True)

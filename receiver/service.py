@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from receiver.contract import Rate
 from receiver.dispatcher import Dispatcher
 from receiver.dispatcher.drafts import Drafts
 from receiver.dispatcher.housekeeping import Housekeeping
@@ -23,6 +24,7 @@ from receiver.ledger.retention import Policy
 from receiver.logs import Log, write_event
 from receiver.model import Event, rfc3339
 from receiver.outbound import Outbound
+from receiver.rates import Buckets
 from receiver.registry import Registry
 from receiver.render import Renderer
 from receiver.rulebook import Rulebook
@@ -108,8 +110,16 @@ def dispatcher_over(ledger: Ledger, settings: Settings, doorbell: Doorbell, log:
     rulebook = Rulebook(settings.rules, registry, expressions)
     runner = Runner(registry, expressions, build_secrets(settings), build_outbound(settings), log)
     rules = RulesInForce(rulebook, ledger, expressions, renderer, doorbell.ring)
+    pace = Buckets(rates_of(registry, settings))
     drafts = Drafts(rules, renderer, log, max_age=settings.max_age)
-    return Dispatcher(settings, ledger, rules, drafts, doorbell, runner.run, log)
+    return Dispatcher(settings, ledger, rules, drafts, doorbell, runner.run, pace, log)
+
+
+def rates_of(registry: Registry, settings: Settings) -> dict[str, Rate]:
+    """Return each handler's rate: the operator's, or else what its service documents."""
+    documented = {handler.name: handler.rate for handler in registry if handler.rate is not None}
+    own = {name: Rate(rate.per_second, rate.burst) for name, rate in settings.rates.items()}
+    return documented | own
 
 
 def build_housekeeping(settings: Settings, log: Log) -> Housekeeping:

@@ -7,7 +7,14 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
 from pydantic_settings import (
     BaseSettings,
@@ -29,6 +36,17 @@ def _aware(moment: datetime) -> datetime:
     if moment.tzinfo is None:
         raise ValueError("needs a time zone, for example 2026-06-01T00:00:00Z")
     return moment
+
+
+class RateSetting(BaseModel):
+    """How many attempts of a handler begin with one credential."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True
+    )
+
+    per_second: float = Field(gt=0, description="So many a second.")
+    burst: int = Field(ge=1, description="So many at once.")
 
 
 class Settings(BaseSettings):
@@ -88,6 +106,12 @@ class Settings(BaseSettings):
         ge=1,
         le=256,
         description="Attempts that run at one time; a quarter of them for one host.",
+    )
+    rates: dict[str, RateSetting] = Field(
+        default={},
+        description="How many attempts of a handler begin with one credential, by its name, "
+        "instead of what its service documents: "
+        "`{cloudflare.purge: {perSecond: 50, burst: 500}}`.",
     )
     drain: float = Field(
         default=25,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from house import House
 
@@ -16,6 +16,17 @@ ANN = Act("ann", "mended")
 BOB = Act("bob")
 
 T = TypeVar("T")
+
+TWO = """
+- name: r
+  match: {resources: [{kind: ConfigMap}]}
+  actions:
+  - {name: one, uses: log.message, with: {text: "1 ${{ resource.name }}"}}
+  - {name: two, uses: log.message, wave: 1, target: application, with: {text: "2"}}
+  onFailure:
+  - {uses: log.message, with: {text: "failed"}}
+"""
+"""Two waves, and what is said when one fails."""
 
 
 def house_of(ledger: Ledger, rules: str) -> House:
@@ -42,3 +53,12 @@ def only(items: Sequence[T]) -> T:
     """The one item."""
     (item,) = items
     return item
+
+
+def failed(house: House, *names: str, **options: Any) -> str:
+    """A sync of which the first action fails for good, and its onFailure has told so."""
+    sync = house.sync(*names, **options)
+    house.end(*house.claim(), fails="answered 404")
+    house.work()
+    assert set(house.plans()) == {"failed"}
+    return sync

@@ -12,8 +12,9 @@ from notifications import notification, resource
 from planning import planner_of, renderer
 from sqlalchemy import Connection, text
 
+from receiver.ledger.backlog import backlog
 from receiver.ledger.batch import Batch
-from receiver.ledger.claim import Claimed, backlog, claim, wake
+from receiver.ledger.claim import Claimed, claim, wake
 from receiver.ledger.connect import Ledger
 from receiver.ledger.intake import Arrival, IntakeWriter
 from receiver.ledger.operations.acts import Act
@@ -31,6 +32,7 @@ from receiver.ledger.storing import store_advances, store_plannings
 from receiver.model import Outcome, OutcomeKind
 from receiver.payload import read_notification
 from receiver.planner import Planner, images_key, read_sync, step
+from receiver.rates import Buckets
 from receiver.retry import settle
 from receiver.rules import Rule
 from receiver.waves import after_failure
@@ -45,6 +47,7 @@ class House:
     ledger: Ledger
     planner: Planner
     sets: dict[str, dict[str, Rule]] = field(default_factory=dict)
+    pace: Buckets = field(default_factory=lambda: Buckets({}))
 
     @classmethod
     def of(cls, ledger: Ledger, rules: str) -> House:
@@ -117,9 +120,11 @@ class House:
         with self.ledger.write() as connection:
             now = self.ledger.now(connection)
             wake(connection, now)
-            return claim(
-                connection, now, owner="w-1", lease=30_000, free=free, busy={}, lane_limit=100
-            )[0]
+            taken = claim(
+                connection, now, owner="w-1", lease=30_000, free=free, busy={}, lane_limit=100,
+                pace=self.pace,
+            )  # fmt: skip
+        return list(taken.runs)
 
     def end(self, *runs: Claimed, fails: str = "", temporary: bool = False) -> None:
         """Write how attempts ended."""

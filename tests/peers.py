@@ -7,97 +7,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from receiver.contract import Call, Http
 from receiver.expressions import Expressions, Scope
 from receiver.masking import Masker
 from receiver.outbound import Outbound
+from receiver.testkit import Peer, Reply, Seen, peer
 
-
-@dataclass(frozen=True)
-class Seen:
-    """One request as it arrived; header names in lower case."""
-
-    method: str
-    path: str
-    headers: Mapping[str, str]
-    body: bytes
-    port: int
-
-
-@dataclass
-class Reply:
-    status: int = 200
-    body: bytes = b""
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass
-class Peer:
-    """A server with everything that it was asked."""
-
-    url: str
-    seen: list[Seen]
-
-
-Answering = Callable[[Seen], Reply]
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
-    request_queue_size = 128
-
-
-@contextmanager
-def peer(answering: Answering = lambda _seen: Reply()) -> Iterator[Peer]:
-    """Start a server that keeps connections alive and answers as told."""
-    seen: list[Seen] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
-
-        def handle_one_request(self) -> None:
-            with suppress(ConnectionError):
-                super().handle_one_request()
-
-        def __getattr__(self, name: str) -> Any:
-            if name.startswith("do_"):
-                return self._answer
-            raise AttributeError(name)
-
-        def _answer(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            named = {name.lower(): value for name, value in self.headers.items()}
-            one = Seen(self.command, self.path, named, body, self.client_address[1])
-            seen.append(one)
-            reply = answering(one)
-            self.send_response(reply.status)
-            for name, value in reply.headers.items():
-                self.send_header(name, value)
-            if reply.status not in {204, 304}:
-                self.send_header("Content-Length", str(len(reply.body)))
-            self.end_headers()
-            if self.command != "HEAD" and reply.status not in {204, 304}:
-                self.wfile.write(reply.body)
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = _Server(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    try:
-        yield Peer(f"http://127.0.0.1:{server.server_address[1]}", seen)
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+__all__ = ["Peer", "Reply", "Seen", "call", "closed_port", "door", "peer", "raw_peer"]
 
 
 @contextmanager

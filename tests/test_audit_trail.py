@@ -6,8 +6,11 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-EVENT = re.compile(r"""["'](?P<name>(?:notification|sync|rule|plan|wave|run|attempt|action|rules"""
-                   r"""|message|pause|tokens|ledger|handler|dispatcher)\.[a-z_]+)["']""")  # fmt: skip
+KINDS = (
+    "notification|sync|rule|plan|wave|run|attempt|action|rules|message|pause|lane|tokens|ledger"
+    "|handler|dispatcher|tls|request"
+)
+EVENT = re.compile(rf"""["'](?P<name>(?:{KINDS})\.[a-z_]+)["']""")
 BUILT = {
     *(f"notification.{verdict}" for verdict in ("accepted", "duplicate", "refused")),
     *(f"run.{state}" for state in ("skipped", "failed", "held")),

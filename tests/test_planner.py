@@ -37,7 +37,7 @@ def only(planning: Planning) -> NewPlan:
 def targets(planning: Planning) -> list[dict[str, Any]]:
     found = only(planning).targets
     assert isinstance(found, list)
-    return found  # type: ignore[return-value]  # the planner's own, not any JSON
+    return found
 
 
 def test_a_rule_that_matches_is_a_plan_with_its_targets_and_reasons() -> None:

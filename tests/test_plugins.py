@@ -116,7 +116,7 @@ def test_a_name_of_a_broken_service_has_its_reason(point: Point) -> None:
     """By the entry point's name; any other name is just not there."""
     _, broken = discover([point("nothing")])
     registry = Registry([], broken=broken)
-    with pytest.raises(PostsyncError, match="handler toy.any cannot be used: entry point"):
+    with pytest.raises(PostsyncError, match=r"handler toy\.any cannot be used: entry point"):
         registry.get("toy.any")
-    with pytest.raises(PostsyncError, match="there is no handler other.any"):
+    with pytest.raises(PostsyncError, match=r"there is no handler other\.any"):
         registry.get("other.any")

@@ -11,7 +11,7 @@ import click
 
 GOOD = ("accepted", "succeeded", "matched", "approved", "lifted")
 BAD = ("failed", "refused", "error", "lost", "cancelled")
-HIDDEN = frozenset({"seq", "at", "event", "delivery", "plan", "run", "attempt", "targets"})
+HIDDEN = frozenset({"seq", "at", "event", "delivery", "sync", "plan", "run", "attempt", "targets"})
 """Ids that nobody reads, what has a place of its own on the line, and what has lines of its own."""
 
 

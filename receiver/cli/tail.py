@@ -12,8 +12,8 @@ from receiver.cli.client import Client
 from receiver.cli.lines import HIDDEN, event_line
 from receiver.cli.options import asks_server, output_option
 
-SHOWN = HIDDEN - {"run"}
-"""What a line leaves out; the run is what one would retry."""
+SHOWN = HIDDEN - {"sync", "run"}
+"""What a line leaves out; the sync is what one would show, the run what one would retry."""
 
 
 @click.command()

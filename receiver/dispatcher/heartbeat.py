@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
-from receiver.ledger.claim import release_lost, renew
+from receiver.ledger.leases import release_lost, renew
 from receiver.ledger.marks import HEARTBEAT, put_mark
 from receiver.model import Event
 

@@ -26,10 +26,12 @@ from receiver.dispatcher.drafts import Drafts
 from receiver.dispatcher.heartbeat import Heartbeat
 from receiver.dispatcher.rules import Reload, RulesInForce, store_reload
 from receiver.errors import LedgerUnavailable
+from receiver.ledger.backlog import Backlog, backlog
 from receiver.ledger.batch import Batch
-from receiver.ledger.claim import Backlog, Claimed, backlog, claim, release_lost, wake
+from receiver.ledger.claim import Claimed, Pace, Taken, claim, wake
 from receiver.ledger.connect import Ledger
 from receiver.ledger.doorbell import Doorbell
+from receiver.ledger.leases import release_lost
 from receiver.ledger.marks import CREATED, get_mark
 from receiver.ledger.operations.replaying import Replay, store_replays
 from receiver.ledger.outcomes import store_settlements
@@ -75,6 +77,7 @@ class Dispatcher:
         drafts: Drafts,
         doorbell: Doorbell,
         work: Callable[[Claimed], Any],
+        pace: Pace,
         log: Log,
     ) -> None:
         self._settings = settings
@@ -82,6 +85,7 @@ class Dispatcher:
         self._rules = rules
         self._drafts = drafts
         self._doorbell = doorbell
+        self._pace = pace
         self._log = log
         self._crew = Crew(settings.attempt_threads, work, doorbell.ring)
         self._lane_limit = max(1, settings.attempt_threads // 4)
@@ -149,13 +153,13 @@ class Dispatcher:
         planned = work.plannings or work.steps or work.replays or work.collected
         if not (work.finished or planned or work.reload or work.beat or ready):
             return self._pause(todo)
-        events, claimed, now = self._write(work, claims=claims)
+        events, taken, now = self._write(work, claims=claims)
         self._unwritten, self._reload = [], None
         self._tell(events, now)
-        for run in claimed:
+        for run in taken.runs:
             self._crew.start(run)
-        busy = planned or work.finished or claimed
-        return 0.0 if busy else self._pause(todo)
+        busy = planned or work.finished or taken.runs
+        return 0.0 if busy else self._pause(todo, taken.again_at)
 
     def _prepare(self, connection: Connection, todo: Backlog, work: _Work) -> None:
         """Match and render, before the write lock is taken."""
@@ -169,8 +173,8 @@ class Dispatcher:
         if todo.replays:
             work.replays = self._drafts.replays(connection, BATCH)
 
-    def _write(self, work: _Work, *, claims: bool) -> tuple[list[Event], list[Claimed], int]:
-        claimed: list[Claimed] = []
+    def _write(self, work: _Work, *, claims: bool) -> tuple[list[Event], Taken, int]:
+        taken = Taken()
         with self._ledger.write() as connection:
             now = self._ledger.now(connection)
             batch = Batch(connection, now)
@@ -194,7 +198,7 @@ class Dispatcher:
                 events += self._heartbeat.store(connection, now, self._crew.alive(GRACE))
             if claims:
                 wake(connection, now)
-                claimed, started = claim(
+                taken = claim(
                     connection,
                     now,
                     owner=self.owner,
@@ -202,12 +206,15 @@ class Dispatcher:
                     free=self._crew.free,
                     busy=self._crew.busy_lanes(),
                     lane_limit=self._lane_limit,
+                    pace=self._pace,
                 )
-                events += started
-        return events, claimed, now
+                events += taken.events
+        return events, taken, now
 
-    def _pause(self, todo: Backlog) -> float:
+    def _pause(self, todo: Backlog, again_at: int | None = None) -> float:
         until = [IDLE, self._heartbeat.wait]
+        if again_at is not None:
+            until.append((again_at - todo.now) / 1000)
         if todo.next_collected is not None and not self._stopping:
             until.append((todo.next_collected - todo.now) / 1000)
         if todo.next_due is not None and self._crew.free > 0:

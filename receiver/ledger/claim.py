@@ -1,4 +1,4 @@
-"""Hands due work out: the claim, its lease, and what becomes of an attempt that was lost.
+"""Hands due work out: the claim.
 
 A claim costs the same with ten runs in the ledger or a million: runs that wait for a time lie
 in an index by that time, and runs that are ready in one by lane and turn, of which only the
@@ -13,12 +13,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import Connection, bindparam, insert, select, text, update
 
 from receiver.ledger import tables
 from receiver.ledger.events import append_events
+from receiver.ledger.lanes import blocked_lanes
 from receiver.ledger.pauses import all_paused_since
 from receiver.model import Event, RunState
 
@@ -63,13 +64,39 @@ _LANES = text(
 """Steps from lane to lane over the index, however many runs lie between."""
 
 _FIRST = text(
-    f"SELECT turn, id FROM runs WHERE {tables.READY_RUN} AND lane = :lane ORDER BY turn LIMIT :most"
+    f"SELECT turn, id, handler FROM runs WHERE {tables.READY_RUN} AND lane = :lane"
+    " ORDER BY turn LIMIT :most"
 )
 
 
 def wake(connection: Connection, now: int) -> None:
     """Make the runs ready whose time has come."""
     connection.execute(_WAKE, {"now": now})
+
+
+class Pace(Protocol):
+    """Knows how many attempts a lane's service takes; see `receiver.rates.Buckets`."""
+
+    def room(self, lane: str, handler: str, most: int, now: int) -> int:
+        """Return how many of ``most`` attempts may begin."""
+        ...
+
+    def spend(self, lane: str, handler: str, now: int) -> None:
+        """Count an attempt that begins."""
+        ...
+
+    def again_at(self, lane: str, handler: str, now: int) -> int:
+        """Return when the next one may begin."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a claim has taken; ``again_at`` (milliseconds) is when a lane held back may go on."""
+
+    runs: Sequence[Claimed] = ()
+    events: Sequence[Event] = ()
+    again_at: int | None = None
 
 
 def claim(
@@ -81,7 +108,8 @@ def claim(
     free: int,
     busy: Mapping[str, int],
     lane_limit: int,
-) -> tuple[list[Claimed], list[Event]]:
+    pace: Pace,
+) -> Taken:
     """Take at most ``free`` ready runs for ``owner`` and begin their attempts; none in a pause.
 
     Args:
@@ -92,22 +120,49 @@ def claim(
         free: how many threads are free.
         busy: threads that each lane has already.
         lane_limit: how many threads one lane may have.
+        pace: how many attempts each lane's service takes.
     """
     if free <= 0 or all_paused_since(connection) is not None:
-        return [], []
-    found: list[tuple[int, str]] = []
-    for lane in connection.scalars(_LANES).all():
-        most = min(free, lane_limit - busy.get(lane, 0))
-        if most > 0:
-            rows = connection.execute(_FIRST, {"lane": lane, "most": most})
-            found += [(row.turn, row.id) for row in rows]
-    chosen = [run for _, run in sorted(found)[:free]]
+        return Taken()
+    found, held_back = _ready(connection, now, free, busy, lane_limit, pace)
+    chosen = sorted(found)[:free]
+    again_at = min(held_back, default=None)
     if not chosen:
-        return [], []
-    claimed = _take(connection, now, owner, lease, chosen)
+        return Taken(again_at=again_at)
+    for _, _, lane, handler in chosen:
+        pace.spend(lane, handler, now)
+    claimed = _take(connection, now, owner, lease, [run for _, run, _, _ in chosen])
     events = [_started(run) for run in claimed]
     append_events(connection, now, events)
-    return claimed, events
+    return Taken(claimed, events, again_at)
+
+
+def _ready(
+    connection: Connection,
+    now: int,
+    free: int,
+    busy: Mapping[str, int],
+    lane_limit: int,
+    pace: Pace,
+) -> tuple[list[tuple[int, str, str, str]], list[int]]:
+    """Find the first runs of each lane (turn, id, lane, handler), and when others may go on."""
+    found: list[tuple[int, str, str, str]] = []
+    held_back: list[int] = []
+    blocked = blocked_lanes(connection, now)
+    for lane in connection.scalars(_LANES).all():
+        if lane in blocked:
+            held_back.append(blocked[lane])
+            continue
+        most = min(free, lane_limit - busy.get(lane, 0))
+        if most <= 0:
+            continue
+        rows = connection.execute(_FIRST, {"lane": lane, "most": most}).all()
+        handler = rows[0].handler
+        room = pace.room(lane, handler, len(rows), now)
+        if room < len(rows):
+            held_back.append(pace.again_at(lane, handler, now))
+        found += [(row.turn, row.id, lane, row.handler) for row in rows[:room]]
+    return found, held_back
 
 
 def _take(
@@ -177,114 +232,3 @@ def _started(run: Claimed) -> Event:
     return Event(
         "attempt.started", data, sync=run.sync, plan=run.plan, run=run.id, attempt=run.attempt
     )
-
-
-def renew(connection: Connection, now: int, owner: str, lease: int, runs: Sequence[str]) -> None:
-    """Renew the leases of the runs that the owner still works on."""
-    r = tables.runs
-    for start in range(0, len(runs), 500):
-        connection.execute(
-            update(r)
-            .where(
-                r.c.id.in_(runs[start : start + 500]),
-                r.c.owner == owner,
-                text("state = 'running'"),
-            )
-            .values(lease_until=now + lease)
-        )
-
-
-def release_lost(connection: Connection, now: int, *, alone: str = "") -> list[Event]:
-    """Make attempts due again whose owner is gone; their idempotency key stays.
-
-    Args:
-        connection: within a writing transaction.
-        now: milliseconds; a lease that ended before it is lost.
-        alone: an owner that knows itself to be the only one (it holds the instance lock):
-            then every other owner is gone, whatever its lease says.
-    """
-    r = tables.runs
-    gone = r.c.owner != alone if alone else r.c.lease_until < now
-    rows = connection.execute(
-        select(r.c.id, r.c.plan_id, r.c.sync_id, r.c.attempts, r.c.owner).where(
-            text("state = 'running'"), gone
-        )
-    ).all()
-    if not rows:
-        return []
-    connection.execute(
-        update(r)
-        .where(r.c.id == bindparam("run"))
-        .values(state=RunState.DUE.value, ready=True, owner=None, lease_until=None, due_at=now),
-        [{"run": row.id} for row in rows],
-    )
-    connection.execute(
-        update(tables.attempts)
-        .where(
-            tables.attempts.c.run_id == bindparam("run"),
-            tables.attempts.c.number == bindparam("attempt"),
-        )
-        .values(ended_at=now, outcome="lost", reason="its process ended or fell silent"),
-        [{"run": row.id, "attempt": row.attempts} for row in rows],
-    )
-    events = [
-        Event(
-            "attempt.lost",
-            {"owner": row.owner},
-            sync=row.sync_id,
-            plan=row.plan_id,
-            run=row.id,
-            attempt=row.attempts,
-        )
-        for row in rows
-    ]
-    append_events(connection, now, events)
-    return events
-
-
-_NEXT = text(f"SELECT MIN(due_at) FROM runs WHERE {tables.SLEEPING_RUN}")
-_READY = text(f"SELECT 1 FROM runs WHERE {tables.READY_RUN} LIMIT 1")
-_NEW = text("SELECT 1 FROM syncs WHERE syncs.state = 'new' LIMIT 1")
-_COLLECTED = text(f"SELECT MIN(due_at) FROM plans WHERE {tables.COLLECTING_PLAN}")
-_STIRRED = text("SELECT 1 FROM plans WHERE stirred > 0 LIMIT 1")
-_REPLAYS = text(f"SELECT 1 FROM replays WHERE {tables.ASKED_REPLAY} LIMIT 1")
-
-
-@dataclass(frozen=True, slots=True)
-class Backlog:
-    """What there is to do now, and when the next run becomes due (milliseconds).
-
-    ``collected``: a plan has collected syncs for long enough; ``next_collected`` is its time.
-    ``replays``: an operator wants a sync planned anew. While all is paused, nothing is ready
-    and nothing becomes due.
-    """
-
-    now: int
-    new: bool
-    stirred: bool
-    ready: bool
-    next_due: int | None
-    collected: bool = False
-    next_collected: int | None = None
-    replays: bool = False
-
-
-def backlog(connection: Connection, now: int) -> Backlog:
-    """Look, without a lock, whether a transaction is worth its while."""
-    paused = all_paused_since(connection) is not None
-    next_due = None if paused else connection.scalar(_NEXT)
-    next_collected = connection.scalar(_COLLECTED)
-    return Backlog(
-        now=now,
-        new=connection.scalar(_NEW) is not None,
-        stirred=connection.scalar(_STIRRED) is not None,
-        ready=not paused and (connection.scalar(_READY) is not None or _come(next_due, now)),
-        next_due=next_due,
-        collected=_come(next_collected, now),
-        next_collected=next_collected,
-        replays=connection.scalar(_REPLAYS) is not None,
-    )
-
-
-def _come(moment: int | None, now: int) -> bool:
-    return moment is not None and moment <= now

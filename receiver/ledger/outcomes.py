@@ -13,6 +13,7 @@ from receiver.ledger import tables
 from receiver.ledger.batch import Batch, Row
 from receiver.ledger.claim import Claimed
 from receiver.ledger.events import Counts, count_seconds, labels
+from receiver.ledger.lanes import block_lane
 from receiver.model import Event, Json, Outcome, OutcomeKind, RunState, rfc3339
 
 
@@ -65,9 +66,24 @@ def store_settlements(batch: Batch, owner: str, settlements: Sequence[Settlement
         if item.state.ended:
             stirred.add(item.run.plan)
         batch.events += _events(item)
+        if item.outcome.limited and item.due_at is not None:
+            _block(batch, item)
         _count(batch.counts, item)
     for plan in sorted(stirred):
         batch.add(_STIR, {"plan": plan})
+
+
+def _block(batch: Batch, item: Settlement) -> None:
+    """Keep everything else of the lane back until this run may be tried again."""
+    until = batch.now + int((item.outcome.delay or LIMITED_FOR) * 1000)
+    block_lane(batch, item.run.lane, until)
+    moment = rfc3339(datetime.fromtimestamp(until / 1000, UTC))
+    data: dict[str, Json] = {"lane": item.run.lane, "until": moment}
+    batch.events.append(_event("lane.blocked", item, data))
+
+
+LIMITED_FOR = 5.0
+"""Seconds that a lane is blocked where the limit's answer names no time."""
 
 
 def _ours(batch: Batch, owner: str, runs: Sequence[str]) -> dict[str, int]:

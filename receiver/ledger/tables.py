@@ -281,6 +281,14 @@ runs = Table(
 """``paused_at`` is since when a pause of its rule or handler holds an open run back; of a run that
 is not open it means nothing."""
 
+lanes = Table(
+    "lanes",
+    metadata,
+    Column("lane", Text, primary_key=True),
+    Column("blocked_until", BigInteger, nullable=False),
+)
+"""Lanes in which nothing begins for a while, because the other side has asked for it."""
+
 pauses = Table(
     "pauses",
     metadata,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from http import HTTPStatus
 
 from flask import Blueprint, Response, g, jsonify, request
@@ -12,10 +13,14 @@ from receiver.ledger.operations.desk import Operations
 from receiver.ledger.operations.retrying import Chosen
 from receiver.ledger.pauses import Scope
 from receiver.service import Intake
-from receiver.web.acts import LARGEST, ReplayBody, RetryBody, Why, moment, read_act
+from receiver.web.acts import LARGEST, ReplayBody, RetryBody, Why, read_act
 from receiver.web.auth import authorize
 from receiver.web.body import discard_body
 from receiver.web.problems import Refusal, problem, refused
+from receiver.web.queries import in_ms
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+"""What may be the name of a rule or a handler, here or at a later time."""
 
 
 def operations_door(intake: Intake) -> Blueprint:
@@ -48,7 +53,9 @@ def _add_retry(door: Blueprint, desk: Operations) -> None:
     @door.post("/runs/retry")
     def retry_many() -> Response:
         body = read_act(request.environ, RetryBody)
-        chosen = Chosen(body.rule, body.handler, body.application, _ms(body.since), _ms(body.until))
+        chosen = Chosen(
+            body.rule, body.handler, body.application, in_ms(body.since), in_ms(body.until)
+        )
         done = desk.retry_many(Act(g.by, body.reason), chosen, body.limit)
         return jsonify({"retried": len(done.runs), "runs": done.runs, "more": done.more})
 
@@ -94,6 +101,7 @@ def _add_pauses(door: Blueprint, intake: Intake) -> None:
 
     def add(path: str, scope: Scope) -> None:
         def pause(name: str = "") -> Response:
+            _check_name(scope, name)
             desk.pause(_act(), scope, name)
             there = [
                 one
@@ -113,13 +121,17 @@ def _add_pauses(door: Blueprint, intake: Intake) -> None:
     add("/pauses/handlers/<name>", Scope.HANDLER)
 
 
+def _check_name(scope: Scope, name: str) -> None:
+    if scope is not Scope.ALL and not NAME.fullmatch(name):
+        raise Refusal(
+            HTTPStatus.BAD_REQUEST, "bad_name", f"{name[:100]!r} is no name of a {scope.value}",
+            hint=f"a name matches {NAME.pattern}",
+        )  # fmt: skip
+
+
 def _act() -> Act:
     """Read who asks, and why."""
     return Act(g.by, read_act(request.environ, Why).reason)
-
-
-def _ms(text: str | None) -> int | None:
-    return None if text is None else int(moment(text).timestamp() * 1000)
 
 
 def _refused(refusal: Refusal) -> Response:

@@ -23,6 +23,7 @@ def test_list() -> None:
 def test_one() -> None:
     """One handler is told with its parameters and its example."""
     answer = CliRunner().invoke(handlers, ["http.request"])
+    assert "\nFrom: built-in.\n" in answer.stdout
     assert "\nParameters:\n" in answer.stdout
     assert "\n  url  string, required\n" in answer.stdout
     assert "\n  uses: http.request\n  with:\n    " in answer.stdout

@@ -9,10 +9,13 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, insert, select, text
 
+from receiver.contract import Rate
 from receiver.ledger import tables
+from receiver.ledger.backlog import backlog
 from receiver.ledger.batch import Batch
-from receiver.ledger.claim import Claimed, backlog, claim, release_lost, renew, wake
+from receiver.ledger.claim import Claimed, claim, wake
 from receiver.ledger.connect import Ledger
+from receiver.ledger.leases import release_lost, renew
 from receiver.ledger.outcomes import Settlement, store_settlements
 from receiver.ledger.planning import (
     Advance,
@@ -25,6 +28,7 @@ from receiver.ledger.planning import (
 )
 from receiver.ledger.storing import store_advances, store_plannings
 from receiver.model import Outcome, OutcomeKind, PlanState, RunState, SyncState, new_id
+from receiver.rates import Buckets
 from receiver.retry import backoff, settle
 
 POLICY = {
@@ -61,11 +65,12 @@ def take(ledger: Ledger, free: int = 16, limit: int = 16, **options: Any) -> lis
     with ledger.write() as connection:
         now = options.pop("now", None) or ledger.now(connection)
         wake(connection, now)
-        claimed, _ = claim(
+        taken = claim(
             connection, now, owner=options.pop("owner", "w-1"), lease=30_000, free=free,
             busy=options.pop("busy", {}), lane_limit=limit,
+            pace=options.pop("pace", Buckets({})),
         )  # fmt: skip
-    return claimed
+    return list(taken.runs)
 
 
 def write(ledger: Ledger, items: Sequence[Settlement], owner: str = "w-1") -> list[str]:
@@ -108,6 +113,38 @@ def test_a_lane_gets_no_more_than_its_part_of_the_threads(ledger: Ledger) -> Non
     lanes = [run.lane for run in take(ledger, 16, limit=4)]
     assert (lanes.count("slow"), lanes.count("quick")) == (4, 2)
     assert take(ledger, 16, limit=4, busy={"slow": 4}) == []
+
+
+def test_a_lane_begins_no_more_than_its_service_takes(ledger: Ledger) -> None:
+    """The rest waits for its tokens and says when; other lanes go on."""
+    add_plan(ledger, 5, lane="limited")
+    add_plan(ledger, 2, lane="free", share="other shop")
+    pace = Buckets({"log.message": Rate(per_second=1, burst=2)})
+    lanes = [run.lane for run in take(ledger, 16, pace=pace)]
+    assert (lanes.count("limited"), lanes.count("free")) == (2, 2)
+    with ledger.write() as connection:
+        now = ledger.now(connection)
+        nothing = claim(
+            connection, now, owner="w-1", lease=1, free=9, busy={}, lane_limit=9, pace=pace
+        )
+    assert nothing.runs == ()
+    assert nothing.again_at is not None
+    assert now < nothing.again_at <= now + 1001
+
+
+def test_a_limit_that_was_met_blocks_its_lane_until_the_time_that_was_asked_for(
+    ledger: Ledger,
+) -> None:
+    """A 429 of one run keeps the others of its credential back, and the trail tells until when."""
+    add_plan(ledger, 2, lane="limited")
+    add_plan(ledger, 1, lane="free", share="other shop")
+    (first,) = take(ledger, 1)
+    refused = Outcome(OutcomeKind.TEMPORARY, "answered 429", delay=600, limited=True)
+    with ledger.read() as connection:
+        now = ledger.now(connection)
+    assert "lane.blocked" in write(ledger, [settle(first, refused, now)])
+    assert [run.lane for run in take(ledger, 9)] == ["free"]
+    assert [run.lane for run in take(ledger, 9, now=now + 605_000)] == ["limited", "limited"]
 
 
 def test_a_rule_with_many_runs_does_not_delay_another(ledger: Ledger) -> None:

@@ -8,7 +8,7 @@ from house import House, texts
 from sqlalchemy import text
 
 from receiver.ledger import tables
-from receiver.ledger.claim import backlog
+from receiver.ledger.backlog import backlog
 from receiver.ledger.connect import Ledger, open_ledger
 from receiver.ledger.operations.pausing import _PAUSE, _RESUME
 from receiver.ledger.pauses import Scope

@@ -5,34 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from desks import ANN, desk, house_of, only, run_of
-from house import House, texts
-from sqlalchemy import event, text
+from desks import ANN, TWO, desk, failed, house_of, only, run_of
+from house import texts
+from sqlalchemy import text
 
 from receiver.errors import UnknownThing, WrongState
 from receiver.ledger.connect import Ledger
 from receiver.ledger.operations.retrying import Chosen
 from receiver.model import Outcome, OutcomeKind
 
-TWO = """
-- name: r
-  match: {resources: [{kind: ConfigMap}]}
-  actions:
-  - {name: one, uses: log.message, with: {text: "1 ${{ resource.name }}"}}
-  - {name: two, uses: log.message, wave: 1, target: application, with: {text: "2"}}
-  onFailure:
-  - {uses: log.message, with: {text: "failed"}}
-"""
 KEYED = TWO.replace("  actions:", "  concurrency: {key: one-at-a-time, limit: 1}\n  actions:")
-
-
-def failed(house: House, *names: str, **options: Any) -> str:
-    """A sync of which the first action fails for good, and its onFailure has told so."""
-    sync = house.sync(*names, **options)
-    house.end(*house.claim(), fails="answered 404")
-    house.work()
-    assert set(house.plans()) == {"failed"}
-    return sync
 
 
 def test_a_retried_run_repeats_its_parameters_and_opens_what_it_had_skipped(ledger: Ledger) -> None:
@@ -159,75 +141,6 @@ def test_an_unknown_run_is_told(ledger: Ledger) -> None:
     """By its id."""
     with pytest.raises(UnknownThing, match="there is no run r-nothing"):
         desk(house_of(ledger, TWO)).retry(ANN, "r-nothing")
-
-
-@pytest.mark.parametrize(
-    ("chosen", "targets"),
-    [
-        (Chosen(rule="r"), ["a", "b", "c"]),
-        (Chosen(rule="other"), []),
-        (Chosen(handler="log.message", application="blog"), ["c"]),
-        (Chosen(application="argocd/shop"), ["a", "b"]),
-    ],
-)
-def test_many_are_chosen_by_filters(ledger: Ledger, chosen: Chosen, targets: list[str]) -> None:
-    """What all filters let through, and nothing else."""
-    house = house_of(ledger, TWO)
-    failed(house, "a", "b")
-    failed(house, "c", at=60, application="blog")
-    done = desk(house).retry_many(ANN, chosen, 100)
-    assert (len(done.runs), done.more) == (len(targets), False)
-    retried = [event["target"].rpartition("/")[2] for event in house.events("run.retried")]
-    assert sorted(retried) == targets
-
-
-def test_many_are_retried_up_to_the_limit_the_oldest_failures_first(ledger: Ledger) -> None:
-    """And the answer says that there are more."""
-    house = house_of(ledger, TWO)
-    for number in range(3):
-        failed(house, f"n{number}", at=number)
-        house.pass_time(60)
-    done = desk(house).retry_many(ANN, Chosen(rule="r"), 2)
-    assert (len(done.runs), done.more) == (2, True)
-    assert texts(house.claim()) == ["1 n0", "1 n1"]
-
-
-def test_failures_are_chosen_by_their_time(ledger: Ledger) -> None:
-    """Since and until are moments of the failure."""
-    house = house_of(ledger, TWO)
-    failed(house, "early")
-    house.pass_time(3600)
-    failed(house, "late", at=1)
-    with house.ledger.read() as connection:
-        middle = house.ledger.now(connection) - 1_800_000
-    desk(house).retry_many(ANN, Chosen(since=middle), 10)
-    assert texts(house.claim()) == ["1 late"]
-    desk(house).retry_many(ANN, Chosen(until=middle), 10)
-    assert texts(house.claim()) == ["1 early"]
-
-
-def test_more_than_one_transaction_retries_them_all(ledger: Ledger) -> None:
-    """A slice at a time, so that the intake is not held up."""
-    house = house_of(ledger, TWO.partition("  onFailure")[0])
-    house.sync(*(f"n{number}" for number in range(230)))
-    while runs := house.claim():
-        house.end(*runs, fails="refused")
-    done = desk(house).retry_many(ANN, Chosen(rule="r"), 1000)
-    assert (len(done.runs), done.more) == (230, False)
-    assert house.runs().count("due") == 230
-
-
-def test_choosing_many_reads_the_failed_runs_alone(ledger: Ledger) -> None:
-    """Its cost does not grow with the history."""
-    seen: list[str] = []
-    house = house_of(ledger, TWO)
-    event.listen(ledger.engine, "before_cursor_execute", lambda *all_of: seen.append(all_of[2]))
-    desk(house).retry_many(ANN, Chosen(rule="r", application="shop", since=0), 10)
-    statement = next(one for one in seen if "'failed'" in one)
-    with ledger.read() as connection:
-        values = tuple(0 for _ in range(statement.count("?")))
-        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values).all()
-    assert "runs USING INDEX runs_failed" in plan[0][-1]
 
 
 def test_what_waits_to_be_repeated_gives_way_to_a_newer_plan(ledger: Ledger) -> None:

@@ -19,6 +19,8 @@ PAGE = (ROOT / "docs/commands.md").read_text()
 BLOCK = re.compile(r"<!-- commands -->\n```sh\n(.*?)```", re.DOTALL)
 EXAMPLE = "1m7y9gr9ez7egy539n"
 """The id of the page, of a sync, a plan or a run."""
+UNWANTED = "s-1m7y9h0c2k8b4w6dnt"
+"""The id of a sync that is cancelled."""
 
 
 @pytest.fixture
@@ -49,6 +51,9 @@ def test_the_examples_run(service: Service, target: Target, tmp_path: Path) -> N
     plan = service.story(held)["plans"][0]["id"]
     ids = {"s": sync, "r": run, "p": plan}
     script = "".join(BLOCK.findall(PAGE))
+    unwanted = synced(service, "e", "f", application="blog")
+    wait_for(lambda: bool(service.story(unwanted)["plans"]), 10, "what is to be cancelled")
+    script = script.replace(UNWANTED, unwanted)
     script = re.sub(rf"\b([srp])-{EXAMPLE}", lambda found: ids[found[1]], script)
     (tmp_path / "config").symlink_to(ROOT / "config")
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"

@@ -79,6 +79,8 @@ def test_the_hook_of_the_page_is_heard_in_its_syncs_story(tmp_path: Path) -> Non
         story = shown(service, receipt["sync"])
         assert 'text="applied 2 migrations\\nin 3 s"' in story
         assert story.index("message.received") < story.index("notification.accepted")
+        _, page = service.request("GET", f"/v1/events?sync={receipt['sync']}", role="operators")
+        assert [event["event"] for event in page["events"]] == names
 
 
 @pytest.mark.usefixtures("curl")

@@ -153,6 +153,19 @@ def test_a_pause_is_set_shown_and_lifted(web: Doors, path: str, scope: str, name
     assert ask(web, "GET", "/pauses") == {"pauses": []}
 
 
+@pytest.mark.parametrize("name", ["a b", "%00", "x" * 201, "%C3%A4"])
+def test_what_can_be_no_name_is_not_paused(web: Doors, name: str) -> None:
+    """A pause that nothing can ever match would look like one."""
+    assert ask(web, "PUT", f"/pauses/rules/{name}", status=400)["reason"] == "bad_name"
+
+
+@pytest.mark.parametrize("reason", ["\ud800", "x" * 501])
+def test_a_reason_is_a_short_text(web: Doors, reason: str) -> None:
+    """Half a character cannot be stored."""
+    problem = ask(web, "PUT", "/pauses/all", {"reason": reason}, status=400)
+    assert problem["detail"].startswith("reason: ")
+
+
 def test_a_replay_is_asked_for(web: Doors, house: House) -> None:
     """It is 202, since the dispatcher does it; the same again is told that it is under way."""
     sync = house.sync("a")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, func, select
 
 from receiver.ledger import tables
+from receiver.ledger.messages import lines_of_messages
 from receiver.ledger.reading.lists import applications
 from receiver.ledger.reading.rows import Row, shown_event
 
@@ -49,7 +50,8 @@ def read_trail(connection: Connection, wanted: Wanted, after: int, limit: int) -
     until = min(newest, after + LOOKED_AT)
     query = select(e).where(e.c.seq > after, e.c.seq <= until).order_by(e.c.seq).limit(limit)
     if wanted.sync:
-        query = query.where(e.c.sync_id == wanted.sync)
+        said = e.c.seq.in_(lines_of_messages(connection, wanted.sync))
+        query = query.where((e.c.sync_id == wanted.sync) | said)
     if wanted.plan:
         query = query.where(e.c.plan_id == wanted.plan)
     if wanted.run:

@@ -101,6 +101,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("application"),
     )
     op.create_table(
+        "lanes",
+        sa.Column("lane", sa.Text(), nullable=False),
+        sa.Column("blocked_until", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("lane"),
+    )
+    op.create_table(
         "marks",
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("value", sa.Text(), nullable=False),
