@@ -8,7 +8,3 @@ worker cuts slow senders off.
 
 # Connections that wait while all threads are busy.
 backlog = 512
-
-# TLS without a proxy before it. Both files are read at the start; restart after a renewal.
-# certfile = "/etc/postsync/tls/tls.crt"
-# keyfile = "/etc/postsync/tls/tls.key"

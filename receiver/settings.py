@@ -67,6 +67,16 @@ class Settings(BaseSettings):
     )
     host: str = Field(default="127.0.0.1", description="Address that the server listens on.")
     port: int = Field(default=8080, ge=0, le=65535, description="Port that it listens on.")
+    tls_certificate: Path | None = Field(
+        default=None,
+        description="Certificate in PEM, its chain after it, to serve HTTPS with; read again when "
+        "it changes.",
+    )
+    tls_key: Path | None = Field(default=None, description="Its key in PEM, without passphrase.")
+    trusted_proxies: list[Network] = Field(
+        default=[],
+        description="Networks of proxies whose X-Forwarded-For is believed; empty means none.",
+    )
     allow_anonymous: bool = Field(
         default=False, description="Start without any sender's token and accept every sender."
     )
@@ -76,7 +86,7 @@ class Settings(BaseSettings):
     )
     gunicorn_config: Path | None = Field(
         default=None,
-        description="gunicorn configuration file with the last word, for example for TLS.",
+        description="gunicorn configuration file with the last word.",
     )
     threads: int = Field(default=32, ge=1, le=512, description="Threads of the intake.")
     max_age: float = Field(
@@ -150,6 +160,17 @@ class Settings(BaseSettings):
                 f"keepFor ({self.keep_for:g} s) must be longer than maxAge ({self.max_age:g} s): "
                 "a sync that is sent again must still be known, or be too old to be acted upon"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _certificate_with_its_key(self) -> Self:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            given, missing = (
+                ("tlsKey", "tlsCertificate (POSTSYNC_TLS_CERTIFICATE)")
+                if self.tls_certificate is None
+                else ("tlsCertificate", "tlsKey (POSTSYNC_TLS_KEY)")
+            )
+            raise ValueError(f"{given} is set without {missing}")
         return self
 
     @property

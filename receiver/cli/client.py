@@ -21,6 +21,8 @@ DEFAULT_URL = "http://127.0.0.1:8080"
 PATIENCE = 30.0
 """Seconds that a command waits for an answer."""
 
+TRUST = "--ca (POSTSYNC_CA) names a PEM file of the authority that signed the server's certificate"
+
 PAGE = 500
 """Rows that the API gives at once at most."""
 
@@ -60,12 +62,19 @@ def find_token(folder: str, file: Path | None, name: str = "") -> Credentials:
 
 
 class Client:
-    """One server, one token."""
+    """One server, one token.
 
-    def __init__(self, url: str | None, credentials: Credentials) -> None:
+    Raises:
+        ServerError: the file of the authority does not exist.
+    """
+
+    def __init__(self, url: str | None, credentials: Credentials, ca: Path | None = None) -> None:
         self.url = (url or os.environ.get("POSTSYNC_URL") or DEFAULT_URL).rstrip("/")
         self._credentials = credentials
-        self._door = Outbound()
+        ca = ca or (Path(named) if (named := os.environ.get("POSTSYNC_CA")) else None)
+        if ca is not None and not ca.is_file():
+            raise ServerError(f"the authority's file {ca} does not exist", hint=TRUST)
+        self._door = Outbound(ca_bundle=ca)
 
     def get(self, path: str, query: Query | None = None) -> Any:
         """GET a path of the API, without what is empty of the query; see `call`."""
@@ -101,6 +110,8 @@ class Client:
                 method, self.url + path, headers=headers, body=body, max_answer=64 << 20
             )
         except AttemptError as error:
+            if isinstance(error.__cause__, SSLError):
+                raise Unreachable(error.message, hint=TRUST) from None
             raise Unreachable(
                 f"no server answers at {self.url}: {error}",
                 hint="start one with `make run` or `postsync serve`, or set POSTSYNC_URL",

@@ -61,6 +61,7 @@ def _many(client: Client, chosen: Mapping[str, str], *, every: bool, yes: bool) 
         answer = client.send("POST", "/v1/runs/retry", body)
         done += answer["runs"]
         more = answer["more"] and bool(answer["runs"])
+        body["until"] = answer["until"]  # what fails anew meanwhile is not retried again
     return done
 
 

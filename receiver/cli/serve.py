@@ -10,24 +10,23 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from http import HTTPStatus
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import click
 from flask import Flask
 
-from receiver.errors import AttemptError, SettingsError
+from receiver.errors import LedgerUnavailable, SettingsError
 from receiver.ledger.connect import lock_ledger, open_ledger
 from receiver.ledger.doorbell import Doorbell
+from receiver.ledger.reader import Reader, Row
 from receiver.logs import Log, configure_logs
-from receiver.masking import Masker
-from receiver.outbound import Outbound
 from receiver.service import build_dispatcher, build_housekeeping, build_intake, read_keys
 from receiver.settings import Settings, load_settings
 from receiver.supervisor import Supervisor
 from receiver.web.app import create_app
 from receiver.web.server import Server
+from receiver.web.tls import Tls, load_tls
 
 PATIENCE = 20.0
 """Seconds in which the server has to become ready before the banner gives up on it."""
@@ -64,13 +63,14 @@ def serve(
     )
     log = configure_logs(settings.log_format)
     read_keys(settings, log)
+    tls = load_tls(settings, log)
     _check_address(settings)
     lock = lock_ledger(settings.ledger)
     open_ledger(settings.ledger).close()
     doorbell = Doorbell()
     supervisor = Supervisor(
         {
-            "intake": lambda: _serve_intake(settings, doorbell, log),
+            "intake": lambda: _serve_intake(settings, tls, doorbell, log),
             "dispatcher": lambda: _dispatch(settings, doorbell, log),
         },
         grace=settings.drain + 5,
@@ -81,12 +81,14 @@ def serve(
     sys.exit(code)
 
 
-def _serve_intake(settings: Settings, doorbell: Doorbell, log: Log) -> None:
+def _serve_intake(settings: Settings, tls: Tls | None, doorbell: Doorbell, log: Log) -> None:
     def build() -> tuple[Flask, Callable[[], None]]:
         intake = build_intake(settings, doorbell, log)
-        return create_app(intake), intake.writer.stop
+        if tls is not None:
+            tls.start()
+        return create_app(intake, tls), intake.writer.stop
 
-    Server(settings, build).run()
+    Server(settings, build, tls).run()
 
 
 def _dispatch(settings: Settings, doorbell: Doorbell, log: Log) -> None:
@@ -120,8 +122,9 @@ def _announce(settings: Settings) -> None:
 
 
 def _banner(settings: Settings) -> None:
-    url = f"http://{settings.host}:{settings.port}"
-    rules = _rules_in_force(f"{url}/readyz")
+    tls = settings.tls_certificate is not None
+    url = f"{'https' if tls else 'http'}://{settings.host}:{settings.port}"
+    rules = _rules_in_force(settings)
     if rules is None:
         return
     where = ", ".join(map(str, settings.rules))
@@ -130,6 +133,7 @@ def _banner(settings: Settings) -> None:
         f"rules: {rules.get('rules', 0)} in force, from {where}",
         *([f"rules refused:\n{rules['error']}"] if rules.get("error") else []),
         "next, in another terminal:",
+        *(["  export POSTSYNC_URL=https://NAME:PORT POSTSYNC_CA=AUTHORITY.pem"] if tls else []),
         "  postsync send config/examples/notification.json --now",
         "  postsync show last",
         "",
@@ -137,17 +141,18 @@ def _banner(settings: Settings) -> None:
     click.echo("\n".join(lines), err=True)
 
 
-def _rules_in_force(url: str) -> dict[str, Any] | None:
-    """Wait until the server is ready and the rules are loaded or refused."""
+def _rules_in_force(settings: Settings) -> Row | None:
+    """Wait until the server listens and the rules are loaded or refused.
+
+    Asked of the ledger: the server's certificate need not be for the address it listens on.
+    """
     until = time.monotonic() + PATIENCE
-    door = Outbound()
+    reader = Reader(open_ledger(settings.ledger))
     while time.monotonic() < until:
-        try:
-            answer = door.http(time.monotonic() + 2, Masker(())).send("GET", url)
-            rules = answer.json().get("rules", {})
-            if answer.status == HTTPStatus.OK and ("loadedAt" in rules or rules.get("ok")):
-                return dict(rules)
-        except (AttemptError, ValueError):
-            pass
+        with suppress(OSError, LedgerUnavailable):
+            socket.create_connection((settings.host, settings.port), 2).close()
+            rules = reader.readiness().rules
+            if "loadedAt" in rules or rules.get("ok"):
+                return rules
         time.sleep(0.1)
     return None

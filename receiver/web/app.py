@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from flask import Flask
+from http import HTTPStatus
+
+from flask import Flask, Response, request
 from flask.json.provider import DefaultJSONProvider
 
 from receiver.service import Intake
@@ -14,15 +16,18 @@ from receiver.web.messages import messages_door
 from receiver.web.metrics import Metrics, metrics_door
 from receiver.web.operations import operations_door
 from receiver.web.problems import handle_errors
-from receiver.web.server import ON_CUT
+from receiver.web.remote import remote_address
+from receiver.web.server import ON_CUT, ON_UNREADABLE
+from receiver.web.strangers import Strangers
+from receiver.web.tls import Tls
 
 
-def create_app(intake: Intake) -> Flask:
+def create_app(intake: Intake, tls: Tls | None = None) -> Flask:
     """Return the app for these parts; it starts and stops nothing."""
     app = Flask("postsync", static_folder=None)
     app.json = provider = DefaultJSONProvider(app)
     provider.sort_keys = False  # an event's keys are told in the order that reads best
-    metrics = Metrics(intake.reader)
+    metrics = Metrics(intake.reader, tls)
     app.register_blueprint(intake_door(intake, metrics))
     app.register_blueprint(api_door(intake))
     app.register_blueprint(operations_door(intake))
@@ -35,5 +40,25 @@ def create_app(intake: Intake) -> Flask:
     app.register_blueprint(health_door(intake))
     app.register_blueprint(metrics_door(metrics))
     app.extensions[ON_CUT] = metrics.slow
+    _tell_of_strangers(app, intake)
     handle_errors(app, intake.log)
     return app
+
+
+def _tell_of_strangers(app: Flask, intake: Intake) -> None:
+    """Name who is refused for want of a token, or sends what is no request."""
+    strangers = Strangers(intake.log)
+
+    def unreadable(remote: str, reason: str) -> None:
+        strangers.tell("request.unreadable", remote, reason=reason[:200])
+
+    def answered(response: Response) -> Response:
+        if response.status_code == HTTPStatus.UNAUTHORIZED:
+            remote = remote_address(request.environ, intake.settings.trusted_proxies)
+            strangers.tell(
+                "request.unauthenticated", remote, method=request.method, path=request.path[:200]
+            )
+        return response
+
+    app.extensions[ON_UNREADABLE] = unreadable
+    app.after_request(answered)

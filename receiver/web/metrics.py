@@ -8,12 +8,13 @@ from collections.abc import Iterable
 import prometheus_client
 from flask import Blueprint, Response
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
-from prometheus_client.core import Metric
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from receiver.errors import LedgerUnavailable
 from receiver.ledger.intake import Receipt
 from receiver.ledger.reader import Reader
+from receiver.web.tls import Tls
 
 PREFIX = "postsync_"
 
@@ -26,7 +27,7 @@ HISTOGRAM_PARTS = ("_bucket", "_sum", "_count")
 class Metrics:
     """The intake's metrics in a registry of their own."""
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: Reader, tls: Tls | None = None) -> None:
         # They double the page, and nobody asks for them.
         prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # theirs
         self.registry = CollectorRegistry()
@@ -61,6 +62,7 @@ class Metrics:
         )
         ProcessCollector(registry=self.registry)
         self.registry.register(LedgerMetrics(reader))
+        self.registry.register(CertificateMetric(tls))
 
     def stored(self, sender: str, channel: str, receipt: Receipt, seconds: float) -> None:
         """Count a notification that is on disk."""
@@ -75,6 +77,22 @@ class Metrics:
     def slow(self) -> None:
         """Count a connection that was shut."""
         self._slow.inc()
+
+
+class CertificateMetric(Collector):
+    """Yields the end of the certificate in force; without TLS the metric has no sample."""
+
+    def __init__(self, tls: Tls | None) -> None:
+        self._tls = tls
+
+    def collect(self) -> Iterable[Metric]:
+        """Make the one metric."""
+        ends = GaugeMetricFamily(
+            f"{PREFIX}tls_not_after_timestamp_seconds", "When the served certificate expires."
+        )
+        if self._tls is not None:
+            ends.add_metric([], self._tls.current.not_after.timestamp())
+        return [ends]
 
 
 class LedgerMetrics(Collector):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from http import HTTPStatus
 
 from flask import Blueprint, Response, g, jsonify, request
@@ -12,6 +13,7 @@ from receiver.ledger.operations.acts import Act
 from receiver.ledger.operations.desk import Operations
 from receiver.ledger.operations.retrying import Chosen
 from receiver.ledger.pauses import Scope
+from receiver.model import rfc3339
 from receiver.service import Intake
 from receiver.web.acts import LARGEST, ReplayBody, RetryBody, Why, read_act
 from receiver.web.auth import authorize
@@ -57,7 +59,9 @@ def _add_retry(door: Blueprint, desk: Operations) -> None:
             body.rule, body.handler, body.application, in_ms(body.since), in_ms(body.until)
         )
         done = desk.retry_many(Act(g.by, body.reason), chosen, body.limit)
-        return jsonify({"retried": len(done.runs), "runs": done.runs, "more": done.more})
+        until = rfc3339(datetime.fromtimestamp(done.until / 1000, UTC))
+        told = {"retried": len(done.runs), "runs": done.runs, "more": done.more, "until": until}
+        return jsonify(told)
 
     @door.post("/syncs/<sync>/replay")
     def replay(sync: str) -> Response:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import runpy
+import socket
+import ssl
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
@@ -14,11 +16,13 @@ from typing import Any
 from flask import Flask
 from gunicorn.app.base import BaseApplication
 from gunicorn.config import Config
+from gunicorn.http.errors import ParseException
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from receiver.errors import SettingsError
 from receiver.settings import Settings
 from receiver.web.cutter import Arriving, Cutter
+from receiver.web.tls import Tls
 
 GRACE = 20
 """Seconds that requests under way have to finish after SIGTERM."""
@@ -29,6 +33,16 @@ MEMORY = "/dev/shm"  # noqa: S108 gunicorn makes its file there safely
 
 ON_CUT = "postsync.on_cut"
 """Among the app's extensions: what to call when a slow sender was cut off."""
+
+ON_UNREADABLE = "postsync.on_unreadable"
+"""Among the app's extensions: what to call with an address and a reason when a connection brought
+no request that could be read."""
+
+NOT_TLS = (
+    b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: text/plain\r\n\r\n"
+    b"this port speaks HTTPS: begin the URL with https://\n"
+)
+"""The answer to plain HTTP on a port with TLS, which went without one otherwise."""
 
 Factory = Callable[[], tuple[Flask, Callable[[], None]]]
 """Makes the app and what stops its parts; called in the worker, after the fork."""
@@ -76,6 +90,16 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         req.body.reader = Arriving(req.body.reader, lambda: self.cutter.release(ticket))
         return super().handle_request(req, conn)
 
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
+        """Answer what could not be read as a request, and tell of it."""
+        if isinstance(exc, ssl.SSLError) and exc.reason == "HTTP_REQUEST":
+            with suppress(OSError):
+                socket.socket.sendall(client, NOT_TLS)  # below the TLS that never came to be
+        super().handle_error(req, client, addr, exc)
+        tell = self.wsgi.extensions.get(ON_UNREADABLE)
+        if tell is not None and isinstance(exc, ParseException | ssl.SSLError):
+            tell(addr[0] if addr else "", str(exc))
+
     def finish_request(self, conn: TConn, fs: Future[Any]) -> None:
         """Account for a finished request, in the thread that accepts."""
         if not fs.cancelled() and fs.exception() is None and fs.result() is GONE:
@@ -87,8 +111,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
 class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
     """gunicorn without its command line."""
 
-    def __init__(self, settings: Settings, factory: Factory) -> None:
+    def __init__(self, settings: Settings, factory: Factory, tls: Tls | None = None) -> None:
         self._settings = settings
+        self._tls = tls
         self._factory = factory
         self._stop: Callable[[], None] | None = None
         super().__init__()
@@ -106,11 +131,14 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             "graceful_timeout": GRACE,
             "accesslog": None,
             "errorlog": "-",
-            "loglevel": "warning",
+            "loglevel": "error",  # a warning is a line for each stranger; ours are counted
+            "forwarded_allow_ips": "",  # else it believes whoever connects from this host
             "control_socket_disable": True,
             "worker_tmp_dir": MEMORY if os.access(MEMORY, os.W_OK) else None,
             "worker_exit": self._leave,
         }
+        if self._tls is not None:
+            own |= _tls_settings(self._tls)
         if settings.gunicorn_config is not None:
             own |= _read_config(settings.gunicorn_config)
         for name, value in own.items():
@@ -124,6 +152,15 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
     def _leave(self, _server: Any, _worker: Any) -> None:
         if self._stop is not None:
             self._stop()
+
+
+def _tls_settings(tls: Tls) -> dict[str, Any]:
+    """Have gunicorn ask for the context of each new connection."""
+    return {
+        "certfile": str(tls.certificate),
+        "keyfile": str(tls.key),
+        "ssl_context": lambda _config, _default: tls.current.context,
+    }
 
 
 def _read_config(path: Path) -> dict[str, Any]:

@@ -36,10 +36,15 @@ Committed = Callable[[datetime, Sequence[Event]], None]
 
 @dataclass(frozen=True, slots=True)
 class Retried:
-    """The runs that are retried, and whether there are more of the chosen ones."""
+    """The runs that are retried, and whether there are more of the chosen ones.
+
+    ``until`` (milliseconds) is the time before which they had failed: who asks for the rest
+    gives it again, and what fails anew meanwhile is left alone.
+    """
 
     runs: tuple[str, ...]
     more: bool
+    until: int
 
 
 class Operations:
@@ -79,7 +84,7 @@ class Operations:
             done += [row.id for row in rows[:size]]
             more = len(rows) > size
             if not more or len(done) >= limit:
-                return Retried(tuple(done), more)
+                return Retried(tuple(done), more, until)
 
     def cancel_run(self, act: Act, run: str) -> Shown:
         """Cancel a run; see there for its errors."""

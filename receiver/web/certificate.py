@@ -1,0 +1,113 @@
+"""Reads a certificate and its key, and proves that they can be served with."""
+
+from __future__ import annotations
+
+import re
+import ssl
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+
+from receiver.errors import SettingsError
+
+PEM = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
+
+NO_CHECK_TIME = 0x200000
+"""OpenSSL's X509_V_FLAG_NO_CHECK_TIME (x509_vfy.h), which Python has no name for."""
+
+FLIGHTS = 4
+"""Turns of a side until a handshake has ended: TLS 1.3 takes three, one more reads what is left."""
+
+SETTINGS = "tlsCertificate (POSTSYNC_TLS_CERTIFICATE), tlsKey (POSTSYNC_TLS_KEY)"
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """What is served with: a context for new connections, and what there is to say about it.
+
+    Attributes:
+        context: offers TLS 1.2 and 1.3, with Python's choice of ciphers.
+        not_after: the end of the certificate's time.
+        fingerprint: SHA-256 of the certificate, in hex.
+    """
+
+    context: ssl.SSLContext
+    not_after: datetime
+    fingerprint: str
+
+
+def read_certificate(certificate: Path, key: Path) -> Certificate:
+    """Read a pair of PEM files; the first certificate is the server's, its chain follows.
+
+    A certificate that is out of its time is no error here: whether to stop is the owner's choice.
+
+    Raises:
+        SettingsError: a file cannot be read or is no PEM, the key is another's or needs a
+            passphrase, or no client would shake hands with such a certificate.
+    """
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    leaf = _leaf(certificate)
+    _check_readable(key)
+    try:
+        context.load_cert_chain(certificate, key, password=_no_passphrase)
+        not_after = _shake_hands(context, leaf)
+    except (ssl.SSLError, ValueError) as error:
+        raise _refused(f"{certificate} with {key}: {_told(error)}") from None
+    fingerprint = sha256(ssl.PEM_cert_to_DER_cert(leaf)).hexdigest()
+    return Certificate(context, not_after, fingerprint)
+
+
+def _leaf(file: Path) -> str:
+    found = PEM.search(_check_readable(file))
+    if found is None:
+        raise _refused(f"{file} has no certificate in PEM")
+    return found[0]
+
+
+def _check_readable(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise _refused(f"{file} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise _refused(f"{file} is no PEM") from None
+
+
+def _no_passphrase() -> str:
+    raise ValueError("the key needs a passphrase, which a server has nobody to ask for")
+
+
+def _shake_hands(server: ssl.SSLContext, leaf: str) -> datetime:
+    """Connect to the server's context in memory, trusting this certificate alone.
+
+    That proves what every client will ask for, and has OpenSSL read the dates.
+    """
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client.check_hostname = False
+    client.load_verify_locations(cadata=leaf)
+    client.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN | NO_CHECK_TIME
+    there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
+    asking = client.wrap_bio(back, there)
+    for side in (asking, server.wrap_bio(there, back, server_side=True)) * FLIGHTS:
+        try:
+            side.do_handshake()
+        except ssl.SSLWantReadError:
+            continue
+    told = asking.getpeercert() or {}
+    return datetime.fromtimestamp(ssl.cert_time_to_seconds(str(told["notAfter"])), UTC)
+
+
+def _told(error: ssl.SSLError | ValueError) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"no client would take this certificate: {error.verify_message}"
+    if not isinstance(error, ssl.SSLError):
+        return str(error)
+    if error.reason == "KEY_VALUES_MISMATCH":
+        return "the key is not the one of the certificate"
+    return (error.reason or "no key, or no certificate, in PEM").replace("_", " ").lower()
+
+
+def _refused(reason: str) -> SettingsError:
+    return SettingsError(f"TLS: {reason}", hint=SETTINGS)
