@@ -11,7 +11,7 @@ from functools import lru_cache
 from receiver.expressions import Expressions
 from receiver.ledger.connect import Ledger
 from receiver.ledger.marks import get_rule_set
-from receiver.ledger.planning import planned_images, stored_sync
+from receiver.ledger.stored import planned_images, stored_sync
 from receiver.matching import Matcher, RuleExplanation
 from receiver.model import Json, Sync
 from receiver.planner import judged, read_sync

@@ -12,22 +12,18 @@ from notifications import notification, resource
 from planning import planner_of, renderer
 from sqlalchemy import Connection, text
 
+from receiver.ledger.arrivals import Arrival
 from receiver.ledger.backlog import backlog
 from receiver.ledger.batch import Batch
 from receiver.ledger.claim import Claimed, claim, wake
 from receiver.ledger.connect import Ledger
-from receiver.ledger.intake import Arrival, IntakeWriter
+from receiver.ledger.intake import IntakeWriter
 from receiver.ledger.operations.acts import Act
 from receiver.ledger.operations.replaying import ask_replay, asked_replays, store_replays
 from receiver.ledger.operations.retrying import retry_run
 from receiver.ledger.outcomes import store_settlements
-from receiver.ledger.planning import (
-    known_images,
-    new_syncs,
-    stirred_plans,
-    stored_sync,
-)
 from receiver.ledger.starting import start_collected, start_held, start_held_runs
+from receiver.ledger.stored import known_images, new_syncs, stirred_plans, stored_sync
 from receiver.ledger.storing import store_advances, store_plannings
 from receiver.model import Outcome, OutcomeKind
 from receiver.payload import read_notification

@@ -14,8 +14,8 @@ from typing import Any
 from sqlalchemy import Connection, Select, exists, func, or_, select, text
 
 from receiver.ledger import tables
+from receiver.ledger.arrivals import WEAK_WINDOW
 from receiver.ledger.events import labels
-from receiver.ledger.intake import WEAK_WINDOW
 from receiver.model import PlanState, SyncState
 
 EXAMINED = 200

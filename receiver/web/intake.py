@@ -12,7 +12,7 @@ from http import HTTPStatus
 from flask import Blueprint, Response, request
 
 from receiver.errors import LedgerUnavailable, PayloadError
-from receiver.ledger.intake import Arrival, Receipt
+from receiver.ledger.arrivals import Arrival, Receipt
 from receiver.payload import read_notification
 from receiver.service import Intake
 from receiver.web.auth import ANONYMOUS, authenticate

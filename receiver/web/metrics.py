@@ -12,7 +12,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from receiver.errors import LedgerUnavailable
-from receiver.ledger.intake import Receipt
+from receiver.ledger.arrivals import Receipt
 from receiver.ledger.reader import Reader
 from receiver.web.tls import Tls
 

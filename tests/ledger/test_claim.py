@@ -17,15 +17,8 @@ from receiver.ledger.claim import Claimed, claim, wake
 from receiver.ledger.connect import Ledger
 from receiver.ledger.leases import release_lost, renew
 from receiver.ledger.outcomes import Settlement, store_settlements
-from receiver.ledger.planning import (
-    Advance,
-    NewPlan,
-    NewRun,
-    Planning,
-    RunChange,
-    StoredPlan,
-    stirred_plans,
-)
+from receiver.ledger.planning import Advance, NewPlan, NewRun, Planning, RunChange, StoredPlan
+from receiver.ledger.stored import stirred_plans
 from receiver.ledger.storing import store_advances, store_plannings
 from receiver.model import Outcome, OutcomeKind, PlanState, RunState, SyncState, new_id
 from receiver.rates import Buckets

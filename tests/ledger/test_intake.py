@@ -17,8 +17,9 @@ from sqlalchemy import func, select
 
 from receiver.errors import LedgerUnavailable
 from receiver.ledger import tables
+from receiver.ledger.arrivals import Arrival, Receipt
 from receiver.ledger.connect import Ledger, open_ledger
-from receiver.ledger.intake import Arrival, IntakeWriter, Receipt
+from receiver.ledger.intake import IntakeWriter
 from receiver.model import DeliveryVerdict, Event
 from receiver.payload import read_notification
 

@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 import pytest
 from notifications import notification, resource
 
+from receiver.ledger.arrivals import Arrival
 from receiver.ledger.connect import Ledger, open_ledger
 from receiver.ledger.events import append_events
-from receiver.ledger.intake import Arrival, IntakeWriter
+from receiver.ledger.intake import IntakeWriter
 from receiver.ledger.marks import HEARTBEAT, RULES, put_mark
 from receiver.ledger.reader import Filters, Reader
 from receiver.model import Event

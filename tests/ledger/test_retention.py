@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from sqlalchemy import event, insert, text, update
 
 from receiver.ledger import tables
+from receiver.ledger.arrivals import Arrival
 from receiver.ledger.connect import Ledger, open_ledger
 from receiver.ledger.events import append_events
-from receiver.ledger.intake import Arrival, IntakeWriter
+from receiver.ledger.intake import IntakeWriter
 from receiver.ledger.marks import RULES, keep_rule_set, put_mark
 from receiver.ledger.messages import Message, Messages
 from receiver.ledger.pruning import Preview, Round

@@ -11,7 +11,8 @@ from receiver.errors import WrongState
 from receiver.ledger import tables
 from receiver.ledger.batch import Batch
 from receiver.ledger.operations.acts import Act, find_sync
-from receiver.ledger.planning import Planning, StoredSync, read_verdicts, stored_sync
+from receiver.ledger.planning import Planning, StoredSync
+from receiver.ledger.stored import read_verdicts, stored_sync
 from receiver.ledger.storing import store_plans
 from receiver.model import Event, Json, SyncState, new_id
 

@@ -1,0 +1,160 @@
+"""What arrives, and the rows and events that it becomes: accepted, a duplicate, or refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, RowMapping, select
+
+from receiver.ledger import tables
+from receiver.model import DeliveryVerdict, Event, Json, SyncState, new_id, rfc3339
+from receiver.payload import Notification
+
+WEAK_WINDOW = timedelta(minutes=10)
+"""Notifications without times of their own are duplicates if equal and this close together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A notification that waits to be stored; refused ones have no ``notification``."""
+
+    sender: str
+    channel: str
+    body: bytes
+    received_at: datetime
+    notification: Notification | None
+    refusal: str = ""
+    query: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What was stored; ``sync`` is empty for a refused delivery."""
+
+    delivery: str
+    sync: str
+    verdict: DeliveryVerdict
+    reason: str
+
+
+def known_syncs(connection: Connection, arrivals: list[Arrival]) -> dict[str, tuple[str, str]]:
+    """Map each identity that is in the ledger to its sync's id and Application's uid."""
+    notifications = [arrival.notification for arrival in arrivals if arrival.notification]
+    rows = connection.execute(
+        select(tables.syncs.c.identity, tables.syncs.c.id, tables.syncs.c.uid).where(
+            tables.syncs.c.identity.in_([item.identity for item in notifications])
+        )
+    )
+    known = {row.identity: (row.id, row.uid) for row in rows}
+    for arrival in arrivals:
+        if arrival.notification and arrival.notification.weak:
+            row = _recent(connection, arrival.notification.identity, arrival.received_at)
+            if row:
+                known[arrival.notification.identity] = (row["id"], row["uid"])
+    return known
+
+
+def _recent(connection: Connection, identity: str, now: datetime) -> RowMapping | None:
+    """Find the newest weak sync of this digest, if it came within the window."""
+    since = int((now - WEAK_WINDOW).timestamp() * 1000)
+    return (
+        connection.execute(
+            select(tables.syncs.c.id, tables.syncs.c.uid)
+            .where(tables.syncs.c.identity.between(f"{identity}@{since:014d}", f"{identity}@~"))
+            .order_by(tables.syncs.c.identity.desc())
+            .limit(1)
+        )
+        .mappings()
+        .first()
+    )
+
+
+class Rows:
+    """Turns arrivals into rows and events; knows the identities seen before and in the group."""
+
+    def __init__(self, known: dict[str, tuple[str, str]]) -> None:
+        self.known = known
+        self.syncs: list[dict[str, object]] = []
+        self.deliveries: list[dict[str, object]] = []
+        self.events: list[Event] = []
+
+    def add(self, arrival: Arrival, packed: bytes) -> Receipt:
+        """Add an arrival, its body compressed."""
+        receipt, about = self._judge(arrival)
+        self.deliveries.append(
+            {
+                "id": receipt.delivery,
+                "received_at": _ms(arrival.received_at),
+                "sender": arrival.sender,
+                "channel": arrival.channel,
+                "verdict": receipt.verdict.value,
+                "reason": receipt.reason,
+                "sync_id": receipt.sync or None,
+                "size": len(arrival.body),
+                "query": json.dumps(arrival.query),
+                "body": packed if receipt.verdict is not DeliveryVerdict.DUPLICATE else b"",
+            }
+        )
+        data: dict[str, Json] = {"sender": arrival.sender, "channel": arrival.channel, **about}
+        if receipt.reason:
+            data["reason"] = receipt.reason
+        name = f"notification.{receipt.verdict}"
+        self.events.append(Event(name, data, delivery=receipt.delivery, sync=receipt.sync))
+        return receipt
+
+    def _judge(self, arrival: Arrival) -> tuple[Receipt, dict[str, Json]]:
+        delivery = new_id("d")
+        if arrival.notification is None:
+            receipt = Receipt(delivery, "", DeliveryVerdict.REFUSED, arrival.refusal)
+            return receipt, {"bytes": len(arrival.body)}
+        notification = arrival.notification
+        sync = notification.sync
+        about: dict[str, Json] = {"application": sync.application.key, "phase": sync.phase}
+        if found := self.known.get(notification.identity):
+            reason = f"same sync as {found[0]}"
+            if found[1] != sync.application.uid:
+                reason += ", although the Application's uid differs"
+            return Receipt(delivery, found[0], DeliveryVerdict.DUPLICATE, reason), about
+        receipt = Receipt(delivery, new_id("s"), DeliveryVerdict.ACCEPTED, "")
+        self.known[notification.identity] = (receipt.sync, sync.application.uid)
+        self.syncs.append(_sync_row(arrival, notification, receipt))
+        about |= {
+            "revision": sync.revision or ",".join(sync.revisions),
+            "finishedAt": rfc3339(sync.finished_at) if sync.finished_at else "",
+            "resources": notification.listed,
+            "shape": notification.shape,
+        }
+        if notification.weak:
+            about["identity"] = "weak: the body's digest, within 10 minutes"
+        return receipt, about
+
+
+def _sync_row(arrival: Arrival, notification: Notification, receipt: Receipt) -> dict[str, object]:
+    sync = notification.sync
+    received = _ms(arrival.received_at)
+    identity = notification.identity
+    return {
+        "id": receipt.sync,
+        "identity": f"{identity}@{received:014d}" if notification.weak else identity,
+        "delivery_id": receipt.delivery,
+        "sender": sync.sender,
+        "channel": sync.channel,
+        "application": sync.application.key,
+        "uid": sync.application.uid,
+        "phase": sync.phase,
+        "revision": sync.revision or ",".join(sync.revisions),
+        "started_at": _ms(sync.started_at) if sync.started_at else None,
+        "finished_at": _ms(sync.finished_at) if sync.finished_at else None,
+        "received_at": received,
+        "resources": notification.listed,
+        "changed": 0,
+        "state": SyncState.NEW.value,
+        "reason": "",
+    }
+
+
+def _ms(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)

@@ -1,0 +1,98 @@
+"""Rules, and the file that they stand in."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from receiver.contract import Duration
+from receiver.rules.actions import DEADLINE, RETRY, TIMEOUT, Action, FailureAction
+from receiver.rules.match import Match
+from receiver.rules.terms import (
+    Concurrency,
+    Debounce,
+    Limits,
+    Mode,
+    OnNewer,
+    OnUnknownChange,
+    Retry,
+)
+from receiver.rules.words import Strict
+
+RULE_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
+
+
+def _rule_name(value: str) -> str:
+    if not RULE_NAME.fullmatch(value):
+        raise ValueError("must have lower case letters, digits, dashes and dots only")
+    return value
+
+
+RuleName = Annotated[
+    str,
+    AfterValidator(_rule_name),
+    Field(max_length=100, json_schema_extra={"pattern": f"^{RULE_NAME.pattern}$"}),
+]
+
+
+class Defaults(Strict):
+    """What the rules of the same file have where they say nothing."""
+
+    retry: Retry = RETRY
+    timeout: Duration = TIMEOUT
+    deadline: Duration = DEADLINE
+    concurrency: Concurrency | None = None
+    on_unknown_change: OnUnknownChange = "run"
+    mode: Mode = "run"
+    on_failure: tuple[FailureAction, ...] = ()
+
+
+class Rule(Strict):
+    """A match and its actions."""
+
+    name: RuleName = Field(
+        description="Unique over all files: lower case letters, digits, dashes and dots."
+    )
+    description: str = Field(default="", description="Why the rule is there.")
+    enabled: bool = Field(default=True, description="false: the rule matches nothing.")
+    match: Match = Field(description="When the rule applies.")
+    on_unknown_change: OnUnknownChange = Field(
+        default="run",
+        description="Whether a resource counts as changed where nobody can tell.",
+    )
+    mode: Mode = Field(
+        default="run", description="observe plans, renders and logs, and sends nothing."
+    )
+    concurrency: Concurrency | None = Field(
+        default=None, description="How many plans with the same key are under way at one time."
+    )
+    limits: Limits | None = Field(
+        default=None, description="How many resources a plan may have without a word."
+    )
+    debounce: Debounce | None = Field(
+        default=None, description="Collect syncs that come soon after one another into one plan."
+    )
+    on_newer: OnNewer = Field(
+        default="parallel",
+        description="What becomes of a plan when a newer sync of the application makes another: "
+        "both run, the newer waits for it, or what it has not started is left to the newer.",
+    )
+    retry: Retry = RETRY
+    timeout: Duration = TIMEOUT
+    deadline: Duration = DEADLINE
+    actions: tuple[Action, ...] = Field(min_length=1, description="What is done.")
+    on_failure: tuple[FailureAction, ...] = Field(
+        default=(), description="What is done once when the plan has failed."
+    )
+
+
+class RuleFile(Strict):
+    """One file of rules."""
+
+    version: Literal[1] = Field(description="The version of this format.")
+    defaults: Defaults = Field(
+        default=Defaults(), description="What its rules have where they say nothing."
+    )
+    rules: tuple[Rule, ...] = Field(description="The rules.")

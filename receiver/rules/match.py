@@ -1,0 +1,118 @@
+"""`match`: which syncs and which of their resources a rule is for."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field
+
+from receiver.rules.words import Globs, Strict, as_list
+
+Phase = Literal["Succeeded", "Failed", "Error"]
+ChangeWord = Literal["changed", "unchanged", "unknown", "any"]
+StatusWord = Literal["Synced", "SyncFailed", "Pruned", "PruneSkipped", "any"]
+HookWord = Literal["PreSync", "Sync", "PostSync", "SyncFail", "Skip", "any", "none"]
+SyncPhaseWord = Literal["PreSync", "Sync", "PostSync", "SyncFail", "any"]
+
+PhaseWords = Annotated[
+    tuple[Phase, ...], BeforeValidator(as_list, json_schema_input_type=Phase | list[Phase])
+]
+ChangeWords = Annotated[
+    tuple[ChangeWord, ...],
+    BeforeValidator(as_list, json_schema_input_type=ChangeWord | list[ChangeWord]),
+]
+StatusWords = Annotated[
+    tuple[StatusWord, ...],
+    BeforeValidator(as_list, json_schema_input_type=StatusWord | list[StatusWord]),
+]
+HookWords = Annotated[
+    tuple[HookWord, ...],
+    BeforeValidator(as_list, json_schema_input_type=HookWord | list[HookWord]),
+]
+SyncPhaseWords = Annotated[
+    tuple[SyncPhaseWord, ...],
+    BeforeValidator(as_list, json_schema_input_type=SyncPhaseWord | list[SyncPhaseWord]),
+]
+
+
+class DestinationMatch(Strict):
+    """Globs over the Application's destination."""
+
+    server: Globs | None = Field(default=None, description="URL of the cluster, as globs.")
+    name: Globs | None = Field(default=None, description="Name of the cluster, as globs.")
+    namespace: Globs | None = Field(default=None, description="Namespace, as globs.")
+
+
+class ApplicationMatch(Strict):
+    """Which Applications; everything that is given must match."""
+
+    name: Globs | None = Field(default=None, description="Name, as globs.")
+    namespace: Globs | None = Field(
+        default=None, description="Namespace of the Application object itself, as globs."
+    )
+    project: Globs | None = Field(default=None, description="AppProject, as globs.")
+    labels: dict[str, Globs] = Field(
+        default={}, description="Labels that the Application must have, their values as globs."
+    )
+    destination: DestinationMatch | None = Field(
+        default=None, description="Where the Application's resources live."
+    )
+
+
+class ResourceMatch(Strict):
+    """Which resources; everything that is given must match.
+
+    Without further words: changed, Synced, and no hook. Under phases Failed or Error,
+    `change` and `status` default to any.
+    """
+
+    group: Globs | None = Field(
+        default=None, description='API group, as globs; "" is the core group. Absent: any.'
+    )
+    version: Globs | None = Field(default=None, description="API version, as globs.")
+    kind: Globs | None = Field(default=None, description="Kind, as globs.")
+    namespace: Globs | None = Field(
+        default=None,
+        description="Namespace, as globs. Never compared for cluster-scoped kinds, whose entries "
+        "carry the Application's destination namespace.",
+    )
+    name: Globs | None = Field(default=None, description="Name, as globs.")
+    image: Globs | None = Field(default=None, description="One of its images, as globs.")
+    image_changed: bool | None = Field(
+        default=None,
+        description="Whether its images differ from those of the sync before. Unknown at first "
+        "sight: then `onUnknownChange` decides.",
+    )
+    change: ChangeWords = Field(
+        default=("changed",), description="What the sync did to it.", min_length=1
+    )
+    status: StatusWords = Field(
+        default=("Synced",), description="Its status in the sync's result.", min_length=1
+    )
+    hook_type: HookWords = Field(
+        default=("none",), description="Hooks of these types; none: no hooks.", min_length=1
+    )
+    sync_phase: SyncPhaseWords = Field(
+        default=("any",), description="The phase of the sync that it was applied in.", min_length=1
+    )
+
+
+class Match(Strict):
+    """When a rule applies. Without `resources` it matches the sync itself."""
+
+    application: ApplicationMatch = Field(
+        default=ApplicationMatch(), description="Which Applications."
+    )
+    resources: tuple[ResourceMatch, ...] | None = Field(
+        default=None, description="Any of these.", min_length=1
+    )
+    phases: PhaseWords = Field(
+        default=("Succeeded",), description="How the sync ended.", min_length=1
+    )
+    channel: Globs = Field(
+        default=("sync",), description="The notification's channel, from its path, as globs."
+    )
+    sender: Globs | None = Field(default=None, description="Name of the sender's token, as globs.")
+    condition: str | None = Field(
+        default=None, description="CEL over application, sync, and resource where there is one."
+    )
