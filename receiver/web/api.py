@@ -44,7 +44,7 @@ def api_door(intake: Intake) -> Blueprint:
     @door.get("/events")
     def events() -> Response:
         query = read_query(EventsQuery)
-        page = intake.reader.trail(query.wanted, after=query.after or 0, limit=query.limit)
+        page = intake.reader.trail(query.wanted, after=query.after, limit=query.limit)
         return jsonify({"events": page.events, "next": page.next, "more": page.more})
 
     @door.get("/pauses")

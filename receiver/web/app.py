@@ -14,6 +14,7 @@ from receiver.web.health import health_door
 from receiver.web.intake import intake_door
 from receiver.web.messages import messages_door
 from receiver.web.metrics import Metrics, metrics_door
+from receiver.web.openapi import openapi_door
 from receiver.web.operations import operations_door
 from receiver.web.problems import handle_errors
 from receiver.web.remote import remote_address
@@ -37,6 +38,7 @@ def create_app(intake: Intake, tls: Tls | None = None) -> Flask:
             lambda header: authenticate(header, intake.keys.messengers, intake.keys.operators),
         )
     )
+    app.register_blueprint(openapi_door())
     app.register_blueprint(health_door(intake))
     app.register_blueprint(metrics_door(metrics))
     app.extensions[ON_CUT] = metrics.slow

@@ -6,7 +6,7 @@ import base64
 import binascii
 import json
 from http import HTTPStatus
-from typing import Annotated, Any, Literal, TypeVar, get_origin
+from typing import Annotated, Any, TypeVar, get_origin
 
 from flask import request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -85,8 +85,8 @@ class RunsQuery(Query):
 class EventsQuery(Query):
     """Which lines of the trail."""
 
-    after: Annotated[int, Field(ge=0, le=(1 << 63) - 1)] | Literal[""] = Field(
-        default=0, description="After this `seq`: the page before's `next`."
+    after: int = Field(
+        default=0, ge=0, le=(1 << 63) - 1, description="After this `seq`: the page before's `next`."
     )
     sync: Id = Field(default="", description="Of this sync.")
     plan: Id = Field(default="", description="Of this plan.")

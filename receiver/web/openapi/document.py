@@ -1,0 +1,128 @@
+"""Assembles the OpenAPI document out of the operations and their models."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from http import HTTPStatus
+from importlib.metadata import version
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from receiver.web.openapi.answers import Problem
+from receiver.web.openapi.operations import OPERATIONS, Operation, Who
+
+JSON, PROBLEM, TEXT = "application/json", "application/problem+json", "text/plain"
+REF = "#/components/schemas/{model}"
+
+
+def openapi_document() -> dict[str, Any]:
+    """Return the document, OpenAPI 3.1 (https://spec.openapis.org/oas/v3.1.1)."""
+    paths: dict[str, dict[str, Any]] = {}
+    for operation in OPERATIONS:
+        paths.setdefault(operation.path, {})[operation.method] = _operation(operation)
+    return {
+        "openapi": "3.1.1",
+        "info": {
+            "title": "postsync",
+            "version": version("postsync-receiver"),
+            "description": "Acts after Argo CD's syncs, resource by resource, and tells why.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "/"}],
+        "paths": paths,
+        "components": {
+            "schemas": _schemas(),
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer"},
+                "basic": {
+                    "type": "http",
+                    "scheme": "basic",
+                    "description": "The token's name, and the token.",
+                },
+            },
+        },
+    }
+
+
+def _operation(operation: Operation) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "operationId": operation.name,
+        "summary": operation.summary,
+        "description": f"Needs the token of: {operation.who}.",
+        "tags": [operation.tag],
+        "parameters": [*_of_path(operation.path), *_of_query(operation.query)],
+        "responses": {
+            **{str(status): _answer(model, status) for status, model in operation.answers.items()},
+            **{str(status): _problem(status) for status in operation.errors},
+        },
+        "security": [] if operation.who is Who.NOBODY else [{"bearer": []}, {"basic": []}],
+    }
+    if operation.body is not None:
+        told["requestBody"] = _body(operation.body)
+    return told
+
+
+def _of_path(path: str) -> Iterator[dict[str, Any]]:
+    for name in re.findall(r"\{(\w+)\}", path):
+        yield {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+
+
+def _of_query(model: type[BaseModel] | None) -> Iterator[dict[str, Any]]:
+    if model is None:
+        return
+    schema = model.model_json_schema(ref_template=REF)
+    for name, one in schema["properties"].items():
+        told = {key: value for key, value in one.items() if key not in {"title", "description"}}
+        parameter: dict[str, Any] = {
+            "name": name,
+            "in": "query",
+            "required": name in schema.get("required", ()),
+            "schema": told,
+        }
+        if "description" in one:
+            parameter["description"] = one["description"]
+        yield parameter
+
+
+def _body(body: type[BaseModel] | str) -> dict[str, Any]:
+    if isinstance(body, str):
+        schema = {"type": "string"} if body == TEXT else {}
+        return {"required": True, "content": {body: {"schema": schema}}}
+    return {"required": False, "content": {JSON: {"schema": _ref(body)}}}
+
+
+def _answer(model: type[BaseModel] | None, status: int) -> dict[str, Any]:
+    if model is None:
+        content: Mapping[str, Any] = {TEXT: {"schema": {"type": "string"}}}
+    else:
+        content = {JSON: {"schema": _ref(model)}}
+    return {"description": HTTPStatus(status).phrase, "content": content}
+
+
+def _problem(status: int) -> dict[str, Any]:
+    content = {PROBLEM: {"schema": _ref(Problem)}}
+    return {"description": HTTPStatus(status).phrase, "content": content}
+
+
+def _ref(model: type[BaseModel]) -> dict[str, str]:
+    return {"$ref": REF.format(model=model.__name__)}
+
+
+def _schemas() -> dict[str, Any]:
+    answers = {model for one in OPERATIONS for model in one.answers.values() if model}
+    bodies = {one.body for one in OPERATIONS if isinstance(one.body, type)}
+    queries = {one.query for one in OPERATIONS if one.query}
+    wanted = [
+        *((model, "serialization") for model in sorted(answers | {Problem}, key=_name)),
+        *((model, "validation") for model in sorted(bodies | queries, key=_name)),
+    ]
+    _, schemas = models_json_schema(wanted, ref_template=REF)  # type: ignore[arg-type]  # the words are its own
+    found: dict[str, Any] = schemas["$defs"]
+    return found
+
+
+def _name(model: type[BaseModel]) -> str:
+    return model.__name__
