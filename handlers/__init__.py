@@ -1,15 +1,22 @@
-"""The built-in handlers: each file of this folder registers one kind of action."""
+"""The built-in handlers: each file registers one kind of action, a folder one or several."""
 
 from __future__ import annotations
 
 import pkgutil
+from collections.abc import Sequence
 from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 from receiver.contract import Handler
 
 
 def builtin() -> list[Handler[Any]]:
-    """Return the handler of each file; adding one is adding a file."""
+    """Return the handlers: ``handler`` of each file, ``handlers`` of a folder that has several."""
     names = sorted(module.name for module in pkgutil.iter_modules(__path__))
-    return [import_module(f"{__name__}.{name}").handler for name in names]
+    return [one for name in names for one in _registered(import_module(f"{__name__}.{name}"))]
+
+
+def _registered(module: ModuleType) -> Sequence[Handler[Any]]:
+    several: Sequence[Handler[Any]] | None = getattr(module, "handlers", None)
+    return [module.handler] if several is None else several

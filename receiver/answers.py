@@ -100,3 +100,19 @@ def raise_for_status(
     location = answer.mask(answer.headers.get("location", ""))[:500]
     hint = f"redirects are not followed; this one leads to {location}" if location else ""
     raise PermanentError(message, hint=hint if 300 <= answer.status < 400 else "")  # noqa: PLR2004 the range of redirects
+
+
+def object_of(answer: Answer) -> dict[str, Any]:
+    """Return the JSON object that an answer is.
+
+    Raises:
+        TemporaryError: it is none. Such an answer is not the service's own, but that of
+            something on the way to it.
+    """
+    try:
+        told = answer.json()
+    except ValueError:
+        told = None
+    if not isinstance(told, dict):
+        raise TemporaryError(f"answered {answer.status} without a JSON object: {answer.excerpt()}")
+    return told

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from receiver.errors import TemporaryError
+from receiver.model import Json
 
 T = TypeVar("T")
 
@@ -39,3 +40,50 @@ def send_each(state: Any, batches: Sequence[T], send: Callable[[T], None]) -> No
                 limited=error.limited,
                 hint=error.hint,
             ) from error
+
+
+def start_each(state: Any, batches: Sequence[T], start: Callable[[int, T], Json]) -> list[Json]:
+    """Start something for batch after batch, as `send_each`; return what each start told.
+
+    Args:
+        state: ``call.state``.
+        batches: the same ones at every attempt.
+        start: starts one, by its number from 0; returns what is needed to ask for it (JSON).
+
+    Raises:
+        TemporaryError: that of ``start``, with what the starts before told as its state.
+    """
+    started = list(state["started"]) if isinstance(state, dict) else []
+    for number, batch in enumerate(batches[len(started) :], len(started)):
+        try:
+            started.append(start(number, batch))
+        except TemporaryError as error:
+            raise TemporaryError(
+                error.message,
+                delay=error.delay,
+                state={"started": started},
+                limited=error.limited,
+                hint=error.hint,
+            ) from error
+    return started
+
+
+def ask_each(
+    started: Sequence[Json], ended: int, ask: Callable[[Any], float | None]
+) -> tuple[Json, float] | None:
+    """Ask in turn for what was started, up to the first that has not ended.
+
+    Args:
+        started: what `start_each` returned.
+        ended: how many of them had ended when they were asked before.
+        ask: asks for one; returns None if it has ended, else the seconds until it is asked
+            again; it raises what a handler raises.
+
+    Returns:
+        The parts of a `Pending`, whose state has ``started`` and ``ended``; None once all ended.
+    """
+    for number, one in enumerate(started[ended:], ended):
+        again = ask(one)
+        if again is not None:
+            return {"started": list(started), "ended": number}, again
+    return None

@@ -29,8 +29,8 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
-from receiver.answers import Answer, is_temporary, raise_for_status, retry_after
-from receiver.batching import in_batches, send_each
+from receiver.answers import Answer, is_temporary, object_of, raise_for_status, retry_after
+from receiver.batching import ask_each, in_batches, send_each, start_each
 from receiver.durations import Duration
 from receiver.errors import AttemptError, PermanentError, TemporaryError
 from receiver.model import Json
@@ -51,12 +51,15 @@ __all__ = [
     "Rate",
     "Succeeded",
     "TemporaryError",
+    "ask_each",
     "host_of",
     "in_batches",
     "is_temporary",
+    "object_of",
     "raise_for_status",
     "retry_after",
     "send_each",
+    "start_each",
     "wrong_shape",
 ]
 
@@ -221,7 +224,8 @@ class Handler(Generic[P]):
         lane: the host that a run keeps busy, from its rendered parameters (a value that is
             a secret is None there), so that one slow host cannot take all attempts; "" means
             the handler itself.
-        extra: the extra of the distribution that has the handler's library, if any.
+        extra: the extra of the distribution that brings the handler's library, if any.
+        library: the module of that library; without it, no rule can use the handler.
         rate: what the service documents as its limit, if it does: attempts of one lane and
             credential wait for it, and a 429 stops all of them for the time that it asks for.
         quote: makes a string harmless in the service's markup; it is applied to what
@@ -236,6 +240,7 @@ class Handler(Generic[P]):
     example: str
     lane: Lane = _own_name
     extra: str = ""
+    library: str = ""
     rate: Rate | None = None
     quote: Callable[[str], str] | None = None
     permissions: str = ""

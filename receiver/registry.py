@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from importlib.util import find_spec
 from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -64,10 +66,16 @@ class Registry:
 
         Raises:
             PostsyncError: there is none of that name, the hint is the nearest one; or what has
-                it is broken.
+                it is broken, or its library is not installed.
         """
         if name in self._handlers:
-            return self._handlers[name]
+            handler = self._handlers[name]
+            if handler.library and not _installed(handler.library):
+                raise PostsyncError(
+                    f"handler {name} needs the extra {handler.extra}, which is not installed",
+                    hint=f"pip install 'postsync-receiver[{handler.extra}]'",
+                )
+            return handler
         for broken in self.broken:
             if broken.explains(name):
                 raise PostsyncError(
@@ -118,6 +126,14 @@ class Registry:
         except ValidationError as error:
             found = mistakes(error, handler.params, tree, discreet=True)
             raise PermanentError("with: " + "; ".join(map(str, found))) from None
+
+
+@cache
+def _installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # its package is not there either
+        return False
 
 
 def _hide_templates(value: Any) -> Any:

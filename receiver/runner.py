@@ -75,7 +75,7 @@ class _Attempt:
             outcome = Outcome(
                 OutcomeKind.TEMPORARY,
                 str(error),
-                state=error.state,
+                state=self._run.state if error.state is None else error.state,
                 delay=error.delay,
                 limited=error.limited,
             )

@@ -63,3 +63,22 @@ def test_an_empty_file_sets_nothing(tmp_path: Path) -> None:
     file = tmp_path / "settings.yaml"
     file.write_text("# maxBody: 1\n")
     assert load_settings(file).model_dump() == load_settings().model_dump()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("tlsKey: tls.key", r"tlsKey is set without tlsCertificate \(POSTSYNC_TLS_CERTIFICATE\)"),
+        ("tlsCertificate: tls.crt", r"tlsCertificate is set without tlsKey \(POSTSYNC_TLS_KEY\)"),
+        (
+            "trustedProxies: [10.0.0.1/8]",
+            r"trustedProxies \(POSTSYNC_TRUSTED_PROXIES\): Input is not a valid",
+        ),
+    ],
+)
+def test_what_is_half_or_doubtful_is_refused(text: str, message: str, tmp_path: Path) -> None:
+    """A certificate needs its key, and a network is written as one."""
+    file = tmp_path / "settings.yaml"
+    file.write_text(text + "\n")
+    with pytest.raises(SettingsError, match=message):
+        load_settings(file)

@@ -13,6 +13,7 @@ from receiver.errors import PostsyncError, Unreachable
 TOPICS = {
     "Serving": {
         "serve": "Take notifications and run the rules' actions.",
+        "health": "Ask whether a server is alive.",
         "argocd-config": "Print the notification config to apply in Argo CD.",
         "send": "Post a notification from a file, as Argo CD would.",
     },

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import urlencode
 
-from receiver.errors import AttemptError, ServerError, Unreachable
+from receiver.errors import AttemptError, PermanentError, ServerError, Unreachable
 from receiver.masking import Masker
 from receiver.model import Json
 from receiver.outbound import Outbound
@@ -21,7 +21,8 @@ DEFAULT_URL = "http://127.0.0.1:8080"
 PATIENCE = 30.0
 """Seconds that a command waits for an answer."""
 
-TRUST = "--ca (POSTSYNC_CA) names a PEM file of the authority that signed the server's certificate"
+TRUST = "--ca or POSTSYNC_CA names the PEM file of the authority that signed its certificate"
+"""The way out when a server's certificate is not trusted."""
 
 PAGE = 500
 """Rows that the API gives at once at most."""
@@ -110,8 +111,11 @@ class Client:
                 method, self.url + path, headers=headers, body=body, max_answer=64 << 20
             )
         except AttemptError as error:
-            if isinstance(error.__cause__, SSLError):
-                raise Unreachable(error.message, hint=TRUST) from None
+            if isinstance(error, PermanentError):
+                hint = TRUST if self.url.startswith("https:") else "--url or POSTSYNC_URL names it"
+                raise Unreachable(
+                    f"{self.url} cannot be asked: {error.message}", hint=hint
+                ) from None
             raise Unreachable(
                 f"no server answers at {self.url}: {error}",
                 hint="start one with `make run` or `postsync serve`, or set POSTSYNC_URL",
@@ -129,7 +133,8 @@ class Client:
         return data
 
     def _told(self, status: int, data: Mapping[str, Any]) -> str:
-        text = f"the server answered {status}: {data.get('detail', '')}"
+        why = data.get("detail") or "; ".join(data.get("reasons", ()))
+        text = f"the server answered {status}: {why}"
         if status == 401:  # noqa: PLR2004 its number is its name
             text += f" (the token came from {self._credentials.origin})"
         return text

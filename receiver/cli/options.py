@@ -19,6 +19,11 @@ Command: TypeAlias = Callable[..., Any]
 UNBOUNDED = 1000
 """Columns where nobody looks: a line of a pipe is one row, and nothing of it is cut."""
 
+ca_option = click.option(
+    "--ca", type=click.Path(path_type=Path),
+    help="PEM file of the authority to trust (default POSTSYNC_CA, or the public ones).",
+)  # fmt: skip
+
 yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
 
 
@@ -27,9 +32,12 @@ def asks_server(function: Command) -> Command:
 
     @click.option("--url", help="The server (default POSTSYNC_URL, or http://127.0.0.1:8080).")
     @click.option("--token-file", type=click.Path(path_type=Path), help="File with your token.")
+    @ca_option
     @functools.wraps(function)
-    def call(*args: Any, url: str | None, token_file: Path | None, **options: Any) -> Any:
-        client = Client(url, find_token("operators", token_file))
+    def call(
+        *args: Any, url: str | None, token_file: Path | None, ca: Path | None, **options: Any
+    ) -> Any:
+        client = Client(url, find_token("operators", token_file), ca)
         return function(*args, client=client, **options)
 
     return call

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from receiver.cli.client import Client, find_token
-from receiver.cli.options import output_option
+from receiver.cli.options import ca_option, output_option
 from receiver.errors import ServerError
 from receiver.settings import load_settings
 
@@ -25,6 +25,7 @@ LAST = "last-notification.json"
 @click.option("--url", help="The server (default POSTSYNC_URL, or http://127.0.0.1:8080).")
 @click.option("--token-file", type=click.Path(path_type=Path), help="File with the sender's token.")
 @click.option("--sender", default="", help="Name of a token in HOME/senders.")
+@ca_option
 @output_option()
 def send(
     file: Path | None,
@@ -35,6 +36,7 @@ def send(
     url: str | None,
     token_file: Path | None,
     sender: str,
+    ca: Path | None,
     output: str,
 ) -> None:
     """Post a notification from FILE, as Argo CD would.
@@ -51,7 +53,7 @@ def send(
         body, times = _moved(body)
         if output == "text":
             click.echo(f"times    {times}")
-    client = Client(url, find_token("senders", token_file, sender))
+    client = Client(url, find_token("senders", token_file, sender), ca)
     answer = client.call("POST", f"/v1/notifications/{channel}", body)
     if last.parent.is_dir():
         last.write_bytes(body)

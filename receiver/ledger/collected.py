@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, Connection, and_, select
+from sqlalchemy import Connection, select
 
 from receiver.ledger import tables
 
@@ -32,10 +32,3 @@ def syncs_of(connection: Connection, plans: Sequence[str]) -> dict[str, list[str
     for row in connection.execute(query.order_by(m.c.newest, m.c.sync_id)):
         found.setdefault(row.plan_id, []).append(row.sync_id)
     return found
-
-
-def told_of(connection: Connection, plans: Sequence[str]) -> ColumnElement[bool]:
-    """Return the condition for the trail's lines of these plans: they name the newest sync."""
-    p, e = tables.plans, tables.audit_events
-    newest = connection.scalars(select(p.c.sync_id).where(p.c.id.in_(plans))).all()
-    return and_(e.c.sync_id.in_(newest), e.c.plan_id.in_(plans))

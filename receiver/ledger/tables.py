@@ -21,6 +21,10 @@ REVISION = "0001"
 
 metadata = MetaData()
 
+NOT_SUCCEEDED = "state <> 'succeeded'"
+"""What is left of plans and runs without the many that ended well; a query that is to use such an
+index must say so in these words."""
+
 Seq = BigInteger().with_variant(Integer, "sqlite")
 
 deliveries = Table(
@@ -49,6 +53,8 @@ deliveries = Table(
         postgresql_where=text("sync_id IS NULL"),
     ),
 )
+
+LEFT_OUT_SYNC = "state IN ('ignored', 'failed')"
 
 syncs = Table(
     "syncs",
@@ -80,6 +86,13 @@ syncs = Table(
     ),
     Index("syncs_of_application", "application", "id"),
     Index(
+        "syncs_left_out",
+        "state",
+        "id",
+        sqlite_where=text(LEFT_OUT_SYNC),
+        postgresql_where=text(LEFT_OUT_SYNC),
+    ),
+    Index(
         "syncs_of_rule_set",
         "rule_set",
         sqlite_where=text("rule_set IS NOT NULL"),
@@ -105,7 +118,6 @@ marks = Table(
 
 OPEN_PLAN = "state IN ('waiting', 'active')"
 COLLECTING_PLAN = "state = 'collecting'"
-UNENDED_PLAN = "ended_at IS NULL"
 
 plans = Table(
     "plans",
@@ -135,11 +147,13 @@ plans = Table(
     Index("plans_of_sync", "sync_id"),
     Index("plans_of_rule_set", "rule_set"),
     Index("plans_of_rule", "rule", "id"),
+    Index("plans_of_application", "application", "id"),
     Index(
-        "plans_unended",
+        "plans_by_state",
+        "state",
         "id",
-        sqlite_where=text(UNENDED_PLAN),
-        postgresql_where=text(UNENDED_PLAN),
+        sqlite_where=text(NOT_SUCCEEDED),
+        postgresql_where=text(NOT_SUCCEEDED),
     ),
     Index(
         "plans_stirred",
@@ -244,6 +258,14 @@ runs = Table(
     Column("ended_at", BigInteger),
     Index("runs_of_plan", "plan_id"),
     Index("runs_of_rule", "rule", "id"),
+    Index("runs_of_handler", "handler", "id"),
+    Index(
+        "runs_by_state",
+        "state",
+        "id",
+        sqlite_where=text(NOT_SUCCEEDED),
+        postgresql_where=text(NOT_SUCCEEDED),
+    ),
     Index(
         "runs_ready",
         "lane",

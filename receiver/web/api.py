@@ -14,6 +14,7 @@ from receiver.web.auth import authorize
 from receiver.web.problems import Refusal, refused
 from receiver.web.queries import (
     EventsQuery,
+    NoQuery,
     PlansQuery,
     RunsQuery,
     SyncsQuery,
@@ -49,6 +50,7 @@ def api_door(intake: Intake) -> Blueprint:
 
     @door.get("/pauses")
     def pauses() -> Response:
+        read_query(NoQuery)
         return jsonify({"pauses": intake.reader.pauses()})
 
     return door
@@ -84,16 +86,19 @@ def _add_stories(door: Blueprint, intake: Intake) -> None:
 
     @door.get("/syncs/<sync>")
     def sync(sync: str) -> Response:
+        read_query(NoQuery)
         wanted = reader.newest() if sync == "last" else sync
         found = _found(reader.sync(wanted) if wanted else None, "sync", sync)
         return jsonify(found | {"explanation": intake.explainer.explain(found["id"])})
 
     @door.get("/plans/<plan>")
     def plan(plan: str) -> Response:
+        read_query(NoQuery)
         return jsonify(_found(reader.plan(plan), "plan", plan))
 
     @door.get("/runs/<run>")
     def run(run: str) -> Response:
+        read_query(NoQuery)
         return jsonify(_found(reader.run(run), "run", run))
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any, Protocol
 
+from gunicorn.http.errors import ParseException
+
 from receiver.web.problems import Refusal
 
 PIECE = 1 << 16
@@ -39,7 +41,8 @@ def read_body(
 
     Raises:
         Refusal: 413 for more bytes, counted also where no length was announced; 408 when
-            the sender stopped before the end, or was cut off for being slow.
+            the sender stopped before the end, or was cut off for being slow; 400 when chunks
+            are announced and none can be read.
     """
     length = announced(environ)
     if length is not None and length > limit:
@@ -48,6 +51,10 @@ def read_body(
         body: bytes = environ["wsgi.input"].read(limit + 1 if length is None else length)
     except OSError:  # a chunked body that ends before its last chunk
         raise _incomplete() from None
+    except ParseException:
+        raise Refusal(
+            HTTPStatus.BAD_REQUEST, "bad_chunks", "the body does not come in the announced chunks"
+        ) from None
     if len(body) > limit:
         raise _too_large(limit, what, smaller)
     if length is not None and len(body) < length:
@@ -79,7 +86,7 @@ def discard_body(environ: dict[str, Any], limit: int) -> None:
     try:
         while left > 0 and (piece := stream.read(min(PIECE, left))):
             left -= len(piece)
-    except OSError:
+    except (OSError, ParseException):
         return
 
 

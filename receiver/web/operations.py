@@ -19,7 +19,7 @@ from receiver.web.acts import LARGEST, ReplayBody, RetryBody, Why, read_act
 from receiver.web.auth import authorize
 from receiver.web.body import discard_body
 from receiver.web.problems import Refusal, problem, refused
-from receiver.web.queries import in_ms
+from receiver.web.queries import NoQuery, in_ms, read_query
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 """What may be the name of a rule or a handler, here or at a later time."""
@@ -33,6 +33,7 @@ def operations_door(intake: Intake) -> Blueprint:
     def known() -> Response | None:
         try:
             g.by = authorize(request.headers.get("Authorization", ""), intake.keys, acts=True)
+            read_query(NoQuery)
         except Refusal as refusal:
             return _refused(refusal)
         return None

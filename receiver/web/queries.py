@@ -26,8 +26,8 @@ Id = Annotated[str, Field(max_length=100)]
 Since = Annotated[
     Moment | None,
     Field(
-        description="Since then: a time, or a duration back from now. Of runs in states that are "
-        "ends, it is the time of the end; else that of the making.",
+        description="Since then: a time, or a duration back from now. Of runs that ended in "
+        "another way than well (`failed`, ...), it is the time of the end; else of the making.",
         examples=["2h", "2026-06-01T12:00:00Z"],
     ),
 ]
@@ -41,6 +41,10 @@ class Query(BaseModel):
     """A query; an unknown parameter is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class NoQuery(Query):
+    """Nothing may be asked: what is misplaced here must not be passed over."""
 
 
 class SyncsQuery(Query):
@@ -124,9 +128,10 @@ def read_query(model: type[Q]) -> Q:
         return model.model_validate(given)
     except ValidationError as error:
         told = "; ".join(map(str, mistakes(error, model, given)))
+        known = ", ".join(model.model_fields) or "none"
         raise Refusal(
             HTTPStatus.BAD_REQUEST, "bad_parameter", told,
-            hint=f"there are {', '.join(model.model_fields)}",
+            hint=f"there are {known}",
         ) from None  # fmt: skip
 
 
@@ -160,7 +165,7 @@ def place_of(kind: str, cursor: str) -> str:
         found, last = json.loads(text)
     except (binascii.Error, ValueError, TypeError):
         found, last = None, None
-    if found != kind or not isinstance(last, str):
+    if found != kind or not isinstance(last, str) or not last.isascii():
         raise Refusal(
             HTTPStatus.BAD_REQUEST, "bad_cursor", f"the cursor is none of a list of {kind}",
             hint="give the `next` of the page before as it is, with the same filters",

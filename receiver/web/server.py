@@ -39,8 +39,11 @@ ON_UNREADABLE = "postsync.on_unreadable"
 no request that could be read."""
 
 NOT_TLS = (
-    b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: text/plain\r\n\r\n"
-    b"this port speaks HTTPS: begin the URL with https://\n"
+    b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n"
+    b"Content-Type: application/problem+json\r\n\r\n"
+    b'{"type": "urn:postsync:problem:not_tls", "title": "Bad Request", "status": 400, '
+    b'"detail": "this port speaks HTTPS", "reason": "not_tls", '
+    b'"hint": "begin the URL with https://"}\n'
 )
 """The answer to plain HTTP on a port with TLS, which went without one otherwise."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeAlias
@@ -36,7 +37,6 @@ class Tls:
         self.certificate = certificate
         self.key = key
         self._log = log
-        self._stopped = threading.Event()
         self._taken = self._seen = self._fingerprint()
         self.current: Certificate = read_certificate(certificate, key)
         self._tell()
@@ -48,11 +48,7 @@ class Tls:
             self._take(seen)
         threading.Thread(target=self._watch, name="tls", daemon=True).start()
 
-    def stop(self) -> None:
-        """End the watch."""
-        self._stopped.set()
-
-    def look(self) -> None:
+    def _look(self) -> None:
         """Take a new pair that has not changed since the last look.
 
         Who renews may write the key a moment after the certificate.
@@ -63,8 +59,9 @@ class Tls:
             self._take(seen)
 
     def _watch(self) -> None:
-        while not self._stopped.wait(CHECK_EVERY):
-            self.look()
+        while True:
+            time.sleep(CHECK_EVERY)
+            self._look()
 
     def _take(self, seen: Fingerprint) -> None:
         self._taken = seen

@@ -14,6 +14,24 @@ from handlers.http_request import handler
 from handlers.http_request.parameters import HttpRequest
 from receiver.contract import Call, Outcome, PermanentError, Succeeded, TemporaryError
 from receiver.outbound import Outbound
+from receiver.testkit import Case, Fault, Subject, usual
+
+SUBJECTS = [
+    Subject(
+        handler,
+        parameters={
+            "url": "https://ci.example.com/api/pipelines",
+            "headers": {"Authorization": {"env": "POSTSYNC_SECRET_CI", "format": "Bearer {}"}},
+            "json": {"ref": "9f1c2ab"},
+        },
+        cases=[
+            *(Case(Reply(status), Succeeded) for status in (200, 201, 202, 204)),
+            *(Case(Reply(status), PermanentError) for status in (302, 304)),
+            Case(Fault.GARBLED, Succeeded),
+            *usual(),
+        ],
+    )
+]
 
 
 @pytest.fixture

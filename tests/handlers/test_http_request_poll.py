@@ -11,8 +11,17 @@ from peers import Reply, Seen, call, door, peer
 
 from handlers.http_request import handler
 from handlers.http_request.parameters import HttpRequest
-from receiver.contract import Call, Outcome, Pending, PermanentError, Succeeded, TemporaryError
+from receiver.contract import (
+    Call,
+    Json,
+    Outcome,
+    Pending,
+    PermanentError,
+    Succeeded,
+    TemporaryError,
+)
 from receiver.outbound import Outbound
+from receiver.testkit import Case, Fault, Subject, usual
 
 POLL = {
     "url": "answer.json.url",
@@ -20,6 +29,28 @@ POLL = {
     "until": "answer.json.state == 'done'",
     "failed": "answer.json.state == 'broken'",
 }
+
+
+def _state(word: str) -> Reply:
+    return Reply(200, json.dumps({"state": word}).encode(), {"Content-Type": "application/json"})
+
+
+STARTED = Reply(201, b'{"url": "/pipelines/7"}', {"Content-Type": "application/json"})
+ASKED: Json = {"url": "/pipelines/7"}
+SUBJECTS = [
+    Subject(
+        handler,
+        cases=[
+            Case(STARTED, Pending),
+            Case(_state("running"), Pending, state=ASKED, name="still running"),
+            Case(_state("success"), Succeeded, state=ASKED, name="success"),
+            Case(_state("failed"), PermanentError, state=ASKED, name="failed there"),
+            Case(Reply(200), PermanentError, name="a status that is not expected"),
+            Case(Fault.GARBLED, PermanentError),
+            *usual(),
+        ],
+    )
+]
 
 
 @pytest.fixture

@@ -7,6 +7,9 @@ from pydantic import ValidationError
 from handlers.log_message import handler
 from receiver.contract import Succeeded
 from receiver.outbound import Outbound
+from receiver.testkit import Subject
+
+SUBJECTS = [Subject(handler, parameters={"text": {"env": "POSTSYNC_SECRET_TEXT"}}, sends=False)]
 
 
 def test_the_line_is_on_the_trail_and_is_the_output() -> None:

@@ -72,7 +72,7 @@ def test_choosing_many_reads_the_failed_runs_alone(ledger: Ledger) -> None:
     seen: list[str] = []
     house = house_of(ledger, TWO)
     event.listen(ledger.engine, "before_cursor_execute", lambda *all_of: seen.append(all_of[2]))
-    desk(house).retry_many(ANN, Chosen(rule="r", application="shop", since=0), 10)
+    desk(house).retry_many(ANN, Chosen(rule="r", handler="h", application="shop", since=0), 10)
     statement = next(one for one in seen if "'failed'" in one)
     with ledger.read() as connection:
         values = tuple(0 for _ in range(statement.count("?")))

@@ -43,7 +43,9 @@ class Service:
         self.rules = home / "rules.yaml"
         self.rules.write_text(rules)
         self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        certificate = settings.get("tls_certificate")
+        origin = "https://localhost" if certificate else "http://127.0.0.1"
+        self.url = f"{origin}:{self.port}"
         self.environ = os.environ | {
             "POSTSYNC_HOME": str(home),
             "POSTSYNC_PORT": str(self.port),
@@ -53,7 +55,7 @@ class Service:
             **{f"POSTSYNC_{name.upper()}": value for name, value in settings.items()},
         }
         self.log = log or home / "stdout.log"
-        self._door = Outbound()
+        self._door = Outbound(ca_bundle=Path(certificate) if certificate else None)
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self, *, ready: bool = True) -> None:

@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 import schemathesis
-from doors import AS_OPERATOR, AS_SENDER, OPERATOR, SENDER, Doors, doors
+from doors import AS_OPERATOR, OPERATOR, SENDER, Doors, doors
+from house import House
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
-from notifications import notification, resource
+from pydantic import BaseModel
 from schemathesis import Case, GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
@@ -24,8 +26,10 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from receiver.ledger.connect import open_ledger
+from receiver.payload import read_notification
 from receiver.web.openapi import openapi_document
 from receiver.web.openapi.operations import OPERATIONS, Operation, Who
+from receiver.web.openapi.sending import EXAMPLES
 
 CHECKS = [
     not_a_server_error,
@@ -37,17 +41,54 @@ CHECKS = [
 ]
 
 
+RULES = """
+- name: purge
+  match: {resources: [{kind: ConfigMap, name: a*}]}
+  actions:
+  - {uses: log.message, with: {text: "${{ resource.name }}"}}
+  - {name: then, uses: log.message, wave: 1, target: application, with: {text: done}}
+  onFailure: [{uses: log.message, with: {text: failed}}]
+- name: careful
+  match: {resources: [{kind: ConfigMap, name: b*}]}
+  limits: {maxTargets: 1}
+  actions: [{uses: log.message, with: {text: held}}]
+- name: gather
+  match: {resources: [{kind: ConfigMap, name: c*}]}
+  debounce: {window: 1m, maxWait: 2m}
+  actions: [{uses: log.message, target: batch, with: {text: gathered}}]
+"""
+
+
 @pytest.fixture(scope="module")
 def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doors]:
+    """What failed, ended well, is held, collects and is paused."""
     home = tmp_path_factory.mktemp("home")
     ledger = open_ledger(home / "ledger.db")
+    house = House.of(ledger, RULES)
     with doors(ledger, home) as made:
-        for application in ("shop", "blog"):
-            body = notification(resource("a"), application=application)
-            made.client.post("/v1/notifications", data=body, headers=AS_SENDER)
+        house.sync("a1", "a2", application="shop")
+        house.end(*house.claim(), fails="answered 404")
+        house.work()
+        house.sync("a1", application="blog")
+        house.work()
+        house.sync("b1", "b2", at=1)
+        house.sync("c1", at=2)
+        house.sync("c2", at=3)
+        house.store("a3", at=4)
+        message = "/v1/messages?application=argocd/shop"
+        made.client.post(message, data="said", headers=AS_OPERATOR)
         made.client.put("/v1/pauses/rules/purge", headers=AS_OPERATOR)
         yield made
     ledger.close()
+
+
+@pytest.fixture(scope="module")
+def known(web: Doors) -> dict[str, list[str]]:
+    """What there is, by the names that paths have for it."""
+    reader = web.intake.reader
+    lists = {"sync": reader.syncs, "plan": reader.plans, "run": reader.runs}
+    ids = {name: [row["id"] for row in read(limit=100)] for name, read in lists.items()}
+    return ids | {"name": ["purge", "log.message"], "channel": ["sync", "health"]}
 
 
 @pytest.fixture(scope="module")
@@ -69,9 +110,11 @@ ASKED = [
 
 @pytest.mark.parametrize(("operation", "mode"), ASKED)
 def test_the_server_answers_as_its_document_says(
-    document: Any, operation: Operation, mode: GenerationMode
+    document: Any, known: dict[str, list[str]], operation: Operation, mode: GenerationMode
 ) -> None:
     """Whatever it is asked, it answers with a documented status and body, and never with 5xx."""
+    named = re.findall(r"\{(\w+)\}", operation.path) if mode is GenerationMode.POSITIVE else []
+    there = st.fixed_dictionaries({name: st.sampled_from(known[name]) for name in named})
     described = document[operation.path][operation.method.upper()]
     token = SENDER if operation.who is Who.SENDER else OPERATOR
 
@@ -82,8 +125,10 @@ def test_the_server_answers_as_its_document_says(
         database=None,
         suppress_health_check=list(HealthCheck),
     )
-    @given(case=described.as_strategy(generation_mode=mode))
-    def ask(case: Case[Any]) -> None:
+    @given(case=described.as_strategy(generation_mode=mode), path=st.none() | there)
+    def ask(case: Case[Any], path: dict[str, str] | None) -> None:
+        if path:
+            case.path_parameters = path
         case.call_and_validate(headers={"Authorization": f"Bearer {token}"}, checks=CHECKS)
 
     ask()
@@ -97,6 +142,19 @@ def test_the_document_is_valid() -> None:
     text = json.dumps(document)
     for name in re.findall(r'"#/components/schemas/(\w+)"', text):
         assert name in document["components"]["schemas"]
+
+
+@pytest.mark.parametrize("operation", [one for one in OPERATIONS if one.body], ids=lambda o: o.name)
+def test_every_body_has_an_example_that_is_right(operation: Operation) -> None:
+    """It is what readers copy."""
+    example = EXAMPLES.get(operation.name)
+    if isinstance(operation.body, type) and issubclass(operation.body, BaseModel):
+        operation.body.model_validate(example or {})
+    elif operation.who is Who.SENDER:
+        body = json.dumps(example).encode()
+        assert read_notification(body, sender="argocd", channel="sync", query={}).sync.resources
+    else:
+        assert example
 
 
 def test_every_route_is_documented_and_every_documented_one_is_there(web: Doors) -> None:

@@ -86,10 +86,10 @@ def _conditions(chosen: Chosen) -> list[ColumnElement[bool]]:
     r, p = tables.runs, tables.plans
     conditions: list[ColumnElement[bool]] = [r.c.lane != "", p.c.newer_plan.is_(None)]
     if chosen.rule:
-        # As an expression, so that the index of failed runs is read, not all runs of the rule.
+        # As expressions, so that the index of failed runs is read, not all of a rule or handler.
         conditions.append(r.c.rule.concat("") == chosen.rule)
     if chosen.handler:
-        conditions.append(r.c.handler == chosen.handler)
+        conditions.append(r.c.handler.concat("") == chosen.handler)
     if chosen.application:
         name = p.c.application
         ends = name.endswith(f"/{chosen.application}", autoescape=True)

@@ -1,6 +1,8 @@
-"""Lists, page by page. Each page costs what it shows, however much lies in the ledger.
+"""Lists, page by page, the newest first.
 
-Ids sort by time, so the id of a page's last row is the place where the next page begins.
+Ids sort by time, so the id of a page's last row is the place where the next page begins. A page
+costs what it shows, however much lies in the ledger; only that of what is rare in two filters, each
+of which has much, looks at all that one of them has.
 """
 
 from __future__ import annotations
@@ -9,15 +11,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, false, select, text
+from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
+    Connection,
+    Select,
+    Table,
+    Text,
+    bindparam,
+    select,
+    text,
+    union,
+)
 
 from receiver.ledger import tables
 from receiver.ledger.reading.rows import PLAN, RUN, SYNC, Row, columns, shown
 from receiver.ledger.reading.story import plans_of
 from receiver.model import RunState, first_id
 
-OPEN_PLANS = frozenset({"waiting", "collecting", "held", "active"})
-ENDED_RUNS = frozenset(state.value for state in RunState if state.ended)
+BAD_ENDS = frozenset({RunState.FAILED, RunState.SKIPPED, RunState.SUPERSEDED, RunState.CANCELLED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +37,7 @@ class Filters:
     """What a list shows; empty is anything. Times in milliseconds since 1970.
 
     ``application`` is ``namespace/name``, or a name alone in whichever namespace. The times are
-    those of the making, for runs in states that are ends those of their end.
+    those of the making; for runs that ended in another way than well those of their end.
     """
 
     states: tuple[str, ...] = ()
@@ -45,7 +57,9 @@ def list_syncs(connection: Connection, wanted: Filters, limit: int, before: str)
     if wanted.application:
         query = query.where(s.c.application.in_(applications(connection, wanted.application)))
     if wanted.states:
-        query = query.where(_in_literally("state", wanted.states))
+        query = query.where(_state_in(s, wanted.states))
+        if {"ignored", "failed"}.issuperset(wanted.states):
+            query = query.where(text(tables.LEFT_OUT_SYNC))
     rows = [shown(row) for row in connection.execute(query).mappings()]
     plans = plans_of(connection, [row["id"] for row in rows])
     return [row | {"plans": plans[row["id"]]} for row in rows]
@@ -55,14 +69,11 @@ def list_plans(connection: Connection, wanted: Filters, limit: int, before: str)
     """List plans, the newest first."""
     p = tables.plans
     query = _paged(select(*columns(p, PLAN)), p, wanted, before, limit, letter="p")
-    if wanted.states:
-        query = query.where(_in_literally("state", wanted.states))
-        if OPEN_PLANS.issuperset(wanted.states):
-            query = query.where(text(tables.UNENDED_PLAN))  # has an index of its own
+    query = _of_states(query, p, wanted.states)
     if wanted.rule:
         query = query.where(p.c.rule == wanted.rule)
     if wanted.sync:
-        query = query.where(p.c.sync_id == wanted.sync)
+        query = query.where(p.c.id.in_(_plans_with(wanted.sync)))
     if wanted.application:
         query = query.where(p.c.application.in_(applications(connection, wanted.application)))
     return [shown(row) for row in connection.execute(query).mappings()]
@@ -71,24 +82,38 @@ def list_plans(connection: Connection, wanted: Filters, limit: int, before: str)
 def list_runs(connection: Connection, wanted: Filters, limit: int, before: str) -> list[Row]:
     """List runs, the newest first, each with its Application."""
     r, p = tables.runs, tables.plans
-    ended = bool(wanted.states) and ENDED_RUNS.issuperset(wanted.states)
     joined = select(*columns(r, RUN), p.c.application).join(p, p.c.id == r.c.plan_id)
-    query = _paged(joined, r, wanted, before, limit, letter="" if ended else "r")
-    if ended and wanted.since is not None:
-        query = query.where(r.c.ended_at >= wanted.since)
-    if ended and wanted.until is not None:
-        query = query.where(r.c.ended_at < wanted.until)
-    if wanted.states:
-        query = query.where(_in_literally("runs.state", wanted.states))
+    query = _of_states(_timed_runs(joined, wanted, before, limit), r, wanted.states)
     for column, value in (
-        (r.c.rule, wanted.rule), (r.c.handler, wanted.handler), (r.c.sync_id, wanted.sync),
-        (r.c.plan_id, wanted.plan),
+        (r.c.rule, wanted.rule), (r.c.handler, wanted.handler), (r.c.plan_id, wanted.plan),
     ):  # fmt: skip
         if value:
             query = query.where(column == value)
+    if wanted.sync:
+        query = query.where(r.c.plan_id.in_(_plans_with(wanted.sync)))
     if wanted.application:
-        query = query.where(p.c.application.in_(applications(connection, wanted.application)))
+        names = applications(connection, wanted.application)
+        query = query.where(r.c.plan_id.in_(select(p.c.id).where(p.c.application.in_(names))))
     return [shown(row) for row in connection.execute(query).mappings()]
+
+
+def _timed_runs(query: Select[Any], wanted: Filters, before: str, limit: int) -> Select[Any]:
+    """Order and cut runs; what ended badly is looked for by when that was."""
+    if not wanted.states or not BAD_ENDS.issuperset(wanted.states):
+        return _paged(query, tables.runs, wanted, before, limit, letter="r")
+    ended = tables.runs.c.ended_at
+    if wanted.since is not None:
+        query = query.where(ended >= wanted.since)
+    if wanted.until is not None:
+        query = query.where(ended < wanted.until)
+    return _paged(query, tables.runs, wanted, before, limit, letter="")
+
+
+def _plans_with(sync: str) -> CompoundSelect[Any]:
+    """Select the plans of a sync: its own, and those that have collected it."""
+    p, m = tables.plans.c, tables.plan_syncs.c
+    own = select(p.id).where(p.sync_id == sync)
+    return union(own, select(m.plan_id).where(m.sync_id == sync))
 
 
 def applications(connection: Connection, wanted: str) -> list[str]:
@@ -122,8 +147,18 @@ def _paged(
     return query.order_by(table.c.id.desc()).limit(limit)
 
 
-def _in_literally(column: str, words: Sequence[str]) -> ColumnElement[Any] | Any:
-    """Write the words into the statement: only so does a partial index count for them."""
-    if not all(word.isalpha() for word in words):
-        return false()
-    return text(f"{column} IN ({', '.join(repr(word) for word in words)})")
+def _of_states(query: Select[Any], table: Table, states: Sequence[str]) -> Select[Any]:
+    if not states:
+        return query
+    query = query.where(_state_in(table, states))
+    if RunState.SUCCEEDED not in states:
+        query = query.where(text(f"{table.name}.{tables.NOT_SUCCEEDED}"))
+    return query
+
+
+def _state_in(table: Table, states: Sequence[str]) -> ColumnElement[bool]:
+    """Write the states into the statement: only so does a partial index count for them."""
+    state: ColumnElement[str] = table.c.state
+    if len(states) == 1:
+        return state == bindparam("state", states[0], Text, literal_execute=True)
+    return state.in_(bindparam("states", states, Text, expanding=True, literal_execute=True))

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, select
 
 from receiver.ledger import tables
-from receiver.ledger.collected import plans_with, syncs_of, told_of
-from receiver.ledger.messages import lines_of_messages
+from receiver.ledger.collected import plans_with, syncs_of
+from receiver.ledger.reading.about import about_plans, about_run, about_sync
 from receiver.ledger.reading.rows import (
     ATTEMPT,
     DELIVERY,
@@ -34,7 +34,7 @@ def sync_story(connection: Connection, sync: str) -> Row | None:
         **found,
         "deliveries": deliveries.get(sync, []),
         "plans": _with_runs(connection, plans_of(connection, [sync])[sync]),
-        "events": _events_of_sync(connection, sync),
+        "events": _events(connection, about_sync(connection, sync)),
     }
 
 
@@ -43,9 +43,8 @@ def plan_story(connection: Connection, plan: str) -> Row | None:
     found = _one(connection, tables.plans, plan, PLAN)
     if found is None:
         return None
-    e = tables.audit_events.c
-    about = (e.sync_id == found["sync"]) & (e.plan_id == plan)
-    return _with_runs(connection, [found])[0] | {"events": _events(connection, about)}
+    events = _events(connection, about_plans(connection, [plan]))
+    return _with_runs(connection, [found])[0] | {"events": events}
 
 
 def run_story(connection: Connection, run: str) -> Row | None:
@@ -53,25 +52,27 @@ def run_story(connection: Connection, run: str) -> Row | None:
     found = _one(connection, tables.runs, run, RUN)
     if found is None:
         return None
-    p, e = tables.plans.c, tables.audit_events.c
+    p = tables.plans.c
     application = connection.scalar(select(p.application).where(p.id == found["plan"]))
-    about = (e.sync_id == found["sync"]) & (e.run_id == run)
     tries = grouped(connection, tables.attempts, "run_id", [run], ATTEMPT)
     return found | {
         "application": application,
         "tries": tries.get(run, []),
-        "events": _events(connection, about),
+        "events": _events(connection, about_run(connection, run)),
     }
 
 
 def plans_of(connection: Connection, syncs: Sequence[str]) -> dict[str, list[Row]]:
-    """Return the plans of each sync: its own, and those of newer syncs that have collected it."""
+    """Return the plans of each sync, in order of time; those that collected it are among them."""
     own = grouped(connection, tables.plans, "sync_id", list(syncs), PLAN)
     joined = plans_with(connection, syncs)
     wanted = sorted({plan for plans in joined.values() for plan in plans})
     shared = grouped(connection, tables.plans, "id", wanted, PLAN)
     return {
-        sync: own.get(sync, []) + [row for plan in joined.get(sync, []) for row in shared[plan]]
+        sync: sorted(
+            own.get(sync, []) + [row for plan in joined.get(sync, []) for row in shared[plan]],
+            key=lambda plan: str(plan["id"]),
+        )
         for sync in syncs
     }
 
@@ -95,15 +96,7 @@ def _with_runs(connection: Connection, plans: list[Row]) -> list[Row]:
     ]
 
 
-def _events_of_sync(connection: Connection, sync: str) -> list[Row]:
-    e = tables.audit_events
-    about = (e.c.sync_id == sync) | e.c.seq.in_(lines_of_messages(connection, sync))
-    if joined := plans_with(connection, [sync]).get(sync):
-        about |= told_of(connection, joined)
-    return _events(connection, about)
-
-
-def _events(connection: Connection, about: Any) -> list[Row]:
+def _events(connection: Connection, about: ColumnElement[bool]) -> list[Row]:
     e = tables.audit_events
     return [
         shown_event(row) for row in connection.execute(select(e).where(about).order_by(e.c.seq))

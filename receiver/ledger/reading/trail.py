@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import ColumnElement, Connection, func, select
 
 from receiver.ledger import tables
-from receiver.ledger.messages import lines_of_messages
+from receiver.ledger.reading.about import about_plans, about_run, about_sync
 from receiver.ledger.reading.lists import applications
 from receiver.ledger.reading.rows import Row, shown_event
 
@@ -47,15 +47,11 @@ def read_trail(connection: Connection, wanted: Wanted, after: int, limit: int) -
     newest = connection.scalar(select(func.max(e.c.seq))) or 0
     if wanted.since is not None:
         after = max(after, _before(connection, wanted.since))
-    until = min(newest, after + LOOKED_AT)
+    about = _about(connection, wanted)
+    until = newest if about else min(newest, after + LOOKED_AT)
     query = select(e).where(e.c.seq > after, e.c.seq <= until).order_by(e.c.seq).limit(limit)
-    if wanted.sync:
-        said = e.c.seq.in_(lines_of_messages(connection, wanted.sync))
-        query = query.where((e.c.sync_id == wanted.sync) | said)
-    if wanted.plan:
-        query = query.where(e.c.plan_id == wanted.plan)
-    if wanted.run:
-        query = query.where(e.c.run_id == wanted.run)
+    for lines in about:
+        query = query.where(e.c.seq.in_(select(e.c.seq).where(lines)))
     if wanted.event:
         query = query.where(e.c.name.like(_like(wanted.event), escape="!"))
     if wanted.rule:
@@ -74,16 +70,27 @@ def read_trail(connection: Connection, wanted: Wanted, after: int, limit: int) -
     return Page(events, reached, full or until < newest)
 
 
+def _about(connection: Connection, wanted: Wanted) -> list[ColumnElement[bool]]:
+    """Return the conditions that an index answers: no page of these looks at other lines."""
+    about = []
+    if wanted.sync:
+        about.append(about_sync(connection, wanted.sync))
+    if wanted.plan:
+        about.append(about_plans(connection, [wanted.plan]))
+    if wanted.run:
+        about.append(about_run(connection, wanted.run))
+    return about
+
+
 def _before(connection: Connection, since: int) -> int:
     """Return the newest ``seq`` of a line older than that time: lines are as old as their order.
 
     Found by halving: an index by time would cost every line that is written.
     """
     e = tables.audit_events
-    low, high = connection.execute(select(func.min(e.c.seq), func.max(e.c.seq))).one()
-    if low is None:
-        return 0
-    low -= 1
+    # one question each: SQLite reads the whole table for the least and the greatest at once
+    low = (connection.scalar(select(func.min(e.c.seq))) or 1) - 1
+    high = connection.scalar(select(func.max(e.c.seq))) or 0
     while low < high:
         middle = (low + high + 1) // 2
         at = connection.scalar(
@@ -93,7 +100,7 @@ def _before(connection: Connection, since: int) -> int:
             low = middle
         else:
             high = middle - 1
-    return int(low)
+    return low
 
 
 def _like(glob: str) -> str:

@@ -13,6 +13,7 @@ from pydantic.json_schema import models_json_schema
 
 from receiver.web.openapi.answers import Problem
 from receiver.web.openapi.operations import OPERATIONS, Operation, Who
+from receiver.web.openapi.sending import EXAMPLES
 
 JSON, PROBLEM, TEXT = "application/json", "application/problem+json", "text/plain"
 REF = "#/components/schemas/{model}"
@@ -51,7 +52,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
     told: dict[str, Any] = {
         "operationId": operation.name,
         "summary": operation.summary,
-        "description": f"Needs the token of: {operation.who}.",
+        "description": f"Needs {operation.who}.",
         "tags": [operation.tag],
         "parameters": [*_of_path(operation.path), *_of_query(operation.query)],
         "responses": {
@@ -61,7 +62,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
         "security": [] if operation.who is Who.NOBODY else [{"bearer": []}, {"basic": []}],
     }
     if operation.body is not None:
-        told["requestBody"] = _body(operation.body)
+        told["requestBody"] = _body(operation.body, EXAMPLES.get(operation.name))
     return told
 
 
@@ -87,11 +88,12 @@ def _of_query(model: type[BaseModel] | None) -> Iterator[dict[str, Any]]:
         yield parameter
 
 
-def _body(body: type[BaseModel] | str) -> dict[str, Any]:
+def _body(body: type[BaseModel] | str, example: Any) -> dict[str, Any]:
+    told = {} if example is None else {"example": example}
     if isinstance(body, str):
         schema = {"type": "string"} if body == TEXT else {}
-        return {"required": True, "content": {body: {"schema": schema}}}
-    return {"required": False, "content": {JSON: {"schema": _ref(body)}}}
+        return {"required": True, "content": {body: {"schema": schema} | told}}
+    return {"required": False, "content": {JSON: {"schema": _ref(body)} | told}}
 
 
 def _answer(model: type[BaseModel] | None, status: int) -> dict[str, Any]:

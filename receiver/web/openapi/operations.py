@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from receiver.web.acts import ReplayBody, RetryBody, Why
 from receiver.web.messages import Origin
 from receiver.web.openapi import answers as a
+from receiver.web.openapi.sending import ChannelQuery, NotificationQuery
 from receiver.web.queries import EventsQuery, PlansQuery, RunsQuery, SyncsQuery
 
 Answers = Mapping[int, type[BaseModel] | None]
@@ -19,11 +20,11 @@ Answers = Mapping[int, type[BaseModel] | None]
 class Who(StrEnum):
     """Whose token is needed."""
 
-    NOBODY = "nobody"
-    SENDER = "sender"
-    MESSENGER = "messenger"
-    VIEWER = "viewer"
-    OPERATOR = "operator"
+    NOBODY = "no token"
+    SENDER = "a sender's token"
+    MESSENGER = "a messenger's or an operator's token"
+    VIEWER = "a viewer's or an operator's token"
+    OPERATOR = "an operator's token"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +65,12 @@ def _act(method: str, path: str, name: str, summary: str, answers: Answers,
 OPERATIONS = (
     Operation(
         "post", "/v1/notifications", "notify", "Take a notification of Argo CD, on `sync`.",
-        Who.SENDER, {202: a.Receipt}, body="application/json", errors=SENT,
+        Who.SENDER, {202: a.Receipt}, NotificationQuery, "application/json", errors=SENT,
     ),
     Operation(
         "post", "/v1/notifications/{channel}", "notifyChannel",
         "Take a notification of Argo CD on a channel.",
-        Who.SENDER, {202: a.Receipt}, body="application/json", errors=SENT,
+        Who.SENDER, {202: a.Receipt}, ChannelQuery, "application/json", errors=SENT,
     ),
     Operation(
         "post", "/v1/messages", "say", "Take the words of a hook, at most 4 KiB.",

@@ -177,6 +177,13 @@ def upgrade() -> None:
             postgresql_where=sa.text("state IN ('waiting', 'active')"),
         )
         batch_op.create_index(
+            "plans_by_state",
+            ["state", "id"],
+            unique=False,
+            sqlite_where=sa.text("state <> 'succeeded'"),
+            postgresql_where=sa.text("state <> 'succeeded'"),
+        )
+        batch_op.create_index(
             "plans_collected",
             ["due_at"],
             unique=False,
@@ -190,6 +197,7 @@ def upgrade() -> None:
             sqlite_where=sa.text("state = 'collecting'"),
             postgresql_where=sa.text("state = 'collecting'"),
         )
+        batch_op.create_index("plans_of_application", ["application", "id"], unique=False)
         batch_op.create_index("plans_of_rule", ["rule", "id"], unique=False)
         batch_op.create_index("plans_of_rule_set", ["rule_set"], unique=False)
         batch_op.create_index(
@@ -213,13 +221,6 @@ def upgrade() -> None:
             unique=False,
             sqlite_where=sa.text("stirred > 0"),
             postgresql_where=sa.text("stirred > 0"),
-        )
-        batch_op.create_index(
-            "plans_unended",
-            ["id"],
-            unique=False,
-            sqlite_where=sa.text("ended_at IS NULL"),
-            postgresql_where=sa.text("ended_at IS NULL"),
         )
 
     op.create_table(
@@ -296,12 +297,20 @@ def upgrade() -> None:
             postgresql_where=sa.text("state IN ('due', 'running', 'pending')"),
         )
         batch_op.create_index(
+            "runs_by_state",
+            ["state", "id"],
+            unique=False,
+            sqlite_where=sa.text("state <> 'succeeded'"),
+            postgresql_where=sa.text("state <> 'succeeded'"),
+        )
+        batch_op.create_index(
             "runs_failed",
             ["ended_at"],
             unique=False,
             sqlite_where=sa.text("state = 'failed'"),
             postgresql_where=sa.text("state = 'failed'"),
         )
+        batch_op.create_index("runs_of_handler", ["handler", "id"], unique=False)
         batch_op.create_index("runs_of_plan", ["plan_id"], unique=False)
         batch_op.create_index("runs_of_rule", ["rule", "id"], unique=False)
         batch_op.create_index(
@@ -351,6 +360,13 @@ def upgrade() -> None:
         sa.UniqueConstraint("identity"),
     )
     with op.batch_alter_table("syncs", schema=None) as batch_op:
+        batch_op.create_index(
+            "syncs_left_out",
+            ["state", "id"],
+            unique=False,
+            sqlite_where=sa.text("state IN ('ignored', 'failed')"),
+            postgresql_where=sa.text("state IN ('ignored', 'failed')"),
+        )
         batch_op.create_index(
             "syncs_new",
             ["id"],

@@ -1,0 +1,119 @@
+"""`cloudflare.purge`: take objects out of Cloudflare's cache.
+
+https://developers.cloudflare.com/api/resources/cache/methods/purge/ and, for the limits,
+https://developers.cloudflare.com/cache/how-to/purge-cache/
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from pydantic import Field, model_validator
+
+from receiver.contract import (
+    Answer,
+    Call,
+    Handler,
+    Json,
+    Outcome,
+    Params,
+    PermanentError,
+    Rate,
+    Succeeded,
+    host_of,
+    in_batches,
+    raise_for_status,
+    send_each,
+    wrong_shape,
+)
+
+KINDS = ("files", "tags", "hosts", "prefixes")
+
+
+class CloudflarePurge(Params):
+    """What to purge: one of files, tags, hosts, prefixes, or everything."""
+
+    zone: str = Field(description="Id of the zone, 32 hexadecimal digits.", min_length=1)
+    token: str = Field(description="API token.", min_length=1)
+    files: tuple[str, ...] | None = Field(default=None, description="URLs of objects.")
+    tags: tuple[str, ...] | None = Field(default=None, description="Cache tags.")
+    hosts: tuple[str, ...] | None = Field(default=None, description="Host names.")
+    prefixes: tuple[str, ...] | None = Field(
+        default=None, description="Prefixes of URLs, without the scheme: `www.example.com/css`."
+    )
+    everything: bool = Field(default=False, description="The whole zone.")
+    soft: bool = Field(
+        default=False,
+        description="Mark as stale instead: served while the origin is asked again.",
+    )
+    batch_size: int = Field(
+        default=100,
+        ge=1,
+        le=500,
+        description="Items of one request: 100, for URLs on an Enterprise plan 500.",
+    )
+    api: str = Field(
+        default="https://api.cloudflare.com/client/v4", description="Address of the API."
+    )
+
+    @model_validator(mode="after")
+    def one_kind(self) -> CloudflarePurge:
+        """Refuse none and several, which the API would refuse as well."""
+        given = [kind for kind in KINDS if getattr(self, kind) is not None]
+        if len(given) + self.everything != 1:
+            raise wrong_shape(f"give one of {', '.join(KINDS)}, or everything: true")
+        return self
+
+
+def run(params: CloudflarePurge, call: Call) -> Outcome:
+    """Purge in as few requests as the API allows."""
+    kind = next((kind for kind in KINDS if getattr(params, kind) is not None), "everything")
+    if kind == "everything":
+        _purge(params, call, {"purge_everything": True})
+        return Succeeded({"everything": True, "requests": 1})
+    items = in_batches(getattr(params, kind), params.batch_size)
+    send_each(call.state, [{kind: batch} for batch in items], partial(_purge, params, call))
+    return Succeeded({kind: sum(map(len, items)), "requests": len(items)})
+
+
+def _purge(params: CloudflarePurge, call: Call, body: Mapping[str, Any]) -> None:
+    verb = "invalidate_cache" if params.soft else "purge_cache"
+    answer = call.http.send(
+        "POST",
+        f"{params.api}/zones/{params.zone}/{verb}",
+        headers={"Authorization": f"Bearer {params.token}", "Content-Type": "application/json"},
+        body=json.dumps(body).encode(),
+    )
+    raise_for_status(answer, now=call.now)
+    if not _succeeded(answer):
+        raise PermanentError(f"Cloudflare refused: {answer.excerpt()}")
+
+
+def _succeeded(answer: Answer) -> bool:
+    try:
+        told: Json = answer.json()
+    except ValueError:
+        return False
+    return isinstance(told, dict) and told.get("success") is True
+
+
+EXAMPLE = """\
+zone: 023e105f4ecef8ad9ca31a8372d0c353
+token: {env: POSTSYNC_SECRET_CLOUDFLARE}
+tags: "${{ resources.map(r, r.name) }}"
+"""
+
+handler = Handler(
+    name="cloudflare.purge",
+    summary="Purge Cloudflare's cache by URL, tag, host, prefix, or whole.",
+    params=CloudflarePurge,
+    run=run,
+    example=EXAMPLE,
+    lane=host_of("api"),
+    # Tags, hosts, prefixes and everything on the Free plan: 5 a minute, 25 at once.
+    rate=Rate(per_second=5 / 60, burst=25),
+    permissions="An API token with Zone > Cache Purge > Purge on that zone, and nothing else.",
+)

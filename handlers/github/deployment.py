@@ -1,0 +1,85 @@
+"""`github.deployment`: a deployment of a revision, with its status.
+
+https://docs.github.com/rest/deployments
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from handlers.github.access import RATE, GitHub, ask
+from receiver.contract import Call, Handler, Outcome, Succeeded, TemporaryError, host_of, object_of
+
+
+class GitHubDeployment(GitHub):
+    """The deployment and its status."""
+
+    ref: str = Field(description="Branch, tag or SHA that was deployed.", min_length=1)
+    environment: str = Field(default="production", description="Where to.", min_length=1)
+    state: Literal[
+        "success", "failure", "error", "in_progress", "queued", "pending", "inactive"
+    ] = Field(default="success", description="How it stands.")
+    description: str = Field(default="", description="A short text.", max_length=140)
+    environment_url: str | None = Field(default=None, description="Address of what runs there.")
+    log_url: str | None = Field(default=None, description="Address of the details.")
+    deployment: int | None = Field(
+        default=None,
+        description="An earlier action's deployment, to which only a status is added: "
+        "`${{ actions.NAME.output.id }}`.",
+    )
+
+
+def run(params: GitHubDeployment, call: Call) -> Outcome:
+    """Create the deployment, unless an earlier attempt or action did, then its status."""
+    number = params.deployment or (call.state or {}).get("id")
+    if number is None:
+        number = _create(params, call)
+    body = {
+        "state": params.state,
+        "environment": params.environment,
+        "description": params.description,
+        "environment_url": params.environment_url or "",
+        "log_url": params.log_url or "",
+        "auto_inactive": True,
+    }
+    try:
+        ask(params, call, "POST", f"deployments/{number}/statuses", body)
+    except TemporaryError as error:
+        raise TemporaryError(
+            error.message, delay=error.delay, state={"id": number}, limited=error.limited
+        ) from error
+    return Succeeded({"id": number, "state": params.state})
+
+
+def _create(params: GitHubDeployment, call: Call) -> Any:
+    """Create it as it is: nothing is merged, and no check is waited for."""
+    body = {
+        "ref": params.ref,
+        "environment": params.environment,
+        "description": params.description,
+        "auto_merge": False,
+        "required_contexts": [],
+        "payload": {"run": call.idempotency_key},
+    }
+    return object_of(ask(params, call, "POST", "deployments", body)).get("id")
+
+
+EXAMPLE = """\
+repository: acme/shop
+token: {env: POSTSYNC_SECRET_GITHUB}
+ref: "${{ sync.revision }}"
+environment: production
+"""
+
+handler = Handler(
+    name="github.deployment",
+    summary="Record a deployment on GitHub, with its status.",
+    params=GitHubDeployment,
+    run=run,
+    example=EXAMPLE,
+    lane=host_of("api"),
+    rate=RATE,
+    permissions="Deployments: write, on that repository.",
+)

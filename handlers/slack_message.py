@@ -1,0 +1,174 @@
+"""`slack.message`: write to a Slack channel, in a thread, or over an earlier message.
+
+Plain REST: https://docs.slack.dev/reference/methods/chat.postMessage, chat.update, and
+https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks. What an expression
+puts into a text is escaped, so that a resource's name cannot mention a channel or hide a link
+(https://docs.slack.dev/messaging/formatting-message-text/#escaping); what the rule says is not.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pydantic import Field, model_validator
+
+from receiver.contract import (
+    Answer,
+    Call,
+    Handler,
+    Json,
+    Outcome,
+    Params,
+    PermanentError,
+    Rate,
+    Succeeded,
+    TemporaryError,
+    host_of,
+    object_of,
+    raise_for_status,
+    retry_after,
+    wrong_shape,
+)
+
+PASSING = frozenset(
+    {
+        "ratelimited",
+        "rate_limited",
+        "request_timeout",
+        "team_added_to_org",
+        "fatal_error",
+        "internal_error",
+        "service_unavailable",
+    }
+)
+"""Errors of the Web API that a later try may not meet ("Errors" of chat.postMessage)."""
+
+LIMITED = frozenset({"ratelimited", "rate_limited"})
+
+TEXT_LIMIT = 40_000
+"""Characters; Slack cuts a longer text off ("Truncating content" of chat.postMessage)."""
+
+BLOCKS_LIMIT = 50
+"""https://docs.slack.dev/reference/block-kit/blocks"""
+
+
+class SlackMessage(Params):
+    """What to write, and where: through an incoming webhook, or with a bot's token."""
+
+    webhook: str | None = Field(default=None, description="Address of an incoming webhook.")
+    token: str | None = Field(default=None, description="Token of a bot, instead of `webhook`.")
+    channel: str | None = Field(
+        default=None, description="Channel, with `token`: its id, or its name with `#`."
+    )
+    text: str = Field(
+        description="The message, or with `blocks` what notifications show of it. Markup of "
+        "Slack: *bold*, `code`, :emoji:.",
+        min_length=1,
+        max_length=TEXT_LIMIT,
+    )
+    blocks: tuple[dict[str, Any], ...] | None = Field(
+        default=None, description="Block Kit blocks.", max_length=BLOCKS_LIMIT
+    )
+    thread: str | None = Field(
+        default=None,
+        description="Answer in the thread of an earlier message: `${{ actions.NAME.output.ts }}`.",
+    )
+    broadcast: bool = Field(
+        default=False, description="Show an answer in a thread to the whole channel as well."
+    )
+    update: str | None = Field(
+        default=None,
+        description="Write over an earlier message: `${{ actions.NAME.output.ts }}`.",
+    )
+    api: str = Field(default="https://slack.com/api", description="Address of the Web API.")
+
+    @model_validator(mode="after")
+    def one_way(self) -> SlackMessage:
+        """Refuse what the chosen way cannot do."""
+        if (self.webhook is None) == (self.token is None):
+            raise wrong_shape("give webhook or token, one of them")
+        if self.token is not None and self.channel is None:
+            raise wrong_shape("token needs the channel")
+        needed = self.channel is not None or self.update is not None or self.broadcast
+        if self.webhook is not None and needed:
+            raise wrong_shape("channel, update and broadcast need a token: a webhook has none")
+        if self.update is not None and self.thread is not None:
+            raise wrong_shape("give thread or update, not both")
+        return self
+
+
+def run(params: SlackMessage, call: Call) -> Outcome:
+    """Write it. Slack knows no idempotency key: an attempt that was lost may show twice."""
+    if params.webhook is not None:
+        raise_for_status(_post(call, params.webhook, None, _message(params)), now=call.now)
+        return Succeeded({"ts": None, "channel": None})
+    method = "chat.postMessage" if params.update is None else "chat.update"
+    told = _told(_post(call, f"{params.api}/{method}", params.token, _message(params)), call)
+    return Succeeded({"ts": told.get("ts"), "channel": told.get("channel")})
+
+
+def escape(text: str) -> str:
+    """Write the three characters of Slack's markup that can address somebody as entities."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _message(params: SlackMessage) -> dict[str, Json]:
+    message: dict[str, Any] = {"text": params.text}
+    if params.blocks is not None:
+        message["blocks"] = list(params.blocks)
+    if params.channel is not None:
+        message["channel"] = params.channel
+    if params.thread is not None:
+        message |= {"thread_ts": params.thread, "reply_broadcast": params.broadcast}
+    if params.update is not None:
+        message["ts"] = params.update
+    return message
+
+
+def _post(call: Call, address: str, token: str | None, message: dict[str, Json]) -> Answer:
+    headers = {"Content-Type": "application/json; charset=utf-8"}
+    if token is not None:
+        headers["Authorization"] = f"Bearer {token}"
+    return call.http.send("POST", address, headers=headers, body=json.dumps(message).encode())
+
+
+def _told(answer: Answer, call: Call) -> dict[str, Json]:
+    """Return what the Web API says; it answers 200 to most errors, and names them."""
+    raise_for_status(answer, now=call.now)
+    told = object_of(answer)
+    if told.get("ok") is True:
+        return told
+    error = str(told.get("error", ""))
+    message = f"Slack answered {error or answer.excerpt()}"
+    if error in PASSING:
+        raise TemporaryError(message, delay=retry_after(answer, call.now), limited=error in LIMITED)
+    raise PermanentError(message, hint=HINTS.get(error, ""))
+
+
+HINTS = {
+    "not_in_channel": "invite the bot to the channel, or give it chat:write.public",
+    "channel_not_found": "a private channel is only found by a bot that is in it",
+    "missing_scope": "the token needs the scope chat:write",
+    "invalid_auth": "the token is not valid; was it revoked?",
+}
+
+EXAMPLE = """\
+token: {env: POSTSYNC_SECRET_SLACK}
+channel: "#deployments"
+text: "Purged ${{ size(resources) }} objects of *${{ application.name }}*"
+"""
+
+handler = Handler(
+    name="slack.message",
+    summary="Write to a Slack channel, in a thread, or over an earlier message.",
+    params=SlackMessage,
+    run=run,
+    example=EXAMPLE,
+    lane=host_of("api"),
+    quote=escape,
+    # https://docs.slack.dev/apis/web-api/rate-limits: about one message a second and channel.
+    rate=Rate(per_second=1, burst=5),
+    permissions="A bot token with the scope `chat:write` (and `chat:write.public` to write where "
+    "the bot is no member), or an incoming webhook, which can write to its one channel.",
+)

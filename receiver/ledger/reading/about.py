@@ -1,0 +1,35 @@
+"""Which lines of the trail a sync, a plan or a run has; stories and the trail's filters agree."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import ColumnElement, Connection, and_, select
+
+from receiver.ledger import tables
+from receiver.ledger.collected import syncs_of
+from receiver.ledger.messages import lines_of_messages
+
+
+def about_sync(connection: Connection, sync: str) -> ColumnElement[bool]:
+    """Its own lines, those of its hooks' messages, and all lines of plans that collected it."""
+    e, m = tables.audit_events.c, tables.plan_syncs.c
+    about = (e.sync_id == sync) | e.seq.in_(lines_of_messages(connection, sync))
+    collected = connection.scalars(select(m.plan_id).where(m.sync_id == sync)).all()
+    return about | about_plans(connection, collected) if collected else about
+
+
+def about_plans(connection: Connection, plans: Sequence[str]) -> ColumnElement[bool]:
+    """The lines of these plans, whichever of their syncs each names."""
+    e, p = tables.audit_events.c, tables.plans.c
+    newest = connection.scalars(select(p.sync_id).where(p.id.in_(plans)))
+    collected = syncs_of(connection, plans).values()
+    syncs = {*newest, *(sync for group in collected for sync in group)}
+    return and_(e.sync_id.in_(sorted(syncs)), e.plan_id.in_(plans))
+
+
+def about_run(connection: Connection, run: str) -> ColumnElement[bool]:
+    """The lines of a run: its sync, known by the run's row, leads to them by an index."""
+    e, r = tables.audit_events.c, tables.runs.c
+    sync = connection.scalar(select(r.sync_id).where(r.id == run))
+    return and_(e.sync_id == (sync or ""), e.run_id == run)

@@ -1,0 +1,107 @@
+"""varnish.purge, against a real Varnish: cached before, gone after."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from caches import Cache, varnish
+from peers import call, closed_port, door
+from pydantic import ValidationError
+
+from handlers.varnish_purge import VarnishPurge, handler
+from receiver.contract import Outcome, PermanentError, Succeeded, TemporaryError
+from receiver.outbound import Outbound
+from receiver.testkit import Case, Fault, Reply, Subject, usual
+
+SUBJECTS = [
+    Subject(
+        handler,
+        parameters={
+            "caches": ["http://cache-0.example.com", "http://cache-1.example.com"],
+            "paths": ["/a", "/b"],
+            "headers": {"X-Token": {"env": "POSTSYNC_SECRET_CACHE"}},
+        },
+        uses_key=False,  # what is purged twice is purged
+        cases=[
+            *(Case(Reply(status), Succeeded) for status in (200, 202, 204, 404)),
+            Case(Fault.GARBLED, Succeeded),
+            *usual(without={404}),
+        ],
+    )
+]
+
+
+@pytest.fixture(scope="module")
+def cache() -> Iterator[Cache]:
+    with varnish() as running:
+        yield running
+
+
+def purge(*caches: str, state: Any = None, **given: Any) -> Outcome:
+    outbound = Outbound()
+    attempt = call(door(outbound, 10), state=state)
+    try:
+        return handler.run(VarnishPurge.model_validate({"caches": caches, **given}), attempt)
+    finally:
+        outbound.close()
+
+
+def test_what_was_cached_is_fetched_anew_after_a_purge(cache: Cache) -> None:
+    """And what was not named stays in the cache."""
+    for path in ("/purged", "/kept"):
+        cache.get(path)
+        cache.get(path)
+    outcome = purge(cache.url, host="www.example.com", paths=["/purged", "/never-seen"])
+    assert outcome == Succeeded({"caches": 1, "requests": 2})
+    for path in ("/purged", "/kept"):
+        cache.get(path)
+    assert (cache.count("/purged"), cache.count("/kept")) == (2, 1)
+
+
+def test_another_hosts_object_of_the_same_path_stays(cache: Cache) -> None:
+    """A cache keys by host: without it the wrong object would go."""
+    cache.get("/hosted", host="other.example.com")
+    purge(cache.url, host="www.example.com", paths=["/hosted"])
+    cache.get("/hosted", host="other.example.com")
+    assert cache.count("/hosted") == 1
+
+
+def test_a_ban_takes_an_expression(cache: Cache) -> None:
+    """Everything below a path, in one request; a wrong expression is permanent."""
+    for path in ("/banned/a", "/banned/b"):
+        cache.get(path)
+    purge(cache.url, method="BAN", headers={"X-Ban": "req.url ~ ^/banned/"})
+    for path in ("/banned/a", "/banned/b"):
+        cache.get(path)
+    assert (cache.count("/banned/a"), cache.count("/banned/b")) == (2, 2)
+    with pytest.raises(PermanentError, match="answered 400"):
+        purge(cache.url, method="BAN", headers={"X-Ban": "nonsense"})
+
+
+def test_a_cache_that_is_down_keeps_no_other_stale(cache: Cache) -> None:
+    """It alone is asked again, by the state that the attempt leaves."""
+    cache.get("/other-down")
+    down = f"http://127.0.0.1:{closed_port()}"
+    with pytest.raises(TemporaryError, match="connection refused") as caught:
+        purge(down, cache.url, host="www.example.com", paths=["/other-down"])
+    assert caught.value.state == {"done": [f"{cache.url} /other-down"]}
+    cache.get("/other-down")
+    assert cache.count("/other-down") == 2
+
+
+def test_each_address_of_a_name_is_asked(cache: Cache) -> None:
+    """As of a headless Service: here the name has the one address of loopback."""
+    port = urlsplit(cache.url).port
+    cache.get("/named")
+    purge(f"http://localhost:{port}", eachAddress=True, host="www.example.com", paths=["/named"])
+    cache.get("/named")
+    assert cache.count("/named") == 2
+
+
+def test_an_https_cache_cannot_be_asked_by_its_addresses() -> None:
+    """No certificate names them."""
+    with pytest.raises(ValidationError, match="https cache has no name"):
+        VarnishPurge.model_validate({"caches": ["https://a"], "eachAddress": True})

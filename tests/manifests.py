@@ -1,0 +1,65 @@
+"""What `kubectl kustomize` makes of the folders below k8s/."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+K8S = ROOT / "k8s"
+ARGO_CD = ROOT / "tests/data/k8s/argocd.yaml"
+
+Manifest: TypeAlias = dict[str, Any]
+
+
+def build(folder: Path) -> list[Manifest]:
+    """Return all objects of a kustomization, or skip the test with its reason."""
+    kubectl = shutil.which("kubectl")
+    if kubectl is None:
+        pytest.skip("kubectl is not installed, so nothing can be built with kustomize")
+    done = subprocess.run(
+        [kubectl, "kustomize", str(folder)], text=True, capture_output=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return list(yaml.safe_load_all(done.stdout))
+
+
+def with_component(component: Path, resource: Path, folder: Path) -> list[Manifest]:
+    """Build a component over a resource, as a kustomization of a user's does."""
+    if resource.is_file():
+        shutil.copy(resource, folder)
+    kustomization = {
+        "resources": [resource.name if resource.is_file() else os.path.relpath(resource, folder)],
+        "components": [os.path.relpath(component, folder)],
+    }
+    (folder / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
+    return build(folder)
+
+
+def variants(folder: Path) -> dict[str, list[Manifest]]:
+    """Build everything below k8s/ that a user may apply, by its name."""
+    monitored, argocd = folder / "monitored", folder / "argocd"
+    monitored.mkdir()
+    argocd.mkdir()
+    return {
+        "base": build(K8S / "base"),
+        "overlays/argocd": with_component(K8S / "overlays/argocd", ARGO_CD, argocd),
+        "overlays/cluster-jobs": build(K8S / "overlays/cluster-jobs"),
+        "components/prometheus": with_component(
+            K8S / "components/prometheus", K8S / "base", monitored
+        ),
+    }
+
+
+def find(manifests: list[Manifest], kind: str, name: str = "") -> Manifest:
+    """The one object of a kind, and of a name if one is given."""
+    [found] = [
+        one for one in manifests if one["kind"] == kind and name in ("", one["metadata"]["name"])
+    ]
+    return found

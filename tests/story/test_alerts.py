@@ -1,0 +1,96 @@
+"""The alerts for Prometheus: they fire when they should, and ask for what there is."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from certificates import fetch, make, needs_openssl
+from notifications import notification, resource
+from prometheus_client.parser import text_string_to_metric_families
+from service import ROOT, Target, serving
+
+ALERTS = ROOT / "config/prometheus/alerts.yaml"
+TESTS = ROOT / "tests/data/prometheus/alerts_test.yaml"
+OF_THE_TARGET = {"namespace", "job"}
+"""Labels that Prometheus adds to what it scrapes."""
+
+RULES = """
+version: 1
+rules:
+- name: call
+  match: {{resources: [{{kind: ConfigMap}}]}}
+  actions: [{{uses: http.request, with: {{url: "{url}"}}}}]
+"""
+
+
+def alerts() -> list[dict[str, Any]]:
+    groups = yaml.safe_load(ALERTS.read_text())["groups"]
+    return [rule for group in groups for rule in group["rules"]]
+
+
+def sections() -> set[str]:
+    """The anchors that the page's headings get, of one word each."""
+    return set(re.findall(r"^### (\w+)$", (ROOT / "docs/metrics.md").read_text(), re.MULTILINE))
+
+
+@pytest.mark.skipif(
+    shutil.which("promtool") is None, reason="needs promtool (Debian: prometheus, 19 MB)"
+)
+def test_the_alerts_fire_when_they_should_and_end_again() -> None:
+    """As Prometheus itself evaluates them, over made-up histories."""
+    for words in (("check", "rules", str(ALERTS)), ("test", "rules", str(TESTS))):
+        done = subprocess.run(["promtool", *words], check=False, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_each_alert_says_how_grave_it_is_and_where_to_read_on() -> None:
+    """Its section on the page has its name; there is no section of an alert that is gone."""
+    for rule in alerts():
+        assert set(rule) <= {"alert", "expr", "for", "labels", "annotations"}
+        assert rule["labels"]["severity"] in {"warning", "critical"}
+        assert set(rule["annotations"]) == {"summary", "description", "runbook_url"}
+        page, _, anchor = rule["annotations"]["runbook_url"].partition("#")
+        assert (page, anchor) == ("docs/metrics.md", rule["alert"].lower())
+    assert {rule["alert"] for rule in alerts()} == sections()
+
+
+def test_each_alert_has_its_history_for_promtool() -> None:
+    """Whoever adds an alert shows when it fires."""
+    tests = yaml.safe_load(TESTS.read_text())["tests"]
+    fired = {
+        one["alertname"] for test in tests for one in test["alert_rule_test"] if one["exp_alerts"]
+    }
+    assert fired == {rule["alert"] for rule in alerts()}
+
+
+@needs_openssl
+def test_each_metric_of_an_alert_is_there_with_the_labels_that_are_asked_for(
+    tmp_path: Path, target: Target
+) -> None:
+    """On the page of a service that has had a sync."""
+    certificate, key = make(tmp_path / "tls")
+    with serving(
+        tmp_path / "home", RULES.format(url=target.url),
+        tls_certificate=str(certificate), tls_key=str(key),
+    ) as service:  # fmt: skip
+        _, answer = service.request("POST", "/v1/notifications", notification(resource("a")))
+        service.ended(answer["sync"])
+        page = fetch(service.port, "/metrics", certificate)
+    labels: dict[str, set[str]] = defaultdict(set)
+    for family in text_string_to_metric_families(page):
+        for sample in family.samples:
+            labels[sample.name] |= set(sample.labels)
+    for rule in alerts():
+        names = set(re.findall(r"\bpostsync_\w+", rule["expr"]))
+        asked = set(re.findall(r"\w+", " ".join(re.findall(r"\bby \((.*?)\)", rule["expr"]))))
+        assert names
+        for name in names:
+            assert name in labels, rule["alert"]
+            assert asked - OF_THE_TARGET <= labels[name], rule["alert"]

@@ -1,0 +1,85 @@
+"""What the server refuses before the app sees it: requests that are too long, or ambiguous."""
+
+from __future__ import annotations
+
+import pytest
+from served import Serve, head, rest, status
+
+CHUNKED = head().replace(b"Content-Length: 2", b"Transfer-Encoding: chunked")
+
+
+def with_header(line: bytes) -> bytes:
+    return head()[:-2] + line + b"\r\n\r\nok"
+
+
+SECOND = b"POST /echo HTTP/1.1\r\nHost: here\r\nContent-Length: 2\r\n\r\nok"
+
+
+@pytest.mark.parametrize(
+    ("sent", "expected"),
+    [
+        (head("/" + "a" * 5000) + b"ok", 414),
+        (with_header(b"\r\n".join(b"X-%d: a" % i for i in range(120))), 431),
+        (with_header(b"X-Long: " + b"a" * 10000), 431),
+        (with_header(b"Transfer-Encoding: chunked") + SECOND, 400),
+        (with_header(b"Transfer-Encoding: identity") + SECOND, 400),
+        (with_header(b"Content-Length: 3") + SECOND, 400),
+        (with_header(b"X-Name : a") + SECOND, 400),
+        (with_header(b"X-Folded: a\r\n b") + SECOND, 400),
+        (head().replace(b"Content-Length: 2", b"Content-Length: +2") + b"ok" + SECOND, 400),
+        (CHUNKED + b"nonsense\r\nok\r\n0\r\n\r\n" + SECOND, 400),
+        (CHUNKED + b"2\r\nokay\r\n0\r\n\r\n" + SECOND, 400),
+        (CHUNKED + b"2 \r\nok\r\n0\r\n\r\n" + SECOND, 400),
+    ],
+)
+def test_what_two_servers_may_read_differently_is_refused(
+    serve: Serve, sent: bytes, expected: int
+) -> None:
+    """One answer and the end of the connection: nothing behind it is taken for a request."""
+    served = serve()
+    with served.connect() as connection:
+        connection.sendall(sent)
+        answer = rest(connection)
+    assert status(answer) == expected
+    assert answer.count(b"HTTP/1.1 ") == 1
+
+
+def test_after_broken_chunks_the_connection_is_not_used_again(serve: Serve) -> None:
+    """Where the next request would begin is unknown, whatever the sender wanted."""
+    served = serve()
+    kept = CHUNKED.replace(b"Connection: close\r\n", b"")
+    with served.connect() as connection:
+        connection.sendall(kept + b"2\r\nokay\r\n0\r\n\r\n" + SECOND)
+        answer = rest(connection)
+    assert status(answer) == 400
+    assert answer.count(b"HTTP/1.1 ") == 1
+
+
+def test_requests_in_one_go_are_answered_in_their_order(serve: Serve) -> None:
+    """Pipelining is allowed by HTTP/1.1, and nothing is lost by it."""
+    served = serve()
+    first = head(length=3).replace(b"Connection: close\r\n", b"") + b"one"
+    with served.connect() as connection:
+        connection.sendall(first + head() + b"ok")
+        answer = rest(connection)
+    assert answer.count(b"HTTP/1.1 200") == 2
+    assert answer.index(b"\r\n\r\n3") < answer.index(b"\r\n\r\n2")
+
+
+def test_the_servers_version_is_not_told(serve: Serve) -> None:
+    """Its name is in every answer; what to look up in a list of holes is not."""
+    served = serve()
+    with served.connect() as connection:
+        connection.sendall(head() + b"ok")
+        answer = rest(connection)
+    lines = [line for line in answer.split(b"\r\n") if line.lower().startswith(b"server:")]
+    assert lines == [b"Server: gunicorn"]
+
+
+def test_nobodys_word_for_the_scheme_or_the_path_counts(serve: Serve) -> None:
+    """Gunicorn by itself believes whoever connects from this host."""
+    served = serve()
+    for line in (b"X-Forwarded-Proto: https", b"SCRIPT_NAME: /echo", b"PATH_INFO: /held"):
+        with served.connect() as connection:
+            connection.sendall(with_header(line).replace(b"/echo HTTP", b"/seen HTTP"))
+            assert rest(connection).endswith(b"http /seen")
