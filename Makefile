@@ -28,7 +28,7 @@ run: $(VENV)/.run .postsync/senders/argocd .postsync/operators/local ## Set up a
 	@PATH="$(CURDIR)/$(BIN):$$PATH" exec $(BIN)/postsync serve
 
 test: test-deps check ## Set up, check and run every test
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -n 4
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -n 4 --dist loadgroup
 
 check: $(VENV)/.test ## Lint, format, types, floors, generated files
 	$(BIN)/ruff check .
@@ -38,7 +38,7 @@ check: $(VENV)/.test ## Lint, format, types, floors, generated files
 	$(BIN)/python -m receiver.cli schema --check
 
 # What real counterparts the tests use; a missing one is a skipped test with its reason.
-DEBIAN := openssl
+DEBIAN := openssl varnish
 test-deps: $(VENV)/.test ## Install the servers that tests use (Debian, as root)
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	  dpkg -s $(DEBIAN) >/dev/null 2>&1 || { apt-get update -qq && \
@@ -48,7 +48,7 @@ test-deps: $(VENV)/.test ## Install the servers that tests use (Debian, as root)
 
 lock: ## Lock the dependencies anew (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml --group build -o requirements.lock
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml --group build --group dev -o requirements-dev.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml --group build --group dev --all-extras -o requirements-dev.lock
 
 generate: $(VENV)/.test ## Write the generated files anew
 	$(BIN)/python -m receiver.cli schema --write

@@ -26,6 +26,7 @@ from receiver.contract import (
     Rate,
     Succeeded,
     host_of,
+    is_temporary,
     object_of,
     raise_for_status,
     wrong_shape,
@@ -133,6 +134,8 @@ def _fetch(
     """Send for google-auth: what `google.auth.transport.Request` is to do."""
     data = body.encode() if isinstance(body, str) else body
     answer = call.http.send(method, url, headers=headers or {}, body=data)
+    if is_temporary(answer.status):
+        raise_for_status(answer, now=call.now)
     return SimpleNamespace(status=answer.status, headers=answer.headers, data=answer.body)
 
 

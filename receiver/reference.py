@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from receiver.contract import Handler
+from receiver.contract import Handler, Rate
 from receiver.durations import DURATION, duration_text
 from receiver.registry import Registry
 
@@ -52,12 +52,27 @@ def handlers_page(registry: Registry) -> str:
 def _section(handler: Handler[Any]) -> str:
     lines = [f"\n## {handler.name}\n", f"{handler.summary}\n"]
     if handler.extra:
-        lines.append(f"Needs the extra `{handler.extra}`.\n")
+        install = f"`pip install 'postsync-receiver[{handler.extra}]'`"
+        lines.append(f"Needs the extra `{handler.extra}`: {install}.\n")
+    if handler.permissions:
+        lines.append(f"**Least privilege:** {handler.permissions}\n")
+    if handler.rate:
+        lines.append(f"**Limit:** {_rate(handler.rate)}\n")
     rows = [_row(parameter) for parameter in parameters(handler)]
     lines += ["| parameter | type | default | |", "|---|---|---|---|", *rows]
     lines += ["\n```yaml", f"uses: {handler.name}", "with:"]
     lines += [f"  {line}".rstrip() for line in handler.example.strip().splitlines()]
     return "\n".join(lines) + "\n```\n"
+
+
+def _rate(rate: Rate) -> str:
+    """Say how many attempts begin with one credential, in the unit that reads best."""
+    unit, number = ("second", rate.per_second) if rate.per_second >= 1 else ("minute", 0.0)
+    number = number or rate.per_second * 60
+    return (
+        f"{number:.4g} attempts a {unit} and credential, {rate.burst} at once; the setting `rates` "
+        "has the last word."
+    )
 
 
 def _row(parameter: Parameter) -> str:

@@ -43,7 +43,7 @@ SUBJECTS = [
             Case([TOKEN, operation("Succeeded")], Succeeded, state=ASKED, name="succeeded"),
             *(Case([TOKEN, operation(word)], PermanentError, state=ASKED, name=word)
               for word in ("Failed", "Canceled")),
-            Case(Reply(202), PermanentError, name="202 that names no place"),
+            Case([TOKEN, Reply(202)], PermanentError, name="202 that names no place"),
             Case(Fault.GARBLED, TemporaryError),
             *usual(),
         ],

@@ -1,143 +1,239 @@
-"""cloudfront.invalidate; errors are those of the API reference; moto's server is asked as well."""
+"""cloudfront.invalidate, against moto's server and the errors of CloudFront's API reference."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
-import botocore.session
 import pytest
 from moto.server import ThreadedMotoServer
-from peers import call, door
+from peers import Reply, Seen, call, door, peer
+from pydantic import ValidationError
 
 from handlers.cloudfront_invalidate import CloudFrontInvalidate, handler
-from receiver.contract import Json, Pending, PermanentError, Succeeded, TemporaryError
+from receiver.contract import Json, Outcome, Pending, PermanentError, Succeeded, TemporaryError
+from receiver.model import OutcomeKind
 from receiver.outbound import Outbound
-from receiver.testkit import Case, Fault, Reply, Subject, attempt, usual
+from receiver.testkit import Case, Fault, Subject, attempt, usual
 
-NS = 'xmlns="http://cloudfront.amazonaws.com/doc/2020-05-31/"'
-GIVEN: dict[str, Any] = {
-    "distribution": "E2EXAMPLE",
-    "paths": ["/assets/*", "/index.html", "/assets/*"],
-    "accessKeyId": {"env": "POSTSYNC_SECRET_ID"},
-    "secretAccessKey": {"env": "POSTSYNC_SECRET_KEY"},
-    "wait": True,
+KEYS = {
+    "accessKeyId": {"env": "POSTSYNC_SECRET_AWS_KEY_ID"},
+    "secretAccessKey": {"env": "POSTSYNC_SECRET_AWS_KEY"},
 }
-ASKED: Json = {"id": "I2J0I21PCUYOIK"}
+GIVEN: dict[str, Any] = {"distribution": "E2EXAMPLE", "paths": ["/a", "/b/*"], **KEYS}
+WAITING = GIVEN | {"wait": True}
+STARTED: Json = {"started": ["I1", "I2"], "ended": 1}
+NAMESPACE = 'xmlns="http://cloudfront.amazonaws.com/doc/2020-05-31/"'
 
 
-def invalidation(status: str, code: int = 200) -> Reply:
-    text = (
-        f"<Invalidation {NS}><Id>I2J0I21PCUYOIK</Id><Status>{status}</Status>"
-        "<CreateTime>2026-06-01T12:00:00Z</CreateTime></Invalidation>"
+def invalidation(status: str, number: str = "I1") -> Reply:
+    """As the reference's "Response Syntax" of CreateInvalidation and GetInvalidation."""
+    body = f"<Invalidation {NAMESPACE}><Id>{number}</Id><Status>{status}</Status></Invalidation>"
+    return Reply(201, body.encode())
+
+
+def refused(status: int, code: str, **headers: str) -> Reply:
+    """As the API writes its errors: DeveloperGuide, "REST error responses" of AWS's XML APIs."""
+    body = (
+        f"<ErrorResponse {NAMESPACE}><Error><Type>Sender</Type><Code>{code}</Code>"
+        f"<Message>why</Message></Error><RequestId>1</RequestId></ErrorResponse>"
     )
-    return Reply(code, text.encode(), {"Content-Type": "text/xml"})
+    return Reply(status, body.encode(), headers)
 
 
-def error(status: int, code: str) -> Reply:
-    text = (
-        f"<ErrorResponse {NS}><Error><Type>Sender</Type><Code>{code}</Code>"
-        "<Message>why</Message></Error><RequestId>1</RequestId></ErrorResponse>"
-    )
-    return Reply(status, text.encode(), {"Content-Type": "text/xml"})
+# API_CreateInvalidation and API_GetInvalidation, "Errors"; CommonErrors of AWS.
+FINAL = {
+    "AccessDenied": 403, "BatchTooLarge": 413, "InconsistentQuantities": 400,
+    "InvalidArgument": 400, "InvalidationBatchAlreadyExists": 400, "MissingBody": 400,
+    "NoSuchDistribution": 404, "NoSuchInvalidation": 404, "ExpiredToken": 403,
+    "IncompleteSignature": 403, "InvalidClientTokenId": 403, "SignatureDoesNotMatch": 403,
+    "OptInRequired": 403, "ValidationError": 400, "MalformedXML": 400,
+}  # fmt: skip
+PASSING = {
+    "TooManyInvalidationsInProgress": 400, "Throttling": 400, "ThrottlingException": 400,
+    "RequestExpired": 400, "InternalFailure": 500, "ServiceUnavailable": 503,
+}  # fmt: skip
 
-
-ERRORS: dict[str, tuple[int, type]] = {
-    "AccessDenied": (403, PermanentError),
-    "BatchTooLarge": (413, PermanentError),
-    "InconsistentQuantities": (400, PermanentError),
-    "InvalidArgument": (400, PermanentError),
-    "InvalidationBatchAlreadyExists": (400, PermanentError),
-    "MissingBody": (400, PermanentError),
-    "NoSuchDistribution": (404, PermanentError),
-    "TooManyInvalidationsInProgress": (400, TemporaryError),
-    "Throttling": (400, TemporaryError),
-    "ServiceUnavailable": (503, TemporaryError),
-}
 SUBJECTS = [
     Subject(
         handler,
         parameters=GIVEN,
         cases=[
-            Case(invalidation("InProgress", 201), Pending),
-            Case(invalidation("InProgress"), Pending, state=ASKED, name="in progress"),
-            Case(invalidation("Completed"), Succeeded, state=ASKED, name="completed"),
-            Case(
-                invalidation("InProgress", 201), Succeeded, name="without waiting",
-                parameters=GIVEN | {"wait": False},
-            ),
-            *(Case(error(status, code), ends, name=code)
-              for code, (status, ends) in ERRORS.items()),
+            Case(invalidation("InProgress"), Succeeded),
+            *(Case(refused(n, code), PermanentError, name=code) for code, n in FINAL.items()),
+            *(Case(refused(n, code), TemporaryError, name=code) for code, n in PASSING.items()),
             Case(Fault.GARBLED, TemporaryError),
             *usual(),
         ],
-    )
-]  # fmt: skip
-
-
-def test_the_request_is_signed_and_names_each_path_once() -> None:
-    """The CallerReference is the idempotency key: sent again, the API returns the same one."""
-    made = attempt(SUBJECTS[0], [invalidation("InProgress", 201)])
-    (seen,) = made.seen
-    assert made.addresses == (
-        "https://cloudfront.amazonaws.com/2020-05-31/distribution/E2EXAMPLE/invalidation",
-    )
-    assert seen.headers["authorization"].startswith("AWS4-HMAC-SHA256 Credential=hush")
-    assert b"<Quantity>2</Quantity>" in seen.body
-    assert b"<CallerReference>r-kit.1</CallerReference>" in seen.body
-
-
-CONFIG = {
-    "CallerReference": "once",
-    "Comment": "",
-    "Enabled": True,
-    "Origins": {
-        "Quantity": 1,
-        "Items": [
-            {
-                "Id": "o",
-                "DomainName": "assets.s3.amazonaws.com",
-                "S3OriginConfig": {"OriginAccessIdentity": ""},
-            }
+    ),
+    Subject(
+        handler,
+        parameters=WAITING,
+        cases=[
+            Case(invalidation("InProgress"), Pending),
+            Case(invalidation("InProgress"), Pending, state=STARTED, name="in progress"),
+            Case(invalidation("Completed"), Succeeded, state=STARTED, name="completed"),
+            Case(Reply(200), TemporaryError, state=STARTED, name="an empty answer"),
+            Case(Fault.GARBLED, TemporaryError),
+            *usual(),
         ],
-    },
-    "DefaultCacheBehavior": {
-        "TargetOriginId": "o",
-        "ViewerProtocolPolicy": "allow-all",
-        "MinTTL": 0,
-        "ForwardedValues": {"QueryString": False, "Cookies": {"Forward": "none"}},
-    },
-}
+    ),
+    Subject(
+        handler,
+        parameters=GIVEN | {"paths": [f"/{n}/*" for n in range(40)]},
+        parts=3,
+        cases=[
+            Case(invalidation("InProgress"), Succeeded),
+            Case(Fault.GARBLED, TemporaryError),
+            *usual(),
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize("code", ["Throttling", "429"])
+def test_a_limit_of_the_credential_is_told_from_one_of_the_distribution(code: str) -> None:
+    """A limit holds back all that have the same key; too many invalidations only this run."""
+    throttled = Reply(429) if code == "429" else refused(400, code)
+    assert attempt(SUBJECTS[0], [throttled]).outcome.limited
+    busy = refused(400, "TooManyInvalidationsInProgress")
+    assert not attempt(SUBJECTS[0], [busy]).outcome.limited
+
+
+def test_more_paths_than_may_be_under_way_are_parted() -> None:
+    """15 with an asterisk and 3000 others in one; each part has a reference of its own."""
+    paths = [f"/{n}/*" for n in range(20)] + [f"/{n}" for n in range(3001)] + ["/0"]
+    made = attempt(SUBJECTS[0], [invalidation("InProgress")], parameters=GIVEN | {"paths": paths})
+    told = [
+        (body.count("<Path>"), body.count("*</Path>"), found.group(1))
+        for body in (seen.body.decode() for seen in made.seen)
+        if (found := re.search("<CallerReference>(.*)</CallerReference>", body))
+    ]
+    assert told == [(3015, 15, "r-kit.1-0"), (6, 5, "r-kit.1-1")]
+    assert made.outcome.output == {"invalidations": ["I1", "I1"], "paths": 3021}
+
+
+def test_no_paths_are_no_call() -> None:
+    """As an expression may give them."""
+    made = attempt(SUBJECTS[0], [Reply(500)], parameters=GIVEN | {"paths": []})
+    assert (made.seen, made.outcome.kind) == ((), OutcomeKind.SUCCEEDED)
 
 
 @pytest.fixture(scope="module")
-def moto() -> Iterator[tuple[str, str]]:
-    """The server's address, and a distribution that it knows."""
+def aws() -> Iterator[str]:
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
-    client = botocore.session.get_session().create_client(
-        "cloudfront", "us-east-1", endpoint_url=f"http://{host}:{port}",
-        aws_access_key_id="a", aws_secret_access_key="b",
-    )  # fmt: skip
-    made = client.create_distribution(DistributionConfig=CONFIG)
-    yield f"http://{host}:{port}", made["Distribution"]["Id"]
+    yield f"http://{host}:{port}"
     server.stop()
 
 
-def test_a_server_that_speaks_the_api_understands_it(moto: tuple[str, str]) -> None:
-    """It takes the invalidation, and tells of it when it is asked again."""
-    api, distribution = moto
+@pytest.fixture(autouse=True)
+def nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A machine without AWS credentials."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+
+
+def invalidate(api: str, state: Any = None, **given: Any) -> Outcome:
     outbound = Outbound()
-    given = {
-        "distribution": distribution, "paths": ["/*"], "accessKeyId": "a", "secretAccessKey": "b",
-        "wait": True, "api": api,
+    try:
+        params = CloudFrontInvalidate.model_validate({"api": api, **given})
+        return handler.run(params, call(door(outbound), state=state))
+    finally:
+        outbound.close()
+
+
+def distribution(api: str) -> str:
+    """Make a distribution in moto by the vendor's own client."""
+    from botocore.session import Session
+
+    client = Session().create_client(
+        "cloudfront", "us-east-1", endpoint_url=api,
+        aws_access_key_id="a", aws_secret_access_key="b",
+    )  # fmt: skip
+    origin = {
+        "Id": "o", "DomainName": "origin.example.com",
+        "CustomOriginConfig": {
+            "HTTPPort": 80, "HTTPSPort": 443, "OriginProtocolPolicy": "http-only"
+        },
     }  # fmt: skip
-    params = CloudFrontInvalidate.model_validate(given)
-    ended = handler.run(params, call(door(outbound)))
+    config = {
+        "CallerReference": "one",
+        "Origins": {"Quantity": 1, "Items": [origin]},
+        "DefaultCacheBehavior": {"TargetOriginId": "o", "ViewerProtocolPolicy": "allow-all"},
+        "Comment": "", "Enabled": True,
+    }  # fmt: skip
+    return str(client.create_distribution(DistributionConfig=config)["Distribution"]["Id"])
+
+
+def test_moto_takes_it_and_tells_when_it_is_completed(aws: str) -> None:
+    """Started by one attempt, asked for by the next."""
+    given = {"distribution": distribution(aws), "paths": ["/a", "/b"], "wait": True,
+             "accessKeyId": "a", "secretAccessKey": "b"}  # fmt: skip
+    started = invalidate(aws, **given)
+    assert isinstance(started, Pending)
+    assert started.ask_again_in == 20
+    ended = invalidate(aws, started.state, **given)
     assert isinstance(ended, Succeeded)
-    told: Any = ended.output
-    assert told["status"].lower() == "completed"
-    again = handler.run(params, call(door(outbound), state={"id": told["id"]}))
-    assert again == ended
-    outbound.close()
+    assert ended.output == {"invalidations": started.state["started"], "paths": 2}  # type: ignore[index,call-overload]  # JSON as we made it
+
+
+def test_moto_refuses_what_is_not_there(aws: str) -> None:
+    """With the API's own word for it."""
+    with pytest.raises(PermanentError, match="answered 404 NoSuchDistribution"):
+        invalidate(aws, distribution="EGONE", paths=["/"], accessKeyId="a", secretAccessKey="b")
+
+
+def test_without_credentials_nothing_is_asked_but_the_run_ends() -> None:
+    """Neither a machine's metadata nor a pod's: both are credentials of the receiver's host."""
+    with peer() as there, pytest.raises(PermanentError, match="no AWS credentials"):
+        invalidate(there.url, distribution="E1", paths=["/"])
+    assert there.seen == []
+
+
+def test_a_web_identity_is_exchanged_through_our_own_door(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As on EKS: the pod's token for a key of an hour, with which the call is signed."""
+    (tmp_path / "token").write_text("pod-token")
+    answers = [Reply(200, ASSUMED), invalidation("InProgress")]
+
+    def answering(_seen: Seen) -> Reply:
+        return answers.pop(0)
+
+    with peer(answering) as there:
+        monkeypatch.setenv("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/purge")
+        monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(tmp_path / "token"))
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", there.url)
+        assert isinstance(invalidate(there.url, distribution="E1", paths=["/"]), Succeeded)
+    asked, created = there.seen
+    assert parse_qs(asked.body.decode())["WebIdentityToken"] == ["pod-token"]
+    assert "Credential=ASIA1/" in created.headers["authorization"]
+    assert created.headers["x-amz-security-token"] == "session"
+
+
+# API_AssumeRoleWithWebIdentity of the STS reference, "Sample Response".
+ASSUMED = b"""<AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
+<AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>ASIA1</AccessKeyId>
+<SecretAccessKey>secret</SecretAccessKey><SessionToken>session</SessionToken>
+<Expiration>2999-01-01T00:00:00Z</Expiration></Credentials>
+<AssumedRoleUser><Arn>arn:aws:sts::1:assumed-role/purge/x</Arn>
+<AssumedRoleId>A:x</AssumedRoleId></AssumedRoleUser></AssumeRoleWithWebIdentityResult>
+<ResponseMetadata><RequestId>1</RequestId></ResponseMetadata>
+</AssumeRoleWithWebIdentityResponse>"""
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [({"accessKeyId": "a"}, "come together"), ({"paths": ["a"]}, "pattern")],
+)
+def test_half_a_key_and_relative_paths_are_refused_before(given: Any, words: str) -> None:
+    """In words of the rule."""
+    with pytest.raises(ValidationError, match=words):
+        CloudFrontInvalidate.model_validate({"distribution": "E1", "paths": ["/"], **given})
