@@ -20,10 +20,12 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONHASHSEED=0
 WORKDIR /src
-COPY requirements.lock ./
+# requirements-extras.lock has the libraries of all handlers (AWS, Google, Akamai, Apprise, ...).
+ARG REQUIREMENTS=requirements.lock
+COPY requirements.lock requirements-extras.lock ./
 RUN python -m venv --without-pip /opt/postsync && \
     python -m pip --python /opt/postsync/bin/python install \
-      --no-compile --require-hashes --requirement requirements.lock
+      --no-compile --require-hashes --requirement "${REQUIREMENTS}"
 COPY pyproject.toml README.md LICENSE ./
 COPY receiver receiver
 COPY handlers handlers

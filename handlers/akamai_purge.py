@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator
 from functools import partial
 from types import SimpleNamespace
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -22,38 +22,46 @@ from receiver.contract import (
     Succeeded,
     TemporaryError,
     host_of,
+    in_batches,
     raise_for_status,
     send_each,
     wrong_shape,
 )
 
-BODY_LIMIT = 50_000
-"""Bytes of a request's body ("Purge limits")."""
+BODY = 50_000
+"""Bytes of a request's body (https://techdocs.akamai.com/purge-cache/reference/413)."""
+
+MOST = {"url": 10_000, "tag": 5_000, "cpcode": 300}
+"""Objects that a full bucket has tokens for: a request with more is never taken
+(https://techdocs.akamai.com/purge-cache/reference/rate-limiting)."""
 
 LIMITED_FOR = 5.0
-"""Seconds that the reference advises to wait after a 429 without Retry-After."""
+"""Seconds to wait after a 429 (https://techdocs.akamai.com/purge-cache/reference/429)."""
+
+CpCode = Annotated[int, Field(ge=1)]
 
 
 class AkamaiPurge(Params):
-    """Which objects: one of urls, tags, cpCodes."""
+    """Which objects, one of urls, tags, cpCodes, and as whom."""
 
-    host: str = Field(
-        description="API host of the credentials: `akab-....purge.akamaiapis.net`.", min_length=1
+    api: str = Field(
+        description="Address of the API, with the host of the credentials: "
+        "`https://akab-....purge.akamaiapis.net`.",
+        pattern="^https?://[^/]+$",
     )
     client_token: str = Field(description="Client token.", min_length=1)
     client_secret: str = Field(description="Client secret.", min_length=1)
     access_token: str = Field(description="Access token.", min_length=1)
     urls: tuple[str, ...] | None = Field(default=None, description="URLs of objects.")
     tags: tuple[str, ...] | None = Field(default=None, description="Cache tags.")
-    cp_codes: tuple[int, ...] | None = Field(default=None, description="CP codes.")
+    cp_codes: tuple[CpCode, ...] | None = Field(default=None, description="CP codes.")
     action: Literal["invalidate", "delete"] = Field(
-        default="invalidate", description="invalidate marks as stale, delete removes."
+        default="invalidate",
+        description="`invalidate` marks as stale: served while the origin cannot be reached. "
+        "`delete` removes.",
     )
     network: Literal["production", "staging"] = Field(
         default="production", description="Akamai's network."
-    )
-    scheme: Literal["https", "http"] = Field(
-        default="https", description="http is for a proxy on the same host."
     )
 
     @model_validator(mode="after")
@@ -65,11 +73,11 @@ class AkamaiPurge(Params):
 
 
 def run(params: AkamaiPurge, call: Call) -> Outcome:
-    """Purge in as few requests as a body's limit allows."""
-    kind, items = _wanted(params)
-    batches = list(_bodies(list(dict.fromkeys(items))))
-    send_each(call.state, batches, partial(_purge, params, call, kind))
-    return Succeeded({"objects": len(set(items)), "requests": len(batches)})
+    """Purge in as few requests as the API allows."""
+    kind, objects = _wanted(params)
+    bodies = [body for batch in in_batches(objects, MOST[kind]) for body in _bodies(batch, BODY)]
+    send_each(call.state, bodies, partial(_purge, params, call, kind))
+    return Succeeded({"objects": len(set(objects)), "requests": len(bodies)})
 
 
 def _wanted(params: AkamaiPurge) -> tuple[str, tuple[str | int, ...]]:
@@ -78,26 +86,22 @@ def _wanted(params: AkamaiPurge) -> tuple[str, tuple[str | int, ...]]:
     return ("tag", params.tags) if params.tags is not None else ("cpcode", params.cp_codes or ())
 
 
-def _bodies(objects: list[str | int]) -> Iterator[bytes]:
-    """Cut the objects into bodies, each as large as it may be."""
-    batch: list[str | int] = []
-    size = 0
-    for one in objects:
-        more = len(json.dumps(one)) + 2
-        if batch and size + more > BODY_LIMIT - 100:
-            yield json.dumps({"objects": batch}).encode()
-            batch, size = [], 0
-        batch.append(one)
-        size += more
-    if batch:
-        yield json.dumps({"objects": batch}).encode()
+def _bodies(objects: list[str | int], most: int) -> Iterator[bytes]:
+    """Write the objects into bodies of at most so many bytes; one object alone may have more."""
+    body = json.dumps({"objects": objects}).encode()
+    if len(body) <= most or len(objects) == 1:
+        yield body
+        return
+    half = len(objects) // 2
+    yield from _bodies(objects[:half], most)
+    yield from _bodies(objects[half:], most)
 
 
 def _purge(params: AkamaiPurge, call: Call, kind: str, body: bytes) -> None:
     from akamai.edgegrid import EdgeGridAuth
     from akamai.edgegrid.edgegrid import eg_timestamp, new_nonce
 
-    url = f"{params.scheme}://{params.host}/ccu/v3/{params.action}/{kind}/{params.network}"
+    url = f"{params.api}/ccu/v3/{params.action}/{kind}/{params.network}"
     headers = {"Content-Type": "application/json"}
     signer = EdgeGridAuth(params.client_token, params.client_secret, params.access_token).ah
     request = SimpleNamespace(method="POST", url=url, headers=headers, body=body)
@@ -107,12 +111,12 @@ def _purge(params: AkamaiPurge, call: Call, kind: str, body: bytes) -> None:
         raise_for_status(answer, now=call.now)
     except TemporaryError as error:
         if error.limited and error.delay is None:
-            raise TemporaryError(error.message, delay=LIMITED_FOR, limited=True) from error
+            raise TemporaryError(error.message, delay=LIMITED_FOR, limited=True) from None
         raise
 
 
 EXAMPLE = """\
-host: akab-h05tnam3wl42son7nktnlnnx-kbob3i3v.purge.akamaiapis.net
+api: https://akab-h05tnam3wl42son7nktnlnnx-kbob3i3v.purge.akamaiapis.net
 clientToken: {env: POSTSYNC_SECRET_AKAMAI_CLIENT_TOKEN}
 clientSecret: {env: POSTSYNC_SECRET_AKAMAI_CLIENT_SECRET}
 accessToken: {env: POSTSYNC_SECRET_AKAMAI_ACCESS_TOKEN}
@@ -125,10 +129,12 @@ handler = Handler(
     params=AkamaiPurge,
     run=run,
     example=EXAMPLE,
-    lane=host_of("host"),
+    output="`objects`, how many there were; `requests`, how many it took.",
+    errors="A 429 without a Retry-After is waited for five seconds.",
+    lane=host_of("api"),
     extra="akamai",
     library="akamai.edgegrid",
     # "Rate limiting": 100 requests at once, filled up by 50 a second.
     rate=Rate(per_second=50, burst=100),
-    permissions="An API client with the service CCU APIs, READ-WRITE, and no other.",
+    permissions="An API client with the service CCU APIs, access level READ-WRITE, and no other.",
 )

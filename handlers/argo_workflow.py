@@ -30,13 +30,17 @@ from receiver.contract import (
 )
 
 FAILED = frozenset({"Failed", "Error"})
+SHOWN = 500
+"""Characters of a Workflow's message that are told."""
 
 
 class ArgoWorkflow(Params):
     """Which template, and what it gets."""
 
     server: str = Field(description="Address of the Argo server.", min_length=1)
-    token: str | None = Field(default=None, description="Token of a service account.")
+    token: str | None = Field(
+        default=None, description="Token of a service account; `Bearer` may stand before it."
+    )
     namespace: str = Field(description="Namespace of the template and the Workflow.", min_length=1)
     template: str = Field(description="Name of the template.", min_length=1)
     kind: Literal["WorkflowTemplate", "ClusterWorkflowTemplate"] = Field(
@@ -94,11 +98,17 @@ def _workflow(params: ArgoWorkflow, call: Call, name: str) -> dict[str, Any]:
 
 def _look(params: ArgoWorkflow, call: Call, name: str) -> Outcome:
     answer = _ask(params, call, "GET", f"/{quote(name, safe='')}")
+    if answer.status == HTTPStatus.NOT_FOUND:
+        raise PermanentError(
+            f"Workflow {name} is gone, how it ended nobody knows",
+            hint="its ttlStrategy must be longer than `every`, or workflows be archived",
+        )
     raise_for_status(answer, now=call.now)
     status = object_of(answer).get("status") or {}
     phase = status.get("phase", "")
     if phase in FAILED:
-        raise PermanentError(f"Workflow {name} ended with {phase}: {status.get('message', '')}")
+        why = answer.mask(str(status.get("message") or "no message"))[:SHOWN]
+        raise PermanentError(f"Workflow {name} ended with {phase}: {why}")
     if phase != "Succeeded":
         return Pending({"name": name}, params.every)
     outputs = (status.get("outputs") or {}).get("parameters") or []
@@ -120,7 +130,8 @@ def _ask(
     headers = {"Content-Type": "application/json"}
     if params.token is not None:
         headers["Authorization"] = f"Bearer {params.token.removeprefix('Bearer ')}"
-    url = f"{params.server.rstrip('/')}/api/v1/workflows/{params.namespace}{path}"
+    namespace = quote(params.namespace, safe="")
+    url = f"{params.server.rstrip('/')}/api/v1/workflows/{namespace}{path}"
     text = None if body is None else json.dumps(body).encode()
     return call.http.send(method, url, headers=headers, body=text)
 
@@ -139,6 +150,7 @@ handler = Handler(
     params=ArgoWorkflow,
     run=run,
     example=EXAMPLE,
+    output="`name`; with `wait` also `phase` and `outputs`.",
     lane=host_of("server"),
     permissions="A service account that may create and get `workflows` (argoproj.io) and get the "
     "template in that namespace.",

@@ -1,7 +1,7 @@
 """`bunny.purge`: take objects out of bunny.net's cache.
 
-https://docs.bunny.net/reference/purgepublic_indexpost and
-https://docs.bunny.net/reference/pullzonepublic_purgecachepostbytag
+https://docs.bunny.net/api-reference/core/purge/purge-url and
+https://docs.bunny.net/cdn/purge-cache
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class BunnyPurge(Params):
 
     key: str = Field(description="Account API key.", min_length=1)
     urls: tuple[str, ...] | None = Field(
-        default=None, description="URLs; one that ends in `*` is a prefix."
+        default=None, description="URLs; one that ends in `*` or `/` purges all below."
     )
     pull_zone: int | None = Field(
         default=None, ge=1, description="Number of the pull zone, for tags and everything."
@@ -88,8 +88,9 @@ handler = Handler(
     params=BunnyPurge,
     run=run,
     example=EXAMPLE,
+    output="`urls` or `tags`, how many there were, or `everything: true`; `requests`.",
     lane=host_of("api"),
-    # Documented for prefixes, the tighter of the two: 20 at once, 0.5 a second.
+    # "Purge rate limits": those of prefixes, the tighter ones; of exact URLs 120 and 5 a second.
     rate=Rate(per_second=0.5, burst=20),
     permissions="The account's API key: bunny.net has no narrower one. Keep it in a file.",
 )

@@ -6,9 +6,9 @@ and writes the event.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from receiver.contract import (
     Call,
@@ -34,9 +34,18 @@ class CloudEventsSend(Params):
         description="Who tells: a URI reference, for example of the Argo CD instance.",
         min_length=1,
     )
-    subject: str | None = Field(default=None, description="What it is about.")
-    data: Any = Field(default=None, description="The event's data, as a tree.")
-    extensions: dict[str, str] = Field(
+    subject: str | None = Field(default=None, description="What it is about.", min_length=1)
+    time: AwareDatetime | None = Field(
+        default=None,
+        description="When it happened, RFC 3339: `${{ sync.finishedAt }}`; by default the time of "
+        "the attempt.",
+    )
+    data: dict[str, Any] | None = Field(
+        default=None,
+        description="The event's data: a mapping, or the whole of what it is about: "
+        "`${{ resource }}`, `${{ sync }}`.",
+    )
+    extensions: dict[Annotated[str, Field(pattern=r"^[a-z0-9]{1,20}$")], str] = Field(
         default={}, description="Further attributes, named with lower case letters and digits."
     )
     mode: Literal["binary", "structured"] = Field(
@@ -58,11 +67,12 @@ def run(params: CloudEventsSend, call: Call) -> Outcome:
         "source": params.source,
         "type": params.type,
         "specversion": "1.0",
-        "datacontenttype": "application/json",
-        "time": call.now,
+        "time": params.time or call.now,
     }
     if params.subject is not None:
         attributes["subject"] = params.subject
+    if params.data is not None:
+        attributes["datacontenttype"] = "application/json"
     try:
         event = CloudEvent(attributes, params.data)
     except CloudEventValidationError as error:
@@ -78,7 +88,8 @@ def run(params: CloudEventsSend, call: Call) -> Outcome:
 EXAMPLE = """\
 url: http://broker-ingress.knative-eventing.svc.cluster.local/shop/default
 subject: "${{ resource.kind }}/${{ resource.name }}"
-data: {application: "${{ application.name }}", resource: "${{ resource.name }}"}
+time: "${{ sync.finishedAt }}"
+data: {application: "${{ application.name }}", resource: "${{ resource }}"}
 """
 
 handler = Handler(
@@ -87,6 +98,7 @@ handler = Handler(
     params=CloudEventsSend,
     run=run,
     example=EXAMPLE,
+    output="`id` of the event and `status`.",
     lane=host_of("url"),
     extra="cloudevents",
     library="cloudevents.core",

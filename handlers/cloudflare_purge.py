@@ -112,6 +112,9 @@ handler = Handler(
     params=CloudflarePurge,
     run=run,
     example=EXAMPLE,
+    output="`files`, `tags`, `hosts` or `prefixes`, how many there were, or `everything: true`; "
+    "`requests`.",
+    errors="An answer that does not say `success: true` fails the run.",
     lane=host_of("api"),
     # Tags, hosts, prefixes and everything on the Free plan: 5 a minute, 25 at once.
     rate=Rate(per_second=5 / 60, burst=25),

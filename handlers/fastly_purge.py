@@ -19,12 +19,16 @@ from receiver.contract import (
     Params,
     Rate,
     Succeeded,
+    TemporaryError,
     host_of,
     in_batches,
     raise_for_status,
     send_each,
     wrong_shape,
 )
+
+HOUR = 3600.0
+"""Seconds of the window over which the API counts."""
 
 KEYS_A_REQUEST = 256
 """The reference's "Purge multiple surrogate key tags": up to 256 keys a request."""
@@ -93,7 +97,14 @@ def _post(
         headers["Content-Type"] = "application/json"
     text = None if body is None else json.dumps(body).encode()
     answer = call.http.send("POST", params.api + path, headers=headers, body=text)
-    raise_for_status(answer, now=call.now)
+    try:
+        raise_for_status(answer, now=call.now)
+    except TemporaryError as error:
+        reset = answer.headers.get("fastly-ratelimit-reset", "")
+        if error.limited and error.delay is None and reset.isdecimal():
+            delay = min(max(0.0, float(reset) - call.now.timestamp()), HOUR)
+            raise TemporaryError(error.message, delay=delay, limited=True) from None
+        raise
 
 
 EXAMPLE = """\
@@ -109,9 +120,11 @@ handler = Handler(
     params=FastlyPurge,
     run=run,
     example=EXAMPLE,
+    output="`keys` or `urls`, how many there were, or `everything: true`; `requests`.",
+    errors="A 429 is waited for until `Fastly-RateLimit-Reset`, where there is no Retry-After.",
     lane=host_of("api"),
-    # https://www.fastly.com/documentation/reference/api/#rate-limiting
-    rate=Rate(per_second=1000 / 3600, burst=100),
+    # https://www.fastly.com/documentation/reference/api/#rate-limiting: 100,000 purges an hour.
+    rate=Rate(per_second=100_000 / HOUR, burst=100),
     permissions="An API token with the scope `purge_select` (urls, keys) or `purge_all` "
     "(everything), limited to that service.",
 )

@@ -25,4 +25,5 @@ handler = Handler(
     params=LogMessage,
     run=run,
     example='text: "Deployed ${{ application.name }} at ${{ sync.revision }}"\n',
+    output="`text`.",
 )

@@ -1,17 +1,20 @@
 """`notify.apprise`: tell people through any service that Apprise knows.
 
-https://github.com/caronc/apprise. Apprise sends by itself, not through our door, and says only
-whether it went well: what it logs meanwhile is all that is known of a failure.
+https://github.com/caronc/apprise. Apprise sends by itself, not through our door: the address
+policy is asked about the host that it will call, once, and proxies are those of the environment.
+It says only whether it went well; what it logs meanwhile is all that is known of a failure, so
+every failure is temporary.
 """
 
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import unquote
 
 from pydantic import Field
 
@@ -27,16 +30,21 @@ from receiver.contract import (
 
 DENIED = frozenset(
     {
-        *("dbus", "glib", "gnome", "kde", "qt", "macosx", "windows", "syslog", "rsyslog"),
-        *("apprise", "apprises", "json", "jsons", "xml", "xmls", "form", "forms"),
-        *("fcm", "vapid", "deltachat", "deltachats"),
+        *("blink1", "dbus", "gio", "glib", "gnome", "kde", "qt", "macosx", "windows", "syslog"),
+        *("apprise", "apprises", "form", "forms", "json", "jsons", "xml", "xmls", "rsyslog"),
+        *("deltachat", "deltachats", "fcm", "vapid"),
     }
 )
-"""Schemes that write to this machine, read its files, or send anything anywhere: for the last
-there is `http.request`, which our address policy and our retries know."""
+"""Schemes that write to this machine, send anything anywhere (for that there is `http.request`,
+which our address policy and our retries know), or work from files of this machine."""
 
-FILES = frozenset({"template", "keyfile", "subfile", "file", "attach", "attachment", "pgpkey"})
-"""Arguments by which a service reads a local file."""
+TOKEN_FOR_HOST = frozenset({"cloud", "t2bot"})
+"""Modes of ntfy and Matrix in which a token or topic stands where others have a host."""
+
+
+PARTS = re.compile(r"[/:@?&=;,#]+")
+SHORTEST = 5
+"""Characters of a part that is masked; shorter ones are parts of common words."""
 
 
 class NotifyApprise(Params):
@@ -56,59 +64,118 @@ class NotifyApprise(Params):
 
 def run(params: NotifyApprise, call: Call) -> Outcome:
     """Tell them. A lost attempt may tell them twice."""
-    import apprise
-
-    scheme, host = _checked(params.url)
-    asset = apprise.AppriseAsset(async_mode=False, secure_logging=True, plugin_paths=None)
-    service: Any = apprise.Apprise.instantiate(params.url, asset=asset)
-    if service is None:
-        raise PermanentError(
-            f"Apprise does not understand this {scheme} address",
-            hint="https://appriseit.com has the form of each service's",
-        )
-    if host and "." in host:
-        call.http.addresses(host)  # refuses what our policy does, as far as a name can tell
+    scheme = params.url.partition("://")[0].lower()
+    if scheme in DENIED or not scheme.isalnum():
+        raise PermanentError(f"{scheme[:30]} may not be used: it is no service that tells people")
+    for piece in _pieces(params.url):
+        call.hide(piece)
+    with _heard():  # what it logs of an address that it cannot read has pieces of the address
+        service = _service(params.url, scheme)
+    for host in _hosts(service):
+        call.http.addresses(host)
+    service.redirects = False
     service.socket_connect_timeout = service.socket_read_timeout = call.timeout / 2
-    with _heard() as lines:
-        done = service.notify(body=params.body, title=params.title, notify_type=params.type)
+    done, lines = _tell(service, params, call.timeout)
     if not done:
         raise TemporaryError(f"{scheme} took no message: {'; '.join(lines) or 'no reason told'}")
     return Succeeded({"service": str(service.service_name)})
 
 
-def _checked(url: str) -> tuple[str, str]:
-    """Return scheme and host of an address that may be used; the address is never told."""
-    scheme = url.partition("://")[0].lower()
-    if scheme in DENIED or not scheme.isalnum():
-        raise PermanentError(f"{scheme[:30]} may not be used: see docs/handlers.md")
-    try:
-        parts = urlsplit(url)
-        named = {name.lower() for name in parse_qs(parts.query, keep_blank_values=True)}
-        host = parts.hostname or ""
-    except ValueError:
-        raise PermanentError(f"this {scheme} address cannot be read") from None
-    if found := sorted(named & FILES):
-        raise PermanentError(f"the argument {found[0]} may not be used: it reads a local file")
-    return scheme, host
+def _service(url: str, scheme: str) -> Any:
+    """Return Apprise's service for an address; no piece of the address is told.
+
+    It is judged as Apprise has read it: two readers of one address may disagree.
+    """
+    import apprise
+
+    asset = apprise.AppriseAsset(async_mode=False, secure_logging=True)
+    service: Any = apprise.Apprise.instantiate(url, asset=asset)
+    if service is None:
+        raise PermanentError(
+            f"Apprise does not understand this {scheme} address",
+            hint="https://appriseit.com has the form of each service's",
+        )
+    if DENIED & set(service.schemas()):
+        raise PermanentError(f"{scheme} may not be used: it is no service that tells people")
+    if _names_a_file(service):
+        raise PermanentError(f"this {scheme} address names a file, and none may be read")
+    if not service.verify_certificate:
+        raise PermanentError(
+            "verify=no may not be used: certificates are always checked",
+            hint="the variable REQUESTS_CA_BUNDLE names further authorities to Apprise",
+        )
+    return service
+
+
+def _names_a_file(service: Any) -> bool:
+    """Whether an argument (template, keyfile, pgppub, ...) became something to be read."""
+    from apprise.apprise_attachment import AppriseAttachment
+
+    own = vars(service).values()
+    inner = (value for one in own for value in getattr(one, "__dict__", {}).values())
+    return any(isinstance(value, AppriseAttachment) and len(value) for value in (*own, *inner))
+
+
+def _hosts(service: Any) -> list[str]:
+    """Return the hosts that it will call, as far as its address and not its code names them."""
+    if not any("{host}" in template for template in service.templates):
+        return []
+    if getattr(service, "mode", None) in TOKEN_FOR_HOST:
+        return []
+    named = getattr(service, "smtp_host", None) or service.host
+    return [named.strip("[]")] if named else []
+
+
+def _tell(service: Any, params: NotifyApprise, seconds: float) -> tuple[bool, list[str]]:
+    """Return whether it went well, and what Apprise said of it.
+
+    Each of its requests has a timeout, all together have none; so it sends in a thread of its
+    own, which is left to itself when the time is over.
+    """
+    ended: list[bool] = []
+    lines: list[str] = []
+
+    def tell() -> None:
+        try:
+            with _heard(lines):
+                done = service.notify(body=params.body, title=params.title, notify_type=params.type)
+            ended.append(bool(done))
+        except Exception as error:  # noqa: BLE001 a thread's traceback would go past the masking
+            lines.append(f"it broke off with {type(error).__name__}")
+
+    thread = threading.Thread(target=tell, name="apprise", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if thread.is_alive():
+        return False, [f"it took longer than {seconds:g} s"]
+    return ended == [True], lines
+
+
+def _pieces(url: str) -> set[str]:
+    """Return the parts of an address: it is a secret as a whole, and so is each of them."""
+    rest = url.partition("://")[2]
+    parts = {part for form in (rest, unquote(rest)) for part in PARTS.split(form)}
+    return {part for part in parts if len(part) >= SHORTEST}
 
 
 @contextmanager
-def _heard() -> Iterator[list[str]]:
-    """Collect what Apprise logs in this thread; other threads tell of other messages."""
-    lines: list[str] = []
+def _heard(lines: list[str] | None = None) -> Iterator[None]:
+    """Keep what Apprise logs in this thread, and keep it from the log; others log their own."""
     thread = threading.get_ident()
+    found = [] if lines is None else lines
 
-    class Listener(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            if record.thread == thread:
-                lines.append(record.getMessage())
+    def keep(record: logging.LogRecord) -> bool:
+        own = record.thread == thread
+        if own and record.levelno >= logging.WARNING:
+            found.append(record.getMessage())
+        return not own
 
-    logger, listener = logging.getLogger("apprise"), Listener(logging.WARNING)
-    logger.addHandler(listener)
+    logger = logging.getLogger("apprise")
+    logger.addFilter(keep)
     try:
-        yield lines
+        yield
     finally:
-        logger.removeHandler(listener)
+        logger.removeFilter(keep)
 
 
 EXAMPLE = """\
@@ -124,6 +191,7 @@ handler = Handler(
     params=NotifyApprise,
     run=run,
     example=EXAMPLE,
+    output="`service`, its name.",
     extra="apprise",
     library="apprise",
     permissions="Those of the service: as a rule a token that can only write messages.",

@@ -31,20 +31,18 @@ from receiver.contract import (
     wrong_shape,
 )
 
-PASSING = frozenset(
-    {
-        "ratelimited",
-        "rate_limited",
-        "request_timeout",
-        "team_added_to_org",
-        "fatal_error",
-        "internal_error",
-        "service_unavailable",
-    }
-)
-"""Errors of the Web API that a later try may not meet ("Errors" of chat.postMessage)."""
-
-LIMITED = frozenset({"ratelimited", "rate_limited"})
+LIMITED = frozenset({"message_limit_exceeded", "rate_limited", "ratelimited"})
+PASSING = LIMITED | {
+    "external_channel_migrating",
+    "fatal_error",
+    "internal_error",
+    "org_login_required",
+    "request_timeout",
+    "service_unavailable",
+    "team_added_to_org",
+    "update_failed",
+}
+"""Errors that a later try may not meet ("Errors" of chat.postMessage and chat.update)."""
 
 TEXT_LIMIT = 40_000
 """Characters; Slack cuts a longer text off ("Truncating content" of chat.postMessage)."""
@@ -59,7 +57,9 @@ class SlackMessage(Params):
     webhook: str | None = Field(default=None, description="Address of an incoming webhook.")
     token: str | None = Field(default=None, description="Token of a bot, instead of `webhook`.")
     channel: str | None = Field(
-        default=None, description="Channel, with `token`: its id, or its name with `#`."
+        default=None,
+        description="Channel, with `token`: its id, or its name with `#`. `update` takes ids "
+        "alone: `${{ actions.NAME.output.channel }}`.",
     )
     text: str = Field(
         description="The message, or with `blocks` what notifications show of it. Markup of "
@@ -120,9 +120,12 @@ def _message(params: SlackMessage) -> dict[str, Json]:
     if params.channel is not None:
         message["channel"] = params.channel
     if params.thread is not None:
-        message |= {"thread_ts": params.thread, "reply_broadcast": params.broadcast}
+        message["thread_ts"] = params.thread
+    if params.broadcast:
+        message["reply_broadcast"] = True
     if params.update is not None:
-        message["ts"] = params.update
+        # chat.update keeps the blocks that it is given no others for, and would link names.
+        message |= {"ts": params.update, "parse": "none", "blocks": list(params.blocks or ())}
     return message
 
 
@@ -147,10 +150,13 @@ def _told(answer: Answer, call: Call) -> dict[str, Json]:
 
 
 HINTS = {
-    "not_in_channel": "invite the bot to the channel, or give it chat:write.public",
-    "channel_not_found": "a private channel is only found by a bot that is in it",
-    "missing_scope": "the token needs the scope chat:write",
+    "cant_update_message": "only the bot that wrote a message can write over it",
+    "channel_not_found": "a private channel is found by a bot that is in it alone, and update "
+    "takes the channel's id",
     "invalid_auth": "the token is not valid; was it revoked?",
+    "message_not_found": "update takes the ts of a message of the same channel",
+    "missing_scope": "the token needs the scope chat:write",
+    "not_in_channel": "invite the bot to the channel, or give it chat:write.public",
 }
 
 EXAMPLE = """\
@@ -165,6 +171,10 @@ handler = Handler(
     params=SlackMessage,
     run=run,
     example=EXAMPLE,
+    output="`ts` and `channel`, for `thread` and `update` of later actions; both null from a "
+    "webhook.",
+    errors="`ratelimited` and faults of Slack's are tried again; others, such as "
+    "`not_in_channel` or `invalid_auth`, fail the run.",
     lane=host_of("api"),
     quote=escape,
     # https://docs.slack.dev/apis/web-api/rate-limits: about one message a second and channel.

@@ -51,6 +51,7 @@ __all__ = [
     "Rate",
     "Succeeded",
     "TemporaryError",
+    "Tls",
     "ask_each",
     "host_of",
     "in_batches",
@@ -98,6 +99,21 @@ class Cel:
         object.__setattr__(self, "variables", variables)
 
 
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """TLS to one server that the usual authorities do not know, or that wants our certificate.
+
+    Attributes:
+        authority: the certificates to trust, PEM; "" for the usual ones.
+        certificate: ours, PEM; "" for none.
+        key: its private key, PEM, not encrypted.
+    """
+
+    authority: str = ""
+    certificate: str = ""
+    key: str = field(default="", repr=False)
+
+
 class Http(Protocol):
     """The door out: pooled, bounded by the attempt's time, checked by the address policy."""
 
@@ -109,8 +125,11 @@ class Http(Protocol):
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
         max_answer: int = 1 << 20,
+        tls: Tls | None = None,
     ) -> Answer:
         """Send one request and read its answer, up to ``max_answer`` bytes.
+
+        ``tls`` is for a server that the usual (or the operator's) authorities do not know.
 
         Raises:
             TemporaryError: nothing was answered: refused, reset, too slow, name unknown.
@@ -142,6 +161,10 @@ class Call:
         http: the only way out.
         evaluate: evaluates a `Cel` parameter over the given variables.
         say: writes a line on the trail.
+        hide: masks a further secret from here on, wherever it shows up: an access token that
+            the attempt got itself, a session's key.
+        mask: takes all of these out of a text, as `Answer.mask` does: for a state, in which a
+            secret would fail the run, and for a text before it is cut.
     """
 
     run: str
@@ -153,6 +176,8 @@ class Call:
     http: Http
     evaluate: Callable[[str, Mapping[str, Any]], Any]
     say: Callable[[str], None]
+    hide: Callable[[str], None]
+    mask: Callable[[str], str] = str
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +209,13 @@ Lane: TypeAlias = Callable[[Mapping[str, Json]], str]
 
 def _own_name(_parameters: Mapping[str, Json]) -> str:
     return ""
+
+
+Complete: TypeAlias = Callable[[dict[str, Any], Mapping[str, Any]], dict[str, Any]]
+
+
+def _as_given(parameters: dict[str, Any], _facts: Mapping[str, Any]) -> dict[str, Any]:
+    return parameters
 
 
 def host_of(field: str) -> Lane:
@@ -230,7 +262,15 @@ class Handler(Generic[P]):
             credential wait for it, and a 429 stops all of them for the time that it asks for.
         quote: makes a string harmless in the service's markup; it is applied to what
             expressions put into the parameters, never to what the rule itself says.
+        complete: given the rendered parameters and what the run is about, returns the
+            parameters with what follows from it, for example a default that names the
+            resource. The facts are those that expressions see (`application`, `sync`, `syncs`,
+            and `resource` or `resources`), with `rule`, `action` and `target` (a key, or "").
+            It is called once, before the parameters are checked and stored; a secret is None.
         permissions: the least that the credential must be allowed to do, for the reference.
+        output: what `actions.NAME.output` has, for the reference.
+        errors: what the service's own errors mean, for the reference, where its statuses do
+            not say it as `raise_for_status` reads them.
     """
 
     name: str
@@ -243,4 +283,7 @@ class Handler(Generic[P]):
     library: str = ""
     rate: Rate | None = None
     quote: Callable[[str], str] | None = None
+    complete: Complete = _as_given
     permissions: str = ""
+    output: str = ""
+    errors: str = ""

@@ -23,9 +23,19 @@ class Masker:
     """Replaces secrets in texts, in every spelling in which another side may echo them."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
+        self._forms: list[str] = []
+        self._pattern: re.Pattern[str] | None = None
+        self._learn(secrets)
+
+    def learn(self, secret: str) -> None:
+        """Mask a further secret from here on."""
+        self._learn([secret])
+
+    def _learn(self, secrets: Iterable[str]) -> None:
         forms = {form for secret in secrets for form in _forms(secret) if len(form) >= SHORTEST}
-        self._forms = sorted(forms, key=len, reverse=True)
-        self._pattern = re.compile("|".join(map(re.escape, self._forms))) if forms else None
+        self._forms = sorted(forms.union(self._forms), key=len, reverse=True)
+        if self._forms:
+            self._pattern = re.compile("|".join(map(re.escape, self._forms)))
 
     def mask(self, text: str) -> str:
         """Return the text without the secrets."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +26,25 @@ HEAD = """<!-- Made by `make generate` from the handlers; edit them, not this pa
 What an action's `uses` may name, and the parameters under its `with`.
 Every parameter takes a string with `${{ CEL }}` in its place; every string also takes a secret,
 `{env: POSTSYNC_SECRET_NAME}` or `{file: NAME}`, with an optional `format: "Bearer {}"`.
+
+Where a section says no more about **errors**: 408, 425, 429, 5xx (but 501 and 505) and no answer at
+all are tried again by the rule's `retry`, not before a `Retry-After`; any other status that is no
+success fails the run at once. What was done before a failure is not done again by the next attempt.
+
 """
+RULE = """\
+version: 1
+rules:
+- name: {rule}
+  match: {{resources: [{selector}]}}
+  actions:
+  - uses: {handler}
+    target: {target}
+    with:
+"""
+"""A complete rule around a handler's example."""
+CHANGED = "{kind: ConfigMap, namespace: shop}"
+NEW_IMAGE = "{group: apps, kind: Deployment, imageChanged: true}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,25 +64,50 @@ def parameters(handler: Handler[Any]) -> list[Parameter]:
     return [*_parameters(schema, schema.get("$defs", {}), "")]
 
 
+def notes(handler: Handler[Any], registry: Registry) -> list[tuple[str, str]]:
+    """Return what there is to know beside the parameters, each with its heading."""
+    found = [
+        ("Needs", f"the extra `{handler.extra}`: `{registry.install(handler)}`."),
+        ("Least privilege", handler.permissions),
+        ("Limit", _rate(handler.rate) if handler.rate else ""),
+        ("Output", handler.output),
+        ("Errors", handler.errors),
+    ]
+    return [(name, text) for name, text in found[0 if handler.extra else 1 :] if text]
+
+
+def example_rule(handler: Handler[Any]) -> str:
+    """Return a complete rule file with the handler's example, as YAML."""
+    names = set(re.findall(r"\b(?:resource|resources)\b", handler.example))
+    target = "resource" if "resource" in names else "batch" if names else "application"
+    new_image = ".images" in handler.example
+    head = RULE.format(
+        rule=handler.name,
+        handler=handler.name,
+        target=target,
+        selector=NEW_IMAGE if new_image else CHANGED,
+    )
+    return head + textwrap.indent(handler.example.strip(), " " * 6) + "\n"
+
+
 def handlers_page(registry: Registry) -> str:
     """Return the page as Markdown."""
-    return HEAD + "".join(map(_section, registry))
+    summaries = [f"| [{one.name}](#{_anchor(one.name)}) | {one.summary} |\n" for one in registry]
+    table = "| `uses` | |\n|---|---|\n" + "".join(summaries)
+    return HEAD + table + "".join(_section(handler, registry) for handler in registry)
 
 
-def _section(handler: Handler[Any]) -> str:
+def _anchor(name: str) -> str:
+    """Return the anchor that a heading has on GitHub and GitLab."""
+    return name.replace(".", "")
+
+
+def _section(handler: Handler[Any], registry: Registry) -> str:
     lines = [f"\n## {handler.name}\n", f"{handler.summary}\n"]
-    if handler.extra:
-        install = f"`pip install 'postsync-receiver[{handler.extra}]'`"
-        lines.append(f"Needs the extra `{handler.extra}`: {install}.\n")
-    if handler.permissions:
-        lines.append(f"**Least privilege:** {handler.permissions}\n")
-    if handler.rate:
-        lines.append(f"**Limit:** {_rate(handler.rate)}\n")
+    lines += [f"**{name}:** {' '.join(text.split())}\n" for name, text in notes(handler, registry)]
     rows = [_row(parameter) for parameter in parameters(handler)]
     lines += ["| parameter | type | default | |", "|---|---|---|---|", *rows]
-    lines += ["\n```yaml", f"uses: {handler.name}", "with:"]
-    lines += [f"  {line}".rstrip() for line in handler.example.strip().splitlines()]
-    return "\n".join(lines) + "\n```\n"
+    return "\n".join([*lines, "", "```yaml", example_rule(handler) + "```", ""])
 
 
 def _rate(rate: Rate) -> str:

@@ -15,7 +15,7 @@ from receiver.errors import ExpressionError, PermanentError, PostsyncError, Sett
 from receiver.expressions import Expressions, Scope, is_template
 from receiver.mistakes import Mistake, Path, mistakes, models_in, near
 from receiver.model import Json
-from receiver.plugins import Broken, Origin, discover
+from receiver.plugins import OURS, Broken, Origin, discover
 from receiver.secret_refs import check_secrets, put_values, replace_secrets
 
 
@@ -68,14 +68,22 @@ class Registry:
             PostsyncError: there is none of that name, the hint is the nearest one; or what has
                 it is broken, or its library is not installed.
         """
+        handler = self.find(name)
+        if not self.complete(handler):
+            raise PostsyncError(
+                f"handler {name} needs the extra {handler.extra}, which is not installed",
+                hint=self.install(handler),
+            )
+        return handler
+
+    def find(self, name: str) -> Handler[Any]:
+        """Return a handler that is there to read about, whether or not it can be used.
+
+        Raises:
+            PostsyncError: there is none of that name, or what has it is broken.
+        """
         if name in self._handlers:
-            handler = self._handlers[name]
-            if handler.library and not _installed(handler.library):
-                raise PostsyncError(
-                    f"handler {name} needs the extra {handler.extra}, which is not installed",
-                    hint=f"pip install 'postsync-receiver[{handler.extra}]'",
-                )
-            return handler
+            return self._handlers[name]
         for broken in self.broken:
             if broken.explains(name):
                 raise PostsyncError(
@@ -84,6 +92,15 @@ class Registry:
                 )
         hint = near(name, self._handlers) or "`postsync handlers` lists them"
         raise PostsyncError(f"there is no handler {name}", hint=hint)
+
+    def complete(self, handler: Handler[Any]) -> bool:
+        """Whether the handler's library is installed, if it needs one."""
+        return not handler.library or _installed(handler.library)
+
+    def install(self, handler: Handler[Any]) -> str:
+        """Return the command that installs the handler's extra."""
+        origin = self.origin(handler.name)
+        return f"pip install '{origin.name if origin else OURS}[{handler.extra}]'"
 
     def origin(self, name: str) -> Origin | None:
         """Return the distribution that a handler came with, None if nobody installed it."""

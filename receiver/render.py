@@ -81,8 +81,11 @@ class Renderer:
             try:
                 if action.name not in prepared:
                     prepared[action.name] = self._prepare(scene.rule, action)
-                bindings = self._bind(scene, run, outputs, failure)
-                changes.append(self._render(scene.rule, run, prepared[action.name], bindings))
+                facts = scene.facts(run.target_index)
+                bindings = self._bind(scene, run, facts, outputs, failure)
+                about = facts | {"action": run.action, "target": run.target}
+                one = prepared[action.name]
+                changes.append(self._render(scene.rule, run, one, bindings, about))
             except PostsyncError as error:
                 changes.append(RunChange(run.id, RunState.FAILED, f"not rendered: {error}"))
         return changes
@@ -92,16 +95,25 @@ class Renderer:
         return _Prepared(action, self._registry.get(action.uses), parameters, secrets, rule)
 
     def _bind(
-        self, scene: Scene, run: RunView, outputs: _Outputs, failure: Failure | None
+        self,
+        scene: Scene,
+        run: RunView,
+        facts: Mapping[str, Json],
+        outputs: _Outputs,
+        failure: Failure | None,
     ) -> Bindings:
-        values = scene.facts(run.target_index)
-        values["actions"] = outputs.seen_by(run)
+        values = {**facts, "actions": outputs.seen_by(run)}
         if failure and run.section == ON_FAILURE:
             values["failure"] = failure.facts(scene.rule.name)
         return self._expressions.bind(values)
 
     def _render(
-        self, rule: Rule, run: RunView, prepared: _Prepared, bindings: Bindings
+        self,
+        rule: Rule,
+        run: RunView,
+        prepared: _Prepared,
+        bindings: Bindings,
+        about: Mapping[str, Json],
     ) -> RunChange:
         compile_here = partial(self._expressions.compile, scope=prepared.scope)
         if prepared.action.if_ is not None:
@@ -114,6 +126,7 @@ class Renderer:
         tree: Any = render_tree(
             prepared.parameters, bindings, compile_here, prepared.handler.quote or str
         )
+        tree = prepared.handler.complete(tree, {**about, "rule": rule.name})
         found = self._registry.check_parameters(
             prepared.handler, tree, self._expressions, secrets=prepared.secrets
         )

@@ -103,6 +103,8 @@ class _Attempt:
             http=runner.outbound.http(self._began + timeout, self.masker),
             evaluate=self._evaluate,
             say=self.notes.append,
+            mask=self.masker.mask,
+            hide=self.masker.learn,
         )
         ended = handler.run(parameters, call)
         if isinstance(ended, Pending):

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from argocd_engine import Engine, build_engine
+from control_plane import cluster
+from kube import Kube
+from kubelet import Kubelet, kubelet
+from served import Serve, Served
 from service import Target
 
 from receiver.ledger.connect import Ledger, open_ledger
@@ -29,3 +34,33 @@ def target() -> Iterator[Target]:
 @pytest.fixture(scope="session")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
     return build_engine(tmp_path_factory.mktemp("argocd"))
+
+
+@pytest.fixture(scope="session")
+def kube(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kube]:
+    """A control plane; its tests belong to the xdist group ``kubernetes``, to start but one."""
+    with cluster(tmp_path_factory.mktemp("kube")) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def node(kube: Kube) -> Iterator[Kubelet]:
+    with kubelet(kube, kube.authority.parent) as started:
+        yield started
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """Start servers; all of them end with the test."""
+    started: list[Served] = []
+
+    def start(
+        config: Path | None = None, errors: int = subprocess.DEVNULL, **settings: object
+    ) -> Served:
+        started.append(Served(config, errors, **settings))
+        return started[-1]
+
+    yield start
+    for served in started:
+        served.process.terminate()
+        served.process.communicate(timeout=20)

@@ -75,5 +75,6 @@ def call(http: Http, said: list[str] | None = None, **fields: Any) -> Call:
         "http": http,
         "evaluate": evaluate,
         "say": (said if said is not None else []).append,
+        "hide": lambda _secret: None,
     }
     return Call(**(given | fields))

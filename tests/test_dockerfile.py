@@ -46,7 +46,8 @@ def test_dependencies_come_from_the_lock_alone() -> None:
     """By their hashes, and from whatever index the builder is set up for."""
     installs = [step.value for step in BUILD if step.name == "RUN" and " install " in step.value]
     assert len(installs) == 2
-    assert "--require-hashes --requirement requirements.lock" in installs[0]
+    assert '--require-hashes --requirement "${REQUIREMENTS}"' in installs[0]
+    assert variables(BUILD, "ARG")["REQUIREMENTS"] == "requirements.lock"
     assert "--no-index --no-deps --no-build-isolation" in installs[1]
     text = (ROOT / "Dockerfile").read_text()
     assert re.findall(r"https?://|index-url|find-links", text) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from toy_handlers import post, say, toy_registry
 
 from receiver.errors import PermanentError, PostsyncError, SettingsError
 from receiver.expressions import Expressions
-from receiver.plugins import GROUP, load
+from receiver.plugins import GROUP, Origin, load
 from receiver.registry import Registry
 from receiver.secret_refs import put_values, split_secrets
 
@@ -32,6 +33,20 @@ def test_unknown_name() -> None:
     with pytest.raises(PostsyncError) as caught:
         toy_registry().get("toy.pots")
     assert str(caught.value) == "there is no handler toy.pots (did you mean toy.post?)"
+
+
+def test_a_handler_without_its_library_can_be_read_about_and_not_used() -> None:
+    """`check` refuses a rule that names it, with the way out; an attempt ends so too."""
+    bare = replace(say, extra="toys", library="no_such_library.inside")
+    registry = Registry([bare], {"toy.say": Origin("postsync-handler-toy", "1.0")})
+    assert registry.find("toy.say") is bare
+    assert not registry.complete(bare)
+    with pytest.raises(PostsyncError) as caught:
+        registry.get("toy.say")
+    assert str(caught.value) == (
+        "handler toy.say needs the extra toys, which is not installed "
+        "(pip install 'postsync-handler-toy[toys]')"
+    )
 
 
 def test_names_are_unique() -> None:

@@ -183,6 +183,27 @@ def test_notes_and_long_reasons_are_masked_and_cut(attempt: Attempt) -> None:
     assert outcome.reason == "x" * (REASON_LENGTH - 5) + "[secr"
 
 
+def test_a_secret_that_the_attempt_got_itself_is_masked_as_well(attempt: Attempt) -> None:
+    """An access token, for example, which a proxy on the way echoes."""
+
+    def echoed(seen: Seen) -> Reply:
+        return Reply(503, seen.headers["authorization"].encode())
+
+    with peer(echoed) as server:
+
+        def run(_params: Keyed, call: Call) -> Ended:
+            call.hide("short-lived-token")
+            answer = call.http.send(
+                "GET", server.url, headers={"Authorization": "short-lived-token"}
+            )
+            call.say(answer.excerpt())
+            raise PermanentError("refused: short-lived-token")
+
+        outcome = attempt({"key": None}, run, secrets=KEY)
+    assert outcome.notes == ("[secret]",)
+    assert outcome.reason == "refused: [secret]"
+
+
 def test_a_missing_secret_is_temporary_and_sends_nothing(attempt: Attempt) -> None:
     """An operator can add it while the retries go on."""
     with peer() as server:

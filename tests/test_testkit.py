@@ -234,8 +234,14 @@ def test_a_start_that_is_forgotten_is_found() -> None:
     """A temporary failure while asking must keep the state."""
 
     def losing(params: Ping, call: Call) -> Outcome:
-        _send(params, call)
-        return Pending({"job": 7}, 5) if call.state is None else Succeeded({})
+        if call.state is None:
+            _send(params, call)
+            return Pending({"job": 7}, 5)
+        try:
+            _send(params, call)
+        except TemporaryError as error:
+            raise TemporaryError(error.message, state={"asked": 1}) from None
+        return Succeeded({})
 
     cases = [Case(Reply(200), Pending), Case(Fault.GARBLED, Pending), *usual()]
     told = failing(subject(losing, cases=cases), "asking")

@@ -28,7 +28,7 @@ def page() -> dict[str, Any]:
     """What the page's code defines, block after block."""
     names: dict[str, Any] = {"__name__": "page"}
     found = blocks("python")
-    assert len(found) == 4
+    assert len(found) == 5
     for block in found:
         exec(compile(block, "docs/writing-a-handler.md", "exec"), names)  # noqa: S102 our own page
     return names
@@ -70,6 +70,23 @@ def test_long_work_is_asked_for(page: dict[str, Any]) -> None:
     done = attempt(subject, [Reply(200, b'{"state": "done"}')], state=started.state)
     assert done.addresses == ("https://ci.example.com/jobs/7",)
     assert done.outcome.kind is OutcomeKind.SUCCEEDED
+
+
+def test_batches_that_take_long_are_started_once_and_all_asked_for(page: dict[str, Any]) -> None:
+    """Two of three are started, then the third; the second is still under way when it is asked."""
+    tags = [f"t{number}" for number in range(70)]
+    subject = _handler(lambda call: page["purge_and_wait"](tags, call))
+    made = Reply(200, b'{"id": "p", "done": true}')
+    first = attempt(subject, [made, made, Reply(503)])
+    assert first.outcome.state == {"started": ["p", "p"]}
+    second = attempt(
+        subject, [made, made, Reply(200, b'{"done": false}')], state=first.outcome.state
+    )
+    assert (second.outcome.kind, second.outcome.delay) == (OutcomeKind.PENDING, 10)
+    assert second.outcome.state == {"started": ["p", "p", "p"], "ended": 1}
+    third = attempt(subject, [made], state=second.outcome.state)
+    assert third.outcome.output == {"purges": ["p", "p", "p"]}
+    assert [seen.method for seen in third.seen] == ["GET", "GET"]
 
 
 def test_the_entry_point_is_in_our_group() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -26,14 +26,20 @@ from receiver.contract import (
     wrong_shape,
 )
 
-VERSION = "2026-03-10"
-"""https://docs.github.com/rest/about-the-rest-api/api-versions"""
-
 RATE = Rate(per_second=80 / 60, burst=80)
 """Requests that create content: 80 a minute (rate limits, "About secondary rate limits")."""
 
 LIMITED_FOR = 60.0
 """Seconds to wait where a limit names none (rate limits, "Exceeding the rate limit")."""
+
+LIMITS = ("rate limit", "abuse detection")
+"""Words of a 403 that is a limit's."""
+
+HINTS: Mapping[int, str] = {
+    HTTPStatus.UNAUTHORIZED: "the token is not valid, or has expired",
+    HTTPStatus.FORBIDDEN: "`postsync handlers NAME` tells what the token must be allowed to do",
+    HTTPStatus.NOT_FOUND: "GitHub says so too of what the token may not see",
+}
 
 
 class App(Params):
@@ -48,13 +54,18 @@ class GitHub(Params):
     """Which repository, and as whom."""
 
     repository: str = Field(
-        description="Owner and name: `acme/shop`.", pattern=r"^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+$"
+        description="Owner and name: `acme/shop`.",
+        pattern=r"^[A-Za-z0-9_-]+/[A-Za-z0-9_.-]*[A-Za-z0-9_-][A-Za-z0-9_.-]*$",
     )
     token: str | None = Field(default=None, description="Token, fine-grained best.")
     app: App | None = Field(default=None, description="A GitHub App, instead of `token`.")
     api: str = Field(
         default="https://api.github.com",
         description="Address of the API; of GitHub Enterprise Server `https://HOST/api/v3`.",
+    )
+    api_version: Literal["2026-03-10", "2022-11-28"] = Field(
+        default="2026-03-10",
+        description="Version of the API; Enterprise Server knows the newer one from 3.21 on.",
     )
 
     @model_validator(mode="after")
@@ -74,39 +85,47 @@ def ask(
         TemporaryError: a fault there, or a limit; then with the time until it ends.
         PermanentError: anything else that is no success.
     """
-    return request(
-        call,
-        method,
-        f"{params.api}/repos/{params.repository}/{path}",
-        token=params.token or _token_of(params, call),
-        body=body,
-    )
+    token = params.token or _token_of(params, call)
+    return _request(params, call, method, f"repos/{params.repository}/{path}", token, body)
 
 
-def request(
-    call: Call, method: str, url: str, *, token: str, body: Mapping[str, Any] | None = None
+def _request(
+    params: GitHub,
+    call: Call,
+    method: str,
+    path: str,
+    token: str,
+    body: Mapping[str, Any] | None = None,
 ) -> Answer:
-    """Send one request as GitHub wants it; see `ask`."""
     headers = {
         "Accept": "application/vnd.github+json",
         "Authorization": f"Bearer {token}",
-        "User-Agent": "postsync",
-        "X-GitHub-Api-Version": VERSION,
+        "X-GitHub-Api-Version": params.api_version,
     }
     text = None if body is None else json.dumps(body).encode()
-    answer = call.http.send(method, url, headers=headers, body=text)
+    answer = call.http.send(method, f"{params.api.rstrip('/')}/{path}", headers=headers, body=text)
     _raise_for_limit(answer, call)
-    raise_for_status(answer, now=call.now)
+    try:
+        raise_for_status(answer, now=call.now)
+    except PermanentError as error:
+        hint = error.hint or HINTS.get(answer.status, "")
+        raise PermanentError(error.message, hint=hint) from None
     return answer
 
 
 def _token_of(params: GitHub, call: Call) -> str:
     if params.app is None:
         raise PermanentError("there is neither token nor app")
-    address = f"{params.api}/app/installations/{params.app.installation}/access_tokens"
     own = app_token(params.app.id, params.app.key, call.now)
-    told = object_of(request(call, "POST", address, token=own, body={}))
-    return str(told["token"])
+    call.hide(own)
+    path = f"app/installations/{params.app.installation}/access_tokens"
+    # for this repository alone, however many the App is installed in
+    wanted = {"repositories": [params.repository.partition("/")[2]]}
+    token = object_of(_request(params, call, "POST", path, own, wanted)).get("token")
+    if not token:
+        raise PermanentError("GitHub gave the App no token")
+    call.hide(str(token))
+    return str(token)
 
 
 def _raise_for_limit(answer: Answer, call: Call) -> None:
@@ -116,7 +135,7 @@ def _raise_for_limit(answer: Answer, call: Call) -> None:
     delay = retry_after(answer, call.now)
     if delay is None and answer.headers.get("x-ratelimit-remaining") == "0":
         delay = _until(answer.headers.get("x-ratelimit-reset", ""), call)
-    limited = delay is not None or "rate limit" in answer.text.lower()
+    limited = delay is not None or any(word in answer.text.lower() for word in LIMITS)
     if limited or answer.status == HTTPStatus.TOO_MANY_REQUESTS:
         raise TemporaryError(
             f"GitHub's limit is reached: {answer.excerpt()}",

@@ -5,12 +5,22 @@ https://docs.github.com/rest/deployments
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
+from urllib.parse import urlencode
 
 from pydantic import Field
 
 from handlers.github.access import RATE, GitHub, ask
-from receiver.contract import Call, Handler, Outcome, Succeeded, TemporaryError, host_of, object_of
+from receiver.contract import (
+    Call,
+    Handler,
+    Outcome,
+    PermanentError,
+    Succeeded,
+    TemporaryError,
+    host_of,
+    object_of,
+)
 
 
 class GitHubDeployment(GitHub):
@@ -33,7 +43,7 @@ class GitHubDeployment(GitHub):
 
 def run(params: GitHubDeployment, call: Call) -> Outcome:
     """Create the deployment, unless an earlier attempt or action did, then its status."""
-    number = params.deployment or (call.state or {}).get("id")
+    number = params.deployment or (call.state or {}).get("id") or _created_before(params, call)
     if number is None:
         number = _create(params, call)
     body = {
@@ -53,7 +63,23 @@ def run(params: GitHubDeployment, call: Call) -> Outcome:
     return Succeeded({"id": number, "state": params.state})
 
 
-def _create(params: GitHubDeployment, call: Call) -> Any:
+def _created_before(params: GitHubDeployment, call: Call) -> int | None:
+    """Return the deployment that a lost attempt created: its payload names the run."""
+    if call.attempt == 1:
+        return None
+    query = urlencode({"ref": params.ref, "environment": params.environment, "per_page": 100})
+    answer = ask(params, call, "GET", f"deployments?{query}")
+    try:
+        listed = answer.json()
+    except ValueError:
+        listed = None
+    if not isinstance(listed, list):
+        raise TemporaryError(f"answered without a list of deployments: {answer.excerpt()}")
+    own = {"run": call.idempotency_key}
+    return next((one["id"] for one in listed if one.get("payload") == own), None)
+
+
+def _create(params: GitHubDeployment, call: Call) -> int:
     """Create it as it is: nothing is merged, and no check is waited for."""
     body = {
         "ref": params.ref,
@@ -63,7 +89,10 @@ def _create(params: GitHubDeployment, call: Call) -> Any:
         "required_contexts": [],
         "payload": {"run": call.idempotency_key},
     }
-    return object_of(ask(params, call, "POST", "deployments", body)).get("id")
+    number = object_of(ask(params, call, "POST", "deployments", body)).get("id")
+    if not isinstance(number, int):
+        raise PermanentError("GitHub did not tell the deployment's id")
+    return number
 
 
 EXAMPLE = """\
@@ -79,6 +108,8 @@ handler = Handler(
     params=GitHubDeployment,
     run=run,
     example=EXAMPLE,
+    output="`id` and `state`.",
+    errors="A 403 of a rate limit is tried again when it ends.",
     lane=host_of("api"),
     rate=RATE,
     permissions="Deployments: write, on that repository.",

@@ -10,7 +10,8 @@ from typing import Any
 from pydantic import Field
 
 from handlers.github.access import RATE, GitHub, ask
-from receiver.contract import Call, Handler, Outcome, Succeeded, host_of
+from handlers.github.runs import later, started_before
+from receiver.contract import Call, Handler, Outcome, Succeeded, TemporaryError, host_of
 
 
 class GitHubDispatch(GitHub):
@@ -26,13 +27,31 @@ class GitHubDispatch(GitHub):
         description="What workflows read as `github.event.client_payload`; at most ten keys.",
         max_length=10,
     )
+    key_field: str | None = Field(
+        default=None,
+        description="Key of the payload that gets the idempotency key. If the `run-name` of a "
+        "workflow has it (`run-name: Synced ${{ github.event.client_payload.key }}`), an attempt "
+        "after a lost one sees that the event was sent; without it, that attempt may send it "
+        "twice.",
+    )
 
 
 def run(params: GitHubDispatch, call: Call) -> Outcome:
-    """Send it. GitHub knows no idempotency key: an attempt that was lost may send it twice."""
-    body = {"event_type": params.event, "client_payload": params.payload}
+    """Send it, unless a workflow shows that an earlier attempt did."""
+    sent = Succeeded({"event": params.event})
+    if params.key_field is None:
+        _send(params, call, params.payload)
+    elif started_before(params, call, "actions/runs", "repository_dispatch") is None:
+        try:
+            _send(params, call, params.payload | {params.key_field: call.idempotency_key})
+        except TemporaryError as error:
+            raise later(error) from None
+    return sent
+
+
+def _send(params: GitHubDispatch, call: Call, payload: dict[str, Any]) -> None:
+    body = {"event_type": params.event, "client_payload": payload}
     ask(params, call, "POST", "dispatches", body)
-    return Succeeded({"event": params.event})
 
 
 EXAMPLE = """\
@@ -48,7 +67,9 @@ handler = Handler(
     params=GitHubDispatch,
     run=run,
     example=EXAMPLE,
+    output="`event`.",
+    errors="A 403 of a rate limit is tried again when it ends.",
     lane=host_of("api"),
     rate=RATE,
-    permissions="Contents: write, on that repository.",
+    permissions="Contents: write, on that repository; with `keyField` also Actions: read.",
 )

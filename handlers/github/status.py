@@ -16,7 +16,7 @@ from receiver.contract import Call, Handler, Outcome, Succeeded, host_of, object
 class GitHubStatus(GitHub):
     """The status, and whose."""
 
-    sha: str = Field(description="Commit: its whole SHA.", min_length=1)
+    sha: str = Field(description="Commit: its whole SHA.", pattern=r"^[0-9a-fA-F]{40}$")
     state: Literal["error", "failure", "pending", "success"] = Field(description="The status.")
     context: str = Field(
         default="postsync", description="What tells this status from others of the commit."
@@ -52,6 +52,8 @@ handler = Handler(
     params=GitHubStatus,
     run=run,
     example=EXAMPLE,
+    output="`id` and `state`.",
+    errors="A 403 of a rate limit is tried again when it ends.",
     lane=host_of("api"),
     rate=RATE,
     permissions="Commit statuses: write, on that repository.",

@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from handlers.github.access import RATE, GitHub, ask
+from handlers.github.runs import find, later, started_before
 from receiver.contract import (
     Call,
     Duration,
@@ -20,11 +21,14 @@ from receiver.contract import (
     Pending,
     PermanentError,
     Succeeded,
+    TemporaryError,
     host_of,
     object_of,
+    wrong_shape,
 )
 
 WELL = frozenset({"success", "neutral", "skipped"})
+EVENT = "workflow_dispatch"
 
 
 class GitHubWorkflow(GitHub):
@@ -33,33 +37,62 @@ class GitHubWorkflow(GitHub):
     workflow: str = Field(description="File name in .github/workflows, or number.", min_length=1)
     ref: str = Field(default="main", description="Branch or tag with the workflow file.")
     inputs: dict[str, str] = Field(default={}, description="Its inputs; at most 25.", max_length=25)
+    key_input: str | None = Field(
+        default=None,
+        description="Input that gets the idempotency key. If the workflow's `run-name` has it "
+        "(`run-name: Test ${{ inputs.key }}`), an attempt after a lost one finds the run that was "
+        "started; without it, that attempt may start a second one.",
+    )
     wait: bool = Field(default=False, description="Succeed only when its run has succeeded.")
     every: Duration = Field(default=15.0, ge=5, description="Time between two askings.")
 
+    @model_validator(mode="after")
+    def can_wait(self) -> GitHubWorkflow:
+        """Refuse to wait for a run that nobody names."""
+        if self.wait and self.key_input is None and self.api_version == "2022-11-28":
+            raise wrong_shape("wait needs a keyInput: this apiVersion does not tell the run")
+        return self
+
+    @property
+    def path(self) -> str:
+        """The workflow in the API."""
+        return f"actions/workflows/{quote(self.workflow, safe='')}"
+
 
 def run(params: GitHubWorkflow, call: Call) -> Outcome:
-    """Start it, or ask how its run is getting on.
-
-    GitHub knows no idempotency key: an attempt that was lost may start it twice.
-    """
+    """Start it, or ask how its run is getting on."""
     if call.state is not None:
         return _look(params, call, call.state)
-    path = f"actions/workflows/{quote(params.workflow, safe='')}/dispatches"
-    body = {"ref": params.ref, "inputs": params.inputs, "return_run_details": True}
-    answer = ask(params, call, "POST", path, body)
+    started = None
+    if params.key_input is not None:
+        started = started_before(params, call, f"{params.path}/runs", EVENT)
+    if started is None:
+        started = _start(params, call)
+    return Pending(started, params.every) if params.wait else Succeeded(started)
+
+
+def _start(params: GitHubWorkflow, call: Call) -> dict[str, Any]:
+    """Start it; the newer API tells its run, the older one answers 204."""
+    own = {} if params.key_input is None else {params.key_input: call.idempotency_key}
+    body = {"ref": params.ref, "inputs": params.inputs | own}
+    try:
+        answer = ask(params, call, "POST", f"{params.path}/dispatches", body)
+    except TemporaryError as error:
+        raise (error if params.key_input is None else later(error)) from None
     told = object_of(answer) if answer.body else {}
     started = {"run": told.get("workflow_run_id"), "url": told.get("html_url")}
-    if not params.wait:
-        return Succeeded(started)
-    if started["run"] is None:
+    if params.wait and started["run"] is None and params.key_input is None:
         raise PermanentError(
             "the workflow was started, but GitHub did not tell its run",
-            hint="GitHub Enterprise Server may be too old for wait: true",
+            hint="with keyInput it is found by its title",
         )
-    return Pending(started, params.every)
+    return started
 
 
 def _look(params: GitHubWorkflow, call: Call, started: dict[str, Any]) -> Outcome:
+    if started["run"] is None:
+        found = find(params, call, f"{params.path}/runs", EVENT)
+        return Pending(found or started, params.every)
     told = object_of(ask(params, call, "GET", f"actions/runs/{started['run']}"))
     if told.get("status") != "completed":
         return Pending(started, params.every)
@@ -83,6 +116,9 @@ handler = Handler(
     params=GitHubWorkflow,
     run=run,
     example=EXAMPLE,
+    output="`run` and `url`; with `wait` also `conclusion`.",
+    errors="A 403 of a rate limit is tried again when it ends. With `wait`, a run that ended "
+    "otherwise than well fails the run.",
     lane=host_of("api"),
     rate=RATE,
     permissions="Actions: write, on that repository.",

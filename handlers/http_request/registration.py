@@ -38,5 +38,7 @@ handler = Handler(
     params=HttpRequest,
     run=run,
     example=EXAMPLE,
+    output="`status`, `headers`, `body`, `json` (null where the answer is none) and `truncated`;"
+    " with `poll` those of the last answer.",
     lane=host_of("url"),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import textwrap
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import click
 
 from receiver.contract import Handler
-from receiver.reference import Parameter, parameters
+from receiver.reference import Parameter, example_rule, notes, parameters
 from receiver.registry import Registry
 
 
@@ -30,11 +31,11 @@ def handlers(name: str | None, output: str) -> None:
     """  # noqa: D301 click's \b keeps the lines
     registry = Registry.discover()
     if output == "json":
-        chosen = [registry.get(name)] if name else registry
+        chosen = [registry.find(name)] if name else registry
         pages = [_page(registry, handler) for handler in chosen]
         click.echo(json.dumps(pages[0] if name else pages, indent=2))
     elif name:
-        click.echo("\n".join(_lines(registry, registry.get(name))))
+        click.echo("\n".join(_lines(registry, registry.find(name))))
     else:
         _list(registry)
     if registry.broken and not name:
@@ -57,6 +58,11 @@ def _page(registry: Registry, handler: Handler[Any]) -> dict[str, Any]:
         "summary": handler.summary,
         "distribution": asdict(origin) if origin else None,
         "extra": handler.extra,
+        "installed": registry.complete(handler),
+        "permissions": handler.permissions,
+        "rate": asdict(handler.rate) if handler.rate else None,
+        "output": handler.output,
+        "errors": handler.errors,
         "parameters": [asdict(parameter) for parameter in parameters(handler)],
         "example": handler.example,
     }
@@ -65,17 +71,17 @@ def _page(registry: Registry, handler: Handler[Any]) -> dict[str, Any]:
 def _lines(registry: Registry, handler: Handler[Any]) -> Iterator[str]:
     yield f"{handler.name}: {handler.summary}"
     yield f"From: {registry.origin(handler.name)}."
-    if handler.extra:
-        yield f"Needs the extra {handler.extra}."
+    for heading, text in notes(handler, registry):
+        yield f"{heading}: {' '.join(text.split())}"
+    if not registry.complete(handler):
+        yield f"The extra {handler.extra} is not installed here: no rule can use the handler."
     yield "\nParameters:"
     for parameter in parameters(handler):
         yield f"  {parameter.name}  {_facts(parameter)}"
         if parameter.description:
             yield f"      {' '.join(parameter.description.split())}"
     yield "\nExample:"
-    yield f"  uses: {handler.name}\n  with:"
-    for line in handler.example.strip().splitlines():
-        yield f"    {line}".rstrip()
+    yield textwrap.indent(example_rule(handler).rstrip(), "  ")
 
 
 def _facts(parameter: Parameter) -> str:

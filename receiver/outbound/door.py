@@ -6,12 +6,13 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 import requests
 from urllib3.exceptions import HTTPError
 
-from receiver.contract import Answer
+from receiver.contract import Answer, Tls
 from receiver.errors import AttemptError, PermanentError
 from receiver.masking import Masker
 from receiver.outbound.failures import as_attempt_error
@@ -44,6 +45,7 @@ class Door:
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
         max_answer: int = 1 << 20,
+        tls: Tls | None = None,
     ) -> Answer:
         """Send one request; see `receiver.contract.Http.send`."""
         began, where = time.monotonic(), ""
@@ -54,7 +56,7 @@ class Door:
             )
             where = self._judge(request.url or "")
             with self.guard.until(self.deadline):
-                return self._exchange(request, max_answer)
+                return self._exchange(request, max_answer, tls)
         except (AttemptError, requests.RequestException, HTTPError, OSError) as error:
             late = time.monotonic() >= self.deadline
             seconds = max(self.deadline - began, 0.0) if late else None
@@ -95,10 +97,11 @@ class Door:
             raise PermanentError(refusal)
         return f"{parts.hostname}:{port}"
 
-    def _exchange(self, request: requests.PreparedRequest, most: int) -> Answer:
+    def _exchange(self, request: requests.PreparedRequest, most: int, tls: Tls | None) -> Answer:
         timeout = self.guard.left()
+        trust: Any = self.session.verify if tls is None else tls
         with self.session.send(
-            request, stream=True, allow_redirects=False, timeout=timeout
+            request, stream=True, allow_redirects=False, timeout=timeout, verify=trust
         ) as response:
             return self._read(response, most)
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import socket
+from functools import lru_cache
 from typing import Any
 
+from requests import PreparedRequest
 from requests.adapters import HTTPAdapter
 from urllib3 import PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import NewConnectionError
 
+from receiver.contract import Tls
 from receiver.outbound.guard import Guard
+from receiver.outbound.trust import trusting
 
 
 class _Guarded(HTTPConnection):
@@ -54,11 +58,19 @@ class _GuardedTls(_Guarded, HTTPSConnection):
                 self._twin = None
 
 
+AUTHORITIES = 32
+"""Contexts that are kept: one for each server with an authority of its own."""
+
+
 class GuardedAdapter(HTTPAdapter):
-    """requests' adapter over guarded connections, without any retry of its own."""
+    """requests' adapter over guarded connections, without any retry of its own.
+
+    Its ``verify`` may be a `Tls` as well: connections are then kept apart from others.
+    """
 
     def __init__(self, guard: Guard, pool_size: int) -> None:
         self._guard = guard
+        self._trusting = lru_cache(AUTHORITIES)(trusting)
         super().__init__(pool_connections=pool_size, pool_maxsize=pool_size, max_retries=0)
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
@@ -71,6 +83,20 @@ class GuardedAdapter(HTTPAdapter):
         manager = super().proxy_manager_for(*args, **options)
         _use(manager, self._guard)
         return manager
+
+    def build_connection_pool_key_attributes(
+        self, request: PreparedRequest, verify: Any, cert: Any = None
+    ) -> tuple[Any, Any]:
+        """Name the pool of a server, with the context of its `Tls`."""
+        if not isinstance(verify, Tls):
+            return super().build_connection_pool_key_attributes(request, verify, cert)
+        host, _ = super().build_connection_pool_key_attributes(request, verify=True, cert=None)
+        return host, {"ssl_context": self._trusting(verify)}
+
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+        """Set what to trust, unless the pool's context has it."""
+        if not isinstance(verify, Tls):
+            super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call] # in the stubs
 
 
 def _use(manager: PoolManager, guard: Guard) -> None:

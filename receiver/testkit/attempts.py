@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import structlog
 import yaml
 
-from receiver.contract import Answer, Json
+from receiver.contract import Answer, Json, Tls
 from receiver.expressions import Expressions
 from receiver.ledger.claim import Claimed
 from receiver.logs import Log
@@ -172,13 +172,16 @@ class _ReroutedDoor(Door):
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
         max_answer: int = 1 << 20,
+        tls: Tls | None = None,
     ) -> Answer:
         self.outbound.addresses.append(url)
         parts = urlsplit(url)
         if parts.scheme in {"http", "https"}:
             scheme, netloc, *_ = urlsplit(self.outbound.there)
             url = parts._replace(scheme=scheme, netloc=netloc).geturl()
-        return Door.send(self, method, url, headers=headers, body=body, max_answer=max_answer)
+        return Door.send(
+            self, method, url, headers=headers, body=body, max_answer=max_answer, tls=tls
+        )
 
 
 def _log(bugs: list[str]) -> Log:

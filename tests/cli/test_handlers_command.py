@@ -6,6 +6,7 @@ import json
 
 from click.testing import CliRunner
 
+from handlers import builtin
 from receiver.cli.handlers import handlers
 from receiver.errors import PostsyncError
 
@@ -14,10 +15,9 @@ def test_list() -> None:
     """Every handler has a line with its name and summary."""
     answer = CliRunner().invoke(handlers)
     assert answer.exit_code == 0
-    assert [line.split()[0] for line in answer.stdout.splitlines()] == [
-        "http.request",
-        "log.message",
-    ]
+    named = [line.split()[0] for line in answer.stdout.splitlines()]
+    assert named == sorted(handler.name for handler in builtin())
+    assert {"http.request", "log.message", "slack.message"} <= set(named)
 
 
 def test_one() -> None:
@@ -26,7 +26,8 @@ def test_one() -> None:
     assert "\nFrom: built-in.\n" in answer.stdout
     assert "\nParameters:\n" in answer.stdout
     assert "\n  url  string, required\n" in answer.stdout
-    assert "\n  uses: http.request\n  with:\n    " in answer.stdout
+    assert "\nOutput: " in answer.stdout
+    assert "\n    - uses: http.request\n      target: application\n" in answer.stdout
 
 
 def test_json() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from handlers.argo_workflow import handler
 from receiver.contract import Json, Pending, PermanentError, Succeeded, TemporaryError
 from receiver.testkit import Case, Fault, Reply, Subject, attempt, usual
@@ -29,6 +31,25 @@ def workflow(phase: str, run: str = "r-kit.1") -> Reply:
     return Reply(200, json.dumps(tree).encode())
 
 
+def told(code: int, message: str) -> bytes:
+    """An error as the server's gateway writes it: a code of gRPC beside the status of HTTP."""
+    return json.dumps({"code": code, "message": message}).encode()
+
+
+NOT_FOUND = told(5, 'workflows.argoproj.io "x" not found')
+REFUSED = {
+    "3 InvalidArgument": (400, told(3, "templates.main: template not found")),
+    "16 Unauthenticated": (401, told(16, "token not valid. see https://argo-workflows...")),
+    "7 PermissionDenied": (403, told(7, "workflows.argoproj.io is forbidden")),
+    "5 NotFound": (404, told(5, 'workflowtemplates.argoproj.io "smoke-test" not found')),
+    "12 Unimplemented": (501, told(12, "not implemented")),
+}
+BUSY = {
+    "8 ResourceExhausted": (429, told(8, "rate limit exceeded")),
+    "13 Internal": (500, told(13, "etcdserver: request timed out")),
+    "14 Unavailable": (503, told(14, "connection error")),
+    "4 DeadlineExceeded": (504, told(4, "context deadline exceeded")),
+}
 CONFLICT = Reply(409, b'{"code": 6, "message": "already exists"}')
 SUBJECTS = [
     Subject(
@@ -44,6 +65,15 @@ SUBJECTS = [
             Case([CONFLICT, workflow("Running")], Pending, name="created by a lost attempt"),
             Case(
                 [CONFLICT, workflow("Running", "r-other.1")], PermanentError, name="somebody else's"
+            ),
+            Case(Reply(404, NOT_FOUND), PermanentError, state=ASKED, name="removed meanwhile"),
+            *(
+                Case(Reply(status, text), PermanentError, name=name)
+                for name, (status, text) in REFUSED.items()
+            ),
+            *(
+                Case(Reply(status, text), TemporaryError, name=name)
+                for name, (status, text) in BUSY.items()
             ),
             Case(Fault.GARBLED, TemporaryError),
             *usual(without={409}),
@@ -78,3 +108,37 @@ def test_without_waiting_it_succeeds_at_once() -> None:
     """Its name is the output."""
     made = attempt(SUBJECTS[0], [workflow("Running")], parameters=GIVEN | {"wait": False})
     assert (len(made.seen), made.outcome.output) == (1, {"name": NAME})
+
+
+def test_a_lost_attempt_without_waiting_is_done_when_its_workflow_is_there() -> None:
+    """The name is the run's: created once, however often it is asked for."""
+    made = attempt(
+        SUBJECTS[0], [CONFLICT, workflow("Running")], parameters=GIVEN | {"wait": False}, number=2
+    )
+    assert made.outcome.output == {"name": NAME}
+    assert [seen.method for seen in made.seen] == ["POST", "GET"]
+
+
+def test_a_cluster_template_labels_and_a_service_account_go_along() -> None:
+    """As the Workflow's manifest has them, with the run as an annotation."""
+    given = {"kind": "ClusterWorkflowTemplate", "labels": {"team": "web"}, "serviceAccount": "ci"}
+    made = attempt(SUBJECTS[0], [workflow("Running")], parameters=GIVEN | given)
+    tree = json.loads(made.seen[0].body)["workflow"]
+    assert tree["spec"]["workflowTemplateRef"]["clusterScope"] is True
+    assert tree["spec"]["serviceAccountName"] == "ci"
+    assert tree["metadata"]["labels"] == {"team": "web"}
+    assert tree["metadata"]["annotations"] == {"postsync/run": "r-kit.1"}
+
+
+@pytest.mark.parametrize("prefix", ["", "Bearer "])
+def test_the_token_may_stand_as_argo_prints_it(prefix: str) -> None:
+    """`argo auth token` prints it with the word before it."""
+    token = {"env": "POSTSYNC_SECRET_ARGO", "format": prefix + "{}"}
+    made = attempt(SUBJECTS[0], [workflow("Running")], parameters=GIVEN | {"token": token})
+    assert made.seen[0].headers["authorization"].startswith("Bearer hush")
+
+
+def test_what_a_failed_workflow_says_is_told() -> None:
+    """Its message, and how it ended."""
+    reason = attempt(SUBJECTS[0], [workflow("Failed")], state=ASKED).outcome.reason
+    assert reason == f"Workflow {NAME} ended with Failed: said so"

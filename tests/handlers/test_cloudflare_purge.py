@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from pydantic import ValidationError
 
 from handlers.cloudflare_purge import CloudflarePurge, handler
@@ -19,6 +21,16 @@ PURGED = Reply(200, b'{"success": true, "errors": [], "messages": [], "result": 
 REFUSED = Reply(
     200, b'{"success": false, "errors": [{"code": 1016, "message": "Unable to purge"}]}'
 )
+ERRORS = yaml.safe_load(
+    (Path(__file__).parents[1] / "data/services/cloudflare-errors.yaml").read_text()
+)
+
+
+def refused(status: int, code: int, message: str) -> Reply:
+    errors = [{"code": code, "message": message}]
+    return Reply(status, json.dumps({"success": False, "errors": errors}).encode())
+
+
 GIVEN: dict[str, Any] = {"zone": ZONE, "token": TOKEN, "tags": [f"tag-{n}" for n in range(250)]}
 
 SUBJECTS = [
@@ -30,6 +42,10 @@ SUBJECTS = [
         cases=[
             Case(PURGED, Succeeded),
             Case(REFUSED, PermanentError, name="success: false"),
+            *(
+                Case(refused(status, code, message), PermanentError, name=f"{status}, {code}")
+                for status, code, message in ERRORS["permanent"]
+            ),
             Case(Fault.GARBLED, PermanentError),
             *usual(),
         ],

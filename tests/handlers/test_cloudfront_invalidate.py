@@ -1,4 +1,4 @@
-"""cloudfront.invalidate, against moto's server and the errors of CloudFront's API reference."""
+"""cloudfront.invalidate, against moto's server and tests/data/services/cloudfront-errors.yaml."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
+import yaml
 from moto.server import ThreadedMotoServer
 from peers import Reply, Seen, call, door, peer
 from pydantic import ValidationError
 
-from handlers.cloudfront_invalidate import CloudFrontInvalidate, handler
+from handlers.cloudfront_invalidate import handler
+from handlers.cloudfront_invalidate.parameters import CloudFrontInvalidate
 from receiver.contract import Json, Outcome, Pending, PermanentError, Succeeded, TemporaryError
 from receiver.model import OutcomeKind
 from receiver.outbound import Outbound
@@ -44,27 +46,24 @@ def refused(status: int, code: str, **headers: str) -> Reply:
     return Reply(status, body.encode(), headers)
 
 
-# API_CreateInvalidation and API_GetInvalidation, "Errors"; CommonErrors of AWS.
-FINAL = {
-    "AccessDenied": 403, "BatchTooLarge": 413, "InconsistentQuantities": 400,
-    "InvalidArgument": 400, "InvalidationBatchAlreadyExists": 400, "MissingBody": 400,
-    "NoSuchDistribution": 404, "NoSuchInvalidation": 404, "ExpiredToken": 403,
-    "IncompleteSignature": 403, "InvalidClientTokenId": 403, "SignatureDoesNotMatch": 403,
-    "OptInRequired": 403, "ValidationError": 400, "MalformedXML": 400,
-}  # fmt: skip
-PASSING = {
-    "TooManyInvalidationsInProgress": 400, "Throttling": 400, "ThrottlingException": 400,
-    "RequestExpired": 400, "InternalFailure": 500, "ServiceUnavailable": 503,
-}  # fmt: skip
+ERRORS = yaml.safe_load(
+    (Path(__file__).parents[1] / "data/services/cloudfront-errors.yaml").read_text()
+)
+
+ENDS = {"permanent": PermanentError, "temporary": TemporaryError, "limited": TemporaryError}
 
 SUBJECTS = [
     Subject(
         handler,
-        parameters=GIVEN,
+        parameters=GIVEN | {"paths": [f"/{n}/*" for n in range(40)]},
+        parts=3,
         cases=[
             Case(invalidation("InProgress"), Succeeded),
-            *(Case(refused(n, code), PermanentError, name=code) for code, n in FINAL.items()),
-            *(Case(refused(n, code), TemporaryError, name=code) for code, n in PASSING.items()),
+            *(
+                Case(refused(status, code), ends, name=code)
+                for kind, ends in ENDS.items()
+                for code, status in ERRORS[kind].items()
+            ),
             Case(Fault.GARBLED, TemporaryError),
             *usual(),
         ],
@@ -81,20 +80,10 @@ SUBJECTS = [
             *usual(),
         ],
     ),
-    Subject(
-        handler,
-        parameters=GIVEN | {"paths": [f"/{n}/*" for n in range(40)]},
-        parts=3,
-        cases=[
-            Case(invalidation("InProgress"), Succeeded),
-            Case(Fault.GARBLED, TemporaryError),
-            *usual(),
-        ],
-    ),
 ]
 
 
-@pytest.mark.parametrize("code", ["Throttling", "429"])
+@pytest.mark.parametrize("code", [*ERRORS["limited"], "429"])
 def test_a_limit_of_the_credential_is_told_from_one_of_the_distribution(code: str) -> None:
     """A limit holds back all that have the same key; too many invalidations only this run."""
     throttled = Reply(429) if code == "429" else refused(400, code)
@@ -140,11 +129,11 @@ def nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
 
 
-def invalidate(api: str, state: Any = None, **given: Any) -> Outcome:
+def invalidate(api: str, state: Any = None, hide: Any = str, **given: Any) -> Outcome:
     outbound = Outbound()
     try:
         params = CloudFrontInvalidate.model_validate({"api": api, **given})
-        return handler.run(params, call(door(outbound), state=state))
+        return handler.run(params, call(door(outbound), state=state, hide=hide))
     finally:
         outbound.close()
 
@@ -207,15 +196,18 @@ def test_a_web_identity_is_exchanged_through_our_own_door(
     def answering(_seen: Seen) -> Reply:
         return answers.pop(0)
 
+    hidden: list[str] = []
     with peer(answering) as there:
         monkeypatch.setenv("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/purge")
         monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(tmp_path / "token"))
         monkeypatch.setenv("AWS_ENDPOINT_URL_STS", there.url)
-        assert isinstance(invalidate(there.url, distribution="E1", paths=["/"]), Succeeded)
+        ended = invalidate(there.url, hide=hidden.append, distribution="E1", paths=["/"])
+    assert isinstance(ended, Succeeded)
     asked, created = there.seen
     assert parse_qs(asked.body.decode())["WebIdentityToken"] == ["pod-token"]
     assert "Credential=ASIA1/" in created.headers["authorization"]
     assert created.headers["x-amz-security-token"] == "session"
+    assert hidden == ["secret", "session"]
 
 
 # API_AssumeRoleWithWebIdentity of the STS reference, "Sample Response".

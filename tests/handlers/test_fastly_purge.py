@@ -60,6 +60,15 @@ def test_everything_is_one_request() -> None:
     assert sent(service=SERVICE, everything=True) == [(f"/service/{SERVICE}/purge_all", None, "")]
 
 
+def test_a_limit_is_waited_for_until_its_window_ends() -> None:
+    """The header is a moment, in seconds since 1970; no window is longer than an hour."""
+    for reset, least, most in (("0", 0, 0), ("99999999999", 3600, 3600)):
+        busy = Reply(429, b"{}", {"Fastly-RateLimit-Reset": reset})
+        outcome = attempt(SUBJECTS[0], [busy]).outcome
+        assert outcome.limited
+        assert least <= (outcome.delay or 0) <= most
+
+
 @pytest.mark.parametrize(
     ("given", "words"),
     [

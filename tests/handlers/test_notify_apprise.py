@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import inspect
+import json
+import re
+import socket
+import threading
 from collections.abc import Iterator
-from typing import Any
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import pytest
-from peers import Reply, Seen, call, door, peer
+from apprise.manager_plugins import NotificationManager
+from apprise.url import URLBase
+from peers import Reply, Seen, call, closed_port, door, peer, raw_peer
 
 from handlers.notify_apprise import DENIED, NotifyApprise, handler
 from receiver.contract import Outcome, PermanentError, Succeeded, TemporaryError
+from receiver.model import OutcomeKind
 from receiver.outbound import Outbound
-from receiver.testkit import Subject
+from receiver.testkit import Subject, attempt
 from receiver.testkit.registration import check_example, check_strictness, check_words
 
 KIT = Subject(handler)
@@ -25,14 +35,14 @@ def outbound() -> Iterator[Outbound]:
     made.close()
 
 
-def tell(outbound: Outbound, url: str, **given: Any) -> Outcome:
+def tell(outbound: Outbound, url: str, seconds: float = 5, **given: Any) -> Outcome:
     params = NotifyApprise.model_validate({"url": url, "body": "synced", **given})
-    return handler.run(params, call(door(outbound, 5), timeout=5.0))
+    return handler.run(params, call(door(outbound, seconds), timeout=seconds))
 
 
-def of(url: str) -> str:
+def of(url: str, query: str = "") -> str:
     """An address of the service ntfy at our server, with a secret in it."""
-    return f"ntfy://user:hush-hush@{urlsplit(url).netloc}/topic"
+    return f"ntfy://user:hush-hush@{urlsplit(url).netloc}/topic{query}"
 
 
 @pytest.mark.parametrize("check", [check_words, check_example, check_strictness])
@@ -51,19 +61,67 @@ def test_a_message_arrives(outbound: Outbound) -> None:
     assert b"shop" in seen.body
 
 
-@pytest.mark.parametrize("status", [400, 401, 404, 429, 500, 503])
-def test_a_refusal_is_temporary_and_tells_no_secret(outbound: Outbound, status: int) -> None:
-    """Apprise does not say which status it was but in words."""
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 408, 409, 410, 413, 429, 500, 503])
+def test_a_refusal_is_temporary_and_tells_no_secret(
+    status: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Apprise does not say which status it was but in words, of which none goes to the log."""
 
     def echo(seen: Seen) -> Reply:
-        return Reply(status, str(dict(seen.headers)).encode())
+        told = {"error": f"user:hush-hush {seen.headers['authorization']} {seen.path}"}
+        return Reply(status, json.dumps(told).encode())
 
-    with peer(echo) as there, pytest.raises(TemporaryError, match="ntfy took no message") as caught:
-        tell(outbound, of(there.url))
-    assert "hush" not in str(caught.value)
+    given = {"url": {"env": "POSTSYNC_SECRET_NTFY"}, "body": "synced"}
+    with peer(echo) as there:
+        subject = Subject(handler, secrets={"POSTSYNC_SECRET_NTFY": of(there.url)})
+        outcome = attempt(subject, [Reply()], parameters=given).outcome
+    assert outcome.kind is OutcomeKind.TEMPORARY
+    assert "ntfy took no message" in outcome.reason
+    told = outcome.reason + "".join(capfd.readouterr())
+    assert not [piece for piece in ("hush", "topic", "dXNlcjpodXNo") if piece in told]
+    assert len(there.seen) == 1
 
 
-@pytest.mark.parametrize("scheme", [*sorted(DENIED), "JSON", "file", "x y"])
+def test_nobody_there_is_temporary(outbound: Outbound) -> None:
+    """Refused, and reset after the request."""
+
+    def reset(connection: socket.socket, _over: threading.Event) -> None:
+        connection.recv(1)
+
+    with pytest.raises(TemporaryError, match="ntfy took no message"):
+        tell(outbound, of(f"http://127.0.0.1:{closed_port()}"))
+    with raw_peer(reset) as port, pytest.raises(TemporaryError, match="ntfy took no message"):
+        tell(outbound, of(f"http://127.0.0.1:{port}"))
+
+
+def test_an_answer_that_never_ends_takes_no_longer_than_the_attempt(outbound: Outbound) -> None:
+    """Each byte comes before a socket's timeout, so that only a time for all of it helps."""
+
+    def drip(connection: socket.socket, over: threading.Event) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+        while not over.wait(0.02):
+            connection.sendall(b"x")
+
+    with raw_peer(drip) as port, pytest.raises(TemporaryError, match=r"longer than 0\.5 s"):
+        tell(outbound, of(f"http://127.0.0.1:{port}"), 0.5)
+
+
+def test_a_redirect_is_not_followed(outbound: Outbound) -> None:
+    """Whatever the address asks for: it could lead where nobody may be called."""
+    with peer() as inside, peer(lambda _: Reply(307, b"", {"Location": inside.url})) as there:
+        with pytest.raises(TemporaryError):
+            tell(outbound, of(there.url, "?redirect=yes"))
+        assert (len(there.seen), len(inside.seen)) == (1, 0)
+
+
+def test_apprise_does_not_try_again_by_itself(outbound: Outbound) -> None:
+    """The retry policy of the rule does."""
+    with peer(lambda _: Reply(503)) as there, pytest.raises(TemporaryError):
+        tell(outbound, of(there.url, "?retry=3"))
+    assert len(there.seen) == 1
+
+
+@pytest.mark.parametrize("scheme", [*sorted(DENIED), "JSON", "Syslog", "file", "x y", ""])
 def test_what_writes_here_or_sends_anything_anywhere_is_refused(
     outbound: Outbound, scheme: str
 ) -> None:
@@ -73,30 +131,102 @@ def test_what_writes_here_or_sends_anything_anywhere_is_refused(
     assert "hush" not in str(caught.value)
 
 
+LOCAL = re.compile(r"^ *(from|import) (subprocess|syslog|dbus|gi|win32|blink1)", re.MULTILINE)
+
+
+def plugins() -> list[tuple[Any, set[str]]]:
+    """The services of the installed version, with their schemes."""
+    make: Any = NotificationManager
+    manager, schemes_of = make(), cast("Any", URLBase.schemas)
+    manager.load_modules()
+    return [(one, schemes_of(one)) for one in manager.plugins()]
+
+
+def test_no_scheme_of_this_version_was_overlooked() -> None:
+    """An alias of a denied one is denied, and so is what works on the machine itself."""
+    known = plugins()
+    assert set().union(*(schemes for _, schemes in known)) >= DENIED
+    for plugin, schemes in known:
+        assert schemes <= DENIED or not schemes & DENIED, schemes
+        source = Path(inspect.getfile(plugin)).read_text()
+        if LOCAL.search(source):
+            assert schemes <= DENIED, schemes
+
+
+def test_no_argument_of_this_version_was_overlooked() -> None:
+    """Those that name a file; what is not tried below belongs to a scheme that is denied."""
+    found = {
+        (min(schemes), name)
+        for plugin, schemes in plugins()
+        for name, told in plugin.template_args.items()
+        if told.get("private") and re.search("path|file", str(told.get("name")), re.IGNORECASE)
+        if not schemes <= DENIED
+    }
+    assert found == {
+        ("discord", "template"), ("guilded", "template"), ("mailto", "pgpprv"),
+        ("mailto", "pgppub"), ("slack", "template"), ("tgram", "template"),
+        ("workflow", "template"),
+    }  # fmt: skip
+
+
+MAIL = "mailtos://u:hush-hush@example.com?to=a@b.example&pgp=encrypt"
+
+
 @pytest.mark.parametrize(
     "url",
     [
-        "workflows://host/hush-hush/a?template=/etc/passwd",
-        "msteams://host/hush-hush?Template=x",
-        "mailtos://u:hush-hush@example.com?pgpkey=/etc/passwd",
-        "ntfy://hush-hush@host/topic?attach=/etc/passwd",
+        "workflows://example.com:443/hushhushhushhush/bbbbbbbbbbbbbbbbb/?template=/etc/passwd",
+        "workflows://example.com:443/hushhushhushhush/bbbbbbbbbbbbbbbbb/?%20Template%20=/etc/hosts",
+        "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/#x?template=/etc/passwd",
+        "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/?x=1;template=/etc/passwd",
+        "discord://4174216298/JHMHI8qBe7bk2ZwO5U711o3dV_js?template=http://169.254.169.254/",
+        "guilded://4174216298/JHMHI8qBe7bk2ZwO5U711o3dV_js?template=/etc/passwd",
+        "tgram://123456789:hush-hush_value_is_long1234567890ab/12315544?template=/etc/passwd",
+        f"{MAIL}&pgppub=/etc/passwd",
+        f"{MAIL}&pgpprv=file:///etc/passwd",
     ],
 )
 def test_an_argument_that_reads_a_file_is_refused(outbound: Outbound, url: str) -> None:
-    """However it is spelt."""
-    with pytest.raises(PermanentError, match="reads a local file") as caught:
+    """However it is spelt, since it is looked for in what Apprise made of it."""
+    with pytest.raises(PermanentError, match="names a file") as caught:
         tell(outbound, url)
     assert "hush" not in str(caught.value)
 
 
-def test_an_address_that_apprise_does_not_understand_is_permanent(outbound: Outbound) -> None:
-    """Another try would not help."""
+def test_certificates_are_always_checked(outbound: Outbound) -> None:
+    """The hint names the way to an authority of one's own."""
+    with pytest.raises(PermanentError, match=r"always checked.*REQUESTS_CA_BUNDLE"):
+        tell(outbound, "ntfys://ntfy.example.com/topic?verify=no")
+
+
+def test_an_address_that_apprise_does_not_understand_is_permanent(
+    outbound: Outbound, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Another try would not help, and what Apprise says of it goes nowhere."""
     with pytest.raises(PermanentError, match="does not understand this tgram address") as caught:
         tell(outbound, "tgram://hush-hush")
-    assert "hush" not in str(caught.value)
+    assert "hush" not in str(caught.value) + "".join(capfd.readouterr())
 
 
-def test_the_address_policy_is_asked_as_far_as_a_name_can_tell(outbound: Outbound) -> None:
-    """No message goes to a metadata address."""
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ntfy://169.254.169.254/topic",
+        "ntfy://2852039166/topic",
+        "gotify://[fe80::a9fe:a9fe]/hushhushhushhus",
+        "mailto://u:p@example.com?smtp=169.254.169.254&to=a@b.example",
+    ],
+)
+def test_the_address_policy_is_asked(outbound: Outbound, url: str) -> None:
+    """No message goes to a metadata address, in whatever spelling."""
     with pytest.raises(PermanentError, match="never called"):
-        tell(outbound, "ntfy://169.254.169.254/topic")
+        tell(outbound, url)
+
+
+def test_a_name_is_judged_by_its_addresses() -> None:
+    """A network that is denied is denied under every name."""
+    outbound = Outbound(deny_networks=[ip_network("127.0.0.0/8"), ip_network("::1/128")])
+    with peer() as there, pytest.raises(PermanentError, match="denied by denyNetworks"):
+        tell(outbound, of(there.url).replace("127.0.0.1", "localhost"))
+    assert there.seen == []
+    outbound.close()

@@ -1,11 +1,13 @@
-"""slack.message; the answers are those of https://docs.slack.dev/reference/methods/chat.postMessage."""
+"""slack.message; Slack's answers are in tests/data/services/slack-errors.yaml, sources too."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from pydantic import ValidationError
 
 from handlers.slack_message import SlackMessage, escape, handler
@@ -15,12 +17,7 @@ from receiver.testkit import Case, Fault, Reply, Subject, attempt, usual
 
 TOKEN = {"env": "POSTSYNC_SECRET_SLACK"}
 POSTED = Reply(200, b'{"ok": true, "channel": "C123456", "ts": "1503435956.000247"}')
-PERMANENT = (
-    "channel_not_found", "not_in_channel", "is_archived", "msg_too_long", "no_text",
-    "restricted_action", "invalid_auth", "token_revoked", "account_inactive", "missing_scope",
-    "invalid_arguments", "message_not_found", "cant_update_message",
-)  # fmt: skip
-TEMPORARY = ("ratelimited", "request_timeout", "team_added_to_org", "fatal_error", "internal_error")
+ERRORS = yaml.safe_load((Path(__file__).parents[1] / "data/services/slack-errors.yaml").read_text())
 
 
 def refused(error: str) -> Reply:
@@ -34,8 +31,10 @@ SUBJECTS = [
         uses_key=False,  # Slack knows none
         cases=[
             Case(POSTED, Succeeded),
-            *(Case(refused(error), PermanentError, name=error) for error in PERMANENT),
-            *(Case(refused(error), TemporaryError, name=error) for error in TEMPORARY),
+            *(Case(refused(error), PermanentError, name=error) for error in ERRORS["permanent"]),
+            *(Case(refused(error), TemporaryError, name=error) for error in ERRORS["temporary"]),
+            *(Case(refused(error), TemporaryError, name=error) for error in ERRORS["limited"]),
+            Case(refused("an_error_of_tomorrow"), PermanentError, name="an unknown error"),
             Case(Fault.GARBLED, TemporaryError),
             *usual(),
         ],
@@ -47,8 +46,14 @@ SUBJECTS = [
         uses_key=False,
         cases=[
             Case(Reply(200, b"ok"), Succeeded),
-            Case(Reply(404, b"no_service"), PermanentError, name="no_service"),
-            Case(Reply(400, b"invalid_payload"), PermanentError, name="invalid_payload"),
+            *(
+                Case(
+                    Reply(status, word.encode()),
+                    PermanentError if status < 500 else TemporaryError,
+                    name=f"{status} {word}",
+                )
+                for word, status in ERRORS["webhook"].items()
+            ),
             Case(Fault.GARBLED, Succeeded),
             *usual(),
         ],
@@ -82,11 +87,38 @@ def test_an_answer_in_a_thread_and_a_message_written_over() -> None:
     assert (message["ts"], message["blocks"]) == ("15.2", [{"type": "divider"}])
 
 
-def test_a_limit_of_the_api_is_one_of_the_credential() -> None:
-    """Other messages with the token wait as well."""
-    busy = Reply(200, b'{"ok": false, "error": "ratelimited"}', {"Retry-After": "30"})
-    outcome = attempt(SUBJECTS[0], [busy]).outcome
-    assert (outcome.limited, outcome.delay) == (True, 30)
+def test_writing_over_replaces_the_whole_message() -> None:
+    """Slack would keep the earlier blocks, and link names, which chat.postMessage does not."""
+    _, message, _ = posted(update="15.2")
+    assert (message["blocks"], message["parse"]) == ([], "none")
+    assert "blocks" not in posted()[1]
+
+
+@pytest.mark.parametrize("error", ERRORS["limited"])
+def test_a_limit_of_the_api_is_one_of_the_credential(error: str) -> None:
+    """Other messages with the token wait as well, as long as Slack asks for."""
+    told = json.dumps({"ok": False, "error": error}).encode()
+    for status in (200, 429):
+        outcome = attempt(SUBJECTS[0], [Reply(status, told, {"Retry-After": "30"})]).outcome
+        assert (outcome.limited, outcome.delay) == (True, 30)
+
+
+def test_a_refusal_is_told_with_the_way_out() -> None:
+    """In Slack's word, and in ours."""
+    reason = attempt(SUBJECTS[0], [refused("not_in_channel")]).outcome.reason
+    assert reason.startswith("Slack answered not_in_channel (invite the bot")
+
+
+def test_a_webhook_answers_in_a_thread_as_well() -> None:
+    """Of a message whose ts is known from elsewhere; its own ts nobody tells."""
+    made = attempt(
+        SUBJECTS[1], [Reply(200, b"ok")],
+        parameters={**(SUBJECTS[1].parameters or {}), "thread": "15.2"},
+    )  # fmt: skip
+    assert json.loads(made.seen[0].body) == {
+        "text": "hello", "thread_ts": "15.2"
+    }  # fmt: skip
+    assert made.outcome.output == {"ts": None, "channel": None}
 
 
 def test_what_expressions_give_cannot_call_a_channel() -> None:

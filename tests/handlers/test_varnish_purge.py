@@ -1,13 +1,16 @@
-"""varnish.purge, against a real Varnish: cached before, gone after."""
+"""varnish.purge, against a real Varnish and a real nginx: cached before, gone after."""
 
 from __future__ import annotations
 
+import socket
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from caches import Cache, varnish
+from caches import Cache, nginx, varnish
 from peers import call, closed_port, door
 from pydantic import ValidationError
 
@@ -99,6 +102,85 @@ def test_each_address_of_a_name_is_asked(cache: Cache) -> None:
     purge(f"http://localhost:{port}", eachAddress=True, host="www.example.com", paths=["/named"])
     cache.get("/named")
     assert cache.count("/named") == 2
+
+
+class Pods:
+    """Two caches on one port of two addresses, as the pods of a headless Service are."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str]] = []
+        self.down: set[str] = set()
+        pods = self
+
+        class Pod(BaseHTTPRequestHandler):
+            def do_PURGE(self) -> None:
+                address = str(self.connection.getsockname()[0])
+                pods.asked.append((address, self.path))
+                self.send_response(503 if address in pods.down else 200)
+                self.end_headers()
+
+            def log_message(self, *_: Any) -> None:
+                return
+
+        first = ThreadingHTTPServer(("127.0.0.1", 0), Pod)
+        self.port = first.server_port
+        self.servers = [first, ThreadingHTTPServer(("127.0.0.2", self.port), Pod)]
+        for server in self.servers:
+            threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+
+    def close(self) -> None:
+        for server in self.servers:
+            server.shutdown()
+            server.server_close()
+
+
+@pytest.fixture
+def pods(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pods]:
+    made, real = Pods(), socket.getaddrinfo
+
+    def both(host: str, port: int, *more: Any) -> Any:
+        if host != "varnish.cache.svc":
+            return real(host, port, *more)
+        if socket.AI_NUMERICHOST in more[3:]:
+            raise socket.gaierror
+        return [*real("127.0.0.1", port, *more[:3]), *real("127.0.0.2", port, *more[:3])]
+
+    monkeypatch.setattr(socket, "getaddrinfo", both)
+    yield made
+    made.close()
+
+
+def test_the_pods_behind_a_name_are_all_asked_and_again_only_those_that_failed(pods: Pods) -> None:
+    """One that restarts keeps no other stale, and is asked until it has purged."""
+    name = f"http://varnish.cache.svc:{pods.port}"
+    pods.down = {"127.0.0.2"}
+    with pytest.raises(TemporaryError, match="answered 503") as caught:
+        purge(name, eachAddress=True, paths=["/a"])
+    assert sorted(pods.asked) == [("127.0.0.1", "/a"), ("127.0.0.2", "/a")]
+    pods.down = set()
+    outcome = purge(name, state=caught.value.state, eachAddress=True, paths=["/a"])
+    assert outcome == Succeeded({"caches": 2, "requests": 2})
+    assert pods.asked[2:] == [("127.0.0.2", "/a")]
+
+
+def test_the_caches_of_a_rule_share_a_lane() -> None:
+    """So that slow ones take no thread from those of other rules."""
+    assert handler.lane({"caches": ["http://a.example.com:6081", "http://b"]}) == "a.example.com"
+    assert handler.lane({"caches": []}) == handler.lane({"caches": None}) == ""
+
+
+def test_an_nginx_has_its_purges_at_an_address_of_their_own() -> None:
+    """It answers 404 to what it has not cached, which is what was wanted."""
+    with nginx() as cache:
+        for path in ("/purged", "/kept"):
+            cache.get(path)
+            cache.get(path)
+        paths = ["/purge/purged", "/purge/never-seen"]
+        outcome = purge(cache.url, host="www.example.com", method="GET", paths=paths)
+        assert outcome == Succeeded({"caches": 1, "requests": 2})
+        for path in ("/purged", "/kept"):
+            cache.get(path)
+        assert (cache.count("/purged"), cache.count("/kept")) == (2, 1)
 
 
 def test_an_https_cache_cannot_be_asked_by_its_addresses() -> None:

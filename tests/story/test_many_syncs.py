@@ -62,7 +62,8 @@ def test_what_collects_when_everything_is_killed_is_done_after_the_next_start(
     tmp_path: Path, target: Target
 ) -> None:
     """A plan that waits for further syncs is a row with a time, and nothing else."""
-    with serving(tmp_path, DEBOUNCED.format(url=target.url)) as service:
+    patient = DEBOUNCED.replace("window: 3s", "window: 10s")  # longer than a start takes
+    with serving(tmp_path, patient.format(url=target.url)) as service:
         send(service, 1, "a")
         wait_for(lambda: bool(service.events("plan.collecting")), 10, "the plan")
         service.kill()

@@ -41,9 +41,9 @@ def test_a_senders_syncs_meet_its_own_rules_only_and_every_rule_has_every_secret
     """The token decides who has sent: the same body of another sender is another sync."""
     (tmp_path / "senders").mkdir()
     (tmp_path / "senders/other").write_text("token-of-the-other-0123")
-    body = notification(resource("a"))
     rules = RULES.format(url=target.url)
     with serving(tmp_path, rules, secret_ours="the key of us") as service:
+        body = notification(resource("a"))
         matched = {}
         for sender, token in (("test", TOKEN + "senders"), ("other", "token-of-the-other-0123")):
             story = service.ended(post(service, token, body))

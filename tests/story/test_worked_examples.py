@@ -46,7 +46,9 @@ def example(
             for action in [*rule["actions"], *rule.get("onFailure", ())]:
                 action["with"]["api"] = there.url
         change(tree["rules"][0])
-        secrets = {f"secret_{word.lower()}": f"hush-{word.lower()}" for word in SECRETS}
+        secrets: dict[str, Any] = {
+            f"secret_{word.lower()}": f"hush-{word.lower()}" for word in SECRETS
+        }
         with serving(home, yaml.safe_dump(tree), **secrets) as service:
             yield service, there.seen
 

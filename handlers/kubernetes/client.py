@@ -1,0 +1,142 @@
+"""Asks an API server, through our own door, in JSON.
+
+A library would bring its own connections, past the time that an attempt has and past the
+address policy, for what are plain requests; objects stay the dicts that they are, so that no
+field that is newer than us is lost.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from handlers.kubernetes.cluster import Access, Cluster, access
+from handlers.kubernetes.refusal import Refused, refusal
+from receiver.contract import Answer, Call, Json, PermanentError, object_of
+
+FIELD_MANAGER = "postsync"
+LARGEST = 8 << 20
+"""Bytes of an answer: an object of etcd's 1.5 MiB with its managed fields, or a page of a list."""
+
+Object = dict[str, Any]
+"""An object of Kubernetes as it came."""
+
+
+def path_of(
+    api_version: str, plural: str, namespace: str | None = None, name: str = "", sub: str = ""
+) -> str:
+    """Return the path of a collection, of an object in it, or of a part of that.
+
+    Args:
+        api_version: as in manifests: ``v1``, ``batch/v1``.
+        plural: the resource's name in paths: ``jobs``.
+        namespace: None for what is in none.
+        name: of the object; "" for the collection.
+        sub: ``status``, ``log``, ...
+    """
+    root = ["apis", *api_version.split("/")] if "/" in api_version else ["api", api_version]
+    inside = ["namespaces", namespace] if namespace is not None else []
+    parts = [*root, *inside, plural, *([name] if name else []), *([sub] if sub else [])]
+    return "/" + "/".join(quote(part, safe="") for part in parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """One API server for one attempt.
+
+    Every method raises `Refused` (a PermanentError) for what is refused for good, and
+    TemporaryError for the rest: 429, 5xx, nobody there, no time left.
+    """
+
+    access: Access
+    call: Call
+
+    @classmethod
+    def of(cls, cluster: Cluster | None, call: Call) -> Api:
+        """Open a cluster; see `handlers.kubernetes.cluster.access`."""
+        found = access(cluster)
+        call.hide(found.token)  # of a kubeconfig, the attempt knows the whole text alone
+        return cls(found, call)
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Json = None,
+        content_type: str = "application/json",
+    ) -> Object:
+        """Send one request, and return the object that it is answered with."""
+        answer = self._send(method, path, query, body, content_type)
+        if answer.truncated:
+            raise PermanentError(f"{method} {path} was answered with more than {LARGEST} bytes")
+        return object_of(answer)
+
+    def find(self, path: str) -> Object | None:
+        """Return an object, None if it is not there."""
+        try:
+            return self.ask("GET", path)
+        except Refused as error:
+            if error.reason == "NotFound":
+                return None
+            raise
+
+    def create(self, path: str, manifest: Object, *, dry_run: bool = False) -> Object:
+        """Create an object in a collection; an unknown field is refused."""
+        query = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict"}
+        return self.ask(
+            "POST", path, query=query | ({"dryRun": "All"} if dry_run else {}), body=manifest
+        )
+
+    def delete(self, path: str, *, uid: str | None = None) -> bool:
+        """Delete an object with what belongs to it; return whether it was there.
+
+        Args:
+            path: of the object.
+            uid: delete none but this one; another of the name counts as not there.
+        """
+        options: dict[str, Json] = {"propagationPolicy": "Background"}
+        if uid is not None:
+            options["preconditions"] = {"uid": uid}
+        try:
+            self.ask("DELETE", path, body=options)
+        except Refused as error:
+            if error.reason == "NotFound" or (uid is not None and error.reason == "Conflict"):
+                return False
+            raise
+        return True
+
+    def text(self, path: str, *, query: Mapping[str, str]) -> str:
+        """Return what is answered as text, without secrets."""
+        answer = self._send("GET", path, query, None, "")
+        return answer.mask(answer.text)
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None,
+        body: Json,
+        content_type: str,
+    ) -> Answer:
+        headers = {"Accept": "application/json, */*;q=0.5"}
+        if body is not None:
+            headers["Content-Type"] = content_type
+        if self.access.token:
+            headers["Authorization"] = f"Bearer {self.access.token}"
+        answer = self.call.http.send(
+            method,
+            f"{self.access.server}{path}" + (f"?{urlencode(query)}" if query else ""),
+            headers=headers,
+            body=None if body is None else json.dumps(body).encode(),
+            max_answer=LARGEST,
+            tls=self.access.tls,
+        )
+        if answer.status >= HTTPStatus.MULTIPLE_CHOICES:
+            raise refusal(answer, f"{method} {path}", self.call.now)
+        return answer

@@ -1,0 +1,156 @@
+"""How a Job ended, and why: its conditions, its pods, the last lines of their log."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from handlers.kubernetes.client import Api, Object, path_of
+from handlers.kubernetes.refusal import Refused
+from receiver.contract import AttemptError, Json
+
+TERMINAL = ("Complete", "Failed")
+"""SuccessCriteriaMet and FailureTarget come before the end: pods may still run."""
+LOG_BYTES = 16_384
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """A finished Job.
+
+    Attributes:
+        succeeded: whether it is Complete.
+        why: for people, where it failed.
+        output: for later actions.
+    """
+
+    succeeded: bool
+    why: str
+    output: dict[str, Json]
+
+
+def ending(api: Api, job: Object, log_lines: int, trouble: str) -> Ending | None:
+    """Return how a Job ended, None while it has not.
+
+    Args:
+        api: where it is.
+        job: as it is now.
+        log_lines: how many lines of its log to read.
+        trouble: why its pods did not start, as it was seen earlier: they may be gone now.
+    """
+    conditions = (job.get("status") or {}).get("conditions") or []
+    met = [one for one in conditions if one.get("status") == "True"]
+    last = next((one for one in met if one.get("type") in TERMINAL), None)
+    if last is None:
+        return None
+    pod = _telling_pod(pods_of(api, job))
+    container, state = _telling_container(pod)
+    ended = state.get("terminated") or {}
+    lines = _log(api, pod, container, log_lines) if pod and log_lines else []
+    reason = api.call.mask(str(ended.get("reason") or trouble))
+    output: dict[str, Json] = {
+        "namespace": job["metadata"]["namespace"],
+        "name": job["metadata"]["name"],
+        "succeeded": last["type"] == "Complete",
+        "condition": str(last.get("reason") or last["type"]),
+        "message": api.call.mask(str(last.get("message") or "")),
+        "container": container,
+        "exitCode": ended.get("exitCode"),
+        "reason": reason,
+        "seconds": _seconds(job, last),
+        "log": [*lines],
+    }
+    return Ending(last["type"] == "Complete", _why(output), output)
+
+
+def pods_of(api: Api, job: Object) -> list[Object]:
+    """Return the pods of this very Job; none, and a line, where we may not list them."""
+    metadata = job["metadata"]
+    label = f"batch.kubernetes.io/controller-uid={metadata['uid']}"
+    path = path_of("v1", "pods", metadata["namespace"])
+    try:
+        told = api.ask("GET", path, query={"labelSelector": label, "limit": "50"})
+    except Refused as error:
+        api.call.say(f"its pods cannot be seen: {error}")
+        return []
+    items: list[Object] = told.get("items") or []
+    return items
+
+
+def trouble_of(pods: list[Object]) -> str:
+    """Return why a pod does not start, for example ``ImagePullBackOff``; "" if none says."""
+    for pod in pods:
+        for one in _statuses(pod):
+            waiting = (one.get("state") or {}).get("waiting") or {}
+            reason = str(waiting.get("reason") or "")
+            if reason not in {"", "ContainerCreating", "PodInitializing"}:
+                return f"{reason}: {waiting.get('message') or one.get('image') or ''}".strip(": ")
+        for one in (pod.get("status") or {}).get("conditions") or []:
+            if one.get("type") == "PodScheduled" and one.get("reason") == "Unschedulable":
+                return f"Unschedulable: {one.get('message') or ''}"
+    return ""
+
+
+def _telling_pod(pods: list[Object]) -> Object | None:
+    """Choose the newest pod, one that failed before others."""
+
+    def rank(pod: Object) -> tuple[bool, str]:
+        phase = (pod.get("status") or {}).get("phase")
+        return phase == "Failed", str(pod["metadata"].get("creationTimestamp") or "")
+
+    return max(pods, key=rank, default=None)
+
+
+def _statuses(pod: Object) -> list[Object]:
+    status = pod.get("status") or {}
+    return [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
+
+
+def _telling_container(pod: Object | None) -> tuple[str, Object]:
+    """Choose the first container that failed, else the first of the pod; with its state."""
+    statuses = _statuses(pod) if pod else []
+    for one in statuses:
+        state = one.get("state") or {}
+        if (state.get("terminated") or {}).get("exitCode"):
+            return one["name"], state
+    main = ((pod or {}).get("status") or {}).get("containerStatuses") or []
+    return (str(main[0]["name"]), main[0].get("state") or {}) if main else ("", {})
+
+
+def _log(api: Api, pod: Object, container: str, lines: int) -> list[str]:
+    """Return the last lines; a log that cannot be read does not change how the Job ended."""
+    metadata = pod["metadata"]
+    query = {"tailLines": str(lines), "limitBytes": str(LOG_BYTES)}
+    path = path_of("v1", "pods", metadata["namespace"], metadata["name"], "log")
+    try:
+        text = api.text(path, query=query | ({"container": container} if container else {}))
+    except AttemptError as error:
+        api.call.say(f"its log cannot be read: {error}")
+        return []
+    found = text.splitlines()
+    if len(text.encode()) >= LOG_BYTES:  # cut inside a line, perhaps inside a secret
+        found = found[:-1]
+    return found
+
+
+def _seconds(job: Object, last: dict[str, Any]) -> float | None:
+    status = job.get("status") or {}
+    end = status.get("completionTime") or last.get("lastTransitionTime")
+    try:
+        began = datetime.fromisoformat(str(status.get("startTime")))
+        return (datetime.fromisoformat(str(end)) - began).total_seconds()
+    except ValueError:
+        return None
+
+
+def _why(output: dict[str, Json]) -> str:
+    told = f"Job {output['namespace']}/{output['name']} failed: {output['condition']}"
+    if output["message"]:
+        told += f" ({output['message']})"
+    if output["exitCode"] is not None:
+        told += f"; {output['container']} ended with exit code {output['exitCode']}"
+    if output["reason"]:
+        told += f", {output['reason']}"
+    log = output["log"]
+    return told + (f"; its last line: {log[-1]}" if isinstance(log, list) and log else "")

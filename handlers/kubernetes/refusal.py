@@ -1,0 +1,79 @@
+"""What the refusals of an API server mean for an attempt: the one place that judges them.
+
+https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/status/
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from http import HTTPStatus
+from typing import Any
+
+from receiver.contract import (
+    Answer,
+    AttemptError,
+    PermanentError,
+    TemporaryError,
+    is_temporary,
+    retry_after,
+)
+
+MISSING_VERB = re.compile(
+    r'cannot (?P<verb>\w+) resource "(?P<resource>[^"]+)" in API group "(?P<group>[^"]*)"'
+    r'(?: in the namespace "(?P<namespace>[^"]+)")?'
+)
+"""How RBAC words a refusal (k8s.io/apiserver, responsewriters.ForbiddenStatusError)."""
+
+
+class Refused(PermanentError):
+    """The API server has refused for good.
+
+    ``status`` is that of HTTP; ``reason`` is Kubernetes' word: `NotFound`, `AlreadyExists`,
+    `Conflict`, `Invalid`, `Forbidden`, ...; "" where something else has answered.
+    """
+
+    def __init__(self, message: str, *, status: int, reason: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+        self.reason = reason
+
+
+def refusal(answer: Answer, what: str, now: datetime) -> AttemptError:
+    """Return the error for an answer that is no success.
+
+    Args:
+        answer: with a `Status` as its body, or something else.
+        what: what was asked, ``METHOD PATH``, for messages.
+        now: the attempt's time, from which a Retry-After as a date counts.
+    """
+    told = _status(answer)
+    why = " ".join(answer.mask(str(told.get("message") or "")).split()) or answer.excerpt()
+    message = f"{what} was answered {answer.status}" + (f": {why}" if why else "")
+    if is_temporary(answer.status):
+        limited = answer.status == HTTPStatus.TOO_MANY_REQUESTS
+        return TemporaryError(message, delay=retry_after(answer, now), limited=limited)
+    reason = answer.mask(str(told.get("reason") or ""))
+    return Refused(message, status=answer.status, reason=reason, hint=_hint(answer.status, why))
+
+
+def _status(answer: Answer) -> dict[str, Any]:
+    try:
+        told = answer.json()
+    except ValueError:
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
+def _hint(status: int, why: str) -> str:
+    if status == HTTPStatus.UNAUTHORIZED:
+        return "the token or certificate is not, or no longer, valid for this cluster"
+    if status == HTTPStatus.FORBIDDEN and (found := MISSING_VERB.search(why)):
+        resource = f"{found['resource']}.{found['group']}".rstrip(".")
+        where = f" in namespace {found['namespace']}" if found["namespace"] else ""
+        return f"grant the verb {found['verb']} on {resource}{where}; see docs/kubernetes.md"
+    if status == HTTPStatus.NOT_FOUND and why.startswith("namespaces "):
+        return "the namespace must be there before"
+    if status == HTTPStatus.NOT_FOUND and "could not find the requested resource" in why:
+        return "this cluster does not serve that kind in that version"
+    return ""

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import pytest
+import yaml
+from jobs import ROLE, SOURCES, Runs, running
+from kube import Kube
+from kubelet import Kubelet
+from service import wait_for
+
+from receiver.contract import Pending
+
+pytestmark = pytest.mark.xdist_group("kubernetes")
+
+
+def test_the_shipped_role_has_what_is_asked_for_and_no_more(kube: Kube, node: Kubelet) -> None:
+    """By the API server's audit log, after Jobs of all sources and policies."""
+    with running(kube, node, "rights") as runs:
+        for kind, (path, manifest, name) in SOURCES.items():
+            runs.put(path, manifest)
+            runs.start(f"r-{kind.lower()}.1", **{"from": {kind: name}})
+        _by_policy(runs)
+    role = yaml.safe_load((ROLE / "role.yaml").read_text())
+    granted = {
+        (resource, verb)
+        for rule in role["rules"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+    assert kube.used("rights", "postsync") == granted
+
+
+def _by_policy(runs: Runs) -> None:
+    policy = {"deletePolicy": ["BeforeHookCreation", "HookSucceeded"]}
+    runs.start("r-a.1", **policy, labels={"postsync/series": "one"})
+    cleared = runs.attempt("r-b.1", **policy, labels={"postsync/series": "one"})
+    assert isinstance(cleared, Pending)
+    wait_for(lambda: runs.job("smoke-test-r-a-1") is None, 30, "the earlier Job's deletion")
+    state = runs.start("r-b.1", **policy, labels={"postsync/series": "one"})
+    runs.node.end(runs.node.pod("rights", state["name"]), log="done")
+    runs.follow("r-b.1", state, **policy)

@@ -1,0 +1,110 @@
+"""A real Kubernetes API server as its administrator sees it; `control_plane.py` starts it."""
+
+from __future__ import annotations
+
+import base64
+import json
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import requests
+import yaml
+from service import wait_for
+
+ADMIN = "admin-token-of-the-tests"
+PATIENCE = 60.0
+"""Seconds in which it is there, also on a machine that does other things."""
+
+Json: TypeAlias = dict[str, Any]
+
+
+class Kube:
+    """The API server as its administrator sees it."""
+
+    def __init__(self, url: str, authority: Path) -> None:
+        self.url = url
+        self.authority = authority
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._session.verify = str(authority)
+        self._session.headers["Authorization"] = f"Bearer {ADMIN}"
+
+    def ask(self, method: str, path: str, body: Any = None, kind: str = "application/json") -> Any:
+        """Send a request that must succeed; the JSON that came."""
+        answer = self._session.request(
+            method, self.url + path, json=body, headers={"Content-Type": kind}, timeout=30
+        )
+        assert answer.ok, f"{method} {path}: {answer.text}"
+        return answer.json()
+
+    def find(self, path: str) -> Json | None:
+        """An object, None if it is not there."""
+        answer = self._session.get(self.url + path, timeout=30)
+        assert answer.status_code in {200, 404}, answer.text
+        return answer.json() if answer.ok else None
+
+    def items(self, path: str, **labels: str) -> list[Json]:
+        """The objects of a collection."""
+        selector = ",".join(f"{name}={value}" for name, value in labels.items())
+        items: list[Json] = self.ask("GET", f"{path}?labelSelector={selector}")["items"]
+        return items
+
+    def ready(self) -> bool:
+        with suppress(requests.ConnectionError):
+            return self._session.get(f"{self.url}/readyz", timeout=30).ok
+        return False
+
+    def namespace(self, name: str) -> str:
+        """Make a namespace that pods can run in."""
+        self.ask("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
+        path = f"/api/v1/namespaces/{name}/serviceaccounts/default"
+        wait_for(lambda: self.find(path) is not None, PATIENCE, "the default service account")
+        return name
+
+    def account(self, name: str, *manifests: Path, namespace: str) -> str:
+        """Make a service account with the rights of these manifests; its kubeconfig."""
+        meta = {"metadata": {"name": name}}
+        self.ask("POST", f"/api/v1/namespaces/{namespace}/serviceaccounts", meta)
+        for manifest in manifests:
+            tree = yaml.safe_load(manifest.read_text())
+            for subject in tree.get("subjects", []):
+                subject |= {"name": name, "namespace": namespace}
+            group, plural = tree["apiVersion"], f"{tree['kind'].lower()}s"
+            self.ask("POST", f"/apis/{group}/namespaces/{namespace}/{plural}", tree)
+        return self.kubeconfig(self.token(namespace, name), namespace)
+
+    def used(self, namespace: str, name: str) -> set[tuple[str, str]]:
+        """What a service account has asked for, by the audit log: resource and verb."""
+        user = f"system:serviceaccount:{namespace}:{name}"
+        lines = map(json.loads, (self.authority.parent / "audit.log").read_text().splitlines())
+        refs = [(line["objectRef"], line["verb"]) for line in lines
+                if line["user"]["username"] == user and "objectRef" in line]  # fmt: skip
+        return {
+            ("/".join(filter(None, (ref["resource"], ref.get("subresource")))), verb)
+            for ref, verb in refs
+        }
+
+    def token(self, namespace: str, account: str) -> str:
+        """A token of a service account, as a pod gets it."""
+        path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{account}/token"
+        told = self.ask("POST", path, {"spec": {"expirationSeconds": 3600}})
+        return str(told["status"]["token"])
+
+    def kubeconfig(self, token: str = ADMIN, namespace: str = "default") -> str:
+        """A kubeconfig with everything in it, as kubectl writes it with --flatten."""
+        authority = base64.b64encode(self.authority.read_bytes()).decode()
+        cluster = {"server": self.url, "certificate-authority-data": authority}
+        return yaml.safe_dump({
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "it",
+            "clusters": [{"name": "it", "cluster": cluster}],
+            "users": [{"name": "it", "user": {"token": token}}],
+            "contexts": [
+                {"name": "it", "context": {"cluster": "it", "user": "it", "namespace": namespace}}
+            ],
+        })  # fmt: skip
+
+    def close(self) -> None:
+        self._session.close()
