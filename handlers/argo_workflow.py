@@ -24,6 +24,7 @@ from receiver.contract import (
     Pending,
     PermanentError,
     Succeeded,
+    Tls,
     host_of,
     object_of,
     raise_for_status,
@@ -40,6 +41,10 @@ class ArgoWorkflow(Params):
     server: str = Field(description="Address of the Argo server.", min_length=1)
     token: str | None = Field(
         default=None, description="Token of a service account; `Bearer` may stand before it."
+    )
+    authority: str | None = Field(
+        default=None,
+        description="Certificates to trust, PEM: those of a server that made its own.",
     )
     namespace: str = Field(description="Namespace of the template and the Workflow.", min_length=1)
     template: str = Field(description="Name of the template.", min_length=1)
@@ -133,7 +138,8 @@ def _ask(
     namespace = quote(params.namespace, safe="")
     url = f"{params.server.rstrip('/')}/api/v1/workflows/{namespace}{path}"
     text = None if body is None else json.dumps(body).encode()
-    return call.http.send(method, url, headers=headers, body=text)
+    tls = None if params.authority is None else Tls(params.authority)
+    return call.http.send(method, url, headers=headers, body=text, tls=tls)
 
 
 EXAMPLE = """\
@@ -151,6 +157,8 @@ handler = Handler(
     run=run,
     example=EXAMPLE,
     output="`name`; with `wait` also `phase` and `outputs`.",
+    errors="A 409 is a Workflow that an attempt before created. With `wait`, one that ended with "
+    "`Failed` or `Error`, or is gone before it was seen to end, fails the run.",
     lane=host_of("server"),
     permissions="A service account that may create and get `workflows` (argoproj.io) and get the "
     "template in that namespace.",

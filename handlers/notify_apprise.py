@@ -192,6 +192,8 @@ handler = Handler(
     run=run,
     example=EXAMPLE,
     output="`service`, its name.",
+    errors="Apprise does not tell one failure from another: each is tried again by the retry "
+    "policy. An address that may not be used or is not understood fails the run.",
     extra="apprise",
     library="apprise",
     permissions="Those of the service: as a rule a token that can only write messages.",

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
+import ssl
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
+from certificates import make, needs_openssl
+from peers import call, door
 
-from handlers.argo_workflow import handler
+from handlers.argo_workflow import ArgoWorkflow, handler
 from receiver.contract import Json, Pending, PermanentError, Succeeded, TemporaryError
+from receiver.outbound import Outbound
 from receiver.testkit import Case, Fault, Reply, Subject, attempt, usual
 
 GIVEN: dict[str, Any] = {
@@ -142,3 +149,37 @@ def test_what_a_failed_workflow_says_is_told() -> None:
     """Its message, and how it ended."""
     reason = attempt(SUBJECTS[0], [workflow("Failed")], state=ASKED).outcome.reason
     assert reason == f"Workflow {NAME} ended with Failed: said so"
+
+
+class _Server(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        answer = workflow("Running").body
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *_: Any) -> None:
+        return
+
+
+@needs_openssl
+def test_a_server_with_a_certificate_of_its_own_is_trusted_when_told(tmp_path: Path) -> None:
+    """The Argo server makes itself one; it is checked all the same."""
+    certificate, key = make(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    outbound = Outbound()
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Server) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        given = GIVEN | {"server": f"https://localhost:{server.server_port}", "token": "t"}
+        told = call(door(outbound), idempotency_key="r-kit.1")
+        given |= {"wait": False}
+        with pytest.raises(PermanentError, match="certificate"):
+            handler.run(ArgoWorkflow.model_validate(given), told)
+        trusted = given | {"authority": certificate.read_text()}
+        outcome = handler.run(ArgoWorkflow.model_validate(trusted), told)
+        server.shutdown()
+    outbound.close()
+    assert outcome == Succeeded({"name": NAME})

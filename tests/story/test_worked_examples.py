@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from service import ROOT, Service, serving, wait_for
 
@@ -21,17 +22,20 @@ from receiver.testkit import Reply, Seen, peer
 
 EXAMPLES = ROOT / "config/examples"
 NOTIFICATION = json.loads((EXAMPLES / "notification.json").read_text())
-SECRETS = ("SLACK", "CLOUDFLARE", "GITHUB")
+SECRETS = ("SLACK", "CLOUDFLARE", "GITHUB", "ARGO")
 
 
 def answered(seen: Seen) -> Reply:
-    """As Slack, Cloudflare and GitHub answer."""
-    if "chat.postMessage" in seen.path:
+    """As Slack, Cloudflare, GitHub and Argo Workflows answer."""
+    if "/chat." in seen.path:
         return Reply(200, b'{"ok": true, "channel": "C1", "ts": "1503435956.000247"}')
     if seen.path.endswith("/dispatches"):
         return Reply(200, b'{"workflow_run_id": 7, "html_url": "https://github.com/7"}')
     if "/actions/runs/" in seen.path:
         return Reply(200, b'{"status": "completed", "conclusion": "success"}')
+    if "/workflows/shop/" in seen.path:
+        phase = "Failed" if "failing" in seen.path else "Succeeded"
+        return Reply(200, json.dumps({"status": {"phase": phase}}).encode())
     return Reply(200, b'{"success": true, "errors": []}')
 
 
@@ -44,7 +48,8 @@ def example(
     with peer(answered) as there:
         for rule in tree["rules"]:
             for action in [*rule["actions"], *rule.get("onFailure", ())]:
-                action["with"]["api"] = there.url
+                address = "server" if action["uses"] == "argo.workflow" else "api"
+                action["with"][address] = there.url
         change(tree["rules"][0])
         secrets: dict[str, Any] = {
             f"secret_{word.lower()}": f"hush-{word.lower()}" for word in SECRETS
@@ -91,6 +96,31 @@ def test_a_resources_name_cannot_call_a_channel(tmp_path: Path) -> None:
     with example(tmp_path, "purge-and-tell-slack.yaml", widen) as (service, seen):
         service.ended(synced(service, shop_config="<!channel>"))
         assert json.loads(seen[0].body)["text"] == "*&lt;!channel&gt;*"
+
+
+@pytest.mark.parametrize(
+    ("template", "state", "text"),
+    [("smoke-test", "succeeded", ":white_check_mark: tested"), ("failing", "failed", ":x: test")],
+)
+def test_one_message_says_running_and_then_how_it_ended(
+    tmp_path: Path, template: str, state: str, text: str
+) -> None:
+    """The second text is written over the first one, by the channel's id and the message's ts."""
+
+    def choose(rule: Any) -> None:
+        rule["actions"][1]["with"]["template"] = template
+
+    with example(tmp_path, "one-message-in-place.yaml", choose) as (service, seen):
+        story = service.ended(synced(service))
+        assert [plan["state"] for plan in story["plans"]] == [state]
+        running, create, _, done = seen
+        assert (running.path, create.method) == ("/chat.postMessage", "POST")
+        told = json.loads(done.body)
+        assert (done.path, told["channel"], told["ts"]) == (
+            "/chat.update", "C1", "1503435956.000247",
+        )  # fmt: skip
+        assert told["text"].startswith(text)
+        assert "hush" not in service.log.read_text()
 
 
 def test_a_workflow_is_started_for_a_new_image_alone(tmp_path: Path) -> None:

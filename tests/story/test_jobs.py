@@ -1,0 +1,125 @@
+"""The Jobs of config/examples/rules, from a notification to their pods and what follows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from jobs import CRON, ROLE
+from kube import Kube
+from kubelet import Kubelet
+from notifications import notification, resource
+from service import ROOT, Service, serving, wait_for
+
+from receiver.testkit import Reply, Seen, peer
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("kubernetes")]
+
+EXAMPLES = ROOT / "config/examples/rules"
+SLACK = b'{"ok": true, "channel": "C1", "ts": "1503435956.000247"}'
+
+
+@contextmanager
+def example(kube: Kube, home: Path, name: str, namespace: str) -> Iterator[Any]:
+    """Serve an example with the rights that k8s/ ships; gives what Slack was told, too."""
+    files = (ROLE / "role.yaml", ROLE / "role-binding.yaml")
+    kubeconfig = kube.account("postsync", *files, namespace=kube.namespace(namespace))
+    (home / "secrets").mkdir()
+    (home / "secrets/kubeconfig").write_text(kubeconfig)
+    tree = yaml.safe_load((EXAMPLES / name).read_text())
+    with peer(lambda _: Reply(200, SLACK)) as slack:
+        for rule in tree["rules"]:
+            for action in [*rule["actions"], *rule.get("onFailure", ())]:
+                if action["uses"] == "kubernetes.job":
+                    action["with"]["cluster"] = {"kubeconfig": {"file": "kubeconfig"}}
+                    action["with"]["every"] = "1s"
+                    if action["with"]["namespace"] == "shop":
+                        action["with"]["namespace"] = namespace
+                else:
+                    action["with"]["api"] = slack.url
+        with serving(home, yaml.safe_dump(tree), secret_slack="hush-slack") as service:
+            yield service, slack.seen
+
+
+def synced(service: Service, name: str, namespace: str) -> str:
+    """Post a sync that changed this Deployment; its id."""
+    body = notification(resource(name, kind="Deployment", group="apps", namespace=namespace))
+    status, answer = service.request("POST", "/v1/notifications", body)
+    assert status == 202, answer
+    return str(answer["sync"])
+
+
+def names(kube: Kube, namespace: str, prefix: str) -> list[str]:
+    jobs = kube.items(f"/apis/batch/v1/namespaces/{namespace}/jobs")
+    found = (job["metadata"]["name"] for job in jobs)
+    return sorted(name for name in found if name.startswith(prefix))
+
+
+def started(kube: Kube, namespace: str, prefix: str) -> str:
+    """Wait for a Job whose name begins so."""
+    wait_for(lambda: bool(names(kube, namespace, prefix)), 30, f"Job {prefix}")
+    return names(kube, namespace, prefix)[0]
+
+
+def texts(seen: list[Seen]) -> list[str]:
+    return [json.loads(one.body)["text"] for one in seen]
+
+
+def test_both_jobs_end_before_the_message(kube: Kube, node: Kubelet, tmp_path: Path) -> None:
+    """Wave 1 waits for wave 0, and its text has the test's output."""
+    namespace = "waves"
+    with example(kube, tmp_path, "job-smoke-test-and-restore.yaml", namespace) as (service, seen):
+        cron = CRON | {"metadata": {"name": "restore-demo-data"}}
+        kube.ask("POST", f"/apis/batch/v1/namespaces/{namespace}/cronjobs", cron)
+        sync = synced(service, "shop", namespace)
+        smoke = started(kube, namespace, "smoke-test-")
+        restore = started(kube, namespace, "restore-demo-data-")
+        node.end(node.pod(namespace, smoke), log="fine\n")
+        assert texts(seen) == []
+        node.end(node.pod(namespace, restore))
+        (plan,) = service.ended(sync, 60)["plans"]
+        assert plan["state"] == "succeeded"
+        assert texts(seen) == ["*shop* answers at 9f1c2ab: `fine`"]
+        wait_for(lambda: not names(kube, namespace, restore), 30, "the deletion by its policy")
+        assert names(kube, namespace, smoke) == [smoke]
+        assert "hush" not in service.log.read_text()
+
+
+def test_a_failed_job_is_told_and_retried_anew(kube: Kube, node: Kubelet, tmp_path: Path) -> None:
+    """The message says why; an operator's retry makes a Job of another name."""
+    namespace = "fails"
+    with example(kube, tmp_path, "job-database-answers.yaml", namespace) as (service, _):
+        sync = synced(service, "mariadb", namespace)
+        first = started(kube, namespace, "database-answers-")
+        node.end(node.pod(namespace, first), 7, log="Access denied for user 'shop'\n")
+        (plan,) = service.ended(sync, 60)["plans"]
+        (run,) = plan["runs"]
+        assert run["state"] == "failed"
+        assert "exit code 7, Error; its last line: Access denied for user 'shop'" in run["reason"]
+        status, told = service.request("POST", f"/v1/runs/{run['id']}/retry", role="operators")
+        assert status in {200, 202}, told
+        wait_for(
+            lambda: bool(set(names(kube, namespace, "database-answers-")) - {first}), 30, "another"
+        )
+        (second,) = names(kube, namespace, "database-answers-")
+        node.end(node.pod(namespace, second))
+        assert service.ended(sync, 60)["plans"][0]["state"] == "succeeded"
+
+
+def test_a_restart_goes_on_waiting(kube: Kube, node: Kubelet, tmp_path: Path) -> None:
+    """The Job is in the ledger, not in a thread: it is made once, and its end is seen."""
+    namespace = "restarts"
+    with example(kube, tmp_path, "job-hello-world.yaml", namespace) as (service, _):
+        sync = synced(service, "shop", namespace)
+        job = started(kube, namespace, "hello-world-")
+        service.kill()
+        node.end(node.pod(namespace, job), log="Hello\n")
+        service.start()
+        (plan,) = service.ended(sync, 60)["plans"]
+        assert plan["runs"][0]["output"]["log"] == ["Hello"]
+        assert names(kube, namespace, "hello-world-") == [job]
