@@ -39,18 +39,14 @@ check: $(VENV)/.test ## Lint, format, types, floors, generated files
 
 # What real counterparts the tests use; a missing one is a skipped test with its reason.
 DEBIAN := openssl varnish nginx-light libnginx-mod-http-cache-purge etcd-server
-KUBE   := $(HOME)/.cache/postsync-tests/kube-$(shell sed -n 's,^require k8s.io/kubernetes v,,p' tests/cluster/go.mod)
+KUBE   := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/postsync-tests/kube-$(shell sed -n 's,^require k8s.io/kubernetes v,,p' tests/cluster/go.mod)
 test-deps: $(VENV)/.test ## Install the servers that tests use (Debian, as root)
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	  dpkg -s $(DEBIAN) >/dev/null 2>&1 || { apt-get update -qq && \
 	  DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends $(DEBIAN) >/dev/null; } \
 	  || echo 'test-deps: could not install: $(DEBIAN); tests that need them will be skipped'; \
 	else echo 'test-deps: not root on Debian; install by hand: $(DEBIAN)'; fi
-	@if [ -n "$$KUBEBUILDER_ASSETS" ] || [ -x $(KUBE)/kube-controller-manager ]; then :; \
-	elif command -v go >/dev/null; then echo 'test-deps: building a Kubernetes control plane, once: minutes'; \
-	  mkdir -p $(KUBE) && (cd tests/cluster && go build -trimpath -o $(KUBE)/ k8s.io/kubernetes/cmd/kube-apiserver k8s.io/kubernetes/cmd/kube-controller-manager) \
-	  || echo 'test-deps: could not build it; tests that need it will be skipped'; \
-	else echo 'test-deps: no go to build a Kubernetes control plane; tests that need one will be skipped'; fi
+	@tests/cluster/build $(KUBE) || echo 'test-deps: tests that need a Kubernetes control plane will be skipped'
 
 lock: ## Lock the dependencies anew (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml --group build -o requirements.lock

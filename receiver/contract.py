@@ -19,7 +19,7 @@ side goes on working; it raises `TemporaryError` to be tried again by the retry 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
@@ -36,11 +36,13 @@ from receiver.errors import AttemptError, PermanentError, TemporaryError
 from receiver.model import Json
 
 __all__ = [
+    "PLACEHOLDER",
     "Answer",
     "AttemptError",
     "Call",
     "Cel",
     "Duration",
+    "Finding",
     "Handler",
     "Http",
     "Json",
@@ -90,7 +92,8 @@ class Cel:
     """Marks a parameter as a CEL expression that the handler evaluates during the run.
 
     Write ``until: Annotated[str, Cel("answer")]``: `check` then compiles what the user
-    wrote with these variables declared, and `Call.evaluate` evaluates it.
+    wrote with these variables declared, and `Call.evaluate` evaluates it. In the annotation of
+    a mapping's values, `dict[str, Annotated[str, Cel("answer")]]`, each value is one.
     """
 
     variables: tuple[str, ...]
@@ -235,6 +238,27 @@ def host_of(field: str) -> Lane:
     return lane
 
 
+PLACEHOLDER = "placeholder"
+"""Stands in a `Handler.dry_run` for a text that is known only at run time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a dry run has found.
+
+    Attributes:
+        path: where, below `with`: ``("manifest", "spec", "containers", 0)``; () for no place.
+        message: what is wrong there.
+        hint: the way out, if one is known.
+        certain: False where it may be right at run time, or was not tried: a note, no mistake.
+    """
+
+    path: tuple[str | int, ...]
+    message: str
+    hint: str = ""
+    certain: bool = True
+
+
 @dataclass(frozen=True, slots=True)
 class Rate:
     """How many attempts a service takes of one credential: so many a second, ``burst`` at once."""
@@ -271,6 +295,9 @@ class Handler(Generic[P]):
         output: what `actions.NAME.output` has, for the reference.
         errors: what the service's own errors mean, for the reference, where its statuses do
             not say it as `raise_for_status` reads them.
+        dry_run: asks the service, for `postsync check --cluster`, whether it would take these
+            parameters, and changes nothing there. What is known only at run time stands as
+            `PLACEHOLDER`, 1, true, or an empty list or mapping. It may raise as `run` does.
     """
 
     name: str
@@ -287,3 +314,4 @@ class Handler(Generic[P]):
     permissions: str = ""
     output: str = ""
     errors: str = ""
+    dry_run: Callable[[P, Call], Sequence[Finding]] | None = None

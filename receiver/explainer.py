@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from receiver.expressions import Expressions
-from receiver.ledger.connect import Ledger
+from receiver.ledger.ledger import Ledger
 from receiver.ledger.marks import get_rule_set
 from receiver.ledger.stored import planned_images, stored_sync
 from receiver.matching import Matcher, RuleExplanation

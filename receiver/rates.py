@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Self
 
 from receiver.contract import Rate
 
@@ -24,6 +25,10 @@ class Buckets:
         self._rates = rates
         self._buckets: dict[str, _Bucket] = {}
 
+    def within(self, connection: object) -> Self:  # noqa: ARG002 nobody else has these buckets
+        """Return itself: it is in memory."""
+        return self
+
     def room(self, lane: str, handler: str, most: int, now: int) -> int:
         """Return how many of ``most`` attempts may begin; ``now`` in milliseconds."""
         rate = self._rates.get(handler)
@@ -42,6 +47,19 @@ class Buckets:
             return now
         missing = 1 - self._filled(lane, rate, now).tokens
         return now + max(0, int(missing / rate.per_second * 1000) + 1)
+
+    def level(self, lane: str) -> tuple[float, int]:
+        """Return the tokens of a bucket that is in use, and when they were counted."""
+        bucket = self._buckets[lane]
+        return bucket.tokens, bucket.at
+
+    def fill(self, lane: str, tokens: float, at: int) -> None:
+        """Set a bucket's tokens, as they were counted then."""
+        self._buckets[lane] = _Bucket(tokens, at)
+
+    def limits(self, handler: str) -> bool:
+        """Return whether the handler has a rate."""
+        return handler in self._rates
 
     def _filled(self, lane: str, rate: Rate, now: int) -> _Bucket:
         bucket = self._buckets.setdefault(lane, _Bucket(rate.burst, now))

@@ -186,8 +186,11 @@ def _check_cel(
         key = field.alias or name
         value = tree.get(key)
         marks = [mark for mark in _marks(field) if isinstance(mark, Cel)]
-        if marks and isinstance(value, str) and not isinstance(value, Unknown):
-            yield from _compile(value, marks[0], expressions, (*path, key))
+        named = value.items() if isinstance(value, Mapping) else [(None, value)]
+        for part, source in named if marks else ():
+            if isinstance(source, str) and not isinstance(source, Unknown):
+                place = (*path, key) if part is None else (*path, key, part)
+                yield from _compile(source, marks[0], expressions, place)
         items = enumerate(value) if isinstance(value, list) else [(None, value)]
         for index, item in items:
             place = (*path, key) if index is None else (*path, key, index)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 from receiver.contract import Rate
 from receiver.dispatcher import Dispatcher
@@ -14,11 +15,14 @@ from receiver.dispatcher.rules import RulesInForce
 from receiver.errors import SettingsError
 from receiver.explainer import Explainer
 from receiver.expressions import Expressions
-from receiver.ledger.connect import Ledger, open_ledger
+from receiver.ledger.buckets import SharedBuckets
+from receiver.ledger.connect import open_ledger
 from receiver.ledger.doorbell import Doorbell
 from receiver.ledger.intake import IntakeWriter
+from receiver.ledger.ledger import Ledger
 from receiver.ledger.messages import Messages
 from receiver.ledger.operations.desk import Operations
+from receiver.ledger.postgres import ServerLedger
 from receiver.ledger.reader import Reader
 from receiver.ledger.retention import Policy
 from receiver.logs import Log, write_event
@@ -52,9 +56,10 @@ class Intake:
 def build_intake(settings: Settings, doorbell: Doorbell, log: Log) -> Intake:
     """Build the intake's side, its writer started. Call it after the fork."""
     ledger = open_ledger(settings.ledger, busy_timeout=INTAKE_PATIENCE)
+    ring = ring_dispatchers(ledger) or doorbell.ring
 
     def committed(at: datetime, events: Sequence[Event]) -> None:
-        doorbell.ring()
+        ring()
         moment = rfc3339(at.astimezone(UTC))
         for event in events:
             write_event(log, event, moment)
@@ -96,13 +101,29 @@ def read_keys(settings: Settings, log: Log) -> Keyring:
     return keys
 
 
-def build_dispatcher(settings: Settings, doorbell: Doorbell, log: Log) -> Dispatcher:
+def ring_dispatchers(ledger: Ledger) -> Callable[[], None] | None:
+    """Return what wakes the dispatchers of all hosts; None if there is but one, on this host."""
+    if not isinstance(ledger, ServerLedger):
+        return None
+    from receiver.ledger.listening import notify
+
+    return partial(notify, ledger)
+
+
+def build_dispatcher(settings: Settings, doorbell: Doorbell, log: Log, owner: str) -> Dispatcher:
     """Build the dispatcher. Call it after the fork."""
-    return dispatcher_over(open_ledger(settings.ledger), settings, doorbell, log)
+    ledger = open_ledger(settings.ledger)
+    if isinstance(settings.ledger, str):
+        from receiver.ledger.listening import Listener
+
+        Listener(settings.ledger, doorbell.ring).start()
+    return dispatcher_over(ledger, settings, doorbell, log, owner)
 
 
-def dispatcher_over(ledger: Ledger, settings: Settings, doorbell: Doorbell, log: Log) -> Dispatcher:
-    """Build the dispatcher over a ledger that is open."""
+def dispatcher_over(
+    ledger: Ledger, settings: Settings, doorbell: Doorbell, log: Log, owner: str
+) -> Dispatcher:
+    """Build the dispatcher over a ledger that is open; ``owner`` is its name in the ledger."""
     registry, expressions = Registry.discover(), Expressions()
     for broken in registry.broken:
         log.error("handler.broken", entryPoint=broken.entry_point, reason=broken.reason)
@@ -110,9 +131,14 @@ def dispatcher_over(ledger: Ledger, settings: Settings, doorbell: Doorbell, log:
     rulebook = Rulebook(settings.rules, registry, expressions)
     runner = Runner(registry, expressions, build_secrets(settings), build_outbound(settings), log)
     rules = RulesInForce(rulebook, ledger, expressions, renderer, doorbell.ring)
-    pace = Buckets(rates_of(registry, settings))
+    buckets = Buckets(rates_of(registry, settings))
+    pace = SharedBuckets(buckets) if ledger.shared else buckets
     drafts = Drafts(rules, renderer, log, max_age=settings.max_age)
-    return Dispatcher(settings, ledger, rules, drafts, doorbell, runner.run, pace, log)
+    ring_others = ring_dispatchers(ledger) or (lambda: None)
+    return Dispatcher(
+        settings, ledger, rules, drafts, doorbell, runner.run, pace, log,
+        owner=owner, ring_others=ring_others,
+    )  # fmt: skip
 
 
 def rates_of(registry: Registry, settings: Settings) -> dict[str, Rate]:

@@ -12,6 +12,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    SecretStr,
     ValidationError,
     model_validator,
 )
@@ -61,6 +62,12 @@ class Settings(BaseSettings):
         default=Path(".postsync"),
         description="Folder of the ledger, the token folders `senders` and `operators`, and "
         "`secrets`.",
+    )
+    database: SecretStr | None = Field(
+        default=None,
+        description="PostgreSQL database that keeps the ledger, instead of a SQLite file in "
+        "`home`: `postgresql://USER@HOST:5432/DATABASE`. The password may stand in PGPASSWORD or "
+        "a PGPASSFILE instead.",
     )
     rules: list[Path] = Field(
         default=[Path("config/rules")], description="Rule files and folders of rule files."
@@ -174,8 +181,10 @@ class Settings(BaseSettings):
         return self
 
     @property
-    def ledger(self) -> Path:
-        """The SQLite file."""
+    def ledger(self) -> Path | str:
+        """The SQLite file, or the URL of the database."""
+        if self.database is not None:
+            return self.database.get_secret_value()
         return self.home / "ledger.db"
 
     @property

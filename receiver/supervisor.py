@@ -1,7 +1,8 @@
 """Starts the processes of one host by forking, and ends all of them when one ends.
 
-Each keeps to a core of its own. They are forked after the imports: so they start at once and
-share that memory.
+They end one after the other, the last one first: so the intake, which is the first, still takes
+notifications while the dispatcher gives the attempts under way their time. Each keeps to a core
+of its own. They are forked after the imports: so they start at once and share that memory.
 """
 
 from __future__ import annotations
@@ -27,9 +28,9 @@ Body = Callable[[], None]
 class Supervisor:
     """Runs each body in a process of its own.
 
-    If one exits, the others get SIGTERM, and after ``grace`` seconds SIGKILL. SIGTERM and
-    SIGINT to the supervisor stop all; SIGHUP is passed on. A killed supervisor takes its
-    children along.
+    If one exits, the others get SIGTERM, each when the one after it has ended, and ``grace``
+    seconds later SIGKILL. SIGTERM and SIGINT to the supervisor stop all; SIGHUP is passed on. A
+    killed supervisor takes its children along.
     """
 
     def __init__(self, bodies: Mapping[str, Body], *, grace: float) -> None:
@@ -37,6 +38,7 @@ class Supervisor:
         self._grace = grace
         self._children: dict[int, str] = {}
         self._stopping = False
+        self._ending: int | None = None
         self._deadline: float | None = None
         self._failed = False
 
@@ -64,13 +66,13 @@ class Supervisor:
     def _handle(self, number: int | None) -> None:
         if number in STOPS:
             self._stopping = True
-            self._end_all()
+            self._end_next()
         elif number == signal.SIGHUP:
             self._signal(signal.SIGHUP)
-        elif number is None:
+        elif number is None and self._ending is not None:
             self._failed = True
-            self._say(f"had to kill {', '.join(self._children.values())}")
-            self._signal(signal.SIGKILL)
+            self._say(f"had to kill {self._children[self._ending]}")
+            os.kill(self._ending, signal.SIGKILL)
             self._deadline = None
 
     def _reap(self) -> None:
@@ -82,12 +84,15 @@ class Supervisor:
             if code or not self._stopping:
                 self._failed = True
                 self._say(f"the {name} process ended ({_told(code)})")
-            self._end_all()
+            self._ending = None if self._ending == pid else self._ending
+            self._end_next()
 
-    def _end_all(self) -> None:
-        if self._deadline is None:
+    def _end_next(self) -> None:
+        """Have the child end that was started last, unless one is about to."""
+        if self._ending is None and self._children:
+            self._ending = next(reversed(self._children))
             self._deadline = time.monotonic() + self._grace
-            self._signal(signal.SIGTERM)
+            os.kill(self._ending, signal.SIGTERM)
 
     def _signal(self, number: int) -> None:
         for pid in self._children:

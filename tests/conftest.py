@@ -11,17 +11,50 @@ from argocd_engine import Engine, build_engine
 from control_plane import cluster
 from kube import Kube
 from kubelet import Kubelet, kubelet
+from postgres import Databases, Postgres, postgres_server
 from served import Serve, Served
 from service import Target
 
-from receiver.ledger.connect import Ledger, open_ledger
+from receiver.ledger.connect import open_ledger
+from receiver.ledger.ledger import Ledger
+from receiver.ledger.postgres import ServerLedger, open_server
+from receiver.ledger.sqlite import FileLedger
+
+pytest_plugins = ["fault_report"]
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
+def file_ledger(tmp_path: Path) -> Iterator[FileLedger]:
     opened = open_ledger(tmp_path / "ledger.db")
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A server; what it has committed does not wait for the disk."""
+    with postgres_server() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def ledgers(postgres: Postgres) -> Databases:
+    return Databases(postgres)
+
+
+@pytest.fixture
+def server_ledger(ledgers: Databases) -> Iterator[ServerLedger]:
+    with ledgers.database() as url:
+        opened = open_server(url)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(params=["file_ledger", "server_ledger"], ids=["sqlite", "postgresql"])
+def ledger(request: pytest.FixtureRequest) -> Ledger:
+    """A new ledger, of either engine: what holds for one holds for the other."""
+    made: Ledger = request.getfixturevalue(request.param)
+    return made
 
 
 @pytest.fixture

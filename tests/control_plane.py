@@ -23,12 +23,13 @@ HERE = Path(__file__).parent / "cluster"
 RELEASE = str(
     re.findall(r"^require k8s.io/kubernetes v(\S+)", (HERE / "go.mod").read_text(), re.MULTILINE)[0]
 )
-CACHE = Path.home() / f".cache/postsync-tests/kube-{RELEASE}"
+CACHES = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+CACHE = CACHES / f"postsync-tests/kube-{RELEASE}"
 
 
 def program(name: str) -> Path | None:
     """Find a program where envtest looks, where `make test-deps` builds it, or on the PATH."""
-    folders = [Path(os.environ.get("KUBEBUILDER_ASSETS", CACHE)), CACHE]
+    folders = [Path(os.environ.get("KUBEBUILDER_ASSETS") or CACHE), CACHE]
     found = [folder / name for folder in folders if (folder / name).exists()]
     on_path = shutil.which(name)
     return found[0] if found else Path(on_path) if on_path else None

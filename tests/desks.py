@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from house import House
 
-from receiver.ledger.connect import Ledger
+from receiver.ledger.ledger import Ledger
 from receiver.ledger.operations.acts import Act
 from receiver.ledger.operations.desk import Operations
 from receiver.waves import after_failure

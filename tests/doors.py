@@ -12,8 +12,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from receiver.explainer import Explainer
-from receiver.ledger.connect import Ledger
 from receiver.ledger.intake import IntakeWriter
+from receiver.ledger.ledger import Ledger
 from receiver.ledger.messages import Messages
 from receiver.ledger.operations.desk import Operations
 from receiver.ledger.reader import Reader

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from copy import copy
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,14 +17,15 @@ from receiver.ledger.arrivals import Arrival
 from receiver.ledger.backlog import backlog
 from receiver.ledger.batch import Batch
 from receiver.ledger.claim import Claimed, claim, wake
-from receiver.ledger.connect import Ledger
+from receiver.ledger.images import known_images
 from receiver.ledger.intake import IntakeWriter
+from receiver.ledger.ledger import Ledger
 from receiver.ledger.operations.acts import Act
 from receiver.ledger.operations.replaying import ask_replay, asked_replays, store_replays
 from receiver.ledger.operations.retrying import retry_run
 from receiver.ledger.outcomes import store_settlements
 from receiver.ledger.starting import start_collected, start_held, start_held_runs
-from receiver.ledger.stored import known_images, new_syncs, stirred_plans, stored_sync
+from receiver.ledger.stored import new_syncs, stirred_plans, stored_sync
 from receiver.ledger.storing import store_advances, store_plannings
 from receiver.model import Outcome, OutcomeKind
 from receiver.payload import read_notification
@@ -34,6 +36,13 @@ from receiver.rules import Rule
 from receiver.waves import after_failure
 
 NOON = datetime(2026, 6, 10, 12, tzinfo=UTC)
+
+
+def later(ledger: Ledger, seconds: float) -> Ledger:
+    """Give the same ledger with its clock turned."""
+    turned = copy(ledger)
+    turned.offset_ms += int(seconds * 1000)
+    return turned
 
 
 @dataclass
@@ -178,7 +187,7 @@ class House:
 
     def pass_time(self, seconds: float) -> None:
         """Turn the clock."""
-        self.ledger = replace(self.ledger, offset_ms=self.ledger.offset_ms + int(seconds * 1000))
+        self.ledger = later(self.ledger, seconds)
 
     def plans(self, columns: str = "state") -> list[Any]:
         """Read the plans in the order in which they were made; one column as its value."""
@@ -192,7 +201,7 @@ class House:
         """Read the trail's lines whose event is like this, with their ids."""
         rows = self.query(
             "SELECT name, sync_id, plan_id, run_id, data FROM audit_events "
-            f"WHERE name GLOB '{pattern}' ORDER BY seq"
+            f"WHERE name LIKE '{pattern.replace('*', '%')}' ORDER BY seq"
         )
         ids = ("event", "sync", "plan", "run")
         return [dict(zip(ids, row[:4], strict=True)) | json.loads(row[4]) for row in rows]

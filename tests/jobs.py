@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import yaml
-from kube import Json, Kube
+from kube import PATIENCE, Json, Kube
 from kubelet import Kubelet
 from peers import call, door
 from service import ROOT, wait_for
@@ -95,7 +95,7 @@ class Runs:
                 states.append(outcome.state)
             return bool(ended)
 
-        wait_for(asked, 30, f"the end of {key}")
+        wait_for(asked, PATIENCE, f"the end of {key}")
         return ended[0]
 
     def job(self, name: str) -> Json | None:

@@ -13,7 +13,7 @@ import yaml
 from service import wait_for
 
 ADMIN = "admin-token-of-the-tests"
-PATIENCE = 60.0
+PATIENCE = 120.0
 """Seconds in which it is there, also on a machine that does other things."""
 
 Json: TypeAlias = dict[str, Any]

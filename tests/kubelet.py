@@ -73,6 +73,17 @@ class Kubelet:
         told = {"exitCode": code, "reason": reason or ("Error" if code else "Completed")}
         self.run(pod, {"terminated": told}, "Failed" if code else "Succeeded", log)
 
+    def fail_early(self, pod: Json, code: int) -> None:
+        """Let a pod end with the exit code of its first init container."""
+        name = pod["spec"]["initContainers"][0]["name"]
+        ended = {"terminated": {"exitCode": code, "reason": "Error"}}
+        container = {
+            "name": name, "image": "x", "imageID": "", "ready": False, "restartCount": 0,
+            "state": ended,
+        }  # fmt: skip
+        status = {"phase": "Failed", "initContainerStatuses": [container]}
+        self.kube.ask("PATCH", f"{self._path(pod)}/status", {"status": status}, MERGE)
+
     def _path(self, pod: Json) -> str:
         meta = pod["metadata"]
         return f"/api/v1/namespaces/{meta['namespace']}/pods/{meta['name']}"

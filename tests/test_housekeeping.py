@@ -14,8 +14,9 @@ from house import House
 
 from receiver.dispatcher.housekeeping import Housekeeping
 from receiver.errors import SettingsError
-from receiver.ledger.connect import Ledger, open_ledger
+from receiver.ledger.connect import open_ledger
 from receiver.ledger.retention import Policy
+from receiver.ledger.sqlite import FileLedger
 from receiver.logs import Log
 from receiver.model import Event
 from receiver.settings import load_settings
@@ -25,6 +26,12 @@ RULES = """
   match: {resources: [{kind: ConfigMap}]}
   actions: [{uses: log.message, with: {text: x}}]
 """
+
+
+@pytest.fixture
+def ledger(file_ledger: FileLedger) -> FileLedger:
+    """Only a file has this."""
+    return file_ledger
 
 
 class Told:
@@ -55,7 +62,7 @@ def told() -> Told:
 
 
 @pytest.fixture
-def keep(ledger: Ledger, told: Told) -> Iterator[Callable[[], Housekeeping]]:
+def keep(ledger: FileLedger, told: Told) -> Iterator[Callable[[], Housekeeping]]:
     """Starts it over a ledger with a sync that ended long ago, and stops it at the end."""
     house = House.of(ledger, RULES)
     house.sync("a", at=-40 * 86400)
@@ -80,7 +87,7 @@ def keep(ledger: Ledger, told: Told) -> Iterator[Callable[[], Housekeeping]]:
 
 
 def test_it_deletes_what_is_old_and_says_so_once(
-    ledger: Ledger, told: Told, keep: Callable[[], Housekeeping]
+    ledger: FileLedger, told: Told, keep: Callable[[], Housekeeping]
 ) -> None:
     """However many rounds it goes; what has not ended stays."""
     keeping = keep()
@@ -94,7 +101,7 @@ def test_it_deletes_what_is_old_and_says_so_once(
 
 
 def test_a_ledger_that_takes_no_write_is_tried_again(
-    ledger: Ledger, told: Told, keep: Callable[[], Housekeeping]
+    ledger: FileLedger, told: Told, keep: Callable[[], Housekeeping]
 ) -> None:
     """The thread outlives it."""
     with closing(sqlite3.connect(ledger.path)) as other:
@@ -109,7 +116,7 @@ def test_a_ledger_that_takes_no_write_is_tried_again(
 
 
 def test_a_round_that_breaks_off_is_told_and_the_next_one_comes(
-    ledger: Ledger, told: Told, keep: Callable[[], Housekeeping]
+    ledger: FileLedger, told: Told, keep: Callable[[], Housekeeping]
 ) -> None:
     """A bug of ours costs the space, never the thread."""
     with closing(sqlite3.connect(ledger.path)) as file, file:
@@ -126,7 +133,7 @@ def test_a_round_that_breaks_off_is_told_and_the_next_one_comes(
 
 
 def test_stopping_is_prompt_and_leaves_the_rest_to_the_next_start(
-    ledger: Ledger, keep: Callable[[], Housekeeping]
+    ledger: FileLedger, keep: Callable[[], Housekeeping]
 ) -> None:
     """Stopped while somebody holds the gate, it ends as soon as it may."""
     with ledger.gate:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from house import House, texts
 
-from receiver.ledger.connect import Ledger
+from receiver.ledger.ledger import Ledger
 from receiver.ledger.reader import Reader
+from receiver.ledger.sqlite import FileLedger
 
 RULE = """
 - name: purge
@@ -173,9 +174,9 @@ def test_a_rule_without_debounce_has_a_list_of_one_sync(ledger: Ledger) -> None:
     assert texts(house.work()) == ["a of 1"]
 
 
-def test_a_turn_finds_what_has_collected_by_an_index(ledger: Ledger) -> None:
+def test_a_turn_finds_what_has_collected_by_an_index(file_ledger: FileLedger) -> None:
     """It is asked every turn."""
-    house = House.of(ledger, RULE)
+    house = House.of(file_ledger, RULE)
     for statement in (
         "SELECT MIN(due_at) FROM plans WHERE state = 'collecting'",
         "SELECT id FROM plans WHERE state = 'collecting' AND due_at <= 5 ORDER BY due_at LIMIT 9",

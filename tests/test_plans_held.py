@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from house import House, texts
 
-from receiver.ledger.connect import Ledger
+from receiver.ledger.ledger import Ledger
 
 RULE = """
 - name: purge

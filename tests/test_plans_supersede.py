@@ -8,7 +8,9 @@ from house import House, texts
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from receiver.ledger.connect import Ledger, open_ledger
+from receiver.ledger.connect import open_ledger
+from receiver.ledger.ledger import Ledger
+from receiver.ledger.sqlite import FileLedger
 
 RULE = """
 - name: purge
@@ -236,9 +238,9 @@ def test_a_plan_that_ends_at_once_frees_its_place_within_the_turn(ledger: Ledger
     assert house.plans() == ["succeeded"] * 2
 
 
-def test_what_may_be_superseded_is_found_by_indexes(ledger: Ledger) -> None:
+def test_what_may_be_superseded_is_found_by_indexes(file_ledger: FileLedger) -> None:
     """However long the history of an application is, its open plans are few."""
-    house = House.of(ledger, RULE)
+    house = House.of(file_ledger, RULE)
     states = "state IN ('waiting', 'active') AND id != 'p'"
     statements = {
         "plans_open_of_series": f"series = 'x' AND {states} AND newest <= 5 AND ended_at IS NULL "

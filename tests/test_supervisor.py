@@ -36,6 +36,22 @@ def deaf():
     say("up")
     wait()
 
+def ends(name, seconds):
+    def end(*_):
+        say(name + " asked")
+        time.sleep(seconds)
+        say(name + " ended")
+        sys.exit(0)
+    signal.signal(signal.SIGTERM, end)
+    say("up")
+    wait()
+
+def linger():
+    ends("linger", 0)
+
+def slow():
+    ends("slow", 0.3)
+
 def leave():
     sys.stdin.readline()
 
@@ -64,7 +80,7 @@ def start() -> Iterator[Start]:
         )  # fmt: skip
         started.append(process)
         assert process.stdout
-        for _ in set(bodies) & {"stay", "deaf"}:
+        for _ in set(bodies) & {"stay", "deaf", "linger", "slow"}:
             assert process.stdout.readline() == "up\n"
         return process
 
@@ -127,3 +143,12 @@ def test_a_hangup_is_passed_on(start: Start) -> None:
     assert process.stdout.readline() == "hup\n"
     process.terminate()
     assert process.wait(10) == 0
+
+
+def test_children_end_one_after_the_other_the_first_one_last(start: Start) -> None:
+    """What takes requests is there for as long as the others need to end."""
+    process = start("linger", "slow")
+    process.terminate()
+    out, _ = process.communicate(timeout=10)
+    assert out.splitlines() == ["slow asked", "slow ended", "linger asked", "linger ended"]
+    assert process.returncode == 0

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from handlers.kubernetes.job import handler as job
+from handlers.kubernetes import apply, delete, job, patch, read, restart, wait
 from receiver.contract import Handler
 
 __all__ = ["handlers"]
 
-handlers: tuple[Handler[Any], ...] = (job,)
+handlers: tuple[Handler[Any], ...] = tuple(
+    one.handler for one in (apply, delete, job, patch, read, restart, wait)
+)

@@ -16,7 +16,7 @@ from urllib.parse import quote, urlencode
 
 from handlers.kubernetes.cluster import Access, Cluster, access
 from handlers.kubernetes.refusal import Refused, refusal
-from receiver.contract import Answer, Call, Json, PermanentError, object_of
+from receiver.contract import Answer, Call, Json, PermanentError, TemporaryError, object_of
 
 FIELD_MANAGER = "postsync"
 LARGEST = 8 << 20
@@ -37,10 +37,16 @@ def path_of(
         namespace: None for what is in none.
         name: of the object; "" for the collection.
         sub: ``status``, ``log``, ...
+
+    Raises:
+        PermanentError: a name that Kubernetes does not allow either: it would lead elsewhere.
     """
     root = ["apis", *api_version.split("/")] if "/" in api_version else ["api", api_version]
     inside = ["namespaces", namespace] if namespace is not None else []
     parts = [*root, *inside, plural, *([name] if name else []), *([sub] if sub else [])]
+    for part in parts:
+        if part in {"", ".", ".."} or "/" in part or "%" in part:
+            raise PermanentError(f"{part!r} is no name in Kubernetes")
     return "/" + "/".join(quote(part, safe="") for part in parts)
 
 
@@ -93,14 +99,38 @@ class Api:
             "POST", path, query=query | ({"dryRun": "All"} if dry_run else {}), body=manifest
         )
 
-    def delete(self, path: str, *, uid: str | None = None) -> bool:
-        """Delete an object with what belongs to it; return whether it was there.
+    def patch(
+        self, path: str, body: Json, content_type: str, query: Mapping[str, str] | None = None
+    ) -> Object:
+        """Change an object; an unknown field is refused.
+
+        Args:
+            path: of the object.
+            body: the patch, or for an apply the manifest.
+            content_type: which of Kubernetes' patches it is.
+            query: besides the field manager, or instead of it.
+
+        Raises:
+            TemporaryError: also where somebody else has changed it in the same moment.
+        """
+        asked = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict", **(query or {})}
+        try:
+            return self.ask("PATCH", path, query=asked, body=body, content_type=content_type)
+        except Refused as error:
+            if error.reason in {"Conflict", "AlreadyExists"} and not error.of_fields:
+                raise TemporaryError(error.message) from None
+            raise
+
+    def delete(self, path: str, *, uid: str | None = None, propagation: str = "Background") -> bool:
+        """Delete an object; return whether it was there.
 
         Args:
             path: of the object.
             uid: delete none but this one; another of the name counts as not there.
+            propagation: what becomes of what it owns: deleted after it (``Background``) or
+                before it (``Foreground``), or left (``Orphan``).
         """
-        options: dict[str, Json] = {"propagationPolicy": "Background"}
+        options: dict[str, Json] = {"propagationPolicy": propagation}
         if uid is not None:
             options["preconditions"] = {"uid": uid}
         try:

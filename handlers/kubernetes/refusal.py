@@ -24,6 +24,9 @@ MISSING_VERB = re.compile(
     r'(?: in the namespace "(?P<namespace>[^"]+)")?'
 )
 """How RBAC words a refusal (k8s.io/apiserver, responsewriters.ForbiddenStatusError)."""
+NOT_OF_THE_KIND = "failed to create typed patch object"
+"""An apply of a field that the kind does not have: it is answered 500, and for good
+(k8s.io/apimachinery, managedfields/internal/structuredmerge.go)."""
 
 
 class Refused(PermanentError):
@@ -31,12 +34,19 @@ class Refused(PermanentError):
 
     ``status`` is that of HTTP; ``reason`` is Kubernetes' word: `NotFound`, `AlreadyExists`,
     `Conflict`, `Invalid`, `Forbidden`, ...; "" where something else has answered.
+    ``of_fields`` says of a `Conflict` that another manager has the fields that were applied.
+    ``causes`` are the fields that are wrong, as in ``spec.containers[0].image``, and why.
     """
 
-    def __init__(self, message: str, *, status: int, reason: str, hint: str = "") -> None:
+    def __init__(
+        self, message: str, *, status: int, reason: str, of_fields: bool = False, hint: str = "",
+        causes: tuple[tuple[str, str], ...] = (),
+    ) -> None:  # fmt: skip
         super().__init__(message, hint=hint)
         self.status = status
         self.reason = reason
+        self.of_fields = of_fields
+        self.causes = causes
 
 
 def refusal(answer: Answer, what: str, now: datetime) -> AttemptError:
@@ -50,11 +60,27 @@ def refusal(answer: Answer, what: str, now: datetime) -> AttemptError:
     told = _status(answer)
     why = " ".join(answer.mask(str(told.get("message") or "")).split()) or answer.excerpt()
     message = f"{what} was answered {answer.status}" + (f": {why}" if why else "")
-    if is_temporary(answer.status):
+    if is_temporary(answer.status) and NOT_OF_THE_KIND not in why:
         limited = answer.status == HTTPStatus.TOO_MANY_REQUESTS
         return TemporaryError(message, delay=retry_after(answer, now), limited=limited)
     reason = answer.mask(str(told.get("reason") or ""))
-    return Refused(message, status=answer.status, reason=reason, hint=_hint(answer.status, why))
+    return Refused(
+        message,
+        status=answer.status,
+        reason=reason,
+        of_fields=any(one.get("reason") == "FieldManagerConflict" for one in _causes(told)),
+        hint=_hint(answer.status, why),
+        causes=tuple(
+            (answer.mask(str(one.get("field") or "")), answer.mask(str(one.get("message") or "")))
+            for one in _causes(told)
+        ),
+    )
+
+
+def _causes(told: dict[str, Any]) -> list[dict[str, Any]]:
+    details = told.get("details")
+    causes = details.get("causes") if isinstance(details, dict) else None
+    return [one for one in causes if isinstance(one, dict)] if isinstance(causes, list) else []
 
 
 def _status(answer: Answer) -> dict[str, Any]:

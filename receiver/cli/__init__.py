@@ -13,6 +13,7 @@ from receiver.errors import PostsyncError, Unreachable
 TOPICS = {
     "Serving": {
         "serve": "Take notifications and run the rules' actions.",
+        "work": "Run the actions of a ledger that several hosts share.",
         "health": "Ask whether a server is alive.",
         "argocd-config": "Print the notification config to apply in Argo CD.",
         "send": "Post a notification from a file, as Argo CD would.",
@@ -43,6 +44,7 @@ TOPICS = {
     "Ledger": {
         "export": "Write the whole trail as JSON lines.",
         "backup": "Copy the ledger to a file, also while it is in use.",
+        "migrate": "Bring a ledger in PostgreSQL to the tables of this version.",
         "prune": "Delete what has ended and is old, and give back the space.",
     },
 }

@@ -4,45 +4,75 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 
 from receiver.errors import Problem, RuleError
 from receiver.expressions import Expressions
 from receiver.registry import Registry
+from receiver.rehearsal import Rehearsal, Rehearsed
 from receiver.rulebook import RuleSet, load_rules
+from receiver.service import build_outbound, build_secrets
 from receiver.settings import load_settings
 
 
 @click.command()
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--output", type=click.Choice(["text", "json"]), default="text", help="The format.")
-def check(files: tuple[Path, ...], output: str) -> None:
+@click.option(
+    "--cluster", is_flag=True,
+    help="Also ask each cluster whether it would take the manifests: a dry run on the server.",
+)  # fmt: skip
+def check(files: tuple[Path, ...], output: str, *, cluster: bool) -> None:
     """Check rule FILES and folders; by default those of the settings.
 
     Exits 0 if they can be used, else 1 with every problem, one a line, on stderr.
 
+    With --cluster, expressions stand as placeholders, and what they leave open is noted. Where an
+    action names no kubeconfig, it is the cluster that this runs in, or else that of kubectl.
+
     \b
       postsync check
       postsync check rules/cdn.yaml
+      postsync check --cluster rules/jobs.yaml
     """  # noqa: D301 click's \b keeps the lines
-    paths = files or load_settings().rules
+    settings = load_settings() if cluster or not files else None
+    paths = files or (settings.rules if settings else ())
+    registry, expressions = Registry.discover(), Expressions()
     try:
-        found = load_rules(paths, Registry.discover(), Expressions())
+        found = load_rules(paths, registry, expressions)
     except RuleError as error:
         _tell_problems(error.problems, output)
         sys.exit(1)
-    _tell_rules(found, output)
-
-
-def _tell_problems(problems: tuple[Problem, ...], output: str) -> None:
-    if output == "json":
-        click.echo(json.dumps({"problems": [asdict(problem) for problem in problems]}, indent=2))
+    if not cluster or settings is None:
+        _tell_rules(found, output)
         return
+    secrets, outbound = build_secrets(settings), build_outbound(settings)
+    rehearsed = Rehearsal(registry, expressions, secrets, outbound).of(found)
+    if rehearsed.problems:
+        _tell_problems(rehearsed.problems, output, rehearsed.notes)
+        sys.exit(1)
+    _tell_rules(found, output, rehearsed)
+
+
+def _tell_problems(problems: Sequence[Problem], output: str, notes: Sequence[Problem] = ()) -> None:
+    if output == "json":
+        told = {"problems": [asdict(problem) for problem in problems]}
+        told |= {"notes": [asdict(note) for note in notes]} if notes else {}
+        click.echo(json.dumps(told, indent=2))
+        return
+    _tell_notes(notes)
     for problem in problems:
         click.echo(_line(problem), err=True)  # click leaves out colours where there is no terminal
+
+
+def _tell_notes(notes: Sequence[Problem]) -> None:
+    for note in notes:
+        click.echo(f"note: {note}", err=True)
 
 
 def _line(problem: Problem) -> str:
@@ -50,12 +80,21 @@ def _line(problem: Problem) -> str:
     return f"{click.style(place, bold=True)}: {click.style(rest, fg='red')}"
 
 
-def _tell_rules(found: RuleSet, output: str) -> None:
+def _tell_rules(found: RuleSet, output: str, rehearsed: Rehearsed | None = None) -> None:
     rules, files = len(found.rules), len(found.files)
     if output == "json":
-        click.echo(json.dumps({"rules": rules, "files": files, "digest": found.digest}, indent=2))
+        told: dict[str, Any] = {"rules": rules, "files": files, "digest": found.digest}
+        if rehearsed is not None:
+            notes = [asdict(note) for note in rehearsed.notes]
+            told |= {"dryRuns": rehearsed.tried, "notes": notes}
+        click.echo(json.dumps(told, indent=2))
         return
+    _tell_notes(rehearsed.notes if rehearsed else ())
     click.echo(
-        f"{rules} {'rule' if rules == 1 else 'rules'} in {files} "
-        f"{'file' if files == 1 else 'files'}, digest {found.digest[:12]}"
+        f"{_counted(rules, 'rule')} in {_counted(files, 'file')}, digest {found.digest[:12]}"
+        + (f", {_counted(rehearsed.tried, 'dry run')}" if rehearsed else "")
     )
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

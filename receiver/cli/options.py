@@ -24,6 +24,11 @@ ca_option = click.option(
     help="PEM file of the authority to trust (default POSTSYNC_CA, or the public ones).",
 )  # fmt: skip
 
+database_option = click.option(
+    "--database", metavar="URL",
+    help="PostgreSQL database of the ledger (better in POSTSYNC_DATABASE: it may have a password).",
+)  # fmt: skip
+
 yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
 
 

@@ -12,15 +12,16 @@ from typing import Any, TypeVar
 
 import click
 
+from receiver.cli.ledgers import open_existing
 from receiver.cli.options import count, output_option, tell, yes_option
 from receiver.cli.progress import Progress
 from receiver.durations import duration_text, seconds
-from receiver.errors import LedgerError
-from receiver.ledger.connect import Ledger, open_ledger
 from receiver.ledger.deleting import Counts
+from receiver.ledger.ledger import Ledger
 from receiver.ledger.pruning import Preview, Round, in_words
 from receiver.ledger.retention import Policy
 from receiver.ledger.space import empty_log, shrink, size
+from receiver.ledger.sqlite import FileLedger
 from receiver.settings import Settings, load_settings
 
 T = TypeVar("T")
@@ -60,17 +61,11 @@ def prune(keep_for: float | None, *, settings_file: Path | None, yes: bool, outp
       postsync prune --yes --output json
     """  # noqa: D301 click's \b keeps the lines
     settings = load_settings(settings_file, keep_for=keep_for)
-    if not settings.ledger.is_file():
-        raise LedgerError(
-            f"there is no ledger {settings.ledger}",
-            hint="set POSTSYNC_HOME to the home of the instance",
-        )
-    with closing(open_ledger(settings.ledger)) as ledger:
+    with closing(open_existing(settings)) as ledger:
         if not yes:
             _ask(ledger, settings)
-        before = size(ledger)
         counts = in_words(_prune(ledger, _policy(settings)))
-        freed = before - size(ledger)
+        freed = _give_back(ledger) if isinstance(ledger, FileLedger) else 0
     text = f"deleted {_list(counts)}; gave back {freed / (1 << 20):,.1f} MiB"
     tell({"deleted": counts, "freedBytes": freed}, output, text)
 
@@ -107,11 +102,21 @@ def _prune(ledger: Ledger, policy: Policy) -> Counts:
     finally:
         this.end(_me())
         progress.end()
+    return total
+
+
+def _give_back(ledger: FileLedger) -> int:
+    """Give the space back to the file system; PostgreSQL keeps it for what comes next.
+
+    Returns:
+        The bytes.
+    """
+    before, progress = size(ledger), Progress()
     for pages in _gently(shrink(ledger, slack=0)):
         progress.show(f"gives back the space: {count(pages, 'page')} to go")
     empty_log(ledger, limit=0)
     progress.end()
-    return total
+    return before - size(ledger)
 
 
 def _round(this: Round, total: Counts, progress: Progress) -> Counts:

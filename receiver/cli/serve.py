@@ -1,27 +1,30 @@
-"""`postsync serve`: the intake and the dispatcher, each a process, on the embedded ledger."""
+"""`postsync serve`: the intake, and on the embedded ledger the dispatcher, each a process."""
 
 from __future__ import annotations
 
 import gc
 import os
-import signal
 import socket
 import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import click
 from flask import Flask
 
-from receiver.errors import LedgerUnavailable, SettingsError
-from receiver.ledger.connect import lock_ledger, open_ledger
+from receiver.cli.options import database_option
+from receiver.cli.processes import check_address, dispatch
+from receiver.errors import LedgerUnavailable
+from receiver.ledger.connect import open_ledger
 from receiver.ledger.doorbell import Doorbell
 from receiver.ledger.reader import Reader, Row
+from receiver.ledger.sqlite import lock_ledger
 from receiver.logs import Log, configure_logs
-from receiver.service import build_dispatcher, build_housekeeping, build_intake, read_keys
+from receiver.model import new_id
+from receiver.service import build_intake, read_keys
 from receiver.settings import Settings, load_settings
 from receiver.supervisor import Supervisor
 from receiver.web.app import create_app
@@ -39,6 +42,7 @@ PATIENCE = 20.0
 @click.option(
     "--rules", multiple=True, type=click.Path(path_type=Path), help="Rules, file or folder."
 )
+@database_option
 @click.option("--allow-anonymous", is_flag=True, default=None, help="Start without any token.")
 def serve(
     file: Path | None,
@@ -46,6 +50,7 @@ def serve(
     port: int | None,
     rules: tuple[Path, ...],
     *,
+    database: str | None,
     allow_anonymous: bool | None,
 ) -> None:
     """Take notifications and run the rules' actions.
@@ -54,31 +59,36 @@ def serve(
     dispatcher, which plans and runs. SIGHUP loads the rules again (a change of their files is
     noticed by itself); SIGTERM ends the attempts under way, and leaves the rest to the next start.
 
+    With --database the ledger is in PostgreSQL: any number of `postsync serve`, on any host, take
+    notifications, and any number of `postsync work` do the work.
+
     \b
       postsync serve
       postsync serve --rules rules/ --port 9000
+      postsync serve --database postgresql://postsync@db/postsync
     """  # noqa: D301 click's \b keeps the lines
     settings = load_settings(
-        file, host=host, port=port, rules=list(rules) or None, allow_anonymous=allow_anonymous
+        file,
+        host=host,
+        port=port,
+        rules=list(rules) or None,
+        database=database,
+        allow_anonymous=allow_anonymous,
     )
     log = configure_logs(settings.log_format)
     read_keys(settings, log)
     tls = load_tls(settings, log)
-    _check_address(settings)
-    lock = lock_ledger(settings.ledger)
-    open_ledger(settings.ledger).close()
+    check_address(settings)
     doorbell = Doorbell()
-    supervisor = Supervisor(
-        {
-            "intake": lambda: _serve_intake(settings, tls, doorbell, log),
-            "dispatcher": lambda: _dispatch(settings, doorbell, log),
-        },
-        grace=settings.drain + 5,
-    )
-    gc.freeze()  # what is imported now stays shared between the processes
-    code = supervisor.run(lambda: _announce(settings))
-    lock.close()
-    sys.exit(code)
+    bodies = {"intake": lambda: _serve_intake(settings, tls, doorbell, log)}
+    with ExitStack() as held:
+        if isinstance(settings.ledger, Path):
+            held.enter_context(lock_ledger(settings.ledger))
+            bodies["dispatcher"] = lambda: dispatch(settings, doorbell, log, new_id("w"))
+        open_ledger(settings.ledger).close()
+        supervisor = Supervisor(bodies, grace=settings.drain + 5)
+        gc.freeze()  # what is imported now stays shared between the processes
+        sys.exit(supervisor.run(lambda: _announce(settings)))
 
 
 def _serve_intake(settings: Settings, tls: Tls | None, doorbell: Doorbell, log: Log) -> None:
@@ -89,30 +99,6 @@ def _serve_intake(settings: Settings, tls: Tls | None, doorbell: Doorbell, log: 
         return create_app(intake, tls), intake.writer.stop
 
     Server(settings, build, tls).run()
-
-
-def _dispatch(settings: Settings, doorbell: Doorbell, log: Log) -> None:
-    dispatcher = build_dispatcher(settings, doorbell, log)
-    signal.signal(signal.SIGTERM, lambda *_: dispatcher.stop())
-    signal.signal(signal.SIGHUP, lambda *_: dispatcher.reload())
-    housekeeping = build_housekeeping(settings, log)
-    housekeeping.start()
-    dispatcher.run()
-    housekeeping.stop()
-
-
-def _check_address(settings: Settings) -> None:
-    """Find out before anything starts whether the address can be listened on."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((settings.host, settings.port))
-        except OSError as error:
-            raise SettingsError(
-                f"cannot listen on {settings.host}:{settings.port}: {error.strerror}",
-                hint="choose another with --port or POSTSYNC_PORT",
-            ) from None
 
 
 def _announce(settings: Settings) -> None:

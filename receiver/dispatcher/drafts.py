@@ -13,9 +13,10 @@ from sqlalchemy import Connection
 
 from receiver.dispatcher.rules import RulesInForce
 from receiver.errors import LedgerUnavailable
+from receiver.ledger.images import known_images
 from receiver.ledger.operations.replaying import Replay, asked_replays
 from receiver.ledger.planning import Advance, Planning, StoredPlan, StoredSync
-from receiver.ledger.stored import known_images, new_syncs, stirred_plans, stored_sync
+from receiver.ledger.stored import new_syncs, stirred_plans, stored_sync
 from receiver.logs import Log
 from receiver.mistakes import near
 from receiver.model import Event, PlanState, Sync, SyncState, rfc3339

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
+from receiver.ledger.beats import beat
 from receiver.ledger.leases import release_lost, renew
-from receiver.ledger.marks import HEARTBEAT, put_mark
 from receiver.model import Event
 
 EVERY = 5.0
@@ -32,6 +32,6 @@ class Heartbeat:
     def store(self, connection: Connection, now: int, alive: Sequence[str]) -> list[Event]:
         """Write the beat, renew the leases of the runs ``alive``, let go of others' lost ones."""
         self._next = time.monotonic() + self._every
-        put_mark(connection, HEARTBEAT, {"owner": self._owner, "at": now})
+        beat(connection, self._owner, now)
         renew(connection, now, self._owner, self._lease, alive)
         return release_lost(connection, now)

@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from receiver.errors import LedgerUnavailable
-from receiver.ledger.connect import Ledger
+from receiver.ledger.ledger import Ledger
 from receiver.ledger.pruning import Round
 from receiver.ledger.retention import Policy
 from receiver.ledger.space import empty_log, shrink
+from receiver.ledger.sqlite import FileLedger
 from receiver.logs import Log
 from receiver.model import Event
 
@@ -68,8 +69,9 @@ class Housekeeping:
         self._slowly(this.slices())
         if told := this.end("retention"):
             self._tell(*told)
-        self._slowly(shrink(self._ledger))
-        empty_log(self._ledger)
+        if isinstance(self._ledger, FileLedger):  # PostgreSQL does this by itself
+            self._slowly(shrink(self._ledger))
+            empty_log(self._ledger)
 
     def _slowly(self, slices: Iterable[Any]) -> None:
         began = time.monotonic()

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -28,10 +29,11 @@ from receiver.dispatcher.rules import Reload, RulesInForce, store_reload
 from receiver.errors import LedgerUnavailable
 from receiver.ledger.backlog import Backlog, backlog
 from receiver.ledger.batch import Batch
+from receiver.ledger.beats import forget_beats
 from receiver.ledger.claim import Claimed, Pace, Taken, claim, wake
-from receiver.ledger.connect import Ledger
 from receiver.ledger.doorbell import Doorbell
 from receiver.ledger.leases import release_lost
+from receiver.ledger.ledger import Hold, Ledger
 from receiver.ledger.marks import CREATED, get_mark
 from receiver.ledger.operations.replaying import Replay, store_replays
 from receiver.ledger.outcomes import store_settlements
@@ -39,7 +41,7 @@ from receiver.ledger.planning import Advance, Planning, StoredPlan
 from receiver.ledger.starting import start_collected
 from receiver.ledger.storing import store_advances, store_plannings
 from receiver.logs import Log, write_event
-from receiver.model import Event, new_id, rfc3339
+from receiver.model import Event, rfc3339
 from receiver.retry import settle
 from receiver.settings import Settings
 
@@ -47,6 +49,8 @@ BATCH = 32
 """Syncs, and plans, of one turn: enough to share a disk sync, few enough to stay prompt."""
 BUSY_BATCH = 8
 """Syncs of one turn while there are runs to be made: planning more does not finish more."""
+ELSEWHERE = 0.02
+"""Seconds until a look whether another dispatcher, who was planning, has left something."""
 IDLE = 5.0
 """Seconds of a turn's longest wait: the poll that finds what a lost ring did not tell."""
 GRACE = 10.0
@@ -65,6 +69,16 @@ class _Work:
     collected: bool = False
     beat: bool = False
 
+    @property
+    def planned(self) -> bool:
+        """Whether plans come out of it, or change."""
+        return bool(self.plannings or self.steps or self.replays or self.collected)
+
+    @property
+    def hold(self) -> Hold:
+        """What others must not do while it is written."""
+        return Hold.ALL if self.planned or self.reload else Hold.OWN
+
 
 class Dispatcher:
     """Plans and runs, until it is told to stop."""
@@ -79,6 +93,9 @@ class Dispatcher:
         work: Callable[[Claimed], Any],
         pace: Pace,
         log: Log,
+        *,
+        owner: str,
+        ring_others: Callable[[], None],
     ) -> None:
         self._settings = settings
         self._ledger = ledger
@@ -90,7 +107,8 @@ class Dispatcher:
         self._crew = Crew(settings.attempt_threads, work, doorbell.ring)
         self._lane_limit = max(1, settings.attempt_threads // 4)
         self._lease = int(settings.lease * 1000)
-        self.owner = new_id("w")
+        self.owner = owner
+        self._ring_others = ring_others
         self._heartbeat = Heartbeat(self.owner, self._lease)
         self._unwritten: list[Finished] = []
         self._reload: Reload | None = None
@@ -116,7 +134,9 @@ class Dispatcher:
         """Take over what an earlier process left, and the rules that it had in force."""
         with self._ledger.write() as connection:
             now = self._ledger.now(connection)
-            lost = release_lost(connection, now, alone=self.owner)
+            alone = "" if self._ledger.shared else self.owner
+            lost = release_lost(connection, now, alone=alone)
+            forget_beats(connection, now, alone=alone)
             created = datetime.fromtimestamp(get_mark(connection, CREATED) / 1000, UTC)
         self._tell(lost, now)
         self._drafts.act_since(self._settings.act_since or created)
@@ -145,26 +165,36 @@ class Dispatcher:
         work = _Work(finished=list(self._unwritten), reload=self._reload)
         with self._ledger.read() as connection:
             todo = backlog(connection, self._ledger.now(connection))
-            if claims:
-                self._prepare(connection, todo, work)
-        work.collected = claims and todo.collected
-        work.beat = self._heartbeat.wait <= 0
-        ready = claims and todo.ready and self._crew.free > 0
-        planned = work.plannings or work.steps or work.replays or work.collected
-        if not (work.finished or planned or work.reload or work.beat or ready):
-            return self._pause(todo)
-        events, taken, now = self._write(work, claims=claims)
+        if claims and work.reload and work.reload.planner:
+            self._drafts.use(work.reload.planner)
+        with ExitStack() as held:
+            to_plan = claims and todo.to_plan
+            mine = to_plan and held.enter_context(self._ledger.sole("planning"))
+            if mine:
+                self._prepare(todo, work)
+            work.beat = self._heartbeat.wait <= 0
+            ready = claims and todo.ready and self._crew.free > 0
+            if not (work.finished or work.planned or work.reload or work.beat or ready):
+                return self._pause(todo, elsewhere=to_plan and not mine)
+            events, taken, now = self._write(work, claims=claims)
         self._unwritten, self._reload = [], None
         self._tell(events, now)
         for run in taken.runs:
             self._crew.start(run)
-        busy = planned or work.finished or taken.runs
-        return 0.0 if busy else self._pause(todo, taken.again_at)
+        if work.planned:
+            self._ring_others()
+        busy = work.planned or work.finished or taken.runs
+        if busy:
+            return 0.0
+        return self._pause(todo, taken.again_at, elsewhere=to_plan and not mine)
 
-    def _prepare(self, connection: Connection, todo: Backlog, work: _Work) -> None:
+    def _prepare(self, todo: Backlog, work: _Work) -> None:
         """Match and render, before the write lock is taken."""
-        if work.reload and work.reload.planner:
-            self._drafts.use(work.reload.planner)
+        work.collected = todo.collected
+        with self._ledger.read() as connection:
+            self._draft(connection, todo, work)
+
+    def _draft(self, connection: Connection, todo: Backlog, work: _Work) -> None:
         if todo.new:
             batch = BUSY_BATCH if todo.ready or self._crew.busy else BATCH
             work.plannings = self._drafts.plannings(connection, batch)
@@ -175,7 +205,7 @@ class Dispatcher:
 
     def _write(self, work: _Work, *, claims: bool) -> tuple[list[Event], Taken, int]:
         taken = Taken()
-        with self._ledger.write() as connection:
+        with self._ledger.write(work.hold) as connection:
             now = self._ledger.now(connection)
             batch = Batch(connection, now)
             if work.reload:
@@ -211,8 +241,10 @@ class Dispatcher:
                 events += taken.events
         return events, taken, now
 
-    def _pause(self, todo: Backlog, again_at: int | None = None) -> float:
-        until = [IDLE, self._heartbeat.wait]
+    def _pause(
+        self, todo: Backlog, again_at: int | None = None, *, elsewhere: bool = False
+    ) -> float:
+        until = [ELSEWHERE if elsewhere else IDLE, self._heartbeat.wait]
         if again_at is not None:
             until.append((again_at - todo.now) / 1000)
         if todo.next_collected is not None and not self._stopping:

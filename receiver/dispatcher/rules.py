@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from receiver.errors import RuleError
 from receiver.expressions import Expressions
-from receiver.ledger.connect import Ledger
+from receiver.ledger.ledger import Ledger
 from receiver.ledger.marks import RULES, get_mark, get_rule_set, keep_rule_set, put_mark
 from receiver.model import Event, Json
 from receiver.planner import Planner

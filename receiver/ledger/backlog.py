@@ -35,6 +35,11 @@ class Backlog:
     next_collected: int | None = None
     replays: bool = False
 
+    @property
+    def to_plan(self) -> bool:
+        """Whether there is something that one dispatcher alone does: to plan or to step."""
+        return self.new or self.stirred or self.collected or self.replays
+
 
 def backlog(connection: Connection, now: int) -> Backlog:
     """Look, without a lock, whether a transaction is worth its while."""

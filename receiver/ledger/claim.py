@@ -63,10 +63,14 @@ _LANES = text(
 )
 """Steps from lane to lane over the index, however many runs lie between."""
 
-_FIRST = text(
-    f"SELECT turn, id, handler FROM runs WHERE {tables.READY_RUN} AND lane = :lane"
-    " ORDER BY turn LIMIT :most"
+_FIRST = (
+    select(tables.runs.c.turn, tables.runs.c.id, tables.runs.c.handler)
+    .where(text(tables.READY_RUN), tables.runs.c.lane == bindparam("wanted"))
+    .order_by(tables.runs.c.turn)
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True)
 )
+"""What another process is about to take is left to it."""
 
 
 def wake(connection: Connection, now: int) -> None:
@@ -76,6 +80,14 @@ def wake(connection: Connection, now: int) -> None:
 
 class Pace(Protocol):
     """Knows how many attempts a lane's service takes; see `receiver.rates.Buckets`."""
+
+    def within(self, connection: Connection) -> Room:
+        """Return what a claim asks, in its transaction."""
+        ...
+
+
+class Room(Protocol):
+    """What a claim asks of each lane."""
 
     def room(self, lane: str, handler: str, most: int, now: int) -> int:
         """Return how many of ``most`` attempts may begin."""
@@ -124,13 +136,14 @@ def claim(
     """
     if free <= 0 or all_paused_since(connection) is not None:
         return Taken()
-    found, held_back = _ready(connection, now, free, busy, lane_limit, pace)
+    room = pace.within(connection)
+    found, held_back = _ready(connection, now, free, busy, lane_limit, room)
     chosen = sorted(found)[:free]
     again_at = min(held_back, default=None)
     if not chosen:
         return Taken(again_at=again_at)
     for _, _, lane, handler in chosen:
-        pace.spend(lane, handler, now)
+        room.spend(lane, handler, now)
     claimed = _take(connection, now, owner, lease, [run for _, run, _, _ in chosen])
     events = [_started(run) for run in claimed]
     append_events(connection, now, events)
@@ -143,7 +156,7 @@ def _ready(
     free: int,
     busy: Mapping[str, int],
     lane_limit: int,
-    pace: Pace,
+    pace: Room,
 ) -> tuple[list[tuple[int, str, str, str]], list[int]]:
     """Find the first runs of each lane (turn, id, lane, handler), and when others may go on."""
     found: list[tuple[int, str, str, str]] = []
@@ -156,7 +169,9 @@ def _ready(
         most = min(free, lane_limit - busy.get(lane, 0))
         if most <= 0:
             continue
-        rows = connection.execute(_FIRST, {"lane": lane, "most": most}).all()
+        rows = connection.execute(_FIRST, {"wanted": lane, "most": most}).all()
+        if not rows:
+            continue
         handler = rows[0].handler
         room = pace.room(lane, handler, len(rows), now)
         if room < len(rows):

@@ -20,6 +20,22 @@ def labels(**values: str) -> str:
     return json.dumps(values, sort_keys=True)
 
 
+_TRAIL = text(
+    "SELECT pg_advisory_xact_lock(hashtext('postsync.trail'), hashtext(current_schema()))"
+)
+
+
+def line_up(connection: Connection) -> None:
+    """Have the trail and the counters alone until the commit, where others may write as well.
+
+    So the trail's numbers are given in the order of the commits, and whoever follows it misses
+    no line. It is done at the end of a transaction, so nobody waits for long; a SQLite file is
+    locked as a whole.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(_TRAIL)
+
+
 def append_events(connection: Connection, at: int, events: Sequence[Event]) -> None:
     """Append the events in their order, and count them; ``at`` in milliseconds."""
     if not events:
@@ -52,6 +68,7 @@ ADD = text(
 def add_counts(connection: Connection, counts: Mapping[tuple[str, str], float]) -> None:
     """Add to the counters."""
     if counts:
+        line_up(connection)
         connection.execute(
             ADD,
             [{"name": name, "labels": key, "value": n} for (name, key), n in counts.items()],

@@ -9,7 +9,6 @@ that one bad row never costs its neighbours their answer.
 from __future__ import annotations
 
 import threading
-import time
 import zlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -23,8 +22,8 @@ from sqlalchemy import insert
 from receiver.errors import LedgerUnavailable
 from receiver.ledger import tables
 from receiver.ledger.arrivals import Arrival, Receipt, Rows, known_syncs
-from receiver.ledger.connect import Ledger
 from receiver.ledger.events import append_events
+from receiver.ledger.ledger import Hold, Ledger
 from receiver.model import Event
 
 GROUP = 64
@@ -125,13 +124,13 @@ class IntakeWriter:
         self._committed(group[-1].arrival.received_at, events)
 
     def _commit(self, group: list[_Waiting]) -> tuple[list[Receipt], list[Event]]:
-        with self._ledger.write() as connection:
+        with self._ledger.write(Hold.NEW) as connection:
             store = Rows(known_syncs(connection, [waiting.arrival for waiting in group]))
             receipts = [store.add(waiting.arrival, waiting.packed) for waiting in group]
             if store.syncs:
                 connection.execute(insert(tables.syncs), store.syncs)
             connection.execute(insert(tables.deliveries), store.deliveries)
-            append_events(connection, int(time.time() * 1000), store.events)
+            append_events(connection, self._ledger.now(connection), store.events)
         return receipts, store.events
 
 

@@ -38,9 +38,9 @@ def release_lost(connection: Connection, now: int, *, alone: str = "") -> list[E
     r = tables.runs
     gone = r.c.owner != alone if alone else r.c.lease_until < now
     rows = connection.execute(
-        select(r.c.id, r.c.plan_id, r.c.sync_id, r.c.attempts, r.c.owner).where(
-            text("state = 'running'"), gone
-        )
+        select(r.c.id, r.c.plan_id, r.c.sync_id, r.c.attempts, r.c.owner)
+        .where(text("state = 'running'"), gone)
+        .with_for_update(skip_locked=True)
     ).all()
     if not rows:
         return []

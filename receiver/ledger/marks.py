@@ -1,4 +1,4 @@
-"""Single facts that the processes tell one another: creation, heartbeat, rules in force."""
+"""Single facts that the processes tell one another: creation, rules in force."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from sqlalchemy import Connection, select, text
 from receiver.ledger import tables
 
 CREATED = "created"
-HEARTBEAT = "heartbeat"
 RULES = "rules"
 
 _PUT = text(

@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, func, insert, select
 
 from receiver.ledger import tables
-from receiver.ledger.connect import Ledger
 from receiver.ledger.events import append_events
+from receiver.ledger.ledger import Hold, Ledger
 from receiver.model import Event, Json, new_id
 
 BEFORE_MS = 30_000
@@ -86,12 +86,11 @@ class Messages:
             "text": message.text,
         }
         event = Event("message.received", data)
-        with self._ledger.write() as connection:
+        with self._ledger.write(Hold.NEW) as connection:
             now = self._ledger.now(connection)
             append_events(connection, now, [event])
-            seq = connection.scalar(
-                select(func.max(tables.audit_events.c.seq))
-            )  # nobody else writes
+            # Nobody else adds to the trail before the commit (see `events.line_up`).
+            seq = connection.scalar(select(func.max(tables.audit_events.c.seq)))
             row = {"seq": seq, "at": now, "application": message.application}
             connection.execute(insert(tables.messages), row)
         self._committed(datetime.fromtimestamp(now / 1000, UTC), [event])

@@ -90,9 +90,9 @@ def _ours(batch: Batch, owner: str, runs: Sequence[str]) -> dict[str, int]:
     """Return the attempt's number of each run that this owner still has."""
     r = tables.runs
     rows = batch.connection.execute(
-        select(r.c.id, r.c.attempts).where(
-            r.c.id.in_(runs), r.c.state == RunState.RUNNING.value, r.c.owner == owner
-        )
+        select(r.c.id, r.c.attempts)
+        .where(r.c.id.in_(runs), r.c.state == RunState.RUNNING.value, r.c.owner == owner)
+        .with_for_update()
     )
     return {row.id: row.attempts for row in rows}
 

@@ -14,7 +14,6 @@ from typing import TypeVar
 from sqlalchemy import Connection, delete
 
 from receiver.ledger import tables
-from receiver.ledger.connect import Ledger
 from receiver.ledger.deleting import (
     Counts,
     count_alone,
@@ -27,6 +26,7 @@ from receiver.ledger.deleting import (
     unused_rule_sets,
 )
 from receiver.ledger.events import add_counts, append_events, labels
+from receiver.ledger.ledger import Ledger
 from receiver.ledger.marks import get_mark, put_mark
 from receiver.ledger.retention import PRUNED, Limits, Policy, limits, look, stored
 from receiver.model import Event, rfc3339
@@ -104,7 +104,9 @@ class Round:
                 return None
         with self._ledger.write() as connection:
             now = self._ledger.now(connection)
-            told = get_mark(connection, UNTOLD) or {}
+            told = get_mark(connection, UNTOLD)
+            if told is None:
+                return None  # somebody else has told of it meanwhile
             before = rfc3339(datetime.fromtimestamp(self._limits(connection).before / 1000, UTC))
             event = Event("ledger.pruned", {"by": by, "before": before, **in_words(told)})
             append_events(connection, now, [event])

@@ -5,10 +5,11 @@ from __future__ import annotations
 from sqlalchemy import func, select
 
 from receiver.ledger import tables
-from receiver.ledger.connect import Ledger
+from receiver.ledger.ledger import Ledger
 from receiver.ledger.reading.lists import Filters, list_plans, list_runs, list_syncs
 from receiver.ledger.reading.rows import Row
 from receiver.ledger.reading.state import (
+    SILENCE,
     Gauge,
     Readiness,
     list_pauses,
@@ -18,7 +19,7 @@ from receiver.ledger.reading.state import (
 from receiver.ledger.reading.story import plan_story, run_story, sync_story
 from receiver.ledger.reading.trail import Page, Wanted, read_trail
 
-__all__ = ["Filters", "Page", "Reader", "Readiness", "Row", "Wanted"]
+__all__ = ["SILENCE", "Filters", "Page", "Reader", "Readiness", "Row", "Wanted"]
 
 ALL = Filters()
 
@@ -74,9 +75,9 @@ class Reader:
             found = connection.scalar(select(func.max(tables.syncs.c.id)))
         return None if found is None else str(found)
 
-    def readiness(self) -> Readiness:
-        """Try a write, and read what the dispatcher says of itself."""
-        return read_readiness(self._ledger)
+    def readiness(self, owner: str = "") -> Readiness:
+        """Try a write, and read what the dispatchers say of themselves, or the one of this name."""
+        return read_readiness(self._ledger, owner)
 
     def pauses(self) -> list[Row]:
         """List what is paused, the oldest first."""

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import cast
 
 from receiver.errors import LedgerUnavailable
-from receiver.ledger.connect import Ledger
+from receiver.ledger.sqlite import FileLedger
 
 PAGES = 256
 """Pages that one slice gives back: 1 MiB."""
@@ -27,7 +27,7 @@ READERS_MS = 100
 """How long writers wait for readers of the log, so that it can begin anew."""
 
 
-def shrink(ledger: Ledger, slack: int = SLACK) -> Iterator[int]:
+def shrink(ledger: FileLedger, slack: int = SLACK) -> Iterator[int]:
     """Give free pages back to the file system, a slice at a time.
 
     Args:
@@ -49,14 +49,14 @@ def shrink(ledger: Ledger, slack: int = SLACK) -> Iterator[int]:
         yield max(0, spare)
 
 
-def _spare(ledger: Ledger, slack: int) -> int:
+def _spare(ledger: FileLedger, slack: int) -> int:
     with _raw(ledger) as connection:
         free: int = connection.execute("PRAGMA freelist_count").fetchone()[0]
         pages: int = connection.execute("PRAGMA page_count").fetchone()[0]
     return free - pages // slack if slack else free
 
 
-def size(ledger: Ledger) -> int:
+def size(ledger: FileLedger) -> int:
     """Return the bytes of the ledger's pages, those in its log included."""
     with _raw(ledger) as connection:
         pages: int = connection.execute("PRAGMA page_count").fetchone()[0]
@@ -64,7 +64,7 @@ def size(ledger: Ledger) -> int:
     return pages * each
 
 
-def empty_log(ledger: Ledger, limit: int = LOG_LIMIT) -> bool:
+def empty_log(ledger: FileLedger, limit: int = LOG_LIMIT) -> bool:
     """Move a log that is larger than ``limit`` bytes into the file, and begin it anew.
 
     Returns:
@@ -90,7 +90,7 @@ def empty_log(ledger: Ledger, limit: int = LOG_LIMIT) -> bool:
 
 
 @contextmanager
-def _raw(ledger: Ledger) -> Iterator[sqlite3.Connection]:
+def _raw(ledger: FileLedger) -> Iterator[sqlite3.Connection]:
     """Give a connection outside of any transaction, which these statements ask for."""
     pooled = ledger.engine.raw_connection()
     try:

@@ -54,15 +54,6 @@ def _stored(row: Any) -> StoredSync:
     )
 
 
-_IMAGES = text("SELECT images FROM images WHERE application = :application")
-
-
-def known_images(connection: Connection, application: str) -> dict[str, str]:
-    """The images (JSON) of each of the application's resources at its newest planned sync."""
-    found = connection.scalar(_IMAGES, {"application": application})
-    return {} if found is None else dict(json.loads(found))
-
-
 def stirred_plans(connection: Connection, limit: int) -> list[StoredPlan]:
     """Plans under way to which something has happened since somebody last looked."""
     p, s, r = tables.plans, tables.syncs, tables.runs

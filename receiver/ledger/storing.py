@@ -6,11 +6,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 
-from sqlalchemy import bindparam, insert, select, text, update
+from sqlalchemy import bindparam, insert, select, update
 
 from receiver.ledger import tables
 from receiver.ledger.batch import Batch, Row
 from receiver.ledger.collecting import begin, collecting_plan, join
+from receiver.ledger.images import remember_images
 from receiver.ledger.pauses import OWN_MARK, pause_mark
 from receiver.ledger.places import admit
 from receiver.ledger.planning import (
@@ -58,9 +59,10 @@ def store_plannings(batch: Batch, plannings: Sequence[Planning]) -> None:
             select(s.c.id).where(s.c.id.in_(wanted), s.c.state == SyncState.NEW.value)
         )
     )
-    for planning in plannings:
-        if planning.sync in still_new:
-            _store_planning(batch, planning)
+    ours = [planning for planning in plannings if planning.sync in still_new]
+    for planning in ours:
+        _store_planning(batch, planning)
+    remember_images(batch, ours)
 
 
 def _store_planning(batch: Batch, planning: Planning) -> None:
@@ -76,10 +78,6 @@ def _store_planning(batch: Batch, planning: Planning) -> None:
             "new_image_verdicts": json.dumps(planning.verdicts),
         },
     )
-    if planning.images:
-        images = json.dumps(planning.images)
-        row = {"application": planning.images_of, "finished_at": planning.finished_at}
-        batch.add(_REMEMBER, row | {"images": images})
     store_plans(batch, planning)
 
 
@@ -263,13 +261,3 @@ def _end_plan(batch: Batch, advance: Advance, key: str | None) -> None:
     how, why = advance.end.value, advance.reason
     batch.add(_END, {"plan": advance.plan, "how": how, "why": why, "now": batch.now})
     admit(batch, key)
-
-
-_REMEMBER = text(
-    "INSERT INTO images (application, images, finished_at) "
-    "VALUES (:application, :images, :finished_at) "
-    "ON CONFLICT (application) DO UPDATE "
-    "SET images = json_patch(images.images, excluded.images), finished_at = excluded.finished_at "
-    "WHERE excluded.finished_at >= images.finished_at"
-)
-"""A sync that lists some of its resources leaves what is known of the others."""

@@ -1,4 +1,8 @@
-"""The tables. Times are milliseconds since 1970 UTC; JSON is text, so that both engines agree."""
+"""The tables. Times are milliseconds since 1970 UTC; JSON is text, so that both engines agree.
+
+So does the order of ids, which is that of their time: on PostgreSQL the migrations give each text
+the collation "C".
+"""
 
 from __future__ import annotations
 
@@ -114,7 +118,7 @@ marks = Table(
     Column("name", Text, primary_key=True),
     Column("value", Text, nullable=False),
 )
-"""Single facts: when the ledger was created, which rules are in force, the heartbeat."""
+"""Single facts: when the ledger was created, which rules are in force, who is alive."""
 
 OPEN_PLAN = "state IN ('waiting', 'active')"
 COLLECTING_PLAN = "state = 'collecting'"
@@ -310,6 +314,15 @@ lanes = Table(
     Column("blocked_until", BigInteger, nullable=False),
 )
 """Lanes in which nothing begins for a while, because the other side has asked for it."""
+
+buckets = Table(
+    "buckets",
+    metadata,
+    Column("lane", Text, primary_key=True),
+    Column("tokens", Float, nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+"""Levels of the token buckets that several dispatchers share, and when they were counted."""
 
 pauses = Table(
     "pauses",

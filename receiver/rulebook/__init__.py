@@ -1,6 +1,6 @@
 """YAML files -> validated rules with their digest; a broken set never replaces a good one."""
 
-from receiver.rulebook.load import RuleSet, load_rules, rule_set_from
+from receiver.rulebook.load import RuleSet, load_rules, readings, rule_set_from
 from receiver.rulebook.scopes import action_scope, condition_scope, key_scope
 from receiver.rulebook.watch import Rulebook
 
@@ -11,5 +11,6 @@ __all__ = [
     "condition_scope",
     "key_scope",
     "load_rules",
+    "readings",
     "rule_set_from",
 ]

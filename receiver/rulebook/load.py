@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,12 +55,18 @@ def rule_set_from(files: Iterable[tuple[str, str]]) -> RuleSet:
         RuleError: the format itself has changed, so that a file cannot be read.
     """
     kept = tuple(files)
-    readings = [Reading(read_yaml(file, text)) for file, text in kept]
-    problems = [problem for reading in readings for problem in reading.document.problems]
+    read = [Reading(read_yaml(file, text)) for file, text in kept]
+    problems = [problem for reading in read for problem in reading.document.problems]
     if problems:
         raise RuleError(problems)
-    rules = tuple(rule for reading in readings for rule in reading.rules.values())
+    rules = tuple(rule for reading in read for rule in reading.rules.values())
     return RuleSet(_digest(kept), kept, rules)
+
+
+def readings(found: RuleSet) -> Iterator[Reading]:
+    """Read the files of a set again, to know where everything stands."""
+    for file, text in found.files:
+        yield Reading(read_yaml(file, text))
 
 
 def _read_texts(paths: Iterable[Path]) -> tuple[tuple[tuple[str, str], ...], list[Problem]]:

@@ -13,7 +13,7 @@ from receiver.registry import Registry
 from receiver.rulebook.check import check_action, check_rule
 from receiver.rulebook.document import Document
 from receiver.rulebook.merge import merge
-from receiver.rules import Defaults, Rule, RuleFile, Strict
+from receiver.rules import Defaults, FailureAction, Rule, RuleFile, Strict
 
 S = TypeVar("S", bound=Strict)
 
@@ -52,6 +52,17 @@ class Reading:
                 message = f"another rule has the name {name}"
                 self._say(path, Mistake((), message, f"see {names[name]}"))
             names.setdefault(name, f"{self.document.file}:{line}")
+
+    def actions(self) -> Iterator[tuple[Path, Rule, FailureAction]]:
+        """Yield each action with its place and its rule; what many rules share, once."""
+        seen: set[Path] = set()
+        for index, rule in self.rules.items():
+            for section, actions in (("actions", rule.actions), ("onFailure", rule.on_failure)):
+                for number, action in enumerate(actions):
+                    path = (*self._origin(index, (section,)), section, number)
+                    if path not in seen:
+                        seen.add(path)
+                        yield path, rule, action
 
     def _read(self) -> None:
         data = self.document.data

@@ -7,6 +7,7 @@ from http import HTTPStatus
 from flask import Flask, Response, request
 from flask.json.provider import DefaultJSONProvider
 
+from receiver.ledger.reader import Reader
 from receiver.service import Intake
 from receiver.web.api import api_door
 from receiver.web.auth import authenticate
@@ -39,11 +40,20 @@ def create_app(intake: Intake, tls: Tls | None = None) -> Flask:
         )
     )
     app.register_blueprint(openapi_door())
-    app.register_blueprint(health_door(intake))
+    dispatches = intake.settings.database is None
+    app.register_blueprint(health_door(intake.reader, dispatches=dispatches))
     app.register_blueprint(metrics_door(metrics))
     app.extensions[ON_CUT] = metrics.slow
     _tell_of_strangers(app, intake)
     handle_errors(app, intake.log)
+    return app
+
+
+def create_worker_app(reader: Reader, owner: str) -> Flask:
+    """Return the app of a process that only works: its probes and metrics."""
+    app = Flask("postsync", static_folder=None)
+    app.register_blueprint(health_door(reader, dispatches=True, owner=owner))
+    app.register_blueprint(metrics_door(Metrics(reader)))
     return app
 
 

@@ -7,26 +7,30 @@ from http import HTTPStatus
 
 from flask import Blueprint, Response, jsonify
 
-from receiver.ledger.reader import Readiness
-from receiver.service import Intake
-
-SILENCE = 30.0
-"""Seconds without a heartbeat after which the dispatcher counts as dead; it beats every 5."""
+from receiver.ledger.reader import SILENCE, Reader, Readiness
 
 
-def health_door(intake: Intake) -> Blueprint:
-    """Make the probes; they need no token and tell no secret."""
+def health_door(reader: Reader, *, dispatches: bool, owner: str = "") -> Blueprint:
+    """Make the probes; they need no token and tell no secret.
+
+    Args:
+        reader: of the ledger.
+        dispatches: whether a dispatcher belongs to this instance: then its silence is an illness.
+        owner: the dispatcher's name, where there may be others.
+    """
     door = Blueprint("health", __name__)
     started = time.monotonic()
 
     @door.get("/healthz")
     def healthy() -> Response:
-        reasons = _ailments(intake.reader.readiness(), time.monotonic() - started)
+        young = time.monotonic() - started < SILENCE
+        well = young or not dispatches
+        reasons = [] if well else _ailments(reader.readiness(owner))
         return _answer({"healthy": not reasons, "reasons": reasons}, ok=not reasons)
 
     @door.get("/readyz")
     def ready() -> Response:
-        state = intake.reader.readiness()
+        state = reader.readiness(owner)
         body = {
             "ready": state.writable,
             "reasons": [state.reason] if state.reason else [],
@@ -39,9 +43,9 @@ def health_door(intake: Intake) -> Blueprint:
     return door
 
 
-def _ailments(state: Readiness, age: float) -> list[str]:
+def _ailments(state: Readiness) -> list[str]:
     """Say what a restart might cure; a ledger that takes no write is no such thing."""
-    if not state.writable or age < SILENCE:
+    if not state.writable:
         return []
     silence = state.dispatcher.get("heartbeatAgeSeconds")
     if silence is None:

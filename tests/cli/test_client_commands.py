@@ -17,7 +17,7 @@ from notifications import notification, resource
 from werkzeug.serving import make_server
 
 from receiver.cli import main
-from receiver.ledger.connect import Ledger
+from receiver.ledger.ledger import Ledger
 
 Postsync = Callable[..., tuple[int, str, str]]
 """Runs a command; returns the exit code, stdout and stderr."""

@@ -14,7 +14,7 @@ from werkzeug.serving import make_server
 
 from receiver.cli.health import health
 from receiver.errors import ServerError, Unreachable
-from receiver.ledger.connect import Ledger
+from receiver.ledger.ledger import Ledger
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from receiver.cli import cli
 from receiver.errors import LedgerError, SettingsError
-from receiver.ledger.connect import Ledger
+from receiver.ledger.sqlite import FileLedger
 
 RULES = """
 - name: tell
@@ -28,7 +28,13 @@ AGES = {
 
 
 @pytest.fixture
-def house(ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
+def ledger(file_ledger: FileLedger) -> FileLedger:
+    """Only a file has this."""
+    return file_ledger
+
+
+@pytest.fixture
+def house(ledger: FileLedger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
     """A home with syncs that ended 10, 40 and 40 days ago."""
     monkeypatch.setenv("POSTSYNC_HOME", str(tmp_path))
     house = House.of(ledger, RULES)

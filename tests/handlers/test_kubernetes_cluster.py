@@ -150,6 +150,7 @@ def test_a_certificate_says_who_we_are() -> None:
             "this cluster does not serve that kind in that version",
         ),
         (409, 'jobs.batch "a" already exists', ""),
+        (500, "failed to create typed patch object (a/b; v1): .date: field not declared", ""),
         (422, 'Job.batch "a" is invalid: spec.template', ""),
     ],
 )

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from jobs import MANIFEST, SOURCES, Runs, running
-from kube import Json, Kube
+from kube import PATIENCE, Json, Kube
 from kubelet import Kubelet
 from service import wait_for
 
@@ -34,7 +34,7 @@ def test_before_hook_creation_deletes_the_earlier_job_first(runs: Runs) -> None:
         outcomes.append(runs.attempt("r-after.1", **policy))
         return "name" in outcomes[-1].state
 
-    wait_for(started, 30, "the new Job")
+    wait_for(started, PATIENCE, "the new Job")
     assert outcomes[0].state == {"clearing": True}
     assert runs.job("before-r-before-1") is None
     runs.there("before-r-after-1")
@@ -51,12 +51,12 @@ def test_hook_succeeded_deletes_it_when_its_end_is_known(runs: Runs) -> None:
         outcomes.append(runs.attempt("r-clean.1", outcomes[-1].state, **policy))
         return "ended" in outcomes[-1].state
 
-    wait_for(known, 30, "its end")
+    wait_for(known, PATIENCE, "its end")
     runs.there("smoke-test-r-clean-1")
     for _ in range(2):
         ended = runs.attempt("r-clean.1", outcomes[-1].state, **policy)
         assert isinstance(ended, Succeeded)
-    wait_for(lambda: runs.job("smoke-test-r-clean-1") is None, 30, "its deletion")
+    wait_for(lambda: runs.job("smoke-test-r-clean-1") is None, PATIENCE, "its deletion")
 
 
 @pytest.mark.parametrize("kind", SOURCES)

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from jobs import MANIFEST, POD, Runs, running
-from kube import Json, Kube
+from kube import PATIENCE, Json, Kube
 from kubelet import Kubelet
 from service import wait_for
 
@@ -24,9 +25,8 @@ def test_a_job_is_run_and_its_end_is_told(runs: Runs) -> None:
     state = runs.start("r-one.1", log_lines=2)
     pod = runs.node.pod("shop", "smoke-test-r-one-1")
     runs.node.end(pod, log="one\ntwo\nthree\n")
-    output = runs.follow("r-one.1", state, log_lines=2).output
-    assert isinstance(output, dict)
-    assert output.pop("seconds") in range(30)
+    output: Any = runs.follow("r-one.1", state, log_lines=2).output
+    assert output.pop("seconds") >= 0
     assert output == {
         "namespace": "shop", "name": "smoke-test-r-one-1", "succeeded": True,
         "condition": "CompletionsReached", "message": "Reached expected number of succeeded pods",
@@ -93,7 +93,7 @@ def test_why_a_pod_never_started_is_kept_when_it_is_gone(runs: Runs) -> None:
     assert isinstance(outcome, Pending)
     assert runs.said[-1] == "its pod does not start: ImagePullBackOff: no such image"
     path = f"/api/v1/namespaces/shop/pods/{pod['metadata']['name']}"
-    wait_for(lambda: _gone(runs.kube, path), 30, "the pod's end")
+    wait_for(lambda: _gone(runs.kube, path), PATIENCE, "the pod's end")
     with pytest.raises(PermanentError, match=r"DeadlineExceeded .*ImagePullBackOff: no such image"):
         runs.follow("r-pull.1", outcome.state, manifest=manifest)
 
@@ -150,7 +150,7 @@ def test_a_job_that_somebody_deletes_fails_the_run(runs: Runs) -> None:
     """Nobody knows how it would have ended."""
     state = runs.start("r-gone.1")
     runs.kube.ask("DELETE", f"/apis/batch/v1/namespaces/shop/jobs/{state['name']}")
-    wait_for(lambda: runs.job(state["name"]) is None, 30, "its deletion")
+    wait_for(lambda: runs.job(state["name"]) is None, PATIENCE, "its deletion")
     with pytest.raises(PermanentError, match="is gone before its end was seen"):
         runs.attempt("r-gone.1", state)
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import yaml
 from jobs import ROLE, SOURCES, Runs, running
-from kube import Kube
+from kube import PATIENCE, Kube
 from kubelet import Kubelet
 from service import wait_for
 
@@ -34,7 +34,7 @@ def _by_policy(runs: Runs) -> None:
     runs.start("r-a.1", **policy, labels={"postsync/series": "one"})
     cleared = runs.attempt("r-b.1", **policy, labels={"postsync/series": "one"})
     assert isinstance(cleared, Pending)
-    wait_for(lambda: runs.job("smoke-test-r-a-1") is None, 30, "the earlier Job's deletion")
+    wait_for(lambda: runs.job("smoke-test-r-a-1") is None, PATIENCE, "the earlier Job's deletion")
     state = runs.start("r-b.1", **policy, labels={"postsync/series": "one"})
     runs.node.end(runs.node.pod("rights", state["name"]), log="done")
     runs.follow("r-b.1", state, **policy)

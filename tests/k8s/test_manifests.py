@@ -11,7 +11,7 @@ from doors import doors
 from manifests import ROOT, Manifest, find, variants
 
 from receiver.expressions import Expressions
-from receiver.ledger.connect import Ledger
+from receiver.ledger.ledger import Ledger
 from receiver.registry import Registry
 from receiver.rulebook.load import load_rules
 from receiver.settings import Settings

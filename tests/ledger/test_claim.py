@@ -14,10 +14,11 @@ from receiver.ledger import tables
 from receiver.ledger.backlog import backlog
 from receiver.ledger.batch import Batch
 from receiver.ledger.claim import Claimed, claim, wake
-from receiver.ledger.connect import Ledger
 from receiver.ledger.leases import release_lost, renew
+from receiver.ledger.ledger import Ledger
 from receiver.ledger.outcomes import Settlement, store_settlements
 from receiver.ledger.planning import Advance, NewPlan, NewRun, Planning, RunChange, StoredPlan
+from receiver.ledger.sqlite import FileLedger
 from receiver.ledger.stored import stirred_plans
 from receiver.ledger.storing import store_advances, store_plannings
 from receiver.model import Outcome, OutcomeKind, PlanState, RunState, SyncState, new_id
@@ -247,9 +248,9 @@ def test_a_sync_is_planned_once(ledger: Ledger) -> None:
         assert len(connection.execute(select(tables.plans.c.id)).all()) == 1
 
 
-def test_a_claim_reads_indexes_alone(ledger: Ledger) -> None:
+def test_a_claim_reads_indexes_alone(file_ledger: FileLedger) -> None:
     """Its cost does not grow with the history: no statement scans the table of runs."""
-    add_plan(ledger)
+    add_plan(file_ledger)
     statements = {
         "lanes": f"SELECT MIN(lane) FROM runs WHERE {tables.READY_RUN}",
         "first": f"SELECT turn FROM runs WHERE {tables.READY_RUN} AND lane = 'x' ORDER BY turn",
@@ -260,7 +261,7 @@ def test_a_claim_reads_indexes_alone(ledger: Ledger) -> None:
         "stirred": "SELECT 1 FROM plans WHERE stirred > 0 LIMIT 1",
         "replays": f"SELECT 1 FROM replays WHERE {tables.ASKED_REPLAY} LIMIT 1",
     }
-    with ledger.read() as connection:
+    with file_ledger.read() as connection:
         for name, statement in statements.items():
             plan = connection.execute(text(f"EXPLAIN QUERY PLAN {statement}")).all()
             assert all("INDEX" in row[-1] for row in plan), (name, plan)

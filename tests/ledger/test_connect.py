@@ -21,20 +21,27 @@ from sqlalchemy import create_engine, inspect
 
 from receiver.errors import LedgerError, LedgerInUse, LedgerUnavailable
 from receiver.ledger import connect, tables
-from receiver.ledger.connect import Ledger, file_system_of, lock_ledger, open_ledger
+from receiver.ledger.connect import open_ledger
 from receiver.ledger.marks import CREATED, get_mark, put_mark
+from receiver.ledger.sqlite import FileLedger, file_system_of, lock_ledger
 
 HOLDER = """
 import sys
 from pathlib import Path
-from receiver.ledger.connect import lock_ledger
+from receiver.ledger.sqlite import lock_ledger
 lock = lock_ledger(Path(sys.argv[1]))
 print("locked", flush=True)
 sys.stdin.readline()
 """
 
 
-def test_a_fresh_file_has_all_tables_and_knows_when_it_was_made(ledger: Ledger) -> None:
+@pytest.fixture
+def ledger(file_ledger: FileLedger) -> FileLedger:
+    """Only a file has this."""
+    return file_ledger
+
+
+def test_a_fresh_file_has_all_tables_and_knows_when_it_was_made(ledger: FileLedger) -> None:
     """Only its owner may read it, and syncs from before its creation can be told."""
     with ledger.read() as connection:
         assert set(tables.metadata.tables) <= set(inspect(connection).get_table_names())
@@ -42,7 +49,7 @@ def test_a_fresh_file_has_all_tables_and_knows_when_it_was_made(ledger: Ledger) 
     assert ledger.path.stat().st_mode & 0o777 == 0o600
 
 
-def test_opening_it_again_keeps_what_is_in_it(ledger: Ledger) -> None:
+def test_opening_it_again_keeps_what_is_in_it(ledger: FileLedger) -> None:
     """A restart migrates nothing, and the creation stays."""
     with ledger.read() as connection:
         created = get_mark(connection, CREATED)
@@ -52,7 +59,7 @@ def test_opening_it_again_keeps_what_is_in_it(ledger: Ledger) -> None:
     again.close()
 
 
-def test_the_migrations_lead_to_the_tables_that_the_code_uses(ledger: Ledger) -> None:
+def test_the_migrations_lead_to_the_tables_that_the_code_uses(ledger: FileLedger) -> None:
     """A column that is in one of the two only would be found by a user otherwise."""
     with ledger.read() as connection:
         assert compare_metadata(MigrationContext.configure(connection), tables.metadata) == []
@@ -85,7 +92,7 @@ def test_the_code_names_the_newest_migration() -> None:
     assert ScriptDirectory.from_config(config).get_heads() == [tables.REVISION]
 
 
-def test_a_file_of_a_newer_postsync_is_refused_with_the_way_out(ledger: Ledger) -> None:
+def test_a_file_of_a_newer_postsync_is_refused_with_the_way_out(ledger: FileLedger) -> None:
     """An older one would not know what it must keep right."""
     with closing(sqlite3.connect(ledger.path)) as file, file:
         file.execute("UPDATE alembic_version SET version_num = '9999'")
@@ -206,7 +213,7 @@ def test_a_folder_that_is_not_writable_is_named(tmp_path: Path, use: object) -> 
         tmp_path.chmod(0o700)
 
 
-def test_a_transaction_that_fails_leaves_nothing(ledger: Ledger) -> None:
+def test_a_transaction_that_fails_leaves_nothing(ledger: FileLedger) -> None:
     """Whatever the error was, it comes out as it is."""
 
     def half() -> None:
@@ -220,7 +227,7 @@ def test_a_transaction_that_fails_leaves_nothing(ledger: Ledger) -> None:
         assert get_mark(connection, "half") is None
 
 
-def test_reading_goes_on_while_another_process_writes(ledger: Ledger) -> None:
+def test_reading_goes_on_while_another_process_writes(ledger: FileLedger) -> None:
     """A reader takes no lock; a writer waits its time and then says that it could not."""
     patient = open_ledger(ledger.path, busy_timeout=0.05)
     with closing(sqlite3.connect(ledger.path)) as other:

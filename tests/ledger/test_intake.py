@@ -18,8 +18,10 @@ from sqlalchemy import func, select
 from receiver.errors import LedgerUnavailable
 from receiver.ledger import tables
 from receiver.ledger.arrivals import Arrival, Receipt
-from receiver.ledger.connect import Ledger, open_ledger
+from receiver.ledger.connect import open_ledger
 from receiver.ledger.intake import IntakeWriter
+from receiver.ledger.ledger import Ledger
+from receiver.ledger.sqlite import FileLedger
 from receiver.model import DeliveryVerdict, Event
 from receiver.payload import read_notification
 
@@ -112,34 +114,34 @@ def test_a_refused_delivery_is_kept_with_its_reason(ledger: Ledger) -> None:
     assert count(ledger, "syncs") == 0
 
 
-def test_a_locked_ledger_refuses_and_later_takes_again(ledger: Ledger) -> None:
+def test_a_locked_ledger_refuses_and_later_takes_again(file_ledger: FileLedger) -> None:
     """A write that cannot happen is an error for its sender, and leaves nothing behind."""
-    patient = open_ledger(ledger.path, busy_timeout=0.05)
-    with writing(patient) as writer, closing(sqlite3.connect(ledger.path)) as other:
+    patient = open_ledger(file_ledger.path, busy_timeout=0.05)
+    with writing(patient) as writer, closing(sqlite3.connect(file_ledger.path)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(LedgerUnavailable, match="locked"):
             writer.submit(arrival(notification(resource("a"))))
         other.rollback()
         assert writer.submit(arrival(notification(resource("b")))).verdict == "accepted"
-    assert count(ledger, "syncs") == 1
+    assert count(file_ledger, "syncs") == 1
     patient.close()
 
 
-def test_a_full_disk_refuses_and_leaves_nothing_half_written(ledger: Ledger) -> None:
+def test_a_full_disk_refuses_and_leaves_nothing_half_written(file_ledger: FileLedger) -> None:
     """The file's size limit stands for a full disk: SQLite meets the same error."""
     before = limits.getrlimit(limits.RLIMIT_FSIZE)
-    wal = ledger.path.with_name("ledger.db-wal")
+    wal = file_ledger.path.with_name("ledger.db-wal")
     big = notification(*(resource(f"r{i}", f"configmap/r{i} configured") for i in range(20_000)))
-    with writing(ledger) as writer:
+    with writing(file_ledger) as writer:
         writer.submit(arrival(notification(resource("a"))))
-        size = max(wal.stat().st_size, ledger.path.stat().st_size)
+        size = max(wal.stat().st_size, file_ledger.path.stat().st_size)
         try:
             limits.setrlimit(limits.RLIMIT_FSIZE, (size + 8192, before[1]))
             with pytest.raises(LedgerUnavailable):
                 writer.submit(arrival(big))
         finally:
             limits.setrlimit(limits.RLIMIT_FSIZE, before)
-        assert (count(ledger, "syncs"), count(ledger, "audit_events")) == (1, 1)
+        assert (count(file_ledger, "syncs"), count(file_ledger, "audit_events")) == (1, 1)
         assert writer.submit(arrival(big)).verdict is DeliveryVerdict.ACCEPTED
 
 

@@ -7,7 +7,7 @@ from desks import ANN, BOB, desk, house_of, only, plan_of
 from house import texts
 
 from receiver.errors import WrongState
-from receiver.ledger.connect import Ledger
+from receiver.ledger.ledger import Ledger
 
 HELD = """
 - name: r

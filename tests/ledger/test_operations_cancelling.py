@@ -9,7 +9,7 @@ from desks import ANN, BOB, desk, house_of, only, plan_of, run_of
 from house import House, texts
 
 from receiver.errors import UnknownThing, WrongState
-from receiver.ledger.connect import Ledger
+from receiver.ledger.ledger import Ledger
 from receiver.model import Outcome, OutcomeKind
 
 TWO = """

@@ -9,10 +9,12 @@ from sqlalchemy import text
 
 from receiver.ledger import tables
 from receiver.ledger.backlog import backlog
-from receiver.ledger.connect import Ledger, open_ledger
+from receiver.ledger.connect import open_ledger
+from receiver.ledger.ledger import Ledger
 from receiver.ledger.operations.pausing import _PAUSE, _RESUME
 from receiver.ledger.pauses import Scope
 from receiver.ledger.reader import Reader
+from receiver.ledger.sqlite import FileLedger
 
 RULES = """
 - name: r
@@ -145,12 +147,12 @@ def test_a_pause_of_all_outlasts_that_of_a_rule(ledger: Ledger) -> None:
     assert first_attempts(house) == [0, 0]
 
 
-def test_a_pause_is_set_once_and_stays_over_a_restart(ledger: Ledger) -> None:
-    """The second operator finds that of the first; the ledger keeps it."""
-    house = house_of(ledger, RULES)
+def test_a_pause_is_set_once_and_stays_over_a_restart(file_ledger: FileLedger) -> None:
+    """The second operator finds that of the first; the file_ledger keeps it."""
+    house = house_of(file_ledger, RULES)
     assert desk(house).pause(ANN, Scope.RULE, "r")
     assert not desk(house).pause(BOB, Scope.RULE, "r")
-    opened = open_ledger(ledger.path)
+    opened = open_ledger(file_ledger.path)
     (pause,) = Reader(opened).pauses()
     opened.close()
     assert (pause["scope"], pause["name"], pause["by"], pause["reason"]) == (
@@ -192,9 +194,9 @@ def test_a_retry_and_an_approval_do_not_go_round_a_pause(ledger: Ledger) -> None
     assert len(house.claim()) == 2
 
 
-def test_pausing_reads_the_open_runs_alone(ledger: Ledger) -> None:
+def test_pausing_reads_the_open_runs_alone(file_ledger: FileLedger) -> None:
     """Its cost does not grow with the history."""
-    with ledger.read() as connection:
+    with file_ledger.read() as connection:
         for statement in (_PAUSE[Scope.RULE], _RESUME[Scope.HANDLER]):
             sql = str(statement.compile(connection))
             plan = connection.exec_driver_sql(

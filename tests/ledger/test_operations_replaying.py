@@ -17,7 +17,7 @@ from receiver.dispatcher.rules import RulesInForce
 from receiver.errors import WrongState
 from receiver.expressions import Expressions
 from receiver.ledger.batch import Batch
-from receiver.ledger.connect import Ledger
+from receiver.ledger.ledger import Ledger
 from receiver.ledger.operations.replaying import store_replays
 from receiver.ledger.storing import store_plannings
 from receiver.logs import configure_logs

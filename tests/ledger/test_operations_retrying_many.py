@@ -7,8 +7,9 @@ from desks import ANN, TWO, desk, failed, house_of
 from house import texts
 from sqlalchemy import event
 
-from receiver.ledger.connect import Ledger
+from receiver.ledger.ledger import Ledger
 from receiver.ledger.operations.retrying import Chosen
+from receiver.ledger.sqlite import FileLedger
 
 
 @pytest.mark.parametrize(
@@ -67,14 +68,16 @@ def test_more_than_one_transaction_retries_them_all(ledger: Ledger) -> None:
     assert house.runs().count("due") == 230
 
 
-def test_choosing_many_reads_the_failed_runs_alone(ledger: Ledger) -> None:
+def test_choosing_many_reads_the_failed_runs_alone(file_ledger: FileLedger) -> None:
     """Its cost does not grow with the history."""
     seen: list[str] = []
-    house = house_of(ledger, TWO)
-    event.listen(ledger.engine, "before_cursor_execute", lambda *all_of: seen.append(all_of[2]))
+    house = house_of(file_ledger, TWO)
+    event.listen(
+        file_ledger.engine, "before_cursor_execute", lambda *all_of: seen.append(all_of[2])
+    )
     desk(house).retry_many(ANN, Chosen(rule="r", handler="h", application="shop", since=0), 10)
     statement = next(one for one in seen if "'failed'" in one)
-    with ledger.read() as connection:
+    with file_ledger.read() as connection:
         values = tuple(0 for _ in range(statement.count("?")))
         plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values).all()
     assert "runs USING INDEX runs_failed" in plan[0][-1]

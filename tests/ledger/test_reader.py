@@ -11,11 +11,14 @@ import pytest
 from notifications import notification, resource
 
 from receiver.ledger.arrivals import Arrival
-from receiver.ledger.connect import Ledger, open_ledger
+from receiver.ledger.beats import beat
+from receiver.ledger.connect import open_ledger
 from receiver.ledger.events import append_events
 from receiver.ledger.intake import IntakeWriter
-from receiver.ledger.marks import HEARTBEAT, RULES, put_mark
+from receiver.ledger.ledger import Ledger
+from receiver.ledger.marks import RULES, put_mark
 from receiver.ledger.reader import Filters, Reader
+from receiver.ledger.sqlite import FileLedger
 from receiver.model import Event
 from receiver.payload import read_notification
 
@@ -109,7 +112,8 @@ def test_a_ledger_that_takes_writes_is_ready(ledger: Ledger) -> None:
     """Rules and dispatcher are details; that they are not there yet does not matter."""
     found = Reader(ledger).readiness()
     assert (found.writable, found.reason) == (True, "")
-    assert (found.rules["ok"], found.dispatcher) == (False, {"heartbeatAgeSeconds": None})
+    assert found.rules["ok"] is False
+    assert found.dispatcher == {"heartbeatAgeSeconds": None, "alive": 0}
 
 
 def test_readiness_tells_of_the_rules_in_force_and_the_last_sign_of_life(ledger: Ledger) -> None:
@@ -117,17 +121,17 @@ def test_readiness_tells_of_the_rules_in_force_and_the_last_sign_of_life(ledger:
     with ledger.write() as connection:
         mark = {"ok": False, "error": "r.yaml:1: no", "digest": "d" * 64, "rules": 3}
         put_mark(connection, RULES, mark | {"loadedAt": 0})
-        put_mark(connection, HEARTBEAT, {"at": ledger.now(connection) - 5_000})
+        beat(connection, "w-1", ledger.now(connection) - 5_000)
     found = Reader(ledger).readiness()
     assert found.rules == mark | {"loadedAt": "1970-01-01T00:00:00Z"}
     assert 5 <= found.dispatcher["heartbeatAgeSeconds"] < 15
 
 
-def test_a_locked_ledger_is_not_ready_and_says_why(ledger: Ledger) -> None:
+def test_a_locked_ledger_is_not_ready_and_says_why(file_ledger: FileLedger) -> None:
     """And is again once the lock is gone."""
-    patient = open_ledger(ledger.path, busy_timeout=0.05)
+    patient = open_ledger(file_ledger.path, busy_timeout=0.05)
     reader = Reader(patient)
-    with closing(sqlite3.connect(ledger.path)) as other:
+    with closing(sqlite3.connect(file_ledger.path)) as other:
         other.execute("BEGIN IMMEDIATE")
         found = reader.readiness()
         assert not found.writable
@@ -155,7 +159,7 @@ def test_gauges_tell_what_is_open(ledger: Ledger, writer: IntakeWriter) -> None:
     """Syncs that nobody planned, and the age of the dispatcher's last sign of life."""
     store(writer)
     with ledger.write() as connection:
-        put_mark(connection, HEARTBEAT, {"at": ledger.now(connection) - 2_000})
+        beat(connection, "w-1", ledger.now(connection) - 2_000)
         put_mark(connection, RULES, {"ok": True, "error": "", "digest": "ab" * 32, "rules": 4})
     gauges = {name: (labels, value) for name, labels, value in Reader(ledger).counters()}
     assert gauges["syncs_unplanned"] == ({}, 1)

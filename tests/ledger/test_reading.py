@@ -10,9 +10,10 @@ import pytest
 from sqlalchemy import Table, event, insert
 
 from receiver.ledger import tables
-from receiver.ledger.connect import Ledger
+from receiver.ledger.ledger import Ledger
 from receiver.ledger.reader import Filters, Reader, Wanted
 from receiver.ledger.reading import trail
+from receiver.ledger.sqlite import FileLedger
 from receiver.model import first_id
 
 HOUR = 3_600_000
@@ -70,12 +71,12 @@ def plans(ledger: Ledger, seen: list[tuple[str, Any]]) -> list[str]:
     ],
 )
 def test_a_list_reads_by_the_index_of_its_filter(
-    ledger: Ledger, kind: str, wanted: Filters, index: str
+    file_ledger: FileLedger, kind: str, wanted: Filters, index: str
 ) -> None:
     """Or else by the primary key from the newest on, where a page is soon full."""
-    with statements(ledger) as seen:
-        getattr(Reader(ledger), kind)(wanted, limit=50)
-    steps = plans(ledger, seen)
+    with statements(file_ledger) as seen:
+        getattr(Reader(file_ledger), kind)(wanted, limit=50)
+    steps = plans(file_ledger, seen)
     assert any(f"INDEX {index} " in f"{step} " or f"_{index}_1" in step for step in steps), steps
     scans = [step for step in steps if step.startswith(f"SCAN {kind}")]
     assert all("USING" in step for step in scans), scans

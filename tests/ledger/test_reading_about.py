@@ -11,10 +11,11 @@ from house import NOON, House
 from sqlalchemy import event, insert
 
 from receiver.ledger import tables
-from receiver.ledger.connect import Ledger
+from receiver.ledger.ledger import Ledger
 from receiver.ledger.messages import Message, Messages
 from receiver.ledger.reader import Filters, Reader, Row, Wanted
 from receiver.ledger.reading import trail
+from receiver.ledger.sqlite import FileLedger
 
 RULES = """
 - name: gather
@@ -189,8 +190,11 @@ def test_the_trail_of_a_sync_is_found_however_much_lies_before_it(
     ],
     ids=str,
 )
-def test_no_page_of_the_trail_reads_the_whole_table(house: House, wanted: Wanted) -> None:
+def test_no_page_of_the_trail_reads_the_whole_table(
+    file_ledger: FileLedger, wanted: Wanted
+) -> None:
     """Every statement goes by an index or by the order of the lines."""
+    house = House.of(file_ledger, RULES)
     gathered(house)
     ids = {
         "SYNC": house.query("SELECT id FROM syncs ORDER BY id")[0],

@@ -5,14 +5,15 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 
+import pytest
 from sqlalchemy import insert, text
 
 from receiver.ledger import tables
-from receiver.ledger.connect import Ledger
 from receiver.ledger.marks import CREATED, get_mark
 from receiver.ledger.pruning import Round
 from receiver.ledger.retention import Policy
 from receiver.ledger.space import empty_log, shrink, size
+from receiver.ledger.sqlite import FileLedger
 
 DAY_MS = 86_400_000
 REFUSED = {
@@ -21,7 +22,13 @@ REFUSED = {
 }  # fmt: skip
 
 
-def fill(ledger: Ledger, name: str, rows: int = 1500) -> None:
+@pytest.fixture
+def ledger(file_ledger: FileLedger) -> FileLedger:
+    """Only a file has this."""
+    return file_ledger
+
+
+def fill(ledger: FileLedger, name: str, rows: int = 1500) -> None:
     """Store so many refused notifications, of 3 kB each, that came long ago."""
     with ledger.write() as connection:
         row = {"received_at": ledger.now(connection) - 40 * DAY_MS} | REFUSED
@@ -29,11 +36,11 @@ def fill(ledger: Ledger, name: str, rows: int = 1500) -> None:
         connection.execute(insert(tables.deliveries), values)
 
 
-def log_size(ledger: Ledger) -> int:
+def log_size(ledger: FileLedger) -> int:
     return ledger.path.with_name("ledger.db-wal").stat().st_size
 
 
-def test_the_file_is_bounded_over_rounds_of_filling_and_pruning(ledger: Ledger) -> None:
+def test_the_file_is_bounded_over_rounds_of_filling_and_pruning(ledger: FileLedger) -> None:
     """Each round leaves it as small as the one before."""
     sizes = []
     for number in range(4):
@@ -47,7 +54,9 @@ def test_the_file_is_bounded_over_rounds_of_filling_and_pruning(ledger: Ledger) 
     assert max(sizes) - min(sizes) < 200_000
 
 
-def test_space_is_given_back_in_slices_with_the_ledger_free_between_them(ledger: Ledger) -> None:
+def test_space_is_given_back_in_slices_with_the_ledger_free_between_them(
+    ledger: FileLedger,
+) -> None:
     """A megabyte at a time, until a tenth of the pages is free."""
     fill(ledger, "one", rows=3000)
     with ledger.write() as connection:
@@ -63,7 +72,7 @@ def test_space_is_given_back_in_slices_with_the_ledger_free_between_them(ledger:
     assert list(shrink(ledger, slack=0))
 
 
-def test_a_file_that_cannot_shrink_is_left_as_it_is(ledger: Ledger) -> None:
+def test_a_file_that_cannot_shrink_is_left_as_it_is(ledger: FileLedger) -> None:
     """One that was made without `auto_vacuum`: its free pages are used again."""
     ledger.engine.dispose()
     with closing(sqlite3.connect(ledger.path)) as file:
@@ -76,7 +85,7 @@ def test_a_file_that_cannot_shrink_is_left_as_it_is(ledger: Ledger) -> None:
     assert len(list(shrink(ledger))) == 1
 
 
-def test_a_long_reader_makes_the_log_grow_and_nobody_wait(ledger: Ledger) -> None:
+def test_a_long_reader_makes_the_log_grow_and_nobody_wait(ledger: FileLedger) -> None:
     """The log begins anew when the reader has gone."""
     with ledger.read() as reader:
         reader.execute(text("SELECT * FROM marks")).all()
@@ -93,7 +102,7 @@ def test_a_long_reader_makes_the_log_grow_and_nobody_wait(ledger: Ledger) -> Non
     assert log_size(ledger) == 0
 
 
-def test_a_new_file_can_shrink(ledger: Ledger) -> None:
+def test_a_new_file_can_shrink(ledger: FileLedger) -> None:
     """It was told before its first table."""
     with ledger.read() as connection:
         assert connection.exec_driver_sql("PRAGMA auto_vacuum").scalar() == 2

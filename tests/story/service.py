@@ -195,9 +195,10 @@ class Target:
                 if len(body) < length:  # its sender was killed meanwhile: nobody was asked
                     self.close_connection = True
                     return
-                target.seen.append({"headers": dict(self.headers), "body": body.decode()})
-                time.sleep(target.delay)
+                call = {"headers": dict(self.headers), "body": body.decode(), "at": time.time()}
+                target.seen.append(call)
                 status = target.statuses.pop(0) if target.statuses else 200
+                time.sleep(target.delay)
                 self.send_response(status)
                 self.send_header("Content-Length", "2")
                 self.end_headers()

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from jobs import CRON, ROLE
-from kube import Kube
+from kube import PATIENCE, Kube
 from kubelet import Kubelet
 from notifications import notification, resource
 from service import ROOT, Service, serving, wait_for
@@ -62,7 +62,7 @@ def names(kube: Kube, namespace: str, prefix: str) -> list[str]:
 
 def started(kube: Kube, namespace: str, prefix: str) -> str:
     """Wait for a Job whose name begins so."""
-    wait_for(lambda: bool(names(kube, namespace, prefix)), 30, f"Job {prefix}")
+    wait_for(lambda: bool(names(kube, namespace, prefix)), PATIENCE, f"Job {prefix}")
     return names(kube, namespace, prefix)[0]
 
 
@@ -82,10 +82,12 @@ def test_both_jobs_end_before_the_message(kube: Kube, node: Kubelet, tmp_path: P
         node.end(node.pod(namespace, smoke), log="fine\n")
         assert texts(seen) == []
         node.end(node.pod(namespace, restore))
-        (plan,) = service.ended(sync, 60)["plans"]
+        (plan,) = service.ended(sync, PATIENCE)["plans"]
         assert plan["state"] == "succeeded"
         assert texts(seen) == ["*shop* answers at 9f1c2ab: `fine`"]
-        wait_for(lambda: not names(kube, namespace, restore), 30, "the deletion by its policy")
+        wait_for(
+            lambda: not names(kube, namespace, restore), PATIENCE, "the deletion by its policy"
+        )
         assert names(kube, namespace, smoke) == [smoke]
         assert "hush" not in service.log.read_text()
 
@@ -97,29 +99,38 @@ def test_a_failed_job_is_told_and_retried_anew(kube: Kube, node: Kubelet, tmp_pa
         sync = synced(service, "mariadb", namespace)
         first = started(kube, namespace, "database-answers-")
         node.end(node.pod(namespace, first), 7, log="Access denied for user 'shop'\n")
-        (plan,) = service.ended(sync, 60)["plans"]
+        (plan,) = service.ended(sync, PATIENCE)["plans"]
         (run,) = plan["runs"]
         assert run["state"] == "failed"
         assert "exit code 7, Error; its last line: Access denied for user 'shop'" in run["reason"]
         status, told = service.request("POST", f"/v1/runs/{run['id']}/retry", role="operators")
         assert status in {200, 202}, told
         wait_for(
-            lambda: bool(set(names(kube, namespace, "database-answers-")) - {first}), 30, "another"
+            lambda: bool(set(names(kube, namespace, "database-answers-")) - {first}),
+            PATIENCE,
+            "another",
         )
         (second,) = names(kube, namespace, "database-answers-")
         node.end(node.pod(namespace, second))
-        assert service.ended(sync, 60)["plans"][0]["state"] == "succeeded"
+        assert service.ended(sync, PATIENCE)["plans"][0]["state"] == "succeeded"
 
 
 def test_a_restart_goes_on_waiting(kube: Kube, node: Kubelet, tmp_path: Path) -> None:
-    """The Job is in the ledger, not in a thread: it is made once, and its end is seen."""
+    """The Job is in the ledger, not in a thread: it is made once, and its end is seen.
+
+    A secret that the Job tells, here the token of its own making, is masked wherever it shows.
+    """
     namespace = "restarts"
     with example(kube, tmp_path, "job-hello-world.yaml", namespace) as (service, _):
         sync = synced(service, "shop", namespace)
         job = started(kube, namespace, "hello-world-")
         service.kill()
-        node.end(node.pod(namespace, job), log="Hello\n")
+        kubeconfig = yaml.safe_load((tmp_path / "secrets/kubeconfig").read_text())
+        token = kubeconfig["users"][0]["user"]["token"]
+        node.end(node.pod(namespace, job), log=f"{token}\nHello\n")
         service.start()
-        (plan,) = service.ended(sync, 60)["plans"]
-        assert plan["runs"][0]["output"]["log"] == ["Hello"]
+        (plan,) = service.ended(sync, PATIENCE)["plans"]
+        assert plan["runs"][0]["output"]["log"][1:] == ["Hello"]
+        assert token not in json.dumps(service.story(sync))
+        assert token not in service.log.read_text()
         assert names(kube, namespace, "hello-world-") == [job]

@@ -10,19 +10,19 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from doors import AS_OPERATOR, AS_SENDER, Doors, build
+from house import later
 from notifications import notification, resource
 from service import Target, wait_for
 from sqlalchemy import text
 
-from receiver.ledger.connect import Ledger
 from receiver.ledger.doorbell import Doorbell
 from receiver.ledger.intake import IntakeWriter
+from receiver.ledger.ledger import Ledger
 from receiver.logs import configure_logs
 from receiver.service import dispatcher_over
 from receiver.settings import Settings
@@ -65,13 +65,13 @@ class World:
     @contextmanager
     def later(self, minutes: float = 0) -> Iterator[None]:
         """Let time pass while nothing runs, then start the dispatcher, as after a restart."""
-        turned = self.ledger.offset_ms + int(minutes * MINUTE * 1000)
-        self.ledger = replace(self.ledger, offset_ms=turned)
+        self.ledger = later(self.ledger, minutes * MINUTE)
         writer = IntakeWriter(self.ledger, lambda _at, _events: None)
         writer.start()
         self.web = build(self.ledger, self.home, writer)
         settings = Settings(home=self.home, rules=[self.rules], attempt_threads=4)
-        dispatcher = dispatcher_over(self.ledger, settings, Doorbell(), configure_logs("json"))
+        log = configure_logs("json")
+        dispatcher = dispatcher_over(self.ledger, settings, Doorbell(), log, "w-1")
         life = threading.Thread(target=dispatcher.run)
         life.start()
         try:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from doors import AS_VIEWER, Doors, doors
 
-from receiver.ledger.connect import Ledger
+from receiver.ledger.ledger import Ledger
 
 
 @pytest.fixture

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 from doors import Doors, build, doors
 
-from receiver.ledger.connect import Ledger, open_ledger
+from receiver.ledger import beats
+from receiver.ledger.connect import open_ledger
 from receiver.ledger.intake import IntakeWriter
-from receiver.ledger.marks import HEARTBEAT, put_mark
+from receiver.ledger.ledger import Ledger
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def aged(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def beat(ledger: Ledger, ago: float) -> None:
     with ledger.write() as connection:
-        put_mark(connection, HEARTBEAT, {"at": int((time.time() - ago) * 1000)})
+        beats.beat(connection, "w-1", int((time.time() - ago) * 1000))
 
 
 def test_a_fresh_process_is_healthy_before_the_first_heartbeat(web: Doors) -> None:

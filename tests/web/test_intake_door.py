@@ -17,8 +17,9 @@ from notifications import notification, resource
 from sqlalchemy import select
 
 from receiver.ledger import tables
-from receiver.ledger.connect import Ledger, open_ledger
+from receiver.ledger.connect import open_ledger
 from receiver.ledger.intake import IntakeWriter
+from receiver.ledger.ledger import Ledger
 
 PATH = "/v1/notifications"
 LIMIT = 64 << 10

@@ -13,10 +13,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import insert
 
 from receiver.ledger import tables
-from receiver.ledger.connect import Ledger, open_ledger
+from receiver.ledger.beats import beat
+from receiver.ledger.connect import open_ledger
 from receiver.ledger.events import Counts, add_counts, count_seconds, labels
 from receiver.ledger.intake import IntakeWriter
-from receiver.ledger.marks import HEARTBEAT, RULES, put_mark
+from receiver.ledger.ledger import Ledger
+from receiver.ledger.marks import RULES, put_mark
 
 ROOT = Path(__file__).parents[2]
 PATH = "/v1/notifications"
@@ -80,7 +82,7 @@ def fill(ledger: Ledger) -> None:
         count_seconds(counts, "attempt_seconds", seconds, handler="http.request")
     with ledger.write() as connection:
         add_counts(connection, counts)
-        put_mark(connection, HEARTBEAT, {"at": 0})
+        beat(connection, "w-1", 0)
         put_mark(connection, RULES, {"ok": True, "error": "", "digest": "d" * 64, "rules": 3})
         row = dict.fromkeys((c.name for c in tables.runs.c if not c.nullable), "")
         numbers = dict.fromkeys(("step", "wave", "turn", "attempts", "failures", "key_number"), 0)

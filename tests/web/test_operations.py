@@ -10,7 +10,7 @@ import pytest
 from doors import AS_OPERATOR, AS_SENDER, Doors, doors
 from house import House
 
-from receiver.ledger.connect import Ledger
+from receiver.ledger.ledger import Ledger
 
 RULES = """
 - name: call

@@ -11,7 +11,7 @@ import pytest
 from doors import AS_SENDER, Doors, doors
 from notifications import notification, resource
 
-from receiver.ledger.connect import Ledger
+from receiver.ledger.ledger import Ledger
 from receiver.logs import configure_logs
 from receiver.web.remote import remote_address
 from receiver.web.strangers import MOST, WINDOW, Strangers

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from handlers.kubernetes.job.origin import complete
 from handlers.kubernetes.job.parameters import KubernetesJob
+from handlers.kubernetes.job.rehearsal import dry_run
 from handlers.kubernetes.job.running import run
 from receiver.contract import Handler
 
@@ -32,6 +33,7 @@ handler = Handler(
     run=run,
     example=EXAMPLE,
     complete=complete,
+    dry_run=dry_run,
     permissions="In the Job's namespace: `create`, `get`, `list` and `delete` on `jobs`, `list` on "
     "`pods`, `get` on `pods/log`; for `from`, `get` on `cronjobs`, `podtemplates` or `configmaps`. "
     "See [kubernetes.md](kubernetes.md#rights).",

@@ -12,7 +12,10 @@ from receiver.contract import AttemptError, Json
 
 TERMINAL = ("Complete", "Failed")
 """SuccessCriteriaMet and FailureTarget come before the end: pods may still run."""
-LOG_BYTES = 16_384
+READ_BYTES = 1 << 20
+"""Of the log's last lines; the limit cuts off their end, so it is far above what is kept."""
+LOG_LENGTH = 16_384
+"""Characters of them that are kept: they go into the ledger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +124,7 @@ def _telling_container(pod: Object | None) -> tuple[str, Object]:
 def _log(api: Api, pod: Object, container: str, lines: int) -> list[str]:
     """Return the last lines; a log that cannot be read does not change how the Job ended."""
     metadata = pod["metadata"]
-    query = {"tailLines": str(lines), "limitBytes": str(LOG_BYTES)}
+    query = {"tailLines": str(lines), "limitBytes": str(READ_BYTES)}
     path = path_of("v1", "pods", metadata["namespace"], metadata["name"], "log")
     try:
         text = api.text(path, query=query | ({"container": container} if container else {}))
@@ -129,9 +132,21 @@ def _log(api: Api, pod: Object, container: str, lines: int) -> list[str]:
         api.call.say(f"its log cannot be read: {error}")
         return []
     found = text.splitlines()
-    if len(text.encode()) >= LOG_BYTES:  # cut inside a line, perhaps inside a secret
+    if len(text.encode()) >= READ_BYTES:  # cut inside a line, perhaps inside a secret
         found = found[:-1]
-    return found
+    return _last(found)
+
+
+def _last(lines: list[str]) -> list[str]:
+    """Return the last lines that fit, at least the end of the very last one."""
+    kept: list[str] = []
+    room = LOG_LENGTH
+    for line in reversed(lines):
+        if len(line) > room:
+            break
+        kept.insert(0, line)
+        room -= len(line)
+    return kept or [line[-LOG_LENGTH:] for line in lines[-1:]]
 
 
 def _seconds(job: Object, last: dict[str, Any]) -> float | None:

@@ -8,12 +8,9 @@ from copy import deepcopy
 import yaml
 
 from handlers.kubernetes.client import Api, Object, path_of
-from handlers.kubernetes.job.origin import KEY
 from handlers.kubernetes.job.parameters import SHORTEST_TTL, ConfigMapKey, KubernetesJob, Source
+from handlers.kubernetes.made import identified, part
 from receiver.contract import PermanentError
-
-LONGEST_NAME = 63
-"""Characters: the name becomes a label of the pods."""
 
 
 def job_manifest(params: KubernetesJob, api: Api) -> Object:
@@ -23,20 +20,12 @@ def job_manifest(params: KubernetesJob, api: Api) -> Object:
         PermanentError: what it is made of is not there, or is no Job.
     """
     job = deepcopy(params.manifest) if params.from_ is None else _made_of(params, params.from_, api)
-    metadata, spec = _checked(params, job or {})
-    prefix = metadata.pop("generateName", None) or metadata.get("name") or "postsync"
-    metadata |= {
-        "name": _name(str(prefix), api.call.idempotency_key),
-        "namespace": params.namespace,
-        "labels": {**_part(metadata, "labels"), **params.labels},
-        "annotations": {
-            **_part(metadata, "annotations"), **params.annotations, KEY: api.call.idempotency_key,
-        },
-    }  # fmt: skip
-    pod = _part(_part(spec, "template"), "spec")
-    if (
-        pod.get("restartPolicy", "Always") == "Always"
-    ):  # a PodTemplate's default; no Job may have it
+    metadata, spec = _checked(job or {})
+    metadata = identified(
+        metadata, api, params.namespace, params.labels, params.annotations, prefix="postsync"
+    )
+    pod = part(part(spec, "template"), "spec")
+    if pod.get("restartPolicy", "Always") == "Always":  # as PodTemplates have it, and no Job
         pod["restartPolicy"] = "Never"
     _give(pod, {"POSTSYNC_RUN": api.call.run, **params.env})
     _bound_life(spec, params, api)
@@ -97,36 +86,15 @@ def _of_config_map(params: KubernetesJob, wanted: ConfigMapKey, api: Api) -> Obj
     return job
 
 
-def _checked(params: KubernetesJob, job: Object) -> tuple[Object, Object]:
-    """Return metadata and spec of what must be a Job in the namespace of the action."""
+def _checked(job: Object) -> tuple[Object, Object]:
+    """Return metadata and spec of what must be a Job."""
     unknown = set(job) - {"apiVersion", "kind", "metadata", "spec", "status"}
     if unknown:
         raise PermanentError(f"the manifest has {min(unknown)}, which no Job has")
     kind = (job.get("apiVersion", "batch/v1"), job.get("kind", "Job"))
     if kind != ("batch/v1", "Job"):
         raise PermanentError(f"the manifest is a {kind[1]} of {kind[0]}, not a Job of batch/v1")
-    metadata = _part(job, "metadata")
-    if metadata.get("namespace", params.namespace) != params.namespace:
-        raise PermanentError(
-            f"the manifest is for namespace {metadata['namespace']}, the action for "
-            f"{params.namespace}"
-        )
-    return metadata, _part(job, "spec")
-
-
-def _part(tree: Object, name: str) -> Object:
-    """Return a mapping within a mapping; it is made where it is not there."""
-    part = tree.setdefault(name, {})
-    if part is None:
-        part = tree[name] = {}
-    if not isinstance(part, dict):
-        raise PermanentError(f"{name} of the manifest is no mapping")
-    return part
-
-
-def _name(prefix: str, key: str) -> str:
-    suffix = key.lower().replace(".", "-")
-    return f"{prefix[: LONGEST_NAME - 1 - len(suffix)].rstrip('-.')}-{suffix}"
+    return part(job, "metadata"), part(job, "spec")
 
 
 def _give(pod: Object, env: Mapping[str, str]) -> None:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from handlers.kubernetes.client import Api, Object, path_of
+from handlers.kubernetes.client import Api, Object
 from handlers.kubernetes.job.ending import ending, pods_of, trouble_of
 from handlers.kubernetes.job.manifest import job_manifest
-from handlers.kubernetes.job.origin import KEY, SERIES
 from handlers.kubernetes.job.parameters import KubernetesJob
-from handlers.kubernetes.refusal import Refused
+from handlers.kubernetes.made import create_once, is_ours, still_there
+from handlers.kubernetes.objects import Kind
+from handlers.kubernetes.origin import SERIES
 from receiver.contract import Call, Json, Outcome, Pending, PermanentError, Succeeded
 
+JOB = Kind("batch/v1", "Job", "jobs", namespaced=True)
 SOON = 1.0
 """Seconds until we look again where something is on its way there."""
+GONE = "somebody has deleted it, or its ttlSecondsAfterFinished passed meanwhile"
 
 
 def run(params: KubernetesJob, call: Call) -> Outcome:
@@ -29,22 +32,19 @@ def run(params: KubernetesJob, call: Call) -> Outcome:
     return _start(params, api)
 
 
-def jobs(params: KubernetesJob, name: str = "") -> str:
-    """Return the path of the Jobs, or of one of them."""
-    return path_of("batch/v1", "jobs", params.namespace, name)
-
-
 def _clear(params: KubernetesJob, api: Api) -> bool:
     """Delete the earlier Jobs of this action and target; return whether one is still there."""
     series = params.labels.get(SERIES, "")
     if not series:
         return False
-    found = api.ask("GET", jobs(params), query={"labelSelector": f"{SERIES}={series}"})
-    earlier = [one for one in found.get("items") or [] if not _is_ours(api, one)]
+    found = api.ask(
+        "GET", JOB.path(params.namespace), query={"labelSelector": f"{SERIES}={series}"}
+    )
+    earlier = [one for one in found.get("items") or [] if not is_ours(api, one)]
     for one in earlier:
         metadata = one["metadata"]
         if "deletionTimestamp" not in metadata:
-            api.delete(jobs(params, metadata["name"]), uid=metadata["uid"])
+            api.delete(JOB.path(params.namespace, metadata["name"]), uid=metadata["uid"])
             api.call.say(
                 f"Job {metadata['namespace']}/{metadata['name']} of an earlier run deleted"
             )
@@ -52,13 +52,7 @@ def _clear(params: KubernetesJob, api: Api) -> bool:
 
 
 def _start(params: KubernetesJob, api: Api) -> Outcome:
-    manifest = job_manifest(params, api)
-    try:
-        job = api.create(jobs(params), manifest)
-    except Refused as error:
-        if error.reason != "AlreadyExists":
-            raise
-        job = _adopted(params, api, manifest["metadata"]["name"])
+    job = create_once(api, JOB, job_manifest(params, api))
     metadata = job["metadata"]
     names: dict[str, Json] = {name: metadata[name] for name in ("namespace", "name", "uid")}
     if not params.wait:
@@ -66,29 +60,8 @@ def _start(params: KubernetesJob, api: Api) -> Outcome:
     return Pending(names | {"trouble": ""}, min(params.every, SOON))
 
 
-def _adopted(params: KubernetesJob, api: Api, name: str) -> Object:
-    """Return the Job of that name if an earlier attempt of this run has made it."""
-    job = api.find(jobs(params, name))
-    if job is None or "deletionTimestamp" in job["metadata"] or not _is_ours(api, job):
-        raise PermanentError(
-            f"there is a Job {params.namespace}/{name} already, and it is not of this run",
-            hint="delete it, or give the manifest another name; then retry the run",
-        )
-    return job
-
-
-def _is_ours(api: Api, job: Object) -> bool:
-    annotations = job["metadata"].get("annotations") or {}
-    return bool(annotations.get(KEY) == api.call.idempotency_key)
-
-
 def _look(params: KubernetesJob, api: Api, state: dict[str, Any]) -> Outcome:
-    job = api.find(jobs(params, state["name"]))
-    if job is None or job["metadata"]["uid"] != state["uid"]:
-        raise PermanentError(
-            f"Job {params.namespace}/{state['name']} is gone before its end was seen",
-            hint="somebody has deleted it, or its ttlSecondsAfterFinished passed meanwhile",
-        )
+    job = still_there(api, JOB, state, GONE)
     ended = ending(api, job, params.log_lines, state["trouble"])
     if ended is None:
         return Pending(state | {"trouble": _trouble(api, job, state["trouble"])}, params.every)
@@ -115,7 +88,7 @@ def _trouble(api: Api, job: Object, known: str) -> str:
 
 
 def _clean_up(params: KubernetesJob, api: Api, state: dict[str, Any]) -> Outcome:
-    api.delete(jobs(params, state["name"]), uid=state["uid"])
+    api.delete(JOB.path(params.namespace, state["name"]), uid=state["uid"])
     return _end(state["ended"]["output"], state["ended"]["why"])
 
 

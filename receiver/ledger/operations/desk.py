@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from receiver.ledger.batch import Batch
-from receiver.ledger.connect import Ledger
+from receiver.ledger.ledger import Ledger
 from receiver.ledger.operations.acts import Act, shown_plan, shown_run
 from receiver.ledger.operations.approving import approve_plan, approve_run
 from receiver.ledger.operations.cancelling import Cancelled, cancel_plan, cancel_run, cancel_sync

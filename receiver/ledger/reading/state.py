@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +12,9 @@ from sqlalchemy import Connection, select, text
 
 from receiver.errors import LedgerUnavailable
 from receiver.ledger import tables
-from receiver.ledger.connect import Ledger
-from receiver.ledger.marks import HEARTBEAT, RULES, get_mark, put_mark
+from receiver.ledger.beats import beats
+from receiver.ledger.ledger import Hold, Ledger
+from receiver.ledger.marks import RULES, get_mark, put_mark
 from receiver.ledger.pauses import Scope, all_paused_since, pauses_in_force
 from receiver.ledger.reading.rows import Row, moment
 
@@ -33,18 +34,19 @@ class Readiness:
     pauses: list[Row]
 
 
-def read_readiness(ledger: Ledger) -> Readiness:
-    """Try a write, and read what the dispatcher says of itself."""
+def read_readiness(ledger: Ledger, owner: str = "") -> Readiness:
+    """Try a write, and read what the dispatchers say of themselves, or the one of this name."""
     reason, rules, dispatcher, pauses = "", Row(), Row(), list[Row]()
     try:
-        with ledger.write() as connection:
+        with ledger.write(Hold.NEW) as connection:
             put_mark(connection, PROBE, ledger.now(connection))
         with ledger.read() as connection:
             now = ledger.now(connection)
             rules = _rules(get_mark(connection, RULES))
-            beat = get_mark(connection, HEARTBEAT)
-            age = (now - beat["at"]) / 1000 if beat else None
-            dispatcher = {"heartbeatAgeSeconds": age}
+            there = beats(connection)
+            if owner:
+                there = {name: at for name, at in there.items() if name == owner}
+            dispatcher = _dispatchers(there, now)
             pauses = list_pauses(connection)
     except LedgerUnavailable as error:
         reason = str(error)
@@ -73,6 +75,18 @@ def read_counters(connection: Connection, now: int) -> list[Gauge]:
         for row in connection.execute(select(c).order_by(c.c.name, c.c.labels))
     ]
     return [*counted, *_gauges(connection, now)]
+
+
+SILENCE = 30.0
+"""Seconds without a sign of life after which a dispatcher counts as dead; it beats every 5."""
+
+
+def _dispatchers(there: Mapping[str, int], now: int) -> Row:
+    ages = {owner: (now - at) / 1000 for owner, at in there.items()}
+    return {
+        "heartbeatAgeSeconds": min(ages.values(), default=None),
+        "alive": sum(age < SILENCE for age in ages.values()),
+    }
 
 
 def _rules(mark: Any) -> Row:
@@ -106,9 +120,10 @@ def _gauges(connection: Connection, now: int) -> Iterable[Gauge]:
     yield "oldest_due_seconds", {}, max(0.0, (now - oldest) / 1000) if oldest else 0.0
     new = connection.scalar(text("SELECT COUNT(*) FROM syncs WHERE syncs.state = 'new'"))
     yield "syncs_unplanned", {}, float(new or 0)
-    beat = get_mark(connection, HEARTBEAT)
-    if beat:
-        yield "dispatcher_heartbeat_age_seconds", {}, (now - beat["at"]) / 1000
+    alive = _dispatchers(beats(connection), now)
+    if alive["heartbeatAgeSeconds"] is not None:
+        yield "dispatcher_heartbeat_age_seconds", {}, alive["heartbeatAgeSeconds"]
+    yield "dispatchers", {}, alive["alive"]
     rules = get_mark(connection, RULES)
     if rules:
         yield "rules_reload_success", {}, float(rules["ok"])

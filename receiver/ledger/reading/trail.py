@@ -1,14 +1,15 @@
 """The trail, page by page, the oldest line first.
 
-``seq`` grows with the commits: one process at a time writes to a SQLite file, so who goes on
-after the last one that it has seen misses none.
+``seq`` grows with the commits (see `events.line_up`), so who goes on after the last one that it
+has seen misses none.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import JSON, ColumnElement, Connection, cast, func, select, type_coerce
 
 from receiver.ledger import tables
 from receiver.ledger.reading.about import about_plans, about_run, about_sync
@@ -17,6 +18,11 @@ from receiver.ledger.reading.rows import Row, shown_event
 
 LOOKED_AT = 20_000
 """Lines that one page looks at: some 20 ms, however rare what is wanted may be."""
+
+
+OVERLAP_MS = 60_000
+"""How much older than a line before it a line may be: both were written by transactions that lasted
+at the same time, and no transaction lasts so long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,23 +52,24 @@ def read_trail(connection: Connection, wanted: Wanted, after: int, limit: int) -
     e = tables.audit_events
     newest = connection.scalar(select(func.max(e.c.seq))) or 0
     if wanted.since is not None:
-        after = max(after, _before(connection, wanted.since))
+        after = max(after, _before(connection, wanted.since - OVERLAP_MS))
     about = _about(connection, wanted)
     until = newest if about else min(newest, after + LOOKED_AT)
     query = select(e).where(e.c.seq > after, e.c.seq <= until).order_by(e.c.seq).limit(limit)
     for lines in about:
         query = query.where(e.c.seq.in_(select(e.c.seq).where(lines)))
+    if wanted.since is not None:
+        query = query.where(e.c.at >= wanted.since)
     if wanted.event:
         query = query.where(e.c.name.like(_like(wanted.event), escape="!"))
     if wanted.rule:
-        rule = func.json_extract(e.c.data, "$.rule")
-        query = query.where(rule == wanted.rule)
+        query = query.where(_said(connection, "rule") == wanted.rule)
     if wanted.application:
         s = tables.syncs
         names = applications(connection, wanted.application)
         query = query.where(
             e.c.sync_id.in_(select(s.c.id).where(s.c.application.in_(names)))
-            | func.json_extract(e.c.data, "$.application").in_([*names, wanted.application])
+            | _said(connection, "application").in_([*names, wanted.application])
         )
     events = [shown_event(row) for row in connection.execute(query)]
     full = len(events) == limit
@@ -83,7 +90,7 @@ def _about(connection: Connection, wanted: Wanted) -> list[ColumnElement[bool]]:
 
 
 def _before(connection: Connection, since: int) -> int:
-    """Return the newest ``seq`` of a line older than that time: lines are as old as their order.
+    """Return the newest ``seq`` of a line older than that time, as old as lines are in order.
 
     Found by halving: an index by time would cost every line that is written.
     """
@@ -101,6 +108,15 @@ def _before(connection: Connection, since: int) -> int:
         else:
             high = middle - 1
     return low
+
+
+def _said(connection: Connection, key: str) -> ColumnElement[str]:
+    """Return what a line's data says under a key, as an expression."""
+    data = tables.audit_events.c.data
+    there = connection.dialect.name == "postgresql"
+    read: Any = cast(data, JSON) if there else type_coerce(data, JSON)
+    said: ColumnElement[str] = read[key].as_string()
+    return said
 
 
 def _like(glob: str) -> str:

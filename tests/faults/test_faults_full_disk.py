@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from disks import Disk, small_disk
 from notifications import notification, resource
 from service import TOKEN, Service, Target, serving, wait_for
 
@@ -25,18 +25,15 @@ rules:
 
 
 @pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
+def small(tmp_path: Path) -> Iterator[Disk]:
+    with small_disk(tmp_path / "small", 8) as disk:
+        yield disk
+
+
+@pytest.fixture
+def disk(small: Disk) -> Path:
     """A small disk of its own."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(place)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"a small disk cannot be mounted: {done.stderr.strip()} (be root)")
-    try:
-        yield place
-    finally:
-        subprocess.run(["umount", "--lazy", str(place)], check=True)
+    return small.place
 
 
 @pytest.fixture

@@ -1,0 +1,90 @@
+"""`kubernetes.apply`: bring an object to what a manifest says, by server-side apply."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field, model_validator
+
+from handlers.kubernetes.client import FIELD_MANAGER, Api
+from handlers.kubernetes.cluster import OnCluster
+from handlers.kubernetes.objects import identity, kind_of
+from handlers.kubernetes.refusal import Refused
+from receiver.contract import Call, Handler, Outcome, PermanentError, Succeeded, wrong_shape
+
+__all__ = ["handler"]
+
+APPLY = "application/apply-patch+yaml"
+
+
+class KubernetesApply(OnCluster):
+    """What is applied, and as whom."""
+
+    manifest: dict[str, Any] = Field(
+        description="The manifest of one object: its `apiVersion`, `kind`, `metadata.name`, "
+        "`metadata.namespace` (for a kind that is in one), and the fields that shall be as it says."
+    )
+    force: bool = Field(
+        default=False,
+        description="Take over fields that another manager has set to something else, instead of "
+        "failing.",
+    )
+    field_manager: str = Field(
+        default=FIELD_MANAGER,
+        pattern=r"^[!-~]{1,128}$",
+        description="Who applies. What the same manager applied to the object before, and does "
+        "not any more, is removed: two actions that apply parts of one object need one each.",
+    )
+
+    @model_validator(mode="after")
+    def one_object(self) -> KubernetesApply:
+        """Refuse a manifest that names nothing."""
+        metadata = self.manifest.get("metadata")
+        missing = [name for name in ("apiVersion", "kind") if not self.manifest.get(name)]
+        if not metadata or (isinstance(metadata, dict) and not metadata.get("name")):
+            missing.append("metadata.name")
+        if missing:
+            raise wrong_shape(f"the manifest has no {' and no '.join(missing)}")
+        return self
+
+
+def run(params: KubernetesApply, call: Call) -> Outcome:
+    """Apply it; the same apply again changes nothing."""
+    api = Api.of(params.cluster, call)
+    manifest, metadata = params.manifest, params.manifest["metadata"]
+    if not isinstance(metadata, dict):
+        raise PermanentError("metadata of the manifest is no mapping")
+    kind = kind_of(api, str(manifest["apiVersion"]), None, str(manifest["kind"]))
+    path = kind.path(str(metadata.get("namespace") or ""), str(metadata["name"]))
+    query = {"fieldManager": params.field_manager, "force": str(params.force).lower()}
+    try:
+        return Succeeded(identity(api.patch(path, manifest, APPLY, query)))
+    except Refused as error:
+        if not error.of_fields:
+            raise
+        raise PermanentError(
+            error.message,
+            hint="force: true takes these fields over; else leave them out of the manifest",
+        ) from None
+
+
+EXAMPLE = """\
+manifest:
+  apiVersion: v1
+  kind: ConfigMap
+  metadata: {namespace: shop, name: last-release}
+  data: {revision: "${{ sync.revision }}", finishedAt: "${{ sync.finishedAt }}"}
+"""
+
+handler = Handler(
+    name="kubernetes.apply",
+    summary="Apply a manifest, as `kubectl apply --server-side` does.",
+    params=KubernetesApply,
+    run=run,
+    example=EXAMPLE,
+    permissions="`patch` on the kind, and `create` for an object that is not there yet. "
+    "See [kubernetes.md](kubernetes.md#rights).",
+    output="`apiVersion`, `kind`, `namespace`, `name`, `uid`, `generation`, `resourceVersion`.",
+    errors="A 409 of another field manager is final, and names the manager and its fields; any "
+    "other 409 is tried again. See [kubernetes.md](kubernetes.md#what-refusals-mean).",
+)

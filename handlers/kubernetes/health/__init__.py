@@ -1,0 +1,76 @@
+"""Whether an object is healthy, as Argo CD judges it.
+
+Its rules: https://github.com/argoproj/gitops-engine/tree/master/pkg/health. Where it has none of
+its own for a kind, we go by the conditions that most kinds have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from handlers.kubernetes.client import Object
+from handlers.kubernetes.health.judged import (
+    HEALTHY,
+    Health,
+    conditions,
+    group_of,
+    progressing,
+    status_of,
+)
+from handlers.kubernetes.health.network import ingress, service
+from handlers.kubernetes.health.pods import pod
+from handlers.kubernetes.health.storage import volume_claim
+from handlers.kubernetes.health.workloads import (
+    daemon_set,
+    deployment,
+    job,
+    replica_set,
+    stateful_set,
+)
+
+__all__ = ["Health", "health"]
+
+JUDGES: Mapping[tuple[str, str], Callable[[Object], Health]] = {
+    ("", "Pod"): pod,
+    ("", "PersistentVolumeClaim"): volume_claim,
+    ("", "Service"): service,
+    ("apps", "DaemonSet"): daemon_set,
+    ("apps", "Deployment"): deployment,
+    ("apps", "ReplicaSet"): replica_set,
+    ("apps", "StatefulSet"): stateful_set,
+    ("batch", "Job"): job,
+    ("networking.k8s.io", "Ingress"): ingress,
+}
+USUAL = ("Ready", "Available", "Established")
+"""The conditions that say of other kinds that they are what they should be."""
+
+
+def health(found: Object) -> Health:
+    """Judge an object as it is now."""
+    if "deletionTimestamp" in found["metadata"]:
+        return progressing("it is being deleted")
+    judge = JUDGES.get((group_of(found), str(found.get("kind"))), by_condition)
+    return judge(found)
+
+
+def by_condition(found: Object) -> Health:
+    """Judge a kind without a rule: by its condition, else it is enough that it is there.
+
+    A condition that is False is never the end: most controllers begin with it. A kind of a
+    custom resource has to have one, for its controller may not have seen the object yet.
+    """
+    known = {str(one.get("type")): one for one in conditions(found)}
+    telling = next((known[name] for name in USUAL if name in known), None)
+    if telling is None:
+        group = group_of(found)
+        built_in = "." not in group or group.endswith(".k8s.io")
+        told = f"it has none of the conditions {', '.join(USUAL)} yet"
+        return HEALTHY if built_in else progressing(told)
+    generation = found["metadata"].get("generation") or 0
+    seen = telling.get("observedGeneration") or status_of(found).get("observedGeneration")
+    if seen is not None and seen < generation:
+        return progressing("its controller has not seen it yet")
+    if telling.get("status") == "True":
+        return HEALTHY
+    why = telling.get("message") or telling.get("reason") or ""
+    return progressing(f"{telling.get('type')} is {telling.get('status')}: {why}".strip(": "))

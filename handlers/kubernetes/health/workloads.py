@@ -1,0 +1,112 @@
+"""Workloads: healthy when all their pods are those of today's template, and available."""
+
+from __future__ import annotations
+
+from handlers.kubernetes.client import Object
+from handlers.kubernetes.health.judged import (
+    HEALTHY,
+    Health,
+    conditions,
+    degraded,
+    is_seen,
+    progressing,
+    spec_of,
+    status_of,
+)
+
+UNSEEN = progressing("its controller has not seen it yet")
+
+
+def deployment(found: Object) -> Health:
+    """Judge a Deployment, as `kubectl rollout status` does too."""
+    if spec_of(found).get("paused"):
+        return Health("Suspended", "it is paused")
+    if not is_seen(found):
+        return UNSEEN
+    for one in conditions(found):
+        if one.get("type") == "Progressing" and one.get("reason") == "ProgressDeadlineExceeded":
+            return degraded(f"its progressDeadlineSeconds passed: {one.get('message') or ''}")
+    return _rollout(found)
+
+
+def _rollout(found: Object) -> Health:
+    wanted = _wanted(found)
+    updated, available = _count(found, "updatedReplicas"), _count(found, "availableReplicas")
+    if updated < wanted:
+        return progressing(f"{updated} of {wanted} replicas are updated")
+    if (old := _count(found, "replicas") - updated) > 0:
+        return progressing(f"{old} old replicas have yet to end")
+    if available < updated:
+        return progressing(f"{available} of {updated} replicas are available")
+    return HEALTHY
+
+
+def stateful_set(found: Object) -> Health:
+    """Judge a StatefulSet; with a partition, by the replicas that it leaves to be updated."""
+    if not is_seen(found) or not status_of(found).get("observedGeneration"):
+        return UNSEEN
+    wanted, ready = _wanted(found), _count(found, "readyReplicas")
+    if ready < wanted:
+        return progressing(f"{ready} of {wanted} replicas are ready")
+    if (strategy := spec_of(found).get("updateStrategy") or {}).get("type") == "OnDelete":
+        return HEALTHY
+    partition = (strategy.get("rollingUpdate") or {}).get("partition") or 0
+    updated = _count(found, "updatedReplicas")
+    if partition:
+        left = wanted - partition
+        told = f"{updated} of {left} replicas above the partition are updated"
+        return progressing(told) if updated < left else HEALTHY
+    status = status_of(found)
+    if status.get("updateRevision") != status.get("currentRevision"):
+        return progressing(f"{updated} of {wanted} replicas are updated")
+    return HEALTHY
+
+
+def daemon_set(found: Object) -> Health:
+    """Judge a DaemonSet."""
+    if not is_seen(found):
+        return UNSEEN
+    if (spec_of(found).get("updateStrategy") or {}).get("type") == "OnDelete":
+        return HEALTHY
+    wanted = _count(found, "desiredNumberScheduled")
+    updated = _count(found, "updatedNumberScheduled")
+    if updated < wanted:
+        return progressing(f"{updated} of {wanted} pods are updated")
+    available = _count(found, "numberAvailable")
+    if available < wanted:
+        return progressing(f"{available} of {wanted} pods are available")
+    return HEALTHY
+
+
+def replica_set(found: Object) -> Health:
+    """Judge a ReplicaSet."""
+    if not is_seen(found):
+        return UNSEEN
+    for one in conditions(found):
+        if one.get("type") == "ReplicaFailure" and one.get("status") == "True":
+            return degraded(str(one.get("message") or "ReplicaFailure"))
+    wanted, available = _wanted(found), _count(found, "availableReplicas")
+    if available < wanted:
+        return progressing(f"{available} of {wanted} replicas are available")
+    return HEALTHY
+
+
+def job(found: Object) -> Health:
+    """Judge a Job: healthy at its good end alone."""
+    met = {one.get("type"): one for one in conditions(found) if one.get("status") == "True"}
+    if failed := met.get("Failed"):
+        return degraded(f"{failed.get('reason') or 'Failed'}: {failed.get('message') or ''}")
+    if "Complete" in met:
+        return HEALTHY
+    if "Suspended" in met:
+        return Health("Suspended", "it is suspended")
+    return progressing("it has not ended yet")
+
+
+def _wanted(found: Object) -> int:
+    replicas = spec_of(found).get("replicas")
+    return 1 if replicas is None else int(replicas)
+
+
+def _count(found: Object, name: str) -> int:
+    return int(status_of(found).get(name) or 0)

@@ -1,0 +1,120 @@
+"""Makes an object that belongs to a run, once, however often an attempt is repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from handlers.kubernetes.client import Api, Object
+from handlers.kubernetes.objects import Kind
+from handlers.kubernetes.refusal import Refused
+from receiver.contract import PermanentError
+
+KEY = "postsync/run"
+"""Annotation with the idempotency key: by it we know an object as our own."""
+LONGEST_NAME = 63
+"""Characters: the name becomes a label of the pods."""
+
+
+def name_for(prefix: str, key: str) -> str:
+    """Name an object after what it is made of and the run's idempotency key.
+
+    At most 63 characters; the key is in it whole, so that the name is the run's alone.
+    """
+    suffix = key.lower().replace(".", "-")
+    return f"{prefix[: LONGEST_NAME - 1 - len(suffix)].rstrip('-.')}-{suffix}"
+
+
+def identified(
+    metadata: Object, api: Api, namespace: str, labels: Mapping[str, str],
+    annotations: Mapping[str, str], *, prefix: str,
+) -> Object:  # fmt: skip
+    """Return metadata under the run's name, with where the object comes from.
+
+    Args:
+        metadata: as the manifest has it; its name, or generateName, is where the name begins.
+        api: knows the attempt.
+        namespace: where it is made.
+        labels: added to those of the manifest.
+        annotations: likewise.
+        prefix: where the name begins if the manifest does not say.
+
+    Raises:
+        PermanentError: the metadata is for another namespace, or in another shape.
+    """
+    kept = {name: value for name, value in metadata.items() if name != "generateName"}
+    if kept.get("namespace", namespace) != namespace:
+        raise PermanentError(
+            f"the manifest is for namespace {kept['namespace']}, the action for {namespace}"
+        )
+    first = str(metadata.get("generateName") or metadata.get("name") or prefix)
+    key = api.call.idempotency_key
+    return kept | {
+        "name": name_for(first, key),
+        "namespace": namespace,
+        "labels": {**part(kept, "labels"), **labels},
+        "annotations": {**part(kept, "annotations"), **annotations, KEY: key},
+    }
+
+
+def create_once(api: Api, kind: Kind, manifest: Object) -> Object:
+    """Create an object, or return the one that an earlier attempt of this run has made.
+
+    Raises:
+        Refused: the API server does not take it.
+        PermanentError: somebody else has an object of this name.
+    """
+    metadata = manifest["metadata"]
+    namespace, name = metadata["namespace"], metadata["name"]
+    try:
+        return api.create(kind.path(namespace), manifest)
+    except Refused as error:
+        if error.reason != "AlreadyExists":
+            raise
+    found = api.find(kind.path(namespace, name))
+    if found is None or "deletionTimestamp" in found["metadata"] or not is_ours(api, found):
+        raise PermanentError(
+            f"there is a {kind.name} {namespace}/{name} already, and it is not of this run",
+            hint="delete it, or give the manifest another name; then retry the run",
+        )
+    return found
+
+
+def is_ours(api: Api, found: Object) -> bool:
+    """Whether this run has made the object."""
+    annotations = found["metadata"].get("annotations") or {}
+    return bool(annotations.get(KEY) == api.call.idempotency_key)
+
+
+def still_there(api: Api, kind: Kind, state: Mapping[str, str], why_not: str) -> Object:
+    """Return the object that the run has made.
+
+    Args:
+        api: where it is.
+        kind: what it is.
+        state: its ``namespace``, ``name`` and ``uid``.
+        why_not: what usually takes it away, for the message.
+
+    Raises:
+        PermanentError: it is gone, and how it ended nobody knows.
+    """
+    found = api.find(kind.path(state["namespace"], state["name"]))
+    if found is None or found["metadata"]["uid"] != state["uid"]:
+        raise PermanentError(
+            f"{kind.name} {state['namespace']}/{state['name']} is gone before its end was seen",
+            hint=why_not,
+        )
+    return found
+
+
+def part(tree: Object, name: str) -> Object:
+    """Return a mapping within a mapping; it is made where it is not there.
+
+    Raises:
+        PermanentError: something else is there.
+    """
+    inside = tree.setdefault(name, {})
+    if inside is None:
+        inside = tree[name] = {}
+    if not isinstance(inside, dict):
+        raise PermanentError(f"{name} of the manifest is no mapping")
+    return inside

@@ -1,0 +1,115 @@
+"""Dry runs on the API server, and at which place of a rule its refusals point."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from handlers.kubernetes.client import Api, Object
+from handlers.kubernetes.cluster import Cluster
+from handlers.kubernetes.refusal import Refused
+from receiver.contract import PLACEHOLDER, Call, Finding, PermanentError
+
+Place: TypeAlias = tuple[str | int, ...]
+
+UNKNOWN_FIELD = re.compile(r'unknown field "([^"]+)"')
+STEP = re.compile(r"([^.\[\]]+)|\[([^\]]*)\]")
+WRONG_TYPE = "cannot unmarshal"
+NAMESPACE_LATER = "its namespace is known only at run time: tried in {}"
+
+
+def opened(cluster: Cluster | None, call: Call) -> Api:
+    """Open a cluster for a person: outside of one, the cluster that kubectl means.
+
+    Raises:
+        PermanentError: there is no kubeconfig, or it does not serve.
+    """
+    if cluster is None and "KUBERNETES_SERVICE_HOST" not in os.environ:
+        cluster = Cluster(kubeconfig=_own_kubeconfig())
+    return Api.of(cluster, call)
+
+
+def settled(api: Api, namespace: str) -> tuple[str, list[Finding]]:
+    """Return in which namespace to try, with a note where it is another than at run time."""
+    if PLACEHOLDER not in namespace:
+        return namespace, []
+    meant = api.access.namespace
+    note = Finding(("namespace",), NAMESPACE_LATER.format(meant), certain=False)
+    return meant, [note]
+
+
+def findings(send: Callable[[], object], manifest: Any, at: Place) -> list[Finding]:
+    """Send a dry run, and return what the API server has against it.
+
+    Args:
+        send: sends it.
+        manifest: what is sent, as the rule has it; None where that is not in the rule.
+        at: where that stands below `with`.
+    """
+    try:
+        send()
+    except Refused as error:
+        if error.reason in {"AlreadyExists", "Conflict"}:
+            return []
+        unclear = WRONG_TYPE in error.message and _has_placeholder(manifest)
+        if PLACEHOLDER in error.message or unclear:
+            why = f"not tried to the end, an expression stands in the way: {error.message}"
+            return [Finding(at, why, certain=False)]
+        if manifest is None and error.reason != "NotFound":
+            return [Finding(at, error.message, error.hint)]
+        return list(_placed(error, at))
+    return []
+
+
+def _placed(error: Refused, at: Place) -> Iterator[Finding]:
+    unknown = UNKNOWN_FIELD.findall(error.message)
+    if error.reason == "NotFound" and not error.causes:
+        yield Finding(("namespace",), error.message, error.hint)
+    elif unknown:
+        yield from (
+            Finding((*at, *_steps(name)), "Kubernetes has no such field") for name in unknown
+        )
+    elif error.causes:
+        yield from (Finding((*at, *_steps(name)), why) for name, why in error.causes)
+    else:
+        yield Finding(at, error.message, error.hint)
+
+
+def _steps(field: str) -> Place:
+    """Read a field's path: ``spec.containers[0].image``, ``metadata.labels[a.b/c]``.
+
+    It ends before `env`, in which we have put variables of our own.
+    """
+    steps: list[str | int] = []
+    for name, inside in STEP.findall(field):
+        if name == "env":
+            return (*steps, name)
+        steps.append(int(inside) if inside.isdigit() else name or inside)
+    return tuple(steps)
+
+
+def _has_placeholder(tree: Any) -> bool:
+    if isinstance(tree, dict):
+        return any(map(_has_placeholder, tree.values()))
+    if isinstance(tree, list):
+        return any(map(_has_placeholder, tree))
+    return bool(tree == PLACEHOLDER)
+
+
+def _own_kubeconfig() -> str:
+    named = os.environ.get("KUBECONFIG") or str(Path.home() / ".kube/config")
+    for name in named.split(os.pathsep):
+        if name and Path(name).is_file():
+            return Path(name).read_text()
+    raise PermanentError(
+        "there is no cluster to ask: this runs in none, and there is no kubeconfig",
+        hint="set KUBECONFIG, or name a kubeconfig under cluster",
+    )
+
+
+def dry_create(api: Api, path: str, manifest: Object) -> Callable[[], object]:
+    """Return what sends the dry run of a creation."""
+    return lambda: api.create(path, manifest, dry_run=True)

@@ -1,0 +1,39 @@
+"""`postsync migrate`: brings the ledger to the tables of this version."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from receiver.cli.options import database_option, output_option, tell
+from receiver.ledger import tables
+from receiver.ledger.connect import open_ledger
+from receiver.settings import load_settings
+
+
+@click.command()
+@click.option("--settings", "file", type=click.Path(path_type=Path),
+              help="YAML file of settings; it says where the ledger is.")  # fmt: skip
+@database_option
+@output_option()
+def migrate(file: Path | None, *, database: str | None, output: str) -> None:
+    """Bring the ledger to the tables that this version needs; once, before it is started.
+
+    Only a ledger in PostgreSQL needs it: a SQLite file is migrated by whoever opens it. Migrations
+    go forward only, and add: instances of the version before may go on while they are replaced.
+
+    \b
+      postsync migrate --database postgresql://postsync@db/postsync
+    """  # noqa: D301 click's \b keeps the lines
+    place = load_settings(file, database=database).ledger
+    if isinstance(place, Path):
+        open_ledger(place).close()
+        at: str | None = tables.REVISION
+    else:
+        from receiver.ledger.postgres import migrate_server
+
+        at = migrate_server(place)
+    done = {"from": at, "to": tables.REVISION}
+    text = "there was nothing to do" if at == tables.REVISION else f"was {at or 'empty'}"
+    tell(done, output, f"the ledger is at revision {tables.REVISION} ({text})")

@@ -1,0 +1,41 @@
+"""What `postsync serve` and `postsync work` have in common: the dispatcher, and an address."""
+
+from __future__ import annotations
+
+import signal
+import socket
+
+from receiver.errors import SettingsError
+from receiver.ledger.doorbell import Doorbell
+from receiver.logs import Log
+from receiver.service import build_dispatcher, build_housekeeping
+from receiver.settings import Settings
+
+
+def dispatch(settings: Settings, doorbell: Doorbell, log: Log, owner: str) -> None:
+    """Plan, run and keep house, until SIGTERM; ``owner`` is its name in the ledger."""
+    dispatcher = build_dispatcher(settings, doorbell, log, owner)
+    signal.signal(signal.SIGTERM, lambda *_: dispatcher.stop())
+    signal.signal(signal.SIGHUP, lambda *_: dispatcher.reload())
+    housekeeping = build_housekeeping(settings, log)
+    housekeeping.start()
+    dispatcher.run()
+    housekeeping.stop()
+
+
+def check_address(settings: Settings) -> None:
+    """Find out before anything starts whether the address can be listened on.
+
+    Raises:
+        SettingsError: it cannot.
+    """
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            raise SettingsError(
+                f"cannot listen on {settings.host}:{settings.port}: {error.strerror}",
+                hint="choose another with --port or POSTSYNC_PORT",
+            ) from None

@@ -1,0 +1,49 @@
+"""The images of each application's resources at its newest sync, which `imageChanged` needs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, select, text
+
+from receiver.ledger import tables
+from receiver.ledger.batch import Batch
+from receiver.ledger.planning import Planning
+
+_IMAGES = text("SELECT images FROM images WHERE application = :application")
+
+
+def known_images(connection: Connection, application: str) -> dict[str, str]:
+    """The images (JSON) of each of the application's resources at its newest planned sync."""
+    found = connection.scalar(_IMAGES, {"application": application})
+    return {} if found is None else dict(json.loads(found))
+
+
+def remember_images(batch: Batch, plannings: Sequence[Planning]) -> None:
+    """Store the images of these syncs, in their order, unless a newer one was stored before.
+
+    A sync that lists some of its resources leaves what is known of the others.
+    """
+    told = [planning for planning in plannings if planning.images]
+    if not told:
+        return
+    i = tables.images
+    wanted = {planning.images_of for planning in told}
+    rows = batch.connection.execute(select(i).where(i.c.application.in_(wanted)))
+    known = {row.application: (row.finished_at, dict(json.loads(row.images))) for row in rows}
+    for planning in told:
+        finished_at, images = known.get(planning.images_of, (0, {}))
+        if planning.finished_at >= finished_at:
+            known[planning.images_of] = planning.finished_at, {**images, **planning.images}
+    for application in sorted(wanted):
+        finished_at, images = known[application]
+        row = {"application": application, "finished_at": finished_at}
+        batch.add(_REMEMBER, row | {"images": json.dumps(images)})
+
+
+_REMEMBER = text(
+    "INSERT INTO images (application, images, finished_at) "
+    "VALUES (:application, :images, :finished_at) ON CONFLICT (application) "
+    "DO UPDATE SET images = excluded.images, finished_at = excluded.finished_at"
+)

@@ -1,0 +1,61 @@
+"""Brings a ledger to the newest migration, forward only."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, TextClause, insert, inspect, select, text
+
+from receiver.errors import LedgerError
+from receiver.ledger import tables
+
+
+def revision_of(connection: Connection) -> str | None:
+    """Return the migration that a ledger is at, None if it has no tables yet.
+
+    Raises:
+        LedgerError: it was made by a newer postsync.
+    """
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    at: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    if at is not None and at > tables.REVISION:
+        raise LedgerError(
+            f"the ledger is at revision {at}, this postsync knows up to {tables.REVISION}",
+            hint="it was used by a newer postsync: run that one, or restore an older copy",
+        )
+    return at
+
+
+def migrate(engine: Engine, clock: TextClause) -> str | None:
+    """Bring a ledger to the newest migration, in one transaction.
+
+    Args:
+        engine: the database; its transactions keep other migrations out.
+        clock: the database's time in milliseconds.
+
+    Returns:
+        The migration that it was at, None if it had no tables.
+
+    Raises:
+        LedgerError: it was made by a newer postsync.
+    """
+    with engine.connect().execution_options(postsync_read=True) as connection:
+        at = revision_of(connection)
+    if at == tables.REVISION:
+        return at
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("path_separator", "os")
+    with engine.begin() as connection:
+        at = revision_of(connection)  # somebody else may have come first
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+        if at is None:
+            now = connection.scalar(select(clock))
+            connection.execute(insert(tables.marks).values(name="created", value=json.dumps(now)))
+    return at

@@ -1,0 +1,214 @@
+"""A ledger in PostgreSQL: connections, and the locks between those who write.
+
+Any number of processes on any number of hosts write. What one transaction reads and then writes
+is guarded by an advisory lock, so that the same code is right on both engines: whoever plans,
+steps or obeys an operator has it alone, whoever claims due runs and writes outcomes shares it,
+and what only adds does without. A second one lines up the trail: its numbers are given in the
+order of the commits, so that whoever follows it misses no line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from sqlalchemy import (
+    Connection,
+    Engine,
+    TextClause,
+    create_engine,
+    event,
+    make_url,
+    text,
+)
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import ArgumentError, DBAPIError
+
+from receiver.errors import LedgerError, LedgerUnavailable
+from receiver.ledger import tables
+from receiver.ledger.ledger import Hold, Ledger, told
+from receiver.ledger.migrating import migrate, revision_of
+
+CONNECT_TIMEOUT = 5
+"""Seconds to wait for a connection: a server that is away is noticed before the sender gives up."""
+
+SILENCE_MS = 10_000
+"""How long the network may swallow what was sent before the connection counts as broken, and how
+long a transaction may say nothing before the server ends it: a process that was frozen in the
+middle of one must not hold its locks for longer."""
+
+NOW = text("CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)")
+"""The server's clock in milliseconds, not that of the transaction's start: it may have waited."""
+
+_KEY = "hashtext('postsync.state'), hashtext(current_schema())"
+_HOLDS = {
+    Hold.ALL: text(f"SELECT pg_advisory_xact_lock({_KEY})"),
+    Hold.OWN: text(f"SELECT pg_advisory_xact_lock_shared({_KEY})"),
+}
+_SOLE = text("SELECT pg_try_advisory_xact_lock(hashtext(:task), hashtext(current_schema()))")
+_MIGRATION = text("SELECT pg_advisory_xact_lock(hashtext('postsync.migration'), 0)")
+
+
+class ServerLedger(Ledger):
+    """A ledger in a PostgreSQL database; the schema is the connection's first one."""
+
+    @property
+    def clock(self) -> TextClause:
+        """The server's clock."""
+        return NOW
+
+    @property
+    def shared(self) -> bool:
+        """Yes."""
+        return True
+
+    @contextmanager
+    def sole(self, task: str) -> Iterator[bool]:
+        """Give whether nobody else in any process does this task now."""
+        try:
+            connection = self.engine.connect()
+            mine = bool(connection.scalar(_SOLE, {"task": f"postsync.{task}"}))
+        except DBAPIError as error:
+            raise LedgerUnavailable(f"the ledger cannot be read: {told(error)}") from error
+        try:
+            yield mine
+        finally:
+            with suppress(DBAPIError):  # what was done meanwhile is committed all the same
+                connection.close()
+
+    @contextmanager
+    def _writing(self, hold: Hold) -> Iterator[Connection]:
+        with self.engine.begin() as connection:
+            if hold in _HOLDS:
+                connection.execute(_HOLDS[hold])
+            yield connection
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        with self.engine.connect().execution_options(
+            isolation_level="REPEATABLE READ", postgresql_readonly=True
+        ) as connection:
+            yield connection
+
+
+def open_server(url: str, *, busy_timeout: float = 5.0, offset_ms: int = 0) -> ServerLedger:
+    """Open the ledger in a database that has been migrated.
+
+    Args:
+        url: ``postgresql://USER@HOST/DATABASE``, as libpq knows it; it may name several hosts.
+        busy_timeout: seconds to wait for another's write.
+        offset_ms: see `Ledger`.
+
+    Raises:
+        LedgerError: the URL is no such, psycopg is not installed, or the database is at another
+            migration.
+        LedgerUnavailable: the server is away.
+    """
+    ledger = ServerLedger(_engine(url, busy_timeout), offset_ms)
+    with ledger.read() as connection:
+        at = revision_of(connection)
+    if at != tables.REVISION:
+        ledger.close()
+        found = "has no tables yet" if at is None else f"is at revision {at}"
+        raise LedgerError(
+            f"the ledger in {shown_url(url)} {found}, this postsync needs {tables.REVISION}",
+            hint="run `postsync migrate` with this version once; instances of the version before "
+            "may go on meanwhile",
+        )
+    return ledger
+
+
+def migrate_server(url: str) -> str | None:
+    """Bring the ledger in a database to the newest migration.
+
+    Returns:
+        The migration that it was at, None if it had no tables.
+
+    Raises:
+        LedgerError: the URL is no such, the user may not, or it was made by a newer postsync.
+    """
+    engine = _engine(url, busy_timeout=60.0)
+    event.listen(engine, "begin", lambda connection: connection.execute(_MIGRATION))
+    try:
+        return migrate(engine, NOW)
+    except DBAPIError as error:
+        raise LedgerError(
+            f"the ledger in {shown_url(url)} was not migrated: {told(error)}"
+        ) from error
+    finally:
+        engine.dispose()
+
+
+def shown_url(url: str) -> str:
+    """Write the URL without its password."""
+    return _parsed(url).render_as_string(hide_password=True)
+
+
+def psycopg_url(url: str) -> str:
+    """Write the URL as psycopg takes it."""
+    return _parsed(url).render_as_string(hide_password=False)
+
+
+def _parsed(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        parsed = None
+    if parsed is None or parsed.drivername not in {"postgresql", "postgres"}:
+        raise LedgerError(
+            "the database's URL is not understood",
+            hint="write it as postgresql://USER@HOST:5432/DATABASE; its password may stand in "
+            "PGPASSWORD or a PGPASSFILE instead",
+        )
+    return parsed.set(drivername="postgresql")
+
+
+def _engine(url: str, busy_timeout: float) -> Engine:
+    try:
+        import psycopg  # noqa: F401 to tell of it before anything else is tried
+    except ImportError:
+        raise LedgerError(
+            "a ledger in PostgreSQL needs psycopg, which is not installed",
+            hint="pip install 'postsync-receiver[postgres]'",
+        ) from None
+    engine = create_engine(
+        _parsed(url).set(drivername="postgresql+psycopg"),
+        pool_size=16,
+        max_overflow=32,
+        pool_pre_ping=True,
+        connect_args=connect_arguments(busy_timeout),
+    )
+    event.listen(engine, "connect", _on_connect)
+    return engine
+
+
+def connect_arguments(busy_timeout: float) -> dict[str, Any]:
+    """Return what libpq is told (https://www.postgresql.org/docs/current/libpq-connect.html)."""
+    options = {
+        "lock_timeout": int(busy_timeout * 1000),
+        "idle_in_transaction_session_timeout": SILENCE_MS,
+        "synchronous_commit": "on",
+        "timezone": "UTC",
+    }
+    return {
+        "connect_timeout": CONNECT_TIMEOUT,
+        "tcp_user_timeout": SILENCE_MS,
+        "keepalives_idle": SILENCE_MS // 1000,
+        "keepalives_interval": 2,
+        "keepalives_count": 3,
+        "target_session_attrs": "read-write",
+        "application_name": "postsync",
+        "options": " ".join(f"-c {name}={value}" for name, value in options.items()),
+    }
+
+
+def _on_connect(connection: Any, _record: Any) -> None:
+    """Let what a sender or a service says be stored: PostgreSQL's text knows no NUL."""
+    from psycopg.types.string import StrDumper
+
+    class WithoutNul(StrDumper):
+        def dump(self, obj: str) -> Any:
+            return super().dump(obj.replace("\0", "\ufffd"))
+
+    connection.adapters.register_dumper(str, WithoutNul)

@@ -1,0 +1,200 @@
+"""A ledger in a SQLite file: pragmas, and the lock that keeps a second instance out."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from sqlalchemy import Connection, Engine, TextClause, create_engine, event, text
+from sqlalchemy.exc import DBAPIError
+
+from receiver.errors import LedgerError, LedgerInUse
+from receiver.ledger.gate import Gate
+from receiver.ledger.ledger import Hold, Ledger
+from receiver.ledger.migrating import migrate
+
+NETWORK_FILE_SYSTEMS = frozenset(
+    {
+        *("nfs", "nfs3", "nfs4", "cifs", "smb", "smb2", "smb3", "smbfs", "9p", "afs", "ceph"),
+        *("glusterfs", "lustre", "gpfs", "beegfs", "ncpfs", "fuse.sshfs", "fuse.glusterfs"),
+        *("fuse.ceph", "fuse.s3fs", "fuse.rclone", "fuse.gcsfuse"),
+    }
+)
+"""Where SQLite's WAL does not hold: it needs memory shared between the processes of one host
+(https://www.sqlite.org/wal.html, "All processes using a database must be on the same host")."""
+
+MOUNTINFO = Path("/proc/self/mountinfo")
+"""Linux, proc(5): what is mounted where in this process's name space."""
+
+WRITABLE = "set POSTSYNC_HOME to a folder that this user may write"
+
+NOW = text("CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)")
+"""The database's clock in milliseconds; julianday because SQLite below 3.42 lacks 'subsec'."""
+
+
+class FileLedger(Ledger):
+    """A ledger in a SQLite file; one process writes at a time.
+
+    Attributes:
+        path: the file.
+        gate: lines the writers up.
+    """
+
+    def __init__(self, path: Path, engine: Engine, gate: Gate, offset_ms: int = 0) -> None:
+        super().__init__(engine, offset_ms)
+        self.path = path
+        self.gate = gate
+
+    @property
+    def clock(self) -> TextClause:
+        """The host's clock."""
+        return NOW
+
+    @property
+    def shared(self) -> bool:
+        """No: the instance lock keeps others out."""
+        return False
+
+    @contextmanager
+    def sole(self, task: str) -> Iterator[bool]:  # noqa: ARG002 each is done by one process alone
+        """Give True: there is only one dispatcher."""
+        yield True
+
+    def close(self) -> None:
+        """Close every connection, and the gate."""
+        super().close()
+        self.gate.close()
+
+    @contextmanager
+    def _writing(self, hold: Hold) -> Iterator[Connection]:  # noqa: ARG002 a file has one lock
+        with self.gate, self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        with self.engine.connect().execution_options(postsync_read=True) as connection:
+            yield connection
+
+
+def open_file(path: Path, *, busy_timeout: float = 5.0, offset_ms: int = 0) -> FileLedger:
+    """Open the SQLite file, make it if it is absent, and bring it to the newest migration.
+
+    Args:
+        path: the file; its folder is made if it is absent.
+        busy_timeout: seconds to wait for another process's write.
+        offset_ms: see `Ledger`.
+
+    Raises:
+        LedgerError: not a usable place or file, or made by a newer postsync.
+    """
+    _make_folder(path.parent)
+    engine = create_engine(f"sqlite:///{path}", pool_size=16, max_overflow=32)
+    event.listen(engine, "connect", _on_connect(busy_timeout))
+    event.listen(engine, "begin", _on_begin)
+    try:
+        migrate(engine, NOW)
+    except DBAPIError as error:
+        raise LedgerError(
+            f"the ledger {path} cannot be opened: {error.orig}", hint=_way_out(path)
+        ) from error
+    path.chmod(0o600)
+    return FileLedger(path, engine, Gate(path.with_suffix(".gate")), offset_ms)
+
+
+def lock_ledger(path: Path, mountinfo: Path = MOUNTINFO) -> IO[str]:
+    """Take the instance lock. It lasts as long as a process that inherited it lives.
+
+    Raises:
+        LedgerInUse: another instance has it.
+        LedgerError: the file would be on a network file system, or its folder takes no file.
+    """
+    _make_folder(path.parent)
+    kind = file_system_of(path.parent, mountinfo)
+    if kind in NETWORK_FILE_SYSTEMS:
+        raise LedgerError(
+            f"the ledger {path} would be on a network file system ({kind}), where SQLite loses "
+            "data",
+            hint="set POSTSYNC_HOME to a folder on a local disk or a block volume",
+        )
+    lock = _open_lock(path.with_suffix(".lock"))
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.seek(0)
+        holder = lock.read().strip() or "unknown"
+        lock.close()
+        raise LedgerInUse(
+            f"the ledger {path} is in use by another instance (process {holder})",
+            hint="stop that one first, or give this one a POSTSYNC_HOME of its own",
+        ) from None
+    lock.truncate(0)
+    lock.write(str(os.getpid()))
+    lock.flush()
+    return lock
+
+
+def file_system_of(folder: Path, mountinfo: Path = MOUNTINFO) -> str:
+    """Name the type of the file system that holds the folder, "" if nobody can tell."""
+    try:
+        lines = mountinfo.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return ""
+    place, best, kind = str(folder.resolve()), "", ""
+    for line in lines:
+        before, _, after = line.partition(" - ")
+        point = before.split()[4].replace("\\040", " ")
+        inside = place == point or place.startswith(point.rstrip("/") + "/")
+        if inside and len(point) >= len(best):
+            best, kind = point, after.split()[0]
+    return kind
+
+
+def _open_lock(path: Path) -> IO[str]:
+    try:
+        return path.open("a+", encoding="utf-8")
+    except OSError as error:
+        raise LedgerError(
+            f"the ledger's lock {path} cannot be opened: {error.strerror}",
+            hint=WRITABLE,
+        ) from None
+
+
+def _way_out(path: Path) -> str:
+    """Return what to do about a file that SQLite does not open."""
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        return WRITABLE
+    if path.exists() and not os.access(path, os.R_OK | os.W_OK):
+        return f"let this user read and write {path}, or set POSTSYNC_HOME to another folder"
+    return ""
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise LedgerError(
+            f"the ledger's folder {folder} cannot be made: {error.strerror}",
+            hint=WRITABLE,
+        ) from None
+
+
+def _on_connect(busy_timeout: float) -> Any:
+    def configure(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # transactions are begun by `_on_begin`
+        connection.execute(f"PRAGMA busy_timeout = {int(busy_timeout * 1000)}")
+        if connection.execute("PRAGMA page_count").fetchone() == (0,):
+            # A file takes this only before its first table; `space.py` needs it.
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+
+    return configure
+
+
+def _on_begin(connection: Connection) -> None:
+    reads = connection.get_execution_options().get("postsync_read", False)
+    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")

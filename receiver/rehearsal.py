@@ -1,0 +1,114 @@
+"""Asks the services of a rule set whether they would take what its actions send."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from receiver.contract import PLACEHOLDER, Call, Finding, Handler
+from receiver.errors import PostsyncError, Problem
+from receiver.expressions import Expressions, Program, Scope, Template, parse_template
+from receiver.masking import Masker
+from receiver.mistakes import Path
+from receiver.model import new_id
+from receiver.outbound import Outbound
+from receiver.registry import Registry
+from receiver.rulebook import RuleSet, action_scope, readings
+from receiver.rules import FailureAction
+from receiver.secret_refs import put_values, split_secrets
+from receiver.secret_store import Secrets
+
+PLAUSIBLE: Mapping[str, Any] = {"BOOL": True, "INT": 1, "UINT": 1, "DOUBLE": 1.0}
+"""By CEL's type of an expression: a value of it; of any other type it is a text."""
+
+
+@dataclass(slots=True)
+class Rehearsed:
+    """What came of it: how many actions were tried, mistakes, and what could not be told."""
+
+    tried: int = 0
+    problems: list[Problem] = field(default_factory=list)
+    notes: list[Problem] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """Dry runs, of the actions whose handlers offer one."""
+
+    registry: Registry
+    expressions: Expressions
+    secrets: Secrets
+    outbound: Outbound
+
+    def of(self, found: RuleSet) -> Rehearsed:
+        """Try every action of a set that is valid; nothing is changed anywhere."""
+        result = Rehearsed()
+        for reading in readings(found):
+            for path, rule, action in reading.actions():
+                handler = self.registry.get(action.uses)
+                if handler.dry_run is None:
+                    continue
+                result.tried += 1
+                for one in self._try(handler, action, action_scope(rule, action)):
+                    place: Path = (*path, "with", *one.path)
+                    problem = reading.document.problem(place, one.message, one.hint)
+                    (result.problems if one.certain else result.notes).append(problem)
+        return result
+
+    def _try(self, handler: Handler[Any], action: FailureAction, scope: Scope) -> Sequence[Finding]:
+        parameters, refs = split_secrets(action.with_)
+        tree = _filled(parameters, partial(self.expressions.compile, scope=scope))
+        try:
+            values = {place: ref.apply(self.secrets.resolve(ref)) for place, ref in refs.items()}
+            given = self.registry.build(handler, put_values(tree, values))
+        except PostsyncError as error:
+            return [Finding((), f"not tried: {error.message}", error.hint, certain=False)]
+        call = self._call(action.timeout, Masker(values.values()))
+        try:
+            return handler.dry_run(given, call) if handler.dry_run else ()
+        except PostsyncError as error:
+            return [Finding((), call.mask(error.message), call.mask(error.hint))]
+
+    def _call(self, timeout: float, masker: Masker) -> Call:
+        run = new_id("r")
+        return Call(
+            run=run,
+            idempotency_key=f"{run}.1",
+            attempt=1,
+            state=None,
+            timeout=timeout,
+            now=datetime.now(UTC),
+            http=self.outbound.http(time.monotonic() + timeout, masker),
+            evaluate=self._not_now,
+            say=lambda _line: None,
+            hide=masker.learn,
+            mask=masker.mask,
+        )
+
+    def _not_now(self, _source: str, _values: Mapping[str, Any]) -> Any:
+        raise PostsyncError("expressions over answers are not evaluated in a dry run")
+
+
+def _filled(tree: Any, compile_: Any) -> Any:
+    """Return the parameters with something plausible for each expression."""
+    if isinstance(tree, dict):
+        return {key: _filled(item, compile_) for key, item in tree.items()}
+    if isinstance(tree, list):
+        return [_filled(item, compile_) for item in tree]
+    if not isinstance(tree, str):
+        return tree
+    template = parse_template(tree, compile_)
+    return template if isinstance(template, str) else _plausible(template)
+
+
+def _plausible(template: Template) -> Any:
+    first = template.parts[0]
+    if template.whole and isinstance(first, Program):
+        if first.kind.startswith(("LIST", "MAP")):
+            return [] if first.kind.startswith("LIST") else {}
+        return PLAUSIBLE.get(first.kind, PLACEHOLDER)
+    return "".join(part if isinstance(part, str) else PLACEHOLDER for part in template.parts)

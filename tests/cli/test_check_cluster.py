@@ -1,0 +1,185 @@
+"""`postsync check --cluster` against a real API server."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from jobs import CRON
+from kube import Kube
+
+from receiver.cli.check import check
+
+pytestmark = pytest.mark.xdist_group("kubernetes")
+
+Check = Callable[..., Result]
+HEAD = """\
+version: 1
+rules:
+- name: it
+  match:
+    resources:
+    - {kind: Deployment}
+  actions:
+  - uses: kubernetes.job
+    with:
+"""
+JOB = """\
+      namespace: checked
+      manifest:
+        spec:
+          template:
+            spec:
+              containers:
+              - name: main
+                image: busybox
+"""
+
+
+@pytest.fixture(scope="module")
+def namespace(kube: Kube) -> Iterator[str]:
+    return kube.namespace("checked")
+
+
+@pytest.fixture
+def asked(
+    kube: Kube, namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Check]:
+    """Check an action's `with`, as somebody whose kubectl means the test's cluster."""
+    (tmp_path / "config").write_text(kube.kubeconfig(namespace=namespace))
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "config"))
+    monkeypatch.setenv("POSTSYNC_HOME", str(tmp_path / "home"))
+    file = tmp_path / "rules.yaml"
+
+    def run(given: str, *options: str) -> Result:
+        file.write_text(HEAD + given)
+        monkeypatch.chdir(tmp_path)
+        return CliRunner().invoke(check, ["--cluster", *options, "rules.yaml"])
+
+    yield run
+    jobs = kube.items(f"/apis/batch/v1/namespaces/{namespace}/jobs")
+    assert jobs == []  # nothing was made
+
+
+def test_a_good_manifest_is_tried_and_nothing_is_made(asked: Check) -> None:
+    """The number of dry runs is told."""
+    answer = asked(JOB)
+    assert (answer.exit_code, answer.stderr) == (0, "")
+    assert answer.stdout.endswith(", 1 dry run\n")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        (
+            "          template:\n",
+            "          backofLimit: 1\n          template:\n",
+            (
+                "rules.yaml:13:11: rules[0].actions[0].with.manifest.spec.backofLimit: "
+                "Kubernetes has no such field"
+            ),
+        ),
+        (
+            "name: main",
+            "name: Main_",
+            (
+                "rules.yaml:16:17: rules[0].actions[0].with.manifest.spec.template.spec.containers[0]"
+                '.name: Invalid value: "Main_": a lowercase RFC 1123 label must consist of'
+            ),
+        ),
+        (
+            "namespace: checked",
+            "namespace: nowhere",
+            (
+                "rules.yaml:10:7: rules[0].actions[0].with.namespace: POST /apis/batch/v1/namespaces/"
+                'nowhere/jobs was answered 404: namespaces "nowhere" not found (the namespace must'
+            ),
+        ),
+        (
+            "        spec:\n          template",
+            "        kind: CronJob\n        spec:\n          template",
+            "rules.yaml:11:7: rules[0].actions[0].with.manifest: the manifest is a CronJob of",
+        ),
+    ],
+)
+def test_a_mistake_is_told_with_its_place(asked: Check, old: str, new: str, told: str) -> None:
+    """By file, line and path, as every other mistake in a rule."""
+    answer = asked(JOB.replace(old, new))
+    assert answer.exit_code == 1
+    assert answer.stderr.startswith(told)
+
+
+def test_expressions_stand_as_something_plausible(asked: Check) -> None:
+    """Texts, numbers and lists; what they leave open is noted, and is no mistake."""
+    given = JOB.replace("checked", '"${{ resource.namespace }}"').replace(
+        "image: busybox",
+        'image: "${{ resource.images[0] }}"\n'
+        '                args: "${{ resource.images }}"\n'
+        '                env: [{name: COUNT, value: "${{ size(resource.images) }} images"}]',
+    )
+    number = '          backoffLimit: "${{ 1 + 1 }}"\n          template'
+    given = given.replace("          template", number)
+    answer = asked(given)
+    assert answer.exit_code == 0, answer.output
+    assert answer.stderr == (
+        "note: rules.yaml:10:7: rules[0].actions[0].with.namespace: its namespace is known only "
+        "at run time: tried in checked\n"
+    )
+
+
+@pytest.mark.parametrize("value", ["sync.options[0]", "application.labels['limit']"])
+def test_a_refusal_of_a_placeholder_is_a_note(asked: Check, value: str) -> None:
+    """It may be right at run time."""
+    limit = f'          backoffLimit: "${{{{ {value} }}}}"\n          template'
+    answer = asked(JOB.replace("          template", limit))
+    assert answer.exit_code == 0, answer.output
+    assert "an expression stands in the way" in answer.stderr
+
+
+def test_what_a_job_is_made_of_is_looked_up(asked: Check, kube: Kube) -> None:
+    """It must be there, and give a Job that the cluster takes."""
+    given = "      namespace: checked\n      from: {cronJob: restore}\n"
+    missing = asked(given)
+    assert missing.exit_code == 1
+    assert "with.from: there is no cronjobs checked/restore" in missing.stderr
+    kube.ask("POST", "/apis/batch/v1/namespaces/checked/cronjobs", CRON)
+    assert asked(given).exit_code == 0
+
+
+def test_a_missing_right_is_named(asked: Check, kube: Kube, tmp_path: Path) -> None:
+    """Whoever asks needs the rights that the rule needs."""
+    (tmp_path / "config").write_text(kube.account("nobody", namespace="checked"))
+    answer = asked(JOB)
+    assert answer.exit_code == 1
+    assert "grant the verb create on jobs.batch in namespace checked" in answer.stderr
+
+
+def test_a_kubeconfig_that_is_not_here_is_noted(asked: Check) -> None:
+    """The secret of a server need not be where rules are checked."""
+    answer = asked(JOB + "      cluster: {kubeconfig: {file: eu.kubeconfig}}\n")
+    assert answer.exit_code == 0
+    assert "with: not tried: secret {file: eu.kubeconfig} cannot be read" in answer.stderr
+
+
+def test_as_json(asked: Check) -> None:
+    """Notes and problems, for other programs."""
+    noted = json.loads(
+        asked(JOB.replace("checked", "${{ resource.name }}"), "--output=json").stdout
+    )
+    assert (noted["dryRuns"], noted["notes"][0]["line"]) == (1, 10)
+    bad = JOB.replace("busybox", '""')
+    (problem,) = json.loads(asked(bad, "--output=json").stdout)["problems"]
+    assert problem["path"].endswith("containers[0].image")
+
+
+def test_without_a_cluster_the_way_out_is_told(
+    asked: Check, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Nothing was checked, so it is no success."""
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    answer = asked(JOB)
+    assert answer.exit_code == 1
+    assert "there is no cluster to ask" in answer.stderr

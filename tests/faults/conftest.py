@@ -1,0 +1,65 @@
+"""What the scenarios start from: a deployment, how long to go on, and where to tell of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from deployment import Deployment, OneHost
+from fault_report import KEY
+from scenario import Deploy, Judge, Lasting
+from senders import Load
+from service import Target
+from tally import Tally, tally
+
+ENGINES: dict[str, type[Deployment]] = {"sqlite": OneHost}
+
+
+@pytest.fixture(params=ENGINES)
+def deploy(request: pytest.FixtureRequest, tmp_path: Path, target: Target) -> Iterator[Deploy]:
+    """Deployments over each engine."""
+    made: list[Deployment] = []
+
+    def one(rules: str, *, home: Path | None = None, **settings: str) -> Deployment:
+        make, place = ENGINES[request.param], home or tmp_path / "home"
+        deployment = make(place, tmp_path / "log", target, rules, **settings)
+        made.append(deployment)
+        return deployment
+
+    yield one
+    for deployment in made:
+        deployment.destroy()
+
+
+@pytest.fixture
+def lasting(request: pytest.FixtureRequest) -> Lasting:
+    """How many seconds a scenario goes on: so many in the short form, such a part of the long."""
+    minutes = request.config.getoption("--minutes")
+
+    def seconds(short: float, part: float) -> float:
+        return float(minutes * 60 * part) or short
+
+    return seconds
+
+
+@pytest.fixture
+def judge(request: pytest.FixtureRequest, record_property: Callable[[str, Any], None]) -> Judge:
+    """Tells what a scenario came to, in the table that the whole suite ends with."""
+
+    def told(deployment: Deployment, *loads: Load, seconds: float) -> Tally:
+        found = tally(deployment, loads)
+        name = request.node.originalname.removeprefix("test_").replace("_", " ")
+        row = {
+            "scenario": name, "ledger": deployment.ledger, "faults": len(deployment.faults),
+            "seconds": round(seconds), "sent": found.sent, "accepted": found.accepted,
+            "run": found.run, "doubled": found.doubled, "lost": len(found.lost),
+        }  # fmt: skip
+        record_property(KEY, row)
+        print(row)  # noqa: T201 pytest shows it with a failure, and with -s
+        assert not found.lost, sorted(found.lost)[:10]
+        assert not found.unexplained, sorted(found.unexplained)[:10]
+        return found
+
+    return told

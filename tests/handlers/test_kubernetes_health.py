@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from handlers.kubernetes.health import health
+
+
+def _object(version: str, kind: str, spec: Any = None, status: Any = None, **meta: Any) -> Any:
+    return {
+        "apiVersion": version, "kind": kind, "metadata": {"name": "a", "generation": 2, **meta},
+        "spec": spec, "status": status,
+    }  # fmt: skip
+
+
+def _deployment(wanted: int = 2, **status: Any) -> Any:
+    return _object(
+        "apps/v1", "Deployment", {"replicas": wanted}, {"observedGeneration": 2, **status}
+    )
+
+
+def _set(spec: Any = None, **status: Any) -> Any:
+    return _object(
+        "apps/v1", "StatefulSet", {"replicas": 2, **(spec or {})},
+        {"observedGeneration": 2, **status},
+    )  # fmt: skip
+
+
+def _daemons(spec: Any = None, **status: Any) -> Any:
+    return _object("apps/v1", "DaemonSet", spec, {"observedGeneration": 2, **status})
+
+
+def _job(*conditions: str) -> Any:
+    met = [{"type": one, "status": "True", "reason": "Why", "message": "so"} for one in conditions]
+    return _object("batch/v1", "Job", {}, {"conditions": met})
+
+
+def _pod(phase: str = "Running", policy: str = "Always", **status: Any) -> Any:
+    return _object("v1", "Pod", {"restartPolicy": policy}, {"phase": phase, **status})
+
+
+def _container(**fields: Any) -> Any:
+    return [{"name": "main", **fields}]
+
+
+def _other(condition: str, status: str, version: str = "farm.example.com/v1", **more: Any) -> Any:
+    told = {"type": condition, "status": status, "message": "so", **more}
+    return _object(version, "Mouse", {}, {"conditions": [told]})
+
+
+READY = [{"type": "Ready", "status": "True"}]
+DONE = {"replicas": 2, "updatedReplicas": 2, "availableReplicas": 2}
+LATE = {"type": "Progressing", "reason": "ProgressDeadlineExceeded", "message": "too late"}
+ROLLED = {"readyReplicas": 2, "updateRevision": "b", "currentRevision": "b"}
+PARTITION = {"updateStrategy": {"rollingUpdate": {"partition": 1}}}
+ON_DELETE = {"updateStrategy": {"type": "OnDelete"}}
+OLD_REVISION = ROLLED | {"currentRevision": "a", "updatedReplicas": 1}
+DAEMONS = {"desiredNumberScheduled": 3, "updatedNumberScheduled": 3, "numberAvailable": 3}
+BALANCED = {"loadBalancer": {"ingress": [{"ip": "10.0.0.1"}]}}
+BACK_OFF = _container(state={"waiting": {"reason": "ImagePullBackOff", "message": "no image"}})
+EXIT = _container(state={"terminated": {"exitCode": 3, "reason": "Error"}})
+
+
+@pytest.mark.parametrize(
+    ("found", "status", "told"),
+    [
+        (_deployment(**DONE), "Healthy", ""),
+        (_deployment(0), "Healthy", ""),
+        (_deployment(**DONE | {"observedGeneration": 1}), "Progressing", "not seen it"),
+        (_deployment(**DONE | {"updatedReplicas": 1}), "Progressing", "1 of 2 replicas are u"),
+        (_deployment(**DONE | {"replicas": 3}), "Progressing", "1 old replicas have yet to end"),
+        (_deployment(**DONE | {"availableReplicas": 1}), "Progressing", "1 of 2 replicas are a"),
+        (_deployment(conditions=[LATE]), "Degraded", "too late"),
+        (_object("apps/v1", "Deployment", {"paused": True}), "Suspended", "paused"),
+        (_object("apps/v1", "Deployment"), "Progressing", "not seen it"),
+        (_set(**ROLLED), "Healthy", ""),
+        (_set(**ROLLED | {"readyReplicas": 1}), "Progressing", "1 of 2 replicas are ready"),
+        (_set(**OLD_REVISION), "Progressing", "1 of 2 replicas are u"),
+        (_set(PARTITION, **OLD_REVISION), "Healthy", ""),
+        (_set(PARTITION, **OLD_REVISION | {"updatedReplicas": 0}), "Progressing", "0 of 1"),
+        (_set(ON_DELETE, **OLD_REVISION), "Healthy", ""),
+        (_set(**ROLLED | {"observedGeneration": 0}), "Progressing", "not seen it"),
+        (_daemons(**DAEMONS), "Healthy", ""),
+        (_daemons(**DAEMONS | {"updatedNumberScheduled": 1}), "Progressing", "1 of 3 pods are upd"),
+        (_daemons(**DAEMONS | {"numberAvailable": 1}), "Progressing", "1 of 3 pods are available"),
+        (_daemons(ON_DELETE, desiredNumberScheduled=3), "Healthy", ""),
+        (_daemons(observedGeneration=1), "Progressing", "not seen it"),
+        (_job(), "Progressing", "has not ended yet"),
+        (_job("SuccessCriteriaMet"), "Progressing", "has not ended yet"),
+        (_job("SuccessCriteriaMet", "Complete"), "Healthy", ""),
+        (_job("FailureTarget", "Failed"), "Degraded", "Why: so"),
+        (_job("Suspended"), "Suspended", "it is suspended"),
+        (_pod(conditions=READY), "Healthy", ""),
+        (_pod(), "Progressing", "it is not ready yet"),
+        (_pod(containerStatuses=_container(lastState={"terminated": {}})), "Progressing", ""),
+        (
+            _pod(containerStatuses=_container(lastState={"terminated": {"exitCode": 1}})),
+            "Degraded", "main has ended, and is not ready again",
+        ),
+        (_pod("Pending", containerStatuses=BACK_OFF), "Degraded", "main: ImagePullBackOff: no im"),
+        (_pod("Pending", "Never", containerStatuses=BACK_OFF), "Progressing", "phase is Pending"),
+        (_pod("Running", "Never", conditions=READY), "Progressing", "its phase is Running"),
+        (_pod("Succeeded", "Never"), "Healthy", ""),
+        (_pod("Failed", "Never", containerStatuses=EXIT), "Degraded", "ended with exit code 3"),
+        (_pod("Failed", "Never", reason="Evicted", message="so"), "Degraded", "Evicted: so"),
+        (_pod("Failed", "Never"), "Degraded", "it has failed"),
+        (_object("v1", "PersistentVolumeClaim", {}, {"phase": "Bound"}), "Healthy", ""),
+        (_object("v1", "PersistentVolumeClaim", {}, {"phase": "Pending"}), "Progressing", "bound"),
+        (_object("v1", "PersistentVolumeClaim", {}, {"phase": "Lost"}), "Degraded", "is lost"),
+        (_object("v1", "Service", {"type": "ClusterIP"}), "Healthy", ""),
+        (_object("v1", "Service", {"type": "LoadBalancer"}), "Progressing", "no address yet"),
+        (_object("v1", "Service", {"type": "LoadBalancer"}, BALANCED), "Healthy", ""),
+        (_object("networking.k8s.io/v1", "Ingress", {}, BALANCED), "Healthy", ""),
+        (_object("networking.k8s.io/v1", "Ingress"), "Progressing", "no address yet"),
+        (
+            _object("apps/v1", "ReplicaSet", {"replicas": 2},
+                    {"observedGeneration": 2, "availableReplicas": 1}),
+            "Progressing", "1 of 2 replicas are available",
+        ),
+        (
+            _object("apps/v1", "ReplicaSet", {}, {"observedGeneration": 2, "availableReplicas": 1}),
+            "Healthy", "",
+        ),
+        (
+            _object("apps/v1", "ReplicaSet", {}, {"observedGeneration": 2, "conditions": [
+                {"type": "ReplicaFailure", "status": "True", "message": "quota"}]}),
+            "Degraded", "quota",
+        ),
+        (_object("v1", "ConfigMap"), "Healthy", ""),
+        (_object("rbac.authorization.k8s.io/v1", "Role"), "Healthy", ""),
+        (_object("farm.example.com/v1", "Mouse"), "Progressing", "none of the conditions"),
+        (_other("Ready", "True"), "Healthy", ""),
+        (_other("Available", "True"), "Healthy", ""),
+        (_other("Ready", "False"), "Progressing", "Ready is False: so"),
+        (_other("Ready", "Unknown"), "Progressing", "Ready is Unknown: so"),
+        (_other("Ready", "True", observedGeneration=1), "Progressing", "not seen it"),
+        (_other("Established", "True", "apiextensions.k8s.io/v1"), "Healthy", ""),
+        (_other("Ready", "True") | {"metadata": {"deletionTimestamp": "x"}}, "Progressing", ""),
+    ],
+)  # fmt: skip
+def test_health_is_as_argo_cd_judges_it(found: Any, status: str, told: str) -> None:
+    """Its rules for the usual kinds; for others their usual conditions."""
+    judged = health(found)
+    assert (judged.status, told in judged.message) == (status, True), judged

@@ -1,0 +1,171 @@
+"""A PostgreSQL of a test's own: Debian's server in a folder of its own, on loopback."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from receiver.ledger.postgres import migrate_server
+
+SUPERUSER = "postsync"
+
+
+@dataclass
+class Postgres:
+    """A server that can be killed and started again; ``port`` stays the same."""
+
+    folder: Path
+    port: int
+    process: subprocess.Popen[bytes] | None = None
+    options: list[str] = field(default_factory=list)
+
+    def url(self, database: str = "postgres") -> str:
+        return f"postgresql://{SUPERUSER}@127.0.0.1:{self.port}/{database}"
+
+    def start(self) -> None:
+        """Start it, and wait until it takes connections."""
+        command = [
+            str(_program("postgres")), "-D", str(self.folder / "data"), "-p", str(self.port),
+            "-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={self.folder}",
+            "-c", "max_connections=300", "-c", "shared_buffers=64MB", *self.options,
+        ]  # fmt: skip
+        log = (self.folder / "log").open("ab")
+        self.process = subprocess.Popen(command, stdout=log, stderr=log, user=_USER)
+        log.close()
+        until = time.monotonic() + 30
+        ready = [str(_program("pg_isready")), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
+        while subprocess.run(ready, check=False).returncode:
+            if self.process.poll() is not None or time.monotonic() > until:
+                raise RuntimeError((self.folder / "log").read_text()[-2000:])
+            time.sleep(0.05)
+
+    def kill(self) -> None:
+        """Kill the server with all its processes, as a power cut would."""
+        assert self.process
+        children = _children(self.process.pid)
+        self.process.kill()
+        self.process.wait()
+        for child in children:
+            with suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+
+    def stop(self) -> None:
+        """Stop it at once, its connections cut; it keeps what was committed."""
+        assert self.process
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(timeout=30)
+
+    def run(self, statement: str, database: str = "postgres") -> str:
+        """Run a statement by psql and return what it prints."""
+        command = [str(_program("psql")), "-X", "-q", "-A", "-t", "-d", self.url(database)]
+        done = subprocess.run(
+            [*command, "-v", "ON_ERROR_STOP=1", "-c", statement],
+            check=True, capture_output=True, text=True,
+        )  # fmt: skip
+        return done.stdout.strip()
+
+
+class Databases:
+    """Makes new ledgers on a server, by copying one that has been migrated."""
+
+    def __init__(self, server: Postgres) -> None:
+        self._server = server
+        self._made = 0
+        server.run("CREATE DATABASE blank")
+        migrate_server(server.url("blank"))
+        for table in ("plans", "runs"):  # in which order rows were made, as SQLite tells
+            server.run(f"ALTER TABLE {table} ADD COLUMN rowid BIGSERIAL", "blank")
+
+    @contextmanager
+    def database(self) -> Iterator[str]:
+        """Make a database with an empty ledger, and give its URL."""
+        self._made += 1
+        name = f"ledger_{self._made}"
+        with psycopg.connect(self._server.url(), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE blank".encode())
+            yield self._server.url(name)
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+@contextmanager
+def postgres_server(*, durable: bool = False) -> Iterator[Postgres]:
+    """Start a server; skip the test where there is none, with the reason.
+
+    Args:
+        durable: whether a commit waits for the disk, as it does in earnest.
+    """
+    if _program("initdb") is None:
+        pytest.skip("no PostgreSQL server is installed (Debian: postgresql)")
+    folder = Path(tempfile.mkdtemp(prefix="postsync-pg-"))  # where its user may look
+    fast = ["-c", "fsync=off", "-c", "full_page_writes=off"]
+    server = Postgres(folder, _free_port(), options=[] if durable else fast)
+    try:
+        _give(folder)
+        command = [str(_program("initdb")), "-D", str(folder / "data"), "-U", SUPERUSER]
+        how = ["--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C.UTF-8"]
+        _run([*command, *how])
+        server.start()
+        yield server
+    finally:
+        if server.process is not None and server.process.poll() is None:
+            server.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _run(command: list[str]) -> None:
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, user=_USER) as process:
+        assert process.wait() == 0, command
+
+
+def _program(name: str) -> Path | None:
+    """Find a program of the newest PostgreSQL that Debian has installed, or one on the PATH."""
+    found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
+    if found:
+        return found[-1]
+    elsewhere = shutil.which(name)
+    return Path(elsewhere) if elsewhere else None
+
+
+def _user() -> str | None:
+    """Say as whom the server runs: it refuses to be root's."""
+    if os.geteuid() != 0:
+        return None
+    known = {one.pw_name for one in pwd.getpwall()}
+    return "postgres" if "postgres" in known else "nobody"
+
+
+_USER = _user()
+
+
+def _give(folder: Path) -> None:
+    if _USER is not None:
+        shutil.chown(folder, _USER)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def _children(parent: int) -> list[int]:
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            fields = stat.read_text().rpartition(")")[2].split()
+            if int(fields[1]) == parent:
+                found.append(int(stat.parent.name))
+    return found
