@@ -289,7 +289,8 @@ class Handler(Generic[P]):
         complete: given the rendered parameters and what the run is about, returns the
             parameters with what follows from it, for example a default that names the
             resource. The facts are those that expressions see (`application`, `sync`, `syncs`,
-            and `resource` or `resources`), with the names of `rule`, `action` and `target`.
+            `actions`, and `resource` or `resources`), with the names of `rule`, `action` and
+            `target`.
             It is called once, before the parameters are checked and stored; a secret is None.
         permissions: the least that the credential must be allowed to do, for the reference.
         output: what `actions.NAME.output` has, for the reference.

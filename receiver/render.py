@@ -83,7 +83,11 @@ class Renderer:
                     prepared[action.name] = self._prepare(scene.rule, action)
                 facts = scene.facts(run.target_index)
                 bindings = self._bind(scene, run, facts, outputs, failure)
-                about = facts | {"action": run.action, "target": run.target}
+                about = facts | {
+                    "action": run.action,
+                    "target": run.target,
+                    "actions": outputs.seen_by(run),
+                }
                 one = prepared[action.name]
                 changes.append(self._render(scene.rule, run, one, bindings, about))
             except PostsyncError as error:

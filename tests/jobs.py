@@ -24,6 +24,7 @@ FACTS: Json = {
     "target": "apps/Deployment/shop/web",
     "application": {"name": "shop", "namespace": "argocd", "project": "web"},
     "sync": {"id": "s-1", "phase": "Succeeded", "revision": "4c5e"},
+    "actions": {},
     "resource": {
         "group": "apps", "version": "v1", "kind": "Deployment", "namespace": "shop", "name": "web",
         "images": ["shop:1", "sidecar:2"],

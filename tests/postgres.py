@@ -90,12 +90,12 @@ class Databases:
             server.run(f"ALTER TABLE {table} ADD COLUMN rowid BIGSERIAL", "blank")
 
     @contextmanager
-    def database(self) -> Iterator[str]:
-        """Make a database with an empty ledger, and give its URL."""
+    def database(self, *, blank: bool = True) -> Iterator[str]:
+        """Make a database, with an empty ledger or with nothing, and give its URL."""
         self._made += 1
-        name = f"ledger_{self._made}"
+        name, template = f"ledger_{self._made}", "blank" if blank else "template0"
         with psycopg.connect(self._server.url(), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name} TEMPLATE blank".encode())
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
             yield self._server.url(name)
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from handlers.kubernetes import apply, delete, job, patch, read, restart, wait
+from handlers.kubernetes import apply, delete, event, job, patch, read, restart, wait
 from receiver.contract import Handler
 
 __all__ = ["handlers"]
 
 handlers: tuple[Handler[Any], ...] = tuple(
-    one.handler for one in (apply, delete, job, patch, read, restart, wait)
+    one.handler for one in (apply, delete, event, job, patch, read, restart, wait)
 )

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import Field, model_validator
 
 from handlers.kubernetes.client import FIELD_MANAGER, Api
 from handlers.kubernetes.cluster import OnCluster
+from handlers.kubernetes.object_rehearsal import FORCE, applied
 from handlers.kubernetes.objects import identity, kind_of
 from handlers.kubernetes.refusal import Refused
-from receiver.contract import Call, Handler, Outcome, PermanentError, Succeeded, wrong_shape
+from handlers.kubernetes.rehearsal import opened
+from receiver.contract import (
+    Call,
+    Finding,
+    Handler,
+    Outcome,
+    PermanentError,
+    Succeeded,
+    wrong_shape,
+)
 
 __all__ = ["handler"]
 
@@ -56,16 +67,22 @@ def run(params: KubernetesApply, call: Call) -> Outcome:
         raise PermanentError("metadata of the manifest is no mapping")
     kind = kind_of(api, str(manifest["apiVersion"]), None, str(manifest["kind"]))
     path = kind.path(str(metadata.get("namespace") or ""), str(metadata["name"]))
-    query = {"fieldManager": params.field_manager, "force": str(params.force).lower()}
     try:
-        return Succeeded(identity(api.patch(path, manifest, APPLY, query)))
+        return Succeeded(identity(api.patch(path, manifest, APPLY, _query(params))))
     except Refused as error:
         if not error.of_fields:
             raise
-        raise PermanentError(
-            error.message,
-            hint="force: true takes these fields over; else leave them out of the manifest",
-        ) from None
+        raise PermanentError(error.message, hint=FORCE) from None
+
+
+def dry_run(params: KubernetesApply, call: Call) -> Sequence[Finding]:
+    """Ask the API server whether it would take the manifest."""
+    api = opened(params.cluster, call)
+    return applied(api, params.manifest, _query(params), APPLY)
+
+
+def _query(params: KubernetesApply) -> dict[str, str]:
+    return {"fieldManager": params.field_manager, "force": str(params.force).lower()}
 
 
 EXAMPLE = """\
@@ -82,6 +99,7 @@ handler = Handler(
     params=KubernetesApply,
     run=run,
     example=EXAMPLE,
+    dry_run=dry_run,
     permissions="`patch` on the kind, and `create` for an object that is not there yet. "
     "See [kubernetes.md](kubernetes.md#rights).",
     output="`apiVersion`, `kind`, `namespace`, `name`, `uid`, `generation`, `resourceVersion`.",

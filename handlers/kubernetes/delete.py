@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from handlers.kubernetes.client import Api, Object
 from handlers.kubernetes.cluster import OnCluster
+from handlers.kubernetes.object_rehearsal import known
 from handlers.kubernetes.objects import AT_ONCE, Kind, KindRef, kind_of
 from receiver.contract import (
     Call,
@@ -157,6 +158,7 @@ handler = Handler(
     params=KubernetesDelete,
     run=run,
     example=EXAMPLE,
+    dry_run=known,
     permissions="`get` and `delete` on the kind; with `labels`, `list` too. "
     "See [kubernetes.md](kubernetes.md#rights).",
     output="`deleted`: the names of what was there.",

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from handlers.kubernetes.client import Api, Object
 from handlers.kubernetes.objects import Kind
 from handlers.kubernetes.refusal import Refused
-from receiver.contract import PermanentError
+from receiver.contract import Json, PermanentError
 
 KEY = "postsync/run"
 """Annotation with the idempotency key: by it we know an object as our own."""
@@ -77,6 +77,12 @@ def create_once(api: Api, kind: Kind, manifest: Object) -> Object:
             hint="delete it, or give the manifest another name; then retry the run",
         )
     return found
+
+
+def made(found: Object) -> dict[str, Json]:
+    """Return what a run has to remember of an object that it has made."""
+    metadata = found["metadata"]
+    return {name: metadata[name] for name in ("namespace", "name", "uid")}
 
 
 def is_ours(api: Api, found: Object) -> bool:

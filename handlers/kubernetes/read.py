@@ -9,6 +9,7 @@ from pydantic import Field
 
 from handlers.kubernetes.client import Api, Object
 from handlers.kubernetes.looking import CEL_NAME, OnVisible, evaluated
+from handlers.kubernetes.object_rehearsal import known
 from handlers.kubernetes.objects import complete, locate
 from receiver.contract import Call, Cel, Handler, Json, Outcome, PermanentError, Succeeded
 from receiver.errors import ExpressionError
@@ -73,6 +74,7 @@ handler = Handler(
     params=KubernetesRead,
     run=run,
     example=EXAMPLE,
+    dry_run=known,
     complete=complete,
     permissions="`get` on the kind. See [kubernetes.md](kubernetes.md#rights).",
     output="What `fields` name, each under its name.",

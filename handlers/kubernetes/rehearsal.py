@@ -15,9 +15,9 @@ from receiver.contract import PLACEHOLDER, Call, Finding, PermanentError
 
 Place: TypeAlias = tuple[str | int, ...]
 
-UNKNOWN_FIELD = re.compile(r'unknown field "([^"]+)"')
+UNKNOWN_FIELD = re.compile(r'(?:unknown field "|: \.)([^" ]+)(?:"|: field not declared)')
 STEP = re.compile(r"([^.\[\]]+)|\[([^\]]*)\]")
-WRONG_TYPE = "cannot unmarshal"
+WRONG_TYPE = re.compile(r"cannot unmarshal|: expected \w+")
 NAMESPACE_LATER = "its namespace is known only at run time: tried in {}"
 
 
@@ -54,7 +54,7 @@ def findings(send: Callable[[], object], manifest: Any, at: Place) -> list[Findi
     except Refused as error:
         if error.reason in {"AlreadyExists", "Conflict"}:
             return []
-        unclear = WRONG_TYPE in error.message and _has_placeholder(manifest)
+        unclear = WRONG_TYPE.search(error.message) and _has_placeholder(manifest)
         if PLACEHOLDER in error.message or unclear:
             why = f"not tried to the end, an expression stands in the way: {error.message}"
             return [Finding(at, why, certain=False)]

@@ -9,6 +9,7 @@ from pydantic import Field
 from handlers.kubernetes.client import Api, Object
 from handlers.kubernetes.cluster import OnCluster
 from handlers.kubernetes.health import health
+from handlers.kubernetes.object_rehearsal import known
 from handlers.kubernetes.objects import AT_ONCE, ObjectRef, complete, identity, locate
 from receiver.contract import (
     Call,
@@ -70,7 +71,7 @@ def run(params: KubernetesRestart, call: Call) -> Outcome:
 def _prepare(params: KubernetesRestart, api: Api) -> Outcome:
     """Choose the restart's time: once it is stored, a repeated restart is the same one."""
     ref, path = locate(api, params.object_)
-    if _there(params, api, path)["spec"].get("paused"):
+    if (_there(params, api, path).get("spec") or {}).get("paused"):
         raise PermanentError(f"{ref} is paused, and a paused one does not restart")
     return Pending({"path": path, "at": api.call.now.isoformat()}, AT_ONCE)
 
@@ -112,6 +113,7 @@ handler = Handler(
     params=KubernetesRestart,
     run=run,
     example=EXAMPLE,
+    dry_run=known,
     complete=complete,
     permissions="`get` and `patch` on the kind. See [kubernetes.md](kubernetes.md#rights).",
     output="`apiVersion`, `kind`, `namespace`, `name`, `uid`, `generation`, `resourceVersion`, "

@@ -9,6 +9,7 @@ from pydantic import Field
 from handlers.kubernetes.client import Api, Object
 from handlers.kubernetes.health import health
 from handlers.kubernetes.looking import CEL_NAME, OnVisible, holds
+from handlers.kubernetes.object_rehearsal import known
 from handlers.kubernetes.objects import complete, identity, locate
 from receiver.contract import (
     Call,
@@ -94,6 +95,7 @@ handler = Handler(
     params=KubernetesWait,
     run=run,
     example=EXAMPLE,
+    dry_run=known,
     complete=complete,
     permissions="`get` on the kind. See [kubernetes.md](kubernetes.md#rights).",
     output="`apiVersion`, `kind`, `namespace`, `name`, `uid`, `generation`, `resourceVersion`.",

@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
-from receiver.errors import LedgerError
-from receiver.ledger.connect import open_ledger
+from receiver.errors import LedgerError, LedgerUnavailable
+from receiver.ledger.connect import open_ledger, prepare
 from receiver.ledger.ledger import Ledger
+from receiver.logs import Log
 from receiver.settings import Settings
+
+AGAIN_AFTER = 1.0
+"""Seconds between two looks whether a database that is away has come back."""
+
+
+def wait_for_ledger(settings: Settings, log: Log) -> None:
+    """Wait until the ledger can be used: a database may come up after us.
+
+    Raises:
+        LedgerError: it is there and cannot be used as it is.
+    """
+    while True:
+        try:
+            prepare(settings.ledger)
+        except LedgerUnavailable as error:
+            log.warning("ledger.unavailable", reason=str(error))
+            time.sleep(AGAIN_AFTER)
+        else:
+            return
 
 
 def open_existing(settings: Settings) -> Ledger:
@@ -22,4 +43,5 @@ def open_existing(settings: Settings) -> Ledger:
         raise LedgerError(
             f"there is no ledger {place}", hint="set POSTSYNC_HOME to the home of the instance"
         )
+    prepare(place)
     return open_ledger(place)

@@ -8,7 +8,7 @@ import click
 
 from receiver.cli.options import database_option, output_option, tell
 from receiver.ledger import tables
-from receiver.ledger.connect import open_ledger
+from receiver.ledger.connect import prepare
 from receiver.settings import load_settings
 
 
@@ -28,7 +28,7 @@ def migrate(file: Path | None, *, database: str | None, output: str) -> None:
     """  # noqa: D301 click's \b keeps the lines
     place = load_settings(file, database=database).ledger
     if isinstance(place, Path):
-        open_ledger(place).close()
+        prepare(place)
         at: str | None = tables.REVISION
     else:
         from receiver.ledger.postgres import migrate_server

@@ -15,6 +15,7 @@ from pathlib import Path
 import click
 from flask import Flask
 
+from receiver.cli.ledgers import wait_for_ledger
 from receiver.cli.options import database_option
 from receiver.cli.processes import check_address, dispatch
 from receiver.errors import LedgerUnavailable
@@ -85,7 +86,7 @@ def serve(
         if isinstance(settings.ledger, Path):
             held.enter_context(lock_ledger(settings.ledger))
             bodies["dispatcher"] = lambda: dispatch(settings, doorbell, log, new_id("w"))
-        open_ledger(settings.ledger).close()
+        wait_for_ledger(settings, log)
         supervisor = Supervisor(bodies, grace=settings.drain + 5)
         gc.freeze()  # what is imported now stays shared between the processes
         sys.exit(supervisor.run(lambda: _announce(settings)))

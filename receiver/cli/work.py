@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 from flask import Flask
 
+from receiver.cli.ledgers import wait_for_ledger
 from receiver.cli.options import database_option
 from receiver.cli.processes import check_address, dispatch
 from receiver.errors import SettingsError
@@ -62,7 +63,7 @@ def work(
         )
     log = configure_logs(settings.log_format)
     check_address(settings)
-    open_ledger(settings.ledger).close()
+    wait_for_ledger(settings, log)
     doorbell, owner = Doorbell(), new_id("w")
     bodies = {
         "dispatcher": lambda: dispatch(settings, doorbell, log, owner),

@@ -51,6 +51,8 @@ BUSY_BATCH = 8
 """Syncs of one turn while there are runs to be made: planning more does not finish more."""
 ELSEWHERE = 0.02
 """Seconds until a look whether another dispatcher, who was planning, has left something."""
+AWAY = 1.0
+"""Seconds until the next try when the ledger cannot be used."""
 IDLE = 5.0
 """Seconds of a turn's longest wait: the poll that finds what a lost ring did not tell."""
 GRACE = 10.0
@@ -125,12 +127,21 @@ class Dispatcher:
 
     def run(self) -> None:
         """Loop until `stop`, then drain for as long as the settings allow."""
-        self._begin()
+        while not self._begun_safely():
+            self._doorbell.wait(AWAY)
         while not self._stopping:
             self._doorbell.wait(self._turn_safely(claims=True))
         self._drain()
 
-    def _begin(self) -> None:
+    def _begun_safely(self) -> bool:
+        """Begin; False if the ledger cannot be used now. Whoever is to stop need not begin."""
+        try:
+            return self._stopping or self._begin()
+        except LedgerUnavailable as error:
+            self._log.error("ledger.unavailable", reason=str(error))
+            return False
+
+    def _begin(self) -> bool:
         """Take over what an earlier process left, and the rules that it had in force."""
         with self._ledger.write() as connection:
             now = self._ledger.now(connection)
@@ -142,6 +153,7 @@ class Dispatcher:
         self._drafts.act_since(self._settings.act_since or created)
         self._drafts.use(self._rules.last_good())
         self._rules.start()
+        return True
 
     def _drain(self) -> None:
         until = time.monotonic() + self._settings.drain
@@ -156,7 +168,7 @@ class Dispatcher:
             return self._turn(claims=claims)
         except LedgerUnavailable as error:
             self._log.error("ledger.unavailable", reason=str(error))
-            return 1.0
+            return AWAY
 
     def _turn(self, *, claims: bool) -> float:
         """Do what there is to do; return the seconds until there may be more."""

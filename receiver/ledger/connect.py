@@ -18,7 +18,7 @@ def open_ledger(place: Path | str, *, busy_timeout: float = 5.0, offset_ms: int 
 
 
 def open_ledger(place: Path | str, *, busy_timeout: float = 5.0, offset_ms: int = 0) -> Ledger:
-    """Open a SQLite file, which is made and migrated, or a database, which has been migrated.
+    """Open a SQLite file, which is made and migrated, or a database (see `prepare`).
 
     Args:
         place: the file, or the URL of a PostgreSQL database.
@@ -27,10 +27,24 @@ def open_ledger(place: Path | str, *, busy_timeout: float = 5.0, offset_ms: int 
 
     Raises:
         LedgerError: not usable as it is; it says why.
-        LedgerUnavailable: the server is away.
     """
     if isinstance(place, Path):
         return open_file(place, busy_timeout=busy_timeout, offset_ms=offset_ms)
     from receiver.ledger.postgres import open_server
 
     return open_server(place, busy_timeout=busy_timeout, offset_ms=offset_ms)
+
+
+def prepare(place: Path | str) -> None:
+    """See whether a ledger can be used as it is: a SQLite file is made, a database must be there.
+
+    Raises:
+        LedgerError: it cannot; it says why.
+        LedgerUnavailable: the server is away.
+    """
+    if isinstance(place, Path):
+        open_file(place).close()
+        return
+    from receiver.ledger.postgres import check_server
+
+    check_server(place)

@@ -3,7 +3,8 @@
 SQLite syncs the disk once a commit, and several writers of one file starve each other (its
 busy wait has no queue). So the requests' threads hand their arrivals to one writer, which
 takes what has gathered into one transaction. A group that fails is tried again singly, so
-that one bad row never costs its neighbours their answer.
+that one bad row never costs its neighbours their answer; and so is a sync that another process
+has just stored: the second time it is known.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from datetime import datetime
 from queue import Empty, SimpleQueue
 
 from sqlalchemy import insert
+from sqlalchemy.exc import IntegrityError
 
 from receiver.errors import LedgerUnavailable
 from receiver.ledger import tables
@@ -102,7 +104,7 @@ class IntakeWriter:
         try:
             receipts, events = self._commit(group)
         except Exception as error:  # noqa: BLE001 whatever it was, every request gets its answer
-            if len(group) > 1:
+            if len(group) > 1 or isinstance(error.__cause__, IntegrityError):
                 for waiting in group:
                     self._store_one(waiting)
             else:

@@ -10,7 +10,7 @@ order of the commits, so that whoever follows it misses no line.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 from sqlalchemy import (
@@ -93,7 +93,7 @@ class ServerLedger(Ledger):
 
 
 def open_server(url: str, *, busy_timeout: float = 5.0, offset_ms: int = 0) -> ServerLedger:
-    """Open the ledger in a database that has been migrated.
+    """Open the ledger in a database; nothing is asked of it yet, so it may be away.
 
     Args:
         url: ``postgresql://USER@HOST/DATABASE``, as libpq knows it; it may name several hosts.
@@ -101,22 +101,27 @@ def open_server(url: str, *, busy_timeout: float = 5.0, offset_ms: int = 0) -> S
         offset_ms: see `Ledger`.
 
     Raises:
-        LedgerError: the URL is no such, psycopg is not installed, or the database is at another
-            migration.
+        LedgerError: the URL is no such, or psycopg is not installed.
+    """
+    return ServerLedger(_engine(url, busy_timeout), offset_ms)
+
+
+def check_server(url: str) -> None:
+    """See whether the database has the tables of this version.
+
+    Raises:
+        LedgerError: it has not; or as `open_server`.
         LedgerUnavailable: the server is away.
     """
-    ledger = ServerLedger(_engine(url, busy_timeout), offset_ms)
-    with ledger.read() as connection:
+    with closing(open_server(url)) as ledger, ledger.read() as connection:
         at = revision_of(connection)
     if at != tables.REVISION:
-        ledger.close()
         found = "has no tables yet" if at is None else f"is at revision {at}"
         raise LedgerError(
             f"the ledger in {shown_url(url)} {found}, this postsync needs {tables.REVISION}",
             hint="run `postsync migrate` with this version once; instances of the version before "
             "may go on meanwhile",
         )
-    return ledger
 
 
 def migrate_server(url: str) -> str | None:

@@ -40,20 +40,21 @@ def shrink(ledger: FileLedger, slack: int = SLACK) -> Iterator[int]:
     Raises:
         LedgerUnavailable: the ledger took no write.
     """
-    before, spare = None, _spare(ledger, slack)
-    while spare > 0 and spare != before:
+    before, (free, spare) = None, _free(ledger, slack)
+    while spare > 0 and free != before:
         with ledger.gate, _raw(ledger) as connection:
             # A script runs to its end; a statement of Python's would free its first page alone.
             connection.executescript(f"PRAGMA incremental_vacuum({min(PAGES, spare)})")
-        before, spare = spare, _spare(ledger, slack)
+        before, (free, spare) = free, _free(ledger, slack)
         yield max(0, spare)
 
 
-def _spare(ledger: FileLedger, slack: int) -> int:
+def _free(ledger: FileLedger, slack: int) -> tuple[int, int]:
+    """Return how many pages nothing uses, and how many of them are to be given back."""
     with _raw(ledger) as connection:
         free: int = connection.execute("PRAGMA freelist_count").fetchone()[0]
         pages: int = connection.execute("PRAGMA page_count").fetchone()[0]
-    return free - pages // slack if slack else free
+    return free, free - pages // slack if slack else free
 
 
 def size(ledger: FileLedger) -> int:

@@ -10,6 +10,7 @@ from receiver.errors import ExpressionError, PostsyncError
 from receiver.expressions import Expressions, Scope, check_tree, parse_template
 from receiver.mistakes import Mistake, Path
 from receiver.registry import Registry
+from receiver.rulebook.merge import sections
 from receiver.rulebook.plans import check_plans
 from receiver.rulebook.scopes import action_scope, condition_scope, key_scope
 from receiver.rules import Action, FailureAction, Rule, Target
@@ -44,11 +45,10 @@ def check_rule(rule: Rule, expressions: Expressions) -> Iterator[tuple[Mistake, 
         compile_condition = partial(expressions.compile_condition, scope=condition_scope(rule))
         yield from _attempt(("match", "condition"), condition, compile_condition)
     yield from _check_keys(rule, expressions)
-    for section, actions in (("actions", rule.actions), ("onFailure", rule.on_failure)):
-        for index, action in enumerate(actions):
-            for mistake, column in _check_expressions(rule, action, expressions):
-                path = (section, index, *mistake.path)
-                yield Mistake(path, mistake.message, mistake.hint), column
+    for section, index, action in sections(rule):
+        for mistake, column in _check_expressions(rule, action, expressions):
+            path = (section, index, *mistake.path)
+            yield Mistake(path, mistake.message, mistake.hint), column
 
 
 def _check_keys(rule: Rule, expressions: Expressions) -> Iterator[tuple[Mistake, int]]:
@@ -62,20 +62,19 @@ def _check_keys(rule: Rule, expressions: Expressions) -> Iterator[tuple[Mistake,
 
 def _check_names(rule: Rule) -> Iterator[Mistake]:
     seen: set[str] = set()
-    for section, actions in (("actions", rule.actions), ("onFailure", rule.on_failure)):
-        for index, action in enumerate(actions):
-            path: Path = (section, index)
-            if action.name in seen:
-                message = f"another action of this rule has the name {action.name}"
-                yield Mistake((*path, "name"), message, "give each a name of its own")
-            seen.add(action.name)
-            if (
-                isinstance(action, Action)
-                and rule.match.resources is None
-                and action.target is not Target.APPLICATION
-            ):
-                message = f"target {action.target} needs match.resources"
-                yield Mistake((*path, "target"), message, "use target application")
+    for section, index, action in sections(rule):
+        path: Path = (section, index)
+        if action.name in seen:
+            message = f"another action of this rule has the name {action.name}"
+            yield Mistake((*path, "name"), message, "give each a name of its own")
+        seen.add(action.name)
+        if (
+            isinstance(action, Action)
+            and rule.match.resources is None
+            and action.target is not Target.APPLICATION
+        ):
+            message = f"target {action.target} needs match.resources"
+            yield Mistake((*path, "target"), message, "use target application")
 
 
 def _check_expressions(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
 from receiver.rules import (
@@ -13,10 +14,18 @@ from receiver.rules import (
     Retry,
     Rule,
     Target,
+    When,
 )
 
 HOUR = 3600.0
-FROM_DEFAULTS = ("concurrency", "on_unknown_change", "mode", "on_failure", "timeout")
+FROM_DEFAULTS = ("concurrency", "on_unknown_change", "mode", "finally_", "on_failure", "timeout")
+
+FINALLY: Mapping[str, Any] = {
+    "target": Target.APPLICATION,
+    "when": When.ALWAYS,
+    "continue_on_error": True,
+}
+"""What an action of `finally` has where it does not say it."""
 
 A = TypeVar("A", bound=FailureAction)
 
@@ -33,8 +42,18 @@ def merge(rule: Rule, defaults: Defaults) -> Rule:
     update["match"] = _match(rule.match)
     whole = rule.model_copy(update=update)
     actions = tuple(_action(_target(action, rule.match), whole, "") for action in rule.actions)
+    last = tuple(_action(action, whole, "finally_") for action in _last(whole))
     failure = tuple(_action(action, whole, "on_failure_") for action in whole.on_failure)
-    return whole.model_copy(update={"actions": actions, "on_failure": failure})
+    return whole.model_copy(update={"actions": (*actions, *last), "on_failure": failure})
+
+
+def sections(rule: Rule) -> Iterator[tuple[str, int, FailureAction]]:
+    """Yield each action of a merged rule with its section and its place in that."""
+    own = len(rule.actions) - len(rule.finally_)
+    for index, action in enumerate(rule.actions):
+        yield ("actions", index, action) if index < own else ("finally", index - own, action)
+    for index, failure in enumerate(rule.on_failure):
+        yield "onFailure", index, failure
 
 
 def merge_retry(own: Retry, above: Retry) -> Retry:
@@ -61,6 +80,16 @@ def _action(action: A, rule: Rule, prefix: str) -> A:
     return action.model_copy(
         update={"name": name, "retry": retry, "timeout": timeout, "deadline": deadline}
     )
+
+
+def _last(rule: Rule) -> Iterator[Action]:
+    """Yield the actions of `finally` as those of waves after all others, in their order."""
+    after = max(action.wave for action in rule.actions) + 1
+    first = min((action.wave for action in rule.finally_), default=0)
+    for action in rule.finally_:
+        given = {name: getattr(action, name) for name in FINALLY if name in action.model_fields_set}
+        wave = {"wave": after + action.wave - first}
+        yield action.model_copy(update={**FINALLY, **given, **wave})
 
 
 def _target(action: Action, match: Match) -> Action:

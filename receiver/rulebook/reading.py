@@ -12,7 +12,7 @@ from receiver.mistakes import Mistake, Path, mistakes
 from receiver.registry import Registry
 from receiver.rulebook.check import check_action, check_rule
 from receiver.rulebook.document import Document
-from receiver.rulebook.merge import merge
+from receiver.rulebook.merge import merge, sections
 from receiver.rules import Defaults, FailureAction, Rule, RuleFile, Strict
 
 S = TypeVar("S", bound=Strict)
@@ -57,12 +57,11 @@ class Reading:
         """Yield each action with its place and its rule; what many rules share, once."""
         seen: set[Path] = set()
         for index, rule in self.rules.items():
-            for section, actions in (("actions", rule.actions), ("onFailure", rule.on_failure)):
-                for number, action in enumerate(actions):
-                    path = (*self._origin(index, (section,)), section, number)
-                    if path not in seen:
-                        seen.add(path)
-                        yield path, rule, action
+            for section, number, action in sections(rule):
+                path = (*self._origin(index, (section,)), section, number)
+                if path not in seen:
+                    seen.add(path)
+                    yield path, rule, action
 
     def _read(self) -> None:
         data = self.document.data
@@ -95,7 +94,7 @@ class Reading:
         owners: list[tuple[Path, Any]] = [(("defaults",), defaults)]
         owners += [(("rules", index), raw) for index, raw in enumerate(self._raw_rules())]
         for place, owner in owners:
-            for section in ("actions", "onFailure"):
+            for section in ("actions", "finally", "onFailure"):
                 actions = owner.get(section) if isinstance(owner, dict) else None
                 for index, action in enumerate(actions if isinstance(actions, list) else []):
                     if isinstance(action, dict):
@@ -104,7 +103,7 @@ class Reading:
     def _origin(self, index: int, path: Path) -> Path:
         """Return in what the user wrote it: in the rule, or in the defaults of the file."""
         own: Path = ("rules", index)
-        merged = path[0] in {"onFailure", "concurrency"}
+        merged = path[0] in {"finally", "onFailure", "concurrency"}
         return ("defaults",) if merged and (*own, path[0]) not in self.document.values else own
 
     def _say(self, place: Path, mistake: Mistake, column: int = 0) -> None:

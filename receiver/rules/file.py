@@ -46,6 +46,7 @@ class Defaults(Strict):
     concurrency: Concurrency | None = None
     on_unknown_change: OnUnknownChange = "run"
     mode: Mode = "run"
+    finally_: tuple[Action, ...] = Field(default=(), alias="finally")
     on_failure: tuple[FailureAction, ...] = ()
 
 
@@ -83,6 +84,12 @@ class Rule(Strict):
     timeout: Duration = TIMEOUT
     deadline: Duration = DEADLINE
     actions: tuple[Action, ...] = Field(min_length=1, description="What is done.")
+    finally_: tuple[Action, ...] = Field(
+        default=(),
+        alias="finally",
+        description="What is done after all waves, however they ended: by default once for the "
+        "application, with `when: always` and `continueOnError: true`.",
+    )
     on_failure: tuple[FailureAction, ...] = Field(
         default=(), description="What is done once when the plan has failed."
     )

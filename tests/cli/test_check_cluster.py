@@ -40,7 +40,7 @@ JOB = """\
 
 
 @pytest.fixture(scope="module")
-def namespace(kube: Kube) -> Iterator[str]:
+def namespace(kube: Kube) -> str:
     return kube.namespace("checked")
 
 

@@ -48,7 +48,8 @@ def endless(peer: socket.socket) -> None:
     """Send a body without an end."""
     peer.sendall(HEAD + b"Connection: close\r\n\r\n")
     while True:
-        peer.sendall(b"x" * 65536)
+        peer.sendall(b"x" * 1000)
+        time.sleep(0.02)
 
 
 def babbling(peer: socket.socket) -> None:

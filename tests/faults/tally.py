@@ -50,24 +50,29 @@ def tally(deployment: Deployment, loads: Iterable[Load]) -> Tally:
     """
     sent = [one for load in loads for one in load.sent]
     accepted = {one.name for one in sent if one.accepted}
-    calls = Counter(call["headers"]["Idempotency-Key"] for call in deployment.target.seen)
-    called = {json.loads(call["body"])["name"] for call in deployment.target.seen}
-    ended = {target.rpartition("/")[2]: state for target, state in deployment.query(RUNS)}
+    seen = deployment.target.seen
+    called = {json.loads(call["body"])["name"] for call in seen}
+    calls = Counter(call["headers"]["Idempotency-Key"] for call in seen)
+    ended = {_name(target): state for target, state in deployment.query(RUNS)}
     well = {name for name in accepted & called if ended.get(name) == "succeeded"}
     return Tally(
         len(sent), len(accepted), len(well), sum(calls.values()) - len(calls), accepted - well,
-        _unexplained(deployment, calls),
+        _unexplained(deployment, calls, {one.name for one in sent}),
     )  # fmt: skip
 
 
-def _unexplained(deployment: Deployment, calls: Counter[str]) -> set[str]:
+def _name(target: str) -> str:
+    return target.rpartition("/")[2]
+
+
+def _unexplained(deployment: Deployment, calls: Counter[str], names: Set[str]) -> set[str]:
     """Return the attempts that ended badly, and the calls without an attempt, that no fault hit."""
     faults = [fault for fault in deployment.faults if fault.ends_attempts]
     made: Counter[str] = Counter()
     found = set()
     for run, target, began, ended, outcome in deployment.query(ATTEMPTS):
         made[run] += 1
-        if outcome == "succeeded":
+        if outcome == "succeeded" or _name(target) not in names:
             continue
         if not any(_met(fault, began / 1000, (ended or began) / 1000) for fault in faults):
             found.add(f"{target}: attempt {outcome} at {began}")

@@ -14,15 +14,21 @@ from liars import LIARS, Liar
 from notifications import notification, resource
 from scenario import Deploy, Judge, Lasting
 from senders import Load
+from service import wait_for
 
 RULE = """
 - name: NAME
-  match: {{resources: [{{kind: ConfigMap, name: NAME-*}}]}}
-  retry: {{for: 10s, initialDelay: 100ms, maxDelay: 2s}}
-  timeout: 3s
+  match: {{resources: [{{kind: ConfigMap, name: NAME*}}]}}
+  retry: {{for: 20s, initialDelay: 4s, maxDelay: 4s}}
+  timeout: 10s
   actions: [{{uses: http.request, with: {{url: "URL", json: {{name: "${{{{ resource.name }}}}"}}}}}}]
 """
-WELL = "healthy"
+MARGIN, LEAST = 8, 0.1
+"""How many times slower it may be, and the seconds below which a difference tells nothing: the
+machine's other work disturbs both."""
+
+
+DONE = "SELECT COUNT(*) FROM runs WHERE rule IN ('alone', 'beside') AND state = 'succeeded'"
 
 
 @pytest.fixture
@@ -37,42 +43,53 @@ def liars() -> Iterator[dict[str, Liar]]:
 
 
 @pytest.mark.slow
+@pytest.mark.xfail(
+    reason="four hosts that hang take all threads, a quarter each, and leave none for the others"
+)
 def test_bad_targets(
     deploy: Deploy, liars: dict[str, Liar], lasting: Lasting, judge: Judge
 ) -> None:
     """The healthy one is called as soon as without them, within a wide margin."""
-    urls = {name: liar.url for name, liar in liars.items()} | {WELL: "{url}"}
+    urls = {name: liar.url for name, liar in liars.items()} | {"alone": "{url}", "beside": "{url}"}
     rules = (RULE.replace("NAME", name).replace("URL", url) for name, url in urls.items())
     deployment = deploy("version: 1\nrules:" + "".join(rules))
     deployment.start()
-    seconds = lasting(6, 0.05)
-    began = time.monotonic()
-    with deployment.load(rate=20, make=_to(WELL), label="alone") as alone:
+    began, seconds = time.monotonic(), lasting(4, 0.05)
+    with deployment.load(rate=20, make=_healthy, label="alone") as alone:
         threading.Event().wait(seconds)
-    with deployment.load(rate=60, make=_to(*liars), label="bad") as bad:
-        threading.Event().wait(2)
-        with deployment.load(rate=20, make=_to(WELL), label="beside") as beside:
+    with deployment.load(rate=60, make=_bad) as bad:
+        start = time.time()
+        threading.Event().wait(4)
+        with deployment.load(rate=20, make=_healthy, label="beside") as beside:
             threading.Event().wait(seconds)
-    deployment.settle()
-    slowest = {load: _latency(deployment, load) for load in (alone, beside)}
-    assert all(liar.asked for liar in liars.values())
-    print({load._label: value for load, value in slowest.items()})
+    wanted = [(len(alone.accepted | beside.accepted),)]
+    wait_for(lambda: deployment.query(DONE) == wanted, 60, "the healthy one's calls")
+    for name, liar in liars.items():
+        assert liar.asked, name
+        deployment.note("bad target", name, start, time.time(), ends=False)
+    judge(deployment, alone, beside, seconds=time.monotonic() - began)
+    assert bad.accepted
+    assert _latency(deployment, beside) < MARGIN * max(_latency(deployment, alone), LEAST)
 
 
-def _to(*kinds: str):
-    def make(name: str) -> bytes:
-        kind = kinds[hash(name) % len(kinds)]
-        return notification(resource(f"{kind}-{name}"), application=name)
-    return make
+def _healthy(name: str) -> bytes:
+    return notification(resource(name), application=name)
+
+
+def _bad(name: str) -> bytes:
+    """A notification for one of the liars, each in its turn."""
+    kinds = list(LIARS)
+    kind = kinds[int(name.removeprefix("n")) % len(kinds)]
+    return notification(resource(f"{kind}-{name}"), application=name)
+
+
+def _calls(deployment: Deployment) -> dict[str, float]:
+    """When each was called for, by name."""
+    return {json.loads(call["body"])["name"]: call["at"] for call in deployment.target.seen}
 
 
 def _latency(deployment: Deployment, load: Load) -> float:
-    """The time from a notification to the call for it, in seconds, that one in 20 exceeds."""
-    sent = {one.name: one.at for one in load.sent}
-    took = [
-        call["at"] - sent[name]
-        for call in deployment.target.seen
-        if (name := json.loads(call["body"])["name"].partition("-")[2]) in sent
-    ]
-    print(len(took), len(sent))
-    return sorted(took)[math.ceil(len(took) * 0.95) - 1]
+    """The seconds from a notification to its call that one in twenty exceeds."""
+    calls = _calls(deployment)
+    took = sorted(calls[one.name] - one.at for one in load.sent)
+    return took[math.ceil(len(took) * 0.95) - 1]

@@ -52,10 +52,10 @@ def _other(condition: str, status: str, version: str = "farm.example.com/v1", **
 READY = [{"type": "Ready", "status": "True"}]
 DONE = {"replicas": 2, "updatedReplicas": 2, "availableReplicas": 2}
 LATE = {"type": "Progressing", "reason": "ProgressDeadlineExceeded", "message": "too late"}
-ROLLED = {"readyReplicas": 2, "updateRevision": "b", "currentRevision": "b"}
+ROLLED = {"readyReplicas": 2, "updatedReplicas": 2}
 PARTITION = {"updateStrategy": {"rollingUpdate": {"partition": 1}}}
 ON_DELETE = {"updateStrategy": {"type": "OnDelete"}}
-OLD_REVISION = ROLLED | {"currentRevision": "a", "updatedReplicas": 1}
+HALF = {"readyReplicas": 2, "updatedReplicas": 1}
 DAEMONS = {"desiredNumberScheduled": 3, "updatedNumberScheduled": 3, "numberAvailable": 3}
 BALANCED = {"loadBalancer": {"ingress": [{"ip": "10.0.0.1"}]}}
 BACK_OFF = _container(state={"waiting": {"reason": "ImagePullBackOff", "message": "no image"}})
@@ -76,10 +76,10 @@ EXIT = _container(state={"terminated": {"exitCode": 3, "reason": "Error"}})
         (_object("apps/v1", "Deployment"), "Progressing", "not seen it"),
         (_set(**ROLLED), "Healthy", ""),
         (_set(**ROLLED | {"readyReplicas": 1}), "Progressing", "1 of 2 replicas are ready"),
-        (_set(**OLD_REVISION), "Progressing", "1 of 2 replicas are u"),
-        (_set(PARTITION, **OLD_REVISION), "Healthy", ""),
-        (_set(PARTITION, **OLD_REVISION | {"updatedReplicas": 0}), "Progressing", "0 of 1"),
-        (_set(ON_DELETE, **OLD_REVISION), "Healthy", ""),
+        (_set(**HALF), "Progressing", "1 of 2 replicas are u"),
+        (_set(PARTITION, **HALF), "Healthy", ""),
+        (_set(PARTITION, **HALF | {"updatedReplicas": 0}), "Progressing", "0 of 1"),
+        (_set(ON_DELETE, **HALF), "Healthy", ""),
         (_set(**ROLLED | {"observedGeneration": 0}), "Progressing", "not seen it"),
         (_daemons(**DAEMONS), "Healthy", ""),
         (_daemons(**DAEMONS | {"updatedNumberScheduled": 1}), "Progressing", "1 of 3 pods are upd"),
@@ -101,6 +101,7 @@ EXIT = _container(state={"terminated": {"exitCode": 3, "reason": "Error"}})
         (_pod("Pending", containerStatuses=BACK_OFF), "Degraded", "main: ImagePullBackOff: no im"),
         (_pod("Pending", "Never", containerStatuses=BACK_OFF), "Progressing", "phase is Pending"),
         (_pod("Running", "Never", conditions=READY), "Progressing", "its phase is Running"),
+        (_pod("Pending", initContainerStatuses=BACK_OFF), "Progressing", "phase is Pending"),
         (_pod("Succeeded", "Never"), "Healthy", ""),
         (_pod("Failed", "Never", containerStatuses=EXIT), "Degraded", "ended with exit code 3"),
         (_pod("Failed", "Never", reason="Evicted", message="so"), "Degraded", "Evicted: so"),
@@ -135,6 +136,7 @@ EXIT = _container(state={"terminated": {"exitCode": 3, "reason": "Error"}})
         (_other("Ready", "False"), "Progressing", "Ready is False: so"),
         (_other("Ready", "Unknown"), "Progressing", "Ready is Unknown: so"),
         (_other("Ready", "True", observedGeneration=1), "Progressing", "not seen it"),
+        (_object("apiextensions.k8s.io/v1", "CustomResourceDefinition"), "Progressing", "none of"),
         (_other("Established", "True", "apiextensions.k8s.io/v1"), "Healthy", ""),
         (_other("Ready", "True") | {"metadata": {"deletionTimestamp": "x"}}, "Progressing", ""),
     ],

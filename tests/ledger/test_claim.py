@@ -15,7 +15,7 @@ from receiver.ledger.backlog import backlog
 from receiver.ledger.batch import Batch
 from receiver.ledger.claim import Claimed, claim, wake
 from receiver.ledger.leases import release_lost, renew
-from receiver.ledger.ledger import Ledger
+from receiver.ledger.ledger import Hold, Ledger
 from receiver.ledger.outcomes import Settlement, store_settlements
 from receiver.ledger.planning import Advance, NewPlan, NewRun, Planning, RunChange, StoredPlan
 from receiver.ledger.sqlite import FileLedger
@@ -56,7 +56,7 @@ def add_plan(
 
 
 def take(ledger: Ledger, free: int = 16, limit: int = 16, **options: Any) -> list[Claimed]:
-    with ledger.write() as connection:
+    with ledger.write(options.pop("hold", Hold.ALL)) as connection:
         now = options.pop("now", None) or ledger.now(connection)
         wake(connection, now)
         taken = claim(
@@ -67,8 +67,10 @@ def take(ledger: Ledger, free: int = 16, limit: int = 16, **options: Any) -> lis
     return list(taken.runs)
 
 
-def write(ledger: Ledger, items: Sequence[Settlement], owner: str = "w-1") -> list[str]:
-    with ledger.write() as connection:
+def write(
+    ledger: Ledger, items: Sequence[Settlement], owner: str = "w-1", hold: Hold = Hold.ALL
+) -> list[str]:
+    with ledger.write(hold) as connection:
         batch = Batch(connection, ledger.now(connection))
         store_settlements(batch, owner, items)
         batch.flush()

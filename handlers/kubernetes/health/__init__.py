@@ -1,7 +1,7 @@
 """Whether an object is healthy, as Argo CD judges it.
 
-Its rules: https://github.com/argoproj/gitops-engine/tree/master/pkg/health. Where it has none of
-its own for a kind, we go by the conditions that most kinds have.
+Its rules: https://github.com/argoproj/argo-cd/tree/master/gitops-engine/pkg/health. Where it has
+none of its own for a kind, we go by the conditions that most kinds have.
 """
 
 from __future__ import annotations
@@ -43,6 +43,8 @@ JUDGES: Mapping[tuple[str, str], Callable[[Object], Health]] = {
 }
 USUAL = ("Ready", "Available", "Established")
 """The conditions that say of other kinds that they are what they should be."""
+CONDITIONED = ("apiextensions.k8s.io", "apiregistration.k8s.io")
+"""Groups of Kubernetes whose kinds have such a condition, once their controller has seen them."""
 
 
 def health(found: Object) -> Health:
@@ -63,7 +65,7 @@ def by_condition(found: Object) -> Health:
     telling = next((known[name] for name in USUAL if name in known), None)
     if telling is None:
         group = group_of(found)
-        built_in = "." not in group or group.endswith(".k8s.io")
+        built_in = ("." not in group or group.endswith(".k8s.io")) and group not in CONDITIONED
         told = f"it has none of the conditions {', '.join(USUAL)} yet"
         return HEALTHY if built_in else progressing(told)
     generation = found["metadata"].get("generation") or 0

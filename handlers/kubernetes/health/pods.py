@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from handlers.kubernetes.client import Object
 from handlers.kubernetes.health.judged import (
     HEALTHY,
@@ -35,15 +33,18 @@ def _running(found: Object) -> Health:
     ready = {one.get("status") for one in conditions(found) if one.get("type") == "Ready"}
     if ready == {"True"}:
         return HEALTHY
-    for one in _containers(found):
+    for one in status_of(found).get("containerStatuses") or []:
         if (one.get("lastState") or {}).get("terminated"):
             return degraded(f"{one.get('name')} has ended, and is not ready again")
     return progressing("it is not ready yet")
 
 
 def _trouble(found: Object) -> str:
-    """Return why a container does not start, "" while it may just need its time."""
-    for one in _containers(found):
+    """Return why a container does not start, "" while it may just need its time.
+
+    Those of `initContainers` may: many of them end until what they need is there.
+    """
+    for one in status_of(found).get("containerStatuses") or []:
         waiting = (one.get("state") or {}).get("waiting") or {}
         reason = str(waiting.get("reason") or "")
         if reason.startswith("Err") or reason.endswith(("Error", "BackOff")):
@@ -55,14 +56,10 @@ def _failure(found: Object) -> str:
     status = status_of(found)
     if status.get("message") or status.get("reason"):
         return f"{status.get('reason') or 'Failed'}: {status.get('message') or ''}".strip(": ")
-    for one in _containers(found):
+    first = status.get("initContainerStatuses") or []
+    for one in (*first, *(status.get("containerStatuses") or [])):
         ended = (one.get("state") or {}).get("terminated") or {}
         if ended.get("exitCode"):
             why = ended.get("message") or ended.get("reason") or "Error"
             return f"{one.get('name')} ended with exit code {ended['exitCode']}: {why}"
     return "it has failed"
-
-
-def _containers(found: Object) -> list[dict[str, Any]]:
-    status = status_of(found)
-    return [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]

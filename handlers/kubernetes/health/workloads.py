@@ -50,15 +50,10 @@ def stateful_set(found: Object) -> Health:
         return progressing(f"{ready} of {wanted} replicas are ready")
     if (strategy := spec_of(found).get("updateStrategy") or {}).get("type") == "OnDelete":
         return HEALTHY
-    partition = (strategy.get("rollingUpdate") or {}).get("partition") or 0
+    meant = wanted - ((strategy.get("rollingUpdate") or {}).get("partition") or 0)
     updated = _count(found, "updatedReplicas")
-    if partition:
-        left = wanted - partition
-        told = f"{updated} of {left} replicas above the partition are updated"
-        return progressing(told) if updated < left else HEALTHY
-    status = status_of(found)
-    if status.get("updateRevision") != status.get("currentRevision"):
-        return progressing(f"{updated} of {wanted} replicas are updated")
+    if updated < meant:
+        return progressing(f"{updated} of {meant} replicas are updated")
     return HEALTHY
 
 

@@ -8,7 +8,7 @@ from handlers.kubernetes.client import Api, Object
 from handlers.kubernetes.job.ending import ending, pods_of, trouble_of
 from handlers.kubernetes.job.manifest import job_manifest
 from handlers.kubernetes.job.parameters import KubernetesJob
-from handlers.kubernetes.made import create_once, is_ours, still_there
+from handlers.kubernetes.made import create_once, is_ours, made, still_there
 from handlers.kubernetes.objects import Kind
 from handlers.kubernetes.origin import SERIES
 from receiver.contract import Call, Json, Outcome, Pending, PermanentError, Succeeded
@@ -53,8 +53,7 @@ def _clear(params: KubernetesJob, api: Api) -> bool:
 
 def _start(params: KubernetesJob, api: Api) -> Outcome:
     job = create_once(api, JOB, job_manifest(params, api))
-    metadata = job["metadata"]
-    names: dict[str, Json] = {name: metadata[name] for name in ("namespace", "name", "uid")}
+    names = made(job)
     if not params.wait:
         return Succeeded(names)
     return Pending(names | {"trouble": ""}, min(params.every, SOON))

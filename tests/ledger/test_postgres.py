@@ -1,0 +1,234 @@
+"""What a ledger in PostgreSQL has beside what every ledger has: many who write at once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from datetime import UTC, datetime
+
+import pytest
+from notifications import notification, resource
+from postgres import Databases
+from service import wait_for
+from sqlalchemy import text
+from test_claim import add_plan, outcome, take, write
+from test_intake import arrival, count, writing
+
+from receiver.contract import Rate
+from receiver.errors import LedgerError, LedgerUnavailable
+from receiver.ledger import tables
+from receiver.ledger.arrivals import Arrival
+from receiver.ledger.buckets import SharedBuckets
+from receiver.ledger.connect import open_ledger, prepare
+from receiver.ledger.events import append_events
+from receiver.ledger.leases import release_lost
+from receiver.ledger.ledger import Hold
+from receiver.ledger.listening import Listener, notify
+from receiver.ledger.postgres import ServerLedger, migrate_server, open_server, shown_url
+from receiver.ledger.reading.trail import Wanted, read_trail
+from receiver.model import Event, OutcomeKind
+from receiver.rates import Buckets
+from receiver.retry import settle
+
+
+@pytest.fixture
+def url(ledgers: Databases) -> Iterator[str]:
+    with ledgers.database() as made:
+        yield made
+
+
+def test_a_database_without_tables_is_refused_with_the_command_that_makes_them(
+    ledgers: Databases,
+) -> None:
+    """Nothing is made of itself where others may be at work."""
+    with ledgers.database(blank=False) as url:
+        with pytest.raises(LedgerError, match="has no tables yet, this postsync needs") as refused:
+            prepare(url)
+        assert "postsync migrate" in refused.value.hint
+        assert migrate_server(url) is None
+        prepare(url)
+
+
+def test_migrating_again_does_nothing_and_several_at_once_do_it_once(ledgers: Databases) -> None:
+    """Two pods may start their migration at the same moment."""
+    with ledgers.database(blank=False) as url:
+        with ThreadPoolExecutor(4) as crew:
+            found = list(crew.map(lambda _: migrate_server(url), range(4)))
+        assert sorted(found, key=str) == [tables.REVISION] * 3 + [None]
+        prepare(url)
+
+
+def test_a_database_of_a_newer_postsync_is_refused(url: str) -> None:
+    """Before anything is read or written."""
+    with closing(open_server(url)) as ledger, ledger.write() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(LedgerError, match="revision 9999, this postsync knows up to"):
+        prepare(url)
+
+
+@pytest.mark.parametrize("wrong", ["mysql://db/postsync", "db:5432", "postgresql+asyncpg://db/x"])
+def test_a_url_of_something_else_is_refused_without_being_shown(wrong: str) -> None:
+    """It may have a password."""
+    with pytest.raises(LedgerError, match="URL is not understood") as refused:
+        open_ledger(wrong)
+    assert "postgresql://USER@HOST" in refused.value.hint
+    assert wrong not in str(refused.value)
+
+
+def test_a_password_is_not_shown() -> None:
+    """Where the place of a ledger is named."""
+    assert "hush" not in shown_url("postgresql://me:hush@db/postsync")
+
+
+def test_a_server_that_is_away_is_an_error_that_may_pass() -> None:
+    """Not one that ends the process."""
+    nobody = "postgresql://me@127.0.0.1:1/postsync"
+    with pytest.raises(LedgerUnavailable, match="Connection refused"):
+        prepare(nobody)
+
+
+def test_who_plans_keeps_out_who_plans_and_who_claims_but_not_who_only_adds(
+    server_ledger: ServerLedger,
+) -> None:
+    """The intake answers, whatever is done with what it took."""
+    other = ServerLedger(server_ledger.engine)
+    impatient = open_server(url_of(server_ledger), busy_timeout=0.05)
+    with server_ledger.write():
+        for hold in (Hold.ALL, Hold.OWN):
+            with pytest.raises(LedgerUnavailable, match="lock timeout"), impatient.write(hold):
+                pass
+        with writing(other) as writer:
+            assert writer.submit(arrival(notification(resource("a")))).verdict == "accepted"
+    with server_ledger.write(Hold.OWN), other.write(Hold.OWN):
+        pass
+    impatient.close()
+
+
+def test_two_who_claim_at_once_take_different_runs(server_ledger: ServerLedger) -> None:
+    """What one is about to take, the other passes over."""
+    add_plan(server_ledger, runs=20)
+    taken: list[str] = []
+    together = threading.Barrier(2)
+
+    def claim_some(owner: str) -> None:
+        together.wait()
+        while runs := take(server_ledger, free=3, owner=owner, hold=Hold.OWN):
+            taken.extend(run.id for run in runs)
+
+    with ThreadPoolExecutor(2) as crew:
+        list(crew.map(claim_some, ["w-1", "w-2"]))
+    assert len(taken) == len(set(taken)) == 20
+
+
+def test_an_outcome_and_a_takeover_of_one_run_exclude_each_other(
+    server_ledger: ServerLedger,
+) -> None:
+    """Whoever comes first locks its row: a frozen worker cannot write when it wakes."""
+    add_plan(server_ledger)
+    (run,) = take(server_ledger)
+    with server_ledger.write(Hold.OWN) as connection:
+        later = server_ledger.now(connection) + 3_600_000
+        assert len(release_lost(connection, later)) == 1
+        with ThreadPoolExecutor(1) as crew:
+            done = settle(run, outcome(OutcomeKind.SUCCEEDED), later)
+            settled = crew.submit(write, server_ledger, [done], hold=Hold.OWN)
+            wait_for(lambda: waits(server_ledger), 5, "the frozen one to wait for the row")
+            connection.commit()
+            assert settled.result(5) == ["attempt.superseded"]
+    with server_ledger.read() as connection:
+        state, owner = connection.execute(text("SELECT state, owner FROM runs")).one()
+    assert (state, owner) == ("due", None)
+
+
+def url_of(ledger: ServerLedger) -> str:
+    return str(ledger.engine.url).replace("+psycopg", "")
+
+
+def waits(ledger: ServerLedger) -> bool:
+    query = "SELECT COUNT(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    with ledger.engine.connect() as connection:
+        return bool(connection.scalar(text(query)))
+
+
+def test_the_trails_numbers_follow_the_commits(server_ledger: ServerLedger) -> None:
+    """Whoever follows it would miss a line with a lower number that is committed later."""
+    first = server_ledger.write(Hold.NEW)
+    with first as connection:
+        append_events(connection, 1, [Event("first", {})])
+        with ThreadPoolExecutor(1) as crew:
+            second = crew.submit(add_line, server_ledger, "second")
+            wait_for(lambda: waits(server_ledger), 5, "the second one to wait")
+            with server_ledger.read() as reading:
+                assert read_trail(reading, Wanted(), 0, 10).events == []
+            connection.commit()
+            second.result(5)
+    with server_ledger.read() as reading:
+        assert [one["event"] for one in read_trail(reading, Wanted(), 0, 10).events] == [
+            "first",
+            "second",
+        ]
+
+
+def add_line(ledger: ServerLedger, name: str) -> None:
+    with ledger.write(Hold.NEW) as connection:
+        append_events(connection, 1, [Event(name, {})])
+
+
+def test_one_sync_that_comes_to_two_intakes_at_once_is_accepted_once(
+    server_ledger: ServerLedger,
+) -> None:
+    """The one that comes second to the ledger is a duplicate."""
+    body = notification(resource("a"))
+    with (
+        writing(server_ledger) as one,
+        writing(server_ledger) as two,
+        ThreadPoolExecutor(8) as crew,
+    ):
+        receipts = list(crew.map(lambda n: (one, two)[n % 2].submit(arrival(body)), range(16)))
+    assert sorted(receipt.verdict for receipt in receipts) == ["accepted"] + ["duplicate"] * 15
+    assert (count(server_ledger, "syncs"), count(server_ledger, "deliveries")) == (1, 16)
+
+
+def test_a_text_with_a_nul_is_stored(server_ledger: ServerLedger) -> None:
+    """PostgreSQL's text has none; a sender that writes one is not refused for ever."""
+    with writing(server_ledger) as writer:
+        writer.submit(
+            Arrival("argocd", "sync", b"\0{", datetime.now(UTC), None, "not_json: \0 is no JSON")
+        )
+    with server_ledger.read() as connection:
+        reason = connection.scalar(text("SELECT reason FROM deliveries"))
+    assert reason == "not_json: \ufffd is no JSON"
+
+
+def test_dispatchers_share_what_a_service_takes(server_ledger: ServerLedger) -> None:
+    """Three at once in all, not three for each of them."""
+    rates = {"log.message": Rate(per_second=0.001, burst=3)}
+    add_plan(server_ledger, runs=10)
+    taken = [
+        len(take(server_ledger, pace=SharedBuckets(Buckets(rates)), owner=owner))
+        for owner in ("w-1", "w-2", "w-3")
+    ]
+    assert taken == [3, 0, 0]
+
+
+def test_a_task_is_done_by_one_at_a_time(server_ledger: ServerLedger) -> None:
+    """Two that plan the same would work for nothing."""
+    with server_ledger.sole("planning") as mine, server_ledger.sole("planning") as others:
+        assert (mine, others) == (True, False)
+        with server_ledger.sole("something else") as other_task:
+            assert other_task
+    with server_ledger.sole("planning") as again:
+        assert again
+
+
+def test_who_listens_hears_of_work(server_ledger: ServerLedger) -> None:
+    """And once when it begins to listen, for what it did not hear."""
+    heard = threading.Semaphore(0)
+    listener = Listener(url_of(server_ledger), heard.release)
+    listener.start()
+    assert heard.acquire(timeout=5)
+    notify(server_ledger)
+    assert heard.acquire(timeout=5)
+    listener.stop()

@@ -1,0 +1,74 @@
+"""`finally`: what is done after all waves, whichever way they ended."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from house import House
+
+from receiver.errors import RuleError
+from receiver.expressions import Expressions
+from receiver.ledger.ledger import Ledger
+from receiver.model import Outcome, OutcomeKind
+from receiver.registry import Registry
+from receiver.rulebook import load_rules, rule_set_from
+from receiver.rules import Rule, Target, When
+
+LOG = "uses: log.message, with: {text: x}"
+
+
+def _rule(own: str = "", defaults: str = "", actions: str = "") -> Rule:
+    body = (
+        f"version: 1\ndefaults: {{{defaults}}}\nrules:\n- name: r\n"
+        "  match: {resources: [{kind: ConfigMap}]}\n"
+        f"  actions: [{actions or '{name: a, wave: 3, ' + LOG + '}'}]\n{own}"
+    )
+    return rule_set_from([("r.yaml", body)]).rules[0]
+
+
+def test_it_comes_last_for_the_application_and_fails_nothing() -> None:
+    """In a wave of its own, after the highest one."""
+    *_, last = _rule(f"  finally: [{{{LOG}}}]\n").actions
+    assert (last.name, last.wave) == ("finally_log_message", 4)
+    assert (last.target, last.when) == (Target.APPLICATION, When.ALWAYS)
+    assert last.continue_on_error
+
+
+def test_what_it_says_itself_holds() -> None:
+    """Its waves are counted from the one after the others."""
+    text = f"  finally: [{{name: b, wave: 2, {LOG}}}, {{name: c, wave: 1, when: failure, target: resource, {LOG}}}]\n"
+    _, b, c = _rule(text).actions
+    assert [(one.name, one.wave) for one in (b, c)] == [("b", 5), ("c", 4)]
+    assert (c.when, c.target) == (When.FAILURE, Target.RESOURCE)
+
+
+def test_a_rule_has_that_of_its_file_unless_it_has_its_own() -> None:
+    """Also none: an empty list."""
+    defaults = f"finally: [{{name: all, {LOG}}}]"
+    names = [[one.name for one in _rule(own, defaults).actions] for own in
+             ("", "  finally: []\n", f"  finally: [{{name: own, {LOG}}}]\n")]  # fmt: skip
+    assert names == [["a", "all"], ["a"], ["a", "own"]]
+
+
+@pytest.mark.parametrize(
+    ("defaults", "own", "told"),
+    [
+        ("finally: [{uses: log.mesage}]", "", "1:25: defaults.finally[0].uses: there is no handler"),
+        ("finally: [{uses: log.message}]", "", "defaults.finally[0].with.text: is missing"),
+        (f"finally: [{{name: a, {LOG}}}]", "", "defaults.finally[0].name: another action"),
+        ("", "  finally: [{uses: log.message, with: {text: '${{ x }}'}}]\n",
+         "rules[0].finally[0].with.text: there is no x here"),
+    ],
+)  # fmt: skip
+def test_mistakes_are_told_where_they_stand(
+    defaults: str, own: str, told: str, tmp_path: Path
+) -> None:
+    """In the rule, or in the defaults that it has them from."""
+    (tmp_path / "r.yaml").write_text(
+        f"defaults: {{{defaults}}}\nversion: 1\nrules:\n- name: r\n"
+        f"  match: {{resources: [{{kind: ConfigMap}}]}}\n  actions: [{{name: a, {LOG}}}]\n{own}"
+    )
+    with pytest.raises(RuleError) as caught:
+        load_rules([tmp_path], Registry.discover(), Expressions())
+    assert told in str(caught.value)
