@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from house import House
+from house import House, texts
 
 from receiver.errors import RuleError
 from receiver.expressions import Expressions
 from receiver.ledger.ledger import Ledger
-from receiver.model import Outcome, OutcomeKind
 from receiver.registry import Registry
 from receiver.rulebook import load_rules, rule_set_from
 from receiver.rules import Rule, Target, When
@@ -37,8 +36,8 @@ def test_it_comes_last_for_the_application_and_fails_nothing() -> None:
 
 def test_what_it_says_itself_holds() -> None:
     """Its waves are counted from the one after the others."""
-    text = f"  finally: [{{name: b, wave: 2, {LOG}}}, {{name: c, wave: 1, when: failure, target: resource, {LOG}}}]\n"
-    _, b, c = _rule(text).actions
+    early = f"{{name: c, wave: 1, when: failure, target: resource, {LOG}}}"
+    _, b, c = _rule(f"  finally: [{{name: b, wave: 2, {LOG}}}, {early}]\n").actions
     assert [(one.name, one.wave) for one in (b, c)] == [("b", 5), ("c", 4)]
     assert (c.when, c.target) == (When.FAILURE, Target.RESOURCE)
 
@@ -54,11 +53,11 @@ def test_a_rule_has_that_of_its_file_unless_it_has_its_own() -> None:
 @pytest.mark.parametrize(
     ("defaults", "own", "told"),
     [
-        ("finally: [{uses: log.mesage}]", "", "1:25: defaults.finally[0].uses: there is no handler"),
+        ("finally: [{uses: log.mesage}]", "", "1:23: defaults.finally[0].uses: there is no"),
         ("finally: [{uses: log.message}]", "", "defaults.finally[0].with.text: is missing"),
         (f"finally: [{{name: a, {LOG}}}]", "", "defaults.finally[0].name: another action"),
         ("", "  finally: [{uses: log.message, with: {text: '${{ x }}'}}]\n",
-         "rules[0].finally[0].with.text: there is no x here"),
+         "rules[0].finally[0].with.text: unknown name x"),
     ],
 )  # fmt: skip
 def test_mistakes_are_told_where_they_stand(
@@ -72,3 +71,32 @@ def test_mistakes_are_told_where_they_stand(
     with pytest.raises(RuleError) as caught:
         load_rules([tmp_path], Registry.discover(), Expressions())
     assert told in str(caught.value)
+
+
+RULES = """
+- name: r
+  match: {resources: [{kind: ConfigMap}]}
+  actions:
+  - {name: a, uses: log.message, with: {text: "a"}}
+  - {name: b, wave: 1, uses: log.message, with: {text: "b"}}
+  finally:
+  - uses: log.message
+    with: {text: "a failed: ${{ actions.a.failed }}"}
+  onFailure:
+  - {name: alarm, uses: log.message, with: {text: "alarm"}}
+"""
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_it_runs_however_the_plan_went(file_ledger: Ledger, *, fails: bool) -> None:
+    """After a failure too, before onFailure; its own failure changes nothing of the plan's end."""
+    house = House.of(file_ledger, RULES)
+    house.sync("x")
+    (first,) = house.claim()
+    house.end(first, fails="no" if fails else "")
+    told: list[str] = []
+    while runs := house.claim():
+        told += texts(runs)
+        house.end(*runs, fails="no" if texts(runs)[0].startswith("a failed") else "")
+    assert told == (["a failed: true", "alarm"] if fails else ["b", "a failed: false"])
+    assert house.plans() == ["failed" if fails else "succeeded"]

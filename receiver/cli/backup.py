@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from receiver.cli.options import output_option, tell
+from receiver.cli.options import count, database_option, output_option, tell
 from receiver.cli.progress import Progress
 from receiver.ledger.backup import back_up
 from receiver.settings import load_settings
@@ -19,13 +19,17 @@ PAGE = 4096
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--settings", "settings_file", type=click.Path(path_type=Path),
               help="YAML file of settings; it says where the ledger is.")  # fmt: skip
+@database_option
 @output_option()
-def backup(file: Path, *, settings_file: Path | None, output: str) -> None:
+def backup(file: Path, *, settings_file: Path | None, database: str | None, output: str) -> None:
     """Copy the ledger of POSTSYNC_HOME to FILE, which must not exist.
 
     An instance may go on using it: nobody waits, and the copy holds one consistent state with
     every notification that was accepted before. It is checked before it gets its name. To restore
     it, put it in the place of ledger.db while no instance runs.
+
+    Of a ledger in PostgreSQL the copy is such a file as well, to look into or to go on with on one
+    host; to restore a database, take pg_dump's.
 
     \b
       postsync backup /backups/postsync-monday.db
@@ -33,11 +37,16 @@ def backup(file: Path, *, settings_file: Path | None, output: str) -> None:
     """  # noqa: D301 click's \b keeps the lines
     progress = Progress()
 
-    def show(done: int, pages: int) -> None:
-        progress.show(f"copied {_size(done * PAGE)} of {_size(pages * PAGE)}")
+    ledger = load_settings(settings_file, database=database).ledger
+
+    def show(done: int, of: int) -> None:
+        if isinstance(ledger, Path):
+            progress.show(f"copied {_size(done * PAGE)} of {_size(of * PAGE)}")
+        else:
+            progress.show(f"copied {done:,} of {count(of, 'row')}")
 
     try:
-        size = back_up(load_settings(settings_file).ledger, file, show)
+        size = back_up(ledger, file, show)
     finally:
         progress.end()
     tell({"file": str(file), "bytes": size}, output, f"{file}: {_size(size)}, checked")

@@ -15,16 +15,16 @@ PAGES = 1024
 """Pages copied between two signs of progress: 4 MiB."""
 
 Progress = Callable[[int, int], None]
-"""Called with the pages that are copied, and how many there are."""
+"""Called with the pages (of a database: the rows) that are copied, and how many there are."""
 
 
-def back_up(ledger: Path, to: Path, progress: Progress) -> int:
+def back_up(ledger: Path | str, to: Path, progress: Progress) -> int:
     """Copy the ledger as it is now; what is written meanwhile is not in the copy.
 
     The copy has its name only when it is whole, checked and on disk.
 
     Args:
-        ledger: the SQLite file; an instance may be using it.
+        ledger: the SQLite file, or the URL of a database; instances may be using it.
         to: the copy, which must not exist; only its owner may read it.
         progress: see `Progress`.
 
@@ -34,13 +34,16 @@ def back_up(ledger: Path, to: Path, progress: Progress) -> int:
     Raises:
         LedgerError: there is no ledger, the copy cannot be written, or it is damaged.
     """
-    if not ledger.is_file():
+    if isinstance(ledger, Path) and not ledger.is_file():
         raise LedgerError(
             f"there is no ledger {ledger}", hint="set POSTSYNC_HOME to the home of the instance"
         )
     with _reserved(to), tempfile.TemporaryDirectory(prefix=f".{to.name}.", dir=to.parent) as folder:
         part = Path(folder) / "ledger.db"
-        _copy(ledger, part, progress)
+        if isinstance(ledger, Path):
+            _copy_file(ledger, part, progress)
+        else:
+            _copy_server(ledger, part, progress)
         _check(part)
         part.chmod(0o600)
         size = _sync(part)
@@ -68,7 +71,15 @@ def _reserved(to: Path) -> Iterator[None]:
         raise
 
 
-def _copy(ledger: Path, part: Path, progress: Progress) -> None:
+def _copy_server(url: str, part: Path, progress: Progress) -> None:
+    from receiver.ledger.copying import copy_server
+
+    copy_server(url, part, progress)
+    with closing(sqlite3.connect(part)) as copy:
+        copy.execute("PRAGMA journal_mode = DELETE")  # one file, with nothing beside it
+
+
+def _copy_file(ledger: Path, part: Path, progress: Progress) -> None:
     def told(_status: int, left: int, pages: int) -> None:
         progress(pages - left, pages)
 

@@ -7,14 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from deployment import Deployment, OneHost
+from cluster import Cluster
+from deployment import Deployment
 from fault_report import KEY
+from one_host import OneHost
 from scenario import Deploy, Judge, Lasting
 from senders import Load
 from service import Target
 from tally import Tally, tally
 
-ENGINES: dict[str, type[Deployment]] = {"sqlite": OneHost}
+ENGINES: dict[str, type[Deployment]] = {"sqlite": OneHost, "postgresql": Cluster}
 
 
 @pytest.fixture(params=ENGINES)

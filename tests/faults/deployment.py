@@ -4,24 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
-import sqlite3
-import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from senders import Load
-from service import TOKEN, Service, Target, group_alive, wait_for
-
-from receiver.ledger.connect import open_ledger
-from receiver.ledger.doorbell import Doorbell
-from receiver.logs import configure_logs
-from receiver.service import dispatcher_over
-from receiver.settings import Settings
+from service import TOKEN, Target, wait_for
 
 Row = tuple[Any, ...]
 
@@ -98,7 +90,10 @@ class Deployment(ABC):
 
     @abstractmethod
     def process(self, victim: str) -> int:
-        """Return the process of this name."""
+        """Return the process that is ``intake`` or ``dispatcher``.
+
+        Where there are several dispatchers, it is the one that began the newest attempt.
+        """
 
     @abstractmethod
     def second_worker(self) -> AbstractContextManager[None]:
@@ -144,91 +139,3 @@ LEFT = """
 SELECT (SELECT COUNT(*) FROM syncs WHERE state = 'new') +
        (SELECT COUNT(*) FROM plans WHERE state IN ('waiting', 'collecting', 'held', 'active'))
 """
-
-
-class OneHost(Deployment):
-    """`postsync serve` over a SQLite file."""
-
-    ledger = "SQLite"
-
-    def __init__(
-        self, home: Path, log: Path, target: Target, rules: str, **settings: str
-    ) -> None:
-        super().__init__(home, log, target, rules, **settings)
-        self.service = Service(home, self.rules, log=log, **self.settings)
-
-    @property
-    def urls(self) -> list[str]:
-        """The one intake's."""
-        return [self.service.url]
-
-    @property
-    def victims(self) -> dict[str, bool]:
-        """Whoever loses its dispatcher by signal 9 loses attempts; the others let it finish."""
-        return {
-            "worker": False, "arbiter": False, "supervisor": False, "dispatcher": True, "all": True
-        }  # fmt: skip
-
-    def start(self) -> None:
-        """Start it."""
-        self.service.start()
-
-    def stop(self) -> None:
-        """Stop it; nothing of it may have failed."""
-        assert self.service.stop() == 0
-
-    def destroy(self) -> None:
-        """Kill what is left of it."""
-        process = self.service.process
-        if process and group_alive(process.pid):
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait(20)
-
-    def kill(self, victim: str) -> Callable[[], None]:
-        """Kill one process, or all at once as a power failure would."""
-        if victim == "all":
-            self.service.kill()
-            return self.start
-        with suppress(ProcessLookupError, FileNotFoundError, ValueError):
-            os.kill(self.service.processes()[victim], signal.SIGKILL)
-        return self._come_back if victim != "worker" else _nothing
-
-    def roll(self) -> None:
-        """Stop it and start it again: one host has nobody else meanwhile."""
-        began = time.time()
-        self.stop()
-        self.start()
-        self.note("restart", "all", began, time.time(), ends=False)
-
-    def query(self, statement: str) -> list[Row]:
-        """Look into the file."""
-        with closing(sqlite3.connect(self.home / "ledger.db")) as connection:
-            return connection.execute(statement).fetchall()
-
-    def process(self, victim: str) -> int:
-        """Return the process by the names of `Service.processes`."""
-        return self.service.processes()[victim]
-
-    @contextmanager
-    def second_worker(self) -> Iterator[None]:
-        """Have a dispatcher of this process take over, as the next start would."""
-        settings = Settings(home=self.home, rules=[self.service.rules], attempt_threads=4)
-        ledger = open_ledger(settings.ledger)
-        dispatcher = dispatcher_over(ledger, settings, Doorbell(), configure_logs("json"))
-        life = threading.Thread(target=dispatcher.run)
-        life.start()
-        try:
-            yield
-        finally:
-            dispatcher.stop()
-            life.join(20)
-            ledger.close()
-
-    def _come_back(self) -> None:
-        """Start it again when all of it has ended because of the one that was killed."""
-        self.service.stop()
-        self.start()
-
-
-def _nothing() -> None:
-    """Somebody else starts it again: gunicorn does so with its worker."""

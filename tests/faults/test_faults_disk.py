@@ -32,7 +32,7 @@ def test_disk_full(small: Disk, deploy: Deploy, lasting: Lasting, judge: Judge) 
     """Full again and again under load: 503 meanwhile, no process ends, and nothing is lost."""
     deployment = deploy(CALL, home=small.place / "home")
     deployment.start()
-    before = deployment.process("worker"), deployment.process("dispatcher")
+    before = deployment.process("intake"), deployment.process("dispatcher")
     began, seconds = time.monotonic(), lasting(4, 0.05)
     with deployment.load(rate=100) as load:
         while time.monotonic() < began + seconds:
@@ -44,7 +44,7 @@ def test_disk_full(small: Disk, deploy: Deploy, lasting: Lasting, judge: Judge) 
             deployment.note("disk full", "ledger", start, time.time(), ends=False)
             _wait_for_status(load, 202)
     deployment.settle(60 + seconds)
-    assert (deployment.process("worker"), deployment.process("dispatcher")) == before
+    assert (deployment.process("intake"), deployment.process("dispatcher")) == before
     judge(deployment, load, seconds=time.monotonic() - began)
     assert {one.status for sent in load.sent for one in sent.tries} == {202, 503}
     deployment.stop()
@@ -59,12 +59,12 @@ def test_disk_read_only(breaking: BreakingDisk, deploy: Deploy, judge: Judge) ->
     deployment.start()
     breaking.sync()
     began, start = time.monotonic(), time.time()
-    before = deployment.process("worker"), deployment.process("dispatcher")
+    before = deployment.process("intake"), deployment.process("dispatcher")
     with deployment.load(rate=100) as load:
         wait_for(lambda: len(deployment.target.seen) > 50, 20, "some calls")
         breaking.abort()
         _wait_for_status(load, 503)
-    assert (deployment.process("worker"), deployment.process("dispatcher")) == before
+    assert (deployment.process("intake"), deployment.process("dispatcher")) == before
     deployment.stop()
     breaking.repair()
     deployment.start()

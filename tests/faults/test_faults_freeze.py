@@ -20,7 +20,7 @@ def test_freezes_past_the_lease(deploy: Deploy, lasting: Lasting, judge: Judge) 
     deployment = deploy(CALL, lease="3")
     deployment.target.delay = 0.01
     deployment.start()
-    victims = [victim for victim in deployment.victims if victim in {"worker", "dispatcher"}]
+    victims = [victim for victim in deployment.victims if victim in {"intake", "dispatcher"}]
     began, seconds = time.monotonic(), lasting(1, 0.15)
     with deployment.load(rate=100) as load:
         while time.monotonic() < began + seconds:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from notifications import notification, resource
@@ -20,6 +21,7 @@ from receiver.contract import Rate
 from receiver.errors import LedgerError, LedgerUnavailable
 from receiver.ledger import tables
 from receiver.ledger.arrivals import Arrival
+from receiver.ledger.backup import back_up
 from receiver.ledger.buckets import SharedBuckets
 from receiver.ledger.connect import open_ledger, prepare
 from receiver.ledger.events import append_events
@@ -232,3 +234,19 @@ def test_who_listens_hears_of_work(server_ledger: ServerLedger) -> None:
     notify(server_ledger)
     assert heard.acquire(timeout=5)
     listener.stop()
+
+
+def test_a_backup_is_a_file_that_one_host_can_go_on_with(
+    server_ledger: ServerLedger, tmp_path: Path
+) -> None:
+    """Every row is in it, the moment of its creation too."""
+    add_plan(server_ledger, runs=3)
+    with writing(server_ledger) as writer:
+        writer.submit(arrival(notification(resource("a"))))
+    seen: list[tuple[int, int]] = []
+    back_up(url_of(server_ledger), tmp_path / "copy.db", lambda done, of: seen.append((done, of)))
+    with closing(open_ledger(tmp_path / "copy.db")) as copy:
+        for table in tables.metadata.tables:
+            assert count(copy, table) == count(server_ledger, table), table
+        assert len(take(copy)) == 3
+    assert seen[-1][0] == seen[-1][1]

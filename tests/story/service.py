@@ -35,6 +35,8 @@ def free_port() -> int:
 class Service:
     """One `postsync serve` over one home; it can be killed and started again."""
 
+    command = "serve"
+
     def __init__(self, home: Path, rules: str, *, log: Path | None = None, **settings: str) -> None:
         self.home = home
         for role in ("senders", "operators"):
@@ -61,7 +63,7 @@ class Service:
     def start(self, *, ready: bool = True) -> None:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*POSTSYNC, "serve"], cwd=ROOT, env=self.environ, stdout=log,
+                [*POSTSYNC, self.command], cwd=ROOT, env=self.environ, stdout=log,
                 stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
         if ready:

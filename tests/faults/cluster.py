@@ -1,0 +1,148 @@
+"""Two `postsync serve` and two `postsync work` over a PostgreSQL server of their own."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
+from pathlib import Path
+
+import psycopg
+from deployment import Deployment, Row
+from postgres import Postgres, postgres_server
+from service import Service, Target, children, group_alive, wait_for
+
+from receiver.ledger.postgres import migrate_server
+
+
+class Worker(Service):
+    """One `postsync work`."""
+
+    command = "work"
+
+
+class Cluster(Deployment):
+    """Any of its parts may die, the database's server too."""
+
+    ledger = "PostgreSQL"
+
+    def __init__(self, home: Path, log: Path, target: Target, rules: str, **settings: str) -> None:
+        super().__init__(home, log, target, rules, **settings)
+        self._stack = ExitStack()
+        self.server: Postgres = self._stack.enter_context(postgres_server(durable=True))
+        self._url = self.server.url()
+        migrate_server(self._url)
+        self.intakes = [self._part(Service, f"intake-{number}") for number in (1, 2)]
+        self.workers = [self._part(Worker, f"worker-{number}") for number in (1, 2)]
+        self._chance = random.Random(20261121)  # noqa: S311 repeatable, no secret
+
+    def _part(self, kind: type[Service], name: str) -> Service:
+        log = self.log.with_name(f"log-{name}")
+        settings = {"lease": "3", **self.settings, "database": self._url}
+        return kind(self.home / name, self.rules, log=log, **settings)
+
+    @property
+    def parts(self) -> list[Service]:
+        """All that was started by a command."""
+        return [*self.intakes, *self.workers]
+
+    @property
+    def urls(self) -> list[str]:
+        """Those of the intakes."""
+        return [intake.url for intake in self.intakes]
+
+    @property
+    def victims(self) -> dict[str, bool]:
+        """A server that is away keeps outcomes from being written."""
+        return {"intake": False, "host": False, "dispatcher": True, "worker": True, "server": True}
+
+    def start(self) -> None:
+        """Start all parts at once."""
+        for part in self.parts:
+            part.start(ready=False)
+        self._wait()
+
+    def stop(self) -> None:
+        """Stop all; nothing may have failed, and the server goes last."""
+        for part in self.parts:
+            assert part.stop() == 0, part.home.name
+
+    def destroy(self) -> None:
+        """Kill what is left."""
+        for part in self.parts:
+            if part.process and group_alive(part.process.pid):
+                os.killpg(part.process.pid, signal.SIGKILL)
+                part.process.wait(20)
+        self._stack.close()
+
+    def kill(self, victim: str) -> Callable[[], None]:
+        """Kill a process, all processes of one part (host, worker), or the database's server."""
+        if victim == "server":
+            self.server.kill()
+            return self._server_back
+        if victim in {"host", "worker"}:
+            part = self._chance.choice(self.intakes if victim == "host" else self.workers)
+            part.kill()
+            return lambda: self._back(part)
+        with suppress(ProcessLookupError, FileNotFoundError, IndexError):
+            os.kill(self.process(victim), signal.SIGKILL)
+        return self._restart_ended
+
+    def roll(self) -> None:
+        """Stop each part and start it again, while the others go on."""
+        for part in self.parts:
+            began = time.time()
+            assert part.stop() == 0, part.home.name
+            self._back(part)
+            self.note("restart", part.home.name, began, time.time(), ends=False)
+
+    def query(self, statement: str) -> list[Row]:
+        """Look into the database."""
+        with psycopg.connect(self._url) as connection:
+            return connection.execute(statement.encode()).fetchall()
+
+    def process(self, victim: str) -> int:
+        """Return gunicorn's worker of an intake, or a dispatcher."""
+        if victim == "intake":
+            arbiter = children(_pid(self._chance.choice(self.intakes)))[0]
+            return children(arbiter)[0]
+        newest = max(self.workers, key=_began)
+        return next(pid for pid in children(_pid(newest)) if not children(pid))
+
+    def second_worker(self) -> AbstractContextManager[None]:
+        """There is one already."""
+        return nullcontext()
+
+    def _restart_ended(self) -> None:
+        """Start again what has ended because one of its processes was killed."""
+        for worker in self.workers:
+            assert worker.process
+            dispatchers = [pid for pid in children(worker.process.pid) if not children(pid)]
+            if not dispatchers:
+                worker.stop()
+                self._back(worker)
+
+    def _back(self, part: Service) -> None:
+        part.start(ready=False)
+        self._wait()
+
+    def _server_back(self) -> None:
+        self.server.start()
+        self._wait()
+
+    def _wait(self) -> None:
+        for part in self.parts:
+            wait_for(part._ready, 30, f"{part.home.name} to be ready")
+
+
+def _pid(part: Service) -> int:
+    assert part.process
+    return part.process.pid
+
+
+def _began(worker: Service) -> str:
+    """When it began an attempt last, as its log tells; "" if never."""
+    return max((line["at"] for line in worker.events("attempt.started")), default="")
