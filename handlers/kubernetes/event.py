@@ -14,6 +14,7 @@ from pydantic import Field
 from handlers.kubernetes import origin
 from handlers.kubernetes.client import Api, Object, path_of
 from handlers.kubernetes.made import KEY, name_for
+from handlers.kubernetes.object_rehearsal import known
 from handlers.kubernetes.objects import ObjectRef, OnObject, kind_of
 from handlers.kubernetes.objects import complete as about_resource
 from handlers.kubernetes.refusal import Refused
@@ -154,6 +155,7 @@ reason: CachePurged
 note: "${{ actions.purge.output.purged }} objects purged"
 """,
     complete=complete,
+    dry_run=known,
     permissions="`create` on `events` in the object's namespace (`default` for what is in none); "
     "`get` on its kind, but for an Application. See [kubernetes.md](kubernetes.md#rights).",
     output="`namespace` and `name` of the Event.",

@@ -63,6 +63,8 @@ class Subject:
         parts: how many requests the parameters make that count one by one. From 2 on, what
             was done before a temporary failure must not be done again.
         sends: whether the handler calls anybody at all.
+        nothing_yet: the answer to what a later attempt asks first, where it looks whether an
+            attempt before that was cut off has done it: no, it has not.
     """
 
     handler: Handler[Any]
@@ -72,6 +74,7 @@ class Subject:
     uses_key: bool = True
     parts: int = 1
     sends: bool = True
+    nothing_yet: Reply | None = None
 
     def __str__(self) -> str:
         return self.handler.name

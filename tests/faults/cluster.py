@@ -83,20 +83,24 @@ class Cluster(Deployment):
         if victim == "server":
             self.server.kill()
             return self._server_back
-        if victim in {"host", "worker"}:
-            part = self._chance.choice(self.intakes if victim == "host" else self.workers)
-            part.kill()
-            return lambda: self._back(part)
-        with suppress(ProcessLookupError, FileNotFoundError, IndexError):
+        if victim == "intake":
             os.kill(self.process(victim), signal.SIGKILL)
-        return self._restart_ended
+            return self._wait
+        if victim == "dispatcher":
+            part = self._busiest()
+            os.kill(_dispatcher(part), signal.SIGKILL)
+            return lambda: self._back(part)
+        part = self._chance.choice(self.intakes if victim == "host" else self.workers)
+        part.kill()
+        return lambda: self._back(part)
 
     def roll(self) -> None:
         """Stop each part and start it again, while the others go on."""
         for part in self.parts:
             began = time.time()
             assert part.stop() == 0, part.home.name
-            self._back(part)
+            part.start(ready=False)
+            self._wait()
             self.note("restart", part.home.name, began, time.time(), ends=False)
 
     def query(self, statement: str) -> list[Row]:
@@ -109,23 +113,18 @@ class Cluster(Deployment):
         if victim == "intake":
             arbiter = children(_pid(self._chance.choice(self.intakes)))[0]
             return children(arbiter)[0]
-        newest = max(self.workers, key=_began)
-        return next(pid for pid in children(_pid(newest)) if not children(pid))
+        return _dispatcher(self._busiest())
 
     def second_worker(self) -> AbstractContextManager[None]:
         """There is one already."""
         return nullcontext()
 
-    def _restart_ended(self) -> None:
-        """Start again what has ended because one of its processes was killed."""
-        for worker in self.workers:
-            assert worker.process
-            dispatchers = [pid for pid in children(worker.process.pid) if not children(pid)]
-            if not dispatchers:
-                worker.stop()
-                self._back(worker)
+    def _busiest(self) -> Service:
+        """Return the worker that began the newest attempt."""
+        return max(self.workers, key=_began)
 
     def _back(self, part: Service) -> None:
+        part.stop()
         part.start(ready=False)
         self._wait()
 
@@ -141,6 +140,10 @@ class Cluster(Deployment):
 def _pid(part: Service) -> int:
     assert part.process
     return part.process.pid
+
+
+def _dispatcher(worker: Service) -> int:
+    return next(pid for pid in children(_pid(worker)) if not children(pid))
 
 
 def _began(worker: Service) -> str:

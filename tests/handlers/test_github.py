@@ -129,6 +129,7 @@ SUBJECTS = [
         deployment,
         parameters=REPOSITORY | {"ref": "9f1c2ab"},
         parts=2,
+        nothing_yet=Reply(200, b"[]"),
         cases=[
             Case(Reply(201, b'{"id": 42}'), Succeeded),
             Case(Reply(202, b'{"message": "Auto-merged"}'), PermanentError, name="202, no id"),
