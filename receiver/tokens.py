@@ -126,15 +126,18 @@ class Keyring:
             SettingsError: a token is not usable, or stands in two folders: it could mean either.
         """
         keys = cls(*(Tokens(home / name, log) for name in ROLES))
-        for one, other in combinations(
-            (keys.senders, keys.operators, keys.viewers, keys.messengers), 2
-        ):
+        for one, other in combinations(keys.folders, 2):
             if one.digests & other.digests:
                 raise SettingsError(
                     f"the same token stands in {one.folder} and in {other.folder}",
                     hint="give each its own: `openssl rand -hex 32` makes one",
                 )
         return keys
+
+    @property
+    def folders(self) -> tuple[Tokens, ...]:
+        """All of them."""
+        return (self.senders, self.operators, self.viewers, self.messengers)
 
 
 ROLES = ("senders", "operators", "viewers", "messengers")

@@ -19,6 +19,7 @@ from receiver.ledger.batch import Batch
 from receiver.ledger.claim import Claimed, claim, wake
 from receiver.ledger.images import known_images
 from receiver.ledger.intake import IntakeWriter
+from receiver.ledger.leases import release_lost, renew
 from receiver.ledger.ledger import Ledger
 from receiver.ledger.operations.acts import Act
 from receiver.ledger.operations.replaying import ask_replay, asked_replays, store_replays
@@ -35,6 +36,8 @@ from receiver.retry import settle
 from receiver.rules import Rule
 from receiver.waves import after_failure
 
+LEASE = 30_000
+"""Milliseconds."""
 NOON = datetime(2026, 6, 10, 12, tzinfo=UTC)
 
 
@@ -98,7 +101,7 @@ class House:
         with self.ledger.write() as connection:
             batch = self._batch(connection)
             store_plannings(batch, plannings)
-            batch.flush()
+            batch.finish()
         return list(syncs)
 
     def turn(self) -> None:
@@ -117,18 +120,20 @@ class House:
                 batch = self._batch(connection)
                 store_advances(batch, steps)
                 start_collected(batch)
-                batch.flush()
+                batch.finish()
 
-    def claim(self, free: int = 100) -> list[Claimed]:
+    def claim(self, free: int = 100, *, owner: str = "w-1") -> list[Claimed]:
         """Begin the attempts of due runs."""
         self.turn()
         with self.ledger.write() as connection:
             now = self.ledger.now(connection)
             wake(connection, now)
+            batch = self._batch(connection)
             taken = claim(
-                connection, now, owner="w-1", lease=30_000, free=free, busy={}, lane_limit=100,
+                batch, owner=owner, lease=LEASE, free=free, busy={}, lane_limit=100,
                 pace=self.pace,
             )  # fmt: skip
+            batch.finish()
         return list(taken.runs)
 
     def end(self, *runs: Claimed, fails: str = "", temporary: bool = False) -> None:
@@ -137,13 +142,13 @@ class House:
         kind = bad if fails else OutcomeKind.SUCCEEDED
         self.answer(Outcome(kind, reason=fails), *runs)
 
-    def answer(self, outcome: Outcome, *runs: Claimed) -> None:
+    def answer(self, outcome: Outcome, *runs: Claimed, owner: str = "w-1") -> None:
         """Write that attempts ended like this."""
         with self.ledger.write() as connection:
             batch = self._batch(connection)
             items = [settle(run, outcome, batch.now) for run in runs]
-            store_settlements(batch, "w-1", items)
-            batch.flush()
+            store_settlements(batch, owner, items)
+            batch.finish()
         self.turn()
 
     def work(self) -> list[Claimed]:
@@ -160,21 +165,21 @@ class House:
             batch = self._batch(connection)
             start_held(batch, plan)
             start_held_runs(batch, plan)
-            batch.flush()
+            batch.finish()
 
     def retry(self, run: str) -> None:
         """Have an operator retry a run."""
         with self.ledger.write() as connection:
             batch = self._batch(connection)
             retry_run(batch, Act("ann"), run, after_failure)
-            batch.flush()
+            batch.finish()
 
     def replay(self, sync: str) -> None:
         """Have an operator replay a sync, and plan it."""
         with self.ledger.write() as connection:
             batch = self._batch(connection)
             ask_replay(batch, Act("ann"), sync, "")
-            batch.flush()
+            batch.finish()
         with self.ledger.read() as connection:
             asked = [
                 (one, self.planner.replay(read_sync(one.stored), "d-1", rule="", about={}))
@@ -183,7 +188,15 @@ class House:
         with self.ledger.write() as connection:
             batch = self._batch(connection)
             store_replays(batch, asked)
-            batch.flush()
+            batch.finish()
+
+    def beat(self, owner: str, *runs: Claimed) -> None:
+        """Give a sign of life: renew the leases of these runs, let go of others' lost ones."""
+        with self.ledger.write() as connection:
+            batch = self._batch(connection)
+            renew(connection, batch.now, owner, LEASE, [run.id for run in runs])
+            release_lost(batch)
+            batch.finish()
 
     def pass_time(self, seconds: float) -> None:
         """Turn the clock."""

@@ -73,7 +73,7 @@ class Runs:
         if "from" not in given:
             given.setdefault("manifest", MANIFEST)
         params = handler.params.model_validate(handler.complete(given, FACTS))
-        http = door(self.outbound)
+        http = door(self.outbound, PATIENCE)
         run, _, _ = key.partition(".")
         return handler.run(params, call(http, self.said, run=run, idempotency_key=key, state=state))
 

@@ -33,14 +33,14 @@ class Kube:
     def ask(self, method: str, path: str, body: Any = None, kind: str = "application/json") -> Any:
         """Send a request that must succeed; the JSON that came."""
         answer = self._session.request(
-            method, self.url + path, json=body, headers={"Content-Type": kind}, timeout=30
+            method, self.url + path, json=body, headers={"Content-Type": kind}, timeout=PATIENCE
         )
         assert answer.ok, f"{method} {path}: {answer.text}"
         return answer.json()
 
     def find(self, path: str) -> Json | None:
         """An object, None if it is not there."""
-        answer = self._session.get(self.url + path, timeout=30)
+        answer = self._session.get(self.url + path, timeout=PATIENCE)
         assert answer.status_code in {200, 404}, answer.text
         return answer.json() if answer.ok else None
 

@@ -64,7 +64,7 @@ class Maker:
         given = {"cluster": {"kubeconfig": self.kubeconfig}, **fields}
         params = self.handler.params.model_validate(self.handler.complete(given, facts or FACTS))
         run, _, _ = key.partition(".")
-        here = call(door(self.outbound), run=run, idempotency_key=key, state=state)
+        here = call(door(self.outbound, PATIENCE), run=run, idempotency_key=key, state=state)
         return self.handler.run(params, here)
 
     def start(self, key: str, **fields: Any) -> Any:

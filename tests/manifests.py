@@ -44,13 +44,17 @@ def with_component(component: Path, resource: Path, folder: Path) -> list[Manife
 
 def variants(folder: Path) -> dict[str, list[Manifest]]:
     """Build everything below k8s/ that a user may apply, by its name."""
-    monitored, argocd = folder / "monitored", folder / "argocd"
-    monitored.mkdir()
-    argocd.mkdir()
+    monitored, argocd, allowed = folder / "monitored", folder / "argocd", folder / "allowed"
+    for own in (monitored, argocd, allowed):
+        own.mkdir()
     return {
         "base": build(K8S / "base"),
         "overlays/argocd": with_component(K8S / "overlays/argocd", ARGO_CD, argocd),
         "overlays/cluster-jobs": build(K8S / "overlays/cluster-jobs"),
+        "overlays/postgres-ha": build(K8S / "overlays/postgres-ha"),
+        "components/api-server": with_component(
+            K8S / "components/api-server", K8S / "base", allowed
+        ),
         "components/prometheus": with_component(
             K8S / "components/prometheus", K8S / "base", monitored
         ),

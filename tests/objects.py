@@ -63,7 +63,7 @@ class Objects:
         """Make one attempt, with what stands under `with` as fields."""
         given = {"cluster": {"kubeconfig": self.kubeconfig}, **fields}
         params = handler.params.model_validate(given)
-        return handler.run(params, call(door(self.outbound), self.said, state=state))
+        return handler.run(params, call(door(self.outbound, PATIENCE), self.said, state=state))
 
     def state(self, handler: Handler[Any], state: Any = None, **fields: Any) -> Any:
         """Make one attempt that leaves the run pending; its state."""

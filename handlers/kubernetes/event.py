@@ -152,7 +152,7 @@ handler = Handler(
     example="""\
 object: {apiVersion: apps/v1, kind: Deployment, namespace: shop, name: web}
 reason: CachePurged
-note: "${{ actions.purge.output.purged }} objects purged"
+note: "the cache of ${{ application.name }} was purged"
 """,
     complete=complete,
     dry_run=known,

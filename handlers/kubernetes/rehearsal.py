@@ -18,6 +18,7 @@ Place: TypeAlias = tuple[str | int, ...]
 UNKNOWN_FIELD = re.compile(r'(?:unknown field "|: \.)([^" ]+)(?:"|: field not declared)')
 STEP = re.compile(r"([^.\[\]]+)|\[([^\]]*)\]")
 WRONG_TYPE = re.compile(r"cannot unmarshal|: expected \w+")
+NO_NAMESPACE = 'namespaces "'
 NAMESPACE_LATER = "its namespace is known only at run time: tried in {}"
 
 
@@ -66,14 +67,15 @@ def findings(send: Callable[[], object], manifest: Any, at: Place) -> list[Findi
 
 def _placed(error: Refused, at: Place) -> Iterator[Finding]:
     unknown = UNKNOWN_FIELD.findall(error.message)
-    if error.reason == "NotFound" and not error.causes:
+    named = [(name, why) for name, why in error.causes if name]
+    if error.reason == "NotFound" and NO_NAMESPACE in error.message:
         yield Finding(("namespace",), error.message, error.hint)
     elif unknown:
         yield from (
             Finding((*at, *_steps(name)), "Kubernetes has no such field") for name in unknown
         )
-    elif error.causes:
-        yield from (Finding((*at, *_steps(name)), why) for name, why in error.causes)
+    elif named:
+        yield from (Finding((*at, *_steps(name)), why) for name, why in named)
     else:
         yield Finding(at, error.message, error.hint)
 

@@ -10,6 +10,7 @@ from collections import OrderedDict
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
 from receiver.dispatcher.rules import RulesInForce
 from receiver.errors import LedgerUnavailable
@@ -107,6 +108,8 @@ class Drafts:
                 sync, stored.delivery, images[key], refusal=self._too_old(stored, sync)
             )
             images[key] |= planning.images
+        except DBAPIError:
+            raise  # the ledger's fault, not the sync's: the turn is taken again
         except Exception as error:  # noqa: BLE001 one sync that we cannot plan holds up no other
             self._log.error("sync.bug", sync=stored.id, traceback=traceback.format_exc())
             reason = f"not planned: {type(error).__name__}; see the log"
@@ -118,7 +121,7 @@ class Drafts:
         try:
             rule = self._rules.rule(plan.rule_set, plan.rule)
             return step(plan, rule, lambda sync: self._sync(connection, sync), self._renderer)
-        except LedgerUnavailable:
+        except (DBAPIError, LedgerUnavailable):
             raise
         except Exception as error:  # noqa: BLE001 one plan that breaks holds up no other
             self._log.error("plan.bug", plan=plan.id, traceback=traceback.format_exc())

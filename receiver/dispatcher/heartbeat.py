@@ -5,11 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from sqlalchemy import Connection
-
+from receiver.ledger.batch import Batch
 from receiver.ledger.beats import beat
 from receiver.ledger.leases import release_lost, renew
-from receiver.model import Event
 
 EVERY = 5.0
 """Seconds between two beats, unless the lease is so short that three would not fit into it."""
@@ -29,9 +27,9 @@ class Heartbeat:
         """Seconds until the next beat, not above 0 when it is due."""
         return self._next - time.monotonic()
 
-    def store(self, connection: Connection, now: int, alive: Sequence[str]) -> list[Event]:
+    def store(self, batch: Batch, alive: Sequence[str]) -> None:
         """Write the beat, renew the leases of the runs ``alive``, let go of others' lost ones."""
         self._next = time.monotonic() + self._every
-        beat(connection, self._owner, now)
-        renew(connection, now, self._owner, self._lease, alive)
-        return release_lost(connection, now)
+        beat(batch.connection, self._owner, batch.now)
+        renew(batch.connection, batch.now, self._owner, self._lease, alive)
+        release_lost(batch)

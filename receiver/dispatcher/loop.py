@@ -146,10 +146,12 @@ class Dispatcher:
         with self._ledger.write() as connection:
             now = self._ledger.now(connection)
             alone = "" if self._ledger.shared else self.owner
-            lost = release_lost(connection, now, alone=alone)
+            batch = Batch(connection, now)
+            release_lost(batch, alone=alone)
             forget_beats(connection, now, alone=alone)
+            batch.finish()
             created = datetime.fromtimestamp(get_mark(connection, CREATED) / 1000, UTC)
-        self._tell(lost, now)
+        self._tell(batch.events, now)
         self._drafts.act_since(self._settings.act_since or created)
         self._drafts.use(self._rules.last_good())
         self._rules.start()
@@ -235,14 +237,12 @@ class Dispatcher:
             if work.replays:
                 store_replays(batch, work.replays)
             batch.flush()
-            events = batch.events
             if work.beat:
-                events += self._heartbeat.store(connection, now, self._crew.alive(GRACE))
+                self._heartbeat.store(batch, self._crew.alive(GRACE))
             if claims:
                 wake(connection, now)
                 taken = claim(
-                    connection,
-                    now,
+                    batch,
                     owner=self.owner,
                     lease=self._lease,
                     free=self._crew.free,
@@ -250,8 +250,8 @@ class Dispatcher:
                     lane_limit=self._lane_limit,
                     pace=self._pace,
                 )
-                events += taken.events
-        return events, taken, now
+            batch.finish()
+        return batch.events, taken, now
 
     def _pause(
         self, todo: Backlog, again_at: int | None = None, *, elsewhere: bool = False

@@ -32,7 +32,6 @@ class Batch:
         self.now = now
         self.events: list[Event] = []
         self.counts = Counts()
-        self._told = 0
         self._rows: dict[Executable, list[Row]] = {}
         self._numbers: dict[tuple[str, str], int] = {}
 
@@ -57,7 +56,14 @@ class Batch:
         for statement, rows in self._rows.items():
             self.connection.execute(statement, rows)
         self._rows.clear()
-        append_events(self.connection, self.now, self.events[self._told :])
-        self._told = len(self.events)
+
+    def finish(self) -> None:
+        """Execute the rest, then write the trail's lines and the counts; nothing comes after it.
+
+        The trail is locked from here to the commit: whoever waited for a row meanwhile could
+        wait for somebody who waits for the trail.
+        """
+        self.flush()
+        append_events(self.connection, self.now, self.events)
         add_counts(self.connection, self.counts)
         self.counts.clear()

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from sqlalchemy import Connection, bindparam, insert, select, text, update
 
 from receiver.ledger import tables
-from receiver.ledger.events import append_events
+from receiver.ledger.batch import Batch
 from receiver.ledger.lanes import blocked_lanes
 from receiver.ledger.pauses import all_paused_since
 from receiver.model import Event, RunState
@@ -107,13 +107,11 @@ class Taken:
     """What a claim has taken; ``again_at`` (milliseconds) is when a lane held back may go on."""
 
     runs: Sequence[Claimed] = ()
-    events: Sequence[Event] = ()
     again_at: int | None = None
 
 
 def claim(
-    connection: Connection,
-    now: int,
+    batch: Batch,
     *,
     owner: str,
     lease: int,
@@ -125,8 +123,7 @@ def claim(
     """Take at most ``free`` ready runs for ``owner`` and begin their attempts; none in a pause.
 
     Args:
-        connection: within a writing transaction.
-        now: milliseconds, by the ledger's clock.
+        batch: of a writing transaction; it gets the trail's lines.
         owner: who runs the attempts.
         lease: milliseconds that the owner may be silent.
         free: how many threads are free.
@@ -134,6 +131,7 @@ def claim(
         lane_limit: how many threads one lane may have.
         pace: how many attempts each lane's service takes.
     """
+    connection, now = batch.connection, batch.now
     if free <= 0 or all_paused_since(connection) is not None:
         return Taken()
     room = pace.within(connection)
@@ -145,9 +143,8 @@ def claim(
     for _, _, lane, handler in chosen:
         room.spend(lane, handler, now)
     claimed = _take(connection, now, owner, lease, [run for _, run, _, _ in chosen])
-    events = [_started(run) for run in claimed]
-    append_events(connection, now, events)
-    return Taken(claimed, events, again_at)
+    batch.events += [_started(run) for run in claimed]
+    return Taken(claimed, again_at)
 
 
 def _ready(

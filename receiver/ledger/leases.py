@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, bindparam, select, text, update
 
 from receiver.ledger import tables
-from receiver.ledger.events import append_events
+from receiver.ledger.batch import Batch
 from receiver.model import Event, RunState
 
 
@@ -26,15 +26,15 @@ def renew(connection: Connection, now: int, owner: str, lease: int, runs: Sequen
         )
 
 
-def release_lost(connection: Connection, now: int, *, alone: str = "") -> list[Event]:
+def release_lost(batch: Batch, *, alone: str = "") -> None:
     """Make attempts due again whose owner is gone; their idempotency key stays.
 
     Args:
-        connection: within a writing transaction.
-        now: milliseconds; a lease that ended before it is lost.
+        batch: of a writing transaction; it gets the trail's lines.
         alone: an owner that knows itself to be the only one (it holds the instance lock):
             then every other owner is gone, whatever its lease says.
     """
+    connection, now = batch.connection, batch.now
     r = tables.runs
     gone = r.c.owner != alone if alone else r.c.lease_until < now
     rows = connection.execute(
@@ -43,7 +43,7 @@ def release_lost(connection: Connection, now: int, *, alone: str = "") -> list[E
         .with_for_update(skip_locked=True)
     ).all()
     if not rows:
-        return []
+        return
     connection.execute(
         update(r)
         .where(r.c.id == bindparam("run"))
@@ -59,7 +59,7 @@ def release_lost(connection: Connection, now: int, *, alone: str = "") -> list[E
         .values(ended_at=now, outcome="lost", reason="its process ended or fell silent"),
         [{"run": row.id, "attempt": row.attempts} for row in rows],
     )
-    events = [
+    batch.events += [
         Event(
             "attempt.lost",
             {"owner": row.owner},
@@ -70,5 +70,3 @@ def release_lost(connection: Connection, now: int, *, alone: str = "") -> list[E
         )
         for row in rows
     ]
-    append_events(connection, now, events)
-    return events

@@ -23,20 +23,26 @@ from receiver.web.server import ON_CUT, ON_UNREADABLE
 from receiver.web.strangers import Strangers
 from receiver.web.tls import Tls
 
+STRANGE = {
+    HTTPStatus.UNAUTHORIZED.value: "request.unauthenticated",
+    HTTPStatus.FORBIDDEN.value: "request.forbidden",
+}
+"""The lines of the log about those who had no right to ask."""
+
 
 def create_app(intake: Intake, tls: Tls | None = None) -> Flask:
     """Return the app for these parts; it starts and stops nothing."""
     app = Flask("postsync", static_folder=None)
     app.json = provider = DefaultJSONProvider(app)
     provider.sort_keys = False  # an event's keys are told in the order that reads best
-    metrics = Metrics(intake.reader, tls)
+    metrics, keys = Metrics(intake.reader, tls), intake.keys
     app.register_blueprint(intake_door(intake, metrics))
     app.register_blueprint(api_door(intake))
     app.register_blueprint(operations_door(intake))
     app.register_blueprint(
         messages_door(
             intake.messages,
-            lambda header: authenticate(header, intake.keys.messengers, intake.keys.operators),
+            lambda header: authenticate(header, keys, keys.messengers, keys.operators),
         )
     )
     app.register_blueprint(openapi_door())
@@ -58,18 +64,16 @@ def create_worker_app(reader: Reader, owner: str) -> Flask:
 
 
 def _tell_of_strangers(app: Flask, intake: Intake) -> None:
-    """Name who is refused for want of a token, or sends what is no request."""
+    """Name who is refused for want of the right token, or sends what is no request."""
     strangers = Strangers(intake.log)
 
     def unreadable(remote: str, reason: str) -> None:
         strangers.tell("request.unreadable", remote, reason=reason[:200])
 
     def answered(response: Response) -> Response:
-        if response.status_code == HTTPStatus.UNAUTHORIZED:
+        if event := STRANGE.get(response.status_code):
             remote = remote_address(request.environ, intake.settings.trusted_proxies)
-            strangers.tell(
-                "request.unauthenticated", remote, method=request.method, path=request.path[:200]
-            )
+            strangers.tell(event, remote, method=request.method, path=request.path[:200])
         return response
 
     app.extensions[ON_UNREADABLE] = unreadable

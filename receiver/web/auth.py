@@ -17,17 +17,27 @@ PLACEHOLDER = re.compile(r"\$[A-Za-z0-9._:-]{1,200}")
 """What Argo CD leaves literally in a header when its Secret lacks the key."""
 
 
-def authenticate(header: str, *folders: Tokens) -> str:
+def authenticate(header: str, keys: Keyring, *folders: Tokens) -> str:
     """Return the name of the token in an Authorization header; any of the folders may have it.
 
     Raises:
-        Refusal: 401, with the way out for the mistakes that Argo CD's users make.
+        Refusal: 403 for a token of another of the server's folders, and else 401, with the way
+            out for the mistakes that Argo CD's users make.
     """
     name, token = _presented(header)
     for tokens in folders:
         owner = tokens.owner(token, name=name)
         if owner is not None:
             return owner
+    for tokens in keys.folders:
+        owner = tokens.owner(token, name=name)
+        if owner is not None:
+            raise Refusal(
+                HTTPStatus.FORBIDDEN,
+                "forbidden",
+                f"the token is that of {owner} in `{tokens.folder.name}`, which is not for this",
+                hint=f"this needs a token of the server's {_named(folders)}",
+            )
     if PLACEHOLDER.fullmatch(token):
         raise _unauthenticated(
             f"the token is the literal text {token}",
@@ -44,23 +54,10 @@ def authorize(header: str, keys: Keyring, *, acts: bool) -> str:
     """Return the name of an operator's token, or of a viewer's where nothing is done.
 
     Raises:
-        Refusal: 401 as in `authenticate`; 403 for a viewer who acts.
+        Refusal: as in `authenticate`.
     """
-    try:
-        return authenticate(header, keys.operators)
-    except Refusal as refusal:
-        try:
-            viewer = authenticate(header, keys.viewers)
-        except Refusal:
-            raise refusal from None
-    if acts:
-        raise Refusal(
-            HTTPStatus.FORBIDDEN,
-            "forbidden",
-            f"{viewer} may only look",
-            hint=f"acting needs a token of the server's folder `{keys.operators.folder.name}`",
-        )
-    return viewer
+    lookers = () if acts else (keys.viewers,)
+    return authenticate(header, keys, keys.operators, *lookers)
 
 
 def _named(folders: Sequence[Tokens]) -> str:

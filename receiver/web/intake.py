@@ -67,7 +67,7 @@ class Door:
 
     def _sender(self, header: str) -> str:
         try:
-            return authenticate(header, self._intake.keys.senders)
+            return authenticate(header, self._intake.keys, self._intake.keys.senders)
         except Refusal:
             if self._open:
                 return ANONYMOUS

@@ -21,6 +21,9 @@ INTAKE = "/v1/notifications"
 RETRY_AFTER = "2"
 """Seconds. The sender obeys it without a cap and stands still meanwhile: keep it small."""
 
+UNASKED = {"HEAD", "OPTIONS"}
+"""Methods that Flask adds by itself, of which nobody who mistook another one thinks."""
+
 NO_POST = (
     "the template of this trigger lacks `method: POST` in its webhook entry, so Argo CD falls "
     "back to GET; `postsync argocd-config` prints a complete template"
@@ -115,7 +118,8 @@ def _of_http(error: HTTPException) -> Response:
             HTTPStatus.NOT_FOUND,
             "not_found",
             f"there is nothing at {request.path}",
-            hint=f"notifications go to {INTAKE} or {INTAKE}/CHANNEL",
+            hint=f"notifications go to {INTAKE} or {INTAKE}/CHANNEL; GET /v1/openapi.json lists "
+            "the rest",
         )
     status = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
     return problem(status, "bad_request", error.description or error.name)
@@ -123,7 +127,7 @@ def _of_http(error: HTTPException) -> Response:
 
 def _wrong_method(error: MethodNotAllowed) -> Response:
     to_intake = request.path.startswith(INTAKE)
-    methods = ["POST"] if to_intake else sorted(error.valid_methods or ())
+    methods = ["POST"] if to_intake else sorted(set(error.valid_methods or ()) - UNASKED)
     return problem(
         HTTPStatus.METHOD_NOT_ALLOWED,
         "method_not_allowed",

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 from jobs import CRON
 from kube import Kube
+from made import serve
 
 from receiver.cli.check import check
 
@@ -54,8 +55,8 @@ def asked(
     monkeypatch.setenv("POSTSYNC_HOME", str(tmp_path / "home"))
     file = tmp_path / "rules.yaml"
 
-    def run(given: str, *options: str) -> Result:
-        file.write_text(HEAD + given)
+    def run(given: str, *options: str, uses: str = "kubernetes.job") -> Result:
+        file.write_text(HEAD.replace("kubernetes.job", uses) + given)
         monkeypatch.chdir(tmp_path)
         return CliRunner().invoke(check, ["--cluster", *options, "rules.yaml"])
 
@@ -86,16 +87,16 @@ def test_a_good_manifest_is_tried_and_nothing_is_made(asked: Check) -> None:
             "name: main",
             "name: Main_",
             (
-                "rules.yaml:16:17: rules[0].actions[0].with.manifest.spec.template.spec.containers[0]"
-                '.name: Invalid value: "Main_": a lowercase RFC 1123 label must consist of'
+                "rules.yaml:16:17: rules[0].actions[0].with.manifest.spec.template.spec."
+                'containers[0].name: Invalid value: "Main_": a lowercase RFC 1123 label'
             ),
         ),
         (
             "namespace: checked",
             "namespace: nowhere",
             (
-                "rules.yaml:10:7: rules[0].actions[0].with.namespace: POST /apis/batch/v1/namespaces/"
-                'nowhere/jobs was answered 404: namespaces "nowhere" not found (the namespace must'
+                "rules.yaml:10:7: rules[0].actions[0].with.namespace: POST /apis/batch/v1/"
+                'namespaces/nowhere/jobs was answered 404: namespaces "nowhere" not found (the'
             ),
         ),
         (
@@ -183,3 +184,41 @@ def test_without_a_cluster_the_way_out_is_told(
     answer = asked(JOB)
     assert answer.exit_code == 1
     assert "there is no cluster to ask" in answer.stderr
+
+
+FLOWS = {
+    "tekton.pipelinerun": ("pipelineruns.tekton.dev", "{namespace: checked, pipeline: p}"),
+    "argo.workflow": ("workflows.argoproj.io", "{namespace: checked, template: t}"),
+}
+
+
+@pytest.mark.parametrize("uses", FLOWS)
+def test_workflows_are_tried_where_they_are_served(asked: Check, kube: Kube, uses: str) -> None:
+    """In a namespace that is there, by a cluster that has their kind."""
+    crd, given = FLOWS[uses]
+    serve(kube, crd)
+    assert asked(f"      {given}\n", uses=uses).exit_code == 0
+    nowhere = asked(f"      {given.replace('checked', 'nowhere')}\n", uses=uses)
+    assert nowhere.exit_code == 1
+    assert "with.namespace: POST" in nowhere.stderr
+
+
+def test_a_manifest_of_another_kind_is_told_where_it_stands(asked: Check) -> None:
+    """Before anything is sent."""
+    given = "      {namespace: checked, manifest: {kind: TaskRun, spec: {}}}\n"
+    answer = asked(given, uses="tekton.pipelinerun")
+    assert answer.stderr.startswith("rules.yaml:10:28: rules[0].actions[0].with.manifest: the mani")
+
+
+def test_what_argos_own_server_takes_is_not_tried(asked: Check) -> None:
+    """It has no dry run."""
+    given = "      {namespace: checked, template: t, server: 'https://argo.example.com'}\n"
+    assert asked(given, uses="argo.workflow").exit_code == 0
+
+
+def test_a_kind_that_is_not_served_is_told(asked: Check) -> None:
+    """At the action: nothing in it is wrong, the cluster lacks something."""
+    mouse = "{apiVersion: example.com/v1, kind: Mouse, namespace: checked, name: m}"
+    answer = asked(f"      object: {mouse}\n", uses="kubernetes.event")
+    assert answer.exit_code == 1
+    assert "with.object.kind: this cluster does not serve example.com/v1" in answer.stderr

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 from jobs import FACTS
 from kube import Json, Kube
-from made import Maker, documented, making
+from made import PAGE, Maker, documented, making
 from test_kubernetes_job import KUBECONFIG
 
 from handlers.kubernetes.event import complete, handler
 from receiver.contract import PermanentError, Succeeded, TemporaryError
+from receiver.expressions import Expressions
+from receiver.registry import Registry
+from receiver.rulebook import load_rules
 from receiver.testkit import Case, Fault, Reply, Subject, usual
 
 SUBJECTS = [
@@ -159,3 +164,11 @@ def test_its_rights_are_those_of_the_page(kube: Kube) -> None:
         facts["resource"]["namespace"] = "event-rights"
         maker.attempt("r-one.1", facts=facts)
     assert kube.used("event-rights", "maker") == documented(handler.name) | GETS
+
+
+def test_the_pages_example_passes_check(tmp_path: Path) -> None:
+    """As it stands."""
+    (rules,) = re.findall(r"```yaml\n(version: 1\ndefaults:.*?)```", PAGE, re.DOTALL)
+    (tmp_path / "rules.yaml").write_text(rules)
+    (rule,) = load_rules([tmp_path], Registry.discover(), Expressions()).rules
+    assert rule.actions[-1].uses == handler.name

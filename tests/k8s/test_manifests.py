@@ -17,8 +17,8 @@ from receiver.rulebook.load import load_rules
 from receiver.settings import Settings
 
 VERSIONS = ["1.30", kubernetes_validate.latest_version()]
-INSTALLED = ("base", "overlays/cluster-jobs", "components/prometheus")
-"""The variants with the receiver itself."""
+INSTALLED = ("base", "overlays/cluster-jobs", "components/api-server", "components/prometheus")
+"""The variants with the receiver itself on one replica; `test_postgres_ha.py` has the other."""
 CUSTOM = {"ServiceMonitor"}
 """Kinds of others, whose schemas are not Kubernetes' own."""
 
@@ -101,6 +101,7 @@ def test_prometheus_finds_the_service(built: dict[str, list[Manifest]]) -> None:
     assert monitor["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
     ports = [port["name"] for port in service["spec"]["ports"]]
     assert [one["port"] for one in monitor["endpoints"]] == ports
+    assert service["metadata"]["labels"][monitor["jobLabel"]] == "postsync"
 
 
 def test_probes_and_metrics_ask_what_is_there(

@@ -88,17 +88,18 @@ def test_the_table_of_rights_is_the_role(jobs: list[Manifest]) -> None:
     assert told == granted
 
 
+def written(folder: Path) -> None:
+    """Write the page's files, as if this repository stood beside them."""
+    for name, text in FILES.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text.replace("../postsync/", f"{os.path.relpath(ROOT, path.parent)}/"))
+
+
 def test_the_pages_own_kustomization_can_be_built(tmp_path: Path) -> None:
     """The files of the page, beside a clone of this repository: image, rules and a way out."""
-    for name, text in FILES.items():
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    own = tmp_path / "my-postsync"
-    (own / "kustomization.yaml").write_text(
-        FILES["my-postsync/kustomization.yaml"].replace("../postsync", os.path.relpath(ROOT, own))
-    )
-    manifests = build(own)
+    written(tmp_path)
+    manifests = build(tmp_path / "my-postsync")
     image = find(manifests, "Deployment")["spec"]["template"]["spec"]["containers"][0]["image"]
     assert image == "registry.example.com/postsync:0.1.0"
     assert find(manifests, "ConfigMap")["data"] == {"shop.yaml": FILES[RULES]}

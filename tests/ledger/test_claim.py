@@ -59,11 +59,13 @@ def take(ledger: Ledger, free: int = 16, limit: int = 16, **options: Any) -> lis
     with ledger.write(options.pop("hold", Hold.ALL)) as connection:
         now = options.pop("now", None) or ledger.now(connection)
         wake(connection, now)
+        batch = Batch(connection, now)
         taken = claim(
-            connection, now, owner=options.pop("owner", "w-1"), lease=30_000, free=free,
+            batch, owner=options.pop("owner", "w-1"), lease=30_000, free=free,
             busy=options.pop("busy", {}), lane_limit=limit,
             pace=options.pop("pace", Buckets({})),
         )  # fmt: skip
+        batch.finish()
     return list(taken.runs)
 
 
@@ -73,21 +75,21 @@ def write(
     with ledger.write(hold) as connection:
         batch = Batch(connection, ledger.now(connection))
         store_settlements(batch, owner, items)
-        batch.flush()
+        batch.finish()
     return [event.name for event in batch.events]
 
 
 def plan_all(connection: Connection, now: int, *plannings: Planning) -> list[str]:
     batch = Batch(connection, now)
     store_plannings(batch, plannings)
-    batch.flush()
+    batch.finish()
     return [event.name for event in batch.events]
 
 
 def step_on(connection: Connection, now: int, plan: StoredPlan, advance: Advance) -> None:
     batch = Batch(connection, now)
     store_advances(batch, [(plan, advance)])
-    batch.flush()
+    batch.finish()
 
 
 def outcome(kind: OutcomeKind, **values: Any) -> Outcome:
@@ -121,7 +123,7 @@ def test_a_lane_begins_no_more_than_its_service_takes(ledger: Ledger) -> None:
     with ledger.write() as connection:
         now = ledger.now(connection)
         nothing = claim(
-            connection, now, owner="w-1", lease=1, free=9, busy={}, lane_limit=9, pace=pace
+            Batch(connection, now), owner="w-1", lease=1, free=9, busy={}, lane_limit=9, pace=pace
         )
     assert nothing.runs == ()
     assert nothing.again_at is not None
@@ -185,7 +187,7 @@ def test_an_attempt_that_was_taken_over_cannot_write(ledger: Ledger) -> None:
     add_plan(ledger)
     run = take(ledger)[0]
     with ledger.write() as connection:
-        release_lost(connection, ledger.now(connection), alone="w-2")
+        release_lost(Batch(connection, ledger.now(connection)), alone="w-2")
     again = take(ledger, owner="w-2")[0]
     late = settle(run, outcome(OutcomeKind.SUCCEEDED), 0)
     assert write(ledger, [late]) == ["attempt.superseded"]
@@ -199,8 +201,9 @@ def test_a_lost_attempt_is_made_again_with_the_same_key(ledger: Ledger) -> None:
     add_plan(ledger)
     run = take(ledger)[0]
     with ledger.write() as connection:
-        events = release_lost(connection, ledger.now(connection) + 31_000)
-    assert [event.name for event in events] == ["attempt.lost"]
+        batch = Batch(connection, ledger.now(connection) + 31_000)
+        release_lost(batch)
+    assert [event.name for event in batch.events] == ["attempt.lost"]
     again = take(ledger, owner="w-2")[0]
     assert (again.id, again.key_number, again.attempt) == (run.id, run.key_number, 2)
 
@@ -212,7 +215,9 @@ def test_a_renewed_lease_is_not_lost(ledger: Ledger) -> None:
     with ledger.write() as connection:
         now = ledger.now(connection)
         renew(connection, now + 20_000, "w-1", 30_000, [run.id])
-        assert release_lost(connection, now + 40_000) == []
+        batch = Batch(connection, now + 40_000)
+        release_lost(batch)
+    assert batch.events == []
 
 
 def test_an_ended_run_stirs_its_plan(ledger: Ledger) -> None:

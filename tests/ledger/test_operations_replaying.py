@@ -80,7 +80,7 @@ class Today:
         with self.house.ledger.write() as connection:
             batch = Batch(connection, self.house.ledger.now(connection))
             store_plannings(batch, found)
-            batch.flush()
+            batch.finish()
 
     def turn(self) -> int:
         """Do what is asked for; how many replays that were."""
@@ -89,7 +89,7 @@ class Today:
         with self.house.ledger.write() as connection:
             batch = Batch(connection, self.house.ledger.now(connection))
             store_replays(batch, found)
-            batch.flush()
+            batch.finish()
         return len(found)
 
 

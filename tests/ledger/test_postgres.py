@@ -22,6 +22,7 @@ from receiver.errors import LedgerError, LedgerUnavailable
 from receiver.ledger import tables
 from receiver.ledger.arrivals import Arrival
 from receiver.ledger.backup import back_up
+from receiver.ledger.batch import Batch
 from receiver.ledger.buckets import SharedBuckets
 from receiver.ledger.connect import open_ledger, prepare
 from receiver.ledger.events import append_events
@@ -132,7 +133,9 @@ def test_an_outcome_and_a_takeover_of_one_run_exclude_each_other(
     (run,) = take(server_ledger)
     with server_ledger.write(Hold.OWN) as connection:
         later = server_ledger.now(connection) + 3_600_000
-        assert len(release_lost(connection, later)) == 1
+        batch = Batch(connection, later)
+        release_lost(batch)
+        assert [event.name for event in batch.events] == ["attempt.lost"]
         with ThreadPoolExecutor(1) as crew:
             done = settle(run, outcome(OutcomeKind.SUCCEEDED), later)
             settled = crew.submit(write, server_ledger, [done], hold=Hold.OWN)

@@ -213,6 +213,9 @@ class Target:
             daemon_threads = True
             request_queue_size = 128
 
+            def handle_error(self, *_: Any) -> None:
+                """Say nothing of a peer that was killed."""
+
         self._server = Server(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}/"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()

@@ -135,5 +135,5 @@ class Operations:
         with self._ledger.write() as connection:
             batch = Batch(connection, self._ledger.now(connection))
             yield batch
-            batch.flush()
+            batch.finish()
         self._committed(datetime.fromtimestamp(batch.now / 1000, UTC), batch.events)

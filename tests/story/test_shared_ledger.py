@@ -1,0 +1,318 @@
+"""Two that take notifications and two that work, on one database, as an operator starts them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+import pytest
+from cluster import Worker
+from commands import synced, told, typed
+from notifications import notification, resource
+from postgres import Postgres, postgres_server
+from service import POSTSYNC, ROOT, Service, Target, group_alive, wait_for
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("shared-ledger")]
+
+PAGE = (ROOT / "docs/postgresql.md").read_text()
+SQL = re.compile(r"<!-- sql (\w+) -->\n```sql\n(.*?)```", re.DOTALL)
+RULES = """
+version: 1
+defaults: {{retry: {{for: 2m, initialDelay: 200ms, maxDelay: 1s}}}}
+rules:
+- name: purge
+  match: {{application: {{name: shop-*}}, resources: [{{kind: ConfigMap}}]}}
+  actions:
+  - uses: http.request
+    with: {{url: "{url}", json: {{name: "${{{{ resource.name }}}}"}}}}
+- name: one-by-one
+  match: {{application: {{name: lane-*}}}}
+  concurrency: {{key: all, limit: 1}}
+  actions:
+  - {{uses: http.request, with: {{url: "{url}", json: {{name: "${{{{ application.name }}}}"}}}}}}
+- name: gather
+  match: {{application: {{name: many}}, resources: [{{kind: ConfigMap}}]}}
+  debounce: {{window: 2s, maxWait: 30s}}
+  actions:
+  - uses: http.request
+    target: batch
+    with: {{url: "{url}", json: {{name: many, all: "${{{{ resources.map(r, r.name) }}}}"}}}}
+- name: newest
+  match: {{application: {{name: fast}}, resources: [{{kind: ConfigMap}}]}}
+  onNewer: supersede
+  concurrency: {{key: fast, limit: 1}}
+  actions:
+  - {{uses: http.request, with: {{url: "{url}", json: {{name: "${{{{ sync.revision }}}}"}}}}}}
+"""
+
+
+@dataclass(frozen=True)
+class Hosts:
+    """What shares the ledger; each is ready."""
+
+    server: Postgres
+    url: str
+    intakes: list[Service]
+    workers: list[Service]
+    target: Target
+
+    def calls(self, name: str) -> list[dict[str, Any]]:
+        """What the target was asked about a resource, or whatever the rule names."""
+        return [call for call in self.target.seen if f'"{name}"' in call["body"]]
+
+    def busy(self, run: str) -> Service:
+        """The worker that has begun an attempt of a run last."""
+        began = {
+            event["at"]: worker
+            for worker in self.workers
+            for event in worker.events("attempt.started")
+            if event["run"] == run
+        }
+        return began[max(began)]
+
+
+@pytest.fixture(scope="module")
+def target() -> Iterator[Target]:
+    made = Target()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def hosts(tmp_path_factory: pytest.TempPathFactory, target: Target) -> Iterator[Hosts]:
+    """Set up as docs/postgresql.md says: a role that migrates, and one that cannot."""
+    home = tmp_path_factory.mktemp("hosts")
+    with postgres_server() as server, ExitStack() as stack:
+        for database, statements in SQL.findall(PAGE):
+            for statement in statements.split(";\n")[:-1]:
+                server.run(statement, database)
+        url, owner = _url(server, "postsync_app"), _url(server, "postsync_owner")
+        done = _postsync("migrate", "--database", owner)
+        assert "was empty" in done.stdout, done.stderr
+        rules = RULES.format(url=target.url)
+        parts = [
+            kind(home / f"{kind.command}-{number}", rules, database=url, lease="4",
+                 attempt_threads="4")
+            for kind in (Service, Worker) for number in (1, 2)
+        ]  # fmt: skip
+        for part in parts:
+            stack.callback(_end, part)
+            part.start(ready=False)
+        for part in parts:
+            wait_for(part._ready, 30, f"{part.home.name} to be ready")
+        yield Hosts(server, url, parts[:2], parts[2:], target)
+
+
+def _url(server: Postgres, role: str) -> str:
+    return f"postgresql://{role}@127.0.0.1:{server.port}/postsync"
+
+
+def _postsync(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*POSTSYNC, *arguments], cwd=ROOT, env=os.environ | environ, text=True,
+        capture_output=True, check=False, timeout=60,
+    )  # fmt: skip
+
+
+def _end(part: Service) -> None:
+    if part.process and group_alive(part.process.pid):
+        os.killpg(part.process.pid, signal.SIGKILL)
+        part.process.wait(20)
+
+
+@pytest.fixture(autouse=True)
+def _prompt_target(target: Target) -> Iterator[None]:
+    yield
+    target.delay = 0.0
+    target.statuses = []
+
+
+def test_one_sync_that_comes_to_both_is_acted_upon_once(hosts: Hosts) -> None:
+    """One says accepted and the other duplicate; either tells the whole story."""
+    body = notification(resource("twice"), application="shop-twice")
+    gate = threading.Barrier(2)
+
+    def post(intake: Service) -> tuple[int, Any]:
+        gate.wait()
+        return intake.request("POST", "/v1/notifications", body)
+
+    with ThreadPoolExecutor(2) as pool:
+        answers = list(pool.map(post, hosts.intakes))
+    assert [status for status, _ in answers] == [202, 202]
+    assert sorted(answer["verdict"] for _, answer in answers) == ["accepted", "duplicate"]
+    sync = str(answers[0][1]["sync"])
+    stories = [intake.ended(sync) for intake in hosts.intakes]
+    assert stories[0] == stories[1]
+    assert len(hosts.calls("twice")) == 1
+
+
+def test_the_work_is_shared(hosts: Hosts) -> None:
+    """Each worker takes a part of what is due, and no run is taken twice."""
+    hosts.target.delay = 0.1
+    names = [f"part-{number}" for number in range(24)]
+    sync = synced(hosts.intakes[0], *names, application="shop-shared")
+    hosts.intakes[1].ended(sync)
+    assert [len(hosts.calls(name)) for name in names] == [1] * len(names)
+    shares = [
+        sum(event["sync"] == sync for event in worker.events("attempt.started"))
+        for worker in hosts.workers
+    ]
+    assert sum(shares) == len(names)
+    assert min(shares) > 0
+
+
+def test_commands_work_against_either(hosts: Hosts) -> None:
+    """What one was told, the other knows."""
+    first, second = hosts.intakes
+    hosts.target.statuses = [404]
+    sync = synced(first, "either", application="shop-either")
+    second.ended(sync)
+    [run] = told(second, "runs", "--sync", sync)
+    assert run["state"] == "failed"
+    assert told(second, "retry", run["id"])
+    assert first.ended(sync)["plans"][0]["state"] == "succeeded"
+    assert f"sync {sync}" in typed(first, "show", sync).stdout
+    tails = [
+        typed(one, "tail", "--application", "shop-either", "--since", "1h").stdout
+        for one in hosts.intakes
+    ]
+    assert "attempt.succeeded" in tails[0]
+    assert tails[0] == tails[1]
+
+
+def test_a_pause_holds_everywhere(hosts: Hosts) -> None:
+    """No worker begins an attempt while the rule is paused, whoever paused it."""
+    first, second = hosts.intakes
+    told(first, "pause", "--rule", "purge", "--reason", "a test")
+    sync = synced(second, "paused", application="shop-paused")
+    wait_for(lambda: bool(first.story(sync)["plans"]), 10, "its plan")
+    assert [one["name"] for one in told(second, "pauses")] == ["purge"]
+    told(second, "resume", "--rule", "purge")
+    story = first.ended(sync)
+    [began] = [event for event in story["events"] if event["event"] == "attempt.started"]
+    tail = typed(first, "tail", "--event", "pause.*", "--output", "json").stdout.splitlines()
+    assert [json.loads(line)["event"] for line in tail] == ["pause.set", "pause.lifted"]
+    assert began["seq"] > json.loads(tail[-1])["seq"]
+
+
+def test_a_limit_of_one_holds_across_the_workers(hosts: Hosts) -> None:
+    """Plans with one key work one after another, wherever their attempts are made."""
+    hosts.target.delay = 0.3
+    names = [f"lane-{number}" for number in range(6)]
+    syncs = [
+        synced(intake, name, application=name)
+        for intake, name in zip(hosts.intakes * 3, names, strict=True)
+    ]
+    for sync in syncs:
+        hosts.intakes[0].ended(sync, 30)
+    at = sorted(call["at"] for name in names for call in hosts.calls(name))
+    assert len(at) == len(names)
+    gaps = [later - earlier for earlier, later in zip(at, at[1:], strict=False)]
+    assert min(gaps) >= hosts.target.delay
+
+
+def test_what_collects_is_one_plan_for_all_hosts(hosts: Hosts) -> None:
+    """Syncs that come to either host within the window are one action."""
+    names = [f"many-{number}" for number in range(6)]
+    syncs = [
+        synced(intake, name, application="many")
+        for intake, name in zip(hosts.intakes * 3, names, strict=True)
+    ]
+    for sync in syncs:
+        hosts.intakes[1].ended(sync, 40)
+    [call] = hosts.calls("many")
+    assert all(f'"{name}"' in call["body"] for name in names)
+
+
+def test_a_newer_sync_supersedes_what_waits(hosts: Hosts) -> None:
+    """Only the first, which had begun, and the newest are acted upon."""
+    hosts.target.delay = 2.0
+    syncs = []
+    for number, intake in enumerate(hosts.intakes * 2):
+        body = notification(
+            resource("fast"), application="fast",
+            syncResult={"revision": f"fast-{number}", "resources": [resource("fast")]},
+        )  # fmt: skip
+        status, answer = intake.request("POST", "/v1/notifications", body)
+        assert status == 202
+        syncs.append(answer["sync"])
+        if number == 0:
+            wait_for(lambda: bool(hosts.calls("fast-0")), 10, "the first attempt")
+    states = [hosts.intakes[0].ended(sync)["plans"][0]["state"] for sync in syncs]
+    assert states == ["succeeded", "superseded", "superseded", "succeeded"]
+    assert [len(hosts.calls(f"fast-{number}")) for number in range(4)] == [1, 0, 0, 1]
+
+
+def test_the_other_worker_takes_over(hosts: Hosts) -> None:
+    """What a killed worker had under way is made again with the same idempotency key."""
+    hosts.target.delay = 30.0
+    sync = synced(hosts.intakes[0], "orphan", application="shop-orphan")
+    wait_for(lambda: bool(hosts.calls("orphan")), 10, "the attempt")
+    [run] = hosts.intakes[0].story(sync)["plans"][0]["runs"]
+    victim = hosts.busy(run["id"])
+    hosts.target.delay = 0.0
+    victim.kill()
+    story = hosts.intakes[1].ended(sync, 30)
+    assert story["plans"][0]["state"] == "succeeded"
+    calls = hosts.calls("orphan")
+    assert len(calls) == 2
+    assert len({call["headers"]["Idempotency-Key"] for call in calls}) == 1
+    assert hosts.busy(run["id"]) is not victim
+    victim.start()
+
+
+def test_a_database_that_is_away_is_waited_for(hosts: Hosts) -> None:
+    """503 with a Retry-After, no process ends, and what was accepted is all done afterwards."""
+    before = [part.process and part.process.pid for part in hosts.intakes + hosts.workers]
+    hosts.target.delay = 1.0
+    accepted = [
+        synced(intake, f"kept-{number}", application=f"shop-kept-{number}")
+        for number, intake in enumerate(hosts.intakes)
+    ]
+    hosts.server.stop()
+    refused = notification(resource("later"), application="shop-later")
+    for intake in hosts.intakes:
+        began = time.monotonic()
+        status, answer = intake.request("POST", "/v1/notifications", refused)
+        assert (status, answer["status"]) == (503, 503)
+        assert time.monotonic() - began < 5
+        assert intake.request("GET", "/healthz")[0] == 200
+        assert intake.request("GET", "/readyz")[0] == 503
+    for worker in hosts.workers:
+        assert worker.request("GET", "/healthz")[0] == 200
+    hosts.server.start()
+    for part in hosts.intakes + hosts.workers:
+        wait_for(part._ready, 30, f"{part.home.name} to be ready again")
+    status, answer = hosts.intakes[0].request("POST", "/v1/notifications", refused)
+    assert (status, answer["verdict"]) == (202, "accepted")
+    for sync in (*accepted, answer["sync"]):
+        plans = hosts.intakes[1].ended(sync, 40)["plans"]
+        assert [plan["state"] for plan in plans] == ["succeeded"]
+    assert before == [part.process and part.process.pid for part in hosts.intakes + hosts.workers]
+    assert all(part.process and part.process.poll() is None for part in hosts.workers)
+
+
+def test_the_processes_role_can_make_no_table(hosts: Hosts) -> None:
+    """It writes rows, and that is all; a migration with nothing to do needs no more."""
+    with psycopg.connect(hosts.url) as connection:
+        for statement in ("CREATE TABLE more (id int)", "DROP TABLE runs", "TRUNCATE runs"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege), connection.transaction():
+                connection.execute(statement.encode())
+    done = _postsync("migrate", POSTSYNC_DATABASE=hosts.url)
+    assert "there was nothing to do" in done.stdout, done.stderr
+
+
+def test_all_end_well_when_they_are_told_to(hosts: Hosts) -> None:
+    """SIGTERM is 0 for each of them."""
+    assert [part.stop() for part in (*hosts.intakes, *hosts.workers)] == [0, 0, 0, 0]
