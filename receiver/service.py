@@ -55,7 +55,9 @@ class Intake:
 
 def build_intake(settings: Settings, doorbell: Doorbell, log: Log) -> Intake:
     """Build the intake's side, its writer started. Call it after the fork."""
-    ledger = open_ledger(settings.ledger, busy_timeout=INTAKE_PATIENCE)
+    ledger = open_ledger(
+        settings.ledger, busy_timeout=INTAKE_PATIENCE, reserve=settings.disk_reserve
+    )
     ring = ring_dispatchers(ledger) or doorbell.ring
 
     def committed(at: datetime, events: Sequence[Event]) -> None:

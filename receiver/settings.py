@@ -88,6 +88,12 @@ class Settings(BaseSettings):
         default=False, description="Start without any sender's token and accept every sender."
     )
     max_body: int = Field(default=8 * MIB, ge=1024, description="Largest notification accepted.")
+    disk_reserve: int = Field(
+        default=64 * MIB,
+        ge=0,
+        description="Where the disk of a SQLite file has less left, notifications get a 503, so "
+        "that what was accepted can still be worked on.",
+    )
     request_timeout: float = Field(
         default=20, gt=0, description="Time for a sender to deliver its whole request."
     )

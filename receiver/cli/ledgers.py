@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from pathlib import Path
 
 from receiver.errors import LedgerError, LedgerUnavailable
@@ -29,6 +30,29 @@ def wait_for_ledger(settings: Settings, log: Log) -> None:
             time.sleep(AGAIN_AFTER)
         else:
             return
+
+
+def wait_for_server(url: str, patience: float) -> None:
+    """Wait until a database answers, whatever is in it.
+
+    Args:
+        url: of the database.
+        patience: how long, in seconds.
+
+    Raises:
+        LedgerUnavailable: it did not.
+        LedgerError: the URL is no such, or psycopg is not installed.
+    """
+    until = time.monotonic() + patience
+    with closing(open_ledger(url)) as ledger:
+        while True:
+            try:
+                with ledger.read():
+                    return
+            except LedgerUnavailable:
+                if time.monotonic() >= until:
+                    raise
+                time.sleep(min(AGAIN_AFTER, patience))
 
 
 def open_existing(settings: Settings) -> Ledger:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from receiver.cli.ledgers import wait_for_server
 from receiver.cli.options import database_option, output_option, tell
 from receiver.ledger import tables
 from receiver.ledger.connect import prepare
@@ -16,8 +17,10 @@ from receiver.settings import load_settings
 @click.option("--settings", "file", type=click.Path(path_type=Path),
               help="YAML file of settings; it says where the ledger is.")  # fmt: skip
 @database_option
+@click.option("--wait", type=click.FloatRange(min=0), default=0, metavar="SECONDS",
+              help="Wait so long for a database that is away.")  # fmt: skip
 @output_option()
-def migrate(file: Path | None, *, database: str | None, output: str) -> None:
+def migrate(file: Path | None, *, database: str | None, wait: float, output: str) -> None:
     """Bring the ledger to the tables that this version needs; once, before it is started.
 
     Only a ledger in PostgreSQL needs it: a SQLite file is migrated by whoever opens it. Migrations
@@ -33,6 +36,7 @@ def migrate(file: Path | None, *, database: str | None, output: str) -> None:
     else:
         from receiver.ledger.postgres import migrate_server
 
+        wait_for_server(place, wait)
         at = migrate_server(place)
     done = {"from": at, "to": tables.REVISION}
     text = "there was nothing to do" if at == tables.REVISION else f"was {at or 'empty'}"

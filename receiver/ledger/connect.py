@@ -10,26 +10,33 @@ from receiver.ledger.sqlite import FileLedger, open_file
 
 
 @overload
-def open_ledger(place: Path, *, busy_timeout: float = 5.0, offset_ms: int = 0) -> FileLedger: ...
+def open_ledger(
+    place: Path, *, busy_timeout: float = 5.0, offset_ms: int = 0, reserve: int = 0
+) -> FileLedger: ...
 
 
 @overload
-def open_ledger(place: Path | str, *, busy_timeout: float = 5.0, offset_ms: int = 0) -> Ledger: ...
+def open_ledger(
+    place: Path | str, *, busy_timeout: float = 5.0, offset_ms: int = 0, reserve: int = 0
+) -> Ledger: ...
 
 
-def open_ledger(place: Path | str, *, busy_timeout: float = 5.0, offset_ms: int = 0) -> Ledger:
+def open_ledger(
+    place: Path | str, *, busy_timeout: float = 5.0, offset_ms: int = 0, reserve: int = 0
+) -> Ledger:
     """Open a SQLite file, which is made and migrated, or a database (see `prepare`).
 
     Args:
         place: the file, or the URL of a PostgreSQL database.
         busy_timeout: seconds to wait for another's write.
         offset_ms: see `Ledger`.
+        reserve: see `FileLedger`; a database is not asked for its disk.
 
     Raises:
         LedgerError: not usable as it is; it says why.
     """
     if isinstance(place, Path):
-        return open_file(place, busy_timeout=busy_timeout, offset_ms=offset_ms)
+        return open_file(place, busy_timeout=busy_timeout, offset_ms=offset_ms, reserve=reserve)
     from receiver.ledger.postgres import open_server
 
     return open_server(place, busy_timeout=busy_timeout, offset_ms=offset_ms)

@@ -12,7 +12,7 @@ from typing import IO, Any
 from sqlalchemy import Connection, Engine, TextClause, create_engine, event, text
 from sqlalchemy.exc import DBAPIError
 
-from receiver.errors import LedgerError, LedgerInUse
+from receiver.errors import LedgerError, LedgerInUse, LedgerUnavailable
 from receiver.ledger.gate import Gate
 from receiver.ledger.ledger import Hold, Ledger
 from receiver.ledger.migrating import migrate
@@ -42,12 +42,17 @@ class FileLedger(Ledger):
     Attributes:
         path: the file.
         gate: lines the writers up.
+        reserve: bytes of the disk that what only adds (`Hold.NEW`) leaves for the work on what
+            is there already.
     """
 
-    def __init__(self, path: Path, engine: Engine, gate: Gate, offset_ms: int = 0) -> None:
+    def __init__(
+        self, path: Path, engine: Engine, gate: Gate, *, offset_ms: int = 0, reserve: int = 0
+    ) -> None:
         super().__init__(engine, offset_ms)
         self.path = path
         self.gate = gate
+        self.reserve = reserve
 
     @property
     def clock(self) -> TextClause:
@@ -70,9 +75,20 @@ class FileLedger(Ledger):
         self.gate.close()
 
     @contextmanager
-    def _writing(self, hold: Hold) -> Iterator[Connection]:  # noqa: ARG002 a file has one lock
+    def _writing(self, hold: Hold) -> Iterator[Connection]:
+        if hold is Hold.NEW and self.reserve:
+            self._leave_reserve()
         with self.gate, self.engine.begin() as connection:
             yield connection
+
+    def _leave_reserve(self) -> None:
+        disk = os.statvfs(self.path.parent)
+        left = disk.f_bavail * disk.f_frsize
+        if left < self.reserve:
+            raise LedgerUnavailable(
+                f"the disk of {self.path.parent} has {left >> 20} MiB left; of these "
+                f"{self.reserve >> 20} MiB are kept for the work that was accepted"
+            )
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
@@ -80,13 +96,16 @@ class FileLedger(Ledger):
             yield connection
 
 
-def open_file(path: Path, *, busy_timeout: float = 5.0, offset_ms: int = 0) -> FileLedger:
+def open_file(
+    path: Path, *, busy_timeout: float = 5.0, offset_ms: int = 0, reserve: int = 0
+) -> FileLedger:
     """Open the SQLite file, make it if it is absent, and bring it to the newest migration.
 
     Args:
         path: the file; its folder is made if it is absent.
         busy_timeout: seconds to wait for another process's write.
         offset_ms: see `Ledger`.
+        reserve: see `FileLedger`.
 
     Raises:
         LedgerError: not a usable place or file, or made by a newer postsync.
@@ -102,7 +121,8 @@ def open_file(path: Path, *, busy_timeout: float = 5.0, offset_ms: int = 0) -> F
             f"the ledger {path} cannot be opened: {error.orig}", hint=_way_out(path)
         ) from error
     path.chmod(0o600)
-    return FileLedger(path, engine, Gate(path.with_suffix(".gate")), offset_ms)
+    gate = Gate(path.with_suffix(".gate"))
+    return FileLedger(path, engine, gate, offset_ms=offset_ms, reserve=reserve)
 
 
 def lock_ledger(path: Path, mountinfo: Path = MOUNTINFO) -> IO[str]:

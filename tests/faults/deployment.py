@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from senders import Load
-from service import TOKEN, Target, wait_for
+from service import TOKEN, Target
 
 Row = tuple[Any, ...]
 
@@ -44,9 +45,7 @@ class Deployment(ABC):
 
     ledger: str
 
-    def __init__(
-        self, home: Path, log: Path, target: Target, rules: str, **settings: str
-    ) -> None:
+    def __init__(self, home: Path, log: Path, target: Target, rules: str, **settings: str) -> None:
         self.home = home
         self.log = log
         self.target = target
@@ -126,16 +125,29 @@ class Deployment(ABC):
         """Remember what was done."""
         self.faults.append(Fault(kind, victim, began, ended, ends))
 
-    def settle(self, seconds: float = 60) -> None:
-        """Wait until every sync is planned and every plan has ended."""
+    def settle(self) -> None:
+        """Wait until every sync is planned and every plan has ended.
 
-        def done() -> bool:
-            return self.query(LEFT) == [(0,)]
+        Raises:
+            TimeoutError: nothing has come nearer to that for `PATIENCE` seconds.
+        """
+        least, until = self._left(), time.monotonic() + PATIENCE
+        while least:
+            if time.monotonic() > until:
+                raise TimeoutError(f"{least} syncs and plans do not end")
+            threading.Event().wait(0.1)
+            left = self._left()
+            if left < least:
+                least, until = left, time.monotonic() + PATIENCE
 
-        wait_for(done, seconds, "every plan to end")
+    def _left(self) -> int:
+        return int(self.query(LEFT)[0][0])
 
 
+PATIENCE = 30.0
+"""Seconds: several times a lease, a retry's longest delay and the start of a process."""
 LEFT = """
-SELECT (SELECT COUNT(*) FROM syncs WHERE state = 'new') +
+SELECT (SELECT COUNT(*) FROM runs WHERE ended_at IS NULL) +
+       (SELECT COUNT(*) FROM syncs WHERE state = 'new') +
        (SELECT COUNT(*) FROM plans WHERE state IN ('waiting', 'collecting', 'held', 'active'))
 """

@@ -27,9 +27,7 @@ class OneHost(Deployment):
 
     ledger = "SQLite"
 
-    def __init__(
-        self, home: Path, log: Path, target: Target, rules: str, **settings: str
-    ) -> None:
+    def __init__(self, home: Path, log: Path, target: Target, rules: str, **settings: str) -> None:
         super().__init__(home, log, target, rules, **settings)
         self.service = Service(home, self.rules, log=log, **self.settings)
 

@@ -30,7 +30,7 @@ def breaking(tmp_path: Path) -> Iterator[BreakingDisk]:
 
 def test_disk_full(small: Disk, deploy: Deploy, lasting: Lasting, judge: Judge) -> None:
     """Full again and again under load: 503 meanwhile, no process ends, and nothing is lost."""
-    deployment = deploy(CALL, home=small.place / "home")
+    deployment = deploy(CALL, home=small.place / "home", disk_reserve="0")
     deployment.start()
     before = deployment.process("intake"), deployment.process("dispatcher")
     began, seconds = time.monotonic(), lasting(4, 0.05)
@@ -43,7 +43,7 @@ def test_disk_full(small: Disk, deploy: Deploy, lasting: Lasting, judge: Judge) 
             small.free()
             deployment.note("disk full", "ledger", start, time.time(), ends=False)
             _wait_for_status(load, 202)
-    deployment.settle(60 + seconds)
+    deployment.settle()
     assert (deployment.process("intake"), deployment.process("dispatcher")) == before
     judge(deployment, load, seconds=time.monotonic() - began)
     assert {one.status for sent in load.sent for one in sent.tries} == {202, 503}

@@ -39,7 +39,8 @@ def disk(small: Disk) -> Path:
 @pytest.fixture
 def service(disk: Path, tmp_path: Path, target: Target) -> Iterator[Service]:
     """A service whose home alone is on the small disk; what it prints is not."""
-    with serving(disk, RULES.format(url=target.url), log=tmp_path / "stdout.log") as made:
+    log = tmp_path / "stdout.log"
+    with serving(disk, RULES.format(url=target.url), log=log, disk_reserve="0") as made:
         yield made
 
 

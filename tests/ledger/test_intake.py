@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from notifications import notification, resource
 from service import wait_for
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 
 from receiver.errors import LedgerUnavailable
 from receiver.ledger import tables
@@ -165,3 +165,15 @@ def test_a_stopped_writer_has_stored_what_was_handed_in(ledger: Ledger) -> None:
     for thread in threads:
         thread.join()
     assert len(receipts) == count(ledger, "syncs") == 8
+
+
+def test_a_reserve_of_the_disk_is_left_for_the_work(file_ledger: FileLedger) -> None:
+    """Nothing new is taken then, and outcomes are still written."""
+    greedy = open_ledger(file_ledger.path, reserve=1 << 60)
+    with writing(greedy) as writer:
+        with pytest.raises(LedgerUnavailable, match="are kept for the work that was accepted"):
+            writer.submit(arrival(notification(resource("a"))))
+        with greedy.write() as connection:
+            connection.execute(delete(tables.marks))
+    assert count(file_ledger, "deliveries") == 0
+    greedy.close()
