@@ -86,9 +86,7 @@ def ours(rules: str, **environ: str) -> Iterator[tuple[int, Path, subprocess.Pop
     """Serve with these rules on a fresh ledger; gives port, home and process."""
     with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR")) as folder:
         home = Path(folder)
-        for role in ("senders", "operators"):
-            (home / role).mkdir()
-            (home / role / "bench").write_text(TOKEN + ("-op" if role == "operators" else ""))
+        keys(home)
         (home / "rules.yaml").write_text(rules)
         port = free_port()
         settings = {
@@ -98,11 +96,19 @@ def ours(rules: str, **environ: str) -> Iterator[tuple[int, Path, subprocess.Pop
         }
         command = (str(ROOT / ".venv/bin/postsync"), "serve")
         with program(*command, port=port, **settings, **environ) as process:
-            _wait_for_rules(port)
+            until_ready(port)
             yield port, home, process
 
 
-def _wait_for_rules(port: int) -> None:
+def keys(home: Path) -> None:
+    """Write a sender's and an operator's token."""
+    for role in ("senders", "operators"):
+        (home / role).mkdir(parents=True)
+        (home / role / "bench").write_text(TOKEN + ("-op" if role == "operators" else ""))
+
+
+def until_ready(port: int) -> None:
+    """Wait until the rules are loaded."""
     for _ in range(200):
         if (rules(port) or {}).get("ok"):
             return

@@ -96,7 +96,8 @@ class House:
             plannings = []
             for stored in new_syncs(connection, 100):
                 read = read_sync(stored)
-                images = known_images(connection, images_key(read))
+                key = images_key(read)
+                images = known_images(connection, [key]).get(key, {})
                 plannings.append(self.planner.plan(read, stored.delivery, images))
         with self.ledger.write() as connection:
             batch = self._batch(connection)

@@ -82,7 +82,7 @@ class Databases:
     """Makes new ledgers on a server, by copying one that has been migrated."""
 
     def __init__(self, server: Postgres) -> None:
-        self._server = server
+        self.server = server
         self._made = 0
         server.run("CREATE DATABASE blank")
         migrate_server(server.url("blank"))
@@ -94,9 +94,9 @@ class Databases:
         """Make a database, with an empty ledger or with nothing, and give its URL."""
         self._made += 1
         name, template = f"ledger_{self._made}", "blank" if blank else "template0"
-        with psycopg.connect(self._server.url(), autocommit=True) as connection:
+        with psycopg.connect(self.server.url(), autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
-            yield self._server.url(name)
+            yield self.server.url(name)
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 

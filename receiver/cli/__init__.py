@@ -73,6 +73,19 @@ class LazyGroup(click.Group):
         assert isinstance(command, click.Command)  # noqa: S101 each module holds its command
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that was typed, or name the one that may have been meant."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            from receiver.mistakes import near  # here, so that `--help` stays prompt
+
+            if hint := near(args[0], COMMANDS):
+                raise click.UsageError(f"{error.message.rstrip('.')} ({hint})", ctx) from None
+            raise
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 click's signature
         """Write the list by topics, without importing a command."""
         for topic, commands in TOPICS.items():

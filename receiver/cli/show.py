@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import quote
 
 import click
 
@@ -18,18 +19,20 @@ OPEN = frozenset({"waiting", "collecting", "active"})
 
 
 @click.command()
-@click.argument("sync", default="last")
+@click.argument("sync", metavar="[ID]", default="last")
 @click.option("--wait", type=float, default=0, help="Wait so many seconds for its plans to end.")
 @output_option()
 @asks_server
 def show(sync: str, *, wait: float, client: Client, output: str) -> None:
-    """Tell the story of SYNC, an id or `last`: what came, what matched and why, what was done.
+    """Tell the story of a sync: what came, what matched and why, what was done.
+
+    ID is that of a sync, or of one of its plans or runs; `last` is the newest sync.
 
     \b
       postsync show last --wait 10
       postsync show s-1m7y9gr9ez7egy539n --output json
     """  # noqa: D301 click's \b keeps the lines
-    story = _when_ended(client, sync, time.monotonic() + wait)
+    story = _when_ended(client, _sync_of(client, sync), time.monotonic() + wait)
     if output == "json":
         click.echo(json.dumps(story, indent=2))
         return
@@ -37,9 +40,17 @@ def show(sync: str, *, wait: float, client: Client, output: str) -> None:
         click.echo(line)
 
 
+def _sync_of(client: Client, number: str) -> str:
+    """Return the sync of a run or a plan; anything else is taken for a sync's id."""
+    kinds = {"r-": "runs", "p-": "plans"}.get(number[:2])
+    if kinds is None:
+        return number
+    return str(client.get(f"/v1/{kinds}/{quote(number, safe='')}")["sync"])
+
+
 def _when_ended(client: Client, sync: str, until: float) -> dict[str, Any]:
     while True:
-        story: dict[str, Any] = client.get(f"/v1/syncs/{sync}")
+        story: dict[str, Any] = client.get(f"/v1/syncs/{quote(sync, safe='')}")
         waits = story["state"] == "new" or any(plan["state"] in OPEN for plan in story["plans"])
         if not waits or time.monotonic() >= until:
             return story

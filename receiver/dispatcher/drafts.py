@@ -56,11 +56,13 @@ class Drafts:
         """Plan the oldest new syncs, at most ``limit``; none while there are no rules."""
         if self._planner is None:
             return []
-        images: dict[str, dict[str, str]] = {}
         planner = self._planner
+        drafts = [(stored, self._read(stored)) for stored in new_syncs(connection, limit)]
+        wanted = {images_key(sync) for _, sync in drafts if isinstance(sync, Sync)}
+        images = known_images(connection, wanted)
         return [
-            self._plan(connection, planner, stored, images)
-            for stored in new_syncs(connection, limit)
+            self._plan(planner, stored, sync, images) if isinstance(sync, Sync) else sync
+            for stored, sync in drafts
         ]
 
     def steps(self, connection: Connection, limit: int) -> list[tuple[StoredPlan, Advance]]:
@@ -92,30 +94,33 @@ class Drafts:
             self._log.error("sync.bug", sync=replay.stored.id, traceback=traceback.format_exc())
             return f"not planned: {type(error).__name__}; see the log"
 
+    def _read(self, stored: StoredSync) -> Sync | Planning:
+        try:
+            return self._remember(stored)
+        except Exception as error:  # noqa: BLE001 one sync that we cannot read holds up no other
+            return self._not_planned(stored, error)
+
     def _plan(
         self,
-        connection: Connection,
         planner: Planner,
         stored: StoredSync,
+        sync: Sync,
         images: dict[str, dict[str, str]],
     ) -> Planning:
+        known = images.setdefault(images_key(sync), {})
         try:
-            sync = self._remember(stored)
-            key = images_key(sync)
-            if key not in images:
-                images[key] = known_images(connection, key)
-            planning = planner.plan(
-                sync, stored.delivery, images[key], refusal=self._too_old(stored, sync)
-            )
-            images[key] |= planning.images
-        except DBAPIError:
-            raise  # the ledger's fault, not the sync's: the turn is taken again
+            refusal = self._too_old(stored, sync)
+            planning = planner.plan(sync, stored.delivery, known, refusal=refusal)
         except Exception as error:  # noqa: BLE001 one sync that we cannot plan holds up no other
-            self._log.error("sync.bug", sync=stored.id, traceback=traceback.format_exc())
-            reason = f"not planned: {type(error).__name__}; see the log"
-            event = Event("sync.failed", {"reason": reason}, stored.delivery, stored.id)
-            return Planning(stored.id, "", SyncState.FAILED, reason, None, events=(event,))
+            return self._not_planned(stored, error)
+        known |= planning.images
         return planning
+
+    def _not_planned(self, stored: StoredSync, error: Exception) -> Planning:
+        self._log.error("sync.bug", sync=stored.id, traceback=traceback.format_exc())
+        reason = f"not planned: {type(error).__name__}; see the log"
+        event = Event("sync.failed", {"reason": reason}, stored.delivery, stored.id)
+        return Planning(stored.id, "", SyncState.FAILED, reason, None, events=(event,))
 
     def _step(self, connection: Connection, plan: StoredPlan) -> Advance:
         try:

@@ -7,14 +7,18 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, text
 
 from receiver.ledger import tables
-from receiver.ledger.pauses import all_paused_since
 
-_NEXT = text(f"SELECT MIN(due_at) FROM runs WHERE {tables.SLEEPING_RUN}")
-_READY = text(f"SELECT 1 FROM runs WHERE {tables.READY_RUN} LIMIT 1")
-_NEW = text("SELECT 1 FROM syncs WHERE syncs.state = 'new' LIMIT 1")
-_COLLECTED = text(f"SELECT MIN(due_at) FROM plans WHERE {tables.COLLECTING_PLAN}")
-_STIRRED = text("SELECT 1 FROM plans WHERE stirred > 0 LIMIT 1")
-_REPLAYS = text(f"SELECT 1 FROM replays WHERE {tables.ASKED_REPLAY} LIMIT 1")
+_BACKLOG = text(
+    "SELECT"
+    " EXISTS (SELECT 1 FROM pauses WHERE scope = 'all') AS paused,"
+    f" (SELECT MIN(due_at) FROM runs WHERE {tables.SLEEPING_RUN}) AS next_due,"
+    f" EXISTS (SELECT 1 FROM runs WHERE {tables.READY_RUN}) AS ready,"
+    " EXISTS (SELECT 1 FROM syncs WHERE syncs.state = 'new') AS new,"
+    f" (SELECT MIN(due_at) FROM plans WHERE {tables.COLLECTING_PLAN}) AS next_collected,"
+    " EXISTS (SELECT 1 FROM plans WHERE stirred > 0) AS stirred,"
+    f" EXISTS (SELECT 1 FROM replays WHERE {tables.ASKED_REPLAY}) AS replays"
+)
+"""One statement, because each costs a round trip to a server, and every turn asks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +47,17 @@ class Backlog:
 
 def backlog(connection: Connection, now: int) -> Backlog:
     """Look, without a lock, whether a transaction is worth its while."""
-    paused = all_paused_since(connection) is not None
-    next_due = None if paused else connection.scalar(_NEXT)
-    next_collected = connection.scalar(_COLLECTED)
+    found = connection.execute(_BACKLOG).one()
+    next_due = None if found.paused else found.next_due
     return Backlog(
         now=now,
-        new=connection.scalar(_NEW) is not None,
-        stirred=connection.scalar(_STIRRED) is not None,
-        ready=not paused and (connection.scalar(_READY) is not None or _come(next_due, now)),
+        new=bool(found.new),
+        stirred=bool(found.stirred),
+        ready=not found.paused and (bool(found.ready) or _come(next_due, now)),
         next_due=next_due,
-        collected=_come(next_collected, now),
-        next_collected=next_collected,
-        replays=connection.scalar(_REPLAYS) is not None,
+        collected=_come(found.next_collected, now),
+        next_collected=found.next_collected,
+        replays=bool(found.replays),
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Executable
 
-from receiver.ledger.events import Counts, add_counts, append_events
+from receiver.ledger.events import Counts, append_events
 from receiver.model import Event
 
 Row = dict[str, Any]
@@ -47,6 +47,10 @@ class Batch:
         self._numbers[name] += step
         return self._numbers[name]
 
+    def know(self, kind: str, key: str, value: int) -> None:
+        """Have a number known before it is asked for, unless it has been read already."""
+        self._numbers.setdefault((kind, key), value)
+
     def forget(self, kind: str, key: str) -> None:
         """Have a number read again: something else than its own growth has changed it."""
         self._numbers.pop((kind, key), None)
@@ -64,6 +68,5 @@ class Batch:
         wait for somebody who waits for the trail.
         """
         self.flush()
-        append_events(self.connection, self.now, self.events)
-        add_counts(self.connection, self.counts)
+        append_events(self.connection, self.now, self.events, self.counts)
         self.counts.clear()

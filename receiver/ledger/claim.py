@@ -177,29 +177,38 @@ def _ready(
     return found, held_back
 
 
+_BEGIN = (
+    update(tables.runs)
+    .where(tables.runs.c.id == bindparam("run"))
+    .values(
+        state=RunState.RUNNING.value, ready=False, owner=bindparam("by"),
+        lease_until=bindparam("until"), attempts=bindparam("attempt"),
+        first_attempt_at=bindparam("first"),
+    )
+)  # fmt: skip
+_ATTEMPT = insert(tables.attempts)
+
+
 def _take(
     connection: Connection, now: int, owner: str, lease: int, chosen: Sequence[str]
 ) -> list[Claimed]:
     r = tables.runs
     rows = connection.execute(select(r).where(r.c.id.in_(chosen))).all()
+    mine = {"by": owner, "until": now + lease}
     connection.execute(
-        update(r)
-        .where(r.c.id == bindparam("run"))
-        .values(
-            state=RunState.RUNNING.value,
-            ready=False,
-            owner=owner,
-            lease_until=now + lease,
-            attempts=bindparam("attempt"),
-            first_attempt_at=bindparam("first"),
-        ),
+        _BEGIN,
         [
-            {"run": row.id, "attempt": row.attempts + 1, "first": row.first_attempt_at or now}
+            {
+                "run": row.id,
+                "attempt": row.attempts + 1,
+                "first": row.first_attempt_at or now,
+                **mine,
+            }
             for row in rows
         ],
     )
     connection.execute(
-        insert(tables.attempts),
+        _ATTEMPT,
         [
             {
                 "run_id": row.id,

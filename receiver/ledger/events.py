@@ -36,11 +36,17 @@ def line_up(connection: Connection) -> None:
         connection.execute(_TRAIL)
 
 
-def append_events(connection: Connection, at: int, events: Sequence[Event]) -> None:
-    """Append the events in their order, and count them; ``at`` in milliseconds."""
+def append_events(
+    connection: Connection,
+    at: int,
+    events: Sequence[Event],
+    counts: Mapping[tuple[str, str], float] | None = None,
+) -> None:
+    """Append the events in their order, and count them and ``counts``; ``at`` in milliseconds."""
+    told = Counter(("events_total", labels(event=event.name)) for event in events)
+    add_counts(connection, {**(counts or {}), **told})
     if not events:
         return
-    add_counts(connection, Counter(("events_total", labels(event=e.name)) for e in events))
     connection.execute(
         insert(tables.audit_events),
         [

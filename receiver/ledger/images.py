@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import Connection, select, text
 
@@ -11,13 +11,18 @@ from receiver.ledger import tables
 from receiver.ledger.batch import Batch
 from receiver.ledger.planning import Planning
 
-_IMAGES = text("SELECT images FROM images WHERE application = :application")
 
+def known_images(
+    connection: Connection, applications: Collection[str]
+) -> dict[str, dict[str, str]]:
+    """The images (JSON) of each of the applications' resources at their newest planned sync.
 
-def known_images(connection: Connection, application: str) -> dict[str, str]:
-    """The images (JSON) of each of the application's resources at its newest planned sync."""
-    found = connection.scalar(_IMAGES, {"application": application})
-    return {} if found is None else dict(json.loads(found))
+    An application of which nothing is known is left out.
+    """
+    i = tables.images.c
+    query = select(i.application, i.images).where(i.application.in_(applications))
+    rows = connection.execute(query) if applications else ()
+    return {row.application: dict(json.loads(row.images)) for row in rows}
 
 
 def remember_images(batch: Batch, plannings: Sequence[Planning]) -> None:

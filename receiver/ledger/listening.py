@@ -15,7 +15,8 @@ from psycopg.abc import Query
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from receiver.ledger.postgres import ServerLedger, connect_arguments, psycopg_url
+from receiver.ledger.postgres import ServerLedger
+from receiver.ledger.server_url import connect_arguments
 
 CHANNEL = "postsync"
 
@@ -36,7 +37,7 @@ class Listener:
     """Calls ``ring`` whenever somebody notifies; a daemon thread, since it waits in the driver."""
 
     def __init__(self, url: str, ring: Callable[[], None]) -> None:
-        self._url = psycopg_url(url)
+        self._arguments = connect_arguments(url, busy_timeout=5.0)
         self._ring = ring
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._work, name="listener", daemon=True)
@@ -56,8 +57,7 @@ class Listener:
             self._stopped.wait(AGAIN_AFTER)
 
     def _listen(self) -> None:
-        arguments = connect_arguments(busy_timeout=5.0)
-        with psycopg.connect(self._url, autocommit=True, **arguments) as connection:
+        with psycopg.connect(autocommit=True, **self._arguments) as connection:
             connection.execute(_LISTEN)
             self._ring()  # for what was not heard meanwhile
             while not self._stopped.is_set():

@@ -19,24 +19,15 @@ from sqlalchemy import (
     TextClause,
     create_engine,
     event,
-    make_url,
     text,
 )
-from sqlalchemy.engine import URL
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import DBAPIError
 
 from receiver.errors import LedgerError, LedgerUnavailable
 from receiver.ledger import tables
 from receiver.ledger.ledger import Hold, Ledger, told
 from receiver.ledger.migrating import migrate, revision_of
-
-CONNECT_TIMEOUT = 5
-"""Seconds to wait for a connection: a server that is away is noticed before the sender gives up."""
-
-SILENCE_MS = 10_000
-"""How long the network may swallow what was sent before the connection counts as broken, and how
-long a transaction may say nothing before the server ends it: a process that was frozen in the
-middle of one must not hold its locks for longer."""
+from receiver.ledger.server_url import connect_arguments, shown_url
 
 NOW = text("CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)")
 """The server's clock in milliseconds, not that of the transaction's start: it may have waited."""
@@ -145,67 +136,17 @@ def migrate_server(url: str) -> str | None:
         engine.dispose()
 
 
-def shown_url(url: str) -> str:
-    """Write the URL without its password."""
-    return _parsed(url).render_as_string(hide_password=True)
-
-
-def psycopg_url(url: str) -> str:
-    """Write the URL as psycopg takes it."""
-    return _parsed(url).render_as_string(hide_password=False)
-
-
-def _parsed(url: str) -> URL:
-    try:
-        parsed = make_url(url)
-    except ArgumentError:
-        parsed = None
-    if parsed is None or parsed.drivername not in {"postgresql", "postgres"}:
-        raise LedgerError(
-            "the database's URL is not understood",
-            hint="write it as postgresql://USER@HOST:5432/DATABASE; its password may stand in "
-            "PGPASSWORD or a PGPASSFILE instead",
-        )
-    return parsed.set(drivername="postgresql")
-
-
 def _engine(url: str, busy_timeout: float) -> Engine:
-    try:
-        import psycopg  # noqa: F401 to tell of it before anything else is tried
-    except ImportError:
-        raise LedgerError(
-            "a ledger in PostgreSQL needs psycopg, which is not installed",
-            hint="pip install 'postsync-receiver[postgres]'",
-        ) from None
+    arguments = connect_arguments(url, busy_timeout)
     engine = create_engine(
-        _parsed(url).set(drivername="postgresql+psycopg"),
+        "postgresql+psycopg://",
         pool_size=16,
         max_overflow=32,
         pool_pre_ping=True,
-        connect_args=connect_arguments(busy_timeout),
+        connect_args=arguments,
     )
     event.listen(engine, "connect", _on_connect)
     return engine
-
-
-def connect_arguments(busy_timeout: float) -> dict[str, Any]:
-    """Return what libpq is told (https://www.postgresql.org/docs/current/libpq-connect.html)."""
-    options = {
-        "lock_timeout": int(busy_timeout * 1000),
-        "idle_in_transaction_session_timeout": SILENCE_MS,
-        "synchronous_commit": "on",
-        "timezone": "UTC",
-    }
-    return {
-        "connect_timeout": CONNECT_TIMEOUT,
-        "tcp_user_timeout": SILENCE_MS,
-        "keepalives_idle": SILENCE_MS // 1000,
-        "keepalives_interval": 2,
-        "keepalives_count": 3,
-        "target_session_attrs": "read-write",
-        "application_name": "postsync",
-        "options": " ".join(f"-c {name}={value}" for name, value in options.items()),
-    }
 
 
 def _on_connect(connection: Any, _record: Any) -> None:

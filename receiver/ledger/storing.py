@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from sqlalchemy import bindparam, insert, select, update
@@ -29,7 +29,7 @@ from receiver.ledger.superseding import (
     superseded_event,
     superseded_reason,
 )
-from receiver.ledger.turns import next_turn
+from receiver.ledger.turns import next_turn, read_turns
 from receiver.model import PlanState, RunState, SyncState
 
 _PLANNED = (
@@ -60,6 +60,7 @@ def store_plannings(batch: Batch, plannings: Sequence[Planning]) -> None:
         )
     )
     ours = [planning for planning in plannings if planning.sync in still_new]
+    read_turns(batch, _due_shares(plan.first for one in ours for plan in one.plans))
     for planning in ours:
         _store_planning(batch, planning)
     remember_images(batch, ours)
@@ -181,6 +182,7 @@ def store_advances(batch: Batch, steps: Sequence[tuple[StoredPlan, Advance]]) ->
         select(p.c.id, p.c.stirred).where(p.c.id.in_([plan.id for plan, _ in steps]))
     )
     stirred = {row.id: row.stirred for row in rows}
+    read_turns(batch, _due_shares(advance for _, advance in steps))
     for plan, advance in steps:
         if stirred.get(plan.id) != plan.stirred:
             continue
@@ -188,6 +190,13 @@ def store_advances(batch: Batch, steps: Sequence[tuple[StoredPlan, Advance]]) ->
         _write_runs(batch, advance, plan.rule, advance.runs)
         _end_plan(batch, advance, plan.key)
         batch.events += advance.events
+
+
+def _due_shares(advances: Iterable[Advance]) -> Iterator[str]:
+    """Name the shares of which runs become due."""
+    for advance in advances:
+        if any(change.state is RunState.DUE for change in advance.changes):
+            yield advance.share
 
 
 _CHANGED = (

@@ -8,12 +8,14 @@ from http import HTTPStatus
 
 from flask import Blueprint, Response, g, jsonify, request
 
-from receiver.errors import UnknownThing, WrongState
+from receiver.errors import RuleError, UnknownThing, WrongState
 from receiver.ledger.operations.acts import Act
 from receiver.ledger.operations.desk import Operations
 from receiver.ledger.operations.retrying import Chosen
 from receiver.ledger.pauses import Scope
-from receiver.model import rfc3339
+from receiver.ledger.reader import Filters
+from receiver.mistakes import near
+from receiver.model import RunState, rfc3339
 from receiver.service import Intake
 from receiver.web.acts import LARGEST, ReplayBody, RetryBody, Why, read_act
 from receiver.web.auth import authorize
@@ -23,6 +25,8 @@ from receiver.web.queries import NoQuery, in_ms, read_query
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 """What may be the name of a rule or a handler, here or at a later time."""
+
+OPEN = tuple(state.value for state in RunState if not state.ended)
 
 
 def operations_door(intake: Intake) -> Blueprint:
@@ -113,7 +117,8 @@ def _add_pauses(door: Blueprint, intake: Intake) -> None:
                 for one in intake.reader.pauses()
                 if (one["scope"], one["name"]) == (scope.value, name)
             ]
-            return jsonify({"pause": there[0] if there else None})
+            warning = _warning(intake, scope, name)
+            return jsonify({"pause": there[0] if there else None, "warning": warning})
 
         def resume(name: str = "") -> Response:
             return jsonify({"resumed": desk.resume(_act(), scope, name)})
@@ -132,6 +137,29 @@ def _check_name(scope: Scope, name: str) -> None:
             HTTPStatus.BAD_REQUEST, "bad_name", f"{name[:100]!r} is no name of a {scope.value}",
             hint=f"a name matches {NAME.pattern}",
         )  # fmt: skip
+
+
+def _warning(intake: Intake, scope: Scope, name: str) -> str:
+    """Say that nothing in force has the paused name; "" where something has.
+
+    It is no error: the rule may be about to come, or be gone with its runs still under way.
+    """
+    try:
+        named = None if scope is Scope.ALL else intake.explainer.named()
+    except RuleError:
+        return ""
+    if named is None:
+        return ""
+    rules, handlers = named
+    known, wanted = (
+        (rules, Filters(states=OPEN, rule=name))
+        if scope is Scope.RULE
+        else (handlers, Filters(states=OPEN, handler=name))
+    )
+    if name in known or intake.reader.runs(wanted, limit=1):
+        return ""
+    told = f"no {scope} {name} is in force, and no run of it is open"
+    return f"{told} ({hint})" if (hint := near(name, known)) else told
 
 
 def _act() -> Act:

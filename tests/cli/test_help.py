@@ -77,3 +77,11 @@ def test_completion_is_silent_about_mistakes(tmp_path: Path) -> None:
         environ = {"POSTSYNC_RULES": f'["{rules}"]'}
         assert completed("postsync retry --rule p", tmp_path, **environ) == []
     assert completed("postsync retry --rule p", tmp_path, POSTSYNC_RULES="no json") == []
+
+
+def test_a_command_that_was_mistyped_is_guessed() -> None:
+    """As its options are."""
+    done = CliRunner().invoke(cli, ["sho"])
+    assert done.exit_code == 2
+    assert "No such command 'sho' (did you mean show?)" in done.output
+    assert "did you mean" not in CliRunner().invoke(cli, ["frobnicate"]).output

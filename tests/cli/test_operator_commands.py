@@ -125,6 +125,24 @@ def test_what_is_paused_is_listed_until_it_is_resumed(service: Service, scope: l
     assert "was not paused" in typed(service, "resume", *scope).stdout
 
 
+def test_a_pause_of_a_mistyped_rule_says_so(service: Service) -> None:
+    """It is set, for a rule that may be about to come, and warned of on stderr."""
+    done = typed(service, "pause", "--rule", "purge-shop-asset")
+    assert (done.returncode, done.stdout) == (0, "paused rule purge-shop-asset\n")
+    assert "did you mean purge-shop-assets?" in done.stderr
+    typed(service, "resume", "--rule", "purge-shop-asset")
+
+
+def test_a_run_and_a_plan_are_shown_in_the_story_of_their_sync(service: Service) -> None:
+    """Their ids stand in every list, so they are what an operator has at hand."""
+    sync = synced(service, "a", application="blog")
+    wait_for(lambda: bool(service.story(sync)["plans"]), 10, "the plan")
+    plan = service.story(sync)["plans"][0]
+    for number in (plan["id"], plan["runs"][0]["id"]):
+        assert f"sync {sync}" in typed(service, "show", number).stdout
+    assert "there is no run r-1" in typed(service, "show", "r-1").stderr
+
+
 def test_a_paused_rule_starts_nothing(service: Service, target: Target) -> None:
     """Its sync is taken and planned, and done when the pause is lifted."""
     typed(service, "pause", "--rule", "purge-shop-assets")

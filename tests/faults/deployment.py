@@ -125,29 +125,30 @@ class Deployment(ABC):
         """Remember what was done."""
         self.faults.append(Fault(kind, victim, began, ended, ends))
 
-    def settle(self) -> None:
+    def settle(self, patience: float = 30.0) -> None:
         """Wait until every sync is planned and every plan has ended.
 
+        Args:
+            patience: seconds; several times a lease, a retry's delay and the start of a process.
+
         Raises:
-            TimeoutError: nothing has come nearer to that for `PATIENCE` seconds.
+            TimeoutError: nothing has come nearer to that for so long.
         """
-        least, until = self._left(), time.monotonic() + PATIENCE
+        least, until = self._left(), time.monotonic() + patience
         while least:
             if time.monotonic() > until:
                 raise TimeoutError(f"{least} syncs and plans do not end")
-            threading.Event().wait(0.1)
+            threading.Event().wait(0.3)
             left = self._left()
             if left < least:
-                least, until = left, time.monotonic() + PATIENCE
+                least, until = left, time.monotonic() + patience
 
     def _left(self) -> int:
         return int(self.query(LEFT)[0][0])
 
 
-PATIENCE = 30.0
-"""Seconds: several times a lease, a retry's longest delay and the start of a process."""
 LEFT = """
-SELECT (SELECT COUNT(*) FROM runs WHERE ended_at IS NULL) +
-       (SELECT COUNT(*) FROM syncs WHERE state = 'new') +
+SELECT 2 * (SELECT COUNT(*) FROM syncs WHERE state = 'new') +
        (SELECT COUNT(*) FROM plans WHERE state IN ('waiting', 'collecting', 'held', 'active'))
 """
+"""What is left to do: a plan that is made is half of its sync's way."""

@@ -7,9 +7,9 @@ from contextlib import AbstractContextManager, ExitStack
 from typing import Any
 
 from desks import ANN, desk
+from house import LEASE, House
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from house import LEASE, House
 from laws import laws_broken
 
 from receiver.ledger.claim import Claimed

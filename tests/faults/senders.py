@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Self
 from urllib.parse import urlsplit
 
 from notifications import notification, resource
@@ -90,7 +91,7 @@ class Load:
         """The names of what was accepted."""
         return {one.name for one in self.sent if one.accepted}
 
-    def __enter__(self) -> Load:
+    def __enter__(self) -> Self:
         for thread in self._threads:
             thread.start()
         return self

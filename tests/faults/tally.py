@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Set
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from deployment import Deployment, Fault
@@ -39,8 +39,8 @@ class Tally:
     accepted: int
     run: int
     doubled: int
-    lost: Set[str]
-    unexplained: Set[str]
+    lost: frozenset[str]
+    unexplained: frozenset[str]
 
 
 def tally(deployment: Deployment, loads: Iterable[Load]) -> Tally:
@@ -56,8 +56,9 @@ def tally(deployment: Deployment, loads: Iterable[Load]) -> Tally:
     ended = {_name(target): state for target, state in deployment.query(RUNS)}
     well = {name for name in accepted & called if ended.get(name) == "succeeded"}
     return Tally(
-        len(sent), len(accepted), len(well), sum(calls.values()) - len(calls), accepted - well,
-        _unexplained(deployment, calls, {one.name for one in sent}),
+        len(sent), len(accepted), len(well), sum(calls.values()) - len(calls),
+        frozenset(accepted - well),
+        frozenset(_unexplained(deployment, calls, {one.name for one in sent})),
     )  # fmt: skip
 
 
@@ -65,7 +66,7 @@ def _name(target: str) -> str:
     return target.rpartition("/")[2]
 
 
-def _unexplained(deployment: Deployment, calls: Counter[str], names: Set[str]) -> set[str]:
+def _unexplained(deployment: Deployment, calls: Counter[str], names: set[str]) -> set[str]:
     """Return the attempts that ended badly, and the calls without an attempt, that no fault hit."""
     faults = [fault for fault in deployment.faults if fault.ends_attempts]
     made: Counter[str] = Counter()

@@ -9,8 +9,8 @@ import time
 import pytest
 from deployment import Deployment
 from scenario import CALL, Deploy, Judge, Lasting
-from senders import config_map
-from service import TOKEN, wait_for
+from senders import Load, config_map
+from service import wait_for
 
 
 @pytest.mark.slow
@@ -21,15 +21,17 @@ def test_freezes_past_the_lease(deploy: Deploy, lasting: Lasting, judge: Judge) 
     deployment.target.delay = 0.01
     deployment.start()
     victims = [victim for victim in deployment.victims if victim in {"intake", "dispatcher"}]
-    began, seconds = time.monotonic(), lasting(1, 0.15)
-    with deployment.load(rate=100) as load:
-        while time.monotonic() < began + seconds:
+    loads: list[Load] = []
+    began, seconds = time.monotonic(), lasting(1, 0.08)
+    while time.monotonic() < began + seconds:
+        with deployment.load(rate=100, label=f"round{len(loads)}-") as load:
             for victim in chance.sample(victims, len(victims)):
                 threading.Event().wait(chance.uniform(0.5, 1.5))
                 with deployment.freeze(victim):
                     threading.Event().wait(4)
-    deployment.settle()
-    judge(deployment, load, seconds=time.monotonic() - began)
+        loads.append(load)
+        deployment.settle()
+    judge(deployment, *loads, seconds=time.monotonic() - began)
     deployment.stop()
 
 

@@ -63,9 +63,9 @@ def test_whatever_workers_operators_and_time_do(
     class OverThisEngine(Lives):
         new_ledger = staticmethod(request.getfixturevalue(engine_name))
 
-    examples = int(lasting(10, 0.4))
+    examples = int(lasting(8, 0.04))
     quiet = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]  # hypothesis leaves it so
+    run_state_machine_as_test(
         OverThisEngine,
         settings=settings(
             max_examples=examples, stateful_step_count=40, deadline=None, database=None,

@@ -18,20 +18,19 @@ def test_rolling_restart(deploy: Deploy, lasting: Lasting, judge: Judge) -> None
     deployment = deploy(CALL, drain="25")
     deployment.target.delay = 0.05
     deployment.start()
-    began, seconds = time.monotonic(), lasting(5, 0.15)
-    with deployment.load(rate=100) as load:
-        while time.monotonic() < began + seconds:
+    loads: list[Load] = []
+    began, seconds = time.monotonic(), lasting(1, 0.08)
+    while time.monotonic() < began + seconds:
+        with deployment.load(rate=100, label=f"round{len(loads)}-") as load:
             threading.Event().wait(1)
             deployment.roll()
-    deployment.settle()
-    found = judge(deployment, load, seconds=time.monotonic() - began)
-    assert (found.accepted, found.doubled) == (found.sent, 0), _statuses(load)
-    assert {status for status in _statuses(load) if not tried_again(status)} == {202}
+        loads.append(load)
+        deployment.settle()
+    found = judge(deployment, *loads, seconds=time.monotonic() - began)
+    statuses = _statuses(*loads)
+    assert (found.accepted, found.doubled) == (found.sent, 0), statuses
+    assert {status for status in statuses if not tried_again(status)} == {202}
     deployment.stop()
-
-
-def _statuses(load: Load) -> Counter[int]:
-    return Counter(one.status for sent in load.sent for one in sent.tries)
 
 
 def test_restart_beside_a_slow_attempt(deploy: Deploy, judge: Judge) -> None:
@@ -48,3 +47,7 @@ def test_restart_beside_a_slow_attempt(deploy: Deploy, judge: Judge) -> None:
     found = judge(deployment, load, seconds=time.monotonic() - began)
     assert (found.accepted, found.doubled) == (found.sent, 0), _statuses(load)
     deployment.stop()
+
+
+def _statuses(*loads: Load) -> Counter[int]:
+    return Counter(one.status for load in loads for sent in load.sent for one in sent.tries)

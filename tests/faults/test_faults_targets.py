@@ -21,7 +21,8 @@ RULE = """
   match: {{resources: [{{kind: ConfigMap, name: NAME*}}]}}
   retry: {{for: 20s, initialDelay: 4s, maxDelay: 4s}}
   timeout: 10s
-  actions: [{{uses: http.request, with: {{url: "URL", json: {{name: "${{{{ resource.name }}}}"}}}}}}]
+  actions:
+  - {{uses: http.request, with: {{url: "URL", json: {{name: "${{{{ resource.name }}}}"}}}}}}
 """
 MARGIN, LEAST = 8, 0.1
 """How many times slower it may be, and the seconds below which a difference tells nothing: the
@@ -54,7 +55,7 @@ def test_bad_targets(
     rules = (RULE.replace("NAME", name).replace("URL", url) for name, url in urls.items())
     deployment = deploy("version: 1\nrules:" + "".join(rules))
     deployment.start()
-    began, seconds = time.monotonic(), lasting(4, 0.05)
+    began, seconds = time.monotonic(), lasting(4, 0.01)
     with deployment.load(rate=20, make=_healthy, label="alone") as alone:
         threading.Event().wait(seconds)
     with deployment.load(rate=60, make=_bad) as bad:

@@ -11,12 +11,18 @@ from pathlib import Path
 
 import pytest
 from commands import RULES, failed, synced, told
-from service import ROOT, Service, Target, wait_for
+from postgres import Databases
+from service import ROOT, Service, Target, free_port, wait_for
 
 from receiver.cli import COMMANDS
 
 PAGE = (ROOT / "docs/commands.md").read_text()
 BLOCK = re.compile(r"<!-- commands -->\n```sh\n(.*?)```", re.DOTALL)
+SHARED = re.compile(r"<!-- on postgresql -->\n```sh\n(.*?)```", re.DOTALL)
+STARTED = """
+until postsync health && postsync health --url http://127.0.0.1:8081; do sleep 0.2; done
+"""
+ENDED = "kill %1 %2; wait %1; wait %2\n"
 EXAMPLE = "1m7y9gr9ez7egy539n"
 """The id of the page, of a sync, a plan or a run."""
 UNWANTED = "s-1m7y9h0c2k8b4w6dnt"
@@ -55,20 +61,38 @@ def test_the_examples_run(service: Service, target: Target, tmp_path: Path) -> N
     wait_for(lambda: bool(service.story(unwanted)["plans"]), 10, "what is to be cancelled")
     script = script.replace(UNWANTED, unwanted)
     script = re.sub(rf"\b([srp])-{EXAMPLE}", lambda found: ids[found[1]], script)
-    (tmp_path / "config").symlink_to(ROOT / "config")
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    done = subprocess.run(
-        ["bash", "-euxo", "pipefail", "-c", script], cwd=tmp_path, text=True, timeout=120,
-        env=service.environ | {"PATH": path}, check=False,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
+    done = _run(script, tmp_path, service)
     assert done.returncode == 0, done.stdout
     lines = (tmp_path / "trail.jsonl").read_text().splitlines()
     assert len(lines) > len(set(lines)) > 10
 
 
+def test_the_examples_on_postgresql_run(ledgers: Databases, tmp_path: Path) -> None:
+    """The same database by two processes; the page's hosts and ports stand for real ones."""
+    service = Service(tmp_path / "home", (ROOT / "config/rules/first-steps.yaml").read_text())
+    before, after = SHARED.findall(PAGE)
+    script = before + STARTED + after + ENDED
+    with ledgers.database(blank=False) as url:
+        script = re.sub(r"postgresql://\S+", url, script).replace("8081", str(free_port()))
+        done = _run(script, tmp_path, service)
+    assert done.returncode == 0, done.stdout
+    assert "plan.succeeded" in done.stdout
+    assert (tmp_path / "ledger-of-all.db").stat().st_size > 0
+
+
+def _run(script: str, folder: Path, service: Service) -> subprocess.CompletedProcess[str]:
+    """Run it in a shell that stops at the first error, beside the checkout's `config`."""
+    (folder / "config").symlink_to(ROOT / "config")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.run(
+        ["bash", "-euxo", "pipefail", "-c", script], cwd=folder, text=True, timeout=120,
+        env=service.environ | {"PATH": path}, check=False,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+
+
 def test_each_command_has_an_example() -> None:
-    """In a block that is run here, or, as what never ends, in the help."""
-    script = "".join(BLOCK.findall(PAGE))
+    """In a block that is run here."""
+    script = "".join(BLOCK.findall(PAGE) + SHARED.findall(PAGE))
     missing = [name for name in COMMANDS if not re.search(rf"postsync {name}\b", script)]
-    assert missing == ["serve"]
+    assert missing == []

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from doors import AS_OPERATOR, AS_SENDER, SENDER, Doors, build, doors
+from doors import AS_OPERATOR, AS_SENDER, AS_VIEWER, SENDER, Doors, build, doors
 from notifications import notification, resource
 from sqlalchemy import select
 
@@ -104,7 +104,6 @@ def test_basic_auth_has_the_name_and_the_token(web: Doors) -> None:
         {"Authorization": "Bearer token-\xe4\xf6"},
         basic("somebody", SENDER),
         basic("", SENDER),
-        AS_OPERATOR,
     ],
 )
 def test_nothing_is_stored_of_a_stranger(web: Doors, headers: dict[str, str]) -> None:
@@ -115,6 +114,20 @@ def test_nothing_is_stored_of_a_stranger(web: Doors, headers: dict[str, str]) ->
     assert "Bearer" in answer.headers["WWW-Authenticate"]
     assert SENDER not in answer.text
     assert deliveries(web.ledger) == []
+
+
+@pytest.mark.parametrize("headers", [AS_OPERATOR, AS_VIEWER])
+def test_a_token_for_something_else_is_told_as_that(
+    web: Doors, headers: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """403 names the folder that it is of and the one that is needed, and the log names who asked."""
+    answer = web.client.post(PATH, data=notification(), headers=headers)
+    assert (answer.status_code, answer.json and answer.json["reason"]) == (403, "forbidden")
+    problem = answer.json or {}
+    assert "`operators`" in problem["detail"] or "`viewers`" in problem["detail"]
+    assert problem["hint"] == "this needs a token of the server's folder `senders`"
+    assert deliveries(web.ledger) == []
+    assert "request.forbidden" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,8 @@ from doors import AS_OPERATOR, AS_SENDER, Doors, doors
 from house import House
 
 from receiver.ledger.ledger import Ledger
+from receiver.ledger.marks import RULES as RULES_MARK
+from receiver.ledger.marks import keep_rule_set, put_mark
 
 RULES = """
 - name: call
@@ -23,6 +25,16 @@ RULES = """
   limits: {maxTargets: 1, otherwise: hold}
   actions: [{uses: log.message, with: {text: "3"}}]
 """
+
+NOTHING = "{uses: log.message, target: application, with: {text: x}}"
+
+
+def put_in_force(house: House) -> None:
+    """Write down which rules are in force, as the dispatcher does when it has loaded them."""
+    found = house.planner.rule_set
+    with house.ledger.write() as connection:
+        keep_rule_set(connection, house.ledger.now(connection), found.digest, found.files)
+        put_mark(connection, RULES_MARK, {"ok": True, "error": "", "digest": found.digest})
 
 
 @pytest.fixture
@@ -153,6 +165,39 @@ def test_a_pause_is_set_shown_and_lifted(web: Doors, path: str, scope: str, name
     assert ask(web, "GET", "/pauses") == {"pauses": []}
 
 
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("/pauses/rules/cal", "no rule cal is in force, and no run of it is open"),
+        ("/pauses/rules/cal", "did you mean call?"),
+        ("/pauses/handlers/log.mesage", "did you mean log.message?"),
+    ],
+)
+def test_a_pause_of_nothing_is_warned_of(web: Doors, house: House, path: str, words: str) -> None:
+    """It is set all the same: the rule of that name may be about to come."""
+    put_in_force(house)
+    answer = ask(web, "PUT", path)
+    assert words in answer["warning"]
+    assert answer["pause"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/pauses/all", "/pauses/rules/careful", "/pauses/handlers/log.message"]
+)
+def test_a_pause_of_what_is_in_force_has_no_warning(web: Doors, house: House, path: str) -> None:
+    """Its warning is empty."""
+    put_in_force(house)
+    assert ask(web, "PUT", path)["warning"] == ""
+
+
+def test_a_rule_that_is_gone_is_paused_for_its_runs(web: Doors, house: House) -> None:
+    """What is still open of it is what an operator wants to stop."""
+    house.sync("a")
+    house.use("- {name: other, match: {}, actions: [" + NOTHING + "]}")
+    put_in_force(house)
+    assert ask(web, "PUT", "/pauses/rules/call")["warning"] == ""
+
+
 @pytest.mark.parametrize("name", ["a b", "%00", "x" * 201, "%C3%A4"])
 def test_what_can_be_no_name_is_not_paused(web: Doors, name: str) -> None:
     """A pause that nothing can ever match would look like one."""
@@ -215,4 +260,4 @@ def test_only_an_operator_may_act(
 ) -> None:
     """A sender's token is for sending alone."""
     answer = web.client.open(f"/v1{path}", method=method, headers=headers)
-    assert answer.status_code == 401
+    assert answer.status_code == (403 if headers else 401)

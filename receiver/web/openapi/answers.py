@@ -240,6 +240,7 @@ class Paused(Answer):
     """A pause that is in force."""
 
     pause: Pause | None
+    warning: str = Field(description="Why the pause stops nothing now; empty where it does.")
 
 
 class Resumed(Answer):

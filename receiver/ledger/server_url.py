@@ -1,0 +1,84 @@
+"""The URL of a PostgreSQL database, as libpq knows it, and what libpq is told besides."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from receiver.errors import LedgerError
+
+CONNECT_TIMEOUT = 5
+"""Seconds to wait for a host: a server that is away is noticed before the sender gives up."""
+
+SILENCE_MS = 10_000
+"""How long the network may swallow what was sent before the connection counts as broken, and how
+long a transaction may say nothing before the server ends it: a process that was frozen in the
+middle of one must not hold its locks for longer."""
+
+_SCHEMES = ("postgresql://", "postgres://")
+
+
+def connect_arguments(url: str, busy_timeout: float) -> dict[str, Any]:
+    """Return what psycopg connects with (https://www.postgresql.org/docs/current/libpq-connect.html).
+
+    Args:
+        url: ``postgresql://USER@HOST/DATABASE``; it may name several hosts, of which the one is
+            taken that can be written to.
+        busy_timeout: seconds to wait for another's write.
+
+    Raises:
+        LedgerError: the URL is no such, or psycopg is not installed.
+    """
+    options = {
+        "lock_timeout": int(busy_timeout * 1000),
+        "idle_in_transaction_session_timeout": SILENCE_MS,
+        "synchronous_commit": "on",
+        "timezone": "UTC",
+    }
+    return {
+        **_parsed(url),
+        "connect_timeout": CONNECT_TIMEOUT,
+        "tcp_user_timeout": SILENCE_MS,
+        "keepalives_idle": SILENCE_MS // 1000,
+        "keepalives_interval": 2,
+        "keepalives_count": 3,
+        "target_session_attrs": "read-write",
+        "application_name": "postsync",
+        "options": " ".join(f"-c {name}={value}" for name, value in options.items()),
+    }
+
+
+def shown_url(url: str) -> str:
+    """Write who connects to which database where, and nothing else: no password.
+
+    Raises:
+        LedgerError: as `connect_arguments`.
+    """
+    known = _parsed(url)
+    hosts, ports = (str(known.get(key, "")).split(",") for key in ("host", "port"))
+    if len(ports) < len(hosts):
+        ports = ports[:1] * len(hosts)
+    places = [f"{host}:{port}" if port else host for host, port in zip(hosts, ports, strict=True)]
+    user = f"{known['user']}@" if "user" in known else ""
+    return f"postgresql://{user}{','.join(places)}/{known.get('dbname', '')}"
+
+
+def _parsed(url: str) -> dict[str, Any]:
+    try:
+        import psycopg
+        from psycopg.conninfo import conninfo_to_dict
+    except ImportError:
+        raise LedgerError(
+            "a ledger in PostgreSQL needs psycopg, which is not installed",
+            hint="pip install 'postsync-receiver[postgres]'",
+        ) from None
+    try:
+        known = conninfo_to_dict(url) if url.startswith(_SCHEMES) else None
+    except psycopg.ProgrammingError:
+        known = None
+    if known is None:
+        raise LedgerError(
+            "the database's URL is not understood",
+            hint="write it as postgresql://USER@HOST:5432/DATABASE; its password may stand in "
+            "PGPASSWORD or a PGPASSFILE instead",
+        )
+    return dict(known)
