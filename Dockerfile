@@ -20,7 +20,8 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONHASHSEED=0
 WORKDIR /src
-# requirements-extras.lock has the libraries of all handlers (AWS, Google, Akamai, Apprise, ...).
+# requirements-extras.lock has the libraries of all handlers (AWS, Google, Akamai, Apprise, ...) and
+# psycopg, for a ledger in PostgreSQL.
 ARG REQUIREMENTS=requirements.lock
 COPY requirements.lock requirements-extras.lock ./
 RUN python -m venv --without-pip /opt/postsync && \

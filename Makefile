@@ -4,7 +4,7 @@ BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
 
-.PHONY: help run test check test-deps lock generate format bench clean
+.PHONY: help run test faults check test-deps lock generate format bench clean
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -30,6 +30,10 @@ run: $(VENV)/.run .postsync/senders/argocd .postsync/operators/local ## Set up a
 test: test-deps check ## Set up, check and run every test
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -n 4 --dist loadgroup
 
+MINUTES ?= 30
+faults: test-deps ## Kill, freeze, fill and break things for MINUTES, and write down what came of it
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest tests/faults --minutes $(MINUTES) --table docs/reliability.md
+
 check: $(VENV)/.test ## Lint, format, types, floors, generated files
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -38,7 +42,7 @@ check: $(VENV)/.test ## Lint, format, types, floors, generated files
 	$(BIN)/python -m receiver.cli schema --check
 
 # What real counterparts the tests use; a missing one is a skipped test with its reason.
-DEBIAN := openssl varnish nginx-light libnginx-mod-http-cache-purge etcd-server postgresql pgbouncer
+DEBIAN := openssl varnish nginx-light libnginx-mod-http-cache-purge etcd-server postgresql pgbouncer e2fsprogs gcc libc6-dev
 KUBE   := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/postsync-tests/kube-$(shell sed -n 's,^require k8s.io/kubernetes v,,p' tests/cluster/go.mod)
 test-deps: $(VENV)/.test ## Install the servers that tests use (Debian, as root)
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \

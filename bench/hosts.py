@@ -22,6 +22,8 @@ from receiver.ledger.postgres import migrate_server
 sys.path.append(str(ROOT / "tests"))
 from postgres import Postgres, postgres_server
 
+__all__ = ["Postgres", "Replicas", "database_server", "new_ledger", "replicas"]
+
 _NUMBERS = count(1)
 
 

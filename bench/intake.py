@@ -3,8 +3,9 @@
 (a) bare: a Flask view under the same gunicorn that only parses the JSON; nothing is stored.
 (b) webhook: Debian's webhook (adnanh/webhook) with one matching hook that runs /bin/true; it
     answers before it acts, and stores nothing.
-Ours answers after the notification is on disk. The three take turns, so that what else the
-machine does falls on all of them.
+Ours answers after the notification is on disk: in a SQLite file, beside the dispatcher that plans
+it; or in PostgreSQL, by one and by two intakes, whose dispatchers are on other hosts, so that none
+runs here. All take turns, so that what else the machine does falls on all of them.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
+from hosts import Postgres, database_server, new_ledger, replicas
 from rich.console import Console
 from rich.table import Table
 from stage import (
@@ -26,6 +29,7 @@ from stage import (
     Load,
     free_port,
     load,
+    load_many,
     machine,
     metric,
     need,
@@ -100,6 +104,14 @@ def stored() -> Load:
         return load(port, "/v1/notifications", seconds=SECONDS)
 
 
+def in_postgresql(server: Postgres, intakes: int) -> Load:
+    with (
+        new_ledger(server) as database,
+        replicas(database, NOTHING, intakes=intakes, workers=0) as started,
+    ):
+        return load_many(started.ports, "/v1/notifications", seconds=SECONDS)
+
+
 def while_busy() -> Load:
     """The same while runs are pending: each is asked for every 10 s, and none ends."""
     with (
@@ -127,28 +139,40 @@ def _pending(port: int, least: int) -> int:
 
 def main() -> None:
     need("wrk", "webhook", "nginx")
-    subjects: dict[str, Callable[[], Load]] = {
-        "bare Flask view (a)": bare,
-        "webhook (b)": webhook,
-        "postsync, on disk": stored,
-        "postsync, runs pending": while_busy,
-    }
+    with database_server() as server:
+        subjects: dict[str, Callable[[], Load]] = {
+            "bare Flask view (a)": bare,
+            "webhook (b)": webhook,
+            "SQLite": stored,
+            "SQLite, runs pending": while_busy,
+            "PostgreSQL, 1 intake": partial(in_postgresql, server, 1),
+            "PostgreSQL, 2 intakes": partial(in_postgresql, server, 2),
+        }
+        print_table(in_turns(subjects))
+
+
+def in_turns(subjects: dict[str, Callable[[], Load]]) -> dict[str, list[Load]]:
     rounds: dict[str, list[Load]] = {name: [] for name in subjects}
     for number in range(ROUNDS):
         for name, run in subjects.items():
             sys.stderr.write(f"round {number + 1} of {ROUNDS}: {name}\n")
             rounds[name].append(run())
-    yardstick = statistics.median(item.rate for item in rounds["bare Flask view (a)"])
+    return rounds
+
+
+def print_table(rounds: dict[str, list[Load]]) -> None:
+    rates = {name: statistics.median(item.rate for item in rounds[name]) for name in rounds}
     table = Table(title=f"Intake: 40 resources, 10 KB, 16 connections; {machine()}")
-    for heading in ("", "accepted/s", "ratio to (a)", "p50 ms", "p99 ms", "not 2xx"):
+    for heading in ("", "accepted/s", "to (a)", "to (b)", "p50 ms", "p99 ms", "not 2xx"):
         table.add_column(heading, justify="left" if not heading else "right")
     for name, items in rounds.items():
         pending = min(item.pending for item in items)
-        rate = statistics.median(item.rate for item in items)
+        rate = rates[name]
         table.add_row(
             f"{name}: {pending:,}" if pending else name,
             f"{rate:.0f}",
-            f"{rate / yardstick:.2f}",
+            f"{rate / rates['bare Flask view (a)']:.2f}",
+            f"{rate / rates['webhook (b)']:.2f}",
             f"{statistics.median(item.p50 for item in items):.1f}",
             f"{statistics.median(item.p99 for item in items):.1f}",
             str(sum(item.failed for item in items)),

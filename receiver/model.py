@@ -149,6 +149,15 @@ class Sync:
     id: str = ""
     received_at: datetime | None = None
 
+    @property
+    def moment(self) -> datetime | None:
+        """When it finished, by which it is newer than others: not after it came.
+
+        A clock that is wrong there must not make one sync the newest for years.
+        """
+        known = [moment for moment in (self.finished_at, self.received_at) if moment is not None]
+        return min(known, default=None)
+
 
 class DeliveryVerdict(StrEnum):
     """What became of a notification."""

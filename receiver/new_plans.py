@@ -120,8 +120,7 @@ def _origin(sync: Sync) -> dict[str, Json]:
 
 def _moment(sync: Sync) -> int:
     """Return when a sync finished, or came where nobody told; in milliseconds."""
-    moment = sync.finished_at or sync.received_at
-    return int(moment.timestamp() * 1000) if moment else 0
+    return int(sync.moment.timestamp() * 1000) if sync.moment else 0
 
 
 def _hold_above(rule: Rule) -> int | None:

@@ -66,7 +66,7 @@ class Planner:
             images=dict(seen.values()),
             verdicts=verdicts,
             images_of=images_key(sync),
-            finished_at=int(sync.finished_at.timestamp() * 1000) if sync.finished_at else 0,
+            finished_at=int(sync.moment.timestamp() * 1000) if sync.moment else 0,
         )
         about: dict[str, Json] = {"application": sync.application.key}
         if refusal:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from datetime import datetime
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
@@ -26,9 +28,16 @@ from pydantic_settings import (
 from pydantic_settings.exceptions import SettingsError as SourceError
 
 from receiver.errors import SettingsError
+from receiver.mistakes import near
 from receiver.settings_file import read_settings_file
 
 MIB = 1 << 20
+
+OF_RULES = "POSTSYNC_SECRET_"
+"""What the variables begin with that rules may name."""
+
+OF_COMMANDS = {"POSTSYNC_URL", "POSTSYNC_TOKEN", "POSTSYNC_CA", "POSTSYNC_BANNER"}
+"""Variables of the commands, which are no settings of a server."""
 
 Network = IPv4Network | IPv6Network
 
@@ -235,18 +244,33 @@ def load_settings(file: Path | None = None, **options: Any) -> Settings:
         return FromFile(**given)
     except ValidationError as error:
         lines = [
-            f"{_spelt(item['loc'])}: {item['msg']}"
+            _spelt(item["loc"]) + item["msg"].removeprefix("Value error, ")
             for item in error.errors(include_url=False, include_input=False)
         ]
         where = f"settings ({file} and POSTSYNC_* variables)" if file else "POSTSYNC_* variables"
         raise SettingsError(f"{where}: " + "; ".join(lines)) from None
     except SourceError as error:
-        raise SettingsError(f"POSTSYNC_* variables: {error}") from None
+        found = re.search(r'field "(\w+)"', str(error))
+        raise SettingsError(
+            f"POSTSYNC_{found[1].upper() if found else '*'} cannot be read",
+            hint="lists and mappings are written as JSON, as in "
+            """POSTSYNC_RULES='["config/rules"]'""",
+        ) from None
+
+
+def unknown_variables(environ: Iterable[str]) -> dict[str, str]:
+    """Return each POSTSYNC_* variable that means nothing, with the one that may have been meant."""
+    known = {f"POSTSYNC_{name.upper()}" for name in Settings.model_fields} | OF_COMMANDS
+    return {
+        name: near(name, known)
+        for name in sorted(environ)
+        if name.startswith("POSTSYNC_") and name not in known and not name.startswith(OF_RULES)
+    }
 
 
 def _spelt(place: tuple[int | str, ...]) -> str:
-    """Name a setting in both of its spellings; "settings" for what is wrong with several."""
+    """Name a setting in both of its spellings; nothing for what is wrong with several."""
     if not place:
-        return "settings"
+        return ""
     name = str(place[0])
-    return f"{to_camel(name)} (POSTSYNC_{name.upper()})"
+    return f"{to_camel(name)} (POSTSYNC_{name.upper()}): "

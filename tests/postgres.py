@@ -43,7 +43,7 @@ class Postgres:
             "-c", "max_connections=300", "-c", "shared_buffers=64MB", *self.options,
         ]  # fmt: skip
         log = (self.folder / "log").open("ab")
-        self.process = subprocess.Popen(command, stdout=log, stderr=log, user=_USER)
+        self.process = subprocess.Popen(command, stdout=log, stderr=log, user=SERVER_USER)
         log.close()
         until = time.monotonic() + 30
         ready = [str(_program("pg_isready")), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
@@ -126,7 +126,7 @@ def postgres_server(*, durable: bool = False) -> Iterator[Postgres]:
 
 
 def _run(command: list[str]) -> None:
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, user=_USER) as process:
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, user=SERVER_USER) as process:
         assert process.wait() == 0, command
 
 
@@ -147,12 +147,12 @@ def _user() -> str | None:
     return "postgres" if "postgres" in known else "nobody"
 
 
-_USER = _user()
+SERVER_USER = _user()
 
 
 def _give(folder: Path) -> None:
-    if _USER is not None:
-        shutil.chown(folder, _USER)
+    if SERVER_USER is not None:
+        shutil.chown(folder, SERVER_USER)
 
 
 def _free_port() -> int:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from receiver.errors import SettingsError
-from receiver.settings import load_settings
+from receiver.settings import load_settings, unknown_variables
 
 
 def test_a_file_is_overruled_by_a_variable_and_that_by_an_option(
@@ -82,3 +82,22 @@ def test_what_is_half_or_doubtful_is_refused(text: str, message: str, tmp_path: 
     file.write_text(text + "\n")
     with pytest.raises(SettingsError, match=message):
         load_settings(file)
+
+
+def test_a_list_that_is_no_json_is_told_with_its_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message names the variable, and shows how a list is written."""
+    monkeypatch.setenv("POSTSYNC_RULES", "config/rules")
+    with pytest.raises(SettingsError, match=r"POSTSYNC_RULES cannot be read .*as JSON"):
+        load_settings()
+
+
+def test_what_is_wrong_with_two_settings_is_told_in_plain_words() -> None:
+    """Without the words of the library that found it."""
+    with pytest.raises(SettingsError, match=r"variables: keepFor \(3600 s\) must be longer"):
+        load_settings(keep_for=3600)
+
+
+def test_a_variable_that_means_nothing_is_found() -> None:
+    """With the one that may have been meant; secrets and the commands' variables are known."""
+    environ = ["POSTSYNC_MAXBODY", "POSTSYNC_MAX_BODY", "POSTSYNC_SECRET_X", "POSTSYNC_URL", "HOME"]
+    assert unknown_variables(environ) == {"POSTSYNC_MAXBODY": "did you mean POSTSYNC_MAX_BODY?"}

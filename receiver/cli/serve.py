@@ -26,7 +26,7 @@ from receiver.ledger.sqlite import lock_ledger
 from receiver.logs import Log, configure_logs
 from receiver.model import new_id
 from receiver.service import build_intake, read_keys
-from receiver.settings import Settings, load_settings
+from receiver.settings import Settings, load_settings, unknown_variables
 from receiver.supervisor import Supervisor
 from receiver.web.app import create_app
 from receiver.web.server import Server
@@ -77,6 +77,8 @@ def serve(
         allow_anonymous=allow_anonymous,
     )
     log = configure_logs(settings.log_format)
+    for variable, hint in unknown_variables(os.environ).items():
+        log.warning("settings.unknown", variable=variable, hint=hint or "it is no setting")
     read_keys(settings, log)
     tls = load_tls(settings, log)
     check_address(settings)

@@ -69,8 +69,33 @@ def store_settlements(batch: Batch, owner: str, settlements: Sequence[Settlement
         if item.outcome.limited and item.due_at is not None:
             _block(batch, item)
         _count(batch.counts, item)
-    for plan in sorted(stirred):
+    for plan in _without_open_targets(batch, sorted(stirred)):
         batch.add(_STIR, {"plan": plan})
+
+
+def _without_open_targets(batch: Batch, plans: Sequence[str]) -> list[str]:
+    """Return those of the plans in which no run for a target is open any more.
+
+    As long as one is, no next step can be taken; and to look costs as much as a plan has runs.
+    Whoever ends the last of them must see that the others have ended: so the plans are locked
+    before that is asked.
+    """
+    if not plans:
+        return []
+    batch.flush()
+    p, r = tables.plans.c, tables.runs.c
+    batch.connection.execute(
+        select(p.id).where(p.id.in_(plans)).order_by(p.id).with_for_update()
+    ).all()
+    open_ = r.state.in_(_OPEN_STATES), r.target_index.is_not(None)
+    busy = select(r.plan_id).where(r.plan_id == p.id, *open_).exists()
+    query = select(p.id).where(p.id.in_(plans), ~busy).order_by(p.id)
+    return list(batch.connection.scalars(query))
+
+
+_OPEN_STATES = [
+    state.value for state in (RunState.DUE, RunState.RUNNING, RunState.PENDING, RunState.HELD)
+]
 
 
 def _block(batch: Batch, item: Settlement) -> None:

@@ -27,6 +27,7 @@ from receiver.errors import LedgerError, LedgerUnavailable
 from receiver.ledger import tables
 from receiver.ledger.ledger import Hold, Ledger, told
 from receiver.ledger.migrating import migrate, revision_of
+from receiver.ledger.quiet import ask_after_quiet
 from receiver.ledger.server_url import connect_arguments, shown_url
 
 NOW = text("CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)")
@@ -142,10 +143,10 @@ def _engine(url: str, busy_timeout: float) -> Engine:
         "postgresql+psycopg://",
         pool_size=16,
         max_overflow=32,
-        pool_pre_ping=True,
         connect_args=arguments,
     )
     event.listen(engine, "connect", _on_connect)
+    ask_after_quiet(engine)
     return engine
 
 

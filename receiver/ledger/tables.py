@@ -260,7 +260,7 @@ runs = Table(
     Column("first_attempt_at", BigInteger),
     Column("paused_at", BigInteger),
     Column("ended_at", BigInteger),
-    Index("runs_of_plan", "plan_id"),
+    Index("runs_of_plan", "plan_id", "state"),
     Index("runs_of_rule", "rule", "id"),
     Index("runs_of_handler", "handler", "id"),
     Index(

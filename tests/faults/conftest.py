@@ -21,7 +21,10 @@ ENGINES: dict[str, type[Deployment]] = {"sqlite": OneHost, "postgresql": Cluster
 
 @pytest.fixture(params=ENGINES)
 def deploy(request: pytest.FixtureRequest, tmp_path: Path, target: Target) -> Iterator[Deploy]:
-    """Deployments over each engine."""
+    """Deployments over each engine; some scenarios only in the long form."""
+    spared = request.node.get_closest_marker("long_form")
+    if spared and request.param in spared.args and not request.config.getoption("--minutes"):
+        pytest.skip("in the long form only: make faults MINUTES=30")
     made: list[Deployment] = []
 
     def one(rules: str, *, home: Path | None = None, **settings: str) -> Deployment:

@@ -52,6 +52,8 @@ OUTCOMES = (
 NewLedger = Callable[[], AbstractContextManager[Ledger]]
 
 owners = st.sampled_from(OWNERS)
+OFTEN = st.sampled_from((True, True, False))
+SELDOM = st.sampled_from((False, False, True))
 choice = st.integers(min_value=0, max_value=1_000)
 
 
@@ -73,7 +75,7 @@ class Lives(RuleBasedStateMachine):
         self.moment = 0
         self.ended: dict[str, Any] = {}
 
-    @rule(names=st.sets(st.sampled_from(NAMES), min_size=1), plans=st.booleans())
+    @rule(names=st.sets(st.sampled_from(NAMES), min_size=1), plans=OFTEN)
     def sync(self, names: set[str], plans: bool) -> None:
         """A sync arrives, and is planned now or later."""
         self.moment += 1
@@ -94,10 +96,19 @@ class Lives(RuleBasedStateMachine):
 
     @rule(owner=owners, which=choice, outcome=st.sampled_from(OUTCOMES))
     def answer(self, owner: str, which: int, outcome: Outcome) -> None:
-        """An attempt ends: its outcome is written if it is still its worker's, and else nothing."""
-        if not self.hands[owner]:
-            return
-        run = self.hands[owner].pop(which % len(self.hands[owner]))
+        """An attempt ends."""
+        if self.hands[owner]:
+            self._answer(owner, which % len(self.hands[owner]), outcome)
+
+    @rule(owner=owners, outcomes=st.lists(st.sampled_from(OUTCOMES), min_size=2, max_size=6))
+    def answer_many(self, owner: str, outcomes: list[Outcome]) -> None:
+        """Several end, the oldest first."""
+        for outcome in outcomes[: len(self.hands[owner])]:
+            self._answer(owner, 0, outcome)
+
+    def _answer(self, owner: str, place: int, outcome: Outcome) -> None:
+        """The outcome is written if the attempt is still its worker's, and else nothing is."""
+        run = self.hands[owner].pop(place)
         before = self._row(run.id)
         self.house.answer(outcome, run, owner=owner)
         state, *_ = after = self._row(run.id)
@@ -115,6 +126,13 @@ class Lives(RuleBasedStateMachine):
     def crash(self, owner: str) -> None:
         """A worker is killed, and starts anew with nothing in hand."""
         self.hands[owner] = []
+
+    @rule(owner=owners)
+    def take_over(self, owner: str) -> None:
+        """The other one is silent for longer than its lease, and does not know it yet."""
+        self.house.pass_time(LEASE / 1000 + 1)
+        self.house.beat(owner, *self.hands[owner])
+        self.hands[owner] += self.house.claim(owner=owner)
 
     @rule(seconds=st.sampled_from((1, 10, 31, 130, 700)))
     def time_passes(self, seconds: int) -> None:
@@ -155,7 +173,7 @@ class Lives(RuleBasedStateMachine):
         elif runs:
             desk(self.house).approve_run(ANN, runs[which % len(runs)])
 
-    @rule(scope=st.sampled_from(((Scope.ALL, ""), (Scope.RULE, "waves"))), sets=st.booleans())
+    @rule(scope=st.sampled_from(((Scope.ALL, ""), (Scope.RULE, "waves"))), sets=SELDOM)
     def pause(self, scope: tuple[Scope, str], sets: bool) -> None:
         """An operator pauses something, or resumes it."""
         act = desk(self.house)

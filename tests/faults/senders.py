@@ -14,6 +14,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Self
 from urllib.parse import urlsplit
@@ -137,8 +138,18 @@ class Load:
                 self._open -= 1
 
     def once(self, body: bytes) -> Answered:
-        """Send to one of the addresses, as a Service in front of them would."""
-        connection = http.client.HTTPConnection(random.choice(self._places), timeout=60)  # noqa: S311 no secret
+        """Send to one of the addresses that take connections, as a Service before them would."""
+        for place in random.sample(self._places, len(self._places)):
+            connection = http.client.HTTPConnection(place, timeout=60)
+            try:
+                connection.connect()
+            except OSError:
+                continue
+            with closing(connection):
+                return self._ask(connection, body)
+        return Answered(0)
+
+    def _ask(self, connection: http.client.HTTPConnection, body: bytes) -> Answered:
         headers = {"Authorization": f"Bearer {self._token}", "Connection": "close"}
         try:
             connection.request("POST", "/v1/notifications", body, headers)
@@ -146,8 +157,6 @@ class Load:
             text = answer.read()
         except (OSError, http.client.HTTPException):
             return Answered(0)
-        finally:
-            connection.close()
         sync = str(json.loads(text).get("sync", "")) if answer.status == 202 else ""
         return Answered(answer.status, answer.headers.get("Retry-After", ""), sync)
 

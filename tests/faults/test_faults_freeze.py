@@ -14,6 +14,7 @@ from service import wait_for
 
 
 @pytest.mark.slow
+@pytest.mark.long_form("postgresql")
 def test_freezes_past_the_lease(deploy: Deploy, lasting: Lasting, judge: Judge) -> None:
     """SIGSTOP for longer than a lease under load, then SIGCONT: nothing is lost."""
     chance = random.Random(20261122)  # noqa: S311 repeatable, no secret

@@ -13,6 +13,7 @@ from service import wait_for
 
 
 @pytest.mark.slow
+@pytest.mark.long_form("sqlite")
 def test_rolling_restart(deploy: Deploy, lasting: Lasting, judge: Judge) -> None:
     """Each notification is accepted at one of Argo CD's four tries, and each is done once."""
     deployment = deploy(CALL, drain="25")
@@ -33,6 +34,7 @@ def test_rolling_restart(deploy: Deploy, lasting: Lasting, judge: Judge) -> None
     deployment.stop()
 
 
+@pytest.mark.long_form("postgresql")
 def test_restart_beside_a_slow_attempt(deploy: Deploy, judge: Judge) -> None:
     """While an attempt is given its time to end, notifications are still taken."""
     deployment = deploy(CALL.replace("timeout: 8s", "timeout: 30s"), drain="25")

@@ -12,7 +12,7 @@ import pytest
 from deployment import Deployment
 from liars import LIARS, Liar
 from notifications import notification, resource
-from scenario import Deploy, Judge, Lasting
+from scenario import Deploy, Judge
 from senders import Load
 from service import wait_for
 
@@ -24,7 +24,7 @@ RULE = """
   actions:
   - {{uses: http.request, with: {{url: "URL", json: {{name: "${{{{ resource.name }}}}"}}}}}}
 """
-MARGIN, LEAST = 8, 0.1
+MARGIN, LEAST = 8, 0.25
 """How many times slower it may be, and the seconds below which a difference tells nothing: the
 machine's other work disturbs both."""
 
@@ -47,22 +47,21 @@ def liars() -> Iterator[dict[str, Liar]]:
 @pytest.mark.xfail(
     reason="four hosts that hang take all threads, a quarter each, and leave none for the others"
 )
-def test_bad_targets(
-    deploy: Deploy, liars: dict[str, Liar], lasting: Lasting, judge: Judge
-) -> None:
+@pytest.mark.long_form("postgresql")
+def test_bad_targets(deploy: Deploy, liars: dict[str, Liar], judge: Judge) -> None:
     """The healthy one is called as soon as without them, within a wide margin."""
     urls = {name: liar.url for name, liar in liars.items()} | {"alone": "{url}", "beside": "{url}"}
     rules = (RULE.replace("NAME", name).replace("URL", url) for name, url in urls.items())
     deployment = deploy("version: 1\nrules:" + "".join(rules))
     deployment.start()
-    began, seconds = time.monotonic(), lasting(4, 0.01)
+    began = time.monotonic()
     with deployment.load(rate=20, make=_healthy, label="alone") as alone:
-        threading.Event().wait(seconds)
+        threading.Event().wait(4)
     with deployment.load(rate=60, make=_bad) as bad:
         start = time.time()
         threading.Event().wait(4)
         with deployment.load(rate=20, make=_healthy, label="beside") as beside:
-            threading.Event().wait(seconds)
+            threading.Event().wait(4)
     wanted = [(len(alone.accepted | beside.accepted),)]
     wait_for(lambda: deployment.query(DONE) == wanted, 60, "the healthy one's calls")
     for name, liar in liars.items():

@@ -32,12 +32,28 @@ POLICY = {
 
 
 def add_plan(
-    ledger: Ledger, runs: int = 1, *, lane: str = "cdn", share: str = "r shop", key: str = ""
+    ledger: Ledger,
+    runs: int = 1,
+    *,
+    lane: str = "cdn",
+    share: str = "r shop",
+    key: str = "",
+    targets: bool = False,
 ) -> NewPlan:
     """Store a plan whose runs are all due."""
     sync, plan = new_id("s"), new_id("p")
     new = tuple(
-        NewRun(new_id("r"), "actions", 0, "a", "log.message", 0, f"t{i}", None, POLICY)
+        NewRun(
+            new_id("r"),
+            "actions",
+            0,
+            "a",
+            "log.message",
+            0,
+            f"t{i}",
+            i if targets else None,
+            POLICY,
+        )
         for i in range(runs)
     )
     changes = tuple(RunChange(r.id, RunState.DUE, "", {"text": "x"}, {}, lane) for r in new)
@@ -218,6 +234,22 @@ def test_a_renewed_lease_is_not_lost(ledger: Ledger) -> None:
         batch = Batch(connection, now + 40_000)
         release_lost(batch)
     assert batch.events == []
+
+
+def test_only_the_last_of_many_targets_stirs_its_plan(ledger: Ledger) -> None:
+    """To look costs as much as the plan has runs, and no step could be taken before."""
+    add_plan(ledger, 3, targets=True)
+    runs = take(ledger)
+    done = [settle(run, outcome(OutcomeKind.SUCCEEDED), 0) for run in runs]
+    write(ledger, done[:2])
+    assert stirs(ledger) == 0
+    write(ledger, done[2:])
+    assert stirs(ledger) == 1
+
+
+def stirs(ledger: Ledger) -> int:
+    with ledger.read() as connection:
+        return connection.scalar(select(tables.plans.c.stirred)) or 0
 
 
 def test_an_ended_run_stirs_its_plan(ledger: Ledger) -> None:

@@ -15,7 +15,7 @@ from notifications import notification, resource
 from postgres import Databases
 from service import wait_for
 from sqlalchemy import text
-from test_claim import add_plan, outcome, take, write
+from test_claim import add_plan, outcome, stirs, take, write
 from test_intake import arrival, count, writing
 
 from receiver.contract import Rate
@@ -30,6 +30,7 @@ from receiver.ledger.events import append_events
 from receiver.ledger.leases import release_lost
 from receiver.ledger.ledger import Hold
 from receiver.ledger.listening import Listener, notify
+from receiver.ledger.outcomes import store_settlements
 from receiver.ledger.postgres import ServerLedger, migrate_server, open_server
 from receiver.ledger.reading.trail import Wanted, read_trail
 from receiver.model import Event, OutcomeKind
@@ -148,6 +149,25 @@ def url_of(ledger: ServerLedger) -> str:
         known: Any = connection.connection.driver_connection
         assert known is not None
         return f"postgresql://{known.info.user}@{known.info.host}:{known.info.port}/{known.info.dbname}"
+
+
+def test_two_who_end_the_last_runs_of_a_plan_at_once_do_not_both_leave_it(
+    server_ledger: ServerLedger,
+) -> None:
+    """Neither sees that the other's has ended, unless they line up for the plan."""
+    add_plan(server_ledger, 2, targets=True)
+    first, second = take(server_ledger)
+    done = [settle(run, outcome(OutcomeKind.SUCCEEDED), 0) for run in (first, second)]
+    with server_ledger.write(Hold.OWN) as connection:
+        batch = Batch(connection, 0)
+        store_settlements(batch, "w-1", done[:1])
+        batch.flush()
+        with ThreadPoolExecutor(1) as crew:
+            other = crew.submit(write, server_ledger, done[1:], hold=Hold.OWN)
+            wait_for(lambda: waits(server_ledger), 5, "the second to wait for the plan")
+            connection.commit()
+            other.result(5)
+    assert stirs(server_ledger) == 1
 
 
 def waits(ledger: ServerLedger) -> bool:

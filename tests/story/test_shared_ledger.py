@@ -5,81 +5,25 @@ from __future__ import annotations
 import json
 import os
 import re
-import signal
 import subprocess
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
-from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
-from cluster import Worker
 from commands import synced, told, typed
 from notifications import notification, resource
-from postgres import Postgres, postgres_server
-from service import POSTSYNC, ROOT, Service, Target, group_alive, wait_for
+from service import Service, Target, wait_for
+from shared_hosts import PAGE, Hosts, migrated, shared
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("shared-ledger")]
 
-PAGE = (ROOT / "docs/postgresql.md").read_text()
-SQL = re.compile(r"<!-- sql (\w+) -->\n```sql\n(.*?)```", re.DOTALL)
-RULES = """
-version: 1
-defaults: {{retry: {{for: 2m, initialDelay: 200ms, maxDelay: 1s}}}}
-rules:
-- name: purge
-  match: {{application: {{name: shop-*}}, resources: [{{kind: ConfigMap}}]}}
-  actions:
-  - uses: http.request
-    with: {{url: "{url}", json: {{name: "${{{{ resource.name }}}}"}}}}
-- name: one-by-one
-  match: {{application: {{name: lane-*}}}}
-  concurrency: {{key: all, limit: 1}}
-  actions:
-  - {{uses: http.request, with: {{url: "{url}", json: {{name: "${{{{ application.name }}}}"}}}}}}
-- name: gather
-  match: {{application: {{name: many}}, resources: [{{kind: ConfigMap}}]}}
-  debounce: {{window: 2s, maxWait: 30s}}
-  actions:
-  - uses: http.request
-    target: batch
-    with: {{url: "{url}", json: {{name: many, all: "${{{{ resources.map(r, r.name) }}}}"}}}}
-- name: newest
-  match: {{application: {{name: fast}}, resources: [{{kind: ConfigMap}}]}}
-  onNewer: supersede
-  concurrency: {{key: fast, limit: 1}}
-  actions:
-  - {{uses: http.request, with: {{url: "{url}", json: {{name: "${{{{ sync.revision }}}}"}}}}}}
-"""
-
-
-@dataclass(frozen=True)
-class Hosts:
-    """What shares the ledger; each is ready."""
-
-    server: Postgres
-    url: str
-    intakes: list[Service]
-    workers: list[Service]
-    target: Target
-
-    def calls(self, name: str) -> list[dict[str, Any]]:
-        """What the target was asked about a resource, or whatever the rule names."""
-        return [call for call in self.target.seen if f'"{name}"' in call["body"]]
-
-    def busy(self, run: str) -> Service:
-        """The worker that has begun an attempt of a run last."""
-        began = {
-            event["at"]: worker
-            for worker in self.workers
-            for event in worker.events("attempt.started")
-            if event["run"] == run
-        }
-        return began[max(began)]
+RESTORE = re.compile(r"<!-- restore -->\n```sh\n(.*?)```", re.DOTALL)
 
 
 @pytest.fixture(scope="module")
@@ -91,44 +35,8 @@ def target() -> Iterator[Target]:
 
 @pytest.fixture(scope="module")
 def hosts(tmp_path_factory: pytest.TempPathFactory, target: Target) -> Iterator[Hosts]:
-    """Set up as docs/postgresql.md says: a role that migrates, and one that cannot."""
-    home = tmp_path_factory.mktemp("hosts")
-    with postgres_server() as server, ExitStack() as stack:
-        for database, statements in SQL.findall(PAGE):
-            for statement in statements.split(";\n")[:-1]:
-                server.run(statement, database)
-        url, owner = _url(server, "postsync_app"), _url(server, "postsync_owner")
-        done = _postsync("migrate", "--database", owner)
-        assert "was empty" in done.stdout, done.stderr
-        rules = RULES.format(url=target.url)
-        parts = [
-            kind(home / f"{kind.command}-{number}", rules, database=url, lease="4",
-                 attempt_threads="4")
-            for kind in (Service, Worker) for number in (1, 2)
-        ]  # fmt: skip
-        for part in parts:
-            stack.callback(_end, part)
-            part.start(ready=False)
-        for part in parts:
-            wait_for(part._ready, 30, f"{part.home.name} to be ready")
-        yield Hosts(server, url, parts[:2], parts[2:], target)
-
-
-def _url(server: Postgres, role: str) -> str:
-    return f"postgresql://{role}@127.0.0.1:{server.port}/postsync"
-
-
-def _postsync(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*POSTSYNC, *arguments], cwd=ROOT, env=os.environ | environ, text=True,
-        capture_output=True, check=False, timeout=60,
-    )  # fmt: skip
-
-
-def _end(part: Service) -> None:
-    if part.process and group_alive(part.process.pid):
-        os.killpg(part.process.pid, signal.SIGKILL)
-        part.process.wait(20)
+    with shared(tmp_path_factory.mktemp("hosts"), target) as started:
+        yield started
 
 
 @pytest.fixture(autouse=True)
@@ -218,7 +126,7 @@ def test_a_limit_of_one_holds_across_the_workers(hosts: Hosts) -> None:
         hosts.intakes[0].ended(sync, 30)
     at = sorted(call["at"] for name in names for call in hosts.calls(name))
     assert len(at) == len(names)
-    gaps = [later - earlier for earlier, later in zip(at, at[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in pairwise(at)]
     assert min(gaps) >= hosts.target.delay
 
 
@@ -309,10 +217,38 @@ def test_the_processes_role_can_make_no_table(hosts: Hosts) -> None:
         for statement in ("CREATE TABLE more (id int)", "DROP TABLE runs", "TRUNCATE runs"):
             with pytest.raises(psycopg.errors.InsufficientPrivilege), connection.transaction():
                 connection.execute(statement.encode())
-    done = _postsync("migrate", POSTSYNC_DATABASE=hosts.url)
+    done = migrated(hosts.url)
     assert "there was nothing to do" in done.stdout, done.stderr
 
 
 def test_all_end_well_when_they_are_told_to(hosts: Hosts) -> None:
-    """SIGTERM is 0 for each of them."""
+    """SIGTERM is 0 for each of them, and none has written anything to its home."""
     assert [part.stop() for part in (*hosts.intakes, *hosts.workers)] == [0, 0, 0, 0]
+    for intake in hosts.intakes:
+        assert {path.name for path in intake.home.iterdir()} == {
+            "senders",
+            "operators",
+            "stdout.log",
+        }
+    for worker in hosts.workers:
+        assert {path.name for path in worker.home.iterdir()} == {"rules.yaml", "stdout.log"}
+
+
+def test_a_dump_is_put_back_as_the_page_says(hosts: Hosts, tmp_path: Path) -> None:
+    """By the owner, over what is there; the processes' role finds its rows, and no right more."""
+    count = "SELECT count(*), max(seq) FROM audit_events"
+    before = hosts.server.run(count, "postsync")
+    [script] = RESTORE.findall(PAGE)
+    dump, _, restore = script.partition("\n")
+    lose = 'psql "$OWNER_URL" --command "DELETE FROM audit_events"\n'
+    owner = hosts.url.replace("postsync_app", "postsync_owner")
+    done = subprocess.run(
+        ["bash", "-euxo", "pipefail", "-c", f"{dump}\n{lose}{restore}"], cwd=tmp_path,
+        env=os.environ | {"OWNER_URL": owner}, text=True, check=False,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    with psycopg.connect(hosts.url) as connection:
+        assert connection.execute(count.encode()).fetchone() == tuple(map(int, before.split("|")))
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute("DROP TABLE audit_events")

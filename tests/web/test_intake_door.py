@@ -120,7 +120,7 @@ def test_nothing_is_stored_of_a_stranger(web: Doors, headers: dict[str, str]) ->
 def test_a_token_for_something_else_is_told_as_that(
     web: Doors, headers: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """403 names the folder that it is of and the one that is needed, and the log names who asked."""
+    """403 names the folder that it is of and the one that is needed; the log names who asked."""
     answer = web.client.post(PATH, data=notification(), headers=headers)
     assert (answer.status_code, answer.json and answer.json["reason"]) == (403, "forbidden")
     problem = answer.json or {}

@@ -320,7 +320,7 @@ def upgrade() -> None:
             postgresql_where=sa.text("state = 'failed'"),
         )
         batch_op.create_index("runs_of_handler", ["handler", "id"], unique=False)
-        batch_op.create_index("runs_of_plan", ["plan_id"], unique=False)
+        batch_op.create_index("runs_of_plan", ["plan_id", "state"], unique=False)
         batch_op.create_index("runs_of_rule", ["rule", "id"], unique=False)
         batch_op.create_index(
             "runs_ready",
