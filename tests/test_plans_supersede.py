@@ -78,6 +78,15 @@ def test_an_older_plan_that_comes_late_is_superseded_at_once(ledger: Ledger) -> 
     assert len(house.work()) == 2
 
 
+def test_a_sync_with_a_time_to_come_is_as_old_as_its_notification(ledger: Ledger) -> None:
+    """Else a wrong clock at Argo CD would make it the newest for years."""
+    house = House.of(ledger, RULE)
+    send(house, 3_000_000_000, "a")
+    house.work()
+    send(house, 2_000_000_000, "a")
+    assert house.plans() == ["succeeded", "active"]
+
+
 def test_an_attempt_that_is_tried_again_has_started(ledger: Ledger) -> None:
     """It goes on after a failure that passes, and the older plan ends after it."""
     house = House.of(ledger, RULE)

@@ -7,39 +7,31 @@ import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, bindparam, select, text
 
 from receiver.ledger import tables
 from receiver.ledger.planning import PlannedSync, StoredPlan, StoredSync
 from receiver.model import PlanState, SyncState
 
 
+_S, _D, _P, _R = tables.syncs.c, tables.deliveries.c, tables.plans.c, tables.runs.c
+_SYNCS = select(
+    _S.id, _S.delivery_id, _S.sender, _S.channel, _S.received_at, _D.query, _D.body
+).join(tables.deliveries, _D.id == _S.delivery_id)
+_NEW = (
+    _SYNCS.where(text("syncs.state = 'new'")).order_by(_S.id).limit(bindparam("most"))
+)  # fmt: skip
+_ONE = _SYNCS.where(_S.id == bindparam("sync"))
+
+
 def new_syncs(connection: Connection, limit: int) -> list[StoredSync]:
     """The oldest syncs that nobody has planned."""
-    s, d = tables.syncs, tables.deliveries
-    query = (
-        select(
-            s.c.id, s.c.delivery_id, s.c.sender, s.c.channel, s.c.received_at, d.c.query, d.c.body
-        )
-        .join(d, d.c.id == s.c.delivery_id)
-        .where(text("syncs.state = 'new'"))
-        .order_by(s.c.id)
-        .limit(limit)
-    )
-    return [_stored(row) for row in connection.execute(query)]
+    return [_stored(row) for row in connection.execute(_NEW, {"most": limit})]
 
 
 def stored_sync(connection: Connection, sync: str) -> StoredSync:
     """Read one sync back."""
-    s, d = tables.syncs, tables.deliveries
-    query = (
-        select(
-            s.c.id, s.c.delivery_id, s.c.sender, s.c.channel, s.c.received_at, d.c.query, d.c.body
-        )
-        .join(d, d.c.id == s.c.delivery_id)
-        .where(s.c.id == sync)
-    )
-    return _stored(connection.execute(query).one())
+    return _stored(connection.execute(_ONE, {"sync": sync}).one())
 
 
 def _stored(row: Any) -> StoredSync:
@@ -54,25 +46,30 @@ def _stored(row: Any) -> StoredSync:
     )
 
 
+_RUN_COLUMNS = (
+    "id", "section", "step", "action", "wave", "target", "target_index", "state", "reason",
+    "output", "attempts",
+)  # fmt: skip
+_STIRRED = (
+    select(tables.plans, _S.image_verdicts)
+    .join(tables.syncs, _S.id == _P.sync_id)
+    .where(text("stirred > 0"))
+    .order_by(_P.id)
+    .limit(bindparam("most"))
+)
+_RUNS = (
+    select(_R.plan_id, *(_R[name] for name in _RUN_COLUMNS))
+    .where(_R.plan_id.in_(bindparam("plans", expanding=True)))
+    .order_by(_R.section, _R.step, _R.target_index)
+)
+
+
 def stirred_plans(connection: Connection, limit: int) -> list[StoredPlan]:
     """Plans under way to which something has happened since somebody last looked."""
-    p, s, r = tables.plans, tables.syncs, tables.runs
-    query = (
-        select(p, s.c.image_verdicts)
-        .join(s, s.c.id == p.c.sync_id)
-        .where(text("stirred > 0"))
-        .order_by(p.c.id)
-        .limit(limit)
-    )
-    rows = connection.execute(query).all()
+    rows = connection.execute(_STIRRED, {"most": limit}).all()
     collected = _collected(connection, [row.id for row in rows if row.collect_key is not None])
-    wanted = [r.c[name] for name in _RUN_COLUMNS]
     runs: dict[str, list[Mapping[Any, Any]]] = {row.id: [] for row in rows}
-    found = connection.execute(
-        select(r.c.plan_id, *wanted)
-        .where(r.c.plan_id.in_(list(runs)))
-        .order_by(r.c.section, r.c.step, r.c.target_index)
-    )
+    found = connection.execute(_RUNS, {"plans": list(runs)})
     for run in found.mappings():
         runs[run["plan_id"]].append(run)
     return [
@@ -115,9 +112,3 @@ def planned_images(connection: Connection, sync: str) -> tuple[str | None, dict[
 def read_verdicts(told: str | None) -> dict[int, bool]:
     """Read the verdicts on a sync's images back from its row."""
     return {int(number): verdict for number, verdict in json.loads(told or "{}").items()}
-
-
-_RUN_COLUMNS = (
-    "id", "section", "step", "action", "wave", "target", "target_index", "state", "reason",
-    "output", "attempts",
-)  # fmt: skip
