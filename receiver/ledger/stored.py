@@ -13,7 +13,6 @@ from receiver.ledger import tables
 from receiver.ledger.planning import PlannedSync, StoredPlan, StoredSync
 from receiver.model import PlanState, SyncState
 
-
 _S, _D, _P, _R = tables.syncs.c, tables.deliveries.c, tables.plans.c, tables.runs.c
 _SYNCS = select(
     _S.id, _S.delivery_id, _S.sender, _S.channel, _S.received_at, _D.query, _D.body

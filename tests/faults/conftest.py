@@ -19,6 +19,14 @@ from tally import Tally, tally
 ENGINES: dict[str, type[Deployment]] = {"sqlite": OneHost, "postgresql": Cluster}
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let deployments of one engine come one after the other: two at a time are load enough."""
+    for item in items:
+        if isinstance(item, pytest.Function) and "deploy" in item.fixturenames:
+            engine = item.callspec.params["deploy"]
+            item.add_marker(pytest.mark.xdist_group(f"faults-{engine}"))
+
+
 @pytest.fixture(params=ENGINES)
 def deploy(request: pytest.FixtureRequest, tmp_path: Path, target: Target) -> Iterator[Deploy]:
     """Deployments over each engine; some scenarios only in the long form."""

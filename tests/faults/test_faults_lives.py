@@ -66,7 +66,7 @@ def test_whatever_workers_operators_and_time_do(
     class OverThisEngine(Lives):
         new_ledger = staticmethod(request.getfixturevalue(engine_name))
 
-    examples = int(lasting(20, 0.06))
+    examples = int(lasting(12, 0.06))
     quiet = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
     run_state_machine_as_test(
         OverThisEngine,
