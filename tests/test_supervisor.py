@@ -23,7 +23,7 @@ def say(word):
 
 def wait():
     while True:
-        time.sleep(60)
+        time.sleep(0.1)  # a signal just before a sleep is seen after it
 
 def stay():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))

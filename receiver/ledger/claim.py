@@ -3,14 +3,15 @@
 A claim costs the same with ten runs in the ledger or a million: runs that wait for a time lie
 in an index by that time, and runs that are ready in one by lane and turn, of which only the
 first few of each lane are read. A lane is the host that a run keeps busy; no lane gets more
-than its part of the threads, so a slow host delays nobody else. Within a lane the lowest turn
-goes first (see `turns.next_turn`), so a rule with thousands of runs delays no other. What is
-paused does not lie in that index (see `pauses`).
+than its part of the threads, nor more than it leaves free, so slow hosts delay nobody else.
+Within a lane the lowest turn goes first (see `turns.next_turn`), so a rule with thousands of
+runs delays no other. What is paused does not lie in that index (see `pauses`).
 """
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -136,7 +137,7 @@ def claim(
         return Taken()
     room = pace.within(connection)
     found, held_back = _ready(connection, now, free, busy, lane_limit, room)
-    chosen = sorted(found)[:free]
+    chosen = _share(sorted(found), free, busy)
     again_at = min(held_back, default=None)
     if not chosen:
         return Taken(again_at=again_at)
@@ -187,6 +188,23 @@ _BEGIN = (
     )
 )  # fmt: skip
 _ATTEMPT = insert(tables.attempts)
+
+
+def _share(
+    found: Sequence[tuple[int, str, str, str]], free: int, busy: Mapping[str, int]
+) -> list[tuple[int, str, str, str]]:
+    """Choose in this order; no lane gets more threads than it leaves free.
+
+    However many hosts hang, of 64 threads each holds 64 / (hosts + 1) then, and as many are left
+    for those that do not.
+    """
+    has = Counter(busy)
+    chosen: list[tuple[int, str, str, str]] = []
+    for item in found:
+        if has[item[2]] < free - len(chosen):
+            has[item[2]] += 1
+            chosen.append(item)
+    return chosen
 
 
 def _take(

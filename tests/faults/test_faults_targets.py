@@ -44,9 +44,6 @@ def liars() -> Iterator[dict[str, Liar]]:
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(
-    reason="four hosts that hang take all threads, a quarter each, and leave none for the others"
-)
 @pytest.mark.long_form("postgresql")
 def test_bad_targets(deploy: Deploy, liars: dict[str, Liar], judge: Judge) -> None:
     """The healthy one is called as soon as without them, within a wide margin."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -115,7 +116,7 @@ def outcome(kind: OutcomeKind, **values: Any) -> Outcome:
 def test_a_claimed_run_is_claimed_by_nobody_else(ledger: Ledger) -> None:
     """Two claims share the due runs, each run in one of them."""
     add_plan(ledger, 5)
-    first, second = take(ledger, 3), take(ledger, 3, owner="w-2")
+    first, second = take(ledger, 6), take(ledger, 6, owner="w-2")
     assert (len(first), len(second)) == (3, 2)
     assert not {run.id for run in first} & {run.id for run in second}
 
@@ -161,12 +162,23 @@ def test_a_limit_that_was_met_blocks_its_lane_until_the_time_that_was_asked_for(
     assert [run.lane for run in take(ledger, 9, now=now + 605_000)] == ["limited", "limited"]
 
 
+def test_hosts_that_hang_leave_threads_to_the_others_however_many_they_are(ledger: Ledger) -> None:
+    """Four of them, each with a quarter of the threads, would have all."""
+    for number in range(4):
+        add_plan(ledger, 16, lane=f"hangs{number}", share=f"{number} shop")
+    taken = [run.lane for run in take(ledger, 16, limit=4)]
+    busy = Counter(taken)
+    assert len(taken) < 16
+    add_plan(ledger, 4, lane="healthy", share="other shop")
+    assert {run.lane for run in take(ledger, 16 - len(taken), limit=4, busy=busy)} == {"healthy"}
+
+
 def test_a_rule_with_many_runs_does_not_delay_another(ledger: Ledger) -> None:
     """Each rule and application has its turn, whoever came first."""
     add_plan(ledger, 50, share="greedy shop")
     take(ledger, 4)
     modest = add_plan(ledger, 1, share="modest shop")
-    assert modest.runs[0].id in {run.id for run in take(ledger, 2)}
+    assert modest.runs[0].id in {run.id for run in take(ledger, 4)}
 
 
 def test_a_later_run_of_the_same_share_queues_behind_the_earlier(ledger: Ledger) -> None:
