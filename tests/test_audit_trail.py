@@ -7,7 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 KINDS = (
-    "notification|sync|rule|plan|wave|run|attempt|action|rules|message|pause|lane|tokens|ledger"
+    "clock|notification|sync|rule|plan|wave|run|attempt|action|rules|message|pause|lane|tokens|ledger"
     "|handler|dispatcher|tls|request|settings"
 )
 EVENT = re.compile(rf"""["'](?P<name>(?:{KINDS})\.[a-z_]+)["']""")

@@ -6,7 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
 
 from receiver.ledger.claim import Claimed
@@ -19,6 +19,11 @@ class Finished:
 
     run: Claimed
     outcome: Outcome
+
+
+def moved(run: Claimed, jump: int) -> Claimed:
+    """Return the run with its beginning moved by ``jump`` milliseconds."""
+    return replace(run, first_attempt_at=run.first_attempt_at + jump)
 
 
 class Crew:
@@ -63,8 +68,13 @@ class Crew:
                 item = self._done.get_nowait()
             except Empty:
                 return ended
-            self._started.pop((item.run.id, item.run.attempt))
-            ended.append(item)
+            run, _ = self._started.pop((item.run.id, item.run.attempt))
+            ended.append(Finished(run, item.outcome))
+
+    def move(self, jump: int) -> None:
+        """Let attempts under way have begun by a clock that was set by ``jump`` milliseconds."""
+        for key, (run, began) in self._started.items():
+            self._started[key] = moved(run, jump), began
 
     def alive(self, grace: float) -> list[str]:
         """Name the runs whose attempts are within their timeout and ``grace`` seconds.

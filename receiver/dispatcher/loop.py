@@ -22,7 +22,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from receiver.dispatcher.crew import Crew, Finished
+from receiver.dispatcher.clock import Clock
+from receiver.dispatcher.crew import Crew, Finished, moved
 from receiver.dispatcher.drafts import Drafts
 from receiver.dispatcher.heartbeat import Heartbeat
 from receiver.dispatcher.rules import Reload, RulesInForce, store_reload
@@ -32,6 +33,7 @@ from receiver.ledger.batch import Batch
 from receiver.ledger.beats import forget_beats
 from receiver.ledger.claim import Claimed, Pace, Taken, claim, wake
 from receiver.ledger.doorbell import Doorbell
+from receiver.ledger.jumps import move_times
 from receiver.ledger.leases import release_lost
 from receiver.ledger.ledger import Hold, Ledger
 from receiver.ledger.marks import CREATED, get_mark
@@ -70,6 +72,7 @@ class _Work:
     reload: Reload | None = None
     collected: bool = False
     beat: bool = False
+    jumped: bool = False
 
     @property
     def planned(self) -> bool:
@@ -79,7 +82,7 @@ class _Work:
     @property
     def hold(self) -> Hold:
         """What others must not do while it is written."""
-        return Hold.ALL if self.planned or self.reload else Hold.OWN
+        return Hold.ALL if self.planned or self.reload or self.jumped else Hold.OWN
 
 
 class Dispatcher:
@@ -115,6 +118,8 @@ class Dispatcher:
         self._unwritten: list[Finished] = []
         self._reload: Reload | None = None
         self._stopping = False
+        self._clock = Clock()
+        self._jumped = 0
 
     def stop(self) -> None:
         """Claim nothing more, and return from `run` when the attempts under way have ended."""
@@ -176,9 +181,10 @@ class Dispatcher:
         """Do what there is to do; return the seconds until there may be more."""
         self._unwritten += self._crew.finished()
         self._reload = self._rules.news() or self._reload
-        work = _Work(finished=list(self._unwritten), reload=self._reload)
         with self._ledger.read() as connection:
             todo = backlog(connection, self._ledger.now(connection))
+        work = _Work(finished=list(self._unwritten), reload=self._reload)
+        work.jumped = bool(self._jumped or self._clock.look(todo.now))
         if claims and work.reload and work.reload.planner:
             self._drafts.use(work.reload.planner)
         with ExitStack() as held:
@@ -188,19 +194,34 @@ class Dispatcher:
                 self._prepare(todo, work)
             work.beat = self._heartbeat.wait <= 0
             ready = claims and todo.ready and self._crew.free > 0
-            if not (work.finished or work.planned or work.reload or work.beat or ready):
+            wanted = work.finished or work.planned or work.reload or work.beat or work.jumped
+            if not (wanted or ready):
                 return self._pause(todo, elsewhere=to_plan and not mine)
             events, taken, now = self._write(work, claims=claims)
-        self._unwritten, self._reload = [], None
+        self._unwritten, self._reload, self._jumped = [], None, 0
         self._tell(events, now)
         for run in taken.runs:
             self._crew.start(run)
         if work.planned:
             self._ring_others()
-        busy = work.planned or work.finished or taken.runs
+        busy = work.planned or work.finished or taken.runs or work.jumped
         if busy:
             return 0.0
         return self._pause(todo, taken.again_at, elsewhere=to_plan and not mine)
+
+    def _notice(self, work: _Work, now: int) -> bool:
+        """Move what is in memory along with a clock that was set; whether the ledger has to follow.
+
+        A server's clock is for those to set right who run it.
+        """
+        jump = 0 if self._ledger.shared else self._clock.jump(now)
+        if jump:
+            self._jumped += jump
+            self._crew.move(jump)
+            work.finished = self._unwritten = [
+                Finished(moved(item.run, jump), item.outcome) for item in self._unwritten
+            ]
+        return bool(self._jumped)
 
     def _prepare(self, todo: Backlog, work: _Work) -> None:
         """Match and render, before the write lock is taken."""
@@ -222,6 +243,8 @@ class Dispatcher:
         with self._ledger.write(work.hold) as connection:
             now = self._ledger.now(connection)
             batch = Batch(connection, now)
+            if self._notice(work, now):
+                move_times(batch, self._jumped)
             if work.reload:
                 batch.events.append(store_reload(connection, now, work.reload))
             # Steps before outcomes: these stir the plans that those were worked out for.

@@ -61,7 +61,7 @@ def lasting(request: pytest.FixtureRequest) -> Lasting:
 def judge(request: pytest.FixtureRequest, record_property: Callable[[str, Any], None]) -> Judge:
     """Tells what a scenario came to, in the table that the whole suite ends with."""
 
-    def told(deployment: Deployment, *loads: Load, seconds: float) -> Tally:
+    def told(deployment: Deployment, *loads: Load, seconds: float, explained: bool = True) -> Tally:
         found = tally(deployment, loads)
         name = request.node.originalname.removeprefix("test_").replace("_", " ")
         row = {
@@ -72,7 +72,8 @@ def judge(request: pytest.FixtureRequest, record_property: Callable[[str, Any], 
         record_property(KEY, row)
         print(row)  # noqa: T201 pytest shows it with a failure, and with -s
         assert not found.lost, sorted(found.lost)[:10]
-        assert not found.unexplained, sorted(found.unexplained)[:10]
+        if explained:
+            assert not found.unexplained, sorted(found.unexplained)[:10]
         return found
 
     return told

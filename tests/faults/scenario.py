@@ -46,6 +46,11 @@ class Deploy(Protocol):
 class Judge(Protocol):
     """Counts, tells, and lets nothing pass that was lost."""
 
-    def __call__(self, deployment: Deployment, *loads: Load, seconds: float) -> Tally:
-        """Call it when everything has ended."""
+    def __call__(
+        self, deployment: Deployment, *loads: Load, seconds: float, explained: bool = True
+    ) -> Tally:
+        """Call it when everything has ended.
+
+        Where targets fail by themselves, not every attempt that failed is ``explained`` by a fault.
+        """
         ...

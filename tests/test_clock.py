@@ -1,0 +1,62 @@
+"""A clock that is set while runs wait for their time."""
+
+from __future__ import annotations
+
+from house import House
+
+from receiver.dispatcher.clock import Clock
+from receiver.ledger.batch import Batch
+from receiver.ledger.jumps import move_times
+from receiver.ledger.ledger import Ledger
+
+HOUR = 3600
+RULES = """
+- name: r
+  match: {resources: [{kind: ConfigMap}]}
+  actions:
+  - {uses: log.message, with: {text: x}}
+"""
+
+
+def test_a_jump_is_told_from_time_that_passed() -> None:
+    """And from what a clock is put right by, now and then."""
+    clock = Clock()
+    assert clock.jump(1_000_000) == 0
+    assert clock.jump(1_000_010) == 0
+    assert clock.jump(1_030_000) == 0
+    assert abs(clock.jump(4_630_000) - 3_600_000) < 1000
+    assert abs(clock.jump(1_030_000) + 3_600_000) < 1000
+    assert clock.jump(1_030_001) == 0
+
+
+def test_what_waits_for_a_time_does_not_wait_for_the_clock_to_catch_up(ledger: Ledger) -> None:
+    """Set back by an hour, the next attempt comes when it would have come."""
+    house = House.of(ledger, RULES)
+    house.sync("a")
+    house.end(*house.claim(), fails="503", temporary=True)
+    house.pass_time(-HOUR)
+    house.pass_time(10)
+    assert house.claim() == []
+    jump(house, -HOUR)
+    assert len(house.claim()) == 1
+    (told,) = house.events("clock.jumped")
+    assert told["seconds"] == -HOUR
+
+
+def test_a_deadline_does_not_pass_because_the_clock_was_set(ledger: Ledger) -> None:
+    """Set forward by a day, a run has as much time left as before."""
+    house = House.of(ledger, RULES)
+    house.sync("a")
+    house.end(*house.claim(), fails="503", temporary=True)
+    house.pass_time(24 * HOUR)
+    jump(house, 24 * HOUR)
+    house.pass_time(10)
+    house.end(*house.claim(), fails="503", temporary=True)
+    assert house.runs() == ["due"]
+
+
+def jump(house: House, seconds: int) -> None:
+    with house.ledger.write() as connection:
+        batch = Batch(connection, house.ledger.now(connection))
+        move_times(batch, seconds * 1000)
+        batch.finish()
