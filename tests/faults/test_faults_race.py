@@ -53,7 +53,8 @@ def test_a_run_is_claimed_by_one_of_two_workers(
         after(second, lambda: beside(house).claim(free, owner="w-2")),
     )
     assert not {run.id for run in hers} & {run.id for run in his}
-    assert len(hers) + len(his) == min(runs, 2 * free)
+    half = (free + 1) // 2  # no lane gets more threads than it leaves free
+    assert len(hers) + len(his) == min(runs, 2 * half)
     house.answer(WELL, *hers, owner="w-1")
     house.answer(WELL, *his, owner="w-2")
     house.work()

@@ -44,7 +44,7 @@ def liars() -> Iterator[dict[str, Liar]]:
 
 
 @pytest.mark.slow
-@pytest.mark.long_form("postgresql")
+@pytest.mark.long_form("sqlite", "postgresql")
 def test_bad_targets(deploy: Deploy, liars: dict[str, Liar], judge: Judge) -> None:
     """The healthy one is called as soon as without them, within a wide margin."""
     urls = {name: liar.url for name, liar in liars.items()} | {"alone": "{url}", "beside": "{url}"}
