@@ -15,10 +15,12 @@ from pydantic import Field, model_validator
 
 from receiver.contract import (
     Call,
+    Filled,
     Handler,
     Outcome,
     Params,
     Rate,
+    Secret,
     Succeeded,
     TemporaryError,
     host_of,
@@ -49,12 +51,18 @@ class AkamaiPurge(Params):
         "`https://akab-....purge.akamaiapis.net`.",
         pattern="^https?://[^/]+$",
     )
-    client_token: str = Field(description="Client token.", min_length=1)
-    client_secret: str = Field(description="Client secret.", min_length=1)
-    access_token: str = Field(description="Access token.", min_length=1)
-    urls: tuple[str, ...] | None = Field(default=None, description="URLs of objects.")
-    tags: tuple[str, ...] | None = Field(default=None, description="Cache tags.")
-    cp_codes: tuple[CpCode, ...] | None = Field(default=None, description="CP codes.")
+    client_token: Secret = Field(description="Client token.", min_length=1)
+    client_secret: Secret = Field(description="Client secret.", min_length=1)
+    access_token: Secret = Field(description="Access token.", min_length=1)
+    urls: Annotated[tuple[str, ...] | None, Filled()] = Field(
+        default=None, description="URLs of objects."
+    )
+    tags: Annotated[tuple[str, ...] | None, Filled()] = Field(
+        default=None, description="Cache tags."
+    )
+    cp_codes: Annotated[tuple[CpCode, ...] | None, Filled()] = Field(
+        default=None, description="CP codes."
+    )
     action: Literal["invalidate", "delete"] = Field(
         default="invalidate",
         description="`invalidate` marks as stale: served while the origin cannot be reached. "

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import json
 from functools import partial
+from typing import Annotated
 from urllib.parse import urlencode
 
 from pydantic import Field, model_validator
 
 from receiver.contract import (
     Call,
+    Filled,
     Handler,
     Outcome,
     Params,
     Rate,
+    Secret,
     Succeeded,
     host_of,
     in_batches,
@@ -30,14 +33,16 @@ from receiver.contract import (
 class BunnyPurge(Params):
     """What to purge: one of urls, tags, or everything."""
 
-    key: str = Field(description="Account API key.", min_length=1)
-    urls: tuple[str, ...] | None = Field(
+    key: Secret = Field(description="Account API key.", min_length=1)
+    urls: Annotated[tuple[str, ...] | None, Filled()] = Field(
         default=None, description="URLs; one that ends in `*` or `/` purges all below."
     )
     pull_zone: int | None = Field(
         default=None, ge=1, description="Number of the pull zone, for tags and everything."
     )
-    tags: tuple[str, ...] | None = Field(default=None, description="Cache tags of the pull zone.")
+    tags: Annotated[tuple[str, ...] | None, Filled()] = Field(
+        default=None, description="Cache tags of the pull zone."
+    )
     everything: bool = Field(default=False, description="The whole pull zone.")
     api: str = Field(default="https://api.bunny.net", description="Address of the API.")
 

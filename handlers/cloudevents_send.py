@@ -13,6 +13,7 @@ from pydantic import AwareDatetime, Field
 from receiver.contract import (
     Call,
     Handler,
+    Headers,
     Outcome,
     Params,
     PermanentError,
@@ -52,7 +53,7 @@ class CloudEventsSend(Params):
         default="binary",
         description="binary has the attributes in headers, structured in the body.",
     )
-    headers: dict[str, str] = Field(default={}, description="Headers, for example Authorization.")
+    headers: Headers = Field(default={}, description="Headers, for example Authorization.")
 
 
 def run(params: CloudEventsSend, call: Call) -> Outcome:

@@ -9,19 +9,21 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
 from receiver.contract import (
     Answer,
     Call,
+    Filled,
     Handler,
     Json,
     Outcome,
     Params,
     PermanentError,
     Rate,
+    Secret,
     Succeeded,
     host_of,
     in_batches,
@@ -37,11 +39,17 @@ class CloudflarePurge(Params):
     """What to purge: one of files, tags, hosts, prefixes, or everything."""
 
     zone: str = Field(description="Id of the zone, 32 hexadecimal digits.", min_length=1)
-    token: str = Field(description="API token.", min_length=1)
-    files: tuple[str, ...] | None = Field(default=None, description="URLs of objects.")
-    tags: tuple[str, ...] | None = Field(default=None, description="Cache tags.")
-    hosts: tuple[str, ...] | None = Field(default=None, description="Host names.")
-    prefixes: tuple[str, ...] | None = Field(
+    token: Secret = Field(description="API token.", min_length=1)
+    files: Annotated[tuple[str, ...] | None, Filled()] = Field(
+        default=None, description="URLs of objects."
+    )
+    tags: Annotated[tuple[str, ...] | None, Filled()] = Field(
+        default=None, description="Cache tags."
+    )
+    hosts: Annotated[tuple[str, ...] | None, Filled()] = Field(
+        default=None, description="Host names."
+    )
+    prefixes: Annotated[tuple[str, ...] | None, Filled()] = Field(
         default=None, description="Prefixes of URLs, without the scheme: `www.example.com/css`."
     )
     everything: bool = Field(default=False, description="The whole zone.")

@@ -8,16 +8,18 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
 from receiver.contract import (
     Call,
+    Filled,
     Handler,
     Outcome,
     Params,
     Rate,
+    Secret,
     Succeeded,
     TemporaryError,
     host_of,
@@ -40,11 +42,13 @@ class FastlyPurge(Params):
     service: str | None = Field(
         default=None, description="Id of the service, for keys and everything."
     )
-    token: str = Field(description="API token.", min_length=1)
-    urls: tuple[str, ...] | None = Field(
+    token: Secret = Field(description="API token.", min_length=1)
+    urls: Annotated[tuple[str, ...] | None, Filled()] = Field(
         default=None, description="Objects, by host and path: `www.example.com/logo.png`."
     )
-    keys: tuple[str, ...] | None = Field(default=None, description="Surrogate keys.")
+    keys: Annotated[tuple[str, ...] | None, Filled()] = Field(
+        default=None, description="Surrogate keys."
+    )
     everything: bool = Field(default=False, description="The whole service; it is never soft.")
     soft: bool = Field(
         default=False,

@@ -24,6 +24,7 @@ from receiver.contract import (
     Pending,
     PermanentError,
     Rate,
+    Secret,
     Succeeded,
     TemporaryError,
     host_of,
@@ -46,13 +47,13 @@ class GitLabPipeline(Params):
     """Which pipeline, and what it gets."""
 
     project: str = Field(description="Number of the project, or its path: `acme/shop`.")
-    token: str = Field(description="Pipeline trigger token, or a CI job token.", min_length=1)
+    token: Secret = Field(description="Pipeline trigger token, or a CI job token.", min_length=1)
     ref: str = Field(default="main", description="Branch or tag.")
     variables: dict[str, str] = Field(default={}, description="Variables of the pipeline.")
     wait: bool = Field(
         default=False, description="Succeed only when it has succeeded; needs `readToken`."
     )
-    read_token: str | None = Field(
+    read_token: Secret | None = Field(
         default=None, description="Token that may read pipelines, for `wait` and `keyVariable`."
     )
     key_variable: str | None = Field(

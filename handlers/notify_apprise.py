@@ -24,6 +24,7 @@ from receiver.contract import (
     Outcome,
     Params,
     PermanentError,
+    Secret,
     Succeeded,
     TemporaryError,
 )
@@ -50,7 +51,7 @@ SHORTEST = 5
 class NotifyApprise(Params):
     """Whom to tell, and what."""
 
-    url: str = Field(
+    url: Secret = Field(
         description="Address as Apprise writes it, its secrets included: `tgram://...`, "
         "`mailtos://...`; give it as a reference.",
         min_length=1,

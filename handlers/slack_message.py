@@ -22,6 +22,7 @@ from receiver.contract import (
     Params,
     PermanentError,
     Rate,
+    Secret,
     Succeeded,
     TemporaryError,
     host_of,
@@ -54,8 +55,8 @@ BLOCKS_LIMIT = 50
 class SlackMessage(Params):
     """What to write, and where: through an incoming webhook, or with a bot's token."""
 
-    webhook: str | None = Field(default=None, description="Address of an incoming webhook.")
-    token: str | None = Field(default=None, description="Token of a bot, instead of `webhook`.")
+    webhook: Secret | None = Field(default=None, description="Address of an incoming webhook.")
+    token: Secret | None = Field(default=None, description="Token of a bot, instead of `webhook`.")
     channel: str | None = Field(
         default=None,
         description="Channel, with `token`: its id, or its name with `#`. `update` takes ids "

@@ -7,7 +7,7 @@ https://varnish-cache.org/docs/7.1/users-guide/purging.html.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
@@ -15,7 +15,9 @@ from pydantic import Field, model_validator
 from receiver.contract import (
     AttemptError,
     Call,
+    Filled,
     Handler,
+    Headers,
     Json,
     Outcome,
     Params,
@@ -46,11 +48,13 @@ class VarnishPurge(Params):
     host: str | None = Field(
         default=None, description="Host of the objects, as browsers ask for it."
     )
-    paths: tuple[str, ...] = Field(default=("/",), description="Paths of the objects.")
+    paths: Annotated[tuple[str, ...], Filled()] = Field(
+        default=("/",), description="Paths of the objects."
+    )
     method: str = Field(
         default="PURGE", pattern=r"^[A-Z]{1,32}$", description="PURGE, BAN, or another method."
     )
-    headers: dict[str, str] = Field(
+    headers: Headers = Field(
         default={}, description="Further headers, for example the expression of a ban."
     )
 

@@ -33,6 +33,7 @@ from receiver.answers import Answer, is_temporary, object_of, raise_for_status, 
 from receiver.batching import ask_each, in_batches, send_each, start_each
 from receiver.durations import Duration
 from receiver.errors import AttemptError, PermanentError, TemporaryError
+from receiver.markers import Cel, Filled, Headers, Secret
 from receiver.model import Json
 
 __all__ = [
@@ -42,8 +43,10 @@ __all__ = [
     "Call",
     "Cel",
     "Duration",
+    "Filled",
     "Finding",
     "Handler",
+    "Headers",
     "Http",
     "Json",
     "Outcome",
@@ -51,6 +54,7 @@ __all__ = [
     "Pending",
     "PermanentError",
     "Rate",
+    "Secret",
     "Succeeded",
     "TemporaryError",
     "Tls",
@@ -85,21 +89,6 @@ def wrong_shape(message: str) -> PydanticCustomError:
 
 
 WRONG_SHAPE = "wrong_shape"
-
-
-@dataclass(frozen=True, slots=True)
-class Cel:
-    """Marks a parameter as a CEL expression that the handler evaluates during the run.
-
-    Write ``until: Annotated[str, Cel("answer")]``: `check` then compiles what the user
-    wrote with these variables declared, and `Call.evaluate` evaluates it. In the annotation of
-    a mapping's values, `dict[str, Annotated[str, Cel("answer")]]`, each value is one.
-    """
-
-    variables: tuple[str, ...]
-
-    def __init__(self, *variables: str) -> None:
-        object.__setattr__(self, "variables", variables)
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,11 +45,15 @@ LIMITS = {
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """What is wrong at a path below the value that was checked."""
+    """What is wrong at a path below the value that was checked.
+
+    ``whole`` says that nothing more is to be told of what stands there, or in it.
+    """
 
     path: Path
     message: str
     hint: str = ""
+    whole: bool = False
 
     def __str__(self) -> str:
         text = f"{dotted(self.path)}: {self.message}" if self.path else self.message

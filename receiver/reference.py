@@ -25,7 +25,8 @@ HEAD = """<!-- Made by `make generate` from the handlers; edit them, not this pa
 
 What an action's `uses` may name, and the parameters under its `with`.
 Every parameter takes a string with `${{ CEL }}` in its place; every string also takes a secret,
-`{env: POSTSYNC_SECRET_NAME}` or `{file: NAME}`, with an optional `format: "Bearer {}"`.
+`{env: POSTSYNC_SECRET_NAME}` or `{file: NAME}`, with an optional `format: "Bearer {}"`. What is a
+*reference to a secret* takes that alone, and so do headers that carry credentials.
 
 Where a section says no more about **errors**: 408, 425, 429, 5xx (but 501 and 505) and no answer at
 all are tried again by the rule's `retry`, not before a `Retry-After`; any other status that is no
@@ -158,6 +159,8 @@ def _types(field: dict[str, Any], defs: dict[str, Any]) -> Iterator[str]:
         elif branch.get("type") == "array":
             inner = " or ".join(_types(branch.get("items", {}), defs))
             yield f"list of {inner}"
+        elif branch.get("writeOnly"):
+            yield "reference to a secret"
         elif branch.get("type") != "null":
             yield WORDS.get(branch.get("type", ""), "anything")
 

@@ -17,6 +17,7 @@ from receiver.mistakes import Mistake, Path, mistakes, models_in, near
 from receiver.model import Json
 from receiver.plugins import OURS, Broken, Origin, discover
 from receiver.secret_refs import check_secrets, put_values, replace_secrets
+from receiver.written import check_written
 
 
 class Unknown(str):
@@ -121,7 +122,7 @@ class Registry:
         pointers are unknown.
         """
         if secrets is None:
-            found = check_secrets(tree)
+            found = [*check_secrets(tree), *check_written(handler.params, tree)]
             known = _hide_templates(replace_secrets(tree, lambda _path, _value: UNKNOWN))
         else:
             found = []
@@ -129,7 +130,9 @@ class Registry:
         try:
             handler.params.model_validate(known, by_alias=True, by_name=False)
         except ValidationError as error:
-            found += mistakes(error, handler.params, known, keep=_is_known)
+            told = {mistake.path for mistake in found}
+            more = mistakes(error, handler.params, known, keep=_is_known)
+            found += [mistake for mistake in more if mistake.path not in told]
         return [*found, *_check_cel(handler.params, known, expressions)]
 
     def build(self, handler: Handler[Any], tree: Json) -> Any:

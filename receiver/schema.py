@@ -1,7 +1,7 @@
 """The JSON Schema of a rule file, for editors: what `check` says, while one types.
 
 Draft 7, which yaml-language-server knows best. It says less than `check`: expressions are
-strings to it, and secrets are allowed in every string.
+strings to it, and secrets are allowed in every string; where one is wanted, nothing else is.
 """
 
 from __future__ import annotations
@@ -97,6 +97,8 @@ def _open(schema: Schema) -> Schema:
     bare = {key: value for key, value in schema.items() if key not in NOTES}
     if not bare:
         return schema  # of any type: expressions and secrets are in it
+    if bare.get("writeOnly"):
+        return {"anyOf": [SECRET], **notes}
     branches: list[Schema] = []
     for branch in bare.get("anyOf", [bare]):
         branches += _open_branch(branch)

@@ -101,11 +101,10 @@ def _mistakes(value: dict[str, Any], path: Path) -> Iterator[Mistake]:
     if {"env", "file"} <= value.keys():
         yield Mistake(path, "a secret is in env or in a file, not in both")
     elif "env" in value and not _fits(ENV, value["env"]):
-        literal = f"${{{{ {{'env': '{value['env']}'}} }}}}"
         yield Mistake(
             (*path, "env"),
             "only variables POSTSYNC_SECRET_* can be named as secrets",
-            f"if no secret is meant, write {literal}",
+            "if no secret is meant, write ${{ {'env': '...'} }}",  # what stands here may be one
         )
     elif "file" in value and not _fits(FILE, value["file"]):
         yield Mistake(

@@ -46,6 +46,7 @@ INVISIBLE = frozenset(
         "resource-in-batch",
         "rule-name-twice",
         "secret-format",
+        "secret-in-header",
         "secret-path",
         "target-without-resources",
         "template-empty",
@@ -82,11 +83,12 @@ def test_schema_is_one(validator: Draft7Validator) -> None:
         {"url": "${{ sync.id }}", "expect": "${{ [200] }}", "method": "${{ 'GET' }}"},
         {"url": "x", "expect": [200, "${{ 201 }}"], "headers": {"a": {"file": "token"}}},
         {"url": "x", "poll": {"url": "x", "until": "answer.ok"}},
+        {"url": "x", "token": {"env": "POSTSYNC_SECRET_X"}, "tags": "${{ [] }}"},
         {"url": "x", "poll": "${{ {'url': 'x', 'until': 'true'} }}", "json": {"a": [1]}},
     ],
 )
 def test_parameters(parameters: dict[str, Any], validator: Draft7Validator) -> None:
-    """Every parameter takes its type or an expression, and every string a secret."""
+    """Nearly every parameter takes its type or an expression, and every string a secret."""
     assert errors(validator, {"actions": [{"uses": "toy.post", "with": parameters}]}) == []
 
 
@@ -100,6 +102,9 @@ def test_parameters(parameters: dict[str, Any], validator: Draft7Validator) -> N
         {"url": "x", "expect": ["ok"]},
         {"url": "x", "method": "POTS"},
         {"url": "x", "poll": {"url": "x"}},
+        {"url": "x", "token": "abc"},
+        {"url": "x", "token": "${{ sync.id }}"},
+        {"url": "x", "tags": []},
     ],
 )
 def test_wrong_parameters(parameters: dict[str, Any], validator: Draft7Validator) -> None:
@@ -139,4 +144,5 @@ def test_page() -> None:
     assert page.count("\n## ") == 2
     assert "| `method` | `GET`, `POST`, `PUT` | `POST` | The verb. |" in page
     assert "| `poll.until` | string | required | CEL over the answer. |" in page
+    assert "| `token` | reference to a secret |  | A token. |" in page
     assert "  url: http://127.0.0.1/\n" in page

@@ -77,9 +77,12 @@ def test_refusal(value: dict[str, Any], message: str) -> None:
 
 
 def test_refusal_shows_the_way_out() -> None:
-    """A mapping that was meant literally can be written as an expression."""
+    """A mapping that was meant literally can be written as an expression.
+
+    What stands there is not told: it may be the secret itself, in the place of its name.
+    """
     (mistake,) = check_secrets({"a": {"env": "PRODUCTION"}})
-    assert mistake.hint == "if no secret is meant, write ${{ {'env': 'PRODUCTION'} }}"
+    assert mistake.hint == "if no secret is meant, write ${{ {'env': '...'} }}"
 
 
 def test_format_alone_is_no_reference() -> None:

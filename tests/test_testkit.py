@@ -17,6 +17,7 @@ from receiver.contract import (
     Params,
     Pending,
     PermanentError,
+    Secret,
     Succeeded,
     TemporaryError,
     raise_for_status,
@@ -32,7 +33,7 @@ class Ping(Params):
     """What a good handler takes."""
 
     url: str = Field(description="Where to send.")
-    key: str = Field(description="The key.")
+    key: Secret = Field(description="The key.")
     parts: int = Field(default=1, description="How many requests to make.")
 
 
@@ -114,6 +115,11 @@ class Loose(BaseModel):
         ({"summary": "Pings"}, "name, summary and descriptions", "no sentence"),
         ({"example": "url: 1\n"}, "example is valid", "url: must be a string"),
         ({"example": EXAMPLE + "b: 1\n"}, "example is valid", "b: unknown key"),
+        (
+            {"example": f"url: {URL}\nkey: hunter2\n"},
+            "example is valid",
+            "key: must be a reference",
+        ),
         ({"params": Loose}, "unknown fields are refused", "Loose is not frozen"),
         ({"lane": lambda _: None}, "lane is a text", "not a text"),
     ],

@@ -30,7 +30,7 @@ def page() -> dict[str, Any]:
     found = blocks("python")
     assert len(found) == 5
     for block in found:
-        exec(compile(block, "docs/writing-a-handler.md", "exec"), names)  # noqa: S102 our own page
+        exec(compile(block, "docs/writing-a-handler.md", "exec", dont_inherit=True), names)  # noqa: S102 our own page
     return names
 
 

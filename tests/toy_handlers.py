@@ -6,7 +6,17 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from receiver.contract import Call, Cel, Handler, Outcome, Params, Succeeded
+from receiver.contract import (
+    Call,
+    Cel,
+    Filled,
+    Handler,
+    Headers,
+    Outcome,
+    Params,
+    Secret,
+    Succeeded,
+)
 from receiver.registry import Registry
 
 
@@ -22,7 +32,9 @@ class Post(Params):
 
     url: str = Field(description="Where to send.", min_length=1)
     method: Literal["GET", "POST", "PUT"] = Field(default="POST", description="The verb.")
-    headers: dict[str, str] = Field(default={}, description="Headers.")
+    headers: Headers = Field(default={}, description="Headers.")
+    token: Secret | None = Field(default=None, description="A token.")
+    tags: Annotated[list[str] | None, Filled()] = Field(default=None, description="Tags.")
     json_: object = Field(default=None, alias="json", description="A body as a tree.")
     body: str | None = Field(default=None, description="A body as text.")
     expect: list[int] = Field(default=[], description="Statuses that count as success.")

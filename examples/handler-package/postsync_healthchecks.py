@@ -15,6 +15,7 @@ from receiver.contract import (
     Outcome,
     Params,
     PermanentError,
+    Secret,
     Succeeded,
     host_of,
     raise_for_status,
@@ -32,7 +33,7 @@ class Pause(Params):
         max_length=100,
         description="UUIDs of the checks, for example `0c8983c9-9d73-446f-adb5-0641fdacc9d4`.",
     )
-    api_key: str = Field(min_length=1, description="A read-write key of the checks' project.")
+    api_key: Secret = Field(min_length=1, description="A read-write key of the checks' project.")
     site: Annotated[str, Field(pattern=r"^https?://[^/?#]+$")] = Field(
         default="https://healthchecks.io",
         description="Where Healthchecks runs, for example `https://checks.example.com`.",

@@ -14,6 +14,7 @@ from receiver.contract import (
     Outcome,
     Pending,
     PermanentError,
+    Secret,
     Succeeded,
     wrong_shape,
 )
@@ -33,7 +34,7 @@ class ArgoWorkflow(OnCluster):
         description="Address of the Argo server, for example `https://argo-server.argo.svc:2746`. "
         "Without it, the Workflow is created through the Kubernetes API of `cluster`.",
     )
-    token: str | None = Field(
+    token: Secret | None = Field(
         default=None,
         description="For `server`: token of a service account; `Bearer` may stand before it.",
     )

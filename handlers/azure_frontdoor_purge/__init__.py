@@ -17,6 +17,7 @@ from handlers.azure_frontdoor_purge.identity import Identity, entra_token
 from receiver.contract import (
     Call,
     Duration,
+    Filled,
     Handler,
     Json,
     Outcome,
@@ -45,7 +46,7 @@ class AzureFrontDoorPurge(Identity):
     resource_group: str = Field(description="Resource group.", min_length=1)
     profile: str = Field(description="Name of the Front Door profile.", min_length=1)
     endpoint: str = Field(description="Name of its endpoint.", min_length=1)
-    paths: tuple[Annotated[str, Field(pattern="^/")], ...] = Field(
+    paths: Annotated[tuple[Annotated[str, Field(pattern="^/")], ...], Filled()] = Field(
         description="Paths, each with a leading `/`; one may end in `*`."
     )
     domains: tuple[str, ...] = Field(default=(), description="Domains; by default all.")

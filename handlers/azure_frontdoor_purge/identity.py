@@ -16,6 +16,7 @@ from receiver.contract import (
     Call,
     Params,
     PermanentError,
+    Secret,
     object_of,
     raise_for_status,
     wrong_shape,
@@ -29,7 +30,7 @@ class Identity(Params):
         default=None, description="Tenant; by default `AZURE_TENANT_ID` of the workload identity."
     )
     client: str | None = Field(default=None, description="Client id; by default `AZURE_CLIENT_ID`.")
-    client_secret: str | None = Field(
+    client_secret: Secret | None = Field(
         default=None,
         description="Its secret; without it the token of the receiver's workload identity, "
         "`AZURE_FEDERATED_TOKEN_FILE`.",

@@ -6,14 +6,14 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from receiver.contract import Duration, Params, wrong_shape
+from receiver.contract import Duration, Filled, Params, Secret, wrong_shape
 
 
 class CloudFrontInvalidate(Params):
     """Which paths of which distribution, and as whom."""
 
     distribution: str = Field(description="Id of the distribution.", min_length=1)
-    paths: tuple[Annotated[str, Field(pattern="^/")], ...] = Field(
+    paths: Annotated[tuple[Annotated[str, Field(pattern="^/")], ...], Filled()] = Field(
         description="Paths, each with a leading `/`; one may end in `*`."
     )
     access_key_id: str | None = Field(
@@ -21,7 +21,7 @@ class CloudFrontInvalidate(Params):
         description="Access key; without it that of the receiver: variables `AWS_*`, a web "
         "identity (IRSA on EKS), a profile. The metadata of a machine or pod are not asked.",
     )
-    secret_access_key: str | None = Field(default=None, description="Its secret.")
+    secret_access_key: Secret | None = Field(default=None, description="Its secret.")
     wait: bool = Field(default=False, description="Succeed only when they are completed.")
     every: Duration = Field(default=20.0, ge=5, description="Time between two askings.")
     api: str = Field(default="https://cloudfront.amazonaws.com", description="Address of the API.")

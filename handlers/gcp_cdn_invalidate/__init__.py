@@ -18,6 +18,7 @@ from receiver.contract import (
     Answer,
     Call,
     Duration,
+    Filled,
     Handler,
     Json,
     Outcome,
@@ -25,6 +26,7 @@ from receiver.contract import (
     Pending,
     PermanentError,
     Rate,
+    Secret,
     Succeeded,
     TemporaryError,
     ask_each,
@@ -51,13 +53,17 @@ class GcpCdnInvalidate(Params):
 
     project: str = Field(description="Id of the project.", min_length=1)
     url_map: str = Field(description="Name of the URL map (the load balancer).", min_length=1)
-    paths: tuple[Annotated[str, Field(pattern=r"^/[^?#]*$")], ...] | None = Field(
-        default=None,
-        description="Paths, each with a leading `/` and without a query; one may end in `/*`.",
+    paths: Annotated[tuple[Annotated[str, Field(pattern=r"^/[^?#]*$")], ...] | None, Filled()] = (
+        Field(
+            default=None,
+            description="Paths, each with a leading `/` and without a query; one may end in `/*`.",
+        )
     )
-    tags: tuple[str, ...] | None = Field(default=None, description="Cache tags.")
+    tags: Annotated[tuple[str, ...] | None, Filled()] = Field(
+        default=None, description="Cache tags."
+    )
     host: str | None = Field(default=None, description="Of this host alone; by default of all.")
-    credentials: str = Field(
+    credentials: Secret = Field(
         description="Credentials, JSON: a service account's key, or the configuration of a "
         "workload identity federation.",
         min_length=1,

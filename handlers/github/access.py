@@ -19,6 +19,7 @@ from receiver.contract import (
     Params,
     PermanentError,
     Rate,
+    Secret,
     TemporaryError,
     object_of,
     raise_for_status,
@@ -47,7 +48,7 @@ class App(Params):
 
     id: str = Field(description="Id of the App, or its client id.", min_length=1)
     installation: int = Field(ge=1, description="Number of its installation.")
-    key: str = Field(description="Its private key, PEM.", min_length=1)
+    key: Secret = Field(description="Its private key, PEM.", min_length=1)
 
 
 class GitHub(Params):
@@ -57,7 +58,7 @@ class GitHub(Params):
         description="Owner and name: `acme/shop`.",
         pattern=r"^[A-Za-z0-9_-]+/[A-Za-z0-9_.-]*[A-Za-z0-9_-][A-Za-z0-9_.-]*$",
     )
-    token: str | None = Field(default=None, description="Token, fine-grained best.")
+    token: Secret | None = Field(default=None, description="Token, fine-grained best.")
     app: App | None = Field(default=None, description="A GitHub App, instead of `token`.")
     api: str = Field(
         default="https://api.github.com",

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, model_validator
 
-from receiver.contract import Cel, Duration, Params
+from receiver.contract import Cel, Duration, Headers, Params, Secret
 
 STATUS = re.compile(r"[1-5](?:xx|\d\d)")
 
@@ -44,7 +44,7 @@ class Poll(Params):
         "`answer.json.url` or `answer.headers.location`; it may be relative to `url`."
     )
     method: Method = Field(default="GET", description="HTTP method of asking.")
-    headers: dict[str, str] = Field(
+    headers: Headers = Field(
         default={},
         description="Headers of asking. The other side names the address, so with headers it must "
         "have the scheme, host and port of the `url` that was called first, or a host of "
@@ -74,7 +74,11 @@ class HttpRequest(Params):
 
     url: Address = Field(description="Address, http or https. A redirect is not followed.")
     method: Method = Field(default="POST", description="HTTP method.")
-    headers: dict[str, str] = Field(default={}, description="Headers, by name.")
+    headers: Headers = Field(
+        default={},
+        description="Headers, by name; `Authorization`, `Cookie` and their like take nothing but "
+        "a reference to a secret.",
+    )
     body: str | None = Field(default=None, description="Body, as it is sent.")
     json_: Any = Field(
         default=None, alias="json", description="Body as a tree, sent as JSON; instead of `body`."
@@ -82,7 +86,7 @@ class HttpRequest(Params):
     expect: Statuses = Field(
         default=("2xx",), description="Statuses, or classes of them, that count as success."
     )
-    signing_secret: str | None = Field(
+    signing_secret: Secret | None = Field(
         default=None,
         description="Secret of Standard Webhooks, base 64 with or without `whsec_`: signs the "
         "request with webhook-id, webhook-timestamp and webhook-signature.",

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 from pydantic import Field
 
-from receiver.contract import Params, PermanentError, Tls
+from receiver.contract import Params, PermanentError, Secret, Tls
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 """Where a pod finds its token (https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/)."""
@@ -24,7 +24,7 @@ FOREIGN = ("exec", "auth-provider", "tokenFile", "client-certificate", "client-k
 class Cluster(Params):
     """Another cluster than the one that Postsync runs in."""
 
-    kubeconfig: str = Field(
+    kubeconfig: Secret = Field(
         min_length=1,
         description="The text of its kubeconfig, as a secret, for example `{file: eu.kubeconfig}`; "
         f"with everything in it, as `{FLATTEN}` writes it.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +20,7 @@ from receiver.ledger.doorbell import Doorbell
 from receiver.ledger.reader import Reader
 from receiver.logs import configure_logs
 from receiver.model import new_id
-from receiver.settings import Settings, load_settings
+from receiver.settings import Settings, load_settings, unknown_variables
 from receiver.supervisor import Supervisor
 from receiver.web.app import create_worker_app
 from receiver.web.server import Server
@@ -62,6 +63,8 @@ def work(
             "works by itself",
         )
     log = configure_logs(settings.log_format)
+    for variable, hint in unknown_variables(os.environ).items():
+        log.warning("settings.unknown", variable=variable, hint=hint or "it is no setting")
     check_address(settings)
     wait_for_ledger(settings, log)
     doorbell, owner = Doorbell(), new_id("w")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -30,7 +31,7 @@ def check_action(
         yield Mistake(("uses",), error.message, error.hint)
         return
     for found in registry.check_parameters(handler, parameters, expressions):
-        yield Mistake(("with", *found.path), found.message, found.hint)
+        yield replace(found, path=("with", *found.path))
 
 
 def check_rule(rule: Rule, expressions: Expressions) -> Iterator[tuple[Mistake, int]]:

@@ -32,7 +32,7 @@ class Document:
     """What a file says.
 
     ``texts`` is where a one-line string's first character stands; ``unread`` are the values
-    that already have a problem.
+    that already have a problem, after which nothing more is told of them.
     """
 
     file: str
@@ -163,7 +163,7 @@ class _Builder:
         kind = node.tag.removeprefix(TAG)
         if kind not in SCALARS:
             self._document.unread.add(path)
-            self._say(node, f"the tag {node.tag} is not read")
+            self._say_tag(node)
             return None
         value = SCALARS[kind](text)
         if isinstance(value, str):
@@ -176,6 +176,12 @@ class _Builder:
         if start.line == end.line and end.column - start.column == len(text) + quotes:
             # No escapes: a column in the text is a column in the file.
             self._document.texts[path] = (start.line + 1, start.column + 1 + quotes // 2)
+
+    def _say_tag(self, node: yaml.ScalarNode) -> None:
+        if node.tag.startswith(TAG):
+            self._say(node, f"the tag {node.tag} is not read")
+        else:  # which is not told: it may be a password that begins with an exclamation mark
+            self._say(node, "this tag is not read", "put a text that begins with ! in quotes")
 
     def _say(self, node: yaml.Node, message: str, hint: str = "") -> None:
         self._document.problems.append(

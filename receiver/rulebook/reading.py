@@ -36,6 +36,8 @@ class Reading:
         for place, action in self._raw_actions():
             for mistake in check_action(action, registry, expressions):
                 self._say(place, mistake)
+                if mistake.whole:
+                    self.document.unread.add((*place, *mistake.path))
         for index, rule in self.rules.items():
             for mistake, column in check_rule(rule, expressions):
                 self._say(self._origin(index, mistake.path), mistake, column)
@@ -108,7 +110,7 @@ class Reading:
 
     def _say(self, place: Path, mistake: Mistake, column: int = 0) -> None:
         path = (*place, *mistake.path)
-        if path in self.document.unread:
+        if any(path[:end] in self.document.unread for end in range(len(path) + 1)):
             return
         problem = self.document.problem(path, mistake.message, mistake.hint, column)
         if problem not in self.document.problems:  # defaults are merged into many rules

@@ -1,0 +1,128 @@
+"""What the parameters of an action must be as they are written, before anything is rendered.
+
+It is asked of rules that are read from files. One that a ledger already has is not judged by it,
+so that what is under way goes on.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from types import NoneType, UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import BaseModel
+
+from receiver.expressions import is_template
+from receiver.markers import Filled, HeadersMark, SecretMark
+from receiver.mistakes import Mistake, Path
+from receiver.secret_refs import is_secret
+
+WAY_OUT = "write {env: POSTSYNC_SECRET_NAME} or {file: NAME}"
+AROUND = f'{WAY_OUT}, with format: "Bearer {{}}" for text around it'
+IN_ADDRESS = (
+    'write {env: POSTSYNC_SECRET_NAME, format: "https://user:{}@host/"}, or with file: NAME'
+)
+WRITE_OUT = "write it out, with {env: POSTSYNC_SECRET_NAME} or {file: NAME} for the secret"
+PASSWORD = re.compile(r"https?://[^/?#@\s]*:[^/?#@\s$]+@")
+"""An address with a password in it. A dollar is none: an expression, or `$(NAME)` of Kubernetes."""
+CREDENTIALS = frozenset(
+    {
+        *("authorization", "proxy-authorization", "cookie", "x-authorization"),
+        *("api-key", "apikey", "x-api-key", "x-apikey", "x-api-token", "x-api-secret"),
+        *("x-access-token", "x-access-key", "x-auth-token", "x-auth-key", "x-secret-key"),
+        *("private-token", "deploy-token", "job-token", "x-gitlab-token", "x-github-token"),
+        *("circle-token", "x-jfrog-art-api", "x-octopus-apikey", "x-rundeck-auth-token"),
+        *("x-amz-security-token", "x-goog-api-key", "x-goog-iam-authorization-token"),
+        *("ocp-apim-subscription-key", "x-functions-key", "accesskey", "fastly-key"),
+        *("dd-api-key", "dd-application-key", "x-honeycomb-team", "x-sf-token"),
+        *("x-vault-token", "x-consul-token", "x-nomad-token", "x-shopify-access-token"),
+    }
+)
+"""Headers, in lower case, that have a credential for their value: those of RFC 9110 and RFC 6265,
+and those that services of their own name it by."""
+
+
+def check_written(model: type[BaseModel], tree: Any, path: Path = ()) -> Iterator[Mistake]:
+    """Yield secrets that are no references, and empty lists that mean nothing.
+
+    An address with a password in it is found in whatever parameter it is. No value is told: it
+    may be the secret.
+    """
+    for name, field in model.model_fields.items():
+        key = field.alias or name
+        if isinstance(tree, Mapping) and key in tree:
+            yield from _check(field.annotation, field.metadata, tree[key], (*path, key))
+
+
+def _check(kind: Any, marks: Sequence[object], value: Any, path: Path) -> Iterator[Mistake]:
+    """Check a value of this type, whose annotations are ``marks``."""
+    found = set(map(type, marks))
+    if SecretMark in found:
+        if not is_secret(value):
+            yield _no_reference(path, WAY_OUT)
+        return
+    if HeadersMark in found and isinstance(value, Mapping):
+        for name, text in value.items():
+            if name.lower() in CREDENTIALS and not is_secret(text):
+                yield _no_reference((*path, name), AROUND)
+    if Filled in found and value == []:
+        yield Mistake(path, "must not be empty", "leave it out, or name what is meant")
+    if isinstance(value, str) and PASSWORD.match(value):
+        yield Mistake(path, "has a password in it", IN_ADDRESS, whole=True)
+    yield from _check_inside(kind, value, path)
+
+
+def _no_reference(path: Path, hint: str) -> Mistake:
+    return Mistake(path, "must be a reference to a secret", hint, whole=True)
+
+
+def _check_inside(kind: Any, value: Any, path: Path) -> Iterator[Mistake]:
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        yield from _check(inner[0], inner[1:], value, path)
+    elif origin in {Union, UnionType}:
+        for branch in _meant(inner, value):
+            yield from _check(branch, (), value, path)
+    elif isinstance(value, str) and is_template(value) and _holds_a_secret(kind):
+        yield Mistake(path, "cannot be an expression: it has a secret", WRITE_OUT, whole=True)
+    elif isinstance(kind, type) and issubclass(kind, BaseModel):
+        yield from check_written(kind, value, path)
+    elif inner and isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _check(inner[0], (), item, (*path, index))
+    elif len(inner) > 1 and isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _check(inner[1], (), item, (*path, key))
+
+
+def _meant(branches: Sequence[Any], value: Any) -> list[Any]:
+    """Return the branches of a union that a value can be meant for.
+
+    A text, or a reference, is meant for the secret; anything else is so only if there is no
+    other branch.
+    """
+    if value is None and NoneType in branches:
+        return []
+    real = [branch for branch in branches if branch is not NoneType]
+    secret = [branch for branch in real if _is_marked(branch)]
+    others = [branch for branch in real if not _is_marked(branch)]
+    return secret if secret and (isinstance(value, str) or not others) else others
+
+
+def _is_marked(kind: Any) -> bool:
+    return get_origin(kind) is Annotated and any(
+        isinstance(mark, SecretMark) for mark in get_args(kind)[1:]
+    )
+
+
+def _holds_a_secret(kind: Any, seen: frozenset[Any] = frozenset()) -> bool:
+    if _is_marked(kind):
+        return True
+    if kind in seen or not isinstance(kind, type) or not issubclass(kind, BaseModel):
+        return any(_holds_a_secret(inner, seen) for inner in get_args(kind))
+    return any(
+        SecretMark in set(map(type, field.metadata))
+        or _holds_a_secret(field.annotation, seen | {kind})
+        for field in kind.model_fields.values()
+    )
