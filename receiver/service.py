@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 
 from receiver.contract import Rate
 from receiver.dispatcher import Dispatcher
@@ -22,7 +21,6 @@ from receiver.ledger.intake import IntakeWriter
 from receiver.ledger.ledger import Ledger
 from receiver.ledger.messages import Messages
 from receiver.ledger.operations.desk import Operations
-from receiver.ledger.postgres import ServerLedger
 from receiver.ledger.reader import Reader
 from receiver.ledger.retention import Policy
 from receiver.logs import Log, write_event
@@ -58,10 +56,9 @@ def build_intake(settings: Settings, doorbell: Doorbell, log: Log) -> Intake:
     ledger = open_ledger(
         settings.ledger, busy_timeout=INTAKE_PATIENCE, reserve=settings.disk_reserve
     )
-    ring = ring_dispatchers(ledger) or doorbell.ring
 
     def committed(at: datetime, events: Sequence[Event]) -> None:
-        ring()
+        doorbell.ring()
         moment = rfc3339(at.astimezone(UTC))
         for event in events:
             write_event(log, event, moment)
@@ -80,7 +77,7 @@ def build_intake(settings: Settings, doorbell: Doorbell, log: Log) -> Intake:
     )
 
 
-INTAKE_PATIENCE = 10.0
+INTAKE_PATIENCE = 4.0
 """Seconds that a notification waits for the dispatcher's transaction before it is answered 503."""
 
 
@@ -101,15 +98,6 @@ def read_keys(settings: Settings, log: Log) -> Keyring:
             "take notifications from anybody",
         )
     return keys
-
-
-def ring_dispatchers(ledger: Ledger) -> Callable[[], None] | None:
-    """Return what wakes the dispatchers of all hosts; None if there is but one, on this host."""
-    if not isinstance(ledger, ServerLedger):
-        return None
-    from receiver.ledger.listening import notify
-
-    return partial(notify, ledger)
 
 
 def build_dispatcher(settings: Settings, doorbell: Doorbell, log: Log, owner: str) -> Dispatcher:
@@ -136,11 +124,7 @@ def dispatcher_over(
     buckets = Buckets(rates_of(registry, settings))
     pace = SharedBuckets(buckets) if ledger.shared else buckets
     drafts = Drafts(rules, renderer, log, max_age=settings.max_age)
-    ring_others = ring_dispatchers(ledger) or (lambda: None)
-    return Dispatcher(
-        settings, ledger, rules, drafts, doorbell, runner.run, pace, log,
-        owner=owner, ring_others=ring_others,
-    )  # fmt: skip
+    return Dispatcher(settings, ledger, rules, drafts, doorbell, runner.run, pace, log, owner=owner)
 
 
 def rates_of(registry: Registry, settings: Settings) -> dict[str, Rate]:

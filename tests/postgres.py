@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 import psycopg
 import pytest
@@ -25,32 +26,45 @@ SUPERUSER = "postsync"
 
 @dataclass
 class Postgres:
-    """A server that can be killed and started again; ``port`` stays the same."""
+    """A server that can be killed and started again; ``port`` stays the same.
+
+    It listens on ``host``, in the network namespace of that file, if one is named.
+    """
 
     folder: Path
     port: int
     process: subprocess.Popen[bytes] | None = None
     options: list[str] = field(default_factory=list)
+    host: str = "127.0.0.1"
+    namespace: Path | None = None
 
     def url(self, database: str = "postgres") -> str:
-        return f"postgresql://{SUPERUSER}@127.0.0.1:{self.port}/{database}"
+        return f"postgresql://{SUPERUSER}@{self.host}:{self.port}/{database}"
 
     def start(self) -> None:
         """Start it, and wait until it takes connections."""
         command = [
             str(_program("postgres")), "-D", str(self.folder / "data"), "-p", str(self.port),
-            "-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={self.folder}",
+            "-c", f"listen_addresses={self.host}", "-c", f"unix_socket_directories={self.folder}",
             "-c", "max_connections=300", "-c", "shared_buffers=64MB", *self.options,
         ]  # fmt: skip
         log = (self.folder / "log").open("ab")
-        self.process = subprocess.Popen(command, stdout=log, stderr=log, user=SERVER_USER)
+        self.process = self._started(command, log)
         log.close()
         until = time.monotonic() + 30
-        ready = [str(_program("pg_isready")), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
+        ready = [str(_program("pg_isready")), "-q", "-h", self.host, "-p", str(self.port)]
         while subprocess.run(ready, check=False).returncode:
             if self.process.poll() is not None or time.monotonic() > until:
                 raise RuntimeError((self.folder / "log").read_text()[-2000:])
             time.sleep(0.05)
+
+    def _started(self, command: list[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
+        if self.namespace is None:
+            return subprocess.Popen(command, stdout=log, stderr=log, user=SERVER_USER)
+        assert SERVER_USER  # only root may enter a namespace
+        user = pwd.getpwnam(SERVER_USER)
+        enter = ["nsenter", f"--net={self.namespace}", f"-S{user.pw_uid}", f"-G{user.pw_gid}"]
+        return subprocess.Popen([*enter, *command], stdout=log, stderr=log)
 
     def kill(self) -> None:
         """Kill the server with all its processes, as a power cut would."""
@@ -67,6 +81,13 @@ class Postgres:
         assert self.process
         self.process.send_signal(signal.SIGINT)
         self.process.wait(timeout=30)
+
+    def follow(self, primary: Postgres) -> None:
+        """Become the standby of a server: copy it, then stream from it."""
+        source = f"host={primary.host} port={primary.port} user={SUPERUSER}"
+        command = [str(_program("pg_basebackup")), "-D", str(self.folder / "data"), "-R"]
+        _run([*command, "-d", f"{source} application_name=standby", "--checkpoint=fast"])
+        self.start()
 
     def run(self, statement: str, database: str = "postgres") -> str:
         """Run a statement by psql and return what it prints."""
@@ -101,28 +122,53 @@ class Databases:
 
 
 @contextmanager
-def postgres_server(*, durable: bool = False) -> Iterator[Postgres]:
+def standby_of(primary: Postgres) -> Iterator[Postgres]:
+    """Start a server that has all that the other has committed, before that says so."""
+    folder = Path(tempfile.mkdtemp(prefix="postsync-pg-"))
+    server = Postgres(folder, _free_port(), options=primary.options)
+    try:
+        _give(folder)
+        server.follow(primary)
+        primary.run("ALTER SYSTEM SET synchronous_standby_names = 'standby'")
+        primary.run("SELECT pg_reload_conf()")
+        yield server
+    finally:
+        _end(server)
+
+
+@contextmanager
+def postgres_server(
+    *, durable: bool = False, host: str = "127.0.0.1", namespace: Path | None = None
+) -> Iterator[Postgres]:
     """Start a server; skip the test where there is none, with the reason.
 
     Args:
         durable: whether a commit waits for the disk, as it does in earnest.
+        host: the address that it listens on; who is in the same network is let in.
+        namespace: the network namespace where that address is, if it is not ours.
     """
     if _program("initdb") is None:
         pytest.skip("no PostgreSQL server is installed (Debian: postgresql)")
     folder = Path(tempfile.mkdtemp(prefix="postsync-pg-"))  # where its user may look
     fast = ["-c", "fsync=off", "-c", "full_page_writes=off"]
-    server = Postgres(folder, _free_port(), options=[] if durable else fast)
+    server = Postgres(folder, _free_port(), None, [] if durable else fast, host, namespace)
     try:
         _give(folder)
         command = [str(_program("initdb")), "-D", str(folder / "data"), "-U", SUPERUSER]
         how = ["--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C.UTF-8"]
         _run([*command, *how])
+        with (folder / "data/pg_hba.conf").open("a") as let_in:
+            let_in.write("host all all samenet trust\n")
         server.start()
         yield server
     finally:
-        if server.process is not None and server.process.poll() is None:
-            server.stop()
-        shutil.rmtree(folder, ignore_errors=True)
+        _end(server)
+
+
+def _end(server: Postgres) -> None:
+    if server.process is not None and server.process.poll() is None:
+        server.stop()
+    shutil.rmtree(server.folder, ignore_errors=True)
 
 
 def _run(command: list[str]) -> None:

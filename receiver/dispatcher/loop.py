@@ -100,7 +100,6 @@ class Dispatcher:
         log: Log,
         *,
         owner: str,
-        ring_others: Callable[[], None],
     ) -> None:
         self._settings = settings
         self._ledger = ledger
@@ -113,7 +112,6 @@ class Dispatcher:
         self._lane_limit = max(1, settings.attempt_threads // 4)
         self._lease = int(settings.lease * 1000)
         self.owner = owner
-        self._ring_others = ring_others
         self._heartbeat = Heartbeat(self.owner, self._lease)
         self._unwritten: list[Finished] = []
         self._reload: Reload | None = None
@@ -202,8 +200,6 @@ class Dispatcher:
         self._tell(events, now)
         for run in taken.runs:
             self._crew.start(run)
-        if work.planned:
-            self._ring_others()
         busy = work.planned or work.finished or taken.runs or work.jumped
         if busy:
             return 0.0
@@ -239,7 +235,6 @@ class Dispatcher:
             work.replays = self._drafts.replays(connection, BATCH)
 
     def _write(self, work: _Work, *, claims: bool) -> tuple[list[Event], Taken, int]:
-        taken = Taken()
         with self._ledger.write(work.hold) as connection:
             now = self._ledger.now(connection)
             batch = Batch(connection, now)
@@ -262,24 +257,28 @@ class Dispatcher:
             batch.flush()
             if work.beat:
                 self._heartbeat.store(batch, self._crew.alive(GRACE))
-            if claims:
-                wake(connection, now)
-                taken = claim(
-                    batch,
-                    owner=self.owner,
-                    lease=self._lease,
-                    free=self._crew.free,
-                    busy=self._crew.busy_lanes(),
-                    lane_limit=self._lane_limit,
-                    pace=self._pace,
-                )
+            taken = self._claim(batch) if claims else Taken()
             batch.finish()
         return batch.events, taken, now
 
     def _pause(
         self, todo: Backlog, again_at: int | None = None, *, elsewhere: bool = False
+            if work.planned:
+                self._ledger.ring(connection)
     ) -> float:
         until = [ELSEWHERE if elsewhere else IDLE, self._heartbeat.wait]
+    def _claim(self, batch: Batch) -> Taken:
+        wake(batch.connection, batch.now)
+        return claim(
+            batch,
+            owner=self.owner,
+            lease=self._lease,
+            free=self._crew.free,
+            busy=self._crew.busy_lanes(),
+            lane_limit=self._lane_limit,
+            pace=self._pace,
+        )
+
         if again_at is not None:
             until.append((again_at - todo.now) / 1000)
         if todo.next_collected is not None and not self._stopping:

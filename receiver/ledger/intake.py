@@ -26,6 +26,7 @@ from receiver.ledger import tables
 from receiver.ledger.arrivals import Arrival, Receipt, Rows, known_syncs
 from receiver.ledger.events import append_events
 from receiver.ledger.ledger import Hold, Ledger
+from receiver.ledger.stall import Stall
 from receiver.model import Event
 
 GROUP = 64
@@ -51,6 +52,7 @@ class IntakeWriter:
         self._ledger = ledger
         self._committed = committed
         self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
+        self._stall = Stall()
         self._thread = threading.Thread(target=self._work, name="intake-writer", daemon=True)
 
     def start(self) -> None:
@@ -69,6 +71,7 @@ class IntakeWriter:
             LedgerUnavailable: it was not stored; or nobody can tell yet, and the sender's
                 next try will be recognised as a duplicate.
         """
+        self._stall.check()
         waiting = _Waiting(arrival, zlib.compress(arrival.body, 1))
         self._queue.put(waiting)
         try:
@@ -104,21 +107,22 @@ class IntakeWriter:
         try:
             receipts, events = self._commit(group)
         except Exception as error:  # noqa: BLE001 whatever it was, every request gets its answer
-            if len(group) > 1 or isinstance(error.__cause__, IntegrityError):
-                for waiting in group:
+            again = len(group) > 1 or isinstance(error.__cause__, IntegrityError)
+            for waiting in group:
+                if again and not self._stall.failed:
                     self._store_one(waiting)
-            else:
-                group[0].done.set_exception(_unavailable(error))
-            return
-        self._answer(group, receipts, events)
+                else:
+                    waiting.done.set_exception(_unavailable(error))
+        else:
+            self._answer(group, receipts, events)
 
     def _store_one(self, waiting: _Waiting) -> None:
         try:
             receipts, events = self._commit([waiting])
         except Exception as error:  # noqa: BLE001 as above
             waiting.done.set_exception(_unavailable(error))
-            return
-        self._answer([waiting], receipts, events)
+        else:
+            self._answer([waiting], receipts, events)
 
     def _answer(self, group: list[_Waiting], receipts: list[Receipt], events: list[Event]) -> None:
         for waiting, receipt in zip(group, receipts, strict=True):
@@ -126,13 +130,14 @@ class IntakeWriter:
         self._committed(group[-1].arrival.received_at, events)
 
     def _commit(self, group: list[_Waiting]) -> tuple[list[Receipt], list[Event]]:
-        with self._ledger.write(Hold.NEW) as connection:
+        with self._stall.watch(), self._ledger.write(Hold.NEW) as connection:
             store = Rows(known_syncs(connection, [waiting.arrival for waiting in group]))
             receipts = [store.add(waiting.arrival, waiting.packed) for waiting in group]
             if store.syncs:
                 connection.execute(insert(tables.syncs), store.syncs)
             connection.execute(insert(tables.deliveries), store.deliveries)
             append_events(connection, self._ledger.now(connection), store.events)
+            self._ledger.ring(connection)
         return receipts, store.events
 
 

@@ -91,6 +91,14 @@ class Ledger(ABC):
 
     @abstractmethod
     def sole(self, task: str) -> AbstractContextManager[bool]:
+    @abstractmethod
+    def ring(self, connection: Connection) -> None:
+        """Wake the dispatchers of other hosts, if there can be any, once this is committed.
+
+        The ledger alone is the truth: a ring that is lost costs the time until the next poll,
+        nothing else.
+        """
+
         """Give whether nobody else does this task now; nobody begins it meanwhile.
 
         It saves work that two would do at once, and guards nothing: what is written of it is

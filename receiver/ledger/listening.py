@@ -1,7 +1,6 @@
-"""A hint between the processes of several hosts that there is work: NOTIFY and LISTEN.
+"""Hears from other hosts that there is work: LISTEN, to what `ServerLedger.ring` notifies.
 
-The ledger alone is the truth: a hint that is lost costs the time until the next poll, nothing
-else. So nothing here raises because the database is away.
+Nothing here raises because the database is away: what was not heard is found by the next poll.
 """
 
 from __future__ import annotations
@@ -12,25 +11,14 @@ from contextlib import suppress
 
 import psycopg
 from psycopg.abc import Query
-from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
 
-from receiver.ledger.postgres import ServerLedger
+from receiver.ledger.postgres import CHANNEL
 from receiver.ledger.server_url import connect_arguments
-
-CHANNEL = "postsync"
 
 AGAIN_AFTER = 1.0
 """Seconds between a connection that broke and the next try."""
 
-_NOTIFY = text(f"NOTIFY {CHANNEL}")
 _LISTEN: Query = f"LISTEN {CHANNEL}"
-
-
-def notify(ledger: ServerLedger) -> None:
-    """Wake all who listen."""
-    with suppress(DBAPIError), ledger.engine.connect() as connection:
-        connection.execution_options(isolation_level="AUTOCOMMIT").execute(_NOTIFY)
 
 
 class Listener:

@@ -38,6 +38,8 @@ _HOLDS = {
     Hold.ALL: text(f"SELECT pg_advisory_xact_lock({_KEY})"),
     Hold.OWN: text(f"SELECT pg_advisory_xact_lock_shared({_KEY})"),
 }
+CHANNEL = "postsync"
+_NOTIFY = text(f"NOTIFY {CHANNEL}")
 _SOLE = text("SELECT pg_try_advisory_xact_lock(hashtext(:task), hashtext(current_schema()))")
 _MIGRATION = text("SELECT pg_advisory_xact_lock(hashtext('postsync.migration'), 0)")
 
@@ -54,6 +56,10 @@ class ServerLedger(Ledger):
     def shared(self) -> bool:
         """Yes."""
         return True
+
+    def ring(self, connection: Connection) -> None:
+        """Notify all who listen, see `receiver.ledger.listening`."""
+        connection.execute(_NOTIFY)
 
     @contextmanager
     def sole(self, task: str) -> Iterator[bool]:

@@ -23,8 +23,8 @@ from receiver.web.problems import INTAKE, Refusal, problem, refused, unavailable
 CHANNEL = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 DEFAULT_CHANNEL = "sync"
 
-COMMIT_TIMEOUT = 15.0
-"""Seconds to wait for the commit; above the 10 that the writer waits for the ledger's lock."""
+COMMIT_TIMEOUT = 5.0
+"""Seconds to wait for the commit; above the 4 that the writer waits for the ledger's lock."""
 
 
 class Door:

@@ -32,12 +32,16 @@ class Cluster(Deployment):
     def __init__(self, home: Path, log: Path, target: Target, rules: str, **settings: str) -> None:
         super().__init__(home, log, target, rules, **settings)
         self._stack = ExitStack()
-        self.server: Postgres = self._stack.enter_context(postgres_server(durable=True))
-        self._url = self.server.url()
+        self.server, self._url = self._database(self._stack)
         migrate_server(self._url)
         self.intakes = [self._part(Service, f"intake-{number}") for number in (1, 2)]
         self.workers = [self._part(Worker, f"worker-{number}") for number in (1, 2)]
         self._chance = random.Random(20261121)  # noqa: S311 repeatable, no secret
+
+    def _database(self, stack: ExitStack) -> tuple[Postgres, str]:
+        """Start what the ledger is in; it ends with the stack."""
+        server = stack.enter_context(postgres_server(durable=True))
+        return server, server.url()
 
     def _part(self, kind: type[Service], name: str) -> Service:
         log = self.log.with_name(f"log-{name}")

@@ -9,21 +9,29 @@ from typing import Any
 import pytest
 from cluster import Cluster
 from deployment import Deployment
+from far_cluster import FarCluster
 from fault_report import KEY
 from one_host import OneHost
 from scenario import Deploy, Judge, Lasting
 from senders import Load
 from service import Target
+from standby_cluster import StandbyCluster
 from tally import Tally, tally
 
-ENGINES: dict[str, type[Deployment]] = {"sqlite": OneHost, "postgresql": Cluster}
+ENGINES = ("sqlite", "postgresql")
+DEPLOYMENTS: dict[str, type[Deployment]] = {
+    "sqlite": OneHost,
+    "postgresql": Cluster,
+    "postgresql, far": FarCluster,
+    "postgresql, standby": StandbyCluster,
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let deployments of one engine come one after the other: two at a time are load enough."""
     for item in items:
         if isinstance(item, pytest.Function) and "deploy" in item.fixturenames:
-            engine = item.callspec.params["deploy"]
+            engine = str(item.callspec.params["deploy"]).partition(",")[0]
             item.add_marker(pytest.mark.xdist_group(f"faults-{engine}"))
 
 
@@ -36,7 +44,7 @@ def deploy(request: pytest.FixtureRequest, tmp_path: Path, target: Target) -> It
     made: list[Deployment] = []
 
     def one(rules: str, *, home: Path | None = None, **settings: str) -> Deployment:
-        make, place = ENGINES[request.param], home or tmp_path / "home"
+        make, place = DEPLOYMENTS[request.param], home or tmp_path / "home"
         deployment = make(place, tmp_path / "log", target, rules, **settings)
         made.append(deployment)
         return deployment

@@ -1,4 +1,4 @@
-"""A database that is away for a while, and comes back."""
+"""A database that is away for a while: stopped, cut off, or replaced by its standby."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import threading
 import time
 
 import pytest
+import requests
 from cluster import Cluster
-from scenario import CALL, Deploy, Judge
+from far_cluster import FarCluster
+from scenario import CALL, Deploy, Judge, Lasting
 from senders import config_map
 from service import children, wait_for
+from standby_cluster import StandbyCluster
 
 
 @pytest.mark.slow
@@ -38,11 +41,78 @@ def test_database_away(deploy: Deploy, judge: Judge) -> None:
     deployment.stop()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("deploy", ["postgresql, far"], indirect=True)
+def test_database_cut_off(deploy: Deploy, judge: Judge, lasting: Lasting) -> None:
+    """Where the network swallows all, senders and probes are answered soon nevertheless.
+
+    In the long form for so long that connections count as broken, and new ones cannot be made.
+    """
+    deployment = deploy(CALL)
+    assert isinstance(deployment, FarCluster)
+    deployment.start()
+    before = _processes(deployment)
+    began = time.monotonic()
+    with deployment.load(rate=20, threads=64) as load:
+        threading.Event().wait(2)
+        start = time.time()
+        deployment.wire.cut()
+        wait_for(lambda: _answer(deployment)[0] == 503, 20, "the first 503")
+        slowest = _slowest(deployment, seconds=lasting(6, 0.02))
+        deployment.wire.mend()
+        wait_for(lambda: _answer(deployment)[0] == 202, 30, "the intake to take again")
+        deployment.note("cut off", "server", start, time.time(), ends=True)
+    deployment.settle()
+    judge(deployment, load, seconds=time.monotonic() - began)
+    assert slowest < 6, "who waits has a thread, and without one nobody answers the probes"
+    assert _processes(deployment) == before
+    deployment.stop()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("deploy", ["postgresql, standby"], indirect=True)
+def test_failover(deploy: Deploy, judge: Judge) -> None:
+    """The standby goes on with all that was accepted; nobody is told, nothing is restarted."""
+    deployment = deploy(CALL)
+    assert isinstance(deployment, StandbyCluster)
+    deployment.start()
+    before = _processes(deployment)
+    began = time.monotonic()
+    with deployment.load(rate=100) as load:
+        threading.Event().wait(2)
+        start = time.time()
+        deployment.fail_over()
+        wait_for(lambda: _answer(deployment)[0] == 202, 20, "the intake to take again")
+        deployment.note("failover", "server", start, time.time(), ends=True)
+        threading.Event().wait(2)
+    deployment.settle()
+    judge(deployment, load, seconds=time.monotonic() - began)
+    assert _processes(deployment) == before
+    deployment.stop()
+
+
 def _answer(deployment: Cluster) -> tuple[int, float]:
     """Send a notification; the status of the answer, and the seconds until it came."""
     began = time.monotonic()
     answered = deployment.load(rate=1).once(config_map(f"probe-{began}"))
     return answered.status, time.monotonic() - began
+
+
+def _slowest(deployment: Cluster, *, seconds: float) -> float:
+    """Ask for so long, again and again; the longest time until a sender or a probe was answered."""
+    slowest, until = 0.0, time.monotonic() + seconds
+    while time.monotonic() < until:
+        slowest = max(slowest, _answer(deployment)[1], _alive(deployment))
+        threading.Event().wait(0.2)
+    return slowest
+
+
+def _alive(deployment: Cluster) -> float:
+    """Ask each intake whether it is alive; the seconds until both have answered."""
+    began = time.monotonic()
+    for url in deployment.urls:
+        assert requests.get(f"{url}/healthz", timeout=60).status_code == 200
+    return time.monotonic() - began
 
 
 def _processes(deployment: Cluster) -> list[list[int]]:

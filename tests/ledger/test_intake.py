@@ -22,6 +22,7 @@ from receiver.ledger.connect import open_ledger
 from receiver.ledger.intake import IntakeWriter
 from receiver.ledger.ledger import Ledger
 from receiver.ledger.sqlite import FileLedger
+from receiver.ledger.stall import STALL
 from receiver.model import DeliveryVerdict, Event
 from receiver.payload import read_notification
 
@@ -124,6 +125,33 @@ def test_a_locked_ledger_refuses_and_later_takes_again(file_ledger: FileLedger) 
         other.rollback()
         assert writer.submit(arrival(notification(resource("b")))).verdict == "accepted"
     assert count(file_ledger, "syncs") == 1
+    patient.close()
+
+
+def test_during_a_stall_nobody_else_waits(file_ledger: FileLedger) -> None:
+    """Else all threads of the intake would; after it, one tries again for all."""
+    patient = open_ledger(file_ledger.path, busy_timeout=STALL + 0.5)
+    bodies = [arrival(notification(resource("a"), application=f"app{i}")) for i in range(5)]
+    with (
+        writing(patient) as writer,
+        closing(sqlite3.connect(file_ledger.path)) as other,
+        ThreadPoolExecutor() as crew,
+    ):
+        other.execute("BEGIN IMMEDIATE")
+        first = crew.submit(writer.submit, bodies[0])
+        wait_for(lambda: writer._stall.lasts, 10, "the stall")
+        with pytest.raises(LedgerUnavailable, match="no write for more than 2 s"):
+            writer.submit(bodies[1])
+        with pytest.raises(LedgerUnavailable, match="locked"):
+            first.result(10)
+        again = crew.submit(writer.submit, bodies[2])
+        wait_for(lambda: writer._stall.under_way, 10, "the next try")
+        with pytest.raises(LedgerUnavailable, match="no write for more than 2 s"):
+            writer.submit(bodies[3])
+        other.rollback()
+        assert again.result(10).verdict == "accepted"
+        assert writer.submit(bodies[4]).verdict == "accepted"
+    assert count(file_ledger, "syncs") == 2
     patient.close()
 
 

@@ -29,7 +29,7 @@ from receiver.ledger.connect import open_ledger, prepare
 from receiver.ledger.events import append_events
 from receiver.ledger.leases import release_lost
 from receiver.ledger.ledger import Hold
-from receiver.ledger.listening import Listener, notify
+from receiver.ledger.listening import Listener
 from receiver.ledger.outcomes import store_settlements
 from receiver.ledger.postgres import ServerLedger, migrate_server, open_server
 from receiver.ledger.reading.trail import Wanted, read_trail
@@ -253,7 +253,8 @@ def test_who_listens_hears_of_work(server_ledger: ServerLedger) -> None:
     listener = Listener(url_of(server_ledger), heard.release)
     listener.start()
     assert heard.acquire(timeout=5)
-    notify(server_ledger)
+    with server_ledger.write(Hold.NEW) as connection:
+        server_ledger.ring(connection)
     assert heard.acquire(timeout=5)
     listener.stop()
 

@@ -11,7 +11,8 @@ from postgres import Databases
 
 from receiver.errors import LedgerError, LedgerUnavailable
 from receiver.ledger.connect import prepare
-from receiver.ledger.listening import Listener, notify
+from receiver.ledger.ledger import Hold
+from receiver.ledger.listening import Listener
 from receiver.ledger.postgres import open_server
 from receiver.ledger.server_url import connect_arguments, shown_url
 
@@ -63,8 +64,8 @@ def test_of_several_hosts_the_one_that_answers_is_taken(url: str) -> None:
     try:
         assert heard.wait(10)  # it listens
         heard.clear()
-        with closing(open_server(both)) as ledger:
-            notify(ledger)
+        with closing(open_server(both)) as ledger, ledger.write(Hold.NEW) as connection:
+            ledger.ring(connection)
         assert heard.wait(10)
     finally:
         listener.stop()

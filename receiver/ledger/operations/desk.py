@@ -31,7 +31,7 @@ Shown = dict[str, Json]
 """A run or a plan after the act, as an answer shows it."""
 
 Committed = Callable[[datetime, Sequence[Event]], None]
-"""Called after each commit with the events that it stored; it wakes the dispatcher."""
+"""Called after each commit with the events that it stored; it wakes this host's dispatcher."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,4 +136,5 @@ class Operations:
             batch = Batch(connection, self._ledger.now(connection))
             yield batch
             batch.finish()
+            self._ledger.ring(connection)
         self._committed(datetime.fromtimestamp(batch.now / 1000, UTC), batch.events)
