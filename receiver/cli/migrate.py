@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from receiver.cli.ledgers import wait_for_server
-from receiver.cli.options import database_option, output_option, tell
+from receiver.cli.options import count, database_option, output_option, tell
+from receiver.cli.progress import Progress
 from receiver.ledger import tables
 from receiver.ledger.connect import prepare
 from receiver.settings import load_settings
@@ -17,20 +18,31 @@ from receiver.settings import load_settings
 @click.option("--settings", "file", type=click.Path(path_type=Path),
               help="YAML file of settings; it says where the ledger is.")  # fmt: skip
 @database_option
+@click.option("--from", "source", metavar="FILE",
+              type=click.Path(exists=True, dir_okay=False, path_type=Path),
+              help="Fill the database, which is empty, with the ledger of this file.")  # fmt: skip
 @click.option("--wait", type=click.FloatRange(min=0), default=0, metavar="SECONDS",
               help="Wait so long for a database that is away.")  # fmt: skip
 @output_option()
-def migrate(file: Path | None, *, database: str | None, wait: float, output: str) -> None:
+def migrate(
+    file: Path | None, *, database: str | None, source: Path | None, wait: float, output: str
+) -> None:
     """Bring the ledger to the tables that this version needs; once, before it is started.
 
     Only a ledger in PostgreSQL needs it: a SQLite file is migrated by whoever opens it. Migrations
     go forward only, and add: instances of the version before may go on while they are replaced.
 
+    With --from, the database goes on where a SQLite file ended: syncs, trail, open runs and all. No
+    instance may use the file meanwhile; a backup will do as well.
+
     \b
       postsync migrate --database postgresql://postsync@db/postsync
+      postsync migrate --database postgresql://postsync@db/postsync --from ledger.db
     """  # noqa: D301 click's \b keeps the lines
     place = load_settings(file, database=database).ledger
     if isinstance(place, Path):
+        if source is not None:
+            raise click.UsageError("--from fills a database: name it by --database")
         prepare(place)
         at: str | None = tables.REVISION
     else:
@@ -38,6 +50,22 @@ def migrate(file: Path | None, *, database: str | None, wait: float, output: str
 
         wait_for_server(place, wait)
         at = migrate_server(place)
+        if source is not None:
+            _fill(place, source)
     done = {"from": at, "to": tables.REVISION}
     text = "there was nothing to do" if at == tables.REVISION else f"was {at or 'empty'}"
     tell(done, output, f"the ledger is at revision {tables.REVISION} ({text})")
+
+
+def _fill(database: str, source: Path) -> None:
+    from receiver.ledger.copying import fill_server
+
+    progress = Progress()
+    try:
+        fill_server(
+            database,
+            source,
+            lambda done, of: progress.show(f"copied {done:,} of {count(of, 'row')}"),
+        )
+    finally:
+        progress.end()

@@ -1,4 +1,4 @@
-"""Copies a ledger in PostgreSQL to a SQLite file: every row of one consistent state."""
+"""Copies a ledger between PostgreSQL and a SQLite file: every row of one consistent state."""
 
 from __future__ import annotations
 
@@ -6,23 +6,32 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
-from sqlalchemy import Connection, Table, delete, func, insert, select
+from sqlalchemy import Connection, Table, delete, func, insert, select, text
 
+from receiver.errors import LedgerError
 from receiver.ledger import tables
 from receiver.ledger.postgres import check_server, open_server
-from receiver.ledger.sqlite import open_file
+from receiver.ledger.server_url import shown_url
+from receiver.ledger.sqlite import lock_ledger, open_file
 
 ROWS = 1000
 """Rows read and written at a time."""
 
+Progress = Callable[[int, int], None]
+"""Called with the rows that are copied, and how many there are."""
 
-def copy_server(url: str, to: Path, progress: Callable[[int, int], None]) -> None:
+_NEXT_LINE = text(
+    "SELECT setval(pg_get_serial_sequence('audit_events', 'seq'), MAX(seq)) FROM audit_events"
+)
+
+
+def copy_server(url: str, to: Path, progress: Progress) -> None:
     """Copy a ledger, which may be in use, to a file that is a ledger then.
 
     Args:
         url: of the database.
         to: the file, which must not exist.
-        progress: called with the rows that are copied, and how many there are.
+        progress: see `Progress`.
 
     Raises:
         LedgerError: the database is at another migration, or the file cannot be written.
@@ -35,12 +44,50 @@ def copy_server(url: str, to: Path, progress: Callable[[int, int], None]) -> Non
         ledger.read() as source,
         file.write() as copy,
     ):
-        rows = sum(_count(source, table) for table in tables.metadata.sorted_tables)
-        done = 0
-        for table in tables.metadata.sorted_tables:
-            for many in _copy(source, copy, table):
-                done += many
-                progress(done, rows)
+        _copy_all(source, copy, progress)
+
+
+def fill_server(url: str, file: Path, progress: Progress) -> None:
+    """Fill the tables in a database, which are empty, with the ledger of a file.
+
+    All of it or nothing. What the file has open goes on in the database, by the same keys.
+
+    Args:
+        url: of the database, as a user who owns the tables.
+        file: a ledger that nobody uses; it is brought to this version's tables, and left there.
+        progress: see `Progress`.
+
+    Raises:
+        LedgerError: there is no such file, it is in use or no ledger, or the tables have something.
+        LedgerUnavailable: the server is away, or went away.
+    """
+    if not file.is_file():
+        raise LedgerError(f"there is no ledger {file}")
+    check_server(url)
+    with (
+        lock_ledger(file),
+        closing(open_file(file)) as old,
+        closing(open_server(url)) as ledger,
+        old.read() as source,
+        ledger.write() as copy,
+    ):
+        if _count(copy, tables.deliveries):
+            raise LedgerError(
+                f"the ledger in {shown_url(url)} has notifications already",
+                hint="fill it before anything is sent to it, or name an empty database",
+            )
+        _copy_all(source, copy, progress)
+        copy.execute(_NEXT_LINE)
+
+
+def _copy_all(source: Connection, copy: Connection, progress: Progress) -> None:
+    rows = sum(_count(source, table) for table in tables.metadata.sorted_tables)
+    done = 0
+    copy.execute(delete(tables.marks))  # a new ledger knows when it was created, and nothing else
+    for table in tables.metadata.sorted_tables:
+        for many in _copy(source, copy, table):
+            done += many
+            progress(done, rows)
 
 
 def _count(source: Connection, table: Table) -> int:
@@ -48,7 +95,6 @@ def _count(source: Connection, table: Table) -> int:
 
 
 def _copy(source: Connection, copy: Connection, table: Table) -> Iterator[int]:
-    copy.execute(delete(table))  # a new file knows when it was created
     found = source.execution_options(yield_per=ROWS).execute(select(table))
     for some in found.mappings().partitions():
         copy.execute(insert(table), [dict(row) for row in some])

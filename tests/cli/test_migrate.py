@@ -40,6 +40,19 @@ def test_a_file_is_made_where_there_is_none(tmp_path: Path) -> None:
     assert (tmp_path / "ledger.db").is_file()
 
 
+def test_a_database_is_filled_from_a_file(ledgers: Databases, tmp_path: Path) -> None:
+    """By the file's name; where there is no database to fill, it says what is missing."""
+    migrate(POSTSYNC_HOME=str(tmp_path))
+    file = str(tmp_path / "ledger.db")
+    with ledgers.database(blank=False) as url:
+        done = migrate("--database", url, "--from", file)
+        assert done.returncode == 0, done.stderr
+        assert f"the ledger is at revision {tables.REVISION} (was empty)" in done.stdout
+    done = migrate("--from", file, POSTSYNC_HOME=str(tmp_path))
+    assert done.returncode == 2
+    assert "name it by --database" in done.stderr
+
+
 @pytest.mark.slow
 def test_a_database_that_is_away_is_waited_for_if_that_is_asked() -> None:
     """Without --wait it says so at once; a password never stands in what it says."""

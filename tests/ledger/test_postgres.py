@@ -26,6 +26,7 @@ from receiver.ledger.backup import back_up
 from receiver.ledger.batch import Batch
 from receiver.ledger.buckets import SharedBuckets
 from receiver.ledger.connect import open_ledger, prepare
+from receiver.ledger.copying import fill_server
 from receiver.ledger.events import append_events
 from receiver.ledger.leases import release_lost
 from receiver.ledger.ledger import Hold
@@ -33,6 +34,7 @@ from receiver.ledger.listening import Listener
 from receiver.ledger.outcomes import store_settlements
 from receiver.ledger.postgres import ServerLedger, migrate_server, open_server
 from receiver.ledger.reading.trail import Wanted, read_trail
+from receiver.ledger.sqlite import FileLedger, lock_ledger
 from receiver.model import Event, OutcomeKind
 from receiver.rates import Buckets
 from receiver.retry import settle
@@ -273,3 +275,43 @@ def test_a_backup_is_a_file_that_one_host_can_go_on_with(
             assert count(copy, table) == count(server_ledger, table), table
         assert len(take(copy)) == 3
     assert seen[-1][0] == seen[-1][1]
+
+
+def test_a_database_goes_on_where_a_file_ended(
+    file_ledger: FileLedger, server_ledger: ServerLedger
+) -> None:
+    """Every row is there, open runs can be taken, and the trail's numbers go on."""
+    add_plan(file_ledger, runs=3)
+    with writing(file_ledger) as writer:
+        writer.submit(arrival(notification(resource("a"))))
+    seen: list[tuple[int, int]] = []
+    fill_server(url_of(server_ledger), file_ledger.path, lambda *rows: seen.append(rows))
+    assert seen[-1][0] == seen[-1][1] > 0
+    for table in tables.metadata.tables:
+        assert count(server_ledger, table) == count(file_ledger, table), table
+    assert len(take(server_ledger)) == 3
+    with writing(server_ledger) as writer:
+        assert writer.submit(arrival(notification(resource("b")))).verdict == "accepted"
+
+
+def test_a_ledger_that_has_something_is_not_filled(
+    file_ledger: FileLedger, server_ledger: ServerLedger
+) -> None:
+    """Two histories do not become one; nothing is changed."""
+    for ledger in (file_ledger, server_ledger):
+        with writing(ledger) as writer:
+            writer.submit(arrival(notification(resource("a"))))
+    with pytest.raises(LedgerError, match="has notifications already"):
+        fill_server(url_of(server_ledger), file_ledger.path, lambda *_: None)
+    assert count(server_ledger, "deliveries") == 1
+
+
+def test_a_file_in_use_is_not_copied_from(
+    file_ledger: FileLedger, server_ledger: ServerLedger
+) -> None:
+    """What its instance takes meanwhile would be missing."""
+    with (
+        lock_ledger(file_ledger.path),
+        pytest.raises(LedgerError, match="in use by another instance"),
+    ):
+        fill_server(url_of(server_ledger), file_ledger.path, lambda *_: None)
