@@ -19,22 +19,16 @@ from itertools import count
 
 import psycopg
 from hosts import Postgres, database_server, new_ledger, replicas
+from loading import TELL, body_template, post
 from rich.console import Console
 from rich.table import Table
-from stage import body_template, machine, ours, post
+from stage import machine, ours
 
 SECONDS = int(os.environ.get("BENCH_SECONDS", "10"))
 SENT = 500 * SECONDS
 THREADS = 64
 PATIENCE = 600
 
-RULES = """
-version: 1
-rules:
-- name: tell
-  match: {resources: [{kind: ConfigMap, name: config-*}]}
-  actions: [{uses: log.message, with: {text: "${{ resource.name }}"}}]
-"""
 DONE = "SELECT COUNT(*) FROM runs WHERE state = 'succeeded'"
 
 
@@ -49,7 +43,7 @@ class Burst:
 
 
 def sqlite() -> Burst:
-    with ours(RULES) as (port, home, _):
+    with ours(TELL) as (port, home, _):
         ledger = sqlite3.connect(home / "ledger.db")
         return burst([port], lambda: int(ledger.execute(DONE).fetchone()[0]))
 
@@ -57,7 +51,7 @@ def sqlite() -> Burst:
 def postgresql(server: Postgres, intakes: int, workers: int) -> Burst:
     with (
         new_ledger(server) as database,
-        replicas(database, RULES, intakes=intakes, workers=workers) as started,
+        replicas(database, TELL, intakes=intakes, workers=workers) as started,
         psycopg.connect(database, autocommit=True) as ledger,
     ):
         return burst(list(started.ports), partial(_done, ledger))

@@ -19,9 +19,10 @@ from functools import partial
 from pathlib import Path
 
 from hosts import Postgres, database_server, new_ledger, replicas
+from loading import load
 from rich.console import Console
 from rich.table import Table
-from stage import free_port, load, machine, memory, need, ours, program, target
+from stage import free_port, machine, memory, need, ours, program, target
 
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
 SECONDS = int(os.environ.get("BENCH_SECONDS", "10"))

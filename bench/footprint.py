@@ -13,20 +13,13 @@ from dataclasses import dataclass
 
 import psycopg
 from hosts import Postgres, database_server, new_ledger, replicas
+from loading import TELL, body_template, post
 from rich.console import Console
 from rich.table import Table
-from stage import body_template, cpu, machine, memory, ours, post, tree
+from stage import cpu, machine, memory, ours, tree
 
 IDLE = int(os.environ.get("BENCH_SECONDS", "20"))
 SAMPLES = 200
-
-RULES = """
-version: 1
-rules:
-- name: tell
-  match: {resources: [{kind: ConfigMap, name: config-*}]}
-  actions: [{uses: log.message, with: {text: "${{ resource.name }}"}}]
-"""
 
 
 FIRST_ATTEMPTS = (
@@ -51,7 +44,7 @@ class Cost:
 
 def on_sqlite() -> Cost:
     began = time.monotonic()
-    with ours(RULES) as (port, home, process):
+    with ours(TELL) as (port, home, process):
         ready = time.monotonic() - began
         idle = _idle([process.pid])
         _send_all(port)
@@ -62,7 +55,7 @@ def on_sqlite() -> Cost:
 def on_postgresql(server: Postgres) -> Cost:
     with new_ledger(server) as database:
         began = time.monotonic()
-        with replicas(database, RULES, intakes=1, workers=1) as started:
+        with replicas(database, TELL, intakes=1, workers=1) as started:
             ready = time.monotonic() - began
             assert server.process
             own = (*started.intakes, *started.workers, server.process)

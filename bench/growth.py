@@ -17,10 +17,11 @@ from dataclasses import dataclass
 
 from filling import fill
 from hosts import Postgres, database_server, new_ledger, replicas
+from loading import TELL, body_template, load, post
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy import Engine, create_engine, text
-from stage import body_template, cpu, load, machine, need, ours, post
+from stage import cpu, machine, need, ours
 
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))
 SECONDS = int(os.environ.get("BENCH_SECONDS", "4"))
@@ -29,17 +30,12 @@ EACH = 10
 """Runs of each sync that the ledger is filled with."""
 PATIENCE = 300
 
-RULES = """
-version: 1
-rules:
-- name: tell
-  match: {resources: [{kind: ConfigMap, name: config-*}]}
-  actions: [{uses: log.message, with: {text: "${{ resource.name }}"}}]
+MANY = """\
 - name: many
   match: {application: {name: shop-fill}, resources: [{kind: ConfigMap}]}
   actions:
 """
-RULES += "".join(
+RULES = f"{TELL}{MANY}" + "".join(
     f"  - {{name: n{number}, uses: log.message, with: {{text: x}}}}\n" for number in range(EACH - 1)
 )
 

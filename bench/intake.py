@@ -22,21 +22,10 @@ from functools import partial
 from pathlib import Path
 
 from hosts import Postgres, database_server, new_ledger, replicas
+from loading import Load, load, load_many
 from rich.console import Console
 from rich.table import Table
-from stage import (
-    ROOT,
-    Load,
-    free_port,
-    load,
-    load_many,
-    machine,
-    metric,
-    need,
-    ours,
-    program,
-    target,
-)
+from stage import ROOT, free_port, machine, metric, need, ours, program, target
 
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
 SECONDS = int(os.environ.get("BENCH_SECONDS", "8"))

@@ -20,9 +20,10 @@ from pathlib import Path
 
 import psycopg
 from hosts import Postgres, database_server, new_ledger, replicas
+from loading import TELL, load
 from rich.console import Console
 from rich.table import Table
-from stage import ROOT, cpu, load, machine, need
+from stage import ROOT, cpu, machine, need
 
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
 BACKLOG = 1_000
@@ -30,13 +31,6 @@ YARDSTICK = "procrastinate==3.10.0"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "postsync-bench"
 PATIENCE = 300
 
-RULES = """
-version: 1
-rules:
-- name: tell
-  match: {resources: [{kind: ConfigMap, name: config-*}]}
-  actions: [{uses: log.message, with: {text: "${{ resource.name }}"}}]
-"""
 PAUSE = "INSERT INTO pauses (scope, name, operator, reason, at) VALUES ('all', '', 'b', '', 1)"
 OPEN = "SELECT 1 FROM plans WHERE ended_at IS NULL LIMIT 1"
 NEW = "SELECT 1 FROM syncs WHERE state = 'new' LIMIT 1"
@@ -56,12 +50,12 @@ def ours(server: Postgres) -> Cost:
         new_ledger(server) as database,
         psycopg.connect(database, autocommit=True) as ledger,
     ):
-        with replicas(database, RULES, intakes=1, workers=0) as started:
+        with replicas(database, TELL, intakes=1, workers=0) as started:
             while _count(ledger) < BACKLOG:
                 tag = f"{_count(ledger)}-"
                 load(started.ports[0], "/v1/notifications", seconds=1, tag=tag)
         ledger.execute(PAUSE)
-        with replicas(database, RULES, intakes=0, workers=1) as started:
+        with replicas(database, TELL, intakes=0, workers=1) as started:
             _wait(lambda: ledger.execute(NEW).fetchone() is None)
             count, pid = _count(ledger), started.workers[0].pid
             time.sleep(1)

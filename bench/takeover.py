@@ -17,9 +17,10 @@ from contextlib import contextmanager
 
 import psycopg
 from hosts import Postgres, database_server, new_ledger, replicas
+from loading import body_template, post
 from rich.console import Console
 from rich.table import Table
-from stage import body_template, machine, post
+from stage import machine
 
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
 RUNS = 4

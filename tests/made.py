@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,12 +15,41 @@ from kubelet import MERGE
 from peers import call, door
 from service import ROOT, wait_for
 
-from receiver.contract import Handler, Outcome, Pending
+from receiver.contract import Handler, Outcome, Pending, TemporaryError
 from receiver.outbound import Outbound
+from receiver.testkit import Case, Fault, Reply, Subject, usual
 
 PAGE = (ROOT / "docs/kubernetes.md").read_text()
 ROW = re.compile(r"^\| `([\w.]+)` \| `([\w./]+)` \| (.*?) \|", re.MULTILINE)
+MADE: Json = {"namespace": "shop", "name": "smoke-test-r-kit-1", "uid": "u-1"}
+"""What the test kit's run has made: the identity of the object, and the run's state."""
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
+
+
+def answered(status: Json) -> Reply:
+    """The API server's answer with that object, and this status."""
+    return Reply(200, json.dumps({"metadata": MADE, "status": status}).encode())
+
+
+def maker_subject(
+    handler: Handler[Any], kubeconfig: str, looks: Sequence[Case], **fields: Any
+) -> Subject:
+    """A handler in the test kit: it makes its object, and looks how that gets on."""
+    return Subject(
+        handler,
+        parameters={
+            "cluster": {"kubeconfig": {"file": "eu.kubeconfig"}}, "namespace": "shop", **fields,
+        },
+        secrets={"eu.kubeconfig": kubeconfig},
+        cases=[
+            Case(answered({}), Pending),
+            Case(Fault.GARBLED, TemporaryError),
+            *usual(),
+            *looks,
+            Case(Fault.GARBLED, TemporaryError, state=MADE),
+            *(Case(case.answers, case.ends, state=MADE) for case in usual()),
+        ],
+    )  # fmt: skip
 
 
 def documented(handler: str) -> set[tuple[str, str]]:

@@ -2,48 +2,29 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from kube import Json, Kube
-from made import Maker, documented, making, serve
+from made import MADE, Maker, answered, documented, maker_subject, making, serve
 from pydantic import ValidationError
 from test_kubernetes_job import KUBECONFIG
 
 from handlers.argo_workflow import ArgoWorkflow, handler
-from receiver.contract import Pending, PermanentError, Succeeded, TemporaryError
-from receiver.testkit import Case, Fault, Reply, Subject, usual
-
-NAME = "smoke-test-r-kit-1"
-STATE: Json = {"namespace": "shop", "name": NAME, "uid": "u-1"}
-
-
-def _workflow(phase: str = "") -> Reply:
-    metadata = {"namespace": "shop", "name": NAME, "uid": "u-1"}
-    return Reply(200, json.dumps({"metadata": metadata, "status": {"phase": phase}}).encode())
-
+from receiver.contract import Pending, PermanentError, Succeeded
+from receiver.testkit import Case
 
 SUBJECTS = [
-    Subject(
+    maker_subject(
         handler,
-        parameters={
-            "cluster": {"kubeconfig": {"file": "eu.kubeconfig"}},
-            "namespace": "shop",
-            "template": "smoke-test",
-        },
-        secrets={"eu.kubeconfig": KUBECONFIG},
-        cases=[
-            Case(_workflow(), Pending),
-            Case(Fault.GARBLED, TemporaryError),
-            *usual(),
-            Case(_workflow("Running"), Pending, "it runs", state=STATE),
-            Case(_workflow("Succeeded"), Succeeded, "succeeded", state=STATE),
-            Case(_workflow("Error"), PermanentError, "failed", state=STATE),
-            Case(Fault.GARBLED, TemporaryError, state=STATE),
-            *(Case(case.answers, case.ends, state=STATE) for case in usual()),
+        KUBECONFIG,
+        [
+            Case(answered({"phase": "Running"}), Pending, "it runs", state=MADE),
+            Case(answered({"phase": "Succeeded"}), Succeeded, "succeeded", state=MADE),
+            Case(answered({"phase": "Error"}), PermanentError, "failed", state=MADE),
         ],
+        template="smoke-test",
     )
 ]
 GIVEN: Json = {"namespace": "argo", "template": "smoke-test", "arguments": {"image": "shop:1"}}
