@@ -8,6 +8,7 @@ PostsyncError                 message, hint
 ├── LedgerError               the ledger cannot be opened: nothing starts
 │   └── LedgerInUse           by another instance on this host
 ├── LedgerUnavailable         a full disk, a lock: the request is answered 503
+│   └── LedgerDamaged         the file is broken, and only a backup helps
 ├── UnknownThing              an operator names what is not in the ledger: a 404
 ├── WrongState                an operator's act does not fit the state of what it is about: a 409
 ├── ServerError               what a server answered to a command of ours
@@ -95,6 +96,10 @@ class LedgerInUse(LedgerError):
 
 class LedgerUnavailable(PostsyncError):
     """The ledger did not take a write now (disk full, locked); trying again may help."""
+
+
+class LedgerDamaged(LedgerUnavailable):
+    """The ledger's file is broken: trying again does not help, and writing might do harm."""
 
 
 class UnknownThing(PostsyncError):

@@ -10,13 +10,12 @@ from functools import lru_cache
 
 from receiver.expressions import Expressions
 from receiver.ledger.ledger import Ledger
-from receiver.ledger.marks import RULES, get_mark, get_rule_set
+from receiver.ledger.marks import get_rule_set
 from receiver.ledger.stored import planned_images, stored_sync
 from receiver.matching import Matcher, RuleExplanation
 from receiver.model import Json, Sync
 from receiver.planner import judged, read_sync
 from receiver.rulebook import rule_set_from
-from receiver.rulebook.merge import sections
 
 MATCHERS = 4
 """Rule sets whose matcher is kept: people ask for what happened lately."""
@@ -43,23 +42,6 @@ class Explainer:
             stored = stored_sync(connection, sync)
         told = judged(read_sync(stored), verdicts)
         return [_row(told, item) for item in self._matcher(digest).explain(told)]
-
-    def named(self) -> tuple[frozenset[str], frozenset[str]] | None:
-        """Return the names of the rules in force and of the handlers that they use.
-
-        None before any rules were loaded.
-
-        Raises:
-            LedgerUnavailable: the ledger cannot be read.
-        """
-        with self._ledger.read() as connection:
-            mark = get_mark(connection, RULES)
-            files = get_rule_set(connection, mark.get("digest") or "") if mark else None
-        if files is None:
-            return None
-        rules = rule_set_from(files).rules
-        uses = (action.uses for rule in rules for _, _, action in sections(rule))
-        return frozenset(rule.name for rule in rules), frozenset(uses)
 
     def _make_matcher(self, digest: str) -> Matcher:
         with self._ledger.read() as connection:

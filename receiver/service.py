@@ -25,6 +25,7 @@ from receiver.ledger.reader import Reader
 from receiver.ledger.retention import Policy
 from receiver.logs import Log, write_event
 from receiver.model import Event, rfc3339
+from receiver.names import Names
 from receiver.outbound import Outbound
 from receiver.rates import Buckets
 from receiver.registry import Registry
@@ -45,6 +46,7 @@ class Intake:
     writer: IntakeWriter
     reader: Reader
     explainer: Explainer
+    names: Names
     keys: Keyring
     log: Log
     messages: Messages
@@ -70,6 +72,7 @@ def build_intake(settings: Settings, doorbell: Doorbell, log: Log) -> Intake:
         writer,
         Reader(ledger),
         Explainer(ledger),
+        Names(ledger),
         read_keys(settings, log),
         log,
         Messages(ledger, committed),

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from house import House
 
 from receiver.ledger.ledger import Ledger
+from receiver.ledger.marks import RULES, keep_rule_set, put_mark
 from receiver.ledger.operations.acts import Act
 from receiver.ledger.operations.desk import Operations
 from receiver.waves import after_failure
@@ -47,6 +48,14 @@ def run_of(house: House, action: str) -> str:
 def plan_of(house: House) -> str:
     """The id of the newest plan."""
     return str(house.plans("id")[-1])
+
+
+def put_in_force(house: House) -> None:
+    """Write down which rules are in force, as the dispatcher does when it has loaded them."""
+    found = house.planner.rule_set
+    with house.ledger.write() as connection:
+        keep_rule_set(connection, house.ledger.now(connection), found.digest, found.files)
+        put_mark(connection, RULES, {"ok": True, "error": "", "digest": found.digest})
 
 
 def only(items: Sequence[T]) -> T:

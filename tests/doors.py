@@ -18,6 +18,7 @@ from receiver.ledger.messages import Messages
 from receiver.ledger.operations.desk import Operations
 from receiver.ledger.reader import Reader
 from receiver.logs import configure_logs
+from receiver.names import Names
 from receiver.service import Intake
 from receiver.settings import Settings
 from receiver.tokens import Keyring
@@ -59,7 +60,8 @@ def build(ledger: Ledger, home: Path, writer: IntakeWriter, **options: Any) -> D
     log = configure_logs("json")
     settings = Settings(home=home, **options)
     intake = Intake(
-        settings, writer, Reader(ledger), Explainer(ledger), Keyring.open(home, log), log,
+        settings, writer, Reader(ledger), Explainer(ledger), Names(ledger),
+        Keyring.open(home, log), log,
         Messages(ledger, lambda _at, _events: None),
         Operations(ledger, lambda _at, _events: None, after_failure),
     )  # fmt: skip

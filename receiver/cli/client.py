@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import urlencode
 
+import click
+
 from receiver.errors import AttemptError, PermanentError, ServerError, Unreachable
 from receiver.masking import Masker
 from receiver.model import Json
@@ -63,7 +65,7 @@ def find_token(folder: str, file: Path | None, name: str = "") -> Credentials:
 
 
 class Client:
-    """One server, one token.
+    """One server, one token. What the server warns of is told on stderr, once.
 
     Raises:
         ServerError: the file of the authority does not exist.
@@ -76,6 +78,7 @@ class Client:
         if ca is not None and not ca.is_file():
             raise ServerError(f"the authority's file {ca} does not exist", hint=TRUST)
         self._door = Outbound(ca_bundle=ca)
+        self._warned = {""}
 
     def get(self, path: str, query: Query | None = None) -> Any:
         """GET a path of the API, without what is empty of the query; see `call`."""
@@ -130,7 +133,13 @@ class Client:
             raise ServerError(
                 self._told(answer.status, data), hint=data.get("hint", ""), status=answer.status
             )
+        self._warn(data.get("warning", "") if isinstance(data, dict) else "")
         return data
+
+    def _warn(self, warning: str) -> None:
+        if warning not in self._warned:
+            self._warned.add(warning)
+            click.secho(f"postsync: {warning}", err=True, fg="yellow")
 
     def _told(self, status: int, data: Mapping[str, Any]) -> str:
         why = data.get("detail") or "; ".join(data.get("reasons", ()))

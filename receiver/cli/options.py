@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -61,7 +62,26 @@ def tell(answer: Any, output: str, text: str) -> None:
     click.echo(json.dumps(answer, indent=2) if output == "json" else text)
 
 
-def print_table(
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """A table of the API's rows: its headings, a row's cells, and which columns may fold."""
+
+    headings: Sequence[str]
+    cells: Callable[[Mapping[str, Any]], Sequence[str]]
+    folding: frozenset[str]
+
+
+def tell_rows(rows: Sequence[Any], output: str, columns: Columns, nothing: str) -> None:
+    """Print the server's rows as JSON, or as a table, or say in words that there is nothing."""
+    if output == "json":
+        click.echo(json.dumps(rows, indent=2))
+    elif rows:
+        _print_table(columns.headings, [columns.cells(row) for row in rows], columns.folding)
+    else:
+        click.echo(nothing)
+
+
+def _print_table(
     headings: Sequence[str], rows: Sequence[Sequence[str]], folding: frozenset[str]
 ) -> None:
     """Print a table. Only the columns that may fold do: an id that is cut cannot be copied."""

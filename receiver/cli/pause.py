@@ -28,5 +28,3 @@ def pause(*, rule: str, handler: str, reason: str, client: Client, output: str) 
     path = path_of(rule, handler)
     answer = client.send("PUT", path, {"reason": reason} if reason else None)
     tell(answer, output, f"paused {words(rule, handler)}")
-    if answer["warning"]:
-        click.secho(f"postsync: {answer['warning']}", err=True, fg="yellow")

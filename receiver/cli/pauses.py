@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
+from typing import Any
 
 import click
 
 from receiver.cli.client import Client
-from receiver.cli.options import asks_server, output_option, print_table
+from receiver.cli.options import Columns, asks_server, output_option, tell_rows
 
 HEADINGS = ("PAUSED", "NAME", "BY", "SINCE", "REASON")
 
@@ -22,12 +23,9 @@ def pauses(*, client: Client, output: str) -> None:
       postsync pauses
     """  # noqa: D301 click's \b keeps the lines
     rows = client.get("/v1/pauses")["pauses"]
-    if output == "json":
-        click.echo(json.dumps(rows, indent=2))
-    elif rows:
-        cells = [
-            [row[key] or "" for key in ("scope", "name", "by", "at", "reason")] for row in rows
-        ]
-        print_table(HEADINGS, cells, frozenset({"NAME", "REASON"}))
-    else:
-        click.echo("nothing is paused")
+    columns = Columns(HEADINGS, _cells, frozenset({"NAME", "REASON"}))
+    tell_rows(rows, output, columns, "nothing is paused")
+
+
+def _cells(row: Mapping[str, Any]) -> list[str]:
+    return [row[key] or "" for key in ("scope", "name", "by", "at", "reason")]

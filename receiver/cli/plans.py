@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from typing import Any
 
 import click
 
 from receiver.cli import complete
 from receiver.cli.client import Client
-from receiver.cli.options import asks_server, output_option, print_table
+from receiver.cli.options import Columns, asks_server, output_option, tell_rows
 from receiver.model import PlanState
 
 HEADINGS = ("PLAN", "STATE", "RULE", "APPLICATION", "SYNC", "SINCE", "REASON")
@@ -41,14 +41,10 @@ def plans(
     """  # noqa: D301 click's \b keeps the lines
     query = {"state": states, "rule": rule, "application": application, "sync": sync}
     rows = list(client.pages("/v1/plans", "plans", query, limit))
-    if output == "json":
-        click.echo(json.dumps(rows, indent=2))
-    elif rows:
-        print_table(HEADINGS, [_cells(row) for row in rows], FOLDING)
-    else:
-        click.echo("no plan is like that" if any(query.values()) else "no plans yet")
+    nothing = "no plan is like that" if any(query.values()) else "no plans yet"
+    tell_rows(rows, output, Columns(HEADINGS, _cells, FOLDING), nothing)
 
 
-def _cells(row: dict[str, Any]) -> list[str]:
+def _cells(row: Mapping[str, Any]) -> list[str]:
     names = ("id", "state", "rule", "application", "sync", "createdAt", "reason")
     return [str(row[name] or "") for name in names]

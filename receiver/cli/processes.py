@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import signal
 import socket
+import sys
 
-from receiver.errors import SettingsError
+from receiver.errors import LedgerDamaged, SettingsError
 from receiver.ledger.doorbell import Doorbell
 from receiver.logs import Log
 from receiver.service import build_dispatcher, build_housekeeping
@@ -13,13 +14,20 @@ from receiver.settings import Settings
 
 
 def dispatch(settings: Settings, doorbell: Doorbell, log: Log, owner: str) -> None:
-    """Plan, run and keep house, until SIGTERM; ``owner`` is its name in the ledger."""
+    """Plan, run and keep house, until SIGTERM; ``owner`` is its name in the ledger.
+
+    A damaged ledger ends the process, and so the instance: the next start looks at the file first.
+    """
     dispatcher = build_dispatcher(settings, doorbell, log, owner)
     signal.signal(signal.SIGTERM, lambda *_: dispatcher.stop())
     signal.signal(signal.SIGHUP, lambda *_: dispatcher.reload())
     housekeeping = build_housekeeping(settings, log)
     housekeeping.start()
-    dispatcher.run()
+    try:
+        dispatcher.run()
+    except LedgerDamaged as error:
+        log.error("ledger.damaged", reason=error.message, hint=error.hint)  # noqa: TRY400 a traceback helps nobody here
+        sys.exit(1)
     housekeeping.stop()
 
 

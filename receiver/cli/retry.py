@@ -51,8 +51,8 @@ def _named(client: Client, runs: tuple[str, ...]) -> list[str]:
 
 def _many(client: Client, chosen: Mapping[str, str], *, every: bool, yes: bool) -> list[str]:
     """Retry all that the filters choose, in requests of a size that a server can answer."""
-    if not yes:
-        _ask(client, chosen)
+    if not yes and not _ask(client, chosen):
+        return []
     body: dict[str, Any] = {"state": "failed", **chosen, "limit": AT_ONCE}
     body |= {"all": True} if every else {}
     done: list[str] = []
@@ -65,8 +65,8 @@ def _many(client: Client, chosen: Mapping[str, str], *, every: bool, yes: bool) 
     return done
 
 
-def _ask(client: Client, chosen: Mapping[str, str]) -> None:
-    """Show how many there are, and by which rules and actions, and ask."""
+def _ask(client: Client, chosen: Mapping[str, str]) -> int:
+    """Show how many there are, and by which rules and actions, and ask; return how many."""
     query = {"state": "failed", **chosen}
     by_action: dict[str, int] = {}
     for run in client.pages("/v1/runs", "runs", query, 100 * AT_ONCE):
@@ -77,3 +77,4 @@ def _ask(client: Client, chosen: Mapping[str, str]) -> None:
     total = sum(by_action.values())
     if total:
         click.confirm(f"Retry {count(total, 'run')} that failed?", abort=True, err=True)
+    return total

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from typing import Any
 
 import click
 
 from receiver.cli.client import Client
 from receiver.cli.filters import run_filters
-from receiver.cli.options import asks_server, output_option, print_table
+from receiver.cli.options import Columns, asks_server, output_option, tell_rows
 from receiver.model import RunState
 
 HEADINGS = ("RUN", "STATE", "RULE", "ACTION", "APPLICATION", "TARGET", "TRIES", "WHEN", "REASON")
@@ -40,15 +40,11 @@ def runs(
     """  # noqa: D301 click's \b keeps the lines
     query = {"state": states, "sync": sync, "plan": plan, **filters}
     rows = list(client.pages("/v1/runs", "runs", query, limit))
-    if output == "json":
-        click.echo(json.dumps(rows, indent=2))
-    elif rows:
-        print_table(HEADINGS, [_cells(row) for row in rows], FOLDING)
-    else:
-        click.echo("no run is like that" if any(query.values()) else "no runs yet")
+    nothing = "no run is like that" if any(query.values()) else "no runs yet"
+    tell_rows(rows, output, Columns(HEADINGS, _cells, FOLDING), nothing)
 
 
-def _cells(row: dict[str, Any]) -> list[str]:
+def _cells(row: Mapping[str, Any]) -> list[str]:
     when = row["endedAt"] or row["dueAt"] or ""
     return [
         row["id"], row["state"], row["rule"], row["action"], row["application"], row["target"],

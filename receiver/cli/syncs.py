@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from typing import Any
 
 import click
 
 from receiver.cli.client import Client
-from receiver.cli.options import asks_server, output_option, print_table
+from receiver.cli.options import Columns, asks_server, output_option, tell_rows
 from receiver.model import SyncState
 
 HEADINGS = ("SYNC", "FINISHED", "APPLICATION", "PHASE", "CHANGED", "CAME OF IT")
+FOLDING = frozenset({"APPLICATION", "CAME OF IT"})
+NONE_YET = "no syncs yet; `postsync send config/examples/notification.json --now` posts one"
 
 
 @click.command()
@@ -42,27 +44,17 @@ def syncs(
     """  # noqa: D301 click's \b keeps the lines
     query = {"application": application, "state": state or "", "since": since, "until": until}
     rows = list(client.pages("/v1/syncs", "syncs", query, limit))
-    if output == "json":
-        click.echo(json.dumps(rows, indent=2))
-    elif rows:
-        print_table(
-            HEADINGS, [_cells(row) for row in rows], frozenset({"APPLICATION", "CAME OF IT"})
-        )
-    elif any(query.values()):
-        click.echo("no sync is like that")
-    else:
-        click.echo(
-            "no syncs yet; `postsync send config/examples/notification.json --now` posts one"
-        )
+    nothing = "no sync is like that" if any(query.values()) else NONE_YET
+    tell_rows(rows, output, Columns(HEADINGS, _cells, FOLDING), nothing)
 
 
-def _cells(row: dict[str, Any]) -> list[str]:
+def _cells(row: Mapping[str, Any]) -> list[str]:
     changed = f"{row['changed']} of {row['resources']}"
     finished = row["finishedAt"] or ""
     return [row["id"], finished, row["application"], row["phase"], changed, _came(row)]
 
 
-def _came(row: dict[str, Any]) -> str:
+def _came(row: Mapping[str, Any]) -> str:
     if row["state"] != "planned":
         return f"{row['state']}: {row['reason']}" if row["reason"] else str(row["state"])
     plans = [f"{plan['rule']} {plan['state']}" for plan in row["plans"]]

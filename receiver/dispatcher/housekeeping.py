@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from receiver.errors import LedgerUnavailable
+from receiver.errors import LedgerDamaged, LedgerUnavailable
 from receiver.ledger.ledger import Ledger
 from receiver.ledger.pruning import Round
 from receiver.ledger.retention import Policy
@@ -58,6 +58,8 @@ class Housekeeping:
         while not self._stopped.is_set():
             try:
                 self._round()
+            except LedgerDamaged as error:
+                self._log.error("ledger.damaged", reason=error.message, hint=error.hint)
             except LedgerUnavailable as error:
                 self._log.error("ledger.unavailable", reason=str(error))
             except Exception:  # noqa: BLE001 what is wrong with one round may not be with the next

@@ -27,7 +27,7 @@ from receiver.dispatcher.crew import Crew, Finished, moved
 from receiver.dispatcher.drafts import Drafts
 from receiver.dispatcher.heartbeat import Heartbeat
 from receiver.dispatcher.rules import Reload, RulesInForce, store_reload
-from receiver.errors import LedgerUnavailable
+from receiver.errors import LedgerDamaged, LedgerUnavailable
 from receiver.ledger.backlog import Backlog, backlog
 from receiver.ledger.batch import Batch
 from receiver.ledger.beats import forget_beats
@@ -129,7 +129,7 @@ class Dispatcher:
         self._rules.ask()
 
     def run(self) -> None:
-        """Loop until `stop`, then drain for as long as the settings allow."""
+        """Loop until `stop`, then drain while the settings allow; LedgerDamaged comes out of it."""
         while not self._begun_safely():
             self._doorbell.wait(AWAY)
         while not self._stopping:
@@ -140,6 +140,8 @@ class Dispatcher:
         """Begin; False if the ledger cannot be used now. Whoever is to stop need not begin."""
         try:
             return self._stopping or self._begin()
+        except LedgerDamaged:
+            raise
         except LedgerUnavailable as error:
             self._log.error("ledger.unavailable", reason=str(error))
             return False
@@ -171,6 +173,8 @@ class Dispatcher:
         """Take a turn; a ledger that takes no write costs a second, never the process."""
         try:
             return self._turn(claims=claims)
+        except LedgerDamaged:
+            raise
         except LedgerUnavailable as error:
             self._log.error("ledger.unavailable", reason=str(error))
             return AWAY
@@ -259,14 +263,10 @@ class Dispatcher:
                 self._heartbeat.store(batch, self._crew.alive(GRACE))
             taken = self._claim(batch) if claims else Taken()
             batch.finish()
-        return batch.events, taken, now
-
-    def _pause(
-        self, todo: Backlog, again_at: int | None = None, *, elsewhere: bool = False
             if work.planned:
                 self._ledger.ring(connection)
-    ) -> float:
-        until = [ELSEWHERE if elsewhere else IDLE, self._heartbeat.wait]
+        return batch.events, taken, now
+
     def _claim(self, batch: Batch) -> Taken:
         wake(batch.connection, batch.now)
         return claim(
@@ -279,6 +279,10 @@ class Dispatcher:
             pace=self._pace,
         )
 
+    def _pause(
+        self, todo: Backlog, again_at: int | None = None, *, elsewhere: bool = False
+    ) -> float:
+        until = [ELSEWHERE if elsewhere else IDLE, self._heartbeat.wait]
         if again_at is not None:
             until.append((again_at - todo.now) / 1000)
         if todo.next_collected is not None and not self._stopping:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import overload
 
 from receiver.ledger.ledger import Ledger
-from receiver.ledger.sqlite import FileLedger, open_file
+from receiver.ledger.sqlite import FileLedger, check_file, open_file
 
 
 @overload
@@ -50,6 +50,7 @@ def prepare(place: Path | str) -> None:
         LedgerUnavailable: the server is away.
     """
     if isinstance(place, Path):
+        check_file(place)
         open_file(place).close()
         return
     from receiver.ledger.postgres import check_server

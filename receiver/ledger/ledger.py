@@ -51,12 +51,13 @@ class Ledger(ABC):
             LedgerUnavailable: the disk is full, the file locked or not writable, the server away.
                 Nothing of the transaction is left; or nobody can tell, if it broke off during
                 the commit.
+            LedgerDamaged: the file is broken.
         """
         try:
             with self._writing(hold) as connection:
                 yield connection
         except DBAPIError as error:
-            raise LedgerUnavailable(f"the ledger took no write: {told(error)}") from error
+            raise self._refusal(f"the ledger took no write: {told(error)}", error) from error
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -64,12 +65,13 @@ class Ledger(ABC):
 
         Raises:
             LedgerUnavailable: the file cannot be read, the server is away.
+            LedgerDamaged: the file is broken.
         """
         try:
             with self._reading() as connection:
                 yield connection
         except DBAPIError as error:
-            raise LedgerUnavailable(f"the ledger cannot be read: {told(error)}") from error
+            raise self._refusal(f"the ledger cannot be read: {told(error)}", error) from error
 
     def now(self, connection: Connection) -> int:
         """Milliseconds since 1970 by the database's clock, which alone decides what is due."""
@@ -90,8 +92,6 @@ class Ledger(ABC):
         """Whether others than the processes of one instance may use it at the same time."""
 
     @abstractmethod
-    def sole(self, task: str) -> AbstractContextManager[bool]:
-    @abstractmethod
     def ring(self, connection: Connection) -> None:
         """Wake the dispatchers of other hosts, if there can be any, once this is committed.
 
@@ -99,11 +99,17 @@ class Ledger(ABC):
         nothing else.
         """
 
+    @abstractmethod
+    def sole(self, task: str) -> AbstractContextManager[bool]:
         """Give whether nobody else does this task now; nobody begins it meanwhile.
 
         It saves work that two would do at once, and guards nothing: what is written of it is
         checked when it is written.
         """
+
+    def _refusal(self, message: str, error: DBAPIError) -> LedgerUnavailable:  # noqa: ARG002 a file asks it
+        """Say what an error of the database means for whoever wanted something of the ledger."""
+        return LedgerUnavailable(message)
 
     @abstractmethod
     def _writing(self, hold: Hold) -> AbstractContextManager[Connection]: ...

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlalchemy import func, select
 
 from receiver.ledger import tables
 from receiver.ledger.ledger import Ledger
-from receiver.ledger.reading.lists import Filters, list_plans, list_runs, list_syncs
+from receiver.ledger.reading.lists import (
+    Filters,
+    all_applications,
+    list_plans,
+    list_runs,
+    list_syncs,
+)
 from receiver.ledger.reading.rows import Row
 from receiver.ledger.reading.state import (
     SILENCE,
@@ -74,6 +82,11 @@ class Reader:
         with self._ledger.read() as connection:
             found = connection.scalar(select(func.max(tables.syncs.c.id)))
         return None if found is None else str(found)
+
+    def applications(self) -> Sequence[str]:
+        """List the Applications that syncs were of, as ``namespace/name``."""
+        with self._ledger.read() as connection:
+            return all_applications(connection)
 
     def readiness(self, owner: str = "") -> Readiness:
         """Try a write, and read what the dispatchers say of themselves, or the one of this name."""

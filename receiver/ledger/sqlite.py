@@ -12,9 +12,10 @@ from typing import IO, Any
 from sqlalchemy import Connection, Engine, TextClause, create_engine, event, text
 from sqlalchemy.exc import DBAPIError
 
-from receiver.errors import LedgerError, LedgerInUse, LedgerUnavailable
+from receiver.errors import LedgerDamaged, LedgerError, LedgerInUse, LedgerUnavailable
+from receiver.ledger.damage import find_damage, is_damage, way_back
 from receiver.ledger.gate import Gate
-from receiver.ledger.ledger import Hold, Ledger
+from receiver.ledger.ledger import Hold, Ledger, told
 from receiver.ledger.migrating import migrate
 
 NETWORK_FILE_SYSTEMS = frozenset(
@@ -53,6 +54,7 @@ class FileLedger(Ledger):
         self.path = path
         self.gate = gate
         self.reserve = reserve
+        self._damage = ""
 
     @property
     def clock(self) -> TextClause:
@@ -64,11 +66,11 @@ class FileLedger(Ledger):
         """No: the instance lock keeps others out."""
         return False
 
-    @contextmanager
-    def sole(self, task: str) -> Iterator[bool]:  # noqa: ARG002 each is done by one process alone
     def ring(self, connection: Connection) -> None:
         """Do nothing: the one dispatcher is on this host, and has a doorbell."""
 
+    @contextmanager
+    def sole(self, task: str) -> Iterator[bool]:  # noqa: ARG002 each is done by one process alone
         """Give True: there is only one dispatcher."""
         yield True
 
@@ -79,10 +81,18 @@ class FileLedger(Ledger):
 
     @contextmanager
     def _writing(self, hold: Hold) -> Iterator[Connection]:
+        if self._damage:  # what is written into a broken file may break more of it
+            raise LedgerDamaged(self._damage, hint=way_back(self.path))
         if hold is Hold.NEW and self.reserve:
             self._leave_reserve()
         with self.gate, self.engine.begin() as connection:
             yield connection
+
+    def _refusal(self, message: str, error: DBAPIError) -> LedgerUnavailable:
+        if not is_damage(error):
+            return super()._refusal(message, error)
+        self._damage = f"the ledger {self.path} is damaged: {told(error)}"
+        return LedgerDamaged(self._damage, hint=way_back(self.path))
 
     def _leave_reserve(self) -> None:
         disk = os.statvfs(self.path.parent)
@@ -121,7 +131,7 @@ def open_file(
         migrate(engine, NOW)
     except DBAPIError as error:
         raise LedgerError(
-            f"the ledger {path} cannot be opened: {error.orig}", hint=_way_out(path)
+            f"the ledger {path} cannot be opened: {error.orig}", hint=_way_out(path, error)
         ) from error
     path.chmod(0o600)
     gate = Gate(path.with_suffix(".gate"))
@@ -186,8 +196,20 @@ def _open_lock(path: Path) -> IO[str]:
         ) from None
 
 
-def _way_out(path: Path) -> str:
+def check_file(path: Path) -> None:
+    """Look for damage before anything is written.
+
+    Raises:
+        LedgerError: there is some.
+    """
+    if found := find_damage(path):
+        raise LedgerError(f"the ledger {path} is damaged: {found}", hint=way_back(path))
+
+
+def _way_out(path: Path, error: DBAPIError) -> str:
     """Return what to do about a file that SQLite does not open."""
+    if is_damage(error):
+        return way_back(path)
     if not os.access(path.parent, os.W_OK | os.X_OK):
         return WRITABLE
     if path.exists() and not os.access(path, os.R_OK | os.W_OK):

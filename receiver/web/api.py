@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from flask import Blueprint, Response, jsonify, request
 
 from receiver.ledger.reader import Row
+from receiver.names import Names
 from receiver.service import Intake
 from receiver.web.auth import authorize
 from receiver.web.problems import Refusal, refused
@@ -46,7 +47,10 @@ def api_door(intake: Intake) -> Blueprint:
     def events() -> Response:
         query = read_query(EventsQuery)
         page = intake.reader.trail(query.wanted, after=query.after, limit=query.limit)
-        return jsonify({"events": page.events, "next": page.next, "more": page.more})
+        first = not (query.after or page.events)
+        warning = intake.names.unheard_of(**query.names) if first else ""
+        told = {"events": page.events, "next": page.next, "more": page.more, "warning": warning}
+        return jsonify(told)
 
     @door.get("/pauses")
     def pauses() -> Response:
@@ -61,24 +65,28 @@ def _add_lists(door: Blueprint, intake: Intake) -> None:
 
     @door.get("/syncs")
     def syncs() -> Response:
-        return _listed("syncs", read_query(SyncsQuery), reader.syncs)
+        return _listed("syncs", read_query(SyncsQuery), reader.syncs, intake.names)
 
     @door.get("/plans")
     def plans() -> Response:
-        return _listed("plans", read_query(PlansQuery), reader.plans)
+        return _listed("plans", read_query(PlansQuery), reader.plans, intake.names)
 
     @door.get("/runs")
     def runs() -> Response:
-        return _listed("runs", read_query(RunsQuery), reader.runs)
+        return _listed("runs", read_query(RunsQuery), reader.runs, intake.names)
 
 
-def _listed(kind: str, query: Listed, read: Callable[..., list[Row]]) -> Response:
-    """Answer a page; one row more is read, to know whether there is a next one."""
+def _listed(kind: str, query: Listed, read: Callable[..., list[Row]], names: Names) -> Response:
+    """Answer a page; one row more is read, to know whether there is a next one.
+
+    Where there is nothing at all, a filter by a name that nothing has is warned of.
+    """
     before = place_of(kind, query.cursor)
     rows = read(filters(query), limit=query.limit + 1, before=before)
     page = rows[: query.limit]
     following = cursor_of(kind, page[-1]["id"]) if len(rows) > len(page) else None
-    return jsonify({kind: page, "next": following})
+    warning = "" if page or query.cursor else names.unheard_of(**query.names)
+    return jsonify({kind: page, "next": following, "warning": warning})
 
 
 def _add_stories(door: Blueprint, intake: Intake) -> None:

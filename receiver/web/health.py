@@ -44,7 +44,12 @@ def health_door(reader: Reader, *, dispatches: bool, owner: str = "") -> Bluepri
 
 
 def _ailments(state: Readiness) -> list[str]:
-    """Say what a restart might cure; a ledger that takes no write is no such thing."""
+    """Say what a restart might cure; a ledger that takes no write is no such thing.
+
+    A damaged one is: the start looks at the file, and refuses it with the way out.
+    """
+    if state.damaged:
+        return [state.reason]
     if not state.writable:
         return []
     silence = state.dispatcher.get("heartbeatAgeSeconds")

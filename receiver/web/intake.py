@@ -61,7 +61,7 @@ class Door:
             receipt = self._intake.writer.submit(arrival, COMMIT_TIMEOUT)
         except LedgerUnavailable as error:
             self._metrics.refused("ledger_unavailable")
-            return unavailable(error)
+            return unavailable(error, self._intake.log)
         self._metrics.stored(sender, channel, receipt, time.perf_counter() - begun)
         return _accepted(receipt)
 

@@ -8,14 +8,12 @@ from http import HTTPStatus
 
 from flask import Blueprint, Response, g, jsonify, request
 
-from receiver.errors import RuleError, UnknownThing, WrongState
+from receiver.errors import UnknownThing, WrongState
 from receiver.ledger.operations.acts import Act
 from receiver.ledger.operations.desk import Operations
 from receiver.ledger.operations.retrying import Chosen
 from receiver.ledger.pauses import Scope
-from receiver.ledger.reader import Filters
-from receiver.mistakes import near
-from receiver.model import RunState, rfc3339
+from receiver.model import rfc3339
 from receiver.service import Intake
 from receiver.web.acts import LARGEST, ReplayBody, RetryBody, Why, read_act
 from receiver.web.auth import authorize
@@ -25,8 +23,6 @@ from receiver.web.queries import NoQuery, in_ms, read_query
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 """What may be the name of a rule or a handler, here or at a later time."""
-
-OPEN = tuple(state.value for state in RunState if not state.ended)
 
 
 def operations_door(intake: Intake) -> Blueprint:
@@ -45,14 +41,16 @@ def operations_door(intake: Intake) -> Blueprint:
     door.register_error_handler(Refusal, _refused)
     door.register_error_handler(UnknownThing, _unknown)
     door.register_error_handler(WrongState, _wrong_state)
-    _add_retry(door, intake.operations)
+    _add_retry(door, intake)
     _add_cancel(door, intake.operations)
     _add_approve(door, intake.operations)
     _add_pauses(door, intake)
     return door
 
 
-def _add_retry(door: Blueprint, desk: Operations) -> None:
+def _add_retry(door: Blueprint, intake: Intake) -> None:
+    desk = intake.operations
+
     @door.post("/runs/<run>/retry")
     def retry(run: str) -> Response:
         return jsonify({"run": desk.retry(_act(), run)})
@@ -65,12 +63,15 @@ def _add_retry(door: Blueprint, desk: Operations) -> None:
         )
         done = desk.retry_many(Act(g.by, body.reason), chosen, body.limit)
         until = rfc3339(datetime.fromtimestamp(done.until / 1000, UTC))
+        warning = "" if done.runs else _unheard_of(intake, body)
         told = {"retried": len(done.runs), "runs": done.runs, "more": done.more, "until": until}
-        return jsonify(told)
+        return jsonify(told | {"warning": warning})
 
     @door.post("/syncs/<sync>/replay")
     def replay(sync: str) -> Response:
         body = read_act(request.environ, ReplayBody)
+        if body.rule and (mistake := intake.names.no_rule(body.rule)):
+            raise Refusal(HTTPStatus.NOT_FOUND, "no_such_rule", mistake.message, hint=mistake.hint)
         act = Act(g.by, body.reason)
         replay = {"id": desk.replay(act, sync, body.rule), "sync": sync, "rule": body.rule or None}
         answer = jsonify({"replay": replay | {"by": act.by, "reason": act.reason}})
@@ -117,7 +118,7 @@ def _add_pauses(door: Blueprint, intake: Intake) -> None:
                 for one in intake.reader.pauses()
                 if (one["scope"], one["name"]) == (scope.value, name)
             ]
-            warning = _warning(intake, scope, name)
+            warning = intake.names.idle(scope, name)
             return jsonify({"pause": there[0] if there else None, "warning": warning})
 
         def resume(name: str = "") -> Response:
@@ -139,27 +140,10 @@ def _check_name(scope: Scope, name: str) -> None:
         )  # fmt: skip
 
 
-def _warning(intake: Intake, scope: Scope, name: str) -> str:
-    """Say that nothing in force has the paused name; "" where something has.
-
-    It is no error: the rule may be about to come, or be gone with its runs still under way.
-    """
-    try:
-        named = None if scope is Scope.ALL else intake.explainer.named()
-    except RuleError:
-        return ""
-    if named is None:
-        return ""
-    rules, handlers = named
-    known, wanted = (
-        (rules, Filters(states=OPEN, rule=name))
-        if scope is Scope.RULE
-        else (handlers, Filters(states=OPEN, handler=name))
+def _unheard_of(intake: Intake, body: RetryBody) -> str:
+    return intake.names.unheard_of(
+        rule=body.rule, handler=body.handler, application=body.application
     )
-    if name in known or intake.reader.runs(wanted, limit=1):
-        return ""
-    told = f"no {scope} {name} is in force, and no run of it is open"
-    return f"{told} ({hint})" if (hint := near(name, known)) else told
 
 
 def _act() -> Act:

@@ -13,7 +13,7 @@ from typing import Any
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from receiver.errors import LedgerUnavailable, PostsyncError
+from receiver.errors import LedgerDamaged, LedgerUnavailable, PostsyncError
 from receiver.logs import Log
 
 INTAKE = "/v1/notifications"
@@ -82,8 +82,10 @@ def refused(refusal: Refusal) -> Response:
     )
 
 
-def unavailable(error: LedgerUnavailable) -> Response:
+def unavailable(error: LedgerUnavailable, log: Log) -> Response:
     """Make the response for a ledger that does not take or give anything now."""
+    if isinstance(error, LedgerDamaged):
+        log.error("ledger.damaged", reason=error.message, hint=error.hint)
     return problem(
         HTTPStatus.SERVICE_UNAVAILABLE,
         "ledger_unavailable",
@@ -96,7 +98,7 @@ def unavailable(error: LedgerUnavailable) -> Response:
 def handle_errors(app: Flask, log: Log) -> None:
     """Give every error of the app a problem body; none shows a traceback."""
     app.register_error_handler(Refusal, refused)
-    app.register_error_handler(LedgerUnavailable, unavailable)
+    app.register_error_handler(LedgerUnavailable, lambda error: unavailable(error, log))
     app.register_error_handler(HTTPException, _of_http)
 
     def internal(error: Exception) -> Response:

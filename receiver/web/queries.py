@@ -42,6 +42,11 @@ class Query(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    @property
+    def names(self) -> dict[str, str]:
+        """Those that were given of a rule, a handler, an Application."""
+        return self.model_dump(include={"rule", "handler", "application"})
+
 
 class NoQuery(Query):
     """Nothing may be asked: what is misplaced here must not be passed over."""

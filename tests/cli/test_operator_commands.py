@@ -203,6 +203,39 @@ def test_export_is_the_whole_trail_and_can_go_on(service: Service) -> None:
 
 
 @pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["runs", "--rule", "guardd"], "no rule guardd is in force"),
+        (["plans", "--rule", "guardd"], "did you mean guarded?"),
+        (["tail", "--rule", "guardd"], "did you mean guarded?"),
+        (["runs", "--handler", "log.mesage"], "did you mean log.message?"),
+        (["syncs", "--application", "shpo"], "did you mean shop?"),
+        (["retry", "--rule", "guardd"], "did you mean guarded?"),
+        (["retry", "--rule", "guardd", "--yes"], "did you mean guarded?"),
+    ],
+)
+def test_a_filter_by_a_name_that_nothing_has_says_so(
+    service: Service, arguments: list[str], words: str
+) -> None:
+    """Once, on stderr; what stands on stdout is for programs as it was."""
+    service.ended(synced(service, "a"))
+    done = typed(service, *arguments)
+    assert done.returncode == 0
+    assert done.stderr.count(words) == 1
+    assert words not in done.stdout
+
+
+def test_a_replay_of_a_mistyped_rule_is_refused(service: Service) -> None:
+    """Nothing is asked of the dispatcher, and a script stops there."""
+    service.ended(synced(service, "a"))
+    done = typed(service, "replay", "last", "--rule", "guardd")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "no rule guardd is in force" in done.stderr
+    assert "did you mean guarded?" in done.stderr
+    assert service.query("SELECT COUNT(*) FROM replays") == [(0,)]
+
+
+@pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
         (["retry", "r-000000000000000000"], 1, "r-000000000000000000"),
@@ -214,6 +247,8 @@ def test_export_is_the_whole_trail_and_can_go_on(service: Service) -> None:
         (["approve", "s-1"], 2, "not the id of a plan (p-...)"),
         (["pause", "--rule", "a", "--handler", "b"], 2, "either --rule or --handler"),
         (["runs", "--state", "fialed"], 2, "'failed'"),
+        (["plans", "--state", "hold"], 2, "'held'"),
+        (["syncs", "--state", "plannd"], 2, "'planned'"),
         (["runs", "--since", "yesterday"], 1, "since"),
         (["tail", "--since", "yesterday"], 1, "since"),
         (["show", "s-nothing"], 1, "GET /v1/syncs"),

@@ -81,6 +81,6 @@ def test_the_edges_of_what_can_be_asked_are_told_apart(web: Doors, query: str, s
 def test_a_place_in_the_trail_is_a_number_that_it_can_have(web: Doors, after: str) -> None:
     """The greatest that the ledger knows is the last that is taken."""
     last = web.client.get(f"/v1/events?after={(1 << 63) - 1}", headers=AS_VIEWER).json
-    assert last == {"events": [], "next": (1 << 63) - 1, "more": False}
+    assert last == {"events": [], "next": (1 << 63) - 1, "more": False, "warning": ""}
     answer = web.client.get(f"/v1/events?after={after}", headers=AS_VIEWER)
     assert (answer.status_code, answer.json and answer.json["reason"]) == (400, "bad_parameter")

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from desks import put_in_force
 from doors import AS_OPERATOR, AS_SENDER, Doors, doors
 from house import House
 
 from receiver.ledger.ledger import Ledger
-from receiver.ledger.marks import RULES as RULES_MARK
-from receiver.ledger.marks import keep_rule_set, put_mark
 
 RULES = """
 - name: call
@@ -27,14 +26,6 @@ RULES = """
 """
 
 NOTHING = "{uses: log.message, target: application, with: {text: x}}"
-
-
-def put_in_force(house: House) -> None:
-    """Write down which rules are in force, as the dispatcher does when it has loaded them."""
-    found = house.planner.rule_set
-    with house.ledger.write() as connection:
-        keep_rule_set(connection, house.ledger.now(connection), found.digest, found.files)
-        put_mark(connection, RULES_MARK, {"ok": True, "error": "", "digest": found.digest})
 
 
 @pytest.fixture

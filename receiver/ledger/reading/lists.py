@@ -120,8 +120,12 @@ def applications(connection: Connection, wanted: str) -> list[str]:
     """Return the Applications of a name, as ``namespace/name``: it alone is of any namespace."""
     if "/" in wanted:
         return [wanted]
-    known = connection.scalars(_APPLICATIONS).all()
-    return [one for one in known if one.rpartition("/")[2] == wanted]
+    return [one for one in all_applications(connection) if one.rpartition("/")[2] == wanted]
+
+
+def all_applications(connection: Connection) -> Sequence[str]:
+    """Return every Application that a sync was of, as ``namespace/name``."""
+    return connection.scalars(_APPLICATIONS).all()
 
 
 _APPLICATIONS = text(

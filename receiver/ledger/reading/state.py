@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select, text
 
-from receiver.errors import LedgerUnavailable
+from receiver.errors import LedgerDamaged, LedgerUnavailable
 from receiver.ledger import tables
 from receiver.ledger.beats import beats
 from receiver.ledger.ledger import Hold, Ledger
@@ -25,9 +25,13 @@ Gauge = tuple[str, dict[str, str], float]
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """Whether the ledger takes writes, with the reason if not; the rest are details."""
+    """Whether the ledger takes writes, with the reason if not; the rest are details.
+
+    ``damaged`` is whether it will never take one again.
+    """
 
     writable: bool
+    damaged: bool
     reason: str
     rules: Row
     dispatcher: Row
@@ -36,7 +40,7 @@ class Readiness:
 
 def read_readiness(ledger: Ledger, owner: str = "") -> Readiness:
     """Try a write, and read what the dispatchers say of themselves, or the one of this name."""
-    reason, rules, dispatcher, pauses = "", Row(), Row(), list[Row]()
+    reason, damaged, rules, dispatcher, pauses = "", False, Row(), Row(), list[Row]()
     try:
         with ledger.write(Hold.NEW) as connection:
             put_mark(connection, PROBE, ledger.now(connection))
@@ -49,8 +53,8 @@ def read_readiness(ledger: Ledger, owner: str = "") -> Readiness:
             dispatcher = _dispatchers(there, now)
             pauses = list_pauses(connection)
     except LedgerUnavailable as error:
-        reason = str(error)
-    return Readiness(not reason, reason, rules, dispatcher, pauses)
+        reason, damaged = str(error), isinstance(error, LedgerDamaged)
+    return Readiness(not reason, damaged, reason, rules, dispatcher, pauses)
 
 
 def list_pauses(connection: Connection) -> list[Row]:

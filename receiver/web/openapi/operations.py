@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from receiver.web.acts import ReplayBody, RetryBody, Why
 from receiver.web.messages import Origin
 from receiver.web.openapi import answers as a
+from receiver.web.openapi import shown
 from receiver.web.openapi.sending import ChannelQuery, NotificationQuery
 from receiver.web.queries import EventsQuery, PlansQuery, RunsQuery, SyncsQuery
 
@@ -78,11 +79,11 @@ OPERATIONS = (
     ),
     _get("/v1/syncs", "listSyncs", "List syncs, the newest first.", a.Syncs, SyncsQuery),
     _get("/v1/syncs/{sync}", "getSync", "Tell a sync's whole story; `last` is the newest.",
-         a.SyncStory),
+         shown.SyncStory),
     _get("/v1/plans", "listPlans", "List plans, the newest first.", a.Plans, PlansQuery),
-    _get("/v1/plans/{plan}", "getPlan", "Tell a plan with its runs.", a.PlanStory),
+    _get("/v1/plans/{plan}", "getPlan", "Tell a plan with its runs.", shown.PlanStory),
     _get("/v1/runs", "listRuns", "List runs, the newest first.", a.Runs, RunsQuery),
-    _get("/v1/runs/{run}", "getRun", "Tell a run with its attempts.", a.RunStory),
+    _get("/v1/runs/{run}", "getRun", "Tell a run with its attempts.", shown.RunStory),
     _get("/v1/events", "listEvents", "Read the trail, the oldest line first.", a.Events,
          EventsQuery),
     _get("/v1/pauses", "listPauses", "List what is paused.", a.Pauses),
@@ -110,7 +111,8 @@ OPERATIONS = (
          {200: a.Paused}),
     _act("delete", "/v1/pauses/handlers/{name}", "resumeHandler", "Lift that pause.",
          {200: a.Resumed}),
-    Operation("get", "/v1/openapi.json", "openapi", "This document.", Who.NOBODY, {200: a.Open}),
+    Operation("get", "/v1/openapi.json", "openapi", "This document.", Who.NOBODY,
+              {200: shown.Open}),
     Operation("get", "/healthz", "healthz", "Whether everything is alive.", Who.NOBODY,
               {200: a.Health, 503: a.Health}),
     Operation("get", "/readyz", "readyz", "Whether a notification can be stored.", Who.NOBODY,

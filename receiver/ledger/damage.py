@@ -1,0 +1,58 @@
+"""Tells a SQLite file that is damaged from one that takes nothing just now."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from contextlib import closing
+from pathlib import Path
+
+from sqlalchemy.exc import DBAPIError
+
+DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+PRIMARY = 0xFF
+"""The bits of SQLite's error codes that have the primary one
+(https://www.sqlite.org/rescode.html)."""
+
+HEADING = "*** in database main ***"
+"""What SQLite writes before its findings."""
+
+PATIENCE = 5.0
+"""Seconds that a start may spend on looking: some GB, and what is larger is looked at in part."""
+
+
+def is_damage(error: DBAPIError) -> bool:
+    """Whether the file itself is broken, so that trying again helps nothing."""
+    return getattr(error.orig, "sqlite_errorcode", 0) & PRIMARY in DAMAGE
+
+
+def find_damage(path: Path, patience: float = PATIENCE) -> str:
+    """Look through the file's pages, at most ``patience`` seconds; return what is wrong, or ""."""
+    try:
+        # A connection that only reads writes nothing back of the log when it is closed.
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as file:
+            found = _quick_check(file, patience)
+    except sqlite3.OperationalError:  # the time is over, or there is no file that can be read
+        return ""
+    except sqlite3.DatabaseError as error:
+        found = str(error)
+    return "" if found == "ok" else " ".join(found.removeprefix(HEADING).split())
+
+
+def _quick_check(file: sqlite3.Connection, patience: float) -> str:
+    alarm = threading.Timer(patience, file.interrupt)
+    alarm.start()
+    try:
+        return str(file.execute("PRAGMA quick_check(1)").fetchone()[0])
+    finally:
+        alarm.cancel()
+        alarm.join()
+
+
+def way_back(path: Path) -> str:
+    """Return what to do about a damaged file."""
+    return (
+        "the file is left as it is; stop the instance and put a backup in its place, "
+        f"`cp BACKUP {path}; rm -f {path}-wal {path}-shm`, or move it away to begin with an empty "
+        "ledger"
+    )

@@ -1,0 +1,111 @@
+"""Knows the names of rules, handlers and Applications, and says of another one that it is none.
+
+A name may belong to what is gone, or about to come: only where the ledger has nothing of it either
+is it most likely a mistake.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TypeAlias
+
+from receiver.errors import RuleError
+from receiver.ledger.ledger import Ledger
+from receiver.ledger.marks import RULES, get_mark, get_rule_set
+from receiver.ledger.pauses import Scope
+from receiver.ledger.reader import Filters, Reader
+from receiver.mistakes import Mistake, near
+from receiver.model import RunState
+from receiver.rulebook import rule_set_from
+from receiver.rulebook.merge import sections
+
+OPEN = tuple(state.value for state in RunState if not state.ended)
+
+Known: TypeAlias = frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """The rules that are in force, and the handlers that they use."""
+
+    rules: Known = frozenset()
+    handlers: Known = frozenset()
+
+
+class Names:
+    """Judges the names that people give, by one ledger.
+
+    Raises:
+        LedgerUnavailable: (every method) the ledger cannot be read.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._reader = Reader(ledger)
+        self._of_set = lru_cache(maxsize=1)(self._read_names)
+
+    def idle(self, scope: Scope, name: str) -> str:
+        """Say that nothing is there now which a pause of this name could hold back, or ""."""
+        if scope is Scope.RULE:
+            return self._stranger("rule", name, Filters(states=OPEN, rule=name), "open")
+        if scope is Scope.HANDLER:
+            return self._stranger("handler", name, Filters(states=OPEN, handler=name), "open")
+        return ""
+
+    def unheard_of(self, *, rule: str = "", handler: str = "", application: str = "") -> str:
+        """Say which of these filters can choose nothing, since nothing has that name, or ""."""
+        kept = "in the ledger"
+        told = [
+            self._stranger("rule", rule, Filters(rule=rule), kept) if rule else "",
+            self._stranger("handler", handler, Filters(handler=handler), kept) if handler else "",
+            self._no_application(application) if application else "",
+        ]
+        return "; ".join(filter(None, told))
+
+    def no_rule(self, name: str) -> Mistake | None:
+        """Return what is wrong with the name of a rule that is to be in force."""
+        known = self._in_force()
+        if known is None or name in known.rules:
+            return None
+        soon = "a rule file that has changed is in force some seconds later, unless it has mistakes"
+        return Mistake((), f"no rule {name} is in force", near(name, known.rules) or soon)
+
+    def _stranger(self, kind: str, name: str, of_it: Filters, where: str) -> str:
+        known = self._in_force()
+        if known is None:
+            return ""
+        names = known.rules if kind == "rule" else known.handlers
+        if name in names or self._reader.runs(of_it, limit=1):
+            return ""
+        told = f"no {kind} {name} is in force, and no run of it is {where}"
+        return str(Mistake((), told, near(name, names)))
+
+    def _no_application(self, name: str) -> str:
+        known = self._reader.applications()
+        short = "/" not in name
+        names = {one.rpartition("/")[2] for one in known} if short else set(known)
+        if not names or name in names:
+            return ""
+        return str(Mistake((), f"no sync of {name} is in the ledger", near(name, names)))
+
+    def _in_force(self) -> InForce | None:
+        """Return the names of today; None before any rules were loaded, or if nobody can read them.
+
+        An older version's rules may be none to this one, until a dispatcher has loaded others.
+        """
+        with self._ledger.read() as connection:
+            digest = (get_mark(connection, RULES) or {}).get("digest") or ""
+        try:
+            return self._of_set(digest)
+        except RuleError:
+            return None
+
+    def _read_names(self, digest: str) -> InForce | None:
+        with self._ledger.read() as connection:
+            files = get_rule_set(connection, digest)
+        if files is None:
+            return None
+        rules = rule_set_from(files).rules
+        uses = (action.uses for rule in rules for _, _, action in sections(rule))
+        return InForce(frozenset(rule.name for rule in rules), frozenset(uses))

@@ -1,0 +1,175 @@
+"""What the answers of the API show: syncs, plans, runs, and what happened to them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from receiver.model import DeliveryVerdict, PlanState, RunState, SyncState
+
+Id = Annotated[str, Field(examples=["s-1m7y9gr9ez7egy539n"])]
+
+
+class Answer(BaseModel):
+    """camelCase keys, and no others than these."""
+
+    model_config = ConfigDict(extra="forbid", alias_generator=to_camel, populate_by_name=True)
+
+
+class Open(BaseModel):
+    """These keys and others."""
+
+    model_config = ConfigDict(extra="allow", alias_generator=to_camel, populate_by_name=True)
+
+
+class Event(Open):
+    """A line of the trail; docs/audit-trail.md has what each event says besides."""
+
+    seq: int
+    at: datetime
+    event: str
+    delivery: str = ""
+    sync: str = ""
+    plan: str = ""
+    run: str = ""
+    attempt: int = 0
+
+
+class Attempt(Answer):
+    """One try of a run."""
+
+    run: Id
+    number: int
+    started_at: datetime
+    ended_at: datetime | None
+    outcome: str = Field(description="Empty while it is under way.")
+    reason: str
+
+
+class ActedRun(Answer):
+    """A run after an act: one action for one target of a plan."""
+
+    id: Id
+    plan: Id
+    sync: Id
+    rule: str
+    section: Literal["actions", "onFailure"]
+    action: str
+    handler: str
+    wave: int
+    target: str
+    state: RunState
+    reason: str
+    attempts: int
+    due_at: datetime | None
+    ended_at: datetime | None
+    parameters: Any = Field(description="Rendered; a secret is only referred to.")
+    output: Any
+
+
+class Run(ActedRun):
+    """A run as lists show it."""
+
+    application: str
+
+
+class RunWithTries(Run):
+    """A run with its attempts."""
+
+    tries: list[Attempt]
+
+
+class RunStory(RunWithTries):
+    """A run with all that the trail says of it."""
+
+    events: list[Event]
+
+
+class Plan(Answer):
+    """One rule applied to one sync, or with debounce to several."""
+
+    id: Id
+    sync: Id = Field(description="The newest of its syncs.")
+    rule: str
+    application: str
+    mode: Literal["run", "observe"]
+    state: PlanState
+    reason: str
+    rule_set: str
+    created_at: datetime
+    due_at: datetime | None = Field(description="When a plan that collects syncs starts.")
+    ended_at: datetime | None
+    targets: list[dict[str, Any]]
+    concurrency_key: str | None
+
+
+class PlanWithRuns(Plan):
+    """A plan with its runs and attempts."""
+
+    syncs: list[Id]
+    runs: list[RunWithTries]
+
+
+class PlanStory(PlanWithRuns):
+    """A plan with all that the trail says of it."""
+
+    events: list[Event]
+
+
+class Sync(Answer):
+    """One operation of one Application."""
+
+    id: Id
+    sender: str
+    channel: str
+    application: str
+    phase: str
+    revision: str
+    started_at: datetime | None
+    finished_at: datetime | None
+    received_at: datetime
+    resources: int
+    changed: int
+    state: SyncState
+    reason: str
+    planned_at: datetime | None
+
+
+class SyncWithPlans(Sync):
+    """A sync with its plans."""
+
+    plans: list[Plan]
+
+
+class Delivery(Answer):
+    """A notification as it was stored."""
+
+    id: str
+    sync: Id | None
+    received_at: datetime
+    verdict: DeliveryVerdict
+    reason: str
+    size: int
+    sender: str
+
+
+class SyncStory(Sync):
+    """A sync with all that belongs to it, and why each rule matched or not."""
+
+    deliveries: list[Delivery]
+    plans: list[PlanWithRuns]
+    events: list[Event]
+    explanation: list[dict[str, Any]] | None
+
+
+class Pause(Answer):
+    """What is paused."""
+
+    scope: Literal["all", "rule", "handler"]
+    name: str
+    by: str
+    at: datetime
+    reason: str
