@@ -28,9 +28,12 @@ def is_damage(error: DBAPIError) -> bool:
 
 def find_damage(path: Path, patience: float = PATIENCE) -> str:
     """Look through the file's pages, at most ``patience`` seconds; return what is wrong, or ""."""
+    # A connection that only reads writes nothing back of the log when it is closed. Where there is
+    # no log it would make one and leave it there, unless it is told that nobody writes.
+    log = path.with_name(f"{path.name}-wal")
+    how = "mode=ro" if log.exists() else "immutable=1"
     try:
-        # A connection that only reads writes nothing back of the log when it is closed.
-        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as file:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?{how}", uri=True)) as file:
             found = _quick_check(file, patience)
     except sqlite3.OperationalError:  # the time is over, or there is no file that can be read
         return ""

@@ -34,6 +34,8 @@ PATIENCE = 10.0
 """Seconds of an attempt: far more than loopback needs."""
 SHORT = 0.3
 """Seconds of an attempt that nobody answers."""
+LONGER = 3.0
+"""The same, where that was too short to ask anybody."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def attempt(
     number: int = 1,
     key_number: int = 1,
 ) -> Attempted:
-    """Make one attempt.
+    """Make one attempt; again with more time, if a busy machine took all of it before a request.
 
     Args:
         subject: the handler and its parameters.
@@ -78,7 +80,20 @@ def attempt(
         ContractBroken: the handler broke off with an exception that is no `AttemptError`.
     """
     slow = Fault.SILENT in answers or Fault.DRIPPING in answers
-    timeout = SHORT if slow else PATIENCE
+    about = {"state": state, "attempt": number, "key_number": key_number}
+    made = _attempt(subject, answers, SHORT if slow else PATIENCE, parameters, about)
+    if slow and not made.seen:
+        return _attempt(subject, answers, LONGER, parameters, about)
+    return made
+
+
+def _attempt(
+    subject: Subject,
+    answers: Sequence[Served],
+    timeout: float,
+    parameters: Mapping[str, Any] | None,
+    about: Mapping[str, Any],
+) -> Attempted:
     left = list(answers)
     bugs: list[str] = []
 
@@ -91,8 +106,7 @@ def attempt(
                 Registry([subject.handler]), Expressions(), Secrets(Path(folder)), outbound,
                 _log(bugs),
             )  # fmt: skip
-            run = _run(subject, Path(folder), parameters, timeout, state=state, attempt=number,
-                       key_number=key_number)  # fmt: skip
+            run = _run(subject, Path(folder), parameters, timeout, **about)
             began = time.monotonic()
             outcome = runner.run(run)
             seconds = time.monotonic() - began

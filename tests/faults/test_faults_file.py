@@ -45,7 +45,8 @@ def test_a_damaged_file_is_refused_and_left_as_it_is(
     done = _serve(service)
     assert done.returncode == 1
     (message,) = done.stderr.splitlines()
-    assert f"the ledger {file} cannot be opened" in message
+    assert f"the ledger {file} is damaged" in message
+    assert "cp BACKUP" in message
     assert file.read_bytes() == damaged
     assert not {"ledger.db-wal", "ledger.db-shm"} & {path.name for path in tmp_path.iterdir()}
 

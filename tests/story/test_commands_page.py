@@ -22,7 +22,9 @@ SHARED = re.compile(r"<!-- on postgresql -->\n```sh\n(.*?)```", re.DOTALL)
 STARTED = """
 until postsync health && postsync health --url http://127.0.0.1:8081; do sleep 0.2; done
 """
-ENDED = "kill %1 %2; wait %1; wait %2\n"
+ENDED = """
+started=$(jobs -p); kill $started; for one in $started; do wait "$one"; done
+"""
 EXAMPLE = "1m7y9gr9ez7egy539n"
 """The id of the page, of a sync, a plan or a run."""
 UNWANTED = "s-1m7y9h0c2k8b4w6dnt"
