@@ -168,7 +168,12 @@ def _plan_row(batch: Batch, planning: Planning, plan: NewPlan) -> Row:
     }
 
 
-_LOOKED = update(tables.plans).where(tables.plans.c.id == bindparam("plan")).values(stirred=0)
+_LOOKED = (
+    update(tables.plans)
+    .where(tables.plans.c.id == bindparam("plan"))
+    .values(stirred=tables.plans.c.stirred - bindparam("seen"))
+)
+"""What happens in the same turn is not taken back: the end of one plan may let another begin."""
 
 
 def store_advances(batch: Batch, steps: Sequence[tuple[StoredPlan, Advance]]) -> None:
@@ -186,7 +191,7 @@ def store_advances(batch: Batch, steps: Sequence[tuple[StoredPlan, Advance]]) ->
     for plan, advance in steps:
         if stirred.get(plan.id) != plan.stirred:
             continue
-        batch.add(_LOOKED, {"plan": plan.id})
+        batch.add(_LOOKED, {"plan": plan.id, "seen": plan.stirred})
         _write_runs(batch, advance, plan.rule, advance.runs)
         _end_plan(batch, advance, plan.key)
         batch.events += advance.events

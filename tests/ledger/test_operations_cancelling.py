@@ -72,6 +72,19 @@ def test_a_late_outcome_is_not_taken_for_that_of_the_retry(ledger: Ledger) -> No
     assert house.runs()[0] == "succeeded"
 
 
+def test_a_plan_begins_whose_run_was_cancelled_while_it_waited(ledger: Ledger) -> None:
+    """Although both the cancelled run and the end of the plan before it are news of one turn."""
+    house = house_of(ledger, KEYED.partition("  onFailure:")[0])
+    house.sync("a")
+    house.sync("b", "c", at=1)
+    assert house.plans() == ["active", "waiting"]
+    first, second = house.query("SELECT id FROM runs WHERE target LIKE '%/a' OR target LIKE '%/b'")
+    desk(house).cancel_run(ANN, first)
+    desk(house).cancel_run(ANN, second)
+    assert texts(house.work()) == ["1 c"]
+    assert house.plans() == ["failed", "failed"]
+
+
 @pytest.mark.parametrize(
     ("rules", "runs"), [(TWO, 3), (KEYED, 3), (HELD, 3), (COLLECTING, 0)], ids=["r", "k", "h", "c"]
 )
