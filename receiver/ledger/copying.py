@@ -71,10 +71,10 @@ def fill_server(url: str, file: Path, progress: Progress) -> None:
         old.read() as source,
         ledger.write() as copy,
     ):
-        if _count(copy, tables.deliveries):
+        if _count(copy, tables.audit_events):
             raise LedgerError(
-                f"the ledger in {shown_url(url)} has notifications already",
-                hint="fill it before anything is sent to it, or name an empty database",
+                f"the ledger in {shown_url(url)} has a trail already",
+                hint="fill it before `serve` and `work` are started, or name an empty database",
             )
         _copy_all(source, copy, progress)
         copy.execute(_NEXT_LINE)

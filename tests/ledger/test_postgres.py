@@ -301,7 +301,7 @@ def test_a_ledger_that_has_something_is_not_filled(
     for ledger in (file_ledger, server_ledger):
         with writing(ledger) as writer:
             writer.submit(arrival(notification(resource("a"))))
-    with pytest.raises(LedgerError, match="has notifications already"):
+    with pytest.raises(LedgerError, match="has a trail already"):
         fill_server(url_of(server_ledger), file_ledger.path, lambda *_: None)
     assert count(server_ledger, "deliveries") == 1
 
