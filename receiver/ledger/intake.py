@@ -29,6 +29,9 @@ from receiver.ledger.ledger import Hold, Ledger
 from receiver.ledger.stall import Stall
 from receiver.model import Event
 
+COMMIT_TIMEOUT = 5.0
+"""Seconds to wait for the commit; above the 4 that the intake waits for the ledger's lock."""
+
 GROUP = 64
 GROUP_BYTES = 8 << 20
 """A group is bounded by both, so that a large notification does not hold up many small ones."""
@@ -64,8 +67,8 @@ class IntakeWriter:
         self._queue.put(None)
         self._thread.join(timeout=30)
 
-    def submit(self, arrival: Arrival, timeout: float = 15.0) -> Receipt:
-        """Hand an arrival in and wait, at most ``timeout`` seconds, until it is on disk.
+    def submit(self, arrival: Arrival) -> Receipt:
+        """Hand an arrival in and wait, at most `COMMIT_TIMEOUT`, until it is on disk.
 
         Raises:
             LedgerUnavailable: it was not stored; or nobody can tell yet, and the sender's
@@ -75,10 +78,11 @@ class IntakeWriter:
         waiting = _Waiting(arrival, zlib.compress(arrival.body, 1))
         self._queue.put(waiting)
         try:
-            return waiting.done.result(timeout)
+            return waiting.done.result(COMMIT_TIMEOUT)
         except FutureTimeout:
             waiting.done.cancel()
-            raise LedgerUnavailable(f"the ledger took no write within {timeout:g} s") from None
+            told = f"the ledger took no write within {COMMIT_TIMEOUT:g} s"
+            raise LedgerUnavailable(told) from None
 
     def _work(self) -> None:
         while (first := self._queue.get()) is not None:

@@ -23,9 +23,6 @@ from receiver.web.problems import INTAKE, Refusal, problem, refused, unavailable
 CHANNEL = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 DEFAULT_CHANNEL = "sync"
 
-COMMIT_TIMEOUT = 5.0
-"""Seconds to wait for the commit; above the 4 that the writer waits for the ledger's lock."""
-
 
 class Door:
     """Answers one notification after another, in many threads at one time."""
@@ -58,7 +55,7 @@ class Door:
             return self._refuse(error, arrival)
         arrival = Arrival(sender, channel, body, _now(), notification, query=query)
         try:
-            receipt = self._intake.writer.submit(arrival, COMMIT_TIMEOUT)
+            receipt = self._intake.writer.submit(arrival)
         except LedgerUnavailable as error:
             self._metrics.refused("ledger_unavailable")
             return unavailable(error, self._intake.log)
@@ -79,7 +76,7 @@ class Door:
         members = dict(error.details)
         # Whether or not it could be kept, the sender's mistake is the answer.
         with suppress(LedgerUnavailable):
-            members["delivery"] = self._intake.writer.submit(arrival, COMMIT_TIMEOUT).delivery
+            members["delivery"] = self._intake.writer.submit(arrival).delivery
         return problem(
             HTTPStatus.BAD_REQUEST, error.reason, error.message, hint=error.hint, **members
         )

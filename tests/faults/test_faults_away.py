@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import pytest
 import requests
 from cluster import Cluster
 from far_cluster import FarCluster
 from scenario import CALL, Deploy, Judge, Lasting
-from senders import config_map
+from senders import Load, config_map
 from service import children, wait_for
 from standby_cluster import StandbyCluster
 
@@ -21,24 +24,13 @@ def test_database_away(deploy: Deploy, judge: Judge) -> None:
     """The intake answers 503 quickly meanwhile; the same processes go on afterwards."""
     deployment = deploy(CALL)
     assert isinstance(deployment, Cluster)
-    deployment.start()
-    before = _processes(deployment)
-    began = time.monotonic()
-    with deployment.load(rate=100) as load:
-        threading.Event().wait(2)
-        start = time.time()
+    with _outage(deployment, judge, "away", rate=100) as load:
         deployment.server.stop()
         wait_for(lambda: _answer(deployment)[0] == 503, 20, "the first 503")
         slowest = max(_answer(deployment)[1] for _ in range(5))
         deployment.server.start()
-        wait_for(lambda: _answer(deployment)[0] == 202, 20, "the intake to take again")
-        deployment.note("away", "server", start, time.time(), ends=True)
-    deployment.settle()
-    judge(deployment, load, seconds=time.monotonic() - began)
     assert {one.status for sent in load.sent for one in sent.tries} == {202, 503}
     assert slowest < 5, "the sender is serial: who waits for us holds up everybody's"
-    assert _processes(deployment) == before
-    deployment.stop()
 
 
 @pytest.mark.slow
@@ -50,23 +42,12 @@ def test_database_cut_off(deploy: Deploy, judge: Judge, lasting: Lasting) -> Non
     """
     deployment = deploy(CALL)
     assert isinstance(deployment, FarCluster)
-    deployment.start()
-    before = _processes(deployment)
-    began = time.monotonic()
-    with deployment.load(rate=20, threads=64) as load:
-        threading.Event().wait(2)
-        start = time.time()
+    with _outage(deployment, judge, "cut off", rate=20, threads=64):
         deployment.wire.cut()
         wait_for(lambda: _answer(deployment)[0] == 503, 20, "the first 503")
         slowest = _slowest(deployment, seconds=lasting(6, 0.02))
         deployment.wire.mend()
-        wait_for(lambda: _answer(deployment)[0] == 202, 30, "the intake to take again")
-        deployment.note("cut off", "server", start, time.time(), ends=True)
-    deployment.settle()
-    judge(deployment, load, seconds=time.monotonic() - began)
     assert slowest < 6, "who waits has a thread, and without one nobody answers the probes"
-    assert _processes(deployment) == before
-    deployment.stop()
 
 
 @pytest.mark.slow
@@ -75,18 +56,28 @@ def test_failover(deploy: Deploy, judge: Judge) -> None:
     """The standby goes on with all that was accepted; nobody is told, nothing is restarted."""
     deployment = deploy(CALL)
     assert isinstance(deployment, StandbyCluster)
+    with _outage(deployment, judge, "failover", rate=100):
+        deployment.fail_over()
+
+
+@contextmanager
+def _outage(deployment: Cluster, judge: Judge, kind: str, **load: Any) -> Iterator[Load]:
+    """Do something to the database under load, and undo it, within the block.
+
+    Afterwards the same processes take notifications, and nothing is lost.
+    """
     deployment.start()
     before = _processes(deployment)
     began = time.monotonic()
-    with deployment.load(rate=100) as load:
+    with deployment.load(**load) as sending:
         threading.Event().wait(2)
         start = time.time()
-        deployment.fail_over()
-        wait_for(lambda: _answer(deployment)[0] == 202, 20, "the intake to take again")
-        deployment.note("failover", "server", start, time.time(), ends=True)
+        yield sending
+        wait_for(lambda: _answer(deployment)[0] == 202, 30, "the intake to take again")
+        deployment.note(kind, "server", start, time.time(), ends=True)
         threading.Event().wait(2)
     deployment.settle()
-    judge(deployment, load, seconds=time.monotonic() - began)
+    judge(deployment, sending, seconds=time.monotonic() - began)
     assert _processes(deployment) == before
     deployment.stop()
 
