@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+import pytest
 from house import House, texts
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from receiver.ledger.connect import open_ledger
 from receiver.ledger.ledger import Ledger
 from receiver.ledger.sqlite import FileLedger
+from receiver.model import Outcome, OutcomeKind
 
 RULE = """
 - name: purge
@@ -87,20 +89,70 @@ def test_a_sync_with_a_time_to_come_is_as_old_as_its_notification(ledger: Ledger
     assert house.plans() == ["succeeded", "active"]
 
 
-def test_an_attempt_that_is_tried_again_has_started(ledger: Ledger) -> None:
-    """It goes on after a failure that passes, and the older plan ends after it."""
+def test_what_waits_between_two_attempts_is_left_to_the_newer_plan(ledger: Ledger) -> None:
+    """Nothing of it is under way, and in an hour of trying it would undo what the newer one did."""
     house = House.of(ledger, RULE)
     send(house, 1, "a")
     (run,) = house.claim()
     house.end(run, fails="503", temporary=True)
     send(house, 2, "a")
-    house.pass_time(10)
-    again, newer = sorted(house.claim(), key=lambda one: one.id != run.id)
-    house.end(again, fails="gone")
-    house.end(newer)
+    assert texts(house.work()) == ["a of 2", "all of 2"]
+    assert house.plans() == ["superseded", "succeeded"]
+    house.pass_time(3600)
+    assert house.claim() == []
+    assert house.runs()[:2] == ["superseded", "superseded"]
+    told = [line for line in house.events("run.superseded") if line["run"] == run.id]
+    assert len(told) == 1
+
+
+@pytest.mark.parametrize("names", [["a"], ["a", "b"]])
+def test_an_attempt_that_fails_after_a_newer_plan_has_started_is_not_made_again(
+    ledger: Ledger, names: list[str]
+) -> None:
+    """Also where all of the older plan was under way, so that nothing else was left to it."""
+    house = House.of(ledger, RULE[: RULE.index("  - name: then")])
+    send(house, 1, *names)
+    runs = house.claim()
+    send(house, 2, *names)
+    house.end(*runs, fails="503", temporary=True)
     house.work()
     assert house.plans() == ["superseded", "succeeded"]
-    assert house.runs()[:2] == ["failed", "superseded"]
+    assert {line["run"] for line in house.events("run.superseded")} == {run.id for run in runs}
+
+
+def test_what_the_other_side_works_on_is_finished(ledger: Ledger) -> None:
+    """A question that fails, or is lost, does not leave a Job alone that runs there."""
+    house = House.of(ledger, RULE[: RULE.index("  - name: then")])
+    send(house, 1, "a")
+    (run,) = house.claim()
+    house.answer(Outcome(OutcomeKind.PENDING, state={"job": "j"}, delay=1), run)
+    house.pass_time(2)
+    house.claim()
+    house.pass_time(60)
+    house.beat("w-2")
+    send(house, 2, "a")
+    again, newer = sorted(house.claim(), key=lambda one: one.id != run.id)
+    house.end(newer)
+    house.end(again, fails="503", temporary=True)
+    assert house.plans() == ["active", "succeeded"]
+    house.pass_time(60)
+    house.work()
+    assert house.plans() == ["succeeded"] * 2
+
+
+def test_a_replay_is_tried_again_whatever_newer_plans_there_were(ledger: Ledger) -> None:
+    """Somebody has asked for the older sync; a newer one that comes later still takes over."""
+    house = House.of(ledger, RULE[: RULE.index("  - name: then")])
+    old = send(house, 1, "a")
+    send(house, 2, "a")
+    house.work()
+    house.replay(old)
+    (run,) = house.claim()
+    house.end(run, fails="503", temporary=True)
+    assert house.plans()[-1] == "active"
+    send(house, 3, "a")
+    house.work()
+    assert house.plans()[-2:] == ["superseded", "succeeded"]
 
 
 def test_a_plan_of_which_everything_has_started_is_left_alone(ledger: Ledger) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from sqlalchemy import bindparam, select, update
@@ -14,6 +14,7 @@ from receiver.ledger.batch import Batch, Row
 from receiver.ledger.claim import Claimed
 from receiver.ledger.events import Counts, count_seconds, labels
 from receiver.ledger.lanes import block_lane
+from receiver.ledger.superseding import leave_plan, left_to_newer, superseded_reason
 from receiver.model import Event, Json, Outcome, OutcomeKind, RunState, rfc3339
 
 
@@ -47,8 +48,11 @@ _SETTLED = (
 def store_settlements(batch: Batch, owner: str, settlements: Sequence[Settlement]) -> None:
     """Store outcomes, attempts, events and counts, but for runs that were taken over meanwhile."""
     ours = _ours(batch, owner, [item.run.id for item in settlements])
-    stirred = set()
-    for item in settlements:
+    stirred, left = set(), dict[str, tuple[str, str]]()
+    again = [item.run.id for item in settlements if item.state is RunState.DUE]
+    newer = left_to_newer(batch, again) if again else {}
+    for given in settlements:
+        item = _left(given, newer.get(given.run.id))
         if ours.get(item.run.id) != item.run.attempt:
             batch.events.append(_event("attempt.superseded", item, _too_late(batch, item)))
             continue
@@ -65,12 +69,23 @@ def store_settlements(batch: Batch, owner: str, settlements: Sequence[Settlement
         )
         if item.state.ended:
             stirred.add(item.run.plan)
+        if item.state is RunState.SUPERSEDED:
+            left[item.run.plan] = newer[item.run.id]
         batch.events += _events(item)
         if item.outcome.limited and item.due_at is not None:
             _block(batch, item)
         _count(batch.counts, item)
     for plan in _without_open_targets(batch, sorted(stirred)):
         batch.add(_STIR, {"plan": plan})
+    for plan, by in sorted(left.items()):
+        leave_plan(batch, plan, by)
+
+
+def _left(item: Settlement, newer: tuple[str, str] | None) -> Settlement:
+    """End as superseded what would be tried again although a newer plan does its work."""
+    if newer is None:
+        return item
+    return replace(item, state=RunState.SUPERSEDED, reason=superseded_reason(newer), due_at=None)
 
 
 def _without_open_targets(batch: Batch, plans: Sequence[str]) -> list[str]:
@@ -175,6 +190,8 @@ def _events(item: Settlement) -> list[Event]:
             due = datetime.fromtimestamp(item.due_at / 1000, UTC)
             data |= {"nextAttempt": run.attempt + 1, "nextAt": rfc3339(due)}
         events.append(_event("attempt.failed", item, data))
+    if item.state is RunState.SUPERSEDED:
+        events.append(_event("run.superseded", item, {"reason": item.reason}))
     if item.state is RunState.FAILED:
         events.append(_event("run.failed", item, {"reason": item.reason, "attempts": run.attempt}))
     return events

@@ -3,13 +3,15 @@
 Newer is whose newest sync finished later; of one moment, whose sync came later; of one sync,
 the plan that was made later. It supersedes a plan of its series whose targets are all among its
 own, once it has started itself: what is held or collects may never start as it stands.
-What has started is finished; what has not becomes `superseded`, and then the plan ends.
+What is under way is finished: an attempt, and what the other side works on. What has not begun, and
+what waits to be tried again because it failed for the time being, becomes `superseded`; then the
+plan ends.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,11 +19,12 @@ from sqlalchemy import bindparam, select, update
 
 from receiver.ledger import tables
 from receiver.ledger.batch import Batch
+from receiver.ledger.elsewhere import started_elsewhere, tried_in_vain
 from receiver.model import Event, Json, PlanState, RunState
 
 _STARTED = (PlanState.WAITING, PlanState.ACTIVE, PlanState.SUCCEEDED, PlanState.FAILED)
 _OPEN = (PlanState.WAITING, PlanState.ACTIVE, PlanState.HELD, PlanState.COLLECTING)
-_NOT_STARTED = frozenset({RunState.WAITING.value, RunState.DUE.value, RunState.HELD.value})
+_NOT_BEGUN = frozenset({RunState.WAITING.value, RunState.DUE.value, RunState.HELD.value})
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +52,16 @@ def identity(target: dict[str, Any]) -> tuple[str, str, str]:
     return target.get("sender", ""), target.get("application", ""), target["resource"]
 
 
-def newer_than(batch: Batch, plan: Entrant) -> tuple[str, str] | None:
-    """Return the newest plan that supersedes this one before it starts, and its sync."""
+def newer_than(batch: Batch, plan: Entrant, *, made_after: str = "") -> tuple[str, str] | None:
+    """Return the newest plan that supersedes this one, and its sync.
+
+    ``made_after`` narrows it to plans with a greater id: to those that were made later.
+    """
     if plan.series is None:
         return None
     batch.flush()
     p = tables.plans
-    query = _series(plan, _STARTED).where(p.c.newest >= plan.newest)
+    query = _series(plan, _STARTED).where(p.c.newest >= plan.newest, p.c.id > made_after)
     for row in batch.connection.execute(query.order_by(p.c.newest.desc())):
         if _order(row) > plan.order and _covers(json.loads(row.targets), plan.targets):
             return row.id, row.sync_id
@@ -74,6 +80,32 @@ def supersede_older(batch: Batch, plan: Entrant) -> None:
         if _order(row) < plan.order and _covers(plan.targets, json.loads(row.targets)):
             _supersede(batch, row, plan)
     batch.flush()
+
+
+def left_to_newer(batch: Batch, runs: Sequence[str]) -> Mapping[str, tuple[str, str]]:
+    """Return the newer plan, and its sync, of each of these runs whose work a newer plan does.
+
+    They are runs that would be tried again, and of which nothing is under way elsewhere.
+    """
+    rows = batch.connection.execute(_OF_SERIES, {"runs": list(runs)}).all()
+    begun = started_elsewhere(batch.connection, [row.run for row in rows]) if rows else set()
+    found = {row.run: _newer_since(batch, row) for row in rows if row.run not in begun}
+    return {run: newer for run, newer in found.items() if newer is not None}
+
+
+def leave_plan(batch: Batch, plan: str, newer: tuple[str, str]) -> None:
+    """Mark a plan under way as superseded: its next step ends it, when what is under way has."""
+    by = {"by_plan": newer[0], "by_sync": newer[1], "why": superseded_reason(newer)}
+    batch.add(_LEAVE, {"plan": plan} | by)
+
+
+def _newer_since(batch: Batch, row: Any) -> tuple[str, str] | None:
+    """Return the newer plan of a plan under way; a replay follows older ones."""
+    if row.newer_plan:
+        return row.newer_plan, row.newer_sync
+    targets = json.loads(row.targets)
+    this = Entrant(row.id, row.sync_id, row.rule, row.series, row.newest, targets)
+    return newer_than(batch, this, made_after=row.id)
 
 
 def superseded_event(rule: str, sync: str, plan: str, newer: tuple[str, str]) -> Event:
@@ -103,6 +135,19 @@ def _covers(wide: Sequence[dict[str, Any]], narrow: Sequence[dict[str, Any]]) ->
     return set(map(identity, narrow)) <= set(map(identity, wide))
 
 
+_OF_SERIES = (
+    select(
+        tables.runs.c.id.label("run"),
+        *(tables.plans.c[name] for name in (
+            "id", "sync_id", "rule", "series", "newest", "targets", "newer_plan", "newer_sync",
+        )),
+    )
+    .join(tables.plans, tables.plans.c.id == tables.runs.c.plan_id)
+    .where(
+        tables.runs.c.id.in_(bindparam("runs", expanding=True)),
+        tables.runs.c.section == "actions", tables.plans.c.series.is_not(None),
+    )
+)  # fmt: skip
 _LEAVE = (
     update(tables.plans)
     .where(tables.plans.c.id == bindparam("plan"))
@@ -132,19 +177,20 @@ _LEAVE_RUN = (
 def _supersede(batch: Batch, row: Any, by: Entrant) -> None:
     runs = _runs(batch, row.id)
     active = row.state == PlanState.ACTIVE.value
-    needless = [run for run in runs if _needless(run, active=active)]
+    vain = _tried_in_vain(batch, runs)
+    needless = [run for run in runs if _needless(run, vain, active=active)]
     if active and runs and not needless:
         return  # all of it has started: nothing is left that the newer one could do instead
     newer = by.id, by.sync
     why = superseded_reason(newer)
-    about = {"plan": row.id, "by_plan": by.id, "by_sync": by.sync, "why": why}
     for run in needless:
         batch.add(_LEAVE_RUN, {"run": run.id, "why": why, "now": batch.now})
     batch.events += _run_events(row, needless, why)
     if active:
-        batch.add(_LEAVE, about)  # its next step ends it, when what has started has ended
+        leave_plan(batch, row.id, newer)
         return
-    batch.add(_END, about | {"now": batch.now})
+    ended = {"plan": row.id, "by_plan": by.id, "by_sync": by.sync, "why": why, "now": batch.now}
+    batch.add(_END, ended)
     batch.events.append(superseded_event(row.rule, row.sync_id, row.id, newer))
     if row.concurrency_key is not None:
         batch.forget("open", row.concurrency_key)
@@ -158,10 +204,15 @@ def _runs(batch: Batch, plan: str) -> Sequence[Any]:
     ).all()
 
 
-def _needless(run: Any, *, active: bool) -> bool:
+def _tried_in_vain(batch: Batch, runs: Sequence[Any]) -> set[str]:
+    due = [run.id for run in runs if run.state == RunState.DUE.value and run.attempts]
+    return tried_in_vain(batch.connection, due) if due else set()
+
+
+def _needless(run: Any, vain: Collection[str], *, active: bool) -> bool:
     """Whether a run is left out; in a plan that is not active none is under way, retried or not."""
-    started = run.section != "actions" or run.attempts > 0
-    return run.state in _NOT_STARTED and not (active and started)
+    begun = run.section != "actions" or (run.attempts > 0 and run.id not in vain)
+    return run.state in _NOT_BEGUN and not (active and begun)
 
 
 def _run_events(row: Any, runs: Sequence[Any], why: str) -> Iterator[Event]:

@@ -12,11 +12,12 @@ from sqlalchemy import ColumnElement, bindparam, select, text, update
 from receiver.errors import WrongState
 from receiver.ledger import tables
 from receiver.ledger.batch import Batch
+from receiver.ledger.elsewhere import started_elsewhere
 from receiver.ledger.operations.acts import STIR, Act, find_plan, find_run, plan_event, run_event
 from receiver.ledger.pauses import OWN_MARK
 from receiver.ledger.places import take_place
 from receiver.ledger.turns import next_turn
-from receiver.model import Json, OutcomeKind, PlanState, RunState
+from receiver.model import Json, PlanState, RunState
 
 Reopens = Callable[[str], bool]
 """Whether a run that was skipped for this reason waits again when an action is retried."""
@@ -106,13 +107,13 @@ def retry_rows(batch: Batch, act: Act, rows: Sequence[Any], reopens: Reopens) ->
     p = tables.plans
     wanted = {row.plan_id for row in rows}
     plans = {row.id: row for row in batch.connection.execute(select(p).where(p.c.id.in_(wanted)))}
-    started = _started_elsewhere(batch, [row.id for row in rows])
+    started = started_elsewhere(batch.connection, [row.id for row in rows])
     for plan_id, group in groupby(sorted(rows, key=_place), lambda row: row.plan_id):
         runs = list(group)
         plan = plans[plan_id]
         state = _reopen_plan(batch, plan)
         for row in runs:
-            keeps = row.id not in started
+            keeps = row.id not in started  # what was started there has come to a bad end
             batch.add(_RETRIED, _retried_row(batch, row, state, keeps=keeps))
             data: dict[str, Json] = {**act.told, "key": row.key_number + 1}
             batch.events.append(run_event("run.retried", row, data))
@@ -130,18 +131,6 @@ def _place(row: Any) -> tuple[str, int, int]:
 def _rendered(row: Any) -> bool:
     """Whether its parameters were rendered and are valid: only then a run gets a lane."""
     return bool(row.lane)
-
-
-def _started_elsewhere(batch: Batch, runs: Sequence[str]) -> set[str]:
-    """Return the runs of which the other side has ever said that it works on them.
-
-    Their state names what was started there (a Job), and that has come to a bad end. Any other
-    state is what `TemporaryError` says is done already (3 of 5 batches): a retry does the rest.
-    """
-    a = tables.attempts
-    pending = OutcomeKind.PENDING.value
-    query = select(a.c.run_id).where(a.c.run_id.in_(runs), a.c.outcome == pending)
-    return set(batch.connection.scalars(query))
 
 
 def _reopen_plan(batch: Batch, plan: Any) -> PlanState:

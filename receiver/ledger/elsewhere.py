@@ -1,0 +1,34 @@
+"""What the other side has begun for a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, select
+
+from receiver.ledger import tables
+from receiver.model import OutcomeKind
+
+
+def started_elsewhere(connection: Connection, runs: Sequence[str]) -> set[str]:
+    """Return those of the runs of which the other side has ever said that it works on them.
+
+    Their state names what was started there (a Job). Any other state is what `TemporaryError`
+    says is done already (3 of 5 batches).
+    """
+    a = tables.attempts
+    pending = OutcomeKind.PENDING.value
+    query = select(a.c.run_id).where(a.c.run_id.in_(runs), a.c.outcome == pending)
+    return set(connection.scalars(query))
+
+
+def tried_in_vain(connection: Connection, runs: Sequence[str]) -> set[str]:
+    """Return those of the runs that wait to be tried again, with nothing begun on the other side.
+
+    Their last attempt has failed for the time being. One that was lost may have begun something.
+    """
+    a, r = tables.attempts, tables.runs
+    last = a.c.run_id == r.c.id, a.c.number == r.c.attempts
+    query = select(r.c.id).join(a, last[0] & last[1])
+    query = query.where(r.c.id.in_(runs), a.c.outcome == OutcomeKind.TEMPORARY.value)
+    return set(connection.scalars(query)) - started_elsewhere(connection, runs)
