@@ -118,10 +118,13 @@ class Http(Protocol):
         body: bytes | None = None,
         max_answer: int = 1 << 20,
         tls: Tls | None = None,
+        proxy: str = "",
     ) -> Answer:
         """Send one request and read its answer, up to ``max_answer`` bytes.
 
         ``tls`` is for a server that the usual (or the operator's) authorities do not know.
+        ``proxy`` is the URL of an HTTP proxy that leads to it, instead of the operator's; hide
+        the password in it by `Call.hide` before.
 
         Raises:
             TemporaryError: nothing was answered: refused, reset, too slow, name unknown.

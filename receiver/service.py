@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,7 +27,7 @@ from receiver.ledger.retention import Policy
 from receiver.logs import Log, write_event
 from receiver.model import Event, rfc3339
 from receiver.names import Names
-from receiver.outbound import Outbound
+from receiver.outbound import Outbound, own_api_server
 from receiver.rates import Buckets
 from receiver.registry import Registry
 from receiver.render import Renderer
@@ -161,5 +162,6 @@ def build_outbound(settings: Settings) -> Outbound:
         deny_networks=settings.deny_networks,
         ca_bundle=settings.ca_bundle,
         proxy=settings.proxy,
+        no_proxy=[*settings.no_proxy, *own_api_server(os.environ)],
         pool_size=settings.attempt_threads,
     )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -14,6 +15,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    PlainValidator,
     SecretStr,
     ValidationError,
     model_validator,
@@ -39,6 +41,9 @@ OF_RULES = "POSTSYNC_SECRET_"
 OF_COMMANDS = {"POSTSYNC_URL", "POSTSYNC_TOKEN", "POSTSYNC_CA", "POSTSYNC_BANNER"}
 """Variables of the commands, which are no settings of a server."""
 
+HOST = re.compile(r"[a-z0-9*?_.-]*[a-z*?][a-z0-9*?_.-]*")
+"""Of a name or a glob: what has no letter in it would be an address, and a wrong one."""
+
 Network = IPv4Network | IPv6Network
 
 
@@ -46,6 +51,16 @@ def _aware(moment: datetime) -> datetime:
     if moment.tzinfo is None:
         raise ValueError("needs a time zone, for example 2026-06-01T00:00:00Z")
     return moment
+
+
+def _called_directly(entry: object) -> Network | str:
+    text = str(entry).strip().lower()
+    with suppress(ValueError):
+        return ip_network(text)
+    if HOST.fullmatch(text):
+        return text
+    hint = "write a host, a glob as *.corp.example, or a network as 10.0.0.0/8, without a port"
+    raise ValueError(f"{entry} is neither a host nor a network: {hint}")
 
 
 class RateSetting(BaseModel):
@@ -170,6 +185,13 @@ class Settings(BaseSettings):
     )
     proxy: str | None = Field(
         default=None, description="HTTP proxy of outgoing calls; the environment's is not used."
+    )
+    no_proxy: list[Annotated[Network | str, PlainValidator(_called_directly)]] = Field(
+        default=[],
+        description="Hosts (globs; `.corp.example` means all below it) and networks that are "
+        "called without `proxy`, beside loopback, `*.svc`, `*.svc.cluster.local` and the API "
+        "server of the own cluster (KUBERNETES_SERVICE_HOST). A network is for hosts that are "
+        "written as addresses: names are not looked up for it.",
     )
     log_format: Literal["auto", "json", "console"] = Field(
         default="auto", description="`auto` is console on a terminal, JSON elsewhere."

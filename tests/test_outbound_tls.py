@@ -1,19 +1,18 @@
 from __future__ import annotations
 
-import select
 import shutil
-import socket
 import ssl
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
-from peers import door, raw_peer
+from peers import door
+from proxies import tunnels
 
 from receiver.errors import PermanentError
 from receiver.outbound import Outbound
@@ -25,13 +24,20 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate for localhost, with its key in the same file."""
+    """A certificate for localhost and shop.example, with its key in the same file."""
     folder = tmp_path_factory.mktemp("tls")
     subprocess.run(
         [
             *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt"),
             *("ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=localhost"),
-            *("-addext", "subjectAltName=DNS:localhost", "-keyout", "key.pem", "-out", "cert.pem"),
+            *(
+                "-addext",
+                "subjectAltName=DNS:localhost,DNS:shop.example",
+                "-keyout",
+                "key.pem",
+                "-out",
+                "cert.pem",
+            ),
         ],
         cwd=folder,
         check=True,
@@ -112,26 +118,15 @@ def test_a_certificate_for_another_name_is_permanent(certificate: Path) -> None:
         door(outbound).send("GET", f"https://127.0.0.1:{port}/")
 
 
-def _tunnel(target: int) -> Callable[[socket.socket, threading.Event], None]:
-    def script(connection: socket.socket, over: threading.Event) -> None:
-        connection.recv(65536)
-        connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
-        with socket.create_connection(("127.0.0.1", target)) as there:
-            other = {connection: there, there: connection}
-            while not over.is_set():
-                for ready in select.select(list(other), [], [], 0.05)[0]:
-                    if not (data := ready.recv(65536)):
-                        return
-                    other[ready].sendall(data)
-
-    return script
-
-
 def test_a_tunnel_through_a_proxy_ends_at_the_hosts_own_certificate(certificate: Path) -> None:
     """The proxy passes on, and the name that is checked is the target's."""
-    with _tls_peer(certificate) as port, raw_peer(_tunnel(port)) as proxy:
-        outbound = Outbound(ca_bundle=certificate / "cert.pem", proxy=f"http://127.0.0.1:{proxy}")
-        answer = door(outbound, 5).send("GET", f"https://localhost:{port}/")
+    with _tls_peer(certificate) as port, tunnels(port) as proxy:
+        outbound = Outbound(ca_bundle=certificate / "cert.pem", proxy=proxy.url)
+        answer = door(outbound, 5).send("GET", "https://shop.example/")
+        with pytest.raises(
+            PermanentError, match=r"the certificate of other\.example:443 .* is not"
+        ):
+            door(outbound, 5).send("GET", "https://other.example/")
         outbound.close()
     assert answer.status == 200
 

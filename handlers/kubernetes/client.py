@@ -65,7 +65,8 @@ class Api:
     def of(cls, cluster: Cluster | None, call: Call) -> Api:
         """Open a cluster; see `handlers.kubernetes.cluster.access`."""
         found = access(cluster)
-        call.hide(found.token)  # of a kubeconfig, the attempt knows the whole text alone
+        for secret in found.secrets:  # of a kubeconfig, the attempt knows the whole text alone
+            call.hide(secret)
         return cls(found, call)
 
     def ask(
@@ -166,6 +167,7 @@ class Api:
             body=None if body is None else json.dumps(body).encode(),
             max_answer=LARGEST,
             tls=self.access.tls,
+            proxy=self.access.proxy,
         )
         if answer.status >= HTTPStatus.MULTIPLE_CHOICES:
             raise refusal(answer, f"{method} {path}", self.call.now)

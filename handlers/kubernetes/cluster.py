@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import yaml
 from pydantic import Field
@@ -52,12 +53,20 @@ class Access:
         server: its address, without a slash at the end.
         namespace: the one that is meant where none is said.
         token: "" where a certificate says who we are.
+        proxy: URL of the HTTP proxy that leads there; "" for the settings' way.
     """
 
     server: str
     namespace: str
     tls: Tls | None = None
     token: str = field(default="", repr=False)
+    proxy: str = field(default="", repr=False)
+
+    @property
+    def secrets(self) -> list[str]:
+        """What of it is secret and no part of a rule: the token, the password of the proxy."""
+        password = urlsplit(self.proxy).password or ""
+        return [self.token, password, unquote(password)]
 
 
 def access(cluster: Cluster | None) -> Access:
@@ -105,7 +114,8 @@ def by_kubeconfig(text: str, context: str | None) -> Access:
     server = str(cluster.get("server") or "").rstrip("/")
     namespace = str(meant.get("namespace") or "default")
     token = str(user.get("token") or "").strip()
-    return Access(server, namespace, tls if tls != Tls() else None, token)
+    proxy = _proxy(cluster)
+    return Access(server, namespace, tls if tls != Tls() else None, token, proxy)
 
 
 def _parsed(text: str) -> Any:
@@ -142,6 +152,21 @@ def _refuse_foreign(cluster: Mapping[str, Any], user: Mapping[str, Any]) -> None
             f"the kubeconfig has {found[0]}, which is not in itself",
             hint=f"give the token of a service account, or make it by {FLATTEN}",
         )
+
+
+def _proxy(cluster: Mapping[str, Any]) -> str:
+    """Return the proxy that leads to the cluster; kubectl takes SOCKS as well, which we do not."""
+    url = str(cluster.get("proxy-url") or "").strip()
+    try:
+        usable = not url or (urlsplit(url).scheme in {"http", "https"} and urlsplit(url).hostname)
+    except ValueError:
+        usable = False
+    if not usable:
+        raise PermanentError(
+            "proxy-url of the kubeconfig is no URL of http or https",
+            hint="give an HTTP proxy, as http://proxy.example:3128",
+        )
+    return url
 
 
 def _decoded(entry: Mapping[str, Any], name: str) -> str:

@@ -14,15 +14,16 @@ from pathlib import Path
 import requests
 from requests.cookies import RequestsCookieJar
 
-from receiver.errors import SettingsError
+from receiver.errors import PermanentError, SettingsError
 from receiver.masking import Masker
 from receiver.outbound.door import Door
 from receiver.outbound.guard import Guard
 from receiver.outbound.origin import origin
 from receiver.outbound.policy import Network, Policy
+from receiver.outbound.proxies import Proxies, judged, own_api_server
 from receiver.outbound.transport import GuardedAdapter
 
-__all__ = ["Outbound", "origin"]
+__all__ = ["Outbound", "origin", "own_api_server"]
 
 
 class Outbound:
@@ -36,10 +37,12 @@ class Outbound:
         ca_bundle: certificates to trust instead of the usual ones.
         proxy: URL of an HTTP proxy. The policy then judges the names of the targets and the
             address of the proxy; the targets' addresses are looked up by the proxy alone.
+        no_proxy: hosts (globs) and networks that are called without it, beside
+            `receiver.outbound.proxies.ALWAYS_DIRECT`.
         pool_size: connections that are kept for each host.
 
     Raises:
-        SettingsError: ``ca_bundle`` does not exist.
+        SettingsError: ``ca_bundle`` does not exist, or ``proxy`` is no URL of http or https.
     """
 
     def __init__(
@@ -51,10 +54,12 @@ class Outbound:
         deny_networks: Sequence[Network] = (),
         ca_bundle: Path | None = None,
         proxy: str | None = None,
+        no_proxy: Sequence[Network | str] = (),
         pool_size: int = 16,
     ) -> None:
         if ca_bundle is not None and not ca_bundle.exists():
             raise SettingsError(f"caBundle {ca_bundle} does not exist")
+        self._proxies = Proxies.of(_usable(proxy), no_proxy)
         self._policy = Policy(allow_hosts, deny_hosts, allow_networks, deny_networks)
         self._guard = Guard(self._policy)
         self._session = session = _Session()
@@ -64,8 +69,6 @@ class Outbound:
         session.headers["Accept"] = "*/*"
         session.headers["Accept-Encoding"] = "gzip, deflate"
         session.verify = str(ca_bundle) if ca_bundle else True
-        if proxy:
-            session.proxies = {"http": proxy, "https": proxy}
         session.cookies = RequestsCookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
         for scheme in ("http://", "https://"):
             session.mount(scheme, GuardedAdapter(self._guard, pool_size))
@@ -77,12 +80,19 @@ class Outbound:
             deadline: when its time is over, as `time.monotonic` counts.
             masker: knows the attempt's secrets.
         """
-        return Door(self._session, self._policy, self._guard, deadline, masker)
+        return Door(self._session, self._policy, self._guard, self._proxies, deadline, masker)
 
     def close(self) -> None:
         """Close the connections that are kept, and end the watchdog's thread."""
         self._session.close()
         self._guard.close()
+
+
+def _usable(proxy: str | None) -> str:
+    try:
+        return judged(proxy, Policy()) if proxy else ""
+    except PermanentError as error:
+        raise SettingsError(error.message, hint="as in proxy: http://proxy.example:3128") from None
 
 
 class _Session(requests.Session):

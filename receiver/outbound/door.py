@@ -18,6 +18,7 @@ from receiver.masking import Masker
 from receiver.outbound.failures import as_attempt_error
 from receiver.outbound.guard import Guard
 from receiver.outbound.policy import Policy
+from receiver.outbound.proxies import Proxies, judged
 
 PIECE = 1 << 16
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -34,6 +35,7 @@ class Door:
     session: requests.Session
     policy: Policy
     guard: Guard
+    proxies: Proxies
     deadline: float
     masker: Masker
 
@@ -46,6 +48,7 @@ class Door:
         body: bytes | None = None,
         max_answer: int = 1 << 20,
         tls: Tls | None = None,
+        proxy: str = "",
     ) -> Answer:
         """Send one request; see `receiver.contract.Http.send`."""
         began, where = time.monotonic(), ""
@@ -54,9 +57,10 @@ class Door:
             request = self.session.prepare_request(
                 requests.Request(method, url, headers=dict(headers or {}), data=body)
             )
-            where = self._judge(request.url or "")
+            host, where = self._judge(request.url or "")
+            way = judged(proxy, self.policy) if proxy else self.proxies.to(host)
             with self.guard.until(self.deadline):
-                return self._exchange(request, max_answer, tls)
+                return self._exchange(request, max_answer, tls, way)
         except (AttemptError, requests.RequestException, HTTPError, OSError) as error:
             late = time.monotonic() >= self.deadline
             seconds = max(self.deadline - began, 0.0) if late else None
@@ -75,8 +79,8 @@ class Door:
             seconds = max(self.deadline - began, 0.0) if late else None
             raise as_attempt_error(error, host, seconds, self.masker) from None
 
-    def _judge(self, url: str) -> str:
-        """Refuse a URL that is none, or whose host may not be called; return ``host:port``.
+    def _judge(self, url: str) -> tuple[str, str]:
+        """Refuse a URL that is none, or whose host may not be called; return host, ``host:port``.
 
         It is judged as it will be connected to, after requests has read it: two readers of
         one URL may disagree about its host.
@@ -95,13 +99,20 @@ class Door:
             )
         if refusal := self.policy.refuse_host(parts.hostname):
             raise PermanentError(refusal)
-        return f"{parts.hostname}:{port}"
+        return parts.hostname, f"{parts.hostname}:{port}"
 
-    def _exchange(self, request: requests.PreparedRequest, most: int, tls: Tls | None) -> Answer:
+    def _exchange(
+        self, request: requests.PreparedRequest, most: int, tls: Tls | None, proxy: str
+    ) -> Answer:
         timeout = self.guard.left()
         trust: Any = self.session.verify if tls is None else tls
         with self.session.send(
-            request, stream=True, allow_redirects=False, timeout=timeout, verify=trust
+            request,
+            stream=True,
+            allow_redirects=False,
+            timeout=timeout,
+            verify=trust,
+            proxies={"http": proxy, "https": proxy} if proxy else {},
         ) as response:
             return self._read(response, most)
 

@@ -75,11 +75,11 @@ class Policy:
         (``127.1``, ``0x7f000001``), since behind a proxy nobody else would.
         """
         name = host.rstrip(".").lower()
-        if denied := _first_glob(self.deny_hosts, name):
+        if denied := first_glob(self.deny_hosts, name):
             return f"host {host} is denied by denyHosts {denied}"
-        if self.allow_hosts and not _first_glob(self.allow_hosts, name):
+        if self.allow_hosts and not first_glob(self.allow_hosts, name):
             return f"host {host} is not in allowHosts"
-        address = _as_address(name)
+        address = as_address(name)
         refusal = self.refuse_address(address) if address else ""
         return f"host {host} may not be called: {refusal}" if refusal else ""
 
@@ -90,19 +90,20 @@ class Policy:
             for network, why in ALWAYS_DENIED:
                 if one in network:
                     return f"address {text} is never called ({why})"
-            if denied := _first_network(self.deny_networks, one):
+            if denied := first_network(self.deny_networks, one):
                 return f"address {text} is denied by denyNetworks {denied}"
         meant = getattr(address, "ipv4_mapped", None) or address
-        if self.allow_networks and not _first_network(self.allow_networks, meant):
+        if self.allow_networks and not first_network(self.allow_networks, meant):
             return f"address {text} is not in allowNetworks"
         return ""
 
 
-def _first_glob(globs: Iterable[str], name: str) -> str:
+def first_glob(globs: Iterable[str], name: str) -> str:
+    """Return the first glob that a host's name (lower case, no dot at its end) fits, else ""."""
     return next((glob for glob in globs if fnmatchcase(name, glob.rstrip(".").lower())), "")
 
 
-def _as_address(host: str) -> str:
+def as_address(host: str) -> str:
     """Return the address that a host's name spells out, "" if it is a name."""
     try:
         if ":" in host:
@@ -112,7 +113,8 @@ def _as_address(host: str) -> str:
         return ""
 
 
-def _first_network(networks: Iterable[Network], address: Address) -> str:
+def first_network(networks: Iterable[Network], address: Address) -> str:
+    """Return the first network that an address is in, else ""."""
     return next((str(network) for network in networks if address in network), "")
 
 

@@ -170,7 +170,13 @@ class _Reroute(Outbound):
     def http(self, deadline: float, masker: Masker) -> Door:
         door = super().http(deadline, masker)
         return _ReroutedDoor(
-            door.session, door.policy, door.guard, door.deadline, door.masker, self
+            door.session,
+            door.policy,
+            door.guard,
+            door.proxies,
+            door.deadline,
+            door.masker,
+            self,
         )
 
 
@@ -187,6 +193,7 @@ class _ReroutedDoor(Door):
         body: bytes | None = None,
         max_answer: int = 1 << 20,
         tls: Tls | None = None,
+        proxy: str = "",
     ) -> Answer:
         self.outbound.addresses.append(url)
         parts = urlsplit(url)
@@ -194,7 +201,14 @@ class _ReroutedDoor(Door):
             scheme, netloc, *_ = urlsplit(self.outbound.there)
             url = parts._replace(scheme=scheme, netloc=netloc).geturl()
         return Door.send(
-            self, method, url, headers=headers, body=body, max_answer=max_answer, tls=tls
+            self,
+            method,
+            url,
+            headers=headers,
+            body=body,
+            max_answer=max_answer,
+            tls=tls,
+            proxy=proxy,
         )
 
 

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from kube import ADMIN, Kube
 from peers import call, door
+from proxies import tunnels
 
 from handlers.kubernetes.client import Api, path_of
 from handlers.kubernetes.cluster import Cluster, access, by_kubeconfig, in_cluster
@@ -67,6 +68,11 @@ def test_a_context_says_which_cluster() -> None:
             None,
             "certificate-authority-data of the kubeconfig is no base 64",
         ),
+        (
+            _config(cluster={"proxy-url": "socks5://it:hush@proxy.example"}),
+            None,
+            "proxy-url of the kubeconfig is no URL of http or https",
+        ),
     ],
 )
 def test_a_kubeconfig_that_does_not_serve_says_why(
@@ -114,8 +120,27 @@ def test_the_token_is_masked_from_then_on() -> None:
     outbound = Outbound()
     Api.of(Cluster(kubeconfig=_config()), call(door(outbound), hide=hidden.append))
     outbound.close()
-    assert hidden == ["hush-token"]
+    assert [one for one in hidden if one] == ["hush-token"]
     assert "hush-token" not in repr(access(Cluster(kubeconfig=_config())))
+
+
+@pytest.mark.xdist_group("kubernetes")
+def test_the_proxy_of_a_kubeconfig_leads_to_its_cluster(kube: Kube) -> None:
+    """As kubectl takes it, also to a host that the operator's proxy is never asked for."""
+    config = yaml.safe_load(kube.kubeconfig())
+    outbound = Outbound()
+    with tunnels(int(kube.url.rpartition(":")[2])) as proxy:
+        config["clusters"][0]["cluster"] |= {
+            "server": "https://localhost",
+            "proxy-url": proxy.url.replace("//", "//it:hu%23sh@"),
+        }
+        hidden: list[str] = []
+        attempt = call(door(outbound), hide=hidden.append)
+        api = Api.of(Cluster(kubeconfig=yaml.safe_dump(config)), attempt)
+        assert api.ask("GET", path_of("v1", "namespaces", None, "default"))["kind"] == "Namespace"
+    outbound.close()
+    assert proxy.heads[0].startswith("CONNECT localhost:443 ")
+    assert {"hu%23sh", "hu#sh"} <= set(hidden)
 
 
 def test_a_certificate_says_who_we_are() -> None:

@@ -1,0 +1,86 @@
+"""Which calls go through a proxy, and which past it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
+
+from receiver.errors import PermanentError
+from receiver.outbound.origin import origin
+from receiver.outbound.policy import Network, Policy, as_address, first_glob, first_network
+
+ALWAYS_DIRECT: Sequence[Network | str] = (
+    # A proxy's own loopback is never what a rule means.
+    "localhost",
+    ip_network("127.0.0.0/8"),
+    ip_network("::1/128"),
+    # Services of the own cluster, which no proxy outside it can look up:
+    # https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/
+    "*.svc",
+    "*.svc.cluster.local",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Proxies:
+    """The operator's proxy, and the hosts and networks that are called without it.
+
+    Attributes:
+        url: of the proxy; "" for none.
+        hosts: globs; one with a leading dot means every host below it.
+        networks: of hosts that are written as addresses. A name is not looked up for it: behind
+            a proxy it may have no address here.
+    """
+
+    url: str
+    hosts: Sequence[str]
+    networks: Sequence[Network]
+
+    @classmethod
+    def of(cls, url: str, direct: Iterable[Network | str]) -> Proxies:
+        """Add what is always called without a proxy."""
+        every = [*ALWAYS_DIRECT, *direct]
+        hosts = [_glob(one) for one in every if isinstance(one, str)]
+        return cls(url, hosts, [one for one in every if not isinstance(one, str)])
+
+    def to(self, host: str) -> str:
+        """Return the URL of the proxy that leads to a host, "" if it is called directly."""
+        name = host.rstrip(".").lower()
+        if first_glob(self.hosts, name):
+            return ""
+        text = as_address(name)
+        if not text:
+            return self.url
+        address = ip_address(text)
+        meant = getattr(address, "ipv4_mapped", None) or address
+        return "" if first_network(self.networks, meant) else self.url
+
+
+def judged(url: str, policy: Policy) -> str:
+    """Return the URL of a proxy that came with a call; its address is judged as it is connected to.
+
+    Raises:
+        PermanentError: it is none that we can use, or its host may not be called. The URL is not
+            told, since a password may stand in it.
+    """
+    try:
+        _, host, _ = origin(url)
+    except PermanentError:
+        raise PermanentError("the proxy is no URL of http or https") from None
+    if refusal := policy.refuse_host(host.strip("[]")):
+        raise PermanentError(f"the proxy: {refusal}")
+    return url
+
+
+def own_api_server(environ: Mapping[str, str]) -> list[Network | str]:
+    """Return the host of the own cluster's API server, as the kubelet names it to each pod."""
+    host = environ.get("KUBERNETES_SERVICE_HOST", "")
+    try:
+        return [ip_network(host)] if host else []
+    except ValueError:
+        return [host]
+
+
+def _glob(host: str) -> str:
+    return f"*{host}" if host.startswith(".") else host
