@@ -12,15 +12,21 @@ from collections.abc import Sequence
 from receiver.model import Change, ChangeVerdict
 
 VERB = re.compile(
-    r"(?<![^\s)])[A-Za-z0-9.-]+/[^\s)]+ "
+    r"(?<![^\s)}])[A-Za-z0-9.-]+/[^\s)}]+ "
     r"(created|configured|unchanged|serverside-applied|replaced|updated)"
     r"( \((?:server )?dry run\))?(?=$|\n|\. )"
 )
 """``TYPE/NAME VERB``. RBAC objects have two in one message, newer releases without a separator.
 
-It begins only where a word begins (or a dry run's bracket ended), and a name has no bracket:
-that keeps the search linear in a message of any length.
+It begins only where a word begins (or the bracket of a dry run or of a list of rules ended), and
+a name has no bracket: that keeps the search linear in a message of any length.
 """
+
+RECONCILED = re.compile(
+    r"reconciliation required (?:create|update|recreate)(?!, but object opted out)"
+)
+"""What `kubectl auth reconcile` did to an RBAC object before the apply, whose verb then follows:
+often ``unchanged``, since the reconciliation left nothing to do."""
 
 RECREATED = '" deleted'
 """Replace with Force writes ``deployment.apps "shop" deleted`` before its verb."""
@@ -38,7 +44,7 @@ def judge(
     retry_count: int,
     dry_run: bool,
     options: Sequence[str],
-    hook: bool,
+    hook: str = "",
 ) -> Change:
     """Say what the sync did to one resource, and why we think so.
 
@@ -48,20 +54,18 @@ def judge(
         retry_count: of the operation; each retry clears what the attempt before had listed.
         dry_run: whether the operation was a dry run.
         options: the operation's sync options, as ``Name=value``.
-        hook: whether the entry is a hook: those are listed in sync or not.
+        hook: the entry's name if it is a hook, "" if it is none: hooks are listed in sync or not.
     """
     if dry_run:
         return _unchanged("the sync was a dry run")
     if by_status := _by_status(status, message):
         return by_status
+    if hook and message == f"{hook} created":
+        # Said of a hook that has no health; unless its delete policy says otherwise, Argo CD
+        # makes each hook anew.
+        return _changed("created")
     only_out_of_sync = OUT_OF_SYNC_ONLY in options and not hook
-    found = VERB.findall(message) if "/" in message else []  # the cheap question first
-    if not found:
-        return _without_verb(message, only_out_of_sync)
-    verb, dry = found[-1]
-    if dry:
-        return _unchanged(f"{verb}{dry}")
-    return _by_verb(verb, message, retry_count, only_out_of_sync)
+    return _by_words(message, retry_count, only_out_of_sync)
 
 
 def _by_status(status: str, message: str) -> Change | None:
@@ -75,6 +79,18 @@ def _by_status(status: str, message: str) -> Change | None:
         case "PruneSkipped":
             return _unchanged(f"not pruned: {_excerpt(message)}")
     return None
+
+
+def _by_words(message: str, retry_count: int, only_out_of_sync: bool) -> Change:
+    found = VERB.findall(message) if "/" in message else []  # the cheap question first
+    verb, dry = found[-1] if found else ("", "")
+    if dry:
+        return _unchanged(f"{verb}{dry}")
+    if reconciled := RECONCILED.search(message):
+        return _changed(reconciled[0])
+    if not verb:
+        return _without_verb(message, only_out_of_sync)
+    return _by_verb(verb, message, retry_count, only_out_of_sync)
 
 
 def _by_verb(verb: str, message: str, retry_count: int, only_out_of_sync: bool) -> Change:

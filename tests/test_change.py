@@ -12,6 +12,11 @@ from receiver.model import Change, ChangeVerdict
 
 CHANGED, UNCHANGED, UNKNOWN = ChangeVerdict.CHANGED, ChangeVerdict.UNCHANGED, ChangeVerdict.UNKNOWN
 
+RULES = "\n\tmissing rules added:\n\t\t{Verbs:[list] APIGroups:[] Resources:[nodes]}"
+OPTED_OUT = (
+    "reconciliation required update, but object opted out "
+    "(rbac.authorization.kubernetes.io/autoupdate: false)"
+)
 RBAC = "clusterrole.rbac.authorization.k8s.io/shop-reader"
 OUT_OF_SYNC = "it was out of sync (ApplyOutOfSyncOnly=true)"
 ANY = "which is said of every resource, changed or not"
@@ -24,7 +29,7 @@ def verdict(message: str, status: str = "Synced", **facts: Any) -> Change:
         "retry_count": 0,
         "dry_run": False,
         "options": (),
-        "hook": False,
+        "hook": "",
     } | facts
     return judge(message, status=status, **given)
 
@@ -55,6 +60,7 @@ def verdict(message: str, status: str = "Synced", **facts: Any) -> Change:
         (f"{RBAC} reconciled. {RBAC} configured", CHANGED, "configured"),
         (f"{RBAC} reconciled{RBAC} configured", CHANGED, "configured"),
         (f"{RBAC} reconciled{RBAC} serverside-applied", UNKNOWN, f"serverside-applied, {ANY}"),
+        (f"{RBAC} reconciled. {OPTED_OUT}{RULES}{RBAC} configured", CHANGED, "configured"),
         ("configmap/x unchanged. configmap/x configured", CHANGED, "configured"),
         ("configmap/x configured\nconfigmap/x unchanged", UNCHANGED, "unchanged"),
     ],
@@ -64,6 +70,49 @@ def test_the_last_verb_of_a_message_decides(
 ) -> None:
     """Whatever kubectl's apply wrote, its last verb gives verdict and reason."""
     assert verdict(message) == Change(expected, reason)
+
+
+@pytest.mark.parametrize("verb", ["unchanged", "configured"])
+@pytest.mark.parametrize("did", ["create", "update", "recreate"])
+@pytest.mark.parametrize("rules", ["", RULES, f"{RULES}. ", f"{RULES}\n"])
+def test_a_reconciliation_that_was_required_changed_the_object(
+    did: str, verb: str, rules: str
+) -> None:
+    """Whatever the apply after it had left to do, and whatever stands between the two."""
+    message = f"{RBAC} reconciled. reconciliation required {did}{rules}{RBAC} {verb}"
+    assert verdict(message) == Change(CHANGED, f"reconciliation required {did}")
+    assert verdict(message, retry_count=1).verdict is CHANGED
+
+
+def test_a_reconciliation_of_an_object_that_opted_out_changed_nothing() -> None:
+    """Then the last verb counts, also where it follows the list of rules directly."""
+    message = f"{RBAC} reconciled. {OPTED_OUT}{RULES}{RBAC} unchanged"
+    assert verdict(message) == Change(UNCHANGED, "unchanged")
+
+
+def test_a_reconciliation_that_was_tried_only_changed_nothing() -> None:
+    """The verb of a dry run says so."""
+    message = (
+        f"{RBAC} reconciled (server dry run). reconciliation required update{RULES}"
+        f"{RBAC} unchanged (server dry run)"
+    )
+    assert verdict(message) == Change(UNCHANGED, "unchanged (server dry run)")
+
+
+@pytest.mark.parametrize(
+    ("hook", "message", "expected"),
+    [
+        ("seed", "seed created", CHANGED),
+        ("seed", "seed created (dry run)", UNKNOWN),
+        ("seed", "other created", UNKNOWN),
+        ("", "seed created", UNKNOWN),
+    ],
+)
+def test_a_hook_without_health_says_that_it_was_created(
+    hook: str, message: str, expected: ChangeVerdict
+) -> None:
+    """By its own name and without its type; of anything else these words say nothing."""
+    assert verdict(message, hook=hook).verdict is expected
 
 
 @pytest.mark.parametrize(
@@ -183,7 +232,7 @@ def test_other_options_leave_server_side_apply_unknown(options: tuple[str, ...])
 )
 def test_a_hook_is_listed_in_sync_or_not(message: str, expected: ChangeVerdict) -> None:
     """ApplyOutOfSyncOnly says nothing of hooks; their status is empty in older releases."""
-    change = verdict(message, "", options=("ApplyOutOfSyncOnly=true",), hook=True)
+    change = verdict(message, "", options=("ApplyOutOfSyncOnly=true",), hook="db-migrate")
     assert change.verdict is expected
 
 
@@ -195,7 +244,8 @@ def test_a_reason_quotes_a_long_message_in_part() -> None:
 
 
 @pytest.mark.parametrize(
-    "message", ["a" * 2_000_000, "a/" * 1_000_000, "a/b " * 500_000, ")a/b" * 500_000]
+    "message",
+    ["a" * 2_000_000, "a/" * 1_000_000, *(f"{start}a/b" * 500_000 for start in " )}")],
 )
 def test_a_huge_message_is_read_in_linear_time(message: str) -> None:
     """No message makes the search for the verb slow."""

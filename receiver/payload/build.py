@@ -100,7 +100,7 @@ def _resource(
             retry_count=retry_count,
             dry_run=dry_run,
             options=options,
-            hook=bool(hook_type),
+            hook=entry.name if hook_type else "",
         ),
     )
 

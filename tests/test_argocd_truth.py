@@ -1,0 +1,87 @@
+"""Each notification of a running Argo CD, judged by its messages alone, against what really was."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from functools import cache
+from pathlib import Path
+
+from receiver.model import Resource, Sync
+from receiver.payload import read_notification
+
+DATA = Path(__file__).parent / "data/argocd"
+
+NORMALISED = (
+    *("policy/PodDisruptionBudget/norm/p", "Secret/norm/stringdata", "batch/CronJob/norm/cj"),
+    *("ConfigMap/norm/emptyann", "ConfigMap/norm/nulltime", "ConfigMap/norm/emptydata"),
+    *("rbac.authorization.k8s.io/ClusterRole/norm/t-agg", "apps/StatefulSet/norm/pvc"),
+    *(
+        f"apps/Deployment/norm/{name}"
+        for name in (
+            *("empties", "cpuint", "emptyenv", "clean", "quantities", "nullport", "initnull"),
+            "cpu1000m",
+        )
+    ),
+)
+"""Manifests that the API server stores in another form than in Git."""
+
+CONFIGURED_ALL_THE_SAME = {
+    *(("normalised2-first", key) for key in NORMALISED),
+    *(("normalised2-nothing", key) for key in NORMALISED),
+    ("hooks-nothing-changed", "apps/Deployment/hooks/api"),
+    ("rollback-with-hooks", "apps/Deployment/hooks/api"),
+    ("no-change", "apps/Deployment/shop/web"),
+    ("one-configmap-changed", "apps/Deployment/shop/web"),
+}
+"""What no message can tell: `configured`, and nothing of the object had changed."""
+
+
+@cache
+def syncs() -> dict[str, Sync]:
+    """Each notification as we read it, by its name."""
+    lines = map(json.loads, (DATA / "payloads.jsonl").read_text().splitlines())
+    return {
+        line["payload"]: read_notification(
+            json.dumps(line["body"]).encode(), sender="argocd", channel="sync", query={}
+        ).sync
+        for line in lines
+    }
+
+
+def judged() -> list[tuple[tuple[str, str], Resource, str]]:
+    """Each entry with what is right of it: right, wrong or unknown."""
+    found = []
+    for line in map(json.loads, (DATA / "truth.jsonl").read_text().splitlines()):
+        name, key = line["payload"], line["resource"]
+        (entry,) = (one for one in syncs()[name].resources if one.key == key)
+        verdict = entry.change.verdict.value
+        if verdict == line["truth"] or "annotation only" in line["why"]:
+            how = "right"
+        else:
+            how = "unknown" if verdict == "unknown" else "wrong"
+        found.append(((name, key), entry, how))
+    return found
+
+
+def test_the_messages_alone_are_read_at_their_best() -> None:
+    """The table of verdicts: what is wrong is only what `configured` cannot tell."""
+    found = judged()
+    assert Counter(how for _, _, how in found) == {"right": 161, "unknown": 44, "wrong": 36}
+    wrong = {name: entry for name, entry, how in found if how == "wrong"}
+    assert set(wrong) == CONFIGURED_ALL_THE_SAME
+    assert {entry.change.reason for entry in wrong.values()} == {"configured"}
+
+
+def test_every_reconciliation_of_rbac_is_told() -> None:
+    """In all messages with a reconciliation, the object was created or its rules were changed."""
+    told = [(entry, how) for _, entry, how in judged() if "ation required" in entry.message]
+    assert len(told) == 6
+    assert {how for _, how in told} == {"right"}
+
+
+def test_no_hook_is_told_wrong() -> None:
+    """A hook's message is mostly of its health: unknown, and never a change that was none."""
+    hooks = Counter(how for _, entry, how in judged() if entry.hook_type)
+    assert hooks["unknown"] > 0
+    assert hooks["wrong"] == 0
