@@ -28,6 +28,7 @@ from receiver.contract import (
     Succeeded,
     TemporaryError,
 )
+from receiver.threads import begin
 
 DENIED = frozenset(
     {
@@ -141,11 +142,10 @@ def _tell(service: Any, params: NotifyApprise, seconds: float) -> tuple[bool, li
             with _heard(lines):
                 done = service.notify(body=params.body, title=params.title, notify_type=params.type)
             ended.append(bool(done))
-        except Exception as error:  # noqa: BLE001 a thread's traceback would go past the masking
+        except BaseException as error:  # noqa: BLE001 a thread's traceback would go past the masking
             lines.append(f"it broke off with {type(error).__name__}")
 
-    thread = threading.Thread(target=tell, name="apprise", daemon=True)
-    thread.start()
+    thread = begin("apprise", tell)
     thread.join(seconds)
     if thread.is_alive():
         return False, [f"it took longer than {seconds:g} s"]

@@ -139,7 +139,7 @@ def test_stopping_is_prompt_and_leaves_the_rest_to_the_next_start(
     with ledger.gate:
         keeping = keep()
     keeping.stop()
-    assert not keeping._thread.is_alive()
+    assert not keeping._thread.alive
 
 
 def test_a_sync_must_be_known_until_it_is_too_old(monkeypatch: pytest.MonkeyPatch) -> None:

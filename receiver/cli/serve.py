@@ -6,10 +6,10 @@ import gc
 import os
 import socket
 import sys
-import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 
 import click
@@ -28,6 +28,7 @@ from receiver.model import new_id
 from receiver.service import build_intake, read_keys
 from receiver.settings import Settings, load_settings, unknown_variables
 from receiver.supervisor import Supervisor
+from receiver.threads import begin
 from receiver.web.app import create_app
 from receiver.web.server import Server
 from receiver.web.tls import Tls, load_tls
@@ -107,7 +108,7 @@ def _serve_intake(settings: Settings, tls: Tls | None, doorbell: Doorbell, log: 
 def _announce(settings: Settings) -> None:
     """Tell a person where it listens, once it does; the supervisor does not wait for that."""
     if sys.stderr.isatty() or os.environ.get("POSTSYNC_BANNER"):
-        threading.Thread(target=_banner, args=(settings,), daemon=True).start()
+        begin("banner", partial(_banner, settings))
 
 
 def _banner(settings: Settings) -> None:

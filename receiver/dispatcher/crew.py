@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from queue import Empty, SimpleQueue
 
 from receiver.ledger.claim import Claimed
 from receiver.model import Outcome
+from receiver.threads import Supervised
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Crew:
         self._done: SimpleQueue[Finished] = SimpleQueue()
         self._started: dict[tuple[str, int], tuple[Claimed, float]] = {}
         for number in range(size):
-            threading.Thread(target=self._serve, name=f"attempt-{number}", daemon=True).start()
+            Supervised(f"attempt-{number}", self._serve).start()
 
     @property
     def free(self) -> int:

@@ -16,6 +16,7 @@ from receiver.ledger.space import empty_log, shrink
 from receiver.ledger.sqlite import FileLedger
 from receiver.logs import Log
 from receiver.model import Event
+from receiver.threads import Supervised
 
 EVERY = 60.0
 """Seconds between the end of a round and the next."""
@@ -42,7 +43,7 @@ class Housekeeping:
         self._log = log
         self._every = every
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="housekeeping", daemon=True)
+        self._thread = Supervised("housekeeping", self._work)
 
     def start(self) -> None:
         """Start the thread; its first round begins at once."""

@@ -19,6 +19,7 @@ from receiver.planner import Planner
 from receiver.render import Renderer
 from receiver.rulebook import Rulebook, RuleSet, rule_set_from
 from receiver.rules import Rule
+from receiver.threads import Supervised
 
 LOOK_EVERY = 2.0
 """Seconds between two looks at the files' stats; a ConfigMap's update takes a minute anyway."""
@@ -58,7 +59,7 @@ class RulesInForce:
     def start(self) -> None:
         """Load the rules now, then whenever their files change."""
         self._results.put(self._load())
-        threading.Thread(target=self._watch, name="rules", daemon=True).start()
+        Supervised("rules", self._watch).start()
 
     def ask(self) -> None:
         """Load the rules again, changed or not."""

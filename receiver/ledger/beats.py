@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, delete, select
 
@@ -15,24 +18,36 @@ FORGOTTEN_MS = 3_600_000
 _PREFIX = "heartbeat "
 
 
-def beat(connection: Connection, owner: str, now: int) -> None:
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """A sign of life: when, in milliseconds, and what its process says is wrong with it."""
+
+    at: int
+    ailments: tuple[str, ...] = ()
+
+
+def beat(connection: Connection, owner: str, now: int, ailments: Sequence[str] = ()) -> None:
     """Give a sign of life; ``now`` in milliseconds."""
-    put_mark(connection, f"{_PREFIX}{owner}", now)
+    put_mark(connection, f"{_PREFIX}{owner}", {"at": now, "ailments": list(ailments)})
 
 
-def beats(connection: Connection) -> dict[str, int]:
-    """Return when each dispatcher gave its last sign of life, in milliseconds."""
+def beats(connection: Connection) -> dict[str, Beat]:
+    """Return the last sign of life of each dispatcher."""
     m = tables.marks.c
     rows = connection.execute(select(m.name, m.value).where(m.name.startswith(_PREFIX)))
-    return {row.name.removeprefix(_PREFIX): int(json.loads(row.value)) for row in rows}
+    return {row.name.removeprefix(_PREFIX): _beat(json.loads(row.value)) for row in rows}
 
 
 def forget_beats(connection: Connection, now: int, *, alone: str = "") -> None:
     """Delete the marks of those who are gone for long; of all but one, if it is ``alone``."""
     old = [
         _PREFIX + owner
-        for owner, at in beats(connection).items()
-        if owner != alone and (alone or at < now - FORGOTTEN_MS)
+        for owner, last in beats(connection).items()
+        if owner != alone and (alone or last.at < now - FORGOTTEN_MS)
     ]
     if old:
         connection.execute(delete(tables.marks).where(tables.marks.c.name.in_(old)))
+
+
+def _beat(mark: dict[str, Any]) -> Beat:
+    return Beat(mark["at"], tuple(mark["ailments"]))

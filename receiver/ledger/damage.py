@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-import threading
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -19,6 +19,10 @@ HEADING = "*** in database main ***"
 
 PATIENCE = 5.0
 """Seconds that a start may spend on looking: some GB, and what is larger is looked at in part."""
+
+
+STEPS = 10_000
+"""Of SQLite's virtual machine, some milliseconds, between two looks at the clock."""
 
 
 def is_damage(error: DBAPIError) -> bool:
@@ -43,13 +47,9 @@ def find_damage(path: Path, patience: float = PATIENCE) -> str:
 
 
 def _quick_check(file: sqlite3.Connection, patience: float) -> str:
-    alarm = threading.Timer(patience, file.interrupt)
-    alarm.start()
-    try:
-        return str(file.execute("PRAGMA quick_check(1)").fetchone()[0])
-    finally:
-        alarm.cancel()
-        alarm.join()
+    until = time.monotonic() + patience
+    file.set_progress_handler(lambda: time.monotonic() > until, STEPS)
+    return str(file.execute("PRAGMA quick_check(1)").fetchone()[0])
 
 
 def way_back(path: Path) -> str:

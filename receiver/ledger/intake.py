@@ -9,7 +9,6 @@ has just stored: the second time it is known.
 
 from __future__ import annotations
 
-import threading
 import zlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -28,6 +27,7 @@ from receiver.ledger.events import append_events
 from receiver.ledger.ledger import Hold, Ledger
 from receiver.ledger.stall import Stall
 from receiver.model import Event
+from receiver.threads import Supervised
 
 COMMIT_TIMEOUT = 5.0
 """Seconds to wait for the commit; above the 4 that the intake waits for the ledger's lock."""
@@ -56,7 +56,8 @@ class IntakeWriter:
         self._committed = committed
         self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
         self._stall = Stall()
-        self._thread = threading.Thread(target=self._work, name="intake-writer", daemon=True)
+        self._over = False
+        self._thread = Supervised("intake-writer", self._work)
 
     def start(self) -> None:
         """Start the writer's thread."""
@@ -85,13 +86,14 @@ class IntakeWriter:
             raise LedgerUnavailable(told) from None
 
     def _work(self) -> None:
-        while (first := self._queue.get()) is not None:
-            group, last = self._gather(first)
-            self._store(group)
-            if last:
-                return
+        while not self._over and (first := self._queue.get()) is not None:
+            group = self._gather(first)
+            try:
+                self._store(group)
+            finally:
+                _let_none_wait(group)
 
-    def _gather(self, first: _Waiting) -> tuple[list[_Waiting], bool]:
+    def _gather(self, first: _Waiting) -> list[_Waiting]:
         group, size = [first], len(first.packed)
         while len(group) < GROUP and size < GROUP_BYTES:
             try:
@@ -99,10 +101,11 @@ class IntakeWriter:
             except Empty:
                 break
             if waiting is None:
-                return group, True
+                self._over = True
+                break
             group.append(waiting)
             size += len(waiting.packed)
-        return group, False
+        return group
 
     def _store(self, group: list[_Waiting]) -> None:
         group = [waiting for waiting in group if waiting.done.set_running_or_notify_cancel()]
@@ -143,6 +146,13 @@ class IntakeWriter:
             append_events(connection, self._ledger.now(connection), store.events)
             self._ledger.ring(connection)
         return receipts, store.events
+
+
+def _let_none_wait(group: list[_Waiting]) -> None:
+    """Answer whom nobody has answered: the thread breaks off."""
+    for waiting in group:
+        if not waiting.done.done():
+            waiting.done.set_exception(LedgerUnavailable("the intake's writer broke off"))
 
 
 def _unavailable(error: Exception) -> LedgerUnavailable:

@@ -14,6 +14,7 @@ from psycopg.abc import Query
 
 from receiver.ledger.postgres import CHANNEL
 from receiver.ledger.server_url import connect_arguments
+from receiver.threads import Supervised
 
 AGAIN_AFTER = 1.0
 """Seconds between a connection that broke and the next try."""
@@ -28,7 +29,7 @@ class Listener:
         self._arguments = connect_arguments(url, busy_timeout=5.0)
         self._ring = ring
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="listener", daemon=True)
+        self._thread = Supervised("listener", self._work)
 
     def start(self) -> None:
         """Start to listen."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import socket
-import threading
-from queue import Empty, SimpleQueue
+from functools import partial
 from typing import Any, TypeAlias
+
+from receiver.threads import in_time
 
 Found: TypeAlias = list[tuple[Any, Any, int, str, tuple[Any, ...]]]
 
@@ -30,19 +31,5 @@ def look_up(host: str, port: int, patience: float) -> Found:
         return socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM, 0, socket.AI_NUMERICHOST)
     except socket.gaierror:
         pass
-    box: SimpleQueue[Found | Exception] = SimpleQueue()
-    threading.Thread(target=_ask, args=(host, port, box), name="lookup", daemon=True).start()
-    try:
-        found = box.get(timeout=patience)
-    except Empty:
-        raise TimeoutError from None
-    if isinstance(found, Exception):
-        raise found
-    return found
-
-
-def _ask(host: str, port: int, box: SimpleQueue[Found | Exception]) -> None:
-    try:
-        box.put(socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM))
-    except (OSError, UnicodeError) as error:
-        box.put(error)
+    ask = partial(socket.getaddrinfo, host, port, 0, socket.SOCK_STREAM)
+    return in_time("lookup", ask, patience)

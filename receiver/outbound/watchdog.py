@@ -13,6 +13,8 @@ import threading
 import time
 from contextlib import suppress
 
+from receiver.threads import Supervised
+
 SPARE = 64
 """Entries of released sockets that are left in the heap before it is swept."""
 
@@ -25,14 +27,14 @@ class Watchdog:
         self._heap: list[tuple[float, int]] = []
         self._watched: dict[int, tuple[float, socket.socket]] = {}
         self._changed = threading.Condition()
-        self._thread: threading.Thread | None = None
+        self._thread: Supervised | None = None
         self._stopped = False
 
     def watch(self, sock: socket.socket, deadline: float) -> int:
         """Shut the socket down at ``deadline`` (monotonic), unless released; return a ticket."""
         with self._changed:
             if self._thread is None:
-                self._thread = threading.Thread(target=self._work, name="watchdog", daemon=True)
+                self._thread = Supervised("watchdog", self._work)
                 self._thread.start()
             ticket = next(self._numbers)
             self._watched[ticket] = (deadline, sock)

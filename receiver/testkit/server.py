@@ -9,8 +9,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from receiver.threads import begin
 
 
 @dataclass(frozen=True)
@@ -132,8 +135,7 @@ def peer(answering: Answering = lambda _seen: Reply()) -> Iterator[Peer]:
     over = threading.Event()
     told = {"answering": staticmethod(answering), "seen": seen, "over": over}
     server = _Server(("127.0.0.1", 0), type("Told", (_Handler,), told))
-    thread = threading.Thread(target=server.serve_forever, args=(0.002,), daemon=True)
-    thread.start()
+    thread = begin("testkit", partial(server.serve_forever, 0.002))
     try:
         yield Peer(f"http://127.0.0.1:{server.server_address[1]}", seen)
     finally:

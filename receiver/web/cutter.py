@@ -12,6 +12,8 @@ from typing import Any
 
 from gunicorn.workers.gthread import TConn
 
+from receiver.threads import Supervised
+
 
 class Cutter:
     """Shuts down connections whose request is not there in time.
@@ -26,7 +28,7 @@ class Cutter:
         self._open: dict[int, TConn] = {}
         self._number = 0
         self._changed = threading.Condition()
-        threading.Thread(target=self._watch, name="slow-senders", daemon=True).start()
+        Supervised("slow-senders", self._watch).start()
 
     def watch(self, connection: TConn) -> int:
         """Begin the time of a request; return its ticket."""

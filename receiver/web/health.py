@@ -8,6 +8,7 @@ from http import HTTPStatus
 from flask import Blueprint, Response, jsonify
 
 from receiver.ledger.reader import SILENCE, Reader, Readiness
+from receiver.threads import ailments
 
 
 def health_door(reader: Reader, *, dispatches: bool, owner: str = "") -> Blueprint:
@@ -15,7 +16,8 @@ def health_door(reader: Reader, *, dispatches: bool, owner: str = "") -> Bluepri
 
     Args:
         reader: of the ledger.
-        dispatches: whether a dispatcher belongs to this instance: then its silence is an illness.
+        dispatches: whether a dispatcher belongs to this instance: then its silence is an illness,
+            and what it says of its threads.
         owner: the dispatcher's name, where there may be others.
     """
     door = Blueprint("health", __name__)
@@ -24,8 +26,9 @@ def health_door(reader: Reader, *, dispatches: bool, owner: str = "") -> Bluepri
     @door.get("/healthz")
     def healthy() -> Response:
         young = time.monotonic() - started < SILENCE
-        well = young or not dispatches
-        reasons = [] if well else _ailments(reader.readiness(owner))
+        reasons = ailments()
+        if dispatches:
+            reasons += _ailments(reader.readiness(owner), young=young)
         return _answer({"healthy": not reasons, "reasons": reasons}, ok=not reasons)
 
     @door.get("/readyz")
@@ -43,7 +46,7 @@ def health_door(reader: Reader, *, dispatches: bool, owner: str = "") -> Bluepri
     return door
 
 
-def _ailments(state: Readiness) -> list[str]:
+def _ailments(state: Readiness, *, young: bool) -> list[str]:
     """Say what a restart might cure; a ledger that takes no write is no such thing.
 
     A damaged one is: the start looks at the file, and refuses it with the way out.
@@ -52,12 +55,14 @@ def _ailments(state: Readiness) -> list[str]:
         return [state.reason]
     if not state.writable:
         return []
-    silence = state.dispatcher.get("heartbeatAgeSeconds")
-    if silence is None:
+    ails = [f"the dispatcher: {one}" for one in state.dispatcher["ailments"]]
+    return ails if young else ails + _silence(state.dispatcher["heartbeatAgeSeconds"])
+
+
+def _silence(seconds: float | None) -> list[str]:
+    if seconds is None:
         return ["the dispatcher has never given a sign of life"]
-    if silence > SILENCE:
-        return [f"the dispatcher has been silent for {silence:.0f} s"]
-    return []
+    return [f"the dispatcher has been silent for {seconds:.0f} s"] if seconds > SILENCE else []
 
 
 def _answer(body: dict[str, object], *, ok: bool) -> Response:

@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 from receiver.errors import LedgerUnavailable
 from receiver.ledger.arrivals import Receipt
 from receiver.ledger.reader import Reader
+from receiver.threads import deaths
 from receiver.web.tls import Tls
 
 PREFIX = "postsync_"
@@ -106,15 +107,19 @@ class LedgerMetrics(Collector):
         return ()
 
     def collect(self) -> Iterable[Metric]:
-        """Make a metric of each name; without the ledger, only `postsync_ledger_up 0`."""
+        """Make a metric of each name; without the ledger, only `postsync_ledger_up 0`.
+
+        Deaths of threads are those of this process, and those that the dispatcher has told.
+        """
+        own = [("thread_deaths_total", {"thread": name}, n) for name, n in deaths().items()]
         up = Metric(f"{PREFIX}ledger_up", "1 if the ledger can be read.", "gauge")
         try:
             counters = self._reader.counters()
         except LedgerUnavailable:
             up.add_sample(up.name, {}, 0)
-            return [up]
+            return [up, *_metrics(own)]
         up.add_sample(up.name, {}, 1)
-        return [up, *_metrics(counters)]
+        return [up, *_metrics([*own, *counters])]
 
 
 def _metrics(counters: Iterable[tuple[str, dict[str, str], float]]) -> list[Metric]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +11,7 @@ from receiver.errors import SettingsError
 from receiver.logs import Log
 from receiver.model import rfc3339
 from receiver.settings import Settings
+from receiver.threads import Supervised
 from receiver.web.certificate import Certificate, read_certificate
 
 CHECK_EVERY = 1.0
@@ -46,7 +46,7 @@ class Tls:
         seen = self._fingerprint()
         if seen != self._taken:
             self._take(seen)
-        threading.Thread(target=self._watch, name="tls", daemon=True).start()
+        Supervised("tls", self._watch).start()
 
     def _look(self) -> None:
         """Take a new pair that has not changed since the last look.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -10,11 +11,13 @@ from pathlib import Path
 
 import pytest
 from doors import Doors, build, doors
+from service import wait_for
 
 from receiver.ledger import beats
 from receiver.ledger.connect import open_ledger
 from receiver.ledger.intake import IntakeWriter
 from receiver.ledger.ledger import Ledger
+from receiver.threads import Supervised, deaths
 
 
 @pytest.fixture
@@ -83,3 +86,38 @@ def test_a_locked_ledger_is_not_ready_and_says_why(tmp_path: Path) -> None:
         assert "locked" in answer.json["reasons"][0]
         assert web.client.get("/healthz").status_code == 200
     ledger.close()
+
+
+def test_a_thread_that_broke_off_makes_its_process_unhealthy(web: Doors) -> None:
+    """Until it has lived for a while; what it could not do meanwhile, nobody did."""
+    over, errors = threading.Event(), [ValueError("no")]
+
+    def body() -> None:
+        if errors:
+            raise errors.pop()
+        over.wait()
+
+    thread = Supervised("probed", body)
+    thread.start()
+    try:
+        wait_for(lambda: not errors, 10, "its death")
+        wait_for(lambda: web.client.get("/healthz").status_code == 503, 10, "the probe")
+        answer = web.client.get("/healthz")
+        assert answer.json
+        assert answer.json["reasons"] == ["the thread probed broke off: ValueError"]
+        counted = f'postsync_thread_deaths_total{{thread="probed"}} {deaths()["probed"]}.0'
+        assert counted in web.client.get("/metrics").text
+    finally:
+        over.set()
+        thread.join(10)
+
+
+def test_what_the_dispatcher_says_of_its_threads_is_told_by_the_probe(web: Doors) -> None:
+    """It is another process, and its sign of life carries it."""
+    with web.ledger.write() as connection:
+        at = web.ledger.now(connection)
+        beats.beat(connection, "w-1", at, ["the thread rules broke off: ValueError"])
+    answer = web.client.get("/healthz")
+    assert answer.status_code == 503
+    assert answer.json
+    assert answer.json["reasons"] == ["the dispatcher: the thread rules broke off: ValueError"]

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, select, text
 
 from receiver.errors import LedgerDamaged, LedgerUnavailable
 from receiver.ledger import tables
-from receiver.ledger.beats import beats
+from receiver.ledger.beats import Beat, beats
 from receiver.ledger.ledger import Hold, Ledger
 from receiver.ledger.marks import RULES, get_mark, put_mark
 from receiver.ledger.pauses import Scope, all_paused_since, pauses_in_force
@@ -49,7 +49,7 @@ def read_readiness(ledger: Ledger, owner: str = "") -> Readiness:
             rules = _rules(get_mark(connection, RULES))
             there = beats(connection)
             if owner:
-                there = {name: at for name, at in there.items() if name == owner}
+                there = {name: last for name, last in there.items() if name == owner}
             dispatcher = _dispatchers(there, now)
             pauses = list_pauses(connection)
     except LedgerUnavailable as error:
@@ -85,11 +85,13 @@ SILENCE = 30.0
 """Seconds without a sign of life after which a dispatcher counts as dead; it beats every 5."""
 
 
-def _dispatchers(there: Mapping[str, int], now: int) -> Row:
-    ages = {owner: (now - at) / 1000 for owner, at in there.items()}
+def _dispatchers(there: Mapping[str, Beat], now: int) -> Row:
+    ages = {owner: (now - last.at) / 1000 for owner, last in there.items()}
+    alive = [owner for owner, age in ages.items() if age < SILENCE]
     return {
         "heartbeatAgeSeconds": min(ages.values(), default=None),
-        "alive": sum(age < SILENCE for age in ages.values()),
+        "alive": len(alive),
+        "ailments": sorted({one for owner in alive for one in there[owner].ailments}),
     }
 
 

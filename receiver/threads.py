@@ -1,0 +1,189 @@
+"""Our threads: one that breaks off is told and begins again, and none dies in silence.
+
+What has a thread of its own has to be done for as long as the process lives; so a process in which
+it cannot be done any more ends, and whoever supervises it starts it anew.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from typing import NoReturn, TypeVar
+
+import structlog
+
+T = TypeVar("T")
+
+BACKOFF = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0)
+"""Seconds before each time that a thread begins again; when they are used up, the process ends."""
+
+STEADY = 10.0
+"""Seconds that a thread has to live before its last death counts no longer."""
+
+_lock = threading.Lock()
+_living: list[Supervised] = []
+_deaths: dict[str, int] = {}
+
+
+class Supervised:
+    """A thread that does its work until that returns, and begins it again whenever it raises.
+
+    It is a daemon: one that hangs holds up no exit.
+
+    Args:
+        name: what logs, metrics and the probe call it.
+        body: its work. It returns when it is to end; whatever it raises, a SystemExit too, is a
+            death.
+        backoff: see `BACKOFF`.
+    """
+
+    def __init__(
+        self, name: str, body: Callable[[], None], *, backoff: Sequence[float] = BACKOFF
+    ) -> None:
+        self.name = name
+        self._body = body
+        self._backoff = backoff
+        self._thread = threading.Thread(target=self._live, name=name, daemon=True)
+        self._died = 0
+        self._steady_at = 0.0
+        self._last = ""
+
+    def start(self) -> None:
+        """Begin; call it after the fork."""
+        with _lock:
+            _living.append(self)
+            _deaths.setdefault(self.kind, 0)
+        self._thread.start()
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait until its work has returned, at most ``timeout`` seconds."""
+        self._thread.join(timeout)
+
+    @property
+    def kind(self) -> str:
+        """Its name without a number: threads of one kind do the same work."""
+        return self.name.rstrip("0123456789").rstrip("-")
+
+    @property
+    def alive(self) -> bool:
+        """Whether its work has not returned yet."""
+        return self._thread.is_alive()
+
+    @property
+    def ailment(self) -> str:
+        """What is wrong with it, "" if nothing is."""
+        if not self.alive:
+            return f"the thread {self.name} is gone"
+        if self._died and time.monotonic() < self._steady_at:
+            return f"the thread {self.name} broke off: {self._last}"
+        return ""
+
+    def _live(self) -> None:
+        while True:
+            try:
+                self._body()
+                break
+            except BaseException as error:  # noqa: BLE001 whatever it was, the work has to be done
+                wait = self._mourn(error)
+            time.sleep(wait)
+        with _lock:
+            _living.remove(self)
+
+    def _mourn(self, error: BaseException) -> float:
+        """Tell of a death; return the seconds until the work begins again."""
+        if time.monotonic() >= self._steady_at:
+            self._died = 0
+        self._died += 1
+        self._last = type(error).__name__
+        with _lock:
+            _deaths[self.kind] += 1
+        if self._died > len(self._backoff):
+            _tell("thread.died", self.name, error, again="never, the process ends")
+            end_process()
+        wait = self._backoff[self._died - 1]
+        self._steady_at = time.monotonic() + wait + STEADY
+        _tell("thread.died", self.name, error, again=f"in {wait:g} s")
+        return wait
+
+
+def begin(name: str, body: Callable[[], None]) -> threading.Thread:
+    """Begin what is done once, in a daemon thread; if it raises, that is told."""
+
+    def live() -> None:
+        try:
+            body()
+        except BaseException as error:  # noqa: BLE001 told, since nobody else would
+            _tell("thread.died", name, error, again="never, it was to be done once")
+
+    thread = threading.Thread(target=live, name=name, daemon=True)
+    thread.start()
+    return thread
+
+
+def in_time(name: str, question: Callable[[], T], patience: float) -> T:
+    """Return what a call returns, or raise what it raises, unless it takes too long.
+
+    For calls that cannot be interrupted: each is made in a thread of its own, which is left behind
+    when it is late.
+
+    Raises:
+        TimeoutError: it took more than ``patience`` seconds.
+    """
+    box: SimpleQueue[tuple[T | None, BaseException | None]] = SimpleQueue()
+
+    def ask() -> None:
+        try:
+            box.put((question(), None))
+        except BaseException as error:  # noqa: BLE001 it is raised where the answer is waited for
+            box.put((None, error))
+
+    begin(name, ask)
+    try:
+        answer, error = box.get(timeout=patience)
+    except Empty:
+        raise TimeoutError from None
+    if error is not None:
+        raise error
+    return answer  # type: ignore[return-value]  # None is an answer as well, where T has it
+
+
+def ailments() -> list[str]:
+    """Return what is wrong with the supervised threads of this process."""
+    with _lock:
+        return [told for thread in _living if (told := thread.ailment)]
+
+
+def deaths() -> dict[str, int]:
+    """Return how often the supervised threads of this process have died, by their kind."""
+    with _lock:
+        return dict(_deaths)
+
+
+def end_process() -> NoReturn:
+    """End this process at once, and not well; whoever supervises it starts it anew."""
+    with suppress(Exception):
+        sys.stdout.flush()
+    os._exit(1)
+
+
+def _tell(event: str, name: str, error: BaseException, *, again: str) -> None:
+    told = "".join(traceback.format_exception(error))
+    with suppress(Exception):  # a thread that cannot be told of has to live all the same
+        structlog.get_logger().error(event, thread=name, again=again, traceback=told)
+
+
+def _forget() -> None:
+    """Begin anew in a child: of the parent's threads it has none, and its lock may be held."""
+    global _lock  # noqa: PLW0603 a lock that another thread held at the fork is never released
+    _lock = threading.Lock()
+    _living.clear()
+    _deaths.clear()
+
+
+os.register_at_fork(after_in_child=_forget)
