@@ -187,11 +187,14 @@ class Pending:
     """Started, and the other side works on it.
 
     The run is asked again with ``state`` (JSON) after ``ask_again_in`` seconds, by any
-    worker; no thread waits meanwhile.
+    worker; no thread waits meanwhile. ``why`` says for people what it waits for, where there is
+    more to say than that it is under way: it is shown with the run, and if its deadline passes,
+    it is in the reason.
     """
 
     state: Json
     ask_again_in: float
+    why: str = ""
 
 
 Outcome: TypeAlias = Succeeded | Pending

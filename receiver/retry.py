@@ -29,6 +29,7 @@ def settle(
     if outcome.kind is OutcomeKind.PENDING:
         due, failures, state = now + (outcome.delay or 0) * 1000, 0, RunState.PENDING
         late = f"still pending after its deadline of {run.policy['deadline']:g} s"
+        late += f": {outcome.reason}" if outcome.reason else ""
     else:
         failures = run.failures + 1
         state = RunState.PENDING if run.pending else RunState.DUE

@@ -108,7 +108,9 @@ class _Attempt:
         )
         ended = handler.run(parameters, call)
         if isinstance(ended, Pending):
-            return Outcome(OutcomeKind.PENDING, state=ended.state, delay=ended.ask_again_in)
+            return Outcome(
+                OutcomeKind.PENDING, ended.why, state=ended.state, delay=ended.ask_again_in
+            )
         if isinstance(ended, Succeeded):
             return Outcome(OutcomeKind.SUCCEEDED, output=ended.output)
         raise TypeError(f"the handler returned {type(ended).__name__}")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import yaml
@@ -64,6 +65,7 @@ class Runs:
         self.namespace, self.kubeconfig = namespace, kubeconfig
         self.outbound = Outbound()
         self.said: list[str] = []
+        self.now = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
     def attempt(self, key: str, state: Any = None, **fields: Any) -> Outcome:
         """Make one attempt of the run with this idempotency key."""
@@ -75,7 +77,8 @@ class Runs:
         params = handler.params.model_validate(handler.complete(given, FACTS))
         http = door(self.outbound, PATIENCE)
         run, _, _ = key.partition(".")
-        return handler.run(params, call(http, self.said, run=run, idempotency_key=key, state=state))
+        fresh = {"run": run, "idempotency_key": key, "state": state, "now": self.now}
+        return handler.run(params, call(http, self.said, **fresh))
 
     def start(self, key: str, **fields: Any) -> Any:
         """Make the first attempt; the state that it leaves."""
@@ -116,10 +119,20 @@ ROLE = ROOT / "k8s/overlays/cluster-jobs/role"
 
 
 @contextmanager
-def running(kube: Kube, node: Kubelet, namespace: str) -> Iterator[Runs]:
-    """In a new namespace, as the service account with the Role that k8s/ ships."""
+def running(
+    kube: Kube, node: Kubelet, namespace: str, *, without: Sequence[str] = ()
+) -> Iterator[Runs]:
+    """In a new namespace, as the service account with the Role that k8s/ ships.
+
+    ``without`` are resources to which it gets no right.
+    """
     files = (ROLE / "role.yaml", ROLE / "role-binding.yaml")
     kubeconfig = kube.account("postsync", *files, namespace=kube.namespace(namespace))
+    if without:
+        path = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}/roles"
+        role = yaml.safe_load(files[0].read_text())
+        role["rules"] = [one for one in role["rules"] if not set(one["resources"]) & {*without}]
+        kube.ask("PUT", f"{path}/{role['metadata']['name']}", role)
     made = Runs(kube, node, namespace, kubeconfig)
     yield made
     made.outbound.close()

@@ -103,13 +103,22 @@ def still_there(api: Api, kind: Kind, state: Mapping[str, str], why_not: str) ->
     Raises:
         PermanentError: it is gone, and how it ended nobody knows.
     """
-    found = api.find(kind.path(state["namespace"], state["name"]))
-    if found is None or found["metadata"]["uid"] != state["uid"]:
-        raise PermanentError(
-            f"{kind.name} {state['namespace']}/{state['name']} is gone before its end was seen",
-            hint=why_not,
-        )
+    found = find_made(api, kind, state)
+    if found is None:
+        raise gone(kind, state, why_not)
     return found
+
+
+def find_made(api: Api, kind: Kind, state: Mapping[str, str]) -> Object | None:
+    """Return the object that the run has made, None if it is gone; see `still_there`."""
+    found = api.find(kind.path(state["namespace"], state["name"]))
+    return found if found is not None and found["metadata"]["uid"] == state["uid"] else None
+
+
+def gone(kind: Kind, state: Mapping[str, str], why_not: str) -> PermanentError:
+    """Return the error for an object that is gone, and how it ended nobody knows."""
+    name = f"{kind.name} {state['namespace']}/{state['name']}"
+    return PermanentError(f"{name} is gone before its end was seen", hint=why_not)
 
 
 def part(tree: Object, name: str) -> Object:

@@ -55,7 +55,7 @@ def run(params: KubernetesWait, call: Call) -> Outcome:
     why = call.mask(why)
     if why != state.get("why"):
         call.say(f"waiting for {params.object_}: {why}")
-    return Pending({"path": path, "why": why}, params.every)
+    return Pending({"path": path, "why": why}, params.every, why)
 
 
 def _why_not(params: KubernetesWait, call: Call, found: Object) -> str:

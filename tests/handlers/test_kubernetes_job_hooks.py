@@ -61,7 +61,7 @@ def test_hook_succeeded_deletes_it_when_its_end_is_known(runs: Runs) -> None:
 
 @pytest.mark.parametrize("kind", SOURCES)
 def test_a_job_is_made_of_what_lies_in_the_cluster(runs: Runs, kind: str) -> None:
-    """A CronJob's is owned by it, as that of `kubectl create job --from`."""
+    """A CronJob's is owned by it."""
     path, manifest, name = SOURCES[kind]
     runs.put(path, manifest)
     run = f"r-{kind.lower()}"

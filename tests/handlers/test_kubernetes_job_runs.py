@@ -146,15 +146,6 @@ def test_a_missing_namespace_is_named(runs: Runs) -> None:
         runs.attempt("r-no.1", namespace="nowhere", cluster={"kubeconfig": runs.kube.kubeconfig()})
 
 
-def test_a_job_that_somebody_deletes_fails_the_run(runs: Runs) -> None:
-    """Nobody knows how it would have ended."""
-    state = runs.start("r-gone.1")
-    runs.kube.ask("DELETE", f"/apis/batch/v1/namespaces/shop/jobs/{state['name']}")
-    wait_for(lambda: runs.job(state["name"]) is None, PATIENCE, "its deletion")
-    with pytest.raises(PermanentError, match="is gone before its end was seen"):
-        runs.attempt("r-gone.1", state)
-
-
 def test_without_wait_it_is_only_started(runs: Runs) -> None:
     """Its name is output."""
     ended = runs.attempt("r-go.1", wait=False)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 import yaml
-from jobs import ROLE, SOURCES, Runs, running
+from jobs import MANIFEST, ROLE, SOURCES, Runs, running
 from kube import PATIENCE, Kube
 from kubelet import Kubelet
 from service import wait_for
@@ -19,6 +19,7 @@ def test_the_shipped_role_has_what_is_asked_for_and_no_more(kube: Kube, node: Ku
             runs.put(path, manifest)
             runs.start(f"r-{kind.lower()}.1", **{"from": {kind: name}})
         _by_policy(runs)
+        _without_a_pod(runs)
     role = yaml.safe_load((ROLE / "role.yaml").read_text())
     granted = {
         (resource, verb)
@@ -38,3 +39,9 @@ def _by_policy(runs: Runs) -> None:
     state = runs.start("r-b.1", **policy, labels={"postsync/series": "one"})
     runs.node.end(runs.node.pod("rights", state["name"]), log="done")
     runs.follow("r-b.1", state, **policy)
+
+
+def _without_a_pod(runs: Runs) -> None:
+    pod = {**MANIFEST["spec"]["template"]["spec"], "serviceAccountName": "nobody"}
+    given = {"manifest": {**MANIFEST, "spec": {"template": {"spec": pod}}}}
+    runs.attempt("r-c.1", runs.start("r-c.1", **given), **given)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -49,22 +50,32 @@ def ending(api: Api, job: Object, log_lines: int, trouble: str) -> Ending | None
         return None
     pod = _telling_pod(pods_of(api, job))
     container, state = _telling_container(pod)
-    ended = state.get("terminated") or {}
+    exited = state.get("terminated") or {}
     lines = _log(api, pod, container, log_lines) if pod and log_lines else []
-    reason = api.call.mask(str(ended.get("reason") or trouble))
-    output: dict[str, Json] = {
+    return ended({
         "namespace": job["metadata"]["namespace"],
         "name": job["metadata"]["name"],
         "succeeded": last["type"] == "Complete",
         "condition": str(last.get("reason") or last["type"]),
         "message": api.call.mask(str(last.get("message") or "")),
         "container": container,
-        "exitCode": ended.get("exitCode"),
-        "reason": reason,
+        "exitCode": exited.get("exitCode"),
+        "reason": api.call.mask(str(exited.get("reason") or trouble)),
         "seconds": _seconds(job, last),
         "log": [*lines],
-    }
-    return Ending(last["type"] == "Complete", _why(output), output)
+    })  # fmt: skip
+
+
+UNKNOWN: Mapping[str, Json] = {
+    "container": "", "exitCode": None, "reason": "", "seconds": None, "log": [],
+}  # fmt: skip
+"""What only the pods of a Job tell."""
+
+
+def ended(told: Mapping[str, Json]) -> Ending:
+    """Return the ending with this output, whatever of its pods is known."""
+    output = {**UNKNOWN, **told}
+    return Ending(bool(output["succeeded"]), _why(output), output)
 
 
 def pods_of(api: Api, job: Object) -> list[Object]:

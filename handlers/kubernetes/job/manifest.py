@@ -52,12 +52,18 @@ def _there(api: Api, params: KubernetesJob, version: str, plural: str, name: str
 
 
 def _of_cron_job(cron: Object) -> Object:
-    """Do as kubectl does: https://github.com/kubernetes/kubectl/blob/master/pkg/cmd/create/create_job.go."""
+    """Do as kubectl does, but for who controls it.
+
+    https://github.com/kubernetes/kubectl/blob/master/pkg/cmd/create/create_job.go makes the CronJob
+    its controller, and that prunes what it controls by its history limits (k8s.io/kubernetes,
+    pkg/controller/cronjob), perhaps before anybody has seen how it ended. An owner is enough to
+    be shown under it, and to be deleted with it.
+    """
     template, metadata = cron["spec"]["jobTemplate"], cron["metadata"]
     inherited = template.get("metadata") or {}
     owner = {
         "apiVersion": "batch/v1", "kind": "CronJob", "name": metadata["name"],
-        "uid": metadata["uid"], "controller": True,
+        "uid": metadata["uid"],
     }  # fmt: skip
     annotations = {"cronjob.kubernetes.io/instantiate": "manual"}
     return {

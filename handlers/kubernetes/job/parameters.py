@@ -12,6 +12,10 @@ from receiver.contract import Duration, Params, wrong_shape
 SHORTEST_TTL = 300
 """Seconds. A Job that is removed at once may be gone before anybody has seen how it ended."""
 DAY = 86_400
+POD_DEADLINE = 300.0
+"""Seconds: a quota that is full for a moment is passed over, and nobody waits an hour for one that
+refuses for good. The job controller tries again after 1 s to 60 s meanwhile
+(``MaxJobApiBackOff``, k8s.io/kubernetes, pkg/controller/job/job_controller.go)."""
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=253)]
 Policy = Literal["HookSucceeded", "HookFailed", "BeforeHookCreation"]
@@ -70,6 +74,13 @@ class KubernetesJob(OnCluster):
         default=True, description="Succeed only when the Job is complete, and fail when it failed."
     )
     every: Duration = Field(default=5.0, ge=1, description="Time between two lookings at it.")
+    pod_deadline: Duration = Field(
+        default=POD_DEADLINE,
+        ge=1,
+        description="How long Kubernetes may be unable to make a pod of it (a quota, Pod Security, "
+        "a missing service account); then the run fails with the reason, and the Job is deleted, "
+        "so that it does not begin later. A suspended Job is waited for.",
+    )
     log_lines: int = Field(
         default=20, ge=0, le=200, description="Last lines of its log that are kept."
     )

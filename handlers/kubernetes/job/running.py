@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from handlers.kubernetes.client import Api, Object
-from handlers.kubernetes.job.ending import ending, pods_of, trouble_of
+from handlers.kubernetes.job.ending import ending
 from handlers.kubernetes.job.manifest import job_manifest
 from handlers.kubernetes.job.parameters import KubernetesJob
-from handlers.kubernetes.made import create_once, is_ours, made, still_there
+from handlers.kubernetes.job.vanished import vanished
+from handlers.kubernetes.job.waiting import waiting
+from handlers.kubernetes.made import create_once, find_made, is_ours, made
 from handlers.kubernetes.objects import Kind
 from handlers.kubernetes.origin import SERIES
+from handlers.kubernetes.refusal import Refused
 from receiver.contract import Call, Json, Outcome, Pending, PermanentError, Succeeded
 
 JOB = Kind("batch/v1", "Job", "jobs", namespaced=True)
 SOON = 1.0
 """Seconds until we look again where something is on its way there."""
-GONE = "somebody has deleted it, or its ttlSecondsAfterFinished passed meanwhile"
+WITHOUT_POD = 5.0
+"""Seconds at most until we look again at one without a pod: why that is should be told soon."""
 
 
 def run(params: KubernetesJob, call: Call) -> Outcome:
@@ -60,34 +65,63 @@ def _start(params: KubernetesJob, api: Api) -> Outcome:
 
 
 def _look(params: KubernetesJob, api: Api, state: dict[str, Any]) -> Outcome:
-    job = still_there(api, JOB, state, GONE)
-    ended = ending(api, job, params.log_lines, state["trouble"])
-    if ended is None:
-        return Pending(state | {"trouble": _trouble(api, job, state["trouble"])}, params.every)
-    log = ended.output["log"]
+    job = find_made(api, JOB, state)
+    if job is None:
+        ended = vanished(api, JOB, state)
+        return _end(ended.output, "" if ended.succeeded else ended.why)
+    end = ending(api, job, params.log_lines, state["trouble"])
+    if end is None:
+        return _wait(params, api, job, state)
+    log = end.output["log"]
     if isinstance(log, list) and log:
         api.call.say("\n".join(["the last lines of its log:", *map(str, log)]))
-    policy = "HookSucceeded" if ended.succeeded else "HookFailed"
+    why = "" if end.succeeded else end.why
+    policy = "HookSucceeded" if end.succeeded else "HookFailed"
     if policy in params.delete_policy:
-        # Its end goes into the ledger before it is deleted: after a crash, it could not be seen.
-        told: Json = {"output": ended.output, "why": "" if ended.succeeded else ended.why}
-        return Pending(state | {"ended": told}, min(params.every, SOON))
-    return _end(ended.output, "" if ended.succeeded else ended.why)
+        return _ended(state, end.output, why, params.every)
+    return _end(end.output, why)
 
 
-def _trouble(api: Api, job: Object, known: str) -> str:
-    """Return why its pods do not start, and tell it once."""
-    status = job.get("status") or {}
-    if not status.get("active") or status.get("ready"):
-        return known
-    found = api.call.mask(trouble_of(pods_of(api, job)))
-    if found and found.partition(":")[0] != known.partition(":")[0]:
-        api.call.say(f"its pod does not start: {found}")
-    return found or known
+def _wait(params: KubernetesJob, api: Api, job: Object, state: dict[str, Any]) -> Outcome:
+    """Say once what keeps it from being under way, and ask again."""
+    kept = {name: state[name] for name in ("namespace", "name", "uid", "trouble")}
+    found = waiting(api, job)
+    if found is None:
+        ready = (job.get("status") or {}).get("ready")
+        return Pending(kept | ({"trouble": ""} if ready else {}), params.every)
+    # Its first pod may be on its way yet: no right is missed before that has taken a while.
+    why = found.why or (found.unseen if "withoutPod" in state else "")
+    if why and why.partition(":")[0] != state["trouble"].partition(":")[0]:
+        api.call.say(f"its pod does not start: {why}")
+    kept["trouble"] = why or state["trouble"]
+    if found.without_pod:
+        since = state.get("withoutPod") or api.call.now.isoformat()
+        return _without_pod(params, api, kept | {"withoutPod": since}, why)
+    return Pending(kept, params.every, why)
+
+
+def _without_pod(params: KubernetesJob, api: Api, state: dict[str, Any], why: str) -> Pending:
+    """Ask again for a pod, or give the Job up when it has had none for too long."""
+    passed = api.call.now - datetime.fromisoformat(state["withoutPod"])
+    if passed.total_seconds() < params.pod_deadline:
+        return Pending(state, min(params.every, WITHOUT_POD), why)
+    told = f"Job {state['namespace']}/{state['name']} had no pod for {params.pod_deadline:g} s"
+    told += f": {why}" if why else ""
+    return _ended(state, {}, f"{told}; it is deleted, so that it does not begin later", SOON)
+
+
+def _ended(state: dict[str, Any], output: Json, why: str, every: float) -> Pending:
+    """Put its end into the ledger before it is deleted: after a crash, it could not be seen."""
+    told: Json = {"output": output, "why": why}
+    return Pending(state | {"ended": told}, min(every, SOON))
 
 
 def _clean_up(params: KubernetesJob, api: Api, state: dict[str, Any]) -> Outcome:
-    api.delete(JOB.path(params.namespace, state["name"]), uid=state["uid"])
+    """Delete it; that it stays where we may not does not change how it ended."""
+    try:
+        api.delete(JOB.path(params.namespace, state["name"]), uid=state["uid"])
+    except Refused as error:
+        api.call.say(f"it cannot be deleted: {error}")
     return _end(state["ended"]["output"], state["ended"]["why"])
 
 

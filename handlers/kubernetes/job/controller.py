@@ -1,0 +1,68 @@
+"""What Kubernetes' job controller says of a Job in Events, and how one ended that is gone.
+
+It writes them on the Job (k8s.io/kubernetes, pkg/controller/job), they outlive it, and an API
+server keeps them for an hour by default (`--event-ttl`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from handlers.kubernetes.client import Api, Object, path_of
+from handlers.kubernetes.refusal import Refused
+
+NO_POD = "FailedCreate"
+"""The reason of the Event of a pod that could not be made."""
+COMPLETED = "Completed"
+"""The reason of the Event of a Job that ended well."""
+FAILED = frozenset({
+    "BackoffLimitExceeded", "DeadlineExceeded", "FailedIndexes", "MaxFailedIndexesExceeded",
+    "PodFailurePolicy",
+})  # fmt: skip
+"""Those of one that did not: the constants ``JobReason...`` of k8s.io/api, batch/v1/types.go."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What the controller has said of one Job.
+
+    Attributes:
+        events: the newest last; those of pods that were made are not among them.
+        unseen: why there may be more than these: that we may not read them; "" if we may.
+    """
+
+    events: tuple[Object, ...]
+    unseen: str = ""
+
+    def newest(self, *reasons: str) -> Object | None:
+        """Return the newest Event with one of these reasons."""
+        return next((one for one in reversed(self.events) if one.get("reason") in reasons), None)
+
+
+def said_of(api: Api, job: Mapping[str, str]) -> Said:
+    """Read the Events of a Job.
+
+    Args:
+        api: where it is, or was.
+        job: its ``namespace`` and ``uid``.
+    """
+    wanted = f"involvedObject.uid={job['uid']},reason!=SuccessfulCreate"
+    path = path_of("v1", "events", job["namespace"])
+    try:
+        told = api.ask("GET", path, query={"fieldSelector": wanted, "limit": "100"})
+    except Refused as error:
+        return Said((), f"Postsync may not read Events: {error.hint or error.message}")
+    items: list[Object] = told.get("items") or []
+    return Said(tuple(sorted(items, key=when)))
+
+
+def when(event: Object) -> str:
+    """Return when it was written last, in seconds, as Kubernetes writes a time."""
+    at = event.get("lastTimestamp") or event["metadata"].get("creationTimestamp")
+    return str(at or "")
+
+
+def words_of(event: Object) -> str:
+    """Return an Event's reason and message."""
+    return f"{event.get('reason')}: {event.get('message') or ''}".strip(": ")
