@@ -66,6 +66,12 @@ def dotted(path: Sequence[str | int]) -> str:
     return text.removeprefix(".")
 
 
+def brief(problems: str) -> str:
+    """Return the first of several problems, a line each, and how many more there are."""
+    first, *others = problems.splitlines() or [""]
+    return f"{first}; and {len(others)} more" if others else first
+
+
 def near(word: str, known: Iterable[str]) -> str:
     """Return a hint with the nearest known word, or an empty one."""
     words = {item.lower(): item for item in known}

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from house import House
 
+from receiver.dispatcher.rules import Reload, store_reload
 from receiver.ledger.ledger import Ledger
 from receiver.ledger.marks import RULES, keep_rule_set, put_mark
 from receiver.ledger.operations.acts import Act
@@ -56,6 +57,12 @@ def put_in_force(house: House) -> None:
     with house.ledger.write() as connection:
         keep_rule_set(connection, house.ledger.now(connection), found.digest, found.files)
         put_mark(connection, RULES, {"ok": True, "error": "", "digest": found.digest})
+
+
+def refuse_files(house: House, *mistakes: str) -> None:
+    """Write down that newer files were refused, as the dispatcher does."""
+    with house.ledger.write() as connection:
+        store_reload(connection, house.ledger.now(connection), Reload(None, "\n".join(mistakes)))
 
 
 def only(items: Sequence[T]) -> T:

@@ -30,6 +30,11 @@ database_option = click.option(
     help="PostgreSQL database of the ledger (better in POSTSYNC_DATABASE: it may have a password).",
 )  # fmt: skip
 
+any_rules_option = click.option(
+    "--with-rules-in-force", "any_rules", is_flag=True,
+    help="Also while the rule files are refused, and older rules are in force.",
+)  # fmt: skip
+
 yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
 
 

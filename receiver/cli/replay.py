@@ -6,24 +6,29 @@ import click
 
 from receiver.cli import complete
 from receiver.cli.client import Client
-from receiver.cli.options import asks_server, output_option, tell
+from receiver.cli.options import any_rules_option, asks_server, output_option, tell
+from receiver.model import Json
 
 
 @click.command()
 @click.argument("sync")
 @click.option("--rule", default="", help="This rule only.", shell_complete=complete.rules)
+@any_rules_option
 @output_option()
 @asks_server
-def replay(sync: str, *, rule: str, client: Client, output: str) -> None:
+def replay(sync: str, *, rule: str, any_rules: bool, client: Client, output: str) -> None:
     """Plan SYNC anew under today's rules: an id, or `last`.
 
     For a rule that was written or mended after the sync. What was done for it before is done
-    again where a rule still matches; `retry` repeats only what failed.
+    again where a rule still matches; `retry` repeats only what failed. While the rule files have
+    mistakes, older rules are in force: then it is refused, unless --with-rules-in-force is given.
 
     \b
       postsync replay s-1m7y9gr9ez7egy539n --rule purge-shop-assets
       postsync replay last
     """  # noqa: D301 click's \b keeps the lines
     wanted = client.get("/v1/syncs/last")["id"] if sync == "last" else sync
-    answer = client.send("POST", f"/v1/syncs/{wanted}/replay", {"rule": rule} if rule else None)
+    body: dict[str, Json] = {"rule": rule} if rule else {}
+    body |= {"withRulesInForce": True} if any_rules else {}
+    answer = client.send("POST", f"/v1/syncs/{wanted}/replay", body)
     tell(answer, output, f"replay   {answer['replay']['id']}\nnext     postsync show {wanted}")

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 import click
 
 from receiver.cli.client import Client
 from receiver.cli.filters import run_filters
-from receiver.cli.options import asks_server, count, output_option, yes_option
+from receiver.cli.options import (
+    any_rules_option,
+    asks_server,
+    count,
+    output_option,
+    yes_option,
+)
+from receiver.model import Json
+
+Told: TypeAlias = dict[str, Json]
 
 AT_ONCE = 1000
 """Runs that the server retries with one request."""
@@ -20,16 +29,19 @@ AT_ONCE = 1000
 @click.argument("runs", nargs=-1)
 @run_filters
 @click.option("--all", "every", is_flag=True, help="All runs that failed.")
+@any_rules_option
 @yes_option
 @output_option()
 @asks_server
 def retry(
-    runs: tuple[str, ...], *, every: bool, yes: bool, client: Client, output: str, **filters: str
-) -> None:
+    runs: tuple[str, ...], *, every: bool, any_rules: bool, yes: bool, client: Client, output: str,
+    **filters: str,
+) -> None:  # fmt: skip
     """Repeat RUNS that failed, with the parameters that are stored.
 
     What a failure had skipped is opened again. Name runs, or choose those that failed by
-    options; of many it shows how many, and asks.
+    options; of many it shows how many, and asks. While the rule files have mistakes, it is
+    refused, unless --with-rules-in-force is given: who mends a rule will want a replay.
 
     \b
       postsync retry r-1m7y9gr9ez7egy539n
@@ -38,23 +50,26 @@ def retry(
     chosen = {name: value for name, value in filters.items() if value}
     if bool(runs) == bool(chosen or every):
         raise click.UsageError("name runs, or choose them with --rule, --since ... or --all")
-    answers = _named(client, runs) if runs else _many(client, chosen, every=every, yes=yes)
+    told: dict[str, Json] = {"withRulesInForce": True} if any_rules else {}
+    if runs:
+        answers = _named(client, runs, told)
+    else:
+        answers = _many(client, chosen, told | ({"all": True} if every else {}), yes=yes)
     if output == "json":
         click.echo(json.dumps({"retried": len(answers), "runs": answers}, indent=2))
     else:
         click.echo(f"{count(len(answers), 'run')} retried")
 
 
-def _named(client: Client, runs: tuple[str, ...]) -> list[str]:
-    return [str(client.send("POST", f"/v1/runs/{run}/retry")["run"]["id"]) for run in runs]
+def _named(client: Client, runs: Sequence[str], told: Told) -> list[str]:
+    return [str(client.send("POST", f"/v1/runs/{run}/retry", told)["run"]["id"]) for run in runs]
 
 
-def _many(client: Client, chosen: Mapping[str, str], *, every: bool, yes: bool) -> list[str]:
+def _many(client: Client, chosen: Mapping[str, str], told: Told, *, yes: bool) -> list[str]:
     """Retry all that the filters choose, in requests of a size that a server can answer."""
     if not yes and not _ask(client, chosen):
         return []
-    body: dict[str, Any] = {"state": "failed", **chosen, "limit": AT_ONCE}
-    body |= {"all": True} if every else {}
+    body: dict[str, Json] = {"state": "failed", **chosen, **told, "limit": AT_ONCE}
     done: list[str] = []
     more = True
     while more:

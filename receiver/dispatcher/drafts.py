@@ -12,14 +12,14 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from receiver.dispatcher.rules import RulesInForce
+from receiver.dispatcher.rules import Reload, RulesInForce
 from receiver.errors import LedgerUnavailable
 from receiver.ledger.images import known_images
 from receiver.ledger.operations.replaying import Replay, asked_replays
 from receiver.ledger.planning import Advance, Planning, StoredPlan, StoredSync
 from receiver.ledger.stored import new_syncs, stirred_plans, stored_sync
 from receiver.logs import Log
-from receiver.mistakes import near
+from receiver.mistakes import brief, near
 from receiver.model import Event, PlanState, Sync, SyncState, rfc3339
 from receiver.planner import Planner, images_key, judged, read_sync, step
 from receiver.render import Renderer
@@ -39,6 +39,7 @@ class Drafts:
         self._log = log
         self._max_age = max_age
         self._planner: Planner | None = None
+        self._refused = ""
         self._act_since: datetime | None = None
         self._syncs: OrderedDict[str, Sync] = OrderedDict()
 
@@ -51,6 +52,12 @@ class Drafts:
         self._planner = planner
         if planner:
             self._rules.remember(planner.rule_set)
+
+    def heed(self, reload: Reload) -> None:
+        """Plan by what was loaded, or know why it was refused."""
+        self._refused = reload.error
+        if reload.planner:
+            self.use(reload.planner)
 
     def plannings(self, connection: Connection, limit: int) -> list[Planning]:
         """Plan the oldest new syncs, at most ``limit``; none while there are no rules."""
@@ -75,12 +82,16 @@ class Drafts:
         None while rule files have changed that are not in force yet: whoever mends a rule and
         asks for a replay means the rule as it is mended.
         """
-        planner = self._planner
-        if planner is None or self._rules.behind():
+        if self._rules.behind() or not (self._planner or self._refused):
             return []
-        return [(one, self._replay(planner, one)) for one in asked_replays(connection, limit)]
+        return [(one, self._replay(one)) for one in asked_replays(connection, limit)]
 
-    def _replay(self, planner: Planner, replay: Replay) -> Planning | str:
+    def _replay(self, replay: Replay) -> Planning | str:
+        planner = self._planner
+        if planner is None:
+            return f"no rules are in force: {brief(self._refused)}"
+        if self._refused and not replay.any_rules:
+            return f"the rule files are refused: {brief(self._refused)}"
         names = [rule.name for rule in planner.rule_set.rules]
         if replay.rule and replay.rule not in names:
             hint = near(replay.rule, names)

@@ -187,8 +187,8 @@ class Dispatcher:
             todo = backlog(connection, self._ledger.now(connection))
         work = _Work(finished=list(self._unwritten), reload=self._reload)
         work.jumped = bool(self._jumped or self._clock.look(todo.now))
-        if claims and work.reload and work.reload.planner:
-            self._drafts.use(work.reload.planner)
+        if claims and work.reload:
+            self._drafts.heed(work.reload)
         with ExitStack() as held:
             to_plan = claims and todo.to_plan
             mine = to_plan and held.enter_context(self._ledger.sole("planning"))

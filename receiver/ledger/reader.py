@@ -23,6 +23,7 @@ from receiver.ledger.reading.state import (
     list_pauses,
     read_counters,
     read_readiness,
+    rules_in_force,
 )
 from receiver.ledger.reading.story import plan_story, run_story, sync_story
 from receiver.ledger.reading.trail import Page, Wanted, read_trail
@@ -91,6 +92,11 @@ class Reader:
     def readiness(self, owner: str = "") -> Readiness:
         """Try a write, and read what the dispatchers say of themselves, or the one of this name."""
         return read_readiness(self._ledger, owner)
+
+    def rules(self) -> Row:
+        """Tell which rules are in force, and whether the files were refused since."""
+        with self._ledger.read() as connection:
+            return rules_in_force(connection)
 
     def pauses(self) -> list[Row]:
         """List what is paused, the oldest first."""

@@ -345,6 +345,7 @@ replays = Table(
     Column("rule", Text, nullable=False),
     Column("operator", Text, nullable=False),
     Column("reason", Text, nullable=False),
+    Column("with_rules_in_force", Boolean, nullable=False),
     Column("asked_at", BigInteger, nullable=False),
     Column("state", Text, nullable=False),
     Column("refusal", Text, nullable=False),
@@ -357,7 +358,9 @@ replays = Table(
         postgresql_where=text(ASKED_REPLAY),
     ),
 )
-"""Syncs that an operator wants planned anew; an empty rule means all of them."""
+"""Syncs that an operator wants planned anew; an empty rule means all of them.
+
+``with_rules_in_force`` is whether these are meant also while newer files are refused."""
 
 attempts = Table(
     "attempts",

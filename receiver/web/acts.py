@@ -64,13 +64,23 @@ class Why(Body):
     reason: str = Field(default="", max_length=500, description="Why, for the trail.")
 
 
-class ReplayBody(Why):
+class Repeat(Why):
+    """What is to be done again."""
+
+    with_rules_in_force: bool = Field(
+        default=False,
+        description="Do it also while the rule files are refused, so that older rules are in "
+        "force than those that are written.",
+    )
+
+
+class ReplayBody(Repeat):
     """A sync that is to be planned anew."""
 
     rule: Name = Field(default="", description="The only rule that counts; all of them if absent.")
 
 
-class RetryBody(Why):
+class RetryBody(Repeat):
     """Which failed runs are retried: those that all of the filters let through."""
 
     state: Literal["failed"] = Field(default="failed", description="Only what failed is retried.")

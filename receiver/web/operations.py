@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from http import HTTPStatus
+from typing import TypeVar
 
 from flask import Blueprint, Response, g, jsonify, request
 
@@ -13,9 +14,10 @@ from receiver.ledger.operations.acts import Act
 from receiver.ledger.operations.desk import Operations
 from receiver.ledger.operations.retrying import Chosen
 from receiver.ledger.pauses import Scope
+from receiver.mistakes import brief
 from receiver.model import rfc3339
 from receiver.service import Intake
-from receiver.web.acts import LARGEST, ReplayBody, RetryBody, Why, read_act
+from receiver.web.acts import LARGEST, Repeat, ReplayBody, RetryBody, Why, read_act
 from receiver.web.auth import authorize
 from receiver.web.body import discard_body
 from receiver.web.problems import Refusal, problem, refused
@@ -53,11 +55,12 @@ def _add_retry(door: Blueprint, intake: Intake) -> None:
 
     @door.post("/runs/<run>/retry")
     def retry(run: str) -> Response:
-        return jsonify({"run": desk.retry(_act(), run)})
+        body = _repeat(intake, Repeat)
+        return jsonify({"run": desk.retry(Act(g.by, body.reason), run)})
 
     @door.post("/runs/retry")
     def retry_many() -> Response:
-        body = read_act(request.environ, RetryBody)
+        body = _repeat(intake, RetryBody)
         chosen = Chosen(
             body.rule, body.handler, body.application, in_ms(body.since), in_ms(body.until)
         )
@@ -69,11 +72,12 @@ def _add_retry(door: Blueprint, intake: Intake) -> None:
 
     @door.post("/syncs/<sync>/replay")
     def replay(sync: str) -> Response:
-        body = read_act(request.environ, ReplayBody)
+        body = _repeat(intake, ReplayBody)
         if body.rule and (mistake := intake.names.no_rule(body.rule)):
             raise Refusal(HTTPStatus.NOT_FOUND, "no_such_rule", mistake.message, hint=mistake.hint)
         act = Act(g.by, body.reason)
-        replay = {"id": desk.replay(act, sync, body.rule), "sync": sync, "rule": body.rule or None}
+        asked = desk.replay(act, sync, body.rule, any_rules=body.with_rules_in_force)
+        replay = {"id": asked, "sync": sync, "rule": body.rule or None}
         answer = jsonify({"replay": replay | {"by": act.by, "reason": act.reason}})
         answer.status_code = HTTPStatus.ACCEPTED
         return answer
@@ -144,6 +148,29 @@ def _unheard_of(intake: Intake, body: RetryBody) -> str:
     return intake.names.unheard_of(
         rule=body.rule, handler=body.handler, application=body.application
     )
+
+
+R = TypeVar("R", bound=Repeat)
+
+
+def _repeat(intake: Intake, model: type[R]) -> R:
+    """Read what is to be done again.
+
+    Raises:
+        Refusal: 409 ``rules_refused``, older rules are in force than those that are written, and
+            nobody has said that these are meant.
+    """
+    body = read_act(request.environ, model)
+    rules = intake.reader.rules()
+    if body.with_rules_in_force or not rules["refused"]:
+        return body
+    older = f"the rules of {rules['loadedAt']} are" if rules["digest"] else "no rules are"
+    raise Refusal(
+        HTTPStatus.CONFLICT, "rules_refused",
+        f"the rule files have mistakes, so {older} in force: {brief(rules['error'])}",
+        hint="mend the files and ask again; `--with-rules-in-force` (withRulesInForce) does it "
+        "all the same",
+    )  # fmt: skip
 
 
 def _act() -> Act:

@@ -65,11 +65,12 @@ class Today:
         self.take()
 
     def take(self) -> None:
-        """Put in force what was loaded."""
+        """Put in force what was loaded, as the loop does."""
         news = self.rules.news()
         assert news
-        assert news.planner
-        self.drafts.use(news.planner)
+        self.drafts.heed(news)
+        if news.planner is None:
+            return
         rule_set = news.planner.rule_set
         self.house.sets[rule_set.digest] = {rule.name: rule for rule in rule_set.rules}
 
@@ -187,6 +188,34 @@ def test_a_replay_waits_for_rules_that_are_being_loaded(house: House, today: Tod
     today.take()
     assert today.turn() == 1
     assert "mended a" in texts(house.work())
+
+
+def test_a_replay_is_refused_if_the_rule_files_are_broken_meanwhile(
+    house: House, today: Today
+) -> None:
+    """It was asked for rules that are not to be had; only who means any gets those in force."""
+    sync = house.sync("a")
+    house.work()
+    desk(house).replay(ANN, sync)
+    desk(house).replay(ANN, sync, "later", any_rules=True)
+    today.write(NEW.replace("text:", "txt:"))
+    today.load()
+    assert today.turn() == 2
+    refused = only(house.events("sync.replay_refused"))
+    assert refused["reason"].startswith("the rule files are refused: ")
+    assert texts(house.work()) == ["later a"]
+
+
+def test_without_any_rules_in_force_a_replay_is_refused(house: House, tmp_path: Path) -> None:
+    """Nobody waits for what never comes."""
+    today = Today.of(house, tmp_path)
+    sync = house.sync("a")
+    desk(house).replay(ANN, sync, any_rules=True)
+    assert today.turn() == 0, "nobody has looked at the files yet"
+    today.write("- {}\n")
+    today.load()
+    assert today.turn() == 1
+    assert "no rules are in force" in only(house.events("sync.replay_refused"))["reason"]
 
 
 def test_the_same_is_not_asked_for_twice(house: House, today: Today) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from desks import put_in_force
+from desks import put_in_force, refuse_files
 from doors import AS_OPERATOR, AS_SENDER, Doors, doors
 from house import House
 
@@ -212,6 +212,27 @@ def test_a_replay_is_asked_for(web: Doors, house: House) -> None:
     assert ask(web, "POST", f"/syncs/{sync}/replay", status=202)["replay"]["rule"] is None
     unplanned = house.store("b", at=60)
     assert ask(web, "POST", f"/syncs/{unplanned}/replay", status=409)["state"] == "new"
+
+
+@pytest.mark.parametrize("act", ["/runs/RUN/retry", "/runs/retry", "/syncs/SYNC/replay"])
+def test_while_rule_files_are_refused_nothing_is_repeated_unless_that_is_meant(
+    web: Doors, house: House, act: str
+) -> None:
+    """The problem names the first mistake, and how many more there are."""
+    put_in_force(house)
+    sync = house.sync("a")
+    house.end(*house.claim(), fails="refused")
+    path = act.replace("RUN", id_of(house, "runs", "state = 'failed'")).replace("SYNC", sync)
+    refuse_files(house, "rules.yaml:3:1: rules[0].matc: unknown key", "rules.yaml:9:1: also wrong")
+    body: dict[str, Any] = {"rule": "call"} if path == "/runs/retry" else {}
+    problem = ask(web, "POST", path, body, status=409)
+    assert problem["reason"] == "rules_refused"
+    assert "rules.yaml:3:1: rules[0].matc: unknown key; and 1 more" in problem["detail"]
+    assert "--with-rules-in-force" in problem["hint"]
+    assert house.events("run.retried") == house.events("sync.replay_asked") == []
+    status = 202 if "replay" in act else 200
+    ask(web, "POST", path, body | {"withRulesInForce": True}, status=status)
+    assert len(house.events("run.retried") + house.events("sync.replay_asked")) == 1
 
 
 @pytest.mark.parametrize(

@@ -125,10 +125,10 @@ class Operations:
         with self._batch() as batch:
             return resume(batch, act, scope, name)
 
-    def replay(self, act: Act, sync: str, rule: str = "") -> str:
+    def replay(self, act: Act, sync: str, rule: str = "", *, any_rules: bool = False) -> str:
         """Have a sync planned anew; returns the replay's id. See `ask_replay` for its errors."""
         with self._batch() as batch:
-            return ask_replay(batch, act, sync, rule)
+            return ask_replay(batch, act, sync, rule, any_rules=any_rules)
 
     @contextmanager
     def _batch(self) -> Iterator[Batch]:

@@ -21,6 +21,7 @@ from receiver.model import Event, Json, SyncState, new_id
 class Replay:
     """A sync that is to be planned anew; ``rule`` is "" for all of them.
 
+    ``any_rules`` is whether the rules in force are meant also while newer ones are refused.
     ``verdicts`` are those on its resources' images, from its first planning: what a sync
     changed is a fact of the sync.
     """
@@ -28,12 +29,15 @@ class Replay:
     id: str
     rule: str
     by: str
+    any_rules: bool
     stored: StoredSync
     verdicts: dict[int, bool]
 
 
-def ask_replay(batch: Batch, act: Act, sync: str, rule: str) -> str:
+def ask_replay(batch: Batch, act: Act, sync: str, rule: str, *, any_rules: bool = False) -> str:
     """Note down that a sync is to be planned anew, and return the replay's id.
+
+    See `Replay` for ``any_rules``.
 
     Raises:
         UnknownThing: there is no such sync.
@@ -56,7 +60,7 @@ def ask_replay(batch: Batch, act: Act, sync: str, rule: str) -> str:
     replay = new_id("y")
     values = {
         "id": replay, "sync_id": sync, "rule": rule, "operator": act.by, "reason": act.reason,
-        "asked_at": batch.now, "state": "asked", "refusal": "",
+        "asked_at": batch.now, "with_rules_in_force": any_rules, "state": "asked", "refusal": "",
     }  # fmt: skip
     batch.connection.execute(insert(r), values)
     data: dict[str, Json] = {"replay": replay, **({"rule": rule} if rule else {}), **act.told}
@@ -75,8 +79,8 @@ def asked_replays(connection: Connection, limit: int) -> list[Replay]:
     query = query.order_by(r.c.id).limit(limit)
     return [
         Replay(
-            row.id, row.rule, row.operator, stored_sync(connection, row.sync_id),
-            read_verdicts(row.image_verdicts),
+            row.id, row.rule, row.operator, row.with_rules_in_force,
+            stored_sync(connection, row.sync_id), read_verdicts(row.image_verdicts),
         )
         for row in connection.execute(query).all()
     ]  # fmt: skip

@@ -6,7 +6,6 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import Connection, select, text
 
@@ -46,7 +45,7 @@ def read_readiness(ledger: Ledger, owner: str = "") -> Readiness:
             put_mark(connection, PROBE, ledger.now(connection))
         with ledger.read() as connection:
             now = ledger.now(connection)
-            rules = _rules(get_mark(connection, RULES))
+            rules = rules_in_force(connection)
             there = beats(connection)
             if owner:
                 there = {name: last for name, last in there.items() if name == owner}
@@ -55,6 +54,25 @@ def read_readiness(ledger: Ledger, owner: str = "") -> Readiness:
     except LedgerUnavailable as error:
         reason, damaged = str(error), isinstance(error, LedgerDamaged)
     return Readiness(not reason, damaged, reason, rules, dispatcher, pauses)
+
+
+def rules_in_force(connection: Connection) -> Row:
+    """Tell which rules are in force; ``ok`` is whether they are those of the files as they are.
+
+    ``refused`` is whether they are not because the files have mistakes.
+    """
+    mark = get_mark(connection, RULES)
+    if mark is None:
+        error = "no rules have been loaded yet"
+        return {"ok": False, "refused": False, "error": error, "digest": None, "rules": 0}
+    return {
+        "ok": mark["ok"],
+        "refused": not mark["ok"],
+        "error": mark["error"],
+        "digest": mark.get("digest"),
+        "rules": mark.get("rules", 0),
+        "loadedAt": moment(mark.get("loadedAt")),
+    }
 
 
 def list_pauses(connection: Connection) -> list[Row]:
@@ -92,18 +110,6 @@ def _dispatchers(there: Mapping[str, Beat], now: int) -> Row:
         "heartbeatAgeSeconds": min(ages.values(), default=None),
         "alive": len(alive),
         "ailments": sorted({one for owner in alive for one in there[owner].ailments}),
-    }
-
-
-def _rules(mark: Any) -> Row:
-    if mark is None:
-        return {"ok": False, "error": "no rules have been loaded yet", "digest": None, "rules": 0}
-    return {
-        "ok": mark["ok"],
-        "error": mark["error"],
-        "digest": mark.get("digest"),
-        "rules": mark.get("rules", 0),
-        "loadedAt": moment(mark.get("loadedAt")),
     }
 
 

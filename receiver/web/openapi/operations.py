@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from pydantic import BaseModel
 
-from receiver.web.acts import ReplayBody, RetryBody, Why
+from receiver.web.acts import Repeat, ReplayBody, RetryBody, Why
 from receiver.web.messages import Origin
 from receiver.web.openapi import answers as a
 from receiver.web.openapi import shown
@@ -88,7 +88,7 @@ OPERATIONS = (
          EventsQuery),
     _get("/v1/pauses", "listPauses", "List what is paused.", a.Pauses),
     _act("post", "/v1/runs/{run}/retry", "retryRun",
-         "Repeat a failed run with its stored parameters.", {200: a.OneRun}),
+         "Repeat a failed run with its stored parameters.", {200: a.OneRun}, Repeat),
     _act("post", "/v1/runs/retry", "retryRuns", "Repeat many failed runs.", {200: a.Retried},
          RetryBody),
     _act("post", "/v1/syncs/{sync}/replay", "replaySync",

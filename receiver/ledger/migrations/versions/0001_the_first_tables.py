@@ -239,6 +239,7 @@ def upgrade() -> None:
         sa.Column("rule", TEXT, nullable=False),
         sa.Column("operator", TEXT, nullable=False),
         sa.Column("reason", TEXT, nullable=False),
+        sa.Column("with_rules_in_force", sa.Boolean(), nullable=False),
         sa.Column("asked_at", sa.BigInteger(), nullable=False),
         sa.Column("state", TEXT, nullable=False),
         sa.Column("refusal", TEXT, nullable=False),
