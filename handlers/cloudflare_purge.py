@@ -1,7 +1,8 @@
 """`cloudflare.purge`: take objects out of Cloudflare's cache.
 
 https://developers.cloudflare.com/api/resources/cache/methods/purge/ and, for the limits,
-https://developers.cloudflare.com/cache/how-to/purge-cache/
+https://developers.cloudflare.com/cache/how-to/purge-cache/; files with headers are in
+https://developers.cloudflare.com/cache/how-to/purge-cache/purge-cache-key/
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from receiver.contract import (
     Call,
     Filled,
     Handler,
+    Headers,
     Json,
     Outcome,
     Params,
@@ -35,13 +37,26 @@ from receiver.contract import (
 KINDS = ("files", "tags", "hosts", "prefixes")
 
 
+class CloudflareFile(Params):
+    """An object whose cache key has headers in it."""
+
+    url: str = Field(description="URL of the object.", min_length=1)
+    headers: Headers = Field(
+        default={},
+        description="Headers that its cache key has: `CF-Device-Type: mobile`, `CF-IPCountry`, "
+        "`Accept-Language`, `Origin`.",
+    )
+
+
 class CloudflarePurge(Params):
     """What to purge: one of files, tags, hosts, prefixes, or everything."""
 
     zone: str = Field(description="Id of the zone, 32 hexadecimal digits.", min_length=1)
     token: Secret = Field(description="API token.", min_length=1)
-    files: Annotated[tuple[str, ...] | None, Filled()] = Field(
-        default=None, description="URLs of objects."
+    files: Annotated[tuple[str | CloudflareFile, ...] | None, Filled()] = Field(
+        default=None,
+        description="URLs of objects, or `{url: ..., headers: {...}}` where a custom cache key "
+        "has headers in it.",
     )
     tags: Annotated[tuple[str, ...] | None, Filled()] = Field(
         default=None, description="Cache tags."
@@ -82,9 +97,19 @@ def run(params: CloudflarePurge, call: Call) -> Outcome:
     if kind == "everything":
         _purge(params, call, {"purge_everything": True})
         return Succeeded({"everything": True, "requests": 1})
-    items = in_batches(getattr(params, kind), params.batch_size)
-    send_each(call.state, [{kind: batch} for batch in items], partial(_purge, params, call))
-    return Succeeded({kind: sum(map(len, items)), "requests": len(items)})
+    written = map(_written, getattr(params, kind))
+    batches = [list(map(json.loads, batch)) for batch in in_batches(written, params.batch_size)]
+    send_each(call.state, [{kind: batch} for batch in batches], partial(_purge, params, call))
+    return Succeeded({kind: sum(map(len, batches)), "requests": len(batches)})
+
+
+def _written(item: str | CloudflareFile) -> str:
+    """Write an item as JSON, by which it is told from others; without headers, its URL alone."""
+    if isinstance(item, str):
+        return json.dumps(item)
+    if not item.headers:
+        return json.dumps(item.url)
+    return json.dumps({"url": item.url, "headers": item.headers}, sort_keys=True)
 
 
 def _purge(params: CloudflarePurge, call: Call, body: Mapping[str, Any]) -> None:

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from receiver.contract import Call, Handler, Outcome, Params, Succeeded
+from receiver.contract import Call, Handler, Outcome, Params, Succeeded, cut
+
+LONGEST = 10_000
+"""Our choice: the trail is read as lines."""
 
 
 class LogMessage(Params):
     """What to write."""
 
-    text: str = Field(description="The line.", max_length=10_000)
+    text: str = Field(description=f"The line; it is cut to {LONGEST} characters.")
 
 
 def run(params: LogMessage, call: Call) -> Outcome:
     """Write it; nothing can fail."""
-    call.say(params.text)
-    return Succeeded({"text": params.text})
+    text = cut(call.mask(params.text), LONGEST)
+    call.say(text)
+    return Succeeded({"text": text})
 
 
 handler = Handler(

@@ -57,7 +57,11 @@ class NotifyApprise(Params):
         "`mailtos://...`; give it as a reference.",
         min_length=1,
     )
-    body: str = Field(description="The message.", min_length=1)
+    body: str = Field(
+        description="The message; what is longer than the service takes is cut off, unless the "
+        "address says `overflow=split`.",
+        min_length=1,
+    )
     title: str = Field(default="", description="Its title, where the service has one.")
     type: Literal["info", "success", "warning", "failure"] = Field(
         default="info", description="Its tone, where the service shows one."
@@ -75,6 +79,8 @@ def run(params: NotifyApprise, call: Call) -> Outcome:
         service = _service(params.url, scheme)
     for host in _hosts(service):
         call.http.addresses(host)
+    if "overflow_mode" not in vars(service):  # it is where the address says overflow=...
+        service.overflow_mode = "truncate"
     service.redirects = False
     service.socket_connect_timeout = service.socket_read_timeout = call.timeout / 2
     done, lines = _tell(service, params, call.timeout)

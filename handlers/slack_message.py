@@ -25,6 +25,7 @@ from receiver.contract import (
     Secret,
     Succeeded,
     TemporaryError,
+    cut,
     host_of,
     object_of,
     raise_for_status,
@@ -48,6 +49,15 @@ PASSING = LIMITED | {
 TEXT_LIMIT = 40_000
 """Characters; Slack cuts a longer text off ("Truncating content" of chat.postMessage)."""
 
+TEXT_OBJECT, HEADER, FIELD, MARKDOWN = 3_000, 150, 2_000, 12_000
+"""Characters of a text in a block, and of those in a header, in the fields of a section and in a
+markdown block; Slack refuses a longer one, and with it the message
+(https://docs.slack.dev/reference/block-kit/composition-objects/text-object, and of the blocks
+.../blocks/header-block, section-block and markdown-block)."""
+
+SHOWN = 500
+"""Characters that are told of what Slack adds to an error."""
+
 BLOCKS_LIMIT = 50
 """https://docs.slack.dev/reference/block-kit/blocks"""
 
@@ -64,9 +74,8 @@ class SlackMessage(Params):
     )
     text: str = Field(
         description="The message, or with `blocks` what notifications show of it. Markup of "
-        "Slack: *bold*, `code`, :emoji:.",
+        "Slack: *bold*, `code`, :emoji:. What is longer than Slack takes is cut, in `blocks` too.",
         min_length=1,
-        max_length=TEXT_LIMIT,
     )
     blocks: tuple[dict[str, Any], ...] | None = Field(
         default=None, description="Block Kit blocks.", max_length=BLOCKS_LIMIT
@@ -115,9 +124,10 @@ def escape(text: str) -> str:
 
 
 def _message(params: SlackMessage) -> dict[str, Json]:
-    message: dict[str, Any] = {"text": params.text}
+    message: dict[str, Any] = {"text": cut(params.text, TEXT_LIMIT)}
+    blocks = [_fitting(block) for block in params.blocks or ()]
     if params.blocks is not None:
-        message["blocks"] = list(params.blocks)
+        message["blocks"] = blocks
     if params.channel is not None:
         message["channel"] = params.channel
     if params.thread is not None:
@@ -126,8 +136,24 @@ def _message(params: SlackMessage) -> dict[str, Json]:
         message["reply_broadcast"] = True
     if params.update is not None:
         # chat.update keeps the blocks that it is given no others for, and would link names.
-        message |= {"ts": params.update, "parse": "none", "blocks": list(params.blocks or ())}
+        message |= {"ts": params.update, "parse": "none", "blocks": blocks}
     return message
+
+
+def _fitting(part: Any, most: int = TEXT_OBJECT) -> Any:
+    """Return a block, or a part of one, with its texts cut to what Slack takes there."""
+    if isinstance(part, list):
+        return [_fitting(one, most) for one in part]
+    if not isinstance(part, dict):
+        return part
+    kind = part.get("type")
+    inside = HEADER if kind == "header" else most
+    fitted = {
+        key: _fitting(value, FIELD if key == "fields" else inside) for key, value in part.items()
+    }
+    if kind in {"mrkdwn", "plain_text", "markdown"} and isinstance(part.get("text"), str):
+        fitted["text"] = cut(part["text"], MARKDOWN if kind == "markdown" else most)
+    return fitted
 
 
 def _post(call: Call, address: str, token: str | None, message: dict[str, Json]) -> Answer:
@@ -144,10 +170,20 @@ def _told(answer: Answer, call: Call) -> dict[str, Json]:
     if told.get("ok") is True:
         return told
     error = str(told.get("error", ""))
-    message = f"Slack answered {error or answer.excerpt()}"
+    message = f"Slack answered {error or answer.excerpt()}{_details(told, answer)}"
     if error in PASSING:
         raise TemporaryError(message, delay=retry_after(answer, call.now), limited=error in LIMITED)
     raise PermanentError(message, hint=HINTS.get(error, ""))
+
+
+def _details(told: dict[str, Json], answer: Answer) -> str:
+    """Return what Slack adds to an error: which block it refuses, which scope is missing."""
+    metadata = told.get("response_metadata")
+    messages = metadata.get("messages") if isinstance(metadata, dict) else None
+    if not isinstance(messages, list):
+        return ""
+    lines = [" ".join(str(one).split()) for one in messages if one]
+    return f": {cut(answer.mask('; '.join(lines)), SHOWN)}" if lines else ""
 
 
 HINTS = {

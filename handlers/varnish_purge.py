@@ -37,7 +37,8 @@ class VarnishPurge(Params):
     """Which objects, at which caches."""
 
     caches: tuple[str, ...] = Field(
-        description="Addresses of the caches, each asked: `http://varnish-0.varnish:6081`.",
+        description="Addresses of the caches, each asked: `http://varnish-0.varnish:6081`; a path "
+        "in one comes before each of `paths`.",
         min_length=1,
     )
     each_address: bool = Field(
@@ -46,7 +47,8 @@ class VarnishPurge(Params):
         "one for each pod. Over http only.",
     )
     host: str | None = Field(
-        default=None, description="Host of the objects, as browsers ask for it."
+        default=None,
+        description="Host of the objects, as browsers ask for it; by default that of the cache.",
     )
     paths: Annotated[tuple[str, ...], Filled()] = Field(
         default=("/",), description="Paths of the objects."
@@ -71,13 +73,14 @@ def run(params: VarnishPurge, call: Call) -> Outcome:
     done: list[str] = list(call.state["done"]) if isinstance(call.state, dict) else []
     failed: list[AttemptError] = []
     caches = list(dict.fromkeys(_addresses(params, call)))
-    for cache in caches:
+    for cache, host in caches:
         for path in dict.fromkeys(params.paths):
-            if f"{cache} {path}" in done:
+            name = f"{cache} {host} {path}"
+            if name in done:
                 continue
             try:
-                _ask(params, call, cache, path)
-                done.append(f"{cache} {path}")
+                _ask(params, call, f"{cache}/{path.lstrip('/')}", host)
+                done.append(name)
             except AttemptError as error:
                 failed.append(error)
     if failed:
@@ -85,22 +88,24 @@ def run(params: VarnishPurge, call: Call) -> Outcome:
     return Succeeded({"caches": len(caches), "requests": len(done)})
 
 
-def _addresses(params: VarnishPurge, call: Call) -> Iterator[str]:
+def _addresses(params: VarnishPurge, call: Call) -> Iterator[tuple[str, str]]:
+    """Yield where to ask, and for which host: "" for that of the address."""
     for cache in params.caches:
         if not params.each_address:
-            yield cache.rstrip("/")
+            yield cache.rstrip("/"), params.host or ""
             continue
         parts = urlsplit(cache)
+        host = params.host or parts.netloc.rpartition("@")[2]
         for address in call.http.addresses(parts.hostname or ""):
             name = f"[{address}]" if ":" in address else address
-            yield f"http://{name}:{parts.port or 80}"
+            yield f"http://{name}:{parts.port or 80}{parts.path.rstrip('/')}", host
 
 
-def _ask(params: VarnishPurge, call: Call, cache: str, path: str) -> None:
+def _ask(params: VarnishPurge, call: Call, url: str, host: str) -> None:
     headers = dict(params.headers)
-    if params.host is not None:
-        headers["Host"] = params.host
-    answer = call.http.send(params.method, f"{cache}/{path.lstrip('/')}", headers=headers)
+    if params.host is not None or (host and not {"host", "Host"} & headers.keys()):
+        headers["Host"] = host
+    answer = call.http.send(params.method, url, headers=headers)
     raise_for_status(answer, expect=GONE, now=call.now)
 
 

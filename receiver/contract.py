@@ -33,6 +33,7 @@ from receiver.answers import Answer, is_temporary, object_of, raise_for_status, 
 from receiver.batching import ask_each, in_batches, send_each, start_each
 from receiver.durations import Duration
 from receiver.errors import AttemptError, PermanentError, TemporaryError
+from receiver.lengths import cut, cut_bytes
 from receiver.markers import Cel, Filled, Headers, Secret
 from receiver.model import Json
 
@@ -59,6 +60,8 @@ __all__ = [
     "TemporaryError",
     "Tls",
     "ask_each",
+    "cut",
+    "cut_bytes",
     "host_of",
     "in_batches",
     "is_temporary",

@@ -86,11 +86,13 @@ def mistakes(
     *,
     keep: Callable[[str, Any], bool] = lambda _kind, _value: True,
     discreet: bool = False,
+    rendered: bool = False,
 ) -> list[Mistake]:
     """Return what is wrong with ``tree``, one mistake for each place.
 
     Where a value fits no branch of a union, the branches' messages are joined with "or".
     ``keep`` says by pydantic's type of error and the value whether a mistake counts;
+    ``rendered`` says that expressions gave the values, where quotes in the YAML do not help;
     ``discreet`` leaves out the value where a validator's own message repeats it.
     """
     found: dict[Path, Mistake] = {}
@@ -98,7 +100,7 @@ def mistakes(
     for item in items:
         if not keep(item["type"], item["input"]) or _counts_the_good(item, items):
             continue
-        mistake = Mistake(*_place_and_words(item, model, tree))
+        mistake = Mistake(*_place_and_words(item, model, tree, rendered=rendered))
         if discreet and str(item["input"]) and str(item["input"]) in mistake.message:
             mistake = Mistake(mistake.path, mistake.message.replace(str(item["input"]), "it"))
         same = found.get(mistake.path)
@@ -118,7 +120,7 @@ def _counts_the_good(item: ErrorDetails, items: Sequence[ErrorDetails]) -> bool:
 
 
 def _place_and_words(
-    item: ErrorDetails, model: type[BaseModel], tree: Any
+    item: ErrorDetails, model: type[BaseModel], tree: Any, *, rendered: bool
 ) -> tuple[Path, str, str]:
     path = _existing(item["loc"], tree)
     last = item["loc"][-1] if item["loc"] else ""
@@ -126,7 +128,7 @@ def _place_and_words(
         return (*path, last), "is missing", ""
     if item["type"] == "extra_forbidden":
         return path, "unknown key", near(str(last), keys_at(model, path[:-1]))
-    return path, _words(item), _hint(item)
+    return path, _words(item), _hint(item, rendered=rendered)
 
 
 def _existing(loc: Path, tree: Any) -> Path:
@@ -153,12 +155,12 @@ def _words(item: ErrorDetails) -> str:
     return item["msg"][:1].lower() + item["msg"][1:]
 
 
-def _hint(item: ErrorDetails) -> str:
+def _hint(item: ErrorDetails, *, rendered: bool) -> str:
     value, kind = item["input"], item["type"]
     if value is None:
         return "there is no value"
     if kind in {"string_type", "words"} and isinstance(value, bool | int | float):
-        return "put it in quotes"
+        return "write string(...) in the expression" if rendered else "put it in quotes"
     if kind in {"literal_error", "enum"}:
         return near(str(value), re.findall(r"'([^']+)'", item.get("ctx", {}).get("expected", "")))
     return ""

@@ -131,7 +131,9 @@ class Registry:
             handler.params.model_validate(known, by_alias=True, by_name=False)
         except ValidationError as error:
             told = {mistake.path for mistake in found}
-            more = mistakes(error, handler.params, known, keep=_is_known)
+            more = mistakes(
+                error, handler.params, known, keep=_is_known, rendered=secrets is not None
+            )
             found += [mistake for mistake in more if mistake.path not in told]
         return [*found, *_check_cel(handler.params, known, expressions)]
 
@@ -144,7 +146,7 @@ class Registry:
         try:
             return handler.params.model_validate(tree, by_alias=True, by_name=False)
         except ValidationError as error:
-            found = mistakes(error, handler.params, tree, discreet=True)
+            found = mistakes(error, handler.params, tree, discreet=True, rendered=True)
             raise PermanentError("with: " + "; ".join(map(str, found))) from None
 
 
@@ -168,6 +170,8 @@ def _hide_templates(value: Any) -> Any:
 
 def _is_known(kind: str, value: Any) -> bool:
     """Whether a complaint of this kind about this value holds whatever is unknown in it."""
+    if kind in {"too_long", "too_short"} and not isinstance(value, Unknown):
+        return True
     return kind in {"missing", "extra_forbidden", WRONG_SHAPE} or not _has_unknown(value)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from toy_handlers import post, say, toy_registry
 
+from handlers import slack_message
 from receiver.errors import PermanentError, PostsyncError, SettingsError
 from receiver.expressions import Expressions
 from receiver.plugins import GROUP, Origin, load
@@ -119,6 +120,25 @@ def test_rendered_parameters() -> None:
     assert found(tree, secrets=secrets) == ["expect[0]: must be a whole number"]
     rendered = {"url": {"env": "POSTSYNC_SECRET_URL"}}
     assert found(rendered, secrets=()) == ["url: must be a string"]
+
+
+def test_quotes_are_proposed_only_where_they_help() -> None:
+    """What an expression gives stays a number, however the YAML quotes the expression."""
+    tree = {"url": "http://x", "headers": {"a": 1}}
+    assert found(tree) == ["headers.a: must be a string (put it in quotes)"]
+    assert found(tree, secrets=()) == [
+        "headers.a: must be a string (write string(...) in the expression)"
+    ]
+
+
+def test_a_count_is_known_though_the_entries_are_not() -> None:
+    """A list that is too long is so whatever its expressions give."""
+    tree = {"text": "x", "token": {"env": "POSTSYNC_SECRET_A"}, "channel": "C"}
+    blocks = [{"type": "section", "text": "${{ sync.revision }}"}] * 51
+    mistakes = Registry([slack_message.handler]).check_parameters(
+        slack_message.handler, tree | {"blocks": blocks}, Expressions()
+    )
+    assert [str(mistake) for mistake in mistakes] == ["blocks: must have at most 50 entries"]
 
 
 def test_snake_case_is_no_name() -> None:

@@ -10,6 +10,7 @@ from itertools import zip_longest
 
 from handlers.cloudfront_invalidate.api import ask
 from handlers.cloudfront_invalidate.parameters import CloudFrontInvalidate
+from handlers.cloudfront_invalidate.paths import encoded
 from receiver.contract import (
     Call,
     Handler,
@@ -36,19 +37,20 @@ def run(params: CloudFrontInvalidate, call: Call) -> Outcome:
     The CallerReference is made of the idempotency key: for the same one with the same paths
     the API returns the invalidation that it began.
     """
+    paths = [encoded(path) for path in params.paths]
     if isinstance(call.state, dict) and "ended" in call.state:
         started, ended = call.state["started"], call.state["ended"]
     else:
         start = partial(_start, params, call)
-        started, ended = start_each(call.state, _batches(params.paths), start), 0
+        started, ended = start_each(call.state, _batches(paths), start), 0
         if params.wait and started:
             return Pending({"started": started, "ended": ended}, params.every)
     if params.wait and (open_ := ask_each(started, ended, partial(_again_in, params, call))):
         return Pending(*open_)
-    return Succeeded({"invalidations": started, "paths": len(set(params.paths))})
+    return Succeeded({"invalidations": started, "paths": len(set(paths))})
 
 
-def _batches(paths: tuple[str, ...]) -> list[list[str]]:
+def _batches(paths: list[str]) -> list[list[str]]:
     wild = in_batches((path for path in paths if path.endswith("*")), WILDCARDS)
     files = in_batches((path for path in paths if not path.endswith("*")), FILES)
     nothing: list[str] = []

@@ -14,7 +14,9 @@ class CloudFrontInvalidate(Params):
 
     distribution: str = Field(description="Id of the distribution.", min_length=1)
     paths: Annotated[tuple[Annotated[str, Field(pattern="^/")], ...], Filled()] = Field(
-        description="Paths, each with a leading `/`; one may end in `*`."
+        description="Paths, each with a leading `/`; one may end in `*`. What CloudFront wants "
+        "encoded (non-ASCII characters, and those that RFC 1738 calls unsafe) is encoded, unless "
+        "it is already (`%20`)."
     )
     access_key_id: str | None = Field(
         default=None,

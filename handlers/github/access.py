@@ -36,6 +36,10 @@ LIMITED_FOR = 60.0
 LIMITS = ("rate limit", "abuse detection")
 """Words of a 403 that is a limit's."""
 
+DESCRIPTION = 140
+"""Characters of a description; GitHub refuses a longer one (REST, "Create a deployment status";
+of a commit status it says so in its refusal)."""
+
 HINTS: Mapping[int, str] = {
     HTTPStatus.UNAUTHORIZED: "the token is not valid, or has expired",
     HTTPStatus.FORBIDDEN: "`postsync handlers NAME` tells what the token must be allowed to do",

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 from pydantic import Field
 
-from handlers.github.access import RATE, GitHub, ask
+from handlers.github.access import DESCRIPTION, RATE, GitHub, ask
 from receiver.contract import (
     Call,
     Handler,
@@ -18,6 +18,7 @@ from receiver.contract import (
     PermanentError,
     Succeeded,
     TemporaryError,
+    cut,
     host_of,
     object_of,
 )
@@ -31,7 +32,9 @@ class GitHubDeployment(GitHub):
     state: Literal[
         "success", "failure", "error", "in_progress", "queued", "pending", "inactive"
     ] = Field(default="success", description="How it stands.")
-    description: str = Field(default="", description="A short text.", max_length=140)
+    description: str = Field(
+        default="", description=f"A short text; it is cut to {DESCRIPTION} characters."
+    )
     environment_url: str | None = Field(default=None, description="Address of what runs there.")
     log_url: str | None = Field(default=None, description="Address of the details.")
     deployment: int | None = Field(
@@ -49,7 +52,7 @@ def run(params: GitHubDeployment, call: Call) -> Outcome:
     body = {
         "state": params.state,
         "environment": params.environment,
-        "description": params.description,
+        "description": cut(params.description, DESCRIPTION),
         "environment_url": params.environment_url or "",
         "log_url": params.log_url or "",
         "auto_inactive": True,
@@ -84,7 +87,7 @@ def _create(params: GitHubDeployment, call: Call) -> int:
     body = {
         "ref": params.ref,
         "environment": params.environment,
-        "description": params.description,
+        "description": cut(params.description, DESCRIPTION),
         "auto_merge": False,
         "required_contexts": [],
         "payload": {"run": call.idempotency_key},

@@ -7,11 +7,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from handlers.github.access import RATE, GitHub, ask
 from handlers.github.runs import later, started_before
-from receiver.contract import Call, Handler, Outcome, Succeeded, TemporaryError, host_of
+from receiver.contract import (
+    Call,
+    Handler,
+    Outcome,
+    Succeeded,
+    TemporaryError,
+    host_of,
+    wrong_shape,
+)
+
+KEYS = 10
+"""Of `client_payload`, at its top (the reference, `client_payload`)."""
 
 
 class GitHubDispatch(GitHub):
@@ -24,8 +35,8 @@ class GitHubDispatch(GitHub):
     )
     payload: dict[str, Any] = Field(
         default={},
-        description="What workflows read as `github.event.client_payload`; at most ten keys.",
-        max_length=10,
+        description="What workflows read as `github.event.client_payload`; at most ten keys, "
+        "with that of `keyField`.",
     )
     key_field: str | None = Field(
         default=None,
@@ -35,6 +46,18 @@ class GitHubDispatch(GitHub):
         "twice.",
     )
 
+    @model_validator(mode="after")
+    def few_keys(self) -> GitHubDispatch:
+        """Refuse more than GitHub takes."""
+        if (count := len(self.payload | self.own_key(""))) > KEYS:
+            counted = "" if self.key_field is None else ", keyField among them"
+            raise wrong_shape(f"payload has {count} keys{counted}, and GitHub takes {KEYS}")
+        return self
+
+    def own_key(self, key: str) -> dict[str, str]:
+        """Return the entry that has the idempotency key, if there is one."""
+        return {} if self.key_field is None else {self.key_field: key}
+
 
 def run(params: GitHubDispatch, call: Call) -> Outcome:
     """Send it, unless a workflow shows that an earlier attempt did."""
@@ -43,7 +66,7 @@ def run(params: GitHubDispatch, call: Call) -> Outcome:
         _send(params, call, params.payload)
     elif started_before(params, call, "actions/runs", "repository_dispatch") is None:
         try:
-            _send(params, call, params.payload | {params.key_field: call.idempotency_key})
+            _send(params, call, params.payload | params.own_key(call.idempotency_key))
         except TemporaryError as error:
             raise later(error) from None
     return sent

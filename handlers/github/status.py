@@ -9,8 +9,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from handlers.github.access import RATE, GitHub, ask
-from receiver.contract import Call, Handler, Outcome, Succeeded, host_of, object_of
+from handlers.github.access import DESCRIPTION, RATE, GitHub, ask
+from receiver.contract import Call, Handler, Outcome, Succeeded, cut, host_of, object_of
 
 
 class GitHubStatus(GitHub):
@@ -21,7 +21,9 @@ class GitHubStatus(GitHub):
     context: str = Field(
         default="postsync", description="What tells this status from others of the commit."
     )
-    description: str = Field(default="", description="A short text.", max_length=140)
+    description: str = Field(
+        default="", description=f"A short text; it is cut to {DESCRIPTION} characters."
+    )
     target_url: str | None = Field(default=None, description="Where the status leads to.")
 
 
@@ -30,7 +32,7 @@ def run(params: GitHubStatus, call: Call) -> Outcome:
     body = {
         "state": params.state,
         "context": params.context,
-        "description": params.description,
+        "description": cut(params.description, DESCRIPTION),
         "target_url": params.target_url,
     }
     answer = ask(params, call, "POST", f"statuses/{params.sha}", body)

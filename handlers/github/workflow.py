@@ -29,6 +29,8 @@ from receiver.contract import (
 
 WELL = frozenset({"success", "neutral", "skipped"})
 EVENT = "workflow_dispatch"
+INPUTS = 25
+"""The reference, `inputs`."""
 
 
 class GitHubWorkflow(GitHub):
@@ -36,7 +38,9 @@ class GitHubWorkflow(GitHub):
 
     workflow: str = Field(description="File name in .github/workflows, or number.", min_length=1)
     ref: str = Field(default="main", description="Branch or tag with the workflow file.")
-    inputs: dict[str, str] = Field(default={}, description="Its inputs; at most 25.", max_length=25)
+    inputs: dict[str, str] = Field(
+        default={}, description="Its inputs; at most 25, with `keyInput`."
+    )
     key_input: str | None = Field(
         default=None,
         description="Input that gets the idempotency key. If the workflow's `run-name` has it "
@@ -52,6 +56,18 @@ class GitHubWorkflow(GitHub):
         if self.wait and self.key_input is None and self.api_version == "2022-11-28":
             raise wrong_shape("wait needs a keyInput: this apiVersion does not tell the run")
         return self
+
+    @model_validator(mode="after")
+    def few_inputs(self) -> GitHubWorkflow:
+        """Refuse more than GitHub takes."""
+        if (count := len(self.inputs | self.own_input(""))) > INPUTS:
+            counted = "" if self.key_input is None else ", keyInput among them"
+            raise wrong_shape(f"there are {count} inputs{counted}, and GitHub takes {INPUTS}")
+        return self
+
+    def own_input(self, key: str) -> dict[str, str]:
+        """Return the input that gets the idempotency key, if there is one."""
+        return {} if self.key_input is None else {self.key_input: key}
 
     @property
     def path(self) -> str:
@@ -73,8 +89,8 @@ def run(params: GitHubWorkflow, call: Call) -> Outcome:
 
 def _start(params: GitHubWorkflow, call: Call) -> dict[str, Any]:
     """Start it; the newer API tells its run, the older one answers 204."""
-    own = {} if params.key_input is None else {params.key_input: call.idempotency_key}
-    body = {"ref": params.ref, "inputs": params.inputs | own}
+    inputs = params.inputs | params.own_input(call.idempotency_key)
+    body = {"ref": params.ref, "inputs": inputs}
     try:
         answer = ask(params, call, "POST", f"{params.path}/dispatches", body)
     except TemporaryError as error:

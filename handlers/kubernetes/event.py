@@ -18,10 +18,10 @@ from handlers.kubernetes.object_rehearsal import known
 from handlers.kubernetes.objects import ObjectRef, OnObject, kind_of
 from handlers.kubernetes.objects import complete as about_resource
 from handlers.kubernetes.refusal import Refused
-from receiver.contract import Call, Handler, Outcome, PermanentError, Succeeded
+from receiver.contract import Call, Handler, Outcome, PermanentError, Succeeded, cut_bytes
 
 LONGEST_NOTE = 1024
-"""Characters: https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1/."""
+"""Bytes: https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1/."""
 APPLICATION = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Application"}
 CLUSTER_WIDE = "default"
 """Where Kubernetes wants the Events on what is in no namespace."""
@@ -48,7 +48,7 @@ class KubernetesEvent(OnObject):
     note: str = Field(
         default="",
         description="By default the rule, its actions, and of a failure the reason; it is cut to "
-        f"{LONGEST_NOTE} characters.",
+        f"{LONGEST_NOTE} bytes.",
     )
     labels: dict[str, str] = Field(default={}, description="Further labels of the Event.")
     annotations: dict[str, str] = Field(default={}, description="Further annotations of the Event.")
@@ -132,7 +132,7 @@ def _event(params: KubernetesEvent, call: Call, regarding: Object) -> Object:
         "involvedObject": regarding,
         "type": params.type,
         "reason": params.reason,
-        "message": params.note[:LONGEST_NOTE],
+        "message": cut_bytes(params.note, LONGEST_NOTE),
         "action": "PostSync",
         "count": 1,
         "eventTime": f"{moment}.{call.now:%f}Z",

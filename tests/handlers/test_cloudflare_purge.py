@@ -73,6 +73,16 @@ def test_each_kind_has_its_key(kind: str) -> None:
     assert bodies(**{kind: ["a"]})[0] == [{kind: ["a"]}]
 
 
+def test_files_are_told_apart_by_the_headers_of_their_cache_key() -> None:
+    """As "Purge cache key resources" writes them; without headers the URL stands alone."""
+    url = "https://www.example.com/"
+    mobile = {"url": url, "headers": {"CF-Device-Type": "mobile", "CF-IPCountry": "US"}}
+    again = {"url": url, "headers": dict(reversed(mobile["headers"].items()))}  # type: ignore[attr-defined]
+    sent, outcome = bodies(files=[url, mobile, again, {"url": url}])
+    assert sent == [{"files": [url, mobile]}]
+    assert outcome.output == {"files": 2, "requests": 1}
+
+
 def test_everything_and_nothing() -> None:
     """Everything must be asked for; an empty list, as an expression may give, asks nobody."""
     assert bodies(everything=True)[0] == [{"purge_everything": True}]

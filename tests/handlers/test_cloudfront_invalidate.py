@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -103,6 +104,27 @@ def test_more_paths_than_may_be_under_way_are_parted() -> None:
     ]
     assert told == [(3015, 15, "r-kit.1-0"), (6, 5, "r-kit.1-1")]
     assert made.outcome.output == {"invalidations": ["I1", "I1"], "paths": 3021}
+
+
+@pytest.mark.parametrize(
+    ("path", "sent"),
+    [
+        ("/a b/*", "/a%20b/*"),
+        ("/grün/日.html", "/gr%C3%BCn/%E6%97%A5.html"),
+        ("/a%20b", "/a%20b"),
+        ("/100%/x%zz", "/100%25/x%25zz"),
+        ("/~it/{a}|b^c`d[0]<1>\\", "/%7Eit/%7Ba%7D%7Cb%5Ec%60d%5B0%5D%3C1%3E%5C"),
+        ('/#top"', "/%23top%22"),
+        ("/a?x=1&y=(2)*3,4;5:6@7+8$9!'", "/a?x=1&y=(2)*3,4;5:6@7+8$9!'"),
+    ],
+)
+def test_paths_are_encoded_as_far_as_cloudfront_asks_and_never_twice(path: str, sent: str) -> None:
+    """What is not ASCII, or unsafe by RFC 1738; "Do not URL-encode any other characters"."""
+    given = GIVEN | {"paths": [path, sent]}
+    made = attempt(SUBJECTS[0], [invalidation("InProgress")], parameters=given)
+    items = re.findall("<Path>(.*?)</Path>", made.seen[0].body.decode())
+    assert [html.unescape(item) for item in items] == [sent]
+    assert made.outcome.output == {"invalidations": ["I1"], "paths": 1}
 
 
 def test_no_paths_are_no_call() -> None:

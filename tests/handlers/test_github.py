@@ -23,7 +23,9 @@ from handlers.github.dispatch import GitHubDispatch
 from handlers.github.status import GitHubStatus
 from handlers.github.workflow import GitHubWorkflow
 from receiver.contract import Json, Pending, PermanentError, Succeeded, TemporaryError
+from receiver.expressions import Expressions
 from receiver.model import OutcomeKind
+from receiver.registry import Registry
 from receiver.testkit import Case, Fault, Reply, Subject, attempt, usual
 
 ERRORS = yaml.safe_load(
@@ -343,10 +345,12 @@ def test_an_apps_key_that_is_none_says_what_it_should_be(pem: str) -> None:
             "wait needs a keyInput",
         ),
         (GitHubWorkflow, {"workflow": "a", "token": "t",
-                          "inputs": {str(n): "" for n in range(26)}}, "at most 25"),
+                          "inputs": {str(n): "" for n in range(26)}},
+         "there are 26 inputs, and GitHub takes 25"),
         (GitHubDispatch, {"event": "e" * 101, "token": "t"}, "at most 100"),
         (GitHubDispatch, {"event": "e", "token": "t",
-                          "payload": {str(n): 1 for n in range(11)}}, "at most 10"),
+                          "payload": {str(n): 1 for n in range(11)}},
+         "payload has 11 keys, and GitHub takes 10"),
     ],
 )  # fmt: skip
 def test_what_github_would_refuse_is_refused_before(
@@ -355,6 +359,39 @@ def test_what_github_would_refuse_is_refused_before(
     """By `postsync check`."""
     with pytest.raises(ValidationError, match=words):
         model.model_validate({"repository": "acme/shop", **given})
+
+
+@pytest.mark.parametrize(
+    ("one", "given", "told"),
+    [
+        (dispatch, {"event": "e", "keyField": "key", "payload": {"a": 10}},
+         "payload has 11 keys, keyField among them, and GitHub takes 10"),
+        (dispatch, {"event": "e", "keyField": "0", "payload": {"a": 10}}, ""),
+        (dispatch, {"event": "e", "payload": {"a": 10}}, ""),
+        (workflow, {"workflow": "w", "keyInput": "key", "inputs": {"a": 25}},
+         "there are 26 inputs, keyInput among them, and GitHub takes 25"),
+        (workflow, {"workflow": "w", "keyInput": "0", "inputs": {"a": 25}}, ""),
+    ],
+)  # fmt: skip
+def test_check_counts_the_key_among_what_github_limits(
+    one: Any, given: dict[str, Any], told: str
+) -> None:
+    """Whatever the values are, which only the run knows."""
+    tree = {**REPOSITORY, **given}
+    for name in ("payload", "inputs"):
+        if name in tree:
+            tree[name] = {str(n): "${{ sync.revision }}" for n in range(tree[name]["a"])}
+    found = Registry([one]).check_parameters(one, tree, Expressions())
+    assert [mistake.message for mistake in found] == ([told] if told else [])
+
+
+def test_a_long_description_is_cut_and_told() -> None:
+    """A failure's message may be long, and its status is written all the same."""
+    long = "Sync failed: " + "é" * 200
+    ((_, _, told),) = sent(STATUS, Reply(201, b'{"id": 1}'), description=long, state="failure")
+    made, status_ = sent(DEPLOYMENT, Reply(201, b'{"id": 42}'), description=long)
+    assert told["description"] == status_[2]["description"] == made[2]["description"]
+    assert told["description"] == long[:139] + "…"
 
 
 @pytest.mark.parametrize("name", ["acme", "acme/shop/x", "../etc", "acme/..", "acme/sh?op"])

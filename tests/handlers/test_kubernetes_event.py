@@ -97,12 +97,13 @@ def test_a_failure_is_a_warning_with_its_reason(events: Maker) -> None:
     """Of the first action that failed, cut to what Kubernetes takes."""
     uid = _config(events, "bad")
     facts = _about("bad", purge="succeeded", test="failed", tell="skipped")
-    facts["actions"]["test"]["runs"][0]["reason"] = "exit code 7 " + "x" * 2000
+    facts["actions"]["test"]["runs"][0]["reason"] = "exit code 7 " + "xä" * 700
     events.attempt("r-bad.1", facts=facts)
     (event,) = _shown(events, uid)
     assert (event["type"], event["reason"]) == ("Warning", "PostSyncFailed")
     assert event["message"].startswith("Rule smoke: test (batch) failed: exit code 7 x")
-    assert len(event["message"]) == 1024
+    assert event["message"].endswith("x…")
+    assert len(event["message"].encode()) == 1024
 
 
 def test_a_lost_attempt_tells_nothing_twice(events: Maker) -> None:

@@ -61,6 +61,16 @@ def test_a_message_arrives(outbound: Outbound) -> None:
     assert b"shop" in seen.body
 
 
+def test_a_long_message_is_cut_off_unless_the_address_says_otherwise(outbound: Outbound) -> None:
+    """The service takes 7,800 characters, and would make a file of more."""
+    with peer(lambda _: Reply(200, b"{}")) as there:
+        tell(outbound, of(there.url), body="x" * 10_000)
+        tell(outbound, of(there.url, "?overflow=upstream"), body="x" * 10_000)
+    sizes = [seen.body.count(b"x") for seen in there.seen]
+    assert sizes[0] <= 7_800
+    assert sizes[1] == 10_000
+
+
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 408, 409, 410, 413, 429, 500, 503])
 def test_a_refusal_is_temporary_and_tells_no_secret(
     status: int, capfd: pytest.CaptureFixture[str]

@@ -109,6 +109,47 @@ def test_a_refusal_is_told_with_the_way_out() -> None:
     assert reason.startswith("Slack answered not_in_channel (invite the bot")
 
 
+def test_what_slack_adds_to_a_refusal_is_told() -> None:
+    """Which of the blocks it was, on one line; other shapes are passed over."""
+    for messages, told in (
+        (["[ERROR] must be more than 0\n characters [json-pointer:/blocks/0/text]", "[WARN] b"],
+         ": [ERROR] must be more than 0 characters [json-pointer:/blocks/0/text]; [WARN] b"),
+        ("x", ""), ([], ""), ([""], ""),
+    ):  # fmt: skip
+        body = {"ok": False, "error": "invalid_blocks", "response_metadata": {"messages": messages}}
+        answer = Reply(200, json.dumps(body).encode())
+        assert (
+            attempt(SUBJECTS[0], [answer]).outcome.reason == f"Slack answered invalid_blocks{told}"
+        )
+
+
+def test_texts_are_cut_to_what_slack_takes_of_each() -> None:
+    """A message that is too long for a block is no reason to send none."""
+    long, kept = (
+        "x" * 50_000,
+        {"type": "rich_text", "elements": [{"type": "text", "text": "y" * 4000}]},
+    )
+    text = {"type": "mrkdwn", "text": long}
+    _, message, _ = posted(
+        text=long,
+        blocks=[
+            {"type": "section", "text": text, "fields": [text]},
+            {"type": "header", "text": text | {"type": "plain_text"}},
+            {"type": "context", "elements": [text]},
+            {"type": "markdown", "text": long},
+            kept,
+        ],
+    )  # fmt: skip
+    section, header, context, markdown, last = message["blocks"]
+    texts = [
+        message["text"], section["text"]["text"], section["fields"][0]["text"],
+        header["text"]["text"], context["elements"][0]["text"], markdown["text"],
+    ]  # fmt: skip
+    assert [len(one) for one in texts] == [40_000, 3_000, 2_000, 150, 3_000, 12_000]
+    assert {one[-2:] for one in texts} == {"x…"}
+    assert last == kept
+
+
 def test_a_webhook_answers_in_a_thread_as_well() -> None:
     """Of a message whose ts is known from elsewhere; its own ts nobody tells."""
     made = attempt(

@@ -90,7 +90,7 @@ def test_a_cache_that_is_down_keeps_no_other_stale(cache: Cache) -> None:
     down = f"http://127.0.0.1:{closed_port()}"
     with pytest.raises(TemporaryError, match="connection refused") as caught:
         purge(down, cache.url, host="www.example.com", paths=["/other-down"])
-    assert caught.value.state == {"done": [f"{cache.url} /other-down"]}
+    assert caught.value.state == {"done": [f"{cache.url} www.example.com /other-down"]}
     cache.get("/other-down")
     assert cache.count("/other-down") == 2
 
@@ -109,6 +109,7 @@ class Pods:
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str]] = []
+        self.hosts: list[str] = []
         self.down: set[str] = set()
         pods = self
 
@@ -116,6 +117,7 @@ class Pods:
             def do_PURGE(self) -> None:
                 address = str(self.connection.getsockname()[0])
                 pods.asked.append((address, self.path))
+                pods.hosts.append(self.headers["Host"])
                 self.send_response(503 if address in pods.down else 200)
                 self.end_headers()
 
@@ -161,6 +163,23 @@ def test_the_pods_behind_a_name_are_all_asked_and_again_only_those_that_failed(p
     outcome = purge(name, state=caught.value.state, eachAddress=True, paths=["/a"])
     assert outcome == Succeeded({"caches": 2, "requests": 2})
     assert pods.asked[2:] == [("127.0.0.2", "/a")]
+
+
+def test_an_address_is_asked_for_what_its_name_would_be_asked_for(pods: Pods) -> None:
+    """The path of the cache's address, and its host unless another is named."""
+    name = f"http://varnish.cache.svc:{pods.port}"
+    purge(f"{name}/base/", eachAddress=True, paths=["/a", "b"])
+    assert [path for address, path in pods.asked if address == "127.0.0.1"] == [
+        "/base/a",
+        "/base/b",
+    ]
+    purge(name, eachAddress=True, host="www.example.com", paths=["/a"])
+    purge(name, eachAddress=True, headers={"Host": "other.example.com"}, paths=["/a"])
+    assert pods.hosts == [
+        *[f"varnish.cache.svc:{pods.port}"] * 4,
+        *["www.example.com"] * 2,
+        *["other.example.com"] * 2,
+    ]
 
 
 def test_the_caches_of_a_rule_share_a_lane() -> None:
