@@ -13,15 +13,15 @@ from receiver.cli.scope import path_of, scope_options, words
 @scope_options
 @output_option()
 @asks_server
-def resume(*, rule: str, handler: str, client: Client, output: str) -> None:
-    """Lift the pause of a rule, of a handler, or, without an option, that of all.
+def resume(*, rule: str, handler: str, every: bool, client: Client, output: str) -> None:
+    """Lift the pause of a rule, of a handler, or, without an option or with --all, that of all.
 
     Each is lifted as it was set: a rule's pause stays when that of all is lifted.
 
     \b
       postsync resume --rule purge-shop-assets
-      postsync resume
+      postsync resume --all
     """  # noqa: D301 click's \b keeps the lines
-    answer = client.send("DELETE", path_of(rule, handler))
+    answer = client.send("DELETE", path_of(rule, handler, every=every))
     name = words(rule, handler)
     tell(answer, output, f"resumed {name}" if answer["resumed"] else f"{name} was not paused")

@@ -12,22 +12,23 @@ from receiver.cli import complete
 
 
 def scope_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command ``--rule`` and ``--handler``; "" is what was not given."""
+    """Give a command ``--all``, ``--rule`` and ``--handler``; "" is what was not given."""
+    every = click.option("--all", "every", is_flag=True, help="All rules and handlers.")
     rule = click.option("--rule", default="", help="This rule only.", shell_complete=complete.rules)
     handler = click.option(
         "--handler", default="", help="This handler only.", shell_complete=complete.handlers
     )
-    return rule(handler(function))
+    return every(rule(handler(function)))
 
 
-def path_of(rule: str, handler: str) -> str:
+def path_of(rule: str, handler: str, *, every: bool) -> str:
     """Return the API's path of a pause.
 
     Raises:
-        click.UsageError: both were given.
+        click.UsageError: more than one was given.
     """
-    if rule and handler:
-        raise click.UsageError("either --rule or --handler, or neither for all")
+    if sum(map(bool, (rule, handler, every))) > 1:
+        raise click.UsageError("either --rule or --handler, or --all")
     if rule:
         return f"/v1/pauses/rules/{quote(rule, safe='')}"
     return f"/v1/pauses/handlers/{quote(handler, safe='')}" if handler else "/v1/pauses/all"

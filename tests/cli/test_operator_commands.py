@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from commands import RULES, failed, synced, told, typed
+from commands import RULES, failed, synced, told, typed, typed_on_terminal
 from service import POSTSYNC, ROOT, Service, Target, serving, wait_for
 
 
@@ -110,7 +110,7 @@ def test_a_plan_is_cancelled_after_a_yes(service: Service) -> None:
 
 
 @pytest.mark.parametrize(
-    "scope", [[], ["--rule", "purge-shop-assets"], ["--handler", "log.message"]]
+    "scope", [["--all"], ["--rule", "purge-shop-assets"], ["--handler", "log.message"]]
 )
 def test_what_is_paused_is_listed_until_it_is_resumed(service: Service, scope: list[str]) -> None:
     """Of all, of a rule, of a handler; with who and why."""
@@ -118,11 +118,30 @@ def test_what_is_paused_is_listed_until_it_is_resumed(service: Service, scope: l
     assert typed(service, "pause", *scope, "--reason", "the CDN is down").returncode == 0
     [pause] = told(service, "pauses")
     assert (pause["name"], pause["by"], pause["reason"]) == (
-        scope[1] if scope else "", "test", "the CDN is down"
+        "".join(scope[1:]), "test", "the CDN is down"
     )  # fmt: skip
     assert "the CDN is down" in typed(service, "pauses").stdout
     assert typed(service, "resume", *scope).stdout.startswith("resumed ")
     assert "was not paused" in typed(service, "resume", *scope).stdout
+
+
+def test_a_pause_of_all_has_to_be_said(idle: Service) -> None:
+    """Who forgot the rule must not stop everything; a script learns what to write."""
+    done = typed(idle, "pause", "--reason", "the CDN is down")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--rule NAME, --handler NAME, or --all" in done.stderr
+    assert told(idle, "pauses") == []
+
+
+@pytest.mark.parametrize("answer", ["n", "y"])
+def test_on_a_terminal_a_pause_asks_whether_all_is_meant(idle: Service, answer: str) -> None:
+    """A yes pauses all, a no nothing; the other scopes are named."""
+    code, shown = typed_on_terminal(idle, "pause", answer=f"{answer}\n")
+    paused = [pause["scope"] for pause in told(idle, "pauses")]
+    typed(idle, "resume", "--all")
+    assert "--rule NAME pauses one rule" in shown
+    assert "Pause all of them? [y/N]" in shown
+    assert (code, paused) == ((0, ["all"]) if answer == "y" else (1, []))
 
 
 def test_a_pause_of_a_mistyped_rule_says_so(service: Service) -> None:
@@ -246,6 +265,7 @@ def test_a_replay_of_a_mistyped_rule_is_refused(service: Service) -> None:
         (["cancel", "x-1"], 2, "not the id of a run (r-...)"),
         (["approve", "s-1"], 2, "not the id of a plan (p-...)"),
         (["pause", "--rule", "a", "--handler", "b"], 2, "either --rule or --handler"),
+        (["pause", "--rule", "a", "--all"], 2, "or --all"),
         (["runs", "--state", "fialed"], 2, "'failed'"),
         (["plans", "--state", "hold"], 2, "'held'"),
         (["syncs", "--state", "plannd"], 2, "'planned'"),

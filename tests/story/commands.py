@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import subprocess
+from contextlib import suppress
 from typing import Any
 
 from notifications import notification, resource
@@ -36,6 +39,22 @@ def typed(service: Service, *arguments: str, answer: str = "") -> Done:
         [*POSTSYNC, *arguments], cwd=ROOT, env=service.environ, input=answer, text=True,
         capture_output=True, check=False, timeout=60,
     )  # fmt: skip
+
+
+def typed_on_terminal(service: Service, *arguments: str, answer: str) -> tuple[int, str]:
+    """Run a command on a terminal; return its exit code, and all that the terminal showed."""
+    ours, its = pty.openpty()
+    with subprocess.Popen(
+        [*POSTSYNC, *arguments], cwd=ROOT, env=service.environ, stdin=its, stdout=its, stderr=its
+    ) as process:
+        os.close(its)
+        os.write(ours, answer.encode())
+        shown = b""
+        with suppress(OSError):  # the other end is closed
+            while piece := os.read(ours, 4096):
+                shown += piece
+    os.close(ours)
+    return process.returncode, shown.decode()
 
 
 def told(service: Service, *arguments: str) -> Any:
