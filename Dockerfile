@@ -7,8 +7,9 @@
 #   docker buildx build --build-arg SOURCE_DATE_EPOCH="$(git log -1 --format=%ct)" \
 #     --output type=image,name=postsync:0.1.0,rewrite-timestamp=true .
 
-# The index (all platforms) of September 2026. `docker buildx imagetools inspect
-# python:3.11-slim-bookworm` tells a newer one; tag and digest change together.
+# Python 3.11, the oldest that Postsync runs on and the one of Debian bookworm; it gets security fixes until
+# October 2027 (PEP 664). The index (all platforms) of September 2026. `docker buildx imagetools
+# inspect python:3.11-slim-bookworm` tells a newer one; tag and digest change together.
 ARG PYTHON=docker.io/library/python:3.11.16-slim-bookworm@sha256:a36c24f9cbdf4fd0f52d67f0823eeac19c2028c637cecc392d97f980d4fec56b
 
 FROM ${PYTHON} AS build

@@ -1,4 +1,5 @@
-PYTHON ?= python3.11
+# Which Python sets up: by default the first python3 here that is 3.11 or newer.
+PYTHON ?=
 VENV   := .venv
 BIN    := $(VENV)/bin
 
@@ -10,8 +11,7 @@ help: ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 $(VENV)/.run: requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import ensurepip' || { echo 'make: $(PYTHON) has no venv; on Debian: apt-get install python3-venv, or name another with PYTHON='; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	@python="$$(.ci/find-python '$(PYTHON)')" && "$$python" -m venv --clear $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
@@ -22,7 +22,7 @@ $(VENV)/.test: $(VENV)/.run requirements-dev.lock
 
 # Tokens of this checkout alone, in a folder that git ignores.
 .postsync/senders/argocd .postsync/operators/local:
-	@umask 077; mkdir -p $(@D); $(PYTHON) -c 'import secrets; print(secrets.token_urlsafe(32))' > $@
+	@umask 077; mkdir -p $(@D); head -c 32 /dev/urandom | base64 | tr '+/' '-_' | tr -d '=' > $@
 
 run: $(VENV)/.run .postsync/senders/argocd .postsync/operators/local ## Set up and serve on 127.0.0.1:8080
 	@PATH="$(CURDIR)/$(BIN):$$PATH" exec $(BIN)/postsync serve
