@@ -25,6 +25,7 @@ WARNINGS = frozenset(
         "plan.failed",
         "rule.error",
         "rules.refused",
+        "rules.warning",
         "run.failed",
         "sync.failed",
         "sync.replay_refused",

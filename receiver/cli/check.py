@@ -23,14 +23,16 @@ from receiver.settings import load_settings
 @click.command()
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--output", type=click.Choice(["text", "json"]), default="text", help="The format.")
+@click.option("--strict", is_flag=True, help="Exit with 1 also where there are only warnings.")
 @click.option(
     "--cluster", is_flag=True,
     help="Also ask each cluster whether it would take the manifests: a dry run on the server.",
 )  # fmt: skip
-def check(files: tuple[Path, ...], output: str, *, cluster: bool) -> None:
+def check(files: tuple[Path, ...], output: str, *, cluster: bool, strict: bool) -> None:
     """Check rule FILES and folders; by default those of the settings.
 
-    Exits 0 if they can be used, else 1 with every problem, one a line, on stderr.
+    Exits 0 if they can be used, else 1 with every problem, one a line, on stderr. What can be used
+    and was most likely not meant, such as a misspelt kind, is a warning there.
 
     With --cluster, expressions stand as placeholders, and what they leave open is noted. Where an
     action names no kubeconfig, it is the cluster that this runs in, or else that of kubectl.
@@ -48,15 +50,15 @@ def check(files: tuple[Path, ...], output: str, *, cluster: bool) -> None:
     except RuleError as error:
         _tell_problems(error.problems, output)
         sys.exit(1)
-    if not cluster or settings is None:
-        _tell_rules(found, output)
-        return
-    secrets, outbound = build_secrets(settings), build_outbound(settings)
-    rehearsed = Rehearsal(registry, expressions, secrets, outbound).of(found)
-    if rehearsed.problems:
-        _tell_problems(rehearsed.problems, output, rehearsed.notes)
-        sys.exit(1)
+    rehearsed = None
+    if cluster and settings is not None:
+        secrets, outbound = build_secrets(settings), build_outbound(settings)
+        rehearsed = Rehearsal(registry, expressions, secrets, outbound).of(found)
+        if rehearsed.problems:
+            _tell_problems(rehearsed.problems, output, rehearsed.notes)
+            sys.exit(1)
     _tell_rules(found, output, rehearsed)
+    sys.exit(int(strict and bool(found.warnings)))
 
 
 def _tell_problems(problems: Sequence[Problem], output: str, notes: Sequence[Problem] = ()) -> None:
@@ -65,14 +67,14 @@ def _tell_problems(problems: Sequence[Problem], output: str, notes: Sequence[Pro
         told |= {"notes": [asdict(note) for note in notes]} if notes else {}
         click.echo(json.dumps(told, indent=2))
         return
-    _tell_notes(notes)
+    _tell_all("note", notes)
     for problem in problems:
         click.echo(_line(problem), err=True)  # click leaves out colours where there is no terminal
 
 
-def _tell_notes(notes: Sequence[Problem]) -> None:
+def _tell_all(word: str, notes: Sequence[Problem]) -> None:
     for note in notes:
-        click.echo(f"note: {note}", err=True)
+        click.echo(f"{word}: {note}", err=True)
 
 
 def _line(problem: Problem) -> str:
@@ -80,16 +82,18 @@ def _line(problem: Problem) -> str:
     return f"{click.style(place, bold=True)}: {click.style(rest, fg='red')}"
 
 
-def _tell_rules(found: RuleSet, output: str, rehearsed: Rehearsed | None = None) -> None:
+def _tell_rules(found: RuleSet, output: str, rehearsed: Rehearsed | None) -> None:
     rules, files = len(found.rules), len(found.files)
     if output == "json":
         told: dict[str, Any] = {"rules": rules, "files": files, "digest": found.digest}
+        told["warnings"] = [asdict(warning) for warning in found.warnings]
         if rehearsed is not None:
             notes = [asdict(note) for note in rehearsed.notes]
             told |= {"dryRuns": rehearsed.tried, "notes": notes}
         click.echo(json.dumps(told, indent=2))
         return
-    _tell_notes(rehearsed.notes if rehearsed else ())
+    _tell_all("warning", found.warnings)
+    _tell_all("note", rehearsed.notes if rehearsed else ())
     click.echo(
         f"{_counted(rules, 'rule')} in {_counted(files, 'file')}, digest {found.digest[:12]}"
         + (f", {_counted(rehearsed.tried, 'dry run')}" if rehearsed else "")

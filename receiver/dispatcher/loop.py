@@ -245,7 +245,7 @@ class Dispatcher:
             if self._notice(work, now):
                 move_times(batch, self._jumped)
             if work.reload:
-                batch.events.append(store_reload(connection, now, work.reload))
+                batch.events += store_reload(connection, now, work.reload)
             # Steps before outcomes: these stir the plans that those were worked out for.
             if work.steps:
                 store_advances(batch, work.steps)

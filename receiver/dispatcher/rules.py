@@ -23,6 +23,8 @@ from receiver.threads import Supervised
 
 LOOK_EVERY = 2.0
 """Seconds between two looks at the files' stats; a ConfigMap's update takes a minute anyway."""
+WARNINGS = 20
+"""So many of a set's warnings are on the trail and at `/readyz`; `check` has all."""
 OLDER_SETS = 16
 """Older rule sets whose plans may still be under way, kept ready to use."""
 
@@ -127,15 +129,17 @@ class RulesInForce:
         return Planner(rule_set, self._expressions, self._renderer)
 
 
-def store_reload(connection: Connection, now: int, reload: Reload) -> Event:
+def store_reload(connection: Connection, now: int, reload: Reload) -> list[Event]:
     """Store what came of loading the rules, for the next start and for the health page."""
     mark = get_mark(connection, RULES) or {}
     if reload.planner is None:
         put_mark(connection, RULES, mark | {"ok": False, "error": reload.error})
-        return Event("rules.refused", {"reason": reload.error, "inForce": mark.get("digest")})
+        return [Event("rules.refused", {"reason": reload.error, "inForce": mark.get("digest")})]
     rule_set = reload.planner.rule_set
     keep_rule_set(connection, now, rule_set.digest, rule_set.files)
+    warnings: list[Json] = [*map(str, rule_set.warnings[:WARNINGS])]
     mark = {"digest": rule_set.digest, "rules": len(rule_set.rules), "loadedAt": now}
-    put_mark(connection, RULES, mark | {"ok": True, "error": ""})
+    put_mark(connection, RULES, mark | {"ok": True, "error": "", "warnings": warnings})
     names: list[Json] = [rule.name for rule in rule_set.rules]
-    return Event("rules.loaded", {"ruleSet": rule_set.digest[:12], "rules": names[:50]})
+    loaded = Event("rules.loaded", {"ruleSet": rule_set.digest[:12], "rules": names[:50]})
+    return [loaded, *(Event("rules.warning", {"reason": reason}) for reason in warnings)]

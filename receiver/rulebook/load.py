@@ -11,6 +11,7 @@ from receiver.errors import Problem, RuleError
 from receiver.expressions import Expressions
 from receiver.registry import Registry
 from receiver.rulebook.document import read_yaml
+from receiver.rulebook.doubts import doubts, no_files
 from receiver.rulebook.files import read_text, rule_files
 from receiver.rulebook.reading import Reading
 from receiver.rules import Rule
@@ -18,11 +19,15 @@ from receiver.rules import Rule
 
 @dataclass(frozen=True, slots=True)
 class RuleSet:
-    """Rules with their defaults merged, and the files that they came from (name, text)."""
+    """Rules with their defaults merged, and the files that they came from (name, text).
+
+    ``warnings`` are no mistakes, and most likely not what was meant; of stored sets none are known.
+    """
 
     digest: str
     files: tuple[tuple[str, str], ...]
     rules: tuple[Rule, ...]
+    warnings: tuple[Problem, ...] = ()
 
 
 def load_rules(paths: Iterable[Path], registry: Registry, expressions: Expressions) -> RuleSet:
@@ -31,8 +36,10 @@ def load_rules(paths: Iterable[Path], registry: Registry, expressions: Expressio
     Raises:
         RuleError: with every problem of every file.
     """
+    paths = tuple(paths)
     files, problems = _read_texts(paths)
     rules: list[Rule] = []
+    warnings = list(no_files(paths, (file for file, _ in files)))
     names: dict[str, str] = {}
     for file, text in files:
         reading = Reading(read_yaml(file, text))
@@ -40,9 +47,10 @@ def load_rules(paths: Iterable[Path], registry: Registry, expressions: Expressio
         reading.check_names(names)
         rules += reading.rules.values()
         problems += reading.document.problems
+        warnings += doubts(reading.document, reading.rules.items())
     if problems:
         raise RuleError(problems)
-    return RuleSet(_digest(files), files, tuple(rules))
+    return RuleSet(_digest(files), files, tuple(rules), tuple(warnings))
 
 
 def rule_set_from(files: Iterable[tuple[str, str]]) -> RuleSet:

@@ -10,7 +10,10 @@ from click.testing import CliRunner
 
 from receiver.cli.check import check
 
-RULES = "version: 1\nrules: []\n"
+RULES = """version: 1
+rules:
+- {name: r, match: {}, actions: [{uses: log.message, with: {text: x}}]}
+"""
 
 
 def test_good(tmp_path: Path) -> None:
@@ -18,7 +21,7 @@ def test_good(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(RULES)
     answer = CliRunner().invoke(check, [str(tmp_path)])
     assert (answer.exit_code, answer.stderr) == (0, "")
-    assert answer.stdout.startswith("0 rules in 1 file, digest ")
+    assert answer.stdout.startswith("1 rule in 1 file, digest ")
 
 
 def test_bad(tmp_path: Path) -> None:
@@ -38,12 +41,28 @@ def test_json(tmp_path: Path) -> None:
     """The same as JSON, for other programs."""
     (tmp_path / "a.yaml").write_text(RULES)
     answer = CliRunner().invoke(check, ["--output", "json", str(tmp_path)])
-    assert json.loads(answer.stdout).keys() == {"rules", "files", "digest"}
+    assert json.loads(answer.stdout).keys() == {
+        "rules", "files", "digest", "warnings",
+    }  # fmt: skip
     (tmp_path / "a.yaml").write_text("rules: []\n")
     answer = CliRunner().invoke(check, ["--output", "json", str(tmp_path)])
     assert answer.exit_code == 1
     (problem,) = json.loads(answer.stdout)["problems"]
     assert (problem["line"], problem["path"], problem["message"]) == (1, "version", "is missing")
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_a_warning_is_told_and_only_strict_fails(tmp_path: Path, strict: bool) -> None:
+    """A pipeline may want no doubt, a start must not fail by one."""
+    file = tmp_path / "a.yaml"
+    file.write_text(RULES.replace("match: {}", 'match: {application: {name: "!shop"}}'))
+    arguments = ["--strict"] * strict + [str(file)]
+    answer = CliRunner().invoke(check, arguments)
+    assert answer.exit_code == int(strict)
+    assert answer.stdout.startswith("1 rule in 1 file")
+    assert answer.stderr.startswith(f"warning: {file}:3:")
+    told = json.loads(CliRunner().invoke(check, [*arguments, "--output", "json"]).stdout)
+    assert told["warnings"][0]["path"] == "rules[0].match.application.name"
 
 
 def test_files_of_the_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -123,7 +123,9 @@ def test_readiness_tells_of_the_rules_in_force_and_the_last_sign_of_life(ledger:
         put_mark(connection, RULES, mark | {"loadedAt": 0})
         beat(connection, "w-1", ledger.now(connection) - 5_000)
     found = Reader(ledger).readiness()
-    assert found.rules == mark | {"refused": True, "loadedAt": "1970-01-01T00:00:00Z"}
+    assert found.rules == mark | {
+        "refused": True, "warnings": [], "loadedAt": "1970-01-01T00:00:00Z",
+    }  # fmt: skip
     assert 5 <= found.dispatcher["heartbeatAgeSeconds"] < 15
 
 

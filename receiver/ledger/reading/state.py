@@ -64,11 +64,15 @@ def rules_in_force(connection: Connection) -> Row:
     mark = get_mark(connection, RULES)
     if mark is None:
         error = "no rules have been loaded yet"
-        return {"ok": False, "refused": False, "error": error, "digest": None, "rules": 0}
+        return {
+            "ok": False, "refused": False, "error": error, "warnings": [], "digest": None,
+            "rules": 0,
+        }  # fmt: skip
     return {
         "ok": mark["ok"],
         "refused": not mark["ok"],
         "error": mark["error"],
+        "warnings": mark.get("warnings", []),
         "digest": mark.get("digest"),
         "rules": mark.get("rules", 0),
         "loadedAt": moment(mark.get("loadedAt")),

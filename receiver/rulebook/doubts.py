@@ -1,0 +1,100 @@
+"""What is no mistake in a rule, and most likely not what was meant."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from receiver.errors import Problem
+from receiver.matching.globs import SPECIAL
+from receiver.mistakes import Path as Place
+from receiver.rulebook.document import Document
+from receiver.rulebook.kinds import GROUPS, KINDS
+from receiver.rules import ResourceMatch, Rule
+
+REGEX = re.compile(r"\^|\.\*|.*(\$|\\|\(|\||\.\+)", re.DOTALL)
+"""What no name has, and regular expressions do: a beginning or characters."""
+
+NEAR = 0.85
+"""How alike (difflib's ratio) a kind is to a known one that it was meant to be. ``Deploymnet`` is
+0.9; ``AdminNetworkPolicy``, a kind of its own, is 0.84 like ``NetworkPolicy``."""
+
+NEGATED = (
+    "globs have no negation: this is only what begins with an exclamation mark",
+    "match.condition can say it: \"resource.name != 'NAME'\"",
+)
+PATTERN = (
+    "looks like a regular expression, and is compared as a glob",
+    "write * ? [ab], over the whole text, or a list of globs",
+)
+
+
+def doubts(document: Document, rules: Iterable[tuple[int, Rule]]) -> Iterator[Problem]:
+    """Yield what is doubtful in a file, with its place; ``rules`` are its rules by their index."""
+    count = 0
+    for count, (index, rule) in enumerate(rules, 1):  # noqa: B007 told after the loop
+        for place, glob in _globs(rule.match, ("rules", index, "match")):
+            for message, hint in _of_glob(glob):
+                yield document.problem(_written(document, place), message, hint)
+        for number, selector in enumerate(rule.match.resources or ()):
+            place = ("rules", index, "match", "resources", number, "kind")
+            for word, message, hint in _of_kinds(selector):
+                at = (selector.kind or ()).index(word)
+                yield document.problem(_written(document, (*place, at)), message, hint)
+    if not count:
+        yield Problem(document.file, 0, 0, "", "has no rules")
+
+
+def no_files(paths: Iterable[Path], files: Iterable[str]) -> Iterator[Problem]:
+    """Yield each of the paths that has no rule file."""
+    names = [Path(file) for file in files]
+    for path in paths:
+        if not any(name == path or path in name.parents for name in names):
+            message = "there is no rule file, so nothing is done after any sync"
+            yield Problem(str(path), 0, 0, "", message, "files end with .yaml or .yml")
+
+
+def _globs(value: Any, place: Place) -> Iterator[tuple[Place, str]]:
+    """Yield each glob below a part of a match, with its place."""
+    if isinstance(value, BaseModel):
+        for name, field in type(value).model_fields.items():
+            if name != "condition":
+                yield from _globs(getattr(value, name), (*place, field.alias or name))
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _globs(inner, (*place, key))
+    elif isinstance(value, tuple):
+        for number, inner in enumerate(value):
+            yield from _globs(inner, (*place, number))
+    elif isinstance(value, str):
+        yield place, value
+
+
+def _written(document: Document, place: Place) -> Place:
+    """Return where it stands: a glob by itself has no place in a list."""
+    return place if place in document.values else place[:-1]
+
+
+def _of_glob(glob: str) -> Iterator[tuple[str, str]]:
+    if glob.startswith("!"):
+        yield NEGATED
+    elif REGEX.match(glob):
+        yield PATTERN
+
+
+def _of_kinds(selector: ResourceMatch) -> Iterator[tuple[str, str, str]]:
+    groups = [group for group in selector.group or () if not SPECIAL.search(group)]
+    if groups and not GROUPS.issuperset(groups):
+        return
+    words = {kind.lower(): kind for kind in KINDS}
+    for kind in selector.kind or ():
+        if kind in KINDS or SPECIAL.search(kind):
+            continue
+        for meant in difflib.get_close_matches(kind.lower(), words, 1, NEAR):
+            message = f"{kind} is no kind of Kubernetes or Argo"
+            yield kind, message, f"did you mean {words[meant]}?"

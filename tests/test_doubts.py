@@ -1,0 +1,101 @@
+"""What is no mistake in rule files, and most likely not what was meant, is warned of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from planning import renderer
+
+from receiver.dispatcher.rules import RulesInForce, store_reload
+from receiver.expressions import Expressions
+from receiver.ledger.ledger import Ledger
+from receiver.ledger.reader import Reader
+from receiver.registry import Registry
+from receiver.rulebook import Rulebook, load_rules
+
+RULE = """version: 1
+rules:
+- name: purge
+  match:
+    application: {{name: {application}}}
+    resources:
+    - {{kind: {kind}, name: {name}}}
+  actions: [{{uses: log.message, with: {{text: x}}}}]
+"""
+GOOD = {"application": "shop", "kind": "Deployment", "name": "assets-*"}
+
+
+def warnings(folder: Path, **given: str) -> list[str]:
+    """The warnings of a rule, without the folder's name."""
+    (folder / "r.yaml").write_text(RULE.format(**GOOD | given))
+    found = load_rules([folder], Registry.discover(), Expressions())
+    return [str(warning).removeprefix(f"{folder}/") for warning in found.warnings]
+
+
+@pytest.mark.parametrize(
+    ("given", "place", "words"),
+    [
+        ({"application": '"!shop-legacy"'}, "5:19", "globs have no negation"),
+        ({"name": '["a", "!b"]'}, "7:38", "globs have no negation"),
+        ({"name": '"^assets"'}, "7:26", "looks like a regular expression"),
+        ({"name": '"assets-.+"'}, "7:26", "looks like a regular expression"),
+        ({"name": "(a|b)"}, "7:26", "looks like a regular expression"),
+        ({"kind": "Deploymnet"}, "7:8", "no kind of Kubernetes or Argo (did you mean Deployment?)"),
+        ({"kind": "configmap"}, "7:8", "did you mean ConfigMap?"),
+        ({"kind": "[Secret, Ingres]"}, "7:23", "did you mean Ingress?"),
+        ({"kind": "Deploymnet, group: apps"}, "7:8", "did you mean Deployment?"),
+    ],
+)
+def test_what_was_most_likely_not_meant_is_warned_of(
+    tmp_path: Path, given: dict[str, str], place: str, words: str
+) -> None:
+    """With its place, as a mistake would be; the rules can be used all the same."""
+    (warning,) = warnings(tmp_path, **given)
+    assert warning.startswith(f"r.yaml:{place}: rules[0].match.")
+    assert words in warning
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {}, {"kind": "[ConfigMap, Rollout]"}, {"kind": "AdminNetworkPolicy"},
+        {"kind": "SealedSecret"}, {"kind": "Deploy*"},
+        {"kind": "Ingresss, group: traefik.io"}, {"name": '"*.example.com"'},
+        {"name": '"certificates.*"'}, {"name": '"[!a]*"'}, {"name": '""'},
+    ],
+)  # fmt: skip
+def test_what_may_well_be_meant_is_not_warned_of(tmp_path: Path, given: dict[str, str]) -> None:
+    """A kind of somebody's own, a glob of a domain."""
+    assert warnings(tmp_path, **given) == []
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "version: 1\nrules: []\n"])
+def test_a_file_without_rules_is_warned_of(tmp_path: Path, text: str) -> None:
+    """Its rules may have been lost when it was written."""
+    (tmp_path / "r.yaml").write_text(text)
+    found = load_rules([tmp_path], Registry.discover(), Expressions())
+    assert [str(warning) for warning in found.warnings] == [f"{tmp_path}/r.yaml: has no rules"]
+
+
+def test_an_emptied_folder_is_warned_of_on_the_trail_and_at_readyz(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    """Nothing is refused: no rules are rules too, and mostly a mount that went wrong."""
+    file = tmp_path / "r.yaml"
+    file.write_text(RULE.format(**GOOD))
+    expressions = Expressions()
+    book = Rulebook([tmp_path], Registry.discover(), expressions)
+    rules = RulesInForce(book, ledger, expressions, renderer(), lambda: None)
+    told = []
+    for _ in range(2):
+        with ledger.write() as connection:
+            told.append(store_reload(connection, ledger.now(connection), rules._load()))
+        file.unlink(missing_ok=True)
+    assert [[event.name for event in events] for events in told] == [
+        ["rules.loaded"], ["rules.loaded", "rules.warning"]
+    ]  # fmt: skip
+    shown = Reader(ledger).readiness().rules
+    assert shown["ok"]
+    assert shown["warnings"] == [told[1][1].data["reason"]]
+    assert f"{tmp_path}: there is no rule file" in shown["warnings"][0]
