@@ -170,6 +170,18 @@ def test_yaml_1_1_is_not_followed(written: str, text: str, tmp_path: Path) -> No
     assert load(file).rules[0].actions[0].with_ == {"text": text}
 
 
+@pytest.mark.parametrize("key", ["on", "off", "Yes", "no"])
+def test_the_words_of_yaml_1_1_are_keys_like_others(key: str, tmp_path: Path) -> None:
+    """Quotes around one could not make a key of it where there is none of that name."""
+    file = write(tmp_path / "a.yaml", "a")
+    file.write_text(
+        file.read_text().replace("match: {}", f"match: {{application: {{labels: {{{key}: x}}}}}}")
+    )
+    application = load(file).rules[0].match.application
+    assert application is not None
+    assert list(application.labels) == [key]
+
+
 def test_digest(tmp_path: Path) -> None:
     """The digest follows names and texts, and a stored set comes back with the same one."""
     file = write(tmp_path / "a.yaml", "a")

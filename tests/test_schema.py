@@ -37,6 +37,7 @@ INVISIBLE = frozenset(
         "duration-too-long",
         "failure-in-actions",
         "if-unknown-function",
+        "key-is-a-boolean",
         "key-is-a-number",
         "key-twice",
         "limits-without-resources",

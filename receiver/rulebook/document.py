@@ -24,6 +24,8 @@ MOST_NODES = 500_000
 """Several times ten thousand rules; aliases that multiply themselves end here."""
 TAG = "tag:yaml.org,2002:"
 INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]*)")
+WORDS = {"yes", "no", "on", "off"}
+"""As keys: booleans in YAML 1.1, texts in 1.2 and to nearly everybody."""
 BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
 
@@ -151,7 +153,7 @@ class _Builder:
         if node.tag == TAG + "merge":
             self._say(node, "merge keys (<<) are not read", "use defaults, or an alias")
             return None
-        if node.tag == TAG + "str":
+        if node.tag == TAG + "str" or node.value.lower() in WORDS:
             return str(node.value)
         what = {"bool": "a boolean", "int": "a number", "float": "a number", "null": "null"}
         kind = what.get(node.tag.removeprefix(TAG), "no string")
