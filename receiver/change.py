@@ -68,6 +68,19 @@ def judge(
     return _by_words(message, retry_count, only_out_of_sync)
 
 
+def gap(retry_count: int, options: Sequence[str]) -> str:
+    """Say why a sync's list may lack what it changed, "" if it lacks nothing.
+
+    Each retry begins a new list, and what the attempt before it had changed is in sync by then.
+    """
+    if not retry_count or OUT_OF_SYNC_ONLY not in options:
+        return ""
+    return (
+        f"retried (retryCount {retry_count}) with {OUT_OF_SYNC_ONLY}: what an earlier attempt "
+        "changed may be missing from the list"
+    )
+
+
 def _by_status(status: str, message: str) -> Change | None:
     match status:
         case "SyncFailed":

@@ -1,7 +1,7 @@
 """Explains a sync afterwards: each rule's verdict on each resource, as it was when it was planned.
 
 Worked out when somebody asks: the notification and the rule set lie in the ledger, and matching
-is pure. Of what has changed since, the images' verdicts, the ledger keeps those of the planning.
+is pure. What was recalled of syncs before it, the ledger keeps as it was at the planning.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from functools import lru_cache
 from receiver.expressions import Expressions
 from receiver.ledger.ledger import Ledger
 from receiver.ledger.marks import get_rule_set
-from receiver.ledger.stored import planned_images, stored_sync
+from receiver.ledger.stored import planned_with, stored_sync
 from receiver.matching import Matcher, RuleExplanation
+from receiver.memory import judged
 from receiver.model import Json, Sync
-from receiver.planner import judged, read_sync
+from receiver.planner import read_sync
 from receiver.rulebook import rule_set_from
 
 MATCHERS = 4
@@ -36,11 +37,11 @@ class Explainer:
             LedgerUnavailable: the ledger cannot be read.
         """
         with self._ledger.read() as connection:
-            digest, verdicts = planned_images(connection, sync)
+            digest, recalled = planned_with(connection, sync)
             if digest is None:
                 return None
             stored = stored_sync(connection, sync)
-        told = judged(read_sync(stored), verdicts)
+        told = judged(read_sync(stored), recalled)
         return [_row(told, item) for item in self._matcher(digest).explain(told)]
 
     def _make_matcher(self, digest: str) -> Matcher:

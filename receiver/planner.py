@@ -8,15 +8,16 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from receiver.change import gap
 from receiver.expressions import Expressions
 from receiver.ledger.planning import Advance, NewPlan, Planning, StoredPlan, StoredSync
 from receiver.matching import Matcher, RuleMatch
+from receiver.memory import Memory, Recalled, Told, judged, recall, told, unlisted
 from receiver.model import (
     ChangeVerdict,
     Event,
     Json,
     PlanState,
-    Resource,
     RunState,
     Sync,
     SyncState,
@@ -40,22 +41,18 @@ class Planner:
         self._matcher = Matcher(rule_set.rules, expressions)
         self._plans = PlanMaker(expressions, renderer)
 
-    def plan(
-        self, sync: Sync, delivery: str, images: Mapping[str, str], *, refusal: str = ""
-    ) -> Planning:
+    def plan(self, sync: Sync, delivery: str, memory: Memory, *, refusal: str = "") -> Planning:
         """Match a sync and lay out its plans.
 
         Args:
             sync: the sync, with its id.
             delivery: the id of the delivery that brought it.
-            images: what the ledger remembers of the application's resources.
+            memory: what the ledger remembers of the application.
             refusal: why the sync is not acted upon, "" if it is.
         """
-        seen = {number: (r.key, _images(r)) for number, r in enumerate(sync.resources) if r.images}
-        verdicts = {
-            number: now != images[key] for number, (key, now) in seen.items() if key in images
-        }
-        sync = judged(sync, verdicts)
+        recalled = recall(sync, memory)
+        sync = judged(sync, recalled)
+        news = told(sync, self._matcher.asks(sync), acted=not refusal)
         planning = Planning(
             sync=sync.id,
             application=sync.application.key,
@@ -63,15 +60,15 @@ class Planner:
             reason=refusal,
             rule_set=self.rule_set.digest,
             changed=sum(r.change.verdict is ChangeVerdict.CHANGED for r in sync.resources),
-            images=dict(seen.values()),
-            verdicts=verdicts,
-            images_of=images_key(sync),
-            finished_at=int(sync.moment.timestamp() * 1000) if sync.moment else 0,
+            recalled=recalled,
+            place=place_of(sync),
+            told=news,
         )
         about: dict[str, Json] = {"application": sync.application.key}
         if refusal:
             event = Event("sync.ignored", about | {"reason": refusal}, delivery, sync.id)
             return replace(planning, events=(event,))
+        about |= _carried(recalled, news, unlisted(sync, memory, news))
         found = self._matcher.match(sync)
         return self._laid_out(planning, sync, found, Event("sync.planned", about, delivery))
 
@@ -81,7 +78,7 @@ class Planner:
         """Lay out new plans of a sync that was planned before.
 
         Args:
-            sync: the sync, with its id and the verdicts of its first planning.
+            sync: the sync, with its id, judged as at its first planning.
             delivery: the id of the delivery that brought it.
             rule: the only rule that counts, "" for all of them.
             about: what its event tells of the replay.
@@ -105,6 +102,8 @@ class Planner:
             "matched": len(plans),
             "ruleSet": self.rule_set.digest[:12],
         }
+        if incomplete := gap(sync.retry_count, sync.options):
+            data["incomplete"] = incomplete
         events = (
             replace(first, data=data, sync=sync.id),
             *_error_events(sync, first.delivery, found),
@@ -122,19 +121,9 @@ def read_sync(stored: StoredSync) -> Sync:
     return replace(notification.sync, id=stored.id, received_at=received)
 
 
-def images_key(sync: Sync) -> str:
-    """Name the application whose images are remembered: of one sender's, for one is one cluster."""
-    return f"{sync.sender} {sync.application.key}"
-
-
-def judged(sync: Sync, verdicts: Mapping[int, bool]) -> Sync:
-    """Return the sync with the verdicts on its resources' images, by their index."""
-    if not verdicts:
-        return sync
-    resources = (
-        replace(r, image_changed=verdicts.get(number)) for number, r in enumerate(sync.resources)
-    )
-    return replace(sync, resources=tuple(resources))
+def place_of(sync: Sync) -> tuple[str, str, str]:
+    """Say whose memory a sync recalls: of one sender's, for one is one cluster."""
+    return sync.sender, sync.channel, sync.application.key
 
 
 def step(plan: StoredPlan, rule: Rule, read: Callable[[str], Sync], renderer: Renderer) -> Advance:
@@ -146,7 +135,7 @@ def step(plan: StoredPlan, rule: Rule, read: Callable[[str], Sync], renderer: Re
         return Advance(plan.id, plan.sync, view.share)
 
     def scene() -> Scene:
-        syncs = [judged(read(planned.id), planned.verdicts) for planned in plan.syncs]
+        syncs = [judged(read(planned.id), planned.recalled) for planned in plan.syncs]
         return Scene.of(
             rule, syncs, [(item.get("sync", plan.sync), item["index"]) for item in plan.targets]
         )
@@ -170,8 +159,17 @@ def _view(run: Mapping[Any, Any]) -> RunView:
     )
 
 
-def _images(resource: Resource) -> str:
-    return " ".join(sorted(resource.images))
+def _carried(recalled: Recalled, news: Told | None, missed: Sequence[str]) -> dict[str, Json]:
+    """Tell what a sync says of failed ones before it, or leaves to a later one to say."""
+    data: dict[str, Json] = {}
+    if news and news.failed:
+        data["carryOver"] = len(news.failed)
+    if recalled.failed:
+        data["carriedOver"] = len(recalled.failed)
+        data["failedSyncs"] = [*sorted({trace.sync for trace in recalled.failed.values()})]
+    if missed:
+        data["notListed"] = [*missed[:EVENT_TARGETS]]
+    return data
 
 
 def _error_events(sync: Sync, delivery: str, found: Sequence[RuleMatch]) -> Iterator[Event]:

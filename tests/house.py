@@ -17,10 +17,10 @@ from receiver.ledger.arrivals import Arrival
 from receiver.ledger.backlog import backlog
 from receiver.ledger.batch import Batch
 from receiver.ledger.claim import Claimed, claim, wake
-from receiver.ledger.images import known_images
 from receiver.ledger.intake import IntakeWriter
 from receiver.ledger.leases import release_lost, renew
 from receiver.ledger.ledger import Ledger
+from receiver.ledger.memories import known_memories
 from receiver.ledger.operations.acts import Act
 from receiver.ledger.operations.replaying import ask_replay, asked_replays, store_replays
 from receiver.ledger.operations.retrying import retry_run
@@ -28,9 +28,10 @@ from receiver.ledger.outcomes import store_settlements
 from receiver.ledger.starting import start_collected, start_held, start_held_runs
 from receiver.ledger.stored import new_syncs, stirred_plans, stored_sync
 from receiver.ledger.storing import store_advances, store_plannings
+from receiver.memory import Memory
 from receiver.model import Outcome, OutcomeKind
 from receiver.payload import read_notification
-from receiver.planner import Planner, images_key, read_sync, step
+from receiver.planner import Planner, place_of, read_sync, step
 from receiver.rates import Buckets
 from receiver.retry import settle
 from receiver.rules import Rule
@@ -69,7 +70,7 @@ class House:
         rule_set = self.planner.rule_set
         self.sets[rule_set.digest] = {rule.name: rule for rule in rule_set.rules}
 
-    def sync(self, *names: str, at: float = 0, **options: Any) -> str:
+    def sync(self, *names: str | dict[str, Any], at: float = 0, **options: Any) -> str:
         """Store and plan a sync that changed these ConfigMaps, finished so many seconds after noon.
 
         The id of the sync.
@@ -96,9 +97,9 @@ class House:
             plannings = []
             for stored in new_syncs(connection, 100):
                 read = read_sync(stored)
-                key = images_key(read)
-                images = known_images(connection, [key]).get(key, {})
-                plannings.append(self.planner.plan(read, stored.delivery, images))
+                place = place_of(read)
+                memory = known_memories(connection, [place]).get(place, Memory())
+                plannings.append(self.planner.plan(read, stored.delivery, memory))
         with self.ledger.write() as connection:
             batch = self._batch(connection)
             store_plannings(batch, plannings)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-from receiver.model import Resource, Sync
+from receiver.change import gap
+from receiver.memory import Memory, after, judged, recall, told
+from receiver.model import Change, ChangeVerdict, Resource, Sync
 from receiver.payload import read_notification
 
 DATA = Path(__file__).parent / "data/argocd"
@@ -49,7 +52,7 @@ def syncs() -> dict[str, Sync]:
     }
 
 
-def judged() -> list[tuple[tuple[str, str], Resource, str]]:
+def entries() -> list[tuple[tuple[str, str], Resource, str]]:
     """Each entry with what is right of it: right, wrong or unknown."""
     found = []
     for line in map(json.loads, (DATA / "truth.jsonl").read_text().splitlines()):
@@ -66,7 +69,7 @@ def judged() -> list[tuple[tuple[str, str], Resource, str]]:
 
 def test_the_messages_alone_are_read_at_their_best() -> None:
     """The table of verdicts: what is wrong is only what `configured` cannot tell."""
-    found = judged()
+    found = entries()
     assert Counter(how for _, _, how in found) == {"right": 161, "unknown": 44, "wrong": 36}
     wrong = {name: entry for name, entry, how in found if how == "wrong"}
     assert set(wrong) == CONFIGURED_ALL_THE_SAME
@@ -75,13 +78,32 @@ def test_the_messages_alone_are_read_at_their_best() -> None:
 
 def test_every_reconciliation_of_rbac_is_told() -> None:
     """In all messages with a reconciliation, the object was created or its rules were changed."""
-    told = [(entry, how) for _, entry, how in judged() if "ation required" in entry.message]
+    told = [(entry, how) for _, entry, how in entries() if "ation required" in entry.message]
     assert len(told) == 6
     assert {how for _, how in told} == {"right"}
 
 
 def test_no_hook_is_told_wrong() -> None:
     """A hook's message is mostly of its health: unknown, and never a change that was none."""
-    hooks = Counter(how for _, entry, how in judged() if entry.hook_type)
+    hooks = Counter(how for _, entry, how in entries() if entry.hook_type)
     assert hooks["unknown"] > 0
     assert hooks["wrong"] == 0
+
+
+def test_the_sync_after_a_failed_one_says_what_that_had_changed() -> None:
+    """Argo CD says `unchanged` of it, which is true of the second operation alone."""
+    failed, mended = replace(syncs()["later-failed"], id="s-1"), syncs()["later-mended"]
+    news = told(failed, (), acted=True)
+    assert news
+    now = judged(mended, recall(mended, after(Memory(), news)))
+    changes = {entry.name: entry.change for entry in now.resources}
+    assert changes["conf"] == Change(ChangeVerdict.CHANGED, "by the failed sync s-1")
+    assert {entry.name: entry.change.reason for entry in mended.resources}["conf"] == "unchanged"
+
+
+def test_a_retry_that_lists_only_what_was_out_of_sync_is_told_as_incomplete() -> None:
+    """Its first attempt changed a ConfigMap that the second does not list."""
+    sync = syncs()["retry-oos-then-good"]
+    assert [entry.name for entry in sync.resources] == ["late"]
+    assert gap(sync.retry_count, sync.options)
+    assert not gap(syncs()["retry-then-good"].retry_count, syncs()["retry-then-good"].options)

@@ -36,11 +36,11 @@ def test_a_ledger_that_fails_while_a_sync_is_planned_is_no_fault_of_the_sync(
     """The turn is taken again; a sync that failed because of it would never be acted upon."""
     House.of(ledger, TWO).store("a")
     with ledger.write() as connection:
-        connection.execute(text("ALTER TABLE images RENAME TO elsewhere"))
-    with pytest.raises(LedgerUnavailable, match="images"), ledger.read() as connection:
+        connection.execute(text("ALTER TABLE memories RENAME TO elsewhere"))
+    with pytest.raises(LedgerUnavailable, match="memories"), ledger.read() as connection:
         drafts.plannings(connection, 10)
     with ledger.write() as connection:
-        connection.execute(text("ALTER TABLE elsewhere RENAME TO images"))
+        connection.execute(text("ALTER TABLE elsewhere RENAME TO memories"))
     with ledger.read() as connection:
         (planning,) = drafts.plannings(connection, 10)
     assert [plan.rule for plan in planning.plans] == ["r"]

@@ -10,8 +10,9 @@ from notifications import resource
 from planning import planner_of, sync_of
 
 from receiver.ledger.planning import NewPlan, Planning
+from receiver.memory import Memory, after
 from receiver.model import RunState, Sync, SyncState
-from receiver.planner import EVENT_TARGETS, images_key
+from receiver.planner import EVENT_TARGETS, place_of
 
 TELL = "actions: [{uses: log.message, with: {text: '${{ resource.name }}'}}]"
 CONFIG = f"""
@@ -21,8 +22,21 @@ CONFIG = f"""
 """
 
 
+WEB = f"""
+- name: web
+  match: {{resources: [{{kind: Deployment, imageChanged: true}}]}}
+  {TELL}
+"""
+
+
 def plan(rules: str, sync: Sync) -> Planning:
-    return planner_of(rules).plan(sync, "d-1", {})
+    return planner_of(rules).plan(sync, "d-1", Memory())
+
+
+def remembered(planning: Planning) -> Memory:
+    """What is remembered after this planning, when nothing was before."""
+    assert planning.told
+    return after(Memory(), planning.told)
 
 
 def events(planning: Planning, name: str) -> list[dict[str, Any]]:
@@ -65,7 +79,7 @@ def test_planning_tells_how_many_of_what_there_were() -> None:
     """The sync's line has the numbers, and the ledger how many resources changed."""
     sync = sync_of(resource("a"), resource("b", "configmap/b unchanged"))
     planner = planner_of(CONFIG)
-    planning = planner.plan(sync, "d-1", {})
+    planning = planner.plan(sync, "d-1", Memory())
     assert events(planning, "sync.planned") == [
         {
             "application": "argocd/shop", "resources": 2, "rules": 1, "matched": 1,
@@ -87,14 +101,13 @@ def test_the_first_wave_of_a_new_plan_is_released_with_it() -> None:
 def test_a_sync_that_is_refused_is_ignored_and_its_images_are_remembered() -> None:
     """So that the next sync can still be compared with it."""
     sync = sync_of(resource("web", kind="Deployment", images=["shop:2", "log:1"]))
-    planning = planner_of(CONFIG).plan(sync, "d-1", {}, refusal="too old")
+    planning = planner_of(WEB).plan(sync, "d-1", Memory(), refusal="too old")
     assert (planning.state, planning.reason, planning.plans) == (SyncState.IGNORED, "too old", ())
     assert [(e.name, dict(e.data)) for e in planning.events] == [
         ("sync.ignored", {"application": "argocd/shop", "reason": "too old"})
     ]
-    assert set(planning.images) == {"Deployment/shop/web"}
-    again = planner_of(CONFIG).plan(sync, "d-2", planning.images)
-    assert again.verdicts == {0: False}
+    again = planner_of(WEB).plan(sync, "d-2", remembered(planning))
+    assert again.recalled.images == {0: False}
 
 
 def test_a_sync_that_nothing_matches_is_planned() -> None:
@@ -144,15 +157,15 @@ def test_images_are_compared_with_those_remembered() -> None:
         resource("other", images=["a:1"]),
         resource("none", images=["a:1"]),
     )
-    after = sync_of(
+    now = sync_of(
         resource("same", images=["a:1", "b:1"]),
         resource("other", images=["a:2"]),
         resource("new", images=["a:1"]),
         resource("none"),
     )
     planner = planner_of(CONFIG)
-    images = planner.plan(before, "d-1", {}).images
-    assert planner.plan(after, "d-2", images).verdicts == {0: False, 1: True}
+    memory = remembered(planner.plan(before, "d-1", Memory()))
+    assert planner.plan(now, "d-2", memory).recalled.images == {0: False, 1: True}
 
 
 def test_expressions_see_the_verdict_on_images() -> None:
@@ -163,16 +176,17 @@ def test_expressions_see_the_verdict_on_images() -> None:
   actions: [{uses: log.message, with: {text: "${{ string(resource.imageChanged == true) }}"}}]
 """
     planner = planner_of(rules)
-    images = planner.plan(sync_of(resource("a", images=["a:1"])), "d-1", {}).images
-    after = sync_of(resource("a", images=["a:2"]), resource("b"))
-    changes = only(planner.plan(after, "d-2", images)).first.changes
+    memory = remembered(planner.plan(sync_of(resource("a", images=["a:1"])), "d-1", Memory()))
+    now = sync_of(resource("a", images=["a:2"]), resource("b"))
+    changes = only(planner.plan(now, "d-2", memory)).first.changes
     assert [change.parameters for change in changes] == [{"text": "true"}, {"text": "false"}]
 
 
-def test_images_of_two_clusters_are_apart() -> None:
-    """The same Application of another sender is another application."""
+def test_what_is_remembered_of_two_clusters_is_apart() -> None:
+    """The same Application of another sender is another one, and so it is on another channel."""
     sync = sync_of(resource("a"))
-    assert images_key(sync) != images_key(replace(sync, sender="east"))
+    others = (sync, replace(sync, sender="east"), replace(sync, channel="deployed"))
+    assert len({place_of(one) for one in others}) == 3
 
 
 @pytest.mark.parametrize(

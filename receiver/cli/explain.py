@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 import click
 
+from receiver.change import gap
 from receiver.cli.explain_page import Page
 from receiver.cli.explain_steps import steps, terms
 from receiver.expressions import Expressions
@@ -56,7 +57,7 @@ def explain(
     found = load_rules(paths or load_settings().rules, Registry.discover(), expressions)
     rules = _chosen(found.rules, name)
     explained = Matcher(rules, expressions).explain(sync)
-    notes = list(_notes(rules, sender))
+    notes = list(_notes(rules, sync))
     if output == "json":
         click.echo(json.dumps(_as_json(sync, explained, notes), indent=2))
     else:
@@ -74,13 +75,16 @@ def _chosen(rules: Sequence[Rule], name: str | None) -> Sequence[Rule]:
     return chosen
 
 
-def _notes(rules: Sequence[Rule], sender: str) -> Iterator[str]:
+def _notes(rules: Sequence[Rule], sync: Sync) -> Iterator[str]:
+    if incomplete := gap(sync.retry_count, sync.options):
+        yield f"The sync was {incomplete}."
     selectors = (selector for rule in rules for selector in rule.match.resources or ())
     if any(selector.image_changed is not None for selector in selectors):
         yield (
-            "imageChanged is unknown here: only a server remembers the images of the sync before."
+            "imageChanged is unknown here: only a server remembers the images of the sync before, "
+            "and what failed ones had changed."
         )
-    if not sender and any(rule.match.sender is not None for rule in rules):
+    if not sync.sender and any(rule.match.sender is not None for rule in rules):
         yield "Some rules ask for a sender: name one with --sender."
 
 

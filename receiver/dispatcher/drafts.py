@@ -14,14 +14,15 @@ from sqlalchemy.exc import DBAPIError
 
 from receiver.dispatcher.rules import Reload, RulesInForce
 from receiver.errors import LedgerUnavailable
-from receiver.ledger.images import known_images
+from receiver.ledger.memories import Place, known_memories
 from receiver.ledger.operations.replaying import Replay, asked_replays
 from receiver.ledger.planning import Advance, Planning, StoredPlan, StoredSync
 from receiver.ledger.stored import new_syncs, stirred_plans, stored_sync
 from receiver.logs import Log
+from receiver.memory import Memory, after, judged
 from receiver.mistakes import brief, near
 from receiver.model import Event, PlanState, Sync, SyncState, rfc3339
-from receiver.planner import Planner, images_key, judged, read_sync, step
+from receiver.planner import Planner, place_of, read_sync, step
 from receiver.render import Renderer
 
 KEPT_SYNCS = 64
@@ -65,10 +66,10 @@ class Drafts:
             return []
         planner = self._planner
         drafts = [(stored, self._read(stored)) for stored in new_syncs(connection, limit)]
-        wanted = {images_key(sync) for _, sync in drafts if isinstance(sync, Sync)}
-        images = known_images(connection, wanted)
+        wanted = {place_of(sync) for _, sync in drafts if isinstance(sync, Sync)}
+        memories = known_memories(connection, wanted)
         return [
-            self._plan(planner, stored, sync, images) if isinstance(sync, Sync) else sync
+            self._plan(planner, stored, sync, memories) if isinstance(sync, Sync) else sync
             for stored, sync in drafts
         ]
 
@@ -99,7 +100,7 @@ class Drafts:
         about = {"replay": replay.id, "by": replay.by}
         about |= {"rule": replay.rule} if replay.rule else {}
         try:
-            sync = judged(self._remember(replay.stored), replay.verdicts)
+            sync = judged(self._remember(replay.stored), replay.recalled)
             return planner.replay(sync, replay.stored.delivery, rule=replay.rule, about=about)
         except Exception as error:  # noqa: BLE001 as for a sync that is planned first
             self._log.error("sync.bug", sync=replay.stored.id, traceback=traceback.format_exc())
@@ -116,15 +117,16 @@ class Drafts:
         planner: Planner,
         stored: StoredSync,
         sync: Sync,
-        images: dict[str, dict[str, str]],
+        memories: dict[Place, Memory],
     ) -> Planning:
-        known = images.setdefault(images_key(sync), {})
+        memory = memories.get(place_of(sync), Memory())
         try:
             refusal = self._too_old(stored, sync)
-            planning = planner.plan(sync, stored.delivery, known, refusal=refusal)
+            planning = planner.plan(sync, stored.delivery, memory, refusal=refusal)
         except Exception as error:  # noqa: BLE001 one sync that we cannot plan holds up no other
             return self._not_planned(stored, error)
-        known |= planning.images
+        if planning.told:
+            memories[place_of(sync)] = after(memory, planning.told)
         return planning
 
     def _not_planned(self, stored: StoredSync, error: Exception) -> Planning:

@@ -1,6 +1,7 @@
 """Deletes from the ledger, a bounded number of rows with each call.
 
-A sync goes whole: with its deliveries, plans, runs, attempts and lines of the trail. The trail's
+A sync goes whole: with its deliveries, plans, runs, attempts and lines of the trail; with its last
+sync goes what is remembered of an Application. The trail's
 newest line always stays, since SQLite would give its number to the next one.
 """
 
@@ -13,6 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Table, delete, exists, func, s
 
 from receiver.ledger import tables
 from receiver.ledger.marks import RULES, get_mark
+from receiver.ledger.memories import forget
 from receiver.ledger.retention import ROWS, Limits, still_free
 
 SETTLING_MS = 3_600_000
@@ -30,6 +32,9 @@ def delete_syncs(connection: Connection, syncs: Sequence[str], limit: Limits) ->
     plans = select(tables.plans.c.id).where(tables.plans.c.sync_id.in_(ids))
     runs = select(tables.runs.c.id).where(tables.runs.c.plan_id.in_(plans))
     counts = Counts()
+    s = tables.syncs.c
+    owners = select(s.sender, s.channel, s.application).where(s.id.in_(ids)).distinct()
+    places = [(row.sender, row.channel, row.application) for row in connection.execute(owners)]
     for table, which in (
         (tables.attempts, tables.attempts.c.run_id.in_(runs)),
         (tables.runs, tables.runs.c.plan_id.in_(plans)),
@@ -41,6 +46,7 @@ def delete_syncs(connection: Connection, syncs: Sequence[str], limit: Limits) ->
         (tables.syncs, tables.syncs.c.id.in_(ids)),
     ):
         counts += _delete(connection, table, which)
+    forget(connection, places)
     return counts
 
 

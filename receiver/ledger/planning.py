@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from receiver.memory import Recalled, Told
 from receiver.model import Event, Json, PlanState, RunState, SyncState
 
 
@@ -113,8 +114,9 @@ def hold_reason(targets: int, hold_above: int | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Planning:
-    """All that planning one sync writes. ``verdicts``: whether images changed, by index.
+    """All that planning one sync writes.
 
+    ``told`` is what it tells for the memory of its Application, which ``place`` names.
     ``asked``: somebody wants these plans, whatever newer ones there are.
     """
 
@@ -125,20 +127,19 @@ class Planning:
     rule_set: str | None
     changed: int = 0
     plans: tuple[NewPlan, ...] = ()
-    images: Mapping[str, str] = field(default_factory=dict)
-    images_of: str = ""
-    finished_at: int = 0
-    verdicts: Mapping[int, bool] = field(default_factory=dict)
+    recalled: Recalled = field(default_factory=Recalled)
+    place: tuple[str, str, str] | None = None
+    told: Told | None = None
     events: tuple[Event, ...] = ()
     asked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedSync:
-    """A sync that a plan covers, with the verdicts on its resources' images."""
+    """A sync that a plan covers, with what was recalled of its resources."""
 
     id: str
-    verdicts: Mapping[int, bool]
+    recalled: Recalled
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,9 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, select, text
 
 from receiver.ledger import tables
+from receiver.ledger.memories import read_recalled
 from receiver.ledger.planning import PlannedSync, StoredPlan, StoredSync
+from receiver.memory import Recalled
 from receiver.model import PlanState, SyncState
 
 _S, _D, _P, _R = tables.syncs.c, tables.deliveries.c, tables.plans.c, tables.runs.c
@@ -50,7 +52,7 @@ _RUN_COLUMNS = (
     "output", "attempts",
 )  # fmt: skip
 _STIRRED = (
-    select(tables.plans, _S.image_verdicts)
+    select(tables.plans, _S.recalled)
     .join(tables.syncs, _S.id == _P.sync_id)
     .where(text("stirred > 0"))
     .order_by(_P.id)
@@ -75,7 +77,7 @@ def stirred_plans(connection: Connection, limit: int) -> list[StoredPlan]:
         StoredPlan(
             row.id, row.sync_id, row.rule_set, row.rule, row.application, PlanState(row.state),
             json.loads(row.targets), row.concurrency_key, row.stirred,
-            collected.get(row.id) or (PlannedSync(row.sync_id, read_verdicts(row.image_verdicts)),),
+            collected.get(row.id) or (PlannedSync(row.sync_id, read_recalled(row.recalled)),),
             (row.newer_plan, row.newer_sync) if row.newer_plan else None, tuple(runs[row.id]),
         )
         for row in rows
@@ -86,28 +88,23 @@ def _collected(connection: Connection, plans: Sequence[str]) -> dict[str, tuple[
     """The syncs of each of these plans, in the order in which they finished."""
     m, s = tables.plan_syncs, tables.syncs
     query = (
-        select(m.c.plan_id, s.c.id, s.c.image_verdicts)
+        select(m.c.plan_id, s.c.id, s.c.recalled)
         .join(s, s.c.id == m.c.sync_id)
         .where(m.c.plan_id.in_(plans))
         .order_by(m.c.newest, m.c.sync_id)
     )
     found: dict[str, tuple[PlannedSync, ...]] = {}
     for row in connection.execute(query) if plans else ():
-        planned = PlannedSync(row.id, read_verdicts(row.image_verdicts))
+        planned = PlannedSync(row.id, read_recalled(row.recalled))
         found[row.plan_id] = (*found.get(row.plan_id, ()), planned)
     return found
 
 
-def planned_images(connection: Connection, sync: str) -> tuple[str | None, dict[int, bool]]:
-    """Return the rule set that a sync was planned with, None if it was not, and the verdicts."""
+def planned_with(connection: Connection, sync: str) -> tuple[str | None, Recalled]:
+    """Return a sync's rule set, None if it was not planned, and what was recalled for it."""
     s = tables.syncs
-    query = select(s.c.rule_set, s.c.state, s.c.image_verdicts).where(s.c.id == sync)
+    query = select(s.c.rule_set, s.c.state, s.c.recalled).where(s.c.id == sync)
     row = connection.execute(query).one_or_none()
     if row is None or row.state != SyncState.PLANNED.value:
-        return None, {}
-    return row.rule_set, read_verdicts(row.image_verdicts)
-
-
-def read_verdicts(told: str | None) -> dict[int, bool]:
-    """Read the verdicts on a sync's images back from its row."""
-    return {int(number): verdict for number, verdict in json.loads(told or "{}").items()}
+        return None, Recalled()
+    return row.rule_set, read_recalled(row.recalled)

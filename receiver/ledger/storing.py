@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, insert, select, update
 from receiver.ledger import tables
 from receiver.ledger.batch import Batch, Row
 from receiver.ledger.collecting import begin, collecting_plan, join
-from receiver.ledger.images import remember_images
+from receiver.ledger.memories import remember, write_recalled
 from receiver.ledger.pauses import OWN_MARK, pause_mark
 from receiver.ledger.places import admit
 from receiver.ledger.planning import (
@@ -39,7 +39,7 @@ _PLANNED = (
         {
             name: bindparam(f"new_{name}")
             for name in (
-                "state", "reason", "rule_set", "changed", "planned_at", "image_verdicts",
+                "state", "reason", "rule_set", "changed", "planned_at", "recalled",
             )
         }
     )
@@ -63,7 +63,7 @@ def store_plannings(batch: Batch, plannings: Sequence[Planning]) -> None:
     read_turns(batch, _due_shares(plan.first for one in ours for plan in one.plans))
     for planning in ours:
         _store_planning(batch, planning)
-    remember_images(batch, ours)
+    remember(batch, ours)
 
 
 def _store_planning(batch: Batch, planning: Planning) -> None:
@@ -76,7 +76,7 @@ def _store_planning(batch: Batch, planning: Planning) -> None:
             "new_rule_set": planning.rule_set,
             "new_changed": planning.changed,
             "new_planned_at": batch.now,
-            "new_image_verdicts": json.dumps(planning.verdicts),
+            "new_recalled": write_recalled(planning.recalled),
         },
     )
     store_plans(batch, planning)

@@ -81,7 +81,7 @@ syncs = Table(
     Column("reason", Text, nullable=False),
     Column("rule_set", Text),
     Column("planned_at", BigInteger),
-    Column("image_verdicts", Text),
+    Column("recalled", Text),
     Index(
         "syncs_new",
         "id",
@@ -411,15 +411,18 @@ messages = Table(
 """What hooks said: ``seq`` is the trail's line with the words, the application as it was given.
 Which sync a message belongs to is asked when somebody reads, since it mostly comes first."""
 
-images = Table(
-    "images",
+memories = Table(
+    "memories",
     metadata,
+    Column("sender", Text, primary_key=True),
+    Column("channel", Text, primary_key=True),
     Column("application", Text, primary_key=True),
     Column("images", Text, nullable=False),
-    Column("finished_at", BigInteger, nullable=False),
+    Column("images_at", BigInteger, nullable=False),
+    Column("failed", Text, nullable=False),
 )
-"""The images of an application's resources at its newest sync, as JSON by resource; application
-with its sender."""
+"""What is remembered of an Application between its syncs, as JSON by resource: its images, and
+what failed syncs changed."""
 
 counters = Table(
     "counters",

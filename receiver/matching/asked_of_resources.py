@@ -20,6 +20,9 @@ ORDER = (
 )
 """The order of asking: a selector that fails later got further."""
 
+DONE = frozenset({"status", "image", "imageChanged", "change"})
+"""What is asked of what a sync did; the rest tells which resource it is."""
+
 
 def ask_resource(
     selector: ResourceMatch, policy: OnUnknownChange, predicates: Predicates

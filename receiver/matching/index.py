@@ -23,6 +23,12 @@ class RuleIndex:
             if compiled.rule.enabled:
                 self._add(1 << number, compiled)
 
+    def of_application(self, sync: Sync) -> Iterable[CompiledRule]:
+        """Return the rules that could ever match a sync of this channel and Application."""
+        found = self._channels.rules((sync.channel,))
+        found &= self._applications.rules((sync.application.name,))
+        return [self._rules[number] for number in numbers_in(found)]
+
     def candidates(self, sync: Sync) -> Iterable[CompiledRule]:
         """Return the rules that could match, in their order."""
         found = self._channels.rules((sync.channel,))

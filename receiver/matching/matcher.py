@@ -8,6 +8,7 @@ from typing import overload
 
 from receiver.errors import ExpressionError
 from receiver.expressions import Expressions
+from receiver.matching.asked_of_resources import DONE
 from receiver.matching.bits import numbers_in
 from receiver.matching.columns import Columns
 from receiver.matching.compiled import CompiledRule, compile_rule
@@ -70,6 +71,15 @@ class Matcher:
             if all(predicate.holds(sync) for predicate in compiled.predicates)
             and (found := _match(compiled, sync, columns, facts))
         ]
+
+    def asks(self, sync: Sync) -> tuple[int, ...]:
+        """Return the resources that a rule asks about, whatever a sync may have done to them."""
+        columns, found = Columns(sync.resources), 0
+        for compiled in self._index.of_application(sync):
+            if all(p.holds(sync) for p in compiled.predicates if p.field != "phases"):
+                for selector in compiled.selectors or ():
+                    found |= columns.select(tuple(p for p in selector if p.field not in DONE))
+        return numbers_in(found)
 
     def explain(self, sync: Sync) -> list[RuleExplanation]:
         """Explain every rule, with each resource: dense, and so slower than `match`."""

@@ -80,8 +80,8 @@ class ResourceMatch(Strict):
     image: Globs | None = Field(default=None, description="One of its images, as globs.")
     image_changed: bool | None = Field(
         default=None,
-        description="Whether its images differ from those of the sync before. Unknown at first "
-        "sight: then `onUnknownChange` decides.",
+        description="Whether its images differ from those of the last sync that succeeded. Unknown "
+        "at first sight: then `onUnknownChange` decides.",
     )
     change: ChangeWords = Field(
         default=("changed",), description="What the sync did to it.", min_length=1

@@ -260,3 +260,13 @@ def test_as_a_program(payload: Path, rules: Path) -> None:
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("postsync: ")
     assert "Traceback" not in done.stderr
+
+
+def test_a_list_that_may_lack_changes_is_noted(tmp_path: Path, rules: Path) -> None:
+    """What a retry with ApplyOutOfSyncOnly leaves out, no rule can match."""
+    lines = Path(__file__).parents[1].joinpath("data/argocd/payloads.jsonl").read_text()
+    (told,) = (line["body"] for line in map(json.loads, lines.splitlines())
+               if line["payload"] == "retry-oos-then-good")  # fmt: skip
+    retried = tmp_path / "retried.json"
+    retried.write_text(json.dumps(told))
+    assert "changed may be missing from the list" in flat(run(retried, rules))

@@ -167,13 +167,13 @@ def test_what_the_sync_changed_stays_what_it_was(house: House, today: Today) -> 
         house.store(resource("web", kind="Deployment", images=[image]), at=number)
         today.plan()
     _, second, third, _ = house.query("SELECT id FROM syncs ORDER BY finished_at")
-    before = house.query("SELECT * FROM images")
+    before = house.query("SELECT * FROM memories")
     house.work()
     for sync in (second, third):
         desk(house).replay(ANN, sync)
     today.turn()
     assert [event["matched"] for event in house.events("sync.replayed")] == [0, 1]
-    assert house.query("SELECT * FROM images") == before
+    assert house.query("SELECT * FROM memories") == before
 
 
 def test_a_replay_waits_for_rules_that_are_being_loaded(house: House, today: Today) -> None:

@@ -12,6 +12,7 @@ import pytest
 from house import NOON, House
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from notifications import resource
 from sqlalchemy import event, insert, text, update
 
 from receiver.ledger import tables
@@ -109,6 +110,20 @@ def test_what_has_ended_goes_with_all_that_belongs_to_it(ledger: Ledger) -> None
     assert Reader(house.ledger).sync(sync) is None
     assert [one["id"] for one in Reader(house.ledger).syncs(limit=9)] == [kept]
     assert orphans(house) == []
+
+
+def test_what_is_remembered_of_an_application_goes_with_its_last_sync(ledger: Ledger) -> None:
+    """And stays as long as there is one of the same sender."""
+    house = House.of(ledger, RULES_OF_ALL.replace("{kind", "{imageChanged: true, kind"))
+    entry = resource("a", images=["a:1"])
+    house.sync(entry, at=just_now(), sender="east")
+    house.sync("b", at=just_now(), phase="Failed")
+    house.work()
+    house.pass_time(31 * DAY)
+    house.store(entry, at=just_now())
+    assert rows(house, "memories") == 2
+    assert prune(house.ledger)["syncs"] == 2
+    assert house.query("SELECT sender FROM memories") == ["argocd"]
 
 
 def test_a_round_that_deletes_nothing_says_nothing(file_ledger: FileLedger) -> None:
@@ -361,7 +376,7 @@ def test_no_statement_reads_a_whole_table(file_ledger: FileLedger) -> None:
     looked = [one for one in said if one[0].startswith(("SELECT", "DELETE"))]
     assert {one[0].split()[2] for one in looked if one[0].startswith("DELETE")} == {
         "attempts", "runs", "plan_syncs", "plans", "deliveries", "audit_events", "syncs",
-        "replays", "messages", "rule_sets", "marks",
+        "replays", "messages", "rule_sets", "marks", "memories",
     }  # fmt: skip
     scans = [step for sql, values in looked for step in steps(house.ledger, sql, values)]
     assert [step for step in scans if not step.startswith("SCAN rule_sets")] == []

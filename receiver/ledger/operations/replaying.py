@@ -10,10 +10,12 @@ from sqlalchemy import Connection, bindparam, insert, select, text, update
 from receiver.errors import WrongState
 from receiver.ledger import tables
 from receiver.ledger.batch import Batch
+from receiver.ledger.memories import read_recalled
 from receiver.ledger.operations.acts import Act, find_sync
 from receiver.ledger.planning import Planning, StoredSync
-from receiver.ledger.stored import read_verdicts, stored_sync
+from receiver.ledger.stored import stored_sync
 from receiver.ledger.storing import store_plans
+from receiver.memory import Recalled
 from receiver.model import Event, Json, SyncState, new_id
 
 
@@ -22,8 +24,8 @@ class Replay:
     """A sync that is to be planned anew; ``rule`` is "" for all of them.
 
     ``any_rules`` is whether the rules in force are meant also while newer ones are refused.
-    ``verdicts`` are those on its resources' images, from its first planning: what a sync
-    changed is a fact of the sync.
+    ``recalled`` is what was known at its first planning: what a sync changed is a fact of the
+    sync.
     """
 
     id: str
@@ -31,7 +33,7 @@ class Replay:
     by: str
     any_rules: bool
     stored: StoredSync
-    verdicts: dict[int, bool]
+    recalled: Recalled
 
 
 def ask_replay(batch: Batch, act: Act, sync: str, rule: str, *, any_rules: bool = False) -> str:
@@ -72,7 +74,7 @@ def asked_replays(connection: Connection, limit: int) -> list[Replay]:
     """Return the replays that nobody has begun, the oldest first."""
     r, s = tables.replays, tables.syncs
     query = (
-        select(r, s.c.image_verdicts)
+        select(r, s.c.recalled)
         .join(s, s.c.id == r.c.sync_id)
         .where(text("replays.state = 'asked'"))
     )
@@ -80,7 +82,7 @@ def asked_replays(connection: Connection, limit: int) -> list[Replay]:
     return [
         Replay(
             row.id, row.rule, row.operator, row.with_rules_in_force,
-            stored_sync(connection, row.sync_id), read_verdicts(row.image_verdicts),
+            stored_sync(connection, row.sync_id), read_recalled(row.recalled),
         )
         for row in connection.execute(query).all()
     ]  # fmt: skip
@@ -90,7 +92,7 @@ def store_replays(batch: Batch, replays: Sequence[tuple[Replay, Planning | str]]
     """Store the new plans of replays; a text instead says why there are none.
 
     The sync's own row stays as its first planning left it, and so does what is remembered of
-    its application's images.
+    its application.
     """
     r = tables.replays
     wanted = [replay.id for replay, _ in replays]

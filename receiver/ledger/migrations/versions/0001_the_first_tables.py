@@ -103,11 +103,14 @@ def upgrade() -> None:
         )
 
     op.create_table(
-        "images",
+        "memories",
+        sa.Column("sender", TEXT, nullable=False),
+        sa.Column("channel", TEXT, nullable=False),
         sa.Column("application", TEXT, nullable=False),
         sa.Column("images", TEXT, nullable=False),
-        sa.Column("finished_at", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("application"),
+        sa.Column("images_at", sa.BigInteger(), nullable=False),
+        sa.Column("failed", TEXT, nullable=False),
+        sa.PrimaryKeyConstraint("sender", "channel", "application"),
     )
     op.create_table(
         "lanes",
@@ -365,7 +368,7 @@ def upgrade() -> None:
         sa.Column("reason", TEXT, nullable=False),
         sa.Column("rule_set", TEXT, nullable=True),
         sa.Column("planned_at", sa.BigInteger(), nullable=True),
-        sa.Column("image_verdicts", TEXT, nullable=True),
+        sa.Column("recalled", TEXT, nullable=True),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("identity"),
     )

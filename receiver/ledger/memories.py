@@ -1,0 +1,107 @@
+"""The memory of each Application, by the sender and channel that its syncs come by."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, delete, exists, select, text, tuple_
+
+from receiver.ledger import tables
+from receiver.ledger.batch import Batch
+from receiver.ledger.planning import Planning
+from receiver.memory import Memory, Recalled, Trace, after
+
+Place = tuple[str, str, str]
+"""Sender, channel and Application: each cluster has its own memory, and so has each channel, since
+the same sync may come by several."""
+
+_M = tables.memories.c
+
+
+def known_memories(connection: Connection, places: Collection[Place]) -> dict[Place, Memory]:
+    """The memories of these; those that there are."""
+    if not places:
+        return {}
+    rows = connection.execute(
+        select(tables.memories).where(tuple_(_M.sender, _M.channel, _M.application).in_(places))
+    )
+    return {(row.sender, row.channel, row.application): _read(row) for row in rows}
+
+
+def remember(batch: Batch, plannings: Sequence[Planning]) -> None:
+    """Work what these syncs told into the memories, in their order; write what changes."""
+    news = [(one.place, one.told) for one in plannings if one.place and one.told]
+    before = known_memories(batch.connection, {place for place, _ in news})
+    now = dict(before)
+    for place, told in news:
+        now[place] = after(now.get(place, Memory()), told)
+    for place, memory in sorted(now.items(), key=lambda item: item[0]):
+        something = memory.images or memory.failed
+        if something and memory is not before.get(place):
+            batch.add(_REMEMBER, _row(place, memory))
+        elif place in before and not something:
+            batch.add(_FORGET, dict(zip(_PLACE, place, strict=True)))
+
+
+def forget(connection: Connection, places: Collection[Place]) -> int:
+    """Delete the memories of those of which no sync is left; how many."""
+    if not places:
+        return 0
+    s = tables.syncs.c
+    left = exists().where(
+        s.application == _M.application, s.sender == _M.sender, s.channel == _M.channel
+    )
+    these = tuple_(_M.sender, _M.channel, _M.application).in_(places)
+    return connection.execute(delete(tables.memories).where(these, ~left)).rowcount
+
+
+def write_recalled(recalled: Recalled) -> str:
+    """Write what is stored with a sync."""
+    tree: dict[str, Any] = {}
+    if recalled.images:
+        tree["images"] = recalled.images
+    if recalled.failed:
+        tree["failed"] = {number: _trace(trace) for number, trace in recalled.failed.items()}
+    return json.dumps(tree)
+
+
+def read_recalled(written: str | None) -> Recalled:
+    """Read it back from the sync's row."""
+    tree = json.loads(written or "{}")
+    return Recalled(
+        {int(number): changed for number, changed in tree.get("images", {}).items()},
+        {int(number): Trace(*trace) for number, trace in tree.get("failed", {}).items()},
+    )
+
+
+def _read(row: Any) -> Memory:
+    failed = {key: Trace(*trace) for key, trace in json.loads(row.failed).items()}
+    return Memory(json.loads(row.images), row.images_at, failed)
+
+
+def _row(place: Place, memory: Memory) -> dict[str, Any]:
+    failed = {key: _trace(trace) for key, trace in memory.failed.items()}
+    return dict(zip(_PLACE, place, strict=True)) | {
+        "images": json.dumps(memory.images),
+        "images_at": memory.images_at,
+        "failed": json.dumps(failed),
+    }
+
+
+def _trace(trace: Trace) -> list[object]:
+    return [trace.sync, trace.finished_at, trace.certain]
+
+
+_PLACE = ("sender", "channel", "application")
+_REMEMBER = text(
+    "INSERT INTO memories (sender, channel, application, images, images_at, failed) "
+    "VALUES (:sender, :channel, :application, :images, :images_at, :failed) "
+    "ON CONFLICT (sender, channel, application) DO UPDATE "
+    "SET images = excluded.images, images_at = excluded.images_at, failed = excluded.failed"
+)
+_FORGET = text(
+    "DELETE FROM memories "
+    "WHERE sender = :sender AND channel = :channel AND application = :application"
+)

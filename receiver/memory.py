@@ -1,0 +1,224 @@
+"""What is remembered of an Application from one sync to the next; pure.
+
+Two things that no sync tells of itself: the images that its resources had at the last one that
+succeeded, and what failed ones have changed since, of which the next one that succeeds says
+`unchanged`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from receiver.change import OUT_OF_SYNC_ONLY
+from receiver.model import Change, ChangeVerdict, Resource, Sync
+
+T = TypeVar("T")
+
+FAILED = ("Failed", "Error")
+
+GENERATED = re.compile(r"-(?:presync|sync|postsync|syncfail)-\d{9,}$")
+"""How Argo CD ends the name of a hook with generateName: its phase, and when the sync started."""
+
+MOST = 20_000
+"""Resources that are remembered of one Application, or as many as its newest sync lists."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What a failed sync did to a resource: changed it for ``certain``, or perhaps.
+
+    ``finished_at`` is the sync's, in milliseconds.
+    """
+
+    sync: str
+    finished_at: int
+    certain: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What is remembered of one Application; both by the resource's key.
+
+    ``images_at`` is when the newest sync finished that changed ``images``, in milliseconds.
+    """
+
+    images: Mapping[str, str] = field(default_factory=dict)
+    images_at: int = 0
+    failed: Mapping[str, Trace] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What one sync adds to the memory, and what it takes from it.
+
+    Attributes:
+        finished_at: when the sync finished, in milliseconds.
+        images: those of the resources that a rule asks about and that came to be.
+        listed: the keys of all that a rule asks about, None if it lists only some resources.
+        failed: what it changed or may have, if it failed.
+        settled: the keys of which it has told what failed syncs did; None for all.
+    """
+
+    finished_at: int
+    images: Mapping[str, str] = field(default_factory=dict)
+    listed: frozenset[str] | None = None
+    failed: Mapping[str, Trace] = field(default_factory=dict)
+    settled: frozenset[str] | None = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """What the memory says of a sync's resources, by their index; stored with the sync.
+
+    ``images`` is whether their images changed, ``failed`` what failed syncs did to them.
+    """
+
+    images: Mapping[int, bool] = field(default_factory=dict)
+    failed: Mapping[int, Trace] = field(default_factory=dict)
+
+
+def recall(sync: Sync, memory: Memory) -> Recalled:
+    """Say what the memory knows of the sync's resources."""
+    known = memory.images
+    seen = {n: (r.key, _images(r)) for n, r in enumerate(sync.resources) if r.images}
+    images = {n: now != known[key] for n, (key, now) in seen.items() if key in known}
+    if sync.phase != "Succeeded" or is_dry(sync) or not memory.failed:
+        return Recalled(images)
+    finished = finished_ms(sync)
+    traces = ((n, memory.failed.get(r.key)) for n, r in enumerate(sync.resources))
+    failed = {n: trace for n, trace in traces if trace and trace.finished_at <= finished}
+    return Recalled(images, failed)
+
+
+def judged(sync: Sync, recalled: Recalled) -> Sync:
+    """Return the sync with what is recalled of its resources worked into their verdicts."""
+    if not (recalled.images or recalled.failed):
+        return sync
+    return replace(
+        sync,
+        resources=tuple(
+            _judged(resource, recalled.images.get(number), recalled.failed.get(number))
+            for number, resource in enumerate(sync.resources)
+        ),
+    )
+
+
+def _judged(resource: Resource, images: bool | None, trace: Trace | None) -> Resource:
+    if images is None and trace is None:
+        return resource
+    change = resource.change
+    if images and change.verdict is ChangeVerdict.UNKNOWN:
+        change = Change(ChangeVerdict.CHANGED, f"its images changed; {change.reason}")
+    if trace and resource.status != "PruneSkipped":
+        change = _after_failure(change, trace)
+    return replace(resource, change=change, image_changed=images)
+
+
+def _after_failure(change: Change, trace: Trace) -> Change:
+    by = f"by the failed sync {trace.sync}"
+    if trace.certain and change.verdict is not ChangeVerdict.CHANGED:
+        return Change(ChangeVerdict.CHANGED, by)
+    if change.verdict is ChangeVerdict.UNCHANGED:
+        return Change(ChangeVerdict.UNKNOWN, f"{change.reason}, but perhaps changed {by}")
+    return change
+
+
+def told(sync: Sync, asked: Iterable[int], *, acted: bool) -> Told | None:
+    """Return what a judged sync tells for the memory, None if nothing.
+
+    Args:
+        sync: the sync, with its verdicts.
+        asked: the indexes of the resources that a rule asks about.
+        acted: whether it is acted upon; what is not settles nothing and carries nothing over.
+    """
+    if is_dry(sync):
+        return None
+    if sync.phase == "Succeeded":
+        wanted = [sync.resources[number] for number in asked if sync.resources[number].images]
+        partial = sync.selective or OUT_OF_SYNC_ONLY in sync.options
+        settled = frozenset(r.key for r in sync.resources) if sync.selective else None
+        return Told(
+            finished_at=finished_ms(sync),
+            images={r.key: _images(r) for r in wanted if _is_synced(r) and not _is_generated(r)},
+            listed=None if partial else frozenset(r.key for r in wanted),
+            settled=settled if acted else frozenset(),
+        )
+    if sync.phase not in FAILED or not acted:
+        return None
+    finished = finished_ms(sync)
+    traces = {
+        r.key: Trace(sync.id, finished, r.change.verdict is ChangeVerdict.CHANGED)
+        for r in sync.resources
+        if not r.hook_type and r.change.verdict is not ChangeVerdict.UNCHANGED
+    }
+    return Told(finished, failed=traces) if traces else None
+
+
+def after(memory: Memory, told: Told) -> Memory:
+    """Return what is remembered after a sync; the same if that changes nothing."""
+    failed = {
+        key: trace
+        for key, trace in memory.failed.items()
+        if trace.finished_at > told.finished_at or not (told.settled is None or key in told.settled)
+    }
+    for key, trace in told.failed.items():
+        failed[key] = _stronger(failed.get(key), trace)
+    images = dict(memory.images)
+    if told.finished_at >= memory.images_at:
+        images = {k: v for k, v in images.items() if told.listed is None or k in told.listed}
+        images |= told.images
+    images, failed = _newest(images, len(told.images)), _newest(failed, len(told.failed))
+    if images == memory.images and failed == memory.failed:
+        return memory
+    images_at = told.finished_at if images != memory.images else memory.images_at
+    return Memory(images, images_at, failed)
+
+
+def unlisted(sync: Sync, memory: Memory, told: Told | None) -> list[str]:
+    """Name what failed syncs changed, and this one neither lists nor leaves to a later one."""
+    if told is None or told.settled is not None:
+        return []
+    listed = {resource.key for resource in sync.resources}
+    return sorted(
+        key
+        for key, trace in memory.failed.items()
+        if trace.finished_at <= told.finished_at and key not in listed
+    )
+
+
+def finished_ms(sync: Sync) -> int:
+    """Return when the sync finished, or came where nobody told; in milliseconds."""
+    return int(sync.moment.timestamp() * 1000) if sync.moment else 0
+
+
+def is_dry(sync: Sync) -> bool:
+    """Whether nothing was done: by the operation, or, where that is not told, by the messages."""
+    return sync.dry_run or any(r.message.endswith("dry run)") for r in sync.resources)
+
+
+def _is_synced(resource: Resource) -> bool:
+    """Whether it came to be; a hook has no status up to Argo CD 3.3."""
+    return resource.status == "Synced" or bool(resource.hook_type and not resource.status)
+
+
+def _is_generated(resource: Resource) -> bool:
+    return bool(resource.hook_type and GENERATED.search(resource.name))
+
+
+def _images(resource: Resource) -> str:
+    return " ".join(sorted(resource.images))
+
+
+def _stronger(one: Trace | None, other: Trace) -> Trace:
+    """Return the newer one, but what is certain rather than what may be."""
+    if one is None or one.certain == other.certain:
+        return other if one is None or other.finished_at >= one.finished_at else one
+    return one if one.certain else other
+
+
+def _newest(known: dict[str, T], least: int) -> dict[str, T]:
+    """Bound what is remembered; what was learnt first goes first."""
+    return dict(list(known.items())[-max(MOST, least) :])
