@@ -2,6 +2,7 @@
 
 PostsyncError                 message, hint
 ├── SettingsError             a setting, a token file, a command's argument
+├── Unreadable                a file that a user named is not there, no file, or too large
 ├── RuleError                 problems in rule files, all of them at once
 ├── PayloadError              a notification that cannot be understood: a 400
 ├── ExpressionError           CEL that does not compile, or fails when evaluated
@@ -21,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 
@@ -38,6 +40,20 @@ class PostsyncError(Exception):
 
 class SettingsError(PostsyncError):
     """A setting, a token file or a command's argument is not usable."""
+
+
+class Unreadable(PostsyncError):
+    """A file that a user named cannot be read.
+
+    ``why`` is the message without the file's name; ``line`` and ``column`` are as in `Problem`.
+    """
+
+    def __init__(self, file: Path, why: str, line: int = 0, column: int = 0) -> None:
+        where = f"{file}:{line}:{column}" if line else str(file)
+        super().__init__(f"{where} {why}")
+        self.why = why
+        self.line = line
+        self.column = column
 
 
 @dataclass(frozen=True, order=True)
@@ -62,7 +78,13 @@ class RuleError(PostsyncError):
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(sorted(problems))
-        super().__init__("\n".join(map(str, self.problems)))
+        super().__init__(self.told(len(self.problems)))
+
+    def told(self, most: int) -> str:
+        """Return the first of them, one a line, and how many there are beyond."""
+        lines = [str(problem) for problem in self.problems[:most]]
+        more = len(self.problems) - len(lines)
+        return "\n".join([*lines, *([f"and {more} more"] if more else [])])
 
 
 class PayloadError(PostsyncError):

@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from receiver.errors import TemporaryError
+from receiver.errors import TemporaryError, Unreadable
 from receiver.secret_refs import SecretRef
+from receiver.user_files import read_bytes
+
+LARGEST = 1 << 20
+"""Bytes of a secret: as much as a Secret of Kubernetes may have."""
 
 
 class Secrets:
@@ -49,10 +53,14 @@ class Secrets:
         if not path.is_relative_to(folder):
             raise TemporaryError(f"secret {{file: {name}}} leads out of the secrets folder")
         try:
-            value = path.read_bytes().decode()
-        except (OSError, UnicodeDecodeError) as error:
-            why = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
+            value = read_bytes(path, LARGEST).decode()
+        except (Unreadable, UnicodeDecodeError) as error:
+            why = (
+                error.why
+                if isinstance(error, Unreadable)
+                else "cannot be read: it is no UTF-8 text"
+            )
             raise TemporaryError(
-                f"secret {{file: {name}}} cannot be read: {why}", hint=f"put it into {folder}"
+                f"secret {{file: {name}}} {why}", hint=f"put it into {folder}"
             ) from None
         return value.removesuffix("\n").removesuffix("\r")

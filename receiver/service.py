@@ -124,7 +124,7 @@ def dispatcher_over(
     renderer = Renderer(expressions, registry)
     rulebook = Rulebook(settings.rules, registry, expressions)
     runner = Runner(registry, expressions, build_secrets(settings), build_outbound(settings), log)
-    rules = RulesInForce(rulebook, ledger, expressions, renderer, doorbell.ring)
+    rules = RulesInForce(rulebook, ledger, expressions, renderer, doorbell.ring, log)
     buckets = Buckets(rates_of(registry, settings))
     pace = SharedBuckets(buckets) if ledger.shared else buckets
     drafts = Drafts(rules, renderer, log, max_age=settings.max_age)

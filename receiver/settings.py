@@ -248,8 +248,6 @@ def load_settings(file: Path | None = None, **options: Any) -> Settings:
     Raises:
         SettingsError: names each setting that is not usable, and the file if one was read.
     """
-    if file is not None and not file.is_file():
-        raise SettingsError(f"settings file {file} does not exist")
     given = {name: value for name, value in options.items() if value is not None}
     written = read_settings_file(file, Settings.model_fields) if file else {}
 

@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic.alias_generators import to_camel
 
-from receiver.errors import SettingsError
+from receiver.document import read_yaml
+from receiver.errors import SettingsError, Unreadable
 from receiver.mistakes import near
+from receiver.user_files import read_text
 
 
 def read_settings_file(file: Path, names: Iterable[str]) -> dict[str, Any]:
@@ -26,19 +27,21 @@ def read_settings_file(file: Path, names: Iterable[str]) -> dict[str, Any]:
     """
     keys = {to_camel(name): name for name in names}
     tree = _read(file)
-    if wrong := [_unknown(str(key), keys) for key in tree if key not in keys]:
+    if wrong := [_unknown(key, keys) for key in tree if key not in keys]:
         raise SettingsError(f"settings file {file}: " + "; ".join(wrong))
     return {keys[key]: value for key, value in tree.items()}
 
 
-def _read(file: Path) -> dict[Any, Any]:
+def _read(file: Path) -> dict[str, Any]:
     try:
-        tree = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise SettingsError(f"settings file {file} cannot be read: {error}") from None
-    if not isinstance(tree, dict | None):
+        document = read_yaml(str(file), read_text(file))
+    except Unreadable as error:
+        raise SettingsError(f"settings file {error}") from None
+    if document.problems:
+        raise SettingsError("settings file " + "; ".join(map(str, document.problems)))
+    if not isinstance(document.data, dict | None):
         raise SettingsError(f"settings file {file} has no `key: value` lines")
-    return tree or {}
+    return document.data or {}
 
 
 def _unknown(key: str, keys: Iterable[str]) -> str:

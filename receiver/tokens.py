@@ -16,8 +16,9 @@ from itertools import combinations
 from pathlib import Path
 from threading import Lock
 
-from receiver.errors import SettingsError
+from receiver.errors import SettingsError, Unreadable
 from receiver.logs import Log
+from receiver.user_files import read_text
 
 SHORTEST = 16
 """Characters of a token; 16 of base 64 are 96 bits, beyond any guessing over a network."""
@@ -174,9 +175,9 @@ def _read(folder: Path) -> tuple[tuple[Token, ...], list[str]]:
             mistakes.append(f"token file {path}: its name must match {NAME.pattern}")
             continue
         try:
-            lines = path.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            mistakes.append(f"token file {path} cannot be read: {error}")
+            lines = read_text(path).splitlines()
+        except Unreadable as error:
+            mistakes.append(f"token file {error}")
             continue
         for number, line in enumerate(lines, 1):
             mistake = _add(names, path.name, line.strip())

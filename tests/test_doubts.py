@@ -11,6 +11,7 @@ from receiver.dispatcher.rules import RulesInForce, store_reload
 from receiver.expressions import Expressions
 from receiver.ledger.ledger import Ledger
 from receiver.ledger.reader import Reader
+from receiver.logs import configure_logs
 from receiver.registry import Registry
 from receiver.rulebook import Rulebook, load_rules
 
@@ -86,7 +87,9 @@ def test_an_emptied_folder_is_warned_of_on_the_trail_and_at_readyz(
     file.write_text(RULE.format(**GOOD))
     expressions = Expressions()
     book = Rulebook([tmp_path], Registry.discover(), expressions)
-    rules = RulesInForce(book, ledger, expressions, renderer(), lambda: None)
+    rules = RulesInForce(
+        book, ledger, expressions, renderer(), lambda: None, configure_logs("json")
+    )
     told = []
     for _ in range(2):
         with ledger.write() as connection:

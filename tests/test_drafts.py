@@ -24,7 +24,9 @@ from receiver.rulebook import Rulebook
 def drafts(ledger: Ledger, tmp_path: Path) -> Drafts:
     expressions = Expressions()
     rulebook = Rulebook([tmp_path], Registry.discover(), expressions)
-    rules = RulesInForce(rulebook, ledger, expressions, renderer(), lambda: None)
+    rules = RulesInForce(
+        rulebook, ledger, expressions, renderer(), lambda: None, configure_logs("json")
+    )
     made = Drafts(rules, renderer(), configure_logs("json"), max_age=1e9)
     made.use(planner_of(TWO))
     return made

@@ -140,7 +140,7 @@ def test_alias_bomb(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("\n".join(lines))
     start = time.perf_counter()
     assert refused(tmp_path) == [
-        f"{tmp_path}/a.yaml:1:1: more than 500000 values, aliases counted where they stand"
+        f"{tmp_path}/a.yaml:1:34: more than 200000 keys and values, aliases counted each time"
     ]
     assert time.perf_counter() - start < 30
 
@@ -337,3 +337,55 @@ def test_thousand_rules(tmp_path: Path) -> None:
     start = time.perf_counter()
     assert len(load(tmp_path).rules) == 1000
     assert time.perf_counter() - start < 10
+
+
+def rule_with(value: str) -> str:
+    return f"version: 1\nrules:\n- name: one\n  match: {{}}\n  actions: {value}\n"
+
+
+ALIASES = "\n".join(f"- &a{n} [*a{n - 1}]" for n in range(1, 200))
+BOMB = "\n".join(f"- &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 9))
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "message"),
+    [
+        (rule_with("[" * 900), "5:108", "nested more than 100 levels deep"),
+        (rule_with("[" * 100_000), "5:108", "nested more than 100 levels deep"),
+        ("- " * 100_000, "1:199", "nested more than 100 levels deep"),
+        ("{a: " * 100_000, "1:397", "nested more than 100 levels deep"),
+        (f"- &a0 []\n{ALIASES}\n", "1:3", "nested more than 100 levels deep"),
+        (f"- &a0 [1, 2]\n{BOMB}\n", "1:11", "more than 200000 keys and values"),
+        ("[" + "a," * 200_001 + "]", "1:1", "more than 200000 keys and values"),
+        (rule_with("9" * 5_000), "5:12", "a number of 5000 digits is not read"),
+        (rule_with("1.0e+999"), "5:12", "this number is too large"),
+        (rule_with("[]\n  enabled: !!bool maybe"), "6:12", "is tagged as a boolean, and is none"),
+    ],
+    ids=["flow", "segv", "block", "mapping", "aliases", "bomb", "many", "digits", "e", "bool"],
+)
+def test_a_file_that_would_break_its_reader_is_refused_with_its_place(
+    tmp_path: Path, text: str, place: str, message: str
+) -> None:
+    """Neither a stack nor a memory has no end, and the C parser knows neither."""
+    file = tmp_path / "deep.yaml"
+    file.write_text(text)
+    told = refused(file)
+    assert any(line.startswith(f"{file}:{place}: ") and message in line for line in told), told
+
+
+def test_a_folder_that_leads_back_into_itself_is_read_once(tmp_path: Path) -> None:
+    """Two such links would make a path for each way through them."""
+    write(tmp_path / "a.yaml", "one")
+    for name in ("first", "second"):
+        (tmp_path / name).symlink_to(tmp_path)
+    assert [rule.name for rule in load(tmp_path).rules] == ["one"]
+
+
+def test_a_pipe_among_the_rules_is_refused_and_the_rest_is_checked(tmp_path: Path) -> None:
+    """Nobody waits for it."""
+    os.mkfifo(tmp_path / "a.yaml")
+    (tmp_path / "b.yaml").write_text("rules: []\n")
+    assert refused(tmp_path) == [
+        f"{tmp_path}/a.yaml: is no regular file",
+        f"{tmp_path}/b.yaml:1:1: version: is missing",
+    ]

@@ -13,11 +13,12 @@ from urllib.parse import urlencode
 
 import click
 
-from receiver.errors import AttemptError, PermanentError, ServerError, Unreachable
+from receiver.errors import AttemptError, PermanentError, ServerError, Unreachable, Unreadable
 from receiver.masking import Masker
 from receiver.model import Json
 from receiver.outbound import Outbound
 from receiver.settings import load_settings
+from receiver.user_files import read_text
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 PATIENCE = 30.0
@@ -59,9 +60,10 @@ def find_token(folder: str, file: Path | None, name: str = "") -> Credentials:
     if path is None:
         return Credentials("", f"nowhere: {home} has none and POSTSYNC_TOKEN is not set")
     try:
-        return Credentials(path.read_text(encoding="utf-8").split()[0], str(path))
-    except (OSError, IndexError) as error:
-        raise ServerError(f"no token can be read from {path}: {error}") from None
+        return Credentials(read_text(path).split()[0], str(path))
+    except (Unreadable, IndexError) as error:
+        why = error.why if isinstance(error, Unreadable) else "is empty"
+        raise ServerError(f"no token can be read: {path} {why}") from None
 
 
 class Client:

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 import click
 from click.shell_completion import CompletionItem
 
+from receiver.document import read_yaml
 from receiver.errors import PostsyncError
 from receiver.registry import Registry
-from receiver.rulebook.document import read_yaml
 from receiver.rulebook.files import read_text, rule_files
 from receiver.settings import load_settings
 

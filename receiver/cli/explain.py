@@ -6,13 +6,13 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import BinaryIO
 
 import click
 
 from receiver.change import gap
 from receiver.cli.explain_page import Page
 from receiver.cli.explain_steps import steps, terms
+from receiver.cli.options import payload_option, read_payload
 from receiver.expressions import Expressions
 from receiver.matching import Matcher, RuleExplanation
 from receiver.mistakes import near
@@ -25,9 +25,7 @@ from receiver.settings import load_settings
 
 
 @click.command()
-@click.option(
-    "--payload", type=click.File("rb"), required=True, help="The notification; - reads stdin."
-)
+@payload_option
 @click.option(
     "--rules",
     "paths",
@@ -40,7 +38,7 @@ from receiver.settings import load_settings
 @click.option("--rule", "name", help="Explain this rule only.")
 @click.option("--output", type=click.Choice(["table", "json"]), default="table", help="The format.")
 def explain(
-    *, payload: BinaryIO, paths: tuple[Path, ...], channel: str, sender: str, name: str | None,
+    *, payload: Path, paths: tuple[Path, ...], channel: str, sender: str, name: str | None,
     output: str,
 ) -> None:  # fmt: skip
     """Show what the rules make of a notification: each rule on each resource, with the reason.
@@ -52,7 +50,7 @@ def explain(
       postsync explain --payload config/examples/notification.json
       postsync explain --payload - --rule purge-shop-assets < notification.json
     """  # noqa: D301 click's \b keeps the lines
-    sync = read_notification(payload.read(), sender=sender, channel=channel, query={}).sync
+    sync = read_notification(read_payload(payload), sender=sender, channel=channel, query={}).sync
     expressions = Expressions()
     found = load_rules(paths or load_settings().rules, Registry.discover(), expressions)
     rules = _chosen(found.rules, name)

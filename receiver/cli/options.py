@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +15,11 @@ from rich.console import Console
 from rich.table import Table
 
 from receiver.cli.client import Client, find_token
+from receiver.user_files import read_bytes, read_stream
 
 Command: TypeAlias = Callable[..., Any]
+
+STDIN = Path("-")
 
 UNBOUNDED = 1000
 """Columns where nobody looks: a line of a pipe is one row, and nothing of it is cut."""
@@ -35,7 +39,23 @@ any_rules_option = click.option(
     help="Also while the rule files are refused, and older rules are in force.",
 )  # fmt: skip
 
+payload_option = click.option(
+    "--payload", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
+    required=True, help="The notification; - reads stdin.",
+)  # fmt: skip
+
 yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
+
+
+def read_payload(file: Path) -> bytes:
+    """Return a notification from a file, or from stdin if that is ``-``.
+
+    Raises:
+        Unreadable: there is none, or it is too large.
+    """
+    if file == STDIN:
+        return read_stream(Path("stdin"), sys.stdin.buffer)
+    return read_bytes(file)
 
 
 def asks_server(function: Command) -> Command:

@@ -10,15 +10,15 @@ from typing import Any
 import click
 
 from receiver.cli.client import Client, find_token
-from receiver.cli.options import ca_option, output_option
-from receiver.errors import ServerError
+from receiver.cli.options import ca_option, output_option, read_payload
+from receiver.errors import ServerError, Unreadable
 from receiver.settings import load_settings
 
 LAST = "last-notification.json"
 
 
 @click.command()
-@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.argument("file", required=False, type=click.Path(path_type=Path, allow_dash=True))
 @click.option("--now", is_flag=True, help="Move its times to now, so that it is a new sync.")
 @click.option("--same", is_flag=True, help="Repeat the last one sent, byte for byte.")
 @click.option("--channel", default="sync", show_default=True, help="The channel in the path.")
@@ -39,7 +39,7 @@ def send(
     ca: Path | None,
     output: str,
 ) -> None:
-    """Post a notification from FILE, as Argo CD would.
+    """Post a notification from FILE, as Argo CD would; - reads stdin.
 
     \b
       postsync send config/examples/notification.json --now
@@ -72,11 +72,10 @@ def _because(answer: dict[str, Any]) -> str:
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
-    except OSError as error:
+        return read_payload(path)
+    except Unreadable as error:
         raise ServerError(
-            f"{path} cannot be read: {error.strerror}",
-            hint="config/examples/notification.json is one to begin with",
+            error.message, hint="config/examples/notification.json is one to begin with"
         ) from None
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import click
 
 from receiver.cli import complete
-from receiver.cli.options import output_option, yes_option
+from receiver.cli.options import STDIN, output_option, payload_option, read_payload, yes_option
 from receiver.cli.try_page import Page
 from receiver.cli.try_rule import prepare
 from receiver.model import OutcomeKind, RunState
@@ -20,9 +20,7 @@ FAILED = frozenset({OutcomeKind.TEMPORARY, OutcomeKind.PERMANENT})
 
 @click.command("try")
 @click.argument("rule", shell_complete=complete.rules)
-@click.option(
-    "--payload", type=click.File("rb"), required=True, help="The notification; - reads stdin."
-)
+@payload_option
 @click.option(
     "--rules", "paths", multiple=True, type=click.Path(path_type=Path),
     help="A rule file or folder, several times; by default those of the settings.",
@@ -33,7 +31,7 @@ FAILED = frozenset({OutcomeKind.TEMPORARY, OutcomeKind.PERMANENT})
 @yes_option
 @output_option()
 def try_(
-    *, rule: str, payload: BinaryIO, paths: tuple[Path, ...], target: str, channel: str,
+    *, rule: str, payload: Path, paths: tuple[Path, ...], target: str, channel: str,
     sender: str, yes: bool, output: str,
 ) -> None:  # fmt: skip
     """Run the actions of RULE once, for real, as for the sync that a notification tells of.
@@ -49,9 +47,11 @@ def try_(
 
     Exits 0 if every action succeeded, else 1.
     """  # noqa: D301 click's \b keeps the lines
-    if payload.name == "<stdin>" and not yes:
+    if payload == STDIN and not yes:
         raise click.UsageError("a notification from stdin leaves nobody to ask: add --yes")
-    trial, others = prepare(rule, payload.read(), paths, target, sender=sender, channel=channel)
+    trial, others = prepare(
+        rule, read_payload(payload), paths, target, sender=sender, channel=channel
+    )
     page = Page(quiet=output == "json")
     page.note_others(others)
     good, runs = True, list[dict[str, Any]]()

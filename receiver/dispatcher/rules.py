@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import traceback
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from receiver.errors import RuleError
 from receiver.expressions import Expressions
 from receiver.ledger.ledger import Ledger
 from receiver.ledger.marks import RULES, get_mark, get_rule_set, keep_rule_set, put_mark
+from receiver.logs import Log
 from receiver.model import Event, Json
 from receiver.planner import Planner
 from receiver.render import Renderer
@@ -25,6 +27,8 @@ LOOK_EVERY = 2.0
 """Seconds between two looks at the files' stats; a ConfigMap's update takes a minute anyway."""
 WARNINGS = 20
 """So many of a set's warnings are on the trail and at `/readyz`; `check` has all."""
+PROBLEMS = 20
+"""Problems that are told of a refused set; `postsync check` has all of them."""
 OLDER_SETS = 16
 """Older rule sets whose plans may still be under way, kept ready to use."""
 
@@ -47,12 +51,14 @@ class RulesInForce:
         expressions: Expressions,
         renderer: Renderer,
         ring: Callable[[], None],
+        log: Log,
     ) -> None:
         self._rulebook = rulebook
         self._ledger = ledger
         self._expressions = expressions
         self._renderer = renderer
         self._ring = ring
+        self._log = log
         self._wanted = threading.Event()
         self._results: SimpleQueue[Reload] = SimpleQueue()
         self._older: OrderedDict[str, Mapping[str, Rule]] = OrderedDict()
@@ -89,7 +95,13 @@ class RulesInForce:
         with self._ledger.read() as connection:
             mark = get_mark(connection, RULES) or {}
             files = get_rule_set(connection, mark.get("digest") or "")
-        return self._planner(rule_set_from(files)) if files is not None else None
+        if files is None:
+            return None
+        try:
+            return self._planner(rule_set_from(files))
+        except Exception as error:  # noqa: BLE001 whatever it is, the files of today may be good
+            self._tell_bug(error)
+            return None
 
     def rule(self, digest: str, name: str) -> Rule:
         """Return a rule as it was in the set of that digest."""
@@ -115,15 +127,27 @@ class RulesInForce:
                 self._ring()
 
     def _load(self) -> Reload:
+        """Load the rules; whatever comes of it, somebody is told, and the last good ones stay."""
         try:
             return Reload(self._planner(self._rulebook.reload()))
         except RuleError as error:
-            return Reload(None, str(error))
+            if error.__cause__ is not None:
+                self._tell_bug(error.__cause__)
+            return Reload(None, error.told(PROBLEMS))
+        except Exception as error:  # noqa: BLE001 a bug of ours, or no memory: the files are refused
+            self._tell_bug(error)
+            return Reload(None, f"the rules could not be loaded: {type(error).__name__}")
 
     def _load_next(self) -> None:
         self._loading = True
-        self._results.put(self._load())
-        self._loading = False
+        try:
+            self._results.put(self._load())
+        finally:
+            self._loading = False
+
+    def _tell_bug(self, error: BaseException) -> None:
+        told = "".join(traceback.format_exception(error))
+        self._log.error("rules.bug", traceback=told)
 
     def _planner(self, rule_set: RuleSet) -> Planner:
         return Planner(rule_set, self._expressions, self._renderer)

@@ -10,10 +10,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from receiver.document import Document
 from receiver.errors import Problem
 from receiver.matching.globs import SPECIAL
 from receiver.mistakes import Path as Place
-from receiver.rulebook.document import Document
 from receiver.rulebook.kinds import GROUPS, KINDS
 from receiver.rules import ResourceMatch, Rule
 

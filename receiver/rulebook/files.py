@@ -5,43 +5,40 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from receiver.errors import Problem
+from receiver import user_files
+from receiver.errors import Problem, Unreadable
 
 SUFFIXES = {".yaml", ".yml"}
-LARGEST = 8 << 20
-"""Bytes of one file; a ConfigMap holds at most one MiB."""
 
 
 def rule_files(paths: Iterable[Path]) -> Iterator[Path]:
     """Yield each file named, and the YAML files of each folder by name, its subfolders too.
 
     Names that begin with a dot are left out: a mounted ConfigMap has its real files below
-    ``..data`` and links to them beside it. Links are followed.
+    ``..data`` and links to them beside it. Links are followed, but not back into a folder that
+    they are in.
     """
     for path in paths:
         if path.is_dir():
-            names = sorted(item for item in path.iterdir() if not item.name.startswith("."))
-            for item in names:
-                if item.is_dir():
-                    yield from rule_files([item])
-                elif item.suffix in SUFFIXES:
-                    yield item
+            yield from _in_folder(path, ())
         else:
             yield path
+
+
+def _in_folder(folder: Path, above: tuple[Path, ...]) -> Iterator[Path]:
+    real = folder.resolve()
+    if real in above:
+        return
+    for item in sorted(item for item in folder.iterdir() if not item.name.startswith(".")):
+        if item.is_dir():
+            yield from _in_folder(item, (*above, real))
+        elif item.suffix in SUFFIXES:
+            yield item
 
 
 def read_text(file: Path) -> str | Problem:
     """Return a file's text, or what is wrong with it."""
     try:
-        body = file.read_bytes() if file.stat().st_size <= LARGEST else None
-    except OSError as error:
-        reason = "does not exist" if isinstance(error, FileNotFoundError) else error.strerror
-        return Problem(str(file), 0, 0, "", f"cannot be read: {reason}")
-    if body is None:
-        return Problem(str(file), 0, 0, "", f"is larger than {LARGEST >> 20} MiB")
-    try:
-        return body.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = body.count(b"\n", 0, error.start) + 1
-        column = error.start - body.rfind(b"\n", 0, error.start)
-        return Problem(str(file), line, column, "", "is not UTF-8")
+        return user_files.read_text(file)
+    except Unreadable as error:
+        return Problem(str(file), error.line, error.column, "", error.why)

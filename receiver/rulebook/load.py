@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from receiver.document import read_yaml
 from receiver.errors import Problem, RuleError
 from receiver.expressions import Expressions
 from receiver.registry import Registry
-from receiver.rulebook.document import read_yaml
 from receiver.rulebook.doubts import doubts, no_files
 from receiver.rulebook.files import read_text, rule_files
 from receiver.rulebook.reading import Reading
@@ -41,15 +41,21 @@ def load_rules(paths: Iterable[Path], registry: Registry, expressions: Expressio
     rules: list[Rule] = []
     warnings = list(no_files(paths, (file for file, _ in files)))
     names: dict[str, str] = {}
+    bug: Exception | None = None
     for file, text in files:
-        reading = Reading(read_yaml(file, text))
-        reading.check(registry, expressions)
-        reading.check_names(names)
+        try:
+            reading = Reading(read_yaml(file, text))
+            reading.check(registry, expressions)
+            reading.check_names(names)
+            warnings += doubts(reading.document, reading.rules.items())
+        except Exception as error:  # noqa: BLE001 whatever a file does to us, it is refused
+            bug = error
+            problems.append(_beyond_us(file, error))
+            continue
         rules += reading.rules.values()
         problems += reading.document.problems
-        warnings += doubts(reading.document, reading.rules.items())
     if problems:
-        raise RuleError(problems)
+        raise RuleError(problems) from bug
     return RuleSet(_digest(files), files, tuple(rules), tuple(warnings))
 
 
@@ -85,6 +91,11 @@ def _read_texts(paths: Iterable[Path]) -> tuple[tuple[tuple[str, str], ...], lis
         return (), [Problem(folder, 0, 0, "", f"cannot be read: {error.strerror}")]
     problems = [text for text in texts.values() if isinstance(text, Problem)]
     return tuple((file, text) for file, text in texts.items() if isinstance(text, str)), problems
+
+
+def _beyond_us(file: str, error: Exception) -> Problem:
+    message = f"could not be checked: {type(error).__name__}, which is a bug of Postsync"
+    return Problem(file, 0, 0, "", message, "please report it, with the file")
 
 
 def _digest(files: tuple[tuple[str, str], ...]) -> str:

@@ -7,11 +7,11 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from receiver.document import Document
 from receiver.expressions import Expressions
 from receiver.mistakes import Mistake, Path, mistakes
 from receiver.registry import Registry
 from receiver.rulebook.check import check_action, check_rule
-from receiver.rulebook.document import Document
 from receiver.rulebook.merge import merge, sections
 from receiver.rules import Defaults, FailureAction, Rule, RuleFile, Strict
 
@@ -28,6 +28,7 @@ class Reading:
         self.document = document
         self.rules: dict[int, Rule] = {}
         self._defaults = Defaults()
+        self._said = set(document.problems)
         if document.data is not None and () not in document.unread:
             self._read()
 
@@ -113,7 +114,8 @@ class Reading:
         if any(path[:end] in self.document.unread for end in range(len(path) + 1)):
             return
         problem = self.document.problem(path, mistake.message, mistake.hint, column)
-        if problem not in self.document.problems:  # defaults are merged into many rules
+        if problem not in self._said:  # defaults are merged into many rules
+            self._said.add(problem)
             self.document.problems.append(problem)
 
 

@@ -61,5 +61,5 @@ class Rulebook:
             for file in rule_files(self._paths):
                 stat = file.stat()
                 yield str(file), stat.st_mtime_ns, stat.st_size, stat.st_ino
-        except OSError as error:
-            yield str(error), 0, 0, 0  # a file that is missing, or went just now
+        except (OSError, ValueError) as error:
+            yield str(error), 0, 0, 0  # a file that is missing, went just now, or is no path

@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
-from receiver.errors import SettingsError
+from receiver.errors import SettingsError, Unreadable
+from receiver.user_files import read_text
 
 PEM = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 
@@ -68,11 +69,9 @@ def _leaf(file: Path) -> str:
 
 def _check_readable(file: Path) -> str:
     try:
-        return file.read_text(encoding="utf-8")
-    except OSError as error:
-        raise _refused(f"{file} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise _refused(f"{file} is no PEM") from None
+        return read_text(file)
+    except Unreadable as error:
+        raise _refused(error.message) from None
 
 
 def _no_passphrase() -> str:

@@ -52,7 +52,8 @@ class Today:
         file.write_text("version: 1\nrules: []\n")
         expressions = Expressions()
         rulebook = Rulebook([file], Registry.discover(), expressions)
-        rules = RulesInForce(rulebook, house.ledger, expressions, renderer(), lambda: None)
+        log = configure_logs("json")
+        rules = RulesInForce(rulebook, house.ledger, expressions, renderer(), lambda: None, log)
         drafts = Drafts(rules, renderer(), configure_logs("json"), max_age=86_400)
         return cls(house, file, rules, drafts)
 

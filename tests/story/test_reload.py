@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+from functools import partial
 from pathlib import Path
 
 from notifications import notification, resource
-from service import serving, wait_for
+from service import Service, serving, wait_for
 
 SAY = """
 version: 1
@@ -63,3 +64,63 @@ def test_an_application_is_matched_by_globs_over_its_labels(tmp_path: Path) -> N
             events = service.ended(answer["sync"])["events"]
             told[name] = [e["text"] for e in events if e["event"] == "action.message"]
         assert told == {"fits": ["fits"], "other-value": [], "lacks-one": [], "has-none": []}
+
+
+def refusals(service: Service, count: int) -> bool:
+    return len(service.events("rules.refused")) == count
+
+
+BREAKERS = {
+    "nested": ("[" * 900, "rules.yaml:1:100: nested more than 100 levels deep"),
+    "segv": ("[" * 100_000, "rules.yaml:1:100: nested more than 100 levels deep"),
+    "digits": (SAY.replace("one", "9" * 5_000), "a number of 5000 digits is not read"),
+    "boolean": (SAY + "  enabled: !!bool maybe\n", "rules.yaml:7:12: this is tagged as a boolean"),
+}
+
+
+def test_files_that_would_break_their_reader_are_refused_and_the_next_edit_is_seen(
+    tmp_path: Path,
+) -> None:
+    """Each is told with its place, the last good rules stay in force, and the loader lives on."""
+    with serving(tmp_path, SAY) as service:
+        for count, (text, told) in enumerate(BREAKERS.values(), 1):
+            service.rules.write_text(text)
+            wait_for(partial(refusals, service, count), 20, told)
+            assert told in service.events("rules.refused")[-1]["reason"]
+        assert service.request("GET", "/readyz")[1]["rules"]["ok"] is False
+        assert service.request("GET", "/healthz")[0] == 200
+        _, answer = service.request("POST", "/v1/notifications", notification(resource("a")))
+        assert len(service.ended(answer["sync"])["plans"]) == 1
+        service.rules.write_text(SAY.replace("one", "two"))
+        wait_for(lambda: len(service.events("rules.loaded")) == 2, 20, "the mended rules")
+        assert service.request("GET", "/readyz")[1]["rules"]["ok"] is True
+
+
+def test_a_restart_beside_a_file_that_breaks_its_reader_goes_on_with_the_last_good_rules(
+    tmp_path: Path,
+) -> None:
+    """They are in the ledger."""
+    with serving(tmp_path, SAY) as service:
+        digest = service.request("GET", "/readyz")[1]["rules"]["digest"]
+        service.stop()
+        service.rules.write_text(BREAKERS["boolean"][0])
+        service.start()
+        wait_for(lambda: bool(service.events("rules.refused")), 20, "the refusal")
+        rules = service.request("GET", "/readyz")[1]["rules"]
+        assert (rules["ok"], rules["digest"]) == (False, digest)
+        _, answer = service.request("POST", "/v1/notifications", notification(resource("a")))
+        assert len(service.ended(answer["sync"])["plans"]) == 1
+
+
+def test_a_pipe_in_the_place_of_the_rules_is_refused_and_nobody_waits_for_it(
+    tmp_path: Path,
+) -> None:
+    """A file that comes after it is loaded."""
+    with serving(tmp_path, SAY) as service:
+        service.rules.unlink()
+        os.mkfifo(service.rules)
+        wait_for(lambda: bool(service.events("rules.refused")), 20, "the refusal")
+        assert "rules.yaml: is no regular file" in service.events("rules.refused")[0]["reason"]
+        service.rules.unlink()
+        service.rules.write_text(SAY.replace("one", "two"))
+        wait_for(lambda: len(service.events("rules.loaded")) == 2, 20, "the next rules")

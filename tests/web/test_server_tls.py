@@ -191,7 +191,7 @@ def _broken(folder: Path, how: str) -> None:
 @pytest.mark.parametrize(
     ("how", "told"),
     [
-        ("missing", "tls.key cannot be read: No such file or directory"),
+        ("missing", "tls.key cannot be read: does not exist"),
         ("no PEM", "tls.crt has no certificate in PEM"),
         ("other key", "the key is not the one of the certificate"),
         ("for clients", "no client would take this certificate: unsuitable certificate purpose"),

@@ -7,6 +7,7 @@ and follows YAML 1.1 into sexagesimal numbers and dates.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,8 +21,14 @@ from receiver.mistakes import Path, dotted
 Place: TypeAlias = tuple[int, int]
 """Line and column, from 1."""
 
-MOST_NODES = 500_000
-"""Several times ten thousand rules; aliases that multiply themselves end here."""
+MOST_NODES = 200_000
+"""Keys and values of one file: ten thousand small rules, and 150 MB while they are read. Aliases
+that multiply themselves end here as well."""
+DEEPEST = 100
+"""Levels; no manifest has a third of them. The parser and what comes after it go down level by
+level, on a stack that has an end."""
+LONGEST_NUMBER = 100
+"""Digits; what has more is meant as a text, and Python reads no more than 4,300."""
 TAG = "tag:yaml.org,2002:"
 INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]*)")
 WORDS = {"yes", "no", "on", "off"}
@@ -66,7 +73,7 @@ def read_yaml(file: str, text: str) -> Document:
     """Read one file's text; what cannot be read is among its problems."""
     document = Document(file)
     try:
-        loader = yaml.CSafeLoader(text)
+        loader = _Loader(text)
         try:
             node = loader.get_single_node()
         finally:
@@ -80,9 +87,48 @@ def read_yaml(file: str, text: str) -> Document:
     return document
 
 
+class _Excess(yaml.MarkedYAMLError):
+    """More than is read of any file."""
+
+    def __init__(self, what: str, node: yaml.Node | None) -> None:
+        super().__init__(problem=what, problem_mark=node.start_mark if node else None)
+        self.node = node
+
+
+class _Loader(yaml.CSafeLoader):
+    """Composes the nodes, as long as they stay within their bounds.
+
+    The composer calls itself for each level, in C, where no error but SIGSEGV comes of it; before
+    and after each node it calls what is below.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._depth = 0
+        self._nodes = 0
+
+    def descend_resolver(self, parent: yaml.Node | None, _index: Any) -> None:
+        self._depth += 1
+        self._nodes += 1
+        check_bounds(self._depth, self._nodes, parent)
+
+    def ascend_resolver(self) -> None:
+        self._depth -= 1
+
+
+def check_bounds(depth: int, nodes: int, node: yaml.Node | None) -> None:
+    """See whether a document may go on like this; raise `yaml.YAMLError` at the node if not."""
+    if depth > DEEPEST:
+        raise _Excess(f"nested more than {DEEPEST} levels deep", node)
+    if nodes > MOST_NODES:
+        raise _Excess(f"more than {MOST_NODES} keys and values, aliases counted each time", node)
+
+
 def _syntax(file: str, text: str, error: yaml.YAMLError) -> Problem:
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
         mark = error.problem_mark
+        if isinstance(error, _Excess):
+            return Problem(file, mark.line + 1, mark.column + 1, "", str(error.problem))
         line = text.split("\n")[mark.line : mark.line + 1]
         tab = bool(line) and line[0][mark.column : mark.column + 1] == "\t"
         hint = "indent with spaces, YAML takes no tabs" if tab else ""
@@ -95,10 +141,6 @@ def _syntax(file: str, text: str, error: yaml.YAMLError) -> Problem:
     return Problem(file, 0, 0, "", f"not valid YAML: {first}")
 
 
-class _TooMany(Exception):
-    pass
-
-
 class _Builder:
     def __init__(self, document: Document) -> None:
         self._document = document
@@ -108,15 +150,14 @@ class _Builder:
     def build(self, node: yaml.Node, path: Path) -> Any:
         try:
             return self._build(node, path)
-        except _TooMany:
+        except _Excess as error:
             self._document.unread.add(path)
-            self._say(node, f"more than {MOST_NODES} values, aliases counted where they stand")
+            self._say(error.node or node, str(error.problem))
             return None
 
     def _build(self, node: yaml.Node, path: Path) -> Any:
         self._nodes += 1
-        if self._nodes > MOST_NODES:
-            raise _TooMany
+        check_bounds(len(path) + 1, self._nodes, node)
         self._document.values[path] = _place(node)
         if id(node) in self._open:
             self._document.unread.add(path)
@@ -167,7 +208,12 @@ class _Builder:
             self._document.unread.add(path)
             self._say_tag(node)
             return None
-        value = SCALARS[kind](text)
+        try:
+            value = SCALARS[kind](text)
+        except ValueError as error:
+            self._document.unread.add(path)
+            self._say(node, str(error), "put it in quotes if it is meant as a text")
+            return None
         if isinstance(value, str):
             self._note_text(node, path, text)
         return value
@@ -197,21 +243,34 @@ def _place(node: yaml.Node) -> Place:
 
 def _integer(text: str) -> int | str:
     # 0644 and 12:30 are numbers in YAML 1.1 and texts in 1.2 and to nearly everybody.
-    return int(text) if INTEGER.fullmatch(text) else text
+    if not INTEGER.fullmatch(text):
+        return text
+    if len(text) > LONGEST_NUMBER:
+        raise ValueError(f"a number of {len(text)} digits is not read")
+    return int(text)
+
+
+def _boolean(text: str) -> bool:
+    if text.lower() not in BOOLEANS:
+        raise ValueError("this is tagged as a boolean, and is none")
+    return BOOLEANS[text.lower()]
 
 
 def _float(text: str) -> float | str:
     try:
-        return float(text)
+        number = float(text)
     except ValueError:
         return text
+    if not math.isfinite(number):
+        raise ValueError("this number is too large")
+    return number
 
 
 SCALARS: dict[str, Callable[[str], Any]] = {
     "str": str,
     "timestamp": str,
     "null": lambda _: None,
-    "bool": lambda text: BOOLEANS[text.lower()],
+    "bool": _boolean,
     "int": _integer,
     "float": _float,
 }

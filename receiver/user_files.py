@@ -1,0 +1,69 @@
+"""Reads the files that users name, whatever is at the path.
+
+A pipe would be waited for without an end, and a device may never come to one: only regular files
+are read, and of these not more than is sensible.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+from receiver.errors import Unreadable
+
+LARGEST = 8 << 20
+"""Bytes of one file: as much as of a notification; a ConfigMap holds at most one MiB."""
+
+
+def read_bytes(file: Path, largest: int = LARGEST) -> bytes:
+    """Return what is in a regular file.
+
+    Raises:
+        Unreadable: there is none, it may not be read, it is something else than a file, or it has
+            more than ``largest`` bytes.
+    """
+    try:
+        number = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(number, "rb") as opened:
+            if not stat.S_ISREG(os.fstat(number).st_mode):
+                raise Unreadable(file, "is no regular file")
+            return read_stream(file, opened, largest)
+    except OSError as error:
+        reason = "does not exist" if isinstance(error, FileNotFoundError) else error.strerror
+        raise Unreadable(file, f"cannot be read: {reason}") from None
+    except ValueError:
+        raise Unreadable(file, "cannot be read: no path has a NUL in it") from None
+
+
+def read_stream(name: Path, stream: BinaryIO, largest: int = LARGEST) -> bytes:
+    """Return what a stream has until its end, at most ``largest`` bytes.
+
+    Raises:
+        Unreadable: it has more.
+    """
+    body = stream.read(largest + 1)
+    if len(body) > largest:
+        raise Unreadable(name, f"is larger than {shown(largest)}")
+    return body
+
+
+def read_text(file: Path, largest: int = LARGEST) -> str:
+    """Return the UTF-8 text in a regular file, without a byte order mark.
+
+    Raises:
+        Unreadable: as `read_bytes`; or it is no UTF-8, and then it says where.
+    """
+    body = read_bytes(file, largest)
+    try:
+        return body.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = body.count(b"\n", 0, error.start) + 1
+        column = error.start - body.rfind(b"\n", 0, error.start)
+        raise Unreadable(file, "is not UTF-8", line, column) from None
+
+
+def shown(size: int) -> str:
+    """Write a number of bytes for people."""
+    return f"{size >> 20} MiB" if size >= 1 << 20 else f"{size >> 10} KiB"
