@@ -55,8 +55,8 @@ class CloudflarePurge(Params):
     token: Secret = Field(description="API token.", min_length=1)
     files: Annotated[tuple[str | CloudflareFile, ...] | None, Filled()] = Field(
         default=None,
-        description="URLs of objects, or `{url: ..., headers: {...}}` where a custom cache key "
-        "has headers in it.",
+        description="URLs of objects; where a custom cache key has headers in it, "
+        "`{url: ..., headers: {CF-Device-Type: mobile}}`.",
     )
     tags: Annotated[tuple[str, ...] | None, Filled()] = Field(
         default=None, description="Cache tags."

@@ -10,7 +10,8 @@ from proxies import tunnels
 from receiver.errors import PermanentError, SettingsError, TemporaryError
 from receiver.outbound import Outbound, own_api_server
 from receiver.outbound.proxies import Proxies
-from receiver.settings import load_settings
+from receiver.service import build_outbound
+from receiver.settings import Settings, load_settings
 
 DIRECT = [
     "nexus.corp.example",
@@ -80,6 +81,22 @@ def test_an_excepted_host_is_looked_up_and_judged_here() -> None:
         b"by the proxy",
         ["http://shop.invalid/b"],
     )
+
+
+def test_a_server_takes_its_exceptions_from_its_settings_and_its_pod(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What `noProxy` names, and the API server that the kubelet names; nothing else."""
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "api.cluster.invalid")
+    with peer(lambda _: Reply(200, b"by the proxy")) as proxy:
+        settings = Settings(proxy=proxy.url, no_proxy=["*.corp.invalid"])
+        outbound = build_outbound(settings)
+        for host in ("api.cluster.invalid", "nexus.corp.invalid"):
+            with pytest.raises(TemporaryError, match=f"{host}:80: the name is not known"):
+                door(outbound).send("GET", f"http://{host}/")
+        door(outbound).send("GET", "http://corp.invalid/")
+        outbound.close()
+    assert [seen.path for seen in proxy.seen] == ["http://corp.invalid/"]
 
 
 def test_a_call_with_a_proxy_of_its_own_takes_that_one() -> None:
