@@ -100,6 +100,7 @@ class Trial:
             target_index=run.target_index,
             lane=change.lane,
             attempt=1,
+            claim=1,
             failures=0,
             key_number=1,
             parameters=change.parameters,
@@ -107,6 +108,7 @@ class Trial:
             policy=self._made[run.id].policy,
             state=None,
             pending=False,
+            reason="",
             first_attempt_at=int(time.time() * 1000),
         )
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from house import House
 
 from receiver.ledger.ledger import Ledger
+from receiver.ledger.reading.story import run_story
 from receiver.model import Json, Outcome, OutcomeKind
 
 RULES = """\
@@ -33,7 +36,8 @@ def house(ledger: Ledger) -> House:
 def ask(house: House, outcome: Outcome) -> None:
     """Ask again, when its time has come."""
     house.pass_time(6)
-    house.answer(outcome, *house.claim())
+    (run,) = house.claim()
+    house.answer(outcome, run)
 
 
 def test_why_it_waits_is_its_reason(house: House) -> None:
@@ -52,3 +56,82 @@ def test_why_it_waited_is_in_the_reason_when_its_deadline_passes(house: House) -
     assert house.query("SELECT state, reason FROM runs") == [
         ("failed", "still pending after its deadline of 40 s: no quota")
     ]
+
+
+def story(house: House) -> dict[str, Any]:
+    (run,) = house.query("SELECT id FROM runs")
+    with house.ledger.read() as connection:
+        told = run_story(connection, run)
+    assert told is not None
+    return told
+
+
+def test_to_ask_again_is_no_attempt(house: House) -> None:
+    """One start, however often it is asked whether that is done."""
+    house.answer(pending(), *house.claim())
+    for _ in range(3):
+        ask(house, pending())
+    (attempt,) = story(house)["tries"]
+    assert (attempt["number"], attempt["pending"], attempt["endedAt"]) == (1, 4, None)
+    ask(house, Outcome(OutcomeKind.SUCCEEDED))
+    told = story(house)
+    assert told["attempts"] == 1
+    assert [one["outcome"] for one in told["tries"]] == ["succeeded"]
+
+
+def test_the_trail_tells_once_that_it_is_pending(house: House) -> None:
+    """And again when there is something new to say."""
+    house.answer(pending(), *house.claim())
+    for why in ("", "", "no quota", "no quota", ""):
+        ask(house, pending(why))
+    told = [(line["event"], line.get("reason")) for line in house.events("attempt.*")]
+    assert told == [
+        ("attempt.started", None), ("attempt.pending", ""), ("attempt.pending", "no quota"),
+        ("attempt.pending", ""),
+    ]  # fmt: skip
+
+
+def test_what_cannot_be_asked_has_not_failed(house: House) -> None:
+    """What was started goes on: the attempt is the same one, and why is told."""
+    house.answer(pending(), *house.claim())
+    ask(house, Outcome(OutcomeKind.TEMPORARY, "nobody there", state=STATE))
+    told = story(house)
+    assert (told["state"], told["reason"], told["attempts"]) == ("pending", "nobody there", 1)
+    assert [one["outcome"] for one in told["tries"]] == ["pending"]
+    assert house.events("attempt.failed") == []
+
+
+def test_who_is_lost_while_asking_is_followed_by_who_asks(house: House) -> None:
+    """Nothing is started a second time, and no attempt is counted."""
+    house.answer(pending(), *house.claim())
+    house.pass_time(6)
+    (lost,) = house.claim()
+    house.pass_time(31)
+    house.beat("w-2")
+    (again,) = house.claim(owner="w-2")
+    assert (again.pending, again.state, again.attempt) == (True, STATE, 1)
+    house.answer(Outcome(OutcomeKind.SUCCEEDED), lost)
+    assert house.query("SELECT state FROM runs") == ["running"]
+    house.answer(Outcome(OutcomeKind.SUCCEEDED), again, owner="w-2")
+    assert house.query("SELECT state, attempts FROM runs") == [("succeeded", 1)]
+
+
+def test_a_retry_is_an_attempt(house: House) -> None:
+    """It starts anew what came to a bad end."""
+    house.answer(pending(), *house.claim())
+    ask(house, Outcome(OutcomeKind.PERMANENT, "exit code 1"))
+    house.retry(house.query("SELECT id FROM runs")[0])
+    (again,) = house.claim()
+    assert (again.attempt, again.pending, again.state) == (2, False, None)
+
+
+def test_metrics_count_attempts_and_askings_apart(house: House) -> None:
+    """An attempt counts when it has ended."""
+    house.answer(pending(), *house.claim())
+    ask(house, pending())
+    ask(house, Outcome(OutcomeKind.SUCCEEDED))
+    rows = house.query("SELECT name, labels, value FROM counters WHERE name LIKE '%ed_total'")
+    asked = {labels: value for name, labels, value in rows if name == "asked_total"}
+    assert sum(asked.values()) == 2
+    started = house.query("SELECT SUM(value) FROM counters WHERE name = 'attempts_total'")
+    assert started == [1]

@@ -69,8 +69,9 @@ def attempt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: Lines) -> It
         given: dict[str, Any] = {
             "id": "r-1", "plan": "p-1", "sync": "s-1", "rule": "rule", "action": "action",
             "handler": "toy.run" if run else "http.request", "target": "", "target_index": None,
-            "lane": "", "attempt": 2, "failures": 0, "key_number": 3, "parameters": parameters,
-            "secrets": {}, "policy": {"timeout": timeout}, "state": None, "pending": False,
+            "lane": "", "attempt": 2, "claim": 2, "failures": 0, "key_number": 3,
+            "parameters": parameters, "secrets": {}, "policy": {"timeout": timeout},
+            "state": None, "pending": False, "reason": "",
             "first_attempt_at": 0,
         }  # fmt: skip
         return runner.run(Claimed(**(given | fields)))

@@ -57,7 +57,7 @@ class Crew:
 
     def start(self, run: Claimed) -> None:
         """Give an attempt to a free thread."""
-        self._started[run.id, run.attempt] = (run, time.monotonic())
+        self._started[run.id, run.claim] = (run, time.monotonic())
         self._todo.put(run)
 
     def finished(self) -> list[Finished]:
@@ -68,7 +68,7 @@ class Crew:
                 item = self._done.get_nowait()
             except Empty:
                 return ended
-            run, _ = self._started.pop((item.run.id, item.run.attempt))
+            run, _ = self._started.pop((item.run.id, item.run.claim))
             ended.append(Finished(run, item.outcome))
 
     def move(self, jump: int) -> None:

@@ -27,9 +27,10 @@ from receiver.model import Event, RunState
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A run whose attempt is ours; times in milliseconds, ``attempt`` from 1.
+    """A run whose attempt is ours; times in milliseconds, ``attempt`` and ``claim`` from 1.
 
-    ``pending`` says that the other side works on it and is only asked again.
+    ``pending`` says that the other side works on it and is only asked again: that is a claim, and
+    still the same attempt. ``reason`` is why it waited until now.
     """
 
     id: str
@@ -42,6 +43,7 @@ class Claimed:
     target_index: int | None
     lane: str
     attempt: int
+    claim: int
     failures: int
     key_number: int
     parameters: Any
@@ -49,6 +51,7 @@ class Claimed:
     policy: Mapping[str, float]
     state: Any
     pending: bool
+    reason: str
     first_attempt_at: int
 
 
@@ -144,7 +147,7 @@ def claim(
     for _, _, lane, handler in chosen:
         room.spend(lane, handler, now)
     claimed = _take(connection, now, owner, lease, [run for _, run, _, _ in chosen])
-    batch.events += [_started(run) for run in claimed]
+    batch.events += [_started(run) for run in claimed if not run.pending]
     return Taken(claimed, again_at)
 
 
@@ -184,10 +187,22 @@ _BEGIN = (
     .values(
         state=RunState.RUNNING.value, ready=False, owner=bindparam("by"),
         lease_until=bindparam("until"), attempts=bindparam("attempt"),
-        first_attempt_at=bindparam("first"),
+        claims=tables.runs.c.claims + 1, first_attempt_at=bindparam("first"),
     )
 )  # fmt: skip
 _ATTEMPT = insert(tables.attempts)
+_ASKED_AGAIN = (
+    update(tables.attempts)
+    .where(
+        tables.attempts.c.run_id == bindparam("run"),
+        tables.attempts.c.number == bindparam("attempt"),
+    )
+    .values(
+        owner=bindparam("by"),
+        outcome="",
+        reason="",
+    )
+)
 
 
 def _share(
@@ -212,38 +227,33 @@ def _take(
 ) -> list[Claimed]:
     r = tables.runs
     rows = connection.execute(select(r).where(r.c.id.in_(chosen))).all()
+    claimed = [_claimed(row, now) for row in rows]
     mine = {"by": owner, "until": now + lease}
-    connection.execute(
-        _BEGIN,
-        [
-            {
-                "run": row.id,
-                "attempt": row.attempts + 1,
-                "first": row.first_attempt_at or now,
-                **mine,
-            }
-            for row in rows
-        ],
-    )
-    connection.execute(
-        _ATTEMPT,
-        [
-            {
-                "run_id": row.id,
-                "number": row.attempts + 1,
-                "owner": owner,
-                "started_at": now,
-                "outcome": "",
-                "reason": "",
-            }
-            for row in rows
-        ],
-    )
+    connection.execute(_BEGIN, [
+        {"run": run.id, "attempt": run.attempt, "first": run.first_attempt_at, **mine}
+        for run in claimed
+    ])  # fmt: skip
+    started = [run for run in claimed if not run.pending]
+    if started:
+        connection.execute(_ATTEMPT, [_attempt(run, owner, now) for run in started])
+    asked = [run for run in claimed if run.pending]
+    if asked:
+        connection.execute(_ASKED_AGAIN, [
+            {"run": run.id, "attempt": run.attempt, "by": owner} for run in asked
+        ])  # fmt: skip
     order = {run: place for place, run in enumerate(chosen)}
-    return [_claimed(row, now) for row in sorted(rows, key=lambda row: order[row.id])]
+    return sorted(claimed, key=lambda run: order[run.id])
+
+
+def _attempt(run: Claimed, owner: str, now: int) -> dict[str, Any]:
+    return {
+        "run_id": run.id, "number": run.attempt, "owner": owner, "started_at": now, "pending": 0,
+        "outcome": "", "reason": "",
+    }  # fmt: skip
 
 
 def _claimed(row: Any, now: int) -> Claimed:
+    pending = row.state == RunState.PENDING.value
     return Claimed(
         id=row.id,
         plan=row.plan_id,
@@ -254,14 +264,16 @@ def _claimed(row: Any, now: int) -> Claimed:
         target=row.target,
         target_index=row.target_index,
         lane=row.lane,
-        attempt=row.attempts + 1,
+        attempt=row.attempts if pending else row.attempts + 1,
+        claim=row.claims + 1,
         failures=row.failures,
         key_number=row.key_number,
         parameters=json.loads(row.parameters),
         secrets=json.loads(row.secrets),
         policy=json.loads(row.policy),
         state=json.loads(row.handler_state) if row.handler_state else None,
-        pending=row.state == RunState.PENDING.value,
+        pending=pending,
+        reason=row.reason,
         first_attempt_at=row.first_attempt_at or now,
     )
 

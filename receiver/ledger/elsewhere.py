@@ -17,8 +17,7 @@ def started_elsewhere(connection: Connection, runs: Sequence[str]) -> set[str]:
     says is done already (3 of 5 batches).
     """
     a = tables.attempts
-    pending = OutcomeKind.PENDING.value
-    query = select(a.c.run_id).where(a.c.run_id.in_(runs), a.c.outcome == pending)
+    query = select(a.c.run_id).where(a.c.run_id.in_(runs), a.c.pending > 0)
     return set(connection.scalars(query))
 
 

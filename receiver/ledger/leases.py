@@ -1,14 +1,18 @@
-"""Keeps the leases of attempts under way, and says what becomes of an attempt that was lost."""
+"""Keeps the leases of attempts under way, and says what becomes of an attempt that was lost.
+
+Lost in the middle of asking, only the answer is lost: what the attempt has started goes on.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, text, update
 
 from receiver.ledger import tables
 from receiver.ledger.batch import Batch
-from receiver.model import Event, RunState
+from receiver.model import Event, OutcomeKind, RunState
 
 
 def renew(connection: Connection, now: int, owner: str, lease: int, runs: Sequence[str]) -> None:
@@ -27,7 +31,7 @@ def renew(connection: Connection, now: int, owner: str, lease: int, runs: Sequen
 
 
 def release_lost(batch: Batch, *, alone: str = "") -> None:
-    """Make attempts due again whose owner is gone; their idempotency key stays.
+    """Make attempts due, or asked, again whose owner is gone; their idempotency key stays.
 
     Args:
         batch: of a writing transaction; it gets the trail's lines.
@@ -35,30 +39,19 @@ def release_lost(batch: Batch, *, alone: str = "") -> None:
             then every other owner is gone, whatever its lease says.
     """
     connection, now = batch.connection, batch.now
-    r = tables.runs
+    r, a = tables.runs, tables.attempts
     gone = r.c.owner != alone if alone else r.c.lease_until < now
+    newest = (a.c.run_id == r.c.id) & (a.c.number == r.c.attempts)
     rows = connection.execute(
-        select(r.c.id, r.c.plan_id, r.c.sync_id, r.c.attempts, r.c.owner)
+        select(r.c.id, r.c.plan_id, r.c.sync_id, r.c.attempts, r.c.owner, a.c.pending)
+        .join(a, newest)
         .where(text("state = 'running'"), gone)
-        .with_for_update(skip_locked=True)
+        .with_for_update(skip_locked=True, of=r)
     ).all()
     if not rows:
         return
-    connection.execute(
-        update(r)
-        .where(r.c.id == bindparam("run"))
-        .values(state=RunState.DUE.value, ready=True, owner=None, lease_until=None, due_at=now),
-        [{"run": row.id} for row in rows],
-    )
-    connection.execute(
-        update(tables.attempts)
-        .where(
-            tables.attempts.c.run_id == bindparam("run"),
-            tables.attempts.c.number == bindparam("attempt"),
-        )
-        .values(ended_at=now, outcome="lost", reason="its process ended or fell silent"),
-        [{"run": row.id, "attempt": row.attempts} for row in rows],
-    )
+    connection.execute(_RELEASED, [_released(row, now) for row in rows])
+    connection.execute(_LOST, [_lost(row, now) for row in rows])
     batch.events += [
         Event(
             "attempt.lost",
@@ -70,3 +63,33 @@ def release_lost(batch: Batch, *, alone: str = "") -> None:
         )
         for row in rows
     ]
+
+
+_RELEASED = (
+    update(tables.runs)
+    .where(tables.runs.c.id == bindparam("run"))
+    .values(
+        state=bindparam("new_state"), ready=True, owner=None, lease_until=None,
+        due_at=bindparam("now"),
+    )
+)  # fmt: skip
+_LOST = (
+    update(tables.attempts)
+    .where(
+        tables.attempts.c.run_id == bindparam("run"),
+        tables.attempts.c.number == bindparam("attempt"),
+    )
+    .values(ended_at=bindparam("ended"), outcome=bindparam("how"), reason=bindparam("why"))
+)
+
+
+def _released(row: Any, now: int) -> dict[str, Any]:
+    state = RunState.PENDING if row.pending else RunState.DUE
+    return {"run": row.id, "new_state": state.value, "now": now}
+
+
+def _lost(row: Any, now: int) -> dict[str, Any]:
+    named = {"run": row.id, "attempt": row.attempts}
+    if row.pending:
+        return named | {"ended": None, "how": OutcomeKind.PENDING.value, "why": ""}
+    return named | {"ended": now, "how": "lost", "why": "its process ended or fell silent"}

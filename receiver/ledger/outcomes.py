@@ -53,20 +53,11 @@ def store_settlements(batch: Batch, owner: str, settlements: Sequence[Settlement
     newer = left_to_newer(batch, again) if again else {}
     for given in settlements:
         item = _left(given, newer.get(given.run.id))
-        if ours.get(item.run.id) != item.run.attempt:
+        if ours.get(item.run.id) != item.run.claim:
             batch.events.append(_event("attempt.superseded", item, _too_late(batch, item)))
             continue
         batch.add(_SETTLED, _settled_row(batch.now, item))
-        batch.add(
-            _ATTEMPT,
-            {
-                "run": item.run.id,
-                "attempt": item.run.attempt,
-                "now": batch.now,
-                "how": item.outcome.kind.value,
-                "why": item.outcome.reason,
-            },
-        )
+        batch.add(_ATTEMPT, _attempt_row(batch.now, item))
         if item.state.ended:
             stirred.add(item.run.plan)
         if item.state is RunState.SUPERSEDED:
@@ -117,8 +108,7 @@ def _block(batch: Batch, item: Settlement) -> None:
     """Keep everything else of the lane back until this run may be tried again."""
     until = batch.now + int((item.outcome.delay or LIMITED_FOR) * 1000)
     block_lane(batch, item.run.lane, until)
-    moment = rfc3339(datetime.fromtimestamp(until / 1000, UTC))
-    data: dict[str, Json] = {"lane": item.run.lane, "until": moment}
+    data: dict[str, Json] = {"lane": item.run.lane, "until": _moment(until)}
     batch.events.append(_event("lane.blocked", item, data))
 
 
@@ -126,15 +116,19 @@ LIMITED_FOR = 5.0
 """Seconds that a lane is blocked where the limit's answer names no time."""
 
 
+def _moment(ms: int) -> str:
+    return rfc3339(datetime.fromtimestamp(ms / 1000, UTC))
+
+
 def _ours(batch: Batch, owner: str, runs: Sequence[str]) -> dict[str, int]:
-    """Return the attempt's number of each run that this owner still has."""
+    """Return the claim's number of each run that this owner still has."""
     r = tables.runs
     rows = batch.connection.execute(
-        select(r.c.id, r.c.attempts)
+        select(r.c.id, r.c.claims)
         .where(r.c.id.in_(runs), r.c.state == RunState.RUNNING.value, r.c.owner == owner)
         .with_for_update()
     )
-    return {row.id: row.attempts for row in rows}
+    return {row.id: row.claims for row in rows}
 
 
 def _too_late(batch: Batch, item: Settlement) -> dict[str, Json]:
@@ -158,13 +152,31 @@ def _settled_row(now: int, item: Settlement) -> Row:
     return {"run": item.run.id, **{f"new_{name}": value for name, value in named}}
 
 
+def _attempt_row(now: int, item: Settlement) -> Row:
+    """Say how an attempt ended; it has not while its run is pending, however the asking ended."""
+    pending = item.state is RunState.PENDING
+    return {
+        "run": item.run.id,
+        "attempt": item.run.attempt,
+        "ended": None if pending else now,
+        "how": (OutcomeKind.PENDING if pending else item.outcome.kind).value,
+        "why": item.outcome.reason,
+        "still": int(item.outcome.kind is OutcomeKind.PENDING),
+    }
+
+
 _ATTEMPT = (
     update(tables.attempts)
     .where(
         tables.attempts.c.run_id == bindparam("run"),
         tables.attempts.c.number == bindparam("attempt"),
     )
-    .values(ended_at=bindparam("now"), outcome=bindparam("how"), reason=bindparam("why"))
+    .values(
+        ended_at=bindparam("ended"),
+        outcome=bindparam("how"),
+        reason=bindparam("why"),
+        pending=tables.attempts.c.pending + bindparam("still"),
+    )
 )
 
 
@@ -179,16 +191,17 @@ def _events(item: Settlement) -> list[Event]:
     run, outcome = item.run, item.outcome
     events = [_event("action.message", item, {"text": note}) for note in outcome.notes]
     data: dict[str, Json] = {"seconds": round(outcome.seconds, 3)}
+    next_at = _moment(item.due_at) if item.due_at is not None else ""
     if outcome.kind is OutcomeKind.SUCCEEDED:
         events.append(_event("attempt.succeeded", item, data))
-    elif outcome.kind is OutcomeKind.PENDING:
-        data["askAgainIn"] = outcome.delay
-        events.append(_event("attempt.pending", item, data))
-    else:
+    elif item.state is RunState.PENDING:
+        if not run.pending or item.reason != run.reason:  # the same again is no news
+            data |= {"reason": item.reason, "nextAt": next_at}
+            events.append(_event("attempt.pending", item, data))
+    elif outcome.kind is not OutcomeKind.PENDING:
         data |= {"reason": outcome.reason, "temporary": outcome.kind is OutcomeKind.TEMPORARY}
-        if item.due_at is not None:
-            due = datetime.fromtimestamp(item.due_at / 1000, UTC)
-            data |= {"nextAttempt": run.attempt + 1, "nextAt": rfc3339(due)}
+        if next_at:
+            data |= {"nextAttempt": run.attempt + 1, "nextAt": next_at}
         events.append(_event("attempt.failed", item, data))
     if item.state is RunState.SUPERSEDED:
         events.append(_event("run.superseded", item, {"reason": item.reason}))
@@ -211,8 +224,13 @@ def _event(name: str, item: Settlement, data: dict[str, Json]) -> Event:
 
 
 def _count(counts: Counts, item: Settlement) -> None:
+    """Count an attempt when it has ended, and each time that the other side was asked."""
     handler = item.run.handler
-    counts["attempts_total", labels(handler=handler, outcome=item.outcome.kind.value)] += 1
+    key = labels(handler=handler, outcome=item.outcome.kind.value)
+    if item.state is not RunState.PENDING:
+        counts["attempts_total", key] += 1
+    if item.run.pending:
+        counts["asked_total", key] += 1
     count_seconds(counts, "attempt_seconds", item.outcome.seconds, handler=handler)
     if item.state.ended:
         counts["runs_ended_total", labels(handler=handler, state=item.state.value)] += 1

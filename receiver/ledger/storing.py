@@ -253,6 +253,7 @@ def _run_row(advance: Advance, rule: str, run: NewRun) -> Row:
         "target_index": run.target_index,
         "share": advance.share,
         "attempts": 0,
+        "claims": 0,
         "failures": 0,
         "key_number": 1,
         "policy": json.dumps(run.policy),

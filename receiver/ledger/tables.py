@@ -250,6 +250,7 @@ runs = Table(
     Column("owner", Text),
     Column("lease_until", BigInteger),
     Column("attempts", Integer, nullable=False),
+    Column("claims", Integer, nullable=False),
     Column("failures", Integer, nullable=False),
     Column("key_number", Integer, nullable=False),
     Column("parameters", Text),
@@ -304,7 +305,10 @@ runs = Table(
     ),
 )
 
-"""``paused_at`` is since when a pause of its rule or handler holds an open run back; of a run that
+"""``attempts`` counts how often it was started; ``claims`` also each time that the other side was
+asked about what it works on: by it, whoever was taken over is told from who took over.
+
+``paused_at`` is since when a pause of its rule or handler holds an open run back; of a run that
 is not open it means nothing."""
 
 lanes = Table(
@@ -369,10 +373,14 @@ attempts = Table(
     Column("number", Integer, primary_key=True),
     Column("owner", Text, nullable=False),
     Column("started_at", BigInteger, nullable=False),
+    Column("pending", Integer, nullable=False),
     Column("ended_at", BigInteger),
     Column("outcome", Text, nullable=False),
     Column("reason", Text, nullable=False),
 )
+"""``pending`` counts how often the other side was found to work still on what the attempt has
+started there: to ask again is no attempt of its own. ``outcome`` is empty while somebody is at
+it."""
 
 audit_events = Table(
     "audit_events",

@@ -153,8 +153,9 @@ def _run(
     given: dict[str, Any] = {
         "id": RUN, "plan": "p-kit", "sync": "s-kit", "rule": "kit", "action": "kit",
         "handler": subject.handler.name, "target": "", "target_index": None, "lane": "",
-        "failures": 0, "parameters": plain, "secrets": stored, "policy": {"timeout": timeout},
-        "pending": fields["state"] is not None, "first_attempt_at": int(time.time() * 1000),
+        "claim": 1, "failures": 0, "parameters": plain, "secrets": stored,
+        "policy": {"timeout": timeout}, "pending": fields["state"] is not None, "reason": "",
+        "first_attempt_at": int(time.time() * 1000),
     }  # fmt: skip
     return Claimed(**given, **fields)
 

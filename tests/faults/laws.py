@@ -17,6 +17,13 @@ LAWS = {
         SELECT runs.id FROM runs LEFT JOIN attempts ON run_id = runs.id GROUP BY runs.id, attempts
         HAVING COUNT(number) <> attempts OR COALESCE(MAX(number), 0) <> attempts
     """,
+    "to ask again is no attempt": """
+        SELECT id FROM runs WHERE claims < attempts
+    """,
+    "what is pending, and nothing else, has an attempt that goes on elsewhere": """
+        SELECT runs.id FROM runs JOIN attempts ON run_id = runs.id AND number = attempts
+        WHERE (state = 'pending') <> (outcome = 'pending' AND attempts.ended_at IS NULL)
+    """,
     "what has ended, and nothing else, has a time of its end": """
         SELECT id FROM runs WHERE (ended_at IS NOT NULL) <>
         (state IN ('succeeded', 'failed', 'skipped', 'superseded', 'cancelled'))

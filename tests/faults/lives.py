@@ -112,7 +112,7 @@ class Lives(RuleBasedStateMachine):
         before = self._row(run.id)
         self.house.answer(outcome, run, owner=owner)
         state, *_ = after = self._row(run.id)
-        if (before[0], before[1], before[2]) == ("running", owner, run.attempt):
+        if (before[0], before[1], before[2]) == ("running", owner, run.claim):
             assert state != "running"
         else:
             assert after == before, "an attempt that was taken over has written"
@@ -216,7 +216,7 @@ class Lives(RuleBasedStateMachine):
         raise AssertionError(f"never ends: {self.house.plans('id, state')}")
 
     def _row(self, run: str) -> Any:
-        columns = "state, owner, attempts, key_number, reason, due_at"
+        columns = "state, owner, claims, attempts, key_number, reason, due_at"
         return self.house.query(f"SELECT {columns} FROM runs WHERE id = '{run}'")[0]
 
     def _ids(self, table: str, states: tuple[str, ...]) -> list[str]:

@@ -76,6 +76,7 @@ def fill(ledger: Ledger) -> None:
     """Put something behind every number that the ledger keeps."""
     counts = Counts()
     counts["attempts_total", labels(handler="http.request", outcome="succeeded")] += 1
+    counts["asked_total", labels(handler="http.request", outcome="succeeded")] += 1
     counts["runs_ended_total", labels(handler="http.request", state="succeeded")] += 1
     counts["pruned_total", labels(table="syncs")] += 1
     for seconds in (0.02, 2.0):
@@ -85,7 +86,8 @@ def fill(ledger: Ledger) -> None:
         beat(connection, "w-1", 0)
         put_mark(connection, RULES, {"ok": True, "error": "", "digest": "d" * 64, "rules": 3})
         row = dict.fromkeys((c.name for c in tables.runs.c if not c.nullable), "")
-        numbers = dict.fromkeys(("step", "wave", "turn", "attempts", "failures", "key_number"), 0)
+        counted = ("step", "wave", "turn", "attempts", "claims", "failures", "key_number")
+        numbers = dict.fromkeys(counted, 0)
         flags = {"state": "due", "ready": True, "due_at": 0, "handler": "http.request"}
         connection.execute(insert(tables.runs).values({**row, **numbers, **flags}))
 

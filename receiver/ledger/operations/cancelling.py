@@ -121,7 +121,7 @@ def _cancel_runs(batch: Batch, act: Act, rows: Sequence[Any]) -> None:
     for row in rows:
         about = {"run": row.id, "why": act.why("cancelled"), "now": batch.now}
         batch.add(_RUN, about)
-        if row.state == RunState.RUNNING.value:
+        if row.state in {RunState.RUNNING.value, RunState.PENDING.value}:
             batch.add(_ATTEMPT, about | {"attempt": row.attempts})
         data: dict[str, Json] = {**act.told, "was": row.state}
         batch.events.append(run_event("run.cancelled", row, data))

@@ -25,7 +25,7 @@ RUN = (
     "id", "plan_id", "sync_id", "rule", "section", "action", "handler", "wave", "target", "state",
     "reason", "attempts", "due_at", "ended_at", "parameters", "output",
 )  # fmt: skip
-ATTEMPT = ("run_id", "number", "started_at", "ended_at", "outcome", "reason")
+ATTEMPT = ("run_id", "number", "started_at", "pending", "ended_at", "outcome", "reason")
 DELIVERY = ("id", "sync_id", "received_at", "verdict", "reason", "size", "sender")
 
 _TEXTS_OF_JSON = frozenset({"targets", "parameters", "output"})

@@ -44,8 +44,13 @@ class Attempt(Answer):
     run: Id
     number: int
     started_at: datetime
+    pending: int = Field(
+        description="How often the other side was asked, and still worked on what this has started."
+    )
     ended_at: datetime | None
-    outcome: str = Field(description="Empty while it is under way.")
+    outcome: str = Field(
+        description="Empty while it is under way; `pending` while the other side works on it."
+    )
     reason: str
 
 
@@ -63,7 +68,7 @@ class ActedRun(Answer):
     target: str
     state: RunState
     reason: str
-    attempts: int
+    attempts: int = Field(description="How often it was started; asking again is no attempt.")
     due_at: datetime | None
     ended_at: datetime | None
     parameters: Any = Field(description="Rendered; a secret is only referred to.")
