@@ -13,6 +13,7 @@ from typing import Literal, cast
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
+from receiver.log_lines import Lines
 from receiver.model import Event, rfc3339
 
 Log = FilteringBoundLogger
@@ -41,11 +42,10 @@ def _stamp(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
 
 def configure_logs(style: Literal["auto", "json", "console"] = "auto") -> Log:
     """Set structlog up for this process and return the logger."""
-    console = style == "console" or (style == "auto" and sys.stdout.isatty())
+    terminal = sys.stdout is not None and sys.stdout.isatty()
+    console = style == "console" or (style == "auto" and terminal)
     renderer: Processor = (
-        structlog.dev.ConsoleRenderer(
-            colors=sys.stdout.isatty(), timestamp_key="at", sort_keys=False
-        )
+        structlog.dev.ConsoleRenderer(colors=terminal, timestamp_key="at", sort_keys=False)
         if console
         else structlog.processors.JSONRenderer(sort_keys=False)
     )
@@ -57,7 +57,7 @@ def configure_logs(style: Literal["auto", "json", "console"] = "auto") -> Log:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger("info"),
-        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
+        logger_factory=lambda *_: Lines(sys.stdout),
         cache_logger_on_first_use=True,
     )
     return cast("Log", structlog.get_logger())

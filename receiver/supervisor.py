@@ -14,6 +14,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 from receiver.cores import deal_cores, keep_to
 
@@ -99,7 +100,8 @@ class Supervisor:
             os.kill(pid, number)
 
     def _say(self, text: str) -> None:
-        sys.stderr.write(f"postsync: {text}\n")
+        with suppress(OSError, ValueError, AttributeError):  # nobody reads it
+            sys.stderr.write(f"postsync: {text}\n")
 
 
 def _fork(body: Body, core: int) -> int:
@@ -119,10 +121,12 @@ def _fork(body: Body, core: int) -> int:
     except SystemExit as stop:
         code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     except BaseException:  # noqa: BLE001 nothing may run on into the parent's code
-        traceback.print_exc()
+        with suppress(Exception):  # nobody reads it
+            traceback.print_exc()
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(Exception):  # likewise
+                stream.flush()
         os._exit(code)
 
 

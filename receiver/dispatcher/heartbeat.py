@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 
 from receiver.ledger.batch import Batch
 from receiver.ledger.beats import beat
 from receiver.ledger.events import labels
 from receiver.ledger.leases import release_lost, renew
+from receiver.log_lines import lost_lines
 from receiver.threads import ailments, deaths
 
 EVERY = 5.0
@@ -23,7 +25,7 @@ class Heartbeat:
         self._lease = lease
         self._every = min(EVERY, lease / 3000)
         self._next = 0.0
-        self._told: dict[str, int] = {}
+        self._told = Counter[tuple[str, str]]()
 
     @property
     def wait(self) -> float:
@@ -34,14 +36,15 @@ class Heartbeat:
         """Write the beat, renew the leases of the runs ``alive``, let go of others' lost ones."""
         self._next = time.monotonic() + self._every
         beat(batch.connection, self._owner, batch.now, ailments())
-        self._count_deaths(batch)
+        self._count(batch)
         renew(batch.connection, batch.now, self._owner, self._lease, alive)
         release_lost(batch)
 
-    def _count_deaths(self, batch: Batch) -> None:
-        """Count the threads that died since the last beat, so that `/metrics` knows of them."""
-        died = deaths()
-        for thread, times in died.items():
-            if new := times - self._told.get(thread, 0):
-                batch.counts["thread_deaths_total", labels(thread=thread)] += new
-        self._told = died
+    def _count(self, batch: Batch) -> None:
+        """Have `/metrics` know what this process has counted since the last beat."""
+        own = Counter[tuple[str, str]]()
+        for thread, died in deaths().items():
+            own["thread_deaths_total", labels(thread=thread)] = died
+        own["log_lines_lost_total", labels(process="dispatcher")] = lost_lines()
+        batch.counts.update(own - self._told)
+        self._told = own

@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 from receiver.errors import LedgerUnavailable
 from receiver.ledger.arrivals import Receipt
 from receiver.ledger.reader import Reader
+from receiver.log_lines import lost_lines
 from receiver.threads import deaths
 from receiver.web.tls import Tls
 
@@ -109,9 +110,9 @@ class LedgerMetrics(Collector):
     def collect(self) -> Iterable[Metric]:
         """Make a metric of each name; without the ledger, only `postsync_ledger_up 0`.
 
-        Deaths of threads are those of this process, and those that the dispatcher has told.
+        What `_own` has is of this process; the dispatcher's is in the ledger.
         """
-        own = [("thread_deaths_total", {"thread": name}, n) for name, n in deaths().items()]
+        own = _own()
         up = Metric(f"{PREFIX}ledger_up", "1 if the ledger can be read.", "gauge")
         try:
             counters = self._reader.counters()
@@ -120,6 +121,14 @@ class LedgerMetrics(Collector):
             return [up, *_metrics(own)]
         up.add_sample(up.name, {}, 1)
         return [up, *_metrics([*own, *counters])]
+
+
+def _own() -> list[tuple[str, dict[str, str], float]]:
+    """Return what each process counts of itself."""
+    return [
+        *(("thread_deaths_total", {"thread": name}, n) for name, n in deaths().items()),
+        ("log_lines_lost_total", {"process": "intake"}, lost_lines()),
+    ]
 
 
 def _metrics(counters: Iterable[tuple[str, dict[str, str], float]]) -> list[Metric]:
