@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from receiver.errors import LedgerUnavailable
 from receiver.expressions import Expressions
 from receiver.ledger.ledger import Ledger
 from receiver.ledger.marks import get_rule_set
@@ -33,9 +34,20 @@ class Explainer:
     def explain(self, sync: str) -> list[Json] | None:
         """Return a row for each rule; None for a sync that was not matched with any.
 
+        None too where what is stored cannot be read or matched again: the rest of the sync's
+        story is worth telling without it.
+
         Raises:
             LedgerUnavailable: the ledger cannot be read.
         """
+        try:
+            return self._explained(sync)
+        except LedgerUnavailable:
+            raise
+        except Exception:  # noqa: BLE001 whatever is wrong with what is stored of one sync
+            return None
+
+    def _explained(self, sync: str) -> list[Json] | None:
         with self._ledger.read() as connection:
             digest, recalled = planned_with(connection, sync)
             if digest is None:

@@ -6,7 +6,7 @@ import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -37,6 +37,21 @@ def rfc3339(moment: datetime) -> str:
     """Write a moment as the API, the logs and Argo CD do, to the millisecond if it has any."""
     spec = "milliseconds" if moment.microsecond else "seconds"
     return moment.astimezone(UTC).isoformat(timespec=spec).replace("+00:00", "Z")
+
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+
+
+def from_ms(ms: int) -> datetime:
+    """Return the moment of so many milliseconds since 1970; of what lies beyond, the last there is.
+
+    What is stored may be anything, and whoever reads it has to say something.
+    """
+    try:
+        return EPOCH + timedelta(milliseconds=ms)
+    except OverflowError:
+        return LAST if ms > 0 else FIRST
 
 
 class ChangeVerdict(StrEnum):

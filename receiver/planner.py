@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 from receiver.change import gap
@@ -21,6 +20,7 @@ from receiver.model import (
     RunState,
     Sync,
     SyncState,
+    from_ms,
 )
 from receiver.new_plans import PlanMaker, advance_with
 from receiver.payload import read_notification
@@ -117,7 +117,7 @@ def read_sync(stored: StoredSync) -> Sync:
     notification = read_notification(
         stored.body, sender=stored.sender, channel=stored.channel, query=stored.query
     )
-    received = datetime.fromtimestamp(stored.received_at / 1000, UTC)
+    received = from_ms(stored.received_at)
     return replace(notification.sync, id=stored.id, received_at=received)
 
 

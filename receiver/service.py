@@ -25,7 +25,7 @@ from receiver.ledger.operations.desk import Operations
 from receiver.ledger.reader import Reader
 from receiver.ledger.retention import Policy
 from receiver.logs import Log, write_event
-from receiver.model import Event, rfc3339
+from receiver.model import Event, from_ms, rfc3339
 from receiver.names import Names
 from receiver.outbound import Outbound, own_api_server
 from receiver.rates import Buckets
@@ -142,7 +142,7 @@ def build_housekeeping(settings: Settings, log: Log) -> Housekeeping:
     """Build what keeps the ledger bounded. Call it after the fork."""
 
     def tell(event: Event, at: int) -> None:
-        write_event(log, event, rfc3339(datetime.fromtimestamp(at / 1000, UTC)))
+        write_event(log, event, rfc3339(from_ms(at)))
 
     policy = Policy(settings.keep_for, settings.keep_syncs, settings.max_age)
     return Housekeeping(open_ledger(settings.ledger), policy, tell, log)

@@ -8,7 +8,6 @@ from typing import Any
 import click
 
 from receiver.cli.client import Client
-from receiver.cli.empty import nothing_of
 from receiver.cli.filters import run_filters
 from receiver.cli.options import Columns, asks_server, output_option, tell_rows
 from receiver.model import RunState
@@ -41,7 +40,7 @@ def runs(
     """  # noqa: D301 click's \b keeps the lines
     query = {"state": states, "sync": sync, "plan": plan, **filters}
     rows = list(client.pages("/v1/runs", "runs", query, limit))
-    nothing = "" if rows else nothing_of(client, "run", query)
+    nothing = "no run is like that" if any(query.values()) else "no runs yet"
     tell_rows(rows, output, Columns(HEADINGS, _cells, FOLDING), nothing)
 
 

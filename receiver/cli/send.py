@@ -9,7 +9,6 @@ from typing import Any
 
 import click
 
-from receiver.argocd import example_notification
 from receiver.cli.client import Client, find_token
 from receiver.cli.options import ca_option, output_option, read_payload
 from receiver.errors import ServerError, Unreadable
@@ -21,7 +20,6 @@ LAST = "last-notification.json"
 @click.command()
 @click.argument("file", required=False, type=click.Path(path_type=Path, allow_dash=True))
 @click.option("--now", is_flag=True, help="Move its times to now, so that it is a new sync.")
-@click.option("--example", is_flag=True, help="Post one that comes with Postsync, as a new sync.")
 @click.option("--same", is_flag=True, help="Repeat the last one sent, byte for byte.")
 @click.option("--channel", default="sync", show_default=True, help="The channel in the path.")
 @click.option("--url", help="The server (default POSTSYNC_URL, or http://127.0.0.1:8080).")
@@ -33,7 +31,6 @@ def send(
     file: Path | None,
     *,
     now: bool,
-    example: bool,
     same: bool,
     channel: str,
     url: str | None,
@@ -45,15 +42,14 @@ def send(
     """Post a notification from FILE, as Argo CD would; - reads stdin.
 
     \b
-      postsync send --example
-      postsync send notification.json --now
+      postsync send config/examples/notification.json --now
       postsync send --same        the same again: a duplicate
     """  # noqa: D301 click's \b keeps the lines
-    if [file is not None, same, example].count(True) != 1 or (same and now):
-        raise click.UsageError("name a FILE, or --example, or --same without --now")
+    if same == (file is not None) or (same and now):
+        raise click.UsageError("name a FILE, or --same without --now")
     last = load_settings().home / LAST
-    body = example_notification() if example else _read(file or last)
-    if now or example:
+    body = _read(last if file is None else file)
+    if now:
         body, times = _moved(body)
         if output == "text":
             click.echo(f"times    {times}")
@@ -79,7 +75,7 @@ def _read(path: Path) -> bytes:
         return read_payload(path)
     except Unreadable as error:
         raise ServerError(
-            error.message, hint="`postsync send --example` posts one that comes with Postsync"
+            error.message, hint="config/examples/notification.json is one to begin with"
         ) from None
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import traceback
 from collections import OrderedDict
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
@@ -21,7 +21,7 @@ from receiver.ledger.stored import new_syncs, stirred_plans, stored_sync
 from receiver.logs import Log
 from receiver.memory import Memory, after, judged
 from receiver.mistakes import brief, near
-from receiver.model import Event, PlanState, Sync, SyncState, rfc3339
+from receiver.model import Event, PlanState, Sync, SyncState, from_ms, rfc3339
 from receiver.planner import Planner, place_of, read_sync, step
 from receiver.render import Renderer
 
@@ -164,7 +164,7 @@ class Drafts:
         """Return why a sync is stored only: it finished long ago, or before we were here."""
         if sync.finished_at is None:
             return ""
-        received = datetime.fromtimestamp(stored.received_at / 1000, UTC)
+        received = from_ms(stored.received_at)
         finished = rfc3339(sync.finished_at)
         # Argo CD writes whole seconds: a sync of the second in which we came is ours.
         if self._act_since and sync.finished_at < self._act_since - timedelta(seconds=1):

@@ -17,7 +17,6 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection
@@ -43,7 +42,7 @@ from receiver.ledger.planning import Advance, Planning, StoredPlan
 from receiver.ledger.starting import start_collected
 from receiver.ledger.storing import store_advances, store_plannings
 from receiver.logs import Log, write_event
-from receiver.model import Event, rfc3339
+from receiver.model import Event, from_ms, rfc3339
 from receiver.retry import settle
 from receiver.settings import Settings
 
@@ -155,7 +154,7 @@ class Dispatcher:
             release_lost(batch, alone=alone)
             forget_beats(connection, now, alone=alone)
             batch.finish()
-            created = datetime.fromtimestamp(get_mark(connection, CREATED) / 1000, UTC)
+            created = from_ms(get_mark(connection, CREATED))
         self._tell(batch.events, now)
         self._drafts.act_since(self._settings.act_since or created)
         self._drafts.use(self._rules.last_good())
@@ -292,6 +291,6 @@ class Dispatcher:
         return max(0.001, min(until))
 
     def _tell(self, events: Sequence[Event], now: int) -> None:
-        at = rfc3339(datetime.fromtimestamp(now / 1000, UTC))
+        at = rfc3339(from_ms(now))
         for event in events:
             write_event(self._log, event, at)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -10,6 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, RowMapping, select
 
 from receiver.ledger import tables
+from receiver.ledger.storable import dumps
 from receiver.model import DeliveryVerdict, Event, Json, SyncState, new_id, rfc3339
 from receiver.payload import Notification
 
@@ -94,7 +94,7 @@ class Rows:
                 "reason": receipt.reason,
                 "sync_id": receipt.sync or None,
                 "size": len(arrival.body),
-                "query": json.dumps(arrival.query),
+                "query": dumps(arrival.query),
                 "body": packed if receipt.verdict is not DeliveryVerdict.DUPLICATE else b"",
             }
         )
@@ -127,6 +127,8 @@ class Rows:
             "resources": notification.listed,
             "shape": notification.shape,
         }
+        if notification.left_out:
+            about["leftOut"] = notification.left_out
         if notification.weak:
             about["identity"] = "weak: the body's digest, within 10 minutes"
         return receipt, about

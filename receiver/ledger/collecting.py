@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import bindparam, insert, select, text, update
@@ -12,8 +11,9 @@ from sqlalchemy import bindparam, insert, select, text, update
 from receiver.ledger import tables
 from receiver.ledger.batch import Batch, Row
 from receiver.ledger.planning import Collect, NewPlan, Planning
+from receiver.ledger.storable import dumps
 from receiver.ledger.superseding import identity
-from receiver.model import Event, Json, rfc3339
+from receiver.model import Event, Json, from_ms, rfc3339
 
 Target = dict[str, Any]
 
@@ -58,7 +58,7 @@ def join(batch: Batch, planning: Planning, plan: NewPlan, collect: Collect, row:
     targets = union(json.loads(row.targets), plan.targets, moments)
     due = min(batch.now + collect.window, row.created_at + collect.longest)
     batch.add(_JOIN, _member(batch, row.id, planning.sync, plan.newest))
-    batch.add(_GROW, {"plan": row.id, "all_targets": json.dumps(targets), "new_due_at": due})
+    batch.add(_GROW, {"plan": row.id, "all_targets": dumps(targets), "new_due_at": due})
     if moments[planning.sync] >= (row.newest, row.sync_id):
         values = (planning.sync, planning.application, plan.newest, plan.key, plan.limit)
         named = {f"new_{name}": value for name, value in zip(_NEWEST, values, strict=True)}
@@ -91,4 +91,4 @@ def _moments(batch: Batch, plan: str) -> dict[str, tuple[int, str]]:
 
 
 def _moment(ms: int) -> str:
-    return rfc3339(datetime.fromtimestamp(ms / 1000, UTC))
+    return rfc3339(from_ms(ms))

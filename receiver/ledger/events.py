@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import Connection, insert, text
 
 from receiver.ledger import tables
+from receiver.ledger.storable import dumps
 from receiver.model import Event
 
 Counts = Counter[tuple[str, str]]
@@ -58,7 +59,7 @@ def append_events(
                 "plan_id": event.plan or None,
                 "run_id": event.run or None,
                 "attempt": event.attempt or None,
-                "data": json.dumps(event.data, separators=(",", ":")),
+                "data": dumps(event.data),
             }
             for event in events
         ],

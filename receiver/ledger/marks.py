@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, select, text
 
 from receiver.ledger import tables
+from receiver.ledger.storable import dumps
 
 CREATED = "created"
 RULES = "rules"
@@ -21,7 +22,7 @@ _PUT = text(
 
 def put_mark(connection: Connection, name: str, value: Any) -> None:
     """Store a JSON value under a name."""
-    connection.execute(_PUT, {"name": name, "value": json.dumps(value)})
+    connection.execute(_PUT, {"name": name, "value": dumps(value)})
 
 
 def get_mark(connection: Connection, name: str) -> Any:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, delete, exists, select, text, tuple_
 from receiver.ledger import tables
 from receiver.ledger.batch import Batch
 from receiver.ledger.planning import Planning
+from receiver.ledger.storable import dumps
 from receiver.memory import Memory, Recalled, Trace, after
 
 Place = tuple[str, str, str]
@@ -64,7 +65,7 @@ def write_recalled(recalled: Recalled) -> str:
         tree["images"] = recalled.images
     if recalled.failed:
         tree["failed"] = {number: _trace(trace) for number, trace in recalled.failed.items()}
-    return json.dumps(tree)
+    return dumps(tree)
 
 
 def read_recalled(written: str | None) -> Recalled:
@@ -84,9 +85,9 @@ def _read(row: Any) -> Memory:
 def _row(place: Place, memory: Memory) -> dict[str, Any]:
     failed = {key: _trace(trace) for key, trace in memory.failed.items()}
     return dict(zip(_PLACE, place, strict=True)) | {
-        "images": json.dumps(memory.images),
+        "images": dumps(memory.images),
         "images_at": memory.images_at,
-        "failed": json.dumps(failed),
+        "failed": dumps(failed),
     }
 
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from sqlalchemy import Connection, func, insert, select
 
 from receiver.ledger import tables
 from receiver.ledger.events import append_events
 from receiver.ledger.ledger import Hold, Ledger
-from receiver.model import Event, Json, new_id
+from receiver.model import Event, Json, from_ms, new_id
 
 BEFORE_MS = 30_000
 """How long before its sync's start a message may be: Argo CD writes whole seconds by a clock of
@@ -25,6 +25,9 @@ its own."""
 AFTER_MS = 60_000
 """How long after its sync's end a message may come: a PostSync hook ends before that, but a
 message of a SyncFail hook, or one that was tried again, may be late."""
+
+FAR_MS = 1 << 50
+"""A time in milliseconds that no clock tells, some 35,000 years from 1970."""
 
 MOST = 1000
 """Messages that a sync's story has; a hook that speaks in a loop has the trail for the rest."""
@@ -93,7 +96,7 @@ class Messages:
             seq = connection.scalar(select(func.max(tables.audit_events.c.seq)))
             row = {"seq": seq, "at": now, "application": message.application}
             connection.execute(insert(tables.messages), row)
-        self._committed(datetime.fromtimestamp(now / 1000, UTC), [event])
+        self._committed(from_ms(now), [event])
         return number
 
 
@@ -130,7 +133,12 @@ def _span(connection: Connection, sync: str) -> Span | None:
     ).first()
     if row is None or row.started_at is None or row.finished_at is None:
         return None
-    return Span(sync, row.application, row.started_at, row.finished_at)
+    return Span(sync, row.application, _near(row.started_at), _near(row.finished_at))
+
+
+def _near(ms: int) -> int:
+    """Return a time from which another can be counted: what is stored may be the last there is."""
+    return max(-FAR_MS, min(ms, FAR_MS))
 
 
 def _neighbours(connection: Connection, span: Span) -> list[Span]:

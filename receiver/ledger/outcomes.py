@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 
 from sqlalchemy import bindparam, select, update
 
@@ -14,8 +12,9 @@ from receiver.ledger.batch import Batch, Row
 from receiver.ledger.claim import Claimed
 from receiver.ledger.events import Counts, count_seconds, labels
 from receiver.ledger.lanes import block_lane
+from receiver.ledger.storable import dumps
 from receiver.ledger.superseding import leave_plan, left_to_newer, superseded_reason
-from receiver.model import Event, Json, Outcome, OutcomeKind, RunState, rfc3339
+from receiver.model import Event, Json, Outcome, OutcomeKind, RunState, from_ms, rfc3339
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +116,7 @@ LIMITED_FOR = 5.0
 
 
 def _moment(ms: int) -> str:
-    return rfc3339(datetime.fromtimestamp(ms / 1000, UTC))
+    return rfc3339(from_ms(ms))
 
 
 def _ours(batch: Batch, owner: str, runs: Sequence[str]) -> dict[str, int]:
@@ -145,8 +144,8 @@ def _settled_row(now: int, item: Settlement) -> Row:
     state = item.outcome.state if item.outcome.state is not None else item.run.state
     values = (
         item.state.value, item.reason, item.failures, item.due_at,
-        None if state is None else json.dumps(state),
-        json.dumps(item.outcome.output) if ended else None, now if ended else None,
+        None if state is None else dumps(state),
+        dumps(item.outcome.output) if ended else None, now if ended else None,
     )  # fmt: skip
     named = zip(_KEPT, values, strict=True)
     return {"run": item.run.id, **{f"new_{name}": value for name, value in named}}

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
-from typing import Any
 
 from sqlalchemy import (
     Connection,
@@ -29,6 +28,7 @@ from receiver.ledger.ledger import Hold, Ledger, told
 from receiver.ledger.migrating import migrate, revision_of
 from receiver.ledger.quiet import ask_after_quiet
 from receiver.ledger.server_url import connect_arguments, shown_url
+from receiver.ledger.storable import keep_storable
 
 NOW = text("CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)")
 """The server's clock in milliseconds, not that of the transaction's start: it may have waited."""
@@ -151,17 +151,6 @@ def _engine(url: str, busy_timeout: float) -> Engine:
         max_overflow=32,
         connect_args=arguments,
     )
-    event.listen(engine, "connect", _on_connect)
+    keep_storable(engine)
     ask_after_quiet(engine)
     return engine
-
-
-def _on_connect(connection: Any, _record: Any) -> None:
-    """Let what a sender or a service says be stored: PostgreSQL's text knows no NUL."""
-    from psycopg.types.string import StrDumper
-
-    class WithoutNul(StrDumper):
-        def dump(self, obj: str) -> Any:
-            return super().dump(obj.replace("\0", "\ufffd"))
-
-    connection.adapters.register_dumper(str, WithoutNul)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from typing import TypeVar
 
 from sqlalchemy import Connection, delete
@@ -29,7 +28,7 @@ from receiver.ledger.events import add_counts, append_events, labels
 from receiver.ledger.ledger import Ledger
 from receiver.ledger.marks import get_mark, put_mark
 from receiver.ledger.retention import PRUNED, Limits, Policy, limits, look, stored
-from receiver.model import Event, rfc3339
+from receiver.model import Event, from_ms, rfc3339
 
 T = TypeVar("T")
 
@@ -107,7 +106,7 @@ class Round:
             told = get_mark(connection, UNTOLD)
             if told is None:
                 return None  # somebody else has told of it meanwhile
-            before = rfc3339(datetime.fromtimestamp(self._limits(connection).before / 1000, UTC))
+            before = rfc3339(from_ms(self._limits(connection).before))
             event = Event("ledger.pruned", {"by": by, "before": before, **in_words(told)})
             append_events(connection, now, [event])
             connection.execute(delete(tables.marks).where(tables.marks.c.name == UNTOLD))

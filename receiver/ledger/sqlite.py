@@ -17,6 +17,7 @@ from receiver.ledger.damage import find_damage, is_damage, way_back
 from receiver.ledger.gate import Gate
 from receiver.ledger.ledger import Hold, Ledger, told
 from receiver.ledger.migrating import migrate
+from receiver.ledger.storable import keep_storable
 
 NETWORK_FILE_SYSTEMS = frozenset(
     {
@@ -127,6 +128,7 @@ def open_file(
     engine = create_engine(f"sqlite:///{path}", pool_size=16, max_overflow=32)
     event.listen(engine, "connect", _on_connect(busy_timeout))
     event.listen(engine, "begin", _on_begin)
+    keep_storable(engine)
     try:
         migrate(engine, NOW)
     except DBAPIError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
@@ -23,6 +22,7 @@ from receiver.ledger.planning import (
     StoredPlan,
 )
 from receiver.ledger.starting import held_event, start
+from receiver.ledger.storable import dumps
 from receiver.ledger.superseding import (
     Entrant,
     newer_than,
@@ -151,7 +151,7 @@ def _plan_row(batch: Batch, planning: Planning, plan: NewPlan) -> Row:
         "mode": plan.mode,
         "state": PlanState.COLLECTING.value,
         "reason": "",
-        "targets": json.dumps(plan.targets),
+        "targets": dumps(plan.targets),
         "concurrency_key": plan.key,
         "concurrency_limit": plan.limit,
         "place": None,
@@ -232,7 +232,7 @@ def _change_row(batch: Batch, advance: Advance, change: RunChange) -> Row:
         change.state.value, change.reason, due, change.lane,
         next_turn(batch, advance.share) if due else 0,
         batch.now if due else None, batch.now if change.state.ended else None,
-        json.dumps(change.parameters), json.dumps(change.secrets),
+        dumps(change.parameters), dumps(change.secrets),
     )  # fmt: skip
     return dict(zip(_CHANGED, values, strict=True))
 
@@ -256,7 +256,7 @@ def _run_row(advance: Advance, rule: str, run: NewRun) -> Row:
         "claims": 0,
         "failures": 0,
         "key_number": 1,
-        "policy": json.dumps(run.policy),
+        "policy": dumps(run.policy),
         "of_rule": rule,
         "of_handler": run.handler,
         **dict(zip(_CHANGED, unchanged, strict=True)),

@@ -7,13 +7,16 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from receiver.errors import PayloadError
 from receiver.model import Sync
 from receiver.payload.build import build
+from receiver.payload.lists import trim
 from receiver.payload.shapes import Found, find, unknown
 from receiver.payload.syntax import WAY_OUT, read_json
+from receiver.payload.times import check_times
 
 __all__ = ["Notification", "read_notification"]
 
@@ -36,7 +39,7 @@ class Notification:
     ``identity`` is a SHA-256 in hex; two deliveries with the same one are duplicates. A
     ``weak`` one is of the body alone, as the sync's own times are not told: it tells
     duplicates only for a short while. ``shape`` is the name of the body's shape, ``listed``
-    how many resources it lists.
+    how many resources it lists, ``left_out`` how many entries of that list were no objects.
     """
 
     sync: Sync
@@ -44,6 +47,7 @@ class Notification:
     weak: bool
     shape: str
     listed: int
+    left_out: int = 0
 
 
 def read_notification(
@@ -53,6 +57,8 @@ def read_notification(
     channel: str,
     query: Mapping[str, str],
     resources: bool = True,
+    now: datetime | None = None,
+    most: int | None = None,
 ) -> Notification:
     """Understand one notification, of any of the shapes in `receiver.payload.shapes`.
 
@@ -67,13 +73,17 @@ def read_notification(
         query: of the address; the list of resources needs ``application`` and ``phase``
             there, and may have ``namespace``, ``project`` and ``revision``.
         resources: whether the sync gets its resources, or is only told of.
+        now: the time by our clock, to refuse times that cannot be true; None for what was
+            accepted before.
+        most: resources that it may list; of more none is read, and they are only counted.
 
     Raises:
         PayloadError: ``empty``, ``not_json``, ``double_encoded``, ``unknown_shape``,
-            ``wrong_type``, ``bad_name`` or ``not_finished``.
+            ``wrong_type``, ``bad_name``, ``not_finished`` or ``wrong_time``.
     """
     tree = read_json(body)
     query = {key: value.replace("\0", "\ufffd") for key, value in query.items()}
+    trimmed = trim(tree, most)
     found = find(tree, query)
     if not found.application.name or (found.operation is None and channel == CHANNEL):
         raise unknown(tree, query)
@@ -82,10 +92,18 @@ def read_notification(
         _check_finished(found)
     event_key = "" if channel == CHANNEL else _event_key(tree, query)
     sync = build(found, sender=sender, channel=channel, event_key=event_key, resources=resources)
+    if now is not None:
+        check_times(sync, now)
     weak = not (sync.started_at or sync.finished_at or event_key)
+    identity = _identity(sync, body if weak else b"")
+    told = trimmed.get(found.shape, trimmed[""])
+    listed = told.entries if most is not None and told.entries > most else _listed(found)
+    return Notification(sync, identity, weak, found.shape, listed, told.left_out)
+
+
+def _listed(found: Found) -> int:
     result = found.operation and found.operation.sync_result
-    listed = len((result and result.resources) or ())
-    return Notification(sync, _identity(sync, body if weak else b""), weak, found.shape, listed)
+    return len((result and result.resources) or ())
 
 
 def _check_names(found: Found) -> None:

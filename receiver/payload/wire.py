@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, TypeAlias, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails
 
@@ -17,8 +17,22 @@ Flag: TypeAlias = bool | None
 Moment: TypeAlias = datetime | None
 Count: TypeAlias = Annotated[int, Field(ge=0, lt=1 << 31)]
 
+T = TypeVar("T")
+
+LONGEST = 10_000
+"""Entries of a list or map other than the resources, which `receiver.payload.lists` bounds: each
+that is wrong would cost a kilobyte of complaint."""
+
+Many: TypeAlias = Annotated[list[T], Field(max_length=LONGEST, fail_fast=True)]
+
 SHOWN = 10
 """Wrongly typed fields that an answer lists."""
+
+
+def _not_too_many(labels: Any) -> Any:
+    if isinstance(labels, dict) and len(labels) > LONGEST:
+        raise ValueError(f"has more than {LONGEST} entries")
+    return labels
 
 
 class Wire(BaseModel):
@@ -41,7 +55,7 @@ class WireName(Wire):
     name: Text = None
     namespace: Text = None
     uid: Text = None
-    labels: dict[str, Text] | None = None
+    labels: Annotated[dict[str, Text], BeforeValidator(_not_too_many)] | None = None
     project: Text = None
     destination: WireDestination | None = None
 
@@ -59,12 +73,12 @@ class WireSyncOperation(Wire):
     """``operation.sync``: what was asked for."""
 
     revision: Text = None
-    revisions: list[Text] | None = None
+    revisions: Many[Text] | None = None
     source: WireSource | None = None
-    sources: list[WireSource | None] | None = None
+    sources: Many[WireSource | None] | None = None
     dry_run: Flag = None
     resources: list[Any] | None = None
-    sync_options: list[str] | None = None
+    sync_options: Many[str] | None = None
 
 
 class WireInitiatedBy(Wire):
@@ -94,16 +108,16 @@ class WireResource(Wire):
     hook_type: Text = None
     hook_phase: Text = None
     sync_phase: Text = None
-    images: list[str] | None = None
+    images: Many[str] | None = None
 
 
 class WireSyncResult(Wire):
     """``operationState.syncResult``: what was done."""
 
     revision: Text = None
-    revisions: list[Text] | None = None
+    revisions: Many[Text] | None = None
     source: WireSource | None = None
-    sources: list[WireSource | None] | None = None
+    sources: Many[WireSource | None] | None = None
     resources: list[WireResource] | None = None
 
 
@@ -140,10 +154,10 @@ class WireApplication(Wire):
     status: WireStatus | None = None
 
 
-T = TypeVar("T", bound=Wire)
+W = TypeVar("W", bound=Wire)
 
 
-def read(model: type[T], tree: object, path: str = "") -> T:
+def read(model: type[W], tree: object, path: str = "") -> W:
     """Read one object; ``path`` is where it stands in the body.
 
     Raises:

@@ -46,14 +46,15 @@ class Door:
             discard_body(environ, self._limit)
             return refused(refusal)
         query = request.args.to_dict()
+        now = _now()
         try:
             notification = read_notification(
-                body, sender=sender, channel=channel, query=query, resources=False
+                body, sender=sender, channel=channel, query=query, resources=False, now=now
             )
         except PayloadError as error:
-            arrival = Arrival(sender, channel, body, _now(), None, _told(error), query)
+            arrival = Arrival(sender, channel, body, now, None, _told(error), query)
             return self._refuse(error, arrival)
-        arrival = Arrival(sender, channel, body, _now(), notification, query=query)
+        arrival = Arrival(sender, channel, body, now, notification, query=query)
         try:
             receipt = self._intake.writer.submit(arrival)
         except LedgerUnavailable as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import TypeVar
 
@@ -15,7 +14,7 @@ from receiver.ledger.operations.desk import Operations
 from receiver.ledger.operations.retrying import Chosen
 from receiver.ledger.pauses import Scope
 from receiver.mistakes import brief
-from receiver.model import rfc3339
+from receiver.model import from_ms, rfc3339
 from receiver.service import Intake
 from receiver.web.acts import LARGEST, Repeat, ReplayBody, RetryBody, Why, read_act
 from receiver.web.auth import authorize
@@ -65,7 +64,7 @@ def _add_retry(door: Blueprint, intake: Intake) -> None:
             body.rule, body.handler, body.application, in_ms(body.since), in_ms(body.until)
         )
         done = desk.retry_many(Act(g.by, body.reason), chosen, body.limit)
-        until = rfc3339(datetime.fromtimestamp(done.until / 1000, UTC))
+        until = rfc3339(from_ms(done.until))
         warning = "" if done.runs else _unheard_of(intake, body)
         told = {"retried": len(done.runs), "runs": done.runs, "more": done.more, "until": until}
         return jsonify(told | {"warning": warning})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 
 from receiver.ledger.batch import Batch
 from receiver.ledger.ledger import Ledger
@@ -22,7 +22,7 @@ from receiver.ledger.operations.retrying import (
     retry_run,
 )
 from receiver.ledger.pauses import Scope
-from receiver.model import Event, Json
+from receiver.model import Event, Json, from_ms
 
 SLICE = 100
 """Runs that one transaction retries of many: some 50 ms, so that the intake is not held up."""
@@ -137,4 +137,4 @@ class Operations:
             yield batch
             batch.finish()
             self._ledger.ring(connection)
-        self._committed(datetime.fromtimestamp(batch.now / 1000, UTC), batch.events)
+        self._committed(from_ms(batch.now), batch.events)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, select
 
-from receiver.model import rfc3339
+from receiver.model import from_ms, rfc3339
 
 Row = dict[str, Any]
 
@@ -71,7 +70,7 @@ def shown_event(row: Any) -> Row:
 
 def moment(ms: int | None) -> str | None:
     """Write milliseconds since 1970 as the API does."""
-    return None if ms is None else rfc3339(datetime.fromtimestamp(ms / 1000, UTC))
+    return None if ms is None else rfc3339(from_ms(ms))
 
 
 def grouped(

@@ -1,0 +1,109 @@
+r"""Makes what comes from outside storable: text that both engines take and give back.
+
+PostgreSQL's text knows no NUL, its JSON refuses ``\u0000`` and half a surrogate pair when it is
+read, and UTF-8 cannot carry such a half at all. A service may answer with any of them, so each text
+is looked at on its way into a statement, and each JSON tree when it is written as text.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Engine, event
+
+UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+REPLACEMENT = "\ufffd"
+
+ESCAPED = re.compile(r"\\u(?:0000|d[89a-f])")
+"""What JSON has of them; of a whole surrogate pair too, which is told apart by a second look."""
+
+DEEPEST = 100
+"""Levels of a tree: Python reads and writes JSON by recursion, and its readers have less
+of that left."""
+
+TOO_DEEP = f"(nested deeper than {DEEPEST} levels, not stored)"
+
+
+def storable(text: str) -> str:
+    """Return the text with a U+FFFD for each character that cannot be stored."""
+    if text.isascii() and "\0" not in text:
+        return text
+    return UNSTORABLE.sub(REPLACEMENT, text)
+
+
+def dumps(tree: Any) -> str:
+    """Write a tree as JSON that can be stored and read, whatever a service has put into it.
+
+    A number that JSON has no word for becomes null, what is nested too deep a text that says so.
+    """
+    try:
+        text = json.dumps(tree, allow_nan=False, separators=(",", ":"))
+    except (ValueError, RecursionError):
+        text = ""
+    if text and not ESCAPED.search(text) and not (_nests(text) and _deep(tree)):
+        return text
+    return json.dumps(_clean(tree, DEEPEST), separators=(",", ":"))
+
+
+def keep_storable(engine: Engine) -> None:
+    """Have every text that a statement of this engine is given made storable."""
+    event.listen(engine, "before_cursor_execute", _before, retval=True)
+
+
+def _before(
+    _connection: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, many: bool
+) -> tuple[str, Any]:
+    if many:
+        return statement, [_row(row) for row in parameters]
+    return statement, _row(parameters)
+
+
+def _row(row: Mapping[str, Any] | Sequence[Any]) -> Any:
+    if isinstance(row, Mapping):
+        return {name: _value(value) for name, value in row.items()}
+    return tuple(map(_value, row))
+
+
+def _value(value: Any) -> Any:
+    return storable(value) if isinstance(value, str) else value
+
+
+def _clean(tree: Any, levels: int) -> Any:
+    if isinstance(tree, str):
+        return storable(tree)
+    if isinstance(tree, Mapping | list | tuple) and not levels:
+        return TOO_DEEP
+    if isinstance(tree, Mapping):
+        return {_key(key): _clean(item, levels - 1) for key, item in tree.items()}
+    if isinstance(tree, list | tuple):
+        return [_clean(item, levels - 1) for item in tree]
+    return None if isinstance(tree, float) and not math.isfinite(tree) else tree
+
+
+def _key(key: Any) -> Any:
+    return storable(key) if isinstance(key, str) else key
+
+
+def _nests(text: str) -> bool:
+    """Whether JSON has so many lists and maps that it may be deep: the cheap question first."""
+    return text.count("[") + text.count("{") > DEEPEST
+
+
+def _deep(tree: Any) -> bool:
+    """Whether it has more levels than can be read back; looked at level by level."""
+    level = [tree]
+    for _ in range(DEEPEST):
+        level = [item for one in level for item in _items(one)]
+        if not level:
+            return False
+    return True
+
+
+def _items(tree: Any) -> Sequence[Any]:
+    if isinstance(tree, Mapping):
+        return list(tree.values())
+    return tree if isinstance(tree, list | tuple) else ()

@@ -1,0 +1,66 @@
+"""Bounds the list of resources before anything is made of it: there an entry costs kilobytes.
+
+What is no object is left out, and a list that is too long is emptied and only counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Trimmed:
+    """What a list had: how many ``entries`` that are objects, and how many that are none."""
+
+    entries: int = 0
+    left_out: int = 0
+
+
+def trim(tree: Any, most: int | None) -> dict[str, Trimmed]:
+    """Trim the lists of a body in place.
+
+    Args:
+        tree: the body as it was read.
+        most: entries that a list may have; None for any number.
+
+    Returns:
+        What the list of the shape ``resources`` had, and under ``""`` that of every other shape.
+    """
+    beside = tree.get("resources") if isinstance(tree, dict) else tree
+    told = {"resources": _trim(beside, most)}
+    inside = [_trim(entries, most) for entries in _listed(tree)]
+    told[""] = max(inside, key=lambda one: one.entries, default=Trimmed())
+    return told
+
+
+def _trim(entries: Any, most: int | None) -> Trimmed:
+    if not isinstance(entries, list):
+        return Trimmed()
+    listed = len(entries)
+    entries[:] = [entry for entry in entries if isinstance(entry, dict)]
+    trimmed = Trimmed(len(entries), listed - len(entries))
+    if most is not None and trimmed.entries > most:
+        entries.clear()
+    return trimmed
+
+
+def _listed(tree: Any) -> Iterator[Any]:
+    """Yield the list of each operation that a body may have."""
+    if not isinstance(tree, dict):
+        return
+    places = [tree]
+    for key in ("app", "application"):
+        inner = tree.get(key)
+        places += [inner] if isinstance(inner, dict) else []
+    for place in places:
+        yield _at(place, "operationState", "syncResult", "resources")
+    for place in places:
+        yield _at(place, "status", "operationState", "syncResult", "resources")
+
+
+def _at(tree: Any, *path: str) -> Any:
+    for key in path:
+        tree = tree.get(key) if isinstance(tree, dict) else None
+    return tree
