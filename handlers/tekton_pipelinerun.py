@@ -17,7 +17,7 @@ from handlers.kubernetes.cluster import OnCluster
 from handlers.kubernetes.made import create_once, identified, made, part, still_there
 from handlers.kubernetes.objects import Kind
 from handlers.kubernetes.origin import complete
-from handlers.kubernetes.rehearsal import dry_create, findings, opened, settled
+from handlers.kubernetes.rehearsal import dry_create, findings, opened
 from receiver.contract import (
     Call,
     Duration,
@@ -83,14 +83,13 @@ def run(params: TektonPipelineRun, call: Call) -> Outcome:
 def dry_run(params: TektonPipelineRun, call: Call) -> Sequence[Finding]:
     """Ask the API server, and Tekton's webhook through it, whether it would be taken."""
     api = opened(params.cluster, call)
-    namespace, notes = settled(api, params.namespace)
     try:
-        manifest = _manifest(params, api, namespace)
+        manifest = _manifest(params, api, params.namespace)
     except PermanentError as error:
-        return [*notes, Finding(("manifest",), error.message, error.hint)]
-    send = dry_create(api, PIPELINE_RUN.path(namespace), manifest)
+        return [Finding(("manifest",), error.message, error.hint)]
+    send = dry_create(api, PIPELINE_RUN.path(params.namespace), manifest)
     at = () if params.manifest is None else ("manifest",)
-    return [*notes, *findings(send, params.manifest, at)]
+    return findings(send, params.manifest, at)
 
 
 def _manifest(params: TektonPipelineRun, api: Api, namespace: str) -> Object:

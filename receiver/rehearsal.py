@@ -13,12 +13,13 @@ from receiver.contract import PLACEHOLDER, Call, Finding, Handler
 from receiver.errors import PostsyncError, Problem
 from receiver.expressions import Expressions, Program, Scope, Template, parse_template
 from receiver.masking import Masker
+from receiver.matching.globs import SPECIAL
 from receiver.mistakes import Path
 from receiver.model import new_id
 from receiver.outbound import Outbound
 from receiver.registry import Registry
 from receiver.rulebook import RuleSet, action_scope, readings
-from receiver.rules import FailureAction
+from receiver.rules import FailureAction, Rule
 from receiver.secret_refs import put_values, split_secrets
 from receiver.secret_store import Secrets
 
@@ -53,15 +54,18 @@ class Rehearsal:
                 if handler.dry_run is None:
                     continue
                 result.tried += 1
-                for one in self._try(handler, action, action_scope(rule, action)):
+                known = _known(rule)
+                for one in self._try(handler, action, action_scope(rule, action), known):
                     place: Path = (*path, "with", *one.path)
                     problem = reading.document.problem(place, one.message, one.hint)
                     (result.problems if one.certain else result.notes).append(problem)
         return result
 
-    def _try(self, handler: Handler[Any], action: FailureAction, scope: Scope) -> Sequence[Finding]:
+    def _try(
+        self, handler: Handler[Any], action: FailureAction, scope: Scope, known: Mapping[str, str]
+    ) -> Sequence[Finding]:
         parameters, refs = split_secrets(action.with_)
-        tree = _filled(parameters, partial(self.expressions.compile, scope=scope))
+        tree = _filled(parameters, partial(self.expressions.compile, scope=scope), known)
         try:
             values = {place: ref.apply(self.secrets.resolve(ref)) for place, ref in refs.items()}
             given = self.registry.build(handler, put_values(tree, values))
@@ -93,22 +97,36 @@ class Rehearsal:
         raise PostsyncError("expressions over answers are not evaluated in a dry run")
 
 
-def _filled(tree: Any, compile_: Any) -> Any:
+def _known(rule: Rule) -> Mapping[str, str]:
+    """Return what expressions of a rule are sure to give, by their text: what all selectors say."""
+    selectors = rule.match.resources or ()
+    said = {selector.namespace for selector in selectors}
+    only = next(iter(said)) if len(said) == 1 else None
+    if only is None or len(only) != 1 or SPECIAL.search(only[0]):
+        return {}
+    return {"resource.namespace": only[0]}
+
+
+def _filled(tree: Any, compile_: Any, known: Mapping[str, str]) -> Any:
     """Return the parameters with something plausible for each expression."""
     if isinstance(tree, dict):
-        return {key: _filled(item, compile_) for key, item in tree.items()}
+        return {key: _filled(item, compile_, known) for key, item in tree.items()}
     if isinstance(tree, list):
-        return [_filled(item, compile_) for item in tree]
+        return [_filled(item, compile_, known) for item in tree]
     if not isinstance(tree, str):
         return tree
     template = parse_template(tree, compile_)
-    return template if isinstance(template, str) else _plausible(template)
+    return template if isinstance(template, str) else _plausible(template, known)
 
 
-def _plausible(template: Template) -> Any:
+def _plausible(template: Template, known: Mapping[str, str]) -> Any:
     first = template.parts[0]
     if template.whole and isinstance(first, Program):
         if first.kind.startswith(("LIST", "MAP")):
             return [] if first.kind.startswith("LIST") else {}
-        return PLAUSIBLE.get(first.kind, PLACEHOLDER)
-    return "".join(part if isinstance(part, str) else PLACEHOLDER for part in template.parts)
+        return PLAUSIBLE.get(first.kind, _text(first, known))
+    return "".join(part if isinstance(part, str) else _text(part, known) for part in template.parts)
+
+
+def _text(program: Program, known: Mapping[str, str]) -> str:
+    return known.get(program.source.strip(), PLACEHOLDER)

@@ -8,7 +8,7 @@ from handlers.argo_workflow.parameters import GONE, ArgoWorkflow, outcome, workf
 from handlers.kubernetes.client import Api
 from handlers.kubernetes.made import create_once, made, still_there
 from handlers.kubernetes.objects import Kind
-from handlers.kubernetes.rehearsal import dry_create, findings, opened, settled
+from handlers.kubernetes.rehearsal import dry_create, findings, opened
 from receiver.contract import Call, Finding, Outcome, Pending, Succeeded
 
 WORKFLOW = Kind("argoproj.io/v1alpha1", "Workflow", "workflows", namespaced=True)
@@ -27,7 +27,5 @@ def run(params: ArgoWorkflow, call: Call) -> Outcome:
 def dry_run(params: ArgoWorkflow, call: Call) -> Sequence[Finding]:
     """Ask the API server whether it would take the Workflow."""
     api = opened(params.cluster, call)
-    namespace, notes = settled(api, params.namespace)
-    manifest = workflow(params.model_copy(update={"namespace": namespace}), call)
-    found = findings(dry_create(api, WORKFLOW.path(namespace), manifest), None, ())
-    return [*notes, *found]
+    send = dry_create(api, WORKFLOW.path(params.namespace), workflow(params, call))
+    return findings(send, None, ())

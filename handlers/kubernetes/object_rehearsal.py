@@ -10,8 +10,8 @@ from handlers.kubernetes.client import Api, Object
 from handlers.kubernetes.cluster import Cluster
 from handlers.kubernetes.objects import KindRef, kind_of
 from handlers.kubernetes.refusal import Refused
-from handlers.kubernetes.rehearsal import findings, opened, settled
-from receiver.contract import PLACEHOLDER, Call, Finding, Json, PermanentError
+from handlers.kubernetes.rehearsal import findings, opened
+from receiver.contract import PLACEHOLDER, Call, Finding, PermanentError
 
 FORCE = "force: true takes these fields over; else leave them out of the manifest"
 NAMESPACE = ("manifest", "metadata", "namespace")
@@ -56,17 +56,14 @@ def applied(api: Api, manifest: Object, query: dict[str, str], content_type: str
         return [Finding(("manifest",), "not tried: its kind is known at run time", certain=False)]
     try:
         kind = kind_of(api, str(manifest["apiVersion"]), None, str(manifest["kind"]))
-        given = str(metadata.get("namespace") or "")
-        namespace, notes = settled(api, given)
-        path = kind.path(namespace, str(metadata["name"]))
+        path = kind.path(str(metadata.get("namespace") or ""), str(metadata["name"]))
     except PermanentError as error:
         return [Finding(("manifest",), error.message, error.hint)]
-    inside: dict[str, Json] = {"namespace": namespace} if namespace else {}
-    tried: dict[str, Json] = {**manifest, "metadata": {**metadata, **inside}}
+    notes: list[Finding] = []
 
     def send() -> None:
         try:
-            api.patch(path, tried, content_type, query | {"dryRun": "All"})
+            api.patch(path, manifest, content_type, query | {"dryRun": "All"})
         except Refused as error:
             if error.of_fields:
                 notes.append(Finding(("manifest",), error.message, FORCE, certain=False))

@@ -36,17 +36,19 @@ class Refused(PermanentError):
     `Conflict`, `Invalid`, `Forbidden`, ...; "" where something else has answered.
     ``of_fields`` says of a `Conflict` that another manager has the fields that were applied.
     ``causes`` are the fields that are wrong, as in ``spec.containers[0].image``, and why.
+    ``why`` is the message in the server's own words.
     """
 
     def __init__(
         self, message: str, *, status: int, reason: str, of_fields: bool = False, hint: str = "",
-        causes: tuple[tuple[str, str], ...] = (),
+        causes: tuple[tuple[str, str], ...] = (), why: str = "",
     ) -> None:  # fmt: skip
         super().__init__(message, hint=hint)
         self.status = status
         self.reason = reason
         self.of_fields = of_fields
         self.causes = causes
+        self.why = why
 
 
 def refusal(answer: Answer, what: str, now: datetime) -> AttemptError:
@@ -70,6 +72,7 @@ def refusal(answer: Answer, what: str, now: datetime) -> AttemptError:
         reason=reason,
         of_fields=any(one.get("reason") == "FieldManagerConflict" for one in _causes(told)),
         hint=_hint(answer.status, why),
+        why=why,
         causes=tuple(
             (answer.mask(str(one.get("field") or "")), answer.mask(str(one.get("message") or "")))
             for one in _causes(told)

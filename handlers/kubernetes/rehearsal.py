@@ -19,7 +19,11 @@ UNKNOWN_FIELD = re.compile(r'(?:unknown field "|: \.)([^" ]+)(?:"|: field not de
 STEP = re.compile(r"([^.\[\]]+)|\[([^\]]*)\]")
 WRONG_TYPE = re.compile(r"cannot unmarshal|: expected \w+")
 NO_NAMESPACE = 'namespaces "'
-NAMESPACE_LATER = "its namespace is known only at run time: tried in {}"
+NAMESPACE_LATER = (
+    "not tried in a namespace, for it is known only at run time: of the manifest, only the names "
+    "and types of its fields were"
+)
+SAY_NAMESPACE = "`resource.namespace` is known here if each selector of the rule names the same one"
 
 
 def opened(cluster: Cluster | None, call: Call) -> Api:
@@ -33,17 +37,11 @@ def opened(cluster: Cluster | None, call: Call) -> Api:
     return Api.of(cluster, call)
 
 
-def settled(api: Api, namespace: str) -> tuple[str, list[Finding]]:
-    """Return in which namespace to try, with a note where it is another than at run time."""
-    if PLACEHOLDER not in namespace:
-        return namespace, []
-    meant = api.access.namespace
-    note = Finding(("namespace",), NAMESPACE_LATER.format(meant), certain=False)
-    return meant, [note]
-
-
 def findings(send: Callable[[], object], manifest: Any, at: Place) -> list[Finding]:
     """Send a dry run, and return what the API server has against it.
+
+    In a namespace that is known only at run time it is sent to none: before an API server misses a
+    namespace, it has looked at the names and types of the fields.
 
     Args:
         send: sends it.
@@ -55,8 +53,10 @@ def findings(send: Callable[[], object], manifest: Any, at: Place) -> list[Findi
     except Refused as error:
         if error.reason in {"AlreadyExists", "Conflict"}:
             return []
+        if error.reason == "NotFound" and NO_NAMESPACE in error.why and PLACEHOLDER in error.why:
+            return [Finding(("namespace",), NAMESPACE_LATER, SAY_NAMESPACE, certain=False)]
         unclear = WRONG_TYPE.search(error.message) and _has_placeholder(manifest)
-        if PLACEHOLDER in error.message or unclear:
+        if PLACEHOLDER in error.why or unclear:
             why = f"not tried to the end, an expression stands in the way: {error.message}"
             return [Finding(at, why, certain=False)]
         if manifest is None and error.reason != "NotFound":

@@ -34,7 +34,8 @@ def check(files: tuple[Path, ...], output: str, *, cluster: bool, strict: bool) 
     Exits 0 if they can be used, else 1 with every problem, one a line, on stderr. What can be used
     and was most likely not meant, such as a misspelt kind, is a warning there.
 
-    With --cluster, expressions stand as placeholders, and what they leave open is noted. Where an
+    With --cluster, expressions stand as placeholders, and what they leave open is noted, above all
+    what depends on a namespace that is known only at run time. Where an
     action names no kubeconfig, it is the cluster that this runs in, or else that of kubectl.
 
     \b

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from click.testing import CliRunner, Result
-from jobs import CRON
+from jobs import CRON, ROLE
 from kube import Kube
 from made import serve
 
@@ -17,13 +18,14 @@ from receiver.cli.check import check
 pytestmark = pytest.mark.xdist_group("kubernetes")
 
 Check = Callable[..., Result]
+MERGE = "application/merge-patch+json"
 HEAD = """\
 version: 1
 rules:
 - name: it
   match:
     resources:
-    - {kind: Deployment}
+    - {kind: Deployment, namespace: NAMESPACE}
   actions:
   - uses: kubernetes.job
     with:
@@ -55,8 +57,11 @@ def asked(
     monkeypatch.setenv("POSTSYNC_HOME", str(tmp_path / "home"))
     file = tmp_path / "rules.yaml"
 
-    def run(given: str, *options: str, uses: str = "kubernetes.job") -> Result:
-        file.write_text(HEAD.replace("kubernetes.job", uses) + given)
+    def run(
+        given: str, *options: str, uses: str = "kubernetes.job", namespace: str = "*"
+    ) -> Result:
+        head = HEAD.replace("kubernetes.job", uses).replace("NAMESPACE", f'"{namespace}"')
+        file.write_text(head + given)
         monkeypatch.chdir(tmp_path)
         return CliRunner().invoke(check, ["--cluster", *options, "rules.yaml"])
 
@@ -114,21 +119,55 @@ def test_a_mistake_is_told_with_its_place(asked: Check, old: str, new: str, told
 
 
 def test_expressions_stand_as_something_plausible(asked: Check) -> None:
-    """Texts, numbers and lists; what they leave open is noted, and is no mistake."""
-    given = JOB.replace("checked", '"${{ resource.namespace }}"').replace(
+    """Texts, numbers and lists; what they leave open is no mistake."""
+    given = JOB.replace(
         "image: busybox",
         'image: "${{ resource.images[0] }}"\n'
         '                args: "${{ resource.images }}"\n'
         '                env: [{name: COUNT, value: "${{ size(resource.images) }} images"}]',
     )
     number = '          backoffLimit: "${{ 1 + 1 }}"\n          template'
-    given = given.replace("          template", number)
-    answer = asked(given)
+    answer = asked(given.replace("          template", number))
+    assert (answer.exit_code, answer.stderr) == (0, "")
+
+
+LATER = JOB.replace("checked", '"${{ resource.namespace }}"')
+
+
+def test_a_namespace_that_is_known_at_run_time_is_not_guessed(asked: Check, kube: Kube) -> None:
+    """Another's quotas and admission say nothing of it: what was not tried is told."""
+    quotas = "/api/v1/namespaces/checked/resourcequotas"
+    none = {"hard": {"count/jobs.batch": "0"}}
+    kube.ask("POST", quotas, {"metadata": {"name": "none"}, "spec": none})
+    try:
+        status = none | {"used": none["hard"]}
+        kube.ask("PATCH", f"{quotas}/none/status", {"status": status}, MERGE)
+        assert "exceeded quota" in asked(JOB).stderr
+        answer = asked(LATER)
+    finally:
+        kube.ask("DELETE", f"{quotas}/none")
     assert answer.exit_code == 0, answer.output
-    assert answer.stderr == (
-        "note: rules.yaml:10:7: rules[0].actions[0].with.namespace: its namespace is known only "
-        "at run time: tried in checked\n"
+    assert answer.stderr.startswith(
+        "note: rules.yaml:10:7: rules[0].actions[0].with.namespace: not tried in a namespace, for "
+        "it is known only at run time"
     )
+
+
+def test_a_wrong_field_is_told_without_a_namespace(asked: Check) -> None:
+    """The API server looks at the fields first."""
+    typo = "          backofLimit: 1\n          template:"
+    answer = asked(LATER.replace("          template:", typo))
+    assert answer.exit_code == 1
+    assert "manifest.spec.backofLimit: Kubernetes has no such field" in answer.stderr
+
+
+def test_the_namespace_of_all_selectors_is_known(asked: Check) -> None:
+    """The resource of a run is in it: there it is tried."""
+    answer = asked(LATER.replace("busybox", '""'), namespace="checked")
+    assert answer.exit_code == 1
+    assert "containers[0].image: Required value" in answer.stderr
+    assert asked(LATER, namespace="checked").stderr == ""
+    assert "not tried in a namespace" in asked(LATER, namespace="check*").stderr
 
 
 @pytest.mark.parametrize("value", ["sync.options[0]", "application.labels['limit']"])
@@ -156,6 +195,27 @@ def test_a_missing_right_is_named(asked: Check, kube: Kube, tmp_path: Path) -> N
     answer = asked(JOB)
     assert answer.exit_code == 1
     assert "grant the verb create on jobs.batch in namespace checked" in answer.stderr
+
+
+def test_a_right_without_which_less_is_told_is_noted(
+    asked: Check, kube: Kube, tmp_path: Path
+) -> None:
+    """Its Jobs run without it; the right to look how they end is another matter."""
+    files = (ROLE / "role.yaml", ROLE / "role-binding.yaml")
+    (tmp_path / "config").write_text(kube.account("follower", *files, namespace="checked"))
+    assert asked(JOB).stderr == ""
+    role = yaml.safe_load(files[0].read_text())
+    path = f"/apis/rbac.authorization.k8s.io/v1/namespaces/checked/roles/{role['metadata']['name']}"
+    role["rules"] = [one for one in role["rules"] if one["resources"] != ["events"]]
+    kube.ask("PUT", path, role)
+    noted = asked(JOB)
+    assert noted.exit_code == 0
+    assert "the right to list events in namespace checked is missing: why no pod" in noted.stderr
+    role["rules"][0]["verbs"] = ["create"]
+    kube.ask("PUT", path, role)
+    missing = asked(JOB)
+    assert missing.exit_code == 1
+    assert "the right to get jobs.batch in namespace checked is missing" in missing.stderr
 
 
 def test_a_kubeconfig_that_is_not_here_is_noted(asked: Check) -> None:

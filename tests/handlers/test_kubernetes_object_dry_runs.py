@@ -81,7 +81,7 @@ def test_a_mistake_is_found_with_its_place(
 @pytest.mark.parametrize(
     ("manifest", "path", "told"),
     [
-        (_manifest(namespace=PLACEHOLDER), ("manifest", "metadata", "namespace"), "tried in dry"),
+        (_manifest(namespace=PLACEHOLDER), ("manifest", "metadata", "namespace"), "not tried in"),
         (_manifest() | {"kind": PLACEHOLDER}, ("manifest",), "its kind is known at run time"),
         (_scaled(PLACEHOLDER), ("manifest",), "an expression stands in the way"),
     ],

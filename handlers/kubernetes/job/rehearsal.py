@@ -7,22 +7,32 @@ from collections.abc import Sequence
 from handlers.kubernetes.job.manifest import job_manifest
 from handlers.kubernetes.job.parameters import KubernetesJob
 from handlers.kubernetes.job.running import JOB
-from handlers.kubernetes.rehearsal import Place, dry_create, findings, opened, settled
+from handlers.kubernetes.rehearsal import Place, dry_create, findings, opened
+from handlers.kubernetes.rights import Right, missing_rights
 from receiver.contract import PLACEHOLDER, Call, Finding, PermanentError
+
+TO_FOLLOW = (
+    Right("get", "jobs", "batch"),
+    Right("list", "pods", otherwise="why a pod failed, or does not start, will not be told"),
+    Right("get", "pods/log", otherwise="the last lines of the log will not be told"),
+    Right("list", "events", otherwise="why no pod can be made will not be told"),
+)
+"""The rights to see how a Job ends; whether it may be made, the dry run says."""
 
 
 def dry_run(params: KubernetesJob, call: Call) -> Sequence[Finding]:
     """Ask the API server whether it would take the Job."""
     api = opened(params.cluster, call)
-    namespace, notes = settled(api, params.namespace)
-    if params.from_ is not None and (notes or PLACEHOLDER in params.from_.model_dump_json()):
+    source = params.from_ and f"{params.namespace} {params.from_.model_dump_json()}"
+    if source is not None and PLACEHOLDER in source:
         why = "not tried: of what the Job is made is known only at run time"
         return [Finding(("from",), why, certain=False)]
     at: Place = ("from",) if params.from_ is not None else ("manifest",)
     try:
-        manifest = job_manifest(params.model_copy(update={"namespace": namespace}), api)
+        manifest = job_manifest(params, api)
     except PermanentError as error:
-        return [*notes, Finding(at, error.message, error.hint)]
-    path = JOB.path(namespace)
-    found = findings(dry_create(api, path, manifest), params.manifest, at)
-    return [*notes, *found]
+        return [Finding(at, error.message, error.hint)]
+    found = findings(dry_create(api, JOB.path(params.namespace), manifest), params.manifest, at)
+    if not params.wait or PLACEHOLDER in params.namespace:
+        return found
+    return [*found, *missing_rights(api, params.namespace, TO_FOLLOW)]
