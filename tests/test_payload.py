@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from receiver.errors import PayloadError
-from receiver.model import Application, ChangeVerdict, Destination, Source
+from receiver.model import Application, ChangeVerdict, Destination, Source, rfc3339
 from receiver.payload import Notification, read_notification
 
 HERE = Path(__file__).parent
@@ -248,3 +248,52 @@ def test_another_channel_needs_no_operation(body: dict[str, Any]) -> None:
     assert notification.weak
     with pytest.raises(PayloadError):
         read(body)
+
+
+TIMES = {"startedAt": "2026-06-10T08:20:03Z", "finishedAt": "2026-06-10T08:21:17Z"}
+
+
+@pytest.mark.parametrize("application", ["shop", {"name": "shop"}])
+def test_the_bare_list_takes_its_times_from_beside_it(application: Any) -> None:
+    """With them it is as old as it is, and its identity is that of any other notification."""
+    resources = json.loads((NOTIFICATIONS / "resources.json").read_bytes())
+    body = {"application": application, "phase": "Succeeded", "resources": resources, **TIMES}
+    notification = read(body)
+    assert (notification.shape, notification.weak) == ("resources", False)
+    whole = read(beside({"phase": "Succeeded", **TIMES}) | {"application": "shop"})
+    assert notification.identity == whole.identity
+    assert notification.sync.finished_at == whole.sync.finished_at
+
+
+def test_the_bare_list_takes_its_times_from_the_query() -> None:
+    """Where the body is the list alone, there is no other place."""
+    query = {"application": "shop", "phase": "Succeeded"}
+    notification = read([], **query, **TIMES)
+    assert not notification.weak
+    assert rfc3339(notification.sync.finished_at or datetime.now(UTC)) == TIMES["finishedAt"]
+
+
+@pytest.mark.parametrize("time", ["<no value>", "", None])
+def test_a_time_that_is_missing_leaves_the_bare_list_weak(time: Any) -> None:
+    """A template prints `<no value>` for what is not there."""
+    body = {"application": "shop", "phase": "Failed", "resources": [], "finishedAt": time}
+    assert read(body).weak
+
+
+def test_no_value_is_missing_and_no_text() -> None:
+    """As a whole value; within a text it is what somebody wrote."""
+    entry = {
+        "kind": "Job", "name": "a", "namespace": "<no value>", "hookType": "<no value>",
+        "images": ["<no value>", "a:1"], "message": 'says "<no value>"',
+    }  # fmt: skip
+    body = beside(operation(syncResult={"resources": [entry]})) | {"project": "<no value>"}
+    sync = read(body, revision="<no value>").sync
+    (resource,) = sync.resources
+    assert (resource.namespace, resource.hook_type, resource.images) == ("", "", ("a:1",))
+    assert resource.message == 'says "<no value>"'
+    assert sync.application.project == ""
+
+
+def test_a_byte_order_mark_is_skipped() -> None:
+    """Some senders write one before the JSON."""
+    assert read(b"\xef\xbb\xbf" + EXAMPLE.read_bytes()).sync == read(EXAMPLE.read_bytes()).sync

@@ -13,17 +13,16 @@ from typing import Any
 from receiver.errors import PayloadError
 from receiver.model import Sync
 from receiver.payload.build import build
+from receiver.payload.ends import check_finished
 from receiver.payload.lists import trim
 from receiver.payload.shapes import Found, find, unknown
-from receiver.payload.syntax import WAY_OUT, read_json
+from receiver.payload.syntax import WAY_OUT, read_json, read_query
 from receiver.payload.times import check_times
 
 __all__ = ["Notification", "read_notification"]
 
 CHANNEL = "sync"
 """The channel of finished operations; others are for events of the user's choosing."""
-
-FINISHED = ("Succeeded", "Failed", "Error")
 
 NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 """A DNS subdomain, as Kubernetes demands of an object's name: at most 253 characters."""
@@ -71,7 +70,8 @@ def read_notification(
         sender: name of the token that it came with.
         channel: from the path.
         query: of the address; the list of resources needs ``application`` and ``phase``
-            there, and may have ``namespace``, ``project`` and ``revision``.
+            there, and may have ``namespace``, ``project``, ``revision``, ``startedAt`` and
+            ``finishedAt``.
         resources: whether the sync gets its resources, or is only told of.
         now: the time by our clock, to refuse times that cannot be true; None for what was
             accepted before.
@@ -82,14 +82,14 @@ def read_notification(
             ``wrong_type``, ``bad_name``, ``not_finished`` or ``wrong_time``.
     """
     tree = read_json(body)
-    query = {key: value.replace("\0", "\ufffd") for key, value in query.items()}
+    query = read_query(query)
     trimmed = trim(tree, most)
     found = find(tree, query)
     if not found.application.name or (found.operation is None and channel == CHANNEL):
         raise unknown(tree, query)
     _check_names(found)
     if channel == CHANNEL:
-        _check_finished(found)
+        check_finished(found, tree)
     event_key = "" if channel == CHANNEL else _event_key(tree, query)
     sync = build(found, sender=sender, channel=channel, event_key=event_key, resources=resources)
     if now is not None:
@@ -117,25 +117,6 @@ def _check_names(found: Found) -> None:
                 f"the application's {what} {name[:80]!r} is no Kubernetes name",
                 hint=WAY_OUT,
             )
-
-
-def _check_finished(found: Found) -> None:
-    state = found.operation
-    phase = (state and state.phase) or ""
-    if phase not in FINISHED:
-        raise _not_finished(f"its phase is {phase[:80]!r}, none of {', '.join(FINISHED)}")
-    if found.shape != "resources" and not (state and state.finished_at):
-        raise _not_finished("its finishedAt is missing")
-
-
-def _not_finished(why: str) -> PayloadError:
-    return PayloadError(
-        "not_finished",
-        f"the operation has not finished: {why}",
-        hint="let the trigger fire when app.status?.operationState?.phase in "
-        "['Succeeded','Failed','Error'], or send other events to a channel of their own, "
-        "/v1/notifications/CHANNEL",
-    )
 
 
 def _event_key(tree: Any, query: Mapping[str, str]) -> str:

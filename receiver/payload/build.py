@@ -37,7 +37,7 @@ def build(found: Found, *, sender: str, channel: str, event_key: str, resources:
     asked = operation.sync or WireSyncOperation()
     done = state.sync_result or WireSyncResult()
     by = operation.initiated_by
-    options = tuple(option.strip() for option in asked.sync_options or ())
+    options = tuple(option.strip() for option in asked.sync_options or () if option)
     retry_count, dry_run = state.retry_count or 0, bool(asked.dry_run)
     return Sync(
         sender=sender,
@@ -93,7 +93,7 @@ def _resource(
         hook_type,
         entry.hook_phase or "",
         entry.sync_phase or "",
-        tuple(entry.images or ()),
+        tuple(filter(None, entry.images or ())),
         judge(
             message,
             status=status,

@@ -6,21 +6,25 @@
 | ``app`` | ``{"app": {...}}``, the whole Application as templates see it |
 | ``application`` | a bare Application |
 | ``operationState`` | ``{"operationState": ..., "application": "shop"}`` |
-| ``resources`` | the list of resources, or ``{"resources": [...]}``; the rest is in the query |
+| ``resources`` | the list of resources, or ``{"resources": [...]}`` with the rest beside it |
 
-Beside ``operationState`` and ``resources``, in the body or in the query, the Application's
-name may be called ``application``, ``applicationName``, ``appName``, ``app`` or ``name``, also
-written ``argocd/shop``; its namespace ``namespace``, ``applicationNamespace`` or
-``appNamespace``; its project ``project``.
+What stands beside ``resources`` may be in the query as well: ``phase``, ``startedAt``,
+``finishedAt``, ``revision``. Beside ``operationState`` and ``resources``, or in the query, the
+Application's name may be called ``application``, ``applicationName``, ``appName``, ``app`` or
+``name``, also written ``argocd/shop``; its namespace ``namespace``, ``applicationNamespace`` or
+``appNamespace``; its project ``project``. A ``name`` in the body may be anything's (a commit's, a
+check's): it counts only beside an operation, where no other key claims to be the name.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from receiver.errors import PayloadError
+from receiver.payload.phases import misplaced, say
 from receiver.payload.syntax import WAY_OUT, looks_encoded
 from receiver.payload.wire import (
     WireApplication,
@@ -31,6 +35,9 @@ from receiver.payload.wire import (
 )
 
 NAMES = ("application", "applicationName", "appName", "app", "name")
+NAME_IT = '"application": {{toJson .app.metadata.name}}'
+COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+"""The full id of a Git commit, by SHA-1 or SHA-256: no name of an Application."""
 NAMESPACES = ("namespace", "applicationNamespace", "appNamespace")
 
 WANTED = {
@@ -58,54 +65,76 @@ def find(tree: Any, query: Mapping[str, str]) -> Found:
         PayloadError: ``unknown_shape`` with what each shape lacks, or ``wrong_type``.
     """
     if isinstance(tree, list):
-        return _resources(tree, {}, query)
+        return Found("resources", _named({}, query), _bare(tree, {}, query))
     if not isinstance(tree, dict):
         raise unknown(tree, query)
     for key in ("app", "application"):
         if isinstance(inner := tree.get(key), dict):
             if isinstance(inner.get("metadata"), dict):
-                return _whole("app", inner, key, tree)
-            return Found("template", read(WireName, inner, key), _operation(tree))
+                return _whole("app", inner, key, tree, query)
+            shape = "resources" if _is_bare(tree) else "template"
+            return Found(shape, read(WireName, inner, key), _operation(tree, query))
     if isinstance(tree.get("metadata"), dict) and tree.get("kind") in (None, "Application"):
-        return _whole("application", tree, "", tree)
-    if isinstance(tree.get("resources"), list):
-        return _resources(tree["resources"], tree, query)
+        return _whole("application", tree, "", tree, query)
     name = _named(tree, query)
+    if _is_bare(tree):
+        return Found("resources", name, _operation(tree, query))
     if name.name and not isinstance(tree.get("operationState"), str):
-        return Found("operationState", name, _operation(tree))
+        return Found("operationState", name, _operation(tree, query))
     raise unknown(tree, query)
 
 
-def _whole(shape: str, inner: dict[str, Any], path: str, outer: dict[str, Any]) -> Found:
+def _whole(
+    shape: str, inner: dict[str, Any], path: str, outer: dict[str, Any], query: Mapping[str, str]
+) -> Found:
     whole = read(WireApplication, inner, path)
     name, spec, status = whole.metadata, whole.spec, whole.status
     if spec:
         name.project, name.destination = spec.project, spec.destination
-    operation = (status and status.operation_state) or _operation(outer)
-    return Found(shape, name, operation)
+    if status and status.operation_state:
+        return Found(shape, name, status.operation_state)
+    return Found("resources" if _is_bare(outer) else shape, name, _operation(outer, query))
 
 
-def _operation(tree: dict[str, Any]) -> WireOperationState | None:
+def _is_bare(tree: dict[str, Any]) -> bool:
+    """Whether a body has its resources without an operation round them."""
+    return tree.get("operationState") is None and isinstance(tree.get("resources"), list)
+
+
+def _operation(tree: dict[str, Any], query: Mapping[str, str]) -> WireOperationState | None:
+    if _is_bare(tree):
+        return _bare(tree["resources"], tree, query)
     state = tree.get("operationState")
     return None if state is None else read(WireOperationState, state, "operationState")
 
 
-def _resources(entries: list[Any], beside: dict[str, Any], query: Mapping[str, str]) -> Found:
+def _bare(
+    entries: list[Any], beside: dict[str, Any], query: Mapping[str, str]
+) -> WireOperationState:
+    """Read an operation of which only the resources are an object, the rest texts beside them."""
     result = {"resources": entries, "revision": _text("revision", beside, query)}
-    operation = WireOperationState(
-        phase=_text("phase", beside, query), syncResult=read(WireSyncResult, result)
-    )
-    return Found("resources", _named(beside, query), operation)
+    told = {key: _text(key, beside, query) for key in ("phase", "startedAt", "finishedAt")}
+    operation = read(WireOperationState, told)
+    operation.sync_result = read(WireSyncResult, result)
+    return operation
 
 
 def _named(tree: dict[str, Any], query: Mapping[str, str]) -> WireName:
     """Read an Application that is only named, by the body or else by the query."""
-    name = next(filter(None, (_text(key, tree, query) for key in NAMES)), None)
+    body = tree if _is_certain(tree) else {**tree, "name": None}
+    name = next(filter(None, (_text(key, body, query) for key in NAMES)), None)
     namespace = next(filter(None, (_text(key, tree, query) for key in NAMESPACES)), None)
     if name and "/" in name:
         qualifier, name = name.split("/", 1)
         namespace = namespace or qualifier
     return WireName(name=name, namespace=namespace, project=_text("project", tree, query))
+
+
+def _is_certain(tree: dict[str, Any]) -> bool:
+    """Whether a ``name`` in the body can only be the Application's."""
+    operation = isinstance(tree.get("operationState"), dict) or _is_bare(tree)
+    claimed = any(tree.get(key) not in (None, "") for key in NAMES if key != "name")
+    return operation and not claimed and not COMMIT.fullmatch(str(tree.get("name")))
 
 
 def _text(key: str, tree: dict[str, Any], query: Mapping[str, str]) -> str | None:
@@ -120,17 +149,34 @@ def unknown(tree: Any, query: Mapping[str, str]) -> PayloadError:
         for shape, parts in WANTED.items()
         if (missing := [part for part in parts if not _has(part, tree, query)])
     }
-    texts = tree.values() if isinstance(tree, dict) else ()
-    encoded = any(isinstance(text, str) and looks_encoded(text) for text in texts)
     return PayloadError(
         "unknown_shape",
         "the body has none of the shapes that we know: "
         + "; ".join(f"{shape} {lack}" for shape, lack in shapes.items()),
-        hint=f"a value is a string that contains JSON: {WAY_OUT}"
-        if encoded
-        else "`postsync argocd-config` prints a template that fits",
+        hint=_guess(tree if isinstance(tree, dict) else {}, query)
+        or "`postsync argocd-config` prints a template that fits",
         shapes=shapes,
     )
+
+
+def _guess(tree: dict[str, Any], query: Mapping[str, str]) -> str:
+    """Say what the template's author most likely meant, "" where nothing tells it."""
+    if any(isinstance(text, str) and looks_encoded(text) for text in tree.values()):
+        return f"a value is a string that contains JSON: {WAY_OUT}"
+    if not _named(tree, query).name:
+        for key in NAMES:
+            if isinstance(tree.get(key), list | int | float):
+                kind = "a list" if isinstance(tree[key], list) else "a number"
+                return f"`{key}` is {kind} where the Application's name belongs: {NAME_IT}"
+        if isinstance(tree.get("name"), str):
+            return f"`name` could be the name of anything here: {NAME_IT}"
+    phases = [path for path in misplaced(tree) if not path.endswith("operationState.phase")]
+    if phases:
+        return (
+            f"{say(phases)} holds a phase, but not in operationState: "
+            "`postsync argocd-config` prints a template that fits"
+        )
+    return ""
 
 
 def _has(part: str, tree: Any, query: Mapping[str, str]) -> bool:

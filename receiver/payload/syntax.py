@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic_core import from_json
@@ -17,13 +18,22 @@ AROUND = 40
 QUOTED_TWICE = re.compile(rb':\s*"[\[{]*".\Z', re.DOTALL)
 """``"key": ""v`` or ``"key": "{"v``, broken at the v."""
 
+NO_VALUE = "<no value>"
+"""What a template prints for a field that is not there."""
+
+MISSING = re.compile(rb'(?<!\\)"<no value>"(?!\s*:)')
+"""A whole text of these words, as a value: neither a part of a longer one nor a key."""
+
+BOM = b"\xef\xbb\xbf"
+
 PLACE = re.compile(r" at line (\d+) column (\d+)$")
 
 
 def read_json(body: bytes) -> Any:
     """Read a body as JSON.
 
-    The escaped NUL, which PostgreSQL cannot store, becomes U+FFFD.
+    A byte order mark is skipped, and ``"<no value>"`` is null. The escaped NUL, which
+    PostgreSQL cannot store, becomes U+FFFD.
 
     Raises:
         PayloadError: ``empty``, ``not_json`` or ``double_encoded``.
@@ -34,8 +44,9 @@ def read_json(body: bytes) -> Any:
             "the request has no body",
             hint="the template needs an entry for this webhook with method and body",
         )
+    body = body.removeprefix(BOM)
     try:
-        tree = from_json(body.replace(b"\\u0000", b"\\ufffd"))
+        tree = from_json(MISSING.sub(b"null", body.replace(b"\\u0000", b"\\ufffd")))
     except ValueError as error:
         raise _broken(body, str(error)) from None
     if isinstance(tree, str) and looks_encoded(tree):
@@ -45,6 +56,15 @@ def read_json(body: bytes) -> Any:
             hint="it went through toJson twice, or stands in quotes: use toJson once, unquoted",
         )
     return tree
+
+
+def read_query(query: Mapping[str, str]) -> dict[str, str]:
+    """Read the parameters of an address by the same rules."""
+    return {
+        key: value.replace("\0", "\ufffd")
+        for key, value in query.items()
+        if value.strip() != NO_VALUE
+    }
 
 
 def looks_encoded(text: str) -> bool:

@@ -14,7 +14,8 @@ from receiver.payload.syntax import WAY_OUT, looks_encoded
 
 Text: TypeAlias = str | None
 Flag: TypeAlias = bool | None
-Moment: TypeAlias = datetime | None
+Moment: TypeAlias = Annotated[datetime | None, BeforeValidator(lambda value: value or None)]
+"""An empty text is no moment, as Argo CD writes none."""
 Count: TypeAlias = Annotated[int, Field(ge=0, lt=1 << 31)]
 
 T = TypeVar("T")
@@ -78,7 +79,7 @@ class WireSyncOperation(Wire):
     sources: Many[WireSource | None] | None = None
     dry_run: Flag = None
     resources: list[Any] | None = None
-    sync_options: Many[str] | None = None
+    sync_options: Many[Text] | None = None
 
 
 class WireInitiatedBy(Wire):
@@ -108,7 +109,7 @@ class WireResource(Wire):
     hook_type: Text = None
     hook_phase: Text = None
     sync_phase: Text = None
-    images: Many[str] | None = None
+    images: Many[Text] | None = None
 
 
 class WireSyncResult(Wire):

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from gunicorn.http.errors import ParseException
 
+from receiver.web.encodings import decode
 from receiver.web.problems import Refusal
 
 PIECE = 1 << 16
@@ -30,19 +31,19 @@ NOTIFICATION = (
 def read_body(
     environ: dict[str, Any], limit: int, *, what: str = "notification", smaller: str = NOTIFICATION
 ) -> bytes:
-    """Read the whole body.
+    """Read the whole body, as it was before any Content-Encoding.
 
     Args:
         environ: the WSGI environment; read from directly, since Flask's stream would be
             wrapped twice for the same bound.
-        limit: bytes that a body may have.
+        limit: bytes that a body may have, encoded and decoded.
         what: the word for what is sent, for the message of a refusal.
         smaller: the hint of how it gets smaller.
 
     Raises:
         Refusal: 413 for more bytes, counted also where no length was announced; 408 when
             the sender stopped before the end, or was cut off for being slow; 400 when chunks
-            are announced and none can be read.
+            are announced and none can be read; 415 for an unknown Content-Encoding.
     """
     length = announced(environ)
     if length is not None and length > limit:
@@ -59,7 +60,10 @@ def read_body(
         raise _too_large(limit, what, smaller)
     if length is not None and len(body) < length:
         raise _incomplete()
-    return body
+    decoded = decode(body, environ.get("HTTP_CONTENT_ENCODING", ""), limit)
+    if decoded is None:
+        raise _too_large(limit, what, smaller)
+    return decoded
 
 
 def announced(environ: dict[str, Any]) -> int | None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import io
 import json
 import sqlite3
-from collections.abc import Iterator
+import tracemalloc
+import zlib
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -193,6 +196,70 @@ def test_the_limit_is_the_largest_size_accepted(web: Doors, more: int) -> None:
     """A body of exactly the limit is read; what is wrong with it then is not its size."""
     answer = web.client.post(PATH, data=b"x" * (LIMIT + more), headers=AS_SENDER)
     assert answer.status_code == (413 if more else 400)
+
+
+def raw_deflate(body: bytes) -> bytes:
+    made = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    return made.compress(body) + made.flush()
+
+
+@pytest.mark.parametrize(
+    ("encoding", "encode"),
+    [
+        ("gzip", gzip.compress),
+        ("x-GZIP", gzip.compress),
+        ("deflate", zlib.compress),
+        ("deflate", raw_deflate),
+        ("identity", bytes),
+        ("deflate, gzip", lambda body: gzip.compress(zlib.compress(body))),
+    ],
+)
+def test_an_encoded_body_is_decoded(
+    web: Doors, encoding: str, encode: Callable[[bytes], bytes]
+) -> None:
+    """A proxy or an event bus on the way may compress; what is kept is the body itself."""
+    body = notification(resource("a"))
+    headers = AS_SENDER | {"Content-Encoding": encoding}
+    answer = web.client.post(PATH, data=encode(body), headers=headers)
+    assert answer.status_code == 202, answer.text
+    [row] = deliveries(web.ledger)
+    assert (zlib.decompress(row.body), row.size) == (body, len(body))
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body", "status", "reason"),
+    [
+        ("br", b"x", 415, "unsupported_encoding"),
+        ("gzip, br", b"x", 415, "unsupported_encoding"),
+        ("gzip", b"{}", 400, "bad_encoding"),
+        ("gzip", gzip.compress(b"{}")[:-4], 400, "bad_encoding"),
+        ("gzip", gzip.compress(b"{}") + b"more", 400, "bad_encoding"),
+        ("gzip", b"", 400, "empty"),
+        ("gzip", gzip.compress(b"x" * (LIMIT + 1)), 413, "too_large"),
+        ("gzip, gzip", gzip.compress(gzip.compress(b"x" * (LIMIT << 10))), 413, "too_large"),
+    ],
+)
+def test_an_encoding_that_cannot_be_taken_off_is_told(
+    web: Doors, encoding: str, body: bytes, status: int, reason: str
+) -> None:
+    """By its word; and what is small only on its way is not decoded beyond the limit."""
+    headers = AS_SENDER | {"Content-Encoding": encoding}
+    answer = web.client.post(PATH, data=body, headers=headers)
+    assert answer.json
+    assert (answer.status_code, answer.json["reason"]) == (status, reason)
+    assert ("'br'" in answer.json["detail"]) == (status == 415)
+
+
+def test_a_small_body_that_grows_without_end_costs_no_memory(web: Doors) -> None:
+    """A bomb is inflated to the limit and one byte."""
+    bomb = gzip.compress(bytes(32 << 20))
+    assert len(bomb) < LIMIT
+    tracemalloc.start()
+    answer = web.client.post(PATH, data=bomb, headers=AS_SENDER | {"Content-Encoding": "gzip"})
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert answer.status_code == 413
+    assert most < 4 << 20
 
 
 def test_what_cannot_be_understood_is_a_400_that_is_kept(web: Doors) -> None:

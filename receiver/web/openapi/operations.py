@@ -48,8 +48,8 @@ class Operation:
         return self.path.split("/")[2] if self.path.startswith("/v1/") else "probes"
 
 
-LOOK, ACT = (400, 401, 403, 503), (400, 401, 403, 404, 408, 409, 413, 503)
-SENT = (400, 401, 403, 404, 408, 413, 503)
+LOOK, ACT = (400, 401, 403, 503), (400, 401, 403, 404, 408, 409, 413, 415, 503)
+SENT = (400, 401, 403, 404, 408, 413, 415, 503)
 
 
 def _get(path: str, name: str, summary: str, answer: type[BaseModel],

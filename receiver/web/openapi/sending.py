@@ -19,6 +19,13 @@ class NotificationQuery(BaseModel):
     namespace: str = Field(default="", description="Its namespace, likewise.")
     phase: str = Field(default="", description="How the sync ended, for a list of resources.")
     revision: str = Field(default="", description="What was synced, for a list of resources.")
+    startedAt: str = Field(  # noqa: N815 the name in the address
+        default="", description="When the sync began, likewise: RFC 3339."
+    )
+    finishedAt: str = Field(  # noqa: N815 the name in the address
+        default="", description="When it ended, likewise; without both only equal bodies within "
+        "ten minutes are duplicates.",
+    )  # fmt: skip
 
 
 class ChannelQuery(NotificationQuery):
