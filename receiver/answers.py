@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 from receiver.durations import LONGEST
 from receiver.errors import PermanentError, TemporaryError
@@ -16,6 +18,17 @@ TOO_MANY = 429
 """RFC 6585, 4."""
 LASTING = frozenset({501, 505})
 """RFC 9110, 15.6: not implemented, and the version of HTTP; no later try changes that."""
+
+MARGIN = 16_384
+"""Characters that are masked for an excerpt beside its own: an answer may have megabytes."""
+CODE = re.compile(
+    r"[a-z]{2,20}(?:[_.-][a-z]{2,20}){0,5}"
+    r"|[A-Z]{2,20}(?:_[A-Z]{2,20}){0,5}|(?:[A-Z][a-z]{1,19}){1,6}"
+)
+"""What services name their errors: `invalid_payload`, `NOT_FOUND`, `InvalidToken`; letters only."""
+CODE_KEYS = ("error", "code", "error_code", "errorCode", "reason", "status")
+LARGEST_CODE = 999_999
+MEDIA_TYPE = re.compile(r"[a-z]{1,20}/[a-z0-9.+-]{1,60}")
 
 
 def _no_number(word: str) -> None:
@@ -27,7 +40,8 @@ class Answer:
     """What a server answered. Header names are in lower case.
 
     ``mask`` takes the attempt's secrets out of a text: use it before you cut one, since half
-    a secret cannot be found any more.
+    a secret cannot be found any more. ``private`` says that a secret made the address: a message
+    then shows nothing that the server could have made of it.
     """
 
     status: int
@@ -35,6 +49,7 @@ class Answer:
     body: bytes
     truncated: bool = False
     mask: Callable[[str], str] = field(default=str, repr=False, compare=False)
+    private: bool = False
 
     @property
     def text(self) -> str:
@@ -42,8 +57,14 @@ class Answer:
         return self.body.decode("utf-8", "replace")
 
     def excerpt(self, length: int = 200) -> str:
-        """The body's first characters on one line, masked before they are cut, for messages."""
-        return " ".join(self.mask(self.text).split())[:length]
+        """The body's first characters on one line, masked before they are cut, for messages.
+
+        Of a ``private`` answer an error code and the content type alone.
+        """
+        if self.private:
+            return self._harmless()
+        line = " ".join(self.text.split())
+        return self.mask(line[: length + MARGIN])[:length]
 
     def json(self) -> Any:
         """The body as JSON; ValueError if it is none, or nested deeper than any service does."""
@@ -51,6 +72,36 @@ class Answer:
             return json.loads(self.body, parse_constant=_no_number)
         except RecursionError:
             raise ValueError("is nested too deeply") from None
+
+    @property
+    def content_type(self) -> str:
+        """The media type, without parameters; "" for none, or for what is none."""
+        kind = self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        return kind if MEDIA_TYPE.fullmatch(kind) and self.mask(kind) == kind else ""
+
+    def _harmless(self) -> str:
+        if not self.body:
+            return ""
+        code, kind = self._code(), self.content_type
+        if code:
+            return f"{code} ({kind})" if kind else code
+        return f"{kind or 'a body'}, not shown since a secret is in the address"
+
+    def _code(self) -> str:
+        """Return the error code that a JSON object names, or that the body is; "" for none."""
+        try:
+            told = self.json()
+        except ValueError:
+            told = self.text.strip()
+        inner = told.get("error") if isinstance(told, dict) else None
+        trees = [tree for tree in (told, inner) if isinstance(tree, dict)]
+        words = [tree.get(key) for tree in trees for key in CODE_KEYS] if trees else [told]
+        return next((str(word) for word in words if self._is_code(word)), "")
+
+    def _is_code(self, word: object) -> bool:
+        if isinstance(word, int) and not isinstance(word, bool):
+            return 0 < word <= LARGEST_CODE and self.mask(str(word)) == str(word)
+        return isinstance(word, str) and bool(CODE.fullmatch(word)) and self.mask(word) == word
 
 
 def is_temporary(status: int) -> bool:
@@ -97,9 +148,20 @@ def raise_for_status(
     if is_temporary(answer.status):
         delay = retry_after(answer, now)
         raise TemporaryError(message, delay=delay, limited=answer.status == TOO_MANY)
-    location = answer.mask(answer.headers.get("location", ""))[:500]
+    location = _location(answer)
     hint = f"redirects are not followed; this one leads to {location}" if location else ""
     raise PermanentError(message, hint=hint if 300 <= answer.status < 400 else "")  # noqa: PLR2004 the range of redirects
+
+
+def _location(answer: Answer) -> str:
+    """Return where a redirect leads; of a private answer the host alone."""
+    location = answer.headers.get("location", "")
+    if answer.private:
+        try:
+            location = urlsplit(location).hostname or ""
+        except ValueError:
+            return ""
+    return answer.mask(location)[:500]
 
 
 def object_of(answer: Answer) -> dict[str, Any]:

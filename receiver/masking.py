@@ -1,58 +1,91 @@
-"""Keeps secrets out of everything that is written or answered."""
+"""Keeps secrets out of everything that is written or answered.
+
+A text is read as whoever gets it could read it: escapes are resolved, layer by layer, and base 64
+and hex decoded. Where a secret, or a telling part of one, shows in one of these readings, what it
+was read from is masked.
+"""
 
 from __future__ import annotations
 
-import base64
-import html
-import json
-import re
 from collections.abc import Iterable, Iterator
-from urllib.parse import quote, quote_plus
+from itertools import pairwise
 
 from receiver.model import Json
+from receiver.needles import SHORTEST, Needles
+from receiver.spellings import Span, View, decoded, decoded_end, unescaped
+from receiver.telling import telling_parts
+
+__all__ = ["MASK", "SHORTEST", "Masker"]
 
 MASK = "[secret]"
-SHORTEST = 4
-"""Characters. A shorter value would be masked in the middle of common words, and so be told."""
-
-TELLING_LINE = 16
-"""Characters. A line of a key file is masked alone too; a brace or `true` in it is no secret."""
+ROUNDS = 6
+"""Layers of escapes that are resolved: JSON in JSON in a URL in HTML has four."""
+DEPTH = 3
+"""Layers of base 64 and hex, with escapes between them."""
+READ = 40
+"""How many times its length a text is read at most, in all readings together. Ordinary ones come
+to 2 to 8; more has only what was built to keep us busy, and it is masked as a whole."""
+SPARE = 1 << 16
+"""Bytes that are read in any case, so that no short text is too much."""
+EACH = 16
+"""Bytes that a reading counts for beside its own: short ones cost their handling."""
+TAIL = 1 << 16
+"""Bytes at a cut in which the beginning of a secret is looked for."""
+FEW = 3
+"""Bytes of a secret's beginning that are worth a cut where they are encoded."""
 
 
 class Masker:
     """Replaces secrets in texts, in every spelling in which another side may echo them."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        self._forms: list[str] = []
-        self._pattern: re.Pattern[str] | None = None
-        self._learn(secrets)
+        self._needles = Needles()
+        for secret in secrets:
+            self.learn(secret)
 
     def learn(self, secret: str) -> None:
-        """Mask a further secret from here on."""
-        self._learn([secret])
+        """Mask a further secret from here on.
 
-    def _learn(self, secrets: Iterable[str]) -> None:
-        forms = {form for secret in secrets for form in _forms(secret) if len(form) >= SHORTEST}
-        self._forms = sorted(forms.union(self._forms), key=len, reverse=True)
-        if self._forms:
-            self._pattern = re.compile("|".join(map(re.escape, self._forms)))
+        What it looks like with its own escapes resolved is one as well: it is compared in the
+        readings of a text.
+        """
+        start = View.of(secret.encode("utf-8", "surrogatepass"))
+        for view in _rounds(start):
+            reading = view.data.decode("utf-8", "replace")
+            self._needles.add(reading)
+            self._needles.add(reading.strip())
+            for part in telling_parts(reading.strip()):
+                self._needles.add(part)
 
     def mask(self, text: str) -> str:
         """Return the text without the secrets."""
-        return self._pattern.sub(MASK, text) if self._pattern else text
+        if not self._needles or not text:
+            return text
+        data = text.encode("utf-8", "surrogatepass")
+        try:
+            found = _whole(_Search(self._needles, len(data)).spans(View.of(data)), data)
+        except _TooMuch:
+            return MASK
+        if not found:
+            return text
+        edges = [0, *(edge for span in found for edge in span), len(data)]
+        kept = [data[start:end] for start, end in list(pairwise(edges))[::2]]
+        return MASK.join(one.decode("utf-8", "surrogatepass") for one in kept)
 
     def without_half(self, body: bytes) -> bytes:
         """Return a body that was cut, less what may be the beginning of a secret at its end."""
-        cut = 0
-        for form in self._forms:
-            whole = form.encode()
-            lengths = range(min(len(whole) - 1, len(body)), cut, -1)
-            cut = next((n for n in lengths if body.endswith(whole[:n])), cut)
-        return body[: len(body) - cut]
+        if not self._needles:
+            return body
+        tail = body[-TAIL:]
+        try:
+            begun = [start for start, _ in _Search(self._needles, len(tail)).begun(View.of(tail))]
+        except _TooMuch:
+            begun = [0]
+        return body[: len(body) - len(tail) + min(begun)] if begun else body
 
     def mask_tree(self, tree: Json) -> Json:
         """Return JSON without the secrets, in keys as well as in values."""
-        if self._pattern is None:
+        if not self._needles:
             return tree
         if isinstance(tree, str):
             return self.mask(tree)
@@ -66,33 +99,70 @@ class Masker:
         return tree
 
 
-def _forms(secret: str) -> Iterator[str]:
-    """Yield the spellings of one secret: plain, in JSON, in HTML, in a URL, in base 64."""
-    if len(secret) < SHORTEST:
-        return
-    yield secret
-    yield secret.strip()
-    yield from (line for line in map(str.strip, secret.splitlines()) if len(line) >= TELLING_LINE)
-    for escaped in (json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]):
-        yield escaped
-        yield escaped.replace("/", "\\/")
-        yield re.sub("[<>&]", lambda found: f"\\u{ord(found[0]):04x}", escaped)  # as Go has it
-    yield html.escape(secret)
-    yield html.escape(secret, quote=False)
-    for quoted in (quote(secret), quote(secret, safe=""), quote_plus(secret)):
-        yield quoted
-        yield re.sub("%..", lambda found: found[0].lower(), quoted)
-    for encode in (base64.b64encode, base64.urlsafe_b64encode):
-        for before in range(3):
-            yield _inside_base64(encode(bytes(before) + secret.encode()).decode(), before)
+class _TooMuch(Exception):
+    """A text would have to be read too often."""
 
 
-def _inside_base64(encoded: str, before: int) -> str:
-    """Keep the characters that are the same whatever stands before and behind.
+class _Search:
+    """All readings of one text, as long as it takes."""
 
-    ``before`` bytes (0 to 2) shift the secret within a group of three, as the name in basic
-    auth does; the characters that share bits with a neighbour are cut off.
-    """
-    whole = encoded.rstrip("=")
-    cut = len(whole) * 6 % 8 != 0
-    return whole[(0, 2, 3)[before] : len(whole) - cut]
+    def __init__(self, needles: Needles, size: int) -> None:
+        self._needles = needles
+        self._left = READ * size + SPARE
+
+    def spans(self, view: View, depth: int = 0) -> Iterator[Span]:
+        """Yield where in the text a secret was read."""
+        first, *others = self._read(view)
+        for one in (first, *others):
+            yield from self._needles.found_in(one)
+        if depth < DEPTH:
+            for one in (first, *others[-1:]):
+                for inner in decoded(one):
+                    yield from self.spans(inner, depth + 1)
+
+    def begun(self, view: View, depth: int = 0) -> Iterator[Span]:
+        """Yield where the text ends with the beginning of a secret."""
+        for cut in (False, True):
+            first, *others = self._read(view, cut=cut)
+            for one in (first, *others):
+                yield from self._needles.begun_in(one, FEW if depth else 1)
+            if depth < DEPTH:
+                for one in (first, *others[-1:]):
+                    for inner in decoded_end(one):
+                        yield from self.begun(inner, depth + 1)
+
+    def _read(self, view: View, *, cut: bool = False) -> list[View]:
+        """Return the view, and each layer of its escapes resolved."""
+        views = []
+        for one in _rounds(view, cut=cut):
+            self._left -= len(one.data) + EACH
+            if self._left < 0:
+                raise _TooMuch
+            views.append(one)
+        return views
+
+
+def _rounds(view: View, *, cut: bool = False) -> Iterator[View]:
+    view = view.without_half() if cut else view
+    yield view
+    for _ in range(ROUNDS):
+        before, view = view, unescaped(view)
+        if view is before:
+            return
+        view = view.without_half() if cut else view
+        yield view
+
+
+def _whole(spans: Iterator[Span], data: bytes) -> list[Span]:
+    """Return them in order, joined where they touch, and widened to whole characters of UTF-8."""
+    found: list[Span] = []
+    for start, end in sorted(set(spans)):
+        while data[start] & 0xC0 == 0x80:  # noqa: PLR2004 the mark of a byte that goes on
+            start -= 1  # noqa: PLW2901 widened
+        while end < len(data) and data[end] & 0xC0 == 0x80:  # noqa: PLR2004 likewise
+            end += 1  # noqa: PLW2901 widened
+        if found and start <= found[-1][1]:
+            found[-1] = (found[-1][0], max(end, found[-1][1]))
+        else:
+            found.append((start, end))
+    return found

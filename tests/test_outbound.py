@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import base64
 import gzip
+import json
+import re
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 from peers import Reply, Seen, closed_port, door, peer
@@ -195,12 +199,52 @@ def test_what_leaves_is_masked(outbound: Outbound) -> None:
         (f"http://127.0.0.1:{closed_port()}/", {secret + "\n": "x"}),
         (f"ftp://127.0.0.1/{secret}", {}),
         (f"http://{secret}.invalid/", {}),
-        (f"http:///{secret}", {}),
     ):
         with pytest.raises((PermanentError, TemporaryError)) as caught:
             door(outbound, 5, secret).send("GET", url, headers=headers)
         assert secret not in str(caught.value)
         assert "[secret]" in str(caught.value)
+
+
+@pytest.mark.parametrize("password", ["hunt/er22", "12/34", "hunt?er22", "hunt#er22", "a/b@c/d"])
+@pytest.mark.parametrize("form", ["https://user:{}@host/", "https://user:{}@host.example/x?y=z"])
+def test_an_address_that_its_password_cuts_in_two_shows_nothing(
+    outbound: Outbound, password: str, form: str
+) -> None:
+    """Half of it would be taken for a host or a port, and be told as what is wrong."""
+    address = form.format(password)
+    with pytest.raises(PermanentError) as caught:
+        door(outbound, 5, password, address).send("GET", address)
+    assert str(caught.value).startswith("the address is no URL (a secret is in it")
+    assert not {"hunt", "er22", "12", "34", "a/b"} & set(re.split(r"[ :@'/?#]", str(caught.value)))
+
+
+@pytest.mark.parametrize("address", ["http:///{}", "https://[{}/", "{}", "https://a:{}/"])
+def test_an_address_that_is_none_is_not_quoted_where_it_has_a_secret(
+    outbound: Outbound, address: str
+) -> None:
+    """The libraries' words about it quote it, or a part of it."""
+    secret = "half-of-it/other-half"
+    with pytest.raises(PermanentError) as caught:
+        door(outbound, 5, secret).send("GET", address.format(secret))
+    assert "half" not in str(caught.value)
+
+
+@pytest.mark.parametrize("password", ["pass-word-1", "pa/ss/wo/rd", "12/34"])
+def test_the_password_of_a_proxy_is_told_by_nobody(password: str) -> None:
+    """Neither by an answer of the proxy, which sees it, nor where its address is no URL."""
+    with peer(lambda seen: Reply(200, json.dumps(dict(seen.headers)).encode())) as there:
+        proxy = there.url.replace("http://", f"http://user:{password}@")
+        try:
+            with closing(Outbound(proxy=proxy)) as outbound:
+                told = door(outbound, 5).send("GET", "http://target.invalid/").excerpt(2000)
+            assert "proxy-authorization" in told
+            assert "[secret]" in told
+        except (SettingsError, PermanentError, TemporaryError) as error:
+            told = str(error)
+    assert password not in told
+    assert base64.b64encode(f"user:{password}".encode()).decode() not in told
+    assert not {"ss", "wo", "rd", "12", "34"} & set(re.split(r"\W", told))
 
 
 def test_a_cut_answer_ends_with_no_half_of_a_secret(outbound: Outbound) -> None:

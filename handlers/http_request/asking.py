@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urljoin
 
-from handlers.http_request.exchange import expected, facts, merged
+from handlers.http_request.exchange import expected, facts, merged, output
 from handlers.http_request.parameters import HttpRequest, Poll
 from receiver.contract import (
     Answer,
@@ -48,7 +48,7 @@ def ask(params: HttpRequest, poll: Poll, call: Call) -> Outcome:
     if poll.failed is not None and _holds(params, call, "poll.failed", poll.failed, answer):
         raise PermanentError(f"it has failed there: {poll.failed} ({answer.excerpt()})")
     if _holds(params, call, "poll.until", poll.until, answer):
-        return Succeeded(facts(answer))
+        return Succeeded(output(answer))
     return _again(poll, call.state["url"], answer, call)
 
 

@@ -60,6 +60,19 @@ def facts(answer: Answer) -> dict[str, Json]:
     }
 
 
+def output(answer: Answer) -> dict[str, Json]:
+    """Return what is stored of an answer.
+
+    Where a secret made the address, neither headers nor text, which may have it in words of the
+    server's own: an error page, a link, a name that was cut out of it.
+    """
+    told = facts(answer)
+    if answer.private:
+        kind: dict[str, Json] = {"content-type": answer.content_type}
+        told |= {"headers": kind if answer.content_type else {}, "body": ""}
+    return told
+
+
 def _json(answer: Answer) -> Json:
     kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json" and not kind.endswith("+json"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from handlers.http_request.asking import ask, start_asking
-from handlers.http_request.exchange import expected, facts, send
+from handlers.http_request.exchange import expected, output, send
 from handlers.http_request.parameters import HttpRequest
 from receiver.contract import Call, Handler, Outcome, Succeeded, host_of, raise_for_status
 
@@ -16,7 +16,7 @@ def run(params: HttpRequest, call: Call) -> Outcome:
     raise_for_status(answer, expect=expected(params.expect), now=call.now)
     if params.poll is not None:
         return start_asking(params, params.poll, call, answer)
-    return Succeeded(facts(answer))
+    return Succeeded(output(answer))
 
 
 EXAMPLE = """\
@@ -39,6 +39,7 @@ handler = Handler(
     run=run,
     example=EXAMPLE,
     output="`status`, `headers`, `body`, `json` (null where the answer is none) and `truncated`;"
-    " with `poll` those of the last answer.",
+    " with `poll` those of the last answer. Where a secret is in the address, `headers` has the"
+    " content type alone and `body` is empty.",
     lane=host_of("url"),
 )

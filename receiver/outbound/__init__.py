@@ -78,7 +78,7 @@ class Outbound:
 
         Args:
             deadline: when its time is over, as `time.monotonic` counts.
-            masker: knows the attempt's secrets.
+            masker: knows the attempt's secrets; it learns those of a proxy's address.
         """
         return Door(self._session, self._policy, self._guard, self._proxies, deadline, masker)
 

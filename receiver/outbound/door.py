@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 import time
+import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from http.client import HTTPException
 from typing import Any
 from urllib.parse import urlsplit
 
 import requests
+from requests.exceptions import InvalidSchema, InvalidURL, MissingSchema
 from urllib3.exceptions import HTTPError
 
 from receiver.contract import Answer, Tls
@@ -19,6 +22,7 @@ from receiver.outbound.failures import as_attempt_error
 from receiver.outbound.guard import Guard
 from receiver.outbound.policy import Policy
 from receiver.outbound.proxies import Proxies, judged
+from receiver.outbound.response import NoHttp
 
 PIECE = 1 << 16
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -26,6 +30,12 @@ TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 FRAMING = frozenset({"content-length", "transfer-encoding"})
 PORTS = {"http": 80, "https": 443}
+PARTED = (
+    "a secret is in it, so it is not shown; a character like / ? # : or @ in a user or a password "
+    "must be written as a percent escape"
+)
+NO_URL = (InvalidURL, InvalidSchema, MissingSchema)
+AUTHORITY = re.compile(r"[^:/?#]*:/*([^/?#\\]*)(.*)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,19 +62,27 @@ class Door:
     ) -> Answer:
         """Send one request; see `receiver.contract.Http.send`."""
         began, where = time.monotonic(), ""
+        private = self.masker.mask(url) != url
         try:
             check_words(method, headers or {})
+            if private:
+                check_parted(url)
             request = self.session.prepare_request(
                 requests.Request(method, url, headers=dict(headers or {}), data=body)
             )
             host, where = self._judge(request.url or "")
             way = judged(proxy, self.policy) if proxy else self.proxies.to(host)
+            if "@" in way:
+                self.masker.learn(way)
             with self.guard.until(self.deadline):
-                return self._exchange(request, max_answer, tls, way)
-        except (AttemptError, requests.RequestException, HTTPError, OSError) as error:
+                answer = self._exchange(request, max_answer, tls, way)
+        except (AttemptError, requests.RequestException, HTTPError, OSError, NoHttp) as error:
+            if private and isinstance(error, NO_URL):  # it quotes the address, or half of it
+                raise PermanentError("the address is no URL", hint=PARTED) from None
             late = time.monotonic() >= self.deadline
             seconds = max(self.deadline - began, 0.0) if late else None
             raise as_attempt_error(error, where, seconds, self.masker) from None
+        return replace(answer, private=private)
 
     def addresses(self, host: str) -> list[str]:
         """Return every address of a host; see `receiver.contract.Http.addresses`."""
@@ -89,7 +107,7 @@ class Door:
             parts = urlsplit(url)
             port = parts.port or PORTS.get(parts.scheme)
         except ValueError as error:
-            raise PermanentError(f"{url!r} is no URL: {error}") from None
+            raise InvalidURL(f"{url!r} is no URL: {error}") from None
         if parts.scheme not in PORTS or not parts.hostname:
             raise PermanentError(f"{url!r} is no URL of http or https")
         if "@" in parts.netloc:
@@ -106,15 +124,21 @@ class Door:
     ) -> Answer:
         timeout = self.guard.left()
         trust: Any = self.session.verify if tls is None else tls
-        with self.session.send(
-            request,
-            stream=True,
-            allow_redirects=False,
-            timeout=timeout,
-            verify=trust,
-            proxies={"http": proxy, "https": proxy} if proxy else {},
-        ) as response:
-            return self._read(response, most)
+        try:
+            with self.session.send(
+                request,
+                stream=True,
+                allow_redirects=False,
+                timeout=timeout,
+                verify=trust,
+                proxies={"http": proxy, "https": proxy} if proxy else {},
+            ) as response:
+                return self._read(response, most)
+        except (requests.RequestException, HTTPError, OSError, AttemptError, NoHttp):
+            raise
+        except (ValueError, HTTPException, zlib.error) as error:
+            # What the parsers of a head, of chunks and of a compressed body leave unnamed.
+            raise NoHttp("its body cannot be read") from error
 
     def _read(self, response: requests.Response, most: int) -> Answer:
         """Read the body, decoded, up to ``most`` bytes; a longer one is cut and says so."""
@@ -132,6 +156,20 @@ class Door:
             body = self.masker.without_half(body[:most])
         names = {name.lower(): value for name, value in response.headers.items()}
         return Answer(response.status_code, names, body, truncated, self.masker.mask)
+
+
+def check_parted(url: str) -> None:
+    """Refuse an address whose user or password a / ? or # has cut in two.
+
+    Half of it would count as the host, be looked up, and be told as the place that did not answer.
+
+    Raises:
+        PermanentError: it shows nothing of the address.
+    """
+    found = AUTHORITY.match(url)
+    host, rest = found.groups() if found else ("", "")
+    if "@" in rest and "@" not in host and (":" in host or "." not in host):
+        raise PermanentError("the address is no URL", hint=PARTED)
 
 
 def check_words(method: str, headers: Mapping[str, str]) -> None:

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from http.client import (
+    BadStatusLine,
+    HTTPException,
+    IncompleteRead,
+    LineTooLong,
+    RemoteDisconnected,
+    UnknownProtocol,
+)
 
-from requests.exceptions import ProxyError
+from requests.exceptions import ContentDecodingError, ProxyError
+from urllib3.exceptions import DecodeError, InvalidChunkLength
 
 from receiver.errors import AttemptError, PermanentError, TemporaryError
 from receiver.masking import Masker
 from receiver.outbound.guard import Late
+from receiver.outbound.response import NoHttp
 
 PLAIN: tuple[tuple[type[BaseException], str], ...] = (
     (ConnectionRefusedError, "connection refused"),
@@ -20,6 +30,18 @@ PLAIN: tuple[tuple[type[BaseException], str], ...] = (
     (TimeoutError, "timed out"),
     (Late, "timed out"),
 )
+NO_HTTP: tuple[tuple[type[BaseException], str], ...] = (
+    (InvalidChunkLength, "the length of a chunk is no number"),
+    (IncompleteRead, ""),
+    (RemoteDisconnected, ""),
+    (LineTooLong, "a line of its head is too long"),
+    (UnknownProtocol, "its version of HTTP is unknown"),
+    (BadStatusLine, "it does not begin with a status line"),
+    (ContentDecodingError, "its body is not compressed as its head says"),
+    (DecodeError, "its body is not compressed as its head says"),
+    (HTTPException, "its head has too many lines"),
+)
+"""By the first kind that fits; "" for an answer that only broke off."""
 BROKEN_OFF = ("closed connection", "Connection broken", "IncompleteRead", "prematurely")
 
 
@@ -45,6 +67,12 @@ def as_attempt_error(
         return PermanentError(masker.mask(str(error)))
     if any(isinstance(one, ProxyError) for one in chain):
         where += " through the proxy"
+    if reason := _no_http(chain):
+        return TemporaryError(f"{where}: the target's answer is no valid HTTP: {reason}")
+    return _unanswered(chain, where)
+
+
+def _unanswered(chain: Sequence[BaseException], where: str) -> AttemptError:
     for one in chain:
         if isinstance(one, ssl.SSLCertVerificationError):
             return PermanentError(
@@ -53,7 +81,20 @@ def as_attempt_error(
             )
         if reason := _plain(one):
             return TemporaryError(f"{where}: {reason}")
-    return TemporaryError(f"{where}: {type(error).__name__}")
+    return TemporaryError(f"{where}: {type(chain[0]).__name__}")
+
+
+def _no_http(chain: Sequence[BaseException]) -> str:
+    """Return what was wrong with an answer, "" for nothing; what it said is not quoted."""
+    if "chunk size line exceeded" in str(chain[0]):
+        return "the length of a chunk is no number"
+    for one in chain:
+        if isinstance(one, NoHttp):
+            return str(one)
+        for kind, words in NO_HTTP:
+            if isinstance(one, kind):
+                return words
+    return ""
 
 
 def _plain(error: BaseException) -> str:

@@ -15,11 +15,13 @@ from urllib3.exceptions import NewConnectionError
 
 from receiver.contract import Tls
 from receiver.outbound.guard import Guard
+from receiver.outbound.response import StrictResponse
 from receiver.outbound.trust import trusting
 
 
 class _Guarded(HTTPConnection):
     guard: Guard
+    response_class = StrictResponse
 
     def _new_conn(self) -> socket.socket:
         try:

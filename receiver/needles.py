@@ -1,0 +1,92 @@
+"""What is looked for in each reading of a text: secrets and their telling parts."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Iterator
+
+from receiver.spellings import WHITE, Span, View
+from receiver.telling import TELLING
+
+SHORTEST = 4
+"""Characters. A shorter value would be masked in the middle of common words, and so be told."""
+LOOSE = WHITE + b"+"
+"""What a long one is compared without: it was split over lines, or a form spelt its spaces."""
+
+
+class Needles:
+    """They are compared as bytes; long ones in any case and without white space."""
+
+    def __init__(self) -> None:
+        self._exact: set[bytes] = set()
+        self._loose: set[bytes] = set()
+        self._packed: set[bytes] = set()
+
+    def __bool__(self) -> bool:
+        return bool(self._exact)
+
+    def add(self, text: str) -> None:
+        """Look for this as well, unless it is shorter than `SHORTEST`."""
+        if len(text) < SHORTEST:
+            return
+        data = text.encode("utf-8", "surrogatepass")
+        self._exact |= {data, data.replace(b" ", b"+"), *_in_latin_1(text)}
+        loose = data.translate(None, LOOSE).lower()
+        if len(loose.decode("utf-8", "surrogatepass")) >= TELLING:
+            self._loose.add(loose)
+            return
+        # What can be decoded is searched for long ones only: of a short one, the encoded forms.
+        self._loose.add(data.hex().encode())
+        shifts = (_inside_base_64(data, before) for before in range(3))
+        self._packed |= {form for form in shifts if len(form) >= SHORTEST}
+
+    def found_in(self, view: View) -> Iterator[Span]:
+        """Yield where one of them stands in this reading."""
+        yield from _found(self._exact, view)
+        if self._loose:
+            yield from _found(self._loose, view.without(LOOSE).lowered())
+        if self._packed:
+            yield from _found(self._packed, view.packed())
+
+    def begun_in(self, view: View, least: int) -> Iterator[Span]:
+        """Yield where this reading ends with the beginning of one, of ``least`` bytes or more."""
+        yield from _begun(self._exact, view, least)
+        yield from _begun(self._loose, view.without(LOOSE).lowered(), least)
+
+
+def _found(needles: Iterable[bytes], view: View) -> Iterator[Span]:
+    for needle in needles:
+        at = view.data.find(needle)
+        while at >= 0:
+            yield view.span(at, at + len(needle))
+            at = view.data.find(needle, at + len(needle))
+
+
+def _begun(needles: Iterable[bytes], view: View, least: int) -> Iterator[Span]:
+    size = len(view.data)
+    for needle in needles:
+        at = view.data.find(needle[:1], max(0, size - len(needle) + 1))
+        while 0 <= at <= size - least:
+            if needle.startswith(view.data[at:]):
+                yield view.span(at, size)
+                break
+            at = view.data.find(needle[:1], at + 1)
+
+
+def _in_latin_1(text: str) -> list[bytes]:
+    """Return it as `escape` of JavaScript and old services write it, if they can."""
+    try:
+        return [] if text.isascii() else [text.encode("latin-1")]
+    except UnicodeEncodeError:
+        return []
+
+
+def _inside_base_64(data: bytes, before: int) -> bytes:
+    """Return the characters that are the same whatever stands before and behind.
+
+    ``before`` bytes (0 to 2) shift the secret within a group of three, as the name in basic
+    auth does; the characters that share bits with a neighbour are cut off.
+    """
+    whole = base64.b64encode(bytes(before) + data).rstrip(b"=")
+    cut = len(whole) * 6 % 8 != 0
+    return whole[(0, 2, 3)[before] : len(whole) - cut]
