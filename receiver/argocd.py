@@ -40,6 +40,11 @@ def notification_config(url: str, *, namespace: str = "argocd") -> str:
     return text.replace("__URL__", base).replace("__NAMESPACE__", namespace)
 
 
+def example_notification() -> bytes:
+    """Return a notification as the template of this config makes it, from an Argo CD that ran."""
+    return files("receiver").joinpath("notification/example.json").read_bytes()
+
+
 def _host(url: str) -> str | None:
     """The host, if host and port can be read."""
     try:

@@ -20,7 +20,7 @@ from receiver.ledger.ledger import Ledger
 from receiver.ledger.postgres import ServerLedger, open_server
 from receiver.ledger.sqlite import FileLedger
 
-pytest_plugins = ["fault_report", "fault_fixtures"]
+pytest_plugins = ["fault_report", "fault_fixtures", "in_process"]
 
 
 @pytest.fixture

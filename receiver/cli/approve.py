@@ -2,26 +2,52 @@
 
 from __future__ import annotations
 
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
 import click
 
 from receiver.cli.client import Client
-from receiver.cli.options import asks_server, count, output_option, tell
+from receiver.cli.options import asks_server, count, output_option, tell, yes_option
 from receiver.cli.targets import path_of
 
 
 @click.command()
 @click.argument("number", metavar="ID")
 @click.option("--reason", default="", help="Why, for the trail.")
+@yes_option
 @output_option()
 @asks_server
-def approve(number: str, *, reason: str, client: Client, output: str) -> None:
+def approve(number: str, *, reason: str, yes: bool, client: Client, output: str) -> None:
     """Let ID go on: a plan (p-...) held by its rule's `limits`, or a run (r-...) by `suspend`.
 
+    Of a plan it shows first how many runs that lets go, wave by wave; on a terminal it asks.
+
     \b
-      postsync plans --state held
+      postsync plans --state held        plans that wait
+      postsync runs --state held         runs that wait
       postsync approve p-1m7y9gr9ez7egy539n --reason "the bootstrap is meant"
     """  # noqa: D301 click's \b keeps the lines
     path = path_of(number, "p", "r")
+    if number.startswith("p-"):
+        for line in _preview(client.get(path)):
+            click.echo(line, err=True)
+        if not yes and sys.stdin.isatty():
+            click.confirm("Let them go?", abort=True, err=True)
     answer = client.send("POST", f"{path}/approve", {"reason": reason} if reason else None)
     runs = f", {count(len(answer['runs']), 'run')}" if "runs" in answer else ""
     tell(answer, output, f"approved {number}{runs}")
+
+
+def _preview(plan: Mapping[str, Any]) -> Iterator[str]:
+    """Say what an approval lets go: all of a held plan, or the held runs of one under way."""
+    states = {"waiting"} if plan["state"] == "held" else {"held"}
+    runs = [run for run in plan["runs"] if run["state"] in states]
+    if plan["state"] not in {"held", "active"} or not runs:
+        return
+    yield f"{plan['rule']} on {plan['application']}: {plan['reason'] or 'held by suspend'}"
+    steps = Counter((run["wave"], run["action"], run["handler"]) for run in runs)
+    for (wave, action, handler), number in sorted(steps.items()):
+        yield f"  wave {wave}: {count(number, 'run')} of {action} ({handler})"

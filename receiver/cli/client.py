@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import urlencode
 
 import click
 
+from receiver.cli.words import as_commands, token_command
 from receiver.errors import AttemptError, PermanentError, ServerError, Unreachable, Unreadable
 from receiver.masking import Masker
 from receiver.model import Json
@@ -27,6 +30,8 @@ PATIENCE = 30.0
 TRUST = "--ca or POSTSYNC_CA names the PEM file of the authority that signed its certificate"
 """The way out when a server's certificate is not trusted."""
 
+UNAUTHORIZED = HTTPStatus.UNAUTHORIZED.value
+
 PAGE = 500
 """Rows that the API gives at once at most."""
 
@@ -35,10 +40,11 @@ Query: TypeAlias = Mapping[str, str | Sequence[str]]
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """A token, and where it came from (for the message when it is refused)."""
+    """A token, and for the message when it is refused: where it came from, and what helps."""
 
     token: str
     origin: str
+    hint: str = ""
 
 
 def find_token(folder: str, file: Path | None, name: str = "") -> Credentials:
@@ -53,17 +59,40 @@ def find_token(folder: str, file: Path | None, name: str = "") -> Credentials:
         ServerError: the file cannot be read.
     """
     if file is None and not name and (value := os.environ.get("POSTSYNC_TOKEN")):
-        return Credentials(value, "POSTSYNC_TOKEN")
+        return Credentials(value, "POSTSYNC_TOKEN", OTHER_SERVER)
     home = load_settings().home / folder
     files = [home / name] if name else sorted(home.glob("[!.]*")) if home.is_dir() else []
     path = file or next(iter(files), None)
     if path is None:
-        return Credentials("", f"nowhere: {home} has none and POSTSYNC_TOKEN is not set")
+        return Credentials("", "nowhere", _way_to_token(home))
+    return Credentials(_first_word(path, home), str(path), OTHER_SERVER)
+
+
+OTHER_SERVER = "is it a token of this server, in its HOME/operators, or HOME/senders for `send`?"
+
+
+def _way_to_token(home: Path) -> str:
+    """Say where a token may come from, and how the server of this home gets one."""
+    me = home / getpass.getuser() if home.name == "operators" else home / "argocd"
+    return (
+        f"neither {home} nor POSTSYNC_TOKEN has one; for the server of this home: "
+        f"`{token_command(me)}`; another one's is named by --token-file or POSTSYNC_TOKEN"
+    )
+
+
+def _first_word(path: Path, home: Path) -> str:
     try:
-        return Credentials(read_text(path).split()[0], str(path))
-    except (Unreadable, IndexError) as error:
-        why = error.why if isinstance(error, Unreadable) else "is empty"
-        raise ServerError(f"no token can be read: {path} {why}") from None
+        words = read_text(path).split()
+    except Unreadable as error:
+        there = [one.name for one in sorted(home.glob("[!.]*"))] if path.parent == home else []
+        others = f"there is {', '.join(there)}; " if there else ""
+        hint = "" if path.exists() else f"{others}`{token_command(path)}` makes one"
+        raise ServerError(f"the token file {path} {error.why}", hint=hint) from None
+    if not words:
+        raise ServerError(
+            f"the token file {path} is empty", hint=f"`{token_command(path)}` makes a token"
+        )
+    return words[0]
 
 
 class Client:
@@ -133,8 +162,9 @@ class Client:
             ) from None
         if answer.status >= 400:  # noqa: PLR2004 where errors begin
             raise ServerError(
-                self._told(answer.status, data), hint=data.get("hint", ""), status=answer.status
-            )
+                self._told(answer.status, data), hint=self._hint(answer.status, data),
+                status=answer.status,
+            )  # fmt: skip
         self._warn(data.get("warning", "") if isinstance(data, dict) else "")
         return data
 
@@ -146,6 +176,11 @@ class Client:
     def _told(self, status: int, data: Mapping[str, Any]) -> str:
         why = data.get("detail") or "; ".join(data.get("reasons", ()))
         text = f"the server answered {status}: {why}"
-        if status == 401:  # noqa: PLR2004 its number is its name
+        if status == UNAUTHORIZED and self._credentials.token:
             text += f" (the token came from {self._credentials.origin})"
         return text
+
+    def _hint(self, status: int, data: Mapping[str, Any]) -> str:
+        if status == UNAUTHORIZED and self._credentials.hint:
+            return self._credentials.hint
+        return as_commands(data.get("hint", ""))

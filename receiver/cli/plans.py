@@ -9,6 +9,7 @@ import click
 
 from receiver.cli import complete
 from receiver.cli.client import Client
+from receiver.cli.empty import nothing_of
 from receiver.cli.options import Columns, asks_server, output_option, tell_rows
 from receiver.model import PlanState
 
@@ -41,7 +42,7 @@ def plans(
     """  # noqa: D301 click's \b keeps the lines
     query = {"state": states, "rule": rule, "application": application, "sync": sync}
     rows = list(client.pages("/v1/plans", "plans", query, limit))
-    nothing = "no plan is like that" if any(query.values()) else "no plans yet"
+    nothing = "" if rows else nothing_of(client, "plan", query)
     tell_rows(rows, output, Columns(HEADINGS, _cells, FOLDING), nothing)
 
 

@@ -60,7 +60,7 @@ def prune(keep_for: float | None, *, settings_file: Path | None, yes: bool, outp
       postsync prune --keep-for 7d
       postsync prune --yes --output json
     """  # noqa: D301 click's \b keeps the lines
-    settings = load_settings(settings_file, keep_for=keep_for)
+    settings = _settings(settings_file, keep_for)
     with closing(open_existing(settings)) as ledger:
         if not yes:
             _ask(ledger, settings)
@@ -68,6 +68,25 @@ def prune(keep_for: float | None, *, settings_file: Path | None, yes: bool, outp
         freed = _give_back(ledger) if isinstance(ledger, FileLedger) else 0
     text = f"deleted {_list(counts)}; gave back {freed / (1 << 20):,.1f} MiB"
     tell({"deleted": counts, "freedBytes": freed}, output, text)
+
+
+def _settings(file: Path | None, keep_for: float | None) -> Settings:
+    """Read the settings, with the option in their place.
+
+    Raises:
+        click.BadParameter: a sync would be deleted that, sent again, would be acted upon anew.
+    """
+    settings = load_settings(file)
+    if keep_for is None:
+        return settings
+    if keep_for <= settings.max_age:
+        least = duration_text(settings.max_age)
+        raise click.BadParameter(
+            f"it must be longer than {least}: so long a sync that Argo CD sends again must still "
+            "be known (the setting maxAge)",
+            param_hint="--keep-for",
+        )
+    return load_settings(file, keep_for=keep_for)
 
 
 def _policy(settings: Settings) -> Policy:

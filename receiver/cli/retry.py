@@ -17,6 +17,8 @@ from receiver.cli.options import (
     output_option,
     yes_option,
 )
+from receiver.cli.targets import path_of
+from receiver.errors import ServerError
 from receiver.model import Json
 
 Told: TypeAlias = dict[str, Json]
@@ -39,12 +41,16 @@ def retry(
 ) -> None:  # fmt: skip
     """Repeat RUNS that failed, with the parameters that are stored.
 
+    Each is the id of a run, or of a plan or a sync, for what has failed of it; `last` is the newest
+    sync.
+
     What a failure had skipped is opened again. Name runs, or choose those that failed by
     options; of many it shows how many, and asks. While the rule files have mistakes, it is
     refused, unless --with-rules-in-force is given: who mends a rule will want a replay.
 
     \b
       postsync retry r-1m7y9gr9ez7egy539n
+      postsync retry last
       postsync retry --rule purge-shop-assets --since 2h
     """  # noqa: D301 click's \b keeps the lines
     chosen = {name: value for name, value in filters.items() if value}
@@ -61,8 +67,23 @@ def retry(
         click.echo(f"{count(len(answers), 'run')} retried")
 
 
-def _named(client: Client, runs: Sequence[str], told: Told) -> list[str]:
+def _named(client: Client, names: Sequence[str], told: Told) -> list[str]:
+    runs = [run for name in names for run in _runs_of(client, name)]
     return [str(client.send("POST", f"/v1/runs/{run}/retry", told)["run"]["id"]) for run in runs]
+
+
+def _runs_of(client: Client, name: str) -> list[str]:
+    """Return the failed runs of a plan, a sync or the newest sync; of a run itself."""
+    number = str(client.get("/v1/syncs/last")["id"]) if name == "last" else name
+    kind = {"s-": "sync", "p-": "plan"}.get(number[:2])
+    if kind is None:
+        return [path_of(number, "r", "p", "s").rpartition("/")[2]]
+    client.get(f"/v1/{kind}s/{number}")  # one that is not there is told as such
+    query = {kind: number, "state": "failed"}
+    found = [str(run["id"]) for run in client.pages("/v1/runs", "runs", query, 100 * AT_ONCE)]
+    if not found:
+        raise ServerError(f"nothing of {number} has failed", hint=f"`postsync show {number}`")
+    return found
 
 
 def _many(client: Client, chosen: Mapping[str, str], told: Told, *, yes: bool) -> list[str]:

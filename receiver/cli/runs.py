@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from receiver.cli.client import Client
+from receiver.cli.empty import nothing_of
 from receiver.cli.filters import run_filters
 from receiver.cli.options import Columns, asks_server, output_option, tell_rows
 from receiver.model import RunState
@@ -40,7 +41,7 @@ def runs(
     """  # noqa: D301 click's \b keeps the lines
     query = {"state": states, "sync": sync, "plan": plan, **filters}
     rows = list(client.pages("/v1/runs", "runs", query, limit))
-    nothing = "no run is like that" if any(query.values()) else "no runs yet"
+    nothing = "" if rows else nothing_of(client, "run", query)
     tell_rows(rows, output, Columns(HEADINGS, _cells, FOLDING), nothing)
 
 

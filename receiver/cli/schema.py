@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from receiver.argocd import example_notification
 from receiver.errors import PostsyncError
 from receiver.reference import handlers_page
 from receiver.registry import Registry
@@ -14,6 +15,7 @@ from receiver.schema import rules_schema
 
 SCHEMA_FILE = Path("config/rules.schema.json")
 PAGE_FILE = Path("docs/handlers.md")
+EXAMPLE_FILE = Path("config/examples/notification.json")
 
 
 @click.command()
@@ -29,7 +31,8 @@ def schema(*, write: bool, check: bool) -> None:
     """  # noqa: D301 click's \b keeps the lines
     registry = Registry.discover()
     text = json.dumps(rules_schema(registry), indent=2, ensure_ascii=False) + "\n"
-    files = {SCHEMA_FILE: text, PAGE_FILE: handlers_page(registry)}
+    example = example_notification().decode()
+    files = {SCHEMA_FILE: text, PAGE_FILE: handlers_page(registry), EXAMPLE_FILE: example}
     if write:
         for file, wanted in files.items():
             file.parent.mkdir(parents=True, exist_ok=True)

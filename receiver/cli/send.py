@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from receiver.argocd import example_notification
 from receiver.cli.client import Client, find_token
 from receiver.cli.options import ca_option, output_option, read_payload
 from receiver.errors import ServerError, Unreadable
@@ -20,6 +21,7 @@ LAST = "last-notification.json"
 @click.command()
 @click.argument("file", required=False, type=click.Path(path_type=Path, allow_dash=True))
 @click.option("--now", is_flag=True, help="Move its times to now, so that it is a new sync.")
+@click.option("--example", is_flag=True, help="Post one that comes with Postsync, as a new sync.")
 @click.option("--same", is_flag=True, help="Repeat the last one sent, byte for byte.")
 @click.option("--channel", default="sync", show_default=True, help="The channel in the path.")
 @click.option("--url", help="The server (default POSTSYNC_URL, or http://127.0.0.1:8080).")
@@ -31,6 +33,7 @@ def send(
     file: Path | None,
     *,
     now: bool,
+    example: bool,
     same: bool,
     channel: str,
     url: str | None,
@@ -42,14 +45,15 @@ def send(
     """Post a notification from FILE, as Argo CD would; - reads stdin.
 
     \b
-      postsync send config/examples/notification.json --now
+      postsync send --example
+      postsync send notification.json --now
       postsync send --same        the same again: a duplicate
     """  # noqa: D301 click's \b keeps the lines
-    if same == (file is not None) or (same and now):
-        raise click.UsageError("name a FILE, or --same without --now")
+    if [file is not None, same, example].count(True) != 1 or (same and now):
+        raise click.UsageError("name a FILE, or --example, or --same without --now")
     last = load_settings().home / LAST
-    body = _read(last if file is None else file)
-    if now:
+    body = example_notification() if example else _read(file or last)
+    if now or example:
         body, times = _moved(body)
         if output == "text":
             click.echo(f"times    {times}")
@@ -75,7 +79,7 @@ def _read(path: Path) -> bytes:
         return read_payload(path)
     except Unreadable as error:
         raise ServerError(
-            error.message, hint="config/examples/notification.json is one to begin with"
+            error.message, hint="`postsync send --example` posts one that comes with Postsync"
         ) from None
 
 

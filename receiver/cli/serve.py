@@ -124,7 +124,7 @@ def _banner(settings: Settings) -> None:
         *([f"rules refused:\n{rules['error']}"] if rules.get("error") else []),
         "next, in another terminal:",
         *(["  export POSTSYNC_URL=https://NAME:PORT POSTSYNC_CA=AUTHORITY.pem"] if tls else []),
-        "  postsync send config/examples/notification.json --now",
+        "  postsync send --example",
         "  postsync show last",
         "",
     ]

@@ -13,7 +13,7 @@ from receiver.model import SyncState
 
 HEADINGS = ("SYNC", "FINISHED", "APPLICATION", "PHASE", "CHANGED", "CAME OF IT")
 FOLDING = frozenset({"APPLICATION", "CAME OF IT"})
-NONE_YET = "no syncs yet; `postsync send config/examples/notification.json --now` posts one"
+NONE_YET = "no syncs yet; `postsync send --example` posts one"
 
 
 @click.command()

@@ -3,62 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from doors import doors, token_file
+from in_process import Postsync
 from notifications import notification, resource
-from werkzeug.serving import make_server
-
-from receiver.cli import main
-from receiver.ledger.ledger import Ledger
-
-Postsync = Callable[..., tuple[int, str, str]]
-"""Runs a command; returns the exit code, stdout and stderr."""
-
-
-@contextmanager
-def listening(ledger: Ledger, home: Path) -> Iterator[str]:
-    with doors(ledger, home) as made:
-        server = make_server("127.0.0.1", 0, made.app, threaded=True)
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.port}"
-        finally:
-            server.shutdown()
-            thread.join()
-            server.server_close()
-
-
-@pytest.fixture
-def postsync(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Postsync:
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["postsync", *arguments])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        captured = capsys.readouterr()
-        return int(ended.value.code or 0), captured.out, captured.err
-
-    return run
-
-
-@pytest.fixture
-def home(ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The folder of a checkout's tokens, with a server that knows them."""
-    monkeypatch.delenv("POSTSYNC_TOKEN", raising=False)
-    monkeypatch.setenv("POSTSYNC_HOME", str(tmp_path))
-    token_file(tmp_path, "senders/zoo", "token-of-the-zoo-0123456")
-    with listening(ledger, tmp_path) as url:
-        monkeypatch.setenv("POSTSYNC_URL", url)
-        yield tmp_path
 
 
 def written(home: Path, **options: Any) -> Path:
@@ -156,15 +110,61 @@ def test_a_token_that_is_not_known_is_told_with_its_origin(
     assert "not-known-to-anybody" not in err
 
 
-def test_no_token_anywhere_is_told(
+@pytest.mark.parametrize(("command", "folder"), [("syncs", "operators"), ("send", "senders")])
+def test_without_a_token_the_command_that_makes_one_is_told(
+    home: Path, postsync: Postsync, monkeypatch: pytest.MonkeyPatch, command: str, folder: str
+) -> None:
+    """The first look in a home of one's own: the command works as it stands."""
+    file = str(written(home))
+    own = home / "my home"
+    monkeypatch.setenv("POSTSYNC_HOME", str(own))
+    code, _, err = postsync(command, *([file] if command == "send" else []))
+    assert code == 1
+    assert str(own / folder) in err
+    assert "POSTSYNC_TOKEN" in err
+    (made,) = re.findall("`(umask.*?)`", err)
+    subprocess.run(made, shell=True, check=True)  # noqa: S602 what a person would paste
+    (token,) = (own / folder).iterdir()
+    assert len(token.read_text().strip()) == 64
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (
+            ["syncs", "--token-file", "nobody"],
+            "the token file nobody cannot be read: does not exist",
+        ),
+        (["syncs", "--token-file", "empty"], "the token file empty is empty"),
+        (["send", "empty", "--sender", "argo"], "there is argocd, zoo; `umask 077"),
+    ],
+)
+def test_a_token_file_that_is_not_there_is_told_with_the_way_out(
+    home: Path,
+    postsync: Postsync,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    words: str,
+) -> None:
+    """Once, without an error number."""
+    monkeypatch.chdir(home)
+    (home / "empty").touch()
+    code, _, err = postsync(*arguments)
+    assert (code, "Errno" in err) == (1, False)
+    assert words in err
+    assert "openssl rand -hex 32" in err
+
+
+def test_the_example_that_comes_with_the_package_is_posted(
     home: Path, postsync: Postsync, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """With the places that were looked at."""
-    monkeypatch.setenv("POSTSYNC_HOME", str(tmp_path / "empty"))
-    code, _, err = postsync("syncs")
-    assert code == 1
-    assert str(tmp_path / "empty" / "operators") in err
+    """From any folder, with its times moved to now."""
+    monkeypatch.chdir(tmp_path)
     assert home.is_dir()
+    told = json.loads(postsync("send", "--example", "--output", "json")[1])
+    assert told["verdict"] == "accepted"
+    code, _, err = postsync("send", "nothing.json")
+    assert (code, "`postsync send --example`" in err, "config/" in err) == (1, True, False)
 
 
 def test_no_server_ends_with_3_and_says_how_to_start_one(home: Path, postsync: Postsync) -> None:

@@ -260,6 +260,7 @@ def test_a_replay_of_a_mistyped_rule_is_refused(service: Service) -> None:
         (["retry", "r-000000000000000000"], 1, "r-000000000000000000"),
         (["retry"], 2, "--all"),
         (["retry", "r-1", "--all"], 2, "--all"),
+        (["retry", "newest"], 2, "'newest' is not the id of a run (r-...)"),
         (["replay", "s-000000000000000000"], 1, "s-000000000000000000"),
         (["replay", "last"], 1, "last"),
         (["cancel", "x-1"], 2, "not the id of a run (r-...)"),
@@ -271,7 +272,7 @@ def test_a_replay_of_a_mistyped_rule_is_refused(service: Service) -> None:
         (["syncs", "--state", "plannd"], 2, "'planned'"),
         (["runs", "--since", "yesterday"], 1, "since"),
         (["tail", "--since", "yesterday"], 1, "since"),
-        (["show", "s-nothing"], 1, "GET /v1/syncs"),
+        (["show", "s-nothing"], 1, "`postsync syncs`"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_told_with_the_way_out(

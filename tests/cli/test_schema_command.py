@@ -25,7 +25,8 @@ def test_generated_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     stale = CliRunner().invoke(schema, ["--check"])
     assert isinstance(stale.exception, PostsyncError)
     assert str(stale.exception) == (
-        "not as generated: config/rules.schema.json, docs/handlers.md (run `make generate`)"
+        "not as generated: config/rules.schema.json, docs/handlers.md, "
+        "config/examples/notification.json (run `make generate`)"
     )
     assert CliRunner().invoke(schema, ["--write"]).exit_code == 0
     assert CliRunner().invoke(schema, ["--check"]).exit_code == 0

@@ -18,15 +18,16 @@ def approve_plan(batch: Batch, act: Act, plan: str) -> list[str]:
     """Start a held plan; of a plan that has started, let all of its held runs go on.
 
     Returns:
-        The runs that were held.
+        The runs that this lets go: all that wait of a held plan, else those that were held.
 
     Raises:
         UnknownThing: there is no such plan.
         WrongState: neither the plan nor one of its runs is held.
     """
     row = find_plan(batch, plan)
-    held = _held_runs(batch, plan)
+    held = _runs(batch, plan, RunState.HELD)
     if row.state == PlanState.HELD.value:
+        held = _runs(batch, plan, RunState.WAITING)
         batch.events.append(plan_event("plan.approved", row, act.told))
         start_held(batch, plan)
     elif row.state == PlanState.ACTIVE.value and held:
@@ -55,9 +56,9 @@ def approve_run(batch: Batch, act: Act, run: str) -> None:
     _approve_runs(batch, act, [row])
 
 
-def _held_runs(batch: Batch, plan: str) -> list[Any]:
+def _runs(batch: Batch, plan: str, state: RunState) -> list[Any]:
     r = tables.runs
-    query = select(r).where(r.c.plan_id == plan, r.c.state == RunState.HELD.value)
+    query = select(r).where(r.c.plan_id == plan, r.c.state == state.value)
     return list(batch.connection.execute(query.order_by(r.c.step, r.c.target_index)))
 
 

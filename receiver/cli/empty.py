@@ -1,0 +1,41 @@
+"""Says of an empty list what else there is."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from receiver.cli.client import PAGE, Client, Query
+from receiver.cli.options import count
+
+OTHER = {"plan": "run", "run": "plan"}
+
+
+def nothing_of(client: Client, kind: str, query: Query) -> str:
+    """Say that no ``plan`` or ``run`` is like that, and which there are in other states."""
+    if not any(query.values()):
+        return f"no {kind}s yet"
+    told = [f"no {kind} is like that"]
+    if states := query["state"]:
+        told += _in_other_states(client, kind, query)
+        if "held" in states:
+            told += _other_held(client, OTHER[kind])
+    return "; ".join(told)
+
+
+def _in_other_states(client: Client, kind: str, query: Query) -> list[str]:
+    rows = client.get(f"/v1/{kind}s", {**query, "state": "", "limit": str(PAGE)})[f"{kind}s"]
+    states = Counter(str(row["state"]) for row in rows)
+    if not states:
+        return []
+    few = ", ".join(f"{number:,} {state}" for state, number in sorted(states.items()))
+    of = f" of the newest {PAGE}" if len(rows) == PAGE else ""
+    return [f"in other states{of}: {few}"]
+
+
+def _other_held(client: Client, kind: str) -> list[str]:
+    held = client.get(f"/v1/{kind}s", {"state": "held", "limit": str(PAGE)})[f"{kind}s"]
+    if not held:
+        return [f"no {kind} is held either"]
+    many = f"{PAGE} or more" if len(held) == PAGE else count(len(held), kind)
+    wait = "waits" if len(held) == 1 else "wait"
+    return [f"{many} {wait} for an approval: `postsync {kind}s --state held`"]

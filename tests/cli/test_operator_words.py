@@ -1,0 +1,133 @@
+"""What commands say to operators, over a ledger whose dispatcher's work is done by hand."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from desks import put_in_force, refuse_files
+from house import House
+from in_process import Postsync
+
+from receiver.ledger.sqlite import FileLedger
+
+RULES = """
+- name: purge
+  match: {application: {name: shop}, resources: [{kind: ConfigMap}]}
+  actions:
+  - {name: one, uses: log.message, with: {text: "1"}}
+  - {name: two, uses: log.message, wave: 1, target: application, with: {text: "2"}}
+- name: careful
+  match: {application: {name: blog}, resources: [{kind: ConfigMap}]}
+  limits: {maxTargets: 1, otherwise: hold}
+  actions:
+  - {name: call, uses: log.message, with: {text: "3"}}
+  - {name: tell, uses: log.message, wave: 1, target: application, with: {text: "4"}}
+- name: asks
+  match: {application: {name: wiki}, resources: [{kind: ConfigMap}]}
+  actions: [{name: ask, uses: log.message, suspend: true, with: {text: "5"}}]
+"""
+
+
+@pytest.fixture
+def ledger(file_ledger: FileLedger) -> FileLedger:
+    """One engine: what is told is the same for both."""
+    return file_ledger
+
+
+@pytest.fixture
+def house(ledger: FileLedger, home: Path) -> House:
+    """A house beside a server."""
+    assert home.is_dir()
+    made = House.of(ledger, RULES)
+    put_in_force(made)
+    return made
+
+
+def test_an_approval_shows_what_it_lets_go(house: House, postsync: Postsync) -> None:
+    """How many runs in each wave, before it does, and how many it was."""
+    house.sync("a", "b", "c", application="blog")
+    (plan,) = house.plans("id")
+    code, out, err = postsync("approve", plan)
+    assert (code, out) == (0, f"approved {plan}, 4 runs\n")
+    assert err.splitlines() == [
+        "careful on argocd/blog: matches 3 resources, more than maxTargets 1",
+        "  wave 0: 3 runs of call (log.message)",
+        "  wave 1: 1 run of tell (log.message)",
+    ]
+
+
+def test_the_help_of_approve_names_both_lists_of_what_waits(postsync: Postsync) -> None:
+    """Runs wait for an approval, too."""
+    out = postsync("approve", "--help")[1]
+    assert "postsync plans --state held" in out
+    assert "postsync runs --state held" in out
+
+
+def test_an_empty_list_of_held_plans_names_the_runs_that_wait(
+    house: House, postsync: Postsync
+) -> None:
+    """And the other way round; and what there is in other states."""
+    house.sync("a", application="wiki")
+    house.sync("a", application="shop")
+    house.work()
+    out = postsync("plans", "--state", "held")[1]
+    assert out == (
+        "no plan is like that; in other states: 1 active, 1 succeeded; "
+        "1 run waits for an approval: `postsync runs --state held`\n"
+    )
+    assert "no plan is held either" in postsync("runs", "--rule", "purge", "--state", "held")[1]
+
+
+def test_what_failed_of_the_newest_sync_is_retried(house: House, postsync: Postsync) -> None:
+    """`last` is what it is elsewhere; the id of a sync or a plan does the same."""
+    sync = house.sync("a", "b")
+    house.end(*house.claim(), fails="refused")
+    (plan,) = house.plans("id")
+    for name in ("last", sync, plan):
+        assert postsync("retry", name)[:2] == (0, "2 runs retried\n")
+        house.end(*house.claim(), fails="refused")
+    house.sync("c", at=60)
+    code, _, err = postsync("retry", "last")
+    assert (code, "nothing of s-" in err, "has failed" in err) == (1, True, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["retry", "r-000"], "`postsync runs` lists them"),
+        (["show", "s-000"], "`postsync syncs` lists them"),
+        (["retry", "p-000"], "`postsync plans` lists them"),
+        (["approve", "r-RUN"], "`postsync runs --state held` lists it"),
+        (["retry", "r-RUN"], "`postsync replay s-"),
+    ],
+)
+def test_a_hint_names_the_command_and_not_the_api(
+    house: House, postsync: Postsync, arguments: list[str], words: str
+) -> None:
+    """Whoever types commands has no use for a path."""
+    house.sync("a")
+    house.work()
+    run = house.query("SELECT id FROM runs")[0]
+    code, _, err = postsync(*(run if word == "r-RUN" else word for word in arguments))
+    assert code == 1
+    assert words in err
+    assert "/v1/" not in err
+
+
+def test_a_retry_while_the_files_are_refused_can_be_meant(house: House, postsync: Postsync) -> None:
+    """The option reaches the server with each way to name runs."""
+    house.sync("a")
+    house.end(*house.claim(), fails="refused")
+    refuse_files(house, "rules.yaml:1:1: no")
+    for arguments in (["retry", "last"], ["retry", "--rule", "purge", "--yes"], ["replay", "last"]):
+        code, _, err = postsync(*arguments)
+        assert code == 1, err
+        assert "rules.yaml:1:1: no" in err
+        assert "--with-rules-in-force" in err
+    assert postsync("retry", "last", "--with-rules-in-force")[0] == 0
+    assert postsync("replay", "last", "--with-rules-in-force")[0] == 0
+    told = json.loads(postsync("retry", "--all", "--yes", "--with-rules-in-force",
+                               "--output", "json")[1])  # fmt: skip
+    assert told == {"retried": 0, "runs": []}

@@ -1,0 +1,65 @@
+"""Commands in the test's own process, against a real server on loopback."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pytest
+from doors import doors, token_file
+from werkzeug.serving import make_server
+from werkzeug.wsgi import get_input_stream
+
+from receiver.cli import main
+from receiver.ledger.ledger import Ledger
+
+Postsync: TypeAlias = Callable[..., tuple[int, str, str]]
+"""Runs a command; returns the exit code, stdout and stderr."""
+
+
+@contextmanager
+def listening(ledger: Ledger, home: Path) -> Iterator[str]:
+    """Serve the app over a ledger; its address."""
+    with doors(ledger, home) as made:
+
+        def app(environ: dict[str, Any], start: Any) -> Any:
+            # As our own server does: a body ends where it was announced to end.
+            environ["wsgi.input"] = get_input_stream(environ)
+            return made.app(environ, start)
+
+        server = make_server("127.0.0.1", 0, app, threaded=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.port}"
+        finally:
+            server.shutdown()
+            thread.join()
+            server.server_close()
+
+
+@pytest.fixture
+def postsync(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Postsync:
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["postsync", *arguments])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        captured = capsys.readouterr()
+        return int(ended.value.code or 0), captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture
+def home(ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The folder of a checkout's tokens, with a server that knows them."""
+    monkeypatch.delenv("POSTSYNC_TOKEN", raising=False)
+    monkeypatch.setenv("POSTSYNC_HOME", str(tmp_path))
+    token_file(tmp_path, "senders/zoo", "token-of-the-zoo-0123456")
+    with listening(ledger, tmp_path) as url:
+        monkeypatch.setenv("POSTSYNC_URL", url)
+        yield tmp_path
