@@ -10,6 +10,7 @@ PostsyncError                 message, hint
 │   └── LedgerInUse           by another instance on this host
 ├── LedgerUnavailable         a full disk, a lock: the request is answered 503
 │   └── LedgerDamaged         the file is broken, and only a backup helps
+├── HandlersHang              in all threads of the dispatcher: only a new process helps
 ├── UnknownThing              an operator names what is not in the ledger: a 404
 ├── WrongState                an operator's act does not fit the state of what it is about: a 409
 ├── ServerError               what a server answered to a command of ours
@@ -122,6 +123,10 @@ class LedgerUnavailable(PostsyncError):
 
 class LedgerDamaged(LedgerUnavailable):
     """The ledger's file is broken: trying again does not help, and writing might do harm."""
+
+
+class HandlersHang(PostsyncError):
+    """As many attempts hang as the dispatcher should have threads, and nothing can end them."""
 
 
 class UnknownThing(PostsyncError):

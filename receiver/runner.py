@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from threading import current_thread, main_thread
 from typing import Any
 
 from receiver.contract import Call, Pending, Succeeded
@@ -41,12 +42,14 @@ class Runner:
         attempt = _Attempt(self, run, began)
         try:
             outcome = attempt.end()
-        except Exception as error:  # noqa: BLE001 a bug of the handler's fails its run, not us
+        except BaseException as error:  # a bug of the handler's fails its run, not our thread
+            if isinstance(error, KeyboardInterrupt) and current_thread() is main_thread():
+                raise  # somebody pressed Ctrl-C in `try`
             outcome = self._bug(run, error, attempt.masker)
         notes = tuple(map(attempt.masker.mask, attempt.notes))
         return replace(outcome, notes=notes, seconds=time.monotonic() - began)
 
-    def _bug(self, run: Claimed, error: Exception, masker: Masker) -> Outcome:
+    def _bug(self, run: Claimed, error: BaseException, masker: Masker) -> Outcome:
         self.log.error(
             "handler.bug",
             run=run.id,

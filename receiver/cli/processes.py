@@ -6,7 +6,7 @@ import signal
 import socket
 import sys
 
-from receiver.errors import LedgerDamaged, SettingsError
+from receiver.errors import HandlersHang, LedgerDamaged, SettingsError
 from receiver.ledger.doorbell import Doorbell
 from receiver.logs import Log
 from receiver.service import build_dispatcher, build_housekeeping
@@ -17,6 +17,7 @@ def dispatch(settings: Settings, doorbell: Doorbell, log: Log, owner: str) -> No
     """Plan, run and keep house, until SIGTERM; ``owner`` is its name in the ledger.
 
     A damaged ledger ends the process, and so the instance: the next start looks at the file first.
+    So do handlers that hang in all threads: the next start has new ones.
     """
     dispatcher = build_dispatcher(settings, doorbell, log, owner)
     signal.signal(signal.SIGTERM, lambda *_: dispatcher.stop())
@@ -27,6 +28,9 @@ def dispatch(settings: Settings, doorbell: Doorbell, log: Log, owner: str) -> No
         dispatcher.run()
     except LedgerDamaged as error:
         log.error("ledger.damaged", reason=error.message, hint=error.hint)  # noqa: TRY400 a traceback helps nobody here
+        sys.exit(1)
+    except HandlersHang as error:
+        log.error("dispatcher.exhausted", reason=error.message)  # noqa: TRY400 likewise
         sys.exit(1)
     housekeeping.stop()
 

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
 
 from receiver.ledger.claim import Claimed
-from receiver.model import Outcome
+from receiver.logs import Log
+from receiver.model import Outcome, OutcomeKind
 from receiver.threads import Supervised
+
+GRACE = 10.0
+"""Seconds that an attempt may overrun its timeout before its thread is given up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,25 +28,48 @@ class Finished:
     outcome: Outcome
 
 
+@dataclass(slots=True)
+class _Attempt:
+    """An attempt under way; ``thread`` is the ident of its thread, 0 until that has taken it."""
+
+    run: Claimed
+    began: float
+    thread: int = 0
+    over: bool = False
+    given_up: bool = False
+
+
 def moved(run: Claimed, jump: int) -> Claimed:
     """Return the run with its beginning moved by ``jump`` milliseconds."""
     return replace(run, first_attempt_at=run.first_attempt_at + jump)
 
 
 class Crew:
-    """A fixed number of threads; daemons, so that one that hangs cannot hold up an exit."""
+    """A fixed number of threads; daemons, so that one that hangs cannot hold up an exit.
+
+    A thread whose attempt does not end in its time is given up, since nothing can interrupt it, and
+    another takes its place.
+
+    Attributes:
+        given_up: how many attempts of each handler ended so.
+    """
 
     def __init__(
-        self, size: int, work: Callable[[Claimed], Outcome], ring: Callable[[], None]
+        self, size: int, work: Callable[[Claimed], Outcome], ring: Callable[[], None], log: Log
     ) -> None:
         self._size = size
         self._work = work
         self._ring = ring
-        self._todo: SimpleQueue[Claimed] = SimpleQueue()
-        self._done: SimpleQueue[Finished] = SimpleQueue()
-        self._started: dict[tuple[str, int], tuple[Claimed, float]] = {}
-        for number in range(size):
-            Supervised(f"attempt-{number}", self._serve).start()
+        self._log = log
+        self._todo: SimpleQueue[_Attempt] = SimpleQueue()
+        self._done: SimpleQueue[tuple[_Attempt, Outcome]] = SimpleQueue()
+        self._started: dict[tuple[str, int], _Attempt] = {}
+        self._lock = threading.Lock()
+        self._hanging = 0
+        self._threads = 0
+        self.given_up = Counter[str]()
+        for _ in range(size):
+            self._add_thread()
 
     @property
     def free(self) -> int:
@@ -48,49 +78,101 @@ class Crew:
 
     @property
     def busy(self) -> int:
-        """How many threads make an attempt, or have just made one."""
+        """How many threads make an attempt, or have just made one; not those that hang."""
         return len(self._started)
+
+    @property
+    def hanging(self) -> int:
+        """How many threads were given up and have not ended."""
+        return self._hanging
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether as many threads hang as there should be at all: only a new process helps."""
+        return self._hanging >= self._size
 
     def busy_lanes(self) -> Counter[str]:
         """How many threads each lane has."""
-        return Counter(run.lane for run, _ in self._started.values())
+        return Counter(attempt.run.lane for attempt in self._started.values())
 
     def start(self, run: Claimed) -> None:
         """Give an attempt to a free thread."""
-        self._started[run.id, run.claim] = (run, time.monotonic())
-        self._todo.put(run)
+        attempt = self._started[run.id, run.attempt] = _Attempt(run, time.monotonic())
+        self._todo.put(attempt)
 
     def finished(self) -> list[Finished]:
-        """Take what has ended since the last call; their threads are free."""
+        """Take what has ended since the last call, or is given up; there are threads for others."""
         ended: list[Finished] = []
         while True:
             try:
-                item = self._done.get_nowait()
+                attempt, outcome = self._done.get_nowait()
             except Empty:
-                return ended
-            run, _ = self._started.pop((item.run.id, item.run.claim))
-            ended.append(Finished(run, item.outcome))
+                return [*ended, *self._give_up()]
+            del self._started[attempt.run.id, attempt.run.attempt]
+            ended.append(Finished(attempt.run, outcome))
 
     def move(self, jump: int) -> None:
         """Let attempts under way have begun by a clock that was set by ``jump`` milliseconds."""
-        for key, (run, began) in self._started.items():
-            self._started[key] = moved(run, jump), began
+        for attempt in self._started.values():
+            attempt.run = moved(attempt.run, jump)
 
-    def alive(self, grace: float) -> list[str]:
-        """Name the runs whose attempts are within their timeout and ``grace`` seconds.
+    def alive(self) -> list[str]:
+        """Name the runs whose attempts are under way."""
+        return [attempt.run.id for attempt in self._started.values()]
 
-        A handler that ignores its timeout does not keep its lease for ever: the run is taken
-        over, and what the thread returns in the end is not written.
-        """
-        now = time.monotonic()
-        return [
-            run.id
-            for run, began in self._started.values()
-            if now - began < run.policy["timeout"] + grace
-        ]
+    def _give_up(self) -> list[Finished]:
+        """Give up the threads whose attempts are late; what they return in the end is dropped."""
+        now, ended = time.monotonic(), list[Finished]()
+        for key, attempt in list(self._started.items()):
+            limit = attempt.run.policy["timeout"] + GRACE
+            if now - attempt.began < limit or not self._leave(attempt):
+                continue
+            del self._started[key]
+            self._add_thread()
+            self.given_up[attempt.run.handler] += 1
+            self._tell(attempt)
+            why = f"handler {attempt.run.handler} gave no answer within {limit:g} s, and hangs"
+            late = Outcome(OutcomeKind.TEMPORARY, why, state=attempt.run.state, seconds=limit)
+            ended.append(Finished(attempt.run, late))
+        return ended
+
+    def _leave(self, attempt: _Attempt) -> bool:
+        """Give an attempt up, unless it has ended just now."""
+        with self._lock:
+            attempt.given_up = not attempt.over
+            self._hanging += attempt.given_up
+        return attempt.given_up
+
+    def _tell(self, attempt: _Attempt) -> None:
+        """Say where it hangs."""
+        frame = sys._current_frames().get(attempt.thread)  # noqa: SLF001 documented, and the only way
+        where = "".join(traceback.format_stack(frame)) if frame else ""
+        self._log.error(
+            "handler.hangs", run=attempt.run.id, handler=attempt.run.handler, stack=where
+        )
+
+    def _add_thread(self) -> None:
+        self._threads += 1
+        Supervised(f"attempt-{self._threads}", self._serve).start()
 
     def _serve(self) -> None:
         while True:
-            run = self._todo.get()
-            self._done.put(Finished(run, self._work(run)))
+            attempt = self._todo.get()
+            attempt.thread = threading.get_ident()
+            outcome = Outcome(OutcomeKind.PERMANENT, "its thread broke off; see the log")
+            try:
+                outcome = self._work(attempt.run)
+            finally:
+                given_up = self._end(attempt, outcome)
+            if given_up:
+                return
+
+    def _end(self, attempt: _Attempt, outcome: Outcome) -> bool:
+        """Hand an outcome in; whether the thread has been replaced meanwhile."""
+        with self._lock:
+            attempt.over = True
+            self._hanging -= attempt.given_up
+        if not attempt.given_up:
+            self._done.put((attempt, outcome))
             self._ring()
+        return attempt.given_up

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping
 
+from receiver.dispatcher.crew import Crew
 from receiver.ledger.batch import Batch
 from receiver.ledger.beats import beat
 from receiver.ledger.events import labels
@@ -32,19 +33,21 @@ class Heartbeat:
         """Seconds until the next beat, not above 0 when it is due."""
         return self._next - time.monotonic()
 
-    def store(self, batch: Batch, alive: Sequence[str]) -> None:
-        """Write the beat, renew the leases of the runs ``alive``, let go of others' lost ones."""
+    def store(self, batch: Batch, crew: Crew) -> None:
+        """Write the beat, renew the leases of the crew's runs, let go of others' lost ones."""
         self._next = time.monotonic() + self._every
-        beat(batch.connection, self._owner, batch.now, ailments())
-        self._count(batch)
-        renew(batch.connection, batch.now, self._owner, self._lease, alive)
+        beat(batch.connection, self._owner, batch.now, ailments(), crew.hanging)
+        self._count(batch, crew.given_up)
+        renew(batch.connection, batch.now, self._owner, self._lease, crew.alive())
         release_lost(batch)
 
-    def _count(self, batch: Batch) -> None:
+    def _count(self, batch: Batch, given_up: Mapping[str, int]) -> None:
         """Have `/metrics` know what this process has counted since the last beat."""
         own = Counter[tuple[str, str]]()
         for thread, died in deaths().items():
             own["thread_deaths_total", labels(thread=thread)] = died
+        for handler, times in given_up.items():
+            own["attempts_hung_total", labels(handler=handler)] = times
         own["log_lines_lost_total", labels(process="dispatcher")] = lost_lines()
         batch.counts.update(own - self._told)
         self._told = own

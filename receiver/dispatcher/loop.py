@@ -26,7 +26,7 @@ from receiver.dispatcher.crew import Crew, Finished, moved
 from receiver.dispatcher.drafts import Drafts
 from receiver.dispatcher.heartbeat import Heartbeat
 from receiver.dispatcher.rules import Reload, RulesInForce, store_reload
-from receiver.errors import LedgerDamaged, LedgerUnavailable
+from receiver.errors import HandlersHang, LedgerDamaged, LedgerUnavailable
 from receiver.ledger.backlog import Backlog, backlog
 from receiver.ledger.batch import Batch
 from receiver.ledger.beats import forget_beats
@@ -56,8 +56,6 @@ AWAY = 1.0
 """Seconds until the next try when the ledger cannot be used."""
 IDLE = 5.0
 """Seconds of a turn's longest wait: the poll that finds what a lost ring did not tell."""
-GRACE = 10.0
-"""Seconds that an attempt may overrun its timeout before its lease is let go."""
 
 
 @dataclass(slots=True)
@@ -107,7 +105,7 @@ class Dispatcher:
         self._doorbell = doorbell
         self._pace = pace
         self._log = log
-        self._crew = Crew(settings.attempt_threads, work, doorbell.ring)
+        self._crew = Crew(settings.attempt_threads, work, doorbell.ring, log)
         self._lane_limit = max(1, settings.attempt_threads // 4)
         self._lease = int(settings.lease * 1000)
         self.owner = owner
@@ -128,12 +126,17 @@ class Dispatcher:
         self._rules.ask()
 
     def run(self) -> None:
-        """Loop until `stop`, then drain while the settings allow; LedgerDamaged comes out of it."""
+        """Loop until `stop`, then drain while the settings allow.
+
+        Raises LedgerDamaged at once, HandlersHang after the drain: only a new process can go on.
+        """
         while not self._begun_safely():
             self._doorbell.wait(AWAY)
         while not self._stopping:
             self._doorbell.wait(self._turn_safely(claims=True))
         self._drain()
+        if self._crew.exhausted:
+            raise HandlersHang(f"{self._crew.hanging} attempts hang")
 
     def _begun_safely(self) -> bool:
         """Begin; False if the ledger cannot be used now. Whoever is to stop need not begin."""
@@ -181,6 +184,7 @@ class Dispatcher:
     def _turn(self, *, claims: bool) -> float:
         """Do what there is to do; return the seconds until there may be more."""
         self._unwritten += self._crew.finished()
+        self._stopping = self._stopping or self._crew.exhausted
         self._reload = self._rules.news() or self._reload
         with self._ledger.read() as connection:
             todo = backlog(connection, self._ledger.now(connection))
@@ -259,7 +263,7 @@ class Dispatcher:
                 store_replays(batch, work.replays)
             batch.flush()
             if work.beat:
-                self._heartbeat.store(batch, self._crew.alive(GRACE))
+                self._heartbeat.store(batch, self._crew)
             taken = self._claim(batch) if claims else Taken()
             batch.finish()
             if work.planned:

@@ -20,15 +20,22 @@ _PREFIX = "heartbeat "
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """A sign of life: when, in milliseconds, and what its process says is wrong with it."""
+    """A sign of life: when, in milliseconds, and what its process says is wrong with it.
+
+    ``hanging`` is how many of its attempts hang.
+    """
 
     at: int
     ailments: tuple[str, ...] = ()
+    hanging: int = 0
 
 
-def beat(connection: Connection, owner: str, now: int, ailments: Sequence[str] = ()) -> None:
-    """Give a sign of life; ``now`` in milliseconds."""
-    put_mark(connection, f"{_PREFIX}{owner}", {"at": now, "ailments": list(ailments)})
+def beat(
+    connection: Connection, owner: str, now: int, ailments: Sequence[str] = (), hanging: int = 0
+) -> None:
+    """Give a sign of life; see `Beat`."""
+    mark = {"at": now, "ailments": list(ailments), "hanging": hanging}
+    put_mark(connection, f"{_PREFIX}{owner}", mark)
 
 
 def beats(connection: Connection) -> dict[str, Beat]:
@@ -50,4 +57,4 @@ def forget_beats(connection: Connection, now: int, *, alone: str = "") -> None:
 
 
 def _beat(mark: dict[str, Any]) -> Beat:
-    return Beat(mark["at"], tuple(mark["ailments"]))
+    return Beat(mark["at"], tuple(mark["ailments"]), mark["hanging"])

@@ -113,7 +113,9 @@ def test_a_ledger_that_takes_writes_is_ready(ledger: Ledger) -> None:
     found = Reader(ledger).readiness()
     assert (found.writable, found.reason) == (True, "")
     assert found.rules["ok"] is False
-    assert found.dispatcher == {"heartbeatAgeSeconds": None, "alive": 0, "ailments": []}
+    assert found.dispatcher == {
+        "heartbeatAgeSeconds": None, "alive": 0, "hangingAttempts": 0, "ailments": [],
+    }  # fmt: skip
 
 
 def test_readiness_tells_of_the_rules_in_force_and_the_last_sign_of_life(ledger: Ledger) -> None:

@@ -78,6 +78,7 @@ def fill(ledger: Ledger) -> None:
     counts["attempts_total", labels(handler="http.request", outcome="succeeded")] += 1
     counts["asked_total", labels(handler="http.request", outcome="succeeded")] += 1
     counts["runs_ended_total", labels(handler="http.request", state="succeeded")] += 1
+    counts["attempts_hung_total", labels(handler="http.request")] += 1
     counts["pruned_total", labels(table="syncs")] += 1
     for seconds in (0.02, 2.0):
         count_seconds(counts, "attempt_seconds", seconds, handler="http.request")

@@ -113,6 +113,7 @@ def _dispatchers(there: Mapping[str, Beat], now: int) -> Row:
     return {
         "heartbeatAgeSeconds": min(ages.values(), default=None),
         "alive": len(alive),
+        "hangingAttempts": sum(there[owner].hanging for owner in alive),
         "ailments": sorted({one for owner in alive for one in there[owner].ailments}),
     }
 
