@@ -12,8 +12,8 @@ import pytest
 from doors import AS_VIEWER, Doors, doors
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from in_process import listening
 from sqlalchemy import BigInteger, Boolean, Column, Float, Integer, LargeBinary, Table, Text, insert
-from test_client_commands import listening
 
 from receiver.cli import main
 from receiver.ledger import tables
