@@ -12,6 +12,7 @@ from receiver.expressions import Expressions
 from receiver.mistakes import Mistake, Path, mistakes
 from receiver.registry import Registry
 from receiver.rulebook.check import check_action, check_rule
+from receiver.rulebook.hints import with_way_out
 from receiver.rulebook.merge import merge, sections
 from receiver.rules import Defaults, FailureAction, Rule, RuleFile, Strict
 
@@ -83,7 +84,7 @@ class Reading:
             return model.model_validate(raw, by_alias=True, by_name=False)
         except ValidationError as error:
             for mistake in mistakes(error, model, raw):
-                self._say(place, _later(mistake, raw))
+                self._say(place, with_way_out(_later(mistake, raw), model))
         return None
 
     def _raw_rules(self) -> list[Any]:
