@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache, partial
 from typing import Any
 
 from receiver.change import gap
-from receiver.expressions import Expressions
+from receiver.expressions import Expressions, one_line
 from receiver.ledger.planning import Advance, NewPlan, Planning, StoredPlan, StoredSync
 from receiver.matching import Matcher, RuleMatch
 from receiver.memory import Memory, Recalled, Told, judged, recall, told, unlisted
@@ -25,9 +26,12 @@ from receiver.model import (
 from receiver.new_plans import PlanMaker, advance_with
 from receiver.payload import read_notification
 from receiver.render import Renderer, Scene
-from receiver.rulebook import RuleSet
+from receiver.rulebook import RuleSet, place_in_files
 from receiver.rules import Rule
 from receiver.waves import PlanView, RunView
+
+ERRORS = 3
+"""So many resources on which a condition failed are named, and so many rules in a sync's reason."""
 
 EVENT_TARGETS = 50
 """An event names so many resources of a plan; the plan in the ledger has all of them."""
@@ -40,6 +44,7 @@ class Planner:
         self.rule_set = rule_set
         self._matcher = Matcher(rule_set.rules, expressions)
         self._plans = PlanMaker(expressions, renderer)
+        self._place = lru_cache(maxsize=None)(partial(_place_of_condition, rule_set))
 
     def plan(self, sync: Sync, delivery: str, memory: Memory, *, refusal: str = "") -> Planning:
         """Match a sync and lay out its plans.
@@ -106,10 +111,41 @@ class Planner:
             data["incomplete"] = incomplete
         events = (
             replace(first, data=data, sync=sync.id),
-            *_error_events(sync, first.delivery, found),
+            *self._error_events(sync, first.delivery, found),
             *_match_events(sync, first.delivery, matches, plans),
         )
-        return replace(planning, plans=plans, events=events)
+        return replace(planning, reason=self._left_out(found), plans=plans, events=events)
+
+    def _left_out(self, found: Sequence[RuleMatch]) -> str:
+        """Say why rules took no part that might have: there are none, or their condition failed."""
+        if not self.rule_set.rules:
+            return "there are no rules: no rule file in force has one"
+        failed = [
+            f"rule {match.rule.name}: condition failed, {len(match.errors)} times: "
+            f"{match.errors[0].message}"
+            for match in found
+            if match.errors
+        ]
+        return "; ".join(failed[:ERRORS]) + ("; ..." if len(failed) > ERRORS else "")
+
+    def _error_events(
+        self, sync: Sync, delivery: str, found: Sequence[RuleMatch]
+    ) -> Iterator[Event]:
+        """Tell of each rule whose condition could not be evaluated, once: no match, no silence."""
+        for match in found:
+            if not match.errors:
+                continue
+            on = [sync.resources[e.resource].key for e in match.errors if e.resource is not None]
+            data: dict[str, Json] = {
+                "rule": match.rule.name,
+                "reason": match.errors[0].message,
+                "expression": one_line(match.rule.match.condition or ""),
+                "place": self._place(match.rule.name),
+                "times": len(match.errors),
+            }
+            resources: list[Json] = [*on[:ERRORS]]
+            data |= {"resources": resources} if on else {}
+            yield Event("rule.error", data, delivery, sync.id)
 
 
 def read_sync(stored: StoredSync) -> Sync:
@@ -172,14 +208,8 @@ def _carried(recalled: Recalled, news: Told | None, missed: Sequence[str]) -> di
     return data
 
 
-def _error_events(sync: Sync, delivery: str, found: Sequence[RuleMatch]) -> Iterator[Event]:
-    """Tell of each condition that could not be evaluated: no match there, but no silence."""
-    for match in found:
-        for error in match.errors[:EVENT_TARGETS]:
-            where = "" if error.resource is None else sync.resources[error.resource].key
-            data: dict[str, Json] = {"rule": match.rule.name, "reason": error.message}
-            about = data | ({"resource": where} if where else {})
-            yield Event("rule.error", about, delivery, sync.id)
+def _place_of_condition(rule_set: RuleSet, rule: str) -> str:
+    return place_in_files(rule_set, rule, ("match", "condition"))
 
 
 def _match_events(

@@ -60,7 +60,7 @@ def selects(wanted: dict[str, Any], *resources: Resource, policy: str = "run") -
             {"application": {"destination": {"namespace": "x"}}},
             "application.destination.namespace wants x, saw shop",
         ),
-        ({"condition": "sync.dryRun"}, "condition is false"),
+        ({"condition": "sync.dryRun"}, "condition is false: sync.dryRun; saw sync.dryRun = false"),
         ({"resources": [{"kind": "Secret"}]}, "no resource matched"),
     ],
 )
@@ -373,7 +373,9 @@ def test_condition_of_each_resource() -> None:
     one = rule(resources=[{"kind": "ConfigMap"}], condition="resource.name.endsWith('b')")
     about = sync(resource("a"), resource("b"), resource("b", "Secret"))
     assert matched(one, about) == (1,)
-    assert reason(one, about, 0) == "condition is false"
+    assert reason(one, about, 0) == (
+        "condition is false: resource.name.endsWith('b'); saw resource.name = \"a\""
+    )
     assert reason(one, about, 2) == "resources[0].kind wants ConfigMap, saw Secret"
 
 
@@ -404,7 +406,9 @@ def test_condition_that_fails_everywhere() -> None:
     assert (match.matched, error.resource) == (False, None)
     finding = Matcher([one], Expressions()).explain(sync())[0].finding
     assert finding.verdict is Verdict.ERROR
-    assert finding.reason == f"condition failed: {error.message}"
+    assert finding.reason == (
+        f"condition failed: {error.message}: application.labels.nothing == 'x'"
+    )
 
 
 def test_condition_that_does_not_compile() -> None:

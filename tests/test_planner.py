@@ -144,10 +144,39 @@ def test_a_condition_that_fails_is_no_match_and_is_told() -> None:
     planning = plan(rules, sync_of(resource("1"), resource("x")))
     assert [t["resource"] for t in targets(planning)] == ["ConfigMap/shop/1"]
     (error,) = events(planning, "rule.error")
-    assert (error["rule"], error["resource"]) == ("odd", "ConfigMap/shop/x")
+    assert (error["rule"], error["resources"]) == ("odd", ["ConfigMap/shop/x"])
     nothing = plan(rules, sync_of(resource("x")))
     assert nothing.plans == ()
     assert [event.name for event in nothing.events] == ["sync.planned", "rule.error"]
+
+
+def test_a_condition_that_fails_on_many_is_told_once_with_its_place() -> None:
+    """How often, which expression, where in the file; and the sync itself says so."""
+    rules = f"""
+- name: fine
+  match: {{}}
+  {TELL}
+- name: odd
+  match:
+    resources: [{{kind: ConfigMap}}]
+    condition: >-
+      int(resource.name)
+      > 0
+  {TELL}
+"""
+    planning = plan(rules, sync_of(*(resource(f"x{number}") for number in range(300))))
+    (error,) = events(planning, "rule.error")
+    assert (error["times"], error["expression"]) == (300, "int(resource.name) > 0")
+    assert error["place"].startswith("r.yaml:")
+    line = int(error["place"].split(":")[1])
+    assert "condition:" in f"version: 1\nrules:\n{rules}".splitlines()[line - 1]
+    assert len(error["resources"]) == 3
+    assert planning.reason == f"rule odd: condition failed, 300 times: {error['reason']}"
+
+
+def test_a_set_without_rules_is_told_of_the_sync() -> None:
+    """It is not the same as rules of which none matched."""
+    assert "there are no rules" in plan("  []", sync_of(resource("a"))).reason
 
 
 def test_images_are_compared_with_those_remembered() -> None:

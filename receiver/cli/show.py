@@ -60,9 +60,10 @@ def _when_ended(client: Client, sync: str, until: float) -> dict[str, Any]:
 def _lines(story: Mapping[str, Any]) -> Iterator[str]:
     yield click.style(f"{story['application']} {story['phase']}", bold=True)
     yield f"sync {story['id']}, finished {story['finishedAt']}, revision {story['revision']}"
-    yield f"{story['resources']} resources, {story['changed']} changed"
+    changed = "" if story["changed"] is None else f", {story['changed']} changed"
+    yield f"{story['resources']} resources{changed}"
     if story["reason"]:
-        yield f"{story['state']}: {story['reason']}"
+        yield story["reason"] if story["state"] == "new" else f"{story['state']}: {story['reason']}"
     yield ""
     for event in story["events"]:
         yield event_line(event, f"{str(event['at']).split('T')[1]:14}")

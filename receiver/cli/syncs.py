@@ -49,13 +49,16 @@ def syncs(
 
 
 def _cells(row: Mapping[str, Any]) -> list[str]:
-    changed = f"{row['changed']} of {row['resources']}"
+    changed = f"{'?' if row['changed'] is None else row['changed']} of {row['resources']}"
     finished = row["finishedAt"] or ""
     return [row["id"], finished, row["application"], row["phase"], changed, _came(row)]
 
 
 def _came(row: Mapping[str, Any]) -> str:
+    if row["state"] == "new":
+        return str(row["reason"])
     if row["state"] != "planned":
         return f"{row['state']}: {row['reason']}" if row["reason"] else str(row["state"])
     plans = [f"{plan['rule']} {plan['state']}" for plan in row["plans"]]
-    return ", ".join(plans) or "no rule matched"
+    told = ", ".join(plans) or ("" if row["reason"] else "no rule matched")
+    return "; ".join(filter(None, (told, row["reason"])))

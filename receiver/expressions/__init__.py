@@ -3,6 +3,7 @@
 from receiver.expressions.cel import Bindings, Expressions, Program
 from receiver.expressions.facts import application_facts, resource_facts, sync_facts
 from receiver.expressions.scope import Earlier, Scope
+from receiver.expressions.seen import one_line, seen
 from receiver.expressions.template import (
     Template,
     check_tree,
@@ -21,8 +22,10 @@ __all__ = [
     "application_facts",
     "check_tree",
     "is_template",
+    "one_line",
     "parse_template",
     "render_tree",
     "resource_facts",
+    "seen",
     "sync_facts",
 ]

@@ -27,6 +27,7 @@ from receiver.ledger.reading.state import (
 )
 from receiver.ledger.reading.story import plan_story, run_story, sync_story
 from receiver.ledger.reading.trail import Page, Wanted, read_trail
+from receiver.ledger.reading.unplanned import tell_unplanned
 
 __all__ = ["SILENCE", "Filters", "Page", "Reader", "Readiness", "Row", "Wanted"]
 
@@ -46,7 +47,8 @@ class Reader:
     def syncs(self, wanted: Filters = ALL, *, limit: int, before: str = "") -> list[Row]:
         """List syncs, newest first, each with its plans; ``before`` is an id."""
         with self._ledger.read() as connection:
-            return list_syncs(connection, wanted, limit, before)
+            rows = list_syncs(connection, wanted, limit, before)
+            return tell_unplanned(connection, self._ledger.now(connection), rows)
 
     def plans(self, wanted: Filters = ALL, *, limit: int, before: str = "") -> list[Row]:
         """List plans, newest first."""
@@ -66,7 +68,9 @@ class Reader:
     def sync(self, sync: str) -> Row | None:
         """Tell one sync's story; None if there is no such sync."""
         with self._ledger.read() as connection:
-            return sync_story(connection, sync)
+            story = sync_story(connection, sync)
+            now = self._ledger.now(connection)
+            return tell_unplanned(connection, now, [story])[0] if story else None
 
     def plan(self, plan: str) -> Row | None:
         """Tell one plan's story; None if there is no such plan."""

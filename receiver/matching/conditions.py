@@ -12,6 +12,7 @@ from receiver.expressions import (
     Scope,
     application_facts,
     resource_facts,
+    seen,
     sync_facts,
 )
 from receiver.model import Json, Sync
@@ -43,6 +44,10 @@ class Facts:
                 self._bound[resource] = bound
         return bound
 
+    def seen(self, source: str, resource: int | None) -> str:
+        """Write what an expression saw, see `receiver.expressions.seen`."""
+        return seen(source, self._values_with(resource))
+
     def _values_with(self, resource: int | None) -> dict[str, Json]:
         if not self._values:
             self._values["application"] = application_facts(self._sync.application)
@@ -61,6 +66,7 @@ class Condition:
     """
 
     per_resource: bool
+    source: str
     program: Program | None
     broken: str = ""
 
@@ -88,5 +94,5 @@ def compile_condition(match: Match, expressions: Expressions) -> Condition | Non
         except ExpressionError as error:
             broken = str(error)
         else:
-            return Condition(per_resource, program)
-    return Condition(per_resource=False, program=None, broken=broken)
+            return Condition(per_resource, match.condition, program)
+    return Condition(per_resource=False, source=match.condition, program=None, broken=broken)

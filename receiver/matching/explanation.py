@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from receiver.errors import ExpressionError
+from receiver.expressions import one_line
 from receiver.matching.asked_of_resources import ORDER, Selector
 from receiver.matching.compiled import CompiledRule
 from receiver.matching.conditions import Condition, Facts
@@ -127,8 +128,10 @@ def _ask(condition: Condition | None, facts: Facts, resource: int | None) -> Fin
         if condition.test(facts, resource):
             return None
     except ExpressionError as error:
-        return failed(str(error))
-    return Finding(Verdict.REFUSED, "condition", "condition is false", "true", "false")
+        return failed(f"{error}: {one_line(condition.source)}")
+    wanted, saw = one_line(condition.source), facts.seen(condition.source, resource)
+    reason = f"condition is false: {wanted}" + (f"; saw {saw}" if saw else "")
+    return Finding(Verdict.REFUSED, "condition", reason, wanted, saw or "false")
 
 
 def _sum_up(found: tuple[Finding, ...]) -> Finding:

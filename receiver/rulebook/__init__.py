@@ -1,6 +1,7 @@
 """YAML files -> validated rules with their digest; a broken set never replaces a good one."""
 
 from receiver.rulebook.load import RuleSet, load_rules, readings, rule_set_from
+from receiver.rulebook.places import place_in_files
 from receiver.rulebook.scopes import action_scope, condition_scope, key_scope
 from receiver.rulebook.watch import Rulebook
 
@@ -11,6 +12,7 @@ __all__ = [
     "condition_scope",
     "key_scope",
     "load_rules",
+    "place_in_files",
     "readings",
     "rule_set_from",
 ]

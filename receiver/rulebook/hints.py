@@ -9,7 +9,8 @@ from pydantic import BaseModel
 from receiver.mistakes import Mistake, keys_at
 
 NOT_TOLD = (
-    "Argo CD does not tell a resource's {key}; match.application.labels are those of the Application"
+    "Argo CD does not tell a resource's {key}; match.application.labels are those of the "
+    "Application"
 )
 MEANT = {
     "on": "match.channel says on which channel, match.phases how the sync ended",

@@ -10,6 +10,7 @@ from desks import put_in_force, refuse_files
 from house import House
 from in_process import Postsync
 
+from receiver.ledger.beats import beat
 from receiver.ledger.sqlite import FileLedger
 
 RULES = """
@@ -131,3 +132,53 @@ def test_a_retry_while_the_files_are_refused_can_be_meant(house: House, postsync
     told = json.loads(postsync("retry", "--all", "--yes", "--with-rules-in-force",
                                "--output", "json")[1])  # fmt: skip
     assert told == {"retried": 0, "runs": []}
+
+
+def test_a_sync_that_is_not_planned_is_not_shown_as_unchanged(
+    house: House, postsync: Postsync
+) -> None:
+    """Nobody knows yet what it changed; what it waits for is said."""
+    house.store("a")
+    row, story = postsync("syncs")[1].splitlines()[-1], postsync("show")[1]
+    assert "? of 1" in row
+    assert row.endswith("not planned yet: no dispatcher gives a sign of life")
+    assert "1 resources\nnot planned yet: no dispatcher" in story
+
+    with house.ledger.write() as connection:
+        beat(connection, "w-1", house.ledger.now(connection))
+    assert postsync("syncs")[1].splitlines()[-1].endswith("not planned yet")
+
+
+def test_without_rules_in_force_a_sync_says_so(
+    ledger: FileLedger, postsync: Postsync, home: Path
+) -> None:
+    """With the first mistake of the files that were refused."""
+    assert home.is_dir()
+    house = House.of(ledger, RULES)
+    house.store("a")
+    refuse_files(house, "rules.yaml:1:1: no")
+    told = "not planned yet: no rules are in force: rules.yaml:1:1: no"
+    assert postsync("syncs")[1].splitlines()[-1].endswith(told)
+    (row,) = json.loads(postsync("syncs", "--output", "json")[1])
+    assert (row["changed"], row["reason"]) == (None, told)
+
+
+def test_a_condition_that_fails_is_seen_in_the_list_and_in_the_story(
+    house: House, postsync: Postsync
+) -> None:
+    """Beside what other rules did."""
+    house.use(
+        RULES
+        + """
+- name: odd
+  match: {resources: [{kind: ConfigMap}], condition: "resource.images[0] == 'x'"}
+  actions: [{uses: log.message, with: {text: x}}]
+"""
+    )
+    house.sync("a", "b")
+    house.work()
+    row, story = postsync("syncs")[1].splitlines()[-1], postsync("show")[1]
+    assert "purge succeeded; rule odd: condition failed, 2 times: " in row
+    assert story.count("rule.error") == 1
+    assert "times=2" in story
+    assert "resource.images[0] == 'x'" in story

@@ -137,9 +137,12 @@ class Sync(Answer):
     finished_at: datetime | None
     received_at: datetime
     resources: int
-    changed: int
+    changed: int | None = Field(description="Resources; null while nobody has planned it.")
     state: SyncState
-    reason: str
+    reason: str = Field(
+        description="Why it is not planned, or not acted upon; of a planned one, why rules took no "
+        "part that might have: there are none, or a condition failed."
+    )
     planned_at: datetime | None
 
 
