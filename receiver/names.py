@@ -1,4 +1,4 @@
-"""Knows the names of rules, handlers and Applications, and says of another one that it is none.
+"""Knows what has a name: rules, handlers, Applications, events; and says of another one so.
 
 A name may belong to what is gone, or about to come: only where the ledger has nothing of it either
 is it most likely a mistake.
@@ -6,11 +6,13 @@ is it most likely a mistake.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeAlias
 
 from receiver.errors import RuleError
+from receiver.ledger.event_names import BY_KIND, EVENTS
 from receiver.ledger.ledger import Ledger
 from receiver.ledger.marks import RULES, get_mark, get_rule_set
 from receiver.ledger.pauses import Scope
@@ -53,10 +55,18 @@ class Names:
             return self._stranger("handler", name, Filters(states=OPEN, handler=name), "open")
         return ""
 
-    def unheard_of(self, *, rule: str = "", handler: str = "", application: str = "") -> str:
-        """Say which of these filters can choose nothing, since nothing has that name, or ""."""
+    def unheard_of(
+        self, *, rule: str = "", handler: str = "", application: str = "", event: str = "",
+        **ids: str,
+    ) -> str:  # fmt: skip
+        """Say which of these filters can choose nothing, since nothing has that name, or "".
+
+        ``ids`` are those of a ``sync``, a ``plan`` or a ``run``; ``event`` is a glob.
+        """
         kept = "in the ledger"
         told = [
+            *(self._no_such(kind, wanted) for kind, wanted in ids.items() if wanted),
+            _no_event(event) if event else "",
             self._stranger("rule", rule, Filters(rule=rule), kept) if rule else "",
             self._stranger("handler", handler, Filters(handler=handler), kept) if handler else "",
             self._no_application(application) if application else "",
@@ -80,6 +90,9 @@ class Names:
             return ""
         told = f"no {kind} {name} is in force, and no run of it is {where}"
         return str(Mistake((), told, near(name, names)))
+
+    def _no_such(self, kind: str, wanted: str) -> str:
+        return "" if self._reader.has(kind, wanted) else f"there is no {kind} {wanted}"
 
     def _no_application(self, name: str) -> str:
         known = self._reader.applications()
@@ -109,3 +122,15 @@ class Names:
         rules = rule_set_from(files).rules
         uses = (action.uses for rule in rules for _, _, action in sections(rule))
         return InForce(frozenset(rule.name for rule in rules), frozenset(uses))
+
+
+def _no_event(glob: str) -> str:
+    # As the trail compares them: there are only these two wildcards.
+    pattern = re.compile(re.escape(glob).replace(r"\*", ".*").replace(r"\?", "."))
+    if any(map(pattern.fullmatch, EVENTS)):
+        return ""
+    kinds = (f"{kind}.*" for kind in BY_KIND)
+    hint = (
+        near(glob, [*EVENTS, *kinds]) or f"there are {', '.join(f'{kind}.*' for kind in BY_KIND)}"
+    )
+    return str(Mistake((), f"no event is called {glob}", hint))

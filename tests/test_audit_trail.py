@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from receiver.ledger.event_names import EVENTS
+
 ROOT = Path(__file__).parents[1]
 KINDS = (
     "clock|notification|sync|rule|plan|wave|run|attempt|action|rules|message|pause|lane|tokens|ledger"
@@ -17,6 +19,14 @@ BUILT = {
     *(f"plan.{state}" for state in ("succeeded", "failed")),
 }
 """Names that the code puts together from a verdict or a state."""
+
+
+def test_what_filters_by_events_know_is_the_table_of_the_trail() -> None:
+    """So that a mistyped one is told, and no other."""
+    page = (ROOT / "docs/audit-trail.md").read_text()
+    table = page[page.index("## Events") : page.index("## Lines on stdout")]
+    rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    assert {name for row in rows for name in re.findall(r"`([a-z]+\.[a-z_]+)`", row)} == EVENTS
 
 
 def test_every_event_of_the_code_is_in_the_table_and_every_row_is_of_the_code() -> None:

@@ -11,6 +11,7 @@ from receiver.cli import complete
 from receiver.cli.client import Client
 from receiver.cli.empty import nothing_of
 from receiver.cli.options import Columns, asks_server, output_option, tell_rows
+from receiver.cli.targets import sync_of
 from receiver.model import PlanState
 
 HEADINGS = ("PLAN", "STATE", "RULE", "APPLICATION", "SYNC", "SINCE", "REASON")
@@ -24,7 +25,7 @@ FOLDING = frozenset({"RULE", "APPLICATION", "REASON"})
 )  # fmt: skip
 @click.option("--rule", default="", help="Only of this rule.", shell_complete=complete.rules)
 @click.option("--application", default="", help="Only of this Application.")
-@click.option("--sync", default="", help="Only of this sync.")
+@click.option("--sync", default="", help="Only of this sync, or `last`.")
 @click.option("--limit", default=50, show_default=True, help="How many.")
 @output_option("table")
 @asks_server
@@ -40,7 +41,8 @@ def plans(
       postsync plans --state held
       postsync plans --rule purge-shop-assets --state active --state waiting
     """  # noqa: D301 click's \b keeps the lines
-    query = {"state": states, "rule": rule, "application": application, "sync": sync}
+    wanted = sync_of(client, sync)
+    query = {"state": states, "rule": rule, "application": application, "sync": wanted}
     rows = list(client.pages("/v1/plans", "plans", query, limit))
     nothing = "" if rows else nothing_of(client, "plan", query)
     tell_rows(rows, output, Columns(HEADINGS, _cells, FOLDING), nothing)

@@ -7,6 +7,7 @@ import click
 from receiver.cli import complete
 from receiver.cli.client import Client
 from receiver.cli.options import any_rules_option, asks_server, output_option, tell
+from receiver.cli.targets import sync_of
 from receiver.model import Json
 
 
@@ -27,7 +28,7 @@ def replay(sync: str, *, rule: str, any_rules: bool, client: Client, output: str
       postsync replay s-1m7y9gr9ez7egy539n --rule purge-shop-assets
       postsync replay last
     """  # noqa: D301 click's \b keeps the lines
-    wanted = client.get("/v1/syncs/last")["id"] if sync == "last" else sync
+    wanted = sync_of(client, sync)
     body: dict[str, Json] = {"rule": rule} if rule else {}
     body |= {"withRulesInForce": True} if any_rules else {}
     answer = client.send("POST", f"/v1/syncs/{wanted}/replay", body)

@@ -17,7 +17,7 @@ from receiver.cli.options import (
     output_option,
     yes_option,
 )
-from receiver.cli.targets import path_of
+from receiver.cli.targets import path_of, sync_of
 from receiver.errors import ServerError
 from receiver.model import Json
 
@@ -74,7 +74,7 @@ def _named(client: Client, names: Sequence[str], told: Told) -> list[str]:
 
 def _runs_of(client: Client, name: str) -> list[str]:
     """Return the failed runs of a plan, a sync or the newest sync; of a run itself."""
-    number = str(client.get("/v1/syncs/last")["id"]) if name == "last" else name
+    number = sync_of(client, name)
     kind = {"s-": "sync", "p-": "plan"}.get(number[:2])
     if kind is None:
         return [path_of(number, "r", "p", "s").rpartition("/")[2]]

@@ -11,6 +11,7 @@ from receiver.cli.client import Client
 from receiver.cli.empty import nothing_of
 from receiver.cli.filters import run_filters
 from receiver.cli.options import Columns, asks_server, output_option, tell_rows
+from receiver.cli.targets import sync_of
 from receiver.model import RunState
 
 HEADINGS = ("RUN", "STATE", "RULE", "ACTION", "APPLICATION", "TARGET", "TRIES", "WHEN", "REASON")
@@ -23,7 +24,7 @@ FOLDING = frozenset({"RULE", "ACTION", "APPLICATION", "TARGET", "REASON"})
     help="Only in this state; several times.",
 )  # fmt: skip
 @run_filters
-@click.option("--sync", default="", help="Only of this sync.")
+@click.option("--sync", default="", help="Only of this sync, or `last`.")
 @click.option("--plan", default="", help="Only of this plan.")
 @click.option("--limit", default=50, show_default=True, help="How many.")
 @output_option("table")
@@ -39,7 +40,7 @@ def runs(
       postsync runs --state due --state pending --handler http.request
       postsync runs --sync s-1m7y9gr9ez7egy539n
     """  # noqa: D301 click's \b keeps the lines
-    query = {"state": states, "sync": sync, "plan": plan, **filters}
+    query = {"state": states, "sync": sync_of(client, sync), "plan": plan, **filters}
     rows = list(client.pages("/v1/runs", "runs", query, limit))
     nothing = "" if rows else nothing_of(client, "run", query)
     tell_rows(rows, output, Columns(HEADINGS, _cells, FOLDING), nothing)

@@ -11,6 +11,7 @@ from receiver.cli import complete, trail
 from receiver.cli.client import Client
 from receiver.cli.lines import HIDDEN, event_line
 from receiver.cli.options import asks_server, output_option
+from receiver.cli.targets import sync_of
 
 SHOWN = HIDDEN - {"sync", "run"}
 """What a line leaves out; the sync is what one would show, the run what one would retry."""
@@ -19,7 +20,7 @@ SHOWN = HIDDEN - {"sync", "run"}
 @click.command()
 @click.option("-f", "--follow", is_flag=True, help="Go on with what comes, until Ctrl-C.")
 @click.option("--since", default="10m", show_default=True, help="Begin at: 10m, 2h, or a time.")
-@click.option("--sync", default="", help="Only of this sync.")
+@click.option("--sync", default="", help="Only of this sync, or `last`.")
 @click.option("--rule", default="", help="Only of this rule.", shell_complete=complete.rules)
 @click.option("--application", default="", help="Only of this Application.")
 @click.option("--event", default="", help="Only events of this name; * stands for anything.")
@@ -36,6 +37,7 @@ def tail(*, follow: bool, client: Client, output: str, **query: str) -> None:
       postsync tail -f --rule purge-shop-assets --event 'attempt.*'
       postsync tail --since 2h --application shop
     """  # noqa: D301 click's \b keeps the lines
+    query["sync"] = sync_of(client, query["sync"])
     try:
         for event in trail.follow(client, query) if follow else _now(client, query):
             text = event_line(event, f"{event['at']:25}", SHOWN)

@@ -6,8 +6,15 @@ import re
 
 import click
 
+from receiver.cli.client import Client
+
 KINDS = {"r": "runs", "p": "plans", "s": "syncs"}
 WORDS = {"r": "a run (r-...)", "p": "a plan (p-...)", "s": "a sync (s-...)"}
+
+
+def sync_of(client: Client, number: str) -> str:
+    """Return a sync's id as it is; of ``last`` that of the newest."""
+    return str(client.get("/v1/syncs/last")["id"]) if number == "last" else number
 
 
 def path_of(number: str, *letters: str) -> str:

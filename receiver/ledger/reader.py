@@ -82,6 +82,12 @@ class Reader:
         with self._ledger.read() as connection:
             return run_story(connection, run)
 
+    def has(self, kind: str, wanted: str) -> bool:
+        """Whether there is a ``sync``, a ``plan`` or a ``run`` of this id."""
+        table = tables.metadata.tables[f"{kind}s"]
+        with self._ledger.read() as connection:
+            return connection.scalar(select(table.c.id).where(table.c.id == wanted)) is not None
+
     def newest(self) -> str | None:
         """Return the id of the newest sync."""
         with self._ledger.read() as connection:

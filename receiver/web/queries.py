@@ -20,6 +20,8 @@ from receiver.web.problems import Refusal
 PAGE = 50
 LARGEST_PAGE = 500
 
+NAMES = {"rule", "handler", "application", "event", "sync", "plan", "run"}
+
 Limit = Annotated[int, Field(ge=1, le=LARGEST_PAGE, description="Rows of a page.")]
 Cursor = Annotated[str, Field(max_length=200, description="The page before's `next`.")]
 Id = Annotated[str, Field(max_length=100)]
@@ -44,8 +46,8 @@ class Query(BaseModel):
 
     @property
     def names(self) -> dict[str, str]:
-        """Those that were given of a rule, a handler, an Application."""
-        return self.model_dump(include={"rule", "handler", "application"})
+        """Those filters that name something: a rule, an Application, an event, a sync..."""
+        return self.model_dump(include=NAMES)
 
 
 class NoQuery(Query):

@@ -182,3 +182,15 @@ def test_a_condition_that_fails_is_seen_in_the_list_and_in_the_story(
     assert story.count("rule.error") == 1
     assert "times=2" in story
     assert "resource.images[0] == 'x'" in story
+
+
+def test_the_newest_sync_is_called_last_by_every_filter(house: House, postsync: Postsync) -> None:
+    """As by `show`."""
+    house.sync("old")
+    sync = house.sync("a", at=60)
+    house.work()
+    for command in ("runs", "plans", "tail"):
+        arguments = [command, "--sync", "last", "--output", "json"]
+        out = postsync(*arguments, *(["--since", "1h"] if command == "tail" else []))[1]
+        rows = json.loads(f"[{','.join(out.splitlines())}]" if command == "tail" else out)
+        assert {row["sync"] for row in rows} == {sync}

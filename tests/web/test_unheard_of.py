@@ -67,6 +67,12 @@ WHOLE = "no sync of argocd/shpo is in the ledger (did you mean argocd/shop?)"
         ("syncs?application=shpo", SHOP),
         ("plans?application=argocd/shpo", WHOLE),
         ("events?application=shpo", SHOP),
+        ("events?event=attemp.*", "no event is called attemp.* (did you mean attempt.*?)"),
+        ("events?event=run.faild", "no event is called run.faild (did you mean run.failed?)"),
+        ("events?sync=s-1", "there is no sync s-1"),
+        ("events?plan=p-1&run=r-1", "there is no plan p-1; there is no run r-1"),
+        ("runs?plan=p-1", "there is no plan p-1"),
+        ("plans?sync=s-1", "there is no sync s-1"),
         ("runs?rule=unlike-all", RULE.replace("purge-asets", "unlike-all")),
         ("runs?rule=purge-asets&application=shpo", f"{RULE} (did you mean purge-assets?); {SHOP}"),
     ],
@@ -82,6 +88,7 @@ def test_a_list_says_which_name_nothing_has(web: Doors, address: str, words: str
         "runs", "runs?rule=purge-assets", "runs?rule=purge-images", "plans?rule=purge-images",
         "runs?handler=http.request", "syncs?application=shop&state=failed",
         "plans?application=argocd/shop&state=failed", "events?rule=purge-images&event=plan.*",
+        "events?event=*.lost", "events?event=pause.set", "events?event=clock.%3Fumped",
     ],
 )  # fmt: skip
 def test_a_list_of_a_name_that_is_there_has_no_warning(web: Doors, address: str) -> None:
