@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
+import yaml
 
 from receiver.argocd import notification_config
 
@@ -37,9 +38,34 @@ class Engine:
         told = self._run("send", str(self._config(url)), token, applications=list(applications))
         return [json.loads(line)["met"] for line in told.splitlines()]
 
-    def _config(self, url: str) -> Path:
+    def look(
+        self, url: str, token: str, application: Json, *, ahead: float, trigger: str = ""
+    ) -> Json:
+        """Have the controller look at an Application, so many seconds ahead of now.
+
+        What it remembers is in the Application's annotations, as with Argo CD; they are set here.
+
+        Args:
+            url: where to send.
+            token: with what.
+            application: what it sees.
+            ahead: the seconds.
+            trigger: another one than ours, as YAML.
+
+        Returns:
+            How many sends went well (``sent``), and how many did not (``failed``).
+        """
+        config = self._config(url, trigger)
+        line = {"app": application, "ahead": ahead}
+        told: Json = json.loads(self._run("pass", str(config), token, applications=[line]))
+        application["metadata"]["annotations"] = told.pop("annotations")
+        return told
+
+    def _config(self, url: str, trigger: str = "") -> Path:
+        tree = yaml.safe_load(notification_config(url))
+        tree["data"] |= {"trigger.on-sync-finished": trigger} if trigger else {}
         config = self._folder / "notifications.yaml"
-        config.write_text(notification_config(url), encoding="utf-8")
+        config.write_text(yaml.safe_dump(tree), encoding="utf-8")
         return config
 
     def _run(self, *arguments: str, applications: list[Json]) -> str:

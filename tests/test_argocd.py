@@ -78,13 +78,14 @@ def test_the_template_posts_to_the_intake() -> None:
     assert (webhook["method"], webhook["path"]) == ("POST", "/v1/notifications")
 
 
-def test_the_trigger_has_two_conditions() -> None:
-    """One is sent once for each operation, the other is tried again after a failed send."""
-    first, second = data()["trigger.on-sync-finished"]
+def test_the_trigger_has_three_conditions() -> None:
+    """Two are sent once for each operation, the one between is tried again until it arrived."""
+    first, second, third = data()["trigger.on-sync-finished"]
     assert "finishedAt" in first["oncePer"]
+    assert "finishedAt" in third["oncePer"]
     assert "oncePer" not in second
-    for condition in (first, second):
-        assert condition["when"].endswith("in ['Succeeded','Failed','Error']")
+    for condition in (first, second, third):
+        assert "in ['Succeeded','Failed','Error']" in condition["when"]
 
 
 @pytest.mark.parametrize(

@@ -15,12 +15,15 @@ import (
 	"io"
 	"log"
 	"os"
+	"time"
 
 	"github.com/argoproj/notifications-engine/pkg/api"
+	"github.com/argoproj/notifications-engine/pkg/controller"
 	"github.com/argoproj/notifications-engine/pkg/services"
 	"github.com/argoproj/notifications-engine/pkg/templates"
 	"github.com/sirupsen/logrus"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
 )
 
@@ -38,9 +41,38 @@ type Met struct {
 	Errors  []string `json:"errors"`
 }
 
+// Pass is one look of the controller at an Application, so many seconds ahead of the real time.
+type Pass struct {
+	App   object  `json:"app"`
+	Ahead float64 `json:"ahead"`
+}
+
+// Passed tells how many sends went well or failed, and the Application's annotations then.
+type Passed struct {
+	Sent        int               `json:"sent"`
+	Failed      int               `json:"failed"`
+	Annotations map[string]string `json:"annotations"`
+}
+
+// How far the clock of `time.Now` is ahead.
+var ahead time.Duration
+
+// As in argo-cd's util/notification/expression/time, of which we use these.
+var clock = object{
+	"Now": func() time.Time { return time.Now().Add(ahead) },
+	"Parse": func(timestamp string) time.Time {
+		res, err := time.Parse(time.RFC3339, timestamp)
+		if err != nil {
+			panic(err)
+		}
+		return res
+	},
+}
+
 // As in argo-cd's util/notification/settings: these are the variables of a template.
 func variables(app object, dest services.Destination) object {
 	return object{
+		"time":    clock,
 		"app":     app,
 		"context": map[string]string{"argocdUrl": "https://argocd.example.com"},
 		"secrets": map[string][]byte{},
@@ -56,6 +88,8 @@ func main() {
 		err = render(read(os.Args[2], ""))
 	case "send":
 		err = send(read(os.Args[2], os.Args[3]))
+	case "pass":
+		err = pass(read(os.Args[2], os.Args[3]))
 	}
 	if err != nil {
 		log.Fatal(err)
@@ -79,15 +113,15 @@ func read(path string, token string) api.Config {
 	return *config
 }
 
-func eachApplication(do func(app object) (interface{}, error)) error {
+func each[T any](do func(line T) (interface{}, error)) error {
 	lines := bufio.NewReader(os.Stdin)
 	decoder, encoder := json.NewDecoder(lines), json.NewEncoder(os.Stdout)
 	for decoder.More() {
-		var app object
-		if err := decoder.Decode(&app); err != nil {
+		var line T
+		if err := decoder.Decode(&line); err != nil {
 			return err
 		}
-		told, err := do(app)
+		told, err := do(line)
 		if err != nil {
 			return err
 		}
@@ -103,7 +137,7 @@ func render(config api.Config) error {
 	if err != nil {
 		return err
 	}
-	return eachApplication(func(app object) (interface{}, error) {
+	return each(func(app object) (interface{}, error) {
 		vars := variables(app, services.Destination{})
 		vars["serviceType"], vars["recipient"] = "postsync", ""
 		notification, err := rendering.FormatNotification(vars, "post-sync")
@@ -119,7 +153,7 @@ func send(config api.Config) error {
 	if err != nil {
 		return err
 	}
-	return eachApplication(func(app object) (interface{}, error) {
+	return each(func(app object) (interface{}, error) {
 		told := Controlled{Met: []Met{}}
 		for trigger, destinations := range config.GetGlobalDestinations(nil) {
 			results, err := engine.RunTrigger(trigger, app)
@@ -140,5 +174,39 @@ func send(config api.Config) error {
 			}
 		}
 		return told, nil
+	})
+}
+
+// As in the engine's pkg/controller, processResourceWithAPI, with its own state: the annotations.
+func pass(config api.Config) error {
+	engine, err := api.NewAPI(config, variables)
+	if err != nil {
+		return err
+	}
+	return each(func(one Pass) (interface{}, error) {
+		ahead = time.Duration(one.Ahead * float64(time.Second))
+		app := &unstructured.Unstructured{Object: one.App}
+		state, told := controller.NewStateFromRes(app), Passed{}
+		for trigger, destinations := range config.GetGlobalDestinations(nil) {
+			results, err := engine.RunTrigger(trigger, one.App)
+			if err != nil {
+				return nil, err
+			}
+			for _, result := range results {
+				for _, to := range destinations {
+					if !state.SetAlreadyNotified(false, "", trigger, result, to, result.Triggered) || !result.Triggered {
+						continue
+					}
+					if err := engine.Send(one.App, result.Templates, to); err != nil {
+						state.SetAlreadyNotified(false, "", trigger, result, to, false)
+						told.Failed++
+					} else {
+						told.Sent++
+					}
+				}
+			}
+		}
+		told.Annotations, err = state.Persist(app)
+		return told, err
 	})
 }

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from cluster import Cluster
+from controller import Controller
 from deployment import Deployment
 from far_cluster import FarCluster
 from fault_report import KEY
@@ -69,7 +70,9 @@ def lasting(request: pytest.FixtureRequest) -> Lasting:
 def judge(request: pytest.FixtureRequest, record_property: Callable[[str, Any], None]) -> Judge:
     """Tells what a scenario came to, in the table that the whole suite ends with."""
 
-    def told(deployment: Deployment, *loads: Load, seconds: float, explained: bool = True) -> Tally:
+    def told(
+        deployment: Deployment, *loads: Load | Controller, seconds: float, explained: bool = True
+    ) -> Tally:
         found = tally(deployment, loads)
         name = request.node.originalname.removeprefix("test_").replace("_", " ")
         row = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
+from controller import Controller
 from deployment import Deployment
 from senders import Load
 from tally import Tally
@@ -47,7 +48,11 @@ class Judge(Protocol):
     """Counts, tells, and lets nothing pass that was lost."""
 
     def __call__(
-        self, deployment: Deployment, *loads: Load, seconds: float, explained: bool = True
+        self,
+        deployment: Deployment,
+        *loads: Load | Controller,
+        seconds: float,
+        explained: bool = True,
     ) -> Tally:
         """Call it when everything has ended.
 

@@ -1,4 +1,4 @@
-"""Senders that behave like Argo CD's notification controller, with distinct notifications.
+"""Senders that send as Argo CD's notification controller does, with distinct notifications.
 
 It opens a connection for each request, has no time limit, tries four times with 1, 2 and 4
 seconds between, or as long as Retry-After says, upon a connection's error, 429 and any 5xx but
@@ -54,14 +54,46 @@ class Sent:
     @property
     def accepted(self) -> bool:
         """Whether its sender was told so."""
-        return self.tries[-1].status == 202
+        return any(one.status == 202 for one in self.tries)
 
 
-class Load:
+class Way:
+    """The way to the receivers: one of the addresses that take connections."""
+
+    def __init__(self, urls: Sequence[str], token: str) -> None:
+        self._places = [urlsplit(url).netloc for url in urls]
+        self._token = token
+
+    def once(self, body: bytes) -> Answered:
+        """Send to one of the addresses that take connections, as a Service before them would."""
+        for place in random.sample(self._places, len(self._places)):
+            connection = http.client.HTTPConnection(place, timeout=60)
+            try:
+                connection.connect()
+            except OSError:
+                continue
+            with closing(connection):
+                return self._ask(connection, body)
+        return Answered(0)
+
+    def _ask(self, connection: http.client.HTTPConnection, body: bytes) -> Answered:
+        headers = {"Authorization": f"Bearer {self._token}", "Connection": "close"}
+        try:
+            connection.request("POST", "/v1/notifications", body, headers)
+            answer = connection.getresponse()
+            text = answer.read()
+        except (OSError, http.client.HTTPException):
+            return Answered(0)
+        sync = str(json.loads(text).get("sync", "")) if answer.status == 202 else ""
+        return Answered(answer.status, answer.headers.get("Retry-After", ""), sync)
+
+
+class Load(Way):
     """Sends while its block lasts, at most ``rate`` new notifications a second.
 
-    What is to be tried again waits for its time and holds up no other. At the block's end what is
-    under way is brought to its end.
+    Each is of an Application of its own and is tried four times, as the first entry of the
+    trigger has it; `controller.Controller` knows the others. What is to be tried again waits for
+    its time and holds up no other. At the block's end what is under way is brought to its end.
     """
 
     def __init__(
@@ -74,8 +106,7 @@ class Load:
         make: Make = config_map,
         label: str = "n",
     ) -> None:
-        self._places = [urlsplit(url).netloc for url in urls]
-        self._token = token
+        super().__init__(urls, token)
         self._gap = 1 / rate
         self._make = make
         self._label = label
@@ -136,29 +167,6 @@ class Load:
                 heapq.heappush(self._again, (time.monotonic() + wait, id(one), one))
             else:
                 self._open -= 1
-
-    def once(self, body: bytes) -> Answered:
-        """Send to one of the addresses that take connections, as a Service before them would."""
-        for place in random.sample(self._places, len(self._places)):
-            connection = http.client.HTTPConnection(place, timeout=60)
-            try:
-                connection.connect()
-            except OSError:
-                continue
-            with closing(connection):
-                return self._ask(connection, body)
-        return Answered(0)
-
-    def _ask(self, connection: http.client.HTTPConnection, body: bytes) -> Answered:
-        headers = {"Authorization": f"Bearer {self._token}", "Connection": "close"}
-        try:
-            connection.request("POST", "/v1/notifications", body, headers)
-            answer = connection.getresponse()
-            text = answer.read()
-        except (OSError, http.client.HTTPException):
-            return Answered(0)
-        sync = str(json.loads(text).get("sync", "")) if answer.status == 202 else ""
-        return Answered(answer.status, answer.headers.get("Retry-After", ""), sync)
 
 
 def tried_again(status: int) -> bool:

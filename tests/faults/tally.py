@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from controller import Controller
 from deployment import Deployment, Fault
 from senders import Load
 
@@ -43,7 +44,7 @@ class Tally:
     unexplained: frozenset[str]
 
 
-def tally(deployment: Deployment, loads: Iterable[Load]) -> Tally:
+def tally(deployment: Deployment, loads: Iterable[Load | Controller]) -> Tally:
     """Count, when everything has ended.
 
     A notification's name is that of its one resource, and of the body of the call.
