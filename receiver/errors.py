@@ -9,7 +9,8 @@ PostsyncError                 message, hint
 ├── LedgerError               the ledger cannot be opened: nothing starts
 │   └── LedgerInUse           by another instance on this host
 ├── LedgerUnavailable         a full disk, a lock: the request is answered 503
-│   └── LedgerDamaged         the file is broken, and only a backup helps
+│   ├── LedgerDamaged         the file is broken, and only a backup helps
+│   └── LedgerGone            the file was removed or replaced while it is open
 ├── HandlersHang              in all threads of the dispatcher: only a new process helps
 ├── UnknownThing              an operator names what is not in the ledger: a 404
 ├── WrongState                an operator's act does not fit the state of what it is about: a 409
@@ -127,6 +128,10 @@ class LedgerDamaged(LedgerUnavailable):
 
 class HandlersHang(PostsyncError):
     """As many attempts hang as the dispatcher should have threads, and nothing can end them."""
+
+
+class LedgerGone(LedgerUnavailable):
+    """The ledger's file is not what was opened: what would be written would be lost."""
 
 
 class UnknownThing(PostsyncError):

@@ -42,7 +42,7 @@ def shrink(ledger: FileLedger, slack: int = SLACK) -> Iterator[int]:
     """
     before, (free, spare) = None, _free(ledger, slack)
     while spare > 0 and free != before:
-        with ledger.gate, _raw(ledger) as connection:
+        with _raw(ledger) as connection, ledger.gate:
             # A script runs to its end; a statement of Python's would free its first page alone.
             connection.executescript(f"PRAGMA incremental_vacuum({min(PAGES, spare)})")
         before, (free, spare) = free, _free(ledger, slack)
@@ -92,7 +92,11 @@ def empty_log(ledger: FileLedger, limit: int = LOG_LIMIT) -> bool:
 
 @contextmanager
 def _raw(ledger: FileLedger) -> Iterator[sqlite3.Connection]:
-    """Give a connection outside of any transaction, which these statements ask for."""
+    """Give a connection outside of any transaction, which these statements ask for.
+
+    Call it outside of the gate: a file that is gone is copied within.
+    """
+    ledger.still_there()
     pooled = ledger.engine.raw_connection()
     try:
         yield cast("sqlite3.Connection", pooled.driver_connection)

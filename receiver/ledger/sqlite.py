@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,11 +13,18 @@ from typing import IO, Any
 from sqlalchemy import Connection, Engine, TextClause, create_engine, event, text
 from sqlalchemy.exc import DBAPIError
 
-from receiver.errors import LedgerDamaged, LedgerError, LedgerInUse, LedgerUnavailable
+from receiver.errors import (
+    LedgerDamaged,
+    LedgerError,
+    LedgerGone,
+    LedgerInUse,
+    LedgerUnavailable,
+)
 from receiver.ledger.damage import find_damage, is_damage, way_back
 from receiver.ledger.gate import Gate
 from receiver.ledger.ledger import Hold, Ledger, told
 from receiver.ledger.migrating import migrate
+from receiver.ledger.place import Place, rescued_copies, way_on
 from receiver.ledger.storable import keep_storable
 
 NETWORK_FILE_SYSTEMS = frozenset(
@@ -54,6 +62,7 @@ class FileLedger(Ledger):
         super().__init__(engine, offset_ms)
         self.path = path
         self.gate = gate
+        self.place = Place(path)
         self.reserve = reserve
         self._damage = ""
 
@@ -78,16 +87,19 @@ class FileLedger(Ledger):
     def close(self) -> None:
         """Close every connection, and the gate."""
         super().close()
+        self.place.close()
         self.gate.close()
 
     @contextmanager
     def _writing(self, hold: Hold) -> Iterator[Connection]:
         if self._damage:  # what is written into a broken file may break more of it
             raise LedgerDamaged(self._damage, hint=way_back(self.path))
-        if hold is Hold.NEW and self.reserve:
+        if hold is Hold.NEW and self.reserve and not self.place.lost():
             self._leave_reserve()
-        with self.gate, self.engine.begin() as connection:
-            yield connection
+        with self.gate:
+            self._check_place()
+            with self.engine.begin() as connection:
+                yield connection
 
     def _refusal(self, message: str, error: DBAPIError) -> LedgerUnavailable:
         if not is_damage(error):
@@ -104,8 +116,37 @@ class FileLedger(Ledger):
                 f"{self.reserve >> 20} MiB are kept for the work that was accepted"
             )
 
+    def still_there(self) -> None:
+        """See whether the file is the one that was opened.
+
+        Raises:
+            LedgerGone: it is not; what it had has been copied, if that could be done.
+        """
+        if self.place.lost():
+            with self.gate:
+                self._check_place()
+
+    def _check_place(self) -> None:
+        """Refuse to go on with a file that has no name any more; the gate is ours."""
+        lost = self.place.lost()
+        if not lost:
+            return
+        message = f"{lost} of the ledger {self.path} was removed or replaced while it is open"
+        try:
+            copy = self.place.rescue()
+        except (OSError, sqlite3.Error) as error:
+            hint = (
+                f"what it had could not be copied ({error}); it lives as long as this process, "
+                f"{os.getpid()}, does: see /proc/{os.getpid()}/fd"
+            )
+        else:
+            hint = f"all that it had is in {copy}; stop the instance, and to go on with that, "
+            hint += way_on(copy, self.path)
+        raise LedgerGone(message, hint=hint)
+
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
+        self.still_there()
         with self.engine.connect().execution_options(postsync_read=True) as connection:
             yield connection
 
@@ -199,11 +240,19 @@ def _open_lock(path: Path) -> IO[str]:
 
 
 def check_file(path: Path) -> None:
-    """Look for damage before anything is written.
+    """Look for damage before anything is written, and for the copy of a file that was lost.
 
     Raises:
-        LedgerError: there is some.
+        LedgerError: there is some; or the file is not there, and a copy of it is.
     """
+    copies = rescued_copies(path)
+    if copies and not path.exists():
+        raise LedgerError(
+            f"the ledger {path} is gone; it was removed while it was open, and {copies[0]} has all "
+            "that it had",
+            hint=f"{way_on(copies[0], path)} to go on with it; or move it away to begin with an "
+            "empty ledger",
+        )
     if found := find_damage(path):
         raise LedgerError(f"the ledger {path} is damaged: {found}", hint=way_back(path))
 

@@ -13,7 +13,7 @@ from typing import Any
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from receiver.errors import LedgerDamaged, LedgerUnavailable, PostsyncError
+from receiver.errors import LedgerDamaged, LedgerGone, LedgerUnavailable, PostsyncError
 from receiver.logs import Log
 
 INTAKE = "/v1/notifications"
@@ -84,8 +84,9 @@ def refused(refusal: Refusal) -> Response:
 
 def unavailable(error: LedgerUnavailable, log: Log) -> Response:
     """Make the response for a ledger that does not take or give anything now."""
-    if isinstance(error, LedgerDamaged):
-        log.error("ledger.damaged", reason=error.message, hint=error.hint)
+    if isinstance(error, LedgerDamaged | LedgerGone):
+        event = "ledger.gone" if isinstance(error, LedgerGone) else "ledger.damaged"
+        log.error(event, reason=error.message, hint=error.hint)
     return problem(
         HTTPStatus.SERVICE_UNAVAILABLE,
         "ledger_unavailable",

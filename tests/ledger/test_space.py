@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from sqlalchemy import insert, text
 
 from receiver.ledger import tables
+from receiver.ledger.connect import open_ledger
 from receiver.ledger.marks import CREATED, get_mark
 from receiver.ledger.pruning import Round
 from receiver.ledger.retention import Policy
@@ -72,13 +74,19 @@ def test_space_is_given_back_in_slices_with_the_ledger_free_between_them(
     assert list(shrink(ledger, slack=0))
 
 
-def test_a_file_that_cannot_shrink_is_left_as_it_is(ledger: FileLedger) -> None:
+def test_a_file_that_cannot_shrink_is_left_as_it_is(tmp_path: Path) -> None:
     """One that was made without `auto_vacuum`: its free pages are used again."""
-    ledger.engine.dispose()
-    with closing(sqlite3.connect(ledger.path)) as file:
+    with closing(open_ledger(tmp_path / "old.db")) as ledger:
+        path = ledger.path
+    with closing(sqlite3.connect(path)) as file:
         file.execute("PRAGMA journal_mode = DELETE")
         file.execute("PRAGMA auto_vacuum = NONE")
         file.execute("VACUUM")
+    with closing(open_ledger(path)) as ledger:
+        _fill_and_shrink(ledger)
+
+
+def _fill_and_shrink(ledger: FileLedger) -> None:
     fill(ledger, "one")
     with ledger.write() as connection:
         connection.execute(text("DELETE FROM deliveries"))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, select, text
 
-from receiver.errors import LedgerDamaged, LedgerUnavailable
+from receiver.errors import LedgerDamaged, LedgerGone, LedgerUnavailable
 from receiver.ledger import tables
 from receiver.ledger.beats import Beat, beats
 from receiver.ledger.ledger import Hold, Ledger
@@ -52,7 +52,7 @@ def read_readiness(ledger: Ledger, owner: str = "") -> Readiness:
             dispatcher = _dispatchers(there, now)
             pauses = list_pauses(connection)
     except LedgerUnavailable as error:
-        reason, damaged = str(error), isinstance(error, LedgerDamaged)
+        reason, damaged = str(error), isinstance(error, LedgerDamaged | LedgerGone)
     return Readiness(not reason, damaged, reason, rules, dispatcher, pauses)
 
 

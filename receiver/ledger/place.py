@@ -1,0 +1,99 @@
+"""Sees whether a SQLite ledger's files are still those that were opened, and keeps what they had.
+
+A file that is removed or replaced lives on for whoever has it open, without a name: what is written
+to it is gone with the last process. So nothing more is written to it, and what it has is copied.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import tempfile
+from contextlib import closing
+from pathlib import Path
+
+NAMES = ("", "-wal", "-shm")
+"""SQLite's files beside one another: without the log, or with another index of it than others have,
+a ledger is lost as well (https://www.sqlite.org/wal.html)."""
+
+PAGES = 4096
+"""Of 4 KiB: what is copied in one go."""
+
+
+class Place:
+    """The three files of a ledger, held open by a connection of its own that does nothing else."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._keeper = sqlite3.connect(path, timeout=5.0, check_same_thread=False)
+        # With this SQLite opens the log and its index, which stay as long as the connection does.
+        self._keeper.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
+        self._files = self._look()
+        self._copy: Path | None = None
+
+    def lost(self) -> str:
+        """Name the files that are not what was opened, "" if all are."""
+        if self._look() == self._files:
+            self._copy = None
+            return ""
+        names = (f"{self._path.name}{end}" for end in NAMES)
+        changed = zip(names, self._look(), self._files, strict=True)
+        return " and ".join(name for name, now, opened in changed if now != opened)
+
+    def rescue(self) -> Path:
+        """Copy all that was committed into a file beside the ledger, once, and return it.
+
+        Nobody may write meanwhile. The copy of another process of the same files is replaced: it
+        has no more than this one.
+
+        Raises:
+            OSError, sqlite3.Error: it could not be done.
+        """
+        if self._copy is None:
+            folder = (
+                self._path.parent if self._path.parent.is_dir() else Path(tempfile.gettempdir())
+            )
+            (_, number) = self._files[0] or (0, 0)
+            self._copy = self._copied(folder / f"{self._path.stem}{RESCUED}{number}.db")
+        return self._copy
+
+    def close(self) -> None:
+        """Let go of the files."""
+        self._keeper.close()
+
+    def _copied(self, copy: Path) -> Path:
+        begun = copy.with_name(f"{copy.name}.{os.getpid()}")
+        os.close(os.open(begun, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600))
+        try:
+            with closing(sqlite3.connect(begun)) as target:
+                self._keeper.backup(target, pages=PAGES)
+            begun.replace(copy)
+        finally:
+            begun.unlink(missing_ok=True)
+        return copy
+
+    def _look(self) -> list[tuple[int, int] | None]:
+        return [_identity(f"{self._path}{end}") for end in NAMES]
+
+
+RESCUED = ".rescued-"
+"""In the name of a copy, before the number (inode) of the file that it was made of."""
+
+
+def rescued_copies(path: Path) -> list[Path]:
+    """Return the copies that lie beside a ledger, the newest first."""
+    found = path.parent.glob(f"{path.stem}{RESCUED}*.db")
+    return sorted(found, key=lambda copy: copy.stat().st_mtime, reverse=True)
+
+
+def way_on(copy: Path, path: Path) -> str:
+    """Return how to go on with a copy."""
+    return f"`rm -f {path} {path}-wal {path}-shm; mv {copy} {path}`"
+
+
+def _identity(file: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(file)  # noqa: PTH116 it is asked for each transaction
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
