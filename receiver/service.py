@@ -92,7 +92,7 @@ def read_keys(settings: Settings, log: Log) -> Keyring:
         SettingsError: a token is not usable, or there is no sender's token and nobody said
             that this is meant.
     """
-    keys = Keyring.open(settings.home, log)
+    keys = Keyring(settings.home, log)
     if not keys.senders.names and not settings.allow_anonymous:
         raise SettingsError(
             f"there is no sender's token in {settings.home / 'senders'}",

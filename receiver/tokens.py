@@ -1,4 +1,4 @@
-"""Named static tokens: a folder in which each file is a name and each line of it a token.
+"""Named static tokens: a folder for each role, in which each file is a name and each line a token.
 
 Several lines are valid at once, so that a token can be rotated without a gap: add the new
 line, change the sender, remove the old line.
@@ -7,85 +7,60 @@ line, change the sender, remove the old line.
 from __future__ import annotations
 
 import hmac
-import re
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from hashlib import sha256
-from itertools import combinations
 from pathlib import Path
 from threading import Lock
 
-from receiver.errors import SettingsError, Unreadable
+from receiver.errors import SettingsError
 from receiver.logs import Log
-from receiver.user_files import read_text
-
-SHORTEST = 16
-"""Characters of a token; 16 of base 64 are 96 bits, beyond any guessing over a network."""
-
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+from receiver.token_files import MAKE, Fingerprint, Token, fingerprint, read_folder
 
 CHECK_EVERY = 1.0
-"""Seconds between two looks at the folder."""
+"""Seconds between two looks at the folders."""
+
+ROLES = ("senders", "operators", "viewers", "messengers")
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
-    """One valid token: whose it is, and its SHA-256."""
+class Keyring:
+    """The tokens by what they are for: a folder each, below the home folder.
 
-    name: str
-    digest: bytes
+    A sender posts notifications, an operator may do everything at the API, a viewer may read,
+    and a messenger posts the words of hooks.
 
+    The folders are read again when their files change. A mistake is refused at the start. Later
+    it is logged and left out, while the rest takes effect: a removed token must end at once.
 
-Fingerprint = tuple[tuple[str, int, int, int], ...]
-
-
-class Tokens:
-    """The tokens of one folder, read again when its files change.
-
-    A folder with a mistake is refused at the start. Later the mistake is logged and left
-    out, while the rest of the folder takes effect: a removed token must end at once.
+    Attributes:
+        away: what cannot be read now; while there is anything, an unknown token may be a good one.
 
     Raises:
-        SettingsError: a token is too short or has two names, or a file cannot be read.
+        SettingsError: a token is not usable, stands in two places (it could mean either), or a
+            file cannot be read.
     """
 
     def __init__(
-        self, folder: Path, log: Log, *, monotonic: Callable[[], float] = time.monotonic
+        self, home: Path, log: Log, *, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
-        self.folder = folder
         self._log = log
         self._monotonic = monotonic
         self._lock = Lock()
-        self._seen = _fingerprint(folder)
         self._next_look = monotonic() + CHECK_EVERY
-        self._tokens, mistakes = _read(folder)
-        if mistakes:
-            raise SettingsError("; ".join(mistakes))
+        self.senders, self.operators, self.viewers, self.messengers = self.folders = tuple(
+            Tokens(home / role, self.current) for role in ROLES
+        )
+        self._seen: dict[Path, Fingerprint | None] = {}
+        self._there: set[Path] = set()
+        self._tokens: tuple[Token, ...] = ()
+        self._mistakes: list[str] = []
+        self.away: list[str] = []
+        self._read()
+        if wrong := self.away + self._mistakes:
+            raise SettingsError("; ".join(wrong), hint=f"each token has a line of its own; {MAKE}")
 
-    @property
-    def digests(self) -> frozenset[bytes]:
-        """The SHA-256 of each token."""
-        return frozenset(token.digest for token in self._current())
-
-    @property
-    def names(self) -> list[str]:
-        """Whose tokens are valid now, sorted."""
-        return sorted({token.name for token in self._current()})
-
-    def owner(self, presented: str, *, name: str = "") -> str | None:
-        """Tell whose token was presented, None if nobody's; ``name`` demands a certain owner.
-
-        All tokens are compared whatever matches, so that the time tells nothing.
-        """
-        digest = sha256(presented.encode("utf-8", "surrogateescape")).digest()
-        found = None
-        for token in self._current():
-            if hmac.compare_digest(token.digest, digest):
-                found = token.name
-        return found if found is None or not name or name == found else None
-
-    def _current(self) -> tuple[Token, ...]:
+    def current(self) -> tuple[Token, ...]:
+        """Return what is valid, at most a second old."""
         if self._monotonic() >= self._next_look and self._lock.acquire(blocking=False):
             try:
                 self._look()
@@ -93,103 +68,95 @@ class Tokens:
                 self._lock.release()
         return self._tokens
 
+    def holds(self, presented: str, *, look: bool) -> bool:
+        """Tell whether a token is one of any role; without ``look`` no file is touched."""
+        return _find(self.current() if look else self._tokens, presented) is not None
+
     def _look(self) -> None:
         self._next_look = self._monotonic() + CHECK_EVERY
-        seen = _fingerprint(self.folder)
-        if seen == self._seen:
+        before, mistakes, away = dict(self._seen), self._mistakes, self.away
+        self._read()
+        for tokens in self.folders:
+            if before[tokens.folder] != self._seen[tokens.folder]:
+                self._log.info("tokens.loaded", folder=str(tokens.folder), names=tokens.names)
+        for mistake in self._mistakes:
+            if mistake not in mistakes:
+                self._log.warning("tokens.refused", reason=mistake)
+        for reason in self.away:
+            if reason not in away:
+                self._log.error("tokens.away", reason=reason)
+
+    def _read(self) -> None:
+        seen = {tokens.folder: fingerprint(tokens.folder) for tokens in self.folders}
+        if seen == self._seen and not self.away:
             return
-        self._tokens, mistakes = _read(self.folder)
+        found = [read_folder(folder) for folder in seen]
+        away = [reason for one in found for reason in one.away]
+        there = {folder for folder in seen if folder.is_dir()}
+        gone = sorted(map(str, self._there - there))
+        self._there |= there
+        tokens, twice = _settle([token for one in found for token in one.tokens], self._tokens)
+        self._tokens = tuple(tokens)
+        self._mistakes = [mistake for one in found for mistake in one.mistakes] + twice
+        self.away = away + [f"token folder {folder} is not there any more" for folder in gone]
         self._seen = seen
-        names = sorted({token.name for token in self._tokens})
-        self._log.info("tokens.loaded", folder=str(self.folder), names=names)
-        for mistake in mistakes:
-            self._log.warning("tokens.refused", folder=str(self.folder), reason=mistake)
 
 
-@dataclass(frozen=True, slots=True)
-class Keyring:
-    """The tokens by what they are for: a folder each, below the home folder.
+class Tokens:
+    """The valid tokens of one folder."""
 
-    A sender posts notifications, an operator may do everything at the API, a viewer may read,
-    and a messenger posts the words of hooks.
-    """
-
-    senders: Tokens
-    operators: Tokens
-    viewers: Tokens
-    messengers: Tokens
-
-    @classmethod
-    def open(cls, home: Path, log: Log) -> Keyring:
-        """Read the folders.
-
-        Raises:
-            SettingsError: a token is not usable, or stands in two folders: it could mean either.
-        """
-        keys = cls(*(Tokens(home / name, log) for name in ROLES))
-        for one, other in combinations(keys.folders, 2):
-            if one.digests & other.digests:
-                raise SettingsError(
-                    f"the same token stands in {one.folder} and in {other.folder}",
-                    hint="give each its own: `openssl rand -hex 32` makes one",
-                )
-        return keys
+    def __init__(self, folder: Path, current: Callable[[], tuple[Token, ...]]) -> None:
+        self.folder = folder
+        self._current = current
 
     @property
-    def folders(self) -> tuple[Tokens, ...]:
-        """All of them."""
-        return (self.senders, self.operators, self.viewers, self.messengers)
+    def names(self) -> list[str]:
+        """Whose tokens are valid now, sorted."""
+        return sorted({token.name for token in self._mine()})
+
+    def owner(self, presented: str, *, name: str = "") -> str | None:
+        """Tell whose token was presented, None if nobody's; ``name`` demands a certain owner."""
+        found = _find(self._mine(), presented)
+        return found.name if found is not None and name in ("", found.name) else None
+
+    def _mine(self) -> list[Token]:
+        return [token for token in self._current() if token.role == self.folder.name]
 
 
-ROLES = ("senders", "operators", "viewers", "messengers")
+def _find(tokens: Iterable[Token], presented: str) -> Token | None:
+    """Compare all tokens whatever matches, so that the time tells nothing."""
+    digest = sha256(presented.encode("utf-8", "surrogateescape")).digest()
+    found = None
+    for token in tokens:
+        if hmac.compare_digest(token.digest, digest):
+            found = token
+    return found
 
 
-def _files(folder: Path) -> list[Path]:
-    """List the token files; hidden ones are the machinery of a Secret mount (``..data``)."""
-    try:
-        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise SettingsError(f"token folder {folder}: {error.strerror}") from None
+def _settle(lines: Iterable[Token], before: Iterable[Token]) -> tuple[list[Token], list[str]]:
+    """Leave out what stands in two places, but for whose token it was before.
+
+    Returns:
+        What is valid, and a mistake for each line that is not.
+    """
+    owners = {token.digest: token.owner for token in before}
+    places: dict[bytes, list[Token]] = {}
+    for token in lines:
+        places.setdefault(token.digest, []).append(token)
+    valid, mistakes = [], []
+    for digest, alike in places.items():
+        alone = len({token.owner for token in alike}) == 1
+        for token in alike:
+            if alone or token.owner == owners.get(digest):
+                valid.append(token)
+            else:
+                mistakes.append(_twice(token, alike, owners.get(digest)))
+    return valid, mistakes
 
 
-def _fingerprint(folder: Path) -> Fingerprint:
-    try:
-        stats = [(path.name, path.stat()) for path in _files(folder)]
-    except (OSError, SettingsError):
-        return ()
-    return tuple((name, stat.st_ino, stat.st_size, stat.st_mtime_ns) for name, stat in stats)
-
-
-def _read(folder: Path) -> tuple[tuple[Token, ...], list[str]]:
-    """Read every token; a mistake costs only what it is about."""
-    names: dict[bytes, str] = {}
-    mistakes: list[str] = []
-    try:
-        paths = _files(folder)
-    except SettingsError as error:
-        return (), [str(error)]
-    for path in paths:
-        if not NAME.fullmatch(path.name):
-            mistakes.append(f"token file {path}: its name must match {NAME.pattern}")
-            continue
-        try:
-            lines = read_text(path).splitlines()
-        except Unreadable as error:
-            mistakes.append(f"token file {error}")
-            continue
-        for number, line in enumerate(lines, 1):
-            mistake = _add(names, path.name, line.strip())
-            if mistake:
-                mistakes.append(f"token file {path}, line {number}: {mistake}")
-    return tuple(Token(name, digest) for digest, name in names.items()), mistakes
-
-
-def _add(names: dict[bytes, str], name: str, token: str) -> str:
-    if not token:
-        return ""
-    if len(token) < SHORTEST:
-        return f"the token is shorter than {SHORTEST} characters"
-    owner = names.setdefault(sha256(token.encode()).digest(), name)
-    return "" if owner == name else f"the same token stands in {owner} too"
+def _twice(token: Token, alike: Iterable[Token], keeper: tuple[str, str] | None) -> str:
+    others = [other for other in alike if other.owner != token.owner]
+    kept = next((other for other in others if other.owner == keeper), None)
+    outcome = "which had it before and keeps it" if kept else "and is taken for neither"
+    there = (kept or others[0]).place.removeprefix("token file ")
+    return f"{token.place}: the same token stands in {there} too, {outcome}"

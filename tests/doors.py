@@ -61,7 +61,7 @@ def build(ledger: Ledger, home: Path, writer: IntakeWriter, **options: Any) -> D
     settings = Settings(home=home, **options)
     intake = Intake(
         settings, writer, Reader(ledger), Explainer(ledger), Names(ledger),
-        Keyring.open(home, log), log,
+        Keyring(home, log), log,
         Messages(ledger, lambda _at, _events: None),
         Operations(ledger, lambda _at, _events: None, after_failure),
     )  # fmt: skip

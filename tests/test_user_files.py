@@ -24,7 +24,7 @@ from receiver.logs import configure_logs
 from receiver.secret_refs import SecretRef
 from receiver.secret_store import Secrets
 from receiver.settings import load_settings
-from receiver.tokens import Tokens
+from receiver.tokens import Keyring
 from receiver.user_files import read_bytes, read_stream, read_text
 
 
@@ -126,9 +126,10 @@ def test_a_secret_is_read_so(tmp_path: Path) -> None:
 @STRANGE
 def test_a_token_file_is_read_so(tmp_path: Path, place: Place) -> None:
     """Tokens are read by those who answer requests: one pipe would hold all of them."""
-    place(tmp_path / "argocd")
+    (tmp_path / "senders").mkdir()
+    place(tmp_path / "senders" / "argocd")
     with pytest.raises(SettingsError, match="argocd is no regular file"):
-        Tokens(tmp_path, configure_logs("json"))
+        Keyring(tmp_path, configure_logs("json"))
 
 
 @STRANGE

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from http import HTTPStatus
 
 from receiver.tokens import Keyring, Tokens
-from receiver.web.problems import Refusal
+from receiver.web.problems import RETRY_AFTER, Refusal
 
 ANONYMOUS = "anonymous"
 
@@ -21,8 +21,9 @@ def authenticate(header: str, keys: Keyring, *folders: Tokens) -> str:
     """Return the name of the token in an Authorization header; any of the folders may have it.
 
     Raises:
-        Refusal: 403 for a token of another of the server's folders, and else 401, with the way
-            out for the mistakes that Argo CD's users make.
+        Refusal: 403 for a token of another of the server's folders, 503 for an unknown one while
+            files of tokens cannot be read, and else 401, with the way out for the mistakes that
+            Argo CD's users make.
     """
     name, token = _presented(header)
     for tokens in folders:
@@ -38,13 +39,34 @@ def authenticate(header: str, keys: Keyring, *folders: Tokens) -> str:
                 f"the token is that of {owner} in `{tokens.folder.name}`, which is not for this",
                 hint=f"this needs a token of the server's {_named(folders)}",
             )
+    raise _unknown(name, token, keys, folders)
+
+
+def known(header: str, keys: Keyring, *, look: bool) -> bool:
+    """Tell whether a header has a token of any folder; without ``look`` no file is touched."""
+    try:
+        _, token = _presented(header)
+    except Refusal:
+        return False
+    return keys.holds(token, look=look)
+
+
+def _unknown(name: str, token: str, keys: Keyring, folders: Sequence[Tokens]) -> Refusal:
     if PLACEHOLDER.fullmatch(token):
-        raise _unauthenticated(
+        return _unauthenticated(
             f"the token is the literal text {token}",
             f"Argo CD sent its placeholder: the key {token[1:].rpartition(':')[2]!r} is missing "
             "in the Secret argocd-notifications-secret",
         )
-    raise _unauthenticated(
+    if keys.away:
+        return Refusal(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            "tokens_away",
+            "the server cannot read its files of tokens now, so it does not know this one",
+            hint="try again; the server's log says which file (tokens.away)",
+            headers={"Retry-After": RETRY_AFTER},
+        )
+    return _unauthenticated(
         "the token is not known" + (f" as one of {name!r}" if name else ""),
         f"valid are the lines of the files in the server's {_named(folders)}",
     )
@@ -66,6 +88,16 @@ def _named(folders: Sequence[Tokens]) -> str:
 
 def _presented(header: str) -> tuple[str, str]:
     """Split the header into the demanded name ("" for a bearer token) and the token."""
+    name, token = _split(header)
+    if not token.isascii():
+        raise _unauthenticated(
+            "the token has characters outside ASCII, as no valid one has",
+            "it may have been copied with more than itself; `openssl rand -hex 32` makes one",
+        )
+    return name, token
+
+
+def _split(header: str) -> tuple[str, str]:
     scheme, _, value = header.partition(" ")
     if scheme.lower() == "bearer":
         return "", value.strip()

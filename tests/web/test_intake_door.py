@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import sqlite3
+import time
 import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator
@@ -211,7 +212,7 @@ def raw_deflate(body: bytes) -> bytes:
         ("deflate", zlib.compress),
         ("deflate", raw_deflate),
         ("identity", bytes),
-        ("deflate, gzip", lambda body: gzip.compress(zlib.compress(body))),
+        ("deflate, gzip", lambda body: gzip.compress(zlib.compress(body), mtime=0)),
     ],
 )
 def test_an_encoded_body_is_decoded(
@@ -232,10 +233,10 @@ def test_an_encoded_body_is_decoded(
         ("br", b"x", 415, "unsupported_encoding"),
         ("gzip, br", b"x", 415, "unsupported_encoding"),
         ("gzip", b"{}", 400, "bad_encoding"),
-        ("gzip", gzip.compress(b"{}")[:-4], 400, "bad_encoding"),
-        ("gzip", gzip.compress(b"{}") + b"more", 400, "bad_encoding"),
+        ("gzip", gzip.compress(b"{}", mtime=0)[:-4], 400, "bad_encoding"),
+        ("gzip", gzip.compress(b"{}", mtime=0) + b"more", 400, "bad_encoding"),
         ("gzip", b"", 400, "empty"),
-        ("gzip", gzip.compress(b"x" * (LIMIT + 1)), 413, "too_large"),
+        ("gzip", gzip.compress(b"x" * (LIMIT + 1), mtime=0), 413, "too_large"),
         ("gzip, gzip", gzip.compress(gzip.compress(b"x" * (LIMIT << 10))), 413, "too_large"),
     ],
 )
@@ -252,7 +253,7 @@ def test_an_encoding_that_cannot_be_taken_off_is_told(
 
 def test_a_small_body_that_grows_without_end_costs_no_memory(web: Doors) -> None:
     """A bomb is inflated to the limit and one byte."""
-    bomb = gzip.compress(bytes(32 << 20))
+    bomb = gzip.compress(bytes(32 << 20), mtime=0)
     assert len(bomb) < LIMIT
     tracemalloc.start()
     answer = web.client.post(PATH, data=bomb, headers=AS_SENDER | {"Content-Encoding": "gzip"})
@@ -315,3 +316,34 @@ def test_a_fault_of_ours_shows_no_traceback(web: Doors) -> None:
     answer = web.client.get("/fault")
     assert (answer.status_code, answer.content_type) == (500, "application/problem+json")
     assert "inside" not in answer.text
+
+
+def test_while_tokens_cannot_be_read_an_unknown_one_is_to_come_again(web: Doors) -> None:
+    """Argo CD tries a 503 again and takes a 401 for the last word; a known one is served."""
+    (web.home / "senders" / "second").mkdir()
+    await_look(web)
+    answer = web.client.post(PATH, data=notification(), headers={"Authorization": "Bearer other"})
+    assert (answer.status_code, answer.json and answer.json["reason"]) == (503, "tokens_away")
+    assert answer.headers["Retry-After"]
+    assert str(web.home) not in answer.text
+    assert web.client.post(PATH, data=notification(), headers=AS_SENDER).status_code == 202
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["Bearer pass-w\xc3\xb6rd-0123456789", "Bearer \xff", "Basic \xff",
+     "Basic " + base64.b64encode("argocd:w\xf6rt".encode()).decode()],
+)  # fmt: skip
+def test_a_token_outside_ascii_is_refused_with_a_hint(web: Doors, header: str) -> None:
+    """It is a mistake of copying, and no fault of the server."""
+    answer = web.client.post(PATH, headers={"Authorization": header})
+    assert (answer.status_code, bool(answer.json and answer.json["hint"])) == (401, True)
+
+
+def await_look(web: Doors) -> None:
+    """Wait for the next look at the folders, a second later."""
+    until = time.monotonic() + 10
+    while not web.intake.keys.away and time.monotonic() < until:
+        time.sleep(0.05)
+        web.intake.keys.current()
+    assert web.intake.keys.away
