@@ -12,7 +12,7 @@ from control_plane import cluster
 from kube import Kube
 from kubelet import Kubelet, kubelet
 from postgres import Databases, Postgres, postgres_server
-from served import Serve, Served
+from served import LIMIT, Serve, Served
 from service import Target
 
 from receiver.ledger.connect import open_ledger
@@ -88,9 +88,12 @@ def serve() -> Iterator[Serve]:
     started: list[Served] = []
 
     def start(
-        config: Path | None = None, errors: int = subprocess.DEVNULL, **settings: object
+        config: Path | None = None,
+        errors: int = subprocess.DEVNULL,
+        limit: float = LIMIT,
+        **settings: object,
     ) -> Served:
-        started.append(Served(config, errors, **settings))
+        started.append(Served(config, errors, limit, **settings))
         return started[-1]
 
     yield start

@@ -23,12 +23,16 @@ class Served:
     """A running server; settings are given as for `Settings`."""
 
     def __init__(
-        self, config: Path | None = None, errors: int = subprocess.DEVNULL, **settings: object
+        self,
+        config: Path | None = None,
+        errors: int = subprocess.DEVNULL,
+        limit: float = LIMIT,
+        **settings: object,
     ) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port: int = probe.getsockname()[1]
-        command = [sys.executable, str(PROGRAM), str(self.port), str(LIMIT)]
+        command = [sys.executable, str(PROGRAM), str(self.port), str(limit)]
         given = {f"POSTSYNC_{name.upper()}": str(value) for name, value in settings.items()}
         self.process = subprocess.Popen(
             [*command, *([str(config)] if config else [])],
@@ -64,12 +68,13 @@ class Served:
 Serve: TypeAlias = Callable[..., Served]
 
 
-def head(path: str = "/echo", length: int = 2) -> bytes:
+def head(path: str = "/echo", length: int = 2, *more: str) -> bytes:
     lines = [
         f"POST {path} HTTP/1.1",
         "Host: here",
         "Connection: close",
         f"Content-Length: {length}",
+        *more,
     ]
     return "\r\n".join([*lines, "", ""]).encode()
 

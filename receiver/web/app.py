@@ -9,9 +9,11 @@ from flask.json.provider import DefaultJSONProvider
 
 from receiver.ledger.reader import Reader
 from receiver.service import Intake
+from receiver.web.admission import ADMISSION, Admission
 from receiver.web.api import api_door
-from receiver.web.auth import authenticate
+from receiver.web.auth import authenticate, known
 from receiver.web.health import health_door
+from receiver.web.holding import ON_CUT
 from receiver.web.intake import intake_door
 from receiver.web.messages import messages_door
 from receiver.web.metrics import Metrics, metrics_door
@@ -19,9 +21,9 @@ from receiver.web.openapi import openapi_door
 from receiver.web.operations import operations_door
 from receiver.web.problems import handle_errors
 from receiver.web.remote import remote_address
-from receiver.web.server import ON_CUT, ON_UNREADABLE
 from receiver.web.strangers import Strangers
 from receiver.web.tls import Tls
+from receiver.web.worker import ON_UNREADABLE
 
 STRANGE = {
     HTTPStatus.UNAUTHORIZED.value: "request.unauthenticated",
@@ -50,6 +52,9 @@ def create_app(intake: Intake, tls: Tls | None = None) -> Flask:
     app.register_blueprint(health_door(intake.reader, dispatches=dispatches))
     app.register_blueprint(metrics_door(metrics))
     app.extensions[ON_CUT] = metrics.slow
+    app.extensions[ADMISSION] = Admission(
+        lambda header, look: intake.settings.allow_anonymous or known(header, keys, look=look)
+    )
     _tell_of_strangers(app, intake)
     handle_errors(app, intake.log)
     return app
@@ -60,6 +65,7 @@ def create_worker_app(reader: Reader, owner: str) -> Flask:
     app = Flask("postsync", static_folder=None)
     app.register_blueprint(health_door(reader, dispatches=True, owner=owner))
     app.register_blueprint(metrics_door(Metrics(reader)))
+    app.extensions[ADMISSION] = Admission(lambda _header, _look: False)  # nothing is sent to it
     return app
 
 

@@ -3,23 +3,12 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Any, Protocol
+from typing import Any
 
 from gunicorn.http.errors import ParseException
 
 from receiver.web.encodings import decode
 from receiver.web.problems import Refusal
-
-PIECE = 1 << 16
-
-
-class Stream(Protocol):
-    """What a WSGI server gives as ``wsgi.input``."""
-
-    def read(self, size: int, /) -> bytes:
-        """Return at most ``size`` bytes, fewer only at the end."""
-        ...
-
 
 NOTIFICATION = (
     "name only the fields needed in the template, as `postsync argocd-config` does; "
@@ -54,7 +43,10 @@ def read_body(
         raise _incomplete() from None
     except ParseException:
         raise Refusal(
-            HTTPStatus.BAD_REQUEST, "bad_chunks", "the body does not come in the announced chunks"
+            HTTPStatus.BAD_REQUEST,
+            "bad_chunks",
+            "the body does not come in the announced chunks",
+            hint="RFC 9112, section 7.1, has their form; a Content-Length is simpler",
         ) from None
     if len(body) > limit:
         raise _too_large(limit, what, smaller)
@@ -74,24 +66,6 @@ def announced(environ: dict[str, Any]) -> int | None:
     if not length.isdecimal():
         raise Refusal(HTTPStatus.BAD_REQUEST, "bad_length", "the Content-Length is no number")
     return int(length)
-
-
-def discard_body(environ: dict[str, Any], limit: int) -> None:
-    """Read what is left of a refused body and forget it, up to ``limit`` bytes.
-
-    A connection closed with unread data is reset, and the sender may lose the answer with
-    the hint in it.
-    """
-    stream: Stream = environ["wsgi.input"]
-    length = environ.get("CONTENT_LENGTH") or "0"
-    left = limit
-    if not environ.get("HTTP_TRANSFER_ENCODING"):
-        left = min(limit, int(length)) if length.isdecimal() else 0
-    try:
-        while left > 0 and (piece := stream.read(min(PIECE, left))):
-            left -= len(piece)
-    except (OSError, ParseException):
-        return
 
 
 def _too_large(limit: int, what: str, smaller: str) -> Refusal:

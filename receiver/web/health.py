@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from http import HTTPStatus
 
 from flask import Blueprint, Response, jsonify
 
 from receiver.ledger.reader import SILENCE, Reader, Readiness
 from receiver.threads import ailments
+from receiver.web.asking import Shared
+
+PROMPT = 0.5
+"""Seconds that `/healthz` waits for the ledger. One that takes longer takes no write now, which no
+restart would cure; so whoever asks is not kept waiting."""
+
+PATIENT = 4.5
+"""Seconds that `/readyz` waits: longer than a notification waits for its commit before it is
+answered 503, and shorter than the probe of the manifests waits (k8s/base/deployment.yaml)."""
 
 
 def health_door(reader: Reader, *, dispatches: bool, owner: str = "") -> Blueprint:
@@ -22,18 +32,24 @@ def health_door(reader: Reader, *, dispatches: bool, owner: str = "") -> Bluepri
     """
     door = Blueprint("health", __name__)
     started = time.monotonic()
+    readiness = Shared("readiness", lambda: reader.readiness(owner))
 
     @door.get("/healthz")
     def healthy() -> Response:
         young = time.monotonic() - started < SILENCE
         reasons = ailments()
         if dispatches:
-            reasons += _ailments(reader.readiness(owner), young=young)
+            with suppress(TimeoutError):
+                reasons += _ailments(readiness.ask(PROMPT), young=young)
         return _answer({"healthy": not reasons, "reasons": reasons}, ok=not reasons)
 
     @door.get("/readyz")
     def ready() -> Response:
-        state = reader.readiness(owner)
+        try:
+            state = readiness.ask(PATIENT)
+        except TimeoutError:
+            reason = f"the ledger has not taken a write for {PATIENT:g} s"
+            return _answer({"ready": False, "reasons": [reason]}, ok=False)
         body = {
             "ready": state.writable,
             "reasons": [state.reason] if state.reason else [],

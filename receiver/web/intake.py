@@ -16,7 +16,7 @@ from receiver.ledger.arrivals import Arrival, Receipt
 from receiver.payload import read_notification
 from receiver.service import Intake
 from receiver.web.auth import ANONYMOUS, authenticate
-from receiver.web.body import discard_body, read_body
+from receiver.web.body import read_body
 from receiver.web.metrics import Metrics
 from receiver.web.problems import INTAKE, Refusal, problem, refused, unavailable
 
@@ -43,7 +43,6 @@ class Door:
             body = read_body(environ, self._limit)
         except Refusal as refusal:
             self._metrics.refused(refusal.reason)
-            discard_body(environ, self._limit)
             return refused(refusal)
         query = request.args.to_dict()
         now = _now()

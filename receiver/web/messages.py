@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from receiver.ledger.messages import Message, Messages
 from receiver.mistakes import mistakes
-from receiver.web.body import discard_body, read_body
+from receiver.web.body import read_body
 from receiver.web.problems import Refusal, refused
 
 LARGEST = 4096
@@ -59,7 +59,6 @@ def messages_door(messages: Messages, authenticate: Callable[[str], str]) -> Blu
         try:
             message = _read(authenticate(request.headers.get("Authorization", "")))
         except Refusal as refusal:
-            discard_body(request.environ, LARGEST)
             return refused(refusal)
         answer = jsonify({"message": messages.store(message)})
         answer.status_code = HTTPStatus.ACCEPTED

@@ -16,9 +16,8 @@ from receiver.ledger.pauses import Scope
 from receiver.mistakes import brief
 from receiver.model import from_ms, rfc3339
 from receiver.service import Intake
-from receiver.web.acts import LARGEST, Repeat, ReplayBody, RetryBody, Why, read_act
+from receiver.web.acts import Repeat, ReplayBody, RetryBody, Why, read_act
 from receiver.web.auth import authorize
-from receiver.web.body import discard_body
 from receiver.web.problems import Refusal, problem, refused
 from receiver.web.queries import NoQuery, in_ms, read_query
 
@@ -36,10 +35,10 @@ def operations_door(intake: Intake) -> Blueprint:
             g.by = authorize(request.headers.get("Authorization", ""), intake.keys, acts=True)
             read_query(NoQuery)
         except Refusal as refusal:
-            return _refused(refusal)
+            return refused(refusal)
         return None
 
-    door.register_error_handler(Refusal, _refused)
+    door.register_error_handler(Refusal, refused)
     door.register_error_handler(UnknownThing, _unknown)
     door.register_error_handler(WrongState, _wrong_state)
     _add_retry(door, intake)
@@ -175,11 +174,6 @@ def _repeat(intake: Intake, model: type[R]) -> R:
 def _act() -> Act:
     """Read who asks, and why."""
     return Act(g.by, read_act(request.environ, Why).reason)
-
-
-def _refused(refusal: Refusal) -> Response:
-    discard_body(request.environ, LARGEST)
-    return refused(refusal)
 
 
 def _unknown(error: UnknownThing) -> Response:

@@ -58,17 +58,22 @@ def problem(
     **members: Any,
 ) -> Response:
     """Make a problem response; ``members`` are added to its body as they are."""
+    text = problem_text(status, reason, detail, hint=hint, **members)
+    return Response(text, status, headers, content_type="application/problem+json")
+
+
+def problem_text(status: int, reason: str, detail: str, *, hint: str = "", **members: Any) -> str:
+    """Make the body of a problem response."""
     body = {
         "type": f"urn:postsync:problem:{reason}",
         "title": HTTPStatus(status).phrase,
-        "status": status,
+        "status": int(status),
         "detail": detail,
         "reason": reason,
     }
     if hint:
         body["hint"] = hint
-    text = json.dumps({**members, **body}, default=str, ensure_ascii=False)
-    return Response(text + "\n", status, headers, content_type="application/problem+json")
+    return json.dumps({**members, **body}, default=str, ensure_ascii=False) + "\n"
 
 
 def refused(refusal: Refusal) -> Response:

@@ -9,18 +9,24 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from flask import Flask, request
+from flask import Flask, abort, request
 
 from receiver.logs import configure_logs
 from receiver.settings import Settings
+from receiver.web.admission import ADMISSION, Admission
 from receiver.web.body import read_body
+from receiver.web.holding import ON_CUT
 from receiver.web.problems import Refusal, refused
-from receiver.web.server import ON_CUT, ON_UNREADABLE, Server
+from receiver.web.server import Server
 from receiver.web.tls import Tls, load_tls
+from receiver.web.worker import ON_UNREADABLE
+
+STRANGER = "Bearer of-a-stranger"
 
 
 def say(text: str) -> None:
-    print(text, flush=True)  # noqa: T201 its parent reads it
+    sys.stdout.write(f"{text}\n")  # in one piece: threads say something at the same time
+    sys.stdout.flush()
 
 
 def factory(tls: Tls | None) -> tuple[Flask, Callable[[], None]]:
@@ -29,9 +35,21 @@ def factory(tls: Tls | None) -> tuple[Flask, Callable[[], None]]:
     app.extensions[ON_UNREADABLE] = lambda remote, reason: say(f"unreadable {remote} {reason}")
     app.register_error_handler(Refusal, refused)
 
+    app.extensions[ADMISSION] = Admission(lambda header, _look: header != STRANGER)
+
+    @app.get("/healthz")
+    def healthy() -> str:
+        return "well"
+
+    @app.get("/large")
+    def large() -> bytes:
+        return bytes(8 << 20)
+
     @app.post("/echo")
     def echo() -> str:
-        return str(len(read_body(request.environ, 8 << 20)))
+        if request.headers.get("Authorization") == STRANGER:
+            abort(401)
+        return str(len(read_body(request.environ, settings.max_body)))
 
     @app.post("/seen")
     def seen() -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import socket
+
 import pytest
 from served import Serve, head, rest, status
 
@@ -30,18 +33,54 @@ SECOND = b"POST /echo HTTP/1.1\r\nHost: here\r\nContent-Length: 2\r\n\r\nok"
         (CHUNKED + b"nonsense\r\nok\r\n0\r\n\r\n" + SECOND, 400),
         (CHUNKED + b"2\r\nokay\r\n0\r\n\r\n" + SECOND, 400),
         (CHUNKED + b"2 \r\nok\r\n0\r\n\r\n" + SECOND, 400),
+        (with_header(b"Transfer-Encoding: brotli") + SECOND, 501),
+        (with_header(b"Expect: a miracle") + SECOND, 417),
+        (with_header(b"X-Many: a").replace(b"HTTP/1.1", b"HTTP/3.0") + SECOND, 505),
+        (b"what is this\r\n\r\n" + SECOND, 400),
+        (b"GET / HTTP/1.1\nHost: here\n\n" + SECOND, 400),
+        (b"GET /" + b"a" * 5000, 414),
+        (head()[:-2] + b"X-Endless: a\r\n" * 5000, 431),
     ],
 )
 def test_what_two_servers_may_read_differently_is_refused(
     serve: Serve, sent: bytes, expected: int
 ) -> None:
-    """One answer and the end of the connection: nothing behind it is taken for a request."""
+    """One problem and the end of the connection: nothing behind it is taken for a request."""
     served = serve()
     with served.connect() as connection:
         connection.sendall(sent)
         answer = rest(connection)
-    assert status(answer) == expected
-    assert answer.count(b"HTTP/1.1 ") == 1
+    top, _, body = answer.partition(b"\r\n\r\n")
+    problem = json.loads(body)
+    assert (status(answer), problem["status"]) == (expected, expected)
+    assert b"content-type: application/problem+json" in top.lower()
+    assert problem["type"] == f"urn:postsync:problem:{problem['reason']}"
+    assert problem["hint"]
+    assert answer.count(b"\r\nServer: ") == 1
+
+
+@pytest.mark.parametrize("step", [1, 3, 7])
+def test_a_body_in_chunks_may_come_in_any_pieces(serve: Serve, step: int) -> None:
+    """Its end is found wherever it is cut, with an extension and a trailer; a request follows."""
+    served = serve()
+    body = b"5;a=b\r\nabcde\r\nA\r\n0\r\n\r\nabcde\r\n0\r\nX-Sum: 1\r\n\r\n"
+    kept = CHUNKED.replace(b"Connection: close\r\n", b"")
+    sent = kept + body + head() + b"ok"
+    with served.connect() as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for at in range(0, len(sent), step):
+            connection.sendall(sent[at : at + step])
+        answer = rest(connection)
+    assert answer.count(b"HTTP/1.1 200") == 2
+    assert answer.index(b"\r\n\r\n15") < answer.index(b"\r\n\r\n2")
+
+
+def test_a_body_in_chunks_is_bounded_as_any_other(serve: Serve) -> None:
+    """It need not be sent to its end to be refused."""
+    served = serve(limit=60.0, max_body=1024)
+    with served.connect() as connection:
+        connection.sendall(CHUNKED + b"FFFFFF\r\n" + bytes(4096))
+        assert status(rest(connection)) == 413
 
 
 def test_after_broken_chunks_the_connection_is_not_used_again(serve: Serve) -> None:

@@ -1,0 +1,260 @@
+"""One peer's socket, which nobody ever waits for: what came in, and what has to go out."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from contextlib import suppress
+from selectors import EVENT_READ, EVENT_WRITE
+from typing import Any
+
+from gunicorn import sock as gunicorn_sock
+from gunicorn.http.body import LengthReader
+from gunicorn.http.errors import LimitRequestHeaders, NoMoreData, ParseException
+from gunicorn.http.parser import RequestParser
+
+from receiver.web.framing import Chunks, Framing, Length
+from receiver.web.waiting import Stage
+
+PIECE = 1 << 16
+"""Bytes that are read at one time, so that no peer keeps the others waiting."""
+
+HEAD = 1 << 15
+"""Bytes of a request's head, as in nginx (large_client_header_buffers, 4 of 8 KiB). Each of its
+lines has a narrower limit of gunicorn's."""
+
+MANY = 1 << 20
+"""Bytes that are passed over in one step; each step copies what is left."""
+
+END = b"\r\n\r\n"
+
+WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+
+class Outgoing:
+    """What gunicorn writes an answer to: it is gathered, so that no thread waits for a peer."""
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+
+    def sendall(self, data: bytes) -> None:
+        """Take bytes of the answer."""
+        self.data += data
+
+    def shutdown(self, _how: int) -> None:
+        """Refuse: gunicorn would break an answer off that can still be replaced.
+
+        Raises:
+            OSError: always; gunicorn takes it for a connection that has ended.
+        """
+        raise OSError
+
+    def close(self) -> None:
+        """Do nothing: whose socket it is closes it."""
+
+
+class Connection:
+    """Belongs to the thread that accepts, or to the one that answers; never to both.
+
+    Attributes:
+        sock: what an answer is written to, under gunicorn's name for it.
+        request: the one that is being received or answered.
+        failure: why there is none.
+        unread: whether a body was announced that is not read.
+        events: what the poller tells of it now; 0 if it does not look.
+        wants: what its handshake waits for.
+        counted: how many bytes of it are counted among those that are held.
+    """
+
+    def __init__(self, config: Any, peer: socket.socket, client: Any, server: Any) -> None:
+        peer.setblocking(False)
+        self.client, self.server = client, server
+        self.stage = Stage.HEAD
+        self.deadline = 0.0
+        self.events, self.wants = 0, EVENT_READ
+        self.counted = 0
+        self.keep = self.broken = self.closed = False
+        self.sock = Outgoing()
+        self.shaken = not config.is_ssl
+        self.peer = peer if self.shaken else _with_tls(config, peer)
+        self._config = config
+        self._parser = RequestParser(config, (), client)
+        self._head = bytearray()
+        self._body: Framing | None = None
+        self._discarded = 0
+        self.begin()
+
+    def begin(self) -> None:
+        """Make ready for a request; bytes of it may be here already."""
+        self.request: Any = None
+        self.failure: Exception | None = None
+        self.unread = False
+        self._body = None
+        self._looked = 0
+        self._head += self._parser.unreader.take_buffered()
+
+    @property
+    def held(self) -> int:
+        """Bytes that are kept of its body, and of what stands behind it."""
+        return int(self._parser.unreader.buf.getbuffer().nbytes)
+
+    @property
+    def begun(self) -> bool:
+        """Whether anything of a request is here."""
+        return bool(self._head)
+
+    def shake(self) -> bool:
+        """Go on with the handshake; True when it has ended.
+
+        Raises:
+            ssl.SSLError, OSError: it failed.
+        """
+        if isinstance(self.peer, ssl.SSLSocket) and not self.shaken:
+            try:
+                self.peer.do_handshake()
+                self.shaken = True
+            except ssl.SSLWantReadError:
+                self.wants = EVENT_READ
+            except ssl.SSLWantWriteError:
+                self.wants = EVENT_WRITE
+        return self.shaken
+
+    def receive(self) -> bytes | None:
+        """Return what has come, nothing if the peer has ended, None if there is nothing yet.
+
+        Raises:
+            OSError: the connection is broken.
+        """
+        try:
+            data = self.peer.recv(PIECE)
+            while isinstance(self.peer, ssl.SSLSocket) and (more := self.peer.pending()):
+                data += self.peer.recv(more)  # decrypted already, so that no event will tell
+        except WOULD_BLOCK:
+            return None
+        return data
+
+    def take_head(self, data: bytes) -> bool:
+        """Take bytes of a head; True when `request` or `failure` is there."""
+        self._head += data
+        end = self._head.find(END, self._looked)
+        self._looked = max(0, len(self._head) - len(END))
+        if end >= 0:
+            return self._parse(whole=True)
+        # Only a head with a mistake gets no longer: the parser says which, or waits as well.
+        bare = self._head.count(b"\n") != self._head.count(b"\r\n")
+        line = self._config.limit_request_line + len(END)
+        endless = len(self._head) > line and b"\r\n" not in self._head
+        full = len(self._head) > HEAD
+        return self._parse(whole=full) if bare or endless or full else False
+
+    def _parse(self, *, whole: bool) -> bool:
+        self._parser.unreader.unread(bytes(self._head))
+        try:
+            self.request = next(self._parser)
+        except NoMoreData:
+            self._parser.req_count -= 1
+            if whole and len(self._head) > HEAD:
+                self.failure = LimitRequestHeaders(f"the head is larger than {HEAD} bytes")
+        except Exception as error:  # noqa: BLE001 whatever it is, one peer is told of it
+            self.failure = error
+        else:
+            self._head.clear()
+        return self.request is not None or self.failure is not None
+
+    @property
+    def authorization(self) -> str:
+        """The request's Authorization header, empty without one."""
+        values = [value for name, value in self.request.headers if name == "AUTHORIZATION"]
+        return ",".join(values)
+
+    def go_ahead(self) -> None:
+        """Tell the peer to send its body, if it waits for that (RFC 9110, section 10.1.1)."""
+        if self.request._expected_100_continue:  # noqa: SLF001 gunicorn asks it the same way
+            self.request._expected_100_continue = False  # noqa: SLF001
+            self.sock.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self.send()
+
+    def announced(self) -> int | None:
+        """Return the length of the request's body, None if it comes in chunks."""
+        reader = self.request.body.reader
+        return reader.length if isinstance(reader, LengthReader) else None
+
+    def take_body(self, data: bytes, limit: int) -> bool:
+        """Take bytes of the body; True when nothing more is to be waited for."""
+        buffer = self._parser.unreader.buf
+        if self._body is None:
+            length = self.announced()
+            self._body = Chunks(limit) if length is None else Length(length)
+            data = buffer.getvalue() + data
+            buffer.seek(0)
+            buffer.truncate()
+        buffer.seek(0, 2)
+        buffer.write(data)
+        return self._body.feed(data)
+
+    def forget_body(self) -> None:
+        """Keep nothing of the body; nothing behind it can be read as a request any more."""
+        self._parser.unreader.take_buffered()
+        if self.request is None:
+            return
+        self.request._expected_100_continue = False  # noqa: SLF001 nobody is to send it
+        self.request.force_close()
+
+    def drained(self) -> bool:
+        """Pass over what the app left of the body; False if the next request has no beginning."""
+        try:
+            while self.request.body.read(MANY):
+                pass
+        except (OSError, ParseException):
+            return False
+        return not self.request.body.failed
+
+    def send(self) -> bool:
+        """Send what the socket takes now; True when nothing is left, or nobody takes it."""
+        try:
+            while self.sock.data and not self.broken:
+                sent = self._write(bytes(self.sock.data[:PIECE]))
+                del self.sock.data[:sent]
+        except WOULD_BLOCK:
+            return False
+        except OSError:
+            self.broken = True
+        return True
+
+    def _write(self, data: bytes) -> int:
+        if self.shaken:
+            return self.peer.send(data)
+        return socket.socket.send(self.peer, data)  # below the TLS that never came to be
+
+    def say_goodbye(self) -> None:
+        """End the sending side; what still comes is to be discarded.
+
+        A connection that is closed with unread bytes is reset, and its peer may lose the answer.
+        """
+        with suppress(OSError, ValueError):
+            if isinstance(self.peer, ssl.SSLSocket) and self.shaken:
+                self.peer.unwrap()
+        with suppress(OSError):
+            socket.socket.shutdown(self.peer, socket.SHUT_WR)
+
+    def discard(self, limit: int) -> bool:
+        """Forget what comes after the goodbye; True when the peer has ended, or sends too much."""
+        try:
+            data = socket.socket.recv(self.peer, PIECE)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+        self._discarded += len(data)
+        return not data or self._discarded > limit
+
+    def close(self) -> None:
+        """Close the socket."""
+        self.closed = True
+        with suppress(OSError):
+            self.peer.close()
+
+
+def _with_tls(config: Any, peer: socket.socket) -> ssl.SSLSocket:
+    context: ssl.SSLContext = gunicorn_sock.ssl_context(config)
+    return context.wrap_socket(peer, server_side=True, do_handshake_on_connect=False)
