@@ -131,13 +131,13 @@ def told(sync: Sync, asked: Iterable[int], *, acted: bool) -> Told | None:
 
     Args:
         sync: the sync, with its verdicts.
-        asked: the indexes of the resources that a rule asks about.
+        asked: the indexes of the resources with images that a rule asks about.
         acted: whether it is acted upon; what is not settles nothing and carries nothing over.
     """
     if is_dry(sync):
         return None
     if sync.phase == "Succeeded":
-        wanted = [sync.resources[number] for number in asked if sync.resources[number].images]
+        wanted = [sync.resources[number] for number in asked]
         partial = sync.selective or OUT_OF_SYNC_ONLY in sync.options
         settled = frozenset(r.key for r in sync.resources) if sync.selective else None
         return Told(

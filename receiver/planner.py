@@ -57,7 +57,7 @@ class Planner:
         """
         recalled = recall(sync, memory)
         sync = judged(sync, recalled)
-        news = told(sync, self._matcher.asks(sync), acted=not refusal)
+        news = told(sync, self._matcher.asks_images(sync), acted=not refusal)
         planning = Planning(
             sync=sync.id,
             application=sync.application.key,

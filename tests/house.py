@@ -82,7 +82,10 @@ class House:
         sender = options.pop("sender", "argocd")
         finished = NOON + timedelta(seconds=at)
         resources = (resource(name) if isinstance(name, str) else name for name in names)
-        body = notification(*resources, finished=finished, **options)
+        return self.bring(notification(*resources, finished=finished, **options), sender=sender)
+
+    def bring(self, body: bytes, *, sender: str = "argocd") -> str:
+        """Store a notification, whatever its shape."""
         read = read_notification(body, sender=sender, channel="sync", query={})
         writer = IntakeWriter(self.ledger, lambda _at, _events: None)
         writer.start()

@@ -72,14 +72,17 @@ class Matcher:
             and (found := _match(compiled, sync, columns, facts))
         ]
 
-    def asks(self, sync: Sync) -> tuple[int, ...]:
-        """Return the resources that a rule asks about, whatever a sync may have done to them."""
-        columns, found = Columns(sync.resources), 0
-        for compiled in self._index.of_application(sync):
+    def asks_images(self, sync: Sync) -> tuple[int, ...]:
+        """Return the resources with images that a rule asks about, whatever was done to them."""
+        imaged = [number for number, one in enumerate(sync.resources) if one.images]
+        columns, found = Columns([sync.resources[number] for number in imaged]), 0
+        for compiled in self._index.of_application(sync) if imaged else ():
+            if found == (1 << len(imaged)) - 1:
+                break
             if all(p.holds(sync) for p in compiled.predicates if p.field != "phases"):
                 for selector in compiled.selectors or ():
                     found |= columns.select(tuple(p for p in selector if p.field not in DONE))
-        return numbers_in(found)
+        return tuple(imaged[number] for number in numbers_in(found))
 
     def explain(self, sync: Sync) -> list[RuleExplanation]:
         """Explain every rule, with each resource: dense, and so slower than `match`."""

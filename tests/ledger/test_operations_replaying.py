@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from desks import ANN, desk, house_of, only
-from house import House, texts
+from house import NOON, House, texts
 from notifications import resource
 from planning import renderer
 
@@ -34,6 +35,13 @@ IMAGES = """
 - name: rollout
   match: {resources: [{kind: Deployment, change: any, imageChanged: true}]}
   actions: [{uses: log.message, with: {text: "${{ resource.name }}"}}]
+"""
+
+
+CONFIGS = """
+- name: config
+  match: {resources: [{kind: ConfigMap}]}
+  actions: [{uses: log.message, with: {text: "${{ resource.changeReason }}"}}]
 """
 
 
@@ -175,6 +183,33 @@ def test_what_the_sync_changed_stays_what_it_was(house: House, today: Today) -> 
     today.turn()
     assert [event["matched"] for event in house.events("sync.replayed")] == [0, 1]
     assert house.query("SELECT * FROM memories") == before
+
+
+def test_what_a_failed_sync_had_changed_stays_so_too(house: House, today: Today) -> None:
+    """A replay knows it as the first planning did, both in one turn, though it is settled since."""
+    today.write(CONFIGS)
+    today.load()
+    now = (datetime.now(UTC) - NOON).total_seconds()
+    failed = house.store("a", at=now - 20, phase="Failed")
+    mended = house.store(resource("a", "configmap/a unchanged"), at=now - 10)
+    today.plan()
+    house.store(resource("a", "configmap/a unchanged"), at=now)
+    today.plan()
+    assert house.query("SELECT * FROM memories") == []
+    desk(house).replay(ANN, mended)
+    today.turn()
+    texts = [run.parameters["text"] for run in house.work()]
+    assert texts == [f"by the failed sync {failed}"] * 2
+
+
+def test_a_bare_list_is_as_old_as_it_says(house: House, today: Today) -> None:
+    """An old sync of a first subscription is stored and not acted upon, in this shape as well."""
+    today.drafts.act_since(datetime(2026, 6, 11, tzinfo=UTC))
+    body = {"application": "shop", "phase": "Succeeded", "finishedAt": "2026-06-10T08:21:17Z"}
+    house.bring(json.dumps({**body, "resources": [resource("a")]}).encode())
+    today.plan()
+    assert house.query("SELECT state FROM syncs") == ["ignored"]
+    assert "before this ledger acts" in house.query("SELECT reason FROM syncs")[0]
 
 
 def test_a_replay_waits_for_rules_that_are_being_loaded(house: House, today: Today) -> None:
