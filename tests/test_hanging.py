@@ -14,6 +14,7 @@ import pytest
 from notifications import notification, resource
 from service import wait_for
 from sqlalchemy import text
+from third_party import distribution
 
 from receiver.dispatcher import Dispatcher, crew
 from receiver.errors import HandlersHang
@@ -71,16 +72,11 @@ Install = Callable[[str], Any]
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
     """Install a distribution with handlers, as a third party's; return its module."""
     site = tmp_path / "site"
-    about = site / "bad-1.dist-info"
-    about.mkdir(parents=True)
-    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: bad\nVersion: 1\n")
     monkeypatch.syspath_prepend(str(site))
 
     def make(error: str) -> Any:
         name = f"bad_handlers_{abs(hash((error, str(tmp_path))))}"
-        entry = f"[postsync.handlers]\nbad = {name}:handlers\n"
-        (about / "entry_points.txt").write_text(entry)
-        (site / f"{name}.py").write_text(MODULE.format(error=error))
+        distribution(site, name, MODULE.format(error=error))
         return __import__(name)
 
     return make

@@ -1,0 +1,239 @@
+"""Each thread of ours, broken off by what it works with: it begins again, and its work is done."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+from certificates import make, needs_openssl
+from notifications import notification, resource
+from postgres import Databases
+from service import Service, wait_for
+from sqlalchemy import text
+from third_party import distribution
+
+from receiver.dispatcher.crew import Crew, Finished
+from receiver.dispatcher.housekeeping import Housekeeping
+from receiver.ledger.arrivals import Arrival
+from receiver.ledger.claim import Claimed
+from receiver.ledger.intake import IntakeWriter
+from receiver.ledger.ledger import Hold, Ledger
+from receiver.ledger.listening import Listener
+from receiver.ledger.postgres import open_server
+from receiver.ledger.retention import Policy
+from receiver.logs import configure_logs
+from receiver.model import Outcome, OutcomeKind
+from receiver.outbound.watchdog import Watchdog
+from receiver.payload import read_notification
+from receiver.threads import deaths
+from receiver.web.tls import Tls
+
+
+class Breaking:
+    """Something that a thread calls: it breaks off once, and goes well from then on."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self, *_: Any) -> Any:
+        self.calls += 1
+        if self.calls == 1:
+            raise SystemExit(1)
+
+
+@pytest.fixture
+def breaking() -> Breaking:
+    return Breaking()
+
+
+def dead(thread: str, before: int) -> Callable[[], bool]:
+    return lambda: deaths()[thread] == before + 1
+
+
+def test_the_intakes_writer(file_ledger: Ledger, breaking: Breaking) -> None:
+    """What is told after a commit breaks it off; the next notification is stored."""
+    writer = IntakeWriter(file_ledger, breaking)
+    writer.start()
+    before = deaths()["intake-writer"]
+    for name in ("a", "b"):
+        body = notification(resource(name), application=name)
+        read = read_notification(body, sender="argocd", channel="sync", query={})
+        receipt = writer.submit(Arrival("argocd", "sync", body, datetime.now(UTC), read))
+        assert receipt.sync
+    wait_for(dead("intake-writer", before), 10, "its death")
+    writer.stop()
+
+
+def test_housekeeping(file_ledger: Ledger, breaking: Breaking) -> None:
+    """What its round tells of breaks it off; the next round comes."""
+    row = {"sender": "a", "channel": "sync", "verdict": "refused", "reason": "not_json"}
+
+    def fill(name: str) -> None:
+        with file_ledger.write() as connection:
+            connection.execute(
+                text(
+                    "INSERT INTO deliveries (id, received_at, sender, channel, verdict, reason, "
+                    "size, query, body) VALUES (:id, 0, :sender, :channel, :verdict, :reason, 1, "
+                    "'{}', '')"
+                ),
+                row | {"id": name},
+            )
+
+    fill("d-1")
+    log = configure_logs("json")
+    keeping = Housekeeping(file_ledger, Policy(86_400, 86_400, 86_400), breaking, log, every=0.05)
+    keeping.start()
+    before = deaths()["housekeeping"]
+    wait_for(lambda: breaking.calls == 1, 10, "the first round")
+    wait_for(dead("housekeeping", before), 10, "its death")
+    fill("d-2")
+    wait_for(lambda: breaking.calls == 2, 10, "the next round")
+    keeping.stop()
+
+
+def test_the_listener(ledgers: Databases, breaking: Breaking) -> None:
+    """What it rings breaks it off; it listens again."""
+    with ledgers.database() as url, closing(open_server(url)) as ledger:
+        listener = Listener(url, breaking)
+        listener.start()
+        before = deaths()["listener"]
+        wait_for(dead("listener", before), 10, "its death")
+        wait_for(lambda: breaking.calls == 2, 10, "its next life")
+        with ledger.write(Hold.NEW) as connection:
+            ledger.ring(connection)
+        wait_for(lambda: breaking.calls > 2, 10, "a ring")
+        listener.stop()
+
+
+def test_the_watchdog(breaking: Breaking) -> None:
+    """What is no socket breaks it off; the next connection is shut down in its time."""
+    dog = Watchdog()
+    before = deaths().get("watchdog", 0)
+    ours, theirs = socket.socketpair()
+    with closing(ours), closing(theirs):
+        dog.watch(breaking, 0.0)  # type: ignore[arg-type]  # that is the point
+        wait_for(dead("watchdog", before), 10, "its death")
+        dog.watch(ours, time.monotonic())
+        theirs.settimeout(10)
+        assert theirs.recv(1) == b""
+    dog.stop()
+
+
+@needs_openssl
+def test_the_watcher_of_the_certificate(tmp_path: Path) -> None:
+    """Who is told of a new one breaks it off; the one after it is served."""
+    certificate, key = make(tmp_path)
+    told: list[str] = []
+
+    def line(_logger: Any, _method: str, event: Any) -> Any:
+        told.append(event["event"])
+        if len(told) == 2:
+            raise SystemExit(1)
+        raise structlog.DropEvent
+
+    log = structlog.wrap_logger(
+        None, [line], wrapper_class=structlog.make_filtering_bound_logger("info")
+    )
+    tls = Tls(certificate, key, log)
+    tls.start()
+    before = deaths()["tls"]
+    make(tmp_path)
+    wait_for(dead("tls", before), 20, "its death")
+    seen = tls.current.fingerprint
+    make(tmp_path)
+    wait_for(lambda: tls.current.fingerprint != seen, 20, "the next certificate")
+
+
+def test_a_thread_of_attempts() -> None:
+    """What makes attempts breaks it off: that run fails, and the next has its thread."""
+
+    def work(run: Claimed) -> Outcome:
+        if run.id == "r-1":
+            raise SystemExit(1)
+        return Outcome(OutcomeKind.SUCCEEDED)
+
+    crew = Crew(1, work, lambda: None, configure_logs("json"))
+    before = deaths()["attempt"]
+    assert made(crew, "r-1").outcome.kind is OutcomeKind.PERMANENT
+    wait_for(dead("attempt", before), 10, "its death")
+    assert made(crew, "r-2").outcome.kind is OutcomeKind.SUCCEEDED
+
+
+def made(crew: Crew, name: str) -> Finished:
+    given: dict[str, Any] = {
+        "id": name, "plan": "p-1", "sync": "s-1", "rule": "rule", "action": "action",
+        "handler": "toy.run", "target": "", "target_index": None, "lane": "", "attempt": 1,
+        "claim": 1, "failures": 0, "key_number": 1, "parameters": {}, "secrets": {},
+        "policy": {"timeout": 60}, "state": None, "pending": False, "reason": "",
+        "first_attempt_at": 0,
+    }  # fmt: skip
+    crew.start(Claimed(**given))
+    ended: list[Finished] = []
+
+    def done() -> bool:
+        ended.extend(crew.finished())
+        return bool(ended)
+
+    wait_for(done, 10, name)
+    return ended[0]
+
+
+KILLER = """
+import ctypes, threading
+from receiver.contract import Handler, Params, Succeeded
+
+class Named(Params):
+    '''Names a thread.'''
+    thread: str
+
+def kill(params, call):
+    '''Raise SystemExit in another thread of this process.'''
+    (found,) = [one for one in threading.enumerate() if one.name == params.thread]
+    leave = ctypes.py_object(SystemExit)
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(found.ident), leave)
+    return Succeeded()
+
+handlers = [
+    Handler(name="bad.kill", summary="Kills.", params=Named, run=kill, example="thread: rules")
+]
+"""
+RULES = """
+version: 1
+rules:
+- name: kill
+  match: {application: {name: killer}, resources: [{kind: ConfigMap}]}
+  actions: [{uses: bad.kill, with: {thread: rules}}]
+"""
+
+
+@pytest.mark.slow
+def test_a_thread_of_the_dispatcher_that_dies_is_told_by_the_intakes_probe(tmp_path: Path) -> None:
+    """Across the processes: the log, `/healthz` and the metrics; then it goes on as before."""
+    site = distribution(tmp_path / "site", "bad_killer", KILLER)
+    service = Service(tmp_path / "home", RULES)
+    service.environ["PYTHONPATH"] = str(site)
+    try:
+        service.start()
+        assert service.request("GET", "/healthz")[0] == 200
+        body = notification(resource("a"), application="killer")
+        service.ended(service.request("POST", "/v1/notifications", body)[1]["sync"])
+        wait_for(lambda: bool(service.events("thread.died")), 20, "the death")
+        wait_for(lambda: service.request("GET", "/healthz")[0] == 503, 20, "the probe")
+        _, answer = service.request("GET", "/healthz")
+        assert answer["reasons"] == ["the dispatcher: the thread rules broke off: SystemExit"]
+        wait_for(lambda: service.request("GET", "/healthz")[0] == 200, 30, "its recovery")
+        service.rules.write_text(RULES.replace("name: kill\n", "name: edited\n"))
+        wait_for(lambda: len(service.events("rules.loaded")) == 2, 20, "the edit")
+        died = service.query("SELECT labels, value FROM counters WHERE name LIKE 'thread_deaths%'")
+        assert [(json.loads(labels), value) for labels, value in died] == [({"thread": "rules"}, 1)]
+    finally:
+        if service.process:
+            service.kill()
