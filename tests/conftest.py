@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from argocd_engine import Engine, build_engine
 from control_plane import cluster
+from hypothesis import settings
 from kube import Kube
 from kubelet import Kubelet, kubelet
 from postgres import Databases, Postgres, postgres_server
@@ -19,6 +20,10 @@ from receiver.ledger.connect import open_ledger
 from receiver.ledger.ledger import Ledger
 from receiver.ledger.postgres import ServerLedger, open_server
 from receiver.ledger.sqlite import FileLedger
+
+# Hypothesis gives each example 200 ms, which a busy machine takes away from any test.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 pytest_plugins = ["fault_report", "fault_fixtures", "in_process"]
 

@@ -94,7 +94,7 @@ RULES = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.lists(RULES, max_size=6), SYNCS)
 def test_match_and_explain_agree(rules: list[Rule], about: Sync) -> None:
     """What is matched is what is explained as matched, resource by resource, errors too."""
@@ -119,7 +119,7 @@ def test_match_and_explain_agree(rules: list[Rule], about: Sync) -> None:
     assert [m.rule for m in found if m.errors] == failed
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.lists(RULES.filter(lambda one: not one.match.condition), max_size=6), SYNCS)
 def test_match_is_what_the_rules_say(rules: list[Rule], about: Sync) -> None:
     """The index finds what reading every rule against every resource finds."""

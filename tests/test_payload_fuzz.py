@@ -40,7 +40,7 @@ TREES = st.recursive(
     ),
     max_leaves=40,
 )
-RELAXED = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+RELAXED = settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 """On a busy machine the first draw of text takes a second; that is no finding."""
 
 CHANNELS = st.sampled_from(["sync", "degraded"])

@@ -324,9 +324,7 @@ ARRIVALS = st.permutations(range(6)).flatmap(
 )
 
 
-@settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(arrivals=ARRIVALS, queued=st.booleans())
 def test_the_newest_that_covers_a_resource_always_runs_and_everything_ends(
     tmp_path_factory: object, arrivals: tuple[list[int], list[set[str]], list[int]], queued: bool

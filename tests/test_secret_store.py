@@ -67,7 +67,10 @@ def test_what_is_missing_is_temporary_and_says_where_it_belongs(tmp_path: Path) 
         (SecretRef("env", "POSTSYNC_SECRET_NONE"), "{env: POSTSYNC_SECRET_NONE} is not set"),
         (SecretRef("env", "HOME"), "{env: HOME} is no POSTSYNC_SECRET_* variable"),
         (SecretRef("file", "none"), f"does not exist (put it into {tmp_path}"),
-        (SecretRef("file", "circle"), "{file: circle} is a link to itself"),
+        (
+            SecretRef("file", "circle"),
+            "{file: circle} cannot be read: Too many levels of symbolic links",
+        ),
         (SecretRef("file", "bytes"), "it is no UTF-8 text"),
         (SecretRef("file", "folder"), "Is a directory"),
     ):

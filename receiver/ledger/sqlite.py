@@ -280,6 +280,13 @@ def _make_folder(folder: Path) -> None:
 
 def _on_connect(busy_timeout: float) -> Any:
     def configure(connection: Any, _record: Any) -> None:
+        try:
+            prepare(connection)
+        except sqlite3.Error:
+            connection.close()  # nobody else knows of it yet
+            raise
+
+    def prepare(connection: Any) -> None:
         connection.isolation_level = None  # transactions are begun by `_on_begin`
         connection.execute(f"PRAGMA busy_timeout = {int(busy_timeout * 1000)}")
         if connection.execute("PRAGMA page_count").fetchone() == (0,):

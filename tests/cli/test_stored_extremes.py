@@ -21,7 +21,6 @@ from receiver.ledger.ledger import Ledger
 from receiver.ledger.storable import dumps
 
 OVER_A_LEDGER = settings(
-    deadline=None,
     phases=[Phase.generate],  # a smaller example costs minutes and tells little more
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

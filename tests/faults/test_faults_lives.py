@@ -71,7 +71,7 @@ def test_whatever_workers_operators_and_time_do(
     run_state_machine_as_test(
         OverThisEngine,
         settings=settings(
-            max_examples=examples, stateful_step_count=40, deadline=None, database=None,
+            max_examples=examples, stateful_step_count=40, database=None,
             suppress_health_check=quiet, print_blob=True, phases=[Phase.generate],
         ),
     )  # fmt: skip

@@ -29,7 +29,7 @@ WELL, BADLY = Outcome(OutcomeKind.SUCCEEDED), Outcome(OutcomeKind.PERMANENT, rea
 T = TypeVar("T")
 delays = st.floats(min_value=0, max_value=0.004)
 race = settings(
-    max_examples=10, deadline=None, database=None,
+    max_examples=10, database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )  # fmt: skip
 

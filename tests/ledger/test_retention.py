@@ -394,7 +394,7 @@ def steps(ledger: Ledger, sql: str, values: Any) -> list[str]:
 
 
 @settings(
-    max_examples=10, deadline=None,
+    max_examples=10,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )  # fmt: skip
 @given(

@@ -120,7 +120,6 @@ def test_the_server_answers_as_its_document_says(
 
     @settings(
         max_examples=12,
-        deadline=None,
         derandomize=True,
         database=None,
         suppress_health_check=list(HealthCheck),
