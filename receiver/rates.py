@@ -25,6 +25,11 @@ class Buckets:
         self._rates = rates
         self._buckets: dict[str, _Bucket] = {}
 
+    @property
+    def rates(self) -> Mapping[str, float]:
+        """Attempts a second of each handler that has a rate."""
+        return {handler: rate.per_second for handler, rate in self._rates.items()}
+
     def within(self, connection: object) -> Self:  # noqa: ARG002 nobody else has these buckets
         """Return itself: it is in memory."""
         return self

@@ -50,5 +50,9 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
     when = row["endedAt"] or row["dueAt"] or ""
     return [
         row["id"], row["state"], row["rule"], row["action"], row["application"], row["target"],
-        str(row["attempts"]), when, row["reason"],
+        str(row["attempts"]), when, "; ".join(filter(None, (_waits(row), row["reason"]))),
     ]  # fmt: skip
+
+
+def _waits(row: Mapping[str, Any]) -> str:
+    return f"waits for {row['waitsFor']}" if row["waitsFor"] else ""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -12,7 +13,7 @@ import click
 
 from receiver.cli.client import Client
 from receiver.cli.lines import event_line, target_lines
-from receiver.cli.options import asks_server, output_option
+from receiver.cli.options import asks_server, count, output_option
 
 OPEN = frozenset({"waiting", "collecting", "active"})
 """States of a plan in which something will happen by itself."""
@@ -68,3 +69,19 @@ def _lines(story: Mapping[str, Any]) -> Iterator[str]:
     for event in story["events"]:
         yield event_line(event, f"{str(event['at']).split('T')[1]:14}")
         yield from target_lines(event)
+    yield from _waits(story["plans"])
+
+
+def _waits(plans: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Say what runs wait for, those together that wait for the same."""
+    waits = Counter(
+        (plan["rule"], run["action"], run["waitsFor"])
+        for plan in plans
+        for run in plan["runs"]
+        if run["waitsFor"]
+    )
+    if waits:
+        yield ""
+    for (rule, action, why), number in waits.items():
+        wait = "waits" if number == 1 else "wait"
+        yield f"{rule}: {count(number, 'run')} of {action} {wait} for {why}"

@@ -35,7 +35,7 @@ from receiver.ledger.doorbell import Doorbell
 from receiver.ledger.jumps import move_times
 from receiver.ledger.leases import release_lost
 from receiver.ledger.ledger import Hold, Ledger
-from receiver.ledger.marks import CREATED, get_mark
+from receiver.ledger.marks import CREATED, PACE, get_mark, put_mark
 from receiver.ledger.operations.replaying import Replay, store_replays
 from receiver.ledger.outcomes import store_settlements
 from receiver.ledger.planning import Advance, Planning, StoredPlan
@@ -155,6 +155,8 @@ class Dispatcher:
             alone = "" if self._ledger.shared else self.owner
             batch = Batch(connection, now)
             release_lost(batch, alone=alone)
+            pace = {"share": self._lane_limit, "rates": dict(self._pace.rates)}
+            put_mark(connection, PACE, pace)
             forget_beats(connection, now, alone=alone)
             batch.finish()
             created = from_ms(get_mark(connection, CREATED))

@@ -5,6 +5,8 @@ A claim locks the bucket of each lane that it takes from, until it has committed
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from sqlalchemy import Connection, select, text
 
 from receiver.ledger import tables
@@ -23,6 +25,11 @@ class SharedBuckets:
 
     def __init__(self, buckets: Buckets) -> None:
         self._buckets = buckets
+
+    @property
+    def rates(self) -> Mapping[str, float]:
+        """Attempts a second of each handler that has a rate."""
+        return self._buckets.rates
 
     def within(self, connection: Connection) -> LockedBuckets:
         """Return what a claim asks, in its transaction."""

@@ -85,6 +85,11 @@ def wake(connection: Connection, now: int) -> None:
 class Pace(Protocol):
     """Knows how many attempts a lane's service takes; see `receiver.rates.Buckets`."""
 
+    @property
+    def rates(self) -> Mapping[str, float]:
+        """Attempts a second that each handler may begin in a lane, where that is bounded."""
+        ...
+
     def within(self, connection: Connection) -> Room:
         """Return what a claim asks, in its transaction."""
         ...

@@ -13,6 +13,8 @@ from receiver.ledger.storable import dumps
 
 CREATED = "created"
 RULES = "rules"
+PACE = "pace"
+"""What a lane may have of a dispatcher: ``share`` of its threads, ``rates`` by handler a second."""
 
 _PUT = text(
     "INSERT INTO marks (name, value) VALUES (:name, :value) "

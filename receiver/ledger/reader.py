@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, select
 
 from receiver.ledger import tables
 from receiver.ledger.ledger import Ledger
@@ -28,6 +28,7 @@ from receiver.ledger.reading.state import (
 from receiver.ledger.reading.story import plan_story, run_story, sync_story
 from receiver.ledger.reading.trail import Page, Wanted, read_trail
 from receiver.ledger.reading.unplanned import tell_unplanned
+from receiver.ledger.reading.waiting import tell_waits
 
 __all__ = ["SILENCE", "Filters", "Page", "Reader", "Readiness", "Row", "Wanted"]
 
@@ -58,7 +59,8 @@ class Reader:
     def runs(self, wanted: Filters = ALL, *, limit: int, before: str = "") -> list[Row]:
         """List runs, newest first."""
         with self._ledger.read() as connection:
-            return list_runs(connection, wanted, limit, before)
+            rows = list_runs(connection, wanted, limit, before)
+            return tell_waits(connection, self._ledger.now(connection), rows)
 
     def trail(self, wanted: Wanted, *, after: int, limit: int) -> Page:
         """Read the trail after a ``seq``, oldest first."""
@@ -70,17 +72,30 @@ class Reader:
         with self._ledger.read() as connection:
             story = sync_story(connection, sync)
             now = self._ledger.now(connection)
-            return tell_unplanned(connection, now, [story])[0] if story else None
+            if story is None:
+                return None
+            plans = self._with_waits(connection, story["plans"])
+            return tell_unplanned(connection, now, [story | {"plans": plans}])[0]
 
     def plan(self, plan: str) -> Row | None:
         """Tell one plan's story; None if there is no such plan."""
         with self._ledger.read() as connection:
-            return plan_story(connection, plan)
+            story = plan_story(connection, plan)
+            return self._with_waits(connection, [story])[0] if story else None
 
     def run(self, run: str) -> Row | None:
         """Tell one run's story; None if there is no such run."""
         with self._ledger.read() as connection:
-            return run_story(connection, run)
+            story = run_story(connection, run)
+            now = self._ledger.now(connection)
+            return tell_waits(connection, now, [story])[0] if story else None
+
+    def _with_waits(self, connection: Connection, plans: Sequence[Row]) -> list[Row]:
+        """Say of the runs of plans what they wait for."""
+        now = self._ledger.now(connection)
+        runs = tell_waits(connection, now, [run for plan in plans for run in plan["runs"]])
+        by_id = {run["id"]: run for run in runs}
+        return [plan | {"runs": [by_id[run["id"]] for run in plan["runs"]]} for plan in plans]
 
     def has(self, kind: str, wanted: str) -> bool:
         """Whether there is a ``sync``, a ``plan`` or a ``run`` of this id."""

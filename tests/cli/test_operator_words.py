@@ -194,3 +194,18 @@ def test_the_newest_sync_is_called_last_by_every_filter(house: House, postsync: 
         out = postsync(*arguments, *(["--since", "1h"] if command == "tail" else []))[1]
         rows = json.loads(f"[{','.join(out.splitlines())}]" if command == "tail" else out)
         assert {row["sync"] for row in rows} == {sync}
+
+
+def test_what_runs_wait_for_stands_in_the_list_and_below_the_story(
+    house: House, postsync: Postsync
+) -> None:
+    """Runs that wait for the same are one line of the story."""
+    postsync("pause", "--rule", "purge", "--reason", "the CDN is down")
+    house.sync("a", "b")
+    rows = postsync("runs", "--state", "due")[1].splitlines()[1:]
+    why = "waits for the end of the pause of rule purge, set by ann: the CDN is down"
+    assert len(rows) == 2
+    assert all(why in row for row in rows)
+    story = postsync("show")[1]
+    assert f"purge: 2 runs of one {why.replace('waits', 'wait')}" in story
+    assert "purge: 1 run of two waits for wave 1" in story

@@ -79,6 +79,10 @@ class Run(ActedRun):
     """A run as lists show it."""
 
     application: str
+    waits_for: str = Field(
+        description="What it waits for, in words: the end of a pause, a time, its turn, a limit, "
+        "its wave, its plan's place or approval. Empty where it does not wait."
+    )
 
 
 class RunWithTries(Run):

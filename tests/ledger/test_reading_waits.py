@@ -1,0 +1,147 @@
+"""A run that waits says why."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from desks import ANN, desk, house_of, only
+from house import House
+
+from receiver.ledger.batch import Batch
+from receiver.ledger.beats import beat
+from receiver.ledger.lanes import block_lane
+from receiver.ledger.ledger import Ledger
+from receiver.ledger.marks import PACE, put_mark
+from receiver.ledger.pauses import Scope
+from receiver.ledger.reader import Reader
+from receiver.model import Outcome, OutcomeKind
+
+WAVES = """
+- name: r
+  match: {resources: [{kind: ConfigMap}]}
+  actions:
+  - {name: one, uses: log.message, with: {text: "1"}}
+  - {name: two, uses: log.message, wave: 1, target: application, with: {text: "2"}}
+"""
+
+
+@pytest.fixture
+def house(ledger: Ledger) -> House:
+    """With a dispatcher that is alive."""
+    made = house_of(ledger, WAVES)
+    alive(made)
+    return made
+
+
+def alive(house: House) -> None:
+    with house.ledger.write() as connection:
+        beat(connection, "w-1", house.ledger.now(connection))
+
+
+def waits(house: House, action: str = "one", plan: int = 0) -> str:
+    """What the first run of an action waits for, in the list, and in each story that has it."""
+    reader = Reader(house.ledger)
+    wanted = house.plans("id")[plan]
+    rows = [run for run in reader.runs(limit=100) if run["plan"] == wanted]
+    row = min((run for run in rows if run["action"] == action), key=lambda run: str(run["id"]))
+    stories: list[Any] = [reader.run(row["id"]), *(reader.plan(wanted) or {})["runs"]]
+    stories += [run for one in (reader.sync(row["sync"]) or {})["plans"] for run in one["runs"]]
+    told = {one["waitsFor"] for one in stories if one["id"] == row["id"]}
+    assert told == {row["waitsFor"]}
+    return str(row["waitsFor"])
+
+
+def test_a_run_of_a_later_wave_names_its_wave_and_what_is_open_before_it(house: House) -> None:
+    """And nothing once it is over."""
+    house.sync("a", "b")
+    assert waits(house, "two") == "wave 1: 2 runs of earlier waves are not over"
+    house.work()
+    assert waits(house, "two") == ""
+
+
+def test_a_run_that_failed_for_the_time_being_names_its_next_attempt(house: House) -> None:
+    """With the time; when that has come, it is its turn."""
+    house.sync("a")
+    house.end(*house.claim(), fails="503", temporary=True)
+    due = only([run for run in Reader(house.ledger).runs(limit=9) if run["state"] == "due"])
+    assert waits(house) == f"its next attempt at {due['dueAt']}"
+    house.pass_time(3600)
+    alive(house)
+    assert "its turn in the lane" in waits(house)
+
+
+def test_a_run_that_the_other_side_works_on_says_when_it_is_asked_again(house: House) -> None:
+    """It is not waiting for us."""
+    house.sync("a")
+    house.answer(Outcome(OutcomeKind.PENDING, state={}, delay=60), *house.claim())
+    assert waits(house).startswith("the other side, which is asked again at 20")
+
+
+@pytest.mark.parametrize(
+    ("scope", "name", "what"),
+    [
+        (Scope.ALL, "", "all"),
+        (Scope.RULE, "r", "rule r"),
+        (Scope.HANDLER, "log.message", "handler log.message"),
+    ],
+)
+def test_a_paused_run_names_the_pause(house: House, scope: Scope, name: str, what: str) -> None:
+    """By whom, and why; another pause has nothing to do with it."""
+    house.sync("a")
+    desk(house).pause(ANN, Scope.RULE, "other")
+    assert "pause" not in waits(house)
+    desk(house).pause(ANN, scope, name)
+    assert waits(house) == f"the end of the pause of {what}, set by ann: mended"
+
+
+def test_a_run_that_is_due_names_its_place_in_its_lane(house: House) -> None:
+    """The runs before it, the rate of its service, the lane's share, a limit that was told."""
+    house.sync("a", "b")
+    first, second = sorted(
+        (run for run in Reader(house.ledger).runs(limit=9) if run["state"] == "due"),
+        key=lambda run: str(run["waitsFor"]),
+    )
+    lane = house.query("SELECT lane FROM runs WHERE lane != ''")[0]
+    assert first["waitsFor"] == f"its turn in the lane {lane}: 0 before it"
+    assert second["waitsFor"] == f"its turn in the lane {lane}: 1 before it"
+    with house.ledger.write() as connection:
+        put_mark(connection, PACE, {"share": 1, "rates": {"log.message": 0.5}})
+    assert waits(house).endswith("before it, at most 0.5 a second")
+    house.claim(free=1)
+    due = only([run for run in Reader(house.ledger).runs(limit=9) if run["state"] == "due"])
+    assert due["waitsFor"].startswith("its lane's share: ")
+    with house.ledger.write() as connection:
+        batch = Batch(connection, house.ledger.now(connection))
+        block_lane(batch, lane, batch.now + 60_000)
+        batch.finish()
+    due = only([run for run in Reader(house.ledger).runs(limit=9) if run["state"] == "due"])
+    assert due["waitsFor"].startswith(f"the limit that {lane} has told, until 20")
+
+
+def test_without_a_dispatcher_a_run_says_so(ledger: Ledger) -> None:
+    """It may wait for long."""
+    house = house_of(ledger, WAVES)
+    house.sync("a")
+    assert waits(house) == "a dispatcher: none gives a sign of life"
+
+
+def test_runs_of_a_plan_that_has_not_started_wait_for_what_that_waits_for(ledger: Ledger) -> None:
+    """A place under its key, or a person."""
+    house = house_of(ledger, WAVES + "  concurrency: {key: one, limit: 1}\n")
+    for number in range(3):
+        house.sync("a", at=number)
+    assert waits(house, plan=2) == "a place under the key 'one': 2 plans before its own, limit 1"
+    held = house_of(ledger, WAVES + "  limits: {maxTargets: 1}\n")
+    held.sync("a", "b", at=9)
+    assert waits(held, plan=-1) == (
+        "an approval of its plan, which matches 2 resources, more than maxTargets 1"
+    )
+
+
+def test_a_suspended_run_waits_for_an_approval(ledger: Ledger) -> None:
+    """And the next part of a batch for the part before it."""
+    house = house_of(ledger, WAVES.replace("log.message, with", "log.message, suspend: true, with"))
+    house.sync("a")
+    house.turn()
+    assert waits(house) == "an approval"
