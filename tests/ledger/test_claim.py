@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -272,7 +273,7 @@ def test_an_ended_run_stirs_its_plan(ledger: Ledger) -> None:
     with ledger.read() as connection:
         assert backlog(connection, 0).stirred
         stirred = stirred_plans(connection, 10)
-    assert [(p.id, p.runs[0]["output"]) for p in stirred] == [(plan.id, '{"a": 1}')]
+    assert [(p.id, json.loads(p.runs[0]["output"])) for p in stirred] == [(plan.id, {"a": 1})]
 
 
 def test_plans_of_one_key_run_one_after_the_other(ledger: Ledger) -> None:
