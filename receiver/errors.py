@@ -102,6 +102,10 @@ class PayloadError(PostsyncError):
         self.details = details
 
 
+class TooLarge(PostsyncError):
+    """A sync that costs more than one may."""
+
+
 class ExpressionError(PostsyncError):
     """CEL that does not compile or fails; ``column`` (from 1) is its place, 0 if unknown."""
 

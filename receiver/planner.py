@@ -9,6 +9,7 @@ from functools import lru_cache, partial
 from typing import Any
 
 from receiver.change import gap
+from receiver.errors import TooLarge
 from receiver.expressions import Expressions, one_line
 from receiver.ledger.planning import Advance, NewPlan, Planning, StoredPlan, StoredSync
 from receiver.matching import Matcher, RuleMatch
@@ -27,7 +28,7 @@ from receiver.new_plans import PlanMaker, advance_with
 from receiver.payload import read_notification
 from receiver.render import Renderer, Scene
 from receiver.rulebook import RuleSet, place_in_files
-from receiver.rules import Rule
+from receiver.rules import Rule, Target
 from receiver.waves import PlanView, RunView
 
 ERRORS = 3
@@ -35,6 +36,12 @@ ERRORS = 3
 
 EVENT_TARGETS = 50
 """An event names so many resources of a plan; the plan in the ledger has all of them."""
+
+
+MOST_RUNS = 20_000
+MOST_TARGETS = 100_000
+"""What the plans of one sync may have together: a run costs some 5 KB until it is stored, a target
+0.6 KB (measured), so the dispatcher stays below 260 MB."""
 
 
 class Planner:
@@ -99,6 +106,7 @@ class Planner:
         self, planning: Planning, sync: Sync, found: Sequence[RuleMatch], first: Event
     ) -> Planning:
         matches = [match for match in found if match.matched]
+        _check_size(matches)
         plans = tuple(self._plans.make(sync, match) for match in matches)
         data: dict[str, Json] = {
             **first.data,
@@ -146,6 +154,26 @@ class Planner:
             resources: list[Json] = [*on[:ERRORS]]
             data |= {"resources": resources} if on else {}
             yield Event("rule.error", data, delivery, sync.id)
+
+
+def _check_size(matches: Sequence[RuleMatch]) -> None:
+    """Refuse plans that are too many together, before any is made.
+
+    Raises:
+        TooLarge: they are.
+    """
+    targets = sum(len(match.resources) for match in matches)
+    runs = sum(
+        len(match.resources) if action.target is Target.RESOURCE else 1
+        for match in matches
+        for action in match.rule.actions
+    )
+    if targets > MOST_TARGETS or runs > MOST_RUNS:
+        raise TooLarge(
+            f"{len(matches)} rules match, with {targets} targets and {runs} runs; a sync may have "
+            f"{MOST_TARGETS} and {MOST_RUNS}",
+            hint="`postsync replay SYNC --rule RULE` plans it for one rule",
+        )
 
 
 def read_sync(stored: StoredSync) -> Sync:

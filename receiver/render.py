@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
+from receiver import pulse
 from receiver.contract import Handler
 from receiver.errors import ExpressionError, PostsyncError
 from receiver.expressions import (
@@ -78,6 +79,7 @@ class Renderer:
         prepared: dict[str, _Prepared] = {}
         changes = []
         for run, action in wave:
+            pulse.ask()
             try:
                 if action.name not in prepared:
                     prepared[action.name] = self._prepare(scene.rule, action)

@@ -12,6 +12,7 @@ from receiver.dispatcher import Dispatcher
 from receiver.dispatcher.drafts import Drafts
 from receiver.dispatcher.housekeeping import Housekeeping
 from receiver.dispatcher.rules import RulesInForce
+from receiver.dispatcher.suspects import Suspects
 from receiver.errors import SettingsError
 from receiver.explainer import Explainer
 from receiver.expressions import Expressions
@@ -127,7 +128,14 @@ def dispatcher_over(
     rules = RulesInForce(rulebook, ledger, expressions, renderer, doorbell.ring, log)
     buckets = Buckets(rates_of(registry, settings))
     pace = SharedBuckets(buckets) if ledger.shared else buckets
-    drafts = Drafts(rules, renderer, log, max_age=settings.max_age)
+    drafts = Drafts(
+        rules,
+        renderer,
+        Suspects(ledger, owner),
+        log,
+        max_age=settings.max_age,
+        max_resources=settings.max_resources,
+    )
     return Dispatcher(settings, ledger, rules, drafts, doorbell, runner.run, pace, log, owner=owner)
 
 

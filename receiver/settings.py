@@ -112,6 +112,12 @@ class Settings(BaseSettings):
         default=False, description="Start without any sender's token and accept every sender."
     )
     max_body: int = Field(default=8 * MIB, ge=1024, description="Largest notification accepted.")
+    max_resources: int = Field(
+        default=10_000,
+        ge=1,
+        description="Most resources of a sync that is planned; one that lists more is stored as "
+        "failed: too large.",
+    )
     disk_reserve: int = Field(
         default=64 * MIB,
         ge=0,

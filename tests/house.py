@@ -98,7 +98,8 @@ class House:
         """Plan what is stored in one transaction, as a turn does."""
         with self.ledger.read() as connection:
             plannings = []
-            for stored in new_syncs(connection, 100):
+            for new in new_syncs(connection, 100):
+                stored = stored_sync(connection, new.id)
                 read = read_sync(stored)
                 place = place_of(read)
                 memory = known_memories(connection, [place]).get(place, Memory())

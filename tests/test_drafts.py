@@ -12,10 +12,16 @@ from sqlalchemy import text
 
 from receiver.dispatcher.drafts import Drafts
 from receiver.dispatcher.rules import RulesInForce
+from receiver.dispatcher.suspects import DEATHS, Suspects
 from receiver.errors import LedgerUnavailable
 from receiver.expressions import Expressions
+from receiver.ledger.batch import Batch
 from receiver.ledger.ledger import Ledger
+from receiver.ledger.storing import store_plannings
+from receiver.ledger.tried import begin
 from receiver.logs import configure_logs
+from receiver.model import PlanState, SyncState
+from receiver.pulse import Stopped
 from receiver.registry import Registry
 from receiver.rulebook import Rulebook
 
@@ -27,7 +33,9 @@ def drafts(ledger: Ledger, tmp_path: Path) -> Drafts:
     rules = RulesInForce(
         rulebook, ledger, expressions, renderer(), lambda: None, configure_logs("json")
     )
-    made = Drafts(rules, renderer(), configure_logs("json"), max_age=1e9)
+    log = configure_logs("json")
+    suspects = Suspects(ledger, "w-1")
+    made = Drafts(rules, renderer(), suspects, log, max_age=1e9, max_resources=100)
     made.use(planner_of(TWO))
     return made
 
@@ -46,3 +54,146 @@ def test_a_ledger_that_fails_while_a_sync_is_planned_is_no_fault_of_the_sync(
     with ledger.read() as connection:
         (planning,) = drafts.plannings(connection, 10)
     assert [plan.rule for plan in planning.plans] == ["r"]
+
+
+def test_a_sync_that_lists_too_many_resources_is_told_as_failed(
+    ledger: Ledger, drafts: Drafts
+) -> None:
+    """Nothing of it is read; its neighbour is planned, and the trail says what to change."""
+    house = House.of(ledger, TWO)
+    large, small = house.store(*(f"r{n}" for n in range(101))), house.store("a", at=1)
+    with ledger.read() as connection:
+        plannings = {one.sync: one for one in drafts.plannings(connection, 10)}
+    assert plannings[large].state is SyncState.FAILED
+    assert plannings[large].reason == (
+        "too large: it lists 101 resources, more than maxResources (100)"
+    )
+    assert [event.name for event in plannings[large].events] == ["sync.failed"]
+    assert [plan.rule for plan in plannings[small].plans] == ["r"]
+
+
+def test_a_turn_reads_no_more_than_it_may_cost(
+    ledger: Ledger, drafts: Drafts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Syncs that list much come one after another, and each has its turn."""
+    house = House.of(ledger, TWO)
+    for at in range(3):
+        house.store(*(f"r{n}" for n in range(60)), at=at)
+    monkeypatch.setattr("receiver.ledger.stored.MOST_RESOURCES", 130)
+    with ledger.read() as connection:
+        assert len(drafts.plannings(connection, 10)) == 2
+    monkeypatch.setattr("receiver.ledger.stored.MOST_RESOURCES", 1)
+    with ledger.read() as connection:
+        assert len(drafts.plannings(connection, 10)) == 1
+
+
+def died(ledger: Ledger, sync: str, times: int) -> None:
+    """So many processes, one after another, began to plan it and ended."""
+    for number in range(times):
+        with ledger.write() as connection:
+            begin(connection, f"w-dead-{number}", [sync])
+
+
+def test_what_a_process_may_have_died_of_is_planned_after_the_rest_and_alone(
+    ledger: Ledger, drafts: Drafts
+) -> None:
+    """So that the next one can only die of it, and has planned all others before."""
+    house = House.of(ledger, TWO)
+    first, second, third = (house.store("a", at=at) for at in range(3))
+    died(ledger, first, 1)
+    died(ledger, second, 2)
+    turns = []
+    for _ in range(3):
+        with ledger.read() as connection:
+            turns.append(drafts.plannings(connection, 10))
+        with ledger.write() as connection:
+            batch = Batch(connection, ledger.now(connection))
+            store_plannings(batch, turns[-1])
+            batch.finish()
+            drafts.clear(connection)
+    assert [[one.sync for one in turn] for turn in turns] == [[third], [first], [second]]
+    assert {one.state for turn in turns for one in turn} == {SyncState.PLANNED}
+    assert house.query("SELECT COUNT(*) FROM tried") == [0]
+
+
+def test_what_three_processes_died_of_is_set_aside(ledger: Ledger, drafts: Drafts) -> None:
+    """It is told as failed, with why; nobody begins it again."""
+    house = House.of(ledger, TWO)
+    poison = house.store("a")
+    died(ledger, poison, DEATHS)
+    with ledger.read() as connection:
+        (planning,) = drafts.plannings(connection, 10)
+    assert planning.state is SyncState.FAILED
+    assert planning.reason == "3 processes in a row ended while they planned it"
+
+
+def test_a_process_that_lives_on_is_counted_once(ledger: Ledger, drafts: Drafts) -> None:
+    """A turn that the ledger broke off is taken again, however often."""
+    house = House.of(ledger, TWO)
+    house.store("a")
+    for _ in range(DEATHS + 1):
+        with ledger.read() as connection:
+            (planning,) = drafts.plannings(connection, 10)
+        assert planning.state is SyncState.PLANNED
+    assert house.query("SELECT tries FROM tried") == [1]
+
+
+def test_a_step_that_three_processes_died_of_fails_its_plan(ledger: Ledger, drafts: Drafts) -> None:
+    """The rest of the plan is not begun, and the plans of others take their steps."""
+    house = House.of(ledger, TWO)
+    house.sync("a")
+    house.claim()
+    with ledger.write() as connection:
+        connection.execute(text("UPDATE plans SET stirred = 1"))
+    [plan] = house.plans("id")
+    died(ledger, plan, DEATHS)
+    with ledger.read() as connection:
+        ((_, advance),) = drafts.steps(connection, 10)
+    assert (advance.end, advance.reason) == (
+        PlanState.FAILED, "broke off: 3 processes in a row ended while they planned it",
+    )  # fmt: skip
+
+
+def test_planning_that_is_told_to_stop_leaves_the_rest_new(ledger: Ledger, drafts: Drafts) -> None:
+    """What is worked out by then is kept, and nobody is suspected."""
+    house = House.of(ledger, TWO)
+    for at in range(3):
+        house.store("a", at=at)
+    asked = iter([None, None])
+
+    def pulse() -> None:
+        if next(asked, "no more") is not None:
+            raise Stopped
+
+    drafts.pulse = pulse
+    with ledger.read() as connection:
+        made = drafts.plannings(connection, 10)
+    assert len(made) < 3
+    assert all(one.state is SyncState.PLANNED for one in made)
+
+
+def test_planning_that_takes_too_long_fails_its_sync_alone(
+    ledger: Ledger, drafts: Drafts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the processor's time; the reason says so."""
+    monkeypatch.setattr("receiver.dispatcher.drafts.LONGEST", 0.0)
+    House.of(ledger, TWO).store("a")
+    with ledger.read() as connection:
+        (planning,) = drafts.plannings(connection, 10)
+    assert planning.state is SyncState.FAILED
+    assert "took more than 0 s of a core" in planning.reason
+
+
+def test_a_sync_whose_plans_are_too_many_fails_before_they_are_made(
+    ledger: Ledger, drafts: Drafts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its neighbour is planned; the reason counts, and names the way to plan one rule of them."""
+    monkeypatch.setattr("receiver.planner.MOST_RUNS", 10)
+    house = House.of(ledger, TWO)
+    large, small = house.store(*(f"r{n}" for n in range(10))), house.store("a", at=1)
+    with ledger.read() as connection:
+        plannings = {one.sync: one for one in drafts.plannings(connection, 10)}
+    assert plannings[large].state is SyncState.FAILED
+    assert "1 rules match, with 10 targets and 11 runs" in plannings[large].reason
+    assert "--rule RULE" in plannings[large].reason
+    assert plannings[small].state is SyncState.PLANNED

@@ -7,42 +7,68 @@ from __future__ import annotations
 
 import traceback
 from collections import OrderedDict
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import partial
+from typing import TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from receiver.dispatcher.rules import Reload, RulesInForce
-from receiver.errors import LedgerUnavailable
+from receiver.dispatcher.suspects import Suspects
+from receiver.errors import LedgerUnavailable, TooLarge
 from receiver.ledger.memories import Place, known_memories
 from receiver.ledger.operations.replaying import Replay, asked_replays
 from receiver.ledger.planning import Advance, Planning, StoredPlan, StoredSync
-from receiver.ledger.stored import new_syncs, stirred_plans, stored_sync
+from receiver.ledger.stored import MOST_RESOURCES, NewSync, new_syncs, stirred_plans, stored_sync
 from receiver.logs import Log
 from receiver.memory import Memory, after, judged
 from receiver.mistakes import brief, near
-from receiver.model import Event, PlanState, Sync, SyncState, from_ms, rfc3339
-from receiver.planner import Planner, place_of, read_sync, step
+from receiver.model import Event, Json, PlanState, Sync, SyncState, from_ms, rfc3339
+from receiver.payload.lists import too_many
+from receiver.planner import MOST_RUNS, Planner, place_of, read_sync, step
+from receiver.pulse import Stopped, TooLong, at_most, during
 from receiver.render import Renderer
+
+LONGEST = 10.0
+"""Seconds of a core that planning one sync, or one step of a plan, may take; most take 0.01."""
+
+T = TypeVar("T")
 
 KEPT_SYNCS = 64
 """Syncs kept as read: twice a turn's batch, since the next waves of a batch come together."""
 
 
 class Drafts:
-    """Plannings and steps, by the rules in force and by those of older plans."""
+    """Plannings and steps, by the rules in force and by those of older plans.
+
+    Attributes:
+        pulse: asked now and then while they are worked out; `Stopped` leaves the rest undone.
+    """
 
     def __init__(
-        self, rules: RulesInForce, renderer: Renderer, log: Log, *, max_age: float
+        self,
+        rules: RulesInForce,
+        renderer: Renderer,
+        suspects: Suspects,
+        log: Log,
+        *,
+        max_age: float,
+        max_resources: int,
     ) -> None:
         self._rules = rules
         self._renderer = renderer
+        self._suspects = suspects
         self._log = log
         self._max_age = max_age
+        self._max_resources = max_resources
         self._planner: Planner | None = None
         self._refused = ""
         self._act_since: datetime | None = None
         self._syncs: OrderedDict[str, Sync] = OrderedDict()
+        self.pulse: Callable[[], None] = lambda: None
 
     def act_since(self, moment: datetime) -> None:
         """Act only upon syncs that finished at this moment or later."""
@@ -64,18 +90,38 @@ class Drafts:
         """Plan the oldest new syncs, at most ``limit``; none while there are no rules."""
         if self._planner is None:
             return []
-        planner = self._planner
-        drafts = [(stored, self._read(stored)) for stored in new_syncs(connection, limit)]
-        wanted = {place_of(sync) for _, sync in drafts if isinstance(sync, Sync)}
-        memories = known_memories(connection, wanted)
-        return [
-            self._plan(planner, stored, sync, memories) if isinstance(sync, Sync) else sync
-            for stored, sync in drafts
-        ]
+        made: list[Planning] = []
+        runs = 0
+        memories: dict[Place, Memory] = {}
+        chosen, given_up = self._suspects.choose(connection, partial(new_syncs, connection, limit))
+        with suppress(Stopped):  # what is not planned yet stays new
+            for one in chosen:
+                refusal = given_up or too_many(one.resources, self._max_resources)
+                planning = (
+                    _failed(one.id, one.delivery, refusal)
+                    if refusal
+                    else self._planning(self._planner, connection, one, memories)
+                )
+                made.append(planning)
+                runs += sum(len(plan.runs) for plan in planning.plans)
+                if runs > MOST_RUNS:
+                    break
+        return made
 
     def steps(self, connection: Connection, limit: int) -> list[tuple[StoredPlan, Advance]]:
         """Work out the next steps of the plans that something happened to."""
-        return [(plan, self._step(connection, plan)) for plan in stirred_plans(connection, limit)]
+        made: list[tuple[StoredPlan, Advance]] = []
+        look = partial(stirred_plans, connection, limit)
+        plans, given_up = self._suspects.choose(connection, look)
+        with suppress(Stopped):
+            for plan in plans:
+                broken = _broken(plan, given_up) if given_up else None
+                made.append((plan, broken or self._step(connection, plan)))
+        return made
+
+    def clear(self, connection: Connection) -> None:
+        """Strike out what was begun, in the transaction that stores what came of it."""
+        self._suspects.clear(connection)
 
     def replays(self, connection: Connection, limit: int) -> list[tuple[Replay, Planning | str]]:
         """Plan the syncs anew that operators have asked for; a text says why that cannot be.
@@ -85,7 +131,14 @@ class Drafts:
         """
         if self._rules.behind() or not (self._planner or self._refused):
             return []
-        return [(one, self._replay(one)) for one in asked_replays(connection, limit)]
+        made: list[tuple[Replay, Planning | str]] = []
+        look = partial(asked_replays, connection, limit)
+        chosen, given_up = self._suspects.choose(connection, look)
+        with suppress(Stopped):
+            for one in chosen:
+                too_large = too_many(one.stored.resources, self._max_resources)
+                made.append((one, given_up or too_large or self._replay(one)))
+        return made
 
     def _replay(self, replay: Replay) -> Planning | str:
         planner = self._planner
@@ -97,58 +150,70 @@ class Drafts:
         if replay.rule and replay.rule not in names:
             hint = near(replay.rule, names)
             return f"no rule {replay.rule} is in force" + (f" ({hint})" if hint else "")
-        about = {"replay": replay.id, "by": replay.by}
+        about: dict[str, Json] = {"replay": replay.id, "by": replay.by}
         about |= {"rule": replay.rule} if replay.rule else {}
-        try:
-            sync = judged(self._remember(replay.stored), replay.recalled)
-            return planner.replay(sync, replay.stored.delivery, rule=replay.rule, about=about)
-        except Exception as error:  # noqa: BLE001 as for a sync that is planned first
-            self._log.error("sync.bug", sync=replay.stored.id, traceback=traceback.format_exc())
-            return f"not planned: {type(error).__name__}; see the log"
+        return self._worked_out(
+            partial(self._replayed, planner, replay, about), "sync.bug", sync=replay.stored.id
+        )
 
-    def _read(self, stored: StoredSync) -> Sync | Planning:
+    def _replayed(self, planner: Planner, replay: Replay, about: dict[str, Json]) -> Planning:
+        sync = judged(self._remember(replay.stored), replay.recalled)
+        return planner.replay(sync, replay.stored.delivery, rule=replay.rule, about=about)
+
+    def _planning(
+        self,
+        planner: Planner,
+        connection: Connection,
+        new: NewSync,
+        memories: dict[Place, Memory],
+    ) -> Planning:
+        work = partial(self._plan, planner, connection, new.id, memories)
+        planning = self._worked_out(work, "sync.bug", sync=new.id)
+        return _failed(new.id, new.delivery, planning) if isinstance(planning, str) else planning
+
+    def _worked_out(self, work: Callable[[], T], bug: str, **about: str) -> T | str:
+        """Do the work within its bounds; return why it could not be done, if it could not.
+
+        One sync, or plan, that we cannot work out holds up no other.
+        """
         try:
-            return self._remember(stored)
-        except Exception as error:  # noqa: BLE001 one sync that we cannot read holds up no other
-            return self._not_planned(stored, error)
+            with during(at_most(LONGEST, self.pulse)):
+                return work()
+        except (DBAPIError, LedgerUnavailable):
+            raise
+        except TooLong:
+            return f"too large: it took more than {LONGEST:g} s of a core to work out its plans"
+        except TooLarge as error:
+            return f"too large: {error}"
+        except Exception as error:  # noqa: BLE001 see above
+            self._log.error(bug, **about, traceback=traceback.format_exc())
+            return f"not planned: {type(error).__name__}; see the log"
 
     def _plan(
         self,
         planner: Planner,
-        stored: StoredSync,
-        sync: Sync,
+        connection: Connection,
+        new: str,
         memories: dict[Place, Memory],
     ) -> Planning:
-        memory = memories.get(place_of(sync), Memory())
-        try:
-            refusal = self._too_old(stored, sync)
-            planning = planner.plan(sync, stored.delivery, memory, refusal=refusal)
-        except Exception as error:  # noqa: BLE001 one sync that we cannot plan holds up no other
-            return self._not_planned(stored, error)
+        stored = stored_sync(connection, new)
+        sync = self._remember(stored)
+        place = place_of(sync)
+        if place not in memories:
+            memories[place] = known_memories(connection, [place]).get(place, Memory())
+        refusal = self._too_old(stored, sync)
+        planning = planner.plan(sync, stored.delivery, memories[place], refusal=refusal)
         if planning.told:
-            memories[place_of(sync)] = after(memory, planning.told)
+            memories[place] = after(memories[place], planning.told)
         return planning
 
-    def _not_planned(self, stored: StoredSync, error: Exception) -> Planning:
-        self._log.error("sync.bug", sync=stored.id, traceback=traceback.format_exc())
-        reason = f"not planned: {type(error).__name__}; see the log"
-        event = Event("sync.failed", {"reason": reason}, stored.delivery, stored.id)
-        return Planning(stored.id, "", SyncState.FAILED, reason, None, events=(event,))
-
     def _step(self, connection: Connection, plan: StoredPlan) -> Advance:
-        try:
+        def work() -> Advance:
             rule = self._rules.rule(plan.rule_set, plan.rule)
             return step(plan, rule, lambda sync: self._sync(connection, sync), self._renderer)
-        except (DBAPIError, LedgerUnavailable):
-            raise
-        except Exception as error:  # noqa: BLE001 one plan that breaks holds up no other
-            self._log.error("plan.bug", plan=plan.id, traceback=traceback.format_exc())
-            reason = f"broke off: {type(error).__name__}; see the log"
-            data = {"rule": plan.rule, "reason": reason}
-            event = Event("plan.failed", data, sync=plan.sync, plan=plan.id)
-            return Advance(
-                plan.id, plan.sync, "", end=PlanState.FAILED, reason=reason, events=(event,)
-            )
+
+        taken = self._worked_out(work, "plan.bug", plan=plan.id)
+        return _broken(plan, taken) if isinstance(taken, str) else taken
 
     def _sync(self, connection: Connection, sync: str) -> Sync:
         return self._syncs.get(sync) or self._remember(stored_sync(connection, sync))
@@ -156,8 +221,9 @@ class Drafts:
     def _remember(self, stored: StoredSync) -> Sync:
         """Read a sync and keep it at hand: its next waves need it again soon."""
         sync = self._syncs[stored.id] = read_sync(stored)
-        while len(self._syncs) > KEPT_SYNCS:
-            self._syncs.popitem(last=False)
+        kept = sum(len(one.resources) for one in self._syncs.values())
+        while len(self._syncs) > 1 and (len(self._syncs) > KEPT_SYNCS or kept > MOST_RESOURCES):
+            kept -= len(self._syncs.popitem(last=False)[1].resources)
         return sync
 
     def _too_old(self, stored: StoredSync, sync: Sync) -> str:
@@ -172,3 +238,17 @@ class Drafts:
         if sync.finished_at < received - timedelta(seconds=self._max_age):
             return f"finished at {finished}, more than {self._max_age:g} s ago"
         return ""
+
+
+def _failed(sync: str, delivery: str, reason: str) -> Planning:
+    """Return what becomes of a sync that is not planned; an operator can replay it."""
+    event = Event("sync.failed", {"reason": reason}, delivery, sync)
+    return Planning(sync, "", SyncState.FAILED, reason, None, events=(event,))
+
+
+def _broken(plan: StoredPlan, why: str) -> Advance:
+    reason = f"broke off: {why}"
+    event = Event(
+        "plan.failed", {"rule": plan.rule, "reason": reason}, sync=plan.sync, plan=plan.id
+    )
+    return Advance(plan.id, plan.sync, "", end=PlanState.FAILED, reason=reason, events=(event,))

@@ -15,8 +15,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from contextlib import ExitStack, suppress
 from typing import Any
 
 from sqlalchemy import Connection
@@ -26,6 +25,7 @@ from receiver.dispatcher.crew import Crew, Finished, moved
 from receiver.dispatcher.drafts import Drafts
 from receiver.dispatcher.heartbeat import Heartbeat
 from receiver.dispatcher.rules import Reload, RulesInForce, store_reload
+from receiver.dispatcher.work import Work
 from receiver.errors import HandlersHang, LedgerDamaged, LedgerUnavailable
 from receiver.ledger.backlog import Backlog, backlog
 from receiver.ledger.batch import Batch
@@ -36,50 +36,23 @@ from receiver.ledger.jumps import move_times
 from receiver.ledger.leases import release_lost
 from receiver.ledger.ledger import Hold, Ledger
 from receiver.ledger.marks import CREATED, PACE, get_mark, put_mark
-from receiver.ledger.operations.replaying import Replay, store_replays
-from receiver.ledger.outcomes import store_settlements
-from receiver.ledger.planning import Advance, Planning, StoredPlan
-from receiver.ledger.starting import start_collected
-from receiver.ledger.storing import store_advances, store_plannings
 from receiver.logs import Log, write_event
 from receiver.model import Event, from_ms, rfc3339
-from receiver.retry import settle
+from receiver.pulse import Stopped
 from receiver.settings import Settings
 
 BATCH = 32
 """Syncs, and plans, of one turn: enough to share a disk sync, few enough to stay prompt."""
 BUSY_BATCH = 8
 """Syncs of one turn while there are runs to be made: planning more does not finish more."""
+REPLAYS = 4
+"""Replays of one turn: their notifications are read whole."""
 ELSEWHERE = 0.02
 """Seconds until a look whether another dispatcher, who was planning, has left something."""
 AWAY = 1.0
 """Seconds until the next try when the ledger cannot be used."""
 IDLE = 5.0
 """Seconds of a turn's longest wait: the poll that finds what a lost ring did not tell."""
-
-
-@dataclass(slots=True)
-class _Work:
-    """What one turn has to write."""
-
-    finished: Sequence[Finished] = ()
-    plannings: list[Planning] = field(default_factory=list)
-    steps: list[tuple[StoredPlan, Advance]] = field(default_factory=list)
-    replays: list[tuple[Replay, Planning | str]] = field(default_factory=list)
-    reload: Reload | None = None
-    collected: bool = False
-    beat: bool = False
-    jumped: bool = False
-
-    @property
-    def planned(self) -> bool:
-        """Whether plans come out of it, or change."""
-        return bool(self.plannings or self.steps or self.replays or self.collected)
-
-    @property
-    def hold(self) -> Hold:
-        """What others must not do while it is written."""
-        return Hold.ALL if self.planned or self.reload or self.jumped else Hold.OWN
 
 
 class Dispatcher:
@@ -102,6 +75,7 @@ class Dispatcher:
         self._ledger = ledger
         self._rules = rules
         self._drafts = drafts
+        drafts.pulse = self._look_up
         self._doorbell = doorbell
         self._pace = pace
         self._log = log
@@ -171,7 +145,13 @@ class Dispatcher:
         while self._crew.busy and time.monotonic() < until:
             self._doorbell.wait(min(self._turn_safely(claims=False), 1.0))
         self._turn_safely(claims=False)
+        self._give_back()
         self._log.info("dispatcher.stopped", leftToTheNext=self._crew.busy)
+
+    def _give_back(self) -> None:
+        """Have nobody suspect what was left because this process was told to stop."""
+        with suppress(LedgerUnavailable), self._ledger.write(Hold.NEW) as connection:
+            self._drafts.clear(connection)
 
     def _turn_safely(self, *, claims: bool) -> float:
         """Take a turn; a ledger that takes no write costs a second, never the process."""
@@ -190,7 +170,7 @@ class Dispatcher:
         self._reload = self._rules.news() or self._reload
         with self._ledger.read() as connection:
             todo = backlog(connection, self._ledger.now(connection))
-        work = _Work(finished=list(self._unwritten), reload=self._reload)
+        work = Work(finished=list(self._unwritten), reload=self._reload)
         work.jumped = bool(self._jumped or self._clock.look(todo.now))
         if claims and work.reload:
             self._drafts.heed(work.reload)
@@ -214,7 +194,7 @@ class Dispatcher:
             return 0.0
         return self._pause(todo, taken.again_at, elsewhere=to_plan and not mine)
 
-    def _notice(self, work: _Work, now: int) -> bool:
+    def _notice(self, work: Work, now: int) -> bool:
         """Move what is in memory along with a clock that was set; whether the ledger has to follow.
 
         A server's clock is for those to set right who run it.
@@ -228,22 +208,33 @@ class Dispatcher:
             ]
         return bool(self._jumped)
 
-    def _prepare(self, todo: Backlog, work: _Work) -> None:
+    def _prepare(self, todo: Backlog, work: Work) -> None:
         """Match and render, before the write lock is taken."""
         work.collected = todo.collected
         with self._ledger.read() as connection:
             self._draft(connection, todo, work)
 
-    def _draft(self, connection: Connection, todo: Backlog, work: _Work) -> None:
+    def _look_up(self) -> None:
+        """Look up from planning: a stop leaves it to the next start, and leases want renewing."""
+        if self._stopping:
+            raise Stopped
+        if self._heartbeat.wait <= 0:
+            with self._ledger.write(Hold.OWN) as connection:
+                batch = Batch(connection, self._ledger.now(connection))
+                self._heartbeat.store(batch, self._crew)
+                batch.finish()
+            self._tell(batch.events, batch.now)
+
+    def _draft(self, connection: Connection, todo: Backlog, work: Work) -> None:
         if todo.new:
             batch = BUSY_BATCH if todo.ready or self._crew.busy else BATCH
             work.plannings = self._drafts.plannings(connection, batch)
         if todo.stirred:
             work.steps = self._drafts.steps(connection, BATCH)
         if todo.replays:
-            work.replays = self._drafts.replays(connection, BATCH)
+            work.replays = self._drafts.replays(connection, REPLAYS)
 
-    def _write(self, work: _Work, *, claims: bool) -> tuple[list[Event], Taken, int]:
+    def _write(self, work: Work, *, claims: bool) -> tuple[list[Event], Taken, int]:
         with self._ledger.write(work.hold) as connection:
             now = self._ledger.now(connection)
             batch = Batch(connection, now)
@@ -251,19 +242,9 @@ class Dispatcher:
                 move_times(batch, self._jumped)
             if work.reload:
                 batch.events += store_reload(connection, now, work.reload)
-            # Steps before outcomes: these stir the plans that those were worked out for.
-            if work.steps:
-                store_advances(batch, work.steps)
-            if work.finished:
-                settled = [settle(item.run, item.outcome, now) for item in work.finished]
-                store_settlements(batch, self.owner, settled)
-            if work.collected:
-                start_collected(batch)
-            if work.plannings:
-                store_plannings(batch, work.plannings)
-            if work.replays:
-                store_replays(batch, work.replays)
-            batch.flush()
+            work.store(batch, self.owner)
+            if work.planned:
+                self._drafts.clear(connection)
             if work.beat:
                 self._heartbeat.store(batch, self._crew)
             taken = self._claim(batch) if claims else Taken()

@@ -19,6 +19,7 @@ from typing import Any
 from cel_expr_python import cel
 from cel_expr_python.ext import ext_optional, ext_strings
 
+from receiver import pulse
 from receiver.errors import ExpressionError
 from receiver.expressions.messages import Issue, compile_issues, plain
 from receiver.expressions.scope import Scope
@@ -63,6 +64,7 @@ class Program:
             ExpressionError: a missing key, a wrong type, too many steps, or a value that
                 JSON cannot carry.
         """
+        pulse.ask()
         try:
             value = self.compiled.eval(bindings.activation)
             if value.type() == cel.Type.ERROR:

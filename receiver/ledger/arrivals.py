@@ -19,7 +19,10 @@ WEAK_WINDOW = timedelta(minutes=10)
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A notification that waits to be stored; refused ones have no ``notification``."""
+    """A notification that waits to be stored; refused ones have no ``notification``.
+
+    ``failure`` is why its sync will not be planned, "" if it will.
+    """
 
     sender: str
     channel: str
@@ -27,6 +30,7 @@ class Arrival:
     received_at: datetime
     notification: Notification | None
     refusal: str = ""
+    failure: str = ""
     query: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -103,6 +107,9 @@ class Rows:
             data["reason"] = receipt.reason
         name = f"notification.{receipt.verdict}"
         self.events.append(Event(name, data, delivery=receipt.delivery, sync=receipt.sync))
+        if arrival.failure and receipt.verdict is DeliveryVerdict.ACCEPTED:
+            why: dict[str, Json] = {"reason": arrival.failure}
+            self.events.append(Event("sync.failed", why, receipt.delivery, receipt.sync))
         return receipt
 
     def _judge(self, arrival: Arrival) -> tuple[Receipt, dict[str, Json]]:
@@ -153,8 +160,8 @@ def _sync_row(arrival: Arrival, notification: Notification, receipt: Receipt) ->
         "received_at": received,
         "resources": notification.listed,
         "changed": 0,
-        "state": SyncState.NEW.value,
-        "reason": "",
+        "state": SyncState.FAILED.value if arrival.failure else SyncState.NEW.value,
+        "reason": arrival.failure,
     }
 
 

@@ -6,11 +6,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from enum import Enum, auto
+from typing import Literal
 
 from sqlalchemy import Connection, Engine, TextClause, select
 from sqlalchemy.exc import DBAPIError
 
 from receiver.errors import LedgerUnavailable
+
+Survives = Literal["power", "process"]
 
 
 class Hold(Enum):
@@ -44,8 +47,13 @@ class Ledger(ABC):
         self.offset_ms = offset_ms
 
     @contextmanager
-    def write(self, hold: Hold = Hold.ALL) -> Iterator[Connection]:
+    def write(self, hold: Hold = Hold.ALL, *, survives: Survives = "power") -> Iterator[Connection]:
         """Give a transaction that commits at the end.
+
+        Args:
+            hold: what it keeps others from.
+            survives: what the commit outlives: a loss of power, or the end of this process
+                alone, which does not wait for a disk.
 
         Raises:
             LedgerUnavailable: the disk is full, the file locked or not writable, the server away.
@@ -54,7 +62,7 @@ class Ledger(ABC):
             LedgerDamaged: the file is broken.
         """
         try:
-            with self._writing(hold) as connection:
+            with self._writing(hold, lasting=survives == "power") as connection:
                 yield connection
         except DBAPIError as error:
             raise self._refusal(f"the ledger took no write: {told(error)}", error) from error
@@ -112,7 +120,7 @@ class Ledger(ABC):
         return LedgerUnavailable(message)
 
     @abstractmethod
-    def _writing(self, hold: Hold) -> AbstractContextManager[Connection]: ...
+    def _writing(self, hold: Hold, *, lasting: bool) -> AbstractContextManager[Connection]: ...
 
     @abstractmethod
     def _reading(self) -> AbstractContextManager[Connection]: ...

@@ -12,7 +12,10 @@ from receiver.model import Event, Json, PlanState, RunState, SyncState
 
 @dataclass(frozen=True, slots=True)
 class StoredSync:
-    """A sync as it was stored; times in milliseconds. ``query`` is that of the request's path."""
+    """A sync as it was stored; times in milliseconds. ``query`` is that of the request's path.
+
+    ``resources`` is how many its notification lists.
+    """
 
     id: str
     delivery: str
@@ -21,6 +24,7 @@ class StoredSync:
     received_at: int
     query: Mapping[str, str]
     body: bytes
+    resources: int
 
 
 @dataclass(frozen=True, slots=True)

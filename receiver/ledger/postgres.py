@@ -39,6 +39,7 @@ _HOLDS = {
     Hold.OWN: text(f"SELECT pg_advisory_xact_lock_shared({_KEY})"),
 }
 CHANNEL = "postsync"
+_WITHOUT_DISK = text("SET LOCAL synchronous_commit = off")
 _NOTIFY = text(f"NOTIFY {CHANNEL}")
 _SOLE = text("SELECT pg_try_advisory_xact_lock(hashtext(:task), hashtext(current_schema()))")
 _MIGRATION = text("SELECT pg_advisory_xact_lock(hashtext('postsync.migration'), 0)")
@@ -76,8 +77,10 @@ class ServerLedger(Ledger):
                 connection.close()
 
     @contextmanager
-    def _writing(self, hold: Hold) -> Iterator[Connection]:
+    def _writing(self, hold: Hold, *, lasting: bool) -> Iterator[Connection]:
         with self.engine.begin() as connection:
+            if not lasting:
+                connection.execute(_WITHOUT_DISK)
             if hold in _HOLDS:
                 connection.execute(_HOLDS[hold])
             yield connection

@@ -91,14 +91,15 @@ class FileLedger(Ledger):
         self.gate.close()
 
     @contextmanager
-    def _writing(self, hold: Hold) -> Iterator[Connection]:
+    def _writing(self, hold: Hold, *, lasting: bool) -> Iterator[Connection]:
         if self._damage:  # what is written into a broken file may break more of it
             raise LedgerDamaged(self._damage, hint=way_back(self.path))
         if hold is Hold.NEW and self.reserve and not self.place.lost():
             self._leave_reserve()
         with self.gate:
             self._check_place()
-            with self.engine.begin() as connection:
+            engine = self.engine.execution_options(postsync_lasting=lasting)
+            with engine.begin() as connection:
                 yield connection
 
     def _refusal(self, message: str, error: DBAPIError) -> LedgerUnavailable:
@@ -299,5 +300,11 @@ def _on_connect(busy_timeout: float) -> Any:
 
 
 def _on_begin(connection: Connection) -> None:
-    reads = connection.get_execution_options().get("postsync_read", False)
-    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+    options = connection.get_execution_options()
+    if options.get("postsync_read", False):
+        connection.exec_driver_sql("BEGIN")
+        return
+    # NORMAL leaves the log to the operating system, which outlives the process.
+    level = "FULL" if options.get("postsync_lasting", True) else "NORMAL"
+    connection.exec_driver_sql(f"PRAGMA synchronous = {level}")
+    connection.exec_driver_sql("BEGIN IMMEDIATE")

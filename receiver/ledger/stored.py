@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, select, text
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, select, text
 
 from receiver.ledger import tables
 from receiver.ledger.memories import read_recalled
@@ -17,17 +19,63 @@ from receiver.model import PlanState, SyncState
 
 _S, _D, _P, _R = tables.syncs.c, tables.deliveries.c, tables.plans.c, tables.runs.c
 _SYNCS = select(
-    _S.id, _S.delivery_id, _S.sender, _S.channel, _S.received_at, _D.query, _D.body
+    _S.id, _S.delivery_id, _S.sender, _S.channel, _S.received_at, _D.query, _D.body, _S.resources
 ).join(tables.deliveries, _D.id == _S.delivery_id)
 _NEW = (
-    _SYNCS.where(text("syncs.state = 'new'")).order_by(_S.id).limit(bindparam("most"))
-)  # fmt: skip
+    select(_S.id, _S.delivery_id, _S.resources, _D.size)
+    .join(tables.deliveries, _D.id == _S.delivery_id)
+    .where(text("syncs.state = 'new'"))
+    .order_by(_S.id)
+    .limit(bindparam("most"))
+)
 _ONE = _SYNCS.where(_S.id == bindparam("sync"))
 
 
-def new_syncs(connection: Connection, limit: int) -> list[StoredSync]:
-    """The oldest syncs that nobody has planned."""
-    return [_stored(row) for row in connection.execute(_NEW, {"most": limit})]
+MOST_RESOURCES = 10_000
+MOST_BYTES = 8 << 20
+"""What the syncs of one turn list together, and how large their notifications are: a resource that
+was read costs some 2 KB, a body that was unpacked and parsed several times its size."""
+
+MOST_RUNS = 20_000
+"""Runs of the plans whose next steps one turn works out, together."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewSync:
+    """A sync that nobody has planned; its notification is not read yet, ``size`` is its bytes."""
+
+    id: str
+    delivery: str
+    resources: int
+    size: int
+
+
+def new_syncs(
+    connection: Connection,
+    limit: int,
+    without: Collection[str] = (),
+    only: Collection[str] | None = None,
+) -> list[NewSync]:
+    """The oldest syncs that nobody has planned: no more than one turn may cost, at least one."""
+    query = among(_NEW, _S.id, without, only)
+    found, resources, size = list[NewSync](), 0, 0
+    for row in connection.execute(query, {"most": limit}):
+        resources, size = resources + row.resources, size + row.size
+        if found and (resources > MOST_RESOURCES or size > MOST_BYTES):
+            break
+        found.append(NewSync(row.id, row.delivery_id, row.resources, row.size))
+    return found
+
+
+def among(
+    query: Select[Any],
+    ids: ColumnElement[str],
+    without: Collection[str],
+    only: Collection[str] | None,
+) -> Select[Any]:
+    """Narrow a query to rows without these ids, and to those alone if they are given."""
+    query = query.where(ids.not_in(without)) if without else query
+    return query if only is None else query.where(ids.in_(only))
 
 
 def stored_sync(connection: Connection, sync: str) -> StoredSync:
@@ -44,6 +92,7 @@ def _stored(row: Any) -> StoredSync:
         row.received_at,
         json.loads(row.query),
         zlib.decompress(row.body),
+        row.resources,
     )
 
 
@@ -65,9 +114,19 @@ _RUNS = (
 )
 
 
-def stirred_plans(connection: Connection, limit: int) -> list[StoredPlan]:
-    """Plans under way to which something has happened since somebody last looked."""
-    rows = connection.execute(_STIRRED, {"most": limit}).all()
+def stirred_plans(
+    connection: Connection,
+    limit: int,
+    without: Collection[str] = (),
+    only: Collection[str] | None = None,
+) -> list[StoredPlan]:
+    """Plans under way to which something has happened since somebody last looked.
+
+    They have no more runs together than one turn may look at; there is at least one.
+    """
+    rows = _few(
+        connection, connection.execute(among(_STIRRED, _P.id, without, only), {"most": limit}).all()
+    )
     collected = _collected(connection, [row.id for row in rows if row.collect_key is not None])
     runs: dict[str, list[Mapping[Any, Any]]] = {row.id: [] for row in rows}
     found = connection.execute(_RUNS, {"plans": list(runs)})
@@ -82,6 +141,14 @@ def stirred_plans(connection: Connection, limit: int) -> list[StoredPlan]:
         )
         for row in rows
     ]  # fmt: skip
+
+
+def _few(connection: Connection, rows: Sequence[Any]) -> Sequence[Any]:
+    count = select(_R.plan_id, func.count()).group_by(_R.plan_id)
+    found = connection.execute(count.where(_R.plan_id.in_([row.id for row in rows])))
+    runs: dict[str, int] = {row[0]: row[1] for row in found}
+    total = list(accumulate(runs.get(row.id, 0) for row in rows))
+    return [row for row, sum_ in zip(rows, total, strict=True) if sum_ <= MOST_RUNS] or rows[:1]
 
 
 def _collected(connection: Connection, plans: Sequence[str]) -> dict[str, tuple[PlannedSync, ...]]:

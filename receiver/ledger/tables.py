@@ -432,6 +432,15 @@ memories = Table(
 """What is remembered of an Application between its syncs, as JSON by resource: its images, and
 what failed syncs changed."""
 
+tried = Table(
+    "tried",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("owner", Text, nullable=False),
+    Column("tries", Integer, nullable=False),
+)
+"""Syncs, plans and replays that a dispatcher has begun to plan, and how many have in a row."""
+
 counters = Table(
     "counters",
     metadata,

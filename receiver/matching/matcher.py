@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import overload
 
+from receiver import pulse
 from receiver.errors import ExpressionError
 from receiver.expressions import Expressions
 from receiver.matching.asked_of_resources import DONE
@@ -113,6 +114,7 @@ class _Reasons(Sequence[str]):
 
 
 def _match(compiled: CompiledRule, sync: Sync, columns: Columns, facts: Facts) -> RuleMatch | None:
+    pulse.ask()
     rule, errors = compiled.rule, list[ConditionError]()
     selected = 0
     for selector in compiled.selectors or ():

@@ -18,6 +18,13 @@ class Trimmed:
     left_out: int = 0
 
 
+def too_many(listed: int, most: int) -> str:
+    """Return why a sync that lists so many resources is not planned, "" if it is."""
+    if listed <= most:
+        return ""
+    return f"too large: it lists {listed} resources, more than maxResources ({most})"
+
+
 def trim(tree: Any, most: int | None) -> dict[str, Trimmed]:
     """Trim the lists of a body in place.
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 import time
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
 from http import HTTPStatus
 
@@ -14,6 +15,7 @@ from flask import Blueprint, Response, request
 from receiver.errors import LedgerUnavailable, PayloadError
 from receiver.ledger.arrivals import Arrival, Receipt
 from receiver.payload import read_notification
+from receiver.payload.lists import too_many
 from receiver.service import Intake
 from receiver.web.auth import ANONYMOUS, authenticate
 from receiver.web.body import read_body
@@ -23,6 +25,10 @@ from receiver.web.problems import INTAKE, Refusal, problem, refused, unavailable
 CHANNEL = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 DEFAULT_CHANNEL = "sync"
 
+LARGE = 1 << 20
+"""Bytes of a notification that is read while no other large one is: 8 MiB of small objects are
+up to 250 MB once they are read (measured), and Python reads one at a time anyway."""
+
 
 class Door:
     """Answers one notification after another, in many threads at one time."""
@@ -30,6 +36,8 @@ class Door:
     def __init__(self, intake: Intake, metrics: Metrics) -> None:
         self._intake = intake
         self._limit = intake.settings.max_body
+        self._turn = threading.Lock()
+        self._most = intake.settings.max_resources
         self._open = intake.settings.allow_anonymous
         self._metrics = metrics
 
@@ -47,13 +55,16 @@ class Door:
         query = request.args.to_dict()
         now = _now()
         try:
-            notification = read_notification(
-                body, sender=sender, channel=channel, query=query, resources=False, now=now
-            )
+            with self._turn if len(body) > LARGE else nullcontext():
+                notification = read_notification(
+                    body, sender=sender, channel=channel, query=query, resources=False, now=now,
+                    most=self._most,
+                )  # fmt: skip
         except PayloadError as error:
-            arrival = Arrival(sender, channel, body, now, None, _told(error), query)
+            arrival = Arrival(sender, channel, body, now, None, refusal=_told(error), query=query)
             return self._refuse(error, arrival)
-        arrival = Arrival(sender, channel, body, now, notification, query=query)
+        failure = too_many(notification.listed, self._most)
+        arrival = Arrival(sender, channel, body, now, notification, failure=failure, query=query)
         try:
             receipt = self._intake.writer.submit(arrival)
         except LedgerUnavailable as error:

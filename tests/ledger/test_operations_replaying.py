@@ -15,6 +15,7 @@ from planning import renderer
 
 from receiver.dispatcher.drafts import Drafts
 from receiver.dispatcher.rules import RulesInForce
+from receiver.dispatcher.suspects import Suspects
 from receiver.errors import WrongState
 from receiver.expressions import Expressions
 from receiver.ledger.batch import Batch
@@ -62,7 +63,10 @@ class Today:
         rulebook = Rulebook([file], Registry.discover(), expressions)
         log = configure_logs("json")
         rules = RulesInForce(rulebook, house.ledger, expressions, renderer(), lambda: None, log)
-        drafts = Drafts(rules, renderer(), configure_logs("json"), max_age=86_400)
+        drafts = Drafts(
+            rules, renderer(), Suspects(house.ledger, "w-1"), log, max_age=86_400,
+            max_resources=100,
+        )  # fmt: skip
         return cls(house, file, rules, drafts)
 
     def write(self, rules: str) -> None:

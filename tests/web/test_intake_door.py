@@ -347,3 +347,25 @@ def await_look(web: Doors) -> None:
         time.sleep(0.05)
         web.intake.keys.current()
     assert web.intake.keys.away
+
+
+def test_a_sync_that_lists_too_much_is_taken_and_told_as_failed(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    """202, so that it is not sent again; it is stored whole, for a replay with a higher limit."""
+    with doors(ledger, tmp_path, max_resources=3) as made:
+        body = notification(*(resource(f"r{n}") for n in range(4)))
+        answer = made.client.post(PATH, data=body, headers=AS_SENDER)
+        assert answer.status_code == 202
+        assert answer.json
+        again = made.client.post(PATH, data=body, headers=AS_SENDER)
+        assert again.json
+        assert again.json["verdict"] == "duplicate"
+        story = made.client.get(f"/v1/syncs/{answer.json['sync']}", headers=AS_VIEWER).json
+        assert story
+        reason = "too large: it lists 4 resources, more than maxResources (3)"
+        assert (story["state"], story["reason"]) == ("failed", reason)
+        told = [one for one in story["events"] if one["event"] == "sync.failed"]
+        assert [one["reason"] for one in told] == [reason]
+        metrics = made.client.get("/metrics").text
+        assert 'postsync_events_total{event="sync.failed"} 1.0' in metrics

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, bindparam, insert, select, text, update
@@ -13,7 +13,7 @@ from receiver.ledger.batch import Batch
 from receiver.ledger.memories import read_recalled
 from receiver.ledger.operations.acts import Act, find_sync
 from receiver.ledger.planning import Planning, StoredSync
-from receiver.ledger.stored import stored_sync
+from receiver.ledger.stored import among, stored_sync
 from receiver.ledger.storing import store_plans
 from receiver.memory import Recalled
 from receiver.model import Event, Json, SyncState, new_id
@@ -70,7 +70,12 @@ def ask_replay(batch: Batch, act: Act, sync: str, rule: str, *, any_rules: bool 
     return replay
 
 
-def asked_replays(connection: Connection, limit: int) -> list[Replay]:
+def asked_replays(
+    connection: Connection,
+    limit: int,
+    without: Collection[str] = (),
+    only: Collection[str] | None = None,
+) -> list[Replay]:
     """Return the replays that nobody has begun, the oldest first."""
     r, s = tables.replays, tables.syncs
     query = (
@@ -78,7 +83,7 @@ def asked_replays(connection: Connection, limit: int) -> list[Replay]:
         .join(s, s.c.id == r.c.sync_id)
         .where(text("replays.state = 'asked'"))
     )
-    query = query.order_by(r.c.id).limit(limit)
+    query = among(query, r.c.id, without, only).order_by(r.c.id).limit(limit)
     return [
         Replay(
             row.id, row.rule, row.operator, row.with_rules_in_force,

@@ -397,3 +397,11 @@ def upgrade() -> None:
             sqlite_where=sa.text("rule_set IS NOT NULL"),
             postgresql_where=sa.text("rule_set IS NOT NULL"),
         )
+
+    op.create_table(
+        "tried",
+        sa.Column("id", TEXT, nullable=False),
+        sa.Column("owner", TEXT, nullable=False),
+        sa.Column("tries", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )

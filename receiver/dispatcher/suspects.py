@@ -1,0 +1,59 @@
+"""Chooses what is planned next, and keeps what a process may have died of from the rest.
+
+Guarantee: a sync, a step or a replay of which `DEATHS` processes in a row have died is planned no
+more. It holds because what is begun is in the ledger before, by a transaction that outlives the
+process; and because what is left over there is begun alone, after all that is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Protocol, TypeVar
+
+from sqlalchemy import Connection
+
+from receiver.ledger.ledger import Hold, Ledger
+from receiver.ledger.tried import begin, left_over, strike
+
+DEATHS = 3
+"""One may be chance, a kill or a node that is gone; three in a row at the same thing are none."""
+
+
+class Named(Protocol):
+    """What can be begun."""
+
+    @property
+    def id(self) -> str:
+        """Its id in the ledger."""
+        ...
+
+
+T = TypeVar("T", bound=Named)
+
+Look = Callable[[Collection[str], Collection[str] | None], Sequence[T]]
+"""Reads what is to be planned: without these, and only of those if they are given."""
+
+
+class Suspects:
+    """What one dispatcher has begun, and what others have left."""
+
+    def __init__(self, ledger: Ledger, owner: str) -> None:
+        self._ledger = ledger
+        self._owner = owner
+
+    def choose(self, connection: Connection, look: Look[T]) -> tuple[Sequence[T], str]:
+        """Return what to plan now, and why the one thing of it is given up, "" if it is not."""
+        known = left_over(connection, self._owner)
+        chosen = look(known, None)
+        if not chosen and known:
+            chosen = sorted(look((), known), key=lambda one: (known[one.id], one.id))[:1]
+            if chosen and known[chosen[0].id] >= DEATHS:
+                return chosen, f"{DEATHS} processes in a row ended while they planned it"
+        if chosen:
+            with self._ledger.write(Hold.NEW, survives="process") as writing:
+                begin(writing, self._owner, [one.id for one in chosen])
+        return chosen, ""
+
+    def clear(self, connection: Connection) -> None:
+        """Strike out all that was begun, in the transaction that stores what came of it."""
+        strike(connection, self._owner)

@@ -1,0 +1,57 @@
+"""What one turn of the loop has to write."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from receiver.dispatcher.crew import Finished
+from receiver.dispatcher.rules import Reload
+from receiver.ledger.batch import Batch
+from receiver.ledger.ledger import Hold
+from receiver.ledger.operations.replaying import Replay, store_replays
+from receiver.ledger.outcomes import store_settlements
+from receiver.ledger.planning import Advance, Planning, StoredPlan
+from receiver.ledger.starting import start_collected
+from receiver.ledger.storing import store_advances, store_plannings
+from receiver.retry import settle
+
+
+@dataclass(slots=True)
+class Work:
+    """What one turn has to write."""
+
+    finished: Sequence[Finished] = ()
+    plannings: list[Planning] = field(default_factory=list)
+    steps: list[tuple[StoredPlan, Advance]] = field(default_factory=list)
+    replays: list[tuple[Replay, Planning | str]] = field(default_factory=list)
+    reload: Reload | None = None
+    collected: bool = False
+    beat: bool = False
+    jumped: bool = False
+
+    @property
+    def planned(self) -> bool:
+        """Whether plans come out of it, or change."""
+        return bool(self.plannings or self.steps or self.replays or self.collected)
+
+    @property
+    def hold(self) -> Hold:
+        """What others must not do while it is written."""
+        return Hold.ALL if self.planned or self.reload or self.jumped else Hold.OWN
+
+    def store(self, batch: Batch, owner: str) -> None:
+        """Store what was worked out, and how attempts of this owner ended."""
+        # Steps before outcomes: these stir the plans that those were worked out for.
+        if self.steps:
+            store_advances(batch, self.steps)
+        if self.finished:
+            settled = [settle(item.run, item.outcome, batch.now) for item in self.finished]
+            store_settlements(batch, owner, settled)
+        if self.collected:
+            start_collected(batch)
+        if self.plannings:
+            store_plannings(batch, self.plannings)
+        if self.replays:
+            store_replays(batch, self.replays)
+        batch.flush()
