@@ -78,6 +78,22 @@ def put_values(tree: Json, values: Mapping[str, Any]) -> Json:
     return tree
 
 
+def with_references(parameters: Json, stored: Mapping[str, Mapping[str, str]]) -> Json:
+    """Return parameters for people: each reference in its place again, as the rule has it.
+
+    Args:
+        parameters: with null for each reference.
+        stored: the fields of `SecretRef` by JSON pointer.
+    """
+    written = {place: _written(SecretRef(**ref)) for place, ref in stored.items()}  # type: ignore[arg-type]  # as it was stored
+    return parameters if parameters is None else put_values(parameters, written)
+
+
+def _written(ref: SecretRef) -> dict[str, str]:
+    own = {} if ref.format == "{}" else {"format": ref.format}
+    return {ref.kind: ref.name, **own}
+
+
 def is_secret(value: Any) -> bool:
     """Whether a mapping has the shape of a reference: env or file, perhaps format, no more."""
     return (

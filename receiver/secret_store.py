@@ -1,4 +1,7 @@
-"""Resolves references to secrets, for each attempt anew, so that they can be rotated."""
+"""Resolves references to secrets, for each attempt anew: a file may be rotated meanwhile.
+
+A variable is that of the process: only a new start changes it.
+"""
 
 from __future__ import annotations
 

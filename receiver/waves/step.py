@@ -9,6 +9,7 @@ from receiver.ledger.planning import Advance, NewRun, RunChange
 from receiver.ledger.superseding import superseded_event, superseded_reason
 from receiver.model import Event, Json, PlanState, RunState
 from receiver.rules import Action, FailureAction, Target, When
+from receiver.secret_refs import with_references
 from receiver.waves.runs import first_runs, new_run
 from receiver.waves.views import ACTIONS, ON_FAILURE, Failure, PlanView, Release, RunView
 
@@ -185,7 +186,7 @@ class Step:
             "reason": change.reason,
         }
         if change.parameters is not None:
-            data["parameters"] = change.parameters
+            data["parameters"] = with_references(change.parameters, change.secrets)
         self._say(f"run.{change.state}", data, run.id)
 
     def _say(self, name: str, data: Mapping[str, Json], run: str = "") -> None:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from house import House
 from sqlalchemy import Table, event, insert
 
 from receiver.ledger import tables
@@ -158,3 +159,39 @@ def test_a_full_page_ends_where_its_last_line_is(ledger: Ledger) -> None:
     fill(ledger, 10)
     page = Reader(ledger).trail(Wanted(), after=0, limit=4)
     assert (page.next, page.more) == (4, True)
+
+
+def test_parameters_are_shown_with_the_references_to_secrets_that_the_rule_has(
+    ledger: Ledger,
+) -> None:
+    """In lists, in stories and on the trail; a secret's value is nowhere."""
+    house = House.of(
+        ledger,
+        """
+- name: call
+  match: {resources: [{kind: ConfigMap}]}
+  actions:
+  - uses: http.request
+    suspend: true
+    with:
+      url: "https://cdn.example/${{ resource.name }}"
+      headers:
+        Authorization: {env: POSTSYNC_SECRET_CDN, format: "Bearer {}"}
+        X-Api-Key: {file: cdn-key}
+""",
+    )
+    sync = house.sync("a")
+    house.turn()
+    reader = Reader(ledger)
+    wanted = {
+        "Authorization": {"env": "POSTSYNC_SECRET_CDN", "format": "Bearer {}"},
+        "X-Api-Key": {"file": "cdn-key"},
+    }
+    (row,) = reader.runs(limit=5)
+    assert row["parameters"]["headers"] == wanted
+    assert "secrets" not in row
+    story = reader.sync(sync)
+    assert story
+    assert story["plans"][0]["runs"][0]["parameters"] == row["parameters"]
+    (held,) = house.events("run.held")
+    assert held["parameters"] == row["parameters"]

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from receiver.model import from_ms, rfc3339
+from receiver.secret_refs import with_references
 
 Row = dict[str, Any]
 
@@ -22,7 +23,7 @@ PLAN = (
 )  # fmt: skip
 RUN = (
     "id", "plan_id", "sync_id", "rule", "section", "action", "handler", "wave", "target", "state",
-    "reason", "attempts", "due_at", "ended_at", "parameters", "output",
+    "reason", "attempts", "due_at", "ended_at", "parameters", "secrets", "output",
 )  # fmt: skip
 ATTEMPT = ("run_id", "number", "started_at", "pending", "ended_at", "outcome", "reason")
 DELIVERY = ("id", "sync_id", "received_at", "verdict", "reason", "size", "sender")
@@ -36,7 +37,10 @@ def columns(table: Any, names: Iterable[str]) -> list[Any]:
 
 
 def shown(row: Mapping[Any, Any]) -> Row:
-    """Turn a row into the API's words; a reference is called by what it refers to."""
+    """Turn a row into the API's words; a reference is called by what it refers to.
+
+    References to secrets are shown where they stand in the parameters.
+    """
     result: Row = {}
     for name, value in row.items():
         key = _camel(name.removesuffix("_id"))
@@ -46,6 +50,8 @@ def shown(row: Mapping[Any, Any]) -> Row:
             result[key] = None if value is None else json.loads(value)
         else:
             result[key] = value
+    if (secrets := result.pop("secrets", None)) is not None:
+        result["parameters"] = with_references(result["parameters"], json.loads(secrets))
     return result
 
 
