@@ -17,6 +17,7 @@ from receiver.contract import (
     Outcome,
     Params,
     PermanentError,
+    Sent,
     Succeeded,
     host_of,
     raise_for_status,
@@ -41,7 +42,7 @@ class CloudEventsSend(Params):
         description="When it happened, RFC 3339: `${{ sync.finishedAt }}`; by default the time of "
         "the attempt.",
     )
-    data: dict[str, Any] | None = Field(
+    data: Annotated[dict[str, Any], Sent()] | None = Field(
         default=None,
         description="The event's data: a mapping, or the whole of what it is about: "
         "`${{ resource }}`, `${{ sync }}`.",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import quote, urlencode
 
 from pydantic import Field, model_validator
@@ -25,6 +25,7 @@ from receiver.contract import (
     PermanentError,
     Rate,
     Secret,
+    Sent,
     Succeeded,
     TemporaryError,
     host_of,
@@ -49,7 +50,9 @@ class GitLabPipeline(Params):
     project: str = Field(description="Number of the project, or its path: `acme/shop`.")
     token: Secret = Field(description="Pipeline trigger token, or a CI job token.", min_length=1)
     ref: str = Field(default="main", description="Branch or tag.")
-    variables: dict[str, str] = Field(default={}, description="Variables of the pipeline.")
+    variables: Annotated[dict[str, str], Sent()] = Field(
+        default={}, description="Variables of the pipeline."
+    )
     wait: bool = Field(
         default=False, description="Succeed only when it has succeeded; needs `readToken`."
     )

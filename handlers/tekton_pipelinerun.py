@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
@@ -27,6 +27,7 @@ from receiver.contract import (
     Outcome,
     Pending,
     PermanentError,
+    Sent,
     Succeeded,
     wrong_shape,
 )
@@ -50,7 +51,7 @@ class TektonPipelineRun(OnCluster):
         "workspaces for example; `apiVersion` and `kind` may be left out. Its name, or "
         "generateName, is where the name begins.",
     )
-    params: dict[str, str] = Field(
+    params: Annotated[dict[str, str], Sent()] = Field(
         default={}, description="Parameters of the Pipeline; those of the manifest stay."
     )
     service_account: str | None = Field(

@@ -34,7 +34,7 @@ from receiver.batching import ask_each, in_batches, send_each, start_each
 from receiver.durations import Duration
 from receiver.errors import AttemptError, PermanentError, TemporaryError
 from receiver.lengths import cut, cut_bytes
-from receiver.markers import Cel, Filled, Headers, Secret
+from receiver.markers import Cel, Filled, Headers, Secret, Sent
 from receiver.model import Json
 
 __all__ = [
@@ -56,6 +56,7 @@ __all__ = [
     "PermanentError",
     "Rate",
     "Secret",
+    "Sent",
     "Succeeded",
     "TemporaryError",
     "Tls",

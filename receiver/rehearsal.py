@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -66,16 +66,27 @@ class Rehearsal:
     ) -> Sequence[Finding]:
         parameters, refs = split_secrets(action.with_)
         tree = _filled(parameters, partial(self.expressions.compile, scope=scope), known)
+        masker = Masker(())
         try:
-            values = {place: ref.apply(self.secrets.resolve(ref)) for place, ref in refs.items()}
+            values = {}
+            for place, ref in refs.items():
+                value = self.secrets.resolve(ref)
+                values[place] = ref.apply(value)
+                masker.learn(value)
+                masker.learn(values[place])
             given = self.registry.build(handler, put_values(tree, values))
         except PostsyncError as error:
             return [Finding((), f"not tried: {error.message}", error.hint, certain=False)]
-        call = self._call(action.timeout, Masker(values.values()))
+        found = self._ask(handler, given, self._call(action.timeout, masker))
+        return [_masked(one, masker) for one in found]
+
+    def _ask(self, handler: Handler[Any], given: Any, call: Call) -> Sequence[Finding]:
         try:
             return handler.dry_run(given, call) if handler.dry_run else ()
         except PostsyncError as error:
-            return [Finding((), call.mask(error.message), call.mask(error.hint))]
+            return [Finding((), error.message, error.hint)]
+        except Exception as error:  # noqa: BLE001 a bug of the handler's; its traceback could tell
+            return [Finding((), f"handler {handler.name} broke off with {type(error).__name__}")]
 
     def _call(self, timeout: float, masker: Masker) -> Call:
         run = new_id("r")
@@ -105,6 +116,13 @@ def _known(rule: Rule) -> Mapping[str, str]:
     if only is None or len(only) != 1 or SPECIAL.search(only[0]):
         return {}
     return {"resource.namespace": only[0]}
+
+
+def _masked(found: Finding, masker: Masker) -> Finding:
+    path = tuple(masker.mask(part) if isinstance(part, str) else part for part in found.path)
+    return replace(
+        found, path=path, message=masker.mask(found.message), hint=masker.mask(found.hint)
+    )
 
 
 def _filled(tree: Any, compile_: Any, known: Mapping[str, str]) -> Any:

@@ -13,34 +13,21 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
+from receiver.credentials import HEADERS, names_a_credential
 from receiver.expressions import is_template
-from receiver.markers import Filled, HeadersMark, SecretMark
+from receiver.markers import Filled, HeadersMark, SecretMark, Sent
 from receiver.mistakes import Mistake, Path
 from receiver.secret_refs import is_secret
 
 WAY_OUT = "write {env: POSTSYNC_SECRET_NAME} or {file: NAME}"
 AROUND = f'{WAY_OUT}, with format: "Bearer {{}}" for text around it'
+IN_TREE = f"{AROUND}; what is no secret can be written as an expression: ${{{{ '...' }}}}"
 IN_ADDRESS = (
     'write {env: POSTSYNC_SECRET_NAME, format: "https://user:{}@host/"}, or with file: NAME'
 )
 WRITE_OUT = "write it out, with {env: POSTSYNC_SECRET_NAME} or {file: NAME} for the secret"
 PASSWORD = re.compile(r"https?://[^/?#@\s]*:[^/?#@\s$]+@")
 """An address with a password in it. A dollar is none: an expression, or `$(NAME)` of Kubernetes."""
-CREDENTIALS = frozenset(
-    {
-        *("authorization", "proxy-authorization", "cookie", "x-authorization"),
-        *("api-key", "apikey", "x-api-key", "x-apikey", "x-api-token", "x-api-secret"),
-        *("x-access-token", "x-access-key", "x-auth-token", "x-auth-key", "x-secret-key"),
-        *("private-token", "deploy-token", "job-token", "x-gitlab-token", "x-github-token"),
-        *("circle-token", "x-jfrog-art-api", "x-octopus-apikey", "x-rundeck-auth-token"),
-        *("x-amz-security-token", "x-goog-api-key", "x-goog-iam-authorization-token"),
-        *("ocp-apim-subscription-key", "x-functions-key", "accesskey", "fastly-key"),
-        *("dd-api-key", "dd-application-key", "x-honeycomb-team", "x-sf-token"),
-        *("x-vault-token", "x-consul-token", "x-nomad-token", "x-shopify-access-token"),
-    }
-)
-"""Headers, in lower case, that have a credential for their value: those of RFC 9110 and RFC 6265,
-and those that services of their own name it by."""
 
 
 def check_written(model: type[BaseModel], tree: Any, path: Path = ()) -> Iterator[Mistake]:
@@ -64,13 +51,39 @@ def _check(kind: Any, marks: Sequence[object], value: Any, path: Path) -> Iterat
         return
     if HeadersMark in found and isinstance(value, Mapping):
         for name, text in value.items():
-            if name.lower() in CREDENTIALS and not is_secret(text):
+            if name.lower() in HEADERS and not is_secret(text):
                 yield _no_reference((*path, name), AROUND)
+    if Sent in found:
+        yield from _check_sent(value, path)
+        return
     if Filled in found and value == []:
         yield Mistake(path, "must not be empty", "leave it out, or name what is meant")
     if isinstance(value, str) and PASSWORD.match(value):
         yield Mistake(path, "has a password in it", IN_ADDRESS, whole=True)
     yield from _check_inside(kind, value, path)
+
+
+def _check_sent(tree: Any, path: Path) -> Iterator[Mistake]:
+    """Find literals under the name of a credential, and addresses with a password, at any depth."""
+    if is_secret(tree):
+        return
+    if isinstance(tree, str) and PASSWORD.match(tree):
+        yield Mistake(path, "has a password in it", IN_ADDRESS, whole=True)
+    elif isinstance(tree, list):
+        for index, item in enumerate(tree):
+            yield from _check_sent(item, (*path, index))
+    elif isinstance(tree, Mapping):
+        for key, item in tree.items():
+            if names_a_credential(str(key)) and _is_literal(item):
+                yield _no_reference((*path, key), IN_TREE)
+            else:
+                yield from _check_sent(item, (*path, key))
+
+
+def _is_literal(value: Any) -> bool:
+    if isinstance(value, str):
+        return bool(value) and not is_template(value)
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _no_reference(path: Path, hint: str) -> Mistake:

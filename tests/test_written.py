@@ -7,11 +7,22 @@ from typing import Annotated, Any
 import pytest
 from pydantic import Field
 
-from receiver.contract import Call, Filled, Handler, Headers, Outcome, Params, Secret, Succeeded
+from receiver.contract import (
+    Call,
+    Filled,
+    Handler,
+    Headers,
+    Outcome,
+    Params,
+    Secret,
+    Sent,
+    Succeeded,
+)
+from receiver.credentials import HEADERS
 from receiver.expressions import Expressions
 from receiver.registry import Registry
 from receiver.schema import rules_schema
-from receiver.written import CREDENTIALS, check_written
+from receiver.written import check_written
 
 REF = {"env": "POSTSYNC_SECRET_X"}
 REFERENCE = "must be a reference to a secret (write {env: POSTSYNC_SECRET_NAME} or {file: NAME}"
@@ -45,6 +56,8 @@ class Ask(Params):
     region: Region | None = Field(default=None, description="With one deep inside.")
     headers: Headers = Field(default={}, description="Headers.")
     tags: Annotated[tuple[str, ...], Filled()] = Field(default=("a",), description="Not none.")
+    body: Annotated[Any, Sent()] = Field(default=None, description="What is sent.")
+    inputs: Annotated[dict[str, str], Sent()] | None = Field(default=None, description="Likewise.")
 
 
 def _run(_params: Ask, _call: Call) -> Outcome:
@@ -72,6 +85,11 @@ def found(tree: dict[str, Any]) -> list[str]:
         {"login": None, "region": {"next": {"login": {"password": REF}}}},
         {"headers": {"Authorization": REF, "X-Request-Id": "a", "Idempotency-Key": "b"}},
         {"headers": "${{ {'X-Team': 'shop'} }}", "tags": "${{ [] }}"},
+        {"body": {"password": REF, "list": [{"apiKey": REF | {"format": "k-{}"}}]}, "inputs": {}},
+        {"body": {"token": "${{ sync.id }}", "password": None, "secret": "", "dryRun": True}},
+        {"body": {"tokens": 4, "pageToken": "a", "secretName": "b", "key": "c", "token": True}},
+        {"body": {"password": {"policy": "strict"}, "authorization": ["a"]}},
+        {"body": "password: hunter2", "inputs": {"token": REF}},
     ],
 )
 def test_references_are_taken_everywhere(tree: dict[str, Any]) -> None:
@@ -108,6 +126,26 @@ def test_anything_else_is_refused_with_the_reference_to_write(
     assert found(tree) == [f"{place}: {REFERENCE})"]
 
 
+@pytest.mark.parametrize(
+    ("tree", "place"),
+    [
+        ({"body": {"password": "hunter2"}}, "body.password"),
+        ({"body": [{"a": {"clientSecret": "hunter2"}}]}, "body[0].a.clientSecret"),
+        ({"body": {"api_key": 4711}}, "body.api_key"),
+        ({"body": {"DB_PASSWORD": "hunter2"}}, "body.DB_PASSWORD"),
+        ({"body": {"Authorization": "Bearer hunter2"}}, "body.Authorization"),
+        ({"body": {"access-token": "hunter2"}}, "body.access-token"),
+        ({"inputs": {"token": "hunter2"}}, "inputs.token"),
+    ],
+)
+def test_a_literal_under_the_name_of_a_credential_is_refused_in_what_is_sent(
+    tree: dict[str, Any], place: str
+) -> None:
+    """At any depth; the way out is a reference there, or an expression for what is no secret."""
+    other = "; what is no secret can be written as an expression: ${{ '...' }}"
+    assert found(tree) == [f"{place}: {REFERENCE}{AROUND}{other})"]
+
+
 @pytest.mark.parametrize("place", ["login", "logins", "region", "several", "named"])
 def test_no_expression_makes_what_has_a_secret_in_it(place: str) -> None:
     """It could only be a literal there: an expression cannot make a reference."""
@@ -128,7 +166,7 @@ def test_a_header_that_carries_a_credential_takes_a_reference(name: str, value: 
 
 def test_the_names_of_credentials_are_read_without_case() -> None:
     """The list has lower case alone, or a name in it would be passed over."""
-    assert {name.lower() for name in CREDENTIALS} == CREDENTIALS
+    assert {name.lower() for name in HEADERS} == HEADERS
 
 
 @pytest.mark.parametrize(
@@ -136,7 +174,7 @@ def test_the_names_of_credentials_are_read_without_case() -> None:
 )
 def test_an_address_with_a_password_in_it_is_refused(address: str) -> None:
     """In whatever parameter it is; the way out is text around the reference."""
-    for tree in ({"tags": [address]}, {"headers": {"Referer": address}}):
+    for tree in ({"tags": [address]}, {"headers": {"Referer": address}}, {"body": [address]}):
         (line,) = found(tree)
         assert line.endswith(
             ': has a password in it (write {env: POSTSYNC_SECRET_NAME, format: "https://user:{}@host/"}'

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -15,6 +15,7 @@ from receiver.contract import (
     Pending,
     PermanentError,
     Secret,
+    Sent,
     Succeeded,
     wrong_shape,
 )
@@ -47,7 +48,9 @@ class ArgoWorkflow(OnCluster):
     kind: Literal["WorkflowTemplate", "ClusterWorkflowTemplate"] = Field(
         default="WorkflowTemplate", description="What the template is."
     )
-    arguments: dict[str, str] = Field(default={}, description="Parameters of the Workflow.")
+    arguments: Annotated[dict[str, str], Sent()] = Field(
+        default={}, description="Parameters of the Workflow."
+    )
     labels: dict[str, str] = Field(default={}, description="Further labels of the Workflow.")
     annotations: dict[str, str] = Field(
         default={}, description="Further annotations of the Workflow."

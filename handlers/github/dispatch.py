@@ -5,7 +5,7 @@ https://docs.github.com/rest/repos/repos#create-a-repository-dispatch-event
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
@@ -15,6 +15,7 @@ from receiver.contract import (
     Call,
     Handler,
     Outcome,
+    Sent,
     Succeeded,
     TemporaryError,
     host_of,
@@ -33,7 +34,7 @@ class GitHubDispatch(GitHub):
         min_length=1,
         max_length=100,
     )
-    payload: dict[str, Any] = Field(
+    payload: Annotated[dict[str, Any], Sent()] = Field(
         default={},
         description="What workflows read as `github.event.client_payload`; at most ten keys, "
         "with that of `keyField`.",

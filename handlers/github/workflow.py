@@ -6,7 +6,7 @@ https://docs.github.com/rest/actions/workflow-runs#get-a-workflow-run
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import quote
 
 from pydantic import Field, model_validator
@@ -20,6 +20,7 @@ from receiver.contract import (
     Outcome,
     Pending,
     PermanentError,
+    Sent,
     Succeeded,
     TemporaryError,
     host_of,
@@ -38,7 +39,7 @@ class GitHubWorkflow(GitHub):
 
     workflow: str = Field(description="File name in .github/workflows, or number.", min_length=1)
     ref: str = Field(default="main", description="Branch or tag with the workflow file.")
-    inputs: dict[str, str] = Field(
+    inputs: Annotated[dict[str, str], Sent()] = Field(
         default={}, description="Its inputs; at most 25, with `keyInput`."
     )
     key_input: str | None = Field(

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, model_validator
 
-from receiver.contract import Cel, Duration, Headers, Params, Secret
+from receiver.contract import Cel, Duration, Headers, Params, Secret, Sent
 
 STATUS = re.compile(r"[1-5](?:xx|\d\d)")
 
@@ -80,8 +80,11 @@ class HttpRequest(Params):
         "a reference to a secret.",
     )
     body: str | None = Field(default=None, description="Body, as it is sent.")
-    json_: Any = Field(
-        default=None, alias="json", description="Body as a tree, sent as JSON; instead of `body`."
+    json_: Annotated[Any, Sent()] = Field(
+        default=None,
+        alias="json",
+        description="Body as a tree, sent as JSON; instead of `body`. A reference to a secret can "
+        "stand anywhere in it; a literal under a key like `password` or `token` is refused.",
     )
     expect: Statuses = Field(
         default=("2xx",), description="Statuses, or classes of them, that count as success."

@@ -54,6 +54,15 @@ def test_a_word_that_libpq_does_not_know_is_refused() -> None:
     assert "hush" not in str(refused.value)
 
 
+@pytest.mark.parametrize("password", ["pa/ss", "12/34", "a/b@c"])
+def test_a_password_that_cuts_the_url_in_two_is_not_shown(password: str) -> None:
+    """Its halves would count as a port and as the database's name, and be told as such."""
+    for read in (shown_url, lambda url: connect_arguments(url, 5.0)):
+        with pytest.raises(LedgerError, match="URL is not understood") as refused:
+            read(f"postgresql://me:{password}@db/postsync")
+        assert not {"pa", "ss", "12", "34", "a/b"} & set(str(refused.value).split())
+
+
 def test_of_several_hosts_the_one_that_answers_is_taken(url: str) -> None:
     """By whoever writes and by whoever listens."""
     both = url.replace("@127.0.0.1", "@127.0.0.1:1,127.0.0.1")
