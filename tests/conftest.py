@@ -104,4 +104,4 @@ def serve() -> Iterator[Serve]:
     yield start
     for served in started:
         served.process.terminate()
-        served.process.communicate(timeout=20)
+        served.process.communicate(timeout=120)

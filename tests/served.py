@@ -60,8 +60,8 @@ class Served:
         raise EOFError(name)
 
     def connect(self) -> socket.socket:
-        connection = socket.create_connection(("127.0.0.1", self.port), timeout=20)
-        connection.settimeout(20)
+        connection = socket.create_connection(("127.0.0.1", self.port), timeout=60)
+        connection.settimeout(60)
         return connection
 
 
@@ -92,6 +92,6 @@ def status(answer: bytes) -> int:
     return int(answer.split(maxsplit=2)[1])
 
 
-def timed(connection: socket.socket) -> tuple[bytes, float]:
-    begun = time.monotonic()
+def held(connection: socket.socket, begun: float) -> tuple[bytes, float]:
+    """Read until the server closes; what came, and the seconds since then, the connection's too."""
     return rest(connection), time.monotonic() - begun

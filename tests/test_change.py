@@ -249,6 +249,6 @@ def test_a_reason_quotes_a_long_message_in_part() -> None:
 )
 def test_a_huge_message_is_read_in_linear_time(message: str) -> None:
     """No message makes the search for the verb slow."""
-    began = time.perf_counter()
+    began = time.process_time()
     assert verdict(message).verdict is UNKNOWN
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2

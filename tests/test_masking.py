@@ -304,10 +304,10 @@ HARD = {
 def test_no_answer_keeps_it_busy(text: str) -> None:
     """What is built to be read again and again is read a few times: minutes would be squares."""
     masker = Masker([TOKEN, SLACK, KEY])
-    began = time.monotonic()
+    began = time.process_time()
     masker.mask(text)
     masker.without_half(text.encode())
-    assert time.monotonic() - began < 30
+    assert time.process_time() - began < 30
 
 
 def test_a_text_that_would_be_read_too_often_is_masked_whole(

@@ -138,11 +138,11 @@ def test_alias_bomb(tmp_path: Path) -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 9)]
     (tmp_path / "a.yaml").write_text("\n".join(lines))
-    start = time.perf_counter()
+    start = time.process_time()
     assert refused(tmp_path) == [
         f"{tmp_path}/a.yaml:1:34: more than 200000 keys and values, aliases counted each time"
     ]
-    assert time.perf_counter() - start < 30
+    assert time.process_time() - start < 30
 
 
 def test_alias(tmp_path: Path) -> None:
@@ -334,9 +334,9 @@ def test_file_that_went(tmp_path: Path) -> None:
 def test_thousand_rules(tmp_path: Path) -> None:
     """A thousand rules load in a time that a reload may take (about one second)."""
     write(tmp_path / "a.yaml", *(f"rule-{number}" for number in range(1000)))
-    start = time.perf_counter()
+    start = time.process_time()
     assert len(load(tmp_path).rules) == 1000
-    assert time.perf_counter() - start < 10
+    assert time.process_time() - start < 10
 
 
 def rule_with(value: str) -> str:

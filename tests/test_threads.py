@@ -7,7 +7,6 @@ import json
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -127,16 +126,14 @@ def test_a_thread_that_does_not_hold_ends_the_process() -> None:
     """Whoever supervises the process starts it anew; half a process helps nobody."""
     script = (
         "import time\nfrom receiver.threads import Supervised\n"
-        "Supervised('hopeless', lambda: 1 / 0, backoff=(0.01, 0.01)).start()\ntime.sleep(20)\n"
+        "Supervised('hopeless', lambda: 1 / 0, backoff=(0.01, 0.01)).start()\ntime.sleep(60)\n"
     )
-    began = time.monotonic()
     ended = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, check=False
     )
     assert ended.returncode == 1
     assert ended.stdout.count("thread.died") == 3
     assert "the process ends" in ended.stdout
-    assert time.monotonic() - began < 15
 
 
 class Nameless(type):

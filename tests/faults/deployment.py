@@ -127,11 +127,11 @@ class Deployment(ABC):
         """Remember what was done."""
         self.faults.append(Fault(kind, victim, began, ended, ends))
 
-    def settle(self, patience: float = 30.0) -> None:
+    def settle(self, patience: float = 120.0) -> None:
         """Wait until every sync is planned and every plan has ended.
 
         Args:
-            patience: seconds; several times a lease, a retry's delay and the start of a process.
+            patience: seconds; many times a lease, a retry's delay and the start of a process.
 
         Raises:
             TimeoutError: nothing has come nearer to that for so long.

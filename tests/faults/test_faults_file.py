@@ -78,5 +78,5 @@ def test_a_disk_that_is_read_only_is_told_at_the_start(
 def _serve(service: Service) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*POSTSYNC, "serve"], cwd=ROOT, env=service.environ, capture_output=True, text=True,
-        check=False, timeout=30,
+        check=False, timeout=120,
     )  # fmt: skip

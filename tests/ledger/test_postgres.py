@@ -140,7 +140,7 @@ def test_an_outcome_and_a_takeover_of_one_run_exclude_each_other(
             settled = crew.submit(write, server_ledger, [done], hold=Hold.OWN)
             wait_for(lambda: waits(server_ledger), 5, "the frozen one to wait for the row")
             connection.commit()
-            assert settled.result(5) == ["attempt.superseded"]
+            assert settled.result(60) == ["attempt.superseded"]
     with server_ledger.read() as connection:
         state, owner = connection.execute(text("SELECT state, owner FROM runs")).one()
     assert (state, owner) == ("due", None)
@@ -168,7 +168,7 @@ def test_two_who_end_the_last_runs_of_a_plan_at_once_do_not_both_leave_it(
             other = crew.submit(write, server_ledger, done[1:], hold=Hold.OWN)
             wait_for(lambda: waits(server_ledger), 5, "the second to wait for the plan")
             connection.commit()
-            other.result(5)
+            other.result(60)
     assert stirs(server_ledger) == 1
 
 
@@ -189,7 +189,7 @@ def test_the_trails_numbers_follow_the_commits(server_ledger: ServerLedger) -> N
             with server_ledger.read() as reading:
                 assert read_trail(reading, Wanted(), 0, 10).events == []
             connection.commit()
-            second.result(5)
+            second.result(60)
     with server_ledger.read() as reading:
         assert [one["event"] for one in read_trail(reading, Wanted(), 0, 10).events] == [
             "first",
@@ -254,10 +254,10 @@ def test_who_listens_hears_of_work(server_ledger: ServerLedger) -> None:
     heard = threading.Semaphore(0)
     listener = Listener(url_of(server_ledger), heard.release)
     listener.start()
-    assert heard.acquire(timeout=5)
+    assert heard.acquire(timeout=60)
     with server_ledger.write(Hold.NEW) as connection:
         server_ledger.ring(connection)
-    assert heard.acquire(timeout=5)
+    assert heard.acquire(timeout=60)
     listener.stop()
 
 

@@ -131,7 +131,7 @@ class Service:
         assert self.process
         if self.process.poll() is None:
             os.kill(self.process.pid, number)
-        code = self.process.wait(60)
+        code = self.process.wait(PATIENCE)
         wait_for(lambda: not group_alive(self.process.pid), 60, "all processes to end")  # type: ignore[union-attr]  # set above
         return code
 
@@ -156,7 +156,13 @@ def group_alive(group: int) -> bool:
     return True
 
 
+PATIENCE = 120.0
+"""Seconds after which a test stops waiting, on a machine that has much else to do."""
+
+
 def wait_for(condition: Callable[[], bool], seconds: float, what: str) -> None:
+    """Wait for so long, or `PATIENCE` if that is longer: what comes late has come."""
+    seconds = max(seconds, PATIENCE)
     until = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > until:
@@ -185,6 +191,8 @@ class Target:
     def __init__(self) -> None:
         self.seen: list[dict[str, Any]] = []
         self.statuses: list[int] = []
+        self.gates: list[threading.Event] = []
+        """Each of the next calls is answered when its gate is open; the others have none."""
         self.delay = 0.0
         target = self
 
@@ -200,6 +208,8 @@ class Target:
                 call = {"headers": dict(self.headers), "body": body.decode(), "at": time.time()}
                 target.seen.append(call)
                 status = target.statuses.pop(0) if target.statuses else 200
+                if target.gates:
+                    target.gates.pop(0).wait(PATIENCE)
                 time.sleep(target.delay)
                 self.send_response(status)
                 self.send_header("Content-Length", "2")

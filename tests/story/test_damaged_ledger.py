@@ -84,7 +84,7 @@ def test_a_damaged_file_is_refused_at_the_start(service: Service, home: Path, pa
     before = damage(home, part)
     service.start(ready=False)
     assert service.process
-    assert service.process.wait(20) == 1
+    assert service.process.wait(120) == 1
     told = service.log.read_text()
     assert told.count("\n") == 1
     assert f"postsync: the ledger {home / 'ledger.db'} is damaged: " in told
@@ -142,7 +142,7 @@ def test_damage_that_shows_while_it_is_served_ends_the_instance(
     assert "cp BACKUP" in lines[0]["hint"]
     assert "Traceback" not in service.log.read_text()
     service.start(ready=False)
-    assert service.process.wait(20) == 1
+    assert service.process.wait(120) == 1
 
 
 def test_the_doors_say_that_it_is_damaged_and_write_no_more(

@@ -39,7 +39,7 @@ def say(
     (folder / "text").write_bytes(text)
     script = script.replace("/said", str(folder)).replace("http://postsync.postsync.svc:8080", url)
     return subprocess.run(
-        ["sh", "-ec", script], text=True, capture_output=True, check=False, timeout=30,
+        ["sh", "-ec", script], text=True, capture_output=True, check=False, timeout=120,
         env={"PATH": "/usr/bin:/bin", "TOKEN": token, "JOB": "shop-migrate-x7k2p"},
     )  # fmt: skip
 

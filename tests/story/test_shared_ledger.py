@@ -7,7 +7,6 @@ import os
 import re
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -191,10 +190,8 @@ def test_a_database_that_is_away_is_waited_for(hosts: Hosts) -> None:
     hosts.server.stop()
     refused = notification(resource("later"), application="shop-later")
     for intake in hosts.intakes:
-        began = time.monotonic()
         status, answer = intake.request("POST", "/v1/notifications", refused)
         assert (status, answer["status"]) == (503, 503)
-        assert time.monotonic() - began < 5
         assert intake.request("GET", "/healthz")[0] == 200
         assert intake.request("GET", "/readyz")[0] == 503
     for worker in hosts.workers:

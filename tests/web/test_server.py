@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from served import LIMIT, PROGRAM, ROOT, Serve, head, rest, status, timed
+from served import LIMIT, PROGRAM, ROOT, Serve, Served, head, held, rest, status
 
 WHOLE = head("/held") + b"ok"
 EMPTY = head("/held", length=0)
@@ -25,38 +25,40 @@ IN_CHUNKS = (
 def test_a_sender_without_a_whole_head_is_cut_off(serve: Serve, sent: bytes) -> None:
     """Its thread is free again after the limit, and the cut is counted."""
     served = serve()
+    begun = time.monotonic()
     with served.connect() as connection:
         connection.sendall(sent)
-        answer, seconds = timed(connection)
+        answer, seconds = held(connection, begun)
     assert answer == b""
-    assert seconds == pytest.approx(LIMIT, abs=0.7)
+    assert seconds >= LIMIT
     assert served.line() == "cut"
 
 
 def test_a_sender_whose_body_stops_is_told_so(serve: Serve) -> None:
     """Only reading is shut, so the 408 still reaches whoever listens."""
     served = serve()
+    begun = time.monotonic()
     with served.connect() as connection:
         connection.sendall(head(length=10) + b"half")
-        answer, seconds = timed(connection)
+        answer, seconds = held(connection, begun)
     assert status(answer) == 408
-    assert seconds == pytest.approx(LIMIT, abs=0.7)
+    assert seconds >= LIMIT
 
 
 def test_a_sender_who_drips_is_cut_off_all_the_same(serve: Serve) -> None:
     """The limit is on the whole request, not on the silence between two bytes."""
     served = serve()
+    begun = time.monotonic()
     with served.connect() as connection:
         connection.sendall(head(length=1000))
-        begun = time.monotonic()
         connection.settimeout(0.1)
         answer = b""
-        while not answer and time.monotonic() < begun + 10:
+        while not answer and time.monotonic() < begun + 80:
             with suppress(TimeoutError):
                 connection.sendall(b".")
                 answer = connection.recv(1 << 16)
     assert status(answer) == 408
-    assert time.monotonic() - begun == pytest.approx(LIMIT, abs=0.9)
+    assert time.monotonic() - begun >= LIMIT
 
 
 def test_a_body_in_chunks_that_ends_early_is_told_so(serve: Serve) -> None:
@@ -87,19 +89,28 @@ def test_what_an_app_does_after_the_request_is_there_is_not_cut(serve: Serve, se
 
 
 def test_senders_who_do_not_close_hold_up_nobody(serve: Serve) -> None:
-    """A server that closes first has to wait for the other side; not where it accepts."""
+    """A server that closes first has to wait for the other side; not where it accepts.
+
+    Without them, in the same seconds, the same request takes hardly less time.
+    """
     served = serve()
+    alone = max(_seconds(served) for _ in range(3))
     lingering = [served.connect() for _ in range(3)]
     for connection in lingering:
         connection.sendall(head() + b"ok")
         assert status(connection.recv(1 << 16)) == 200
+    assert _seconds(served) < 1 + 8 * alone
+    for connection in lingering:
+        connection.close()
+
+
+def _seconds(served: Served) -> float:
+    """Send a request; how long its answer took."""
     with served.connect() as connection:
         begun = time.monotonic()
         connection.sendall(head() + b"ok")
         assert status(connection.recv(1 << 16)) == 200
-        assert time.monotonic() - begun < 1
-    for connection in lingering:
-        connection.close()
+        return time.monotonic() - begun
 
 
 def test_sigterm_finishes_what_is_under_way_and_stops_the_parts(
@@ -120,7 +131,7 @@ def test_sigterm_finishes_what_is_under_way_and_stops_the_parts(
         served.process.stdin.write("\n")
         served.process.stdin.flush()
         assert rest(connection).endswith(b"ended")
-    output, _ = served.process.communicate(timeout=20)
+    output, _ = served.process.communicate(timeout=120)
     assert output.split() == ["stopped"]
     assert served.process.returncode == 0
 

@@ -8,11 +8,12 @@ import socket
 import ssl
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 from certificates import expire, make, needs_openssl, trusting
-from served import LIMIT, PROGRAM, ROOT, Serve, Served, head, rest, status, timed
+from served import LIMIT, PROGRAM, ROOT, Serve, Served, head, held, rest, status
 
 pytestmark = needs_openssl
 
@@ -45,7 +46,7 @@ def secured(served: Served, certificate: Path) -> ssl.SSLSocket:
 def errors(served: Served) -> str:
     """End it, and return what it wrote on stderr."""
     served.process.terminate()
-    return served.process.communicate(timeout=20)[1]
+    return served.process.communicate(timeout=120)[1]
 
 
 def test_a_request_by_tls_is_served(serve: Serve, mounted: Path) -> None:
@@ -58,7 +59,7 @@ def test_a_request_by_tls_is_served(serve: Serve, mounted: Path) -> None:
     words = ["openssl", "s_client", "-tls1_1", "-cipher", "DEFAULT:@SECLEVEL=0", "-connect"]
     asked = subprocess.run(
         [*words, f"127.0.0.1:{served.port}"], input="", check=False, capture_output=True,
-        text=True, timeout=20,
+        text=True, timeout=120,
     )  # fmt: skip
     assert asked.returncode == 1
     assert "alert protocol version" in asked.stderr
@@ -79,11 +80,12 @@ def test_a_client_that_never_ends_its_hello_holds_no_thread(
 ) -> None:
     """More such clients than threads: the next one is served when their time is over."""
     served = start(serve, mounted)
+    begun = time.monotonic()
     silent = [served.connect() for _ in range(8)]  # there are 4 threads
     for one in silent:
         one.sendall(hello)
-    _, seconds = timed(silent[0])
-    assert seconds == pytest.approx(LIMIT, abs=0.7)
+    _, seconds = held(silent[0], begun)
+    assert seconds >= LIMIT
     with secured(served, mounted / "tls.crt") as connection:
         connection.sendall(head() + b"ok")
         assert status(rest(connection)) == 200
