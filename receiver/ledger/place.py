@@ -12,6 +12,8 @@ import tempfile
 from contextlib import closing
 from pathlib import Path
 
+from receiver.errors import LedgerError
+
 NAMES = ("", "-wal", "-shm")
 """SQLite's files beside one another: without the log, or with another index of it than others have,
 a ledger is lost as well (https://www.sqlite.org/wal.html)."""
@@ -50,9 +52,9 @@ class Place:
             OSError, sqlite3.Error: it could not be done.
         """
         if self._copy is None:
-            folder = (
-                self._path.parent if self._path.parent.is_dir() else Path(tempfile.gettempdir())
-            )
+            folder = self._path.parent
+            if not folder.is_dir():
+                folder = Path(tempfile.mkdtemp(prefix="postsync-"))
             (_, number) = self._files[0] or (0, 0)
             self._copy = self._copied(folder / f"{self._path.stem}{RESCUED}{number}.db")
         return self._copy
@@ -80,7 +82,23 @@ RESCUED = ".rescued-"
 """In the name of a copy, before the number (inode) of the file that it was made of."""
 
 
-def rescued_copies(path: Path) -> list[Path]:
+def begin_no_other(path: Path) -> None:
+    """See to it that no empty ledger takes the place of one that was lost.
+
+    Raises:
+        LedgerError: there is no file, and a copy of what it had.
+    """
+    copies = _rescued(path)
+    if copies and not path.exists():
+        raise LedgerError(
+            f"the ledger {path} is gone; it was removed while it was open, and {copies[0]} has all "
+            "that it had",
+            hint=f"{way_on(copies[0], path)} to go on with it; or move it away to begin with an "
+            "empty ledger",
+        )
+
+
+def _rescued(path: Path) -> list[Path]:
     """Return the copies that lie beside a ledger, the newest first."""
     found = path.parent.glob(f"{path.stem}{RESCUED}*.db")
     return sorted(found, key=lambda copy: copy.stat().st_mtime, reverse=True)

@@ -24,7 +24,7 @@ from receiver.ledger.damage import find_damage, is_damage, way_back
 from receiver.ledger.gate import Gate
 from receiver.ledger.ledger import Hold, Ledger, told
 from receiver.ledger.migrating import migrate
-from receiver.ledger.place import Place, rescued_copies, way_on
+from receiver.ledger.place import Place, begin_no_other, way_on
 from receiver.ledger.storable import keep_storable
 
 NETWORK_FILE_SYSTEMS = frozenset(
@@ -164,9 +164,11 @@ def open_file(
         reserve: see `FileLedger`.
 
     Raises:
-        LedgerError: not a usable place or file, or made by a newer postsync.
+        LedgerError: not a usable place or file, made by a newer postsync, or one that was lost
+            while it was open.
     """
     _make_folder(path.parent)
+    begin_no_other(path)
     engine = create_engine(f"sqlite:///{path}", pool_size=16, max_overflow=32)
     event.listen(engine, "connect", _on_connect(busy_timeout))
     event.listen(engine, "begin", _on_begin)
@@ -241,19 +243,11 @@ def _open_lock(path: Path) -> IO[str]:
 
 
 def check_file(path: Path) -> None:
-    """Look for damage before anything is written, and for the copy of a file that was lost.
+    """Look for damage before anything is written.
 
     Raises:
-        LedgerError: there is some; or the file is not there, and a copy of it is.
+        LedgerError: there is some.
     """
-    copies = rescued_copies(path)
-    if copies and not path.exists():
-        raise LedgerError(
-            f"the ledger {path} is gone; it was removed while it was open, and {copies[0]} has all "
-            "that it had",
-            hint=f"{way_on(copies[0], path)} to go on with it; or move it away to begin with an "
-            "empty ledger",
-        )
     if found := find_damage(path):
         raise LedgerError(f"the ledger {path} is damaged: {found}", hint=way_back(path))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from alembic.script import ScriptDirectory
 from service import ROOT
 from sqlalchemy import create_engine, inspect
 
-from receiver.errors import LedgerError, LedgerInUse, LedgerUnavailable
+from receiver.errors import LedgerError, LedgerGone, LedgerInUse, LedgerUnavailable
 from receiver.ledger import connect, tables
 from receiver.ledger.connect import open_ledger
 from receiver.ledger.marks import CREATED, get_mark, put_mark
@@ -237,3 +238,29 @@ def test_reading_goes_on_while_another_process_writes(ledger: FileLedger) -> Non
         with pytest.raises(LedgerUnavailable, match="locked"), patient.write():
             pass
     patient.close()
+
+
+def test_no_empty_ledger_takes_the_place_of_one_that_was_lost(tmp_path: Path) -> None:
+    """A process that starts meanwhile would take notifications that no other one sees."""
+    path = tmp_path / "ledger.db"
+    with closing(open_ledger(path)) as ledger:
+        path.unlink()
+        with pytest.raises(LedgerGone, match=r"ledger\.db of the ledger"), ledger.read():
+            pass
+        with pytest.raises(LedgerError, match="has all that it had"):
+            open_ledger(path)
+        assert not path.exists()
+
+
+def test_what_cannot_be_copied_is_told_with_where_it_lives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As long as the process does, its open files have it."""
+    home = tmp_path / "home"
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "nowhere"))
+    with closing(open_ledger(home / "ledger.db")) as ledger:
+        shutil.rmtree(home)
+        with pytest.raises(LedgerGone) as caught, ledger.write():
+            pass
+    assert "could not be copied" in caught.value.hint
+    assert f"see /proc/{os.getpid()}/fd" in caught.value.hint
