@@ -7,6 +7,7 @@ is it most likely a mistake.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeAlias
@@ -23,6 +24,9 @@ from receiver.rulebook import rule_set_from
 from receiver.rulebook.merge import sections
 
 OPEN = tuple(state.value for state in RunState if not state.ended)
+
+FEW = 8
+"""Names that are told where none is near."""
 
 Known: TypeAlias = frozenset[str]
 
@@ -79,7 +83,8 @@ class Names:
         if known is None or name in known.rules:
             return None
         soon = "a rule file that has changed is in force some seconds later, unless it has mistakes"
-        return Mistake((), f"no rule {name} is in force", near(name, known.rules) or soon)
+        hint = near(name, known.rules) or "; ".join(filter(None, (_few(known.rules), soon)))
+        return Mistake((), f"no rule {name} is in force", hint)
 
     def _stranger(self, kind: str, name: str, of_it: Filters, where: str) -> str:
         known = self._in_force()
@@ -89,7 +94,7 @@ class Names:
         if name in names or self._reader.runs(of_it, limit=1):
             return ""
         told = f"no {kind} {name} is in force, and no run of it is {where}"
-        return str(Mistake((), told, near(name, names)))
+        return str(Mistake((), told, near(name, names) or _few(names)))
 
     def _no_such(self, kind: str, wanted: str) -> str:
         return "" if self._reader.has(kind, wanted) else f"there is no {kind} {wanted}"
@@ -100,7 +105,8 @@ class Names:
         names = {one.rpartition("/")[2] for one in known} if short else set(known)
         if not names or name in names:
             return ""
-        return str(Mistake((), f"no sync of {name} is in the ledger", near(name, names)))
+        hint = near(name, names) or _few(names)
+        return str(Mistake((), f"no sync of {name} is in the ledger", hint))
 
     def _in_force(self) -> InForce | None:
         """Return the names of today; None before any rules were loaded, or if nobody can read them.
@@ -122,6 +128,13 @@ class Names:
         rules = rule_set_from(files).rules
         uses = (action.uses for rule in rules for _, _, action in sections(rule))
         return InForce(frozenset(rule.name for rule in rules), frozenset(uses))
+
+
+def _few(names: Collection[str]) -> str:
+    """Name some of what there is, for whoever was far from all of it."""
+    shown = ", ".join(sorted(names)[:FEW])
+    more = f" and {len(names) - FEW} more" if len(names) > FEW else ""
+    return f"there {'is' if len(names) == 1 else 'are'} {shown}{more}" if shown else ""
 
 
 def _no_event(glob: str) -> str:

@@ -73,7 +73,14 @@ WHOLE = "no sync of argocd/shpo is in the ledger (did you mean argocd/shop?)"
         ("events?plan=p-1&run=r-1", "there is no plan p-1; there is no run r-1"),
         ("runs?plan=p-1", "there is no plan p-1"),
         ("plans?sync=s-1", "there is no sync s-1"),
-        ("runs?rule=unlike-all", RULE.replace("purge-asets", "unlike-all")),
+        (
+            "runs?rule=unlike-all",
+            f"{RULE} (there are purge-assets, purge-images)".replace("purge-asets", "unlike-all"),
+        ),
+        (
+            "syncs?application=zzz",
+            "no sync of zzz is in the ledger (there is shop)",
+        ),
         ("runs?rule=purge-asets&application=shpo", f"{RULE} (did you mean purge-assets?); {SHOP}"),
     ],
 )  # fmt: skip
