@@ -18,6 +18,7 @@ from receiver.expressions import (
     resource_facts,
     sync_facts,
 )
+from receiver.expressions.bounds import Room
 from receiver.ledger.planning import RunChange
 from receiver.model import Json, RunState, Sync
 from receiver.registry import Registry
@@ -25,6 +26,10 @@ from receiver.rulebook import action_scope
 from receiver.rules import Action, FailureAction, Rule
 from receiver.secret_refs import SecretRef, split_secrets
 from receiver.waves import ON_FAILURE, Failure, RunView, Wave
+
+LARGEST_WAVE = 32 << 20
+"""Characters of all parameters that are rendered for one wave together: they are in memory until
+they are stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +82,7 @@ class Renderer:
         """Render each run of a wave; what cannot be rendered fails with the path and the reason."""
         outputs = _Outputs(earlier)
         prepared: dict[str, _Prepared] = {}
-        changes = []
+        changes, room = [], Room(LARGEST_WAVE)
         for run, action in wave:
             pulse.ask()
             try:
@@ -91,7 +96,9 @@ class Renderer:
                     "actions": outputs.seen_by(run),
                 }
                 one = prepared[action.name]
-                changes.append(self._render(scene.rule, run, one, bindings, about))
+                change = self._render(scene.rule, run, one, bindings, about)
+                room.take_tree(change.parameters)
+                changes.append(change)
             except PostsyncError as error:
                 changes.append(RunChange(run.id, RunState.FAILED, f"not rendered: {error}"))
         return changes

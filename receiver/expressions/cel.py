@@ -21,6 +21,7 @@ from cel_expr_python.ext import ext_optional, ext_strings
 
 from receiver import pulse
 from receiver.errors import ExpressionError
+from receiver.expressions.bounds import FEWER, TOO_MUCH, Room, bounded_memory
 from receiver.expressions.messages import Issue, compile_issues, plain
 from receiver.expressions.scope import Scope
 from receiver.mistakes import near
@@ -61,15 +62,18 @@ class Program:
         maps have text keys in their order.
 
         Raises:
-            ExpressionError: a missing key, a wrong type, too many steps, or a value that
-                JSON cannot carry.
+            ExpressionError: a missing key, a wrong type, too many steps, too much memory, or a
+                value that is too large or that JSON cannot carry.
         """
         pulse.ask()
         try:
-            value = self.compiled.eval(bindings.activation)
+            with bounded_memory():
+                value = self.compiled.eval(bindings.activation)
             if value.type() == cel.Type.ERROR:
                 raise ExpressionError(plain(str(value.plain_value())))
-            return to_json(value.plain_value())
+            return to_json(value.value(), Room())
+        except MemoryError:
+            raise ExpressionError(TOO_MUCH, hint=FEWER) from None
         except RuntimeError as error:
             raise ExpressionError(plain(str(error))) from None
         except (TypeError, SystemError):
@@ -179,19 +183,22 @@ def _first(text: str, source: str) -> ExpressionError:
     return ExpressionError(plain(text))
 
 
-def to_json(value: Any) -> Json:
+def to_json(value: Any, room: Room) -> Json:
     """Turn what the library returns into JSON; a map's keys become text, in their order.
 
+    A level at a time: the library itself turns a whole tree at once, however large it is.
+
     Raises:
-        ExpressionError: a number that JSON cannot carry.
+        ExpressionError: a number that JSON cannot carry, or more than there is room for.
     """
+    room.take_value(value)
     if isinstance(value, float) and not math.isfinite(value):
         raise ExpressionError(f"the result is {value}, which JSON cannot carry")
     if isinstance(value, Mapping):
-        pairs = {_key(key): to_json(item) for key, item in value.items()}
+        pairs = {_key(key): to_json(item.value(), room) for key, item in value.items()}
         return dict(sorted(pairs.items()))
     if isinstance(value, list):
-        return [to_json(item) for item in value]
+        return [to_json(item.value(), room) for item in value]
     return value if value is None or isinstance(value, bool | int | float) else _as_text(value)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from receiver.errors import ExpressionError
+from receiver.expressions.bounds import Room
 from receiver.expressions.cel import Bindings, Program, kind_of
 from receiver.mistakes import Path, dotted
 from receiver.model import Json
@@ -38,15 +39,18 @@ class Template:
         """Return the value; ``quote`` is applied to each string that an expression gives.
 
         Raises:
-            ExpressionError: an expression fails, or gives a list, map or null within a text.
+            ExpressionError: an expression fails, or gives a list, map or null within a text; or
+            the whole is too large.
         """
         first = self.parts[0]
         if self.whole and isinstance(first, Program):
             return _quoted(first.evaluate(bindings), quote)
-        return "".join(
-            part if isinstance(part, str) else quote(_text(part.evaluate(bindings), part.source))
-            for part in self.parts
-        )
+        room, texts = Room(), list[str]()
+        for part in self.parts:
+            text = part if isinstance(part, str) else _text(part.evaluate(bindings), part.source)
+            room.take(len(text))
+            texts.append(text if isinstance(part, str) else quote(text))
+        return "".join(texts)
 
 
 def parse_template(text: str, compile: Compile) -> str | Template:  # noqa: A002 says what it does
