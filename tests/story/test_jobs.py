@@ -134,3 +134,42 @@ def test_a_restart_goes_on_waiting(kube: Kube, node: Kubelet, tmp_path: Path) ->
         assert token not in json.dumps(service.story(sync))
         assert token not in service.log.read_text()
         assert names(kube, namespace, "hello-world-") == [job]
+
+
+WITHOUT_POD = """
+version: 1
+rules:
+- name: refused
+  match: {application: {name: "*"}}
+  deadline: 6s
+  actions:
+  - uses: kubernetes.job
+    target: application
+    with:
+      cluster: {kubeconfig: {file: kubeconfig}}
+      namespace: refused
+      every: 1s
+      manifest:
+        spec:
+          template: {spec: {serviceAccountName: nobody, containers: [{name: a, image: b}]}}
+"""
+
+
+def test_a_job_without_a_pod_tells_why_and_was_tried_once(kube: Kube, tmp_path: Path) -> None:
+    """While it waits and when its deadline has passed; to look at it is no attempt."""
+    files = (ROLE / "role.yaml", ROLE / "role-binding.yaml")
+    account = kube.account("postsync", *files, namespace=kube.namespace("refused"))
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets/kubeconfig").write_text(account)
+    why = 'FailedCreate: Error creating: pods "postsync-r-'
+    pending = f"SELECT 1 FROM runs WHERE state = 'pending' AND reason LIKE '{why}%'"
+    with serving(tmp_path, WITHOUT_POD) as service:
+        sync = synced(service, "shop", "refused")
+        wait_for(lambda: bool(service.query(pending)), PATIENCE, "the reason")
+        story = service.ended(sync, PATIENCE)
+    (run,) = story["plans"][0]["runs"]
+    assert run["reason"].startswith(f"still pending after its deadline of 6 s: {why}")
+    assert 'serviceaccount "nobody" not found' in run["reason"]
+    assert (run["attempts"], [one["number"] for one in run["tries"]]) == (1, [1])
+    told = [event["text"] for event in story["events"] if event["event"] == "action.message"]
+    assert [text for text in told if text.startswith(f"its pod does not start: {why}")] == told
