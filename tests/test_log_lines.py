@@ -34,6 +34,7 @@ def test_a_full_device_costs_the_lines_and_nothing_else(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """They are counted, and told on stderr, once."""
+    configure_logs("json").info("taken")  # so that what other tests lost has been told
     before = lost_lines()
     with Path("/dev/full").open("w") as full:
         monkeypatch.setattr(sys, "stdout", full)

@@ -124,10 +124,9 @@ def test_without_the_ledger_the_page_still_shows_the_intakes_own(tmp_path: Path)
     ledger = open_ledger(tmp_path / "ledger.db")
     web = build(ledger, tmp_path, IntakeWriter(ledger, lambda _at, _events: None))
     web.client.post(PATH)
-    ledger.close()
     for path in tmp_path.glob("ledger.db*"):
         path.unlink()
-    (tmp_path / "ledger.db").mkdir()
     seen = samples(web)
+    ledger.close()
     assert seen["postsync_ledger_up", ()] == 0
     assert seen["postsync_refused_total", (("reason", "unauthenticated"),)] == 1
