@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -65,7 +66,9 @@ def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doors]:
     home = tmp_path_factory.mktemp("home")
     ledger = open_ledger(home / "ledger.db")
     house = House.of(ledger, RULES)
-    with doors(ledger, home) as made:
+    with doors(ledger, home) as made, pytest.MonkeyPatch.context() as patch:
+        # No dispatcher gives a sign of life here, which is an illness after a while.
+        patch.setattr("receiver.web.health.SILENCE", math.inf)
         house.sync("a1", "a2", application="shop")
         house.end(*house.claim(), fails="answered 404")
         house.work()
