@@ -59,7 +59,7 @@ class Masker:
 
     def mask(self, text: str) -> str:
         """Return the text without the secrets."""
-        if not self._needles or not text:
+        if not self._needles or len(text) < SHORTEST:
             return text
         data = text.encode("utf-8", "surrogatepass")
         try:

@@ -136,6 +136,8 @@ def decoded(view: View) -> Iterator[View]:
     Where such a text begins cannot be seen behind other letters, so each shift is read, and
     left out unless something readable comes of it.
     """
+    if len(view.data) < LEAST:
+        return
     packed = view.packed()
     for found in _BASE_64.finditer(packed.data):
         yield from filter(_readable, _from_base_64(packed, *found.span()))

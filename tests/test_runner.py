@@ -105,6 +105,40 @@ def test_no_secret_comes_back(attempt: Attempt, status: int, lines: Lines) -> No
     assert lines == []
 
 
+def test_of_an_answer_from_a_secret_address_its_json_is_stored(attempt: Attempt) -> None:
+    """Masked, without the page and the headers that name the address in words of their own."""
+
+    def answering(seen: Seen) -> Reply:
+        body = json.dumps({"id": 7, "self": f"{seen.path}?again"}).encode()
+        return Reply(200, body, {"Content-Type": "application/json", "X-Who": seen.path[::-1]})
+
+    with peer(answering) as server:
+        form = {"kind": "env", "name": "POSTSYNC_SECRET_A", "format": f"{server.url}/{{}}"}
+        outcome = attempt({"url": None}, secrets={"/url": form})
+    assert outcome.output == {
+        "status": 200,
+        "headers": {"content-type": "application/json"},
+        "body": "",
+        "json": {"id": 7, "self": "[secret]?again"},
+        "truncated": False,
+    }
+
+
+def test_an_answer_that_is_no_http_is_no_bug(attempt: Attempt, lines: Lines) -> None:
+    """It is tried again, and the log has no traceback."""
+
+    def script(connection: socket.socket, over: threading.Event) -> None:
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\nhello\r\n")
+        over.wait(10)
+
+    with raw_peer(script) as port:
+        outcome = attempt({"url": f"http://127.0.0.1:{port}/"})
+    assert outcome.kind is OutcomeKind.TEMPORARY
+    assert "the target's answer is no valid HTTP" in outcome.reason
+    assert lines == []
+
+
 def test_the_handler_sees_its_attempt(attempt: Attempt) -> None:
     """Id, key, number, state and time of the run are in the call; notes come out."""
     calls: list[Call] = []

@@ -69,7 +69,8 @@ def as_attempt_error(
         where += " through the proxy"
     if reason := _no_http(chain):
         return TemporaryError(f"{where}: the target's answer is no valid HTTP: {reason}")
-    return _unanswered(chain, where)
+    told = _unanswered(chain, where)
+    return type(told)(masker.mask(told.message), hint=told.hint)
 
 
 def _unanswered(chain: Sequence[BaseException], where: str) -> AttemptError:

@@ -24,6 +24,8 @@ SHIFTS = (0, 12)
 """Characters before the echo: a cut that falls between two secrets in one falls into one in the
 other."""
 USER = "user:"
+ASTRAL = 0x10000
+"""From here on, JSON escapes a character as two."""
 
 
 def check_secrets(subject: Subject, case: Case) -> None:
@@ -107,10 +109,15 @@ def _pieces(secret: str) -> Iterator[str]:
 def _forms(secret: str) -> Iterator[tuple[str, int]]:
     """Yield the spellings in which another side may echo a secret, and where it begins there.
 
-    The echo in JSON adds a further one; what was escaped twice is not looked for.
+    The echo in JSON adds a further layer to each.
     """
-    plain = (secret, html.escape(secret), quote(secret, safe=""))
+    plain = (secret, html.escape(secret), quote(secret, safe=""), json.dumps(secret)[1:-1])
     yield from ((form, 0) for form in (*plain, quote_plus(secret)))
+    data = secret.encode()
+    yield "".join(f"%{byte:02X}" for byte in data), 0
+    yield "".join(f"&#{ord(one)};" for one in secret), 0
+    yield "".join(f"\\u{ord(one):04x}" for one in secret if ord(one) < ASTRAL), 0
+    yield data.hex(), 0
     for encode in (base64.b64encode, base64.urlsafe_b64encode):
         yield encode(secret.encode()).decode(), 0
         yield encode((USER + secret).encode()).decode(), math.ceil(len(USER) * 8 / 6)
