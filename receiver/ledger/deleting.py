@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, Connection, Table, delete, exists, func, select
+from sqlalchemy import ColumnElement, Connection, Table, delete, exists, func, or_, select
 
 from receiver.ledger import tables
 from receiver.ledger.marks import RULES, get_mark
@@ -55,6 +55,50 @@ def old_refused(connection: Connection, limit: Limits) -> Sequence[str]:
     d = tables.deliveries.c
     old = select(d.id).where(d.sync_id.is_(None), d.received_at < limit.before)
     return connection.scalars(old.order_by(d.received_at).limit(ROWS)).all()
+
+
+REFUSED_KEPT = 1_000
+"""Refused notifications of one sender: who sends a broken one each second has made its point."""
+
+
+def surplus_refused(connection: Connection, _: Limits) -> Sequence[str]:
+    """Choose refused deliveries of a sender that has newer ones enough."""
+    d = tables.deliveries.c
+    newest = func.row_number().over(partition_by=d.sender, order_by=d.id.desc())
+    ranked = select(d.id, newest.label("place")).where(d.sync_id.is_(None)).subquery()
+    surplus = select(ranked.c.id).where(ranked.c.place > REFUSED_KEPT)
+    return connection.scalars(surplus.limit(ROWS)).all()
+
+
+LINES_KEPT = 1_000_000
+"""Lines of the trail that belong to no sync: a sender that is refused all day writes many."""
+
+
+def surplus_lines(connection: Connection, _: Limits) -> Sequence[int]:
+    """Choose lines of the trail that belong to no sync, of which there are newer ones enough."""
+    e = tables.audit_events.c
+    alone = select(e.seq).where(e.sync_id.is_(None)).order_by(e.at.desc())
+    return connection.scalars(alone.offset(LINES_KEPT).limit(ROWS)).all()
+
+
+IDLE_MS = 86_400_000
+"""How long a lane is at rest until its level, which is full by then, is forgotten."""
+
+
+def forget_idle(connection: Connection, now: int) -> None:
+    """Delete what is not needed once it is at rest: full buckets, lifted blocks, ended tries."""
+    for table, which in (
+        (tables.buckets, tables.buckets.c.at < now - IDLE_MS),
+        (tables.lanes, tables.lanes.c.blocked_until < now - IDLE_MS),
+        (tables.tried, ~_is_there(tables.tried.c.id)),
+    ):
+        connection.execute(delete(table).where(which))
+
+
+def _is_there(one: ColumnElement[str]) -> ColumnElement[bool]:
+    """Whether there is a sync, a plan or a replay of this id."""
+    homes = (tables.syncs.c.id, tables.plans.c.id, tables.replays.c.id)
+    return or_(*(exists().where(home == one) for home in homes))
 
 
 def delete_refused(connection: Connection, deliveries: Sequence[str], _: Limits) -> Counts:

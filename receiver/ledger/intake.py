@@ -37,6 +37,11 @@ GROUP_BYTES = 8 << 20
 """A group is bounded by both, so that a large notification does not hold up many small ones."""
 
 
+REFUSED_BYTES = 64 << 10
+"""Of a body that could not be understood so much is kept, to look at; see also
+`receiver.ledger.deleting` for how many of them."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Waiting:
     arrival: Arrival
@@ -76,7 +81,8 @@ class IntakeWriter:
                 next try will be recognised as a duplicate.
         """
         self._stall.check()
-        waiting = _Waiting(arrival, zlib.compress(arrival.body, 1))
+        kept = arrival.body if arrival.notification else arrival.body[:REFUSED_BYTES]
+        waiting = _Waiting(arrival, zlib.compress(kept, 1))
         self._queue.put(waiting)
         try:
             return waiting.done.result(COMMIT_TIMEOUT)

@@ -20,12 +20,15 @@ from receiver.ledger.deleting import (
     delete_refused,
     delete_rule_sets,
     delete_syncs,
+    forget_idle,
     old_lines,
     old_refused,
+    surplus_lines,
+    surplus_refused,
     unused_rule_sets,
 )
 from receiver.ledger.events import add_counts, append_events, labels
-from receiver.ledger.ledger import Ledger
+from receiver.ledger.ledger import Hold, Ledger
 from receiver.ledger.marks import get_mark, put_mark
 from receiver.ledger.retention import PRUNED, Limits, Policy, limits, look, stored
 from receiver.model import Event, from_ms, rfc3339
@@ -86,7 +89,11 @@ class Round:
         """
         yield from self._syncs()
         yield from self._all(old_refused, delete_refused)
+        yield from self._all(surplus_refused, delete_refused)
         yield from self._all(old_lines, delete_lines)
+        yield from self._all(surplus_lines, delete_lines)
+        with self._ledger.write(Hold.OWN) as connection:
+            forget_idle(connection, self._ledger.now(connection))
         yield from self._all(unused_rule_sets, delete_rule_sets)
 
     def end(self, by: str) -> tuple[Event, int] | None:
