@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import sys
 from datetime import UTC, datetime
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
 from receiver.log_lines import Lines
 from receiver.model import Event, rfc3339
+from receiver.shown import shown
 
 Log = FilteringBoundLogger
 
@@ -40,6 +41,18 @@ def _stamp(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     return {"at": at, "level": event.pop("level"), "event": event.pop("event"), **event}
 
 
+def escape(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Escape what a terminal would obey; JSON is escaped by itself. A traceback keeps its lines."""
+    return {
+        key: "\n".join(map(shown, value.split("\n"))) if key == "exception" else _escaped(value)
+        for key, value in event.items()
+    }
+
+
+def _escaped(value: Any) -> Any:
+    return shown(value) if isinstance(value, str) else value  # the rest is shown as its `repr`
+
+
 def configure_logs(style: Literal["auto", "json", "console"] = "auto") -> Log:
     """Set structlog up for this process and return the logger."""
     terminal = sys.stdout is not None and sys.stdout.isatty()
@@ -54,6 +67,7 @@ def configure_logs(style: Literal["auto", "json", "console"] = "auto") -> Log:
             structlog.processors.add_log_level,
             _stamp,
             structlog.processors.format_exc_info,
+            *([escape] if console else []),
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger("info"),

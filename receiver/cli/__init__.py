@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from keyword import iskeyword
+from typing import Any
 
 import click
 
-from receiver.errors import PostsyncError, Unreachable
+from receiver.errors import PostsyncError, RuleError, Unreachable
 
 TOPICS = {
     "Serving": {
@@ -53,6 +56,19 @@ TOPICS = {
 COMMANDS = {name: text for topic in TOPICS.values() for name, text in topic.items()}
 
 
+@contextmanager
+def _escaping() -> Iterator[None]:
+    """Escape what click's own errors quote; the list of what may be chosen keeps its lines."""
+    try:
+        yield
+    except click.ClickException as error:
+        from receiver.shown import shown
+
+        lines = error.message.replace("\t", "  ").split("\n")
+        vars(error)["message"] = "\n".join(map(shown, lines))
+        raise
+
+
 class LazyGroup(click.Group):
     """Finds `some-command` as ``some_command`` in the module ``receiver.cli.some_command``.
 
@@ -72,6 +88,22 @@ class LazyGroup(click.Group):
         command = getattr(import_module(f"receiver.cli.{name}"), name)
         assert isinstance(command, click.Command)  # noqa: S101 each module holds its command
         return command
+
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:
+        """Read the options before the command."""
+        with _escaping():
+            return super().make_context(info_name, args, parent, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Read the command's options, and call it."""
+        with _escaping():
+            return super().invoke(ctx)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -114,10 +146,19 @@ def cli() -> None:
     """  # noqa: D301 click's \b keeps the lines
 
 
+def _tell(error: PostsyncError) -> None:
+    from receiver.cli.screen import Styled, say  # here, so that `--help` stays prompt
+
+    first, *more = map(str, error.problems) if isinstance(error, RuleError) else [str(error)]
+    say(Styled(f"postsync: {first}", "red"), err=True)
+    for problem in more:
+        say(Styled(problem, "red"), err=True)
+
+
 def main() -> None:
     """Run the command line; what we refuse is one message, never a traceback."""
     try:
         cli(prog_name="postsync")
     except PostsyncError as error:
-        click.secho(f"postsync: {error}", err=True, fg="red")
+        _tell(error)
         sys.exit(3 if isinstance(error, Unreachable) else 1)

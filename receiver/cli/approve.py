@@ -11,6 +11,7 @@ import click
 
 from receiver.cli.client import Client
 from receiver.cli.options import asks_server, count, output_option, tell, yes_option
+from receiver.cli.screen import ask, say
 from receiver.cli.targets import path_of
 
 
@@ -33,9 +34,9 @@ def approve(number: str, *, reason: str, yes: bool, client: Client, output: str)
     path = path_of(number, "p", "r")
     if number.startswith("p-"):
         for line in _preview(client.get(path)):
-            click.echo(line, err=True)
+            say(line, err=True)
         if not yes and sys.stdin.isatty():
-            click.confirm("Let them go?", abort=True, err=True)
+            ask("Let them go?")
     answer = client.send("POST", f"{path}/approve", {"reason": reason} if reason else None)
     runs = f", {count(len(answer['runs']), 'run')}" if "runs" in answer else ""
     tell(answer, output, f"approved {number}{runs}")

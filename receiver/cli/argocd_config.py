@@ -8,6 +8,7 @@ import click
 import yaml
 
 from receiver.argocd import notification_config
+from receiver.cli.screen import say_text
 
 URL = "http://postsync.postsync.svc:8080"
 """Of a Service called postsync in a namespace of that name."""
@@ -36,7 +37,7 @@ def argocd_config(url: str, namespace: str, output: str) -> None:
     config = notification_config(url, namespace=namespace)
     if output == "json":
         config = json.dumps(yaml.safe_load(config), indent=2) + "\n"
-    click.echo(config, nl=False)
+    say_text(config)
 
 
 command = argocd_config

@@ -6,6 +6,7 @@ import click
 
 from receiver.cli.client import Client
 from receiver.cli.options import asks_server, count, output_option, tell, yes_option
+from receiver.cli.screen import ask
 from receiver.cli.targets import path_of
 
 
@@ -27,7 +28,7 @@ def cancel(number: str, *, reason: str, yes: bool, client: Client, output: str) 
     """  # noqa: D301 click's \b keeps the lines
     path = path_of(number, "r", "p", "s")
     if not yes and not number.startswith("r-"):
-        click.confirm(f"Cancel all that is open of {number}?", abort=True, err=True)
+        ask(f"Cancel all that is open of {number}?")
     answer = client.send("POST", f"{path}/cancel", {"reason": reason} if reason else None)
     runs = f", {count(len(answer['runs']), 'run')}" if "runs" in answer else ""
     tell(answer, output, f"cancelled {number}{runs}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -11,6 +10,7 @@ from typing import Any
 
 import click
 
+from receiver.cli.screen import Part, Styled, say, say_json
 from receiver.errors import Problem, RuleError
 from receiver.expressions import Expressions
 from receiver.registry import Registry
@@ -66,21 +66,21 @@ def _tell_problems(problems: Sequence[Problem], output: str, notes: Sequence[Pro
     if output == "json":
         told = {"problems": [asdict(problem) for problem in problems]}
         told |= {"notes": [asdict(note) for note in notes]} if notes else {}
-        click.echo(json.dumps(told, indent=2))
+        say_json(told)
         return
     _tell_all("note", notes)
     for problem in problems:
-        click.echo(_line(problem), err=True)  # click leaves out colours where there is no terminal
+        say(*_line(problem), err=True)
 
 
 def _tell_all(word: str, notes: Sequence[Problem]) -> None:
     for note in notes:
-        click.echo(f"{word}: {note}", err=True)
+        say(f"{word}: {note}", err=True)
 
 
-def _line(problem: Problem) -> str:
+def _line(problem: Problem) -> tuple[Part, ...]:
     place, _, rest = str(problem).partition(": ")
-    return f"{click.style(place, bold=True)}: {click.style(rest, fg='red')}"
+    return Styled(place, bold=True), ": ", Styled(rest, "red")
 
 
 def _tell_rules(found: RuleSet, output: str, rehearsed: Rehearsed | None) -> None:
@@ -91,11 +91,11 @@ def _tell_rules(found: RuleSet, output: str, rehearsed: Rehearsed | None) -> Non
         if rehearsed is not None:
             notes = [asdict(note) for note in rehearsed.notes]
             told |= {"dryRuns": rehearsed.tried, "notes": notes}
-        click.echo(json.dumps(told, indent=2))
+        say_json(told)
         return
     _tell_all("warning", found.warnings)
     _tell_all("note", rehearsed.notes if rehearsed else ())
-    click.echo(
+    say(
         f"{_counted(rules, 'rule')} in {_counted(files, 'file')}, digest {found.digest[:12]}"
         + (f", {_counted(rehearsed.tried, 'dry run')}" if rehearsed else "")
     )

@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import urlencode
 
-import click
-
+from receiver.cli.screen import Styled, say
 from receiver.cli.words import as_commands, token_command
 from receiver.errors import AttemptError, PermanentError, ServerError, Unreachable, Unreadable
 from receiver.masking import Masker
@@ -171,7 +170,7 @@ class Client:
     def _warn(self, warning: str) -> None:
         if warning not in self._warned:
             self._warned.add(warning)
-            click.secho(f"postsync: {warning}", err=True, fg="yellow")
+            say(Styled(f"postsync: {warning}", "yellow"), err=True)
 
     def _told(self, status: int, data: Mapping[str, Any]) -> str:
         why = data.get("detail") or "; ".join(data.get("reasons", ()))

@@ -12,6 +12,7 @@ from receiver.errors import PostsyncError
 from receiver.registry import Registry
 from receiver.rulebook.files import read_text, rule_files
 from receiver.settings import load_settings
+from receiver.shown import shown
 
 
 def rules(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:
@@ -27,7 +28,9 @@ def handlers(
 
 
 def _fitting(names: Iterable[str], begun: str) -> list[CompletionItem]:
-    return [CompletionItem(name) for name in sorted(set(names)) if name.startswith(begun)]
+    """Choose what fits; what could not be shown is not put into anybody's command line either."""
+    fitting = {name for name in names if name.startswith(begun) and name == shown(name)}
+    return [CompletionItem(name) for name in sorted(fitting)]
 
 
 def _rule_names() -> Iterator[str]:

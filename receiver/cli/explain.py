@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -13,6 +12,7 @@ from receiver.change import gap
 from receiver.cli.explain_page import Page
 from receiver.cli.explain_steps import steps, terms
 from receiver.cli.options import payload_option, read_payload
+from receiver.cli.screen import say_json
 from receiver.expressions import Expressions
 from receiver.matching import Matcher, RuleExplanation
 from receiver.mistakes import near
@@ -57,7 +57,7 @@ def explain(
     explained = Matcher(rules, expressions).explain(sync)
     notes = list(_notes(rules, sync))
     if output == "json":
-        click.echo(json.dumps(_as_json(sync, explained, notes), indent=2))
+        say_json(_as_json(sync, explained, notes))
     else:
         Page(sync).show(explained, notes)
 

@@ -13,6 +13,7 @@ from rich.text import Text
 from receiver.cli.explain_steps import Step, steps, terms
 from receiver.matching import Finding, RuleExplanation, Verdict, describe
 from receiver.model import Sync
+from receiver.shown import shown
 
 STYLES = {Verdict.MATCHED: "green", Verdict.REFUSED: "dim", Verdict.ERROR: "red"}
 FALLBACK = (120, 40)
@@ -28,7 +29,7 @@ class Page:
         width = shutil.get_terminal_size(FALLBACK).columns
         self._console = Console(width=width, highlight=False)
         self._sync = sync
-        self._names = [clean(describe(resource)) for resource in sync.resources]
+        self._names = [shown(describe(resource)) for resource in sync.resources]
 
     def show(self, explained: Sequence[RuleExplanation], notes: Iterable[str]) -> None:
         """Draw everything."""
@@ -67,7 +68,7 @@ class Page:
         table = Table(show_lines=True)
         table.add_column("resource", max_width=2 * CELL, overflow="fold")
         for item in asked:
-            table.add_column(Text(item.rule.name), min_width=CELL, overflow="fold")
+            table.add_column(Text(shown(item.rule.name)), min_width=CELL, overflow="fold")
         for number, name in enumerate(self._names):
             table.add_row(Text(name), *(cell(item.resources[number]) for item in asked))
         return table
@@ -105,13 +106,13 @@ class Page:
 
     def _print(self, text: str, style: str = "", *, indent: int = 0) -> None:
         self._console.print(
-            Padding(Text(clean(text), style=style), (0, 0, 0, indent), expand=False)
+            Padding(Text(shown(text), style=style), (0, 0, 0, indent), expand=False)
         )
 
 
 def cell(finding: Finding) -> Text:
     """Return a resource's finding as a cell."""
-    return Text(clean(said(finding)), style=STYLES[finding.verdict])
+    return Text(shown(said(finding)), style=STYLES[finding.verdict])
 
 
 def said(finding: Finding) -> str:
@@ -128,8 +129,3 @@ def step_text(step: Step) -> str:
     words = [f"wave {step.wave}:", name, step.uses, f"-> {step.target}{count}:"]
     only = f" ({'; '.join(step.only)})" if step.only else ""
     return " ".join(filter(None, words)) + f" {', '.join(step.targets)}{only}"
-
-
-def clean(text: str) -> str:
-    """Replace what a terminal would obey: names and messages are the sender's."""
-    return "".join(c if c.isprintable() else "�" for c in text)

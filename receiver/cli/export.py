@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 
 import click
@@ -11,6 +10,7 @@ from receiver.cli import trail
 from receiver.cli.client import Client
 from receiver.cli.options import asks_server, count
 from receiver.cli.progress import Progress
+from receiver.cli.screen import say, say_json
 from receiver.errors import ServerError
 
 
@@ -31,7 +31,7 @@ def export(*, since: str, after: str, client: Client) -> None:
     try:
         for page in trail.pages(client, {"since": since}, after):
             for event in page:
-                click.echo(json.dumps(event))
+                say_json(event, indent=None)
                 last = str(event["seq"])
             number += len(page)
             if page:
@@ -39,7 +39,7 @@ def export(*, since: str, after: str, client: Client) -> None:
     except (ServerError, KeyboardInterrupt) as error:
         progress.end()
         if last:
-            click.echo(f"postsync: go on with `postsync export --after {last}`", err=True)
+            say(f"postsync: go on with `postsync export --after {last}`", err=True)
         if isinstance(error, ServerError):
             raise
         sys.exit(1)

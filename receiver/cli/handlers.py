@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from typing import Any
 
 import click
 
+from receiver.cli.screen import Styled, say, say_json, say_text
 from receiver.contract import Handler
 from receiver.reference import Parameter, example_rule, notes, parameters
 from receiver.registry import Registry
@@ -33,14 +33,14 @@ def handlers(name: str | None, output: str) -> None:
     if output == "json":
         chosen = [registry.find(name)] if name else registry
         pages = [_page(registry, handler) for handler in chosen]
-        click.echo(json.dumps(pages[0] if name else pages, indent=2))
+        say_json(pages[0] if name else pages)
     elif name:
-        click.echo("\n".join(_lines(registry, registry.find(name))))
+        say_text("\n".join(_lines(registry, registry.find(name))))
     else:
         _list(registry)
     if registry.broken and not name:
         for broken in registry.broken:
-            click.secho(f"postsync: {broken.reason}", err=True, fg="red")
+            say(Styled(f"postsync: {broken.reason}", "red"), err=True)
         sys.exit(1)
 
 
@@ -48,7 +48,7 @@ def _list(registry: Registry) -> None:
     rows = [(one.name, str(registry.origin(one.name)), one.summary) for one in registry]
     widths = [max((len(row[column]) for row in rows), default=0) for column in (0, 1)]
     for name, origin, summary in rows:
-        click.echo(f"{name:<{widths[0]}}  {origin:<{widths[1]}}  {summary}")
+        say(f"{name:<{widths[0]}}  {origin:<{widths[1]}}  {summary}")
 
 
 def _page(registry: Registry, handler: Handler[Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-import click
+from receiver.cli.screen import Part, Styled
 
 GOOD = ("accepted", "succeeded", "matched", "approved", "lifted")
 BAD = ("failed", "refused", "error", "lost", "cancelled")
@@ -15,13 +15,15 @@ HIDDEN = frozenset({"seq", "at", "event", "delivery", "sync", "plan", "run", "at
 """Ids that nobody reads, what has a place of its own on the line, and what has lines of its own."""
 
 
-def event_line(event: Mapping[str, Any], clock: str, hidden: frozenset[str] = HIDDEN) -> str:
+def event_line(
+    event: Mapping[str, Any], clock: str, hidden: frozenset[str] = HIDDEN
+) -> tuple[Part, ...]:
     """Return the line of an event; ``clock`` is its time, padded to a column."""
     name = str(event["event"])
     colour = "green" if name.endswith(GOOD) else "red" if name.endswith(BAD) else None
     about = [f"{key}={_text(value)}" for key, value in event.items() if key not in hidden]
     number = [f"attempt={event['attempt']}"] if "attempt" in event else []
-    return f"{clock}{click.style(f'{name:24}', fg=colour)}{' '.join(number + about)}"
+    return clock, Styled(f"{name:24}", colour), " ".join(number + about)
 
 
 def target_lines(event: Mapping[str, Any]) -> list[str]:

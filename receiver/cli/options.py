@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,8 @@ from rich.console import Console
 from rich.table import Table
 
 from receiver.cli.client import Client, find_token
+from receiver.cli.screen import say, say_json
+from receiver.shown import shown
 from receiver.user_files import read_bytes, read_stream
 
 Command: TypeAlias = Callable[..., Any]
@@ -84,7 +85,7 @@ def output_option(default: str = "text") -> Callable[[Command], Command]:
 
 def tell(answer: Any, output: str, text: str) -> None:
     """Print the server's answer as JSON, or what it means in words."""
-    click.echo(json.dumps(answer, indent=2) if output == "json" else text)
+    say_json(answer) if output == "json" else say(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +100,11 @@ class Columns:
 def tell_rows(rows: Sequence[Any], output: str, columns: Columns, nothing: str) -> None:
     """Print the server's rows as JSON, or as a table, or say in words that there is nothing."""
     if output == "json":
-        click.echo(json.dumps(rows, indent=2))
+        say_json(rows)
     elif rows:
         _print_table(columns.headings, [columns.cells(row) for row in rows], columns.folding)
     else:
-        click.echo(nothing)
+        say(nothing)
 
 
 def _print_table(
@@ -117,7 +118,7 @@ def _print_table(
     for heading in headings:
         table.add_column(heading, no_wrap=heading not in folding, overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(shown, row))
     console.print(table)
 
 

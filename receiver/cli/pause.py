@@ -9,6 +9,7 @@ import click
 from receiver.cli.client import Client
 from receiver.cli.options import asks_server, output_option, tell
 from receiver.cli.scope import path_of, scope_options, words
+from receiver.cli.screen import ask, say
 
 
 @click.command()
@@ -40,5 +41,5 @@ def _ask_for_all() -> None:
     """Ask whether all is meant; where nobody can be asked, say how to say so."""
     if not sys.stdin.isatty():
         raise click.UsageError("say what is paused: --rule NAME, --handler NAME, or --all")
-    click.echo("--rule NAME pauses one rule, --handler NAME one handler.", err=True)
-    click.confirm("Pause all of them?", abort=True, err=True)
+    say("--rule NAME pauses one rule, --handler NAME one handler.", err=True)
+    ask("Pause all of them?")

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 
-import click
+from receiver.cli.screen import say, say_over
 
 EVERY = 1.0
 """Seconds between two signs of life on a terminal, and before the first."""
@@ -30,9 +30,9 @@ class Progress:
             return
         self._next = self._monotonic() + (EVERY if self._live else EVERY_LINE)
         self._shown = True
-        click.echo(f"\r\x1b[K{text}" if self._live else text, nl=not self._live, err=True)
+        say_over(text) if self._live else say(text, err=True)
 
     def end(self) -> None:
         """Leave the cursor on a line of its own."""
         if self._shown and self._live:
-            click.echo(err=True)
+            say(err=True)

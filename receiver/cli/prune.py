@@ -15,6 +15,7 @@ import click
 from receiver.cli.ledgers import open_existing
 from receiver.cli.options import count, output_option, tell, yes_option
 from receiver.cli.progress import Progress
+from receiver.cli.screen import ask, say
 from receiver.durations import duration_text, seconds
 from receiver.ledger.deleting import Counts
 from receiver.ledger.ledger import Ledger
@@ -100,14 +101,13 @@ def _ask(ledger: Ledger, settings: Settings) -> None:
         progress.show(f"looked at {count(seen.examined, 'sync')}")
     progress.end()
     if not any(seen.goes.values()):
-        click.echo(f"nothing ended more than {duration_text(settings.keep_for)} ago", err=True)
+        say(f"nothing ended more than {duration_text(settings.keep_for)} ago", err=True)
         raise click.exceptions.Exit(0)
     kept = f" (of {count(seen.stored, 'sync')})" if seen.goes["syncs"] else ""
-    click.confirm(
+    ask(
         f"Delete what ended more than {duration_text(settings.keep_for)} ago: "
-        f"{_list(seen.goes)}{kept}?",
-        abort=True, err=True,
-    )  # fmt: skip
+        f"{_list(seen.goes)}{kept}?"
+    )
 
 
 def _prune(ledger: Ledger, policy: Policy) -> Counts:

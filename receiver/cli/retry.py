@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
@@ -17,6 +16,7 @@ from receiver.cli.options import (
     output_option,
     yes_option,
 )
+from receiver.cli.screen import ask, say, say_json
 from receiver.cli.targets import path_of, sync_of
 from receiver.errors import ServerError
 from receiver.model import Json
@@ -62,9 +62,9 @@ def retry(
     else:
         answers = _many(client, chosen, told | ({"all": True} if every else {}), yes=yes)
     if output == "json":
-        click.echo(json.dumps({"retried": len(answers), "runs": answers}, indent=2))
+        say_json({"retried": len(answers), "runs": answers})
     else:
-        click.echo(f"{count(len(answers), 'run')} retried")
+        say(f"{count(len(answers), 'run')} retried")
 
 
 def _named(client: Client, names: Sequence[str], told: Told) -> list[str]:
@@ -109,8 +109,8 @@ def _ask(client: Client, chosen: Mapping[str, str]) -> int:
         name = f"{run['rule']} {run['action']}"
         by_action[name] = by_action.get(name, 0) + 1
     for name, number in sorted(by_action.items()):
-        click.echo(f"  {number:>7,}  {name}", err=True)
+        say(f"  {number:>7,}  {name}", err=True)
     total = sum(by_action.values())
     if total:
-        click.confirm(f"Retry {count(total, 'run')} that failed?", abort=True, err=True)
+        ask(f"Retry {count(total, 'run')} that failed?")
     return total

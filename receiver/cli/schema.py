@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from receiver.argocd import example_notification
+from receiver.cli.screen import say_text
 from receiver.errors import PostsyncError
 from receiver.reference import handlers_page
 from receiver.registry import Registry
@@ -40,7 +41,7 @@ def schema(*, write: bool, check: bool) -> None:
     elif check:
         _compare(files)
     else:
-        click.echo(text, nl=False)
+        say_text(text)
 
 
 def _compare(files: dict[Path, str]) -> None:

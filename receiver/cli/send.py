@@ -12,6 +12,7 @@ import click
 from receiver.argocd import example_notification
 from receiver.cli.client import Client, find_token
 from receiver.cli.options import ca_option, output_option, read_payload
+from receiver.cli.screen import say, say_json
 from receiver.errors import ServerError, Unreadable
 from receiver.settings import load_settings
 
@@ -56,18 +57,18 @@ def send(
     if now or example:
         body, times = _moved(body)
         if output == "text":
-            click.echo(f"times    {times}")
+            say(f"times    {times}")
     client = Client(url, find_token("senders", token_file, sender), ca)
     answer = client.call("POST", f"/v1/notifications/{channel}", body)
     if last.parent.is_dir():
         last.write_bytes(body)
     if output == "json":
-        click.echo(json.dumps(answer))
+        say_json(answer, indent=None)
         return
-    click.echo(f"verdict  {answer['verdict']}" + _because(answer))
-    click.echo(f"delivery {answer['delivery']}")
-    click.echo(f"sync     {answer['sync']}")
-    click.echo(f"next     postsync show {answer['sync']}")
+    say(f"verdict  {answer['verdict']}" + _because(answer))
+    say(f"delivery {answer['delivery']}")
+    say(f"sync     {answer['sync']}")
+    say(f"next     postsync show {answer['sync']}")
 
 
 def _because(answer: dict[str, Any]) -> str:

@@ -18,6 +18,7 @@ from flask import Flask
 from receiver.cli.ledgers import wait_for_ledger
 from receiver.cli.options import database_option
 from receiver.cli.processes import check_address, dispatch
+from receiver.cli.screen import say_text
 from receiver.errors import LedgerUnavailable
 from receiver.ledger.connect import open_ledger
 from receiver.ledger.doorbell import Doorbell
@@ -128,7 +129,7 @@ def _banner(settings: Settings) -> None:
         "  postsync show last",
         "",
     ]
-    click.echo("\n".join(lines), err=True)
+    say_text("\n".join(lines), err=True)
 
 
 def _rules_in_force(settings: Settings) -> Row | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,6 +13,7 @@ import click
 from receiver.cli.client import Client
 from receiver.cli.lines import event_line, target_lines
 from receiver.cli.options import asks_server, count, output_option
+from receiver.cli.screen import Part, Styled, say, say_json
 
 OPEN = frozenset({"waiting", "collecting", "active"})
 """States of a plan in which something will happen by itself."""
@@ -35,10 +35,10 @@ def show(sync: str, *, wait: float, client: Client, output: str) -> None:
     """  # noqa: D301 click's \b keeps the lines
     story = _when_ended(client, _sync_of(client, sync), time.monotonic() + wait)
     if output == "json":
-        click.echo(json.dumps(story, indent=2))
+        say_json(story)
         return
     for line in _lines(story):
-        click.echo(line)
+        say(*line)
 
 
 def _sync_of(client: Client, number: str) -> str:
@@ -58,18 +58,19 @@ def _when_ended(client: Client, sync: str, until: float) -> dict[str, Any]:
         time.sleep(0.2)
 
 
-def _lines(story: Mapping[str, Any]) -> Iterator[str]:
-    yield click.style(f"{story['application']} {story['phase']}", bold=True)
-    yield f"sync {story['id']}, finished {story['finishedAt']}, revision {story['revision']}"
+def _lines(story: Mapping[str, Any]) -> Iterator[tuple[Part, ...]]:
+    yield (Styled(f"{story['application']} {story['phase']}", bold=True),)
+    yield (f"sync {story['id']}, finished {story['finishedAt']}, revision {story['revision']}",)
     changed = "" if story["changed"] is None else f", {story['changed']} changed"
-    yield f"{story['resources']} resources{changed}"
+    yield (f"{story['resources']} resources{changed}",)
     if story["reason"]:
-        yield story["reason"] if story["state"] == "new" else f"{story['state']}: {story['reason']}"
-    yield ""
+        told = "" if story["state"] == "new" else f"{story['state']}: "
+        yield told, story["reason"]
+    yield ("",)
     for event in story["events"]:
         yield event_line(event, f"{str(event['at']).split('T')[1]:14}")
-        yield from target_lines(event)
-    yield from _waits(story["plans"])
+        yield from ((line,) for line in target_lines(event))
+    yield from ((line,) for line in _waits(story["plans"]))
 
 
 def _waits(plans: Sequence[Mapping[str, Any]]) -> Iterator[str]:

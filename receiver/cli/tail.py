@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
 import click
@@ -11,6 +10,7 @@ from receiver.cli import complete, trail
 from receiver.cli.client import Client
 from receiver.cli.lines import HIDDEN, event_line
 from receiver.cli.options import asks_server, output_option
+from receiver.cli.screen import say, say_json
 from receiver.cli.targets import sync_of
 
 SHOWN = HIDDEN - {"sync", "run"}
@@ -40,8 +40,10 @@ def tail(*, follow: bool, client: Client, output: str, **query: str) -> None:
     query["sync"] = sync_of(client, query["sync"])
     try:
         for event in trail.follow(client, query) if follow else _now(client, query):
-            text = event_line(event, f"{event['at']:25}", SHOWN)
-            click.echo(json.dumps(event) if output == "json" else text)
+            if output == "json":
+                say_json(event, indent=None)
+            else:
+                say(*event_line(event, f"{event['at']:25}", SHOWN))
     except KeyboardInterrupt:
         return
 

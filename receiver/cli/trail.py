@@ -6,9 +6,8 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import click
-
 from receiver.cli.client import PAGE, Client
+from receiver.cli.screen import say
 from receiver.errors import ServerError, Unreachable
 
 INTERVAL = 0.5
@@ -66,6 +65,6 @@ def _patiently(client: Client, query: Mapping[str, str], after: str) -> dict[str
             if not isinstance(error, Unreachable) and error.status < 500:  # noqa: PLR2004 its own faults
                 raise
             if pause == INTERVAL:
-                click.echo(f"postsync: {error.message}; trying again", err=True)
+                say(f"postsync: {error.message}; trying again", err=True)
         pause = min(pause * 2, LONGEST)
         time.sleep(pause)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import click
 
 from receiver.cli import complete
 from receiver.cli.options import STDIN, output_option, payload_option, read_payload, yes_option
+from receiver.cli.screen import say_json
 from receiver.cli.try_page import Page
 from receiver.cli.try_rule import prepare
 from receiver.model import OutcomeKind, RunState
@@ -67,5 +67,5 @@ def try_(
             failed = outcome.kind in FAILED if outcome else item.change.state is RunState.FAILED
             good = good and not failed
     if output == "json":
-        click.echo(json.dumps({"rule": rule, "succeeded": good, "runs": runs}, indent=2))
+        say_json({"rule": rule, "succeeded": good, "runs": runs})
     sys.exit(0 if good else 1)

@@ -6,9 +6,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-import click
 import yaml
 
+from receiver.cli.screen import Part, Styled, ask, say
 from receiver.masking import MASK
 from receiver.model import Json, Outcome, OutcomeKind, RunState
 from receiver.secret_refs import SecretRef, put_values
@@ -32,13 +32,14 @@ class Page:
         """Tell what else matches."""
         if others:
             more = f" and {len(others) - 1} more" if len(others) > 1 else ""
-            self._say(f"not acted on: {others[0]}{more} (choose with --target)\n")
+            self._say(f"not acted on: {others[0]}{more} (choose with --target)")
+            self._say()
 
     def show(self, item: Released) -> None:
         """Show a run: what it will send, or why it sends nothing."""
         run = item.run
         self._say(
-            click.style(f"wave {run.wave}  {run.action} ({item.handler}), {run.target}", bold=True)
+            Styled(f"wave {run.wave}  {run.action} ({item.handler}), {run.target}", bold=True)
         )
         if item.change.state is not RunState.DUE:
             return
@@ -49,7 +50,7 @@ class Page:
     def ask(self, number: int) -> None:
         """Ask whether to send; what is declined ends the command."""
         what = "this" if number == 1 else f"these {number}"
-        click.confirm(f"Send {what} for real?", abort=True, err=True)
+        ask(f"Send {what} for real?")
 
     def ended(self, item: Released, outcome: Outcome | None) -> dict[str, Any]:
         """Tell how a run ended, and return it for a program."""
@@ -64,7 +65,7 @@ class Page:
         colour, words = SIDES[outcome.kind]
         reason = f": {outcome.reason}" if outcome.reason else ""
         seconds = f" ({outcome.seconds:.2f} s)"
-        self._say("  " + click.style(f"{run.action}: {words}", fg=colour) + reason + seconds)
+        self._say("  ", Styled(f"{run.action}: {words}", colour), reason, seconds)
         for note in outcome.notes:
             self._say(f"    {note}")
         if outcome.output:
@@ -74,8 +75,8 @@ class Page:
             "output": outcome.output, "notes": list(outcome.notes), "seconds": outcome.seconds,
         }  # fmt: skip
 
-    def _say(self, text: str) -> None:
-        click.echo(text, err=self._err)
+    def _say(self, *parts: Part) -> None:
+        say(*parts, err=self._err)
 
 
 def _masked(item: Released) -> Json:

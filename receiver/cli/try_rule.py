@@ -13,7 +13,7 @@ import structlog
 
 from receiver.errors import PostsyncError
 from receiver.expressions import Expressions
-from receiver.logs import Log
+from receiver.logs import Log, escape
 from receiver.matching import Matcher
 from receiver.mistakes import near
 from receiver.model import Sync, new_id
@@ -88,7 +88,7 @@ def _log() -> Log:
     """Make a log for the traceback of a handler that breaks off, on stderr."""
     logger = structlog.wrap_logger(
         structlog.PrintLogger(sys.stderr),
-        processors=[structlog.dev.ConsoleRenderer(colors=False)],
+        processors=[escape, structlog.dev.ConsoleRenderer(colors=False)],
         wrapper_class=structlog.make_filtering_bound_logger("info"),
     )
     return cast("Log", logger)

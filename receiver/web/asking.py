@@ -45,6 +45,5 @@ class Shared(Generic[Answer]):
     def _answer(self, coming: Future[Answer]) -> None:
         try:
             coming.set_result(self._question())
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 it is raised where the answer is waited for
             coming.set_exception(error)
-            raise

@@ -194,6 +194,7 @@ class Target:
         self.gates: list[threading.Event] = []
         """Each of the next calls is answered when its gate is open; the others have none."""
         self.delay = 0.0
+        self.answer = b"{}"
         target = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -212,9 +213,9 @@ class Target:
                     target.gates.pop(0).wait(PATIENCE)
                 time.sleep(target.delay)
                 self.send_response(status)
-                self.send_header("Content-Length", "2")
+                self.send_header("Content-Length", str(len(target.answer)))
                 self.end_headers()
-                self.wfile.write(b"{}")
+                self.wfile.write(target.answer)
 
             def log_message(self, *_: Any) -> None:
                 return

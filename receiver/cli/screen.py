@@ -1,0 +1,59 @@
+"""What commands write: everything goes through here, and so nothing is shown as it came."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import click
+
+from receiver.shown import shown
+
+
+@dataclass(frozen=True, slots=True)
+class Styled:
+    """A part of a line with a look of its own, on a terminal."""
+
+    text: str
+    colour: str | None = None
+    bold: bool = False
+
+
+Part: TypeAlias = str | Styled
+
+
+def say(*parts: Part, err: bool = False) -> None:
+    """Write one line; a line break in a part does not end it."""
+    click.echo("".join(map(_looked_after, parts)), err=err)
+
+
+def say_text(text: str, *, err: bool = False) -> None:
+    """Write a text whose line breaks are our own."""
+    for line in text.removesuffix("\n").split("\n"):
+        say(line, err=err)
+
+
+def say_json(value: Any, *, indent: int | None = 2) -> None:
+    """Write JSON for programs, in ASCII; on a terminal that is escaped enough."""
+    click.echo(json.dumps(value, indent=indent).replace("\x7f", "\\u007f"))
+
+
+def say_over(text: str) -> None:
+    """Write a line on stderr over the one that was written so before."""
+    click.echo("\r\x1b[K" + shown(text), nl=False, err=True)
+
+
+def ask(question: str) -> None:
+    """Ask on stderr; only a yes goes on.
+
+    Raises:
+        click.Abort: it was declined.
+    """
+    click.confirm(shown(question), abort=True, err=True)
+
+
+def _looked_after(part: Part) -> str:
+    if isinstance(part, str):
+        return shown(part)
+    return click.style(shown(part.text), fg=part.colour, bold=part.bold or None)
