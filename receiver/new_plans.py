@@ -13,8 +13,17 @@ from receiver.matching import RuleMatch
 from receiver.model import Json, RunState, Sync, new_id
 from receiver.render import Renderer, Scene
 from receiver.rulebook import key_scope
-from receiver.rules import Rule
+from receiver.rules import Rule, Target
 from receiver.waves import Failure, PlanView, RunView, Wave, advance, first_runs
+
+MOST_RUNS = 20_000
+MOST_TARGETS = 100_000
+"""What the plans of one sync may have together: a run costs some 5 KB until it is stored, a target
+0.6 KB (measured), so the dispatcher stays below 260 MB."""
+
+MOST_COLLECTED = 10_000
+"""Targets of a plan that collects syncs: no expression could go over more, see
+`receiver.expressions.bounds`."""
 
 
 class PlanMaker:
@@ -76,7 +85,7 @@ class PlanMaker:
             return None
         written = hashlib.sha256(rule.model_dump_json().encode()).hexdigest()
         key = f"{rule.name} {written[:16]} {self._group(rule, sync)}"
-        return Collect(key, _ms(debounce.window), _ms(debounce.max_wait))
+        return Collect(key, _ms(debounce.window), _ms(debounce.max_wait), _most_targets(rule))
 
     def _series(self, rule: Rule, sync: Sync) -> str | None:
         if rule.on_newer != "supersede":
@@ -126,6 +135,13 @@ def _moment(sync: Sync) -> int:
 def _hold_above(rule: Rule) -> int | None:
     limits = rule.limits
     return limits.max_targets if limits and limits.otherwise == "hold" else None
+
+
+def _most_targets(rule: Rule) -> int:
+    """Return how many targets a plan that collects may have, that its runs are not too many."""
+    each = sum(action.target is Target.RESOURCE for action in rule.actions)
+    once = len(rule.actions) - each
+    return min(MOST_COLLECTED, (MOST_RUNS - once) // each) if each else MOST_COLLECTED
 
 
 def _ms(seconds: float) -> int:

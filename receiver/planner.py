@@ -24,7 +24,7 @@ from receiver.model import (
     SyncState,
     from_ms,
 )
-from receiver.new_plans import PlanMaker, advance_with
+from receiver.new_plans import MOST_RUNS, MOST_TARGETS, PlanMaker, advance_with
 from receiver.payload import read_notification
 from receiver.render import Renderer, Scene
 from receiver.rulebook import RuleSet, place_in_files
@@ -36,12 +36,6 @@ ERRORS = 3
 
 EVENT_TARGETS = 50
 """An event names so many resources of a plan; the plan in the ledger has all of them."""
-
-
-MOST_RUNS = 20_000
-MOST_TARGETS = 100_000
-"""What the plans of one sync may have together: a run costs some 5 KB until it is stored, a target
-0.6 KB (measured), so the dispatcher stays below 260 MB."""
 
 
 class Planner:

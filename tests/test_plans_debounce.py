@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from house import House, texts
 
 from receiver.ledger.ledger import Ledger
@@ -184,3 +185,78 @@ def test_a_turn_finds_what_has_collected_by_an_index(file_ledger: FileLedger) ->
     ):
         plan = house.query(f"EXPLAIN QUERY PLAN {statement}")
         assert all("USING" in row[-1] and "INDEX" in row[-1] for row in plan), plan
+
+
+def test_a_plan_without_room_for_the_next_sync_starts_at_once(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That sync begins another plan, so that each of them has all of its resources."""
+    monkeypatch.setattr("receiver.new_plans.MOST_COLLECTED", 3)
+    house = House.of(ledger, RULE)
+    first, second = house.sync("a", "b", at=0), house.sync("b", "c", at=10)
+    third = house.sync("d", at=20)
+    assert house.plans("sync_id, state") == [(second, "active"), (third, "collecting")]
+    assert texts(house.work()) == ["a b c of 2"]
+    house.pass_time(31)
+    assert texts(house.work()) == ["d of 1"]
+    (told,) = house.events("plan.filled")
+    (plan,) = house.query(f"SELECT plan_id FROM plan_syncs WHERE sync_id = '{first}'")
+    assert (told["plan"], told["sync"], told["rule"]) == (plan, second, "purge")
+    assert told["reason"] == f"with sync {third} it would have 4 targets, more than 3"
+
+
+def test_a_plan_collects_no_more_runs_than_a_sync_may_have(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run for each resource is what costs most."""
+    monkeypatch.setattr("receiver.new_plans.MOST_RUNS", 5)
+    two = EACH + EACH[EACH.index("  - uses") :].replace("  - uses", "  - name: again\n    uses")
+    house = House.of(ledger, two)
+    house.sync("a", "b", at=0)
+    assert house.plans() == ["collecting"]
+    house.sync("c", at=10)
+    assert house.plans() == ["active", "collecting"]
+
+
+@pytest.mark.parametrize(
+    ("bound", "most", "told"),
+    [
+        ("MOST_SYNCS", 2, "3 syncs, more than 2"),
+        ("MOST_RESOURCES", 3, "4 resources in its syncs, more than 3"),
+        ("MOST_BYTES", 1000, "bytes of notifications, more than 1000"),
+    ],
+)
+def test_the_syncs_of_a_plan_are_bounded_though_all_have_the_same_resources(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, bound: str, most: int, told: str
+) -> None:
+    """All of them are read when the plan's runs are rendered."""
+    monkeypatch.setattr(f"receiver.ledger.collecting.{bound}", most)
+    house = House.of(ledger, RULE)
+    for at, names in enumerate(["a", "a", "ab"]):
+        house.sync(*names, at=at)
+    assert house.plans()[-1] == "collecting"
+    assert house.plans()[0] == "active"
+    assert told in house.events("plan.filled")[0]["reason"]
+
+
+def test_a_full_plan_that_has_too_many_targets_is_held(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To start at once is no way around an approval."""
+    monkeypatch.setattr("receiver.new_plans.MOST_COLLECTED", 3)
+    house = House.of(ledger, f"{RULE}  limits: {{maxTargets: 2}}\n")
+    house.sync("a", "b", "c", at=0)
+    house.sync("d", at=10)
+    assert house.plans() == ["held", "collecting"]
+
+
+def test_syncs_of_one_turn_fill_plans_one_after_another(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether they are planned in one transaction or in several, nothing is lost."""
+    monkeypatch.setattr("receiver.new_plans.MOST_COLLECTED", 3)
+    house = House.of(ledger, RULE)
+    house.plan([house.store(f"c{number}", at=number) for number in range(7)])
+    assert house.plans() == ["active", "active", "collecting"]
+    house.pass_time(31)
+    assert texts(house.work()) == ["c0 c1 c2 of 3", "c3 c4 c5 of 3", "c6 of 1"]

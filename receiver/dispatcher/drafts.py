@@ -27,8 +27,9 @@ from receiver.logs import Log
 from receiver.memory import Memory, after, judged
 from receiver.mistakes import brief, near
 from receiver.model import Event, Json, PlanState, Sync, SyncState, from_ms, rfc3339
+from receiver.new_plans import MOST_RUNS
 from receiver.payload.lists import too_many
-from receiver.planner import MOST_RUNS, Planner, place_of, read_sync, step
+from receiver.planner import Planner, place_of, read_sync, step
 from receiver.pulse import Stopped, TooLong, at_most, during
 from receiver.render import Renderer
 

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, insert, select, text, update
+from sqlalchemy import bindparam, func, insert, literal, select, text, update
 
 from receiver.ledger import tables
 from receiver.ledger.batch import Batch, Row
 from receiver.ledger.planning import Collect, NewPlan, Planning
+from receiver.ledger.starting import end_collecting
 from receiver.ledger.storable import dumps
 from receiver.ledger.superseding import identity
 from receiver.model import Event, Json, from_ms, rfc3339
 
 Target = dict[str, Any]
+Moments = Mapping[str, tuple[int, str]]
+
+MOST_SYNCS = 1_000
+MOST_RESOURCES = 50_000
+MOST_BYTES = 32 << 20
+"""Syncs of one plan, what they list and how large their notifications are together. All of them are
+read when a wave of the plan is rendered, and a resource that was read costs some 2 KB."""
 
 _NEW = insert(tables.plans)
 _JOIN = text(
@@ -35,12 +44,58 @@ _RENEW = (
 )
 
 
-def collecting_plan(batch: Batch, collect: Collect) -> Any:
-    """Return the row of the plan that collects syncs of this key, None if there is none."""
+@dataclass(frozen=True, slots=True)
+class Room:
+    """The row of a plan that collects, and what it has once the sync at hand has joined it."""
+
+    plan: Any
+    targets: Sequence[Target]
+    moments: Moments
+
+
+def room_for(batch: Batch, planning: Planning, plan: NewPlan, collect: Collect) -> Room | None:
+    """Find the plan that collects syncs of this key, None if the sync is to begin one.
+
+    A plan that has no room for the sync starts at once.
+    """
     batch.flush()
     p = tables.plans
     query = select(p).where(p.c.collect_key == collect.key, text(tables.COLLECTING_PLAN))
-    return batch.connection.execute(query).one_or_none()
+    row = batch.connection.execute(query).one_or_none()
+    if row is None:
+        return None
+    moments = _moments(batch, row.id) | {planning.sync: (plan.newest, planning.sync)}
+    room = Room(row, union(json.loads(row.targets), plan.targets, moments), moments)
+    too_much = _too_much(batch, planning.sync, room, collect.most)
+    if not too_much:
+        return room
+    data: dict[str, Json] = {"rule": row.rule, "reason": f"with sync {planning.sync} {too_much}"}
+    batch.events.append(Event("plan.filled", data, sync=row.sync_id, plan=row.id))
+    end_collecting(batch, row)
+    batch.flush()
+    return None
+
+
+def _too_much(batch: Batch, sync: str, room: Room, most: int) -> str:
+    """Say what a plan would have too much of, "" if it has room."""
+    s, d, m = tables.syncs.c, tables.deliveries.c, tables.plan_syncs.c
+    members = select(m.sync_id).where(m.plan_id == room.plan.id).union(select(literal(sync)))
+    query = (
+        select(func.sum(s.resources), func.sum(d.size))
+        .join(tables.deliveries, d.id == s.delivery_id)
+        .where(s.id.in_(members))
+    )
+    listed, size = map(int, batch.connection.execute(query).one())
+    bounds = (
+        (len(room.targets), most, "targets"),
+        (len(room.moments), MOST_SYNCS, "syncs"),
+        (listed, MOST_RESOURCES, "resources in its syncs"),
+        (size, MOST_BYTES, "bytes of notifications"),
+    )
+    return next(
+        (f"it would have {there} {what}, more than {bound}" for there, bound, what in bounds
+         if there > bound), "",
+    )  # fmt: skip
 
 
 def begin(batch: Batch, planning: Planning, plan: NewPlan, collect: Collect, row: Row) -> None:
@@ -52,13 +107,12 @@ def begin(batch: Batch, planning: Planning, plan: NewPlan, collect: Collect, row
     batch.events.append(Event("plan.collecting", data, sync=planning.sync, plan=plan.id))
 
 
-def join(batch: Batch, planning: Planning, plan: NewPlan, collect: Collect, row: Any) -> None:
+def join(batch: Batch, planning: Planning, plan: NewPlan, collect: Collect, room: Room) -> None:
     """Add a sync to a plan that collects: its targets, and more time for others to come."""
-    moments = _moments(batch, row.id) | {planning.sync: (plan.newest, planning.sync)}
-    targets = union(json.loads(row.targets), plan.targets, moments)
+    row, moments = room.plan, room.moments
     due = min(batch.now + collect.window, row.created_at + collect.longest)
     batch.add(_JOIN, _member(batch, row.id, planning.sync, plan.newest))
-    batch.add(_GROW, {"plan": row.id, "all_targets": dumps(targets), "new_due_at": due})
+    batch.add(_GROW, {"plan": row.id, "all_targets": dumps(room.targets), "new_due_at": due})
     if moments[planning.sync] >= (row.newest, row.sync_id):
         values = (planning.sync, planning.application, plan.newest, plan.key, plan.limit)
         named = {f"new_{name}": value for name, value in zip(_NEWEST, values, strict=True)}
@@ -67,9 +121,7 @@ def join(batch: Batch, planning: Planning, plan: NewPlan, collect: Collect, row:
     batch.events.append(Event("plan.joined", data, sync=planning.sync, plan=row.id))
 
 
-def union(
-    there: Sequence[Target], more: Sequence[Target], moments: Mapping[str, tuple[int, str]]
-) -> list[Target]:
+def union(there: Sequence[Target], more: Sequence[Target], moments: Moments) -> list[Target]:
     """Return the targets of all syncs; of one resource that of the sync that finished last."""
     found: dict[tuple[str, str, str], Target] = {}
     for target in (*there, *more):

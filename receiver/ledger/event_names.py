@@ -6,7 +6,7 @@ BY_KIND = {
     "notification": "accepted duplicate refused",
     "sync": "planned ignored failed replay_asked replayed replay_refused",
     "rule": "matched error",
-    "plan": "waiting collecting joined held approved succeeded failed superseded cancelled",
+    "plan": "waiting collecting joined filled held approved succeeded failed superseded cancelled",
     "wave": "released",
     "run": "skipped held approved superseded failed retried reopened cancelled",
     "attempt": "started succeeded pending failed lost superseded",

@@ -74,11 +74,15 @@ class Advance:
 
 @dataclass(frozen=True, slots=True)
 class Collect:
-    """How a plan collects syncs: those with the same ``key``; times in milliseconds."""
+    """How a plan collects syncs: those with the same ``key``; times in milliseconds.
+
+    A sync that would give it more than ``most`` targets begins another one.
+    """
 
     key: str
     window: int
     longest: int
+    most: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,17 +50,21 @@ def start(
 
 
 def start_collected(batch: Batch) -> None:
-    """Start the plans whose time of collecting is over; with too many targets they are held."""
+    """Start the plans whose time of collecting is over."""
     for plan in batch.connection.scalars(_COLLECTED, {"now": batch.now}).all():
         row = _row(batch, plan, PlanState.COLLECTING)
-        if row is None:
-            continue  # superseded by one that has just started
-        reason = hold_reason(len(json.loads(row.targets)), row.hold_above)
-        if reason:
-            batch.add(_STATE, _change(plan, PlanState.HELD, reason))
-            batch.events.append(held_event(row.rule, row.sync_id, plan, reason))
-        else:
-            _start_row(batch, row)
+        if row is not None:  # else superseded by one that has just started
+            end_collecting(batch, row)
+
+
+def end_collecting(batch: Batch, row: Any) -> None:
+    """Have a plan collect no more: it starts, or with too many targets it is held."""
+    reason = hold_reason(len(json.loads(row.targets)), row.hold_above)
+    if reason:
+        batch.add(_STATE, _change(row.id, PlanState.HELD, reason))
+        batch.events.append(held_event(row.rule, row.sync_id, row.id, reason))
+    else:
+        _start_row(batch, row)
 
 
 def start_held(batch: Batch, plan: str) -> PlanState | None:

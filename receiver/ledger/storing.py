@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, insert, select, update
 
 from receiver.ledger import tables
 from receiver.ledger.batch import Batch, Row
-from receiver.ledger.collecting import begin, collecting_plan, join
+from receiver.ledger.collecting import begin, join, room_for
 from receiver.ledger.memories import remember, write_recalled
 from receiver.ledger.pauses import OWN_MARK, pause_mark
 from receiver.ledger.places import admit
@@ -87,10 +87,10 @@ def store_plans(batch: Batch, planning: Planning) -> None:
     joined = {
         plan.id: row
         for plan in planning.plans
-        if plan.collect and (row := collecting_plan(batch, plan.collect))
+        if plan.collect and (row := room_for(batch, planning, plan, plan.collect))
     }
     batch.events += [
-        replace(event, plan=joined[event.plan].id) if event.plan in joined else event
+        replace(event, plan=joined[event.plan].plan.id) if event.plan in joined else event
         for event in planning.events
     ]
     for plan in planning.plans:
