@@ -134,8 +134,8 @@ def test_a_suspended_action_s_runs_are_rendered_and_held(ledger: Ledger) -> None
     house.sync("a", "b")
     assert house.work() == []
     assert house.runs("state, reason, parameters, first_attempt_at") == [
-        ("held", "waits to be approved", '{"text": "a"}', None),
-        ("held", "waits to be approved", '{"text": "b"}', None),
+        ("held", "waits to be approved", '{"text":"a"}', None),
+        ("held", "waits to be approved", '{"text":"b"}', None),
         ("waiting", "", None, None),
     ]
     told = house.events("run.held")

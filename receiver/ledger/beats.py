@@ -57,4 +57,4 @@ def forget_beats(connection: Connection, now: int, *, alone: str = "") -> None:
 
 
 def _beat(mark: dict[str, Any]) -> Beat:
-    return Beat(mark["at"], tuple(mark["ailments"]), mark["hanging"])
+    return Beat(mark["at"], tuple(mark.get("ailments", ())), mark.get("hanging", 0))

@@ -85,14 +85,26 @@ IDLE_MS = 86_400_000
 """How long a lane is at rest until its level, which is full by then, is forgotten."""
 
 
+def has_idle(connection: Connection, now: int) -> bool:
+    """Whether there is anything that `forget_idle` would delete; to look takes no lock."""
+    return any(
+        connection.scalar(select(table).where(which).exists().select())
+        for table, which in _idle(now)
+    )
+
+
 def forget_idle(connection: Connection, now: int) -> None:
     """Delete what is not needed once it is at rest: full buckets, lifted blocks, ended tries."""
-    for table, which in (
+    for table, which in _idle(now):
+        connection.execute(delete(table).where(which))
+
+
+def _idle(now: int) -> tuple[tuple[Table, ColumnElement[bool]], ...]:
+    return (
         (tables.buckets, tables.buckets.c.at < now - IDLE_MS),
         (tables.lanes, tables.lanes.c.blocked_until < now - IDLE_MS),
         (tables.tried, ~_is_there(tables.tried.c.id)),
-    ):
-        connection.execute(delete(table).where(which))
+    )
 
 
 def _is_there(one: ColumnElement[str]) -> ColumnElement[bool]:

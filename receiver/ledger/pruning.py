@@ -21,6 +21,7 @@ from receiver.ledger.deleting import (
     delete_rule_sets,
     delete_syncs,
     forget_idle,
+    has_idle,
     old_lines,
     old_refused,
     surplus_lines,
@@ -92,8 +93,7 @@ class Round:
         yield from self._all(surplus_refused, delete_refused)
         yield from self._all(old_lines, delete_lines)
         yield from self._all(surplus_lines, delete_lines)
-        with self._ledger.write(Hold.OWN) as connection:
-            forget_idle(connection, self._ledger.now(connection))
+        self._forget_idle()
         yield from self._all(unused_rule_sets, delete_rule_sets)
 
     def end(self, by: str) -> tuple[Event, int] | None:
@@ -155,6 +155,13 @@ class Round:
             if not chosen:
                 return
             yield self._slice(delete_them, chosen, limit)
+
+    def _forget_idle(self) -> None:
+        with self._ledger.read() as connection:
+            if not has_idle(connection, self._ledger.now(connection)):
+                return
+        with self._ledger.write(Hold.OWN) as connection:
+            forget_idle(connection, self._ledger.now(connection))
 
     def _slice(self, delete_them: _Delete[T], chosen: Sequence[T], limit: Limits) -> Counts:
         with self._ledger.write() as connection:

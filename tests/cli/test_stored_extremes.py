@@ -26,7 +26,8 @@ OVER_A_LEDGER = settings(
 )
 
 IDS = {"sync_id": "s-1", "plan_id": "p-1", "run_id": "r-1", "delivery_id": "d-1"}
-OWN_IDS = {"syncs": "s-1", "plans": "p-1", "runs": "r-1", "deliveries": "d-1", "replays": "y-1"}
+OWN_IDS = {"syncs": "s-1", "plans": "p-1", "runs": "r-1", "deliveries": "d-1", "replays": "y-1",
+           "tried": "s-1"}  # fmt: skip
 STATES = {"syncs": "planned", "plans": "failed", "runs": "failed", "replays": "refused"}
 ONE = {"seq": 7, "number": 1, "application": "argocd/shop", "verdict": "accepted"}
 """What leads from one row to the next, or what only ever has one of a few values."""

@@ -106,5 +106,6 @@ def test_the_comments_tell_the_defaults_of_today() -> None:
     """Whoever changes one finds its place here."""
     text = (ROOT / "k8s/base/deployment.yaml").read_text()
     assert f"# drain ({Settings.model_fields['drain'].default} s)" in text
-    assert "(maxBody)" in text
-    assert "maxBody" in map(to_camel, Settings.model_fields)
+    for name in ("maxBody", "maxResources"):
+        assert f"({name}," in text
+        assert name in map(to_camel, Settings.model_fields)
