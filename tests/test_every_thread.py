@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
@@ -34,6 +35,8 @@ from receiver.model import Outcome, OutcomeKind
 from receiver.outbound.watchdog import Watchdog
 from receiver.payload import read_notification
 from receiver.threads import deaths
+from receiver.web.admission import Lane
+from receiver.web.lanes import Lanes, Work
 from receiver.web.tls import Tls
 
 
@@ -150,6 +153,20 @@ def test_the_watcher_of_the_certificate(tmp_path: Path) -> None:
     seen = tls.current.fingerprint
     make(tmp_path)
     wait_for(lambda: tls.current.fingerprint != seen, 20, "the next certificate")
+
+
+@pytest.mark.parametrize("lane", Lane)
+def test_the_threads_of_requests(lane: Lane, breaking: Breaking) -> None:
+    """What answers a request breaks it off: that is told, and the next request is answered."""
+    lanes, came = Lanes(1), SimpleQueue[str | None]()
+    lanes.start()
+    before = deaths()[lane]
+    lanes.submit(lane, Work(breaking, came.put))
+    assert came.get(timeout=10) is None
+    wait_for(dead(lane, before), 10, "its death")
+    lanes.submit(lane, Work(lambda: "answered", came.put))
+    assert came.get(timeout=10) == "answered"
+    lanes.shutdown()
 
 
 def test_a_thread_of_attempts() -> None:
