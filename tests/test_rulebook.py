@@ -381,6 +381,34 @@ def test_a_folder_that_leads_back_into_itself_is_read_once(tmp_path: Path) -> No
     assert [rule.name for rule in load(tmp_path).rules] == ["one"]
 
 
+def test_links_from_folder_to_folder_are_no_ways_without_number(tmp_path: Path) -> None:
+    """Of thirty folders with two links to the next one, the last has a thousand million paths."""
+    for number in range(30):
+        (tmp_path / f"{number:02}").mkdir()
+        for name in ("first", "second"):
+            (tmp_path / f"{number:02}" / name).symlink_to(tmp_path / f"{number + 1:02}")
+    (tmp_path / "30").mkdir()
+    write(tmp_path / "30/a.yaml", "one")
+    assert [rule.name for rule in load(tmp_path).rules] == ["one"]
+
+
+def test_a_folder_with_more_than_rules_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A whole disk that was named by mistake is not walked through every other second."""
+    monkeypatch.setattr("receiver.rulebook.files.MOST", 5)
+    (tmp_path / "below").mkdir()
+    for number in range(5):
+        write(tmp_path / "below" / f"{number}.yaml", f"rule-{number}")
+    assert refused(tmp_path) == [f"{tmp_path}: cannot be read: has more than 5 names below it"]
+
+
+def test_a_file_whose_name_is_no_text_is_refused(tmp_path: Path) -> None:
+    """Neither the ledger nor a message can have its name."""
+    write(tmp_path / os.fsdecode(b"\xff.yaml"), "one")
+    assert refused(tmp_path) == [f"{tmp_path}/\ufffd.yaml: has a name that is not UTF-8"]
+
+
 def test_a_pipe_among_the_rules_is_refused_and_the_rest_is_checked(tmp_path: Path) -> None:
     """Nobody waits for it."""
     os.mkfifo(tmp_path / "a.yaml")

@@ -10,6 +10,9 @@ from pathlib import Path
 from sqlalchemy.exc import DBAPIError
 
 DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+CUT_OFF = sqlite3.SQLITE_IOERR_SHORT_READ
+"""The file, or its log, has become shorter under those who have it open: they never read it again,
+and only a start can."""
 PRIMARY = 0xFF
 """The bits of SQLite's error codes that have the primary one
 (https://www.sqlite.org/rescode.html)."""
@@ -27,7 +30,8 @@ STEPS = 10_000
 
 def is_damage(error: DBAPIError) -> bool:
     """Whether the file itself is broken, so that trying again helps nothing."""
-    return getattr(error.orig, "sqlite_errorcode", 0) & PRIMARY in DAMAGE
+    code = getattr(error.orig, "sqlite_errorcode", 0)
+    return code & PRIMARY in DAMAGE or code == CUT_OFF
 
 
 def find_damage(path: Path, patience: float = PATIENCE) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -18,6 +19,7 @@ from service import Service, serving, wait_for
 
 from receiver.errors import AttemptError, LedgerDamaged, LedgerError
 from receiver.ledger.connect import open_ledger, prepare
+from receiver.ledger.marks import put_mark
 
 RULES = """
 version: 1
@@ -170,3 +172,15 @@ def test_the_doors_say_that_it_is_damaged_and_write_no_more(
         assert web.client.get("/v1/plans", headers=AS_OPERATOR).status_code == 200
         with pytest.raises(LedgerDamaged), ledger.write():
             pass
+
+
+def test_a_log_cut_off_under_a_running_instance_is_damage(tmp_path: Path) -> None:
+    """Who has it open never reads it again, however often it is tried: only a start can."""
+    prepare(tmp_path / "ledger.db")
+    with closing(open_ledger(tmp_path / "ledger.db")) as intake:
+        with intake.write() as connection:
+            put_mark(connection, "one", {"value": 1})
+        with closing(open_ledger(tmp_path / "ledger.db")) as dispatcher:
+            os.truncate(tmp_path / "ledger.db-wal", 0)
+            with pytest.raises(LedgerDamaged, match="is damaged"), dispatcher.write() as connection:
+                put_mark(connection, "two", {"value": 2})
