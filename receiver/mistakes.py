@@ -26,6 +26,7 @@ KINDS = {
     "model": "a mapping",
     "mapping": "a mapping",
 }
+NETWORK = "must be a network like 10.0.0.0/8 or fd00::/8, with no bit set behind its length"
 LIMITS = {
     "greater_than_equal": "must be at least {ge:g}",
     "greater_than": "must be more than {gt:g}",
@@ -40,6 +41,8 @@ LIMITS = {
     "literal_error": "must be {expected}",
     "enum": "must be {expected}",
     "value_error": "{error}",
+    "ip_v4_network": NETWORK,
+    "ip_v6_network": NETWORK,
 }
 
 
@@ -128,7 +131,7 @@ def _place_and_words(
         return (*path, last), "is missing", ""
     if item["type"] == "extra_forbidden":
         return path, "unknown key", near(str(last), keys_at(model, path[:-1]))
-    return path, _words(item), _hint(item, rendered=rendered)
+    return path, words_of(item), _hint(item, rendered=rendered)
 
 
 def _existing(loc: Path, tree: Any) -> Path:
@@ -142,7 +145,8 @@ def _existing(loc: Path, tree: Any) -> Path:
     return path
 
 
-def _words(item: ErrorDetails) -> str:
+def words_of(item: ErrorDetails) -> str:
+    """Say what is wrong with a value, in our words where we have some."""
     kind = item["type"]
     if kind in LIMITS:
         context = dict(item.get("ctx", {}))

@@ -30,7 +30,7 @@ from pydantic_settings import (
 from pydantic_settings.exceptions import SettingsError as SourceError
 
 from receiver.errors import SettingsError
-from receiver.mistakes import near
+from receiver.mistakes import near, words_of
 from receiver.settings_file import read_settings_file
 
 MIB = 1 << 20
@@ -270,11 +270,11 @@ def load_settings(file: Path | None = None, **options: Any) -> Settings:
         return FromFile(**given)
     except ValidationError as error:
         lines = [
-            _spelt(item["loc"]) + item["msg"].removeprefix("Value error, ")
+            _spelt(item["loc"]) + words_of(item)
             for item in error.errors(include_url=False, include_input=False)
         ]
         where = f"settings ({file} and POSTSYNC_* variables)" if file else "POSTSYNC_* variables"
-        raise SettingsError(f"{where}: " + "; ".join(lines)) from None
+        raise SettingsError(f"{where}: " + "; ".join(dict.fromkeys(lines))) from None
     except SourceError as error:
         found = re.search(r'field "(\w+)"', str(error))
         raise SettingsError(

@@ -37,8 +37,12 @@ def warnings(folder: Path, **given: str) -> list[str]:
 @pytest.mark.parametrize(
     ("given", "place", "words"),
     [
-        ({"application": '"!shop-legacy"'}, "5:19", "globs have no negation"),
-        ({"name": '["a", "!b"]'}, "7:38", "globs have no negation"),
+        ({"application": '"!shop-legacy"'}, "5:19", "\"application.name != 'NAME'\""),
+        ({"name": '["a", "!b"]'}, "7:38", "\"resource.name != 'NAME'\""),
+        ({"application": "argocd/shop"}, "5:19", "the namespace is a key of its own"),
+        ({"name": '["a", shop/b]'}, "7:38", "no name in Kubernetes has one"),
+        ({"kind": "apps/Deployment"}, "7:8", "the group is a key of its own"),
+        ({"kind": "Deployment, group: apps/v1"}, "7:26", "the version is a key of its own"),
         ({"name": '"^assets"'}, "7:26", "looks like a regular expression"),
         ({"name": '"assets-.+"'}, "7:26", "looks like a regular expression"),
         ({"name": "(a|b)"}, "7:26", "looks like a regular expression"),
@@ -63,7 +67,9 @@ def test_what_was_most_likely_not_meant_is_warned_of(
         {}, {"kind": "[ConfigMap, Rollout]"}, {"kind": "AdminNetworkPolicy"},
         {"kind": "SealedSecret"}, {"kind": "Deploy*"},
         {"kind": "Ingresss, group: traefik.io"}, {"name": '"*.example.com"'},
-        {"name": '"certificates.*"'}, {"name": '"[!a]*"'}, {"name": '""'},
+        {"name": '"certificates.*"'}, {"kind": "Pod, image: ghcr.io/acme/*"},
+        {"application": "shop, destination: {name: 'arn:aws:eks:eu-1:1:cluster/a'}"},
+        {"name": '"[!a]*"'}, {"name": '""'},
     ],
 )  # fmt: skip
 def test_what_may_well_be_meant_is_not_warned_of(tmp_path: Path, given: dict[str, str]) -> None:

@@ -85,13 +85,18 @@ def _first_word(path: Path, home: Path) -> str:
     except Unreadable as error:
         there = [one.name for one in sorted(home.glob("[!.]*"))] if path.parent == home else []
         others = f"there is {', '.join(there)}; " if there else ""
-        hint = "" if path.exists() else f"{others}`{token_command(path)}` makes one"
+        hint = "" if path.exists() else others + _way_to_fill(path, home)
         raise ServerError(f"the token file {path} {error.why}", hint=hint) from None
     if not words:
-        raise ServerError(
-            f"the token file {path} is empty", hint=f"`{token_command(path)}` makes a token"
-        )
+        raise ServerError(f"the token file {path} is empty", hint=_way_to_fill(path, home))
     return words[0]
+
+
+def _way_to_fill(path: Path, home: Path) -> str:
+    """Say what belongs into a token's file: only in the server's own home a new one is known."""
+    if path.parent == home:
+        return f"`{token_command(path)}` makes one"
+    return f"write a token into it that the server has in its HOME/{home.name}"
 
 
 class Client:

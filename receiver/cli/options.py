@@ -83,9 +83,13 @@ def output_option(default: str = "text") -> Callable[[Command], Command]:
     )  # fmt: skip
 
 
-def tell(answer: Any, output: str, text: str) -> None:
-    """Print the server's answer as JSON, or what it means in words."""
-    say_json(answer) if output == "json" else say(text)
+def tell(answer: Any, output: str, *lines: str) -> None:
+    """Print the server's answer as JSON, or what it means in lines of words."""
+    if output == "json":
+        say_json(answer)
+        return
+    for line in lines:
+        say(line)
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,4 +32,5 @@ def replay(sync: str, *, rule: str, any_rules: bool, client: Client, output: str
     body: dict[str, Json] = {"rule": rule} if rule else {}
     body |= {"withRulesInForce": True} if any_rules else {}
     answer = client.send("POST", f"/v1/syncs/{wanted}/replay", body)
-    tell(answer, output, f"replay   {answer['replay']['id']}\nnext     postsync show {wanted}")
+    number = answer["replay"]["id"]
+    tell(answer, output, f"replay   {number}", f"next     postsync show {wanted}")

@@ -48,9 +48,10 @@ def runs(
 
 def _cells(row: Mapping[str, Any]) -> list[str]:
     when = row["endedAt"] or row["dueAt"] or ""
+    reason = "" if row["state"] == RunState.HELD else row["reason"]  # it waits for just that
     return [
         row["id"], row["state"], row["rule"], row["action"], row["application"], row["target"],
-        str(row["attempts"]), when, "; ".join(filter(None, (_waits(row), row["reason"]))),
+        str(row["attempts"]), when, "; ".join(filter(None, (_waits(row), reason))),
     ]  # fmt: skip
 
 

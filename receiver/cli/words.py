@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from pathlib import Path
 
 COMMANDS = (
     (r"GET /v1/(syncs|runs|plans)\?state=(\w+)", r"`postsync \1 --state \2`"),
@@ -22,7 +23,7 @@ def as_commands(text: str) -> str:
     return text
 
 
-def token_command(file: object) -> str:
+def token_command(file: Path) -> str:
     """Write the command that makes a token in this file of the home folder."""
-    path = shlex.quote(str(file))
-    return f'umask 077; mkdir -p "$(dirname {path})"; openssl rand -hex 32 > {path}'
+    folder, path = shlex.quote(str(file.parent)), shlex.quote(str(file))
+    return f"umask 077; mkdir -p {folder}; openssl rand -hex 32 > {path}"

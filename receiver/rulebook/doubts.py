@@ -24,10 +24,19 @@ NEAR = 0.85
 """How alike (difflib's ratio) a kind is to a known one that it was meant to be. ``Deploymnet`` is
 0.9; ``AdminNetworkPolicy``, a kind of its own, is 0.84 like ``NetworkPolicy``."""
 
-NEGATED = (
-    "globs have no negation: this is only what begins with an exclamation mark",
-    "match.condition can say it: \"resource.name != 'NAME'\"",
-)
+NEGATED = "globs have no negation: this is only what begins with an exclamation mark"
+SLASH = "has a slash, and no name in Kubernetes has one: it matches nothing"
+SPLIT = {
+    "name": "the namespace is a key of its own: {namespace: shop, name: assets}",
+    "namespace": "the name is a key of its own: {namespace: shop, name: assets}",
+    "project": "the name alone",
+    "kind": "the group is a key of its own: {group: apps, kind: Deployment}",
+    "group": "the version is a key of its own: {group: apps, version: v1}",
+    "version": "the group is a key of its own: {group: apps, version: v1}",
+}
+"""The keys of an Application and of a resource that are names, and how to write what a slash
+was to say."""
+
 PATTERN = (
     "looks like a regular expression, and is compared as a glob",
     "write * ? [ab], over the whole text, or a list of globs",
@@ -39,7 +48,7 @@ def doubts(document: Document, rules: Iterable[tuple[int, Rule]]) -> Iterator[Pr
     count = 0
     for count, (index, rule) in enumerate(rules, 1):  # noqa: B007 told after the loop
         for place, glob in _globs(rule.match, ("rules", index, "match")):
-            for message, hint in _of_glob(glob):
+            for message, hint in _of_glob(place, glob):
                 yield document.problem(_written(document, place), message, hint)
         for number, selector in enumerate(rule.match.resources or ()):
             place = ("rules", index, "match", "resources", number, "kind")
@@ -80,11 +89,16 @@ def _written(document: Document, place: Place) -> Place:
     return place if place in document.values else place[:-1]
 
 
-def _of_glob(glob: str) -> Iterator[tuple[str, str]]:
+def _of_glob(place: Place, glob: str) -> Iterator[tuple[str, str]]:
+    what, *inside = [str(part) for part in place[3:] if not isinstance(part, int)]
+    key = ".".join(inside)
     if glob.startswith("!"):
-        yield NEGATED
+        name = f"{what.removesuffix('s')}.{key}"
+        yield NEGATED, f"match.condition can say it: \"{name} != 'NAME'\"" if key in SPLIT else ""
     elif REGEX.match(glob):
         yield PATTERN
+    elif "/" in glob and key in SPLIT:
+        yield SLASH, SPLIT[key]
 
 
 def _of_kinds(selector: ResourceMatch) -> Iterator[tuple[str, str, str]]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pydantic import BaseModel
 
 from receiver.mistakes import Mistake, keys_at
+from receiver.rules.file import RuleFile
 
 NOT_TOLD = (
     "Argo CD does not tell a resource's {key}; match.application.labels are those of the "
@@ -22,7 +23,12 @@ MEANT = {
 
 
 def with_way_out(mistake: Mistake, model: type[BaseModel]) -> Mistake:
-    """Add to an unknown key, if none is near, what is meant by it, and the keys that there are."""
+    """Add to an unknown key, if none is near, what is meant by it, and the keys that there are.
+
+    A file that is no mapping, mostly a list of rules, is told how one begins.
+    """
+    if model is RuleFile and not mistake.path and not mistake.hint:
+        return replace(mistake, hint="begin with `version: 1`, and write the rules below `rules:`")
     if mistake.message != "unknown key" or mistake.hint or not mistake.path:
         return mistake
     key = str(mistake.path[-1])

@@ -10,8 +10,8 @@ from pydantic_core import PydanticCustomError
 
 
 def as_list(value: Any) -> Any:
-    """Read a string as a list of one."""
-    if isinstance(value, str):
+    """Read what stands alone as a list of one."""
+    if isinstance(value, str | int | float):  # a number or `yes` is told of by what belongs here
         return [value]
     if isinstance(value, list | tuple):
         return value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -79,7 +80,7 @@ def test_a_sync_is_replayed(service: Service, target: Target) -> None:
     service.ended(sync)
     done = typed(service, "replay", "last", "--rule", "purge-shop-assets")
     assert done.returncode == 0, done.stderr
-    assert f"postsync show {sync}" in done.stdout
+    assert re.fullmatch(rf"replay   y-\w+\nnext     postsync show {sync}\n", done.stdout)
     wait_for(lambda: len(target.seen) == 2, 10, "the second purge")
     service.ended(sync)
     assert len(service.story(sync)["plans"]) == 2

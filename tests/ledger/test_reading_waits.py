@@ -135,7 +135,7 @@ def test_runs_of_a_plan_that_has_not_started_wait_for_what_that_waits_for(ledger
     held = house_of(ledger, WAVES + "  limits: {maxTargets: 1}\n")
     held.sync("a", "b", at=9)
     assert waits(held, plan=-1) == (
-        "an approval of its plan, which matches 2 resources, more than maxTargets 1"
+        "the approval of the plan, which matches 2 resources, more than maxTargets 1"
     )
 
 

@@ -78,7 +78,7 @@ class _House:
 
     def _of_plan(self, row: Any) -> str:
         if row.plan_state == PlanState.HELD:
-            return f"an approval of its plan, which {row.plan_reason}"
+            return f"the approval of the plan, which {row.plan_reason}"
         if row.plan_state == PlanState.COLLECTING:
             return f"further syncs, until {moment(row.collects)}"
         return self._line(row.concurrency_key, row.concurrency_limit, row.place)
