@@ -150,6 +150,8 @@ def test_value(
         ("a b", "syntax error: unexpected 'b'", 3),
         ("'abc", "syntax error: cannot read 'abc", 1),
         ("  ", "the expression is empty", 1),
+        ("1 + " * 40 + "1", "more than 32 operations stand in one another", 0),
+        ("(" * 40 + "1" + ")" * 40, "more than 32 operations stand in one another", 0),
         ("'" + "x" * 10_000 + "'", "the expression is longer than 10000 characters", 0),
         (
             "resources.size()",
@@ -202,6 +204,13 @@ def test_unbound_root(expressions: Expressions, compiled: Callable[[str], Progra
     """A root that was declared and not bound is an error, not a value."""
     with pytest.raises(ExpressionError, match="resource is not available here"):
         compiled("resource.name").evaluate(expressions.bind({}))
+
+
+def test_a_field_of_null(expressions: Expressions, compiled: Callable[[str], Program]) -> None:
+    """What an output may have left out is told in other words than the library's."""
+    bindings = expressions.bind({"actions": {"purge": {"output": {"json": None}}}})
+    with pytest.raises(ExpressionError, match="a field is asked of null"):
+        compiled("actions.purge.output.json.id").evaluate(bindings)
 
 
 def test_bomb(compiled: Callable[[str], Program], bindings: Bindings) -> None:

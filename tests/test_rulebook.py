@@ -409,6 +409,12 @@ def test_a_file_whose_name_is_no_text_is_refused(tmp_path: Path) -> None:
     assert refused(tmp_path) == [f"{tmp_path}/\ufffd.yaml: has a name that is not UTF-8"]
 
 
+def test_a_name_that_is_too_long_is_told_in_characters(tmp_path: Path) -> None:
+    """A text has no entries."""
+    file = write(tmp_path / "a.yaml", "n" * 101)
+    assert refused(file) == [f"{file}:4:3: rules[0].name: must have at most 100 characters"]
+
+
 def test_a_pipe_among_the_rules_is_refused_and_the_rest_is_checked(tmp_path: Path) -> None:
     """Nobody waits for it."""
     os.mkfifo(tmp_path / "a.yaml")

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-ISSUE = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
+ISSUE = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): (.*)")
+"""Line, column and message; -1 where the library knows no place."""
 STATUS = re.compile(r"^(?:[A-Z_]+: )?(.*?)(?: \[[A-Z_]+\])?$", re.DOTALL)
 UNDECLARED = re.compile(r"undeclared reference to '([^']*)'")
 OPERATOR = re.compile(r"^@|_")
@@ -21,13 +22,21 @@ WORDINGS = (
     (r"Key not found in map : (.*)", r"there is no key \1"),
     (r'No value with name "(.*?)" found in Activation', r"\1 is not available here"),
     (r"basic_string: .*", "a text in the values is not valid Unicode"),
+    (
+        r"(?:Exceeded max recursion depth of|Expression recursion limit exceeded. limit:) (\d+).*",
+        r"more than \1 operations stand in one another",
+    ),
+    (r"Applying SELECT to non-message type", "a field is asked of null, or of a value without any"),
     (r".*Iteration budget exceeded.*", "the expression takes too many steps"),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Issue:
-    """One complaint of the compiler; ``column`` counts from 1 over the whole source."""
+    """One complaint of the compiler.
+
+    ``column`` counts from 1 over the whole source, 0 is unknown.
+    """
 
     message: str
     column: int
@@ -38,9 +47,9 @@ def compile_issues(text: str, source: str) -> Iterator[Issue]:
     """Yield the issues in the text of a compile error, in their order."""
     lines = source.split("\n")
     for row, column, message in ISSUE.findall(text):
-        start = sum(len(line) + 1 for line in lines[: int(row) - 1])
+        start = sum(len(line) + 1 for line in lines[: max(int(row) - 1, 0)])
         name = UNDECLARED.match(message)
-        yield Issue(plain(message), start + int(column), name[1] if name else "")
+        yield Issue(plain(message), max(start + int(column), 0), name[1] if name else "")
 
 
 def plain(text: str) -> str:

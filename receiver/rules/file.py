@@ -32,8 +32,8 @@ def _rule_name(value: str) -> str:
 
 RuleName = Annotated[
     str,
-    AfterValidator(_rule_name),
     Field(max_length=100, json_schema_extra={"pattern": f"^{RULE_NAME.pattern}$"}),
+    AfterValidator(_rule_name),
 ]
 
 
