@@ -96,7 +96,7 @@ def measure(rules: list[Rule], sync: Sync, *, explain: bool = True) -> tuple[str
     matcher = Matcher(rules, Expressions())
     found = sum(max(1, len(match.resources)) for match in matcher.match(sync))
     match = best(lambda: matcher.match(sync), ROUNDS)
-    dense = f"{best(lambda: matcher.explain(sync), 2):.1f}" if explain else ""
+    dense = f"{best(lambda: list(matcher.explain(sync)), 2):.1f}" if explain else ""
     return str(found), f"{match:.2f}", dense
 
 

@@ -2,73 +2,160 @@
 
 Worked out when somebody asks: the notification and the rule set lie in the ledger, and matching
 is pure. What was recalled of syncs before it, the ledger keeps as it was at the planning.
+
+It happens in the process that takes notifications, so it is bounded: in what is told, in time, and
+one sync at a time.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
+from threading import Lock
 
 from receiver.errors import LedgerUnavailable
 from receiver.expressions import Expressions
 from receiver.ledger.ledger import Ledger
 from receiver.ledger.marks import get_rule_set
 from receiver.ledger.stored import planned_with, stored_sync
-from receiver.matching import Matcher, RuleExplanation
+from receiver.matching import Excerpt, Matcher, RuleExplanation, excerpt
 from receiver.memory import judged
+from receiver.mistakes import near
 from receiver.model import Json, Sync
 from receiver.planner import read_sync
+from receiver.pulse import TooLong, at_most, during
 from receiver.rulebook import rule_set_from
+from receiver.rules import Rule
 
 MATCHERS = 4
 """Rule sets whose matcher is kept: people ask for what happened lately."""
 
+LONGEST = 5.0
+"""Seconds of a core that one explanation may take: half of what planning the sync may take, for
+notifications wait meanwhile."""
+
+PATIENCE = 2.0
+"""Seconds that one who asks waits for the explanation of another sync to be ready."""
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What the rules made of a sync.
+
+    Attributes:
+        rows: one for each rule; None for a sync that was not matched with any, or that cannot be
+            matched again.
+        note: what is left out and how to see it, "" if all is there.
+    """
+
+    rows: list[Json] | None
+    note: str = ""
+
 
 class Explainer:
-    """Explains syncs of one ledger."""
+    """Explains syncs of one ledger.
+
+    Attributes:
+        alone: held while one is explained.
+    """
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._expressions = Expressions()
         self._matcher = lru_cache(maxsize=MATCHERS)(self._make_matcher)
+        self.alone = Lock()
 
-    def explain(self, sync: str) -> list[Json] | None:
-        """Return a row for each rule; None for a sync that was not matched with any.
+    def explain(self, sync: str, *, rule: str = "", resource: str = "") -> Explanation:
+        """Explain a sync: all of it where it is small, else an excerpt with a note.
 
-        None too where what is stored cannot be read or matched again: the rest of the sync's
-        story is worth telling without it.
+        Where what is stored cannot be read or matched again there are no rows: the rest of the
+        sync's story is worth telling without them.
+
+        Args:
+            sync: its id.
+            rule: the only rule that counts, "" for all.
+            resource: the key of the only resource that counts, "" for all.
 
         Raises:
             LedgerUnavailable: the ledger cannot be read.
         """
+        if not self.alone.acquire(timeout=PATIENCE):
+            return Explanation(None, "other syncs are being explained: ask again")
         try:
-            return self._explained(sync)
+            return self._explained(sync, rule, resource)
         except LedgerUnavailable:
             raise
         except Exception:  # noqa: BLE001 whatever is wrong with what is stored of one sync
-            return None
+            return Explanation(None)
+        finally:
+            self.alone.release()
 
-    def _explained(self, sync: str) -> list[Json] | None:
+    def _explained(self, sync: str, rule: str, resource: str) -> Explanation:
         with self._ledger.read() as connection:
             digest, recalled = planned_with(connection, sync)
             if digest is None:
-                return None
+                return Explanation(None)
             stored = stored_sync(connection, sync)
         told = judged(read_sync(stored), recalled)
-        return [_row(told, item) for item in self._matcher(digest).explain(told)]
+        rules, matcher = self._matcher(digest)
+        unknown = _unknown(rules, told, rule, resource)
+        if unknown:
+            return Explanation([], unknown)
+        return _excerpts(matcher, told, 1 if rule else len(rules), rule, resource)
 
-    def _make_matcher(self, digest: str) -> Matcher:
+    def _make_matcher(self, digest: str) -> tuple[Sequence[Rule], Matcher]:
         with self._ledger.read() as connection:
             files = get_rule_set(connection, digest) or ()
-        return Matcher(rule_set_from(files).rules, self._expressions)
+        rules = rule_set_from(files).rules
+        return rules, Matcher(rules, self._expressions)
 
 
-def _row(sync: Sync, item: RuleExplanation) -> Json:
+def _excerpts(matcher: Matcher, sync: Sync, rules: int, rule: str, resource: str) -> Explanation:
+    rows: list[Json] = []
+    left_out = 0
+    try:
+        with during(at_most(LONGEST)):
+            for item in matcher.explain(sync, rule):
+                told = excerpt(item, sync.resources, rules, resource)
+                rows.append(_row(sync, item, told))
+                left_out += sum(told.more.values())
+    except TooLong:
+        note = f"explaining took more than {LONGEST:g} s of a core: it ends after {len(rows)} of "
+        return Explanation(rows, f"{note}{rules} rules; `rule=NAME` explains one")
+    if left_out:
+        return Explanation(rows, f"{left_out} findings are left out, see `more` of each rule; "
+                           "`rule=NAME` tells more of one rule, `resource=KEY` all of one "
+                           "resource")  # fmt: skip
+    return Explanation(rows)
+
+
+def _unknown(rules: Sequence[Rule], sync: Sync, rule: str, resource: str) -> str:
+    """Say that a filter names what is not there, "" if it is."""
+    for kind, wanted, known in (
+        ("rule", rule, [one.name for one in rules]),
+        ("resource", resource, [one.key for one in sync.resources]),
+    ):
+        if wanted and wanted not in known:
+            hint = near(wanted, known)
+            where = "in force then" if kind == "rule" else "in the sync"
+            return f"there was no {kind} {wanted} {where}" + (f" ({hint})" if hint else "")
+    return ""
+
+
+def _row(sync: Sync, item: RuleExplanation, told: Excerpt) -> Json:
+    more: dict[str, Json] = {**told.more}
     return {
         "rule": item.rule.name,
         "verdict": item.finding.verdict.value,
         "reason": item.finding.reason,
         "resources": [
-            {"resource": resource.key, "verdict": cell.verdict.value, "reason": cell.reason}
-            for resource, cell in zip(sync.resources, item.resources, strict=False)
+            {
+                "resource": sync.resources[number].key,
+                "verdict": cell.verdict.value,
+                "reason": cell.reason,
+            }
+            for number, cell in told.findings.items()
         ],
+        "more": more,
     }

@@ -22,7 +22,7 @@ def matched(one: Rule, about: Sync) -> tuple[int, ...] | None:
 
 def reason(one: Rule, about: Sync, at: int | None = None) -> str:
     """Return the reason of the rule, or of one resource."""
-    explained = Matcher([one], Expressions()).explain(about)[0]
+    explained = next(Matcher([one], Expressions()).explain(about))
     return (explained.finding if at is None else explained.resources[at]).reason
 
 
@@ -382,8 +382,8 @@ def test_condition_of_each_resource() -> None:
 def test_condition_of_the_sync() -> None:
     """A condition that does not speak of the resource is asked once, before the resources."""
     one = rule(resources=[{}], condition="sync.options.exists(resource, resource == 'Prune=true')")
-    explained = Matcher([one], Expressions()).explain(sync(resource()))[0]
-    assert (explained.finding.field, explained.resources) == ("condition", ())
+    explained = next(Matcher([one], Expressions()).explain(sync(resource())))
+    assert (explained.finding.field, len(explained.resources)) == ("condition", 0)
     assert matched(one, sync(resource(), options=("Prune=true",))) == (0,)
 
 
@@ -394,7 +394,9 @@ def test_condition_that_fails() -> None:
     [match] = Matcher([one], Expressions()).match(about)
     assert (match.matched, match.resources) == (True, (1,))
     assert [error.resource for error in match.errors] == [0]
-    verdicts = [cell.verdict for cell in Matcher([one], Expressions()).explain(about)[0].resources]
+    verdicts = [
+        cell.verdict for cell in next(Matcher([one], Expressions()).explain(about)).resources
+    ]
     assert verdicts == [Verdict.ERROR, Verdict.MATCHED]
 
 
@@ -404,7 +406,7 @@ def test_condition_that_fails_everywhere() -> None:
     [match] = Matcher([one], Expressions()).match(sync())
     [error] = match.errors
     assert (match.matched, error.resource) == (False, None)
-    finding = Matcher([one], Expressions()).explain(sync())[0].finding
+    finding = next(Matcher([one], Expressions()).explain(sync())).finding
     assert finding.verdict is Verdict.ERROR
     assert finding.reason == (
         f"condition failed: {error.message}: application.labels.nothing == 'x'"

@@ -100,7 +100,7 @@ def test_match_and_explain_agree(rules: list[Rule], about: Sync) -> None:
     """What is matched is what is explained as matched, resource by resource, errors too."""
     matcher = Matcher(rules, EXPRESSIONS)
     found = matcher.match(about)
-    explained = matcher.explain(about)
+    explained = list(matcher.explain(about))
     assert [item.rule for item in explained] == rules
     expected = [
         (
@@ -117,6 +117,18 @@ def test_match_and_explain_agree(rules: list[Rule], about: Sync) -> None:
         if Verdict.ERROR in {item.finding.verdict, *(cell.verdict for cell in item.resources)}
     ]
     assert [m.rule for m in found if m.errors] == failed
+
+
+@settings(max_examples=300)
+@given(st.lists(RULES, max_size=6), SYNCS)
+def test_what_is_counted_is_what_is_said(rules: list[Rule], about: Sync) -> None:
+    """An explanation counts verdicts without the words, by the index, and says each by itself."""
+    for item in Matcher(rules, EXPRESSIONS).explain(about):
+        said = [cell.verdict for cell in item.resources]
+        assert item.resources.counts == {verdict: said.count(verdict) for verdict in Verdict}
+        for verdict in Verdict:
+            numbers = tuple(n for n, one in enumerate(said) if one is verdict)
+            assert item.resources.of(verdict) == numbers
 
 
 @settings(max_examples=300)

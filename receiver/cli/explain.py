@@ -14,7 +14,7 @@ from receiver.cli.explain_steps import steps, terms
 from receiver.cli.options import payload_option, read_payload
 from receiver.cli.screen import say_json
 from receiver.expressions import Expressions
-from receiver.matching import Matcher, RuleExplanation
+from receiver.matching import Matcher, RuleExplanation, excerpt, share
 from receiver.mistakes import near
 from receiver.model import Json, Sync
 from receiver.payload import read_notification
@@ -36,14 +36,16 @@ from receiver.settings import load_settings
 @click.option("--channel", default="sync", show_default=True, help="What it came by.")
 @click.option("--sender", default="", help="The name of the token that it came with.")
 @click.option("--rule", "name", help="Explain this rule only.")
+@click.option("--resource", help="Explain this resource only, by its key.")
 @click.option("--output", type=click.Choice(["table", "json"]), default="table", help="The format.")
 def explain(
     *, payload: Path, paths: tuple[Path, ...], channel: str, sender: str, name: str | None,
-    output: str,
+    resource: str | None, output: str,
 ) -> None:  # fmt: skip
     """Show what the rules make of a notification: each rule on each resource, with the reason.
 
-    It needs no server and does nothing. Exits 0 whether a rule matches or not, and 1 if the
+    It needs no server and does nothing. Of more than 10,000 verdicts it shows an excerpt; --rule
+    and --resource show the rest. Exits 0 whether a rule matches or not, and 1 if the
     notification or the rules cannot be understood.
 
     \b
@@ -54,12 +56,13 @@ def explain(
     expressions = Expressions()
     found = load_rules(paths or load_settings().rules, Registry.discover(), expressions)
     rules = _chosen(found.rules, name)
-    explained = Matcher(rules, expressions).explain(sync)
+    _check_resource(sync, resource)
+    explained = list(Matcher(rules, expressions).explain(sync))
     notes = list(_notes(rules, sync))
     if output == "json":
-        say_json(_as_json(sync, explained, notes))
+        say_json(_as_json(sync, explained, notes, resource or ""))
     else:
-        Page(sync).show(explained, notes)
+        Page(sync, resource or "").show(explained, notes)
 
 
 def _chosen(rules: Sequence[Rule], name: str | None) -> Sequence[Rule]:
@@ -71,6 +74,14 @@ def _chosen(rules: Sequence[Rule], name: str | None) -> Sequence[Rule]:
         message = f"there is no rule {name}" + (f" ({hint})" if hint else "")
         raise click.BadParameter(message, param_hint="--rule")
     return chosen
+
+
+def _check_resource(sync: Sync, resource: str | None) -> None:
+    keys = [one.key for one in sync.resources]
+    if resource is not None and resource not in keys:
+        hint = near(resource, keys)
+        message = f"the sync lists no resource {resource}" + (f" ({hint})" if hint else "")
+        raise click.BadParameter(message, param_hint="--resource")
 
 
 def _notes(rules: Sequence[Rule], sync: Sync) -> Iterator[str]:
@@ -86,7 +97,9 @@ def _notes(rules: Sequence[Rule], sync: Sync) -> Iterator[str]:
         yield "Some rules ask for a sender: name one with --sender."
 
 
-def _as_json(sync: Sync, explained: Sequence[RuleExplanation], notes: list[str]) -> Json:
+def _as_json(
+    sync: Sync, explained: Sequence[RuleExplanation], notes: list[str], resource: str
+) -> Json:
     return {
         "application": sync.application.key,
         "channel": sync.channel,
@@ -94,23 +107,27 @@ def _as_json(sync: Sync, explained: Sequence[RuleExplanation], notes: list[str])
         "resources": [
             {"resource": r.key, "change": r.change.verdict, "reason": r.change.reason}
             for r in sync.resources
+            if resource in {"", r.key}
         ],
-        "rules": [_rule_as_json(item, sync) for item in explained],
+        "rules": [_rule_as_json(item, sync, len(explained), resource) for item in explained],
         "notes": list(notes),
     }
 
 
-def _rule_as_json(item: RuleExplanation, sync: Sync) -> Json:
+def _rule_as_json(item: RuleExplanation, sync: Sync, rules: int, resource: str) -> Json:
+    told = excerpt(item, sync.resources, rules, resource)
     cells: list[Json] = [
-        {"resource": resource.key, **asdict(finding)}
-        for resource, finding in zip(sync.resources, item.resources, strict=False)
+        {"resource": sync.resources[number].key, **asdict(finding)}
+        for number, finding in told.findings.items()
     ]
-    would_run: list[Json] = [asdict(step) for step in steps(item, sync)]
+    more: dict[str, Json] = {**told.more}
+    would_run: list[Json] = [asdict(step) for step in steps(item, sync, share(rules))]
     return {
         "rule": item.rule.name,
         **asdict(item.finding),
         "mode": item.rule.mode,
         "resources": cells,
+        "more": more,
         "terms": list(terms(item)),
         "wouldRun": would_run,
     }

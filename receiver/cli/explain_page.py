@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from rich.console import Console
 from rich.padding import Padding
@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from receiver.cli.explain_steps import Step, steps, terms
-from receiver.matching import Finding, RuleExplanation, Verdict, describe
+from receiver.matching import Finding, RuleExplanation, Verdict, describe, excerpt, share
 from receiver.model import Sync
 from receiver.shown import shown
 
@@ -25,24 +25,25 @@ CELL = 24
 class Page:
     """The page of one sync, on standard output; colours on a terminal only."""
 
-    def __init__(self, sync: Sync) -> None:
+    def __init__(self, sync: Sync, resource: str = "") -> None:
+        """Take the sync, and the key of the only resource that is shown."""
         width = shutil.get_terminal_size(FALLBACK).columns
         self._console = Console(width=width, highlight=False)
         self._sync = sync
+        self._resource = resource
         self._names = [shown(describe(resource)) for resource in sync.resources]
 
     def show(self, explained: Sequence[RuleExplanation], notes: Iterable[str]) -> None:
         """Draw everything."""
         self._head()
         asked = [item for item in explained if item.resources]
-        if asked and self._fits(len(asked)):
+        if asked and not self._resource and self._fits(len(asked)):
             self._console.print(self._table(asked))
         else:
             for item in asked:
-                self._title(item.rule.name)
-                self._console.print(Padding(self._list(item), (0, 0, 0, 2)))
+                self._show_list(item, len(asked))
         self._list_whole([item for item in explained if not item.resources])
-        self._would_run([item for item in explained if item.matched])
+        self._would_run([item for item in explained if item.matched], share(len(explained)))
         for note in notes:
             self._console.print()
             self._print(f"Note: {note}", "dim")
@@ -61,6 +62,8 @@ class Page:
         self._print(", ".join(words), "bold")
 
     def _fits(self, rules: int) -> bool:
+        if len(self._names) > share(rules):
+            return False
         widest = min(max(map(len, self._names)), 2 * CELL)
         return widest + rules * (CELL + 3) + 4 <= self._console.width
 
@@ -73,13 +76,21 @@ class Page:
             table.add_row(Text(name), *(cell(item.resources[number]) for item in asked))
         return table
 
-    def _list(self, item: RuleExplanation) -> Table:
+    def _show_list(self, item: RuleExplanation, rules: int) -> None:
         """Draw one rule by itself: many do not fit beside one another."""
+        told = excerpt(item, self._sync.resources, rules, self._resource)
+        self._title(item.rule.name)
+        self._console.print(Padding(self._list(told.findings), (0, 0, 0, 2)))
+        if told.more:
+            counts = ", ".join(f"{count} {verdict}" for verdict, count in told.more.items())
+            self._print(f"and more: {counts} (see --rule, --resource)", "dim", indent=2)
+
+    def _list(self, findings: Mapping[int, Finding]) -> Table:
         table = Table.grid(padding=(0, 2))
         table.add_column(max_width=2 * CELL, overflow="fold")
         table.add_column(overflow="fold")
-        for name, finding in zip(self._names, item.resources, strict=True):
-            table.add_row(Text(name), cell(finding))
+        for number, finding in findings.items():
+            table.add_row(Text(self._names[number]), cell(finding))
         return table
 
     def _list_whole(self, items: Sequence[RuleExplanation]) -> None:
@@ -90,14 +101,14 @@ class Page:
             finding = item.finding
             self._print(f"{item.rule.name}: {said(finding)}", STYLES[finding.verdict], indent=2)
 
-    def _would_run(self, matched: Sequence[RuleExplanation]) -> None:
+    def _would_run(self, matched: Sequence[RuleExplanation], most: int) -> None:
         self._title("What would run" if matched else "Nothing would run")
         for item in matched:
             observed = " (observe: sends nothing)" if item.rule.mode == "observe" else ""
             self._print(f"{item.rule.name}{observed}", indent=2)
             for term in terms(item):
                 self._print(term, indent=4)
-            for step in steps(item, self._sync):
+            for step in steps(item, self._sync, most):
                 self._print(step_text(step), "green", indent=4)
 
     def _title(self, text: str) -> None:
@@ -124,8 +135,9 @@ def said(finding: Finding) -> str:
 
 def step_text(step: Step) -> str:
     """Say one step in a line."""
-    count = f" of {len(step.targets)}" if step.target == "batch" else ""
+    count = f" of {len(step.targets) + step.more}" if step.target == "batch" else ""
+    more = f" and {step.more} more" if step.more else ""
     name = step.action if step.action != step.uses.replace(".", "_") else ""
     words = [f"wave {step.wave}:", name, step.uses, f"-> {step.target}{count}:"]
     only = f" ({'; '.join(step.only)})" if step.only else ""
-    return " ".join(filter(None, words)) + f" {', '.join(step.targets)}{only}"
+    return " ".join(filter(None, words)) + f" {', '.join(step.targets)}{more}{only}"

@@ -16,7 +16,8 @@ from receiver.rules import Action, FailureAction, Rule, Target, When
 class Step:
     """An action, and what it would act on: resources by their keys, or the application.
 
-    ``only`` are the words that narrow it and that nobody can decide beforehand.
+    ``only`` are the words that narrow it and that nobody can decide beforehand; ``more`` is how
+    many targets are left out.
     """
 
     wave: int
@@ -25,20 +26,22 @@ class Step:
     target: str
     targets: tuple[str, ...]
     only: tuple[str, ...]
+    more: int = 0
 
 
-def steps(item: RuleExplanation, sync: Sync) -> list[Step]:
-    """Return the steps of a rule in the order of their waves; none if it did not match."""
+def steps(item: RuleExplanation, sync: Sync, most: int) -> list[Step]:
+    """Return the steps of a rule in the order of their waves; none if it did not match.
+
+    Each names so many of its targets at most.
+    """
     if not item.matched:
         return []
-    keys = tuple(
-        resource.key
-        for resource, finding in zip(sync.resources, item.resources, strict=False)
-        if finding.verdict is Verdict.MATCHED
-    )
+    matched = item.resources.of(Verdict.MATCHED)
+    keys = tuple(sync.resources[number].key for number in matched[:most])
+    more = len(matched) - len(keys)
     return [
-        *_sorted(_step(action, sync, keys) for action in item.rule.actions),
-        *_sorted(_step(action, sync, keys) for action in item.rule.on_failure),
+        *_sorted(_step(action, sync, keys, more) for action in item.rule.actions),
+        *_sorted(_step(action, sync, keys, more) for action in item.rule.on_failure),
     ]
 
 
@@ -47,7 +50,7 @@ def terms(item: RuleExplanation) -> list[str]:
     if not item.matched:
         return []
     rule = item.rule
-    targets = sum(finding.verdict is Verdict.MATCHED for finding in item.resources)
+    targets = item.resources.counts[Verdict.MATCHED]
     return [
         *_debounce_terms(rule),
         *_limit_terms(rule, targets),
@@ -75,11 +78,11 @@ def _sorted(found: Iterable[Step]) -> list[Step]:
     return sorted(found, key=lambda step: step.wave)
 
 
-def _step(action: FailureAction, sync: Sync, keys: tuple[str, ...]) -> Step:
+def _step(action: FailureAction, sync: Sync, keys: tuple[str, ...], more: int) -> Step:
     target = action.target if isinstance(action, Action) else Target.APPLICATION
-    targets = (sync.application.key,) if target is Target.APPLICATION else keys
+    targets, left = ((sync.application.key,), 0) if target is Target.APPLICATION else (keys, more)
     only = tuple(_only(action))
-    return Step(action.wave, action.name, action.uses, target.value, targets, only)
+    return Step(action.wave, action.name, action.uses, target.value, targets, only, left)
 
 
 def _only(action: FailureAction) -> Iterator[str]:

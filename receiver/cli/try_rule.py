@@ -66,7 +66,7 @@ def _matched(rule: Rule, sync: Sync, expressions: Expressions) -> tuple[int, ...
     for match in matcher.match(sync):
         if match.matched:
             return match.resources
-    reason = matcher.explain(sync)[0].finding.reason
+    reason = next(matcher.explain(sync)).finding.reason
     raise PostsyncError(
         f"rule {rule.name} does not match this notification: {reason}",
         hint=f"`postsync explain --payload FILE --rule {rule.name}` shows each resource",

@@ -36,6 +36,13 @@ class Columns:
             found &= self._accept(predicate)
         return found
 
+    def select_any(self, selectors: Iterable[Selector]) -> int:
+        """Return the resources that at least one of the selectors accepts."""
+        found = 0
+        for selector in selectors:
+            found |= self.select(selector)
+        return found
+
     def _accept(self, predicate: Predicate[Resource]) -> int:
         known = self._accepted.get(predicate)
         if known is None:

@@ -2,48 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import StrEnum
+from functools import partial
 from typing import Any
 
+from receiver import pulse
 from receiver.errors import ExpressionError
 from receiver.expressions import one_line
 from receiver.matching.asked_of_resources import ORDER, Selector
+from receiver.matching.bits import bits_of, numbers_in
+from receiver.matching.columns import Columns
 from receiver.matching.compiled import CompiledRule
 from receiver.matching.conditions import Condition, Facts
+from receiver.matching.findings import NONE, Finding, Findings, Verdict
 from receiver.matching.predicates import Predicate
 from receiver.matching.wording import describe, say_match, say_seen
 from receiver.model import Resource, Sync
 from receiver.rules import Rule
-
-
-class Verdict(StrEnum):
-    """What came of asking; ``error`` is a condition that failed, which is no match."""
-
-    MATCHED = "matched"
-    REFUSED = "refused"
-    ERROR = "error"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """A verdict with its reason.
-
-    Attributes:
-        verdict: what came of asking.
-        field: what decided, as a path below ``match``: ``resources[0].name``, or the
-            selector through which a resource matched.
-        reason: the whole of it in words.
-        wanted: what the field wants, if it refused.
-        saw: the value that it refused, or what the sync did to a resource that matched.
-    """
-
-    verdict: Verdict
-    field: str
-    reason: str
-    wanted: str = ""
-    saw: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +31,7 @@ class RuleExplanation:
 
     rule: Rule
     finding: Finding
-    resources: tuple[Finding, ...] = ()
+    resources: Findings = NONE
 
     @property
     def matched(self) -> bool:
@@ -64,23 +39,25 @@ class RuleExplanation:
         return self.finding.verdict is Verdict.MATCHED
 
 
-def explain_rule(compiled: CompiledRule, sync: Sync, facts: Facts) -> RuleExplanation:
+def explain_rule(
+    compiled: CompiledRule, sync: Sync, columns: Columns, facts: Facts
+) -> RuleExplanation:
     """Explain one rule."""
+    pulse.ask()
+    rule = compiled.rule
     refusal = _refuse_sync(compiled, sync)
     if refusal:
-        return RuleExplanation(compiled.rule, refusal)
-    resources = () if compiled.selectors is None else sync.resources
-    selected = tuple(explain_selectors(compiled, resource) for resource in resources)
-    if compiled.selectors is None or any(one.verdict is Verdict.MATCHED for one in selected):
+        return RuleExplanation(rule, refusal)
+    selected = columns.select_any(compiled.selectors or ())
+    if compiled.selectors is None or selected:
         refusal = _ask(compiled.sync_condition, facts, None)
         if refusal:
-            return RuleExplanation(compiled.rule, refusal)
+            return RuleExplanation(rule, refusal)
     if compiled.selectors is None:
-        return RuleExplanation(
-            compiled.rule, Finding(Verdict.MATCHED, "", "the rule matches the sync itself")
-        )
-    found = tuple(_ask_resources(compiled, selected, facts))
-    return RuleExplanation(compiled.rule, _sum_up(found), found)
+        whole = Finding(Verdict.MATCHED, "", "the rule matches the sync itself")
+        return RuleExplanation(rule, whole)
+    found = _findings(compiled, sync, facts, selected)
+    return RuleExplanation(rule, _sum_up(found), found)
 
 
 def explain_selectors(compiled: CompiledRule, resource: Resource) -> Finding:
@@ -111,14 +88,30 @@ def _refuse_sync(compiled: CompiledRule, sync: Sync) -> Finding | None:
     return None
 
 
-def _ask_resources(
-    compiled: CompiledRule, selected: tuple[Finding, ...], facts: Facts
-) -> Iterator[Finding]:
-    for number, found in enumerate(selected):
-        if found.verdict is Verdict.MATCHED:
-            yield _ask(compiled.resource_condition, facts, number) or found
-        else:
-            yield found
+def _findings(compiled: CompiledRule, sync: Sync, facts: Facts, selected: int) -> Findings:
+    size, condition = len(sync.resources), compiled.resource_condition
+    say = partial(_explain_resource, compiled, sync, facts)
+    if condition is None:
+        return Findings(size, selected, 0, say)
+    answers = {number: _holds(condition, facts, number) for number in numbers_in(selected)}
+    matched = bits_of((number for number, answer in answers.items() if answer), size)
+    failed = bits_of((number for number, answer in answers.items() if answer is None), size)
+    return Findings(size, matched, failed, say)
+
+
+def _explain_resource(compiled: CompiledRule, sync: Sync, facts: Facts, number: int) -> Finding:
+    found = explain_selectors(compiled, sync.resources[number])
+    if found.verdict is not Verdict.MATCHED:
+        return found
+    return _ask(compiled.resource_condition, facts, number) or found
+
+
+def _holds(condition: Condition, facts: Facts, resource: int) -> bool | None:
+    """Whether the condition is true, None if it failed."""
+    try:
+        return condition.test(facts, resource)
+    except ExpressionError:
+        return None
 
 
 def _ask(condition: Condition | None, facts: Facts, resource: int | None) -> Finding | None:
@@ -134,13 +127,12 @@ def _ask(condition: Condition | None, facts: Facts, resource: int | None) -> Fin
     return Finding(Verdict.REFUSED, "condition", reason, wanted, saw or "false")
 
 
-def _sum_up(found: tuple[Finding, ...]) -> Finding:
-    verdicts = [finding.verdict for finding in found]
-    matched, failures = verdicts.count(Verdict.MATCHED), verdicts.count(Verdict.ERROR)
-    if matched:
+def _sum_up(found: Findings) -> Finding:
+    counts = found.counts
+    if matched := counts[Verdict.MATCHED]:
         return Finding(Verdict.MATCHED, "resources", f"{matched} of {len(found)} resources matched")
-    if failures:
-        return next(finding for finding in found if finding.verdict is Verdict.ERROR)
+    if counts[Verdict.ERROR]:
+        return found[found.of(Verdict.ERROR)[0]]
     reason = "no resource matched" if found else "the sync lists no resources"
     return Finding(Verdict.REFUSED, "resources", reason)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import overload
 
@@ -85,10 +85,12 @@ class Matcher:
                     found |= columns.select(tuple(p for p in selector if p.field not in DONE))
         return tuple(imaged[number] for number in numbers_in(found))
 
-    def explain(self, sync: Sync) -> list[RuleExplanation]:
-        """Explain every rule, with each resource: dense, and so slower than `match`."""
-        facts = Facts(sync, self._expressions)
-        return [explain_rule(compiled, sync, facts) for compiled in self._rules]
+    def explain(self, sync: Sync, rule: str = "") -> Iterator[RuleExplanation]:
+        """Explain every rule, or those of this name, in their order; each when it is asked for."""
+        columns, facts = Columns(sync.resources), Facts(sync, self._expressions)
+        for compiled in self._rules:
+            if rule in {"", compiled.rule.name}:
+                yield explain_rule(compiled, sync, columns, facts)
 
 
 class _Reasons(Sequence[str]):
@@ -116,9 +118,7 @@ class _Reasons(Sequence[str]):
 def _match(compiled: CompiledRule, sync: Sync, columns: Columns, facts: Facts) -> RuleMatch | None:
     pulse.ask()
     rule, errors = compiled.rule, list[ConditionError]()
-    selected = 0
-    for selector in compiled.selectors or ():
-        selected |= columns.select(selector)
+    selected = columns.select_any(compiled.selectors or ())
     if compiled.selectors is not None and not selected:
         return None
     if not _ask(compiled.sync_condition, facts, None, errors):

@@ -18,6 +18,7 @@ from receiver.web.queries import (
     NoQuery,
     PlansQuery,
     RunsQuery,
+    StoryQuery,
     SyncsQuery,
     cursor_of,
     filters,
@@ -94,10 +95,11 @@ def _add_stories(door: Blueprint, intake: Intake) -> None:
 
     @door.get("/syncs/<sync>")
     def sync(sync: str) -> Response:
-        read_query(NoQuery)
+        query = read_query(StoryQuery)
         wanted = reader.newest() if sync == "last" else sync
         found = _found(reader.sync(wanted) if wanted else None, "sync", sync)
-        return jsonify(found | {"explanation": intake.explainer.explain(found["id"])})
+        told = intake.explainer.explain(found["id"], rule=query.rule, resource=query.resource)
+        return jsonify(found | {"explanation": told.rows, "explanationNote": told.note})
 
     @door.get("/plans/<plan>")
     def plan(plan: str) -> Response:

@@ -65,6 +65,16 @@ class SyncsQuery(Query):
     cursor: Cursor = ""
 
 
+class StoryQuery(Query):
+    """What of a sync's explanation; the rest of its story is told whole."""
+
+    rule: Id = Field(default="", description="Explain this rule only.")
+    resource: str = Field(
+        default="", max_length=2000, description="Explain this resource only, by its key.",
+        examples=["apps/Deployment/shop/web"],
+    )  # fmt: skip
+
+
 class PlansQuery(Query):
     """Which plans."""
 

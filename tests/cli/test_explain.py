@@ -270,3 +270,38 @@ def test_a_list_that_may_lack_changes_is_noted(tmp_path: Path, rules: Path) -> N
     retried = tmp_path / "retried.json"
     retried.write_text(json.dumps(told))
     assert "changed may be missing from the list" in flat(run(retried, rules))
+
+
+def test_an_excerpt_says_what_it_leaves_out(
+    payload: Path, rules: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the page and as JSON, with what matched first."""
+    monkeypatch.setattr("receiver.matching.excerpts.MOST", 1)
+    page = flat(run(payload, rules))
+    assert "shop/shop-config matched" in page
+    assert "shop/flags" not in page
+    assert "and more: 2 refused (see --rule, --resource)" in page
+    [rule] = json.loads(run(payload, rules, "--output", "json").stdout)["rules"]
+    assert (len(rule["resources"]), rule["more"]) == (1, {"refused": 2})
+
+
+def test_steps_name_no_more_targets_than_are_told(
+    payload: Path, rules: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of them are counted."""
+    monkeypatch.setattr("receiver.matching.excerpts.MOST", 1)
+    (rules / "one.yaml").write_text(ONE.replace('name: "*-config"', "change: any"))
+    page = flat(run(payload, rules))
+    assert "all log.message -> batch of 2: ConfigMap/shop/shop-config and 1 more" in page
+
+
+def test_one_resource(payload: Path, rules: Path) -> None:
+    """By its key; one that the sync does not list is wrong usage, with the nearest."""
+    answer = run(payload, rules, "--resource", "ConfigMap/shop/flags")
+    assert "ConfigMap shop/flags resources[0].name wants *-config, saw flags" in flat(answer)
+    assert "ConfigMap shop/shop-config matched" not in flat(answer)
+    wrong = run(payload, rules, "--resource", "ConfigMap/shop/flag")
+    assert wrong.exit_code == 2
+    assert "lists no resource ConfigMap/shop/flag (did you mean ConfigMap/shop/flags?)" in " ".join(
+        wrong.stderr.split()
+    )

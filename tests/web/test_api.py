@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from desks import put_in_force
 from doors import AS_OPERATOR, AS_SENDER, AS_VIEWER, VIEWER, Doors, doors, token_file
+from house import House
 from notifications import notification, resource
 
 from receiver.errors import SettingsError
@@ -15,6 +17,12 @@ from receiver.ledger.ledger import Ledger
 from receiver.logs import configure_logs
 from receiver.tokens import Keyring
 from receiver.web.openapi.operations import OPERATIONS, Operation, Who
+
+RULE = """
+- name: purge
+  match: {resources: [{kind: ConfigMap}]}
+  actions: [{uses: log.message, with: {text: x}}]
+"""
 
 
 @pytest.fixture
@@ -144,6 +152,24 @@ def test_one_sync_tells_its_deliveries(web: Doors) -> None:
         assert story
         assert story["id"] == wanted
         assert [delivery["verdict"] for delivery in story["deliveries"]] == ["accepted"]
+
+
+def test_one_rule_and_one_resource_of_an_explanation_are_asked_for(
+    web: Doors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a story leaves out of a large sync is there when it is asked for by name."""
+    monkeypatch.setattr("receiver.matching.excerpts.MOST", 1)
+    house = House.of(web.ledger, f"{RULE}{RULE.replace('purge', 'other')}")
+    house.sync("a", "b")
+    put_in_force(house)
+    whole = get(web, "/v1/syncs/last")
+    assert [row["more"] for row in whole["explanation"]] == [{"matched": 1}] * 2
+    assert whole["explanationNote"].startswith("2 findings are left out")
+    asked = {"rule": "other", "resource": "ConfigMap/shop/b"}
+    story = get(web, "/v1/syncs/last", **asked)
+    (row,) = story["explanation"]
+    assert (row["rule"], row["resources"][0]["resource"]) == ("other", "ConfigMap/shop/b")
+    assert story["explanationNote"] == ""
 
 
 @pytest.mark.parametrize("name", ["s-nothing", "last"])

@@ -13,7 +13,7 @@ from receiver.web.messages import Origin
 from receiver.web.openapi import answers as a
 from receiver.web.openapi import shown
 from receiver.web.openapi.sending import ChannelQuery, NotificationQuery
-from receiver.web.queries import EventsQuery, PlansQuery, RunsQuery, SyncsQuery
+from receiver.web.queries import EventsQuery, PlansQuery, RunsQuery, StoryQuery, SyncsQuery
 
 Answers = Mapping[int, type[BaseModel] | None]
 
@@ -79,7 +79,7 @@ OPERATIONS = (
     ),
     _get("/v1/syncs", "listSyncs", "List syncs, the newest first.", a.Syncs, SyncsQuery),
     _get("/v1/syncs/{sync}", "getSync", "Tell a sync's whole story; `last` is the newest.",
-         shown.SyncStory),
+         shown.SyncStory, StoryQuery),
     _get("/v1/plans", "listPlans", "List plans, the newest first.", a.Plans, PlansQuery),
     _get("/v1/plans/{plan}", "getPlan", "Tell a plan with its runs.", shown.PlanStory),
     _get("/v1/runs", "listRuns", "List runs, the newest first.", a.Runs, RunsQuery),

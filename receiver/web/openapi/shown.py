@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from receiver.matching import Verdict
 from receiver.model import DeliveryVerdict, PlanState, RunState, SyncState
 
 Id = Annotated[str, Field(examples=["s-1m7y9gr9ez7egy539n"])]
@@ -168,13 +169,41 @@ class Delivery(Answer):
     sender: str
 
 
+class ResourceFinding(Answer):
+    """A rule's verdict on one resource."""
+
+    resource: str
+    verdict: Verdict
+    reason: str
+
+
+class RuleFinding(Answer):
+    """A rule's verdict on a sync."""
+
+    rule: str
+    verdict: Verdict
+    reason: str
+    resources: list[ResourceFinding] = Field(
+        description="In the sync's order. Empty where the sync itself decided."
+    )
+    more: dict[Verdict, int] = Field(
+        description="How many of `resources` are left out, by verdict; what matched is told first."
+    )
+
+
 class SyncStory(Sync):
     """A sync with all that belongs to it, and why each rule matched or not."""
 
     deliveries: list[Delivery]
     plans: list[PlanWithRuns]
     events: list[Event]
-    explanation: list[dict[str, Any]] | None
+    explanation: list[RuleFinding] | None = Field(
+        description="Null for a sync that was not planned, or cannot be explained (now). It has "
+        "10,000 of the verdicts on resources at most."
+    )
+    explanation_note: str = Field(
+        description="What is left out of `explanation`, or why there is none, and what to do."
+    )
 
 
 class Pause(Answer):

@@ -1,0 +1,91 @@
+"""What a rule finds on each resource of a sync, in words that are made when they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import islice
+from typing import overload
+
+from receiver.matching.bits import numbers_in
+
+
+class Verdict(StrEnum):
+    """What came of asking; ``error`` is a condition that failed, which is no match."""
+
+    MATCHED = "matched"
+    REFUSED = "refused"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A verdict with its reason.
+
+    Attributes:
+        verdict: what came of asking.
+        field: what decided, as a path below ``match``: ``resources[0].name``, or the
+            selector through which a resource matched.
+        reason: the whole of it in words.
+        wanted: what the field wants, if it refused.
+        saw: the value that it refused, or what the sync did to a resource that matched.
+    """
+
+    verdict: Verdict
+    field: str
+    reason: str
+    wanted: str = ""
+    saw: str = ""
+
+
+class Findings(Sequence[Finding]):
+    """A finding for each resource, in their order: 10,000 of them are 4 KB until they are read."""
+
+    def __init__(self, size: int, matched: int, failed: int, say: Callable[[int], Finding]) -> None:
+        """Take the verdicts as sets of bits.
+
+        Args:
+            size: how many resources there are.
+            matched: those that matched; bit i is resource i.
+            failed: those on which the condition failed.
+            say: makes the finding of one resource.
+        """
+        self._size = size
+        refused = ((1 << size) - 1) & ~(matched | failed)
+        self._bits = {
+            Verdict.MATCHED: matched, Verdict.ERROR: failed, Verdict.REFUSED: refused,
+        }  # fmt: skip
+        self._say = say
+
+    @property
+    def counts(self) -> Mapping[Verdict, int]:
+        """How many there are of each verdict."""
+        return {verdict: bits.bit_count() for verdict, bits in self._bits.items()}
+
+    def of(self, verdict: Verdict) -> tuple[int, ...]:
+        """Return the resources with this verdict, ascending."""
+        return numbers_in(self._bits[verdict])
+
+    def telling(self, most: int) -> list[int]:
+        """Return so many resources at most: what matched before what failed, then the rest."""
+        found: list[int] = []
+        for bits in self._bits.values():
+            if len(found) < most:
+                found += islice(numbers_in(bits), most - len(found))
+        return found
+
+    def __len__(self) -> int:
+        return self._size
+
+    @overload
+    def __getitem__(self, at: int) -> Finding: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[Finding]: ...
+    def __getitem__(self, at: int | slice) -> Finding | Sequence[Finding]:
+        numbers = range(self._size)[at]
+        return self._say(numbers) if isinstance(numbers, int) else [self._say(n) for n in numbers]
+
+
+NONE = Findings(0, 0, 0, lambda _at: Finding(Verdict.REFUSED, "", ""))
+"""Of a rule that did not come to look at resources."""
