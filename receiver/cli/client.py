@@ -99,6 +99,22 @@ def _way_to_fill(path: Path, home: Path) -> str:
     return f"write a token into it that the server has in its HOME/{home.name}"
 
 
+class _Answer(dict[str, Any]):
+    """What a server answered; without what is asked of it, it is another service's."""
+
+    def __init__(self, url: str, data: Mapping[str, Any]) -> None:
+        super().__init__(data)
+        self._url = url
+
+    def __missing__(self, key: str) -> Any:
+        raise _stranger(self._url, f"an answer without {key}")
+
+
+def _stranger(url: str, what: str, status: int = HTTPStatus.OK) -> ServerError:
+    hint = "is it Postsync's address? --url or POSTSYNC_URL names it"
+    return ServerError(f"{url} answered {status}, and {what}", hint=hint, status=status)
+
+
 class Client:
     """One server, one token. What the server warns of is told on stderr, once.
 
@@ -161,16 +177,16 @@ class Client:
         try:
             data = answer.json()
         except ValueError:
-            raise ServerError(
-                f"{self.url} answered {answer.status}, and no JSON", status=answer.status
-            ) from None
+            raise _stranger(self.url, "no JSON", answer.status) from None
+        if not isinstance(data, dict):
+            raise _stranger(self.url, "no JSON object", answer.status)
         if answer.status >= 400:  # noqa: PLR2004 where errors begin
             raise ServerError(
                 self._told(answer.status, data), hint=self._hint(answer.status, data),
                 status=answer.status,
             )  # fmt: skip
-        self._warn(data.get("warning", "") if isinstance(data, dict) else "")
-        return data
+        self._warn(data.get("warning", ""))
+        return _Answer(self.url, data)
 
     def _warn(self, warning: str) -> None:
         if warning not in self._warned:
