@@ -114,6 +114,8 @@ def test_who_is_lost_while_asking_is_followed_by_who_asks(house: House) -> None:
     assert house.query("SELECT state FROM runs") == ["running"]
     house.answer(Outcome(OutcomeKind.SUCCEEDED), again, owner="w-2")
     assert house.query("SELECT state, attempts FROM runs") == [("succeeded", 1)]
+    assert house.events("attempt.lost") == []
+    assert house.events("attempt.pending")[-1]["reason"].endswith("fell silent while it asked")
 
 
 def test_a_retry_is_an_attempt(house: House) -> None:

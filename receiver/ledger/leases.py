@@ -52,18 +52,19 @@ def release_lost(batch: Batch, *, alone: str = "") -> None:
         return
     connection.execute(_RELEASED, [_released(row, now) for row in rows])
     connection.execute(_LOST, [_lost(row, now) for row in rows])
-    batch.events += [
-        Event(
-            "attempt.lost",
-            {"owner": row.owner},
-            sync=row.sync_id,
-            plan=row.plan_id,
-            run=row.id,
-            attempt=row.attempts,
-        )
-        for row in rows
-    ]
+    batch.events += [_event(row) for row in rows]
 
+
+def _event(row: Any) -> Event:
+    ids = {"sync": row.sync_id, "plan": row.plan_id, "run": row.id, "attempt": row.attempts}
+    if row.pending:
+        return Event(
+            "attempt.pending", {"owner": row.owner, "reason": f"{GONE} while it asked"}, **ids
+        )
+    return Event("attempt.lost", {"owner": row.owner}, **ids)
+
+
+GONE = "its process ended or fell silent"
 
 _RELEASED = (
     update(tables.runs)
@@ -92,4 +93,4 @@ def _lost(row: Any, now: int) -> dict[str, Any]:
     named = {"run": row.id, "attempt": row.attempts}
     if row.pending:
         return named | {"ended": None, "how": OutcomeKind.PENDING.value, "why": ""}
-    return named | {"ended": now, "how": "lost", "why": "its process ended or fell silent"}
+    return named | {"ended": now, "how": "lost", "why": GONE}

@@ -183,7 +183,7 @@ class Lives(RuleBasedStateMachine):
     @invariant()
     def laws_hold(self) -> None:
         """What is written agrees with itself, and what has ended stays as it ended."""
-        assert laws_broken(self.house) == []
+        self._check()
         now = {row[0]: row[1:] for row in self.house.query(ENDED)}
         for run, row in self.ended.items():
             assert now.get(run) == row, f"{run} had ended as {row}"
@@ -195,9 +195,13 @@ class Lives(RuleBasedStateMachine):
             return
         try:
             self._finish()
-            assert laws_broken(self.house) == []
+            self._check()
         finally:
             self.stack.close()
+
+    def _check(self) -> None:
+        if broken := laws_broken(self.house):
+            raise AssertionError("\n".join(broken))
 
     def _finish(self) -> None:
         for scope in ((Scope.ALL, ""), (Scope.RULE, "waves")):
