@@ -279,8 +279,7 @@ def load_settings(file: Path | None = None, **options: Any) -> Settings:
         found = re.search(r'field "(\w+)"', str(error))
         raise SettingsError(
             f"POSTSYNC_{found[1].upper() if found else '*'} cannot be read",
-            hint="lists and mappings are written as JSON, as in "
-            """POSTSYNC_RULES='["config/rules"]'""",
+            hint="""it is written as JSON: a list as '["one", "two"]', a mapping as '{"key": 1}'""",
         ) from None
 
 

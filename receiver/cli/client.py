@@ -29,6 +29,9 @@ PATIENCE = 30.0
 TRUST = "--ca or POSTSYNC_CA names the PEM file of the authority that signed its certificate"
 """The way out when a server's certificate is not trusted."""
 
+START = "start one with `make run` or `postsync serve`, or set POSTSYNC_URL"
+PLAIN = "; if it speaks no TLS, write http://"
+
 UNAUTHORIZED = HTTPStatus.UNAUTHORIZED.value
 
 PAGE = 500
@@ -172,7 +175,7 @@ class Client:
                 ) from None
             raise Unreachable(
                 f"no server answers at {self.url}: {error}",
-                hint="start one with `make run` or `postsync serve`, or set POSTSYNC_URL",
+                hint=START + (PLAIN if self.url.startswith("https:") else ""),
             ) from None
         try:
             data = answer.json()
@@ -191,7 +194,7 @@ class Client:
     def _warn(self, warning: str) -> None:
         if warning not in self._warned:
             self._warned.add(warning)
-            say(Styled(f"postsync: {warning}", "yellow"), err=True)
+            say(Styled(f"warning: {warning}", "yellow"), err=True)
 
     def _told(self, status: int, data: Mapping[str, Any]) -> str:
         why = data.get("detail") or "; ".join(data.get("reasons", ()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import socket
 import subprocess
@@ -177,6 +178,15 @@ def test_no_server_ends_with_3_and_says_how_to_start_one(home: Path, postsync: P
         assert code == 3
         assert url in err
         assert "postsync serve" in err
+
+
+@pytest.mark.usefixtures("home")
+def test_who_asks_a_plain_server_by_https_is_told_of_http(postsync: Postsync) -> None:
+    """Nothing more can be told of a server that is not understood."""
+    plain = os.environ["POSTSYNC_URL"]
+    code, _, err = postsync("syncs", "--url", plain.replace("http:", "https:"))
+    assert code == 3
+    assert "write http://" in err
 
 
 def test_syncs_are_a_table_whose_ids_are_whole(home: Path, postsync: Postsync) -> None:

@@ -241,6 +241,7 @@ def test_a_filter_by_a_name_that_nothing_has_says_so(
     service.ended(synced(service, "a"))
     done = typed(service, *arguments)
     assert done.returncode == 0
+    assert done.stderr.startswith("warning: ")
     assert done.stderr.count(words) == 1
     assert words not in done.stdout
 
