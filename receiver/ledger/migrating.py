@@ -15,7 +15,7 @@ def revision_of(connection: Connection) -> str | None:
     """Return the migration that a ledger is at, None if it has no tables yet.
 
     Raises:
-        LedgerError: it was made by a newer postsync.
+        LedgerError: it was made by a newer postsync, or by one of before the first release.
     """
     if not inspect(connection).has_table("alembic_version"):
         return None
@@ -25,7 +25,38 @@ def revision_of(connection: Connection) -> str | None:
             f"the ledger is at revision {at}, this postsync knows up to {tables.REVISION}",
             hint="it was used by a newer postsync: run that one, or restore an older copy",
         )
+    if at == tables.REVISION and (lacks := _lacks(connection)):
+        raise LedgerError(
+            f"the ledger was made by an earlier postsync: it has no {lacks}",
+            hint="until the first release tables change without a migration: move the ledger away "
+            "(a database: empty it) and begin anew; the postsync that made it can export its trail",
+        )
     return at
+
+
+def _lacks(connection: Connection) -> str:
+    """Return the first column that a ledger should have and has not, "" if it has all."""
+    there = {tuple(row) for row in connection.execute(_COLUMNS[connection.dialect.name])}
+    wanted = [
+        (column.table.name, column.name)
+        for table in tables.metadata.sorted_tables
+        for column in table.columns
+    ]
+    return next((".".join(column) for column in wanted if column not in there), "")
+
+
+_COLUMNS = {
+    "sqlite": text(
+        "SELECT m.name, c.name FROM sqlite_master m JOIN pragma_table_info(m.name) c "
+        "WHERE m.type = 'table'"
+    ),
+    "postgresql": text(
+        "SELECT relname, attname FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid "
+        "WHERE relnamespace = to_regnamespace(current_schema()) AND NOT attisdropped"
+    ),
+}
+"""One statement each: a ledger is opened often, and SQLAlchemy's inspector asks for each
+table; and the information schema hides what a role has no right to."""
 
 
 def migrate(engine: Engine, clock: TextClause) -> str | None:

@@ -75,6 +75,14 @@ def test_a_database_of_a_newer_postsync_is_refused(url: str) -> None:
         prepare(url)
 
 
+def test_a_database_of_before_the_first_release_is_refused(url: str) -> None:
+    """Its tables have the same revision, and not the same columns."""
+    with closing(open_server(url)) as ledger, ledger.write() as connection:
+        connection.execute(text("ALTER TABLE runs DROP COLUMN claims"))
+    with pytest.raises(LedgerError, match=r"earlier postsync: it has no runs\.claims"):
+        prepare(url)
+
+
 @pytest.mark.parametrize("wrong", ["mysql://db/postsync", "db:5432", "postgresql+asyncpg://db/x"])
 def test_a_url_of_something_else_is_refused_without_being_shown(wrong: str) -> None:
     """It may have a password."""
