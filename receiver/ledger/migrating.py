@@ -28,8 +28,8 @@ def revision_of(connection: Connection) -> str | None:
     if at == tables.REVISION and (lacks := _lacks(connection)):
         raise LedgerError(
             f"the ledger was made by an earlier postsync: it has no {lacks}",
-            hint="until the first release tables change without a migration: move the ledger away "
-            "(a database: empty it) and begin anew; the postsync that made it can export its trail",
+            hint="until the first release tables change without a migration: move the ledger away, "
+            "or empty the database, and begin anew; the postsync that made it can export its trail",
         )
     return at
 
