@@ -17,8 +17,11 @@ from service import wait_for
 @pytest.mark.slow
 @pytest.mark.long_form("sqlite")
 def test_rolling_restart(deploy: Deploy, lasting: Lasting, judge: Judge) -> None:
-    """Each notification is accepted at one of Argo CD's four tries, and each is done once."""
-    deployment = deploy(CALL, drain="25")
+    """Each notification is accepted at one of Argo CD's four tries, and each is done once.
+
+    Nobody falls silent here, so the lease is one that a busy machine keeps.
+    """
+    deployment = deploy(CALL, drain="25", lease="60")
     deployment.target.delay = 0.05
     deployment.start()
     loads: list[Load] = []
