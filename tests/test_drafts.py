@@ -116,6 +116,19 @@ def test_what_a_process_may_have_died_of_is_planned_after_the_rest_and_alone(
     assert house.query("SELECT COUNT(*) FROM tried") == [0]
 
 
+def test_a_suspect_has_its_turn_however_much_else_there_is(ledger: Ledger, drafts: Drafts) -> None:
+    """New syncs that never cease do not hold it up for ever."""
+    house = House.of(ledger, TWO)
+    suspect = house.store("a")
+    died(ledger, suspect, 1)
+    turns = []
+    for at in range(1, 5):
+        house.store("a", at=at)
+        with ledger.read() as connection:
+            turns.append([one.sync for one in drafts.plannings(connection, 10)])
+    assert next(turn for turn in turns if suspect in turn) == [suspect]
+
+
 def test_what_three_processes_died_of_is_set_aside(ledger: Ledger, drafts: Drafts) -> None:
     """It is told as failed, with why; nobody begins it again."""
     house = House.of(ledger, TWO)

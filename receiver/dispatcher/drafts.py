@@ -94,7 +94,8 @@ class Drafts:
         made: list[Planning] = []
         runs = 0
         memories: dict[Place, Memory] = {}
-        chosen, given_up = self._suspects.choose(connection, partial(new_syncs, connection, limit))
+        look = partial(new_syncs, connection, limit)
+        chosen, given_up = self._suspects.choose(connection, "syncs", look)
         with suppress(Stopped):  # what is not planned yet stays new
             for one in chosen:
                 refusal = given_up or too_many(one.resources, self._max_resources)
@@ -113,7 +114,7 @@ class Drafts:
         """Work out the next steps of the plans that something happened to."""
         made: list[tuple[StoredPlan, Advance]] = []
         look = partial(stirred_plans, connection, limit)
-        plans, given_up = self._suspects.choose(connection, look)
+        plans, given_up = self._suspects.choose(connection, "steps", look)
         with suppress(Stopped):
             for plan in plans:
                 broken = _broken(plan, given_up) if given_up else None
@@ -134,7 +135,7 @@ class Drafts:
             return []
         made: list[tuple[Replay, Planning | str]] = []
         look = partial(asked_replays, connection, limit)
-        chosen, given_up = self._suspects.choose(connection, look)
+        chosen, given_up = self._suspects.choose(connection, "replays", look)
         with suppress(Stopped):
             for one in chosen:
                 too_large = too_many(one.stored.resources, self._max_resources)
