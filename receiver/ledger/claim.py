@@ -19,6 +19,7 @@ from typing import Any, Protocol
 from sqlalchemy import Connection, bindparam, insert, select, text, update
 
 from receiver.ledger import tables
+from receiver.ledger.attempts import update_attempt
 from receiver.ledger.batch import Batch
 from receiver.ledger.lanes import blocked_lanes
 from receiver.ledger.pauses import all_paused_since
@@ -196,18 +197,7 @@ _BEGIN = (
     )
 )  # fmt: skip
 _ATTEMPT = insert(tables.attempts)
-_ASKED_AGAIN = (
-    update(tables.attempts)
-    .where(
-        tables.attempts.c.run_id == bindparam("run"),
-        tables.attempts.c.number == bindparam("attempt"),
-    )
-    .values(
-        owner=bindparam("by"),
-        outcome="",
-        reason="",
-    )
-)
+_ASKED_AGAIN = update_attempt(owner=bindparam("by"), outcome="", reason="")
 
 
 def _share(

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, select, text, update
 
 from receiver.ledger import tables
+from receiver.ledger.attempts import update_attempt
 from receiver.ledger.batch import Batch
 from receiver.model import Event, OutcomeKind, RunState
 
@@ -74,13 +75,8 @@ _RELEASED = (
         due_at=bindparam("now"),
     )
 )  # fmt: skip
-_LOST = (
-    update(tables.attempts)
-    .where(
-        tables.attempts.c.run_id == bindparam("run"),
-        tables.attempts.c.number == bindparam("attempt"),
-    )
-    .values(ended_at=bindparam("ended"), outcome=bindparam("how"), reason=bindparam("why"))
+_LOST = update_attempt(
+    ended_at=bindparam("ended"), outcome=bindparam("how"), reason=bindparam("why")
 )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy import bindparam, select, update
 
 from receiver.ledger import tables
+from receiver.ledger.attempts import update_attempt
 from receiver.ledger.batch import Batch, Row
 from receiver.ledger.claim import Claimed
 from receiver.ledger.events import Counts, count_seconds, labels
@@ -164,18 +165,11 @@ def _attempt_row(now: int, item: Settlement) -> Row:
     }
 
 
-_ATTEMPT = (
-    update(tables.attempts)
-    .where(
-        tables.attempts.c.run_id == bindparam("run"),
-        tables.attempts.c.number == bindparam("attempt"),
-    )
-    .values(
-        ended_at=bindparam("ended"),
-        outcome=bindparam("how"),
-        reason=bindparam("why"),
-        pending=tables.attempts.c.pending + bindparam("still"),
-    )
+_ATTEMPT = update_attempt(
+    ended_at=bindparam("ended"),
+    outcome=bindparam("how"),
+    reason=bindparam("why"),
+    pending=tables.attempts.c.pending + bindparam("still"),
 )
 
 

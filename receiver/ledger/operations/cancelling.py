@@ -14,6 +14,7 @@ from sqlalchemy import bindparam, select, update
 
 from receiver.errors import WrongState
 from receiver.ledger import tables
+from receiver.ledger.attempts import update_attempt
 from receiver.ledger.batch import Batch
 from receiver.ledger.operations.acts import (
     OPEN_PLANS,
@@ -143,11 +144,4 @@ _RUN = (
         ready=False, due_at=None, owner=None, lease_until=None,
     )
 )  # fmt: skip
-_ATTEMPT = (
-    update(tables.attempts)
-    .where(
-        tables.attempts.c.run_id == bindparam("run"),
-        tables.attempts.c.number == bindparam("attempt"),
-    )
-    .values(ended_at=bindparam("now"), outcome="cancelled", reason=bindparam("why"))
-)
+_ATTEMPT = update_attempt(ended_at=bindparam("now"), outcome="cancelled", reason=bindparam("why"))
