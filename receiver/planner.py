@@ -67,7 +67,7 @@ class Planner:
             rule_set=self.rule_set.digest,
             changed=sum(r.change.verdict is ChangeVerdict.CHANGED for r in sync.resources),
             recalled=recalled,
-            place=place_of(sync),
+            memory_key=memory_key(sync),
             told=news,
         )
         about: dict[str, Json] = {"application": sync.application.key}
@@ -179,7 +179,7 @@ def read_sync(stored: StoredSync) -> Sync:
     return replace(notification.sync, id=stored.id, received_at=received)
 
 
-def place_of(sync: Sync) -> tuple[str, str, str]:
+def memory_key(sync: Sync) -> tuple[str, str, str]:
     """Say whose memory a sync recalls: of one sender's, for one is one cluster."""
     return sync.sender, sync.channel, sync.application.key
 

@@ -31,7 +31,7 @@ from receiver.ledger.storing import store_advances, store_plannings
 from receiver.memory import Memory
 from receiver.model import Outcome, OutcomeKind
 from receiver.payload import read_notification
-from receiver.planner import Planner, place_of, read_sync, step
+from receiver.planner import Planner, memory_key, read_sync, step
 from receiver.rates import Buckets
 from receiver.retry import settle
 from receiver.rules import Rule
@@ -101,8 +101,8 @@ class House:
             for new in new_syncs(connection, 100):
                 stored = stored_sync(connection, new.id)
                 read = read_sync(stored)
-                place = place_of(read)
-                memory = known_memories(connection, [place]).get(place, Memory())
+                key = memory_key(read)
+                memory = known_memories(connection, [key]).get(key, Memory())
                 plannings.append(self.planner.plan(read, stored.delivery, memory))
         with self.ledger.write() as connection:
             batch = self._batch(connection)

@@ -19,7 +19,7 @@ from receiver.ledger.retention import Policy
 from receiver.ledger.sqlite import FileLedger
 from receiver.logs import Log
 from receiver.model import Event
-from receiver.settings import load_settings
+from receiver.settings_loading import load_settings
 
 RULES = """
 - name: tell

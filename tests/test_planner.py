@@ -12,7 +12,7 @@ from planning import planner_of, sync_of
 from receiver.ledger.planning import NewPlan, Planning
 from receiver.memory import Memory, after
 from receiver.model import RunState, Sync, SyncState
-from receiver.planner import EVENT_TARGETS, place_of
+from receiver.planner import EVENT_TARGETS, memory_key
 
 TELL = "actions: [{uses: log.message, with: {text: '${{ resource.name }}'}}]"
 CONFIG = f"""
@@ -215,7 +215,7 @@ def test_what_is_remembered_of_two_clusters_is_apart() -> None:
     """The same Application of another sender is another one, and so it is on another channel."""
     sync = sync_of(resource("a"))
     others = (sync, replace(sync, sender="east"), replace(sync, channel="deployed"))
-    assert len({place_of(one) for one in others}) == 3
+    assert len({memory_key(one) for one in others}) == 3
 
 
 @pytest.mark.parametrize(

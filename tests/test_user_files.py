@@ -23,7 +23,7 @@ from receiver.errors import (
 from receiver.logs import configure_logs
 from receiver.secret_refs import SecretRef
 from receiver.secret_store import Secrets
-from receiver.settings import load_settings
+from receiver.settings_loading import load_settings
 from receiver.tokens import Keyring
 from receiver.user_files import read_bytes, read_stream, read_text
 

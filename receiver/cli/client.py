@@ -19,7 +19,7 @@ from receiver.errors import AttemptError, PermanentError, ServerError, Unreachab
 from receiver.masking import Masker
 from receiver.model import Json
 from receiver.outbound import Outbound
-from receiver.settings import load_settings
+from receiver.settings_loading import load_settings
 from receiver.user_files import read_text
 
 DEFAULT_URL = "http://127.0.0.1:8080"

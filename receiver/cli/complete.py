@@ -11,7 +11,7 @@ from receiver.document import read_yaml
 from receiver.errors import PostsyncError
 from receiver.registry import Registry
 from receiver.rulebook.files import read_text, rule_files
-from receiver.settings import load_settings
+from receiver.settings_loading import load_settings
 from receiver.shown import shown
 
 

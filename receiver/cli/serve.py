@@ -22,12 +22,13 @@ from receiver.cli.screen import say_text
 from receiver.errors import LedgerUnavailable
 from receiver.ledger.connect import open_ledger
 from receiver.ledger.doorbell import Doorbell
+from receiver.ledger.folder import lock_ledger
 from receiver.ledger.reader import Reader, Row
-from receiver.ledger.sqlite import lock_ledger
 from receiver.logs import Log, configure_logs
 from receiver.model import new_id
 from receiver.service import build_intake, read_keys
-from receiver.settings import Settings, load_settings, unknown_variables
+from receiver.settings import Settings
+from receiver.settings_loading import load_settings, unknown_variables
 from receiver.supervisor import Supervisor
 from receiver.threads import begin
 from receiver.web.app import create_app

@@ -20,7 +20,8 @@ from receiver.ledger.doorbell import Doorbell
 from receiver.ledger.reader import Reader
 from receiver.logs import configure_logs
 from receiver.model import new_id
-from receiver.settings import Settings, load_settings, unknown_variables
+from receiver.settings import Settings
+from receiver.settings_loading import load_settings, unknown_variables
 from receiver.supervisor import Supervisor
 from receiver.web.app import create_worker_app
 from receiver.web.server import Server

@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from receiver.dispatcher.rules import Reload, RulesInForce
 from receiver.dispatcher.suspects import Suspects
 from receiver.errors import LedgerUnavailable, TooLarge
-from receiver.ledger.memories import Place, known_memories
+from receiver.ledger.memories import MemoryKey, known_memories
 from receiver.ledger.operations.replaying import Replay, asked_replays
 from receiver.ledger.planning import Advance, Planning, StoredPlan, StoredSync
 from receiver.ledger.stored import MOST_RESOURCES, NewSync, new_syncs, stirred_plans, stored_sync
@@ -29,7 +29,7 @@ from receiver.mistakes import brief, near
 from receiver.model import Event, Json, PlanState, Sync, SyncState, from_ms, rfc3339
 from receiver.new_plans import MOST_RUNS
 from receiver.payload.lists import too_many
-from receiver.planner import Planner, place_of, read_sync, step
+from receiver.planner import Planner, memory_key, read_sync, step
 from receiver.pulse import Stopped, TooLong, at_most, during
 from receiver.render import Renderer
 
@@ -93,7 +93,7 @@ class Drafts:
             return []
         made: list[Planning] = []
         runs = 0
-        memories: dict[Place, Memory] = {}
+        memories: dict[MemoryKey, Memory] = {}
         look = partial(new_syncs, connection, limit)
         chosen, given_up = self._suspects.choose(connection, "syncs", look)
         with suppress(Stopped):  # what is not planned yet stays new
@@ -167,7 +167,7 @@ class Drafts:
         planner: Planner,
         connection: Connection,
         new: NewSync,
-        memories: dict[Place, Memory],
+        memories: dict[MemoryKey, Memory],
     ) -> Planning:
         work = partial(self._plan, planner, connection, new.id, memories)
         planning = self._worked_out(work, "sync.bug", sync=new.id)
@@ -196,17 +196,17 @@ class Drafts:
         planner: Planner,
         connection: Connection,
         new: str,
-        memories: dict[Place, Memory],
+        memories: dict[MemoryKey, Memory],
     ) -> Planning:
         stored = stored_sync(connection, new)
         sync = self._remember(stored)
-        place = place_of(sync)
-        if place not in memories:
-            memories[place] = known_memories(connection, [place]).get(place, Memory())
+        key = memory_key(sync)
+        if key not in memories:
+            memories[key] = known_memories(connection, [key]).get(key, Memory())
         refusal = self._too_old(stored, sync)
-        planning = planner.plan(sync, stored.delivery, memories[place], refusal=refusal)
+        planning = planner.plan(sync, stored.delivery, memories[key], refusal=refusal)
         if planning.told:
-            memories[place] = after(memories[place], planning.told)
+            memories[key] = after(memories[key], planning.told)
         return planning
 
     def _step(self, connection: Connection, plan: StoredPlan) -> Advance:

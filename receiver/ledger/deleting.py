@@ -34,7 +34,7 @@ def delete_syncs(connection: Connection, syncs: Sequence[str], limit: Limits) ->
     counts = Counts()
     s = tables.syncs.c
     owners = select(s.sender, s.channel, s.application).where(s.id.in_(ids)).distinct()
-    places = [(row.sender, row.channel, row.application) for row in connection.execute(owners)]
+    keys = [(row.sender, row.channel, row.application) for row in connection.execute(owners)]
     for table, which in (
         (tables.attempts, tables.attempts.c.run_id.in_(runs)),
         (tables.runs, tables.runs.c.plan_id.in_(plans)),
@@ -46,7 +46,7 @@ def delete_syncs(connection: Connection, syncs: Sequence[str], limit: Limits) ->
         (tables.syncs, tables.syncs.c.id.in_(ids)),
     ):
         counts += _delete(connection, table, which)
-    forget(connection, places)
+    forget(connection, keys)
     return counts
 
 

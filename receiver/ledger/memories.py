@@ -14,47 +14,47 @@ from receiver.ledger.planning import Planning
 from receiver.ledger.storable import dumps
 from receiver.memory import Memory, Recalled, Trace, after
 
-Place = tuple[str, str, str]
+MemoryKey = tuple[str, str, str]
 """Sender, channel and Application: each cluster has its own memory, and so has each channel, since
 the same sync may come by several."""
 
 _M = tables.memories.c
 
 
-def known_memories(connection: Connection, places: Collection[Place]) -> dict[Place, Memory]:
+def known_memories(connection: Connection, keys: Collection[MemoryKey]) -> dict[MemoryKey, Memory]:
     """The memories of these; those that there are."""
-    if not places:
+    if not keys:
         return {}
     rows = connection.execute(
-        select(tables.memories).where(tuple_(_M.sender, _M.channel, _M.application).in_(places))
+        select(tables.memories).where(tuple_(_M.sender, _M.channel, _M.application).in_(keys))
     )
     return {(row.sender, row.channel, row.application): _read(row) for row in rows}
 
 
 def remember(batch: Batch, plannings: Sequence[Planning]) -> None:
     """Work what these syncs told into the memories, in their order; write what changes."""
-    news = [(one.place, one.told) for one in plannings if one.place and one.told]
-    before = known_memories(batch.connection, {place for place, _ in news})
+    news = [(one.memory_key, one.told) for one in plannings if one.memory_key and one.told]
+    before = known_memories(batch.connection, {key for key, _ in news})
     now = dict(before)
-    for place, told in news:
-        now[place] = after(now.get(place, Memory()), told)
-    for place, memory in sorted(now.items(), key=lambda item: item[0]):
+    for key, told in news:
+        now[key] = after(now.get(key, Memory()), told)
+    for key, memory in sorted(now.items(), key=lambda item: item[0]):
         something = memory.images or memory.failed
-        if something and memory is not before.get(place):
-            batch.add(_REMEMBER, _row(place, memory))
-        elif place in before and not something:
-            batch.add(_FORGET, dict(zip(_PLACE, place, strict=True)))
+        if something and memory is not before.get(key):
+            batch.add(_REMEMBER, _row(key, memory))
+        elif key in before and not something:
+            batch.add(_FORGET, dict(zip(_KEY, key, strict=True)))
 
 
-def forget(connection: Connection, places: Collection[Place]) -> int:
+def forget(connection: Connection, keys: Collection[MemoryKey]) -> int:
     """Delete the memories of those of which no sync is left; how many."""
-    if not places:
+    if not keys:
         return 0
     s = tables.syncs.c
     left = exists().where(
         s.application == _M.application, s.sender == _M.sender, s.channel == _M.channel
     )
-    these = tuple_(_M.sender, _M.channel, _M.application).in_(places)
+    these = tuple_(_M.sender, _M.channel, _M.application).in_(keys)
     return connection.execute(delete(tables.memories).where(these, ~left)).rowcount
 
 
@@ -82,9 +82,9 @@ def _read(row: Any) -> Memory:
     return Memory(json.loads(row.images), row.images_at, failed)
 
 
-def _row(place: Place, memory: Memory) -> dict[str, Any]:
+def _row(key: MemoryKey, memory: Memory) -> dict[str, Any]:
     failed = {key: _trace(trace) for key, trace in memory.failed.items()}
-    return dict(zip(_PLACE, place, strict=True)) | {
+    return dict(zip(_KEY, key, strict=True)) | {
         "images": dumps(memory.images),
         "images_at": memory.images_at,
         "failed": dumps(failed),
@@ -95,7 +95,7 @@ def _trace(trace: Trace) -> list[object]:
     return [trace.sync, trace.finished_at, trace.certain]
 
 
-_PLACE = ("sender", "channel", "application")
+_KEY = ("sender", "channel", "application")
 _REMEMBER = text(
     "INSERT INTO memories (sender, channel, application, images, images_at, failed) "
     "VALUES (:sender, :channel, :application, :images, :images_at, :failed) "

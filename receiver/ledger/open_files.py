@@ -22,7 +22,7 @@ PAGES = 4096
 """Of 4 KiB: what is copied in one go."""
 
 
-class Place:
+class OpenFiles:
     """The three files of a ledger, held open by a connection of its own that does nothing else."""
 
     def __init__(self, path: Path) -> None:

@@ -124,7 +124,7 @@ def hold_reason(targets: int, hold_above: int | None) -> str:
 class Planning:
     """All that planning one sync writes.
 
-    ``told`` is what it tells for the memory of its Application, which ``place`` names.
+    ``told`` is what it tells for the memory of its Application, which ``memory_key`` names.
     ``asked``: somebody wants these plans, whatever newer ones there are.
     """
 
@@ -136,7 +136,7 @@ class Planning:
     changed: int = 0
     plans: tuple[NewPlan, ...] = ()
     recalled: Recalled = field(default_factory=Recalled)
-    place: tuple[str, str, str] | None = None
+    memory_key: tuple[str, str, str] | None = None
     told: Told | None = None
     events: tuple[Event, ...] = ()
     asked: bool = False

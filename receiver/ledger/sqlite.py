@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from sqlalchemy import Connection, Engine, TextClause, create_engine, event, text
 from sqlalchemy.exc import DBAPIError
@@ -17,30 +16,15 @@ from receiver.errors import (
     LedgerDamaged,
     LedgerError,
     LedgerGone,
-    LedgerInUse,
     LedgerUnavailable,
 )
 from receiver.ledger.damage import find_damage, is_damage, way_back
+from receiver.ledger.folder import WRITABLE, make_folder
 from receiver.ledger.gate import Gate
 from receiver.ledger.ledger import Hold, Ledger, told
 from receiver.ledger.migrating import migrate
-from receiver.ledger.place import Place, begin_no_other, way_on
+from receiver.ledger.open_files import OpenFiles, begin_no_other, way_on
 from receiver.ledger.storable import keep_storable
-
-NETWORK_FILE_SYSTEMS = frozenset(
-    {
-        *("nfs", "nfs3", "nfs4", "cifs", "smb", "smb2", "smb3", "smbfs", "9p", "afs", "ceph"),
-        *("glusterfs", "lustre", "gpfs", "beegfs", "ncpfs", "fuse.sshfs", "fuse.glusterfs"),
-        *("fuse.ceph", "fuse.s3fs", "fuse.rclone", "fuse.gcsfuse"),
-    }
-)
-"""Where SQLite's WAL does not hold: it needs memory shared between the processes of one host
-(https://www.sqlite.org/wal.html, "All processes using a database must be on the same host")."""
-
-MOUNTINFO = Path("/proc/self/mountinfo")
-"""Linux, proc(5): what is mounted where in this process's name space."""
-
-WRITABLE = "set POSTSYNC_HOME to a folder that this user may write"
 
 NOW = text("CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)")
 """The database's clock in milliseconds; julianday because SQLite below 3.42 lacks 'subsec'."""
@@ -62,7 +46,7 @@ class FileLedger(Ledger):
         super().__init__(engine, offset_ms)
         self.path = path
         self.gate = gate
-        self.place = Place(path)
+        self.files = OpenFiles(path)
         self.reserve = reserve
         self._damage = ""
 
@@ -87,17 +71,17 @@ class FileLedger(Ledger):
     def close(self) -> None:
         """Close every connection, and the gate."""
         super().close()
-        self.place.close()
+        self.files.close()
         self.gate.close()
 
     @contextmanager
     def _writing(self, hold: Hold, *, lasting: bool) -> Iterator[Connection]:
         if self._damage:  # what is written into a broken file may break more of it
             raise LedgerDamaged(self._damage, hint=way_back(self.path))
-        if hold is Hold.NEW and self.reserve and not self.place.lost():
+        if hold is Hold.NEW and self.reserve and not self.files.lost():
             self._leave_reserve()
         with self.gate:
-            self._check_place()
+            self._check_files()
             engine = self.engine.execution_options(postsync_lasting=lasting)
             with engine.begin() as connection:
                 yield connection
@@ -123,18 +107,18 @@ class FileLedger(Ledger):
         Raises:
             LedgerGone: it is not; what it had has been copied, if that could be done.
         """
-        if self.place.lost():
+        if self.files.lost():
             with self.gate:
-                self._check_place()
+                self._check_files()
 
-    def _check_place(self) -> None:
+    def _check_files(self) -> None:
         """Refuse to go on with a file that has no name any more; the gate is ours."""
-        lost = self.place.lost()
+        lost = self.files.lost()
         if not lost:
             return
         message = f"{lost} of the ledger {self.path} was removed or replaced while it is open"
         try:
-            copy = self.place.rescue()
+            copy = self.files.rescue()
         except (OSError, sqlite3.Error) as error:
             hint = (
                 f"what it had could not be copied ({error}); it lives as long as this process, "
@@ -167,7 +151,7 @@ def open_file(
         LedgerError: not a usable place or file, made by a newer postsync, or one that was lost
             while it was open.
     """
-    _make_folder(path.parent)
+    make_folder(path.parent)
     begin_no_other(path)
     engine = create_engine(f"sqlite:///{path}", pool_size=16, max_overflow=32)
     event.listen(engine, "connect", _on_connect(busy_timeout))
@@ -182,64 +166,6 @@ def open_file(
     path.chmod(0o600)
     gate = Gate(path.with_suffix(".gate"))
     return FileLedger(path, engine, gate, offset_ms=offset_ms, reserve=reserve)
-
-
-def lock_ledger(path: Path, mountinfo: Path = MOUNTINFO) -> IO[str]:
-    """Take the instance lock. It lasts as long as a process that inherited it lives.
-
-    Raises:
-        LedgerInUse: another instance has it.
-        LedgerError: the file would be on a network file system, or its folder takes no file.
-    """
-    _make_folder(path.parent)
-    kind = file_system_of(path.parent, mountinfo)
-    if kind in NETWORK_FILE_SYSTEMS:
-        raise LedgerError(
-            f"the ledger {path} would be on a network file system ({kind}), where SQLite loses "
-            "data",
-            hint="set POSTSYNC_HOME to a folder on a local disk or a block volume",
-        )
-    lock = _open_lock(path.with_suffix(".lock"))
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.seek(0)
-        holder = lock.read().strip() or "unknown"
-        lock.close()
-        raise LedgerInUse(
-            f"the ledger {path} is in use by another instance (process {holder})",
-            hint="stop that one first, or give this one a POSTSYNC_HOME of its own",
-        ) from None
-    lock.truncate(0)
-    lock.write(str(os.getpid()))
-    lock.flush()
-    return lock
-
-
-def file_system_of(folder: Path, mountinfo: Path = MOUNTINFO) -> str:
-    """Name the type of the file system that holds the folder, "" if nobody can tell."""
-    try:
-        lines = mountinfo.read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return ""
-    place, best, kind = str(folder.resolve()), "", ""
-    for line in lines:
-        before, _, after = line.partition(" - ")
-        point = before.split()[4].replace("\\040", " ")
-        inside = place == point or place.startswith(point.rstrip("/") + "/")
-        if inside and len(point) >= len(best):
-            best, kind = point, after.split()[0]
-    return kind
-
-
-def _open_lock(path: Path) -> IO[str]:
-    try:
-        return path.open("a+", encoding="utf-8")
-    except OSError as error:
-        raise LedgerError(
-            f"the ledger's lock {path} cannot be opened: {error.strerror}",
-            hint=WRITABLE,
-        ) from None
 
 
 def check_file(path: Path) -> None:
@@ -261,16 +187,6 @@ def _way_out(path: Path, error: DBAPIError) -> str:
     if path.exists() and not os.access(path, os.R_OK | os.W_OK):
         return f"let this user read and write {path}, or set POSTSYNC_HOME to another folder"
     return ""
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        raise LedgerError(
-            f"the ledger's folder {folder} cannot be made: {error.strerror}",
-            hint=WRITABLE,
-        ) from None
 
 
 def _on_connect(busy_timeout: float) -> Any:

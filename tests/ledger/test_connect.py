@@ -23,13 +23,14 @@ from sqlalchemy import create_engine, inspect
 from receiver.errors import LedgerError, LedgerGone, LedgerInUse, LedgerUnavailable
 from receiver.ledger import connect, tables
 from receiver.ledger.connect import open_ledger
+from receiver.ledger.folder import file_system_of, lock_ledger
 from receiver.ledger.marks import CREATED, get_mark, put_mark
-from receiver.ledger.sqlite import FileLedger, file_system_of, lock_ledger
+from receiver.ledger.sqlite import FileLedger
 
 HOLDER = """
 import sys
 from pathlib import Path
-from receiver.ledger.sqlite import lock_ledger
+from receiver.ledger.folder import lock_ledger
 lock = lock_ledger(Path(sys.argv[1]))
 print("locked", flush=True)
 sys.stdin.readline()

@@ -28,13 +28,14 @@ from receiver.ledger.buckets import SharedBuckets
 from receiver.ledger.connect import open_ledger, prepare
 from receiver.ledger.copying import fill_server
 from receiver.ledger.events import append_events
+from receiver.ledger.folder import lock_ledger
 from receiver.ledger.leases import release_lost
 from receiver.ledger.ledger import Hold
 from receiver.ledger.listening import Listener
 from receiver.ledger.outcomes import store_settlements
 from receiver.ledger.postgres import ServerLedger, migrate_server, open_server
 from receiver.ledger.reading.trail import Wanted, read_trail
-from receiver.ledger.sqlite import FileLedger, lock_ledger
+from receiver.ledger.sqlite import FileLedger
 from receiver.model import Event, OutcomeKind
 from receiver.rates import Buckets
 from receiver.retry import settle

@@ -1,0 +1,77 @@
+"""Loads the settings: a command's options, over POSTSYNC_* variables, over a YAML file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic.alias_generators import to_camel
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource
+from pydantic_settings.exceptions import SettingsError as SourceError
+
+from receiver.errors import SettingsError
+from receiver.mistakes import near, words_of
+from receiver.settings import Settings
+from receiver.settings_file import read_settings_file
+
+OF_RULES = "POSTSYNC_SECRET_"
+"""What the variables begin with that rules may name."""
+
+OF_COMMANDS = {"POSTSYNC_URL", "POSTSYNC_TOKEN", "POSTSYNC_CA", "POSTSYNC_BANNER"}
+"""Variables of the commands, which are no settings of a server."""
+
+
+def load_settings(file: Path | None = None, **options: Any) -> Settings:
+    """Read the settings; ``options`` are a command's own, None means not given.
+
+    Raises:
+        SettingsError: names each setting that is not usable, and the file if one was read.
+    """
+    given = {name: value for name, value in options.items() if value is not None}
+    written = read_settings_file(file, Settings.model_fields) if file else {}
+
+    class FromFile(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls, settings_cls: type[BaseSettings], *sources: Any, **named: Any
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            """Put the file below all others."""
+            above = super().settings_customise_sources(settings_cls, *sources, **named)
+            return *above, InitSettingsSource(settings_cls, written)
+
+    try:
+        return FromFile(**given)
+    except ValidationError as error:
+        lines = [
+            _spelt(item["loc"]) + words_of(item)
+            for item in error.errors(include_url=False, include_input=False)
+        ]
+        where = f"settings ({file} and POSTSYNC_* variables)" if file else "POSTSYNC_* variables"
+        raise SettingsError(f"{where}: " + "; ".join(dict.fromkeys(lines))) from None
+    except SourceError as error:
+        found = re.search(r'field "(\w+)"', str(error))
+        raise SettingsError(
+            f"POSTSYNC_{found[1].upper() if found else '*'} cannot be read",
+            hint="""it is written as JSON: a list as '["one", "two"]', a mapping as '{"key": 1}'""",
+        ) from None
+
+
+def unknown_variables(environ: Iterable[str]) -> dict[str, str]:
+    """Return each POSTSYNC_* variable that means nothing, with the one that may have been meant."""
+    known = {f"POSTSYNC_{name.upper()}" for name in Settings.model_fields} | OF_COMMANDS
+    return {
+        name: near(name, known)
+        for name in sorted(environ)
+        if name.startswith("POSTSYNC_") and name not in known and not name.startswith(OF_RULES)
+    }
+
+
+def _spelt(place: tuple[int | str, ...]) -> str:
+    """Name a setting in both of its spellings; nothing for what is wrong with several."""
+    if not place:
+        return ""
+    name = str(place[0])
+    return f"{to_camel(name)} (POSTSYNC_{name.upper()}): "
