@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from socketserver import TCPServer
 from typing import Any, TypeAlias
 
 import pytest
@@ -21,6 +22,19 @@ Postsync: TypeAlias = Callable[..., tuple[int, str, str]]
 
 
 @contextmanager
+def threaded(server: TCPServer) -> Iterator[str]:
+    """Have a server answer in a thread of its own; its address."""
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.socket.getsockname()[1]}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@contextmanager
 def listening(ledger: Ledger, home: Path) -> Iterator[str]:
     """Serve the app over a ledger; its address."""
     with doors(ledger, home) as made:
@@ -30,15 +44,8 @@ def listening(ledger: Ledger, home: Path) -> Iterator[str]:
             environ["wsgi.input"] = get_input_stream(environ)
             return made.app(environ, start)
 
-        server = make_server("127.0.0.1", 0, app, threaded=True)
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.port}"
-        finally:
-            server.shutdown()
-            thread.join()
-            server.server_close()
+        with threaded(make_server("127.0.0.1", 0, app, threaded=True)) as url:
+            yield url
 
 
 @pytest.fixture

@@ -14,20 +14,12 @@ from pathlib import Path
 import pytest
 from notifications import notification, resource
 from postgres import Databases
-from service import ROOT, Service, wait_for
+from service import ROOT, TELL, Service, wait_for
 
 from receiver.errors import AttemptError
 from receiver.log_lines import lost_lines
 from receiver.logs import configure_logs
 from receiver.masking import Masker
-
-RULES = """
-version: 1
-rules:
-- name: tell
-  match: {resources: [{kind: ConfigMap}]}
-  actions: [{uses: log.message, with: {text: "${{ resource.name }}"}}]
-"""
 
 
 def test_a_full_device_costs_the_lines_and_nothing_else(
@@ -110,7 +102,7 @@ def ready(service: Service) -> bool:
 
 def test_a_service_whose_stdout_is_full_serves_on(tmp_path: Path, place: dict[str, str]) -> None:
     """Notifications are stored, planned and run, and the lost lines are counted."""
-    service = Service(tmp_path, RULES, log=Path("/dev/full"), **place)
+    service = Service(tmp_path, TELL, log=Path("/dev/full"), **place)
     try:
         service.start(ready=False)
         wait_for(lambda: ready(service), 30, "the service")

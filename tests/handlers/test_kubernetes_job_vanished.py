@@ -109,23 +109,24 @@ def test_a_failed_job_that_is_gone_tells_why(runs: Runs) -> None:
     )
 
 
-def test_a_job_of_which_nobody_knows_how_it_ended_is_not_started_again(runs: Runs) -> None:
-    """The run fails, and says what a retry means."""
+def _hint_of_a_gone_one(runs: Runs) -> str:
+    """Delete a Job under a run; what the run says when it looks, and that it makes no other."""
     state = runs.start("r-gone.1")
     runs.kube.ask("DELETE", _path(runs, state["name"]))
     wait_for(lambda: runs.job(state["name"]) is None, PATIENCE, "its deletion")
     with pytest.raises(PermanentError, match="is gone before its end was seen") as caught:
         runs.attempt("r-gone.1", state)
-    assert "a retry runs it anew, so look first at what it has done" in caught.value.hint
     assert runs.job(state["name"]) is None
+    return caught.value.hint
+
+
+def test_a_job_of_which_nobody_knows_how_it_ended_is_not_started_again(runs: Runs) -> None:
+    """The run fails, and says what a retry means."""
+    assert "a retry runs it anew, so look first at what it has done" in _hint_of_a_gone_one(runs)
 
 
 def test_a_missing_right_is_told_where_it_would_have_told(kube: Kube, node: Kubelet) -> None:
     """With the verb to grant."""
     with running(kube, node, "unseen", without=("events",)) as runs:
-        state = runs.start("r-gone.1")
-        runs.kube.ask("DELETE", _path(runs, state["name"]))
-        wait_for(lambda: runs.job(state["name"]) is None, PATIENCE, "its deletion")
-        with pytest.raises(PermanentError, match="is gone before its end was seen") as caught:
-            runs.attempt("r-gone.1", state)
-    assert "grant the verb list on events in namespace unseen" in caught.value.hint
+        hint = _hint_of_a_gone_one(runs)
+    assert "grant the verb list on events in namespace unseen" in hint

@@ -25,6 +25,15 @@ TOKEN = "test-token-0123456789"
 POSTSYNC = [sys.executable, "-m", "receiver.cli"]
 ROOT = Path(__file__).parents[2]
 
+TELL = """
+version: 1
+rules:
+- name: tell
+  match: {resources: [{kind: ConfigMap}]}
+  actions: [{uses: log.message, with: {text: "${{ resource.name }}"}}]
+"""
+"""Rules of a test that is about something else."""
+
 
 def free_port() -> int:
     with socket.socket() as probe:

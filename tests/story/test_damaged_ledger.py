@@ -15,19 +15,12 @@ import pytest
 from commands import synced, typed
 from doors import AS_OPERATOR, AS_SENDER, doors
 from notifications import notification, resource
-from service import Service, serving, wait_for
+from service import TELL, Service, serving, wait_for
 
 from receiver.errors import AttemptError, LedgerDamaged, LedgerError
 from receiver.ledger.connect import open_ledger, prepare
 from receiver.ledger.marks import put_mark
 
-RULES = """
-version: 1
-rules:
-- name: tell
-  match: {resources: [{kind: ConfigMap}]}
-  actions: [{uses: log.message, with: {text: "${{ resource.name }}"}}]
-"""
 PAGE = 4096
 RUBBISH = b"\xde\xad\xbe\xef" * (PAGE // 4)
 SYNCS, RESOURCES = 4, 250
@@ -37,7 +30,7 @@ SYNCS, RESOURCES = 4, 250
 def used(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The home of an instance that made a thousand runs, and was stopped."""
     home = tmp_path_factory.mktemp("used")
-    with serving(home, RULES) as service:
+    with serving(home, TELL) as service:
         for number in range(SYNCS):
             synced(service, *(f"{number}-{one}" for one in range(RESOURCES)))
         done = [(SYNCS * RESOURCES,)]
@@ -72,7 +65,7 @@ def damage(home: Path, *names: str) -> bytes:
 @pytest.fixture
 def service(home: Path) -> Iterator[Service]:
     """An instance over that home, not started."""
-    made = Service(home, RULES, log=home / "damaged.log")
+    made = Service(home, TELL, log=home / "damaged.log")
     yield made
     if made.process and made.process.poll() is None:
         made.kill()

@@ -12,15 +12,7 @@ from pathlib import Path
 
 import pytest
 from notifications import notification, resource
-from service import POSTSYNC, ROOT, Service, serving
-
-RULES = """
-version: 1
-rules:
-- name: tell
-  match: {resources: [{kind: ConfigMap}]}
-  actions: [{uses: log.message, with: {text: "${{ resource.name }}"}}]
-"""
+from service import POSTSYNC, ROOT, TELL, Service, serving
 
 
 def post(service: Service, name: str) -> tuple[int, dict[str, str]]:
@@ -61,7 +53,7 @@ def test_nothing_is_accepted_any_more_and_all_is_copied(
     tmp_path: Path, lose: Callable[[Path], None]
 ) -> None:
     """The answers, both probes and the log say what was lost, and where the copy is."""
-    with serving(tmp_path, RULES) as service:
+    with serving(tmp_path, TELL) as service:
         _, answer = post(service, "a")
         service.ended(answer["sync"])
         lose(tmp_path)
@@ -81,7 +73,7 @@ def test_nothing_is_accepted_any_more_and_all_is_copied(
 
 def test_what_was_kept_goes_on_where_it_ended(tmp_path: Path) -> None:
     """The next start is refused with the commands, so that no empty ledger takes its place."""
-    with serving(tmp_path, RULES) as service:
+    with serving(tmp_path, TELL) as service:
         _, first = post(service, "a")
         service.ended(first["sync"])
         removed(tmp_path)
@@ -106,7 +98,7 @@ def test_what_was_kept_goes_on_where_it_ended(tmp_path: Path) -> None:
 
 def test_a_file_that_comes_back_is_used_again(tmp_path: Path) -> None:
     """Whoever moved it by mistake moves it back, and nothing has happened."""
-    with serving(tmp_path, RULES) as service:
+    with serving(tmp_path, TELL) as service:
         aside = tmp_path / "aside"
         aside.mkdir()
         names = ("ledger.db", "ledger.db-wal", "ledger.db-shm")
@@ -127,7 +119,7 @@ def test_a_home_that_is_gone_leaves_its_ledger_elsewhere(
     elsewhere, home = tmp_path / "elsewhere", tmp_path / "home"
     elsewhere.mkdir()
     monkeypatch.setenv("TMPDIR", str(elsewhere))
-    with serving(home, RULES) as service:
+    with serving(home, TELL) as service:
         _, answer = post(service, "a")
         service.ended(answer["sync"])
         shutil.rmtree(home)
