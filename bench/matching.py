@@ -20,7 +20,7 @@ from rich.table import Table
 from receiver.expressions import Expressions
 from receiver.matching import Matcher
 from receiver.model import Application, Change, ChangeVerdict, Resource, Sync
-from receiver.rules import Rule
+from receiver.rules.schema import Rule
 
 KINDS = (
     ("", "ConfigMap"),

@@ -26,7 +26,7 @@ from receiver.model import Json, Sync
 from receiver.planner import read_sync
 from receiver.pulse import TooLong, at_most, during
 from receiver.rulebook import rule_set_from
-from receiver.rules import Rule
+from receiver.rules.schema import Rule
 
 MATCHERS = 4
 """Rule sets whose matcher is kept: people ask for what happened lately."""

@@ -13,7 +13,7 @@ from receiver.matching import RuleMatch
 from receiver.model import Json, RunState, Sync, new_id
 from receiver.render import Renderer, Scene
 from receiver.rulebook import key_scope
-from receiver.rules import Rule, Target
+from receiver.rules.schema import Rule, Target
 from receiver.waves import Failure, PlanView, RunView, Wave, advance, first_runs
 
 MOST_RUNS = 20_000

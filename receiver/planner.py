@@ -28,7 +28,7 @@ from receiver.new_plans import MOST_RUNS, MOST_TARGETS, PlanMaker, advance_with
 from receiver.payload import read_notification
 from receiver.render import Renderer, Scene
 from receiver.rulebook import RuleSet, place_in_files
-from receiver.rules import Rule, Target
+from receiver.rules.schema import Rule, Target
 from receiver.waves import PlanView, RunView
 
 ERRORS = 3

@@ -19,7 +19,7 @@ from receiver.model import new_id
 from receiver.outbound import Outbound
 from receiver.registry import Registry
 from receiver.rulebook import RuleSet, action_scope, readings
-from receiver.rules import FailureAction, Rule
+from receiver.rules.schema import FailureAction, Rule
 from receiver.secret_refs import put_values, split_secrets
 from receiver.secret_store import Secrets
 

@@ -23,7 +23,7 @@ from receiver.ledger.planning import RunChange
 from receiver.model import Json, RunState, Sync
 from receiver.registry import Registry
 from receiver.rulebook import action_scope
-from receiver.rules import Action, FailureAction, Rule
+from receiver.rules.schema import Action, FailureAction, Rule
 from receiver.secret_refs import SecretRef, split_secrets
 from receiver.waves import ON_FAILURE, Failure, RunView, Wave
 

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from receiver.contract import Handler
 from receiver.durations import DURATION, duration_text
 from receiver.registry import Registry
-from receiver.rules import RuleFile
+from receiver.rules.schema import RuleFile
 
 Schema: TypeAlias = dict[str, Any]
 

@@ -12,7 +12,7 @@ from receiver.ledger.claim import Claimed
 from receiver.ledger.planning import NewRun, RunChange
 from receiver.model import Outcome, OutcomeKind, RunState, Sync, new_id
 from receiver.render import Renderer, Scene
-from receiver.rules import Rule
+from receiver.rules.schema import Rule
 from receiver.waves import PlanView, RunView, advance
 
 STATES = {

@@ -34,7 +34,7 @@ from receiver.payload import read_notification
 from receiver.planner import Planner, memory_key, read_sync, step
 from receiver.rates import Buckets
 from receiver.retry import settle
-from receiver.rules import Rule
+from receiver.rules.schema import Rule
 from receiver.waves import after_failure
 
 LEASE = 30_000

@@ -7,7 +7,7 @@ from typing import Any
 
 from receiver.model import Application, Change, ChangeVerdict, Destination, Resource, Sync
 from receiver.rulebook.merge import merge
-from receiver.rules import Defaults, Rule
+from receiver.rules.schema import Defaults, Rule
 
 SHOP = Application(
     "shop",

@@ -13,7 +13,7 @@ from receiver.planner import Planner
 from receiver.registry import Registry
 from receiver.render import Renderer
 from receiver.rulebook import rule_set_from
-from receiver.rules import Rule
+from receiver.rules.schema import Rule
 
 
 def sync_of(*resources: dict[str, object], **fields: object) -> Sync:

@@ -11,7 +11,7 @@ from matching_cases import SHOP, resource, rule, sync
 from receiver.expressions import Expressions
 from receiver.matching import ConditionError, Matcher, Verdict
 from receiver.model import Application, Resource, Sync
-from receiver.rules import Rule
+from receiver.rules.schema import Rule
 
 
 def matched(one: Rule, about: Sync) -> tuple[int, ...] | None:

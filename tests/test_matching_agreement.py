@@ -12,7 +12,7 @@ from matching_cases import SHOP, resource, rule, sync
 from receiver.expressions import Expressions
 from receiver.matching import Matcher, Verdict
 from receiver.model import Application, Resource, Sync
-from receiver.rules import Globs, ResourceMatch, Rule
+from receiver.rules.schema import Globs, ResourceMatch, Rule
 
 EXPRESSIONS = Expressions()
 WORDS = st.sampled_from(["a", "b", "ab", "ba", "a-b", "a/b", ""])

@@ -13,7 +13,7 @@ from planning import renderer, rules_of, sync_of
 from receiver.ledger.planning import RunChange
 from receiver.model import Json, RunState, Sync
 from receiver.render import Scene
-from receiver.rules import Rule
+from receiver.rules.schema import Rule
 from receiver.waves import ACTIONS, ON_FAILURE, Failure, RunView
 
 SYNC = sync_of(resource("a"), resource("b"))

@@ -13,7 +13,7 @@ from toy_handlers import toy_registry
 from receiver.errors import RuleError
 from receiver.expressions import Expressions
 from receiver.rulebook import Rulebook, RuleSet, load_rules, rule_set_from
-from receiver.rules import Target
+from receiver.rules.schema import Target
 
 BROKEN = sorted((Path(__file__).parent / "data/rules/broken").glob("*.yaml"))
 RULE = """

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from receiver.durations import duration_text, seconds
-from receiver.rules import ResourceMatch, Retry
+from receiver.rules.schema import ResourceMatch, Retry
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from receiver.model import Json, RunState
 from receiver.registry import Registry
 from receiver.render import Scene
 from receiver.rulebook import load_rules
-from receiver.rules import Rule
+from receiver.rules.schema import Rule
 from receiver.waves import ACTIONS, RunView
 
 ROOT = Path(__file__).parent.parent

@@ -12,7 +12,7 @@ from receiver.expressions import Expressions
 from receiver.ledger.ledger import Ledger
 from receiver.registry import Registry
 from receiver.rulebook import load_rules, rule_set_from
-from receiver.rules import Rule, Target, When
+from receiver.rules.schema import Rule, Target, When
 
 LOG = "uses: log.message, with: {text: x}"
 

@@ -10,7 +10,7 @@ import pytest
 from receiver.ledger.planning import Advance, RunChange
 from receiver.model import PlanState, RunState
 from receiver.rulebook import rule_set_from
-from receiver.rules import Rule
+from receiver.rules.schema import Rule
 from receiver.waves import Failure, PlanView, RunView, Wave, advance, after_failure, first_runs
 
 TARGETS = ((0, "ConfigMap/shop/a"), (1, "ConfigMap/shop/b"))

@@ -20,7 +20,7 @@ from receiver.model import Json, Sync
 from receiver.payload import read_notification
 from receiver.registry import Registry
 from receiver.rulebook import load_rules
-from receiver.rules import Rule
+from receiver.rules.schema import Rule
 from receiver.settings_loading import load_settings
 
 

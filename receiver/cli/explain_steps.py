@@ -9,7 +9,7 @@ from receiver.durations import duration_text
 from receiver.ledger.planning import hold_reason
 from receiver.matching import RuleExplanation, Verdict
 from receiver.model import Sync
-from receiver.rules import Action, FailureAction, Rule, Target, When
+from receiver.rules.schema import Action, FailureAction, Rule, Target, When
 
 
 @dataclass(frozen=True, slots=True)

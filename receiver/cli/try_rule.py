@@ -21,7 +21,7 @@ from receiver.payload import read_notification
 from receiver.registry import Registry
 from receiver.render import Renderer
 from receiver.rulebook import load_rules
-from receiver.rules import Rule
+from receiver.rules.schema import Rule
 from receiver.runner import Runner
 from receiver.service import build_outbound, build_secrets
 from receiver.settings_loading import load_settings

@@ -20,7 +20,7 @@ from receiver.model import Event, Json
 from receiver.planner import Planner
 from receiver.render import Renderer
 from receiver.rulebook import Rulebook, RuleSet, rule_set_from
-from receiver.rules import Rule
+from receiver.rules.schema import Rule
 from receiver.threads import Supervised
 
 LOOK_EVERY = 2.0

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from receiver.matching.predicates import Predicate, Predicates
 from receiver.matching.scope import namespace_of
 from receiver.model import ChangeVerdict, Resource
-from receiver.rules import OnUnknownChange, ResourceMatch
+from receiver.rules.schema import OnUnknownChange, ResourceMatch
 
 Selector: TypeAlias = tuple[Predicate[Resource], ...]
 Asked: TypeAlias = Iterator[Predicate[Resource]]

@@ -7,7 +7,7 @@ from operator import attrgetter
 
 from receiver.matching.predicates import Predicate, Predicates
 from receiver.model import Sync
-from receiver.rules import ApplicationMatch, Match
+from receiver.rules.schema import ApplicationMatch, Match
 
 
 def ask_sync(match: Match, predicates: Predicates) -> Iterator[Predicate[Sync]]:

@@ -10,7 +10,7 @@ from receiver.matching.asked_of_syncs import ask_sync
 from receiver.matching.conditions import Condition, compile_condition
 from receiver.matching.predicates import Predicate, Predicates
 from receiver.model import Sync
-from receiver.rules import Rule
+from receiver.rules.schema import Rule
 
 
 @dataclass(frozen=True, slots=True, eq=False)

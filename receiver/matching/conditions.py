@@ -16,7 +16,7 @@ from receiver.expressions import (
     sync_facts,
 )
 from receiver.model import Json, Sync
-from receiver.rules import Match
+from receiver.rules.schema import Match
 
 KEPT = 1_000
 """Resources whose values are kept for the next rule: 9 KB each, measured, outside Python."""

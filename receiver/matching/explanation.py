@@ -18,7 +18,7 @@ from receiver.matching.findings import NONE, Finding, Findings, Verdict
 from receiver.matching.predicates import Predicate
 from receiver.matching.wording import describe, say_match, say_seen
 from receiver.model import Resource, Sync
-from receiver.rules import Rule
+from receiver.rules.schema import Rule
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from receiver.matching.explanation import RuleExplanation, explain_rule, explain
 from receiver.matching.index import RuleIndex
 from receiver.matching.predicates import Predicates
 from receiver.model import Sync
-from receiver.rules import Rule
+from receiver.rules.schema import Rule
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from receiver.matching.scope import namespace_of
 from receiver.model import Change, ChangeVerdict, Resource, Sync
-from receiver.rules import OnUnknownChange, ResourceMatch
+from receiver.rules.schema import OnUnknownChange, ResourceMatch
 
 POLICY = "onUnknownChange: run"
 

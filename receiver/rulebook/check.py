@@ -14,7 +14,7 @@ from receiver.registry import Registry
 from receiver.rulebook.merge import sections
 from receiver.rulebook.plans import check_plans
 from receiver.rulebook.scopes import action_scope, condition_scope, key_scope
-from receiver.rules import Action, FailureAction, Rule, Target
+from receiver.rules.schema import Action, FailureAction, Rule, Target
 from receiver.secret_refs import replace_secrets
 
 

@@ -15,7 +15,7 @@ from receiver.errors import Problem
 from receiver.matching.globs import SPECIAL
 from receiver.mistakes import Path as Place
 from receiver.rulebook.kinds import GROUPS, KINDS
-from receiver.rules import ResourceMatch, Rule
+from receiver.rules.schema import ResourceMatch, Rule
 
 REGEX = re.compile(r"\^|\.\*|.*(\$|\\|\(|\||\.\+)", re.DOTALL)
 """What no name has, and regular expressions do: a beginning or characters."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pydantic import BaseModel
 
 from receiver.mistakes import Mistake, keys_at
-from receiver.rules.file import RuleFile
+from receiver.rules.schema.rule_file import RuleFile
 
 NOT_TOLD = (
     "Argo CD does not tell a resource's {key}; match.application.labels are those of the "

@@ -14,7 +14,7 @@ from receiver.registry import Registry
 from receiver.rulebook.doubts import doubts, no_files
 from receiver.rulebook.files import read_text, rule_files
 from receiver.rulebook.reading import Reading
-from receiver.rules import Rule
+from receiver.rules.schema import Rule
 
 
 @dataclass(frozen=True, slots=True)

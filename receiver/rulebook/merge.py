@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
-from receiver.rules import (
+from receiver.rules.schema import (
     Action,
     Defaults,
     FailureAction,

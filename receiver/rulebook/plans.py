@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from receiver.durations import duration_text
 from receiver.mistakes import Mistake
-from receiver.rules import Rule, Target
+from receiver.rules.schema import Rule, Target
 
 
 def check_plans(rule: Rule) -> Iterator[Mistake]:

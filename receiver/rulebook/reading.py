@@ -14,7 +14,7 @@ from receiver.registry import Registry
 from receiver.rulebook.check import check_action, check_rule
 from receiver.rulebook.hints import with_way_out
 from receiver.rulebook.merge import merge, sections
-from receiver.rules import Defaults, FailureAction, Rule, RuleFile, Strict
+from receiver.rules.schema import Defaults, FailureAction, Rule, RuleFile, Strict
 
 S = TypeVar("S", bound=Strict)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from receiver.ledger.planning import NewRun
 from receiver.model import new_id
-from receiver.rules import Action, FailureAction, Rule, Target
+from receiver.rules.schema import Action, FailureAction, Rule, Target
 from receiver.waves.views import ACTIONS
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from receiver.ledger.planning import RunChange
 from receiver.model import Json, RunState
-from receiver.rules import FailureAction, Rule
+from receiver.rules.schema import FailureAction, Rule
 
 ACTIONS = "actions"
 ON_FAILURE = "onFailure"

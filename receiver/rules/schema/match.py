@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from receiver.rules.words import Globs, Strict, as_list
+from receiver.rules.schema.words import Globs, Strict, as_list
 
 Phase = Literal["Succeeded", "Failed", "Error"]
 ChangeWord = Literal["changed", "unchanged", "unknown", "any"]

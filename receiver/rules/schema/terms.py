@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from receiver.contract import Duration
-from receiver.rules.words import Strict
+from receiver.rules.schema.words import Strict
 
 Mode = Literal["run", "observe"]
 OnNewer = Literal["parallel", "queue", "supersede"]

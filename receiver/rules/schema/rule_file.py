@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from receiver.contract import Duration
-from receiver.rules.actions import DEADLINE, RETRY, TIMEOUT, Action, FailureAction
-from receiver.rules.match import Match
-from receiver.rules.terms import (
+from receiver.rules.schema.actions import DEADLINE, RETRY, TIMEOUT, Action, FailureAction
+from receiver.rules.schema.match import Match
+from receiver.rules.schema.terms import (
     Concurrency,
     Debounce,
     Limits,
@@ -19,7 +19,7 @@ from receiver.rules.terms import (
     OnUnknownChange,
     Retry,
 )
-from receiver.rules.words import Strict
+from receiver.rules.schema.words import Strict
 
 RULE_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field
 
 from receiver.contract import Duration
-from receiver.rules.terms import Retry
-from receiver.rules.words import Strict
+from receiver.rules.schema.terms import Retry
+from receiver.rules.schema.words import Strict
 
 
 class Target(StrEnum):
