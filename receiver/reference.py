@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from receiver.contract import Handler, Rate
-from receiver.durations import DURATION, duration_text
+from receiver.contract.durations import DURATION, duration_text
 from receiver.registry import Registry
 
 WORDS = {

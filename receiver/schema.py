@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 from receiver.contract import Handler
-from receiver.durations import DURATION, duration_text
+from receiver.contract.durations import DURATION, duration_text
 from receiver.registry import Registry
 from receiver.rules.schema import RuleFile
 

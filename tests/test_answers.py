@@ -7,7 +7,7 @@ import json
 import pytest
 from peers import Reply, door, peer
 
-from receiver.answers import Answer, raise_for_status
+from receiver.contract.responses import Answer, raise_for_status
 from receiver.errors import PermanentError
 from receiver.masking import Masker
 from receiver.outbound import Outbound

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from receiver.contract import Answer, Duration, raise_for_status, retry_after
-from receiver.durations import LONGEST, duration_text
+from receiver.contract.durations import LONGEST, duration_text
 from receiver.errors import PermanentError, TemporaryError
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from receiver.durations import duration_text, seconds
+from receiver.contract.durations import duration_text, seconds
 from receiver.rules.schema import ResourceMatch, Retry
 
 

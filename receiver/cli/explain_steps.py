@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from receiver.durations import duration_text
+from receiver.contract.durations import duration_text
 from receiver.ledger.planning import hold_reason
 from receiver.matching import RuleExplanation, Verdict
 from receiver.model import Sync

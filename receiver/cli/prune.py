@@ -16,7 +16,7 @@ from receiver.cli.ledgers import open_existing
 from receiver.cli.options import count, output_option, tell, yes_option
 from receiver.cli.progress import Progress
 from receiver.cli.screen import ask, say
-from receiver.durations import duration_text, seconds
+from receiver.contract.durations import duration_text, seconds
 from receiver.ledger.deleting import Counts
 from receiver.ledger.ledger import Ledger
 from receiver.ledger.pruning import Preview, Round, in_words

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from receiver.durations import duration_text
+from receiver.contract.durations import duration_text
 from receiver.mistakes import Mistake
 from receiver.rules.schema import Rule, Target
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
-from receiver.durations import seconds
+from receiver.contract.durations import seconds
 from receiver.mistakes import mistakes
 from receiver.web.body import read_body
 from receiver.web.problems import Refusal

@@ -29,12 +29,18 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
-from receiver.answers import Answer, is_temporary, object_of, raise_for_status, retry_after
-from receiver.batching import ask_each, in_batches, send_each, start_each
-from receiver.durations import Duration
+from receiver.contract.annotations import Cel, Filled, Headers, Secret, Sent
+from receiver.contract.batching import ask_each, in_batches, send_each, start_each
+from receiver.contract.durations import Duration
+from receiver.contract.lengths import cut, cut_bytes
+from receiver.contract.responses import (
+    Answer,
+    is_temporary,
+    object_of,
+    raise_for_status,
+    retry_after,
+)
 from receiver.errors import AttemptError, PermanentError, TemporaryError
-from receiver.lengths import cut, cut_bytes
-from receiver.markers import Cel, Filled, Headers, Secret, Sent
 from receiver.model import Json
 
 __all__ = [

@@ -11,7 +11,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from receiver.durations import LONGEST
+from receiver.contract.durations import LONGEST
 from receiver.errors import PermanentError, TemporaryError
 
 TOO_MANY = 429
