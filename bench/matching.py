@@ -17,9 +17,9 @@ from collections.abc import Callable, Iterator
 from rich.console import Console
 from rich.table import Table
 
+from receiver.core.model import Application, Change, ChangeVerdict, Resource, Sync
 from receiver.expressions import Expressions
 from receiver.matching import Matcher
-from receiver.model import Application, Change, ChangeVerdict, Resource, Sync
 from receiver.rules.schema import Rule
 
 KINDS = (

@@ -28,7 +28,7 @@ from receiver.contract import (
     Succeeded,
     TemporaryError,
 )
-from receiver.threads import begin
+from receiver.core.threads import begin
 
 DENIED = frozenset(
     {

@@ -6,7 +6,7 @@ import re
 from importlib.resources import files
 from urllib.parse import urlsplit
 
-from receiver.errors import SettingsError
+from receiver.core.errors import SettingsError
 
 URL = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~%/-]*)?")
 """Neither credentials nor a query: Argo CD appends the path, and `$` would name a secret."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from receiver.model import Change, ChangeVerdict
+from receiver.core.model import Change, ChangeVerdict
 
 VERB = re.compile(
     r"(?<![^\s)}])[A-Za-z0-9.-]+/[^\s)}]+ "

@@ -14,17 +14,17 @@ from dataclasses import dataclass
 from functools import lru_cache
 from threading import Lock
 
-from receiver.errors import LedgerUnavailable
+from receiver.core.errors import LedgerUnavailable
+from receiver.core.interruption import TooLong, at_most, during
+from receiver.core.model import Json, Sync
+from receiver.core.validation import near
 from receiver.expressions import Expressions
 from receiver.ledger.ledger import Ledger
 from receiver.ledger.marks import get_rule_set
 from receiver.ledger.stored import planned_with, stored_sync
 from receiver.matching import Excerpt, Matcher, RuleExplanation, excerpt
 from receiver.memory import judged
-from receiver.mistakes import near
-from receiver.model import Json, Sync
 from receiver.planner import read_sync
-from receiver.pulse import TooLong, at_most, during
 from receiver.rulebook import rule_set_from
 from receiver.rules.schema import Rule
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
-from receiver.model import Json
+from receiver.core.model import Json
 from receiver.needles import SHORTEST, Needles
 from receiver.spellings import Span, View, decoded, decoded_end, unescaped
 from receiver.telling import telling_parts

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from receiver.change import OUT_OF_SYNC_ONLY
-from receiver.model import Change, ChangeVerdict, Resource, Sync
+from receiver.core.model import Change, ChangeVerdict, Resource, Sync
 
 T = TypeVar("T")
 

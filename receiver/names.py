@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeAlias
 
-from receiver.errors import RuleError
+from receiver.core.errors import RuleError
+from receiver.core.model import RunState
+from receiver.core.validation import Mistake, near
 from receiver.ledger.event_names import BY_KIND, EVENTS
 from receiver.ledger.ledger import Ledger
 from receiver.ledger.marks import RULES, get_mark, get_rule_set
 from receiver.ledger.pauses import Scope
 from receiver.ledger.reader import Filters, Reader
-from receiver.mistakes import Mistake, near
-from receiver.model import RunState
 from receiver.rulebook import rule_set_from
 from receiver.rulebook.merge import sections
 

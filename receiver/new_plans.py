@@ -6,11 +6,11 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from receiver.errors import ExpressionError
+from receiver.core.errors import ExpressionError
+from receiver.core.model import Json, RunState, Sync, new_id
 from receiver.expressions import Expressions, application_facts, parse_template, sync_facts
 from receiver.ledger.planning import Advance, Collect, NewPlan, RunChange
 from receiver.matching import RuleMatch
-from receiver.model import Json, RunState, Sync, new_id
 from receiver.render import Renderer, Scene
 from receiver.rulebook import key_scope
 from receiver.rules.schema import Rule, Target

@@ -9,12 +9,8 @@ from functools import lru_cache, partial
 from typing import Any
 
 from receiver.change import gap
-from receiver.errors import TooLarge
-from receiver.expressions import Expressions, one_line
-from receiver.ledger.planning import Advance, NewPlan, Planning, StoredPlan, StoredSync
-from receiver.matching import Matcher, RuleMatch
-from receiver.memory import Memory, Recalled, Told, judged, recall, told, unlisted
-from receiver.model import (
+from receiver.core.errors import TooLarge
+from receiver.core.model import (
     ChangeVerdict,
     Event,
     Json,
@@ -24,6 +20,10 @@ from receiver.model import (
     SyncState,
     from_ms,
 )
+from receiver.expressions import Expressions, one_line
+from receiver.ledger.planning import Advance, NewPlan, Planning, StoredPlan, StoredSync
+from receiver.matching import Matcher, RuleMatch
+from receiver.memory import Memory, Recalled, Told, judged, recall, told, unlisted
 from receiver.new_plans import MOST_RUNS, MOST_TARGETS, PlanMaker, advance_with
 from receiver.payload import read_notification
 from receiver.render import Renderer, Scene

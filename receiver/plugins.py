@@ -15,7 +15,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from receiver.contract import Handler, Params
-from receiver.errors import SettingsError
+from receiver.core.errors import SettingsError
 
 GROUP = "postsync.handlers"
 OURS = "postsync-receiver"

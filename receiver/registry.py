@@ -11,10 +11,10 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from receiver.contract import WRONG_SHAPE, Cel, Handler
-from receiver.errors import ExpressionError, PermanentError, PostsyncError, SettingsError
+from receiver.core.errors import ExpressionError, PermanentError, PostsyncError, SettingsError
+from receiver.core.model import Json
+from receiver.core.validation import Mistake, Path, mistakes, models_in, near
 from receiver.expressions import Expressions, Scope, is_template
-from receiver.mistakes import Mistake, Path, mistakes, models_in, near
-from receiver.model import Json
 from receiver.plugins import OURS, Broken, Origin, discover
 from receiver.secret_refs import check_secrets, put_values, replace_secrets
 from receiver.written import check_written

@@ -10,12 +10,12 @@ from functools import partial
 from typing import Any
 
 from receiver.contract import PLACEHOLDER, Call, Finding, Handler
-from receiver.errors import PostsyncError, Problem
+from receiver.core.errors import PostsyncError, Problem
+from receiver.core.model import new_id
+from receiver.core.validation import Path
 from receiver.expressions import Expressions, Program, Scope, Template, parse_template
 from receiver.masking import Masker
 from receiver.matching.globs import SPECIAL
-from receiver.mistakes import Path
-from receiver.model import new_id
 from receiver.outbound import Outbound
 from receiver.registry import Registry
 from receiver.rulebook import RuleSet, action_scope, readings

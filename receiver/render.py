@@ -7,9 +7,10 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
-from receiver import pulse
 from receiver.contract import Handler
-from receiver.errors import ExpressionError, PostsyncError
+from receiver.core import interruption as pulse
+from receiver.core.errors import ExpressionError, PostsyncError
+from receiver.core.model import Json, RunState, Sync
 from receiver.expressions import (
     Bindings,
     Expressions,
@@ -20,7 +21,6 @@ from receiver.expressions import (
 )
 from receiver.expressions.bounds import Room
 from receiver.ledger.planning import RunChange
-from receiver.model import Json, RunState, Sync
 from receiver.registry import Registry
 from receiver.rulebook import action_scope
 from receiver.rules.schema import Action, FailureAction, Rule

@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 
+from receiver.core.model import Outcome, OutcomeKind, RunState
 from receiver.ledger.claim import Claimed
 from receiver.ledger.outcomes import Settlement
-from receiver.model import Outcome, OutcomeKind, RunState
 
 
 def settle(

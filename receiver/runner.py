@@ -11,12 +11,12 @@ from threading import current_thread, main_thread
 from typing import Any
 
 from receiver.contract import Call, Pending, Succeeded
-from receiver.errors import PostsyncError, TemporaryError
+from receiver.core.errors import PostsyncError, TemporaryError
+from receiver.core.logs import Log
+from receiver.core.model import Json, Outcome, OutcomeKind
 from receiver.expressions import Expressions, Scope
 from receiver.ledger.claim import Claimed
-from receiver.logs import Log
 from receiver.masking import Masker
-from receiver.model import Json, Outcome, OutcomeKind
 from receiver.outbound import Outbound
 from receiver.registry import Registry
 from receiver.secret_refs import SecretRef, put_values

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from receiver.errors import PermanentError
-from receiver.mistakes import Mistake, Path
-from receiver.model import Json
+from receiver.core.errors import PermanentError
+from receiver.core.model import Json
+from receiver.core.validation import Mistake, Path
 
 ENV = re.compile(r"POSTSYNC_SECRET_[A-Z0-9_]+")
 FILE = re.compile(r"(?!.*\.\.)[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)*")

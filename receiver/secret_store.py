@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from receiver.errors import TemporaryError, Unreadable
+from receiver.core.errors import TemporaryError, Unreadable
+from receiver.core.user_files import read_bytes
 from receiver.secret_refs import SecretRef
-from receiver.user_files import read_bytes
 
 LARGEST = 1 << 20
 """Bytes of a secret: as much as a Secret of Kubernetes may have."""

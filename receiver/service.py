@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from receiver.contract import Rate
+from receiver.core.errors import SettingsError
+from receiver.core.logs import Log, write_event
+from receiver.core.model import Event, from_ms, rfc3339
 from receiver.dispatcher import Dispatcher
 from receiver.dispatcher.drafts import Drafts
 from receiver.dispatcher.housekeeping import Housekeeping
 from receiver.dispatcher.rules import RulesInForce
 from receiver.dispatcher.suspects import Suspects
-from receiver.errors import SettingsError
 from receiver.explainer import Explainer
 from receiver.expressions import Expressions
 from receiver.ledger.buckets import SharedBuckets
@@ -25,8 +27,6 @@ from receiver.ledger.messages import Messages
 from receiver.ledger.operations.desk import Operations
 from receiver.ledger.reader import Reader
 from receiver.ledger.retention import Policy
-from receiver.logs import Log, write_event
-from receiver.model import Event, from_ms, rfc3339
 from receiver.names import Names
 from receiver.outbound import Outbound, own_api_server
 from receiver.rates import Buckets

@@ -8,10 +8,10 @@ from typing import Any
 
 from pydantic.alias_generators import to_camel
 
-from receiver.document import read_yaml
-from receiver.errors import SettingsError, Unreadable
-from receiver.mistakes import near
-from receiver.user_files import read_text
+from receiver.core.errors import SettingsError, Unreadable
+from receiver.core.user_files import read_text
+from receiver.core.validation import near
+from receiver.core.yaml_document import read_yaml
 
 
 def read_settings_file(file: Path, names: Iterable[str]) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from pydantic.alias_generators import to_camel
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource
 from pydantic_settings.exceptions import SettingsError as SourceError
 
-from receiver.errors import SettingsError
-from receiver.mistakes import near, words_of
+from receiver.core.errors import SettingsError
+from receiver.core.validation import near, words_of
 from receiver.settings import Settings
 from receiver.settings_file import read_settings_file
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
-from receiver.errors import Unreadable
-from receiver.user_files import read_bytes
+from receiver.core.errors import Unreadable
+from receiver.core.user_files import read_bytes
 
 SHORTEST = 16
 """Characters of a token; 16 of base 64 are 96 bits, beyond any guessing over a network."""

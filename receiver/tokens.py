@@ -13,8 +13,8 @@ from hashlib import sha256
 from pathlib import Path
 from threading import Lock
 
-from receiver.errors import SettingsError
-from receiver.logs import Log
+from receiver.core.errors import SettingsError
+from receiver.core.logs import Log
 from receiver.token_files import MAKE, Fingerprint, Token, fingerprint, read_folder
 
 CHECK_EVERY = 1.0

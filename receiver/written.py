@@ -14,9 +14,9 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel
 
 from receiver.contract.annotations import Filled, HeadersMark, SecretMark, Sent
+from receiver.core.validation import Mistake, Path
 from receiver.credentials import HEADERS, names_a_credential
 from receiver.expressions import is_template
-from receiver.mistakes import Mistake, Path
 from receiver.secret_refs import is_secret
 
 WAY_OUT = "write {env: POSTSYNC_SECRET_NAME} or {file: NAME}"

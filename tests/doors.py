@@ -11,13 +11,13 @@ from typing import Any
 from flask import Flask
 from flask.testing import FlaskClient
 
+from receiver.core.logs import configure_logs
 from receiver.explainer import Explainer
 from receiver.ledger.intake import IntakeWriter
 from receiver.ledger.ledger import Ledger
 from receiver.ledger.messages import Messages
 from receiver.ledger.operations.desk import Operations
 from receiver.ledger.reader import Reader
-from receiver.logs import configure_logs
 from receiver.names import Names
 from receiver.service import Intake
 from receiver.settings import Settings

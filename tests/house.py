@@ -13,6 +13,7 @@ from notifications import notification, resource
 from planning import planner_of, renderer
 from sqlalchemy import Connection, text
 
+from receiver.core.model import Outcome, OutcomeKind
 from receiver.ledger.arrivals import Arrival
 from receiver.ledger.backlog import backlog
 from receiver.ledger.batch import Batch
@@ -29,7 +30,6 @@ from receiver.ledger.starting import start_collected, start_held, start_held_run
 from receiver.ledger.stored import new_syncs, stirred_plans, stored_sync
 from receiver.ledger.storing import store_advances, store_plannings
 from receiver.memory import Memory
-from receiver.model import Outcome, OutcomeKind
 from receiver.payload import read_notification
 from receiver.planner import Planner, memory_key, read_sync, step
 from receiver.rates import Buckets

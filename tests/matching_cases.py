@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from receiver.model import Application, Change, ChangeVerdict, Destination, Resource, Sync
+from receiver.core.model import Application, Change, ChangeVerdict, Destination, Resource, Sync
 from receiver.rulebook.merge import merge
 from receiver.rules.schema import Defaults, Rule
 

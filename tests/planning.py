@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from notifications import notification
 
+from receiver.core.model import Sync
 from receiver.expressions import Expressions
-from receiver.model import Sync
 from receiver.payload import read_notification
 from receiver.planner import Planner
 from receiver.registry import Registry

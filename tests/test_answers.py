@@ -8,7 +8,7 @@ import pytest
 from peers import Reply, door, peer
 
 from receiver.contract.responses import Answer, raise_for_status
-from receiver.errors import PermanentError
+from receiver.core.errors import PermanentError
 from receiver.masking import Masker
 from receiver.outbound import Outbound
 

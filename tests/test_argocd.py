@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from receiver.argocd import notification_config
 from receiver.cli.argocd_config import URL, argocd_config
-from receiver.errors import SettingsError
+from receiver.core.errors import SettingsError
 
 SHIPPED = Path(__file__).parent.parent / "config/argocd/notifications.yaml"
 

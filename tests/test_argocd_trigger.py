@@ -11,7 +11,7 @@ import argocd_engine
 import pytest
 from argocd_engine import Engine, Json
 
-from receiver.model import rfc3339
+from receiver.core.model import rfc3339
 
 TWO_ENTRIES = """
 - when: app.status?.operationState?.phase in ['Succeeded','Failed','Error']

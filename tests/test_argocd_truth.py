@@ -9,8 +9,8 @@ from functools import cache
 from pathlib import Path
 
 from receiver.change import gap
+from receiver.core.model import Change, ChangeVerdict, Resource, Sync
 from receiver.memory import Memory, after, judged, recall, told
-from receiver.model import Change, ChangeVerdict, Resource, Sync
 from receiver.payload import read_notification
 
 DATA = Path(__file__).parent / "data/argocd"

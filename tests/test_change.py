@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from receiver.change import judge
-from receiver.model import Change, ChangeVerdict
+from receiver.core.model import Change, ChangeVerdict
 
 CHANGED, UNCHANGED, UNKNOWN = ChangeVerdict.CHANGED, ChangeVerdict.UNCHANGED, ChangeVerdict.UNKNOWN
 

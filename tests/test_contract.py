@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from receiver.contract import Answer, Duration, raise_for_status, retry_after
 from receiver.contract.durations import LONGEST, duration_text
-from receiver.errors import PermanentError, TemporaryError
+from receiver.core.errors import PermanentError, TemporaryError
 
 
 class Waiting(BaseModel):

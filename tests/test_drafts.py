@@ -10,18 +10,18 @@ from house import House
 from planning import planner_of, renderer
 from sqlalchemy import text
 
+from receiver.core.errors import LedgerUnavailable
+from receiver.core.interruption import Stopped
+from receiver.core.logs import configure_logs
+from receiver.core.model import PlanState, SyncState
 from receiver.dispatcher.drafts import Drafts
 from receiver.dispatcher.rules import RulesInForce
 from receiver.dispatcher.suspects import DEATHS, Suspects
-from receiver.errors import LedgerUnavailable
 from receiver.expressions import Expressions
 from receiver.ledger.batch import Batch
 from receiver.ledger.ledger import Ledger
 from receiver.ledger.storing import store_plannings
 from receiver.ledger.tried import begin
-from receiver.logs import configure_logs
-from receiver.model import PlanState, SyncState
-from receiver.pulse import Stopped
 from receiver.registry import Registry
 from receiver.rulebook import Rulebook
 

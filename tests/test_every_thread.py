@@ -21,6 +21,9 @@ from service import Service, wait_for
 from sqlalchemy import text
 from third_party import distribution
 
+from receiver.core.logs import configure_logs
+from receiver.core.model import Outcome, OutcomeKind
+from receiver.core.threads import deaths
 from receiver.dispatcher.crew import Crew, Finished
 from receiver.dispatcher.housekeeping import Housekeeping
 from receiver.ledger.arrivals import Arrival
@@ -30,11 +33,8 @@ from receiver.ledger.ledger import Hold, Ledger
 from receiver.ledger.listening import Listener
 from receiver.ledger.postgres import open_server
 from receiver.ledger.retention import Policy
-from receiver.logs import configure_logs
-from receiver.model import Outcome, OutcomeKind
 from receiver.outbound.watchdog import Watchdog
 from receiver.payload import read_notification
-from receiver.threads import deaths
 from receiver.web.admission import Lane
 from receiver.web.lanes import Lanes, Work
 from receiver.web.tls import Tls

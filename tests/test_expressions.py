@@ -10,7 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from receiver.errors import ExpressionError
+from receiver.core.errors import ExpressionError
+from receiver.core.model import (
+    Application,
+    Change,
+    ChangeVerdict,
+    Destination,
+    Json,
+    Resource,
+    Source,
+    Sync,
+)
 from receiver.expressions import (
     Bindings,
     Earlier,
@@ -23,16 +33,6 @@ from receiver.expressions import (
     render_tree,
     resource_facts,
     sync_facts,
-)
-from receiver.model import (
-    Application,
-    Change,
-    ChangeVerdict,
-    Destination,
-    Json,
-    Resource,
-    Source,
-    Sync,
 )
 
 APPLICATION = Application(

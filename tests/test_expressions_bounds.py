@@ -11,10 +11,10 @@ import pytest
 from notifications import resource
 from planning import planner_of, sync_of
 
-from receiver.errors import ExpressionError
+from receiver.core.errors import ExpressionError
+from receiver.core.model import RunState
 from receiver.expressions import Expressions, Scope, parse_template
 from receiver.memory import Memory
-from receiver.model import RunState
 
 TOO_MUCH = "takes more than 192 MiB of memory"
 TOO_LARGE = "the result is larger than 8 MiB"

@@ -16,18 +16,18 @@ from service import wait_for
 from sqlalchemy import text
 from third_party import distribution
 
+from receiver.core.errors import HandlersHang
+from receiver.core.logs import configure_logs
+from receiver.core.threads import deaths
 from receiver.dispatcher import Dispatcher, crew
-from receiver.errors import HandlersHang
 from receiver.ledger.arrivals import Arrival
 from receiver.ledger.doorbell import Doorbell
 from receiver.ledger.intake import IntakeWriter
 from receiver.ledger.ledger import Ledger
 from receiver.ledger.reader import Reader
-from receiver.logs import configure_logs
 from receiver.payload import read_notification
 from receiver.service import dispatcher_over
 from receiver.settings import Settings
-from receiver.threads import deaths
 
 MODULE = """
 import sys, threading

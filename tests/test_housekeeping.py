@@ -12,13 +12,13 @@ import pytest
 import structlog
 from house import House
 
+from receiver.core.errors import SettingsError
+from receiver.core.logs import Log
+from receiver.core.model import Event
 from receiver.dispatcher.housekeeping import Housekeeping
-from receiver.errors import SettingsError
 from receiver.ledger.connect import open_ledger
 from receiver.ledger.retention import Policy
 from receiver.ledger.sqlite import FileLedger
-from receiver.logs import Log
-from receiver.model import Event
 from receiver.settings_loading import load_settings
 
 RULES = """

@@ -16,9 +16,9 @@ from notifications import notification, resource
 from postgres import Databases
 from service import ROOT, TELL, Service, wait_for
 
-from receiver.errors import AttemptError
-from receiver.log_lines import lost_lines
-from receiver.logs import configure_logs
+from receiver.core.errors import AttemptError
+from receiver.core.log_lines import lost_lines
+from receiver.core.logs import configure_logs
 from receiver.masking import Masker
 
 
@@ -39,10 +39,13 @@ def test_a_full_device_costs_the_lines_and_nothing_else(
 
 def script(*lines: str) -> list[str]:
     """A program with a log; its stderr is where the test reads what became of it."""
-    head = (
-        "import sys, os; from receiver.logs import configure_logs; from receiver import log_lines"
-    )
-    return [sys.executable, "-c", "\n".join([head, "log = configure_logs('json')", *lines])]
+    head = [
+        "import sys, os",
+        "from receiver.core import log_lines",
+        "from receiver.core.logs import configure_logs",
+        "log = configure_logs('json')",
+    ]
+    return [sys.executable, "-c", "\n".join([*head, *lines])]
 
 
 def test_a_reader_that_went_away_costs_the_lines_and_nothing_else() -> None:

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from matching_cases import SHOP, resource, rule, sync
 
+from receiver.core.model import Application, Resource, Sync
 from receiver.expressions import Expressions
 from receiver.matching import ConditionError, Matcher, Verdict
-from receiver.model import Application, Resource, Sync
 from receiver.rules.schema import Rule
 
 

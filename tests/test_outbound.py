@@ -10,7 +10,7 @@ from contextlib import closing
 import pytest
 from peers import Reply, Seen, closed_port, door, peer
 
-from receiver.errors import PermanentError, SettingsError, TemporaryError
+from receiver.core.errors import PermanentError, SettingsError, TemporaryError
 from receiver.outbound import Outbound
 
 

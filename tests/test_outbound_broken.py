@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from peers import Reply, door, peer, raw_peer
 
-from receiver.errors import TemporaryError
+from receiver.core.errors import TemporaryError
 from receiver.outbound import Outbound
 
 OK = b"HTTP/1.1 200 OK\r\n"

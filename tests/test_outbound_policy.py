@@ -6,7 +6,7 @@ from ipaddress import ip_network
 import pytest
 from peers import door, peer
 
-from receiver.errors import PermanentError
+from receiver.core.errors import PermanentError
 from receiver.outbound import Outbound
 from receiver.outbound.policy import Policy
 

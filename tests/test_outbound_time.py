@@ -9,7 +9,7 @@ from contextlib import suppress
 import pytest
 from peers import Reply, closed_port, door, peer, raw_peer
 
-from receiver.errors import TemporaryError
+from receiver.core.errors import TemporaryError
 from receiver.outbound import Outbound
 from receiver.outbound.lookup import look_up
 from receiver.outbound.watchdog import SPARE, Watchdog

@@ -14,7 +14,7 @@ import pytest
 from peers import door
 from proxies import tunnels
 
-from receiver.errors import PermanentError
+from receiver.core.errors import PermanentError
 from receiver.outbound import Outbound
 
 pytestmark = pytest.mark.skipif(

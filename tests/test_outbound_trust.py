@@ -12,7 +12,7 @@ from certificates import make, needs_openssl
 from peers import door
 
 from receiver.contract import Tls
-from receiver.errors import PermanentError, TemporaryError
+from receiver.core.errors import PermanentError, TemporaryError
 from receiver.outbound import Outbound
 
 pytestmark = needs_openssl

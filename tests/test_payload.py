@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from receiver.errors import PayloadError
-from receiver.model import Application, ChangeVerdict, Destination, Source, rfc3339
+from receiver.core.errors import PayloadError
+from receiver.core.model import Application, ChangeVerdict, Destination, Source, rfc3339
 from receiver.payload import Notification, read_notification
 
 HERE = Path(__file__).parent

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from receiver.errors import PayloadError
+from receiver.core.errors import PayloadError
 from receiver.payload import read_notification
 
 COMMIT = "9f1c2ab4d0e85c7731b6a2f4e9d80c3b5a6f7e12"

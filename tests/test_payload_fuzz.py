@@ -9,7 +9,7 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from receiver.errors import PayloadError
+from receiver.core.errors import PayloadError
 from receiver.payload import read_notification
 
 EXAMPLE = Path(__file__).parent.parent / "config/examples/notification.json"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from receiver.errors import PayloadError
+from receiver.core.errors import PayloadError
 from receiver.payload import Notification, read_notification
 
 APPLICATION = {"name": "shop", "namespace": "argocd", "uid": "1"}

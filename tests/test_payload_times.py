@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from notifications import notification, resource
 
-from receiver.errors import PayloadError
+from receiver.core.errors import PayloadError
 from receiver.payload import Notification, read_notification
 
 NOW = datetime(2026, 6, 10, 12, tzinfo=UTC)

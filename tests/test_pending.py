@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from house import House
 
+from receiver.core.model import Json, Outcome, OutcomeKind
 from receiver.ledger.ledger import Ledger
 from receiver.ledger.reading.story import run_story
-from receiver.model import Json, Outcome, OutcomeKind
 
 RULES = """\
 - name: it

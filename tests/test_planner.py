@@ -9,9 +9,9 @@ import pytest
 from notifications import resource
 from planning import planner_of, sync_of
 
+from receiver.core.model import RunState, Sync, SyncState
 from receiver.ledger.planning import NewPlan, Planning
 from receiver.memory import Memory, after
-from receiver.model import RunState, Sync, SyncState
 from receiver.planner import EVENT_TARGETS, memory_key
 
 TELL = "actions: [{uses: log.message, with: {text: '${{ resource.name }}'}}]"

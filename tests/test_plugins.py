@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from receiver.errors import PostsyncError
+from receiver.core.errors import PostsyncError
 from receiver.plugins import GROUP, discover
 from receiver.registry import Registry
 

@@ -12,7 +12,7 @@ import pytest
 from toy_handlers import post, say, toy_registry
 
 from handlers import slack_message
-from receiver.errors import PermanentError, PostsyncError, SettingsError
+from receiver.core.errors import PermanentError, PostsyncError, SettingsError
 from receiver.expressions import Expressions
 from receiver.plugins import GROUP, Origin, load
 from receiver.registry import Registry

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from toy_handlers import toy_registry
 
-from receiver.errors import RuleError
+from receiver.core.errors import RuleError
 from receiver.expressions import Expressions
 from receiver.rulebook import Rulebook, RuleSet, load_rules, rule_set_from
 from receiver.rules.schema import Target

@@ -11,9 +11,9 @@ import pytest
 from notifications import resource
 from planning import renderer, sync_of
 
+from receiver.core.model import Json, RunState
 from receiver.expressions import Expressions
 from receiver.ledger.planning import RunChange
-from receiver.model import Json, RunState
 from receiver.registry import Registry
 from receiver.render import Scene
 from receiver.rulebook import load_rules

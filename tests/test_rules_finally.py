@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from house import House, texts
 
-from receiver.errors import RuleError
+from receiver.core.errors import RuleError
 from receiver.expressions import Expressions
 from receiver.ledger.ledger import Ledger
 from receiver.registry import Registry

@@ -17,10 +17,10 @@ from peers import Reply, Seen, peer, raw_peer
 from handlers import builtin
 from receiver.contract import Call, Handler, Params, Pending, Succeeded
 from receiver.contract import Outcome as Ended
-from receiver.errors import PermanentError
+from receiver.core.errors import PermanentError
+from receiver.core.model import Json, Outcome, OutcomeKind
 from receiver.expressions import Expressions
 from receiver.ledger.claim import Claimed
-from receiver.model import Json, Outcome, OutcomeKind
 from receiver.outbound import Outbound
 from receiver.registry import Registry
 from receiver.runner import REASON_LENGTH, Runner

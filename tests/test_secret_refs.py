@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from receiver.errors import PermanentError
+from receiver.core.errors import PermanentError
 from receiver.secret_refs import SecretRef, check_secrets, put_values, split_secrets
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from receiver.errors import TemporaryError
+from receiver.core.errors import TemporaryError
 from receiver.secret_refs import SecretRef
 from receiver.secret_store import Secrets
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from receiver.core.model import Json
 from receiver.expressions import one_line, seen
-from receiver.model import Json
 
 FACTS: dict[str, Json] = {
     "application": {"name": "shop", "labels": {"tier": "edge", "app.kubernetes.io/name": "web"}},

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from receiver.errors import SettingsError
+from receiver.core.errors import SettingsError
 from receiver.settings_loading import load_settings, unknown_variables
 
 

@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 from service import wait_for
 
-from receiver import threads
-from receiver.logs import configure_logs
-from receiver.threads import Supervised, ailments, begin, deaths, in_time
+from receiver.core import threads
+from receiver.core.logs import configure_logs
+from receiver.core.threads import Supervised, ailments, begin, deaths, in_time
 
 ROOT = Path(__file__).parents[1]
-HELPER = ROOT / "receiver" / "threads.py"
+HELPER = ROOT / "receiver" / "core" / "threads.py"
 MAKERS = {"Thread", "Timer", "start_new_thread", "ThreadPoolExecutor"}
 
 
@@ -127,7 +127,7 @@ def test_a_thread_whose_work_returns_has_ended_well(supervised: Make) -> None:
 def test_a_thread_that_does_not_hold_ends_the_process() -> None:
     """Whoever supervises the process starts it anew; half a process helps nobody."""
     script = (
-        "import time\nfrom receiver.threads import Supervised\n"
+        "import time\nfrom receiver.core.threads import Supervised\n"
         "Supervised('hopeless', lambda: 1 / 0, backoff=(0.01, 0.01)).start()\ntime.sleep(60)\n"
     )
     ended = subprocess.run(

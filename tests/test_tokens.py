@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from receiver.errors import SettingsError
-from receiver.logs import configure_logs
+from receiver.core.errors import SettingsError
+from receiver.core.logs import configure_logs
 from receiver.tokens import Keyring, Tokens
 
 OLD, NEW = "old-token-0123456789", "new-token-0123456789"

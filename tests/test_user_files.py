@@ -13,19 +13,19 @@ import pytest
 from click.testing import CliRunner
 
 from receiver.cli import cli
-from receiver.errors import (
+from receiver.core.errors import (
     PostsyncError,
     RuleError,
     SettingsError,
     TemporaryError,
     Unreadable,
 )
-from receiver.logs import configure_logs
+from receiver.core.logs import configure_logs
+from receiver.core.user_files import read_bytes, read_stream, read_text
 from receiver.secret_refs import SecretRef
 from receiver.secret_store import Secrets
 from receiver.settings_loading import load_settings
 from receiver.tokens import Keyring
-from receiver.user_files import read_bytes, read_stream, read_text
 
 
 def pipe(path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from receiver import contract
 from receiver.contract import Call, Handler, Outcome, Params
-from receiver.model import OutcomeKind
+from receiver.core.model import OutcomeKind
 from receiver.plugins import GROUP
 from receiver.testkit import Fault, Reply, Subject, attempt, checks
 

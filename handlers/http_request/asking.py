@@ -18,7 +18,7 @@ from receiver.contract import (
     raise_for_status,
     retry_after,
 )
-from receiver.errors import ExpressionError
+from receiver.core.errors import ExpressionError
 from receiver.outbound import origin
 
 

@@ -9,7 +9,7 @@ from pydantic import model_validator
 from handlers.kubernetes.client import Object
 from handlers.kubernetes.objects import OnObject
 from receiver.contract import Call, PermanentError, wrong_shape
-from receiver.errors import ExpressionError
+from receiver.core.errors import ExpressionError
 
 CEL_NAME = "object"
 

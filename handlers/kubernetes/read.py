@@ -12,7 +12,7 @@ from handlers.kubernetes.looking import CEL_NAME, OnVisible, evaluated
 from handlers.kubernetes.object_rehearsal import known
 from handlers.kubernetes.objects import complete, locate
 from receiver.contract import Call, Cel, Handler, Json, Outcome, PermanentError, Succeeded
-from receiver.errors import ExpressionError
+from receiver.core.errors import ExpressionError
 
 __all__ = ["handler"]
 

@@ -21,7 +21,7 @@ from receiver.contract import (
     PermanentError,
     Succeeded,
 )
-from receiver.errors import ExpressionError
+from receiver.core.errors import ExpressionError
 
 __all__ = ["handler"]
 

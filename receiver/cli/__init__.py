@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from receiver.errors import PostsyncError, RuleError, Unreachable
+from receiver.core.errors import PostsyncError, RuleError, Unreachable
 
 TOPICS = {
     "Serving": {
@@ -62,7 +62,7 @@ def _escaping() -> Iterator[None]:
     try:
         yield
     except click.ClickException as error:
-        from receiver.shown import shown
+        from receiver.core.terminal_text import shown
 
         lines = error.message.replace("\t", "  ").split("\n")
         vars(error)["message"] = "\n".join(map(shown, lines))
@@ -112,7 +112,7 @@ class LazyGroup(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
-            from receiver.mistakes import near  # here, so that `--help` stays prompt
+            from receiver.core.validation import near  # here, so that `--help` stays prompt
 
             if hint := near(args[0], COMMANDS):
                 raise click.UsageError(f"{error.message.rstrip('.')} ({hint})", ctx) from None

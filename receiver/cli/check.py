@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from receiver.cli.screen import Part, Styled, say, say_json
-from receiver.errors import Problem, RuleError
+from receiver.core.errors import Problem, RuleError
 from receiver.expressions import Expressions
 from receiver.registry import Registry
 from receiver.rehearsal import Rehearsal, Rehearsed

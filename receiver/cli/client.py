@@ -15,12 +15,12 @@ from urllib.parse import urlencode
 
 from receiver.cli.screen import Styled, say
 from receiver.cli.words import as_commands, token_command
-from receiver.errors import AttemptError, PermanentError, ServerError, Unreachable, Unreadable
+from receiver.core.errors import AttemptError, PermanentError, ServerError, Unreachable, Unreadable
+from receiver.core.model import Json
+from receiver.core.user_files import read_text
 from receiver.masking import Masker
-from receiver.model import Json
 from receiver.outbound import Outbound
 from receiver.settings_loading import load_settings
-from receiver.user_files import read_text
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 PATIENCE = 30.0

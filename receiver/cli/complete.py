@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator
 import click
 from click.shell_completion import CompletionItem
 
-from receiver.document import read_yaml
-from receiver.errors import PostsyncError
+from receiver.core.errors import PostsyncError
+from receiver.core.terminal_text import shown
+from receiver.core.yaml_document import read_yaml
 from receiver.registry import Registry
 from receiver.rulebook.files import read_text, rule_files
 from receiver.settings_loading import load_settings
-from receiver.shown import shown
 
 
 def rules(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:

@@ -13,10 +13,10 @@ from receiver.cli.explain_page import Page
 from receiver.cli.explain_steps import steps, terms
 from receiver.cli.options import payload_option, read_payload
 from receiver.cli.screen import say_json
+from receiver.core.model import Json, Sync
+from receiver.core.validation import near
 from receiver.expressions import Expressions
 from receiver.matching import Matcher, RuleExplanation, excerpt, share
-from receiver.mistakes import near
-from receiver.model import Json, Sync
 from receiver.payload import read_notification
 from receiver.registry import Registry
 from receiver.rulebook import load_rules

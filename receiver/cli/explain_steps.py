@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from receiver.contract.durations import duration_text
+from receiver.core.model import Sync
 from receiver.ledger.planning import hold_reason
 from receiver.matching import RuleExplanation, Verdict
-from receiver.model import Sync
 from receiver.rules.schema import Action, FailureAction, Rule, Target, When
 
 

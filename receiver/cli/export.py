@@ -11,7 +11,7 @@ from receiver.cli.client import Client
 from receiver.cli.options import asks_server, count
 from receiver.cli.progress import Progress
 from receiver.cli.screen import say, say_json
-from receiver.errors import ServerError
+from receiver.core.errors import ServerError
 
 
 @click.command()

@@ -6,10 +6,10 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from receiver.errors import LedgerError, LedgerUnavailable
+from receiver.core.errors import LedgerError, LedgerUnavailable
+from receiver.core.logs import Log
 from receiver.ledger.connect import open_ledger, prepare
 from receiver.ledger.ledger import Ledger
-from receiver.logs import Log
 from receiver.settings import Settings
 
 AGAIN_AFTER = 1.0

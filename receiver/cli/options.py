@@ -15,8 +15,8 @@ from rich.table import Table
 
 from receiver.cli.client import Client, find_token
 from receiver.cli.screen import say, say_json
-from receiver.shown import shown
-from receiver.user_files import read_bytes, read_stream
+from receiver.core.terminal_text import shown
+from receiver.core.user_files import read_bytes, read_stream
 
 Command: TypeAlias = Callable[..., Any]
 

@@ -6,9 +6,9 @@ import signal
 import socket
 import sys
 
-from receiver.errors import HandlersHang, LedgerDamaged, SettingsError
+from receiver.core.errors import HandlersHang, LedgerDamaged, SettingsError
+from receiver.core.logs import Log
 from receiver.ledger.doorbell import Doorbell
-from receiver.logs import Log
 from receiver.service import build_dispatcher, build_housekeeping
 from receiver.settings import Settings
 

@@ -8,7 +8,7 @@ from receiver.cli import complete
 from receiver.cli.client import Client
 from receiver.cli.options import any_rules_option, asks_server, output_option, tell
 from receiver.cli.targets import sync_of
-from receiver.model import Json
+from receiver.core.model import Json
 
 
 @click.command()

@@ -18,8 +18,8 @@ from receiver.cli.options import (
 )
 from receiver.cli.screen import ask, say, say_json
 from receiver.cli.targets import path_of, sync_of
-from receiver.errors import ServerError
-from receiver.model import Json
+from receiver.core.errors import ServerError
+from receiver.core.model import Json
 
 Told: TypeAlias = dict[str, Json]
 

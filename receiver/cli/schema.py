@@ -9,7 +9,7 @@ import click
 
 from receiver.argocd import example_notification
 from receiver.cli.screen import say_text
-from receiver.errors import PostsyncError
+from receiver.core.errors import PostsyncError
 from receiver.reference import handlers_page
 from receiver.registry import Registry
 from receiver.schema import rules_schema

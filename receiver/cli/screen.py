@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import click
 
-from receiver.shown import shown
+from receiver.core.terminal_text import shown
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,18 +19,18 @@ from receiver.cli.ledgers import wait_for_ledger
 from receiver.cli.options import database_option
 from receiver.cli.processes import check_address, dispatch
 from receiver.cli.screen import say_text
-from receiver.errors import LedgerUnavailable
+from receiver.core.errors import LedgerUnavailable
+from receiver.core.logs import Log, configure_logs
+from receiver.core.model import new_id
+from receiver.core.threads import begin
 from receiver.ledger.connect import open_ledger
 from receiver.ledger.doorbell import Doorbell
 from receiver.ledger.folder import lock_ledger
 from receiver.ledger.reader import Reader, Row
-from receiver.logs import Log, configure_logs
-from receiver.model import new_id
 from receiver.service import build_intake, read_keys
 from receiver.settings import Settings
 from receiver.settings_loading import load_settings, unknown_variables
 from receiver.supervisor import Supervisor
-from receiver.threads import begin
 from receiver.web.app import create_app
 from receiver.web.server import Server
 from receiver.web.tls import Tls, load_tls

@@ -8,7 +8,7 @@ from typing import Any
 
 from receiver.cli.client import PAGE, Client
 from receiver.cli.screen import say
-from receiver.errors import ServerError, Unreachable
+from receiver.core.errors import ServerError, Unreachable
 
 INTERVAL = 0.5
 """Seconds between two looks for new events."""

@@ -9,8 +9,8 @@ from typing import Any
 import yaml
 
 from receiver.cli.screen import Part, Styled, ask, say
+from receiver.core.model import Json, Outcome, OutcomeKind, RunState
 from receiver.masking import MASK
-from receiver.model import Json, Outcome, OutcomeKind, RunState
 from receiver.secret_refs import SecretRef, put_values
 from receiver.trial import Released
 

@@ -11,12 +11,12 @@ from typing import cast
 
 import structlog
 
-from receiver.errors import PostsyncError
+from receiver.core.errors import PostsyncError
+from receiver.core.logs import Log, escape
+from receiver.core.model import Sync, new_id
+from receiver.core.validation import near
 from receiver.expressions import Expressions
-from receiver.logs import Log, escape
 from receiver.matching import Matcher
-from receiver.mistakes import near
-from receiver.model import Sync, new_id
 from receiver.payload import read_notification
 from receiver.registry import Registry
 from receiver.render import Renderer

@@ -14,12 +14,12 @@ from flask import Flask
 from receiver.cli.ledgers import wait_for_ledger
 from receiver.cli.options import database_option
 from receiver.cli.processes import check_address, dispatch
-from receiver.errors import SettingsError
+from receiver.core.errors import SettingsError
+from receiver.core.logs import configure_logs
+from receiver.core.model import new_id
 from receiver.ledger.connect import open_ledger
 from receiver.ledger.doorbell import Doorbell
 from receiver.ledger.reader import Reader
-from receiver.logs import configure_logs
-from receiver.model import new_id
 from receiver.settings import Settings
 from receiver.settings_loading import load_settings, unknown_variables
 from receiver.supervisor import Supervisor

@@ -40,8 +40,8 @@ from receiver.contract.responses import (
     raise_for_status,
     retry_after,
 )
-from receiver.errors import AttemptError, PermanentError, TemporaryError
-from receiver.model import Json
+from receiver.core.errors import AttemptError, PermanentError, TemporaryError
+from receiver.core.model import Json
 
 __all__ = [
     "PLACEHOLDER",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
-from receiver.errors import TemporaryError
-from receiver.model import Json
+from receiver.core.errors import TemporaryError
+from receiver.core.model import Json
 
 T = TypeVar("T")
 

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from receiver.contract.durations import LONGEST
-from receiver.errors import PermanentError, TemporaryError
+from receiver.core.errors import PermanentError, TemporaryError
 
 TOO_MANY = 429
 """RFC 6585, 4."""

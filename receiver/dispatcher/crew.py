@@ -11,10 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
 
+from receiver.core.logs import Log
+from receiver.core.model import Outcome, OutcomeKind
+from receiver.core.threads import Supervised
 from receiver.ledger.claim import Claimed
-from receiver.logs import Log
-from receiver.model import Outcome, OutcomeKind
-from receiver.threads import Supervised
 
 GRACE = 10.0
 """Seconds that an attempt may overrun its timeout before its thread is given up."""

@@ -16,21 +16,21 @@ from typing import TypeVar
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
+from receiver.core.errors import LedgerUnavailable, TooLarge
+from receiver.core.interruption import Stopped, TooLong, at_most, during
+from receiver.core.logs import Log
+from receiver.core.model import Event, Json, PlanState, Sync, SyncState, from_ms, rfc3339
+from receiver.core.validation import brief, near
 from receiver.dispatcher.rules import Reload, RulesInForce
 from receiver.dispatcher.suspects import Suspects
-from receiver.errors import LedgerUnavailable, TooLarge
 from receiver.ledger.memories import MemoryKey, known_memories
 from receiver.ledger.operations.replaying import Replay, asked_replays
 from receiver.ledger.planning import Advance, Planning, StoredPlan, StoredSync
 from receiver.ledger.stored import MOST_RESOURCES, NewSync, new_syncs, stirred_plans, stored_sync
-from receiver.logs import Log
 from receiver.memory import Memory, after, judged
-from receiver.mistakes import brief, near
-from receiver.model import Event, Json, PlanState, Sync, SyncState, from_ms, rfc3339
 from receiver.new_plans import MOST_RUNS
 from receiver.payload.lists import too_many
 from receiver.planner import Planner, memory_key, read_sync, step
-from receiver.pulse import Stopped, TooLong, at_most, during
 from receiver.render import Renderer
 
 LONGEST = 10.0

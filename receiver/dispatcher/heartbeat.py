@@ -6,13 +6,13 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 
+from receiver.core.log_lines import lost_lines
+from receiver.core.threads import ailments, deaths
 from receiver.dispatcher.crew import Crew
 from receiver.ledger.batch import Batch
 from receiver.ledger.beats import beat
 from receiver.ledger.events import labels
 from receiver.ledger.leases import release_lost, renew
-from receiver.log_lines import lost_lines
-from receiver.threads import ailments, deaths
 
 EVERY = 5.0
 """Seconds between two beats, unless the lease is so short that three would not fit into it."""

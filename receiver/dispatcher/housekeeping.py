@@ -8,15 +8,15 @@ import traceback
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from receiver.errors import LedgerDamaged, LedgerUnavailable
+from receiver.core.errors import LedgerDamaged, LedgerUnavailable
+from receiver.core.logs import Log
+from receiver.core.model import Event
+from receiver.core.threads import Supervised
 from receiver.ledger.ledger import Ledger
 from receiver.ledger.pruning import Round
 from receiver.ledger.retention import Policy
 from receiver.ledger.space import empty_log, shrink
 from receiver.ledger.sqlite import FileLedger
-from receiver.logs import Log
-from receiver.model import Event
-from receiver.threads import Supervised
 
 EVERY = 60.0
 """Seconds between the end of a round and the next."""

@@ -20,13 +20,16 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from receiver.core.errors import HandlersHang, LedgerDamaged, LedgerUnavailable
+from receiver.core.interruption import Stopped
+from receiver.core.logs import Log, write_event
+from receiver.core.model import Event, from_ms, rfc3339
 from receiver.dispatcher.clock import Clock
 from receiver.dispatcher.crew import Crew, Finished, moved
 from receiver.dispatcher.drafts import Drafts
 from receiver.dispatcher.heartbeat import Heartbeat
 from receiver.dispatcher.rules import Reload, RulesInForce, store_reload
 from receiver.dispatcher.work import Work
-from receiver.errors import HandlersHang, LedgerDamaged, LedgerUnavailable
 from receiver.ledger.backlog import Backlog, backlog
 from receiver.ledger.batch import Batch
 from receiver.ledger.beats import forget_beats
@@ -36,9 +39,6 @@ from receiver.ledger.jumps import move_times
 from receiver.ledger.leases import release_lost
 from receiver.ledger.ledger import Hold, Ledger
 from receiver.ledger.marks import CREATED, PACE, get_mark, put_mark
-from receiver.logs import Log, write_event
-from receiver.model import Event, from_ms, rfc3339
-from receiver.pulse import Stopped
 from receiver.settings import Settings
 
 BATCH = 32

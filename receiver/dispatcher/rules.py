@@ -11,17 +11,17 @@ from queue import Empty, SimpleQueue
 
 from sqlalchemy import Connection
 
-from receiver.errors import RuleError
+from receiver.core.errors import RuleError
+from receiver.core.logs import Log
+from receiver.core.model import Event, Json
+from receiver.core.threads import Supervised
 from receiver.expressions import Expressions
 from receiver.ledger.ledger import Ledger
 from receiver.ledger.marks import RULES, get_mark, get_rule_set, keep_rule_set, put_mark
-from receiver.logs import Log
-from receiver.model import Event, Json
 from receiver.planner import Planner
 from receiver.render import Renderer
 from receiver.rulebook import Rulebook, RuleSet, rule_set_from
 from receiver.rules.schema import Rule
-from receiver.threads import Supervised
 
 LOOK_EVERY = 2.0
 """Seconds between two looks at the files' stats; a ConfigMap's update takes a minute anyway."""

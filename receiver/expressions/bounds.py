@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from receiver.errors import ExpressionError
+from receiver.core.errors import ExpressionError
 
 LARGEST = 8 << 20
 """Characters of a result, and of a text with several: as much as a whole notification."""

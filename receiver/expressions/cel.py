@@ -19,13 +19,13 @@ from typing import Any
 from cel_expr_python import cel
 from cel_expr_python.ext import ext_optional, ext_strings
 
-from receiver import pulse
-from receiver.errors import ExpressionError
+from receiver.core import interruption as pulse
+from receiver.core.errors import ExpressionError
+from receiver.core.model import Json, rfc3339
+from receiver.core.validation import near
 from receiver.expressions.bounds import FEWER, TOO_MUCH, Room, bounded_memory
 from receiver.expressions.messages import Issue, compile_issues, plain
 from receiver.expressions.scope import Scope
-from receiver.mistakes import near
-from receiver.model import Json, rfc3339
 
 HOUSE_ROOTS = ("application", "sync", "syncs", "resource", "resources", "actions", "failure")
 FUNCTIONS = (

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from receiver.model import Application, Json, Resource, Source, Sync, rfc3339
+from receiver.core.model import Application, Json, Resource, Source, Sync, rfc3339
 
 
 def application_facts(app: Application) -> dict[str, Json]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from receiver.errors import ExpressionError
-from receiver.mistakes import near
+from receiver.core.errors import ExpressionError
+from receiver.core.validation import near
 
 APPLICATION = {
     "name": "string",

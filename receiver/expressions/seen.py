@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 
-from receiver.model import Json
+from receiver.core.model import Json
 
 MOST = 6
 """Values that are shown of one expression."""

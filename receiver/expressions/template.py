@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from receiver.errors import ExpressionError
+from receiver.core.errors import ExpressionError
+from receiver.core.model import Json
+from receiver.core.validation import Path, dotted
 from receiver.expressions.bounds import Room
 from receiver.expressions.cel import Bindings, Program, kind_of
-from receiver.mistakes import Path, dotted
-from receiver.model import Json
 
 Compile: TypeAlias = Callable[[str], Program]
 Quote: TypeAlias = Callable[[str], str]

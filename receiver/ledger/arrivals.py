@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, RowMapping, select
 
+from receiver.core.model import DeliveryVerdict, Event, Json, SyncState, new_id, rfc3339
 from receiver.ledger import tables
 from receiver.ledger.storable import dumps
-from receiver.model import DeliveryVerdict, Event, Json, SyncState, new_id, rfc3339
 from receiver.payload import Notification
 
 WEAK_WINDOW = timedelta(minutes=10)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from receiver.errors import LedgerError
+from receiver.core.errors import LedgerError
 
 PAGES = 1024
 """Pages copied between two signs of progress: 4 MiB."""

@@ -11,8 +11,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Executable
 
+from receiver.core.model import Event
 from receiver.ledger.events import Counts, append_events
-from receiver.model import Event
 
 Row = dict[str, Any]
 

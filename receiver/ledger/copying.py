@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Table, delete, func, insert, select, text
 
-from receiver.errors import LedgerError
+from receiver.core.errors import LedgerError
 from receiver.ledger import tables
 from receiver.ledger.folder import lock_ledger
 from receiver.ledger.postgres import check_server, open_server

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, select
 
+from receiver.core.model import OutcomeKind
 from receiver.ledger import tables
-from receiver.model import OutcomeKind
 
 
 def started_elsewhere(connection: Connection, runs: Sequence[str]) -> set[str]:

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import IO
 
-from receiver.errors import LedgerError, LedgerInUse
+from receiver.core.errors import LedgerError, LedgerInUse
 
 NETWORK_FILE_SYSTEMS = frozenset(
     {

@@ -20,14 +20,14 @@ from queue import Empty, SimpleQueue
 from sqlalchemy import insert
 from sqlalchemy.exc import IntegrityError
 
-from receiver.errors import LedgerUnavailable
+from receiver.core.errors import LedgerUnavailable
+from receiver.core.model import Event
+from receiver.core.threads import Supervised
 from receiver.ledger import tables
 from receiver.ledger.arrivals import Arrival, Receipt, Rows, known_syncs
 from receiver.ledger.events import append_events
 from receiver.ledger.ledger import Hold, Ledger
 from receiver.ledger.stall import Stall
-from receiver.model import Event
-from receiver.threads import Supervised
 
 COMMIT_TIMEOUT = 5.0
 """Seconds to wait for the commit; above the 4 that the intake waits for the ledger's lock."""

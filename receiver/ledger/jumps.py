@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from sqlalchemy import text
 
+from receiver.core.model import Event
 from receiver.ledger import tables
 from receiver.ledger.batch import Batch
-from receiver.model import Event
 
 _MOVES = [
     text(f"UPDATE runs SET due_at = due_at + :jump WHERE {tables.SLEEPING_RUN}"),

@@ -10,10 +10,10 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, text, update
 
+from receiver.core.model import Event, OutcomeKind, RunState
 from receiver.ledger import tables
 from receiver.ledger.attempts import update_attempt
 from receiver.ledger.batch import Batch
-from receiver.model import Event, OutcomeKind, RunState
 
 
 def renew(connection: Connection, now: int, owner: str, lease: int, runs: Sequence[str]) -> None:

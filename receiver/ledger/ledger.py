@@ -11,7 +11,7 @@ from typing import Literal
 from sqlalchemy import Connection, Engine, TextClause, select
 from sqlalchemy.exc import DBAPIError
 
-from receiver.errors import LedgerUnavailable
+from receiver.core.errors import LedgerUnavailable
 
 Survives = Literal["power", "process"]
 

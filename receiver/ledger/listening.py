@@ -12,9 +12,9 @@ from contextlib import suppress
 import psycopg
 from psycopg.abc import Query
 
+from receiver.core.threads import Supervised
 from receiver.ledger.postgres import CHANNEL
 from receiver.ledger.server_url import connect_arguments
-from receiver.threads import Supervised
 
 AGAIN_AFTER = 1.0
 """Seconds between a connection that broke and the next try."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, TextClause, insert, inspect, select, text
 
-from receiver.errors import LedgerError
+from receiver.core.errors import LedgerError
 from receiver.ledger import tables
 
 

@@ -12,7 +12,7 @@ import tempfile
 from contextlib import closing
 from pathlib import Path
 
-from receiver.errors import LedgerError
+from receiver.core.errors import LedgerError
 
 NAMES = ("", "-wal", "-shm")
 """SQLite's files beside one another: without the log, or with another index of it than others have,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import bindparam, select, update
 
+from receiver.core.model import Event, Json, Outcome, OutcomeKind, RunState, from_ms, rfc3339
 from receiver.ledger import tables
 from receiver.ledger.attempts import update_attempt
 from receiver.ledger.batch import Batch, Row
@@ -15,7 +16,6 @@ from receiver.ledger.events import Counts, count_seconds, labels
 from receiver.ledger.lanes import block_lane
 from receiver.ledger.storable import dumps
 from receiver.ledger.superseding import leave_plan, left_to_newer, superseded_reason
-from receiver.model import Event, Json, Outcome, OutcomeKind, RunState, from_ms, rfc3339
 
 
 @dataclass(frozen=True, slots=True)

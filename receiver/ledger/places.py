@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from sqlalchemy import TextClause, bindparam, func, select, text, update
 
+from receiver.core.model import PlanState
 from receiver.ledger import tables
 from receiver.ledger.batch import Batch
-from receiver.model import PlanState
 
 LINE = 100
 """Plans of one key that are looked at when places become free; with one limit for a key,

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from receiver.core.model import Event, Json, PlanState, RunState, SyncState
 from receiver.memory import Recalled, Told
-from receiver.model import Event, Json, PlanState, RunState, SyncState
 
 
 @dataclass(frozen=True, slots=True)

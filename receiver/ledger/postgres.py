@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError
 
-from receiver.errors import LedgerError, LedgerUnavailable
+from receiver.core.errors import LedgerError, LedgerUnavailable
 from receiver.ledger import tables
 from receiver.ledger.ledger import Hold, Ledger, told
 from receiver.ledger.migrating import migrate, revision_of

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection, delete
 
+from receiver.core.model import Event, from_ms, rfc3339
 from receiver.ledger import tables
 from receiver.ledger.deleting import (
     Counts,
@@ -32,7 +33,6 @@ from receiver.ledger.events import add_counts, append_events, labels
 from receiver.ledger.ledger import Hold, Ledger
 from receiver.ledger.marks import get_mark, put_mark
 from receiver.ledger.retention import PRUNED, Limits, Policy, limits, look, stored
-from receiver.model import Event, from_ms, rfc3339
 
 T = TypeVar("T")
 

@@ -13,10 +13,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, exists, func, or_, select, text
 
+from receiver.core.model import PlanState, SyncState
 from receiver.ledger import tables
 from receiver.ledger.arrivals import WEAK_WINDOW
 from receiver.ledger.events import labels
-from receiver.model import PlanState, SyncState
 
 EXAMINED = 200
 """Syncs that one slice looks at."""

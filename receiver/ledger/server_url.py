@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from receiver.errors import LedgerError
+from receiver.core.errors import LedgerError
 
 CONNECT_TIMEOUT = 5
 """Seconds to wait for a host: a server that is away is noticed before the sender gives up."""

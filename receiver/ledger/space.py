@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import cast
 
-from receiver.errors import LedgerUnavailable
+from receiver.core.errors import LedgerUnavailable
 from receiver.ledger.sqlite import FileLedger
 
 PAGES = 256

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, TextClause, create_engine, event, text
 from sqlalchemy.exc import DBAPIError
 
-from receiver.errors import (
+from receiver.core.errors import (
     LedgerDamaged,
     LedgerError,
     LedgerGone,

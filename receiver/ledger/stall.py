@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from receiver.errors import LedgerUnavailable
+from receiver.core.errors import LedgerUnavailable
 
 STALL = 2.0
 """Seconds that are a stall; a commit takes some milliseconds, on a bad disk some hundred."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, select, text, update
 
+from receiver.core.model import Event, Json, PlanState, RunState
 from receiver.ledger import tables
 from receiver.ledger.batch import Batch
 from receiver.ledger.pauses import OWN_MARK
@@ -14,7 +15,6 @@ from receiver.ledger.places import take_place
 from receiver.ledger.planning import hold_reason
 from receiver.ledger.superseding import Entrant, supersede_older
 from receiver.ledger.turns import next_turn
-from receiver.model import Event, Json, PlanState, RunState
 
 COLLECTED = 32
 """Plans that one transaction starts because their time has come; the next one takes the rest."""

@@ -11,11 +11,11 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, select, text
 
+from receiver.core.model import PlanState, SyncState
 from receiver.ledger import tables
 from receiver.ledger.memories import read_recalled
 from receiver.ledger.planning import PlannedSync, StoredPlan, StoredSync
 from receiver.memory import Recalled
-from receiver.model import PlanState, SyncState
 
 _S, _D, _P, _R = tables.syncs.c, tables.deliveries.c, tables.plans.c, tables.runs.c
 _SYNCS = select(

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from sqlalchemy import bindparam, insert, select, update
 
+from receiver.core.model import PlanState, RunState, SyncState
 from receiver.ledger import tables
 from receiver.ledger.batch import Batch, Row
 from receiver.ledger.collecting import begin, join, room_for
@@ -30,7 +31,6 @@ from receiver.ledger.superseding import (
     superseded_reason,
 )
 from receiver.ledger.turns import next_turn, read_turns
-from receiver.model import PlanState, RunState, SyncState
 
 _PLANNED = (
     update(tables.syncs)

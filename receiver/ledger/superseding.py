@@ -17,10 +17,10 @@ from typing import Any
 
 from sqlalchemy import bindparam, select, update
 
+from receiver.core.model import Event, Json, PlanState, RunState
 from receiver.ledger import tables
 from receiver.ledger.batch import Batch
 from receiver.ledger.elsewhere import started_elsewhere, tried_in_vain
-from receiver.model import Event, Json, PlanState, RunState
 
 _STARTED = (PlanState.WAITING, PlanState.ACTIVE, PlanState.SUCCEEDED, PlanState.FAILED)
 _OPEN = (PlanState.WAITING, PlanState.ACTIVE, PlanState.HELD, PlanState.COLLECTING)

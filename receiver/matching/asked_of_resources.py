@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from operator import attrgetter
 from typing import Any, TypeAlias
 
+from receiver.core.model import ChangeVerdict, Resource
 from receiver.matching.predicates import Predicate, Predicates
 from receiver.matching.scope import namespace_of
-from receiver.model import ChangeVerdict, Resource
 from receiver.rules.schema import OnUnknownChange, ResourceMatch
 
 Selector: TypeAlias = tuple[Predicate[Resource], ...]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from operator import attrgetter
 
+from receiver.core.model import Sync
 from receiver.matching.predicates import Predicate, Predicates
-from receiver.model import Sync
 from receiver.rules.schema import ApplicationMatch, Match
 
 

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any
 
+from receiver.core.model import Resource
 from receiver.matching.asked_of_resources import Selector
 from receiver.matching.bits import bits_of
 from receiver.matching.globs import Globs
 from receiver.matching.predicates import Predicate
-from receiver.model import Resource
 
 
 class Columns:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from receiver.errors import ExpressionError
+from receiver.core.errors import ExpressionError
+from receiver.core.model import Json, Sync
 from receiver.expressions import (
     Bindings,
     Expressions,
@@ -15,7 +16,6 @@ from receiver.expressions import (
     seen,
     sync_facts,
 )
-from receiver.model import Json, Sync
 from receiver.rules.schema import Match
 
 KEPT = 1_000

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from receiver.core.model import Resource
 from receiver.matching.explanation import RuleExplanation
 from receiver.matching.findings import Finding, Verdict
-from receiver.model import Resource
 
 MOST = 10_000
 """Findings of one explanation, over all rules: one rule alone has those on 10,000 resources."""

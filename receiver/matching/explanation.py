@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from receiver import pulse
-from receiver.errors import ExpressionError
+from receiver.core import interruption as pulse
+from receiver.core.errors import ExpressionError
+from receiver.core.model import Resource, Sync
 from receiver.expressions import one_line
 from receiver.matching.asked_of_resources import ORDER, Selector
 from receiver.matching.bits import bits_of, numbers_in
@@ -17,7 +18,6 @@ from receiver.matching.conditions import Condition, Facts
 from receiver.matching.findings import NONE, Finding, Findings, Verdict
 from receiver.matching.predicates import Predicate
 from receiver.matching.wording import describe, say_match, say_seen
-from receiver.model import Resource, Sync
 from receiver.rules.schema import Rule
 
 

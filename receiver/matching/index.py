@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
+from receiver.core.model import Sync
 from receiver.matching.asked_of_syncs import phases_of
 from receiver.matching.bits import numbers_in
 from receiver.matching.compiled import CompiledRule
 from receiver.matching.globs import Globs
-from receiver.model import Sync
 
 
 class RuleIndex:

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import overload
 
-from receiver import pulse
-from receiver.errors import ExpressionError
+from receiver.core import interruption as pulse
+from receiver.core.errors import ExpressionError
+from receiver.core.model import Sync
 from receiver.expressions import Expressions
 from receiver.matching.asked_of_resources import DONE
 from receiver.matching.bits import numbers_in
@@ -17,7 +18,6 @@ from receiver.matching.conditions import Condition, Facts
 from receiver.matching.explanation import RuleExplanation, explain_rule, explain_selectors
 from receiver.matching.index import RuleIndex
 from receiver.matching.predicates import Predicates
-from receiver.model import Sync
 from receiver.rules.schema import Rule
 
 

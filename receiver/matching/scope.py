@@ -7,7 +7,7 @@ taken as namespaced, and a rule for a cluster-scoped one should not give a names
 
 from __future__ import annotations
 
-from receiver.model import Resource
+from receiver.core.model import Resource
 
 # From api/discovery of kubernetes/kubernetes, with kinds that only older clusters have.
 BY_GROUP = {

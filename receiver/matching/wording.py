@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from receiver.core.model import Change, ChangeVerdict, Resource, Sync
 from receiver.matching.scope import namespace_of
-from receiver.model import Change, ChangeVerdict, Resource, Sync
 from receiver.rules.schema import OnUnknownChange, ResourceMatch
 
 POLICY = "onUnknownChange: run"

@@ -14,7 +14,7 @@ from pathlib import Path
 import requests
 from requests.cookies import RequestsCookieJar
 
-from receiver.errors import PermanentError, SettingsError
+from receiver.core.errors import PermanentError, SettingsError
 from receiver.masking import Masker
 from receiver.outbound.door import Door
 from receiver.outbound.guard import Guard

@@ -16,7 +16,7 @@ from requests.exceptions import InvalidSchema, InvalidURL, MissingSchema
 from urllib3.exceptions import HTTPError
 
 from receiver.contract import Answer, Tls
-from receiver.errors import AttemptError, PermanentError
+from receiver.core.errors import AttemptError, PermanentError
 from receiver.masking import Masker
 from receiver.outbound.failures import as_attempt_error
 from receiver.outbound.guard import Guard

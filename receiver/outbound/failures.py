@@ -17,7 +17,7 @@ from http.client import (
 from requests.exceptions import ContentDecodingError, ProxyError
 from urllib3.exceptions import DecodeError, InvalidChunkLength
 
-from receiver.errors import AttemptError, PermanentError, TemporaryError
+from receiver.core.errors import AttemptError, PermanentError, TemporaryError
 from receiver.masking import Masker
 from receiver.outbound.guard import Late
 from receiver.outbound.response import NoHttp

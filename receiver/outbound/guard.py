@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from receiver.errors import PermanentError
+from receiver.core.errors import PermanentError
 from receiver.outbound.lookup import Found, look_up
 from receiver.outbound.policy import Policy
 from receiver.outbound.watchdog import Watchdog

@@ -6,7 +6,7 @@ import socket
 from functools import partial
 from typing import Any, TypeAlias
 
-from receiver.threads import in_time
+from receiver.core.threads import in_time
 
 Found: TypeAlias = list[tuple[Any, Any, int, str, tuple[Any, ...]]]
 

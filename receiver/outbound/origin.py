@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib3.exceptions import LocationParseError
 from urllib3.util import parse_url
 
-from receiver.errors import PermanentError
+from receiver.core.errors import PermanentError
 
 PORTS = {"http": 80, "https": 443}
 

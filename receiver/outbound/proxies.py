@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 
-from receiver.errors import PermanentError
+from receiver.core.errors import PermanentError
 from receiver.outbound.origin import origin
 from receiver.outbound.policy import Network, Policy, as_address, first_glob, first_network
 

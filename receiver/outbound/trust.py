@@ -6,7 +6,7 @@ import ssl
 from tempfile import NamedTemporaryFile
 
 from receiver.contract import Tls
-from receiver.errors import PermanentError
+from receiver.core.errors import PermanentError
 
 
 def trusting(tls: Tls) -> ssl.SSLContext:

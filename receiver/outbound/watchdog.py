@@ -13,7 +13,7 @@ import threading
 import time
 from contextlib import suppress
 
-from receiver.threads import Supervised
+from receiver.core.threads import Supervised
 
 SPARE = 64
 """Entries of released sockets that are left in the heap before it is swept."""

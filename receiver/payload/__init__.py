@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from receiver.errors import PayloadError
-from receiver.model import Sync
+from receiver.core.errors import PayloadError
+from receiver.core.model import Sync
 from receiver.payload.build import build
 from receiver.payload.ends import check_finished
 from receiver.payload.lists import trim

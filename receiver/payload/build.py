@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from receiver.change import judge
-from receiver.errors import PayloadError
-from receiver.model import Application, Destination, Resource, Source, Sync
+from receiver.core.errors import PayloadError
+from receiver.core.model import Application, Destination, Resource, Source, Sync
 from receiver.payload.shapes import Found
 from receiver.payload.wire import (
     WireName,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from receiver.errors import PayloadError
+from receiver.core.errors import PayloadError
 from receiver.payload.phases import FINISHED, misplaced, say
 from receiver.payload.shapes import Found
 

@@ -23,7 +23,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from receiver.errors import PayloadError
+from receiver.core.errors import PayloadError
 from receiver.payload.phases import misplaced, say
 from receiver.payload.syntax import WAY_OUT, looks_encoded
 from receiver.payload.wire import (

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from receiver.errors import PayloadError
+from receiver.core.errors import PayloadError
 
 WAY_OUT = "write values in the template as {{toJson .app.metadata.name}}, without quotes round it"
 

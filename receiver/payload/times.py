@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from receiver.errors import PayloadError
-from receiver.model import Sync, rfc3339
+from receiver.core.errors import PayloadError
+from receiver.core.model import Sync, rfc3339
 
 EARLIEST = datetime(2014, 6, 6, tzinfo=UTC)
 """The first public commit of Kubernetes: nothing was synced before that."""

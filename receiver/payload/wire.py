@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails
 
-from receiver.errors import PayloadError
+from receiver.core.errors import PayloadError
 from receiver.payload.syntax import WAY_OUT, looks_encoded
 
 Text: TypeAlias = str | None

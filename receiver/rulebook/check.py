@@ -7,9 +7,9 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from receiver.errors import ExpressionError, PostsyncError
+from receiver.core.errors import ExpressionError, PostsyncError
+from receiver.core.validation import Mistake, Path
 from receiver.expressions import Expressions, Scope, check_tree, parse_template
-from receiver.mistakes import Mistake, Path
 from receiver.registry import Registry
 from receiver.rulebook.merge import sections
 from receiver.rulebook.plans import check_plans

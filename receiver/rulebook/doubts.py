@@ -10,10 +10,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from receiver.document import Document
-from receiver.errors import Problem
+from receiver.core.errors import Problem
+from receiver.core.validation import Path as Place
+from receiver.core.yaml_document import Document
 from receiver.matching.globs import SPECIAL
-from receiver.mistakes import Path as Place
 from receiver.rulebook.kinds import GROUPS, KINDS
 from receiver.rules.schema import ResourceMatch, Rule
 

@@ -7,8 +7,8 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from receiver import user_files
-from receiver.errors import Problem, Unreadable
+from receiver.core import user_files
+from receiver.core.errors import Problem, Unreadable
 
 SUFFIXES = {".yaml", ".yml"}
 MOST = 20_000

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from pydantic import BaseModel
 
-from receiver.mistakes import Mistake, keys_at
+from receiver.core.validation import Mistake, keys_at
 from receiver.rules.schema.rule_file import RuleFile
 
 NOT_TOLD = (

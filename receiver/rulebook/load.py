@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from receiver.document import read_yaml
-from receiver.errors import Problem, RuleError
+from receiver.core.errors import Problem, RuleError
+from receiver.core.yaml_document import read_yaml
 from receiver.expressions import Expressions
 from receiver.registry import Registry
 from receiver.rulebook.doubts import doubts, no_files

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from receiver.mistakes import Path
+from receiver.core.validation import Path
 from receiver.rulebook.load import RuleSet, readings
 
 

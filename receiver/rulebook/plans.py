@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from receiver.contract.durations import duration_text
-from receiver.mistakes import Mistake
+from receiver.core.validation import Mistake
 from receiver.rules.schema import Rule, Target
 
 

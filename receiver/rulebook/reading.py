@@ -7,9 +7,9 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from receiver.document import Document
+from receiver.core.validation import Mistake, Path, mistakes
+from receiver.core.yaml_document import Document
 from receiver.expressions import Expressions
-from receiver.mistakes import Mistake, Path, mistakes
 from receiver.registry import Registry
 from receiver.rulebook.check import check_action, check_rule
 from receiver.rulebook.hints import with_way_out

@@ -15,11 +15,11 @@ import structlog
 import yaml
 
 from receiver.contract import Answer, Json, Tls
+from receiver.core.logs import Log
+from receiver.core.model import Outcome
 from receiver.expressions import Expressions
 from receiver.ledger.claim import Claimed
-from receiver.logs import Log
 from receiver.masking import Masker
-from receiver.model import Outcome
 from receiver.outbound import Outbound
 from receiver.outbound.door import Door
 from receiver.registry import Registry

@@ -16,7 +16,7 @@ from receiver.contract import (
     is_temporary,
     retry_after,
 )
-from receiver.model import Outcome, OutcomeKind
+from receiver.core.model import Outcome, OutcomeKind
 from receiver.testkit.attempts import attempt
 from receiver.testkit.cases import Case, ContractBroken, End, Served, Subject
 from receiver.testkit.server import Fault, Reply

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from receiver.model import OutcomeKind
+from receiver.core.model import OutcomeKind
 from receiver.testkit.attempts import RUN, Attempted, attempt
 from receiver.testkit.cases import Case, ContractBroken, Served, Subject
 from receiver.testkit.server import Reply, Seen

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import quote, quote_plus
 
-from receiver.model import Json
+from receiver.core.model import Json
 from receiver.testkit.attempts import Attempted, attempt, secret_values, written_parameters
 from receiver.testkit.cases import Case, ContractBroken, Served, Subject
 from receiver.testkit.server import Reply

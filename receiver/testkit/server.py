@@ -13,7 +13,7 @@ from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from receiver.threads import begin
+from receiver.core.threads import begin
 
 
 @dataclass(frozen=True)

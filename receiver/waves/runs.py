@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from receiver.core.model import new_id
 from receiver.ledger.planning import NewRun
-from receiver.model import new_id
 from receiver.rules.schema import Action, FailureAction, Rule, Target
 from receiver.waves.views import ACTIONS
 

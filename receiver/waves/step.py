@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from receiver.core.model import Event, Json, PlanState, RunState
 from receiver.ledger.planning import Advance, NewRun, RunChange
 from receiver.ledger.superseding import superseded_event, superseded_reason
-from receiver.model import Event, Json, PlanState, RunState
 from receiver.rules.schema import Action, FailureAction, Target, When
 from receiver.secret_refs import with_references
 from receiver.waves.runs import first_runs, new_run

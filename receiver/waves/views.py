@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from receiver.core.model import Json, RunState
 from receiver.ledger.planning import RunChange
-from receiver.model import Json, RunState
 from receiver.rules.schema import FailureAction, Rule
 
 ACTIONS = "actions"

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic.alias_generators import to_camel
 
 from receiver.contract.durations import seconds
-from receiver.mistakes import mistakes
+from receiver.core.validation import mistakes
 from receiver.web.body import read_body
 from receiver.web.problems import Refusal
 

@@ -8,7 +8,7 @@ from concurrent.futures import TimeoutError as TooLateError
 from threading import Lock
 from typing import Generic, TypeVar
 
-from receiver.threads import begin
+from receiver.core.threads import begin
 
 Answer = TypeVar("Answer")
 

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
-from receiver.errors import SettingsError, Unreadable
-from receiver.user_files import read_text
+from receiver.core.errors import SettingsError, Unreadable
+from receiver.core.user_files import read_text
 
 PEM = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 

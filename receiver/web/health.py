@@ -8,8 +8,8 @@ from http import HTTPStatus
 
 from flask import Blueprint, Response, jsonify
 
+from receiver.core.threads import ailments
 from receiver.ledger.reader import SILENCE, Reader, Readiness
-from receiver.threads import ailments
 from receiver.web.asking import Shared
 
 PROMPT = 0.5

@@ -12,7 +12,7 @@ from http import HTTPStatus
 
 from flask import Blueprint, Response, request
 
-from receiver.errors import LedgerUnavailable, PayloadError
+from receiver.core.errors import LedgerUnavailable, PayloadError
 from receiver.ledger.arrivals import Arrival, Receipt
 from receiver.payload import read_notification
 from receiver.payload.lists import too_many

@@ -8,7 +8,7 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
-from receiver.threads import Supervised
+from receiver.core.threads import Supervised
 from receiver.web.admission import Lane
 
 THREADS = {Lane.STRANGERS: 2, Lane.HEALTH: 2, Lane.READINESS: 2}

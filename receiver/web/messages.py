@@ -10,8 +10,8 @@ from typing import Annotated, Literal
 from flask import Blueprint, Response, jsonify, request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from receiver.core.validation import mistakes
 from receiver.ledger.messages import Message, Messages
-from receiver.mistakes import mistakes
 from receiver.web.body import read_body
 from receiver.web.problems import Refusal, refused
 

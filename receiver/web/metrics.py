@@ -11,11 +11,11 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from receiver.errors import LedgerUnavailable
+from receiver.core.errors import LedgerUnavailable
+from receiver.core.log_lines import lost_lines
+from receiver.core.threads import deaths
 from receiver.ledger.arrivals import Receipt
 from receiver.ledger.reader import Reader
-from receiver.log_lines import lost_lines
-from receiver.threads import deaths
 from receiver.web.tls import Tls
 
 PREFIX = "postsync_"

@@ -8,13 +8,13 @@ from typing import TypeVar
 
 from flask import Blueprint, Response, g, jsonify, request
 
-from receiver.errors import UnknownThing, WrongState
+from receiver.core.errors import UnknownThing, WrongState
+from receiver.core.model import from_ms, rfc3339
+from receiver.core.validation import brief
 from receiver.ledger.operations.acts import Act
 from receiver.ledger.operations.desk import Operations
 from receiver.ledger.operations.retrying import Chosen
 from receiver.ledger.pauses import Scope
-from receiver.mistakes import brief
-from receiver.model import from_ms, rfc3339
 from receiver.service import Intake
 from receiver.web.acts import Repeat, ReplayBody, RetryBody, Why, read_act
 from receiver.web.auth import authorize

@@ -13,8 +13,8 @@ from typing import Any
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from receiver.errors import LedgerDamaged, LedgerGone, LedgerUnavailable, PostsyncError
-from receiver.logs import Log
+from receiver.core.errors import LedgerDamaged, LedgerGone, LedgerUnavailable, PostsyncError
+from receiver.core.logs import Log
 
 INTAKE = "/v1/notifications"
 

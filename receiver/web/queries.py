@@ -11,9 +11,9 @@ from typing import Annotated, Any, TypeVar, get_origin
 from flask import request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from receiver.core.model import PlanState, RunState, SyncState
+from receiver.core.validation import mistakes
 from receiver.ledger.reader import Filters, Wanted
-from receiver.mistakes import mistakes
-from receiver.model import PlanState, RunState, SyncState
 from receiver.web.acts import Moment, moment
 from receiver.web.problems import Refusal
 

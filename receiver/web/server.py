@@ -13,7 +13,7 @@ from flask import Flask
 from gunicorn.app.base import BaseApplication
 from gunicorn.config import Config
 
-from receiver.errors import SettingsError
+from receiver.core.errors import SettingsError
 from receiver.settings import Settings
 from receiver.web.tls import Tls
 from receiver.web.worker import Worker

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from threading import Lock
 
-from receiver.logs import Log
+from receiver.core.logs import Log
 
 WINDOW = 60.0
 """Seconds in which an address is told of once for each event."""

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from in_process import threaded
 
 from receiver.cli import cli
-from receiver.errors import ServerError
+from receiver.core.errors import ServerError
 
 
 @contextmanager

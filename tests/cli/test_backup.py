@@ -16,7 +16,7 @@ from service import POSTSYNC, ROOT, Service, serving
 from sqlalchemy import insert, text
 
 from receiver.cli import cli
-from receiver.errors import LedgerError
+from receiver.core.errors import LedgerError
 from receiver.ledger import tables
 from receiver.ledger.backup import back_up
 from receiver.ledger.connect import open_ledger

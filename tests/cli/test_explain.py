@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from receiver.cli.explain import explain
-from receiver.errors import PayloadError, RuleError
+from receiver.core.errors import PayloadError, RuleError
 
 ONE = """
 version: 1

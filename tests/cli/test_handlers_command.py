@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from handlers import builtin
 from receiver.cli.handlers import handlers
-from receiver.errors import PostsyncError
+from receiver.core.errors import PostsyncError
 
 
 def test_list() -> None:

@@ -13,7 +13,7 @@ from doors import doors
 from werkzeug.serving import make_server
 
 from receiver.cli.health import health
-from receiver.errors import ServerError, Unreachable
+from receiver.core.errors import ServerError, Unreachable
 from receiver.ledger.ledger import Ledger
 
 

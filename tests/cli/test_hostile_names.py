@@ -15,7 +15,7 @@ from notifications import notification, resource
 from service import ROOT, Service, Target, serving, wait_for
 
 from receiver.cli import cli
-from receiver.shown import shown
+from receiver.core.terminal_text import shown
 
 HOSTILE = "x\x1b[8m\x1b]0;owned\x07\x9b2J\r\n\u202eattempt.succeeded\u2028\x7f\u200b"
 OURS = re.compile(r"\x1b\[(?:0|1|3[0-7])m")

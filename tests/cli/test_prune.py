@@ -12,7 +12,7 @@ from house import House
 from sqlalchemy import text
 
 from receiver.cli import cli
-from receiver.errors import LedgerError
+from receiver.core.errors import LedgerError
 from receiver.ledger.sqlite import FileLedger
 
 RULES = """

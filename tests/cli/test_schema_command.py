@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from receiver.cli.schema import schema
-from receiver.errors import PostsyncError
+from receiver.core.errors import PostsyncError
 
 
 def test_print() -> None:

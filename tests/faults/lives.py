@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from laws import laws_broken
 
+from receiver.core.model import Outcome, OutcomeKind
 from receiver.ledger.claim import Claimed
 from receiver.ledger.ledger import Ledger
 from receiver.ledger.operations.acts import OPEN_PLANS, OPEN_RUNS
 from receiver.ledger.pauses import Scope
-from receiver.model import Outcome, OutcomeKind
 
 RULES = """
 - name: waves

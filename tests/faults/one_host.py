@@ -14,10 +14,10 @@ from pathlib import Path
 from deployment import Deployment, Row
 from service import Service, Target, group_alive
 
+from receiver.core.logs import configure_logs
+from receiver.core.model import new_id
 from receiver.ledger.connect import open_ledger
 from receiver.ledger.doorbell import Doorbell
-from receiver.logs import configure_logs
-from receiver.model import new_id
 from receiver.service import dispatcher_over
 from receiver.settings import Settings
 

@@ -15,9 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from laws import laws_broken
 
+from receiver.core.model import Outcome, OutcomeKind
 from receiver.ledger.claim import Claimed
 from receiver.ledger.ledger import Ledger
-from receiver.model import Outcome, OutcomeKind
 
 RULES = """
 - name: r

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from handlers.akamai_purge import AkamaiPurge, handler
 from receiver.contract import PermanentError, Succeeded, TemporaryError
-from receiver.model import OutcomeKind
+from receiver.core.model import OutcomeKind
 from receiver.testkit import Case, Fault, Reply, Subject, attempt, usual
 
 HOST = "https://akab-h05tnam3wl42son7nktnlnnx-kbob3i3v.purge.akamaiapis.net"

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from handlers.azure_frontdoor_purge import VERSION, AzureFrontDoorPurge, handler
 from receiver.contract import Json, Pending, PermanentError, Succeeded, TemporaryError
-from receiver.model import OutcomeKind
+from receiver.core.model import OutcomeKind
 from receiver.testkit import Case, Fault, Reply, Subject, attempt, usual
 
 API = "https://management.azure.com"

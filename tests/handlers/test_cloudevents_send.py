@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from handlers.cloudevents_send import CloudEventsSend, handler
 from receiver.contract import PermanentError, Succeeded
-from receiver.model import OutcomeKind
+from receiver.core.model import OutcomeKind
 from receiver.testkit import Case, Fault, Reply, Subject, attempt, usual
 
 RESOURCE = {"kind": "ConfigMap", "name": "assets", "change": "changed", "images": []}

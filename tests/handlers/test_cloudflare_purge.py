@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from handlers.cloudflare_purge import CloudflarePurge, handler
 from receiver.contract import PermanentError, Succeeded
-from receiver.model import OutcomeKind
+from receiver.core.model import OutcomeKind
 from receiver.testkit import Case, Fault, Reply, Subject, attempt, usual
 
 ZONE = "023e105f4ecef8ad9ca31a8372d0c353"

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from handlers.cloudfront_invalidate import handler
 from handlers.cloudfront_invalidate.parameters import CloudFrontInvalidate
 from receiver.contract import Json, Outcome, Pending, PermanentError, Succeeded, TemporaryError
-from receiver.model import OutcomeKind
+from receiver.core.model import OutcomeKind
 from receiver.outbound import Outbound
 from receiver.testkit import Case, Fault, Subject, attempt, usual
 

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from handlers.gcp_cdn_invalidate import GcpCdnInvalidate, handler
 from receiver.contract import Json, Pending, PermanentError, Succeeded, TemporaryError
-from receiver.model import OutcomeKind
+from receiver.core.model import OutcomeKind
 from receiver.testkit import Attempted, Case, Fault, Reply, Subject, attempt, usual
 
 KEY_PAIR = generate_private_key(65537, 2048)

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from handlers.gitlab_pipeline import GitLabPipeline, handler
 from receiver.contract import Json, Pending, PermanentError, Succeeded, TemporaryError
-from receiver.model import OutcomeKind
+from receiver.core.model import OutcomeKind
 from receiver.testkit import Case, Fault, Reply, Subject, attempt, usual
 
 GIVEN: dict[str, Any] = {

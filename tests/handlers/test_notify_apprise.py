@@ -20,7 +20,7 @@ from peers import Reply, Seen, call, closed_port, door, peer, raw_peer
 
 from handlers.notify_apprise import DENIED, NotifyApprise, handler
 from receiver.contract import Outcome, PermanentError, Succeeded, TemporaryError
-from receiver.model import OutcomeKind
+from receiver.core.model import OutcomeKind
 from receiver.outbound import Outbound
 from receiver.testkit import Subject, attempt
 from receiver.testkit.registration import check_example, check_strictness, check_words

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from handlers.slack_message import SlackMessage, escape, handler
 from receiver.contract import PermanentError, Succeeded, TemporaryError
-from receiver.model import OutcomeKind
+from receiver.core.model import OutcomeKind
 from receiver.testkit import Case, Fault, Reply, Subject, attempt, usual
 
 TOKEN = {"env": "POSTSYNC_SECRET_SLACK"}

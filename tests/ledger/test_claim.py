@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import Connection, insert, select, text
 
 from receiver.contract import Rate
+from receiver.core.model import Outcome, OutcomeKind, PlanState, RunState, SyncState, new_id
 from receiver.ledger import tables
 from receiver.ledger.backlog import backlog
 from receiver.ledger.batch import Batch
@@ -23,7 +24,6 @@ from receiver.ledger.planning import Advance, NewPlan, NewRun, Planning, RunChan
 from receiver.ledger.sqlite import FileLedger
 from receiver.ledger.stored import stirred_plans
 from receiver.ledger.storing import store_advances, store_plannings
-from receiver.model import Outcome, OutcomeKind, PlanState, RunState, SyncState, new_id
 from receiver.rates import Buckets
 from receiver.retry import backoff, settle
 

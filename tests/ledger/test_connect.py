@@ -20,7 +20,7 @@ from alembic.script import ScriptDirectory
 from service import ROOT
 from sqlalchemy import create_engine, inspect
 
-from receiver.errors import LedgerError, LedgerGone, LedgerInUse, LedgerUnavailable
+from receiver.core.errors import LedgerError, LedgerGone, LedgerInUse, LedgerUnavailable
 from receiver.ledger import connect, tables
 from receiver.ledger.connect import open_ledger
 from receiver.ledger.folder import file_system_of, lock_ledger

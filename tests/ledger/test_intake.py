@@ -15,7 +15,8 @@ from notifications import notification, resource
 from service import wait_for
 from sqlalchemy import delete, func, select
 
-from receiver.errors import LedgerUnavailable
+from receiver.core.errors import LedgerUnavailable
+from receiver.core.model import DeliveryVerdict, Event
 from receiver.ledger import tables
 from receiver.ledger.arrivals import Arrival, Receipt
 from receiver.ledger.connect import open_ledger
@@ -23,7 +24,6 @@ from receiver.ledger.intake import IntakeWriter
 from receiver.ledger.ledger import Ledger
 from receiver.ledger.sqlite import FileLedger
 from receiver.ledger.stall import STALL
-from receiver.model import DeliveryVerdict, Event
 from receiver.payload import read_notification
 
 

@@ -6,7 +6,7 @@ import pytest
 from desks import ANN, BOB, desk, house_of, only, plan_of
 from house import texts
 
-from receiver.errors import WrongState
+from receiver.core.errors import WrongState
 from receiver.ledger.ledger import Ledger
 
 HELD = """

@@ -8,9 +8,9 @@ import pytest
 from desks import ANN, BOB, desk, house_of, only, plan_of, run_of
 from house import House, texts
 
-from receiver.errors import UnknownThing, WrongState
+from receiver.core.errors import UnknownThing, WrongState
+from receiver.core.model import Outcome, OutcomeKind
 from receiver.ledger.ledger import Ledger
-from receiver.model import Outcome, OutcomeKind
 
 TWO = """
 - name: r

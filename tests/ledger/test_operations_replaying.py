@@ -13,16 +13,16 @@ from house import NOON, House, texts
 from notifications import resource
 from planning import renderer
 
+from receiver.core.errors import WrongState
+from receiver.core.logs import configure_logs
 from receiver.dispatcher.drafts import Drafts
 from receiver.dispatcher.rules import RulesInForce
 from receiver.dispatcher.suspects import Suspects
-from receiver.errors import WrongState
 from receiver.expressions import Expressions
 from receiver.ledger.batch import Batch
 from receiver.ledger.ledger import Ledger
 from receiver.ledger.operations.replaying import store_replays
 from receiver.ledger.storing import store_plannings
-from receiver.logs import configure_logs
 from receiver.registry import Registry
 from receiver.rulebook import Rulebook
 

@@ -9,10 +9,10 @@ from desks import ANN, TWO, desk, failed, house_of, only, run_of
 from house import texts
 from sqlalchemy import text
 
-from receiver.errors import UnknownThing, WrongState
+from receiver.core.errors import UnknownThing, WrongState
+from receiver.core.model import Outcome, OutcomeKind
 from receiver.ledger.ledger import Ledger
 from receiver.ledger.operations.retrying import Chosen
-from receiver.model import Outcome, OutcomeKind
 
 KEYED = TWO.replace("  actions:", "  concurrency: {key: one-at-a-time, limit: 1}\n  actions:")
 

@@ -19,7 +19,8 @@ from test_claim import add_plan, outcome, stirs, take, write
 from test_intake import arrival, count, writing
 
 from receiver.contract import Rate
-from receiver.errors import LedgerError, LedgerUnavailable
+from receiver.core.errors import LedgerError, LedgerUnavailable
+from receiver.core.model import Event, OutcomeKind
 from receiver.ledger import tables
 from receiver.ledger.arrivals import Arrival
 from receiver.ledger.backup import back_up
@@ -36,7 +37,6 @@ from receiver.ledger.outcomes import store_settlements
 from receiver.ledger.postgres import ServerLedger, migrate_server, open_server
 from receiver.ledger.reading.trail import Wanted, read_trail
 from receiver.ledger.sqlite import FileLedger
-from receiver.model import Event, OutcomeKind
 from receiver.rates import Buckets
 from receiver.retry import settle
 

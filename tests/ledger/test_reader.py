@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import pytest
 from notifications import notification, resource
 
+from receiver.core.model import Event
 from receiver.ledger.arrivals import Arrival
 from receiver.ledger.beats import beat
 from receiver.ledger.connect import open_ledger
@@ -19,7 +20,6 @@ from receiver.ledger.ledger import Ledger
 from receiver.ledger.marks import RULES, put_mark
 from receiver.ledger.reader import Filters, Reader
 from receiver.ledger.sqlite import FileLedger
-from receiver.model import Event
 from receiver.payload import read_notification
 
 

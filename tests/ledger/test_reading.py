@@ -10,12 +10,12 @@ import pytest
 from house import House
 from sqlalchemy import Table, event, insert
 
+from receiver.core.model import first_id
 from receiver.ledger import tables
 from receiver.ledger.ledger import Ledger
 from receiver.ledger.reader import Filters, Reader, Wanted
 from receiver.ledger.reading import trail
 from receiver.ledger.sqlite import FileLedger
-from receiver.model import first_id
 
 HOUR = 3_600_000
 

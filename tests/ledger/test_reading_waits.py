@@ -8,6 +8,7 @@ import pytest
 from desks import ANN, desk, house_of, only
 from house import House
 
+from receiver.core.model import Outcome, OutcomeKind
 from receiver.ledger.batch import Batch
 from receiver.ledger.beats import beat
 from receiver.ledger.lanes import block_lane
@@ -15,7 +16,6 @@ from receiver.ledger.ledger import Ledger
 from receiver.ledger.marks import PACE, put_mark
 from receiver.ledger.pauses import Scope
 from receiver.ledger.reader import Reader
-from receiver.model import Outcome, OutcomeKind
 
 WAVES = """
 - name: r

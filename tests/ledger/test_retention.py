@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from notifications import resource
 from sqlalchemy import event, insert, text, update
 
+from receiver.core.model import Event
 from receiver.ledger import tables
 from receiver.ledger.arrivals import Arrival
 from receiver.ledger.connect import open_ledger
@@ -28,7 +29,6 @@ from receiver.ledger.reader import Reader
 from receiver.ledger.retention import Policy
 from receiver.ledger.sqlite import FileLedger
 from receiver.ledger.tried import begin
-from receiver.model import Event
 
 DAY = 86400.0
 MONTH = Policy(30 * DAY, 1_000_000, DAY)

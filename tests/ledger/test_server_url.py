@@ -9,7 +9,7 @@ from contextlib import closing
 import pytest
 from postgres import Databases
 
-from receiver.errors import LedgerError, LedgerUnavailable
+from receiver.core.errors import LedgerError, LedgerUnavailable
 from receiver.ledger.connect import prepare
 from receiver.ledger.ledger import Hold
 from receiver.ledger.listening import Listener

@@ -10,10 +10,10 @@ from house import House
 from hypothesis import given
 from hypothesis import strategies as st
 
+from receiver.core.model import Json, Outcome, OutcomeKind
 from receiver.ledger.ledger import Ledger
 from receiver.ledger.reader import Reader, Wanted
 from receiver.ledger.storable import DEEPEST, TOO_DEEP, dumps, storable
-from receiver.model import Json, Outcome, OutcomeKind
 
 RULE = """
 - name: tell

@@ -17,7 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from receiver.errors import AttemptError
+from receiver.core.errors import AttemptError
 from receiver.masking import Masker
 from receiver.outbound import Outbound
 

@@ -13,7 +13,7 @@ from argocd_engine import Engine, Json
 from notifications import resource
 from service import TOKEN, Service, serving
 
-from receiver.model import rfc3339
+from receiver.core.model import rfc3339
 
 SENDER = TOKEN + "senders"
 

@@ -17,7 +17,7 @@ from doors import AS_OPERATOR, AS_SENDER, doors
 from notifications import notification, resource
 from service import TELL, Service, serving, wait_for
 
-from receiver.errors import AttemptError, LedgerDamaged, LedgerError
+from receiver.core.errors import AttemptError, LedgerDamaged, LedgerError
 from receiver.ledger.connect import open_ledger, prepare
 from receiver.ledger.marks import put_mark
 

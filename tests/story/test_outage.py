@@ -20,10 +20,10 @@ from notifications import notification, resource
 from service import Target, wait_for
 from sqlalchemy import text
 
+from receiver.core.logs import configure_logs
 from receiver.ledger.doorbell import Doorbell
 from receiver.ledger.intake import IntakeWriter
 from receiver.ledger.ledger import Ledger
-from receiver.logs import configure_logs
 from receiver.service import dispatcher_over
 from receiver.settings import Settings
 

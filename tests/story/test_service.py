@@ -13,7 +13,7 @@ from pathlib import Path
 from notifications import notification, resource
 from service import POSTSYNC, ROOT, Service, Target, serving, wait_for
 
-from receiver.model import rfc3339
+from receiver.core.model import rfc3339
 
 CALL = """
 version: 1

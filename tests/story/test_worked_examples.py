@@ -17,7 +17,7 @@ import pytest
 import yaml
 from service import ROOT, Service, serving, wait_for
 
-from receiver.model import rfc3339
+from receiver.core.model import rfc3339
 from receiver.testkit import Reply, Seen, peer
 
 EXAMPLES = ROOT / "config/examples"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from flask import Flask, abort, request
 
-from receiver.logs import configure_logs
+from receiver.core.logs import configure_logs
 from receiver.settings import Settings
 from receiver.web.admission import ADMISSION, Admission
 from receiver.web.body import read_body

@@ -12,9 +12,9 @@ from doors import AS_OPERATOR, AS_SENDER, AS_VIEWER, VIEWER, Doors, doors, token
 from house import House
 from notifications import notification, resource
 
-from receiver.errors import SettingsError
+from receiver.core.errors import SettingsError
+from receiver.core.logs import configure_logs
 from receiver.ledger.ledger import Ledger
-from receiver.logs import configure_logs
 from receiver.tokens import Keyring
 from receiver.web.openapi.operations import OPERATIONS, Operation, Who
 

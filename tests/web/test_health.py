@@ -13,11 +13,11 @@ import pytest
 from doors import Doors, build, doors
 from service import wait_for
 
+from receiver.core.threads import Supervised, deaths
 from receiver.ledger import beats
 from receiver.ledger.connect import open_ledger
 from receiver.ledger.intake import IntakeWriter
 from receiver.ledger.ledger import Ledger
-from receiver.threads import Supervised, deaths
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ from typing import Any
 
 from sqlalchemy import bindparam, select, update
 
-from receiver.errors import UnknownThing
+from receiver.core.errors import UnknownThing
+from receiver.core.model import Event, Json, PlanState, RunState
 from receiver.ledger import tables
 from receiver.ledger.batch import Batch
 from receiver.ledger.reading.rows import PLAN, RUN, shown
-from receiver.model import Event, Json, PlanState, RunState
 
 OPEN_RUNS = tuple(state.value for state in RunState if not state.ended)
 OPEN_PLANS = (

@@ -6,12 +6,12 @@ from typing import Any
 
 from sqlalchemy import select
 
-from receiver.errors import WrongState
+from receiver.core.errors import WrongState
+from receiver.core.model import PlanState, RunState
 from receiver.ledger import tables
 from receiver.ledger.batch import Batch
 from receiver.ledger.operations.acts import Act, find_plan, find_run, plan_event, run_event
 from receiver.ledger.starting import start_held, start_held_runs
-from receiver.model import PlanState, RunState
 
 
 def approve_plan(batch: Batch, act: Act, plan: str) -> list[str]:

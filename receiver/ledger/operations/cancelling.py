@@ -12,7 +12,8 @@ from typing import Any
 
 from sqlalchemy import bindparam, select, update
 
-from receiver.errors import WrongState
+from receiver.core.errors import WrongState
+from receiver.core.model import Json, PlanState, RunState
 from receiver.ledger import tables
 from receiver.ledger.attempts import update_attempt
 from receiver.ledger.batch import Batch
@@ -28,7 +29,6 @@ from receiver.ledger.operations.acts import (
     run_event,
 )
 from receiver.ledger.places import admit
-from receiver.model import Json, PlanState, RunState
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from receiver.core.model import Event, Json, from_ms
 from receiver.ledger.batch import Batch
 from receiver.ledger.ledger import Ledger
 from receiver.ledger.operations.acts import Act, shown_plan, shown_run
@@ -22,7 +23,6 @@ from receiver.ledger.operations.retrying import (
     retry_run,
 )
 from receiver.ledger.pauses import Scope
-from receiver.model import Event, Json, from_ms
 
 SLICE = 100
 """Runs that one transaction retries of many: some 50 ms, so that the intake is not held up."""

@@ -20,11 +20,11 @@ from sqlalchemy import (
     update,
 )
 
+from receiver.core.model import Event, Json
 from receiver.ledger import tables
 from receiver.ledger.batch import Batch
 from receiver.ledger.operations.acts import Act
 from receiver.ledger.pauses import OWN_MARK, Scope, all_paused_since
-from receiver.model import Event, Json
 
 
 def pause(batch: Batch, act: Act, scope: Scope, name: str) -> bool:

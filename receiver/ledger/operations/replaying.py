@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, bindparam, insert, select, text, update
 
-from receiver.errors import WrongState
+from receiver.core.errors import WrongState
+from receiver.core.model import Event, Json, SyncState, new_id
 from receiver.ledger import tables
 from receiver.ledger.batch import Batch
 from receiver.ledger.memories import read_recalled
@@ -16,7 +17,6 @@ from receiver.ledger.planning import Planning, StoredSync
 from receiver.ledger.stored import among, stored_sync
 from receiver.ledger.storing import store_plans
 from receiver.memory import Recalled
-from receiver.model import Event, Json, SyncState, new_id
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, bindparam, select, text, update
 
-from receiver.errors import WrongState
+from receiver.core.errors import WrongState
+from receiver.core.model import Json, PlanState, RunState
 from receiver.ledger import tables
 from receiver.ledger.batch import Batch
 from receiver.ledger.elsewhere import started_elsewhere
@@ -17,7 +18,6 @@ from receiver.ledger.operations.acts import STIR, Act, find_plan, find_run, plan
 from receiver.ledger.pauses import OWN_MARK
 from receiver.ledger.places import take_place
 from receiver.ledger.turns import next_turn
-from receiver.model import Json, PlanState, RunState
 
 Reopens = Callable[[str], bool]
 """Whether a run that was skipped for this reason waits again when an action is retried."""

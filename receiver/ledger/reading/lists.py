@@ -24,10 +24,10 @@ from sqlalchemy import (
     union,
 )
 
+from receiver.core.model import RunState, first_id
 from receiver.ledger import tables
 from receiver.ledger.reading.rows import PLAN, RUN, SYNC, Row, columns, shown
 from receiver.ledger.reading.story import plans_of
-from receiver.model import RunState, first_id
 
 BAD_ENDS = frozenset({RunState.FAILED, RunState.SKIPPED, RunState.SUPERSEDED, RunState.CANCELLED})
 

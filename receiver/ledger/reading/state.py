@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, select, text
 
-from receiver.errors import LedgerDamaged, LedgerGone, LedgerUnavailable
+from receiver.core.errors import LedgerDamaged, LedgerGone, LedgerUnavailable
 from receiver.ledger import tables
 from receiver.ledger.beats import Beat, beats
 from receiver.ledger.ledger import Hold, Ledger

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
+from receiver.core.model import SyncState
+from receiver.core.validation import brief
 from receiver.ledger.beats import beats
 from receiver.ledger.reading.rows import Row
 from receiver.ledger.reading.state import SILENCE, rules_in_force
-from receiver.mistakes import brief
-from receiver.model import SyncState
 
 
 def tell_unplanned(connection: Connection, now: int, rows: Sequence[Row]) -> list[Row]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, select, text
 
+from receiver.core.model import PlanState, RunState
 from receiver.ledger import tables
 from receiver.ledger.beats import beats
 from receiver.ledger.lanes import blocked_lanes
@@ -17,7 +18,6 @@ from receiver.ledger.marks import PACE, get_mark
 from receiver.ledger.pauses import Scope, pauses_in_force
 from receiver.ledger.reading.rows import Row, moment
 from receiver.ledger.reading.state import SILENCE
-from receiver.model import PlanState, RunState
 
 MOST = 1000
 """Runs that are counted before one in its lane."""

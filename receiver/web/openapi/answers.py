@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from receiver.model import DeliveryVerdict
+from receiver.core.model import DeliveryVerdict
 from receiver.web.openapi.shown import (
     ActedRun,
     Answer,

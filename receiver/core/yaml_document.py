@@ -15,8 +15,8 @@ from typing import Any, TypeAlias
 
 import yaml
 
-from receiver.errors import Problem
-from receiver.mistakes import Path, dotted
+from receiver.core.errors import Problem
+from receiver.core.validation import Path, dotted
 
 Place: TypeAlias = tuple[int, int]
 """Line and column, from 1."""

@@ -11,7 +11,7 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
-from receiver.errors import Unreadable
+from receiver.core.errors import Unreadable
 
 LARGEST = 8 << 20
 """Bytes of one file: as much as of a notification; a ConfigMap holds at most one MiB."""

@@ -13,9 +13,9 @@ from typing import Any, Literal, cast
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
-from receiver.log_lines import Lines
-from receiver.model import Event, rfc3339
-from receiver.shown import shown
+from receiver.core.log_lines import Lines
+from receiver.core.model import Event, rfc3339
+from receiver.core.terminal_text import shown
 
 Log = FilteringBoundLogger
 
