@@ -21,7 +21,7 @@ from receiver.registry import Registry
 from receiver.rulebook import RuleSet, action_scope, readings
 from receiver.rules.schema import FailureAction, Rule
 from receiver.secret_refs import put_values, split_secrets
-from receiver.secret_store import Secrets
+from receiver.settings.secrets import Secrets
 
 PLAUSIBLE: Mapping[str, Any] = {"BOOL": True, "INT": 1, "UINT": 1, "DOUBLE": 1.0}
 """By CEL's type of an expression: a value of it; of any other type it is a text."""

@@ -20,7 +20,7 @@ from receiver.masking import Masker
 from receiver.outbound import Outbound
 from receiver.registry import Registry
 from receiver.secret_refs import SecretRef, put_values
-from receiver.secret_store import Secrets
+from receiver.settings.secrets import Secrets
 
 REASON_LENGTH = 2_000
 """Characters of a reason that are kept: enough for what a service says, not for its pages."""

@@ -34,9 +34,9 @@ from receiver.registry import Registry
 from receiver.render import Renderer
 from receiver.rulebook import Rulebook
 from receiver.runner import Runner
-from receiver.secret_store import Secrets
-from receiver.settings import Settings
-from receiver.tokens import Keyring
+from receiver.settings.model import Settings
+from receiver.settings.secrets import Secrets
+from receiver.settings.tokens import Keyring
 from receiver.waves import after_failure
 
 

@@ -20,8 +20,8 @@ from receiver.ledger.operations.desk import Operations
 from receiver.ledger.reader import Reader
 from receiver.names import Names
 from receiver.service import Intake
-from receiver.settings import Settings
-from receiver.tokens import Keyring
+from receiver.settings.model import Settings
+from receiver.settings.tokens import Keyring
 from receiver.waves import after_failure
 from receiver.web.app import create_app
 

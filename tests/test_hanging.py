@@ -27,7 +27,7 @@ from receiver.ledger.ledger import Ledger
 from receiver.ledger.reader import Reader
 from receiver.payload import read_notification
 from receiver.service import dispatcher_over
-from receiver.settings import Settings
+from receiver.settings.model import Settings
 
 MODULE = """
 import sys, threading

@@ -19,7 +19,7 @@ from receiver.dispatcher.housekeeping import Housekeeping
 from receiver.ledger.connect import open_ledger
 from receiver.ledger.retention import Policy
 from receiver.ledger.sqlite import FileLedger
-from receiver.settings_loading import load_settings
+from receiver.settings.loading import load_settings
 
 RULES = """
 - name: tell

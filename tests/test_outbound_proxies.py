@@ -11,8 +11,8 @@ from receiver.core.errors import PermanentError, SettingsError, TemporaryError
 from receiver.outbound import Outbound, own_api_server
 from receiver.outbound.proxies import Proxies
 from receiver.service import build_outbound
-from receiver.settings import Settings
-from receiver.settings_loading import load_settings
+from receiver.settings.loading import load_settings
+from receiver.settings.model import Settings
 
 DIRECT = [
     "nexus.corp.example",

@@ -15,7 +15,7 @@ from receiver.outbound import Outbound
 from receiver.registry import Registry
 from receiver.rehearsal import Rehearsal
 from receiver.rulebook import load_rules
-from receiver.secret_store import Secrets
+from receiver.settings.secrets import Secrets
 
 SECRET = "hush-hush-1/2+3"
 RULES = """\

@@ -24,7 +24,7 @@ from receiver.ledger.claim import Claimed
 from receiver.outbound import Outbound
 from receiver.registry import Registry
 from receiver.runner import REASON_LENGTH, Runner
-from receiver.secret_store import Secrets
+from receiver.settings.secrets import Secrets
 
 SECRET = "hunter22/with+odd=signs"
 AUTHORIZATION = {"/headers/Authorization": {"kind": "env", "name": "POSTSYNC_SECRET_A",

@@ -6,7 +6,7 @@ import pytest
 
 from receiver.core.errors import TemporaryError
 from receiver.secret_refs import SecretRef
-from receiver.secret_store import Secrets
+from receiver.settings.secrets import Secrets
 
 
 def test_a_variable_is_read_at_each_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from receiver.rules.schema import Match
-from receiver.settings_loading import load_settings
+from receiver.settings.loading import load_settings
 
 PAGE = (Path(__file__).parents[1] / "docs/security.md").read_text()
 BLOCKS = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)

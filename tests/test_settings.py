@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from receiver.core.errors import SettingsError
-from receiver.settings_loading import load_settings, unknown_variables
+from receiver.settings.loading import load_settings, unknown_variables
 
 
 def test_a_file_is_overruled_by_a_variable_and_that_by_an_option(

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from pydantic.alias_generators import to_camel
 
-from receiver.settings import Settings
-from receiver.settings_loading import load_settings
+from receiver.settings.loading import load_settings
+from receiver.settings.model import Settings
 
 EXAMPLE = Path(__file__).parents[1] / "config/settings.example.yaml"
 

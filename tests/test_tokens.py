@@ -9,7 +9,7 @@ import pytest
 
 from receiver.core.errors import SettingsError
 from receiver.core.logs import configure_logs
-from receiver.tokens import Keyring, Tokens
+from receiver.settings.tokens import Keyring, Tokens
 
 OLD, NEW = "old-token-0123456789", "new-token-0123456789"
 

@@ -23,9 +23,9 @@ from receiver.core.errors import (
 from receiver.core.logs import configure_logs
 from receiver.core.user_files import read_bytes, read_stream, read_text
 from receiver.secret_refs import SecretRef
-from receiver.secret_store import Secrets
-from receiver.settings_loading import load_settings
-from receiver.tokens import Keyring
+from receiver.settings.loading import load_settings
+from receiver.settings.secrets import Secrets
+from receiver.settings.tokens import Keyring
 
 
 def pipe(path: Path) -> None:

@@ -9,7 +9,7 @@ import click
 from receiver.cli.options import count, database_option, output_option, tell
 from receiver.cli.progress import Progress
 from receiver.ledger.backup import back_up
-from receiver.settings_loading import load_settings
+from receiver.settings.loading import load_settings
 
 PAGE = 4096
 """Bytes; SQLite's default, and that of every ledger."""

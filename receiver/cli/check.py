@@ -17,7 +17,7 @@ from receiver.registry import Registry
 from receiver.rehearsal import Rehearsal, Rehearsed
 from receiver.rulebook import RuleSet, load_rules
 from receiver.service import build_outbound, build_secrets
-from receiver.settings_loading import load_settings
+from receiver.settings.loading import load_settings
 
 
 @click.command()

@@ -20,7 +20,7 @@ from receiver.core.model import Json
 from receiver.core.user_files import read_text
 from receiver.masking import Masker
 from receiver.outbound import Outbound
-from receiver.settings_loading import load_settings
+from receiver.settings.loading import load_settings
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 PATIENCE = 30.0

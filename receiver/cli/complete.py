@@ -12,7 +12,7 @@ from receiver.core.terminal_text import shown
 from receiver.core.yaml_document import read_yaml
 from receiver.registry import Registry
 from receiver.rulebook.files import read_text, rule_files
-from receiver.settings_loading import load_settings
+from receiver.settings.loading import load_settings
 
 
 def rules(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:

@@ -21,7 +21,7 @@ from receiver.payload import read_notification
 from receiver.registry import Registry
 from receiver.rulebook import load_rules
 from receiver.rules.schema import Rule
-from receiver.settings_loading import load_settings
+from receiver.settings.loading import load_settings
 
 
 @click.command()

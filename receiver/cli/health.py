@@ -10,7 +10,7 @@ import click
 from receiver.cli.client import Client, Credentials
 from receiver.cli.options import ca_option
 from receiver.cli.screen import say
-from receiver.settings_loading import load_settings
+from receiver.settings.loading import load_settings
 
 
 @click.command()

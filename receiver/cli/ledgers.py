@@ -10,7 +10,7 @@ from receiver.core.errors import LedgerError, LedgerUnavailable
 from receiver.core.logs import Log
 from receiver.ledger.connect import open_ledger, prepare
 from receiver.ledger.ledger import Ledger
-from receiver.settings import Settings
+from receiver.settings.model import Settings
 
 AGAIN_AFTER = 1.0
 """Seconds between two looks whether a database that is away has come back."""

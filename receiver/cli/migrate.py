@@ -11,7 +11,7 @@ from receiver.cli.options import count, database_option, output_option, tell
 from receiver.cli.progress import Progress
 from receiver.ledger import tables
 from receiver.ledger.connect import prepare
-from receiver.settings_loading import load_settings
+from receiver.settings.loading import load_settings
 
 
 @click.command()

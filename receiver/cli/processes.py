@@ -10,7 +10,7 @@ from receiver.core.errors import HandlersHang, LedgerDamaged, SettingsError
 from receiver.core.logs import Log
 from receiver.ledger.doorbell import Doorbell
 from receiver.service import build_dispatcher, build_housekeeping
-from receiver.settings import Settings
+from receiver.settings.model import Settings
 
 
 def dispatch(settings: Settings, doorbell: Doorbell, log: Log, owner: str) -> None:

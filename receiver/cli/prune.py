@@ -23,8 +23,8 @@ from receiver.ledger.pruning import Preview, Round, in_words
 from receiver.ledger.retention import Policy
 from receiver.ledger.space import empty_log, shrink, size
 from receiver.ledger.sqlite import FileLedger
-from receiver.settings import Settings
-from receiver.settings_loading import load_settings
+from receiver.settings.loading import load_settings
+from receiver.settings.model import Settings
 
 T = TypeVar("T")
 

@@ -14,7 +14,7 @@ from receiver.cli.client import Client, find_token
 from receiver.cli.options import ca_option, output_option, read_payload
 from receiver.cli.screen import say, say_json
 from receiver.core.errors import ServerError, Unreadable
-from receiver.settings_loading import load_settings
+from receiver.settings.loading import load_settings
 
 LAST = "last-notification.json"
 

@@ -28,8 +28,8 @@ from receiver.ledger.doorbell import Doorbell
 from receiver.ledger.folder import lock_ledger
 from receiver.ledger.reader import Reader, Row
 from receiver.service import build_intake, read_keys
-from receiver.settings import Settings
-from receiver.settings_loading import load_settings, unknown_variables
+from receiver.settings.loading import load_settings, unknown_variables
+from receiver.settings.model import Settings
 from receiver.supervisor import Supervisor
 from receiver.web.app import create_app
 from receiver.web.server import Server

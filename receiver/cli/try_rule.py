@@ -24,7 +24,7 @@ from receiver.rulebook import load_rules
 from receiver.rules.schema import Rule
 from receiver.runner import Runner
 from receiver.service import build_outbound, build_secrets
-from receiver.settings_loading import load_settings
+from receiver.settings.loading import load_settings
 from receiver.trial import Trial
 
 SHOWN = 10

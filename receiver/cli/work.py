@@ -20,8 +20,8 @@ from receiver.core.model import new_id
 from receiver.ledger.connect import open_ledger
 from receiver.ledger.doorbell import Doorbell
 from receiver.ledger.reader import Reader
-from receiver.settings import Settings
-from receiver.settings_loading import load_settings, unknown_variables
+from receiver.settings.loading import load_settings, unknown_variables
+from receiver.settings.model import Settings
 from receiver.supervisor import Supervisor
 from receiver.web.app import create_worker_app
 from receiver.web.server import Server

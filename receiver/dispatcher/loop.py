@@ -39,7 +39,7 @@ from receiver.ledger.jumps import move_times
 from receiver.ledger.leases import release_lost
 from receiver.ledger.ledger import Hold, Ledger
 from receiver.ledger.marks import CREATED, PACE, get_mark, put_mark
-from receiver.settings import Settings
+from receiver.settings.model import Settings
 
 BATCH = 32
 """Syncs, and plans, of one turn: enough to share a disk sync, few enough to stay prompt."""

@@ -25,7 +25,7 @@ from receiver.outbound.door import Door
 from receiver.registry import Registry
 from receiver.runner import Runner
 from receiver.secret_refs import split_secrets
-from receiver.secret_store import Secrets
+from receiver.settings.secrets import Secrets
 from receiver.testkit.cases import ContractBroken, Served, Subject
 from receiver.testkit.server import Fault, Seen, peer
 

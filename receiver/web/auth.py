@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from http import HTTPStatus
 
-from receiver.tokens import Keyring, Tokens
+from receiver.settings.tokens import Keyring, Tokens
 from receiver.web.problems import RETRY_AFTER, Refusal
 
 ANONYMOUS = "anonymous"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, TypeAlias
 
-from receiver.settings import Network
+from receiver.settings.model import Network
 
 Address: TypeAlias = IPv4Address | IPv6Address
 

@@ -14,7 +14,7 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.config import Config
 
 from receiver.core.errors import SettingsError
-from receiver.settings import Settings
+from receiver.settings.model import Settings
 from receiver.web.tls import Tls
 from receiver.web.worker import Worker
 

@@ -11,7 +11,7 @@ from receiver.core.errors import SettingsError
 from receiver.core.logs import Log
 from receiver.core.model import rfc3339
 from receiver.core.threads import Supervised
-from receiver.settings import Settings
+from receiver.settings.model import Settings
 from receiver.web.certificate import Certificate, read_certificate
 
 CHECK_EVERY = 1.0

@@ -19,7 +19,7 @@ from receiver.core.model import new_id
 from receiver.ledger.connect import open_ledger
 from receiver.ledger.doorbell import Doorbell
 from receiver.service import dispatcher_over
-from receiver.settings import Settings
+from receiver.settings.model import Settings
 
 
 class OneHost(Deployment):

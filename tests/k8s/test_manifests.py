@@ -14,7 +14,7 @@ from receiver.expressions import Expressions
 from receiver.ledger.ledger import Ledger
 from receiver.registry import Registry
 from receiver.rulebook.load import load_rules
-from receiver.settings import Settings
+from receiver.settings.model import Settings
 
 VERSIONS = ["1.30", kubernetes_validate.latest_version()]
 INSTALLED = ("base", "overlays/cluster-jobs", "components/api-server", "components/prometheus")

@@ -9,9 +9,9 @@ import pytest
 from manifests import K8S, ROOT, build, find
 from pydantic.alias_generators import to_camel
 
-from receiver.settings import Settings
-from receiver.settings_loading import load_settings
-from receiver.tokens import ROLES
+from receiver.settings.loading import load_settings
+from receiver.settings.model import Settings
+from receiver.settings.tokens import ROLES
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import yaml
 from manifests import K8S, ROOT, Manifest, build, find
 
 from receiver.cli import COMMANDS
-from receiver.settings import Settings
+from receiver.settings.model import Settings
 
 Pod = dict[str, Any]
 NAMES = {"intake": "postsync", "worker": "postsync-worker"}

@@ -25,7 +25,7 @@ from receiver.ledger.doorbell import Doorbell
 from receiver.ledger.intake import IntakeWriter
 from receiver.ledger.ledger import Ledger
 from receiver.service import dispatcher_over
-from receiver.settings import Settings
+from receiver.settings.model import Settings
 
 PURGE = """
 version: 1

@@ -12,7 +12,7 @@ from pathlib import Path
 from flask import Flask, abort, request
 
 from receiver.core.logs import configure_logs
-from receiver.settings import Settings
+from receiver.settings.model import Settings
 from receiver.web.admission import ADMISSION, Admission
 from receiver.web.body import read_body
 from receiver.web.holding import ON_CUT

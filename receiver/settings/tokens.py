@@ -15,7 +15,7 @@ from threading import Lock
 
 from receiver.core.errors import SettingsError
 from receiver.core.logs import Log
-from receiver.token_files import MAKE, Fingerprint, Token, fingerprint, read_folder
+from receiver.settings.token_files import MAKE, Fingerprint, Token, fingerprint, read_folder
 
 CHECK_EVERY = 1.0
 """Seconds between two looks at the folders."""

@@ -14,8 +14,8 @@ from pydantic_settings.exceptions import SettingsError as SourceError
 
 from receiver.core.errors import SettingsError
 from receiver.core.validation import near, words_of
-from receiver.settings import Settings
-from receiver.settings_file import read_settings_file
+from receiver.settings.file import read_settings_file
+from receiver.settings.model import Settings
 
 OF_RULES = "POSTSYNC_SECRET_"
 """What the variables begin with that rules may name."""
