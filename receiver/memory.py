@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from receiver.change import OUT_OF_SYNC_ONLY
 from receiver.core.model import Change, ChangeVerdict, Resource, Sync
+from receiver.notification.change_detection import OUT_OF_SYNC_ONLY
 
 T = TypeVar("T")
 

@@ -8,7 +8,6 @@ from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any
 
-from receiver.change import gap
 from receiver.core.errors import TooLarge
 from receiver.core.model import (
     ChangeVerdict,
@@ -25,7 +24,8 @@ from receiver.ledger.planning import Advance, NewPlan, Planning, StoredPlan, Sto
 from receiver.matching import Matcher, RuleMatch
 from receiver.memory import Memory, Recalled, Told, judged, recall, told, unlisted
 from receiver.new_plans import MOST_RUNS, MOST_TARGETS, PlanMaker, advance_with
-from receiver.payload import read_notification
+from receiver.notification.change_detection import gap
+from receiver.notification.parse import read_notification
 from receiver.render import Renderer, Scene
 from receiver.rulebook import RuleSet, place_in_files
 from receiver.rules.schema import Rule, Target

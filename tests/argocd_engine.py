@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import pytest
 import yaml
 
-from receiver.argocd import notification_config
+from receiver.notification.argocd_config import notification_config
 
 HERE = Path(__file__).parent
 APPLICATION = HERE / "data/notifications/application.json"

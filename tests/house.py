@@ -30,7 +30,7 @@ from receiver.ledger.starting import start_collected, start_held, start_held_run
 from receiver.ledger.stored import new_syncs, stirred_plans, stored_sync
 from receiver.ledger.storing import store_advances, store_plannings
 from receiver.memory import Memory
-from receiver.payload import read_notification
+from receiver.notification.parse import read_notification
 from receiver.planner import Planner, memory_key, read_sync, step
 from receiver.rates import Buckets
 from receiver.retry import settle

@@ -8,7 +8,7 @@ from notifications import notification
 
 from receiver.core.model import Sync
 from receiver.expressions import Expressions
-from receiver.payload import read_notification
+from receiver.notification.parse import read_notification
 from receiver.planner import Planner
 from receiver.registry import Registry
 from receiver.render import Renderer

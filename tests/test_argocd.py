@@ -10,9 +10,9 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from receiver.argocd import notification_config
 from receiver.cli.argocd_config import URL, argocd_config
 from receiver.core.errors import SettingsError
+from receiver.notification.argocd_config import notification_config
 
 SHIPPED = Path(__file__).parent.parent / "config/argocd/notifications.yaml"
 

@@ -10,7 +10,7 @@ import argocd_engine
 import pytest
 from argocd_engine import Engine, Json
 
-from receiver.payload import read_notification
+from receiver.notification.parse import read_notification
 
 EXAMPLE = Path(__file__).parents[1] / "config/examples/notification.json"
 

@@ -8,10 +8,10 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-from receiver.change import gap
 from receiver.core.model import Change, ChangeVerdict, Resource, Sync
 from receiver.memory import Memory, after, judged, recall, told
-from receiver.payload import read_notification
+from receiver.notification.change_detection import gap
+from receiver.notification.parse import read_notification
 
 DATA = Path(__file__).parent / "data/argocd"
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from receiver.change import judge
 from receiver.core.model import Change, ChangeVerdict
+from receiver.notification.change_detection import judge
 
 CHANGED, UNCHANGED, UNKNOWN = ChangeVerdict.CHANGED, ChangeVerdict.UNCHANGED, ChangeVerdict.UNKNOWN
 

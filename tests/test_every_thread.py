@@ -33,8 +33,8 @@ from receiver.ledger.ledger import Hold, Ledger
 from receiver.ledger.listening import Listener
 from receiver.ledger.postgres import open_server
 from receiver.ledger.retention import Policy
+from receiver.notification.parse import read_notification
 from receiver.outbound.watchdog import Watchdog
-from receiver.payload import read_notification
 from receiver.web.admission import Lane
 from receiver.web.lanes import Lanes, Work
 from receiver.web.tls import Tls

@@ -25,7 +25,7 @@ from receiver.ledger.doorbell import Doorbell
 from receiver.ledger.intake import IntakeWriter
 from receiver.ledger.ledger import Ledger
 from receiver.ledger.reader import Reader
-from receiver.payload import read_notification
+from receiver.notification.parse import read_notification
 from receiver.service import dispatcher_over
 from receiver.settings.model import Settings
 

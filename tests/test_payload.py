@@ -11,7 +11,7 @@ import pytest
 
 from receiver.core.errors import PayloadError
 from receiver.core.model import Application, ChangeVerdict, Destination, Source, rfc3339
-from receiver.payload import Notification, read_notification
+from receiver.notification.parse import Notification, read_notification
 
 HERE = Path(__file__).parent
 EXAMPLE = HERE.parent / "config/examples/notification.json"

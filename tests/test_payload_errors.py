@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from receiver.core.errors import PayloadError
-from receiver.payload import read_notification
+from receiver.notification.parse import read_notification
 
 COMMIT = "9f1c2ab4d0e85c7731b6a2f4e9d80c3b5a6f7e12"
 FINISHED = {"phase": "Succeeded", "finishedAt": "2026-06-10T08:21:17Z"}

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from receiver.core.errors import PayloadError
-from receiver.payload import read_notification
+from receiver.notification.parse import read_notification
 
 EXAMPLE = Path(__file__).parent.parent / "config/examples/notification.json"
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from receiver.core.errors import PayloadError
-from receiver.payload import Notification, read_notification
+from receiver.notification.parse import Notification, read_notification
 
 APPLICATION = {"name": "shop", "namespace": "argocd", "uid": "1"}
 OPERATION = {

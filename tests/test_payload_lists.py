@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from notifications import notification, resource
 
-from receiver.payload import Notification, read_notification
+from receiver.notification.parse import Notification, read_notification
 
 
 def shapes(entries: list[Any]) -> dict[str, tuple[Any, dict[str, str]]]:

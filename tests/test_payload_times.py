@@ -8,7 +8,7 @@ import pytest
 from notifications import notification, resource
 
 from receiver.core.errors import PayloadError
-from receiver.payload import Notification, read_notification
+from receiver.notification.parse import Notification, read_notification
 
 NOW = datetime(2026, 6, 10, 12, tzinfo=UTC)
 

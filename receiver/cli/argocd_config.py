@@ -7,8 +7,8 @@ import json
 import click
 import yaml
 
-from receiver.argocd import notification_config
 from receiver.cli.screen import say_text
+from receiver.notification.argocd_config import notification_config
 
 URL = "http://postsync.postsync.svc:8080"
 """Of a Service called postsync in a namespace of that name."""

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import click
 
-from receiver.change import gap
 from receiver.cli.explain_page import Page
 from receiver.cli.explain_steps import steps, terms
 from receiver.cli.options import payload_option, read_payload
@@ -17,7 +16,8 @@ from receiver.core.model import Json, Sync
 from receiver.core.validation import near
 from receiver.expressions import Expressions
 from receiver.matching import Matcher, RuleExplanation, excerpt, share
-from receiver.payload import read_notification
+from receiver.notification.change_detection import gap
+from receiver.notification.parse import read_notification
 from receiver.registry import Registry
 from receiver.rulebook import load_rules
 from receiver.rules.schema import Rule

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from receiver.argocd import example_notification
 from receiver.cli.screen import say_text
 from receiver.core.errors import PostsyncError
+from receiver.notification.argocd_config import example_notification
 from receiver.reference import handlers_page
 from receiver.registry import Registry
 from receiver.schema import rules_schema

@@ -9,11 +9,11 @@ from typing import Any
 
 import click
 
-from receiver.argocd import example_notification
 from receiver.cli.client import Client, find_token
 from receiver.cli.options import ca_option, output_option, read_payload
 from receiver.cli.screen import say, say_json
 from receiver.core.errors import ServerError, Unreadable
+from receiver.notification.argocd_config import example_notification
 from receiver.settings.loading import load_settings
 
 LAST = "last-notification.json"

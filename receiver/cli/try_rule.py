@@ -17,7 +17,7 @@ from receiver.core.model import Sync, new_id
 from receiver.core.validation import near
 from receiver.expressions import Expressions
 from receiver.matching import Matcher
-from receiver.payload import read_notification
+from receiver.notification.parse import read_notification
 from receiver.registry import Registry
 from receiver.render import Renderer
 from receiver.rulebook import load_rules

@@ -29,7 +29,7 @@ from receiver.ledger.planning import Advance, Planning, StoredPlan, StoredSync
 from receiver.ledger.stored import MOST_RESOURCES, NewSync, new_syncs, stirred_plans, stored_sync
 from receiver.memory import Memory, after, judged
 from receiver.new_plans import MOST_RUNS
-from receiver.payload.lists import too_many
+from receiver.notification.resource_list import too_many
 from receiver.planner import Planner, memory_key, read_sync, step
 from receiver.render import Renderer
 

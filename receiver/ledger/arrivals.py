@@ -11,7 +11,7 @@ from sqlalchemy import Connection, RowMapping, select
 from receiver.core.model import DeliveryVerdict, Event, Json, SyncState, new_id, rfc3339
 from receiver.ledger import tables
 from receiver.ledger.storable import dumps
-from receiver.payload import Notification
+from receiver.notification.parse import Notification
 
 WEAK_WINDOW = timedelta(minutes=10)
 """Notifications without times of their own are duplicates if equal and this close together."""

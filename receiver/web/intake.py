@@ -14,8 +14,8 @@ from flask import Blueprint, Response, request
 
 from receiver.core.errors import LedgerUnavailable, PayloadError
 from receiver.ledger.arrivals import Arrival, Receipt
-from receiver.payload import read_notification
-from receiver.payload.lists import too_many
+from receiver.notification.parse import read_notification
+from receiver.notification.resource_list import too_many
 from receiver.service import Intake
 from receiver.web.auth import ANONYMOUS, authenticate
 from receiver.web.body import read_body

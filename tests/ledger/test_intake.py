@@ -24,7 +24,7 @@ from receiver.ledger.intake import IntakeWriter
 from receiver.ledger.ledger import Ledger
 from receiver.ledger.sqlite import FileLedger
 from receiver.ledger.stall import STALL
-from receiver.payload import read_notification
+from receiver.notification.parse import read_notification
 
 
 def arrival(

@@ -20,7 +20,7 @@ from receiver.ledger.ledger import Ledger
 from receiver.ledger.marks import RULES, put_mark
 from receiver.ledger.reader import Filters, Reader
 from receiver.ledger.sqlite import FileLedger
-from receiver.payload import read_notification
+from receiver.notification.parse import read_notification
 
 
 @pytest.fixture

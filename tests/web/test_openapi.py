@@ -27,7 +27,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from receiver.ledger.connect import open_ledger
-from receiver.payload import read_notification
+from receiver.notification.parse import read_notification
 from receiver.web.openapi import openapi_document
 from receiver.web.openapi.operations import OPERATIONS, Operation, Who
 from receiver.web.openapi.sending import EXAMPLES

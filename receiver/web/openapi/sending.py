@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from receiver.payload import EVENT_KEY_LIMIT
+from receiver.notification.parse import EVENT_KEY_LIMIT
 
 
 class NotificationQuery(BaseModel):

@@ -24,9 +24,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from receiver.core.errors import PayloadError
-from receiver.payload.phases import misplaced, say
-from receiver.payload.syntax import WAY_OUT, looks_encoded
-from receiver.payload.wire import (
+from receiver.notification.json_errors import WAY_OUT, looks_encoded
+from receiver.notification.phases import misplaced, say
+from receiver.notification.wire import (
     WireApplication,
     WireName,
     WireOperationState,

@@ -10,7 +10,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails
 
 from receiver.core.errors import PayloadError
-from receiver.payload.syntax import WAY_OUT, looks_encoded
+from receiver.notification.json_errors import WAY_OUT, looks_encoded
 
 Text: TypeAlias = str | None
 Flag: TypeAlias = bool | None
@@ -21,8 +21,8 @@ Count: TypeAlias = Annotated[int, Field(ge=0, lt=1 << 31)]
 T = TypeVar("T")
 
 LONGEST = 10_000
-"""Entries of a list or map other than the resources, which `receiver.payload.lists` bounds: each
-that is wrong would cost a kilobyte of complaint."""
+"""Entries of a list or map other than the resources, which `resource_list` bounds: each that is
+wrong would cost a kilobyte of complaint."""
 
 Many: TypeAlias = Annotated[list[T], Field(max_length=LONGEST, fail_fast=True)]
 

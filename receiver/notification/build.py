@@ -6,11 +6,11 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from receiver.change import judge
 from receiver.core.errors import PayloadError
 from receiver.core.model import Application, Destination, Resource, Source, Sync
-from receiver.payload.shapes import Found
-from receiver.payload.wire import (
+from receiver.notification.change_detection import judge
+from receiver.notification.shapes import Found
+from receiver.notification.wire import (
     WireName,
     WireOperation,
     WireOperationState,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from receiver.core.errors import PayloadError
-from receiver.payload.phases import FINISHED, misplaced, say
-from receiver.payload.shapes import Found
+from receiver.notification.phases import FINISHED, misplaced, say
+from receiver.notification.shapes import Found
 
 STATE = ".app.status.operationState"
 """Where a template finds the operation."""

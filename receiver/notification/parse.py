@@ -12,12 +12,12 @@ from typing import Any
 
 from receiver.core.errors import PayloadError
 from receiver.core.model import Sync
-from receiver.payload.build import build
-from receiver.payload.ends import check_finished
-from receiver.payload.lists import trim
-from receiver.payload.shapes import Found, find, unknown
-from receiver.payload.syntax import WAY_OUT, read_json, read_query
-from receiver.payload.times import check_times
+from receiver.notification.build import build
+from receiver.notification.finished import check_finished
+from receiver.notification.json_errors import WAY_OUT, read_json, read_query
+from receiver.notification.resource_list import trim
+from receiver.notification.shapes import Found, find, unknown
+from receiver.notification.times import check_times
 
 __all__ = ["Notification", "read_notification"]
 
@@ -59,7 +59,7 @@ def read_notification(
     now: datetime | None = None,
     most: int | None = None,
 ) -> Notification:
-    """Understand one notification, of any of the shapes in `receiver.payload.shapes`.
+    """Understand one notification, of any of the shapes in `receiver.notification.shapes`.
 
     The channel `sync` takes finished operations only. Other channels may come without an
     operation, and with an ``eventKey`` (in the body's top level or the query) that tells one
