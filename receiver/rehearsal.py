@@ -14,9 +14,9 @@ from receiver.core.errors import PostsyncError, Problem
 from receiver.core.model import new_id
 from receiver.core.validation import Path
 from receiver.expressions import Expressions, Program, Scope, Template, parse_template
-from receiver.masking import Masker
 from receiver.matching.globs import SPECIAL
 from receiver.outbound import Outbound
+from receiver.outbound.secret_masking import Masker
 from receiver.registry import Registry
 from receiver.rulebook import RuleSet, action_scope, readings
 from receiver.rules.schema import FailureAction, Rule

@@ -16,8 +16,8 @@ from receiver.core.logs import Log
 from receiver.core.model import Json, Outcome, OutcomeKind
 from receiver.expressions import Expressions, Scope
 from receiver.ledger.claim import Claimed
-from receiver.masking import Masker
 from receiver.outbound import Outbound
+from receiver.outbound.secret_masking import Masker
 from receiver.registry import Registry
 from receiver.secret_refs import SecretRef, put_values
 from receiver.settings.secrets import Secrets

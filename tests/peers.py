@@ -12,8 +12,8 @@ from typing import Any
 
 from receiver.contract import Call, Http
 from receiver.expressions import Expressions, Scope
-from receiver.masking import Masker
 from receiver.outbound import Outbound
+from receiver.outbound.secret_masking import Masker
 from receiver.testkit import Peer, Reply, Seen, peer
 
 __all__ = ["Peer", "Reply", "Seen", "call", "closed_port", "door", "peer", "raw_peer"]

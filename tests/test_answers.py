@@ -9,8 +9,8 @@ from peers import Reply, door, peer
 
 from receiver.contract.responses import Answer, raise_for_status
 from receiver.core.errors import PermanentError
-from receiver.masking import Masker
 from receiver.outbound import Outbound
+from receiver.outbound.secret_masking import Masker
 
 HIDDEN = "not shown since a secret is in the address"
 JSON = {"content-type": "application/json; charset=utf-8"}

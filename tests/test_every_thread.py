@@ -34,7 +34,7 @@ from receiver.ledger.listening import Listener
 from receiver.ledger.postgres import open_server
 from receiver.ledger.retention import Policy
 from receiver.notification.parse import read_notification
-from receiver.outbound.watchdog import Watchdog
+from receiver.outbound.deadline_watchdog import Watchdog
 from receiver.web.admission import Lane
 from receiver.web.lanes import Lanes, Work
 from receiver.web.tls import Tls

@@ -19,7 +19,7 @@ from service import ROOT, TELL, Service, wait_for
 from receiver.core.errors import AttemptError
 from receiver.core.log_lines import lost_lines
 from receiver.core.logs import configure_logs
-from receiver.masking import Masker
+from receiver.outbound.secret_masking import Masker
 
 
 def test_a_full_device_costs_the_lines_and_nothing_else(

@@ -15,10 +15,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from spellings import SPELLINGS, WRAPPED, spell
 
-from receiver import masking
-from receiver.masking import MASK, SHORTEST, Masker
-from receiver.spellings import View, unescaped
-from receiver.telling import telling_parts
+from receiver.outbound import secret_masking as masking
+from receiver.outbound.secret_decoding import View, unescaped
+from receiver.outbound.secret_masking import MASK, SHORTEST, Masker
+from receiver.outbound.secret_parts import telling_parts
 
 SECRETS = st.text(
     st.characters(codec="utf-8", exclude_categories=["Cc"]), min_size=SHORTEST, max_size=40

@@ -8,7 +8,7 @@ from peers import door, peer
 
 from receiver.core.errors import PermanentError
 from receiver.outbound import Outbound
-from receiver.outbound.policy import Policy
+from receiver.outbound.address_policy import Policy
 
 
 @pytest.mark.parametrize(

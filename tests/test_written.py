@@ -18,8 +18,8 @@ from receiver.contract import (
     Sent,
     Succeeded,
 )
-from receiver.credentials import HEADERS
 from receiver.expressions import Expressions
+from receiver.outbound.credential_names import HEADERS
 from receiver.registry import Registry
 from receiver.schema import rules_schema
 from receiver.written import check_written

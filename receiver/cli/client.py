@@ -18,8 +18,8 @@ from receiver.cli.words import as_commands, token_command
 from receiver.core.errors import AttemptError, PermanentError, ServerError, Unreachable, Unreadable
 from receiver.core.model import Json
 from receiver.core.user_files import read_text
-from receiver.masking import Masker
 from receiver.outbound import Outbound
+from receiver.outbound.secret_masking import Masker
 from receiver.settings.loading import load_settings
 
 DEFAULT_URL = "http://127.0.0.1:8080"

@@ -10,7 +10,7 @@ import yaml
 
 from receiver.cli.screen import Part, Styled, ask, say
 from receiver.core.model import Json, Outcome, OutcomeKind, RunState
-from receiver.masking import MASK
+from receiver.outbound.secret_masking import MASK
 from receiver.secret_refs import SecretRef, put_values
 from receiver.trial import Released
 

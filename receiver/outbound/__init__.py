@@ -15,12 +15,12 @@ import requests
 from requests.cookies import RequestsCookieJar
 
 from receiver.core.errors import PermanentError, SettingsError
-from receiver.masking import Masker
-from receiver.outbound.door import Door
+from receiver.outbound.address_policy import Network, Policy
+from receiver.outbound.client import Door
 from receiver.outbound.guard import Guard
 from receiver.outbound.origin import origin
-from receiver.outbound.policy import Network, Policy
 from receiver.outbound.proxies import Proxies, judged, own_api_server
+from receiver.outbound.secret_masking import Masker
 from receiver.outbound.transport import GuardedAdapter
 
 __all__ = ["Outbound", "origin", "own_api_server"]

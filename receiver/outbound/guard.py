@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from receiver.core.errors import PermanentError
-from receiver.outbound.lookup import Found, look_up
-from receiver.outbound.policy import Policy
-from receiver.outbound.watchdog import Watchdog
+from receiver.outbound.address_policy import Policy
+from receiver.outbound.deadline_watchdog import Watchdog
+from receiver.outbound.resolver import Found, look_up
 
 
 class Late(OSError):

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 
 from receiver.core.errors import PermanentError
+from receiver.outbound.address_policy import Network, Policy, as_address, first_glob, first_network
 from receiver.outbound.origin import origin
-from receiver.outbound.policy import Network, Policy, as_address, first_glob, first_network
 
 ALWAYS_DIRECT: Sequence[Network | str] = (
     # A proxy's own loopback is never what a rule means.

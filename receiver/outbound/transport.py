@@ -16,7 +16,7 @@ from urllib3.exceptions import NewConnectionError
 from receiver.contract import Tls
 from receiver.outbound.guard import Guard
 from receiver.outbound.response import StrictResponse
-from receiver.outbound.trust import trusting
+from receiver.outbound.tls_context import trusting
 
 
 class _Guarded(HTTPConnection):

@@ -19,9 +19,9 @@ from receiver.core.logs import Log
 from receiver.core.model import Outcome
 from receiver.expressions import Expressions
 from receiver.ledger.claim import Claimed
-from receiver.masking import Masker
 from receiver.outbound import Outbound
-from receiver.outbound.door import Door
+from receiver.outbound.client import Door
+from receiver.outbound.secret_masking import Masker
 from receiver.registry import Registry
 from receiver.runner import Runner
 from receiver.secret_refs import split_secrets

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from receiver.core.errors import AttemptError
-from receiver.masking import Masker
 from receiver.outbound import Outbound
+from receiver.outbound.secret_masking import Masker
 
 TOKEN = "test-token-0123456789"
 POSTSYNC = [sys.executable, "-m", "receiver.cli"]

@@ -8,8 +8,8 @@ from pathlib import Path
 from notifications import notification, resource
 from service import TOKEN, Service, Target, serving
 
-from receiver.masking import Masker
 from receiver.outbound import Outbound
+from receiver.outbound.secret_masking import Masker
 
 RULES = """
 version: 1

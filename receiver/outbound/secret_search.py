@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Iterator
 
-from receiver.spellings import WHITE, Span, View
-from receiver.telling import TELLING
+from receiver.outbound.secret_decoding import WHITE, Span, View
+from receiver.outbound.secret_parts import TELLING
 
 SHORTEST = 4
 """Characters. A shorter value would be masked in the middle of common words, and so be told."""

@@ -18,9 +18,9 @@ from requests.exceptions import ContentDecodingError, ProxyError
 from urllib3.exceptions import DecodeError, InvalidChunkLength
 
 from receiver.core.errors import AttemptError, PermanentError, TemporaryError
-from receiver.masking import Masker
 from receiver.outbound.guard import Late
 from receiver.outbound.response import NoHttp
+from receiver.outbound.secret_masking import Masker
 
 PLAIN: tuple[tuple[type[BaseException], str], ...] = (
     (ConnectionRefusedError, "connection refused"),

@@ -6,7 +6,7 @@ import base64
 import re
 from collections.abc import Iterator
 
-from receiver.credentials import names_a_credential
+from receiver.outbound.credential_names import names_a_credential
 
 TELLING = 8
 """Characters. Half a secret is half the work of guessing; what is shorter stands in many words."""

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
 from receiver.core.model import Json
-from receiver.needles import SHORTEST, Needles
-from receiver.spellings import Span, View, decoded, decoded_end, unescaped
-from receiver.telling import telling_parts
+from receiver.outbound.secret_decoding import Span, View, decoded, decoded_end, unescaped
+from receiver.outbound.secret_parts import telling_parts
+from receiver.outbound.secret_search import SHORTEST, Needles
 
 __all__ = ["MASK", "SHORTEST", "Masker"]
 

@@ -17,12 +17,12 @@ from urllib3.exceptions import HTTPError
 
 from receiver.contract import Answer, Tls
 from receiver.core.errors import AttemptError, PermanentError
-from receiver.masking import Masker
-from receiver.outbound.failures import as_attempt_error
+from receiver.outbound.address_policy import Policy
+from receiver.outbound.error_mapping import as_attempt_error
 from receiver.outbound.guard import Guard
-from receiver.outbound.policy import Policy
 from receiver.outbound.proxies import Proxies, judged
 from receiver.outbound.response import NoHttp
+from receiver.outbound.secret_masking import Masker
 
 PIECE = 1 << 16
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
