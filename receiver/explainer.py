@@ -18,7 +18,6 @@ from receiver.core.errors import LedgerUnavailable
 from receiver.core.interruption import TooLong, at_most, during
 from receiver.core.model import Json, Sync
 from receiver.core.validation import near
-from receiver.expressions import Expressions
 from receiver.ledger.ledger import Ledger
 from receiver.ledger.marks import get_rule_set
 from receiver.ledger.stored import planned_with, stored_sync
@@ -26,6 +25,7 @@ from receiver.matching import Excerpt, Matcher, RuleExplanation, excerpt
 from receiver.memory import judged
 from receiver.planner import read_sync
 from receiver.rulebook import rule_set_from
+from receiver.rules.expressions import Expressions
 from receiver.rules.schema import Rule
 
 MATCHERS = 4

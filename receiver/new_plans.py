@@ -8,11 +8,11 @@ from dataclasses import replace
 
 from receiver.core.errors import ExpressionError
 from receiver.core.model import Json, RunState, Sync, new_id
-from receiver.expressions import Expressions, application_facts, parse_template, sync_facts
 from receiver.ledger.planning import Advance, Collect, NewPlan, RunChange
 from receiver.matching import RuleMatch
 from receiver.render import Renderer, Scene
 from receiver.rulebook import key_scope
+from receiver.rules.expressions import Expressions, application_facts, parse_template, sync_facts
 from receiver.rules.schema import Rule, Target
 from receiver.waves import Failure, PlanView, RunView, Wave, advance, first_runs
 
@@ -23,7 +23,7 @@ MOST_TARGETS = 100_000
 
 MOST_COLLECTED = 10_000
 """Targets of a plan that collects syncs: no expression could go over more, see
-`receiver.expressions.bounds`."""
+`receiver.rules.expressions.bounds`."""
 
 
 class PlanMaker:

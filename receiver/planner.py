@@ -19,7 +19,6 @@ from receiver.core.model import (
     SyncState,
     from_ms,
 )
-from receiver.expressions import Expressions, one_line
 from receiver.ledger.planning import Advance, NewPlan, Planning, StoredPlan, StoredSync
 from receiver.matching import Matcher, RuleMatch
 from receiver.memory import Memory, Recalled, Told, judged, recall, told, unlisted
@@ -28,6 +27,7 @@ from receiver.notification.change_detection import gap
 from receiver.notification.parse import read_notification
 from receiver.render import Renderer, Scene
 from receiver.rulebook import RuleSet, place_in_files
+from receiver.rules.expressions import Expressions, one_line
 from receiver.rules.schema import Rule, Target
 from receiver.waves import PlanView, RunView
 

@@ -14,8 +14,8 @@ from receiver.contract import WRONG_SHAPE, Cel, Handler
 from receiver.core.errors import ExpressionError, PermanentError, PostsyncError, SettingsError
 from receiver.core.model import Json
 from receiver.core.validation import Mistake, Path, mistakes, models_in, near
-from receiver.expressions import Expressions, Scope, is_template
 from receiver.plugins import OURS, Broken, Origin, discover
+from receiver.rules.expressions import Expressions, Scope, is_template
 from receiver.secret_refs import check_secrets, put_values, replace_secrets
 from receiver.written import check_written
 

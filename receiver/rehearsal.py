@@ -13,12 +13,12 @@ from receiver.contract import PLACEHOLDER, Call, Finding, Handler
 from receiver.core.errors import PostsyncError, Problem
 from receiver.core.model import new_id
 from receiver.core.validation import Path
-from receiver.expressions import Expressions, Program, Scope, Template, parse_template
 from receiver.matching.globs import SPECIAL
 from receiver.outbound import Outbound
 from receiver.outbound.secret_masking import Masker
 from receiver.registry import Registry
 from receiver.rulebook import RuleSet, action_scope, readings
+from receiver.rules.expressions import Expressions, Program, Scope, Template, parse_template
 from receiver.rules.schema import FailureAction, Rule
 from receiver.secret_refs import put_values, split_secrets
 from receiver.settings.secrets import Secrets

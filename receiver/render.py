@@ -11,7 +11,10 @@ from receiver.contract import Handler
 from receiver.core import interruption as pulse
 from receiver.core.errors import ExpressionError, PostsyncError
 from receiver.core.model import Json, RunState, Sync
-from receiver.expressions import (
+from receiver.ledger.planning import RunChange
+from receiver.registry import Registry
+from receiver.rulebook import action_scope
+from receiver.rules.expressions import (
     Bindings,
     Expressions,
     application_facts,
@@ -19,10 +22,7 @@ from receiver.expressions import (
     resource_facts,
     sync_facts,
 )
-from receiver.expressions.bounds import Room
-from receiver.ledger.planning import RunChange
-from receiver.registry import Registry
-from receiver.rulebook import action_scope
+from receiver.rules.expressions.bounds import Room
 from receiver.rules.schema import Action, FailureAction, Rule
 from receiver.secret_refs import SecretRef, split_secrets
 from receiver.waves import ON_FAILURE, Failure, RunView, Wave

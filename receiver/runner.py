@@ -14,11 +14,11 @@ from receiver.contract import Call, Pending, Succeeded
 from receiver.core.errors import PostsyncError, TemporaryError
 from receiver.core.logs import Log
 from receiver.core.model import Json, Outcome, OutcomeKind
-from receiver.expressions import Expressions, Scope
 from receiver.ledger.claim import Claimed
 from receiver.outbound import Outbound
 from receiver.outbound.secret_masking import Masker
 from receiver.registry import Registry
+from receiver.rules.expressions import Expressions, Scope
 from receiver.secret_refs import SecretRef, put_values
 from receiver.settings.secrets import Secrets
 

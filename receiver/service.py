@@ -17,7 +17,6 @@ from receiver.dispatcher.housekeeping import Housekeeping
 from receiver.dispatcher.rules import RulesInForce
 from receiver.dispatcher.suspects import Suspects
 from receiver.explainer import Explainer
-from receiver.expressions import Expressions
 from receiver.ledger.buckets import SharedBuckets
 from receiver.ledger.connect import open_ledger
 from receiver.ledger.doorbell import Doorbell
@@ -33,6 +32,7 @@ from receiver.rates import Buckets
 from receiver.registry import Registry
 from receiver.render import Renderer
 from receiver.rulebook import Rulebook
+from receiver.rules.expressions import Expressions
 from receiver.runner import Runner
 from receiver.settings.model import Settings
 from receiver.settings.secrets import Secrets

@@ -7,12 +7,12 @@ from dataclasses import replace
 from notifications import notification
 
 from receiver.core.model import Sync
-from receiver.expressions import Expressions
 from receiver.notification.parse import read_notification
 from receiver.planner import Planner
 from receiver.registry import Registry
 from receiver.render import Renderer
 from receiver.rulebook import rule_set_from
+from receiver.rules.expressions import Expressions
 from receiver.rules.schema import Rule
 
 

@@ -9,11 +9,11 @@ from planning import renderer
 
 from receiver.core.logs import configure_logs
 from receiver.dispatcher.rules import RulesInForce, store_reload
-from receiver.expressions import Expressions
 from receiver.ledger.ledger import Ledger
 from receiver.ledger.reader import Reader
 from receiver.registry import Registry
 from receiver.rulebook import Rulebook, load_rules
+from receiver.rules.expressions import Expressions
 
 RULE = """version: 1
 rules:

@@ -17,13 +17,13 @@ from receiver.core.model import PlanState, SyncState
 from receiver.dispatcher.drafts import Drafts
 from receiver.dispatcher.rules import RulesInForce
 from receiver.dispatcher.suspects import DEATHS, Suspects
-from receiver.expressions import Expressions
 from receiver.ledger.batch import Batch
 from receiver.ledger.ledger import Ledger
 from receiver.ledger.storing import store_plannings
 from receiver.ledger.tried import begin
 from receiver.registry import Registry
 from receiver.rulebook import Rulebook
+from receiver.rules.expressions import Expressions
 
 
 @pytest.fixture

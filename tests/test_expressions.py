@@ -21,7 +21,7 @@ from receiver.core.model import (
     Source,
     Sync,
 )
-from receiver.expressions import (
+from receiver.rules.expressions import (
     Bindings,
     Earlier,
     Expressions,

@@ -13,8 +13,8 @@ from planning import planner_of, sync_of
 
 from receiver.core.errors import ExpressionError
 from receiver.core.model import RunState
-from receiver.expressions import Expressions, Scope, parse_template
 from receiver.memory import Memory
+from receiver.rules.expressions import Expressions, Scope, parse_template
 
 TOO_MUCH = "takes more than 192 MiB of memory"
 TOO_LARGE = "the result is larger than 8 MiB"

@@ -11,10 +11,10 @@ from toy_handlers import say
 
 from handlers import builtin
 from receiver.contract import Handler, Rate
-from receiver.expressions import Expressions
 from receiver.reference import example_rule, handlers_page, notes
 from receiver.registry import Registry
 from receiver.rulebook import load_rules
+from receiver.rules.expressions import Expressions
 
 
 @pytest.mark.parametrize("handler", builtin(), ids=lambda handler: handler.name)

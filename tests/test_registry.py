@@ -13,9 +13,9 @@ from toy_handlers import post, say, toy_registry
 
 from handlers import slack_message
 from receiver.core.errors import PermanentError, PostsyncError, SettingsError
-from receiver.expressions import Expressions
 from receiver.plugins import GROUP, Origin, load
 from receiver.registry import Registry
+from receiver.rules.expressions import Expressions
 from receiver.secret_refs import put_values, split_secrets
 
 

@@ -10,11 +10,11 @@ import pytest
 
 from receiver.contract import Call, Finding, Handler, Outcome, Params, PermanentError, Secret
 from receiver.contract import Succeeded as Done
-from receiver.expressions import Expressions
 from receiver.outbound import Outbound
 from receiver.registry import Registry
 from receiver.rehearsal import Rehearsal
 from receiver.rulebook import load_rules
+from receiver.rules.expressions import Expressions
 from receiver.settings.secrets import Secrets
 
 SECRET = "hush-hush-1/2+3"

@@ -11,8 +11,8 @@ import pytest
 from toy_handlers import toy_registry
 
 from receiver.core.errors import RuleError
-from receiver.expressions import Expressions
 from receiver.rulebook import Rulebook, RuleSet, load_rules, rule_set_from
+from receiver.rules.expressions import Expressions
 from receiver.rules.schema import Target
 
 BROKEN = sorted((Path(__file__).parent / "data/rules/broken").glob("*.yaml"))

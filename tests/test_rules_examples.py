@@ -12,11 +12,11 @@ from notifications import resource
 from planning import renderer, sync_of
 
 from receiver.core.model import Json, RunState
-from receiver.expressions import Expressions
 from receiver.ledger.planning import RunChange
 from receiver.registry import Registry
 from receiver.render import Scene
 from receiver.rulebook import load_rules
+from receiver.rules.expressions import Expressions
 from receiver.rules.schema import Rule
 from receiver.waves import ACTIONS, RunView
 

@@ -18,12 +18,12 @@ from receiver.contract import Handler, Params, Succeeded
 from receiver.core.logs import configure_logs
 from receiver.core.threads import deaths
 from receiver.dispatcher.rules import PROBLEMS, Reload, RulesInForce
-from receiver.expressions import Expressions
 from receiver.ledger import tables
 from receiver.ledger.ledger import Ledger
 from receiver.ledger.marks import RULES, put_mark
 from receiver.registry import Registry
 from receiver.rulebook import Rulebook
+from receiver.rules.expressions import Expressions
 
 GOOD = """
 version: 1

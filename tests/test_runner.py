@@ -19,10 +19,10 @@ from receiver.contract import Call, Handler, Params, Pending, Succeeded
 from receiver.contract import Outcome as Ended
 from receiver.core.errors import PermanentError
 from receiver.core.model import Json, Outcome, OutcomeKind
-from receiver.expressions import Expressions
 from receiver.ledger.claim import Claimed
 from receiver.outbound import Outbound
 from receiver.registry import Registry
+from receiver.rules.expressions import Expressions
 from receiver.runner import REASON_LENGTH, Runner
 from receiver.settings.secrets import Secrets
 

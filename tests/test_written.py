@@ -18,9 +18,9 @@ from receiver.contract import (
     Sent,
     Succeeded,
 )
-from receiver.expressions import Expressions
 from receiver.outbound.credential_names import HEADERS
 from receiver.registry import Registry
+from receiver.rules.expressions import Expressions
 from receiver.schema import rules_schema
 from receiver.written import check_written
 

@@ -12,10 +12,10 @@ import click
 
 from receiver.cli.screen import Part, Styled, say, say_json
 from receiver.core.errors import Problem, RuleError
-from receiver.expressions import Expressions
 from receiver.registry import Registry
 from receiver.rehearsal import Rehearsal, Rehearsed
 from receiver.rulebook import RuleSet, load_rules
+from receiver.rules.expressions import Expressions
 from receiver.service import build_outbound, build_secrets
 from receiver.settings.loading import load_settings
 

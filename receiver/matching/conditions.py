@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from receiver.core.errors import ExpressionError
 from receiver.core.model import Json, Sync
-from receiver.expressions import (
+from receiver.rules.expressions import (
     Bindings,
     Expressions,
     Program,
@@ -45,7 +45,7 @@ class Facts:
         return bound
 
     def seen(self, source: str, resource: int | None) -> str:
-        """Write what an expression saw, see `receiver.expressions.seen`."""
+        """Write what an expression saw, see `receiver.rules.expressions.seen`."""
         return seen(source, self._values_with(resource))
 
     def _values_with(self, resource: int | None) -> dict[str, Json]:

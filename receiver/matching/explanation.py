@@ -9,7 +9,6 @@ from typing import Any
 from receiver.core import interruption as pulse
 from receiver.core.errors import ExpressionError
 from receiver.core.model import Resource, Sync
-from receiver.expressions import one_line
 from receiver.matching.asked_of_resources import ORDER, Selector
 from receiver.matching.bits import bits_of, numbers_in
 from receiver.matching.columns import Columns
@@ -18,6 +17,7 @@ from receiver.matching.conditions import Condition, Facts
 from receiver.matching.findings import NONE, Finding, Findings, Verdict
 from receiver.matching.predicates import Predicate
 from receiver.matching.wording import describe, say_match, say_seen
+from receiver.rules.expressions import one_line
 from receiver.rules.schema import Rule
 
 

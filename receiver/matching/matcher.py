@@ -9,7 +9,6 @@ from typing import overload
 from receiver.core import interruption as pulse
 from receiver.core.errors import ExpressionError
 from receiver.core.model import Sync
-from receiver.expressions import Expressions
 from receiver.matching.asked_of_resources import DONE
 from receiver.matching.bits import numbers_in
 from receiver.matching.columns import Columns
@@ -18,6 +17,7 @@ from receiver.matching.conditions import Condition, Facts
 from receiver.matching.explanation import RuleExplanation, explain_rule, explain_selectors
 from receiver.matching.index import RuleIndex
 from receiver.matching.predicates import Predicates
+from receiver.rules.expressions import Expressions
 from receiver.rules.schema import Rule
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from receiver.core.errors import Problem, RuleError
 from receiver.core.yaml_document import read_yaml
-from receiver.expressions import Expressions
 from receiver.registry import Registry
 from receiver.rulebook.doubts import doubts, no_files
 from receiver.rulebook.files import read_text, rule_files
 from receiver.rulebook.reading import Reading
+from receiver.rules.expressions import Expressions
 from receiver.rules.schema import Rule
 
 

@@ -9,11 +9,11 @@ from pydantic import ValidationError
 
 from receiver.core.validation import Mistake, Path, mistakes
 from receiver.core.yaml_document import Document
-from receiver.expressions import Expressions
 from receiver.registry import Registry
 from receiver.rulebook.check import check_action, check_rule
 from receiver.rulebook.hints import with_way_out
 from receiver.rulebook.merge import merge, sections
+from receiver.rules.expressions import Expressions
 from receiver.rules.schema import Defaults, FailureAction, Rule, RuleFile, Strict
 
 S = TypeVar("S", bound=Strict)

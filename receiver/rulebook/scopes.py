@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from receiver.expressions import Earlier, Scope
+from receiver.rules.expressions import Earlier, Scope
 from receiver.rules.schema import Action, FailureAction, Rule, Target
 
 EVERYWHERE = ("application", "sync", "syncs", "actions")

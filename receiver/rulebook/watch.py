@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
-from receiver.expressions import Expressions
 from receiver.registry import Registry
 from receiver.rulebook.files import rule_files
 from receiver.rulebook.load import RuleSet, load_rules
+from receiver.rules.expressions import Expressions
 
 Fingerprint: TypeAlias = tuple[tuple[str, int, int, int], ...]
 

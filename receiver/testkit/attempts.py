@@ -17,12 +17,12 @@ import yaml
 from receiver.contract import Answer, Json, Tls
 from receiver.core.logs import Log
 from receiver.core.model import Outcome
-from receiver.expressions import Expressions
 from receiver.ledger.claim import Claimed
 from receiver.outbound import Outbound
 from receiver.outbound.client import Door
 from receiver.outbound.secret_masking import Masker
 from receiver.registry import Registry
+from receiver.rules.expressions import Expressions
 from receiver.runner import Runner
 from receiver.secret_refs import split_secrets
 from receiver.settings.secrets import Secrets

@@ -13,9 +13,9 @@ from service import ROOT
 
 from handlers import kubernetes
 from receiver.contract import PermanentError
-from receiver.expressions import Expressions
 from receiver.registry import Registry
 from receiver.rulebook import load_rules
+from receiver.rules.expressions import Expressions
 
 pytestmark = pytest.mark.xdist_group("kubernetes")
 

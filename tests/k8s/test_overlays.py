@@ -11,9 +11,9 @@ import pytest
 import yaml
 from manifests import ARGO_CD, K8S, ROOT, Manifest, build, find, with_component
 
-from receiver.expressions import Expressions
 from receiver.registry import Registry
 from receiver.rulebook.load import load_rules
+from receiver.rules.expressions import Expressions
 
 PAGE = (ROOT / "docs/kubernetes.md").read_text()
 FILES = dict(re.findall(r"<!-- file (\S+) -->\n```yaml\n(.*?)```", PAGE, re.DOTALL))

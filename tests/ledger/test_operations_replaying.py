@@ -18,13 +18,13 @@ from receiver.core.logs import configure_logs
 from receiver.dispatcher.drafts import Drafts
 from receiver.dispatcher.rules import RulesInForce
 from receiver.dispatcher.suspects import Suspects
-from receiver.expressions import Expressions
 from receiver.ledger.batch import Batch
 from receiver.ledger.ledger import Ledger
 from receiver.ledger.operations.replaying import store_replays
 from receiver.ledger.storing import store_plannings
 from receiver.registry import Registry
 from receiver.rulebook import Rulebook
+from receiver.rules.expressions import Expressions
 
 OLD = """
 - name: purge

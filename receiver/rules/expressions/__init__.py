@@ -1,10 +1,10 @@
 """CEL, its facts and the templates made of it. Nothing else in the house imports a CEL library."""
 
-from receiver.expressions.cel import Bindings, Expressions, Program
-from receiver.expressions.facts import application_facts, resource_facts, sync_facts
-from receiver.expressions.scope import Earlier, Scope
-from receiver.expressions.seen import one_line, seen
-from receiver.expressions.template import (
+from receiver.rules.expressions.cel import Bindings, Expressions, Program
+from receiver.rules.expressions.facts import application_facts, resource_facts, sync_facts
+from receiver.rules.expressions.scope import Earlier, Scope
+from receiver.rules.expressions.seen import one_line, seen
+from receiver.rules.expressions.template import (
     Template,
     check_tree,
     is_template,

@@ -23,9 +23,9 @@ from receiver.core import interruption as pulse
 from receiver.core.errors import ExpressionError
 from receiver.core.model import Json, rfc3339
 from receiver.core.validation import near
-from receiver.expressions.bounds import FEWER, TOO_MUCH, Room, bounded_memory
-from receiver.expressions.messages import Issue, compile_issues, plain
-from receiver.expressions.scope import Scope
+from receiver.rules.expressions.bounds import FEWER, TOO_MUCH, Room, bounded_memory
+from receiver.rules.expressions.cel_errors import Issue, compile_issues, plain
+from receiver.rules.expressions.scope import Scope
 
 HOUSE_ROOTS = ("application", "sync", "syncs", "resource", "resources", "actions", "failure")
 FUNCTIONS = (

@@ -10,8 +10,8 @@ from typing import Any, TypeAlias
 from receiver.core.errors import ExpressionError
 from receiver.core.model import Json
 from receiver.core.validation import Path, dotted
-from receiver.expressions.bounds import Room
-from receiver.expressions.cel import Bindings, Program, kind_of
+from receiver.rules.expressions.bounds import Room
+from receiver.rules.expressions.cel import Bindings, Program, kind_of
 
 Compile: TypeAlias = Callable[[str], Program]
 Quote: TypeAlias = Callable[[str], str]
