@@ -24,8 +24,8 @@ from receiver.ledger.stored import planned_with, stored_sync
 from receiver.matching import Excerpt, Matcher, RuleExplanation, excerpt
 from receiver.memory import judged
 from receiver.planner import read_sync
-from receiver.rulebook import rule_set_from
 from receiver.rules.expressions import Expressions
+from receiver.rules.loading import rule_set_from
 from receiver.rules.schema import Rule
 
 MATCHERS = 4

@@ -20,8 +20,8 @@ from receiver.ledger.ledger import Ledger
 from receiver.ledger.marks import RULES, get_mark, get_rule_set
 from receiver.ledger.pauses import Scope
 from receiver.ledger.reader import Filters, Reader
-from receiver.rulebook import rule_set_from
-from receiver.rulebook.merge import sections
+from receiver.rules.loading import rule_set_from
+from receiver.rules.loading.defaults import sections
 
 OPEN = tuple(state.value for state in RunState if not state.ended)
 

@@ -26,8 +26,8 @@ from receiver.new_plans import MOST_RUNS, MOST_TARGETS, PlanMaker, advance_with
 from receiver.notification.change_detection import gap
 from receiver.notification.parse import read_notification
 from receiver.render import Renderer, Scene
-from receiver.rulebook import RuleSet, place_in_files
 from receiver.rules.expressions import Expressions, one_line
+from receiver.rules.loading import RuleSet, place_in_files
 from receiver.rules.schema import Rule, Target
 from receiver.waves import PlanView, RunView
 

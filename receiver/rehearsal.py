@@ -17,8 +17,8 @@ from receiver.matching.globs import SPECIAL
 from receiver.outbound import Outbound
 from receiver.outbound.secret_masking import Masker
 from receiver.registry import Registry
-from receiver.rulebook import RuleSet, action_scope, readings
 from receiver.rules.expressions import Expressions, Program, Scope, Template, parse_template
+from receiver.rules.loading import RuleSet, action_scope, readings
 from receiver.rules.schema import FailureAction, Rule
 from receiver.secret_refs import put_values, split_secrets
 from receiver.settings.secrets import Secrets

@@ -31,8 +31,8 @@ from receiver.outbound import Outbound, own_api_server
 from receiver.rates import Buckets
 from receiver.registry import Registry
 from receiver.render import Renderer
-from receiver.rulebook import Rulebook
 from receiver.rules.expressions import Expressions
+from receiver.rules.loading import Rulebook
 from receiver.runner import Runner
 from receiver.settings.model import Settings
 from receiver.settings.secrets import Secrets

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from receiver.core.model import Application, Change, ChangeVerdict, Destination, Resource, Sync
-from receiver.rulebook.merge import merge
+from receiver.rules.loading.defaults import merge
 from receiver.rules.schema import Defaults, Rule
 
 SHOP = Application(

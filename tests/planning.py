@@ -11,8 +11,8 @@ from receiver.notification.parse import read_notification
 from receiver.planner import Planner
 from receiver.registry import Registry
 from receiver.render import Renderer
-from receiver.rulebook import rule_set_from
 from receiver.rules.expressions import Expressions
+from receiver.rules.loading import rule_set_from
 from receiver.rules.schema import Rule
 
 

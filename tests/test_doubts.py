@@ -12,8 +12,8 @@ from receiver.dispatcher.rules import RulesInForce, store_reload
 from receiver.ledger.ledger import Ledger
 from receiver.ledger.reader import Reader
 from receiver.registry import Registry
-from receiver.rulebook import Rulebook, load_rules
 from receiver.rules.expressions import Expressions
+from receiver.rules.loading import Rulebook, load_rules
 
 RULE = """version: 1
 rules:

@@ -22,8 +22,8 @@ from receiver.ledger.ledger import Ledger
 from receiver.ledger.storing import store_plannings
 from receiver.ledger.tried import begin
 from receiver.registry import Registry
-from receiver.rulebook import Rulebook
 from receiver.rules.expressions import Expressions
+from receiver.rules.loading import Rulebook
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from handlers import builtin
 from receiver.contract import Handler, Rate
 from receiver.reference import example_rule, handlers_page, notes
 from receiver.registry import Registry
-from receiver.rulebook import load_rules
 from receiver.rules.expressions import Expressions
+from receiver.rules.loading import load_rules
 
 
 @pytest.mark.parametrize("handler", builtin(), ids=lambda handler: handler.name)

@@ -13,8 +13,8 @@ from receiver.contract import Succeeded as Done
 from receiver.outbound import Outbound
 from receiver.registry import Registry
 from receiver.rehearsal import Rehearsal
-from receiver.rulebook import load_rules
 from receiver.rules.expressions import Expressions
+from receiver.rules.loading import load_rules
 from receiver.settings.secrets import Secrets
 
 SECRET = "hush-hush-1/2+3"

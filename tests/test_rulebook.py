@@ -11,8 +11,8 @@ import pytest
 from toy_handlers import toy_registry
 
 from receiver.core.errors import RuleError
-from receiver.rulebook import Rulebook, RuleSet, load_rules, rule_set_from
 from receiver.rules.expressions import Expressions
+from receiver.rules.loading import Rulebook, RuleSet, load_rules, rule_set_from
 from receiver.rules.schema import Target
 
 BROKEN = sorted((Path(__file__).parent / "data/rules/broken").glob("*.yaml"))
@@ -396,7 +396,7 @@ def test_a_folder_with_more_than_rules_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A whole disk that was named by mistake is not walked through every other second."""
-    monkeypatch.setattr("receiver.rulebook.files.MOST", 5)
+    monkeypatch.setattr("receiver.rules.loading.files.MOST", 5)
     (tmp_path / "below").mkdir()
     for number in range(5):
         write(tmp_path / "below" / f"{number}.yaml", f"rule-{number}")

@@ -22,8 +22,8 @@ from receiver.ledger import tables
 from receiver.ledger.ledger import Ledger
 from receiver.ledger.marks import RULES, put_mark
 from receiver.registry import Registry
-from receiver.rulebook import Rulebook
 from receiver.rules.expressions import Expressions
+from receiver.rules.loading import Rulebook
 
 GOOD = """
 version: 1

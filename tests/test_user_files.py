@@ -92,8 +92,8 @@ def test_a_text_is_utf_8_and_its_mark_is_left_out(tmp_path: Path) -> None:
 
 def _rules(path: Path) -> None:
     from receiver.registry import Registry
-    from receiver.rulebook import load_rules
     from receiver.rules.expressions import Expressions
+    from receiver.rules.loading import load_rules
 
     load_rules([path], Registry.discover(), Expressions())
 

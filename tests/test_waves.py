@@ -9,7 +9,7 @@ import pytest
 
 from receiver.core.model import PlanState, RunState
 from receiver.ledger.planning import Advance, RunChange
-from receiver.rulebook import rule_set_from
+from receiver.rules.loading import rule_set_from
 from receiver.rules.schema import Rule
 from receiver.waves import Failure, PlanView, RunView, Wave, advance, after_failure, first_runs
 

@@ -11,7 +11,7 @@ from receiver.core.errors import PostsyncError
 from receiver.core.terminal_text import shown
 from receiver.core.yaml_document import read_yaml
 from receiver.registry import Registry
-from receiver.rulebook.files import read_text, rule_files
+from receiver.rules.loading.files import read_text, rule_files
 from receiver.settings.loading import load_settings
 
 

@@ -18,8 +18,8 @@ from receiver.matching import Matcher, RuleExplanation, excerpt, share
 from receiver.notification.change_detection import gap
 from receiver.notification.parse import read_notification
 from receiver.registry import Registry
-from receiver.rulebook import load_rules
 from receiver.rules.expressions import Expressions
+from receiver.rules.loading import load_rules
 from receiver.rules.schema import Rule
 from receiver.settings.loading import load_settings
 

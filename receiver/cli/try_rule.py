@@ -19,8 +19,8 @@ from receiver.matching import Matcher
 from receiver.notification.parse import read_notification
 from receiver.registry import Registry
 from receiver.render import Renderer
-from receiver.rulebook import load_rules
 from receiver.rules.expressions import Expressions
+from receiver.rules.loading import load_rules
 from receiver.rules.schema import Rule
 from receiver.runner import Runner
 from receiver.service import build_outbound, build_secrets

@@ -19,8 +19,8 @@ from receiver.ledger.ledger import Ledger
 from receiver.ledger.marks import RULES, get_mark, get_rule_set, keep_rule_set, put_mark
 from receiver.planner import Planner
 from receiver.render import Renderer
-from receiver.rulebook import Rulebook, RuleSet, rule_set_from
 from receiver.rules.expressions import Expressions
+from receiver.rules.loading import Rulebook, RuleSet, rule_set_from
 from receiver.rules.schema import Rule
 
 LOOK_EVERY = 2.0

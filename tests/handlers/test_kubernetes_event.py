@@ -17,8 +17,8 @@ from test_kubernetes_job import KUBECONFIG
 from handlers.kubernetes.event import complete, handler
 from receiver.contract import PermanentError, Succeeded, TemporaryError
 from receiver.registry import Registry
-from receiver.rulebook import load_rules
 from receiver.rules.expressions import Expressions
+from receiver.rules.loading import load_rules
 from receiver.testkit import Case, Fault, Reply, Subject, usual
 
 SUBJECTS = [

@@ -12,8 +12,8 @@ from manifests import ROOT, Manifest, find, variants
 
 from receiver.ledger.ledger import Ledger
 from receiver.registry import Registry
-from receiver.rulebook.load import load_rules
 from receiver.rules.expressions import Expressions
+from receiver.rules.loading.load import load_rules
 from receiver.settings.model import Settings
 
 VERSIONS = ["1.30", kubernetes_validate.latest_version()]

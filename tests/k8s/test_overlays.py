@@ -12,8 +12,8 @@ import yaml
 from manifests import ARGO_CD, K8S, ROOT, Manifest, build, find, with_component
 
 from receiver.registry import Registry
-from receiver.rulebook.load import load_rules
 from receiver.rules.expressions import Expressions
+from receiver.rules.loading.load import load_rules
 
 PAGE = (ROOT / "docs/kubernetes.md").read_text()
 FILES = dict(re.findall(r"<!-- file (\S+) -->\n```yaml\n(.*?)```", PAGE, re.DOTALL))

@@ -23,8 +23,8 @@ from receiver.ledger.ledger import Ledger
 from receiver.ledger.operations.replaying import store_replays
 from receiver.ledger.storing import store_plannings
 from receiver.registry import Registry
-from receiver.rulebook import Rulebook
 from receiver.rules.expressions import Expressions
+from receiver.rules.loading import Rulebook
 
 OLD = """
 - name: purge

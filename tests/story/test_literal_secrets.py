@@ -15,7 +15,7 @@ from service import Service, Target, serving, wait_for
 
 from receiver.ledger.connect import open_ledger
 from receiver.ledger.marks import RULES, keep_rule_set, put_mark
-from receiver.rulebook import rule_set_from
+from receiver.rules.loading import rule_set_from
 
 LITERAL = "hunter2-hunter2-hunter2"
 CALL = """

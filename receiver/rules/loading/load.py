@@ -10,10 +10,10 @@ from pathlib import Path
 from receiver.core.errors import Problem, RuleError
 from receiver.core.yaml_document import read_yaml
 from receiver.registry import Registry
-from receiver.rulebook.doubts import doubts, no_files
-from receiver.rulebook.files import read_text, rule_files
-from receiver.rulebook.reading import Reading
 from receiver.rules.expressions import Expressions
+from receiver.rules.loading.files import read_text, rule_files
+from receiver.rules.loading.parser import Reading
+from receiver.rules.loading.warnings import doubts, no_files
 from receiver.rules.schema import Rule
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from receiver.core.validation import Path
-from receiver.rulebook.load import RuleSet, readings
+from receiver.rules.loading.load import RuleSet, readings
 
 
 def place_in_files(found: RuleSet, rule: str, path: Path) -> str:

@@ -10,10 +10,10 @@ from pydantic import ValidationError
 from receiver.core.validation import Mistake, Path, mistakes
 from receiver.core.yaml_document import Document
 from receiver.registry import Registry
-from receiver.rulebook.check import check_action, check_rule
-from receiver.rulebook.hints import with_way_out
-from receiver.rulebook.merge import merge, sections
 from receiver.rules.expressions import Expressions
+from receiver.rules.loading.checks import check_action, check_rule
+from receiver.rules.loading.defaults import merge, sections
+from receiver.rules.loading.key_hints import with_way_out
 from receiver.rules.schema import Defaults, FailureAction, Rule, RuleFile, Strict
 
 S = TypeVar("S", bound=Strict)

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TypeAlias
 
 from receiver.registry import Registry
-from receiver.rulebook.files import rule_files
-from receiver.rulebook.load import RuleSet, load_rules
 from receiver.rules.expressions import Expressions
+from receiver.rules.loading.files import rule_files
+from receiver.rules.loading.load import RuleSet, load_rules
 
 Fingerprint: TypeAlias = tuple[tuple[str, int, int, int], ...]
 
