@@ -16,11 +16,11 @@ from receiver.core.validation import Path
 from receiver.matching.globs import SPECIAL
 from receiver.outbound import Outbound
 from receiver.outbound.secret_masking import Masker
-from receiver.registry import Registry
 from receiver.rules.expressions import Expressions, Program, Scope, Template, parse_template
+from receiver.rules.handlers.registry import Registry
+from receiver.rules.handlers.secret_refs import put_values, split_secrets
 from receiver.rules.loading import RuleSet, action_scope, readings
 from receiver.rules.schema import FailureAction, Rule
-from receiver.secret_refs import put_values, split_secrets
 from receiver.settings.secrets import Secrets
 
 PLAUSIBLE: Mapping[str, Any] = {"BOOL": True, "INT": 1, "UINT": 1, "DOUBLE": 1.0}

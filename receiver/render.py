@@ -12,7 +12,6 @@ from receiver.core import interruption as pulse
 from receiver.core.errors import ExpressionError, PostsyncError
 from receiver.core.model import Json, RunState, Sync
 from receiver.ledger.planning import RunChange
-from receiver.registry import Registry
 from receiver.rules.expressions import (
     Bindings,
     Expressions,
@@ -22,9 +21,10 @@ from receiver.rules.expressions import (
     sync_facts,
 )
 from receiver.rules.expressions.bounds import Room
+from receiver.rules.handlers.registry import Registry
+from receiver.rules.handlers.secret_refs import SecretRef, split_secrets
 from receiver.rules.loading import action_scope
 from receiver.rules.schema import Action, FailureAction, Rule
-from receiver.secret_refs import SecretRef, split_secrets
 from receiver.waves import ON_FAILURE, Failure, RunView, Wave
 
 LARGEST_WAVE = 32 << 20

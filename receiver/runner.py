@@ -17,9 +17,9 @@ from receiver.core.model import Json, Outcome, OutcomeKind
 from receiver.ledger.claim import Claimed
 from receiver.outbound import Outbound
 from receiver.outbound.secret_masking import Masker
-from receiver.registry import Registry
 from receiver.rules.expressions import Expressions, Scope
-from receiver.secret_refs import SecretRef, put_values
+from receiver.rules.handlers.registry import Registry
+from receiver.rules.handlers.secret_refs import SecretRef, put_values
 from receiver.settings.secrets import Secrets
 
 REASON_LENGTH = 2_000

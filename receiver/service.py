@@ -29,9 +29,9 @@ from receiver.ledger.retention import Policy
 from receiver.names import Names
 from receiver.outbound import Outbound, own_api_server
 from receiver.rates import Buckets
-from receiver.registry import Registry
 from receiver.render import Renderer
 from receiver.rules.expressions import Expressions
+from receiver.rules.handlers.registry import Registry
 from receiver.rules.loading import Rulebook
 from receiver.runner import Runner
 from receiver.settings.model import Settings

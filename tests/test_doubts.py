@@ -11,8 +11,8 @@ from receiver.core.logs import configure_logs
 from receiver.dispatcher.rules import RulesInForce, store_reload
 from receiver.ledger.ledger import Ledger
 from receiver.ledger.reader import Reader
-from receiver.registry import Registry
 from receiver.rules.expressions import Expressions
+from receiver.rules.handlers.registry import Registry
 from receiver.rules.loading import Rulebook, load_rules
 
 RULE = """version: 1

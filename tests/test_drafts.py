@@ -21,8 +21,8 @@ from receiver.ledger.batch import Batch
 from receiver.ledger.ledger import Ledger
 from receiver.ledger.storing import store_plannings
 from receiver.ledger.tried import begin
-from receiver.registry import Registry
 from receiver.rules.expressions import Expressions
+from receiver.rules.handlers.registry import Registry
 from receiver.rules.loading import Rulebook
 
 

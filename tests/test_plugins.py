@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from receiver.core.errors import PostsyncError
-from receiver.plugins import GROUP, discover
-from receiver.registry import Registry
+from receiver.rules.handlers.entry_points import GROUP, discover
+from receiver.rules.handlers.registry import Registry
 
 MODULE = """
 from dataclasses import replace

@@ -11,9 +11,9 @@ from toy_handlers import say
 
 from handlers import builtin
 from receiver.contract import Handler, Rate
-from receiver.reference import example_rule, handlers_page, notes
-from receiver.registry import Registry
 from receiver.rules.expressions import Expressions
+from receiver.rules.handlers.reference_page import example_rule, handlers_page, notes
+from receiver.rules.handlers.registry import Registry
 from receiver.rules.loading import load_rules
 
 

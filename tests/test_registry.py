@@ -13,10 +13,10 @@ from toy_handlers import post, say, toy_registry
 
 from handlers import slack_message
 from receiver.core.errors import PermanentError, PostsyncError, SettingsError
-from receiver.plugins import GROUP, Origin, load
-from receiver.registry import Registry
 from receiver.rules.expressions import Expressions
-from receiver.secret_refs import put_values, split_secrets
+from receiver.rules.handlers.entry_points import GROUP, Origin, load
+from receiver.rules.handlers.registry import Registry
+from receiver.rules.handlers.secret_refs import put_values, split_secrets
 
 
 def found(tree: dict[str, Any], **more: Any) -> list[str]:

@@ -11,9 +11,9 @@ import pytest
 from receiver.contract import Call, Finding, Handler, Outcome, Params, PermanentError, Secret
 from receiver.contract import Succeeded as Done
 from receiver.outbound import Outbound
-from receiver.registry import Registry
 from receiver.rehearsal import Rehearsal
 from receiver.rules.expressions import Expressions
+from receiver.rules.handlers.registry import Registry
 from receiver.rules.loading import load_rules
 from receiver.settings.secrets import Secrets
 

@@ -13,9 +13,9 @@ from planning import renderer, sync_of
 
 from receiver.core.model import Json, RunState
 from receiver.ledger.planning import RunChange
-from receiver.registry import Registry
 from receiver.render import Scene
 from receiver.rules.expressions import Expressions
+from receiver.rules.handlers.registry import Registry
 from receiver.rules.loading import load_rules
 from receiver.rules.schema import Rule
 from receiver.waves import ACTIONS, RunView

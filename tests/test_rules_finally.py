@@ -9,8 +9,8 @@ from house import House, texts
 
 from receiver.core.errors import RuleError
 from receiver.ledger.ledger import Ledger
-from receiver.registry import Registry
 from receiver.rules.expressions import Expressions
+from receiver.rules.handlers.registry import Registry
 from receiver.rules.loading import load_rules, rule_set_from
 from receiver.rules.schema import Rule, Target, When
 

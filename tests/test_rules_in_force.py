@@ -21,8 +21,8 @@ from receiver.dispatcher.rules import PROBLEMS, Reload, RulesInForce
 from receiver.ledger import tables
 from receiver.ledger.ledger import Ledger
 from receiver.ledger.marks import RULES, put_mark
-from receiver.registry import Registry
 from receiver.rules.expressions import Expressions
+from receiver.rules.handlers.registry import Registry
 from receiver.rules.loading import Rulebook
 
 GOOD = """

@@ -21,8 +21,8 @@ from receiver.core.errors import PermanentError
 from receiver.core.model import Json, Outcome, OutcomeKind
 from receiver.ledger.claim import Claimed
 from receiver.outbound import Outbound
-from receiver.registry import Registry
 from receiver.rules.expressions import Expressions
+from receiver.rules.handlers.registry import Registry
 from receiver.runner import REASON_LENGTH, Runner
 from receiver.settings.secrets import Secrets
 

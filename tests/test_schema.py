@@ -10,9 +10,9 @@ import yaml
 from jsonschema import Draft7Validator
 from toy_handlers import toy_registry
 
-from receiver.reference import handlers_page
-from receiver.registry import Registry
-from receiver.schema import rules_schema
+from receiver.rules.handlers.json_schema import rules_schema
+from receiver.rules.handlers.reference_page import handlers_page
+from receiver.rules.handlers.registry import Registry
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = sorted([*ROOT.glob("config/rules/*.yaml"), *ROOT.glob("config/examples/rules/*.yaml")])

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from receiver.core.errors import PermanentError
-from receiver.secret_refs import SecretRef, check_secrets, put_values, split_secrets
+from receiver.rules.handlers.secret_refs import SecretRef, check_secrets, put_values, split_secrets
 
 
 def test_split() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from receiver.core.errors import TemporaryError
-from receiver.secret_refs import SecretRef
+from receiver.rules.handlers.secret_refs import SecretRef
 from receiver.settings.secrets import Secrets
 
 

@@ -22,7 +22,7 @@ from receiver.core.errors import (
 )
 from receiver.core.logs import configure_logs
 from receiver.core.user_files import read_bytes, read_stream, read_text
-from receiver.secret_refs import SecretRef
+from receiver.rules.handlers.secret_refs import SecretRef
 from receiver.settings.loading import load_settings
 from receiver.settings.secrets import Secrets
 from receiver.settings.tokens import Keyring
@@ -91,8 +91,8 @@ def test_a_text_is_utf_8_and_its_mark_is_left_out(tmp_path: Path) -> None:
 
 
 def _rules(path: Path) -> None:
-    from receiver.registry import Registry
     from receiver.rules.expressions import Expressions
+    from receiver.rules.handlers.registry import Registry
     from receiver.rules.loading import load_rules
 
     load_rules([path], Registry.discover(), Expressions())

@@ -12,7 +12,7 @@ import pytest
 from receiver import contract
 from receiver.contract import Call, Handler, Outcome, Params
 from receiver.core.model import OutcomeKind
-from receiver.plugins import GROUP
+from receiver.rules.handlers.entry_points import GROUP
 from receiver.testkit import Fault, Reply, Subject, attempt, checks
 
 ROOT = Path(__file__).parents[1]

@@ -19,10 +19,10 @@ from receiver.contract import (
     Succeeded,
 )
 from receiver.outbound.credential_names import HEADERS
-from receiver.registry import Registry
 from receiver.rules.expressions import Expressions
-from receiver.schema import rules_schema
-from receiver.written import check_written
+from receiver.rules.handlers.json_schema import rules_schema
+from receiver.rules.handlers.registry import Registry
+from receiver.rules.handlers.unrendered_checks import check_written
 
 REF = {"env": "POSTSYNC_SECRET_X"}
 REFERENCE = "must be a reference to a secret (write {env: POSTSYNC_SECRET_NAME} or {file: NAME}"

@@ -17,7 +17,7 @@ from receiver.contract import (
     Secret,
     Succeeded,
 )
-from receiver.registry import Registry
+from receiver.rules.handlers.registry import Registry
 
 
 class Ask(Params):

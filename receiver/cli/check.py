@@ -12,9 +12,9 @@ import click
 
 from receiver.cli.screen import Part, Styled, say, say_json
 from receiver.core.errors import Problem, RuleError
-from receiver.registry import Registry
 from receiver.rehearsal import Rehearsal, Rehearsed
 from receiver.rules.expressions import Expressions
+from receiver.rules.handlers.registry import Registry
 from receiver.rules.loading import RuleSet, load_rules
 from receiver.service import build_outbound, build_secrets
 from receiver.settings.loading import load_settings

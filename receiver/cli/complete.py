@@ -10,7 +10,7 @@ from click.shell_completion import CompletionItem
 from receiver.core.errors import PostsyncError
 from receiver.core.terminal_text import shown
 from receiver.core.yaml_document import read_yaml
-from receiver.registry import Registry
+from receiver.rules.handlers.registry import Registry
 from receiver.rules.loading.files import read_text, rule_files
 from receiver.settings.loading import load_settings
 

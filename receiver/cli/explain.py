@@ -17,8 +17,8 @@ from receiver.core.validation import near
 from receiver.matching import Matcher, RuleExplanation, excerpt, share
 from receiver.notification.change_detection import gap
 from receiver.notification.parse import read_notification
-from receiver.registry import Registry
 from receiver.rules.expressions import Expressions
+from receiver.rules.handlers.registry import Registry
 from receiver.rules.loading import load_rules
 from receiver.rules.schema import Rule
 from receiver.settings.loading import load_settings

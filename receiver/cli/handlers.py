@@ -12,8 +12,8 @@ import click
 
 from receiver.cli.screen import Styled, say, say_json, say_text
 from receiver.contract import Handler
-from receiver.reference import Parameter, example_rule, notes, parameters
-from receiver.registry import Registry
+from receiver.rules.handlers.reference_page import Parameter, example_rule, notes, parameters
+from receiver.rules.handlers.registry import Registry
 
 
 @click.command()

@@ -10,9 +10,9 @@ import click
 from receiver.cli.screen import say_text
 from receiver.core.errors import PostsyncError
 from receiver.notification.argocd_config import example_notification
-from receiver.reference import handlers_page
-from receiver.registry import Registry
-from receiver.schema import rules_schema
+from receiver.rules.handlers.json_schema import rules_schema
+from receiver.rules.handlers.reference_page import handlers_page
+from receiver.rules.handlers.registry import Registry
 
 SCHEMA_FILE = Path("config/rules.schema.json")
 PAGE_FILE = Path("docs/handlers.md")

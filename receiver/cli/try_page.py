@@ -11,7 +11,7 @@ import yaml
 from receiver.cli.screen import Part, Styled, ask, say
 from receiver.core.model import Json, Outcome, OutcomeKind, RunState
 from receiver.outbound.secret_masking import MASK
-from receiver.secret_refs import SecretRef, put_values
+from receiver.rules.handlers.secret_refs import SecretRef, put_values
 from receiver.trial import Released
 
 SIDES = {

@@ -17,9 +17,9 @@ from receiver.core.model import Sync, new_id
 from receiver.core.validation import near
 from receiver.matching import Matcher
 from receiver.notification.parse import read_notification
-from receiver.registry import Registry
 from receiver.render import Renderer
 from receiver.rules.expressions import Expressions
+from receiver.rules.handlers.registry import Registry
 from receiver.rules.loading import load_rules
 from receiver.rules.schema import Rule
 from receiver.runner import Runner

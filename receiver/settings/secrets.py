@@ -10,7 +10,7 @@ from pathlib import Path
 
 from receiver.core.errors import TemporaryError, Unreadable
 from receiver.core.user_files import read_bytes
-from receiver.secret_refs import SecretRef
+from receiver.rules.handlers.secret_refs import SecretRef
 
 LARGEST = 1 << 20
 """Bytes of a secret: as much as a Secret of Kubernetes may have."""

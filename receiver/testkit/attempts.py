@@ -21,10 +21,10 @@ from receiver.ledger.claim import Claimed
 from receiver.outbound import Outbound
 from receiver.outbound.client import Door
 from receiver.outbound.secret_masking import Masker
-from receiver.registry import Registry
 from receiver.rules.expressions import Expressions
+from receiver.rules.handlers.registry import Registry
+from receiver.rules.handlers.secret_refs import split_secrets
 from receiver.runner import Runner
-from receiver.secret_refs import split_secrets
 from receiver.settings.secrets import Secrets
 from receiver.testkit.cases import ContractBroken, Served, Subject
 from receiver.testkit.server import Fault, Seen, peer

@@ -8,10 +8,10 @@ from typing import Any, get_args
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from receiver.plugins import NAME
-from receiver.registry import Registry
 from receiver.rules.expressions import Expressions
-from receiver.secret_refs import split_secrets
+from receiver.rules.handlers.entry_points import NAME
+from receiver.rules.handlers.registry import Registry
+from receiver.rules.handlers.secret_refs import split_secrets
 from receiver.testkit.attempts import written_parameters
 from receiver.testkit.cases import ContractBroken, Subject
 

@@ -4,7 +4,7 @@ import pytest
 from subjects import SUBJECTS
 
 from handlers import builtin
-from receiver.registry import Registry
+from receiver.rules.handlers.registry import Registry
 from receiver.testkit import Check, checks
 
 HANDLERS = builtin()

@@ -24,8 +24,8 @@ from handlers.github.status import GitHubStatus
 from handlers.github.workflow import GitHubWorkflow
 from receiver.contract import Json, Pending, PermanentError, Succeeded, TemporaryError
 from receiver.core.model import OutcomeKind
-from receiver.registry import Registry
 from receiver.rules.expressions import Expressions
+from receiver.rules.handlers.registry import Registry
 from receiver.testkit import Case, Fault, Reply, Subject, attempt, usual
 
 ERRORS = yaml.safe_load(

@@ -16,8 +16,8 @@ from handlers.kubernetes.read import handler as read
 from handlers.kubernetes.restart import handler as restart
 from handlers.kubernetes.wait import handler as wait
 from receiver.contract import Handler, PermanentError
-from receiver.registry import Registry
 from receiver.rules.expressions import Expressions
+from receiver.rules.handlers.registry import Registry
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ from service import ROOT
 
 from handlers import kubernetes
 from receiver.contract import PermanentError
-from receiver.registry import Registry
 from receiver.rules.expressions import Expressions
+from receiver.rules.handlers.registry import Registry
 from receiver.rules.loading import load_rules
 
 pytestmark = pytest.mark.xdist_group("kubernetes")

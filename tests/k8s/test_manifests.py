@@ -11,8 +11,8 @@ from doors import doors
 from manifests import ROOT, Manifest, find, variants
 
 from receiver.ledger.ledger import Ledger
-from receiver.registry import Registry
 from receiver.rules.expressions import Expressions
+from receiver.rules.handlers.registry import Registry
 from receiver.rules.loading.load import load_rules
 from receiver.settings.model import Settings
 

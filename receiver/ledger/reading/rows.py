@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from receiver.core.model import from_ms, rfc3339
-from receiver.secret_refs import with_references
+from receiver.rules.handlers.secret_refs import with_references
 
 Row = dict[str, Any]
 

@@ -9,13 +9,13 @@ from typing import Any
 
 from receiver.core.errors import ExpressionError, PostsyncError
 from receiver.core.validation import Mistake, Path
-from receiver.registry import Registry
 from receiver.rules.expressions import Expressions, Scope, check_tree, parse_template
+from receiver.rules.handlers.registry import Registry
+from receiver.rules.handlers.secret_refs import replace_secrets
 from receiver.rules.loading.defaults import sections
 from receiver.rules.loading.plans import check_plans
 from receiver.rules.loading.scopes import action_scope, condition_scope, key_scope
 from receiver.rules.schema import Action, FailureAction, Rule, Target
-from receiver.secret_refs import replace_secrets
 
 
 def check_action(

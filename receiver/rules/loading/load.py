@@ -9,8 +9,8 @@ from pathlib import Path
 
 from receiver.core.errors import Problem, RuleError
 from receiver.core.yaml_document import read_yaml
-from receiver.registry import Registry
 from receiver.rules.expressions import Expressions
+from receiver.rules.handlers.registry import Registry
 from receiver.rules.loading.files import read_text, rule_files
 from receiver.rules.loading.parser import Reading
 from receiver.rules.loading.warnings import doubts, no_files

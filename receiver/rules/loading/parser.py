@@ -9,8 +9,8 @@ from pydantic import ValidationError
 
 from receiver.core.validation import Mistake, Path, mistakes
 from receiver.core.yaml_document import Document
-from receiver.registry import Registry
 from receiver.rules.expressions import Expressions
+from receiver.rules.handlers.registry import Registry
 from receiver.rules.loading.checks import check_action, check_rule
 from receiver.rules.loading.defaults import merge, sections
 from receiver.rules.loading.key_hints import with_way_out

@@ -10,7 +10,7 @@ from typing import Any
 
 from receiver.contract import Handler, Rate
 from receiver.contract.durations import DURATION, duration_text
-from receiver.registry import Registry
+from receiver.rules.handlers.registry import Registry
 
 WORDS = {
     "string": "string",

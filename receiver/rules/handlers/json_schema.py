@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from receiver.contract import Handler
 from receiver.contract.durations import DURATION, duration_text
-from receiver.registry import Registry
+from receiver.rules.handlers.registry import Registry
 from receiver.rules.schema import RuleFile
 
 Schema: TypeAlias = dict[str, Any]

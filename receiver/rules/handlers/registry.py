@@ -14,10 +14,10 @@ from receiver.contract import WRONG_SHAPE, Cel, Handler
 from receiver.core.errors import ExpressionError, PermanentError, PostsyncError, SettingsError
 from receiver.core.model import Json
 from receiver.core.validation import Mistake, Path, mistakes, models_in, near
-from receiver.plugins import OURS, Broken, Origin, discover
 from receiver.rules.expressions import Expressions, Scope, is_template
-from receiver.secret_refs import check_secrets, put_values, replace_secrets
-from receiver.written import check_written
+from receiver.rules.handlers.entry_points import OURS, Broken, Origin, discover
+from receiver.rules.handlers.secret_refs import check_secrets, put_values, replace_secrets
+from receiver.rules.handlers.unrendered_checks import check_written
 
 
 class Unknown(str):

@@ -17,7 +17,7 @@ from receiver.contract.annotations import Filled, HeadersMark, SecretMark, Sent
 from receiver.core.validation import Mistake, Path
 from receiver.outbound.credential_names import HEADERS, names_a_credential
 from receiver.rules.expressions import is_template
-from receiver.secret_refs import is_secret
+from receiver.rules.handlers.secret_refs import is_secret
 
 WAY_OUT = "write {env: POSTSYNC_SECRET_NAME} or {file: NAME}"
 AROUND = f'{WAY_OUT}, with format: "Bearer {{}}" for text around it'

@@ -1,0 +1,1 @@
+"""The handlers that are installed: their parameters, schema, reference page and secrets."""
