@@ -18,8 +18,8 @@ from rich.console import Console
 from rich.table import Table
 
 from receiver.core.model import Application, Change, ChangeVerdict, Resource, Sync
-from receiver.matching import Matcher
 from receiver.rules.expressions import Expressions
+from receiver.rules.matching import Matcher
 from receiver.rules.schema import Rule
 
 KINDS = (

@@ -21,11 +21,11 @@ from receiver.core.validation import near
 from receiver.ledger.ledger import Ledger
 from receiver.ledger.marks import get_rule_set
 from receiver.ledger.stored import planned_with, stored_sync
-from receiver.matching import Excerpt, Matcher, RuleExplanation, excerpt
 from receiver.memory import judged
 from receiver.planner import read_sync
 from receiver.rules.expressions import Expressions
 from receiver.rules.loading import rule_set_from
+from receiver.rules.matching import Excerpt, Matcher, RuleExplanation, excerpt
 from receiver.rules.schema import Rule
 
 MATCHERS = 4

@@ -9,10 +9,10 @@ from dataclasses import replace
 from receiver.core.errors import ExpressionError
 from receiver.core.model import Json, RunState, Sync, new_id
 from receiver.ledger.planning import Advance, Collect, NewPlan, RunChange
-from receiver.matching import RuleMatch
 from receiver.render import Renderer, Scene
 from receiver.rules.expressions import Expressions, application_facts, parse_template, sync_facts
 from receiver.rules.loading import key_scope
+from receiver.rules.matching import RuleMatch
 from receiver.rules.schema import Rule, Target
 from receiver.waves import Failure, PlanView, RunView, Wave, advance, first_runs
 

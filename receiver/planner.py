@@ -20,7 +20,6 @@ from receiver.core.model import (
     from_ms,
 )
 from receiver.ledger.planning import Advance, NewPlan, Planning, StoredPlan, StoredSync
-from receiver.matching import Matcher, RuleMatch
 from receiver.memory import Memory, Recalled, Told, judged, recall, told, unlisted
 from receiver.new_plans import MOST_RUNS, MOST_TARGETS, PlanMaker, advance_with
 from receiver.notification.change_detection import gap
@@ -28,6 +27,7 @@ from receiver.notification.parse import read_notification
 from receiver.render import Renderer, Scene
 from receiver.rules.expressions import Expressions, one_line
 from receiver.rules.loading import RuleSet, place_in_files
+from receiver.rules.matching import Matcher, RuleMatch
 from receiver.rules.schema import Rule, Target
 from receiver.waves import PlanView, RunView
 

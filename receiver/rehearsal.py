@@ -13,13 +13,13 @@ from receiver.contract import PLACEHOLDER, Call, Finding, Handler
 from receiver.core.errors import PostsyncError, Problem
 from receiver.core.model import new_id
 from receiver.core.validation import Path
-from receiver.matching.globs import SPECIAL
 from receiver.outbound import Outbound
 from receiver.outbound.secret_masking import Masker
 from receiver.rules.expressions import Expressions, Program, Scope, Template, parse_template
 from receiver.rules.handlers.registry import Registry
 from receiver.rules.handlers.secret_refs import put_values, split_secrets
 from receiver.rules.loading import RuleSet, action_scope, readings
+from receiver.rules.matching.globs import SPECIAL
 from receiver.rules.schema import FailureAction, Rule
 from receiver.settings.secrets import Secrets
 

@@ -9,8 +9,8 @@ import pytest
 from matching_cases import SHOP, resource, rule, sync
 
 from receiver.core.model import Application, Resource, Sync
-from receiver.matching import ConditionError, Matcher, Verdict
 from receiver.rules.expressions import Expressions
+from receiver.rules.matching import ConditionError, Matcher, Verdict
 from receiver.rules.schema import Rule
 
 

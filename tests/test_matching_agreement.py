@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from matching_cases import SHOP, resource, rule, sync
 
 from receiver.core.model import Application, Resource, Sync
-from receiver.matching import Matcher, Verdict
 from receiver.rules.expressions import Expressions
+from receiver.rules.matching import Matcher, Verdict
 from receiver.rules.schema import Globs, ResourceMatch, Rule
 
 EXPRESSIONS = Expressions()

@@ -14,12 +14,12 @@ from receiver.cli.options import payload_option, read_payload
 from receiver.cli.screen import say_json
 from receiver.core.model import Json, Sync
 from receiver.core.validation import near
-from receiver.matching import Matcher, RuleExplanation, excerpt, share
 from receiver.notification.change_detection import gap
 from receiver.notification.parse import read_notification
 from receiver.rules.expressions import Expressions
 from receiver.rules.handlers.registry import Registry
 from receiver.rules.loading import load_rules
+from receiver.rules.matching import Matcher, RuleExplanation, excerpt, share
 from receiver.rules.schema import Rule
 from receiver.settings.loading import load_settings
 

@@ -13,7 +13,7 @@ from rich.text import Text
 from receiver.cli.explain_steps import Step, steps, terms
 from receiver.core.model import Sync
 from receiver.core.terminal_text import shown
-from receiver.matching import Finding, RuleExplanation, Verdict, describe, excerpt, share
+from receiver.rules.matching import Finding, RuleExplanation, Verdict, describe, excerpt, share
 
 STYLES = {Verdict.MATCHED: "green", Verdict.REFUSED: "dim", Verdict.ERROR: "red"}
 FALLBACK = (120, 40)

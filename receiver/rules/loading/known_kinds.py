@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from receiver.matching.scope import CLUSTER_SCOPED
+from receiver.rules.matching.cluster_scoped import CLUSTER_SCOPED
 
 NAMESPACED = """
     Binding ConfigMap Endpoints Event LimitRange PersistentVolumeClaim Pod PodTemplate

@@ -13,8 +13,8 @@ from pydantic import BaseModel
 from receiver.core.errors import Problem
 from receiver.core.validation import Path as Place
 from receiver.core.yaml_document import Document
-from receiver.matching.globs import SPECIAL
 from receiver.rules.loading.known_kinds import GROUPS, KINDS
+from receiver.rules.matching.globs import SPECIAL
 from receiver.rules.schema import ResourceMatch, Rule
 
 REGEX = re.compile(r"\^|\.\*|.*(\$|\\|\(|\||\.\+)", re.DOTALL)

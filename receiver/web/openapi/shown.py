@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from receiver.core.model import DeliveryVerdict, PlanState, RunState, SyncState
-from receiver.matching import Verdict
+from receiver.rules.matching import Verdict
 
 Id = Annotated[str, Field(examples=["s-1m7y9gr9ez7egy539n"])]
 

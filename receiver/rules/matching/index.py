@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from receiver.core.model import Sync
-from receiver.matching.asked_of_syncs import phases_of
-from receiver.matching.bits import numbers_in
-from receiver.matching.compiled import CompiledRule
-from receiver.matching.globs import Globs
+from receiver.rules.matching.bits import numbers_in
+from receiver.rules.matching.compiled import CompiledRule
+from receiver.rules.matching.globs import Globs
+from receiver.rules.matching.sync_predicates import phases_of
 
 
 class RuleIndex:

@@ -9,15 +9,15 @@ from typing import overload
 from receiver.core import interruption as pulse
 from receiver.core.errors import ExpressionError
 from receiver.core.model import Sync
-from receiver.matching.asked_of_resources import DONE
-from receiver.matching.bits import numbers_in
-from receiver.matching.columns import Columns
-from receiver.matching.compiled import CompiledRule, compile_rule
-from receiver.matching.conditions import Condition, Facts
-from receiver.matching.explanation import RuleExplanation, explain_rule, explain_selectors
-from receiver.matching.index import RuleIndex
-from receiver.matching.predicates import Predicates
 from receiver.rules.expressions import Expressions
+from receiver.rules.matching.bits import numbers_in
+from receiver.rules.matching.columns import Columns
+from receiver.rules.matching.compiled import CompiledRule, compile_rule
+from receiver.rules.matching.conditions import Condition, Facts
+from receiver.rules.matching.explanation import RuleExplanation, explain_rule, explain_selectors
+from receiver.rules.matching.index import RuleIndex
+from receiver.rules.matching.predicates import Predicates
+from receiver.rules.matching.resource_predicates import DONE
 from receiver.rules.schema import Rule
 
 

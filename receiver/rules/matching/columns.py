@@ -8,10 +8,10 @@ from itertools import chain
 from typing import Any
 
 from receiver.core.model import Resource
-from receiver.matching.asked_of_resources import Selector
-from receiver.matching.bits import bits_of
-from receiver.matching.globs import Globs
-from receiver.matching.predicates import Predicate
+from receiver.rules.matching.bits import bits_of
+from receiver.rules.matching.globs import Globs
+from receiver.rules.matching.predicates import Predicate
+from receiver.rules.matching.resource_predicates import Selector
 
 
 class Columns:

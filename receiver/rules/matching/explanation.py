@@ -9,15 +9,15 @@ from typing import Any
 from receiver.core import interruption as pulse
 from receiver.core.errors import ExpressionError
 from receiver.core.model import Resource, Sync
-from receiver.matching.asked_of_resources import ORDER, Selector
-from receiver.matching.bits import bits_of, numbers_in
-from receiver.matching.columns import Columns
-from receiver.matching.compiled import CompiledRule
-from receiver.matching.conditions import Condition, Facts
-from receiver.matching.findings import NONE, Finding, Findings, Verdict
-from receiver.matching.predicates import Predicate
-from receiver.matching.wording import describe, say_match, say_seen
 from receiver.rules.expressions import one_line
+from receiver.rules.matching.bits import bits_of, numbers_in
+from receiver.rules.matching.columns import Columns
+from receiver.rules.matching.compiled import CompiledRule
+from receiver.rules.matching.conditions import Condition, Facts
+from receiver.rules.matching.explanation_text import describe, say_match, say_seen
+from receiver.rules.matching.findings import NONE, Finding, Findings, Verdict
+from receiver.rules.matching.predicates import Predicate
+from receiver.rules.matching.resource_predicates import ORDER, Selector
 from receiver.rules.schema import Rule
 
 

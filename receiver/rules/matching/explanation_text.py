@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from receiver.core.model import Change, ChangeVerdict, Resource, Sync
-from receiver.matching.scope import namespace_of
+from receiver.rules.matching.cluster_scoped import namespace_of
 from receiver.rules.schema import OnUnknownChange, ResourceMatch
 
 POLICY = "onUnknownChange: run"

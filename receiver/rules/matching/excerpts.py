@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from receiver.core.model import Resource
-from receiver.matching.explanation import RuleExplanation
-from receiver.matching.findings import Finding, Verdict
+from receiver.rules.matching.explanation import RuleExplanation
+from receiver.rules.matching.findings import Finding, Verdict
 
 MOST = 10_000
 """Findings of one explanation, over all rules: one rule alone has those on 10,000 resources."""

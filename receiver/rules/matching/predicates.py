@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from receiver.matching.globs import Globs
+from receiver.rules.matching.globs import Globs
 
 T = TypeVar("T")
 

@@ -7,8 +7,8 @@ from operator import attrgetter
 from typing import Any, TypeAlias
 
 from receiver.core.model import ChangeVerdict, Resource
-from receiver.matching.predicates import Predicate, Predicates
-from receiver.matching.scope import namespace_of
+from receiver.rules.matching.cluster_scoped import namespace_of
+from receiver.rules.matching.predicates import Predicate, Predicates
 from receiver.rules.schema import OnUnknownChange, ResourceMatch
 
 Selector: TypeAlias = tuple[Predicate[Resource], ...]

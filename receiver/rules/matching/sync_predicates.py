@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from operator import attrgetter
 
 from receiver.core.model import Sync
-from receiver.matching.predicates import Predicate, Predicates
+from receiver.rules.matching.predicates import Predicate, Predicates
 from receiver.rules.schema import ApplicationMatch, Match
 
 

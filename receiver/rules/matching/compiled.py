@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from receiver.core.model import Sync
-from receiver.matching.asked_of_resources import Selector, ask_resource
-from receiver.matching.asked_of_syncs import ask_sync
-from receiver.matching.conditions import Condition, compile_condition
-from receiver.matching.predicates import Predicate, Predicates
 from receiver.rules.expressions import Expressions
+from receiver.rules.matching.conditions import Condition, compile_condition
+from receiver.rules.matching.predicates import Predicate, Predicates
+from receiver.rules.matching.resource_predicates import Selector, ask_resource
+from receiver.rules.matching.sync_predicates import ask_sync
 from receiver.rules.schema import Rule
 
 
