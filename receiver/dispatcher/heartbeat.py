@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from receiver.core.log_lines import lost_lines
 from receiver.core.threads import ailments, deaths
 from receiver.dispatcher.crew import Crew
+from receiver.ledger.audit.trail import labels
 from receiver.ledger.batch import Batch
 from receiver.ledger.beats import beat
-from receiver.ledger.events import labels
 from receiver.ledger.leases import release_lost, renew
 
 EVERY = 5.0

@@ -30,6 +30,7 @@ from receiver.dispatcher.drafts import Drafts
 from receiver.dispatcher.heartbeat import Heartbeat
 from receiver.dispatcher.rules import Reload, RulesInForce, store_reload
 from receiver.dispatcher.work import Work
+from receiver.ledger.audit.key_values import CREATED, PACE, get_mark, put_mark
 from receiver.ledger.backlog import Backlog, backlog
 from receiver.ledger.batch import Batch
 from receiver.ledger.beats import forget_beats
@@ -38,7 +39,6 @@ from receiver.ledger.doorbell import Doorbell
 from receiver.ledger.jumps import move_times
 from receiver.ledger.leases import release_lost
 from receiver.ledger.ledger import Hold, Ledger
-from receiver.ledger.marks import CREATED, PACE, get_mark, put_mark
 from receiver.settings.model import Settings
 
 BATCH = 32

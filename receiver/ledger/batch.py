@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Executable
 
 from receiver.core.model import Event
-from receiver.ledger.events import Counts, append_events
+from receiver.ledger.audit.trail import Counts, append_events
 
 Row = dict[str, Any]
 

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, select
 
 from receiver.ledger import tables
-from receiver.ledger.marks import put_mark
+from receiver.ledger.audit.key_values import put_mark
 
 FORGOTTEN_MS = 3_600_000
 """How long the mark of a dispatcher stays that is gone."""

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from sqlalchemy import ColumnElement, Connection, Table, delete, exists, func, or_, select
 
 from receiver.ledger import tables
-from receiver.ledger.marks import RULES, get_mark
+from receiver.ledger.audit.key_values import RULES, get_mark
 from receiver.ledger.memories import forget
 from receiver.ledger.retention import ROWS, Limits, still_free
 

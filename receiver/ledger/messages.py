@@ -15,7 +15,7 @@ from sqlalchemy import Connection, func, insert, select
 
 from receiver.core.model import Event, Json, from_ms, new_id
 from receiver.ledger import tables
-from receiver.ledger.events import append_events
+from receiver.ledger.audit.trail import append_events
 from receiver.ledger.ledger import Hold, Ledger
 
 BEFORE_MS = 30_000

@@ -14,6 +14,8 @@ from sqlalchemy import Connection, delete
 
 from receiver.core.model import Event, from_ms, rfc3339
 from receiver.ledger import tables
+from receiver.ledger.audit.key_values import get_mark, put_mark
+from receiver.ledger.audit.trail import add_counts, append_events, labels
 from receiver.ledger.deleting import (
     Counts,
     count_alone,
@@ -29,9 +31,7 @@ from receiver.ledger.deleting import (
     surplus_refused,
     unused_rule_sets,
 )
-from receiver.ledger.events import add_counts, append_events, labels
 from receiver.ledger.ledger import Hold, Ledger
-from receiver.ledger.marks import get_mark, put_mark
 from receiver.ledger.retention import PRUNED, Limits, Policy, limits, look, stored
 
 T = TypeVar("T")

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Select, exists, func, or_, select, text
 from receiver.core.model import PlanState, SyncState
 from receiver.ledger import tables
 from receiver.ledger.arrivals import WEAK_WINDOW
-from receiver.ledger.events import labels
+from receiver.ledger.audit.trail import labels
 
 EXAMINED = 200
 """Syncs that one slice looks at."""

@@ -22,9 +22,9 @@ from sqlalchemy import create_engine, inspect
 
 from receiver.core.errors import LedgerError, LedgerGone, LedgerInUse, LedgerUnavailable
 from receiver.ledger import connect, tables
+from receiver.ledger.audit.key_values import CREATED, get_mark, put_mark
 from receiver.ledger.connect import open_ledger
 from receiver.ledger.folder import file_system_of, lock_ledger
-from receiver.ledger.marks import CREATED, get_mark, put_mark
 from receiver.ledger.sqlite import FileLedger
 
 HOLDER = """

@@ -23,12 +23,12 @@ from receiver.core.errors import LedgerError, LedgerUnavailable
 from receiver.core.model import Event, OutcomeKind
 from receiver.ledger import tables
 from receiver.ledger.arrivals import Arrival
+from receiver.ledger.audit.trail import append_events
 from receiver.ledger.backup import back_up
 from receiver.ledger.batch import Batch
 from receiver.ledger.buckets import SharedBuckets
 from receiver.ledger.connect import open_ledger, prepare
 from receiver.ledger.copying import fill_server
-from receiver.ledger.events import append_events
 from receiver.ledger.folder import lock_ledger
 from receiver.ledger.leases import release_lost
 from receiver.ledger.ledger import Hold

@@ -18,11 +18,11 @@ from sqlalchemy import event, insert, text, update
 from receiver.core.model import Event
 from receiver.ledger import tables
 from receiver.ledger.arrivals import Arrival
+from receiver.ledger.audit.key_values import RULES, keep_rule_set, put_mark
+from receiver.ledger.audit.trail import append_events
 from receiver.ledger.connect import open_ledger
-from receiver.ledger.events import append_events
 from receiver.ledger.intake import IntakeWriter
 from receiver.ledger.ledger import Ledger
-from receiver.ledger.marks import RULES, keep_rule_set, put_mark
 from receiver.ledger.messages import Message, Messages
 from receiver.ledger.pruning import Preview, Round
 from receiver.ledger.reader import Reader

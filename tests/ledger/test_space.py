@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import insert, text
 
 from receiver.ledger import tables
+from receiver.ledger.audit.key_values import CREATED, get_mark
 from receiver.ledger.connect import open_ledger
-from receiver.ledger.marks import CREATED, get_mark
 from receiver.ledger.pruning import Round
 from receiver.ledger.retention import Policy
 from receiver.ledger.space import empty_log, shrink, size

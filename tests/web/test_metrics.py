@@ -13,12 +13,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import insert
 
 from receiver.ledger import tables
+from receiver.ledger.audit.key_values import RULES, put_mark
+from receiver.ledger.audit.trail import Counts, add_counts, count_seconds, labels
 from receiver.ledger.beats import beat
 from receiver.ledger.connect import open_ledger
-from receiver.ledger.events import Counts, add_counts, count_seconds, labels
 from receiver.ledger.intake import IntakeWriter
 from receiver.ledger.ledger import Ledger
-from receiver.ledger.marks import RULES, put_mark
 
 ROOT = Path(__file__).parents[2]
 PATH = "/v1/notifications"

@@ -1,0 +1,1 @@
+"""The trail of audit events, and single facts by key."""
