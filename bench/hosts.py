@@ -17,7 +17,7 @@ from subprocess import Popen
 
 from stage import ROOT, free_port, keys, program, until_ready
 
-from receiver.ledger.postgres import migrate_server
+from receiver.ledger.engine.postgres import migrate_server
 
 sys.path.append(str(ROOT / "tests"))
 from postgres import Postgres, postgres_server

@@ -18,10 +18,10 @@ from receiver.dispatcher.rules import RulesInForce
 from receiver.dispatcher.suspects import Suspects
 from receiver.explainer import Explainer
 from receiver.ledger.buckets import SharedBuckets
-from receiver.ledger.connect import open_ledger
-from receiver.ledger.doorbell import Doorbell
+from receiver.ledger.engine.ledger import Ledger
+from receiver.ledger.engine.open import open_ledger
+from receiver.ledger.engine.wakeup import Doorbell
 from receiver.ledger.intake import IntakeWriter
-from receiver.ledger.ledger import Ledger
 from receiver.ledger.messages import Messages
 from receiver.ledger.operations.desk import Operations
 from receiver.ledger.reader import Reader
@@ -109,7 +109,7 @@ def build_dispatcher(settings: Settings, doorbell: Doorbell, log: Log, owner: st
     """Build the dispatcher. Call it after the fork."""
     ledger = open_ledger(settings.ledger)
     if isinstance(settings.ledger, str):
-        from receiver.ledger.listening import Listener
+        from receiver.ledger.engine.pg_listen import Listener
 
         Listener(settings.ledger, doorbell.ring).start()
     return dispatcher_over(ledger, settings, doorbell, log, owner)

@@ -16,10 +16,10 @@ from postgres import Databases, Postgres, postgres_server
 from served import LIMIT, Serve, Served
 from service import Target
 
-from receiver.ledger.connect import open_ledger
-from receiver.ledger.ledger import Ledger
-from receiver.ledger.postgres import ServerLedger, open_server
-from receiver.ledger.sqlite import FileLedger
+from receiver.ledger.engine.ledger import Ledger
+from receiver.ledger.engine.open import open_ledger
+from receiver.ledger.engine.postgres import ServerLedger, open_server
+from receiver.ledger.engine.sqlite import FileLedger
 
 # Hypothesis gives each example 200 ms, which a busy machine takes away from any test.
 settings.register_profile("patient", deadline=None)

@@ -9,7 +9,7 @@ from house import House
 
 from receiver.dispatcher.rules import Reload, store_reload
 from receiver.ledger.audit.key_values import RULES, keep_rule_set, put_mark
-from receiver.ledger.ledger import Ledger
+from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.operations.acts import Act
 from receiver.ledger.operations.desk import Operations
 from receiver.waves import after_failure

@@ -16,11 +16,11 @@ from sqlalchemy import Connection, text
 from receiver.core.model import Outcome, OutcomeKind
 from receiver.ledger.arrivals import Arrival
 from receiver.ledger.backlog import backlog
-from receiver.ledger.batch import Batch
 from receiver.ledger.claim import Claimed, claim, wake
+from receiver.ledger.engine.ledger import Ledger
+from receiver.ledger.engine.unit_of_work import Batch
 from receiver.ledger.intake import IntakeWriter
 from receiver.ledger.leases import release_lost, renew
-from receiver.ledger.ledger import Ledger
 from receiver.ledger.memories import known_memories
 from receiver.ledger.operations.acts import Act
 from receiver.ledger.operations.replaying import ask_replay, asked_replays, store_replays

@@ -15,7 +15,7 @@ from werkzeug.serving import make_server
 from werkzeug.wsgi import get_input_stream
 
 from receiver.cli import main
-from receiver.ledger.ledger import Ledger
+from receiver.ledger.engine.ledger import Ledger
 
 Postsync: TypeAlias = Callable[..., tuple[int, str, str]]
 """Runs a command; returns the exit code, stdout and stderr."""

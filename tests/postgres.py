@@ -19,7 +19,7 @@ from typing import IO
 import psycopg
 import pytest
 
-from receiver.ledger.postgres import migrate_server
+from receiver.ledger.engine.postgres import migrate_server
 
 SUPERUSER = "postsync"
 

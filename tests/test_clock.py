@@ -5,9 +5,9 @@ from __future__ import annotations
 from house import House
 
 from receiver.dispatcher.clock import Clock
-from receiver.ledger.batch import Batch
+from receiver.ledger.engine.ledger import Ledger
+from receiver.ledger.engine.unit_of_work import Batch
 from receiver.ledger.jumps import move_times
-from receiver.ledger.ledger import Ledger
 
 HOUR = 3600
 RULES = """

@@ -17,8 +17,8 @@ from receiver.core.model import PlanState, SyncState
 from receiver.dispatcher.drafts import Drafts
 from receiver.dispatcher.rules import RulesInForce
 from receiver.dispatcher.suspects import DEATHS, Suspects
-from receiver.ledger.batch import Batch
-from receiver.ledger.ledger import Ledger
+from receiver.ledger.engine.ledger import Ledger
+from receiver.ledger.engine.unit_of_work import Batch
 from receiver.ledger.storing import store_plannings
 from receiver.ledger.tried import begin
 from receiver.rules.expressions import Expressions

@@ -28,10 +28,10 @@ from receiver.dispatcher.crew import Crew, Finished
 from receiver.dispatcher.housekeeping import Housekeeping
 from receiver.ledger.arrivals import Arrival
 from receiver.ledger.claim import Claimed
+from receiver.ledger.engine.ledger import Hold, Ledger
+from receiver.ledger.engine.pg_listen import Listener
+from receiver.ledger.engine.postgres import open_server
 from receiver.ledger.intake import IntakeWriter
-from receiver.ledger.ledger import Hold, Ledger
-from receiver.ledger.listening import Listener
-from receiver.ledger.postgres import open_server
 from receiver.ledger.retention import Policy
 from receiver.notification.parse import read_notification
 from receiver.outbound.deadline_watchdog import Watchdog

@@ -11,7 +11,7 @@ from desks import put_in_force
 from house import House
 
 from receiver.explainer import Explainer, Explanation
-from receiver.ledger.ledger import Ledger
+from receiver.ledger.engine.ledger import Ledger
 
 RULES = """
 - name: web

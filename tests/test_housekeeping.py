@@ -16,9 +16,9 @@ from receiver.core.errors import SettingsError
 from receiver.core.logs import Log
 from receiver.core.model import Event
 from receiver.dispatcher.housekeeping import Housekeeping
-from receiver.ledger.connect import open_ledger
+from receiver.ledger.engine.open import open_ledger
+from receiver.ledger.engine.sqlite import FileLedger
 from receiver.ledger.retention import Policy
-from receiver.ledger.sqlite import FileLedger
 from receiver.settings.loading import load_settings
 
 RULES = """

@@ -8,7 +8,7 @@ import pytest
 from house import House
 
 from receiver.core.model import Json, Outcome, OutcomeKind
-from receiver.ledger.ledger import Ledger
+from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.reading.story import run_story
 
 RULES = """\

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from house import House, texts
 
-from receiver.ledger.ledger import Ledger
+from receiver.ledger.engine.ledger import Ledger
+from receiver.ledger.engine.sqlite import FileLedger
 from receiver.ledger.reader import Reader
-from receiver.ledger.sqlite import FileLedger
 
 RULE = """
 - name: purge

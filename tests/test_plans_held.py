@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from house import House, texts
 
-from receiver.ledger.ledger import Ledger
+from receiver.ledger.engine.ledger import Ledger
 
 RULE = """
 - name: purge

@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from receiver.core.model import Outcome, OutcomeKind
-from receiver.ledger.connect import open_ledger
-from receiver.ledger.ledger import Ledger
-from receiver.ledger.sqlite import FileLedger
+from receiver.ledger.engine.ledger import Ledger
+from receiver.ledger.engine.open import open_ledger
+from receiver.ledger.engine.sqlite import FileLedger
 
 RULE = """
 - name: purge

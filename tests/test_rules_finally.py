@@ -8,7 +8,7 @@ import pytest
 from house import House, texts
 
 from receiver.core.errors import RuleError
-from receiver.ledger.ledger import Ledger
+from receiver.ledger.engine.ledger import Ledger
 from receiver.rules.expressions import Expressions
 from receiver.rules.handlers.registry import Registry
 from receiver.rules.loading import load_rules, rule_set_from

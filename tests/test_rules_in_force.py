@@ -20,7 +20,7 @@ from receiver.core.threads import deaths
 from receiver.dispatcher.rules import PROBLEMS, Reload, RulesInForce
 from receiver.ledger import tables
 from receiver.ledger.audit.key_values import RULES, put_mark
-from receiver.ledger.ledger import Ledger
+from receiver.ledger.engine.ledger import Ledger
 from receiver.rules.expressions import Expressions
 from receiver.rules.handlers.registry import Registry
 from receiver.rules.loading import Rulebook

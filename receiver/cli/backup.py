@@ -8,7 +8,7 @@ import click
 
 from receiver.cli.options import count, database_option, output_option, tell
 from receiver.cli.progress import Progress
-from receiver.ledger.backup import back_up
+from receiver.ledger.engine.backup import back_up
 from receiver.settings.loading import load_settings
 
 PAGE = 4096

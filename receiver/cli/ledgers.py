@@ -8,8 +8,8 @@ from pathlib import Path
 
 from receiver.core.errors import LedgerError, LedgerUnavailable
 from receiver.core.logs import Log
-from receiver.ledger.connect import open_ledger, prepare
-from receiver.ledger.ledger import Ledger
+from receiver.ledger.engine.ledger import Ledger
+from receiver.ledger.engine.open import open_ledger, prepare
 from receiver.settings.model import Settings
 
 AGAIN_AFTER = 1.0

@@ -10,7 +10,7 @@ from receiver.cli.ledgers import wait_for_server
 from receiver.cli.options import count, database_option, output_option, tell
 from receiver.cli.progress import Progress
 from receiver.ledger import tables
-from receiver.ledger.connect import prepare
+from receiver.ledger.engine.open import prepare
 from receiver.settings.loading import load_settings
 
 
@@ -46,7 +46,7 @@ def migrate(
         prepare(place)
         at: str | None = tables.REVISION
     else:
-        from receiver.ledger.postgres import migrate_server
+        from receiver.ledger.engine.postgres import migrate_server
 
         wait_for_server(place, wait)
         at = migrate_server(place)
@@ -58,7 +58,7 @@ def migrate(
 
 
 def _fill(database: str, source: Path) -> None:
-    from receiver.ledger.copying import fill_server
+    from receiver.ledger.engine.transfer import fill_server
 
     progress = Progress()
     try:

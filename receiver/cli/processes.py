@@ -8,7 +8,7 @@ import sys
 
 from receiver.core.errors import HandlersHang, LedgerDamaged, SettingsError
 from receiver.core.logs import Log
-from receiver.ledger.doorbell import Doorbell
+from receiver.ledger.engine.wakeup import Doorbell
 from receiver.service import build_dispatcher, build_housekeeping
 from receiver.settings.model import Settings
 

@@ -23,9 +23,9 @@ from receiver.core.errors import LedgerUnavailable
 from receiver.core.logs import Log, configure_logs
 from receiver.core.model import new_id
 from receiver.core.threads import begin
-from receiver.ledger.connect import open_ledger
-from receiver.ledger.doorbell import Doorbell
-from receiver.ledger.folder import lock_ledger
+from receiver.ledger.engine.folder import lock_ledger
+from receiver.ledger.engine.open import open_ledger
+from receiver.ledger.engine.wakeup import Doorbell
 from receiver.ledger.reader import Reader, Row
 from receiver.service import build_intake, read_keys
 from receiver.settings.loading import load_settings, unknown_variables

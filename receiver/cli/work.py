@@ -17,8 +17,8 @@ from receiver.cli.processes import check_address, dispatch
 from receiver.core.errors import SettingsError
 from receiver.core.logs import configure_logs
 from receiver.core.model import new_id
-from receiver.ledger.connect import open_ledger
-from receiver.ledger.doorbell import Doorbell
+from receiver.ledger.engine.open import open_ledger
+from receiver.ledger.engine.wakeup import Doorbell
 from receiver.ledger.reader import Reader
 from receiver.settings.loading import load_settings, unknown_variables
 from receiver.settings.model import Settings

@@ -12,11 +12,11 @@ from receiver.core.errors import LedgerDamaged, LedgerUnavailable
 from receiver.core.logs import Log
 from receiver.core.model import Event
 from receiver.core.threads import Supervised
-from receiver.ledger.ledger import Ledger
+from receiver.ledger.engine.ledger import Ledger
+from receiver.ledger.engine.sqlite import FileLedger
+from receiver.ledger.engine.vacuum import empty_log, shrink
 from receiver.ledger.pruning import Round
 from receiver.ledger.retention import Policy
-from receiver.ledger.space import empty_log, shrink
-from receiver.ledger.sqlite import FileLedger
 
 EVERY = 60.0
 """Seconds between the end of a round and the next."""

@@ -16,7 +16,7 @@ from receiver.core.logs import Log
 from receiver.core.model import Event, Json
 from receiver.core.threads import Supervised
 from receiver.ledger.audit.key_values import RULES, get_mark, get_rule_set, keep_rule_set, put_mark
-from receiver.ledger.ledger import Ledger
+from receiver.ledger.engine.ledger import Ledger
 from receiver.planner import Planner
 from receiver.render import Renderer
 from receiver.rules.expressions import Expressions

@@ -14,7 +14,7 @@ from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection
 
-from receiver.ledger.ledger import Hold, Ledger
+from receiver.ledger.engine.ledger import Hold, Ledger
 from receiver.ledger.tried import begin, left_over, strike
 
 DEATHS = 3

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from receiver.dispatcher.crew import Finished
 from receiver.dispatcher.rules import Reload
-from receiver.ledger.batch import Batch
-from receiver.ledger.ledger import Hold
+from receiver.ledger.engine.ledger import Hold
+from receiver.ledger.engine.unit_of_work import Batch
 from receiver.ledger.operations.replaying import Replay, store_replays
 from receiver.ledger.outcomes import store_settlements
 from receiver.ledger.planning import Advance, Planning, StoredPlan

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, RowMapping, select
 
 from receiver.core.model import DeliveryVerdict, Event, Json, SyncState, new_id, rfc3339
+from receiver.core.storable import dumps
 from receiver.ledger import tables
-from receiver.ledger.storable import dumps
 from receiver.notification.parse import Notification
 
 WEAK_WINDOW = timedelta(minutes=10)

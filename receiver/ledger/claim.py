@@ -21,7 +21,7 @@ from sqlalchemy import Connection, bindparam, insert, select, text, update
 from receiver.core.model import Event, RunState
 from receiver.ledger import tables
 from receiver.ledger.attempts import update_attempt
-from receiver.ledger.batch import Batch
+from receiver.ledger.engine.unit_of_work import Batch
 from receiver.ledger.lanes import blocked_lanes
 from receiver.ledger.pauses import all_paused_since
 

@@ -10,11 +10,11 @@ from typing import Any
 from sqlalchemy import bindparam, func, insert, literal, select, text, update
 
 from receiver.core.model import Event, Json, from_ms, rfc3339
+from receiver.core.storable import dumps
 from receiver.ledger import tables
-from receiver.ledger.batch import Batch, Row
+from receiver.ledger.engine.unit_of_work import Batch, Row
 from receiver.ledger.planning import Collect, NewPlan, Planning
 from receiver.ledger.starting import end_collecting
-from receiver.ledger.storable import dumps
 from receiver.ledger.superseding import identity
 
 Target = dict[str, Any]

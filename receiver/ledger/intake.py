@@ -26,7 +26,7 @@ from receiver.core.threads import Supervised
 from receiver.ledger import tables
 from receiver.ledger.arrivals import Arrival, Receipt, Rows, known_syncs
 from receiver.ledger.audit.trail import append_events
-from receiver.ledger.ledger import Hold, Ledger
+from receiver.ledger.engine.ledger import Hold, Ledger
 from receiver.ledger.stall import Stall
 
 COMMIT_TIMEOUT = 5.0

@@ -6,7 +6,7 @@ from sqlalchemy import text
 
 from receiver.core.model import Event
 from receiver.ledger import tables
-from receiver.ledger.batch import Batch
+from receiver.ledger.engine.unit_of_work import Batch
 
 _MOVES = [
     text(f"UPDATE runs SET due_at = due_at + :jump WHERE {tables.SLEEPING_RUN}"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, select, text
 
 from receiver.ledger import tables
-from receiver.ledger.batch import Batch
+from receiver.ledger.engine.unit_of_work import Batch
 
 _BLOCK = text(
     "INSERT INTO lanes (lane, blocked_until) VALUES (:lane, :until) "

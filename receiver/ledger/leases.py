@@ -13,7 +13,7 @@ from sqlalchemy import Connection, bindparam, select, text, update
 from receiver.core.model import Event, OutcomeKind, RunState
 from receiver.ledger import tables
 from receiver.ledger.attempts import update_attempt
-from receiver.ledger.batch import Batch
+from receiver.ledger.engine.unit_of_work import Batch
 
 
 def renew(connection: Connection, now: int, owner: str, lease: int, runs: Sequence[str]) -> None:

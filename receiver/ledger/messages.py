@@ -16,7 +16,7 @@ from sqlalchemy import Connection, func, insert, select
 from receiver.core.model import Event, Json, from_ms, new_id
 from receiver.ledger import tables
 from receiver.ledger.audit.trail import append_events
-from receiver.ledger.ledger import Hold, Ledger
+from receiver.ledger.engine.ledger import Hold, Ledger
 
 BEFORE_MS = 30_000
 """How long before its sync's start a message may be: Argo CD writes whole seconds by a clock of

@@ -6,7 +6,7 @@ from sqlalchemy import TextClause, bindparam, func, select, text, update
 
 from receiver.core.model import PlanState
 from receiver.ledger import tables
-from receiver.ledger.batch import Batch
+from receiver.ledger.engine.unit_of_work import Batch
 
 LINE = 100
 """Plans of one key that are looked at when places become free; with one limit for a key,

@@ -31,7 +31,7 @@ from receiver.ledger.deleting import (
     surplus_refused,
     unused_rule_sets,
 )
-from receiver.ledger.ledger import Hold, Ledger
+from receiver.ledger.engine.ledger import Hold, Ledger
 from receiver.ledger.retention import PRUNED, Limits, Policy, limits, look, stored
 
 T = TypeVar("T")

@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, select, text, update
 
 from receiver.core.model import Event, Json, PlanState, RunState
 from receiver.ledger import tables
-from receiver.ledger.batch import Batch
+from receiver.ledger.engine.unit_of_work import Batch
 from receiver.ledger.pauses import OWN_MARK
 from receiver.ledger.places import take_place
 from receiver.ledger.planning import hold_reason

@@ -8,9 +8,10 @@ from dataclasses import replace
 from sqlalchemy import bindparam, insert, select, update
 
 from receiver.core.model import PlanState, RunState, SyncState
+from receiver.core.storable import dumps
 from receiver.ledger import tables
-from receiver.ledger.batch import Batch, Row
 from receiver.ledger.collecting import begin, join, room_for
+from receiver.ledger.engine.unit_of_work import Batch, Row
 from receiver.ledger.memories import remember, write_recalled
 from receiver.ledger.pauses import OWN_MARK, pause_mark
 from receiver.ledger.places import admit
@@ -23,7 +24,6 @@ from receiver.ledger.planning import (
     StoredPlan,
 )
 from receiver.ledger.starting import held_event, start
-from receiver.ledger.storable import dumps
 from receiver.ledger.superseding import (
     Entrant,
     newer_than,

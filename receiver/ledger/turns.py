@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from sqlalchemy import text
 
 from receiver.ledger import tables
-from receiver.ledger.batch import Batch
+from receiver.ledger.engine.unit_of_work import Batch
 
 _TURNS = text(
     f"SELECT (SELECT MAX(turn) FROM runs WHERE share = :share AND {tables.OPEN_RUN}),"

@@ -18,10 +18,10 @@ from sqlalchemy import insert, text
 from receiver.cli import cli
 from receiver.core.errors import LedgerError
 from receiver.ledger import tables
-from receiver.ledger.backup import back_up
-from receiver.ledger.connect import open_ledger
+from receiver.ledger.engine.backup import back_up
+from receiver.ledger.engine.open import open_ledger
+from receiver.ledger.engine.sqlite import FileLedger
 from receiver.ledger.reader import Reader
-from receiver.ledger.sqlite import FileLedger
 
 RULES = """
 version: 1

@@ -14,7 +14,7 @@ from werkzeug.serving import make_server
 
 from receiver.cli.health import health
 from receiver.core.errors import ServerError, Unreachable
-from receiver.ledger.ledger import Ledger
+from receiver.ledger.engine.ledger import Ledger
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from house import House
 from in_process import Postsync
 
 from receiver.ledger.beats import beat
-from receiver.ledger.sqlite import FileLedger
+from receiver.ledger.engine.sqlite import FileLedger
 
 RULES = """
 - name: purge

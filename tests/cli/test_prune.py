@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from receiver.cli import cli
 from receiver.core.errors import LedgerError
-from receiver.ledger.sqlite import FileLedger
+from receiver.ledger.engine.sqlite import FileLedger
 
 RULES = """
 - name: tell

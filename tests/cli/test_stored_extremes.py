@@ -16,9 +16,9 @@ from in_process import listening
 from sqlalchemy import BigInteger, Boolean, Column, Float, Integer, LargeBinary, Table, Text, insert
 
 from receiver.cli import main
+from receiver.core.storable import dumps
 from receiver.ledger import tables
-from receiver.ledger.ledger import Ledger
-from receiver.ledger.storable import dumps
+from receiver.ledger.engine.ledger import Ledger
 
 OVER_A_LEDGER = settings(
     phases=[Phase.generate],  # a smaller example costs minutes and tells little more

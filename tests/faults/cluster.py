@@ -15,7 +15,7 @@ from deployment import Deployment, Row
 from postgres import Postgres, postgres_server
 from service import Service, Target, children, group_alive, wait_for
 
-from receiver.ledger.postgres import migrate_server
+from receiver.ledger.engine.postgres import migrate_server
 
 
 class Worker(Service):

@@ -16,8 +16,8 @@ from service import Service, Target, group_alive
 
 from receiver.core.logs import configure_logs
 from receiver.core.model import new_id
-from receiver.ledger.connect import open_ledger
-from receiver.ledger.doorbell import Doorbell
+from receiver.ledger.engine.open import open_ledger
+from receiver.ledger.engine.wakeup import Doorbell
 from receiver.service import dispatcher_over
 from receiver.settings.model import Settings
 

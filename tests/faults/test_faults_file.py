@@ -12,7 +12,7 @@ from disks import BreakingDisk, breaking_disk
 from scenario import CALL
 from service import POSTSYNC, ROOT, Service, Target
 
-from receiver.ledger.connect import open_ledger
+from receiver.ledger.engine.open import open_ledger
 
 PAGE = 4096
 """Bytes of a page of SQLite's, unless it is told otherwise."""

@@ -15,9 +15,9 @@ from lives import Lives, NewLedger
 from postgres import Databases
 from scenario import Lasting
 
-from receiver.ledger.connect import open_ledger
-from receiver.ledger.ledger import Ledger
-from receiver.ledger.postgres import open_server
+from receiver.ledger.engine.ledger import Ledger
+from receiver.ledger.engine.open import open_ledger
+from receiver.ledger.engine.postgres import open_server
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from doors import doors
 from manifests import ROOT, Manifest, find, variants
 
-from receiver.ledger.ledger import Ledger
+from receiver.ledger.engine.ledger import Ledger
 from receiver.rules.expressions import Expressions
 from receiver.rules.handlers.registry import Registry
 from receiver.rules.loading.load import load_rules

@@ -14,8 +14,8 @@ from receiver.ledger import deleting, tables
 from receiver.ledger.arrivals import Arrival
 from receiver.ledger.audit.key_values import RULES, keep_rule_set, put_mark
 from receiver.ledger.beats import beat, forget_beats
+from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.intake import REFUSED_BYTES, IntakeWriter
-from receiver.ledger.ledger import Ledger
 from receiver.ledger.messages import Message, Messages
 from receiver.ledger.tried import begin
 

@@ -21,16 +21,16 @@ from service import ROOT
 from sqlalchemy import create_engine, inspect
 
 from receiver.core.errors import LedgerError, LedgerGone, LedgerInUse, LedgerUnavailable
-from receiver.ledger import connect, tables
+from receiver.ledger import tables
 from receiver.ledger.audit.key_values import CREATED, get_mark, put_mark
-from receiver.ledger.connect import open_ledger
-from receiver.ledger.folder import file_system_of, lock_ledger
-from receiver.ledger.sqlite import FileLedger
+from receiver.ledger.engine.folder import file_system_of, lock_ledger
+from receiver.ledger.engine.open import open_ledger
+from receiver.ledger.engine.sqlite import FileLedger
 
 HOLDER = """
 import sys
 from pathlib import Path
-from receiver.ledger.folder import lock_ledger
+from receiver.ledger.engine.folder import lock_ledger
 lock = lock_ledger(Path(sys.argv[1]))
 print("locked", flush=True)
 sys.stdin.readline()
@@ -89,7 +89,7 @@ def _indexes(connection: object) -> dict[str, str]:
 def test_the_code_names_the_newest_migration() -> None:
     """`open_ledger` leaves alembic out when the file says this revision."""
     config = Config()
-    config.set_main_option("script_location", str(Path(connect.__file__).parent / "migrations"))
+    config.set_main_option("script_location", str(Path(tables.__file__).parent / "migrations"))
     config.set_main_option("path_separator", "os")
     assert ScriptDirectory.from_config(config).get_heads() == [tables.REVISION]
 

@@ -19,10 +19,10 @@ from receiver.core.errors import LedgerUnavailable
 from receiver.core.model import DeliveryVerdict, Event
 from receiver.ledger import tables
 from receiver.ledger.arrivals import Arrival, Receipt
-from receiver.ledger.connect import open_ledger
+from receiver.ledger.engine.ledger import Ledger
+from receiver.ledger.engine.open import open_ledger
+from receiver.ledger.engine.sqlite import FileLedger
 from receiver.ledger.intake import IntakeWriter
-from receiver.ledger.ledger import Ledger
-from receiver.ledger.sqlite import FileLedger
 from receiver.ledger.stall import STALL
 from receiver.notification.parse import read_notification
 

@@ -11,7 +11,7 @@ from house import House
 from notifications import resource
 
 from receiver.explainer import Explainer
-from receiver.ledger.ledger import Ledger
+from receiver.ledger.engine.ledger import Ledger
 from receiver.memory import MOST, Memory, Told, Trace, after
 
 RULES = """

@@ -7,7 +7,7 @@ from desks import ANN, BOB, desk, house_of, only, plan_of
 from house import texts
 
 from receiver.core.errors import WrongState
-from receiver.ledger.ledger import Ledger
+from receiver.ledger.engine.ledger import Ledger
 
 HELD = """
 - name: r

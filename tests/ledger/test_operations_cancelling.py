@@ -10,7 +10,7 @@ from house import House, texts
 
 from receiver.core.errors import UnknownThing, WrongState
 from receiver.core.model import Outcome, OutcomeKind
-from receiver.ledger.ledger import Ledger
+from receiver.ledger.engine.ledger import Ledger
 
 TWO = """
 - name: r

@@ -9,12 +9,12 @@ from sqlalchemy import text
 
 from receiver.ledger import tables
 from receiver.ledger.backlog import backlog
-from receiver.ledger.connect import open_ledger
-from receiver.ledger.ledger import Ledger
+from receiver.ledger.engine.ledger import Ledger
+from receiver.ledger.engine.open import open_ledger
+from receiver.ledger.engine.sqlite import FileLedger
 from receiver.ledger.operations.pausing import _PAUSE, _RESUME
 from receiver.ledger.pauses import Scope
 from receiver.ledger.reader import Reader
-from receiver.ledger.sqlite import FileLedger
 
 RULES = """
 - name: r

@@ -18,8 +18,8 @@ from receiver.core.logs import configure_logs
 from receiver.dispatcher.drafts import Drafts
 from receiver.dispatcher.rules import RulesInForce
 from receiver.dispatcher.suspects import Suspects
-from receiver.ledger.batch import Batch
-from receiver.ledger.ledger import Ledger
+from receiver.ledger.engine.ledger import Ledger
+from receiver.ledger.engine.unit_of_work import Batch
 from receiver.ledger.operations.replaying import store_replays
 from receiver.ledger.storing import store_plannings
 from receiver.rules.expressions import Expressions

@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from receiver.core.errors import UnknownThing, WrongState
 from receiver.core.model import Outcome, OutcomeKind
-from receiver.ledger.ledger import Ledger
+from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.operations.retrying import Chosen
 
 KEYED = TWO.replace("  actions:", "  concurrency: {key: one-at-a-time, limit: 1}\n  actions:")

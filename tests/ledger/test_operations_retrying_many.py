@@ -7,9 +7,9 @@ from desks import ANN, TWO, desk, failed, house_of
 from house import texts
 from sqlalchemy import event
 
-from receiver.ledger.ledger import Ledger
+from receiver.ledger.engine.ledger import Ledger
+from receiver.ledger.engine.sqlite import FileLedger
 from receiver.ledger.operations.retrying import Chosen
-from receiver.ledger.sqlite import FileLedger
 
 
 @pytest.mark.parametrize(

@@ -24,19 +24,19 @@ from receiver.core.model import Event, OutcomeKind
 from receiver.ledger import tables
 from receiver.ledger.arrivals import Arrival
 from receiver.ledger.audit.trail import append_events
-from receiver.ledger.backup import back_up
-from receiver.ledger.batch import Batch
 from receiver.ledger.buckets import SharedBuckets
-from receiver.ledger.connect import open_ledger, prepare
-from receiver.ledger.copying import fill_server
-from receiver.ledger.folder import lock_ledger
+from receiver.ledger.engine.backup import back_up
+from receiver.ledger.engine.folder import lock_ledger
+from receiver.ledger.engine.ledger import Hold
+from receiver.ledger.engine.open import open_ledger, prepare
+from receiver.ledger.engine.pg_listen import Listener
+from receiver.ledger.engine.postgres import ServerLedger, migrate_server, open_server
+from receiver.ledger.engine.sqlite import FileLedger
+from receiver.ledger.engine.transfer import fill_server
+from receiver.ledger.engine.unit_of_work import Batch
 from receiver.ledger.leases import release_lost
-from receiver.ledger.ledger import Hold
-from receiver.ledger.listening import Listener
 from receiver.ledger.outcomes import store_settlements
-from receiver.ledger.postgres import ServerLedger, migrate_server, open_server
 from receiver.ledger.reading.trail import Wanted, read_trail
-from receiver.ledger.sqlite import FileLedger
 from receiver.rates import Buckets
 from receiver.retry import settle
 

@@ -15,11 +15,11 @@ from receiver.ledger.arrivals import Arrival
 from receiver.ledger.audit.key_values import RULES, put_mark
 from receiver.ledger.audit.trail import append_events
 from receiver.ledger.beats import beat
-from receiver.ledger.connect import open_ledger
+from receiver.ledger.engine.ledger import Ledger
+from receiver.ledger.engine.open import open_ledger
+from receiver.ledger.engine.sqlite import FileLedger
 from receiver.ledger.intake import IntakeWriter
-from receiver.ledger.ledger import Ledger
 from receiver.ledger.reader import Filters, Reader
-from receiver.ledger.sqlite import FileLedger
 from receiver.notification.parse import read_notification
 
 

@@ -12,10 +12,10 @@ from sqlalchemy import Table, event, insert
 
 from receiver.core.model import first_id
 from receiver.ledger import tables
-from receiver.ledger.ledger import Ledger
+from receiver.ledger.engine.ledger import Ledger
+from receiver.ledger.engine.sqlite import FileLedger
 from receiver.ledger.reader import Filters, Reader, Wanted
 from receiver.ledger.reading import trail
-from receiver.ledger.sqlite import FileLedger
 
 HOUR = 3_600_000
 

@@ -11,11 +11,11 @@ from house import NOON, House
 from sqlalchemy import event, insert
 
 from receiver.ledger import tables
-from receiver.ledger.ledger import Ledger
+from receiver.ledger.engine.ledger import Ledger
+from receiver.ledger.engine.sqlite import FileLedger
 from receiver.ledger.messages import Message, Messages
 from receiver.ledger.reader import Filters, Reader, Row, Wanted
 from receiver.ledger.reading import trail
-from receiver.ledger.sqlite import FileLedger
 
 RULES = """
 - name: gather

@@ -20,14 +20,14 @@ from receiver.ledger import tables
 from receiver.ledger.arrivals import Arrival
 from receiver.ledger.audit.key_values import RULES, keep_rule_set, put_mark
 from receiver.ledger.audit.trail import append_events
-from receiver.ledger.connect import open_ledger
+from receiver.ledger.engine.ledger import Ledger
+from receiver.ledger.engine.open import open_ledger
+from receiver.ledger.engine.sqlite import FileLedger
 from receiver.ledger.intake import IntakeWriter
-from receiver.ledger.ledger import Ledger
 from receiver.ledger.messages import Message, Messages
 from receiver.ledger.pruning import Preview, Round
 from receiver.ledger.reader import Reader
 from receiver.ledger.retention import Policy
-from receiver.ledger.sqlite import FileLedger
 from receiver.ledger.tried import begin
 
 DAY = 86400.0

@@ -10,11 +10,11 @@ import pytest
 from postgres import Databases
 
 from receiver.core.errors import LedgerError, LedgerUnavailable
-from receiver.ledger.connect import prepare
-from receiver.ledger.ledger import Hold
-from receiver.ledger.listening import Listener
-from receiver.ledger.postgres import open_server
-from receiver.ledger.server_url import connect_arguments, shown_url
+from receiver.ledger.engine.dsn import connect_arguments, shown_url
+from receiver.ledger.engine.ledger import Hold
+from receiver.ledger.engine.open import prepare
+from receiver.ledger.engine.pg_listen import Listener
+from receiver.ledger.engine.postgres import open_server
 
 
 @pytest.fixture

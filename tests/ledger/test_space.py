@@ -11,11 +11,11 @@ from sqlalchemy import insert, text
 
 from receiver.ledger import tables
 from receiver.ledger.audit.key_values import CREATED, get_mark
-from receiver.ledger.connect import open_ledger
+from receiver.ledger.engine.open import open_ledger
+from receiver.ledger.engine.sqlite import FileLedger
+from receiver.ledger.engine.vacuum import empty_log, shrink, size
 from receiver.ledger.pruning import Round
 from receiver.ledger.retention import Policy
-from receiver.ledger.space import empty_log, shrink, size
-from receiver.ledger.sqlite import FileLedger
 
 DAY_MS = 86_400_000
 REFUSED = {

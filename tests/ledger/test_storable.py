@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from receiver.core.model import Json, Outcome, OutcomeKind
-from receiver.ledger.ledger import Ledger
+from receiver.core.storable import DEEPEST, TOO_DEEP, dumps, storable
+from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.reader import Reader, Wanted
-from receiver.ledger.storable import DEEPEST, TOO_DEEP, dumps, storable
 
 RULE = """
 - name: tell

@@ -19,7 +19,7 @@ from service import TELL, Service, serving, wait_for
 
 from receiver.core.errors import AttemptError, LedgerDamaged, LedgerError
 from receiver.ledger.audit.key_values import put_mark
-from receiver.ledger.connect import open_ledger, prepare
+from receiver.ledger.engine.open import open_ledger, prepare
 
 PAGE = 4096
 RUBBISH = b"\xde\xad\xbe\xef" * (PAGE // 4)

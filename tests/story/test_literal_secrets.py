@@ -14,7 +14,7 @@ from notifications import notification, resource
 from service import Service, Target, serving, wait_for
 
 from receiver.ledger.audit.key_values import RULES, keep_rule_set, put_mark
-from receiver.ledger.connect import open_ledger
+from receiver.ledger.engine.open import open_ledger
 from receiver.rules.loading import rule_set_from
 
 LITERAL = "hunter2-hunter2-hunter2"

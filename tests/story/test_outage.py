@@ -21,9 +21,9 @@ from service import Target, wait_for
 from sqlalchemy import text
 
 from receiver.core.logs import configure_logs
-from receiver.ledger.doorbell import Doorbell
+from receiver.ledger.engine.ledger import Ledger
+from receiver.ledger.engine.wakeup import Doorbell
 from receiver.ledger.intake import IntakeWriter
-from receiver.ledger.ledger import Ledger
 from receiver.service import dispatcher_over
 from receiver.settings.model import Settings
 

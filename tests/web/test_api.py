@@ -14,7 +14,7 @@ from notifications import notification, resource
 
 from receiver.core.errors import SettingsError
 from receiver.core.logs import configure_logs
-from receiver.ledger.ledger import Ledger
+from receiver.ledger.engine.ledger import Ledger
 from receiver.settings.tokens import Keyring
 from receiver.web.openapi.operations import OPERATIONS, Operation, Who
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from doors import AS_VIEWER, Doors, doors
 
-from receiver.ledger.ledger import Ledger
+from receiver.ledger.engine.ledger import Ledger
 
 
 @pytest.fixture

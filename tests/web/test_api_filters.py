@@ -9,7 +9,7 @@ import pytest
 from doors import AS_OPERATOR, AS_VIEWER, Doors, doors
 from house import House
 
-from receiver.ledger.connect import open_ledger
+from receiver.ledger.engine.open import open_ledger
 from receiver.web.openapi.operations import OPERATIONS, Operation, Who
 
 RULES = """

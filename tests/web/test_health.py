@@ -15,9 +15,9 @@ from service import wait_for
 
 from receiver.core.threads import Supervised, deaths
 from receiver.ledger import beats
-from receiver.ledger.connect import open_ledger
+from receiver.ledger.engine.ledger import Ledger
+from receiver.ledger.engine.open import open_ledger
 from receiver.ledger.intake import IntakeWriter
-from receiver.ledger.ledger import Ledger
 
 
 @pytest.fixture

@@ -21,9 +21,9 @@ from notifications import notification, resource
 from sqlalchemy import select
 
 from receiver.ledger import tables
-from receiver.ledger.connect import open_ledger
+from receiver.ledger.engine.ledger import Ledger
+from receiver.ledger.engine.open import open_ledger
 from receiver.ledger.intake import IntakeWriter
-from receiver.ledger.ledger import Ledger
 
 PATH = "/v1/notifications"
 LIMIT = 64 << 10

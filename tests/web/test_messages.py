@@ -14,7 +14,7 @@ from notifications import notification, resource
 from sqlalchemy import insert, select, update
 
 from receiver.ledger import tables
-from receiver.ledger.ledger import Ledger
+from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.messages import lines_of_messages
 
 MESSENGER = "token-of-the-hooks-012345"

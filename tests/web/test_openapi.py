@@ -26,7 +26,7 @@ from schemathesis.specs.openapi.checks import (
     unsupported_method,
 )
 
-from receiver.ledger.connect import open_ledger
+from receiver.ledger.engine.open import open_ledger
 from receiver.notification.parse import read_notification
 from receiver.web.openapi import openapi_document
 from receiver.web.openapi.operations import OPERATIONS, Operation, Who

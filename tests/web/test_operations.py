@@ -11,7 +11,7 @@ from desks import put_in_force, refuse_files
 from doors import AS_OPERATOR, AS_SENDER, Doors, doors
 from house import House
 
-from receiver.ledger.ledger import Ledger
+from receiver.ledger.engine.ledger import Ledger
 
 RULES = """
 - name: call

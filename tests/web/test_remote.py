@@ -12,7 +12,7 @@ from doors import AS_SENDER, Doors, doors
 from notifications import notification, resource
 
 from receiver.core.logs import configure_logs
-from receiver.ledger.ledger import Ledger
+from receiver.ledger.engine.ledger import Ledger
 from receiver.web.remote import remote_address
 from receiver.web.strangers import MOST, WINDOW, Strangers
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from sqlalchemy import Connection, select, text
 
+from receiver.core.storable import dumps
 from receiver.ledger import tables
-from receiver.ledger.storable import dumps
 
 CREATED = "created"
 RULES = "rules"

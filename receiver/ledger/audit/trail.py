@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import Connection, insert, text
 
 from receiver.core.model import Event
+from receiver.core.storable import dumps
 from receiver.ledger import tables
-from receiver.ledger.storable import dumps
 
 Counts = Counter[tuple[str, str]]
 """Increments by metric name and labels (JSON, sorted keys)."""

@@ -1,4 +1,4 @@
-"""Runs the migrations over the connection that `receiver.ledger.connect` hands in."""
+"""Runs the migrations over the connection that `receiver.ledger.engine.open` hands in."""
 
 from alembic import context
 

@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, select, update
 from receiver.core.errors import UnknownThing
 from receiver.core.model import Event, Json, PlanState, RunState
 from receiver.ledger import tables
-from receiver.ledger.batch import Batch
+from receiver.ledger.engine.unit_of_work import Batch
 from receiver.ledger.reading.rows import PLAN, RUN, shown
 
 OPEN_RUNS = tuple(state.value for state in RunState if not state.ended)

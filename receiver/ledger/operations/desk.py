@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from receiver.core.model import Event, Json, from_ms
-from receiver.ledger.batch import Batch
-from receiver.ledger.ledger import Ledger
+from receiver.ledger.engine.ledger import Ledger
+from receiver.ledger.engine.unit_of_work import Batch
 from receiver.ledger.operations.acts import Act, shown_plan, shown_run
 from receiver.ledger.operations.approving import approve_plan, approve_run
 from receiver.ledger.operations.cancelling import Cancelled, cancel_plan, cancel_run, cancel_sync

@@ -22,7 +22,7 @@ from sqlalchemy import (
 
 from receiver.core.model import Event, Json
 from receiver.ledger import tables
-from receiver.ledger.batch import Batch
+from receiver.ledger.engine.unit_of_work import Batch
 from receiver.ledger.operations.acts import Act
 from receiver.ledger.pauses import OWN_MARK, Scope, all_paused_since
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, bindparam, insert, select, text, update
 from receiver.core.errors import WrongState
 from receiver.core.model import Event, Json, SyncState, new_id
 from receiver.ledger import tables
-from receiver.ledger.batch import Batch
+from receiver.ledger.engine.unit_of_work import Batch
 from receiver.ledger.memories import read_recalled
 from receiver.ledger.operations.acts import Act, find_sync
 from receiver.ledger.planning import Planning, StoredSync

@@ -12,8 +12,8 @@ from sqlalchemy import ColumnElement, bindparam, select, text, update
 from receiver.core.errors import WrongState
 from receiver.core.model import Json, PlanState, RunState
 from receiver.ledger import tables
-from receiver.ledger.batch import Batch
 from receiver.ledger.elsewhere import started_elsewhere
+from receiver.ledger.engine.unit_of_work import Batch
 from receiver.ledger.operations.acts import STIR, Act, find_plan, find_run, plan_event, run_event
 from receiver.ledger.pauses import OWN_MARK
 from receiver.ledger.places import take_place

@@ -80,7 +80,7 @@ def migrate(engine: Engine, clock: TextClause) -> str | None:
     from alembic.config import Config
 
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("script_location", str(Path(tables.__file__).parent / "migrations"))
     config.set_main_option("path_separator", "os")
     with engine.begin() as connection:
         at = revision_of(connection)  # somebody else may have come first

@@ -23,12 +23,12 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError
 
 from receiver.core.errors import LedgerError, LedgerUnavailable
+from receiver.core.storable import keep_storable
 from receiver.ledger import tables
-from receiver.ledger.ledger import Hold, Ledger, told
-from receiver.ledger.migrating import migrate, revision_of
-from receiver.ledger.quiet import ask_after_quiet
-from receiver.ledger.server_url import connect_arguments, shown_url
-from receiver.ledger.storable import keep_storable
+from receiver.ledger.engine.dsn import connect_arguments, shown_url
+from receiver.ledger.engine.ledger import Hold, Ledger, told
+from receiver.ledger.engine.migrate import migrate, revision_of
+from receiver.ledger.engine.pool_ping import ask_after_quiet
 
 NOW = text("CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)")
 """The server's clock in milliseconds, not that of the transaction's start: it may have waited."""
@@ -59,7 +59,7 @@ class ServerLedger(Ledger):
         return True
 
     def ring(self, connection: Connection) -> None:
-        """Notify all who listen, see `receiver.ledger.listening`."""
+        """Notify all who listen, see `receiver.ledger.engine.pg_listen`."""
         connection.execute(_NOTIFY)
 
     @contextmanager

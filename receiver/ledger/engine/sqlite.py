@@ -18,13 +18,13 @@ from receiver.core.errors import (
     LedgerGone,
     LedgerUnavailable,
 )
-from receiver.ledger.damage import find_damage, is_damage, way_back
-from receiver.ledger.folder import WRITABLE, make_folder
-from receiver.ledger.gate import Gate
-from receiver.ledger.ledger import Hold, Ledger, told
-from receiver.ledger.migrating import migrate
-from receiver.ledger.open_files import OpenFiles, begin_no_other, way_on
-from receiver.ledger.storable import keep_storable
+from receiver.core.storable import keep_storable
+from receiver.ledger.engine.corruption import find_damage, is_damage, way_back
+from receiver.ledger.engine.folder import WRITABLE, make_folder
+from receiver.ledger.engine.ledger import Hold, Ledger, told
+from receiver.ledger.engine.migrate import migrate
+from receiver.ledger.engine.open_files import OpenFiles, begin_no_other, way_on
+from receiver.ledger.engine.write_lock import Gate
 
 NOW = text("CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)")
 """The database's clock in milliseconds; julianday because SQLite below 3.42 lacks 'subsec'."""

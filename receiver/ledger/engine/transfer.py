@@ -10,10 +10,10 @@ from sqlalchemy import Connection, Table, delete, func, insert, select, text
 
 from receiver.core.errors import LedgerError
 from receiver.ledger import tables
-from receiver.ledger.folder import lock_ledger
-from receiver.ledger.postgres import check_server, open_server
-from receiver.ledger.server_url import shown_url
-from receiver.ledger.sqlite import open_file
+from receiver.ledger.engine.dsn import shown_url
+from receiver.ledger.engine.folder import lock_ledger
+from receiver.ledger.engine.postgres import check_server, open_server
+from receiver.ledger.engine.sqlite import open_file
 
 ROWS = 1000
 """Rows read and written at a time."""

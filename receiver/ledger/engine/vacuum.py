@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import cast
 
 from receiver.core.errors import LedgerUnavailable
-from receiver.ledger.sqlite import FileLedger
+from receiver.ledger.engine.sqlite import FileLedger
 
 PAGES = 256
 """Pages that one slice gives back: 1 MiB."""

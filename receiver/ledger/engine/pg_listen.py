@@ -13,8 +13,8 @@ import psycopg
 from psycopg.abc import Query
 
 from receiver.core.threads import Supervised
-from receiver.ledger.postgres import CHANNEL
-from receiver.ledger.server_url import connect_arguments
+from receiver.ledger.engine.dsn import connect_arguments
+from receiver.ledger.engine.postgres import CHANNEL
 
 AGAIN_AFTER = 1.0
 """Seconds between a connection that broke and the next try."""

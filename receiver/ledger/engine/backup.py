@@ -72,7 +72,7 @@ def _reserved(to: Path) -> Iterator[None]:
 
 
 def _copy_server(url: str, part: Path, progress: Progress) -> None:
-    from receiver.ledger.copying import copy_server
+    from receiver.ledger.engine.transfer import copy_server
 
     copy_server(url, part, progress)
     with closing(sqlite3.connect(part)) as copy:

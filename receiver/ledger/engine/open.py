@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import overload
 
-from receiver.ledger.ledger import Ledger
-from receiver.ledger.sqlite import FileLedger, check_file, open_file
+from receiver.ledger.engine.ledger import Ledger
+from receiver.ledger.engine.sqlite import FileLedger, check_file, open_file
 
 
 @overload
@@ -37,7 +37,7 @@ def open_ledger(
     """
     if isinstance(place, Path):
         return open_file(place, busy_timeout=busy_timeout, offset_ms=offset_ms, reserve=reserve)
-    from receiver.ledger.postgres import open_server
+    from receiver.ledger.engine.postgres import open_server
 
     return open_server(place, busy_timeout=busy_timeout, offset_ms=offset_ms)
 
@@ -53,6 +53,6 @@ def prepare(place: Path | str) -> None:
         check_file(place)
         open_file(place).close()
         return
-    from receiver.ledger.postgres import check_server
+    from receiver.ledger.engine.postgres import check_server
 
     check_server(place)

@@ -1,0 +1,1 @@
+"""The two engines: a SQLite file for one host, a PostgreSQL database for several."""
