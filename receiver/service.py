@@ -21,8 +21,8 @@ from receiver.ledger.buckets import SharedBuckets
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.open import open_ledger
 from receiver.ledger.engine.wakeup import Doorbell
-from receiver.ledger.intake import IntakeWriter
-from receiver.ledger.messages import Messages
+from receiver.ledger.inbox.group_commit import IntakeWriter
+from receiver.ledger.inbox.hook_messages import Messages
 from receiver.ledger.operations.desk import Operations
 from receiver.ledger.reader import Reader
 from receiver.ledger.retention import Policy

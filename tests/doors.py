@@ -14,8 +14,8 @@ from flask.testing import FlaskClient
 from receiver.core.logs import configure_logs
 from receiver.explainer import Explainer
 from receiver.ledger.engine.ledger import Ledger
-from receiver.ledger.intake import IntakeWriter
-from receiver.ledger.messages import Messages
+from receiver.ledger.inbox.group_commit import IntakeWriter
+from receiver.ledger.inbox.hook_messages import Messages
 from receiver.ledger.operations.desk import Operations
 from receiver.ledger.reader import Reader
 from receiver.names import Names

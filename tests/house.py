@@ -14,12 +14,12 @@ from planning import planner_of, renderer
 from sqlalchemy import Connection, text
 
 from receiver.core.model import Outcome, OutcomeKind
-from receiver.ledger.arrivals import Arrival
 from receiver.ledger.backlog import backlog
 from receiver.ledger.claim import Claimed, claim, wake
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.unit_of_work import Batch
-from receiver.ledger.intake import IntakeWriter
+from receiver.ledger.inbox.deliveries import Arrival
+from receiver.ledger.inbox.group_commit import IntakeWriter
 from receiver.ledger.leases import release_lost, renew
 from receiver.ledger.memories import known_memories
 from receiver.ledger.operations.acts import Act

@@ -20,10 +20,10 @@ from receiver.core.errors import HandlersHang
 from receiver.core.logs import configure_logs
 from receiver.core.threads import deaths
 from receiver.dispatcher import Dispatcher, crew
-from receiver.ledger.arrivals import Arrival
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.wakeup import Doorbell
-from receiver.ledger.intake import IntakeWriter
+from receiver.ledger.inbox.deliveries import Arrival
+from receiver.ledger.inbox.group_commit import IntakeWriter
 from receiver.ledger.reader import Reader
 from receiver.notification.parse import read_notification
 from receiver.service import dispatcher_over

@@ -15,8 +15,8 @@ from sqlalchemy import Connection, Select, exists, func, or_, select, text
 
 from receiver.core.model import PlanState, SyncState
 from receiver.ledger import tables
-from receiver.ledger.arrivals import WEAK_WINDOW
 from receiver.ledger.audit.trail import labels
+from receiver.ledger.inbox.deliveries import WEAK_WINDOW
 
 EXAMINED = 200
 """Syncs that one slice looks at."""

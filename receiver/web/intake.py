@@ -13,7 +13,7 @@ from http import HTTPStatus
 from flask import Blueprint, Response, request
 
 from receiver.core.errors import LedgerUnavailable, PayloadError
-from receiver.ledger.arrivals import Arrival, Receipt
+from receiver.ledger.inbox.deliveries import Arrival, Receipt
 from receiver.notification.parse import read_notification
 from receiver.notification.resource_list import too_many
 from receiver.service import Intake

@@ -11,7 +11,7 @@ from flask import Blueprint, Response, jsonify, request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from receiver.core.validation import mistakes
-from receiver.ledger.messages import Message, Messages
+from receiver.ledger.inbox.hook_messages import Message, Messages
 from receiver.web.body import read_body
 from receiver.web.problems import Refusal, refused
 

@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 from receiver.core.errors import LedgerUnavailable
 from receiver.core.log_lines import lost_lines
 from receiver.core.threads import deaths
-from receiver.ledger.arrivals import Receipt
+from receiver.ledger.inbox.deliveries import Receipt
 from receiver.ledger.reader import Reader
 from receiver.web.tls import Tls
 

@@ -18,12 +18,12 @@ from sqlalchemy import delete, func, select
 from receiver.core.errors import LedgerUnavailable
 from receiver.core.model import DeliveryVerdict, Event
 from receiver.ledger import tables
-from receiver.ledger.arrivals import Arrival, Receipt
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.open import open_ledger
 from receiver.ledger.engine.sqlite import FileLedger
-from receiver.ledger.intake import IntakeWriter
-from receiver.ledger.stall import STALL
+from receiver.ledger.inbox.circuit_breaker import STALL
+from receiver.ledger.inbox.deliveries import Arrival, Receipt
+from receiver.ledger.inbox.group_commit import IntakeWriter
 from receiver.notification.parse import read_notification
 
 

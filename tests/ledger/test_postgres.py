@@ -22,7 +22,6 @@ from receiver.contract import Rate
 from receiver.core.errors import LedgerError, LedgerUnavailable
 from receiver.core.model import Event, OutcomeKind
 from receiver.ledger import tables
-from receiver.ledger.arrivals import Arrival
 from receiver.ledger.audit.trail import append_events
 from receiver.ledger.buckets import SharedBuckets
 from receiver.ledger.engine.backup import back_up
@@ -34,6 +33,7 @@ from receiver.ledger.engine.postgres import ServerLedger, migrate_server, open_s
 from receiver.ledger.engine.sqlite import FileLedger
 from receiver.ledger.engine.transfer import fill_server
 from receiver.ledger.engine.unit_of_work import Batch
+from receiver.ledger.inbox.deliveries import Arrival
 from receiver.ledger.leases import release_lost
 from receiver.ledger.outcomes import store_settlements
 from receiver.ledger.reading.trail import Wanted, read_trail

@@ -13,7 +13,7 @@ from sqlalchemy import event, insert
 from receiver.ledger import tables
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.sqlite import FileLedger
-from receiver.ledger.messages import Message, Messages
+from receiver.ledger.inbox.hook_messages import Message, Messages
 from receiver.ledger.reader import Filters, Reader, Row, Wanted
 from receiver.ledger.reading import trail
 

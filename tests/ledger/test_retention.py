@@ -17,14 +17,14 @@ from sqlalchemy import event, insert, text, update
 
 from receiver.core.model import Event
 from receiver.ledger import tables
-from receiver.ledger.arrivals import Arrival
 from receiver.ledger.audit.key_values import RULES, keep_rule_set, put_mark
 from receiver.ledger.audit.trail import append_events
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.open import open_ledger
 from receiver.ledger.engine.sqlite import FileLedger
-from receiver.ledger.intake import IntakeWriter
-from receiver.ledger.messages import Message, Messages
+from receiver.ledger.inbox.deliveries import Arrival
+from receiver.ledger.inbox.group_commit import IntakeWriter
+from receiver.ledger.inbox.hook_messages import Message, Messages
 from receiver.ledger.pruning import Preview, Round
 from receiver.ledger.reader import Reader
 from receiver.ledger.retention import Policy

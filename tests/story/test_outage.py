@@ -23,7 +23,7 @@ from sqlalchemy import text
 from receiver.core.logs import configure_logs
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.wakeup import Doorbell
-from receiver.ledger.intake import IntakeWriter
+from receiver.ledger.inbox.group_commit import IntakeWriter
 from receiver.service import dispatcher_over
 from receiver.settings.model import Settings
 

@@ -17,7 +17,7 @@ from receiver.core.threads import Supervised, deaths
 from receiver.ledger import beats
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.open import open_ledger
-from receiver.ledger.intake import IntakeWriter
+from receiver.ledger.inbox.group_commit import IntakeWriter
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from sqlalchemy import select
 from receiver.ledger import tables
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.open import open_ledger
-from receiver.ledger.intake import IntakeWriter
+from receiver.ledger.inbox.group_commit import IntakeWriter
 
 PATH = "/v1/notifications"
 LIMIT = 64 << 10

@@ -15,7 +15,7 @@ from sqlalchemy import insert, select, update
 
 from receiver.ledger import tables
 from receiver.ledger.engine.ledger import Ledger
-from receiver.ledger.messages import lines_of_messages
+from receiver.ledger.inbox.hook_messages import lines_of_messages
 
 MESSENGER = "token-of-the-hooks-012345"
 AS_MESSENGER = {"Authorization": f"Bearer {MESSENGER}"}

@@ -18,7 +18,7 @@ from receiver.ledger.audit.trail import Counts, add_counts, count_seconds, label
 from receiver.ledger.beats import beat
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.open import open_ledger
-from receiver.ledger.intake import IntakeWriter
+from receiver.ledger.inbox.group_commit import IntakeWriter
 
 ROOT = Path(__file__).parents[2]
 PATH = "/v1/notifications"

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Connection, and_, select
 
 from receiver.ledger import tables
 from receiver.ledger.collected import syncs_of
-from receiver.ledger.messages import lines_of_messages
+from receiver.ledger.inbox.hook_messages import lines_of_messages
 
 
 def about_sync(connection: Connection, sync: str) -> ColumnElement[bool]:

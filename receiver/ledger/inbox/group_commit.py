@@ -24,10 +24,10 @@ from receiver.core.errors import LedgerUnavailable
 from receiver.core.model import Event
 from receiver.core.threads import Supervised
 from receiver.ledger import tables
-from receiver.ledger.arrivals import Arrival, Receipt, Rows, known_syncs
 from receiver.ledger.audit.trail import append_events
 from receiver.ledger.engine.ledger import Hold, Ledger
-from receiver.ledger.stall import Stall
+from receiver.ledger.inbox.circuit_breaker import Stall
+from receiver.ledger.inbox.deliveries import Arrival, Receipt, Rows, known_syncs
 
 COMMIT_TIMEOUT = 5.0
 """Seconds to wait for the commit; above the 4 that the intake waits for the ledger's lock."""

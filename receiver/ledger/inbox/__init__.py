@@ -1,0 +1,1 @@
+"""What arrives: notifications, committed in groups, and what hooks say."""
