@@ -14,7 +14,7 @@ from receiver.contract import Call, Pending, Succeeded
 from receiver.core.errors import PostsyncError, TemporaryError
 from receiver.core.logs import Log
 from receiver.core.model import Json, Outcome, OutcomeKind
-from receiver.ledger.claim import Claimed
+from receiver.ledger.queue.claim import Claimed
 from receiver.outbound import Outbound
 from receiver.outbound.secret_masking import Masker
 from receiver.rules.expressions import Expressions, Scope

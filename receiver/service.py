@@ -17,18 +17,18 @@ from receiver.dispatcher.housekeeping import Housekeeping
 from receiver.dispatcher.rules import RulesInForce
 from receiver.dispatcher.suspects import Suspects
 from receiver.explainer import Explainer
-from receiver.ledger.buckets import SharedBuckets
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.open import open_ledger
 from receiver.ledger.engine.wakeup import Doorbell
 from receiver.ledger.inbox.group_commit import IntakeWriter
 from receiver.ledger.inbox.hook_messages import Messages
 from receiver.ledger.operations.desk import Operations
+from receiver.ledger.queue.buckets import SharedBuckets
+from receiver.ledger.queue.rate_limits import Buckets
 from receiver.ledger.reader import Reader
 from receiver.ledger.retention import Policy
 from receiver.names import Names
 from receiver.outbound import Outbound, own_api_server
-from receiver.rates import Buckets
 from receiver.render import Renderer
 from receiver.rules.expressions import Expressions
 from receiver.rules.handlers.registry import Registry

@@ -9,8 +9,8 @@ from functools import partial
 from typing import Any
 
 from receiver.core.model import Outcome, OutcomeKind, RunState, Sync, new_id
-from receiver.ledger.claim import Claimed
 from receiver.ledger.planning import NewRun, RunChange
+from receiver.ledger.queue.claim import Claimed
 from receiver.render import Renderer, Scene
 from receiver.rules.schema import Rule
 from receiver.waves import PlanView, RunView, advance

@@ -7,7 +7,7 @@ from house import House
 from receiver.dispatcher.clock import Clock
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.unit_of_work import Batch
-from receiver.ledger.jumps import move_times
+from receiver.ledger.queue.clock_shift import move_times
 
 HOUR = 3600
 RULES = """

@@ -26,12 +26,12 @@ from receiver.core.model import Outcome, OutcomeKind
 from receiver.core.threads import deaths
 from receiver.dispatcher.crew import Crew, Finished
 from receiver.dispatcher.housekeeping import Housekeeping
-from receiver.ledger.claim import Claimed
 from receiver.ledger.engine.ledger import Hold, Ledger
 from receiver.ledger.engine.pg_listen import Listener
 from receiver.ledger.engine.postgres import open_server
 from receiver.ledger.inbox.deliveries import Arrival
 from receiver.ledger.inbox.group_commit import IntakeWriter
+from receiver.ledger.queue.claim import Claimed
 from receiver.ledger.retention import Policy
 from receiver.notification.parse import read_notification
 from receiver.outbound.deadline_watchdog import Watchdog

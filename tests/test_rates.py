@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from receiver.contract import Rate
-from receiver.rates import Buckets
+from receiver.ledger.queue.rate_limits import Buckets
 
 LANE = "api.example.com KEY"
 

@@ -19,7 +19,7 @@ from receiver.contract import Call, Handler, Params, Pending, Succeeded
 from receiver.contract import Outcome as Ended
 from receiver.core.errors import PermanentError
 from receiver.core.model import Json, Outcome, OutcomeKind
-from receiver.ledger.claim import Claimed
+from receiver.ledger.queue.claim import Claimed
 from receiver.outbound import Outbound
 from receiver.rules.expressions import Expressions
 from receiver.rules.handlers.registry import Registry

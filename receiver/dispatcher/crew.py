@@ -14,7 +14,7 @@ from queue import Empty, SimpleQueue
 from receiver.core.logs import Log
 from receiver.core.model import Outcome, OutcomeKind
 from receiver.core.threads import Supervised
-from receiver.ledger.claim import Claimed
+from receiver.ledger.queue.claim import Claimed
 
 GRACE = 10.0
 """Seconds that an attempt may overrun its timeout before its thread is given up."""

@@ -10,9 +10,9 @@ from receiver.core.log_lines import lost_lines
 from receiver.core.threads import ailments, deaths
 from receiver.dispatcher.crew import Crew
 from receiver.ledger.audit.trail import labels
-from receiver.ledger.beats import beat
 from receiver.ledger.engine.unit_of_work import Batch
-from receiver.ledger.leases import release_lost, renew
+from receiver.ledger.queue.heartbeats import beat
+from receiver.ledger.queue.leases import release_lost, renew
 
 EVERY = 5.0
 """Seconds between two beats, unless the lease is so short that three would not fit into it."""

@@ -31,14 +31,14 @@ from receiver.dispatcher.heartbeat import Heartbeat
 from receiver.dispatcher.rules import Reload, RulesInForce, store_reload
 from receiver.dispatcher.work import Work
 from receiver.ledger.audit.key_values import CREATED, PACE, get_mark, put_mark
-from receiver.ledger.backlog import Backlog, backlog
-from receiver.ledger.beats import forget_beats
-from receiver.ledger.claim import Claimed, Pace, Taken, claim, wake
 from receiver.ledger.engine.ledger import Hold, Ledger
 from receiver.ledger.engine.unit_of_work import Batch
 from receiver.ledger.engine.wakeup import Doorbell
-from receiver.ledger.jumps import move_times
-from receiver.ledger.leases import release_lost
+from receiver.ledger.queue.claim import Claimed, Pace, Taken, claim, wake
+from receiver.ledger.queue.clock_shift import move_times
+from receiver.ledger.queue.heartbeats import forget_beats
+from receiver.ledger.queue.leases import release_lost
+from receiver.ledger.queue.pending_work import Backlog, backlog
 from receiver.settings.model import Settings
 
 BATCH = 32

@@ -13,7 +13,6 @@ from receiver.ledger import tables
 from receiver.ledger.collecting import begin, join, room_for
 from receiver.ledger.engine.unit_of_work import Batch, Row
 from receiver.ledger.memories import remember, write_recalled
-from receiver.ledger.pauses import OWN_MARK, pause_mark
 from receiver.ledger.places import admit
 from receiver.ledger.planning import (
     Advance,
@@ -23,6 +22,8 @@ from receiver.ledger.planning import (
     RunChange,
     StoredPlan,
 )
+from receiver.ledger.queue.fair_queueing import next_turn, read_turns
+from receiver.ledger.queue.pauses import OWN_MARK, pause_mark
 from receiver.ledger.starting import held_event, start
 from receiver.ledger.superseding import (
     Entrant,
@@ -30,7 +31,6 @@ from receiver.ledger.superseding import (
     superseded_event,
     superseded_reason,
 )
-from receiver.ledger.turns import next_turn, read_turns
 
 _PLANNED = (
     update(tables.syncs)

@@ -19,8 +19,8 @@ from sqlalchemy import bindparam, select, update
 
 from receiver.core.model import Event, Json, PlanState, RunState
 from receiver.ledger import tables
-from receiver.ledger.elsewhere import started_elsewhere, tried_in_vain
 from receiver.ledger.engine.unit_of_work import Batch
+from receiver.ledger.queue.started_elsewhere import started_elsewhere, tried_in_vain
 
 _STARTED = (PlanState.WAITING, PlanState.ACTIVE, PlanState.SUCCEEDED, PlanState.FAILED)
 _OPEN = (PlanState.WAITING, PlanState.ACTIVE, PlanState.HELD, PlanState.COLLECTING)

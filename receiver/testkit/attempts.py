@@ -17,7 +17,7 @@ import yaml
 from receiver.contract import Answer, Json, Tls
 from receiver.core.logs import Log
 from receiver.core.model import Outcome
-from receiver.ledger.claim import Claimed
+from receiver.ledger.queue.claim import Claimed
 from receiver.outbound import Outbound
 from receiver.outbound.client import Door
 from receiver.outbound.secret_masking import Masker

@@ -14,7 +14,7 @@ from receiver.core.validation import brief
 from receiver.ledger.operations.acts import Act
 from receiver.ledger.operations.desk import Operations
 from receiver.ledger.operations.retrying import Chosen
-from receiver.ledger.pauses import Scope
+from receiver.ledger.queue.pauses import Scope
 from receiver.service import Intake
 from receiver.web.acts import Repeat, ReplayBody, RetryBody, Why, read_act
 from receiver.web.auth import authorize

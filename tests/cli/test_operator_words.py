@@ -10,8 +10,8 @@ from desks import put_in_force, refuse_files
 from house import House
 from in_process import Postsync
 
-from receiver.ledger.beats import beat
 from receiver.ledger.engine.sqlite import FileLedger
+from receiver.ledger.queue.heartbeats import beat
 
 RULES = """
 - name: purge

@@ -13,10 +13,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from laws import laws_broken
 
 from receiver.core.model import Outcome, OutcomeKind
-from receiver.ledger.claim import Claimed
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.operations.acts import OPEN_PLANS, OPEN_RUNS
-from receiver.ledger.pauses import Scope
+from receiver.ledger.queue.claim import Claimed
+from receiver.ledger.queue.pauses import Scope
 
 RULES = """
 - name: waves

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from laws import laws_broken
 
 from receiver.core.model import Outcome, OutcomeKind
-from receiver.ledger.claim import Claimed
 from receiver.ledger.engine.ledger import Ledger
+from receiver.ledger.queue.claim import Claimed
 
 RULES = """
 - name: r

@@ -12,11 +12,11 @@ from test_retention import DAY, MONTH, just_now, prune, refuse
 
 from receiver.ledger import deleting, tables
 from receiver.ledger.audit.key_values import RULES, keep_rule_set, put_mark
-from receiver.ledger.beats import beat, forget_beats
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.inbox.deliveries import Arrival
 from receiver.ledger.inbox.group_commit import REFUSED_BYTES, IntakeWriter
 from receiver.ledger.inbox.hook_messages import Message, Messages
+from receiver.ledger.queue.heartbeats import beat, forget_beats
 from receiver.ledger.tried import begin
 
 RULES_OF = """

@@ -14,17 +14,17 @@ from sqlalchemy import Connection, insert, select, text
 from receiver.contract import Rate
 from receiver.core.model import Outcome, OutcomeKind, PlanState, RunState, SyncState, new_id
 from receiver.ledger import tables
-from receiver.ledger.backlog import backlog
-from receiver.ledger.claim import Claimed, claim, wake
 from receiver.ledger.engine.ledger import Hold, Ledger
 from receiver.ledger.engine.sqlite import FileLedger
 from receiver.ledger.engine.unit_of_work import Batch
-from receiver.ledger.leases import release_lost, renew
-from receiver.ledger.outcomes import Settlement, store_settlements
 from receiver.ledger.planning import Advance, NewPlan, NewRun, Planning, RunChange, StoredPlan
+from receiver.ledger.queue.claim import Claimed, claim, wake
+from receiver.ledger.queue.leases import release_lost, renew
+from receiver.ledger.queue.outcomes import Settlement, store_settlements
+from receiver.ledger.queue.pending_work import backlog
+from receiver.ledger.queue.rate_limits import Buckets
 from receiver.ledger.stored import stirred_plans
 from receiver.ledger.storing import store_advances, store_plannings
-from receiver.rates import Buckets
 from receiver.retry import backoff, settle
 
 POLICY = {

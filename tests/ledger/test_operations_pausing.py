@@ -8,12 +8,12 @@ from house import House, texts
 from sqlalchemy import text
 
 from receiver.ledger import tables
-from receiver.ledger.backlog import backlog
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.open import open_ledger
 from receiver.ledger.engine.sqlite import FileLedger
 from receiver.ledger.operations.pausing import _PAUSE, _RESUME
-from receiver.ledger.pauses import Scope
+from receiver.ledger.queue.pauses import Scope
+from receiver.ledger.queue.pending_work import backlog
 from receiver.ledger.reader import Reader
 
 RULES = """

@@ -23,7 +23,6 @@ from receiver.core.errors import LedgerError, LedgerUnavailable
 from receiver.core.model import Event, OutcomeKind
 from receiver.ledger import tables
 from receiver.ledger.audit.trail import append_events
-from receiver.ledger.buckets import SharedBuckets
 from receiver.ledger.engine.backup import back_up
 from receiver.ledger.engine.folder import lock_ledger
 from receiver.ledger.engine.ledger import Hold
@@ -34,10 +33,11 @@ from receiver.ledger.engine.sqlite import FileLedger
 from receiver.ledger.engine.transfer import fill_server
 from receiver.ledger.engine.unit_of_work import Batch
 from receiver.ledger.inbox.deliveries import Arrival
-from receiver.ledger.leases import release_lost
-from receiver.ledger.outcomes import store_settlements
+from receiver.ledger.queue.buckets import SharedBuckets
+from receiver.ledger.queue.leases import release_lost
+from receiver.ledger.queue.outcomes import store_settlements
+from receiver.ledger.queue.rate_limits import Buckets
 from receiver.ledger.reading.trail import Wanted, read_trail
-from receiver.rates import Buckets
 from receiver.retry import settle
 
 

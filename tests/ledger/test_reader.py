@@ -13,12 +13,12 @@ from notifications import notification, resource
 from receiver.core.model import Event
 from receiver.ledger.audit.key_values import RULES, put_mark
 from receiver.ledger.audit.trail import append_events
-from receiver.ledger.beats import beat
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.open import open_ledger
 from receiver.ledger.engine.sqlite import FileLedger
 from receiver.ledger.inbox.deliveries import Arrival
 from receiver.ledger.inbox.group_commit import IntakeWriter
+from receiver.ledger.queue.heartbeats import beat
 from receiver.ledger.reader import Filters, Reader
 from receiver.notification.parse import read_notification
 

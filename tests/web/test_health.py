@@ -14,10 +14,10 @@ from doors import Doors, build, doors
 from service import wait_for
 
 from receiver.core.threads import Supervised, deaths
-from receiver.ledger import beats
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.open import open_ledger
 from receiver.ledger.inbox.group_commit import IntakeWriter
+from receiver.ledger.queue import heartbeats as beats
 
 
 @pytest.fixture

@@ -15,10 +15,10 @@ from sqlalchemy import insert
 from receiver.ledger import tables
 from receiver.ledger.audit.key_values import RULES, put_mark
 from receiver.ledger.audit.trail import Counts, add_counts, count_seconds, labels
-from receiver.ledger.beats import beat
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.open import open_ledger
 from receiver.ledger.inbox.group_commit import IntakeWriter
+from receiver.ledger.queue.heartbeats import beat
 
 ROOT = Path(__file__).parents[2]
 PATH = "/v1/notifications"

@@ -15,7 +15,6 @@ from sqlalchemy import bindparam, select, update
 from receiver.core.errors import WrongState
 from receiver.core.model import Json, PlanState, RunState
 from receiver.ledger import tables
-from receiver.ledger.attempts import update_attempt
 from receiver.ledger.engine.unit_of_work import Batch
 from receiver.ledger.operations.acts import (
     OPEN_PLANS,
@@ -29,6 +28,7 @@ from receiver.ledger.operations.acts import (
     run_event,
 )
 from receiver.ledger.places import admit
+from receiver.ledger.queue.attempts import update_attempt
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from receiver.ledger.operations.retrying import (
     retry_rows,
     retry_run,
 )
-from receiver.ledger.pauses import Scope
+from receiver.ledger.queue.pauses import Scope
 
 SLICE = 100
 """Runs that one transaction retries of many: some 50 ms, so that the intake is not held up."""

@@ -24,7 +24,7 @@ from receiver.core.model import Event, Json
 from receiver.ledger import tables
 from receiver.ledger.engine.unit_of_work import Batch
 from receiver.ledger.operations.acts import Act
-from receiver.ledger.pauses import OWN_MARK, Scope, all_paused_since
+from receiver.ledger.queue.pauses import OWN_MARK, Scope, all_paused_since
 
 
 def pause(batch: Batch, act: Act, scope: Scope, name: str) -> bool:

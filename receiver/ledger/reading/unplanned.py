@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from receiver.core.model import SyncState
 from receiver.core.validation import brief
-from receiver.ledger.beats import beats
+from receiver.ledger.queue.heartbeats import beats
 from receiver.ledger.reading.rows import Row
 from receiver.ledger.reading.state import SILENCE, rules_in_force
 

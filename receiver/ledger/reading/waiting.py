@@ -13,9 +13,9 @@ from sqlalchemy import Connection, bindparam, func, select, text
 from receiver.core.model import PlanState, RunState
 from receiver.ledger import tables
 from receiver.ledger.audit.key_values import PACE, get_mark
-from receiver.ledger.beats import beats
-from receiver.ledger.lanes import blocked_lanes
-from receiver.ledger.pauses import Scope, pauses_in_force
+from receiver.ledger.queue.heartbeats import beats
+from receiver.ledger.queue.lane_blocks import blocked_lanes
+from receiver.ledger.queue.pauses import Scope, pauses_in_force
 from receiver.ledger.reading.rows import Row, moment
 from receiver.ledger.reading.state import SILENCE
 

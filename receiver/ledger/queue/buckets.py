@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from sqlalchemy import Connection, select, text
 
 from receiver.ledger import tables
-from receiver.rates import Buckets
+from receiver.ledger.queue.rate_limits import Buckets
 
 _MAKE = text(
     "INSERT INTO buckets (lane, tokens, at) VALUES (:lane, 1e9, :now) ON CONFLICT (lane) DO NOTHING"

@@ -20,10 +20,10 @@ from sqlalchemy import Connection, bindparam, insert, select, text, update
 
 from receiver.core.model import Event, RunState
 from receiver.ledger import tables
-from receiver.ledger.attempts import update_attempt
 from receiver.ledger.engine.unit_of_work import Batch
-from receiver.ledger.lanes import blocked_lanes
-from receiver.ledger.pauses import all_paused_since
+from receiver.ledger.queue.attempts import update_attempt
+from receiver.ledger.queue.lane_blocks import blocked_lanes
+from receiver.ledger.queue.pauses import all_paused_since
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ def wake(connection: Connection, now: int) -> None:
 
 
 class Pace(Protocol):
-    """Knows how many attempts a lane's service takes; see `receiver.rates.Buckets`."""
+    """Knows how many attempts a lane's service takes; see `rate_limits.Buckets`."""
 
     @property
     def rates(self) -> Mapping[str, float]:

@@ -10,11 +10,11 @@ from sqlalchemy import bindparam, select, update
 from receiver.core.model import Event, Json, Outcome, OutcomeKind, RunState, from_ms, rfc3339
 from receiver.core.storable import dumps
 from receiver.ledger import tables
-from receiver.ledger.attempts import update_attempt
 from receiver.ledger.audit.trail import Counts, count_seconds, labels
-from receiver.ledger.claim import Claimed
 from receiver.ledger.engine.unit_of_work import Batch, Row
-from receiver.ledger.lanes import block_lane
+from receiver.ledger.queue.attempts import update_attempt
+from receiver.ledger.queue.claim import Claimed
+from receiver.ledger.queue.lane_blocks import block_lane
 from receiver.ledger.superseding import leave_plan, left_to_newer, superseded_reason
 
 

@@ -12,8 +12,8 @@ from sqlalchemy import Connection, bindparam, select, text, update
 
 from receiver.core.model import Event, OutcomeKind, RunState
 from receiver.ledger import tables
-from receiver.ledger.attempts import update_attempt
 from receiver.ledger.engine.unit_of_work import Batch
+from receiver.ledger.queue.attempts import update_attempt
 
 
 def renew(connection: Connection, now: int, owner: str, lease: int, runs: Sequence[str]) -> None:
