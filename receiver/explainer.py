@@ -20,7 +20,7 @@ from receiver.core.model import Json, Sync
 from receiver.core.validation import near
 from receiver.ledger.audit.key_values import get_rule_set
 from receiver.ledger.engine.ledger import Ledger
-from receiver.ledger.stored import planned_with, stored_sync
+from receiver.ledger.plans.load import planned_with, stored_sync
 from receiver.memory import judged
 from receiver.planner import read_sync
 from receiver.rules.expressions import Expressions

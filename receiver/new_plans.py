@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from receiver.core.errors import ExpressionError
 from receiver.core.model import Json, RunState, Sync, new_id
-from receiver.ledger.planning import Advance, Collect, NewPlan, RunChange
+from receiver.ledger.plans.records import Advance, Collect, NewPlan, RunChange
 from receiver.render import Renderer, Scene
 from receiver.rules.expressions import Expressions, application_facts, parse_template, sync_facts
 from receiver.rules.loading import key_scope

@@ -19,7 +19,7 @@ from receiver.core.model import (
     SyncState,
     from_ms,
 )
-from receiver.ledger.planning import Advance, NewPlan, Planning, StoredPlan, StoredSync
+from receiver.ledger.plans.records import Advance, NewPlan, Planning, StoredPlan, StoredSync
 from receiver.memory import Memory, Recalled, Told, judged, recall, told, unlisted
 from receiver.new_plans import MOST_RUNS, MOST_TARGETS, PlanMaker, advance_with
 from receiver.notification.change_detection import gap

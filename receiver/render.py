@@ -11,7 +11,7 @@ from receiver.contract import Handler
 from receiver.core import interruption as pulse
 from receiver.core.errors import ExpressionError, PostsyncError
 from receiver.core.model import Json, RunState, Sync
-from receiver.ledger.planning import RunChange
+from receiver.ledger.plans.records import RunChange
 from receiver.rules.expressions import (
     Bindings,
     Expressions,

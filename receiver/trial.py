@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from receiver.core.model import Outcome, OutcomeKind, RunState, Sync, new_id
-from receiver.ledger.planning import NewRun, RunChange
+from receiver.ledger.plans.records import NewRun, RunChange
 from receiver.ledger.queue.claim import Claimed
 from receiver.render import Renderer, Scene
 from receiver.rules.schema import Rule

@@ -18,18 +18,18 @@ from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.unit_of_work import Batch
 from receiver.ledger.inbox.deliveries import Arrival
 from receiver.ledger.inbox.group_commit import IntakeWriter
-from receiver.ledger.memories import known_memories
 from receiver.ledger.operations.acts import Act
 from receiver.ledger.operations.replaying import ask_replay, asked_replays, store_replays
 from receiver.ledger.operations.retrying import retry_run
+from receiver.ledger.plans.application_memory import known_memories
+from receiver.ledger.plans.load import new_syncs, stirred_plans, stored_sync
+from receiver.ledger.plans.start import start_collected, start_held, start_held_runs
+from receiver.ledger.plans.store import store_advances, store_plannings
 from receiver.ledger.queue.claim import Claimed, claim, wake
 from receiver.ledger.queue.leases import release_lost, renew
 from receiver.ledger.queue.outcomes import store_settlements
 from receiver.ledger.queue.pending_work import backlog
 from receiver.ledger.queue.rate_limits import Buckets
-from receiver.ledger.starting import start_collected, start_held, start_held_runs
-from receiver.ledger.stored import new_syncs, stirred_plans, stored_sync
-from receiver.ledger.storing import store_advances, store_plannings
 from receiver.memory import Memory
 from receiver.notification.parse import read_notification
 from receiver.planner import Planner, memory_key, read_sync, step

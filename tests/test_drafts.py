@@ -19,8 +19,8 @@ from receiver.dispatcher.rules import RulesInForce
 from receiver.dispatcher.suspects import DEATHS, Suspects
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.unit_of_work import Batch
-from receiver.ledger.storing import store_plannings
-from receiver.ledger.tried import begin
+from receiver.ledger.plans.planning_attempts import begin
+from receiver.ledger.plans.store import store_plannings
 from receiver.rules.expressions import Expressions
 from receiver.rules.handlers.registry import Registry
 from receiver.rules.loading import Rulebook
@@ -79,10 +79,10 @@ def test_a_turn_reads_no_more_than_it_may_cost(
     house = House.of(ledger, TWO)
     for at in range(3):
         house.store(*(f"r{n}" for n in range(60)), at=at)
-    monkeypatch.setattr("receiver.ledger.stored.MOST_RESOURCES", 130)
+    monkeypatch.setattr("receiver.ledger.plans.load.MOST_RESOURCES", 130)
     with ledger.read() as connection:
         assert len(drafts.plannings(connection, 10)) == 2
-    monkeypatch.setattr("receiver.ledger.stored.MOST_RESOURCES", 1)
+    monkeypatch.setattr("receiver.ledger.plans.load.MOST_RESOURCES", 1)
     with ledger.read() as connection:
         assert len(drafts.plannings(connection, 10)) == 1
 

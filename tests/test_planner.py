@@ -10,7 +10,7 @@ from notifications import resource
 from planning import planner_of, sync_of
 
 from receiver.core.model import RunState, Sync, SyncState
-from receiver.ledger.planning import NewPlan, Planning
+from receiver.ledger.plans.records import NewPlan, Planning
 from receiver.memory import Memory, after
 from receiver.planner import EVENT_TARGETS, memory_key
 

@@ -230,7 +230,7 @@ def test_the_syncs_of_a_plan_are_bounded_though_all_have_the_same_resources(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch, bound: str, most: int, told: str
 ) -> None:
     """All of them are read when the plan's runs are rendered."""
-    monkeypatch.setattr(f"receiver.ledger.collecting.{bound}", most)
+    monkeypatch.setattr(f"receiver.ledger.plans.debounce.{bound}", most)
     house = House.of(ledger, RULE)
     for at, names in enumerate(["a", "a", "ab"]):
         house.sync(*names, at=at)

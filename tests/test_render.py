@@ -11,7 +11,7 @@ from notifications import resource
 from planning import renderer, rules_of, sync_of
 
 from receiver.core.model import Json, RunState, Sync
-from receiver.ledger.planning import RunChange
+from receiver.ledger.plans.records import RunChange
 from receiver.render import Scene
 from receiver.rules.schema import Rule
 from receiver.waves import ACTIONS, ON_FAILURE, Failure, RunView

@@ -12,7 +12,7 @@ from notifications import resource
 from planning import renderer, sync_of
 
 from receiver.core.model import Json, RunState
-from receiver.ledger.planning import RunChange
+from receiver.ledger.plans.records import RunChange
 from receiver.render import Scene
 from receiver.rules.expressions import Expressions
 from receiver.rules.handlers.registry import Registry

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from receiver.core.model import PlanState, RunState
-from receiver.ledger.planning import Advance, RunChange
+from receiver.ledger.plans.records import Advance, RunChange
 from receiver.rules.loading import rule_set_from
 from receiver.rules.schema import Rule
 from receiver.waves import Failure, PlanView, RunView, Wave, advance, after_failure, first_runs

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from receiver.contract.durations import duration_text
 from receiver.core.model import Sync
-from receiver.ledger.planning import hold_reason
+from receiver.ledger.plans.records import hold_reason
 from receiver.rules.matching import RuleExplanation, Verdict
 from receiver.rules.schema import Action, FailureAction, Rule, Target, When
 

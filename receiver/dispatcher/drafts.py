@@ -23,10 +23,16 @@ from receiver.core.model import Event, Json, PlanState, Sync, SyncState, from_ms
 from receiver.core.validation import brief, near
 from receiver.dispatcher.rules import Reload, RulesInForce
 from receiver.dispatcher.suspects import Suspects
-from receiver.ledger.memories import MemoryKey, known_memories
 from receiver.ledger.operations.replaying import Replay, asked_replays
-from receiver.ledger.planning import Advance, Planning, StoredPlan, StoredSync
-from receiver.ledger.stored import MOST_RESOURCES, NewSync, new_syncs, stirred_plans, stored_sync
+from receiver.ledger.plans.application_memory import MemoryKey, known_memories
+from receiver.ledger.plans.load import (
+    MOST_RESOURCES,
+    NewSync,
+    new_syncs,
+    stirred_plans,
+    stored_sync,
+)
+from receiver.ledger.plans.records import Advance, Planning, StoredPlan, StoredSync
 from receiver.memory import Memory, after, judged
 from receiver.new_plans import MOST_RUNS
 from receiver.notification.resource_list import too_many

@@ -15,7 +15,7 @@ from typing import Protocol, TypeVar
 from sqlalchemy import Connection
 
 from receiver.ledger.engine.ledger import Hold, Ledger
-from receiver.ledger.tried import begin, left_over, strike
+from receiver.ledger.plans.planning_attempts import begin, left_over, strike
 
 DEATHS = 3
 """One may be chance, a kill or a node that is gone; three in a row at the same thing are none."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from receiver.ledger.planning import Advance
+from receiver.ledger.plans.records import Advance
 from receiver.waves.runs import first_runs
 from receiver.waves.step import Step
 from receiver.waves.views import ACTIONS, ON_FAILURE, Failure, PlanView, Release, RunView, Wave

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from receiver.core.model import new_id
-from receiver.ledger.planning import NewRun
+from receiver.ledger.plans.records import NewRun
 from receiver.rules.schema import Action, FailureAction, Rule, Target
 from receiver.waves.views import ACTIONS
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from receiver.core.model import Event, Json, PlanState, RunState
-from receiver.ledger.planning import Advance, NewRun, RunChange
-from receiver.ledger.superseding import superseded_event, superseded_reason
+from receiver.ledger.plans.records import Advance, NewRun, RunChange
+from receiver.ledger.plans.supersede import superseded_event, superseded_reason
 from receiver.rules.handlers.secret_refs import with_references
 from receiver.rules.schema import Action, FailureAction, Target, When
 from receiver.waves.runs import first_runs, new_run

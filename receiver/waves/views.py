@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from receiver.core.model import Json, RunState
-from receiver.ledger.planning import RunChange
+from receiver.ledger.plans.records import RunChange
 from receiver.rules.schema import FailureAction, Rule
 
 ACTIONS = "actions"

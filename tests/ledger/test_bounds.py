@@ -16,8 +16,8 @@ from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.inbox.deliveries import Arrival
 from receiver.ledger.inbox.group_commit import REFUSED_BYTES, IntakeWriter
 from receiver.ledger.inbox.hook_messages import Message, Messages
+from receiver.ledger.plans.planning_attempts import begin
 from receiver.ledger.queue.heartbeats import beat, forget_beats
-from receiver.ledger.tried import begin
 
 RULES_OF = """
 - name: tell-{month}

@@ -25,10 +25,10 @@ from receiver.ledger.engine.sqlite import FileLedger
 from receiver.ledger.inbox.deliveries import Arrival
 from receiver.ledger.inbox.group_commit import IntakeWriter
 from receiver.ledger.inbox.hook_messages import Message, Messages
+from receiver.ledger.plans.planning_attempts import begin
 from receiver.ledger.pruning import Preview, Round
 from receiver.ledger.reader import Reader
 from receiver.ledger.retention import Policy
-from receiver.ledger.tried import begin
 
 DAY = 86400.0
 MONTH = Policy(30 * DAY, 1_000_000, DAY)

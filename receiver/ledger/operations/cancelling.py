@@ -27,7 +27,7 @@ from receiver.ledger.operations.acts import (
     plan_event,
     run_event,
 )
-from receiver.ledger.places import admit
+from receiver.ledger.plans.concurrency import admit
 from receiver.ledger.queue.attempts import update_attempt
 
 

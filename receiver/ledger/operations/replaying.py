@@ -11,11 +11,11 @@ from receiver.core.errors import WrongState
 from receiver.core.model import Event, Json, SyncState, new_id
 from receiver.ledger import tables
 from receiver.ledger.engine.unit_of_work import Batch
-from receiver.ledger.memories import read_recalled
 from receiver.ledger.operations.acts import Act, find_sync
-from receiver.ledger.planning import Planning, StoredSync
-from receiver.ledger.stored import among, stored_sync
-from receiver.ledger.storing import store_plans
+from receiver.ledger.plans.application_memory import read_recalled
+from receiver.ledger.plans.load import among, stored_sync
+from receiver.ledger.plans.records import Planning, StoredSync
+from receiver.ledger.plans.store import store_plans
 from receiver.memory import Recalled
 
 

@@ -12,10 +12,10 @@ from receiver.core.storable import dumps
 from receiver.ledger import tables
 from receiver.ledger.audit.trail import Counts, count_seconds, labels
 from receiver.ledger.engine.unit_of_work import Batch, Row
+from receiver.ledger.plans.supersede import leave_plan, left_to_newer, superseded_reason
 from receiver.ledger.queue.attempts import update_attempt
 from receiver.ledger.queue.claim import Claimed
 from receiver.ledger.queue.lane_blocks import block_lane
-from receiver.ledger.superseding import leave_plan, left_to_newer, superseded_reason
 
 
 @dataclass(frozen=True, slots=True)

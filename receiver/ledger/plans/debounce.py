@@ -13,9 +13,9 @@ from receiver.core.model import Event, Json, from_ms, rfc3339
 from receiver.core.storable import dumps
 from receiver.ledger import tables
 from receiver.ledger.engine.unit_of_work import Batch, Row
-from receiver.ledger.planning import Collect, NewPlan, Planning
-from receiver.ledger.starting import end_collecting
-from receiver.ledger.superseding import identity
+from receiver.ledger.plans.records import Collect, NewPlan, Planning
+from receiver.ledger.plans.start import end_collecting
+from receiver.ledger.plans.supersede import identity
 
 Target = dict[str, Any]
 Moments = Mapping[str, tuple[int, str]]

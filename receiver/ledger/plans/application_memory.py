@@ -11,7 +11,7 @@ from sqlalchemy import Connection, delete, exists, select, text, tuple_
 from receiver.core.storable import dumps
 from receiver.ledger import tables
 from receiver.ledger.engine.unit_of_work import Batch
-from receiver.ledger.planning import Planning
+from receiver.ledger.plans.records import Planning
 from receiver.memory import Memory, Recalled, Trace, after
 
 MemoryKey = tuple[str, str, str]

@@ -10,11 +10,11 @@ from sqlalchemy import bindparam, select, text, update
 from receiver.core.model import Event, Json, PlanState, RunState
 from receiver.ledger import tables
 from receiver.ledger.engine.unit_of_work import Batch
-from receiver.ledger.places import take_place
-from receiver.ledger.planning import hold_reason
+from receiver.ledger.plans.concurrency import take_place
+from receiver.ledger.plans.records import hold_reason
+from receiver.ledger.plans.supersede import Entrant, supersede_older
 from receiver.ledger.queue.fair_queueing import next_turn
 from receiver.ledger.queue.pauses import OWN_MARK
-from receiver.ledger.superseding import Entrant, supersede_older
 
 COLLECTED = 32
 """Plans that one transaction starts because their time has come; the next one takes the rest."""

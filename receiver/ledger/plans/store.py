@@ -10,11 +10,11 @@ from sqlalchemy import bindparam, insert, select, update
 from receiver.core.model import PlanState, RunState, SyncState
 from receiver.core.storable import dumps
 from receiver.ledger import tables
-from receiver.ledger.collecting import begin, join, room_for
 from receiver.ledger.engine.unit_of_work import Batch, Row
-from receiver.ledger.memories import remember, write_recalled
-from receiver.ledger.places import admit
-from receiver.ledger.planning import (
+from receiver.ledger.plans.application_memory import remember, write_recalled
+from receiver.ledger.plans.concurrency import admit
+from receiver.ledger.plans.debounce import begin, join, room_for
+from receiver.ledger.plans.records import (
     Advance,
     NewPlan,
     NewRun,
@@ -22,15 +22,15 @@ from receiver.ledger.planning import (
     RunChange,
     StoredPlan,
 )
-from receiver.ledger.queue.fair_queueing import next_turn, read_turns
-from receiver.ledger.queue.pauses import OWN_MARK, pause_mark
-from receiver.ledger.starting import held_event, start
-from receiver.ledger.superseding import (
+from receiver.ledger.plans.start import held_event, start
+from receiver.ledger.plans.supersede import (
     Entrant,
     newer_than,
     superseded_event,
     superseded_reason,
 )
+from receiver.ledger.queue.fair_queueing import next_turn, read_turns
+from receiver.ledger.queue.pauses import OWN_MARK, pause_mark
 
 _PLANNED = (
     update(tables.syncs)

@@ -13,8 +13,8 @@ from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, selec
 
 from receiver.core.model import PlanState, SyncState
 from receiver.ledger import tables
-from receiver.ledger.memories import read_recalled
-from receiver.ledger.planning import PlannedSync, StoredPlan, StoredSync
+from receiver.ledger.plans.application_memory import read_recalled
+from receiver.ledger.plans.records import PlannedSync, StoredPlan, StoredSync
 from receiver.memory import Recalled
 
 _S, _D, _P, _R = tables.syncs.c, tables.deliveries.c, tables.plans.c, tables.runs.c

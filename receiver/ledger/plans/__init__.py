@@ -1,0 +1,1 @@
+"""Plans and their runs: stored, loaded, started, debounced, superseded."""
