@@ -18,8 +18,8 @@ from receiver.core.validation import Mistake, near
 from receiver.ledger.audit.event_names import BY_KIND, EVENTS
 from receiver.ledger.audit.key_values import RULES, get_mark, get_rule_set
 from receiver.ledger.engine.ledger import Ledger
+from receiver.ledger.queries.reader import Filters, Reader
 from receiver.ledger.queue.pauses import Scope
-from receiver.ledger.reader import Filters, Reader
 from receiver.rules.loading import rule_set_from
 from receiver.rules.loading.defaults import sections
 

@@ -23,9 +23,9 @@ from receiver.ledger.engine.wakeup import Doorbell
 from receiver.ledger.inbox.group_commit import IntakeWriter
 from receiver.ledger.inbox.hook_messages import Messages
 from receiver.ledger.operations.desk import Operations
+from receiver.ledger.queries.reader import Reader
 from receiver.ledger.queue.buckets import SharedBuckets
 from receiver.ledger.queue.rate_limits import Buckets
-from receiver.ledger.reader import Reader
 from receiver.ledger.retention import Policy
 from receiver.names import Names
 from receiver.outbound import Outbound, own_api_server

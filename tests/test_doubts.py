@@ -10,7 +10,7 @@ from planning import renderer
 from receiver.core.logs import configure_logs
 from receiver.dispatcher.rules import RulesInForce, store_reload
 from receiver.ledger.engine.ledger import Ledger
-from receiver.ledger.reader import Reader
+from receiver.ledger.queries.reader import Reader
 from receiver.rules.expressions import Expressions
 from receiver.rules.handlers.registry import Registry
 from receiver.rules.loading import Rulebook, load_rules

@@ -24,7 +24,7 @@ from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.wakeup import Doorbell
 from receiver.ledger.inbox.deliveries import Arrival
 from receiver.ledger.inbox.group_commit import IntakeWriter
-from receiver.ledger.reader import Reader
+from receiver.ledger.queries.reader import Reader
 from receiver.notification.parse import read_notification
 from receiver.service import dispatcher_over
 from receiver.settings.model import Settings

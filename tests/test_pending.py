@@ -9,7 +9,7 @@ from house import House
 
 from receiver.core.model import Json, Outcome, OutcomeKind
 from receiver.ledger.engine.ledger import Ledger
-from receiver.ledger.reading.story import run_story
+from receiver.ledger.queries.details import run_story
 
 RULES = """\
 - name: it

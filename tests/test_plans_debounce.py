@@ -7,7 +7,7 @@ from house import House, texts
 
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.sqlite import FileLedger
-from receiver.ledger.reader import Reader
+from receiver.ledger.queries.reader import Reader
 
 RULE = """
 - name: purge

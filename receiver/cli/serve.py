@@ -26,7 +26,7 @@ from receiver.core.threads import begin
 from receiver.ledger.engine.folder import lock_ledger
 from receiver.ledger.engine.open import open_ledger
 from receiver.ledger.engine.wakeup import Doorbell
-from receiver.ledger.reader import Reader, Row
+from receiver.ledger.queries.reader import Reader, Row
 from receiver.service import build_intake, read_keys
 from receiver.settings.loading import load_settings, unknown_variables
 from receiver.settings.model import Settings

@@ -19,7 +19,7 @@ from receiver.core.logs import configure_logs
 from receiver.core.model import new_id
 from receiver.ledger.engine.open import open_ledger
 from receiver.ledger.engine.wakeup import Doorbell
-from receiver.ledger.reader import Reader
+from receiver.ledger.queries.reader import Reader
 from receiver.settings.loading import load_settings, unknown_variables
 from receiver.settings.model import Settings
 from receiver.supervisor import Supervisor

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from flask import Blueprint, Response, jsonify, request
 
-from receiver.ledger.reader import Row
+from receiver.ledger.queries.reader import Row
 from receiver.names import Names
 from receiver.service import Intake
 from receiver.web.auth import authorize

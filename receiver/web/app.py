@@ -7,7 +7,7 @@ from http import HTTPStatus
 from flask import Flask, Response, request
 from flask.json.provider import DefaultJSONProvider
 
-from receiver.ledger.reader import Reader
+from receiver.ledger.queries.reader import Reader
 from receiver.service import Intake
 from receiver.web.admission import ADMISSION, Admission
 from receiver.web.api import api_door

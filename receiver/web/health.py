@@ -9,7 +9,7 @@ from http import HTTPStatus
 from flask import Blueprint, Response, jsonify
 
 from receiver.core.threads import ailments
-from receiver.ledger.reader import SILENCE, Reader, Readiness
+from receiver.ledger.queries.reader import SILENCE, Reader, Readiness
 from receiver.web.asking import Shared
 
 PROMPT = 0.5

@@ -15,7 +15,7 @@ from receiver.core.errors import LedgerUnavailable
 from receiver.core.log_lines import lost_lines
 from receiver.core.threads import deaths
 from receiver.ledger.inbox.deliveries import Receipt
-from receiver.ledger.reader import Reader
+from receiver.ledger.queries.reader import Reader
 from receiver.web.tls import Tls
 
 PREFIX = "postsync_"

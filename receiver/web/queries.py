@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from receiver.core.model import PlanState, RunState, SyncState
 from receiver.core.validation import mistakes
-from receiver.ledger.reader import Filters, Wanted
+from receiver.ledger.queries.reader import Filters, Wanted
 from receiver.web.acts import Moment, moment
 from receiver.web.problems import Refusal
 

@@ -21,7 +21,7 @@ from receiver.ledger import tables
 from receiver.ledger.engine.backup import back_up
 from receiver.ledger.engine.open import open_ledger
 from receiver.ledger.engine.sqlite import FileLedger
-from receiver.ledger.reader import Reader
+from receiver.ledger.queries.reader import Reader
 
 RULES = """
 version: 1

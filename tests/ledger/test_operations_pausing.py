@@ -12,9 +12,9 @@ from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.open import open_ledger
 from receiver.ledger.engine.sqlite import FileLedger
 from receiver.ledger.operations.pausing import _PAUSE, _RESUME
+from receiver.ledger.queries.reader import Reader
 from receiver.ledger.queue.pauses import Scope
 from receiver.ledger.queue.pending_work import backlog
-from receiver.ledger.reader import Reader
 
 RULES = """
 - name: r

@@ -33,11 +33,11 @@ from receiver.ledger.engine.sqlite import FileLedger
 from receiver.ledger.engine.transfer import fill_server
 from receiver.ledger.engine.unit_of_work import Batch
 from receiver.ledger.inbox.deliveries import Arrival
+from receiver.ledger.queries.trail import Wanted, read_trail
 from receiver.ledger.queue.buckets import SharedBuckets
 from receiver.ledger.queue.leases import release_lost
 from receiver.ledger.queue.outcomes import store_settlements
 from receiver.ledger.queue.rate_limits import Buckets
-from receiver.ledger.reading.trail import Wanted, read_trail
 from receiver.retry import settle
 
 

@@ -18,8 +18,8 @@ from receiver.ledger.engine.open import open_ledger
 from receiver.ledger.engine.sqlite import FileLedger
 from receiver.ledger.inbox.deliveries import Arrival
 from receiver.ledger.inbox.group_commit import IntakeWriter
+from receiver.ledger.queries.reader import Filters, Reader
 from receiver.ledger.queue.heartbeats import beat
-from receiver.ledger.reader import Filters, Reader
 from receiver.notification.parse import read_notification
 
 

@@ -14,8 +14,8 @@ from receiver.core.model import first_id
 from receiver.ledger import tables
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.sqlite import FileLedger
-from receiver.ledger.reader import Filters, Reader, Wanted
-from receiver.ledger.reading import trail
+from receiver.ledger.queries import trail
+from receiver.ledger.queries.reader import Filters, Reader, Wanted
 
 HOUR = 3_600_000
 

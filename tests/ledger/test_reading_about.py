@@ -14,8 +14,8 @@ from receiver.ledger import tables
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.sqlite import FileLedger
 from receiver.ledger.inbox.hook_messages import Message, Messages
-from receiver.ledger.reader import Filters, Reader, Row, Wanted
-from receiver.ledger.reading import trail
+from receiver.ledger.queries import trail
+from receiver.ledger.queries.reader import Filters, Reader, Row, Wanted
 
 RULES = """
 - name: gather

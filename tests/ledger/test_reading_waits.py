@@ -12,10 +12,10 @@ from receiver.core.model import Outcome, OutcomeKind
 from receiver.ledger.audit.key_values import PACE, put_mark
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.unit_of_work import Batch
+from receiver.ledger.queries.reader import Reader
 from receiver.ledger.queue.heartbeats import beat
 from receiver.ledger.queue.lane_blocks import block_lane
 from receiver.ledger.queue.pauses import Scope
-from receiver.ledger.reader import Reader
 
 WAVES = """
 - name: r

@@ -27,7 +27,7 @@ from receiver.ledger.inbox.group_commit import IntakeWriter
 from receiver.ledger.inbox.hook_messages import Message, Messages
 from receiver.ledger.plans.planning_attempts import begin
 from receiver.ledger.pruning import Preview, Round
-from receiver.ledger.reader import Reader
+from receiver.ledger.queries.reader import Reader
 from receiver.ledger.retention import Policy
 
 DAY = 86400.0

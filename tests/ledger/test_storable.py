@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from receiver.core.model import Json, Outcome, OutcomeKind
 from receiver.core.storable import DEEPEST, TOO_DEEP, dumps, storable
 from receiver.ledger.engine.ledger import Ledger
-from receiver.ledger.reader import Reader, Wanted
+from receiver.ledger.queries.reader import Reader, Wanted
 
 RULE = """
 - name: tell

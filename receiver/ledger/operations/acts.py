@@ -11,7 +11,7 @@ from receiver.core.errors import UnknownThing
 from receiver.core.model import Event, Json, PlanState, RunState
 from receiver.ledger import tables
 from receiver.ledger.engine.unit_of_work import Batch
-from receiver.ledger.reading.rows import PLAN, RUN, shown
+from receiver.ledger.queries.rows import PLAN, RUN, shown
 
 OPEN_RUNS = tuple(state.value for state in RunState if not state.ended)
 OPEN_PLANS = (

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from sqlalchemy import ColumnElement, Connection, and_, select
 
 from receiver.ledger import tables
-from receiver.ledger.collected import syncs_of
 from receiver.ledger.inbox.hook_messages import lines_of_messages
+from receiver.ledger.queries.debounced import syncs_of
 
 
 def about_sync(connection: Connection, sync: str) -> ColumnElement[bool]:

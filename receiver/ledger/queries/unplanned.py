@@ -8,9 +8,9 @@ from sqlalchemy import Connection
 
 from receiver.core.model import SyncState
 from receiver.core.validation import brief
+from receiver.ledger.queries.rows import Row
+from receiver.ledger.queries.status import SILENCE, rules_in_force
 from receiver.ledger.queue.heartbeats import beats
-from receiver.ledger.reading.rows import Row
-from receiver.ledger.reading.state import SILENCE, rules_in_force
 
 
 def tell_unplanned(connection: Connection, now: int, rows: Sequence[Row]) -> list[Row]:

@@ -12,9 +12,9 @@ from typing import Any
 from sqlalchemy import JSON, ColumnElement, Connection, cast, func, select, type_coerce
 
 from receiver.ledger import tables
-from receiver.ledger.reading.about import about_plans, about_run, about_sync
-from receiver.ledger.reading.lists import applications
-from receiver.ledger.reading.rows import Row, shown_event
+from receiver.ledger.queries.event_filters import about_plans, about_run, about_sync
+from receiver.ledger.queries.lists import applications
+from receiver.ledger.queries.rows import Row, shown_event
 
 LOOKED_AT = 20_000
 """Lines that one page looks at: some 20 ms, however rare what is wanted may be."""

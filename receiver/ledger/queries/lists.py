@@ -26,8 +26,8 @@ from sqlalchemy import (
 
 from receiver.core.model import RunState, first_id
 from receiver.ledger import tables
-from receiver.ledger.reading.rows import PLAN, RUN, SYNC, Row, columns, shown
-from receiver.ledger.reading.story import plans_of
+from receiver.ledger.queries.details import plans_of
+from receiver.ledger.queries.rows import PLAN, RUN, SYNC, Row, columns, shown
 
 BAD_ENDS = frozenset({RunState.FAILED, RunState.SKIPPED, RunState.SUPERSEDED, RunState.CANCELLED})
 

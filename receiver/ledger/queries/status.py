@@ -13,9 +13,9 @@ from receiver.core.errors import LedgerDamaged, LedgerGone, LedgerUnavailable
 from receiver.ledger import tables
 from receiver.ledger.audit.key_values import RULES, get_mark, put_mark
 from receiver.ledger.engine.ledger import Hold, Ledger
+from receiver.ledger.queries.rows import Row, moment
 from receiver.ledger.queue.heartbeats import Beat, beats
 from receiver.ledger.queue.pauses import Scope, all_paused_since, pauses_in_force
-from receiver.ledger.reading.rows import Row, moment
 
 PROBE = "probe"
 

@@ -8,15 +8,16 @@ from sqlalchemy import Connection, func, select
 
 from receiver.ledger import tables
 from receiver.ledger.engine.ledger import Ledger
-from receiver.ledger.reading.lists import (
+from receiver.ledger.queries.details import plan_story, run_story, sync_story
+from receiver.ledger.queries.lists import (
     Filters,
     all_applications,
     list_plans,
     list_runs,
     list_syncs,
 )
-from receiver.ledger.reading.rows import Row
-from receiver.ledger.reading.state import (
+from receiver.ledger.queries.rows import Row
+from receiver.ledger.queries.status import (
     SILENCE,
     Gauge,
     Readiness,
@@ -25,10 +26,9 @@ from receiver.ledger.reading.state import (
     read_readiness,
     rules_in_force,
 )
-from receiver.ledger.reading.story import plan_story, run_story, sync_story
-from receiver.ledger.reading.trail import Page, Wanted, read_trail
-from receiver.ledger.reading.unplanned import tell_unplanned
-from receiver.ledger.reading.waiting import tell_waits
+from receiver.ledger.queries.trail import Page, Wanted, read_trail
+from receiver.ledger.queries.unplanned import tell_unplanned
+from receiver.ledger.queries.waits_for import tell_waits
 
 __all__ = ["SILENCE", "Filters", "Page", "Reader", "Readiness", "Row", "Wanted"]
 

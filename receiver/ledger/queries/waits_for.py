@@ -13,11 +13,11 @@ from sqlalchemy import Connection, bindparam, func, select, text
 from receiver.core.model import PlanState, RunState
 from receiver.ledger import tables
 from receiver.ledger.audit.key_values import PACE, get_mark
+from receiver.ledger.queries.rows import Row, moment
+from receiver.ledger.queries.status import SILENCE
 from receiver.ledger.queue.heartbeats import beats
 from receiver.ledger.queue.lane_blocks import blocked_lanes
 from receiver.ledger.queue.pauses import Scope, pauses_in_force
-from receiver.ledger.reading.rows import Row, moment
-from receiver.ledger.reading.state import SILENCE
 
 MOST = 1000
 """Runs that are counted before one in its lane."""

@@ -8,9 +8,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, select
 
 from receiver.ledger import tables
-from receiver.ledger.collected import plans_with, syncs_of
-from receiver.ledger.reading.about import about_plans, about_run, about_sync
-from receiver.ledger.reading.rows import (
+from receiver.ledger.queries.debounced import plans_with, syncs_of
+from receiver.ledger.queries.event_filters import about_plans, about_run, about_sync
+from receiver.ledger.queries.rows import (
     ATTEMPT,
     DELIVERY,
     PLAN,

@@ -1,0 +1,1 @@
+"""The questions of people, answered by reading alone."""
