@@ -26,7 +26,7 @@ from receiver.ledger.operations.desk import Operations
 from receiver.ledger.queries.reader import Reader
 from receiver.ledger.queue.buckets import SharedBuckets
 from receiver.ledger.queue.rate_limits import Buckets
-from receiver.ledger.retention import Policy
+from receiver.ledger.retention.policy import Policy
 from receiver.names import Names
 from receiver.outbound import Outbound, own_api_server
 from receiver.render import Renderer

@@ -32,7 +32,7 @@ from receiver.ledger.engine.postgres import open_server
 from receiver.ledger.inbox.deliveries import Arrival
 from receiver.ledger.inbox.group_commit import IntakeWriter
 from receiver.ledger.queue.claim import Claimed
-from receiver.ledger.retention import Policy
+from receiver.ledger.retention.policy import Policy
 from receiver.notification.parse import read_notification
 from receiver.outbound.deadline_watchdog import Watchdog
 from receiver.web.admission import Lane

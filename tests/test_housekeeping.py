@@ -18,7 +18,7 @@ from receiver.core.model import Event
 from receiver.dispatcher.housekeeping import Housekeeping
 from receiver.ledger.engine.open import open_ledger
 from receiver.ledger.engine.sqlite import FileLedger
-from receiver.ledger.retention import Policy
+from receiver.ledger.retention.policy import Policy
 from receiver.settings.loading import load_settings
 
 RULES = """

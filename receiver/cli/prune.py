@@ -17,12 +17,12 @@ from receiver.cli.options import count, output_option, tell, yes_option
 from receiver.cli.progress import Progress
 from receiver.cli.screen import ask, say
 from receiver.contract.durations import duration_text, seconds
-from receiver.ledger.deleting import Counts
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.sqlite import FileLedger
 from receiver.ledger.engine.vacuum import empty_log, shrink, size
-from receiver.ledger.pruning import Preview, Round, in_words
-from receiver.ledger.retention import Policy
+from receiver.ledger.retention.delete import Counts
+from receiver.ledger.retention.job import Preview, Round, in_words
+from receiver.ledger.retention.policy import Policy
 from receiver.settings.loading import load_settings
 from receiver.settings.model import Settings
 

@@ -15,8 +15,8 @@ from receiver.core.threads import Supervised
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.sqlite import FileLedger
 from receiver.ledger.engine.vacuum import empty_log, shrink
-from receiver.ledger.pruning import Round
-from receiver.ledger.retention import Policy
+from receiver.ledger.retention.job import Round
+from receiver.ledger.retention.policy import Policy
 
 EVERY = 60.0
 """Seconds between the end of a round and the next."""

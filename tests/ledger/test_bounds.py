@@ -10,7 +10,7 @@ from notifications import resource
 from sqlalchemy import func, insert, select
 from test_retention import DAY, MONTH, just_now, prune, refuse
 
-from receiver.ledger import deleting, tables
+from receiver.ledger import tables
 from receiver.ledger.audit.key_values import RULES, keep_rule_set, put_mark
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.inbox.deliveries import Arrival
@@ -18,6 +18,7 @@ from receiver.ledger.inbox.group_commit import REFUSED_BYTES, IntakeWriter
 from receiver.ledger.inbox.hook_messages import Message, Messages
 from receiver.ledger.plans.planning_attempts import begin
 from receiver.ledger.queue.heartbeats import beat, forget_beats
+from receiver.ledger.retention import delete as deleting
 
 RULES_OF = """
 - name: tell-{month}

@@ -26,9 +26,9 @@ from receiver.ledger.inbox.deliveries import Arrival
 from receiver.ledger.inbox.group_commit import IntakeWriter
 from receiver.ledger.inbox.hook_messages import Message, Messages
 from receiver.ledger.plans.planning_attempts import begin
-from receiver.ledger.pruning import Preview, Round
 from receiver.ledger.queries.reader import Reader
-from receiver.ledger.retention import Policy
+from receiver.ledger.retention.job import Preview, Round
+from receiver.ledger.retention.policy import Policy
 
 DAY = 86400.0
 MONTH = Policy(30 * DAY, 1_000_000, DAY)
@@ -323,7 +323,7 @@ def test_the_ledger_is_free_between_two_slices(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The intake stores a notification there, at once."""
-    monkeypatch.setattr("receiver.ledger.retention.EXAMINED", 2)
+    monkeypatch.setattr("receiver.ledger.retention.policy.EXAMINED", 2)
     house = House.of(ledger, RULES_OF_ALL)
     for number in range(6):
         house.sync(f"c{number}", at=just_now())
@@ -341,7 +341,7 @@ def test_a_slice_is_bounded_by_its_rows_too(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A few large syncs are as much as many small ones."""
-    monkeypatch.setattr("receiver.ledger.retention.ROWS", 20)
+    monkeypatch.setattr("receiver.ledger.retention.policy.ROWS", 20)
     house = House.of(ledger, RULES_OF_ALL)
     for number in range(4):
         house.sync(*(f"c{number}-{n}" for n in range(5)), at=just_now())

@@ -14,8 +14,8 @@ from receiver.ledger.audit.key_values import CREATED, get_mark
 from receiver.ledger.engine.open import open_ledger
 from receiver.ledger.engine.sqlite import FileLedger
 from receiver.ledger.engine.vacuum import empty_log, shrink, size
-from receiver.ledger.pruning import Round
-from receiver.ledger.retention import Policy
+from receiver.ledger.retention.job import Round
+from receiver.ledger.retention.policy import Policy
 
 DAY_MS = 86_400_000
 REFUSED = {

@@ -39,7 +39,7 @@ GROUP_BYTES = 8 << 20
 
 REFUSED_BYTES = 64 << 10
 """Of a body that could not be understood so much is kept, to look at; see also
-`receiver.ledger.deleting` for how many of them."""
+`receiver.ledger.retention.delete` for how many of them."""
 
 
 @dataclass(frozen=True, slots=True)

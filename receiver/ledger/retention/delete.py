@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Connection, Table, delete, exists, func, o
 from receiver.ledger import tables
 from receiver.ledger.audit.key_values import RULES, get_mark
 from receiver.ledger.plans.application_memory import forget
-from receiver.ledger.retention import ROWS, Limits, still_free
+from receiver.ledger.retention.policy import ROWS, Limits, still_free
 
 SETTLING_MS = 3_600_000
 """How long after a change of the rules no rule set goes: somebody may still plan by the last."""

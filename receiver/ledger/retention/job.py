@@ -16,7 +16,8 @@ from receiver.core.model import Event, from_ms, rfc3339
 from receiver.ledger import tables
 from receiver.ledger.audit.key_values import get_mark, put_mark
 from receiver.ledger.audit.trail import add_counts, append_events, labels
-from receiver.ledger.deleting import (
+from receiver.ledger.engine.ledger import Hold, Ledger
+from receiver.ledger.retention.delete import (
     Counts,
     count_alone,
     delete_lines,
@@ -31,8 +32,7 @@ from receiver.ledger.deleting import (
     surplus_refused,
     unused_rule_sets,
 )
-from receiver.ledger.engine.ledger import Hold, Ledger
-from receiver.ledger.retention import PRUNED, Limits, Policy, limits, look, stored
+from receiver.ledger.retention.policy import PRUNED, Limits, Policy, limits, look, stored
 
 T = TypeVar("T")
 
