@@ -22,7 +22,7 @@ from receiver.ledger.engine.open import open_ledger
 from receiver.ledger.engine.wakeup import Doorbell
 from receiver.ledger.inbox.group_commit import IntakeWriter
 from receiver.ledger.inbox.hook_messages import Messages
-from receiver.ledger.operations.desk import Operations
+from receiver.ledger.operations.service import Operations
 from receiver.ledger.queries.reader import Reader
 from receiver.ledger.queue.buckets import SharedBuckets
 from receiver.ledger.queue.rate_limits import Buckets

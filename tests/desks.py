@@ -10,8 +10,8 @@ from house import House
 from receiver.dispatcher.rules import Reload, store_reload
 from receiver.ledger.audit.key_values import RULES, keep_rule_set, put_mark
 from receiver.ledger.engine.ledger import Ledger
-from receiver.ledger.operations.acts import Act
-from receiver.ledger.operations.desk import Operations
+from receiver.ledger.operations.common import Act
+from receiver.ledger.operations.service import Operations
 from receiver.waves import after_failure
 
 ANN = Act("ann", "mended")

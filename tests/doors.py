@@ -16,7 +16,7 @@ from receiver.explainer import Explainer
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.inbox.group_commit import IntakeWriter
 from receiver.ledger.inbox.hook_messages import Messages
-from receiver.ledger.operations.desk import Operations
+from receiver.ledger.operations.service import Operations
 from receiver.ledger.queries.reader import Reader
 from receiver.names import Names
 from receiver.service import Intake

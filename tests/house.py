@@ -18,9 +18,9 @@ from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.unit_of_work import Batch
 from receiver.ledger.inbox.deliveries import Arrival
 from receiver.ledger.inbox.group_commit import IntakeWriter
-from receiver.ledger.operations.acts import Act
-from receiver.ledger.operations.replaying import ask_replay, asked_replays, store_replays
-from receiver.ledger.operations.retrying import retry_run
+from receiver.ledger.operations.common import Act
+from receiver.ledger.operations.replay import ask_replay, asked_replays, store_replays
+from receiver.ledger.operations.retry import retry_run
 from receiver.ledger.plans.application_memory import known_memories
 from receiver.ledger.plans.load import new_syncs, stirred_plans, stored_sync
 from receiver.ledger.plans.start import start_collected, start_held, start_held_runs

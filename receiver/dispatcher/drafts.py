@@ -23,7 +23,7 @@ from receiver.core.model import Event, Json, PlanState, Sync, SyncState, from_ms
 from receiver.core.validation import brief, near
 from receiver.dispatcher.rules import Reload, RulesInForce
 from receiver.dispatcher.suspects import Suspects
-from receiver.ledger.operations.replaying import Replay, asked_replays
+from receiver.ledger.operations.replay import Replay, asked_replays
 from receiver.ledger.plans.application_memory import MemoryKey, known_memories
 from receiver.ledger.plans.load import (
     MOST_RESOURCES,

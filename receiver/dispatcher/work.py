@@ -9,7 +9,7 @@ from receiver.dispatcher.crew import Finished
 from receiver.dispatcher.rules import Reload
 from receiver.ledger.engine.ledger import Hold
 from receiver.ledger.engine.unit_of_work import Batch
-from receiver.ledger.operations.replaying import Replay, store_replays
+from receiver.ledger.operations.replay import Replay, store_replays
 from receiver.ledger.plans.records import Advance, Planning, StoredPlan
 from receiver.ledger.plans.start import start_collected
 from receiver.ledger.plans.store import store_advances, store_plannings

@@ -11,9 +11,9 @@ from flask import Blueprint, Response, g, jsonify, request
 from receiver.core.errors import UnknownThing, WrongState
 from receiver.core.model import from_ms, rfc3339
 from receiver.core.validation import brief
-from receiver.ledger.operations.acts import Act
-from receiver.ledger.operations.desk import Operations
-from receiver.ledger.operations.retrying import Chosen
+from receiver.ledger.operations.common import Act
+from receiver.ledger.operations.retry import Chosen
+from receiver.ledger.operations.service import Operations
 from receiver.ledger.queue.pauses import Scope
 from receiver.service import Intake
 from receiver.web.acts import Repeat, ReplayBody, RetryBody, Why, read_act

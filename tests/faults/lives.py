@@ -14,7 +14,7 @@ from laws import laws_broken
 
 from receiver.core.model import Outcome, OutcomeKind
 from receiver.ledger.engine.ledger import Ledger
-from receiver.ledger.operations.acts import OPEN_PLANS, OPEN_RUNS
+from receiver.ledger.operations.common import OPEN_PLANS, OPEN_RUNS
 from receiver.ledger.queue.claim import Claimed
 from receiver.ledger.queue.pauses import Scope
 

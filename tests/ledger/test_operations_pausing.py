@@ -11,7 +11,7 @@ from receiver.ledger import tables
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.open import open_ledger
 from receiver.ledger.engine.sqlite import FileLedger
-from receiver.ledger.operations.pausing import _PAUSE, _RESUME
+from receiver.ledger.operations.pause import _PAUSE, _RESUME
 from receiver.ledger.queries.reader import Reader
 from receiver.ledger.queue.pauses import Scope
 from receiver.ledger.queue.pending_work import backlog

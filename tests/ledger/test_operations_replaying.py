@@ -20,7 +20,7 @@ from receiver.dispatcher.rules import RulesInForce
 from receiver.dispatcher.suspects import Suspects
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.unit_of_work import Batch
-from receiver.ledger.operations.replaying import store_replays
+from receiver.ledger.operations.replay import store_replays
 from receiver.ledger.plans.store import store_plannings
 from receiver.rules.expressions import Expressions
 from receiver.rules.handlers.registry import Registry

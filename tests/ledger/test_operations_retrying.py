@@ -12,7 +12,7 @@ from sqlalchemy import text
 from receiver.core.errors import UnknownThing, WrongState
 from receiver.core.model import Outcome, OutcomeKind
 from receiver.ledger.engine.ledger import Ledger
-from receiver.ledger.operations.retrying import Chosen
+from receiver.ledger.operations.retry import Chosen
 
 KEYED = TWO.replace("  actions:", "  concurrency: {key: one-at-a-time, limit: 1}\n  actions:")
 

@@ -9,7 +9,7 @@ from sqlalchemy import event
 
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.sqlite import FileLedger
-from receiver.ledger.operations.retrying import Chosen
+from receiver.ledger.operations.retry import Chosen
 
 
 @pytest.mark.parametrize(

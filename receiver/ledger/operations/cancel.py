@@ -16,7 +16,7 @@ from receiver.core.errors import WrongState
 from receiver.core.model import Json, PlanState, RunState
 from receiver.ledger import tables
 from receiver.ledger.engine.unit_of_work import Batch
-from receiver.ledger.operations.acts import (
+from receiver.ledger.operations.common import (
     OPEN_PLANS,
     OPEN_RUNS,
     STIR,

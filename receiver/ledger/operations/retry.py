@@ -13,7 +13,7 @@ from receiver.core.errors import WrongState
 from receiver.core.model import Json, PlanState, RunState
 from receiver.ledger import tables
 from receiver.ledger.engine.unit_of_work import Batch
-from receiver.ledger.operations.acts import STIR, Act, find_plan, find_run, plan_event, run_event
+from receiver.ledger.operations.common import STIR, Act, find_plan, find_run, plan_event, run_event
 from receiver.ledger.plans.concurrency import take_place
 from receiver.ledger.queue.fair_queueing import next_turn
 from receiver.ledger.queue.pauses import OWN_MARK

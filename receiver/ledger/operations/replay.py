@@ -11,7 +11,7 @@ from receiver.core.errors import WrongState
 from receiver.core.model import Event, Json, SyncState, new_id
 from receiver.ledger import tables
 from receiver.ledger.engine.unit_of_work import Batch
-from receiver.ledger.operations.acts import Act, find_sync
+from receiver.ledger.operations.common import Act, find_sync
 from receiver.ledger.plans.application_memory import read_recalled
 from receiver.ledger.plans.load import among, stored_sync
 from receiver.ledger.plans.records import Planning, StoredSync

@@ -10,7 +10,7 @@ from receiver.core.errors import WrongState
 from receiver.core.model import PlanState, RunState
 from receiver.ledger import tables
 from receiver.ledger.engine.unit_of_work import Batch
-from receiver.ledger.operations.acts import Act, find_plan, find_run, plan_event, run_event
+from receiver.ledger.operations.common import Act, find_plan, find_run, plan_event, run_event
 from receiver.ledger.plans.start import start_held, start_held_runs
 
 

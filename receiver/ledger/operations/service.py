@@ -10,12 +10,12 @@ from datetime import datetime
 from receiver.core.model import Event, Json, from_ms
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.unit_of_work import Batch
-from receiver.ledger.operations.acts import Act, shown_plan, shown_run
-from receiver.ledger.operations.approving import approve_plan, approve_run
-from receiver.ledger.operations.cancelling import Cancelled, cancel_plan, cancel_run, cancel_sync
-from receiver.ledger.operations.pausing import pause, resume
-from receiver.ledger.operations.replaying import ask_replay
-from receiver.ledger.operations.retrying import (
+from receiver.ledger.operations.approve import approve_plan, approve_run
+from receiver.ledger.operations.cancel import Cancelled, cancel_plan, cancel_run, cancel_sync
+from receiver.ledger.operations.common import Act, shown_plan, shown_run
+from receiver.ledger.operations.pause import pause, resume
+from receiver.ledger.operations.replay import ask_replay
+from receiver.ledger.operations.retry import (
     Chosen,
     Reopens,
     failed_runs,

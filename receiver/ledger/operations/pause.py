@@ -23,7 +23,7 @@ from sqlalchemy import (
 from receiver.core.model import Event, Json
 from receiver.ledger import tables
 from receiver.ledger.engine.unit_of_work import Batch
-from receiver.ledger.operations.acts import Act
+from receiver.ledger.operations.common import Act
 from receiver.ledger.queue.pauses import OWN_MARK, Scope, all_paused_since
 
 
