@@ -21,8 +21,8 @@ from receiver.core.validation import near
 from receiver.ledger.audit.key_values import get_rule_set
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.plans.load import planned_with, stored_sync
-from receiver.memory import judged
-from receiver.planner import read_sync
+from receiver.notification.application_memory import judged
+from receiver.planning.planner import read_sync
 from receiver.rules.expressions import Expressions
 from receiver.rules.loading import rule_set_from
 from receiver.rules.matching import Excerpt, Matcher, RuleExplanation, excerpt

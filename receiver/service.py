@@ -29,7 +29,8 @@ from receiver.ledger.queue.rate_limits import Buckets
 from receiver.ledger.retention.policy import Policy
 from receiver.names import Names
 from receiver.outbound import Outbound, own_api_server
-from receiver.render import Renderer
+from receiver.planning.parameters import Renderer
+from receiver.planning.waves import after_failure
 from receiver.rules.expressions import Expressions
 from receiver.rules.handlers.registry import Registry
 from receiver.rules.loading import Rulebook
@@ -37,7 +38,6 @@ from receiver.runner import Runner
 from receiver.settings.model import Settings
 from receiver.settings.secrets import Secrets
 from receiver.settings.tokens import Keyring
-from receiver.waves import after_failure
 
 
 @dataclass(frozen=True, slots=True)

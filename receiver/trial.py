@@ -11,9 +11,9 @@ from typing import Any
 from receiver.core.model import Outcome, OutcomeKind, RunState, Sync, new_id
 from receiver.ledger.plans.records import NewRun, RunChange
 from receiver.ledger.queue.claim import Claimed
-from receiver.render import Renderer, Scene
+from receiver.planning.parameters import Renderer, Scene
+from receiver.planning.waves import PlanView, RunView, advance
 from receiver.rules.schema import Rule
-from receiver.waves import PlanView, RunView, advance
 
 STATES = {
     OutcomeKind.SUCCEEDED: RunState.SUCCEEDED,

@@ -12,7 +12,7 @@ from receiver.ledger.audit.key_values import RULES, keep_rule_set, put_mark
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.operations.common import Act
 from receiver.ledger.operations.service import Operations
-from receiver.waves import after_failure
+from receiver.planning.waves import after_failure
 
 ANN = Act("ann", "mended")
 BOB = Act("bob")

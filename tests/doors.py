@@ -19,10 +19,10 @@ from receiver.ledger.inbox.hook_messages import Messages
 from receiver.ledger.operations.service import Operations
 from receiver.ledger.queries.reader import Reader
 from receiver.names import Names
+from receiver.planning.waves import after_failure
 from receiver.service import Intake
 from receiver.settings.model import Settings
 from receiver.settings.tokens import Keyring
-from receiver.waves import after_failure
 from receiver.web.app import create_app
 
 SENDER = "token-of-argocd-0123456789"

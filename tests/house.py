@@ -30,12 +30,12 @@ from receiver.ledger.queue.leases import release_lost, renew
 from receiver.ledger.queue.outcomes import store_settlements
 from receiver.ledger.queue.pending_work import backlog
 from receiver.ledger.queue.rate_limits import Buckets
-from receiver.memory import Memory
+from receiver.notification.application_memory import Memory
 from receiver.notification.parse import read_notification
-from receiver.planner import Planner, memory_key, read_sync, step
-from receiver.retry import settle
+from receiver.planning.planner import Planner, memory_key, read_sync, step
+from receiver.planning.retry import settle
+from receiver.planning.waves import after_failure
 from receiver.rules.schema import Rule
-from receiver.waves import after_failure
 
 LEASE = 30_000
 """Milliseconds."""

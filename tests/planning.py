@@ -8,8 +8,8 @@ from notifications import notification
 
 from receiver.core.model import Sync
 from receiver.notification.parse import read_notification
-from receiver.planner import Planner
-from receiver.render import Renderer
+from receiver.planning.parameters import Renderer
+from receiver.planning.planner import Planner
 from receiver.rules.expressions import Expressions
 from receiver.rules.handlers.registry import Registry
 from receiver.rules.loading import rule_set_from

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from receiver.core.model import Change, ChangeVerdict, Resource, Sync
-from receiver.memory import Memory, after, judged, recall, told
+from receiver.notification.application_memory import Memory, after, judged, recall, told
 from receiver.notification.change_detection import gap
 from receiver.notification.parse import read_notification
 

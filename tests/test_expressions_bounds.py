@@ -13,7 +13,7 @@ from planning import planner_of, sync_of
 
 from receiver.core.errors import ExpressionError
 from receiver.core.model import RunState
-from receiver.memory import Memory
+from receiver.notification.application_memory import Memory
 from receiver.rules.expressions import Expressions, Scope, parse_template
 
 TOO_MUCH = "takes more than 192 MiB of memory"
@@ -109,7 +109,7 @@ def test_a_bomb_in_a_rule_or_a_run_leaves_the_others_alone() -> None:
 
 def test_the_parameters_of_a_wave_are_bounded_together(monkeypatch: pytest.MonkeyPatch) -> None:
     """A large text for each of many resources fails the runs that there is no room for."""
-    monkeypatch.setattr("receiver.render.LARGEST_WAVE", 1 << 20)
+    monkeypatch.setattr("receiver.planning.parameters.LARGEST_WAVE", 1 << 20)
     rule = """
 - name: r
   match: {resources: [{kind: ConfigMap}]}

@@ -11,8 +11,8 @@ from planning import planner_of, sync_of
 
 from receiver.core.model import RunState, Sync, SyncState
 from receiver.ledger.plans.records import NewPlan, Planning
-from receiver.memory import Memory, after
-from receiver.planner import EVENT_TARGETS, memory_key
+from receiver.notification.application_memory import Memory, after
+from receiver.planning.planner import EVENT_TARGETS, memory_key
 
 TELL = "actions: [{uses: log.message, with: {text: '${{ resource.name }}'}}]"
 CONFIG = f"""

@@ -191,7 +191,7 @@ def test_a_plan_without_room_for_the_next_sync_starts_at_once(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """That sync begins another plan, so that each of them has all of its resources."""
-    monkeypatch.setattr("receiver.new_plans.MOST_COLLECTED", 3)
+    monkeypatch.setattr("receiver.planning.plan_builder.MOST_COLLECTED", 3)
     house = House.of(ledger, RULE)
     first, second = house.sync("a", "b", at=0), house.sync("b", "c", at=10)
     third = house.sync("d", at=20)
@@ -209,7 +209,7 @@ def test_a_plan_collects_no_more_runs_than_a_sync_may_have(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A run for each resource is what costs most."""
-    monkeypatch.setattr("receiver.new_plans.MOST_RUNS", 5)
+    monkeypatch.setattr("receiver.planning.plan_builder.MOST_RUNS", 5)
     two = EACH + EACH[EACH.index("  - uses") :].replace("  - uses", "  - name: again\n    uses")
     house = House.of(ledger, two)
     house.sync("a", "b", at=0)
@@ -243,7 +243,7 @@ def test_a_full_plan_that_has_too_many_targets_is_held(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """To start at once is no way around an approval."""
-    monkeypatch.setattr("receiver.new_plans.MOST_COLLECTED", 3)
+    monkeypatch.setattr("receiver.planning.plan_builder.MOST_COLLECTED", 3)
     house = House.of(ledger, f"{RULE}  limits: {{maxTargets: 2}}\n")
     house.sync("a", "b", "c", at=0)
     house.sync("d", at=10)
@@ -254,7 +254,7 @@ def test_syncs_of_one_turn_fill_plans_one_after_another(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whether they are planned in one transaction or in several, nothing is lost."""
-    monkeypatch.setattr("receiver.new_plans.MOST_COLLECTED", 3)
+    monkeypatch.setattr("receiver.planning.plan_builder.MOST_COLLECTED", 3)
     house = House.of(ledger, RULE)
     house.plan([house.store(f"c{number}", at=number) for number in range(7)])
     assert house.plans() == ["active", "active", "collecting"]

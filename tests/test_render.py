@@ -12,9 +12,9 @@ from planning import renderer, rules_of, sync_of
 
 from receiver.core.model import Json, RunState, Sync
 from receiver.ledger.plans.records import RunChange
-from receiver.render import Scene
+from receiver.planning.parameters import Scene
+from receiver.planning.waves import ACTIONS, ON_FAILURE, Failure, RunView
 from receiver.rules.schema import Rule
-from receiver.waves import ACTIONS, ON_FAILURE, Failure, RunView
 
 SYNC = sync_of(resource("a"), resource("b"))
 KEYS = [item.key for item in SYNC.resources]

@@ -13,12 +13,12 @@ from planning import renderer, sync_of
 
 from receiver.core.model import Json, RunState
 from receiver.ledger.plans.records import RunChange
-from receiver.render import Scene
+from receiver.planning.parameters import Scene
+from receiver.planning.waves import ACTIONS, RunView
 from receiver.rules.expressions import Expressions
 from receiver.rules.handlers.registry import Registry
 from receiver.rules.loading import load_rules
 from receiver.rules.schema import Rule
-from receiver.waves import ACTIONS, RunView
 
 ROOT = Path(__file__).parent.parent
 

@@ -9,9 +9,17 @@ import pytest
 
 from receiver.core.model import PlanState, RunState
 from receiver.ledger.plans.records import Advance, RunChange
+from receiver.planning.waves import (
+    Failure,
+    PlanView,
+    RunView,
+    Wave,
+    advance,
+    after_failure,
+    first_runs,
+)
 from receiver.rules.loading import rule_set_from
 from receiver.rules.schema import Rule
-from receiver.waves import Failure, PlanView, RunView, Wave, advance, after_failure, first_runs
 
 TARGETS = ((0, "ConfigMap/shop/a"), (1, "ConfigMap/shop/b"))
 

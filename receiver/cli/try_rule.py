@@ -16,7 +16,7 @@ from receiver.core.logs import Log, escape
 from receiver.core.model import Sync, new_id
 from receiver.core.validation import near
 from receiver.notification.parse import read_notification
-from receiver.render import Renderer
+from receiver.planning.parameters import Renderer
 from receiver.rules.expressions import Expressions
 from receiver.rules.handlers.registry import Registry
 from receiver.rules.loading import load_rules

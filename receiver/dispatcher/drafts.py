@@ -33,11 +33,11 @@ from receiver.ledger.plans.load import (
     stored_sync,
 )
 from receiver.ledger.plans.records import Advance, Planning, StoredPlan, StoredSync
-from receiver.memory import Memory, after, judged
-from receiver.new_plans import MOST_RUNS
+from receiver.notification.application_memory import Memory, after, judged
 from receiver.notification.resource_list import too_many
-from receiver.planner import Planner, memory_key, read_sync, step
-from receiver.render import Renderer
+from receiver.planning.parameters import Renderer
+from receiver.planning.plan_builder import MOST_RUNS
+from receiver.planning.planner import Planner, memory_key, read_sync, step
 
 LONGEST = 10.0
 """Seconds of a core that planning one sync, or one step of a plan, may take; most take 0.01."""

@@ -17,8 +17,8 @@ from receiver.core.model import Event, Json
 from receiver.core.threads import Supervised
 from receiver.ledger.audit.key_values import RULES, get_mark, get_rule_set, keep_rule_set, put_mark
 from receiver.ledger.engine.ledger import Ledger
-from receiver.planner import Planner
-from receiver.render import Renderer
+from receiver.planning.parameters import Renderer
+from receiver.planning.planner import Planner
 from receiver.rules.expressions import Expressions
 from receiver.rules.loading import Rulebook, RuleSet, rule_set_from
 from receiver.rules.schema import Rule

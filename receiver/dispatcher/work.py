@@ -14,7 +14,7 @@ from receiver.ledger.plans.records import Advance, Planning, StoredPlan
 from receiver.ledger.plans.start import start_collected
 from receiver.ledger.plans.store import store_advances, store_plannings
 from receiver.ledger.queue.outcomes import store_settlements
-from receiver.retry import settle
+from receiver.planning.retry import settle
 
 
 @dataclass(slots=True)

@@ -25,7 +25,7 @@ from receiver.ledger.queue.leases import release_lost, renew
 from receiver.ledger.queue.outcomes import Settlement, store_settlements
 from receiver.ledger.queue.pending_work import backlog
 from receiver.ledger.queue.rate_limits import Buckets
-from receiver.retry import backoff, settle
+from receiver.planning.retry import backoff, settle
 
 POLICY = {
     "for": 3600.0, "initialDelay": 2.0, "factor": 2.0, "maxDelay": 300.0, "timeout": 30.0,

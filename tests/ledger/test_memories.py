@@ -12,7 +12,7 @@ from notifications import resource
 
 from receiver.explainer import Explainer
 from receiver.ledger.engine.ledger import Ledger
-from receiver.memory import MOST, Memory, Told, Trace, after
+from receiver.notification.application_memory import MOST, Memory, Told, Trace, after
 
 RULES = """
 - name: configs

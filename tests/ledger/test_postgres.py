@@ -38,7 +38,7 @@ from receiver.ledger.queue.buckets import SharedBuckets
 from receiver.ledger.queue.leases import release_lost
 from receiver.ledger.queue.outcomes import store_settlements
 from receiver.ledger.queue.rate_limits import Buckets
-from receiver.retry import settle
+from receiver.planning.retry import settle
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from receiver.ledger.plans.application_memory import read_recalled
 from receiver.ledger.plans.load import among, stored_sync
 from receiver.ledger.plans.records import Planning, StoredSync
 from receiver.ledger.plans.store import store_plans
-from receiver.memory import Recalled
+from receiver.notification.application_memory import Recalled
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from receiver.core.storable import dumps
 from receiver.ledger import tables
 from receiver.ledger.engine.unit_of_work import Batch
 from receiver.ledger.plans.records import Planning
-from receiver.memory import Memory, Recalled, Trace, after
+from receiver.notification.application_memory import Memory, Recalled, Trace, after
 
 MemoryKey = tuple[str, str, str]
 """Sender, channel and Application: each cluster has its own memory, and so has each channel, since

@@ -15,7 +15,7 @@ from receiver.core.model import PlanState, SyncState
 from receiver.ledger import tables
 from receiver.ledger.plans.application_memory import read_recalled
 from receiver.ledger.plans.records import PlannedSync, StoredPlan, StoredSync
-from receiver.memory import Recalled
+from receiver.notification.application_memory import Recalled
 
 _S, _D, _P, _R = tables.syncs.c, tables.deliveries.c, tables.plans.c, tables.runs.c
 _SYNCS = select(

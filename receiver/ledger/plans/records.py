@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from receiver.core.model import Event, Json, PlanState, RunState, SyncState
-from receiver.memory import Recalled, Told
+from receiver.notification.application_memory import Recalled, Told
 
 
 @dataclass(frozen=True, slots=True)

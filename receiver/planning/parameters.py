@@ -12,6 +12,7 @@ from receiver.core import interruption as pulse
 from receiver.core.errors import ExpressionError, PostsyncError
 from receiver.core.model import Json, RunState, Sync
 from receiver.ledger.plans.records import RunChange
+from receiver.planning.waves import ON_FAILURE, Failure, RunView, Wave
 from receiver.rules.expressions import (
     Bindings,
     Expressions,
@@ -25,7 +26,6 @@ from receiver.rules.handlers.registry import Registry
 from receiver.rules.handlers.secret_refs import SecretRef, split_secrets
 from receiver.rules.loading import action_scope
 from receiver.rules.schema import Action, FailureAction, Rule
-from receiver.waves import ON_FAILURE, Failure, RunView, Wave
 
 LARGEST_WAVE = 32 << 20
 """Characters of all parameters that are rendered for one wave together: they are in memory until

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from receiver.core.model import new_id
 from receiver.ledger.plans.records import NewRun
+from receiver.planning.plan_view import ACTIONS
 from receiver.rules.schema import Action, FailureAction, Rule, Target
-from receiver.waves.views import ACTIONS
 
 
 def first_runs(rule: Rule, targets: Sequence[tuple[int, str]]) -> tuple[NewRun, ...]:

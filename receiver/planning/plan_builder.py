@@ -9,12 +9,12 @@ from dataclasses import replace
 from receiver.core.errors import ExpressionError
 from receiver.core.model import Json, RunState, Sync, new_id
 from receiver.ledger.plans.records import Advance, Collect, NewPlan, RunChange
-from receiver.render import Renderer, Scene
+from receiver.planning.parameters import Renderer, Scene
+from receiver.planning.waves import Failure, PlanView, RunView, Wave, advance, first_runs
 from receiver.rules.expressions import Expressions, application_facts, parse_template, sync_facts
 from receiver.rules.loading import key_scope
 from receiver.rules.matching import RuleMatch
 from receiver.rules.schema import Rule, Target
-from receiver.waves import Failure, PlanView, RunView, Wave, advance, first_runs
 
 MOST_RUNS = 20_000
 MOST_TARGETS = 100_000

@@ -10,9 +10,17 @@ from __future__ import annotations
 import re
 
 from receiver.ledger.plans.records import Advance
-from receiver.waves.runs import first_runs
-from receiver.waves.step import Step
-from receiver.waves.views import ACTIONS, ON_FAILURE, Failure, PlanView, Release, RunView, Wave
+from receiver.planning.plan_step import Step
+from receiver.planning.plan_view import (
+    ACTIONS,
+    ON_FAILURE,
+    Failure,
+    PlanView,
+    Release,
+    RunView,
+    Wave,
+)
+from receiver.planning.runs import first_runs
 
 __all__ = [
     "ACTIONS",

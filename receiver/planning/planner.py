@@ -20,16 +20,24 @@ from receiver.core.model import (
     from_ms,
 )
 from receiver.ledger.plans.records import Advance, NewPlan, Planning, StoredPlan, StoredSync
-from receiver.memory import Memory, Recalled, Told, judged, recall, told, unlisted
-from receiver.new_plans import MOST_RUNS, MOST_TARGETS, PlanMaker, advance_with
+from receiver.notification.application_memory import (
+    Memory,
+    Recalled,
+    Told,
+    judged,
+    recall,
+    told,
+    unlisted,
+)
 from receiver.notification.change_detection import gap
 from receiver.notification.parse import read_notification
-from receiver.render import Renderer, Scene
+from receiver.planning.parameters import Renderer, Scene
+from receiver.planning.plan_builder import MOST_RUNS, MOST_TARGETS, PlanMaker, advance_with
+from receiver.planning.waves import PlanView, RunView
 from receiver.rules.expressions import Expressions, one_line
 from receiver.rules.loading import RuleSet, place_in_files
 from receiver.rules.matching import Matcher, RuleMatch
 from receiver.rules.schema import Rule, Target
-from receiver.waves import PlanView, RunView
 
 ERRORS = 3
 """So many resources on which a condition failed are named, and so many rules in a sync's reason."""
