@@ -12,9 +12,10 @@ from receiver.core.errors import SettingsError
 from receiver.core.logs import Log, write_event
 from receiver.core.model import Event, from_ms, rfc3339
 from receiver.dispatcher import Dispatcher
-from receiver.dispatcher.drafts import Drafts
-from receiver.dispatcher.housekeeping import Housekeeping
-from receiver.dispatcher.rules import RulesInForce
+from receiver.dispatcher.attempt import Runner
+from receiver.dispatcher.preparation import Drafts
+from receiver.dispatcher.retention_thread import Housekeeping
+from receiver.dispatcher.rule_sets import RulesInForce
 from receiver.dispatcher.suspects import Suspects
 from receiver.explainer import Explainer
 from receiver.ledger.engine.ledger import Ledger
@@ -34,7 +35,6 @@ from receiver.planning.waves import after_failure
 from receiver.rules.expressions import Expressions
 from receiver.rules.handlers.registry import Registry
 from receiver.rules.loading import Rulebook
-from receiver.runner import Runner
 from receiver.settings.model import Settings
 from receiver.settings.secrets import Secrets
 from receiver.settings.tokens import Keyring

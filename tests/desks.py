@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from house import House
 
-from receiver.dispatcher.rules import Reload, store_reload
+from receiver.dispatcher.rule_sets import Reload, store_reload
 from receiver.ledger.audit.key_values import RULES, keep_rule_set, put_mark
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.operations.common import Act

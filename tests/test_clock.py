@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from house import House
 
-from receiver.dispatcher.clock import Clock
+from receiver.dispatcher.clock_jumps import Clock
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.unit_of_work import Batch
 from receiver.ledger.queue.clock_shift import move_times

@@ -8,7 +8,7 @@ import pytest
 from planning import renderer
 
 from receiver.core.logs import configure_logs
-from receiver.dispatcher.rules import RulesInForce, store_reload
+from receiver.dispatcher.rule_sets import RulesInForce, store_reload
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.queries.reader import Reader
 from receiver.rules.expressions import Expressions

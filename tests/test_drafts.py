@@ -14,8 +14,8 @@ from receiver.core.errors import LedgerUnavailable
 from receiver.core.interruption import Stopped
 from receiver.core.logs import configure_logs
 from receiver.core.model import PlanState, SyncState
-from receiver.dispatcher.drafts import Drafts
-from receiver.dispatcher.rules import RulesInForce
+from receiver.dispatcher.preparation import Drafts
+from receiver.dispatcher.rule_sets import RulesInForce
 from receiver.dispatcher.suspects import DEATHS, Suspects
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.unit_of_work import Batch
@@ -189,7 +189,7 @@ def test_planning_that_takes_too_long_fails_its_sync_alone(
     ledger: Ledger, drafts: Drafts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By the processor's time; the reason says so."""
-    monkeypatch.setattr("receiver.dispatcher.drafts.LONGEST", 0.0)
+    monkeypatch.setattr("receiver.dispatcher.preparation.LONGEST", 0.0)
     House.of(ledger, TWO).store("a")
     with ledger.read() as connection:
         (planning,) = drafts.plannings(connection, 10)

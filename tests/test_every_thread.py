@@ -24,8 +24,8 @@ from third_party import distribution
 from receiver.core.logs import configure_logs
 from receiver.core.model import Outcome, OutcomeKind
 from receiver.core.threads import deaths
-from receiver.dispatcher.crew import Crew, Finished
-from receiver.dispatcher.housekeeping import Housekeeping
+from receiver.dispatcher.retention_thread import Housekeeping
+from receiver.dispatcher.worker_pool import Crew, Finished
 from receiver.ledger.engine.ledger import Hold, Ledger
 from receiver.ledger.engine.pg_listen import Listener
 from receiver.ledger.engine.postgres import open_server

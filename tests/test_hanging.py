@@ -19,7 +19,7 @@ from third_party import distribution
 from receiver.core.errors import HandlersHang
 from receiver.core.logs import configure_logs
 from receiver.core.threads import deaths
-from receiver.dispatcher import Dispatcher, crew
+from receiver.dispatcher import Dispatcher, worker_pool
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.wakeup import Doorbell
 from receiver.ledger.inbox.deliveries import Arrival
@@ -119,7 +119,7 @@ class House:
 
 @pytest.fixture
 def house(file_ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    monkeypatch.setattr(crew, "GRACE", 0.2)
+    monkeypatch.setattr(worker_pool, "GRACE", 0.2)
     rules = tmp_path / "rules.yaml"
     rules.write_text(RULES)
 

@@ -15,7 +15,7 @@ from house import House
 from receiver.core.errors import SettingsError
 from receiver.core.logs import Log
 from receiver.core.model import Event
-from receiver.dispatcher.housekeeping import Housekeeping
+from receiver.dispatcher.retention_thread import Housekeeping
 from receiver.ledger.engine.open import open_ledger
 from receiver.ledger.engine.sqlite import FileLedger
 from receiver.ledger.retention.policy import Policy

@@ -17,7 +17,7 @@ from toy_handlers import say
 from receiver.contract import Handler, Params, Succeeded
 from receiver.core.logs import configure_logs
 from receiver.core.threads import deaths
-from receiver.dispatcher.rules import PROBLEMS, Reload, RulesInForce
+from receiver.dispatcher.rule_sets import PROBLEMS, Reload, RulesInForce
 from receiver.ledger import tables
 from receiver.ledger.audit.key_values import RULES, put_mark
 from receiver.ledger.engine.ledger import Ledger

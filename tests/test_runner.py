@@ -19,11 +19,11 @@ from receiver.contract import Call, Handler, Params, Pending, Succeeded
 from receiver.contract import Outcome as Ended
 from receiver.core.errors import PermanentError
 from receiver.core.model import Json, Outcome, OutcomeKind
+from receiver.dispatcher.attempt import REASON_LENGTH, Runner
 from receiver.ledger.queue.claim import Claimed
 from receiver.outbound import Outbound
 from receiver.rules.expressions import Expressions
 from receiver.rules.handlers.registry import Registry
-from receiver.runner import REASON_LENGTH, Runner
 from receiver.settings.secrets import Secrets
 
 SECRET = "hunter22/with+odd=signs"

@@ -15,6 +15,7 @@ from receiver.core.errors import PostsyncError
 from receiver.core.logs import Log, escape
 from receiver.core.model import Sync, new_id
 from receiver.core.validation import near
+from receiver.dispatcher.attempt import Runner
 from receiver.notification.parse import read_notification
 from receiver.planning.parameters import Renderer
 from receiver.rules.expressions import Expressions
@@ -22,7 +23,6 @@ from receiver.rules.handlers.registry import Registry
 from receiver.rules.loading import load_rules
 from receiver.rules.matching import Matcher
 from receiver.rules.schema import Rule
-from receiver.runner import Runner
 from receiver.service import build_outbound, build_secrets
 from receiver.settings.loading import load_settings
 from receiver.trial import Trial

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from receiver.core.log_lines import lost_lines
 from receiver.core.threads import ailments, deaths
-from receiver.dispatcher.crew import Crew
+from receiver.dispatcher.worker_pool import Crew
 from receiver.ledger.audit.trail import labels
 from receiver.ledger.engine.unit_of_work import Batch
 from receiver.ledger.queue.heartbeats import beat

@@ -24,12 +24,12 @@ from receiver.core.errors import HandlersHang, LedgerDamaged, LedgerUnavailable
 from receiver.core.interruption import Stopped
 from receiver.core.logs import Log, write_event
 from receiver.core.model import Event, from_ms, rfc3339
-from receiver.dispatcher.clock import Clock
-from receiver.dispatcher.crew import Crew, Finished, moved
-from receiver.dispatcher.drafts import Drafts
+from receiver.dispatcher.clock_jumps import Clock
 from receiver.dispatcher.heartbeat import Heartbeat
-from receiver.dispatcher.rules import Reload, RulesInForce, store_reload
-from receiver.dispatcher.work import Work
+from receiver.dispatcher.preparation import Drafts
+from receiver.dispatcher.rule_sets import Reload, RulesInForce, store_reload
+from receiver.dispatcher.turn import Work
+from receiver.dispatcher.worker_pool import Crew, Finished, moved
 from receiver.ledger.audit.key_values import CREATED, PACE, get_mark, put_mark
 from receiver.ledger.engine.ledger import Hold, Ledger
 from receiver.ledger.engine.unit_of_work import Batch

@@ -17,6 +17,7 @@ import yaml
 from receiver.contract import Answer, Json, Tls
 from receiver.core.logs import Log
 from receiver.core.model import Outcome
+from receiver.dispatcher.attempt import Runner
 from receiver.ledger.queue.claim import Claimed
 from receiver.outbound import Outbound
 from receiver.outbound.client import Door
@@ -24,7 +25,6 @@ from receiver.outbound.secret_masking import Masker
 from receiver.rules.expressions import Expressions
 from receiver.rules.handlers.registry import Registry
 from receiver.rules.handlers.secret_refs import split_secrets
-from receiver.runner import Runner
 from receiver.settings.secrets import Secrets
 from receiver.testkit.cases import ContractBroken, Served, Subject
 from receiver.testkit.server import Fault, Seen, peer

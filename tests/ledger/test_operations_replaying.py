@@ -15,8 +15,8 @@ from planning import renderer
 
 from receiver.core.errors import WrongState
 from receiver.core.logs import configure_logs
-from receiver.dispatcher.drafts import Drafts
-from receiver.dispatcher.rules import RulesInForce
+from receiver.dispatcher.preparation import Drafts
+from receiver.dispatcher.rule_sets import RulesInForce
 from receiver.dispatcher.suspects import Suspects
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.unit_of_work import Batch

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from receiver.dispatcher.crew import Finished
-from receiver.dispatcher.rules import Reload
+from receiver.dispatcher.rule_sets import Reload
+from receiver.dispatcher.worker_pool import Finished
 from receiver.ledger.engine.ledger import Hold
 from receiver.ledger.engine.unit_of_work import Batch
 from receiver.ledger.operations.replay import Replay, store_replays

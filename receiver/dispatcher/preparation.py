@@ -21,7 +21,7 @@ from receiver.core.interruption import Stopped, TooLong, at_most, during
 from receiver.core.logs import Log
 from receiver.core.model import Event, Json, PlanState, Sync, SyncState, from_ms, rfc3339
 from receiver.core.validation import brief, near
-from receiver.dispatcher.rules import Reload, RulesInForce
+from receiver.dispatcher.rule_sets import Reload, RulesInForce
 from receiver.dispatcher.suspects import Suspects
 from receiver.ledger.operations.replay import Replay, asked_replays
 from receiver.ledger.plans.application_memory import MemoryKey, known_memories
