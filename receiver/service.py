@@ -17,7 +17,8 @@ from receiver.dispatcher.preparation import Drafts
 from receiver.dispatcher.retention_thread import Housekeeping
 from receiver.dispatcher.rule_sets import RulesInForce
 from receiver.dispatcher.suspects import Suspects
-from receiver.explainer import Explainer
+from receiver.inspection.explain import Explainer
+from receiver.inspection.name_hints import Names
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.open import open_ledger
 from receiver.ledger.engine.wakeup import Doorbell
@@ -28,7 +29,6 @@ from receiver.ledger.queries.reader import Reader
 from receiver.ledger.queue.buckets import SharedBuckets
 from receiver.ledger.queue.rate_limits import Buckets
 from receiver.ledger.retention.policy import Policy
-from receiver.names import Names
 from receiver.outbound import Outbound, own_api_server
 from receiver.planning.parameters import Renderer
 from receiver.planning.waves import after_failure

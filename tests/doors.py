@@ -12,13 +12,13 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from receiver.core.logs import configure_logs
-from receiver.explainer import Explainer
+from receiver.inspection.explain import Explainer
+from receiver.inspection.name_hints import Names
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.inbox.group_commit import IntakeWriter
 from receiver.ledger.inbox.hook_messages import Messages
 from receiver.ledger.operations.service import Operations
 from receiver.ledger.queries.reader import Reader
-from receiver.names import Names
 from receiver.planning.waves import after_failure
 from receiver.service import Intake
 from receiver.settings.model import Settings

@@ -10,7 +10,7 @@ import pytest
 from desks import put_in_force
 from house import House
 
-from receiver.explainer import Explainer, Explanation
+from receiver.inspection.explain import Explainer, Explanation
 from receiver.ledger.engine.ledger import Ledger
 
 RULES = """
@@ -108,7 +108,7 @@ def test_what_takes_too_long_ends_with_what_there_is(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The process takes notifications meanwhile."""
-    monkeypatch.setattr("receiver.explainer.LONGEST", 0)
+    monkeypatch.setattr("receiver.inspection.explain.LONGEST", 0)
     found = explained(ledger, *NAMES)
     assert found.rows == []
     assert "it ends after 0 of 2 rules; `rule=NAME` explains one" in found.note
@@ -116,7 +116,7 @@ def test_what_takes_too_long_ends_with_what_there_is(
 
 def test_one_sync_is_explained_at_a_time(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever waits too long for another's is told so, and keeps no thread."""
-    monkeypatch.setattr("receiver.explainer.PATIENCE", 0.01)
+    monkeypatch.setattr("receiver.inspection.explain.PATIENCE", 0.01)
     house = House.of(ledger, RULES)
     sync = house.sync(*NAMES)
     put_in_force(house)

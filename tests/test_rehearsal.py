@@ -10,8 +10,8 @@ import pytest
 
 from receiver.contract import Call, Finding, Handler, Outcome, Params, PermanentError, Secret
 from receiver.contract import Succeeded as Done
+from receiver.inspection.dry_run import Rehearsal
 from receiver.outbound import Outbound
-from receiver.rehearsal import Rehearsal
 from receiver.rules.expressions import Expressions
 from receiver.rules.handlers.registry import Registry
 from receiver.rules.loading import load_rules

@@ -12,7 +12,7 @@ import click
 
 from receiver.cli.screen import Part, Styled, say, say_json
 from receiver.core.errors import Problem, RuleError
-from receiver.rehearsal import Rehearsal, Rehearsed
+from receiver.inspection.dry_run import Rehearsal, Rehearsed
 from receiver.rules.expressions import Expressions
 from receiver.rules.handlers.registry import Registry
 from receiver.rules.loading import RuleSet, load_rules

@@ -10,9 +10,9 @@ import yaml
 
 from receiver.cli.screen import Part, Styled, ask, say
 from receiver.core.model import Json, Outcome, OutcomeKind, RunState
+from receiver.inspection.try_rule import Released
 from receiver.outbound.secret_masking import MASK
 from receiver.rules.handlers.secret_refs import SecretRef, put_values
-from receiver.trial import Released
 
 SIDES = {
     OutcomeKind.SUCCEEDED: ("green", "succeeded"),

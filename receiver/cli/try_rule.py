@@ -16,6 +16,7 @@ from receiver.core.logs import Log, escape
 from receiver.core.model import Sync, new_id
 from receiver.core.validation import near
 from receiver.dispatcher.attempt import Runner
+from receiver.inspection.try_rule import Trial
 from receiver.notification.parse import read_notification
 from receiver.planning.parameters import Renderer
 from receiver.rules.expressions import Expressions
@@ -25,7 +26,6 @@ from receiver.rules.matching import Matcher
 from receiver.rules.schema import Rule
 from receiver.service import build_outbound, build_secrets
 from receiver.settings.loading import load_settings
-from receiver.trial import Trial
 
 SHOWN = 10
 """Resources that a message lists."""

@@ -10,7 +10,7 @@ from desks import put_in_force
 from house import House
 from notifications import resource
 
-from receiver.explainer import Explainer
+from receiver.inspection.explain import Explainer
 from receiver.ledger.engine.ledger import Ledger
 from receiver.notification.application_memory import MOST, Memory, Told, Trace, after
 
