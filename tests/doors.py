@@ -11,6 +11,7 @@ from typing import Any
 from flask import Flask
 from flask.testing import FlaskClient
 
+from receiver.app.composition import Intake
 from receiver.core.logs import configure_logs
 from receiver.inspection.explain import Explainer
 from receiver.inspection.name_hints import Names
@@ -20,7 +21,6 @@ from receiver.ledger.inbox.hook_messages import Messages
 from receiver.ledger.operations.service import Operations
 from receiver.ledger.queries.reader import Reader
 from receiver.planning.waves import after_failure
-from receiver.service import Intake
 from receiver.settings.model import Settings
 from receiver.settings.tokens import Keyring
 from receiver.web.app import create_app

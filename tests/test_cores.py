@@ -7,11 +7,11 @@ import subprocess
 import sys
 from itertools import islice
 
-from receiver.cores import deal_cores
+from receiver.app.cores import deal_cores
 
 SCRIPT = """
 import os, sys, threading
-from receiver.cores import deal_cores, keep_to
+from receiver.app.cores import deal_cores, keep_to
 
 keep_to(next(deal_cores()))
 seen = [os.sched_getaffinity(0)]

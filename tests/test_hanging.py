@@ -16,6 +16,7 @@ from service import wait_for
 from sqlalchemy import text
 from third_party import distribution
 
+from receiver.app.composition import dispatcher_over
 from receiver.core.errors import HandlersHang
 from receiver.core.logs import configure_logs
 from receiver.core.threads import deaths
@@ -26,7 +27,6 @@ from receiver.ledger.inbox.deliveries import Arrival
 from receiver.ledger.inbox.group_commit import IntakeWriter
 from receiver.ledger.queries.reader import Reader
 from receiver.notification.parse import read_notification
-from receiver.service import dispatcher_over
 from receiver.settings.model import Settings
 
 MODULE = """

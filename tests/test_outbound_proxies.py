@@ -7,10 +7,10 @@ import pytest
 from peers import Reply, closed_port, door, peer
 from proxies import tunnels
 
+from receiver.app.composition import build_outbound
 from receiver.core.errors import PermanentError, SettingsError, TemporaryError
 from receiver.outbound import Outbound, own_api_server
 from receiver.outbound.proxies import Proxies
-from receiver.service import build_outbound
 from receiver.settings.loading import load_settings
 from receiver.settings.model import Settings
 

@@ -15,7 +15,7 @@ Start = Callable[..., "subprocess.Popen[str]"]
 
 SCRIPT = """
 import signal, sys, time
-from receiver.supervisor import Supervisor
+from receiver.app.supervisor import Supervisor
 
 def say(word):
     sys.stdout.write(word + "\\n")

@@ -10,13 +10,13 @@ from typing import Any
 
 import click
 
+from receiver.app.composition import build_outbound, build_secrets
 from receiver.cli.screen import Part, Styled, say, say_json
 from receiver.core.errors import Problem, RuleError
 from receiver.inspection.dry_run import Rehearsal, Rehearsed
 from receiver.rules.expressions import Expressions
 from receiver.rules.handlers.registry import Registry
 from receiver.rules.loading import RuleSet, load_rules
-from receiver.service import build_outbound, build_secrets
 from receiver.settings.loading import load_settings
 
 

@@ -6,10 +6,10 @@ import signal
 import socket
 import sys
 
+from receiver.app.composition import build_dispatcher, build_housekeeping
 from receiver.core.errors import HandlersHang, LedgerDamaged, SettingsError
 from receiver.core.logs import Log
 from receiver.ledger.engine.wakeup import Doorbell
-from receiver.service import build_dispatcher, build_housekeeping
 from receiver.settings.model import Settings
 
 

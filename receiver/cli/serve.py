@@ -15,6 +15,8 @@ from pathlib import Path
 import click
 from flask import Flask
 
+from receiver.app.composition import build_intake, read_keys
+from receiver.app.supervisor import Supervisor
 from receiver.cli.ledgers import wait_for_ledger
 from receiver.cli.options import database_option
 from receiver.cli.processes import check_address, dispatch
@@ -27,10 +29,8 @@ from receiver.ledger.engine.folder import lock_ledger
 from receiver.ledger.engine.open import open_ledger
 from receiver.ledger.engine.wakeup import Doorbell
 from receiver.ledger.queries.reader import Reader, Row
-from receiver.service import build_intake, read_keys
 from receiver.settings.loading import load_settings, unknown_variables
 from receiver.settings.model import Settings
-from receiver.supervisor import Supervisor
 from receiver.web.app import create_app
 from receiver.web.server import Server
 from receiver.web.tls import Tls, load_tls

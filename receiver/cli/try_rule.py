@@ -11,6 +11,7 @@ from typing import cast
 
 import structlog
 
+from receiver.app.composition import build_outbound, build_secrets
 from receiver.core.errors import PostsyncError
 from receiver.core.logs import Log, escape
 from receiver.core.model import Sync, new_id
@@ -24,7 +25,6 @@ from receiver.rules.handlers.registry import Registry
 from receiver.rules.loading import load_rules
 from receiver.rules.matching import Matcher
 from receiver.rules.schema import Rule
-from receiver.service import build_outbound, build_secrets
 from receiver.settings.loading import load_settings
 
 SHOWN = 10

@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 from flask import Flask
 
+from receiver.app.supervisor import Supervisor
 from receiver.cli.ledgers import wait_for_ledger
 from receiver.cli.options import database_option
 from receiver.cli.processes import check_address, dispatch
@@ -22,7 +23,6 @@ from receiver.ledger.engine.wakeup import Doorbell
 from receiver.ledger.queries.reader import Reader
 from receiver.settings.loading import load_settings, unknown_variables
 from receiver.settings.model import Settings
-from receiver.supervisor import Supervisor
 from receiver.web.app import create_worker_app
 from receiver.web.server import Server
 

@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 
 from flask import Blueprint, Response, jsonify, request
 
+from receiver.app.composition import Intake
 from receiver.inspection.name_hints import Names
 from receiver.ledger.queries.reader import Row
-from receiver.service import Intake
 from receiver.web.auth import authorize
 from receiver.web.problems import Refusal, refused
 from receiver.web.queries import (

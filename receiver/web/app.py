@@ -7,8 +7,8 @@ from http import HTTPStatus
 from flask import Flask, Response, request
 from flask.json.provider import DefaultJSONProvider
 
+from receiver.app.composition import Intake
 from receiver.ledger.queries.reader import Reader
-from receiver.service import Intake
 from receiver.web.admission import ADMISSION, Admission
 from receiver.web.api import api_door
 from receiver.web.auth import authenticate, known

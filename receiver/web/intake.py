@@ -12,11 +12,11 @@ from http import HTTPStatus
 
 from flask import Blueprint, Response, request
 
+from receiver.app.composition import Intake
 from receiver.core.errors import LedgerUnavailable, PayloadError
 from receiver.ledger.inbox.deliveries import Arrival, Receipt
 from receiver.notification.parse import read_notification
 from receiver.notification.resource_list import too_many
-from receiver.service import Intake
 from receiver.web.auth import ANONYMOUS, authenticate
 from receiver.web.body import read_body
 from receiver.web.metrics import Metrics

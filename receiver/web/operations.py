@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from flask import Blueprint, Response, g, jsonify, request
 
+from receiver.app.composition import Intake
 from receiver.core.errors import UnknownThing, WrongState
 from receiver.core.model import from_ms, rfc3339
 from receiver.core.validation import brief
@@ -15,7 +16,6 @@ from receiver.ledger.operations.common import Act
 from receiver.ledger.operations.retry import Chosen
 from receiver.ledger.operations.service import Operations
 from receiver.ledger.queue.pauses import Scope
-from receiver.service import Intake
 from receiver.web.acts import Repeat, ReplayBody, RetryBody, Why, read_act
 from receiver.web.auth import authorize
 from receiver.web.problems import Refusal, problem, refused

@@ -14,11 +14,11 @@ from pathlib import Path
 from deployment import Deployment, Row
 from service import Service, Target, group_alive
 
+from receiver.app.composition import dispatcher_over
 from receiver.core.logs import configure_logs
 from receiver.core.model import new_id
 from receiver.ledger.engine.open import open_ledger
 from receiver.ledger.engine.wakeup import Doorbell
-from receiver.service import dispatcher_over
 from receiver.settings.model import Settings
 
 

@@ -20,11 +20,11 @@ from notifications import notification, resource
 from service import Target, wait_for
 from sqlalchemy import text
 
+from receiver.app.composition import dispatcher_over
 from receiver.core.logs import configure_logs
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.wakeup import Doorbell
 from receiver.ledger.inbox.group_commit import IntakeWriter
-from receiver.service import dispatcher_over
 from receiver.settings.model import Settings
 
 PURGE = """

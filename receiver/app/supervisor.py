@@ -16,7 +16,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
-from receiver.cores import deal_cores, keep_to
+from receiver.app.cores import deal_cores, keep_to
 
 PR_SET_PDEATHSIG = 1
 """Linux, prctl(2): the signal that a child gets when its parent dies."""
