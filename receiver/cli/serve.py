@@ -32,7 +32,7 @@ from receiver.ledger.queries.reader import Reader, Row
 from receiver.settings.loading import load_settings, unknown_variables
 from receiver.settings.model import Settings
 from receiver.web.app import create_app
-from receiver.web.server import Server
+from receiver.web.gunicorn_server import Server
 from receiver.web.tls import Tls, load_tls
 
 PATIENCE = 20.0

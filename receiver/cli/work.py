@@ -24,7 +24,7 @@ from receiver.ledger.queries.reader import Reader
 from receiver.settings.loading import load_settings, unknown_variables
 from receiver.settings.model import Settings
 from receiver.web.app import create_worker_app
-from receiver.web.server import Server
+from receiver.web.gunicorn_server import Server
 
 
 @click.command()

@@ -10,18 +10,18 @@ from flask.json.provider import DefaultJSONProvider
 from receiver.app.composition import Intake
 from receiver.ledger.queries.reader import Reader
 from receiver.web.admission import ADMISSION, Admission
-from receiver.web.api import api_door
 from receiver.web.auth import authenticate, known
+from receiver.web.client_address import remote_address
 from receiver.web.health import health_door
 from receiver.web.holding import ON_CUT
 from receiver.web.intake import intake_door
-from receiver.web.messages import messages_door
+from receiver.web.messages_api import messages_door
 from receiver.web.metrics import Metrics, metrics_door
 from receiver.web.openapi import openapi_door
-from receiver.web.operations import operations_door
-from receiver.web.problems import handle_errors
-from receiver.web.remote import remote_address
-from receiver.web.strangers import Strangers
+from receiver.web.operator_api import operations_door
+from receiver.web.problem_details import handle_errors
+from receiver.web.read_api import api_door
+from receiver.web.rejected_request_log import Strangers
 from receiver.web.tls import Tls
 from receiver.web.worker import ON_UNREADABLE
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from http import HTTPStatus
 
 from receiver.settings.tokens import Keyring, Tokens
-from receiver.web.problems import RETRY_AFTER, Refusal
+from receiver.web.problem_details import RETRY_AFTER, Refusal
 
 ANONYMOUS = "anonymous"
 

@@ -8,7 +8,7 @@ from typing import Any
 from gunicorn.http.errors import ParseException
 
 from receiver.web.encodings import decode
-from receiver.web.problems import Refusal
+from receiver.web.problem_details import Refusal
 
 NOTIFICATION = (
     "name only the fields needed in the template, as `postsync argocd-config` does; "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from http import HTTPStatus
 
-from receiver.web.problems import Refusal
+from receiver.web.problem_details import Refusal
 
 DECODED = frozenset({"gzip", "x-gzip", "deflate"})
 """What is taken off; ``identity`` is nothing at all (RFC 9110, 8.4.1)."""

@@ -20,7 +20,7 @@ from receiver.notification.resource_list import too_many
 from receiver.web.auth import ANONYMOUS, authenticate
 from receiver.web.body import read_body
 from receiver.web.metrics import Metrics
-from receiver.web.problems import INTAKE, Refusal, problem, refused, unavailable
+from receiver.web.problem_details import INTAKE, Refusal, problem, refused, unavailable
 
 CHANNEL = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 DEFAULT_CHANNEL = "sync"

@@ -7,7 +7,7 @@ from http import HTTPStatus
 
 from gunicorn.http import errors
 
-from receiver.web.problems import RETRY_AFTER, problem_text
+from receiver.web.problem_details import RETRY_AFTER, problem_text
 
 FRAMING = "send the body with a Content-Length, or with `Transfer-Encoding: chunked` alone"
 SPOKEN = "this server speaks HTTP/1.1 and HTTP/1.0"

@@ -11,7 +11,7 @@ from pathlib import Path
 from notifications import notification, resource
 from service import Service, serving
 
-from receiver.web.strangers import MOST
+from receiver.web.rejected_request_log import MOST
 
 RULES = """
 version: 1

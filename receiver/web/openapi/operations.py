@@ -8,12 +8,12 @@ from enum import StrEnum
 
 from pydantic import BaseModel
 
-from receiver.web.acts import Repeat, ReplayBody, RetryBody, Why
-from receiver.web.messages import Origin
+from receiver.web.messages_api import Origin
 from receiver.web.openapi import answers as a
 from receiver.web.openapi import shown
 from receiver.web.openapi.sending import ChannelQuery, NotificationQuery
-from receiver.web.queries import EventsQuery, PlansQuery, RunsQuery, StoryQuery, SyncsQuery
+from receiver.web.query_params import EventsQuery, PlansQuery, RunsQuery, StoryQuery, SyncsQuery
+from receiver.web.request_bodies import Repeat, ReplayBody, RetryBody, Why
 
 Answers = Mapping[int, type[BaseModel] | None]
 

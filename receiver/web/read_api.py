@@ -12,8 +12,8 @@ from receiver.app.composition import Intake
 from receiver.inspection.name_hints import Names
 from receiver.ledger.queries.reader import Row
 from receiver.web.auth import authorize
-from receiver.web.problems import Refusal, refused
-from receiver.web.queries import (
+from receiver.web.problem_details import Refusal, refused
+from receiver.web.query_params import (
     EventsQuery,
     NoQuery,
     PlansQuery,

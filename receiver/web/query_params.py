@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from receiver.core.model import PlanState, RunState, SyncState
 from receiver.core.validation import mistakes
 from receiver.ledger.queries.reader import Filters, Wanted
-from receiver.web.acts import Moment, moment
-from receiver.web.problems import Refusal
+from receiver.web.problem_details import Refusal
+from receiver.web.request_bodies import Moment, moment
 
 PAGE = 50
 LARGEST_PAGE = 500

@@ -16,10 +16,10 @@ from receiver.ledger.operations.common import Act
 from receiver.ledger.operations.retry import Chosen
 from receiver.ledger.operations.service import Operations
 from receiver.ledger.queue.pauses import Scope
-from receiver.web.acts import Repeat, ReplayBody, RetryBody, Why, read_act
 from receiver.web.auth import authorize
-from receiver.web.problems import Refusal, problem, refused
-from receiver.web.queries import NoQuery, in_ms, read_query
+from receiver.web.problem_details import Refusal, problem, refused
+from receiver.web.query_params import NoQuery, in_ms, read_query
+from receiver.web.request_bodies import Repeat, ReplayBody, RetryBody, Why, read_act
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 """What may be the name of a rule or a handler, here or at a later time."""

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from receiver.core.validation import mistakes
 from receiver.ledger.inbox.hook_messages import Message, Messages
 from receiver.web.body import read_body
-from receiver.web.problems import Refusal, refused
+from receiver.web.problem_details import Refusal, refused
 
 LARGEST = 4096
 """Bytes of a message: some lines of a log, not the log."""

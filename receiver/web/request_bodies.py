@@ -14,7 +14,7 @@ from pydantic.alias_generators import to_camel
 from receiver.contract.durations import seconds
 from receiver.core.validation import mistakes
 from receiver.web.body import read_body
-from receiver.web.problems import Refusal
+from receiver.web.problem_details import Refusal
 
 LARGEST = 16 << 10
 """Bytes of a body; the longest reason fills a small part of it."""
