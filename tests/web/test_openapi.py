@@ -29,8 +29,8 @@ from schemathesis.specs.openapi.checks import (
 from receiver.ledger.engine.open import open_ledger
 from receiver.notification.parse import read_notification
 from receiver.web.openapi import openapi_document
+from receiver.web.openapi.examples import EXAMPLES
 from receiver.web.openapi.operations import OPERATIONS, Operation, Who
-from receiver.web.openapi.sending import EXAMPLES
 
 CHECKS = [
     not_a_server_error,

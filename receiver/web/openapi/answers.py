@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from receiver.core.model import DeliveryVerdict
-from receiver.web.openapi.shown import (
+from receiver.web.openapi.resources import (
     ActedRun,
     Answer,
     Event,

@@ -12,8 +12,8 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from receiver.web.openapi.answers import Problem
+from receiver.web.openapi.examples import EXAMPLES
 from receiver.web.openapi.operations import OPERATIONS, Operation, Who
-from receiver.web.openapi.sending import EXAMPLES
 
 JSON, PROBLEM, TEXT = "application/json", "application/problem+json", "text/plain"
 REF = "#/components/schemas/{model}"

@@ -10,8 +10,8 @@ from pydantic import BaseModel
 
 from receiver.web.messages_api import Origin
 from receiver.web.openapi import answers as a
-from receiver.web.openapi import shown
-from receiver.web.openapi.sending import ChannelQuery, NotificationQuery
+from receiver.web.openapi import resources as shown
+from receiver.web.openapi.examples import ChannelQuery, NotificationQuery
 from receiver.web.query_params import EventsQuery, PlansQuery, RunsQuery, StoryQuery, SyncsQuery
 from receiver.web.request_bodies import Repeat, ReplayBody, RetryBody, Why
 
