@@ -23,11 +23,11 @@ from receiver.ledger.operations.replay import ask_replay, asked_replays, store_r
 from receiver.ledger.operations.retry import retry_run
 from receiver.ledger.plans.application_memory import known_memories
 from receiver.ledger.plans.load import new_syncs, stirred_plans, stored_sync
+from receiver.ledger.plans.outcomes import store_settlements
 from receiver.ledger.plans.start import start_collected, start_held, start_held_runs
 from receiver.ledger.plans.store import store_advances, store_plannings
 from receiver.ledger.queue.claim import Claimed, claim, wake
 from receiver.ledger.queue.leases import release_lost, renew
-from receiver.ledger.queue.outcomes import store_settlements
 from receiver.ledger.queue.pending_work import backlog
 from receiver.ledger.queue.rate_limits import Buckets
 from receiver.notification.application_memory import Memory

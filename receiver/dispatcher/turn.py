@@ -10,10 +10,10 @@ from receiver.dispatcher.worker_pool import Finished
 from receiver.ledger.engine.ledger import Hold
 from receiver.ledger.engine.unit_of_work import Batch
 from receiver.ledger.operations.replay import Replay, store_replays
+from receiver.ledger.plans.outcomes import store_settlements
 from receiver.ledger.plans.records import Advance, Planning, StoredPlan
 from receiver.ledger.plans.start import start_collected
 from receiver.ledger.plans.store import store_advances, store_plannings
-from receiver.ledger.queue.outcomes import store_settlements
 from receiver.planning.retry import settle
 
 

@@ -6,8 +6,8 @@ import random
 from collections.abc import Callable, Mapping
 
 from receiver.core.model import Outcome, OutcomeKind, RunState
+from receiver.ledger.plans.outcomes import Settlement
 from receiver.ledger.queue.claim import Claimed
-from receiver.ledger.queue.outcomes import Settlement
 
 
 def settle(

@@ -18,11 +18,11 @@ from receiver.ledger.engine.ledger import Hold, Ledger
 from receiver.ledger.engine.sqlite import FileLedger
 from receiver.ledger.engine.unit_of_work import Batch
 from receiver.ledger.plans.load import stirred_plans
+from receiver.ledger.plans.outcomes import Settlement, store_settlements
 from receiver.ledger.plans.records import Advance, NewPlan, NewRun, Planning, RunChange, StoredPlan
 from receiver.ledger.plans.store import store_advances, store_plannings
 from receiver.ledger.queue.claim import Claimed, claim, wake
 from receiver.ledger.queue.leases import release_lost, renew
-from receiver.ledger.queue.outcomes import Settlement, store_settlements
 from receiver.ledger.queue.pending_work import backlog
 from receiver.ledger.queue.rate_limits import Buckets
 from receiver.planning.retry import backoff, settle

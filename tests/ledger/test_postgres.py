@@ -33,10 +33,10 @@ from receiver.ledger.engine.sqlite import FileLedger
 from receiver.ledger.engine.transfer import fill_server
 from receiver.ledger.engine.unit_of_work import Batch
 from receiver.ledger.inbox.deliveries import Arrival
+from receiver.ledger.plans.outcomes import store_settlements
 from receiver.ledger.queries.trail import Wanted, read_trail
 from receiver.ledger.queue.buckets import SharedBuckets
 from receiver.ledger.queue.leases import release_lost
-from receiver.ledger.queue.outcomes import store_settlements
 from receiver.ledger.queue.rate_limits import Buckets
 from receiver.planning.retry import settle
 

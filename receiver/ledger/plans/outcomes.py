@@ -1,4 +1,4 @@
-"""Writes how attempts ended. An attempt that was taken over meanwhile cannot write."""
+"""Writes how attempts ended, and lets their plans go on; who lost the lease cannot write."""
 
 from __future__ import annotations
 
