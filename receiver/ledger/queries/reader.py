@@ -1,4 +1,4 @@
-"""Answers the questions of people; how is for `receiver.ledger.reading` to know."""
+"""Answers the questions of people; nothing here writes."""
 
 from __future__ import annotations
 

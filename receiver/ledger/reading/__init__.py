@@ -1,1 +1,0 @@
-"""Reads the ledger for people: lists, one sync's story, readiness, gauges."""
