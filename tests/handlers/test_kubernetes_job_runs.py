@@ -102,7 +102,7 @@ def _gone(kube: Kube, path: str) -> bool:
     """Whether a pod is gone; its node removes it, once it is asked to go."""
     pod = kube.find(path)
     if pod is not None and "deletionTimestamp" in pod["metadata"]:
-        kube.ask("DELETE", path, {"gracePeriodSeconds": 0})
+        kube.remove(path)
     return pod is None
 
 
