@@ -13,7 +13,7 @@ from sqlalchemy import text
 from receiver.core.errors import LedgerUnavailable
 from receiver.core.interruption import Stopped
 from receiver.core.logs import configure_logs
-from receiver.core.model import PlanState, SyncState
+from receiver.core.states import PlanState, SyncState
 from receiver.dispatcher.preparation import Drafts
 from receiver.dispatcher.rule_sets import RulesInForce
 from receiver.dispatcher.suspects import DEATHS, Suspects

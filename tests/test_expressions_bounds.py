@@ -12,7 +12,7 @@ from notifications import resource
 from planning import planner_of, sync_of
 
 from receiver.core.errors import ExpressionError
-from receiver.core.model import RunState
+from receiver.core.states import RunState
 from receiver.notification.application_memory import Memory
 from receiver.rules.expressions import Expressions, Scope, parse_template
 

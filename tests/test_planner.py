@@ -9,7 +9,8 @@ import pytest
 from notifications import resource
 from planning import planner_of, sync_of
 
-from receiver.core.model import RunState, Sync, SyncState
+from receiver.core.model import Sync
+from receiver.core.states import RunState, SyncState
 from receiver.ledger.plans.records import NewPlan, Planning
 from receiver.notification.application_memory import Memory, after
 from receiver.planning.planner import EVENT_TARGETS, memory_key

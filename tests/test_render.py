@@ -10,7 +10,8 @@ import pytest
 from notifications import resource
 from planning import renderer, rules_of, sync_of
 
-from receiver.core.model import Json, RunState, Sync
+from receiver.core.model import Json, Sync
+from receiver.core.states import RunState
 from receiver.ledger.plans.records import RunChange
 from receiver.planning.parameters import Scene
 from receiver.planning.waves import ACTIONS, ON_FAILURE, Failure, RunView

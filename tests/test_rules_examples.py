@@ -11,7 +11,8 @@ import pytest
 from notifications import resource
 from planning import renderer, sync_of
 
-from receiver.core.model import Json, RunState
+from receiver.core.model import Json
+from receiver.core.states import RunState
 from receiver.ledger.plans.records import RunChange
 from receiver.planning.parameters import Scene
 from receiver.planning.waves import ACTIONS, RunView

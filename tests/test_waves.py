@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from receiver.core.model import PlanState, RunState
+from receiver.core.states import PlanState, RunState
 from receiver.ledger.plans.records import Advance, RunChange
 from receiver.planning.waves import (
     Failure,

@@ -12,7 +12,7 @@ from receiver.cli.client import Client
 from receiver.cli.empty import nothing_of
 from receiver.cli.options import Columns, asks_server, output_option, tell_rows
 from receiver.cli.targets import sync_of
-from receiver.core.model import PlanState
+from receiver.core.states import PlanState
 
 HEADINGS = ("PLAN", "STATE", "RULE", "APPLICATION", "SYNC", "SINCE", "REASON")
 FOLDING = frozenset({"RULE", "APPLICATION", "REASON"})

@@ -12,7 +12,7 @@ from receiver.cli.empty import nothing_of
 from receiver.cli.filters import run_filters
 from receiver.cli.options import Columns, asks_server, output_option, tell_rows
 from receiver.cli.targets import sync_of
-from receiver.core.model import RunState
+from receiver.core.states import RunState
 
 HEADINGS = ("RUN", "STATE", "RULE", "ACTION", "APPLICATION", "TARGET", "TRIES", "WHEN", "REASON")
 FOLDING = frozenset({"RULE", "ACTION", "APPLICATION", "TARGET", "REASON"})

@@ -9,7 +9,7 @@ import click
 
 from receiver.cli.client import Client
 from receiver.cli.options import Columns, asks_server, output_option, tell_rows
-from receiver.core.model import SyncState
+from receiver.core.states import SyncState
 
 HEADINGS = ("SYNC", "FINISHED", "APPLICATION", "PHASE", "CHANGED", "CAME OF IT")
 FOLDING = frozenset({"APPLICATION", "CAME OF IT"})

@@ -13,7 +13,8 @@ from receiver.cli.options import STDIN, output_option, payload_option, read_payl
 from receiver.cli.screen import say_json
 from receiver.cli.try_page import Page
 from receiver.cli.try_rule import prepare
-from receiver.core.model import OutcomeKind, RunState
+from receiver.core.model import OutcomeKind
+from receiver.core.states import RunState
 
 FAILED = frozenset({OutcomeKind.TEMPORARY, OutcomeKind.PERMANENT})
 

@@ -9,7 +9,8 @@ from typing import Any
 import yaml
 
 from receiver.cli.screen import Part, Styled, ask, say
-from receiver.core.model import Json, Outcome, OutcomeKind, RunState
+from receiver.core.model import Json, Outcome, OutcomeKind
+from receiver.core.states import RunState
 from receiver.inspection.try_rule import Released
 from receiver.outbound.secret_masking import MASK
 from receiver.rules.handlers.secret_refs import SecretRef, put_values

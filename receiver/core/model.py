@@ -182,63 +182,6 @@ class DeliveryVerdict(StrEnum):
     REFUSED = "refused"
 
 
-class SyncState(StrEnum):
-    """Where a sync is: stored, planned, or stored but not acted upon."""
-
-    NEW = "new"
-    PLANNED = "planned"
-    IGNORED = "ignored"
-    FAILED = "failed"
-
-
-class PlanState(StrEnum):
-    """Where a plan is.
-
-    ``waiting`` is for a place under its concurrency key, ``collecting`` for further syncs
-    (debounce), ``held`` for an approval.
-    """
-
-    WAITING = "waiting"
-    COLLECTING = "collecting"
-    HELD = "held"
-    ACTIVE = "active"
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    SUPERSEDED = "superseded"
-    CANCELLED = "cancelled"
-
-
-class RunState(StrEnum):
-    """Where a run is."""
-
-    WAITING = "waiting"
-    DUE = "due"
-    RUNNING = "running"
-    PENDING = "pending"
-    HELD = "held"
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    SKIPPED = "skipped"
-    SUPERSEDED = "superseded"
-    CANCELLED = "cancelled"
-
-    @property
-    def ended(self) -> bool:
-        """Whether nothing more happens to the run by itself."""
-        return self in ENDED
-
-
-ENDED = frozenset(
-    {
-        RunState.SUCCEEDED,
-        RunState.FAILED,
-        RunState.SKIPPED,
-        RunState.SUPERSEDED,
-        RunState.CANCELLED,
-    }
-)
-
-
 class OutcomeKind(StrEnum):
     """How an attempt ended."""
 

@@ -19,7 +19,8 @@ from sqlalchemy.exc import DBAPIError
 from receiver.core.errors import LedgerUnavailable, TooLarge
 from receiver.core.interruption import Stopped, TooLong, at_most, during
 from receiver.core.logs import Log
-from receiver.core.model import Event, Json, PlanState, Sync, SyncState, from_ms, rfc3339
+from receiver.core.model import Event, Json, Sync, from_ms, rfc3339
+from receiver.core.states import PlanState, SyncState
 from receiver.core.validation import brief, near
 from receiver.dispatcher.rule_sets import Reload, RulesInForce
 from receiver.dispatcher.suspects import Suspects

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import TypeAlias
 
 from receiver.core.errors import RuleError
-from receiver.core.model import RunState
+from receiver.core.states import RunState
 from receiver.core.validation import Mistake, near
 from receiver.ledger.audit.event_names import BY_KIND, EVENTS
 from receiver.ledger.audit.key_values import RULES, get_mark, get_rule_set

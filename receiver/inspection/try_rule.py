@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from receiver.core.model import Outcome, OutcomeKind, RunState, Sync, new_id
+from receiver.core.model import Outcome, OutcomeKind, Sync, new_id
+from receiver.core.states import RunState
 from receiver.ledger.plans.records import NewRun, RunChange
 from receiver.ledger.queue.claim import Claimed
 from receiver.planning.parameters import Renderer, Scene

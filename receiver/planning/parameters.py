@@ -10,7 +10,8 @@ from typing import Any
 from receiver.contract import Handler
 from receiver.core import interruption as pulse
 from receiver.core.errors import ExpressionError, PostsyncError
-from receiver.core.model import Json, RunState, Sync
+from receiver.core.model import Json, Sync
+from receiver.core.states import RunState
 from receiver.ledger.plans.records import RunChange
 from receiver.planning.waves import ON_FAILURE, Failure, RunView, Wave
 from receiver.rules.expressions import (

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from receiver.core.errors import ExpressionError
-from receiver.core.model import Json, RunState, Sync, new_id
+from receiver.core.model import Json, Sync, new_id
+from receiver.core.states import RunState
 from receiver.ledger.plans.records import Advance, Collect, NewPlan, RunChange
 from receiver.planning.parameters import Renderer, Scene
 from receiver.planning.waves import Failure, PlanView, RunView, Wave, advance, first_runs

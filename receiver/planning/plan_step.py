@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from receiver.core.model import Event, Json, PlanState, RunState
+from receiver.core.model import Event, Json
+from receiver.core.states import PlanState, RunState
 from receiver.ledger.plans.records import Advance, NewRun, RunChange
 from receiver.ledger.plans.supersede import superseded_event, superseded_reason
 from receiver.planning.plan_view import ACTIONS, ON_FAILURE, Failure, PlanView, Release, RunView

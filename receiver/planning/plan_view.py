@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from receiver.core.model import Json, RunState
+from receiver.core.model import Json
+from receiver.core.states import RunState
 from receiver.ledger.plans.records import RunChange
 from receiver.rules.schema import FailureAction, Rule
 

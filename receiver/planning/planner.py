@@ -9,16 +9,8 @@ from functools import lru_cache, partial
 from typing import Any
 
 from receiver.core.errors import TooLarge
-from receiver.core.model import (
-    ChangeVerdict,
-    Event,
-    Json,
-    PlanState,
-    RunState,
-    Sync,
-    SyncState,
-    from_ms,
-)
+from receiver.core.model import ChangeVerdict, Event, Json, Sync, from_ms
+from receiver.core.states import PlanState, RunState, SyncState
 from receiver.ledger.plans.records import Advance, NewPlan, Planning, StoredPlan, StoredSync
 from receiver.notification.application_memory import (
     Memory,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 
-from receiver.core.model import Outcome, OutcomeKind, RunState
+from receiver.core.model import Outcome, OutcomeKind
+from receiver.core.states import RunState
 from receiver.ledger.plans.outcomes import Settlement
 from receiver.ledger.queue.claim import Claimed
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeVar, get_origin
 from flask import request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from receiver.core.model import PlanState, RunState, SyncState
+from receiver.core.states import PlanState, RunState, SyncState
 from receiver.core.validation import mistakes
 from receiver.ledger.queries.reader import Filters, Wanted
 from receiver.web.problem_details import Refusal

@@ -12,7 +12,8 @@ import pytest
 from sqlalchemy import Connection, insert, select, text
 
 from receiver.contract import Rate
-from receiver.core.model import Outcome, OutcomeKind, PlanState, RunState, SyncState, new_id
+from receiver.core.model import Outcome, OutcomeKind, new_id
+from receiver.core.states import PlanState, RunState, SyncState
 from receiver.ledger import tables
 from receiver.ledger.engine.ledger import Hold, Ledger
 from receiver.ledger.engine.sqlite import FileLedger

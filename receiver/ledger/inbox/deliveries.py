@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, RowMapping, select
 
-from receiver.core.model import DeliveryVerdict, Event, Json, SyncState, new_id, rfc3339
+from receiver.core.model import DeliveryVerdict, Event, Json, new_id, rfc3339
+from receiver.core.states import SyncState
 from receiver.core.storable import dumps
 from receiver.ledger import tables
 from receiver.notification.parse import Notification

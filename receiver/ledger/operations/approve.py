@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import select
 
 from receiver.core.errors import WrongState
-from receiver.core.model import PlanState, RunState
+from receiver.core.states import PlanState, RunState
 from receiver.ledger import tables
 from receiver.ledger.engine.unit_of_work import Batch
 from receiver.ledger.operations.common import Act, find_plan, find_run, plan_event, run_event

@@ -13,7 +13,8 @@ from typing import Any
 from sqlalchemy import bindparam, select, update
 
 from receiver.core.errors import WrongState
-from receiver.core.model import Json, PlanState, RunState
+from receiver.core.model import Json
+from receiver.core.states import PlanState, RunState
 from receiver.ledger import tables
 from receiver.ledger.engine.unit_of_work import Batch
 from receiver.ledger.operations.common import (

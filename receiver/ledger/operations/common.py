@@ -8,7 +8,8 @@ from typing import Any
 from sqlalchemy import bindparam, select, update
 
 from receiver.core.errors import UnknownThing
-from receiver.core.model import Event, Json, PlanState, RunState
+from receiver.core.model import Event, Json
+from receiver.core.states import PlanState, RunState
 from receiver.ledger import tables
 from receiver.ledger.engine.unit_of_work import Batch
 from receiver.ledger.queries.rows import PLAN, RUN, shown

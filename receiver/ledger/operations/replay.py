@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, bindparam, insert, select, text, update
 
 from receiver.core.errors import WrongState
-from receiver.core.model import Event, Json, SyncState, new_id
+from receiver.core.model import Event, Json, new_id
+from receiver.core.states import SyncState
 from receiver.ledger import tables
 from receiver.ledger.engine.unit_of_work import Batch
 from receiver.ledger.operations.common import Act, find_sync

@@ -10,7 +10,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, bindparam, select, text, update
 
 from receiver.core.errors import WrongState
-from receiver.core.model import Json, PlanState, RunState
+from receiver.core.model import Json
+from receiver.core.states import PlanState, RunState
 from receiver.ledger import tables
 from receiver.ledger.engine.unit_of_work import Batch
 from receiver.ledger.operations.common import STIR, Act, find_plan, find_run, plan_event, run_event

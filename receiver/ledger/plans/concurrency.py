@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import TextClause, bindparam, func, select, text, update
 
-from receiver.core.model import PlanState
+from receiver.core.states import PlanState
 from receiver.ledger import tables
 from receiver.ledger.engine.unit_of_work import Batch
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, select, text
 
-from receiver.core.model import PlanState, SyncState
+from receiver.core.states import PlanState, SyncState
 from receiver.ledger import tables
 from receiver.ledger.plans.application_memory import read_recalled
 from receiver.ledger.plans.records import PlannedSync, StoredPlan, StoredSync

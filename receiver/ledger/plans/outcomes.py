@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import bindparam, select, update
 
-from receiver.core.model import Event, Json, Outcome, OutcomeKind, RunState, from_ms, rfc3339
+from receiver.core.model import Event, Json, Outcome, OutcomeKind, from_ms, rfc3339
+from receiver.core.states import RunState
 from receiver.core.storable import dumps
 from receiver.ledger import tables
 from receiver.ledger.audit.trail import Counts, count_seconds, labels

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from receiver.core.model import Event, Json, PlanState, RunState, SyncState
+from receiver.core.model import Event, Json
+from receiver.core.states import PlanState, RunState, SyncState
 from receiver.notification.application_memory import Recalled, Told
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from sqlalchemy import bindparam, insert, select, update
 
-from receiver.core.model import PlanState, RunState, SyncState
+from receiver.core.states import PlanState, RunState, SyncState
 from receiver.core.storable import dumps
 from receiver.ledger import tables
 from receiver.ledger.engine.unit_of_work import Batch, Row

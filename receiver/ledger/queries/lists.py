@@ -24,7 +24,8 @@ from sqlalchemy import (
     union,
 )
 
-from receiver.core.model import RunState, first_id
+from receiver.core.model import first_id
+from receiver.core.states import RunState
 from receiver.ledger import tables
 from receiver.ledger.queries.details import plans_of
 from receiver.ledger.queries.rows import PLAN, RUN, SYNC, Row, columns, shown

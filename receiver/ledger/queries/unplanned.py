@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
-from receiver.core.model import SyncState
+from receiver.core.states import SyncState
 from receiver.core.validation import brief
 from receiver.ledger.queries.rows import Row
 from receiver.ledger.queries.status import SILENCE, rules_in_force

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, select, text
 
-from receiver.core.model import PlanState, RunState
+from receiver.core.states import PlanState, RunState
 from receiver.ledger import tables
 from receiver.ledger.audit.key_values import PACE, get_mark
 from receiver.ledger.queries.rows import Row, moment

@@ -18,7 +18,8 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection, bindparam, insert, select, text, update
 
-from receiver.core.model import Event, RunState
+from receiver.core.model import Event
+from receiver.core.states import RunState
 from receiver.ledger import tables
 from receiver.ledger.engine.unit_of_work import Batch
 from receiver.ledger.queue.attempts import update_attempt

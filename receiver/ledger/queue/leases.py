@@ -10,7 +10,8 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, text, update
 
-from receiver.core.model import Event, OutcomeKind, RunState
+from receiver.core.model import Event, OutcomeKind
+from receiver.core.states import RunState
 from receiver.ledger import tables
 from receiver.ledger.engine.unit_of_work import Batch
 from receiver.ledger.queue.attempts import update_attempt

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, exists, func, or_, select, text
 
-from receiver.core.model import PlanState, SyncState
+from receiver.core.states import PlanState, SyncState
 from receiver.ledger import tables
 from receiver.ledger.audit.trail import labels
 from receiver.ledger.inbox.deliveries import WEAK_WINDOW

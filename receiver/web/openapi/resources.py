@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from receiver.core.model import DeliveryVerdict, PlanState, RunState, SyncState
+from receiver.core.model import DeliveryVerdict
+from receiver.core.states import PlanState, RunState, SyncState
 from receiver.rules.matching import Verdict
 
 Id = Annotated[str, Field(examples=["s-1m7y9gr9ez7egy539n"])]
