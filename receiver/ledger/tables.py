@@ -1,7 +1,6 @@
 """The tables. Times are milliseconds since 1970 UTC; JSON is text, so that both engines agree.
 
-So does the order of ids, which is that of their time: on PostgreSQL the migrations give each text
-the collation "C".
+So does the order of ids, which is that of their time: text has the collation "C" on PostgreSQL.
 """
 
 from __future__ import annotations
@@ -16,8 +15,8 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     Table,
-    Text,
     text,
+    types,
 )
 
 REVISION = "0001"
@@ -30,6 +29,15 @@ NOT_SUCCEEDED = "state <> 'succeeded'"
 index must say so in these words."""
 
 Seq = BigInteger().with_variant(Integer, "sqlite")
+Text = types.Text().with_variant(types.Text(collation="C"), "postgresql")
+
+
+def _partial_index(name: str, where: str, *columns: str, unique: bool = False) -> Index:
+    """Return an index of the rows that meet a condition, for both engines."""
+    return Index(
+        name, *columns, unique=unique, sqlite_where=text(where), postgresql_where=text(where)
+    )
+
 
 deliveries = Table(
     "deliveries",
@@ -44,18 +52,8 @@ deliveries = Table(
     Column("size", Integer, nullable=False),
     Column("query", Text, nullable=False),
     Column("body", LargeBinary, nullable=False),
-    Index(
-        "deliveries_of_sync",
-        "sync_id",
-        sqlite_where=text("sync_id IS NOT NULL"),
-        postgresql_where=text("sync_id IS NOT NULL"),
-    ),
-    Index(
-        "deliveries_refused",
-        "received_at",
-        sqlite_where=text("sync_id IS NULL"),
-        postgresql_where=text("sync_id IS NULL"),
-    ),
+    _partial_index("deliveries_of_sync", "sync_id IS NOT NULL", "sync_id"),
+    _partial_index("deliveries_refused", "sync_id IS NULL", "received_at"),
 )
 
 LEFT_OUT_SYNC = "state IN ('ignored', 'failed')"
@@ -82,26 +80,10 @@ syncs = Table(
     Column("rule_set", Text),
     Column("planned_at", BigInteger),
     Column("recalled", Text),
-    Index(
-        "syncs_new",
-        "id",
-        sqlite_where=text("state = 'new'"),
-        postgresql_where=text("state = 'new'"),
-    ),
+    _partial_index("syncs_new", "state = 'new'", "id"),
     Index("syncs_of_application", "application", "id"),
-    Index(
-        "syncs_left_out",
-        "state",
-        "id",
-        sqlite_where=text(LEFT_OUT_SYNC),
-        postgresql_where=text(LEFT_OUT_SYNC),
-    ),
-    Index(
-        "syncs_of_rule_set",
-        "rule_set",
-        sqlite_where=text("rule_set IS NOT NULL"),
-        postgresql_where=text("rule_set IS NOT NULL"),
-    ),
+    _partial_index("syncs_left_out", LEFT_OUT_SYNC, "state", "id"),
+    _partial_index("syncs_of_rule_set", "rule_set IS NOT NULL", "rule_set"),
 )
 
 rule_sets = Table(
@@ -152,54 +134,15 @@ plans = Table(
     Index("plans_of_rule_set", "rule_set"),
     Index("plans_of_rule", "rule", "id"),
     Index("plans_of_application", "application", "id"),
-    Index(
-        "plans_by_state",
-        "state",
-        "id",
-        sqlite_where=text(NOT_SUCCEEDED),
-        postgresql_where=text(NOT_SUCCEEDED),
+    _partial_index("plans_by_state", NOT_SUCCEEDED, "state", "id"),
+    _partial_index("plans_stirred", "stirred > 0", "id"),
+    _partial_index("plans_by_key", OPEN_PLAN, "concurrency_key", "state", "place"),
+    _partial_index("plans_collecting", COLLECTING_PLAN, "collect_key", unique=True),
+    _partial_index("plans_collected", COLLECTING_PLAN, "due_at"),
+    _partial_index(
+        "plans_open_of_series", "series IS NOT NULL AND ended_at IS NULL", "series", "newest"
     ),
-    Index(
-        "plans_stirred",
-        "id",
-        sqlite_where=text("stirred > 0"),
-        postgresql_where=text("stirred > 0"),
-    ),
-    Index(
-        "plans_by_key",
-        "concurrency_key",
-        "state",
-        "place",
-        sqlite_where=text(OPEN_PLAN),
-        postgresql_where=text(OPEN_PLAN),
-    ),
-    Index(
-        "plans_collecting",
-        "collect_key",
-        unique=True,
-        sqlite_where=text(COLLECTING_PLAN),
-        postgresql_where=text(COLLECTING_PLAN),
-    ),
-    Index(
-        "plans_collected",
-        "due_at",
-        sqlite_where=text(COLLECTING_PLAN),
-        postgresql_where=text(COLLECTING_PLAN),
-    ),
-    Index(
-        "plans_open_of_series",
-        "series",
-        "newest",
-        sqlite_where=text("series IS NOT NULL AND ended_at IS NULL"),
-        postgresql_where=text("series IS NOT NULL AND ended_at IS NULL"),
-    ),
-    Index(
-        "plans_of_series",
-        "series",
-        "newest",
-        sqlite_where=text("series IS NOT NULL"),
-        postgresql_where=text("series IS NOT NULL"),
-    ),
+    _partial_index("plans_of_series", "series IS NOT NULL", "series", "newest"),
 )
 """``sync_id`` is the newest sync of the plan, and ``newest`` when that finished.
 
@@ -264,45 +207,12 @@ runs = Table(
     Index("runs_of_plan", "plan_id", "state"),
     Index("runs_of_rule", "rule", "id"),
     Index("runs_of_handler", "handler", "id"),
-    Index(
-        "runs_by_state",
-        "state",
-        "id",
-        sqlite_where=text(NOT_SUCCEEDED),
-        postgresql_where=text(NOT_SUCCEEDED),
-    ),
-    Index(
-        "runs_ready",
-        "lane",
-        "turn",
-        sqlite_where=text(READY_RUN),
-        postgresql_where=text(READY_RUN),
-    ),
-    Index(
-        "runs_sleeping",
-        "due_at",
-        sqlite_where=text(SLEEPING_RUN),
-        postgresql_where=text(SLEEPING_RUN),
-    ),
-    Index(
-        "runs_by_share",
-        "share",
-        "turn",
-        sqlite_where=text(OPEN_RUN),
-        postgresql_where=text(OPEN_RUN),
-    ),
-    Index(
-        "runs_running",
-        "lease_until",
-        sqlite_where=text("state = 'running'"),
-        postgresql_where=text("state = 'running'"),
-    ),
-    Index(
-        "runs_failed",
-        "ended_at",
-        sqlite_where=text("state = 'failed'"),
-        postgresql_where=text("state = 'failed'"),
-    ),
+    _partial_index("runs_by_state", NOT_SUCCEEDED, "state", "id"),
+    _partial_index("runs_ready", READY_RUN, "lane", "turn"),
+    _partial_index("runs_sleeping", SLEEPING_RUN, "due_at"),
+    _partial_index("runs_by_share", OPEN_RUN, "share", "turn"),
+    _partial_index("runs_running", "state = 'running'", "lease_until"),
+    _partial_index("runs_failed", "state = 'failed'", "ended_at"),
 )
 
 """``attempts`` counts how often it was started; ``claims`` also each time that the other side was
@@ -355,12 +265,7 @@ replays = Table(
     Column("refusal", Text, nullable=False),
     Column("ended_at", BigInteger),
     Index("replays_of_sync", "sync_id"),
-    Index(
-        "replays_asked",
-        "id",
-        sqlite_where=text(ASKED_REPLAY),
-        postgresql_where=text(ASKED_REPLAY),
-    ),
+    _partial_index("replays_asked", ASKED_REPLAY, "id"),
 )
 """Syncs that an operator wants planned anew; an empty rule means all of them.
 
@@ -394,18 +299,8 @@ audit_events = Table(
     Column("run_id", Text),
     Column("attempt", Integer),
     Column("data", Text, nullable=False),
-    Index(
-        "audit_events_of_sync",
-        "sync_id",
-        sqlite_where=text("sync_id IS NOT NULL"),
-        postgresql_where=text("sync_id IS NOT NULL"),
-    ),
-    Index(
-        "audit_events_alone",
-        "at",
-        sqlite_where=text("sync_id IS NULL"),
-        postgresql_where=text("sync_id IS NULL"),
-    ),
+    _partial_index("audit_events_of_sync", "sync_id IS NOT NULL", "sync_id"),
+    _partial_index("audit_events_alone", "sync_id IS NULL", "at"),
 )
 
 messages = Table(

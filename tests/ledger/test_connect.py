@@ -62,7 +62,7 @@ def test_opening_it_again_keeps_what_is_in_it(ledger: FileLedger) -> None:
 
 
 def test_the_migrations_lead_to_the_tables_that_the_code_uses(ledger: FileLedger) -> None:
-    """A column that is in one of the two only would be found by a user otherwise."""
+    """A column that a later migration forgets would be found by a user otherwise."""
     with ledger.read() as connection:
         assert compare_metadata(MigrationContext.configure(connection), tables.metadata) == []
 

@@ -68,6 +68,23 @@ def test_migrating_again_does_nothing_and_several_at_once_do_it_once(ledgers: Da
         prepare(url)
 
 
+def test_each_text_has_the_collation_c(server_ledger: ServerLedger) -> None:
+    """A database's own order of letters would not be that of the ids' time."""
+    texts = text(
+        "SELECT relname, attname, collname FROM pg_class JOIN pg_attribute ON attrelid = "
+        "pg_class.oid JOIN pg_collation ON attcollation = pg_collation.oid WHERE relkind = 'r' "
+        "AND relnamespace = to_regnamespace(current_schema()) AND relname <> 'alembic_version'"
+    )
+    with server_ledger.read() as connection:
+        found = {tuple(row) for row in connection.execute(texts)}
+    assert found == {
+        (table.name, column.name, "C")
+        for table in tables.metadata.sorted_tables
+        for column in table.columns
+        if column.type.python_type is str
+    }
+
+
 def test_a_database_of_a_newer_postsync_is_refused(url: str) -> None:
     """Before anything is read or written."""
     with closing(open_server(url)) as ledger, ledger.write() as connection:
