@@ -26,7 +26,6 @@ from receiver.ledger.inbox.group_commit import IntakeWriter
 from receiver.ledger.inbox.hook_messages import Messages
 from receiver.ledger.operations.service import Operations
 from receiver.ledger.queries.reader import Reader
-from receiver.ledger.queue.buckets import SharedBuckets
 from receiver.ledger.queue.rate_limits import Buckets
 from receiver.ledger.retention.policy import Policy
 from receiver.outbound import Outbound, own_api_server
@@ -126,8 +125,7 @@ def dispatcher_over(
     rulebook = Rulebook(settings.rules, registry, expressions)
     runner = Runner(registry, expressions, build_secrets(settings), build_outbound(settings), log)
     rules = RulesInForce(rulebook, ledger, expressions, renderer, doorbell.ring, log)
-    buckets = Buckets(rates_of(registry, settings))
-    pace = SharedBuckets(buckets) if ledger.shared else buckets
+    pace = Buckets(rates_of(registry, settings), shared=ledger.shared)
     drafts = Drafts(
         rules,
         renderer,

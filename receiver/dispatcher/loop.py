@@ -34,11 +34,12 @@ from receiver.ledger.audit.key_values import CREATED, PACE, get_mark, put_mark
 from receiver.ledger.engine.ledger import Hold, Ledger
 from receiver.ledger.engine.unit_of_work import Batch
 from receiver.ledger.engine.wakeup import Doorbell
-from receiver.ledger.queue.claim import Claimed, Pace, Taken, claim, wake
+from receiver.ledger.queue.claim import Claimed, Taken, claim, wake
 from receiver.ledger.queue.clock_shift import move_times
 from receiver.ledger.queue.heartbeats import forget_beats
 from receiver.ledger.queue.leases import release_lost
 from receiver.ledger.queue.pending_work import Backlog, backlog
+from receiver.ledger.queue.rate_limits import Buckets
 from receiver.settings.model import Settings
 
 BATCH = 32
@@ -66,7 +67,7 @@ class Dispatcher:
         drafts: Drafts,
         doorbell: Doorbell,
         work: Callable[[Claimed], Any],
-        pace: Pace,
+        pace: Buckets,
         log: Log,
         *,
         owner: str,

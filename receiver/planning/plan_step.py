@@ -9,8 +9,16 @@ from receiver.core.model import Event, Json
 from receiver.core.states import PlanState, RunState
 from receiver.ledger.plans.records import Advance, NewRun, RunChange
 from receiver.ledger.plans.supersede import superseded_event, superseded_reason
-from receiver.planning.plan_view import ACTIONS, ON_FAILURE, Failure, PlanView, Release, RunView
-from receiver.planning.runs import first_runs, new_run
+from receiver.planning.plan_view import (
+    ACTIONS,
+    ON_FAILURE,
+    Failure,
+    PlanView,
+    Release,
+    RunView,
+    first_runs,
+    new_run,
+)
 from receiver.rules.handlers.secret_refs import with_references
 from receiver.rules.schema import Action, FailureAction, Target, When
 

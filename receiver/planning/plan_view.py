@@ -1,14 +1,14 @@
-"""A plan and its runs as far as waves need them."""
+"""A plan and its runs as far as waves need them, and the runs that a plan begins with."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from receiver.core.model import Json
+from receiver.core.model import Json, new_id
 from receiver.core.states import RunState
-from receiver.ledger.plans.records import RunChange
-from receiver.rules.schema import FailureAction, Rule
+from receiver.ledger.plans.records import NewRun, RunChange
+from receiver.rules.schema import Action, FailureAction, Rule, Target
 
 ACTIONS = "actions"
 ON_FAILURE = "onFailure"
@@ -73,3 +73,39 @@ Wave = Sequence[tuple[RunView, FailureAction]]
 Release = Callable[[Wave, Sequence[RunView], Failure | None], list[RunChange]]
 """Renders the runs of a wave, given those that ended before and the failure, if there is one:
 each becomes due, skipped (its ``if`` is false) or failed."""
+
+
+def first_runs(rule: Rule, targets: Sequence[tuple[int, str]]) -> tuple[NewRun, ...]:
+    """Make the runs of a new plan: each action for each of its targets."""
+    return tuple(
+        new_run(ACTIONS, step, action, name, index)
+        for step, action in enumerate(rule.actions)
+        for index, name in _targets_of(action, targets)
+    )
+
+
+def _targets_of(
+    action: Action, targets: Sequence[tuple[int, str]]
+) -> Iterator[tuple[int | None, str]]:
+    if action.target is Target.RESOURCE:
+        yield from targets
+    else:
+        yield None, action.target.value
+
+
+def new_run(
+    section: str, step: int, action: FailureAction, target: str, index: int | None
+) -> NewRun:
+    """Make one run of an action; ``index`` is its target's place, None if it has none."""
+    retry = action.retry
+    policy = {
+        "for": retry.for_,
+        "initialDelay": retry.initial_delay,
+        "factor": retry.factor,
+        "maxDelay": retry.max_delay,
+        "timeout": action.timeout,
+        "deadline": action.deadline,
+    }
+    return NewRun(
+        new_id("r"), section, step, action.name, action.uses, action.wave, target, index, policy
+    )

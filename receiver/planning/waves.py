@@ -19,8 +19,8 @@ from receiver.planning.plan_view import (
     Release,
     RunView,
     Wave,
+    first_runs,
 )
-from receiver.planning.runs import first_runs
 
 __all__ = [
     "ACTIONS",

@@ -35,7 +35,6 @@ from receiver.ledger.engine.unit_of_work import Batch
 from receiver.ledger.inbox.deliveries import Arrival
 from receiver.ledger.plans.outcomes import store_settlements
 from receiver.ledger.queries.trail import Wanted, read_trail
-from receiver.ledger.queue.buckets import SharedBuckets
 from receiver.ledger.queue.leases import release_lost
 from receiver.ledger.queue.rate_limits import Buckets
 from receiver.planning.retry import settle
@@ -259,7 +258,7 @@ def test_dispatchers_share_what_a_service_takes(server_ledger: ServerLedger) -> 
     rates = {"log.message": Rate(per_second=0.001, burst=3)}
     add_plan(server_ledger, runs=10)
     taken = [
-        len(take(server_ledger, pace=SharedBuckets(Buckets(rates)), owner=owner))
+        len(take(server_ledger, pace=Buckets(rates, shared=True), owner=owner))
         for owner in ("w-1", "w-2", "w-3")
     ]
     assert taken == [3, 0, 0]

@@ -14,7 +14,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, text, update
 
@@ -25,6 +25,7 @@ from receiver.ledger.engine.unit_of_work import Batch
 from receiver.ledger.queue.attempts import update_attempt
 from receiver.ledger.queue.lane_blocks import blocked_lanes
 from receiver.ledger.queue.pauses import all_paused_since
+from receiver.ledger.queue.rate_limits import Buckets
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,35 +85,6 @@ def wake(connection: Connection, now: int) -> None:
     connection.execute(_WAKE, {"now": now})
 
 
-class Pace(Protocol):
-    """Knows how many attempts a lane's service takes; see `rate_limits.Buckets`."""
-
-    @property
-    def rates(self) -> Mapping[str, float]:
-        """Attempts a second that each handler may begin in a lane, where that is bounded."""
-        ...
-
-    def within(self, connection: Connection) -> Room:
-        """Return what a claim asks, in its transaction."""
-        ...
-
-
-class Room(Protocol):
-    """What a claim asks of each lane."""
-
-    def room(self, lane: str, handler: str, most: int, now: int) -> int:
-        """Return how many of ``most`` attempts may begin."""
-        ...
-
-    def spend(self, lane: str, handler: str, now: int) -> None:
-        """Count an attempt that begins."""
-        ...
-
-    def again_at(self, lane: str, handler: str, now: int) -> int:
-        """Return when the next one may begin."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Taken:
     """What a claim has taken; ``again_at`` (milliseconds) is when a lane held back may go on."""
@@ -129,7 +101,7 @@ def claim(
     free: int,
     busy: Mapping[str, int],
     lane_limit: int,
-    pace: Pace,
+    pace: Buckets,
 ) -> Taken:
     """Take at most ``free`` ready runs for ``owner`` and begin their attempts; none in a pause.
 
@@ -145,14 +117,14 @@ def claim(
     connection, now = batch.connection, batch.now
     if free <= 0 or all_paused_since(connection) is not None:
         return Taken()
-    room = pace.within(connection)
-    found, held_back = _ready(connection, now, free, busy, lane_limit, room)
+    found, held_back = _ready(connection, now, free, busy, lane_limit, pace)
     chosen = _share(sorted(found), free, busy)
     again_at = min(held_back, default=None)
     if not chosen:
         return Taken(again_at=again_at)
     for _, _, lane, handler in chosen:
-        room.spend(lane, handler, now)
+        pace.spend(lane, handler, now)
+        pace.save(connection, lane, handler)
     claimed = _take(connection, now, owner, lease, [run for _, run, _, _ in chosen])
     batch.events += [_started(run) for run in claimed if not run.pending]
     return Taken(claimed, again_at)
@@ -164,7 +136,7 @@ def _ready(
     free: int,
     busy: Mapping[str, int],
     lane_limit: int,
-    pace: Room,
+    pace: Buckets,
 ) -> tuple[list[tuple[int, str, str, str]], list[int]]:
     """Find the first runs of each lane (turn, id, lane, handler), and when others may go on."""
     found: list[tuple[int, str, str, str]] = []
@@ -181,6 +153,7 @@ def _ready(
         if not rows:
             continue
         handler = rows[0].handler
+        pace.load(connection, lane, handler, now)
         room = pace.room(lane, handler, len(rows), now)
         if room < len(rows):
             held_back.append(pace.again_at(lane, handler, now))

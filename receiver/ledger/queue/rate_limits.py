@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+
+from sqlalchemy import Connection, select, text
 
 from receiver.contract import Rate
+from receiver.ledger import tables
+
+_MAKE = text(
+    "INSERT INTO buckets (lane, tokens, at) VALUES (:lane, 1e9, :now) ON CONFLICT (lane) DO NOTHING"
+)
+"""More than any burst: it starts full."""
+
+_KEEP = text("UPDATE buckets SET tokens = :tokens, at = :at WHERE lane = :lane")
 
 
 @dataclass(slots=True)
@@ -16,13 +25,20 @@ class _Bucket:
 
 
 class Buckets:
-    """A bucket for each lane whose handler has a rate; in memory, so they start full.
+    """A bucket for each lane whose handler has a rate; it starts full.
 
-    A lane names host and credential, and what shares both shares the bucket.
+    A lane names host and credential, and what shares both shares the bucket. Dispatchers of
+    several hosts share buckets through the ledger: a claim locks the bucket of each lane that it
+    takes from, by `load`, until it has committed.
+
+    Args:
+        rates: of each handler that has one.
+        shared: whether other dispatchers take from the same buckets; if not, they are in memory.
     """
 
-    def __init__(self, rates: Mapping[str, Rate]) -> None:
+    def __init__(self, rates: Mapping[str, Rate], *, shared: bool = False) -> None:
         self._rates = rates
+        self._shared = shared
         self._buckets: dict[str, _Bucket] = {}
 
     @property
@@ -30,9 +46,21 @@ class Buckets:
         """Attempts a second of each handler that has a rate."""
         return {handler: rate.per_second for handler, rate in self._rates.items()}
 
-    def within(self, connection: object) -> Self:  # noqa: ARG002 nobody else has these buckets
-        """Return itself: it is in memory."""
-        return self
+    def load(self, connection: Connection, lane: str, handler: str, now: int) -> None:
+        """Lock the bucket and read its level, if it is shared; ``now`` in milliseconds."""
+        if self._shared and handler in self._rates:
+            connection.execute(_MAKE, {"lane": lane, "now": now})
+            b = tables.buckets.c
+            query = select(b.tokens, b.at).where(b.lane == lane).with_for_update()
+            row = connection.execute(query).one()
+            self._buckets[lane] = _Bucket(row.tokens, row.at)
+
+    def save(self, connection: Connection, lane: str, handler: str) -> None:
+        """Store the level of a bucket that was loaded, if it is shared."""
+        if self._shared and handler in self._rates:
+            bucket = self._buckets[lane]
+            level = {"lane": lane, "tokens": bucket.tokens, "at": bucket.at}
+            connection.execute(_KEEP, level)
 
     def room(self, lane: str, handler: str, most: int, now: int) -> int:
         """Return how many of ``most`` attempts may begin; ``now`` in milliseconds."""
@@ -52,19 +80,6 @@ class Buckets:
             return now
         missing = 1 - self._filled(lane, rate, now).tokens
         return now + max(0, int(missing / rate.per_second * 1000) + 1)
-
-    def level(self, lane: str) -> tuple[float, int]:
-        """Return the tokens of a bucket that is in use, and when they were counted."""
-        bucket = self._buckets[lane]
-        return bucket.tokens, bucket.at
-
-    def fill(self, lane: str, tokens: float, at: int) -> None:
-        """Set a bucket's tokens, as they were counted then."""
-        self._buckets[lane] = _Bucket(tokens, at)
-
-    def limits(self, handler: str) -> bool:
-        """Return whether the handler has a rate."""
-        return handler in self._rates
 
     def _filled(self, lane: str, rate: Rate, now: int) -> _Bucket:
         bucket = self._buckets.setdefault(lane, _Bucket(rate.burst, now))
