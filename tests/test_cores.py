@@ -7,19 +7,19 @@ import subprocess
 import sys
 from itertools import islice
 
-from receiver.app.cores import deal_cores
+from receiver.app.supervisor import cycle_cores
 
 SCRIPT = """
 import os, sys, threading
-from receiver.app.cores import deal_cores, keep_to
+from receiver.app.supervisor import cycle_cores, pin_to_core
 
-keep_to(next(deal_cores()))
+pin_to_core(next(cycle_cores()))
 seen = [os.sched_getaffinity(0)]
 thread = threading.Thread(target=lambda: seen.append(os.sched_getaffinity(0)))
 thread.start()
 thread.join()
 assert len(seen[0]) == 1 and seen[0] == seen[1], seen
-keep_to(100_000)
+pin_to_core(100_000)
 assert os.sched_getaffinity(0) == seen[0]
 """
 
@@ -27,7 +27,7 @@ assert os.sched_getaffinity(0) == seen[0]
 def test_neighbours_get_different_cores_as_far_as_there_are_any() -> None:
     """The cores that we may use are dealt in turn, each as often as the others."""
     ours = os.sched_getaffinity(0)
-    dealt = list(islice(deal_cores(), 2 * len(ours)))
+    dealt = list(islice(cycle_cores(), 2 * len(ours)))
     assert sorted(dealt) == sorted([*ours, *ours])
     assert set(dealt[: len(ours)]) == ours
 

@@ -10,12 +10,11 @@ from receiver.core import interruption as pulse
 from receiver.core.errors import ExpressionError
 from receiver.core.model import Resource, Sync
 from receiver.rules.expressions import one_line
-from receiver.rules.matching.bits import bits_of, numbers_in
-from receiver.rules.matching.columns import Columns
 from receiver.rules.matching.compiled import CompiledRule
 from receiver.rules.matching.conditions import Condition, Facts
 from receiver.rules.matching.explanation_text import describe, say_match, say_seen
 from receiver.rules.matching.findings import NONE, Finding, Findings, Verdict
+from receiver.rules.matching.index import ResourceIndex, bits_of, numbers_in
 from receiver.rules.matching.predicates import Predicate
 from receiver.rules.matching.resource_predicates import ORDER, Selector
 from receiver.rules.schema import Rule
@@ -40,7 +39,7 @@ class RuleExplanation:
 
 
 def explain_rule(
-    compiled: CompiledRule, sync: Sync, columns: Columns, facts: Facts
+    compiled: CompiledRule, sync: Sync, index: ResourceIndex, facts: Facts
 ) -> RuleExplanation:
     """Explain one rule."""
     pulse.ask()
@@ -48,7 +47,7 @@ def explain_rule(
     refusal = _refuse_sync(compiled, sync)
     if refusal:
         return RuleExplanation(rule, refusal)
-    selected = columns.select_any(compiled.selectors or ())
+    selected = index.select_any(compiled.selectors or ())
     if compiled.selectors is None or selected:
         refusal = _ask(compiled.sync_condition, facts, None)
         if refusal:

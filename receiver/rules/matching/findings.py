@@ -8,7 +8,7 @@ from enum import StrEnum
 from itertools import islice
 from typing import overload
 
-from receiver.rules.matching.bits import numbers_in
+from receiver.rules.matching.index import numbers_in
 
 
 class Verdict(StrEnum):

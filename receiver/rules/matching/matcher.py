@@ -10,12 +10,10 @@ from receiver.core import interruption as pulse
 from receiver.core.errors import ExpressionError
 from receiver.core.model import Sync
 from receiver.rules.expressions import Expressions
-from receiver.rules.matching.bits import numbers_in
-from receiver.rules.matching.columns import Columns
 from receiver.rules.matching.compiled import CompiledRule, compile_rule
 from receiver.rules.matching.conditions import Condition, Facts
 from receiver.rules.matching.explanation import RuleExplanation, explain_rule, explain_selectors
-from receiver.rules.matching.index import RuleIndex
+from receiver.rules.matching.index import ResourceIndex, RuleIndex, numbers_in
 from receiver.rules.matching.predicates import Predicates
 from receiver.rules.matching.resource_predicates import DONE
 from receiver.rules.schema import Rule
@@ -65,32 +63,32 @@ class Matcher:
         The resources need their verdicts on change and images. The cost follows the rules
         that could match, not all rules times all resources.
         """
-        columns, facts = Columns(sync.resources), Facts(sync, self._expressions)
+        index, facts = ResourceIndex(sync.resources), Facts(sync, self._expressions)
         return [
             found
             for compiled in self._index.candidates(sync)
             if all(predicate.holds(sync) for predicate in compiled.predicates)
-            and (found := _match(compiled, sync, columns, facts))
+            and (found := _match(compiled, sync, index, facts))
         ]
 
     def asks_images(self, sync: Sync) -> tuple[int, ...]:
         """Return the resources with images that a rule asks about, whatever was done to them."""
         imaged = [number for number, one in enumerate(sync.resources) if one.images]
-        columns, found = Columns([sync.resources[number] for number in imaged]), 0
+        index, found = ResourceIndex([sync.resources[number] for number in imaged]), 0
         for compiled in self._index.of_application(sync) if imaged else ():
             if found == (1 << len(imaged)) - 1:
                 break
             if all(p.holds(sync) for p in compiled.predicates if p.field != "phases"):
                 for selector in compiled.selectors or ():
-                    found |= columns.select(tuple(p for p in selector if p.field not in DONE))
+                    found |= index.select(tuple(p for p in selector if p.field not in DONE))
         return tuple(imaged[number] for number in numbers_in(found))
 
     def explain(self, sync: Sync, rule: str = "") -> Iterator[RuleExplanation]:
         """Explain every rule, or those of this name, in their order; each when it is asked for."""
-        columns, facts = Columns(sync.resources), Facts(sync, self._expressions)
+        index, facts = ResourceIndex(sync.resources), Facts(sync, self._expressions)
         for compiled in self._rules:
             if rule in {"", compiled.rule.name}:
-                yield explain_rule(compiled, sync, columns, facts)
+                yield explain_rule(compiled, sync, index, facts)
 
 
 class _Reasons(Sequence[str]):
@@ -115,10 +113,12 @@ class _Reasons(Sequence[str]):
         return explain_selectors(self._compiled, resource).reason
 
 
-def _match(compiled: CompiledRule, sync: Sync, columns: Columns, facts: Facts) -> RuleMatch | None:
+def _match(
+    compiled: CompiledRule, sync: Sync, index: ResourceIndex, facts: Facts
+) -> RuleMatch | None:
     pulse.ask()
     rule, errors = compiled.rule, list[ConditionError]()
-    selected = columns.select_any(compiled.selectors or ())
+    selected = index.select_any(compiled.selectors or ())
     if compiled.selectors is not None and not selected:
         return None
     if not _ask(compiled.sync_condition, facts, None, errors):

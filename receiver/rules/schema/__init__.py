@@ -4,17 +4,24 @@ A field that was not given holds its built-in default; `model_fields_set` tells 
 apart while the rulebook fills in what the file's `defaults` say. Durations are seconds.
 """
 
-from receiver.rules.schema.actions import Action, FailureAction, Target, When
-from receiver.rules.schema.match import ApplicationMatch, DestinationMatch, Match, ResourceMatch
-from receiver.rules.schema.rule_file import Defaults, Rule, RuleFile
-from receiver.rules.schema.terms import (
+from receiver.rules.schema.actions import Action, FailureAction, Retry, Target, When
+from receiver.rules.schema.match import (
+    ApplicationMatch,
+    DestinationMatch,
+    Globs,
+    Match,
+    ResourceMatch,
+    Strict,
+)
+from receiver.rules.schema.rule_file import (
     Concurrency,
     Debounce,
+    Defaults,
     Limits,
     OnUnknownChange,
-    Retry,
+    Rule,
+    RuleFile,
 )
-from receiver.rules.schema.words import Globs, Strict
 
 __all__ = [
     "Action",

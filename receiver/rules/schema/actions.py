@@ -1,4 +1,4 @@
-"""`actions` and `onFailure`: what is done."""
+"""`actions` and `onFailure`: what is done, and how often it is tried. Durations are seconds."""
 
 from __future__ import annotations
 
@@ -9,8 +9,20 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field
 
 from receiver.contract import Duration
-from receiver.rules.schema.terms import Retry
-from receiver.rules.schema.words import Strict
+from receiver.rules.schema.match import Strict
+
+
+class Retry(Strict):
+    """Exponential backoff with full jitter."""
+
+    for_: Duration = Field(
+        default=3600.0, alias="for", description="Stop trying so long after the first attempt."
+    )
+    initial_delay: Duration = Field(default=2.0, description="The first delay is at most this.")
+    factor: float = Field(
+        default=2.0, ge=1, le=10, description="By which the delay grows with each attempt."
+    )
+    max_delay: Duration = Field(default=300.0, description="No delay of ours is longer.")
 
 
 class Target(StrEnum):

@@ -1,4 +1,4 @@
-"""Rules, and the file that they stand in."""
+"""Rules, how their plans behave, and the file that they stand in. Durations are seconds."""
 
 from __future__ import annotations
 
@@ -8,18 +8,12 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from receiver.contract import Duration
-from receiver.rules.schema.actions import DEADLINE, RETRY, TIMEOUT, Action, FailureAction
-from receiver.rules.schema.match import Match
-from receiver.rules.schema.terms import (
-    Concurrency,
-    Debounce,
-    Limits,
-    Mode,
-    OnNewer,
-    OnUnknownChange,
-    Retry,
-)
-from receiver.rules.schema.words import Strict
+from receiver.rules.schema.actions import DEADLINE, RETRY, TIMEOUT, Action, FailureAction, Retry
+from receiver.rules.schema.match import Match, Strict
+
+Mode = Literal["run", "observe"]
+OnNewer = Literal["parallel", "queue", "supersede"]
+OnUnknownChange = Literal["run", "skip"]
 
 RULE_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 
@@ -35,6 +29,40 @@ RuleName = Annotated[
     Field(max_length=100, json_schema_extra={"pattern": f"^{RULE_NAME.pattern}$"}),
     AfterValidator(_rule_name),
 ]
+
+
+class Concurrency(Strict):
+    """At most `limit` plans with the same key are under way at one time; others wait in order."""
+
+    key: str = Field(default="", description="A string with ${{ }}; empty: one key for the rule.")
+    limit: int = Field(default=1, ge=1, description="Plans under way at one time.")
+
+
+class Limits(Strict):
+    """A guard against a mass sync, of a bootstrap or a disaster recovery."""
+
+    max_targets: int = Field(ge=1, description="Resources that a plan may have without a word.")
+    otherwise: Literal["hold", "batch"] = Field(
+        default="hold",
+        description="What becomes of a plan with more: hold keeps it until it is approved, batch "
+        "takes so many resources at a time, and stops at the first that fail.",
+    )
+
+
+class Debounce(Strict):
+    """Several syncs make one plan: it waits until none has come for the length of `window`."""
+
+    window: Duration = Field(
+        default=30.0, gt=0, description="Quiet that ends the waiting; each sync begins it anew."
+    )
+    max_wait: Duration = Field(
+        default=300.0, gt=0, description="The plan waits no longer than this after its first sync."
+    )
+    key: str = Field(
+        default="",
+        description="A string with ${{ }}: syncs with equal keys share a plan; empty: those of "
+        "one application.",
+    )
 
 
 class Defaults(Strict):
