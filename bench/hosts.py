@@ -17,7 +17,7 @@ from subprocess import Popen
 
 from stage import ROOT, free_port, keys, program, until_ready
 
-from receiver.ledger.engine.postgres import migrate_server
+from receiver.ledger.engine.postgres import migrate_postgres
 
 sys.path.append(str(ROOT / "tests"))
 from postgres import Postgres, postgres_server
@@ -49,7 +49,7 @@ def new_ledger(server: Postgres) -> Iterator[str]:
     """The URL of a database with an empty ledger; dropped in the end."""
     name = f"bench_{next(_NUMBERS)}"
     server.run(f"CREATE DATABASE {name}")
-    migrate_server(server.url(name))
+    migrate_postgres(server.url(name))
     try:
         yield server.url(name)
     finally:

@@ -18,8 +18,8 @@ from service import Target
 
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.open import open_ledger
-from receiver.ledger.engine.postgres import ServerLedger, open_server
-from receiver.ledger.engine.sqlite import FileLedger
+from receiver.ledger.engine.postgres import PostgresLedger, open_postgres
+from receiver.ledger.engine.sqlite import SqliteLedger
 
 # Hypothesis gives each example 200 ms, which a busy machine takes away from any test.
 settings.register_profile("patient", deadline=None)
@@ -29,7 +29,7 @@ pytest_plugins = ["fault_report", "fault_fixtures", "in_process"]
 
 
 @pytest.fixture
-def file_ledger(tmp_path: Path) -> Iterator[FileLedger]:
+def file_ledger(tmp_path: Path) -> Iterator[SqliteLedger]:
     opened = open_ledger(tmp_path / "ledger.db")
     yield opened
     opened.close()
@@ -48,9 +48,9 @@ def ledgers(postgres: Postgres) -> Databases:
 
 
 @pytest.fixture
-def server_ledger(ledgers: Databases) -> Iterator[ServerLedger]:
+def server_ledger(ledgers: Databases) -> Iterator[PostgresLedger]:
     with ledgers.database() as url:
-        opened = open_server(url)
+        opened = open_postgres(url)
         yield opened
         opened.close()
 

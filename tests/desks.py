@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from house import House
 
 from receiver.dispatcher.rule_sets import Reload, store_reload
-from receiver.ledger.audit.key_values import RULES, keep_rule_set, put_mark
+from receiver.ledger.audit.key_values import RULES, keep_rule_set, put_value
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.operations.common import Act
 from receiver.ledger.operations.service import Operations
@@ -56,7 +56,7 @@ def put_in_force(house: House) -> None:
     found = house.planner.rule_set
     with house.ledger.write() as connection:
         keep_rule_set(connection, house.ledger.now(connection), found.digest, found.files)
-        put_mark(connection, RULES, {"ok": True, "error": "", "digest": found.digest})
+        put_value(connection, RULES, {"ok": True, "error": "", "digest": found.digest})
 
 
 def refuse_files(house: House, *mistakes: str) -> None:

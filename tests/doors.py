@@ -17,7 +17,7 @@ from receiver.inspection.explain import Explainer
 from receiver.inspection.name_hints import Names
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.inbox.group_commit import IntakeWriter
-from receiver.ledger.inbox.hook_messages import Messages
+from receiver.ledger.inbox.hook_messages import HookMessages
 from receiver.ledger.operations.service import Operations
 from receiver.ledger.queries.reader import Reader
 from receiver.planning.waves import after_failure
@@ -62,7 +62,7 @@ def build(ledger: Ledger, home: Path, writer: IntakeWriter, **options: Any) -> D
     intake = Intake(
         settings, writer, Reader(ledger), Explainer(ledger), Names(ledger),
         Keyring(home, log), log,
-        Messages(ledger, lambda _at, _events: None),
+        HookMessages(ledger, lambda _at, _events: None),
         Operations(ledger, lambda _at, _events: None, after_failure),
     )  # fmt: skip
     app = create_app(intake)

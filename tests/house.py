@@ -15,7 +15,7 @@ from sqlalchemy import Connection, text
 
 from receiver.core.model import Outcome, OutcomeKind
 from receiver.ledger.engine.ledger import Ledger
-from receiver.ledger.engine.unit_of_work import Batch
+from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.inbox.deliveries import Arrival
 from receiver.ledger.inbox.group_commit import IntakeWriter
 from receiver.ledger.operations.common import Act
@@ -105,9 +105,9 @@ class House:
                 memory = known_memories(connection, [key]).get(key, Memory())
                 plannings.append(self.planner.plan(read, stored.delivery, memory))
         with self.ledger.write() as connection:
-            batch = self._batch(connection)
-            store_plannings(batch, plannings)
-            batch.finish()
+            uow = self._unit_of_work(connection)
+            store_plannings(uow, plannings)
+            uow.finish()
         return list(syncs)
 
     def turn(self) -> None:
@@ -123,10 +123,10 @@ class House:
             if not (steps or todo.collected):
                 return
             with self.ledger.write() as connection:
-                batch = self._batch(connection)
-                store_advances(batch, steps)
-                start_collected(batch)
-                batch.finish()
+                uow = self._unit_of_work(connection)
+                store_advances(uow, steps)
+                start_collected(uow)
+                uow.finish()
 
     def claim(self, free: int = 100, *, owner: str = "w-1") -> list[Claimed]:
         """Begin the attempts of due runs."""
@@ -134,12 +134,12 @@ class House:
         with self.ledger.write() as connection:
             now = self.ledger.now(connection)
             wake(connection, now)
-            batch = self._batch(connection)
+            uow = self._unit_of_work(connection)
             taken = claim(
-                batch, owner=owner, lease=LEASE, free=free, busy={}, lane_limit=100,
+                uow, owner=owner, lease=LEASE, free=free, busy={}, lane_limit=100,
                 pace=self.pace,
             )  # fmt: skip
-            batch.finish()
+            uow.finish()
         return list(taken.runs)
 
     def end(self, *runs: Claimed, fails: str = "", temporary: bool = False) -> None:
@@ -151,10 +151,10 @@ class House:
     def answer(self, outcome: Outcome, *runs: Claimed, owner: str = "w-1") -> None:
         """Write that attempts ended like this."""
         with self.ledger.write() as connection:
-            batch = self._batch(connection)
-            items = [settle(run, outcome, batch.now) for run in runs]
-            store_settlements(batch, owner, items)
-            batch.finish()
+            uow = self._unit_of_work(connection)
+            items = [settle(run, outcome, uow.now) for run in runs]
+            store_settlements(uow, owner, items)
+            uow.finish()
         self.turn()
 
     def work(self) -> list[Claimed]:
@@ -168,41 +168,41 @@ class House:
     def approve(self, plan: str) -> None:
         """Let a held plan, or the held runs of a plan, go on."""
         with self.ledger.write() as connection:
-            batch = self._batch(connection)
-            start_held(batch, plan)
-            start_held_runs(batch, plan)
-            batch.finish()
+            uow = self._unit_of_work(connection)
+            start_held(uow, plan)
+            start_held_runs(uow, plan)
+            uow.finish()
 
     def retry(self, run: str) -> None:
         """Have an operator retry a run."""
         with self.ledger.write() as connection:
-            batch = self._batch(connection)
-            retry_run(batch, Act("ann"), run, after_failure)
-            batch.finish()
+            uow = self._unit_of_work(connection)
+            retry_run(uow, Act("ann"), run, after_failure)
+            uow.finish()
 
     def replay(self, sync: str) -> None:
         """Have an operator replay a sync, and plan it."""
         with self.ledger.write() as connection:
-            batch = self._batch(connection)
-            ask_replay(batch, Act("ann"), sync, "")
-            batch.finish()
+            uow = self._unit_of_work(connection)
+            ask_replay(uow, Act("ann"), sync, "")
+            uow.finish()
         with self.ledger.read() as connection:
             asked = [
                 (one, self.planner.replay(read_sync(one.stored), "d-1", rule="", about={}))
                 for one in asked_replays(connection, 10)
             ]
         with self.ledger.write() as connection:
-            batch = self._batch(connection)
-            store_replays(batch, asked)
-            batch.finish()
+            uow = self._unit_of_work(connection)
+            store_replays(uow, asked)
+            uow.finish()
 
     def beat(self, owner: str, *runs: Claimed) -> None:
         """Give a sign of life: renew the leases of these runs, let go of others' lost ones."""
         with self.ledger.write() as connection:
-            batch = self._batch(connection)
-            renew(connection, batch.now, owner, LEASE, [run.id for run in runs])
-            release_lost(batch)
-            batch.finish()
+            uow = self._unit_of_work(connection)
+            renew(connection, uow.now, owner, LEASE, [run.id for run in runs])
+            release_lost(uow)
+            uow.finish()
 
     def pass_time(self, seconds: float) -> None:
         """Turn the clock."""
@@ -231,8 +231,8 @@ class House:
             rows = connection.execute(text(statement)).all()
         return [row[0] if len(row) == 1 else tuple(row) for row in rows]
 
-    def _batch(self, connection: Connection) -> Batch:
-        return Batch(connection, self.ledger.now(connection))
+    def _unit_of_work(self, connection: Connection) -> UnitOfWork:
+        return UnitOfWork(connection, self.ledger.now(connection))
 
 
 def texts(runs: Sequence[Claimed]) -> list[str]:

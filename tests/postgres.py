@@ -19,7 +19,7 @@ from typing import IO
 import psycopg
 import pytest
 
-from receiver.ledger.engine.postgres import migrate_server
+from receiver.ledger.engine.postgres import migrate_postgres
 
 SUPERUSER = "postsync"
 
@@ -106,7 +106,7 @@ class Databases:
         self.server = server
         self._made = 0
         server.run("CREATE DATABASE blank")
-        migrate_server(server.url("blank"))
+        migrate_postgres(server.url("blank"))
         for table in ("plans", "runs"):  # in which order rows were made, as SQLite tells
             server.run(f"ALTER TABLE {table} ADD COLUMN rowid BIGSERIAL", "blank")
 

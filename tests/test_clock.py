@@ -6,7 +6,7 @@ from house import House
 
 from receiver.dispatcher.clock_jumps import Clock
 from receiver.ledger.engine.ledger import Ledger
-from receiver.ledger.engine.unit_of_work import Batch
+from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.queue.clock_shift import move_times
 
 HOUR = 3600
@@ -57,6 +57,6 @@ def test_a_deadline_does_not_pass_because_the_clock_was_set(ledger: Ledger) -> N
 
 def jump(house: House, seconds: int) -> None:
     with house.ledger.write() as connection:
-        batch = Batch(connection, house.ledger.now(connection))
-        move_times(batch, seconds * 1000)
-        batch.finish()
+        uow = UnitOfWork(connection, house.ledger.now(connection))
+        move_times(uow, seconds * 1000)
+        uow.finish()

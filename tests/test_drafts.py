@@ -18,7 +18,7 @@ from receiver.dispatcher.preparation import Drafts
 from receiver.dispatcher.rule_sets import RulesInForce
 from receiver.dispatcher.suspects import DEATHS, Suspects
 from receiver.ledger.engine.ledger import Ledger
-from receiver.ledger.engine.unit_of_work import Batch
+from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.plans.planning_attempts import begin
 from receiver.ledger.plans.store import store_plannings
 from receiver.rules.expressions import Expressions
@@ -107,9 +107,9 @@ def test_what_a_process_may_have_died_of_is_planned_after_the_rest_and_alone(
         with ledger.read() as connection:
             turns.append(drafts.plannings(connection, 10))
         with ledger.write() as connection:
-            batch = Batch(connection, ledger.now(connection))
-            store_plannings(batch, turns[-1])
-            batch.finish()
+            uow = UnitOfWork(connection, ledger.now(connection))
+            store_plannings(uow, turns[-1])
+            uow.finish()
             drafts.clear(connection)
     assert [[one.sync for one in turn] for turn in turns] == [[third], [first], [second]]
     assert {one.state for turn in turns for one in turn} == {SyncState.PLANNED}

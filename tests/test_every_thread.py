@@ -26,9 +26,9 @@ from receiver.core.model import Outcome, OutcomeKind
 from receiver.core.threads import deaths
 from receiver.dispatcher.retention_thread import Housekeeping
 from receiver.dispatcher.worker_pool import Crew, Finished
-from receiver.ledger.engine.ledger import Hold, Ledger
+from receiver.ledger.engine.ledger import Ledger, LockMode
 from receiver.ledger.engine.pg_listen import Listener
-from receiver.ledger.engine.postgres import open_server
+from receiver.ledger.engine.postgres import open_postgres
 from receiver.ledger.inbox.deliveries import Arrival
 from receiver.ledger.inbox.group_commit import IntakeWriter
 from receiver.ledger.queue.claim import Claimed
@@ -104,14 +104,14 @@ def test_housekeeping(file_ledger: Ledger, breaking: Breaking) -> None:
 
 def test_the_listener(ledgers: Databases, breaking: Breaking) -> None:
     """What it rings breaks it off; it listens again."""
-    with ledgers.database() as url, closing(open_server(url)) as ledger:
+    with ledgers.database() as url, closing(open_postgres(url)) as ledger:
         listener = Listener(url, breaking)
         listener.start()
         before = deaths()["listener"]
         wait_for(dead("listener", before), 10, "its death")
         wait_for(lambda: breaking.calls == 2, 10, "its next life")
-        with ledger.write(Hold.NEW) as connection:
-            ledger.ring(connection)
+        with ledger.write(LockMode.APPEND) as connection:
+            ledger.notify(connection)
         wait_for(lambda: breaking.calls > 2, 10, "a ring")
         listener.stop()
 

@@ -22,7 +22,7 @@ from receiver.core.logs import configure_logs
 from receiver.core.threads import deaths
 from receiver.dispatcher import Dispatcher, worker_pool
 from receiver.ledger.engine.ledger import Ledger
-from receiver.ledger.engine.wakeup import Doorbell
+from receiver.ledger.engine.wakeup import Wakeup
 from receiver.ledger.inbox.deliveries import Arrival
 from receiver.ledger.inbox.group_commit import IntakeWriter
 from receiver.ledger.queries.reader import Reader
@@ -128,7 +128,7 @@ def house(file_ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         settings = Settings(home=tmp_path, rules=[rules], attempt_threads=threads, lease=3, drain=0)
         log = configure_logs("json")
         writer = IntakeWriter(file_ledger, lambda _at, _events: None)
-        dispatcher = dispatcher_over(file_ledger, settings, Doorbell(), log, "w-1")
+        dispatcher = dispatcher_over(file_ledger, settings, Wakeup(), log, "w-1")
         made = House(file_ledger, dispatcher, writer)
         writer.start()
         made.life.start()

@@ -17,7 +17,7 @@ from receiver.core.logs import Log
 from receiver.core.model import Event
 from receiver.dispatcher.retention_thread import Housekeeping
 from receiver.ledger.engine.open import open_ledger
-from receiver.ledger.engine.sqlite import FileLedger
+from receiver.ledger.engine.sqlite import SqliteLedger
 from receiver.ledger.retention.policy import Policy
 from receiver.settings.loading import load_settings
 
@@ -29,7 +29,7 @@ RULES = """
 
 
 @pytest.fixture
-def ledger(file_ledger: FileLedger) -> FileLedger:
+def ledger(file_ledger: SqliteLedger) -> SqliteLedger:
     """Only a file has this."""
     return file_ledger
 
@@ -62,7 +62,7 @@ def told() -> Told:
 
 
 @pytest.fixture
-def keep(ledger: FileLedger, told: Told) -> Iterator[Callable[[], Housekeeping]]:
+def keep(ledger: SqliteLedger, told: Told) -> Iterator[Callable[[], Housekeeping]]:
     """Starts it over a ledger with a sync that ended long ago, and stops it at the end."""
     house = House.of(ledger, RULES)
     house.sync("a", at=-40 * 86400)
@@ -87,7 +87,7 @@ def keep(ledger: FileLedger, told: Told) -> Iterator[Callable[[], Housekeeping]]
 
 
 def test_it_deletes_what_is_old_and_says_so_once(
-    ledger: FileLedger, told: Told, keep: Callable[[], Housekeeping]
+    ledger: SqliteLedger, told: Told, keep: Callable[[], Housekeeping]
 ) -> None:
     """However many rounds it goes; what has not ended stays."""
     keeping = keep()
@@ -101,7 +101,7 @@ def test_it_deletes_what_is_old_and_says_so_once(
 
 
 def test_a_ledger_that_takes_no_write_is_tried_again(
-    ledger: FileLedger, told: Told, keep: Callable[[], Housekeeping]
+    ledger: SqliteLedger, told: Told, keep: Callable[[], Housekeeping]
 ) -> None:
     """The thread outlives it."""
     with closing(sqlite3.connect(ledger.path)) as other:
@@ -116,7 +116,7 @@ def test_a_ledger_that_takes_no_write_is_tried_again(
 
 
 def test_a_round_that_breaks_off_is_told_and_the_next_one_comes(
-    ledger: FileLedger, told: Told, keep: Callable[[], Housekeeping]
+    ledger: SqliteLedger, told: Told, keep: Callable[[], Housekeeping]
 ) -> None:
     """A bug of ours costs the space, never the thread."""
     with closing(sqlite3.connect(ledger.path)) as file, file:
@@ -133,10 +133,10 @@ def test_a_round_that_breaks_off_is_told_and_the_next_one_comes(
 
 
 def test_stopping_is_prompt_and_leaves_the_rest_to_the_next_start(
-    ledger: FileLedger, keep: Callable[[], Housekeeping]
+    ledger: SqliteLedger, keep: Callable[[], Housekeeping]
 ) -> None:
-    """Stopped while somebody holds the gate, it ends as soon as it may."""
-    with ledger.gate:
+    """Stopped while somebody holds the write lock, it ends as soon as it may."""
+    with ledger.write_lock:
         keeping = keep()
     keeping.stop()
     assert not keeping._thread.alive

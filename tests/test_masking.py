@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from spellings import SPELLINGS, WRAPPED, spell
 
 from receiver.outbound import secret_masking as masking
-from receiver.outbound.secret_decoding import View, unescaped
+from receiver.outbound.secret_decoding import Decoding, unescaped
 from receiver.outbound.secret_masking import MASK, SHORTEST, Masker
-from receiver.outbound.secret_parts import telling_parts
+from receiver.outbound.secret_parts import revealing_parts
 
 SECRETS = st.text(
     st.characters(codec="utf-8", exclude_categories=["Cc"]), min_size=SHORTEST, max_size=40
@@ -270,7 +270,7 @@ def test_a_telling_part_is_masked_where_it_stands_alone(
 )
 def test_common_words_are_no_telling_parts(secret: str, words: set[str]) -> None:
     """Masked everywhere, they would make messages unreadable and tell nothing less."""
-    assert not words & telling_parts(secret)
+    assert not words & revealing_parts(secret)
 
 
 @pytest.mark.parametrize("names", [("quote all",), ("hex",), ("base64",), ("JSON", "base64"),
@@ -281,7 +281,7 @@ def test_half_an_encoded_secret_at_a_cut_is_dropped(names: tuple[str, ...], shar
     secret = KINDS["odd"]
     whole = f"sent: {spell(secret, *names)}".encode()
     left = Masker([secret]).without_half(whole[: int(len(whole) * share)])
-    told = View.of(left)
+    told = Decoding.of(left)
     for _ in range(3):
         told = unescaped(told)
     assert len(left) <= len("sent: ") + ENDS // 2

@@ -6,7 +6,7 @@ import pytest
 from house import House, texts
 
 from receiver.ledger.engine.ledger import Ledger
-from receiver.ledger.engine.sqlite import FileLedger
+from receiver.ledger.engine.sqlite import SqliteLedger
 from receiver.ledger.queries.reader import Reader
 
 RULE = """
@@ -175,7 +175,7 @@ def test_a_rule_without_debounce_has_a_list_of_one_sync(ledger: Ledger) -> None:
     assert texts(house.work()) == ["a of 1"]
 
 
-def test_a_turn_finds_what_has_collected_by_an_index(file_ledger: FileLedger) -> None:
+def test_a_turn_finds_what_has_collected_by_an_index(file_ledger: SqliteLedger) -> None:
     """It is asked every turn."""
     house = House.of(file_ledger, RULE)
     for statement in (

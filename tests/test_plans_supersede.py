@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from receiver.core.model import Outcome, OutcomeKind
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.open import open_ledger
-from receiver.ledger.engine.sqlite import FileLedger
+from receiver.ledger.engine.sqlite import SqliteLedger
 
 RULE = """
 - name: purge
@@ -299,7 +299,7 @@ def test_a_plan_that_ends_at_once_frees_its_place_within_the_turn(ledger: Ledger
     assert house.plans() == ["succeeded"] * 2
 
 
-def test_what_may_be_superseded_is_found_by_indexes(file_ledger: FileLedger) -> None:
+def test_what_may_be_superseded_is_found_by_indexes(file_ledger: SqliteLedger) -> None:
     """However long the history of an application is, its open plans are few."""
     house = House.of(file_ledger, RULE)
     states = "state IN ('waiting', 'active') AND id != 'p'"

@@ -19,7 +19,7 @@ from receiver.core.logs import configure_logs
 from receiver.core.threads import deaths
 from receiver.dispatcher.rule_sets import PROBLEMS, Reload, RulesInForce
 from receiver.ledger import tables
-from receiver.ledger.audit.key_values import RULES, put_mark
+from receiver.ledger.audit.key_values import RULES, put_value
 from receiver.ledger.engine.ledger import Ledger
 from receiver.rules.expressions import Expressions
 from receiver.rules.handlers.registry import Registry
@@ -118,7 +118,7 @@ def test_a_stored_set_that_cannot_be_read_any_more_does_not_end_the_process(
     with file_ledger.write() as connection:
         row = {"digest": "d" * 64, "files": zlib.compress(files), "loaded_at": 0}
         connection.execute(insert(tables.rule_sets).values(row))
-        put_mark(connection, RULES, {"ok": True, "error": "", "digest": "d" * 64, "rules": 1})
+        put_value(connection, RULES, {"ok": True, "error": "", "digest": "d" * 64, "rules": 1})
     assert rules.last_good() is None
     (line,) = told(capsys)
     assert line["event"] == "rules.bug"

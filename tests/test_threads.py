@@ -1,4 +1,4 @@
-"""Supervised threads: what becomes of one that breaks off, and who is told."""
+"""SupervisedThread threads: what becomes of one that breaks off, and who is told."""
 
 from __future__ import annotations
 
@@ -16,7 +16,13 @@ from service import wait_for
 
 from receiver.core import threads
 from receiver.core.logs import configure_logs
-from receiver.core.threads import Supervised, ailments, begin, deaths, in_time
+from receiver.core.threads import (
+    SupervisedThread,
+    begin,
+    call_with_timeout,
+    deaths,
+    thread_problems,
+)
 
 ROOT = Path(__file__).parents[1]
 HELPER = ROOT / "receiver" / "core" / "threads.py"
@@ -57,17 +63,17 @@ class Body:
         self.over.wait()
 
 
-Make = Callable[..., tuple[Supervised, Body]]
+Make = Callable[..., tuple[SupervisedThread, Body]]
 
 
 @pytest.fixture
 def supervised() -> Iterator[Make]:
     """Start threads with such bodies; all of them end with the test."""
-    made: list[tuple[Supervised, Body]] = []
+    made: list[tuple[SupervisedThread, Body]] = []
 
-    def start(*errors: BaseException, name: str = "worker") -> tuple[Supervised, Body]:
+    def start(*errors: BaseException, name: str = "worker") -> tuple[SupervisedThread, Body]:
         body = Body(*errors)
-        thread = Supervised(name, body, backoff=(0.01,) * len(errors))
+        thread = SupervisedThread(name, body, backoff=(0.01,) * len(errors))
         thread.start()
         made.append((thread, body))
         return thread, body
@@ -108,10 +114,10 @@ def test_a_thread_ails_until_it_has_lived_for_a_while(
     monkeypatch.setattr(threads, "STEADY", 0.5)
     thread, body = supervised(ValueError("no"), name="ailing")
     wait_for(lambda: body.lives == 2, 10, "its second life")
-    assert thread.ailment == "the thread ailing broke off: ValueError"
-    assert thread.ailment in ailments()
-    wait_for(lambda: not thread.ailment, 10, "its recovery")
-    assert not [one for one in ailments() if "ailing" in one]
+    assert thread.problem == "the thread ailing broke off: ValueError"
+    assert thread.problem in thread_problems()
+    wait_for(lambda: not thread.problem, 10, "its recovery")
+    assert not [one for one in thread_problems() if "ailing" in one]
 
 
 def test_a_thread_whose_work_returns_has_ended_well(supervised: Make) -> None:
@@ -121,14 +127,15 @@ def test_a_thread_whose_work_returns_has_ended_well(supervised: Make) -> None:
     body.over.set()
     thread.join(10)
     assert not thread.alive
-    assert not [one for one in ailments() if "ending" in one]
+    assert not [one for one in thread_problems() if "ending" in one]
 
 
 def test_a_thread_that_does_not_hold_ends_the_process() -> None:
     """Whoever supervises the process starts it anew; half a process helps nobody."""
     script = (
-        "import time\nfrom receiver.core.threads import Supervised\n"
-        "Supervised('hopeless', lambda: 1 / 0, backoff=(0.01, 0.01)).start()\ntime.sleep(60)\n"
+        "import time\nfrom receiver.core.threads import SupervisedThread\n"
+        "SupervisedThread('hopeless', lambda: 1 / 0, backoff=(0.01, 0.01)).start()\n"
+        "time.sleep(60)\n"
     )
     ended = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, check=False
@@ -153,12 +160,12 @@ class Unspeakable(Exception, metaclass=Nameless):
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_thread_that_is_gone_for_good_is_told_by_the_probe() -> None:
     """Its own supervision can break as well, where there is no memory left."""
-    thread = Supervised("gone", Body(Unspeakable()))
+    thread = SupervisedThread("gone", Body(Unspeakable()))
     thread.start()
     thread.join(10)
-    assert thread.ailment == "the thread gone is gone"
-    assert thread.ailment in ailments()
-    threads._living.remove(thread)
+    assert thread.problem == "the thread gone is gone"
+    assert thread.problem in thread_problems()
+    threads._running.remove(thread)
 
 
 def test_what_is_done_once_tells_how_it_broke_off(capsys: pytest.CaptureFixture[str]) -> None:
@@ -172,14 +179,14 @@ def test_what_is_done_once_tells_how_it_broke_off(capsys: pytest.CaptureFixture[
 
 def test_a_call_in_time_gives_its_answer_or_its_error() -> None:
     """As if it had been called here."""
-    assert in_time("asked", lambda: 7, 10) == 7
+    assert call_with_timeout("asked", lambda: 7, 10) == 7
     with pytest.raises(ZeroDivisionError):
-        in_time("asked", lambda: 1 / 0, 10)
+        call_with_timeout("asked", lambda: 1 / 0, 10)
 
 
 def test_a_call_that_is_late_is_left_behind() -> None:
     """It cannot be interrupted, and nobody waits for it."""
     over = threading.Event()
     with pytest.raises(TimeoutError):
-        in_time("late", over.wait, 0.05)
+        call_with_timeout("late", over.wait, 0.05)
     over.set()

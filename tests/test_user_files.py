@@ -18,7 +18,7 @@ from receiver.core.errors import (
     RuleError,
     SettingsError,
     TemporaryError,
-    Unreadable,
+    UnreadableFile,
 )
 from receiver.core.logs import configure_logs
 from receiver.core.user_files import read_bytes, read_stream, read_text
@@ -50,7 +50,7 @@ def test_what_is_no_file_is_refused_without_waiting(tmp_path: Path, place: Place
     """A pipe that nobody writes to, a device without an end."""
     path = tmp_path / "named.yaml"
     place(path)
-    with pytest.raises(Unreadable) as caught:
+    with pytest.raises(UnreadableFile) as caught:
         read_bytes(path)
     assert str(caught.value) == f"{path} is no regular file"
 
@@ -59,7 +59,7 @@ def test_a_socket_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     """The system does not even open it."""
     monkeypatch.chdir(tmp_path)  # a socket's path is short
     door(Path("named"))
-    with pytest.raises(Unreadable, match="cannot be read"):
+    with pytest.raises(UnreadableFile, match="cannot be read"):
         read_bytes(Path("named"))
 
 
@@ -68,14 +68,14 @@ def test_a_file_is_read_up_to_its_bound(tmp_path: Path) -> None:
     path = tmp_path / "named"
     path.write_bytes(b"x" * 1024)
     assert read_bytes(path, 1024) == b"x" * 1024
-    with pytest.raises(Unreadable, match="is larger than"):
+    with pytest.raises(UnreadableFile, match="is larger than"):
         read_bytes(path, 1023)
     assert read_bytes(Path("/proc/self/status"))
 
 
 def test_a_name_that_is_no_path_is_refused() -> None:
     """YAML can write it."""
-    with pytest.raises(Unreadable, match="NUL"):
+    with pytest.raises(UnreadableFile, match="NUL"):
         read_bytes(Path("a\0b"))
 
 
@@ -85,7 +85,7 @@ def test_a_text_is_utf_8_and_its_mark_is_left_out(tmp_path: Path) -> None:
     path.write_bytes(b"\xef\xbb\xbfa: 1\n")
     assert read_text(path) == "a: 1\n"
     path.write_bytes(b"a: 1\nb: \xff\n")
-    with pytest.raises(Unreadable) as caught:
+    with pytest.raises(UnreadableFile) as caught:
         read_text(path)
     assert str(caught.value) == f"{path}:2:4 is not UTF-8"
 
@@ -149,5 +149,5 @@ def test_each_command_reads_its_notification_so(
 
 def test_a_notification_from_stdin_is_bounded_too() -> None:
     """A pipe into a command may have no end either."""
-    with pytest.raises(Unreadable, match="stdin is larger than 1 KiB"):
+    with pytest.raises(UnreadableFile, match="stdin is larger than 1 KiB"):
         read_stream(Path("stdin"), io.BytesIO(b"x" * 4096), 1024)

@@ -21,9 +21,9 @@ from receiver.inspection.explain import Explainer
 from receiver.inspection.name_hints import Names
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.open import open_ledger
-from receiver.ledger.engine.wakeup import Doorbell
+from receiver.ledger.engine.wakeup import Wakeup
 from receiver.ledger.inbox.group_commit import IntakeWriter
-from receiver.ledger.inbox.hook_messages import Messages
+from receiver.ledger.inbox.hook_messages import HookMessages
 from receiver.ledger.operations.service import Operations
 from receiver.ledger.queries.reader import Reader
 from receiver.ledger.queue.rate_limits import Buckets
@@ -50,18 +50,18 @@ class Intake:
     names: Names
     keys: Keyring
     log: Log
-    messages: Messages
+    messages: HookMessages
     operations: Operations
 
 
-def build_intake(settings: Settings, doorbell: Doorbell, log: Log) -> Intake:
+def build_intake(settings: Settings, wakeup: Wakeup, log: Log) -> Intake:
     """Build the intake's side, its writer started. Call it after the fork."""
     ledger = open_ledger(
         settings.ledger, busy_timeout=INTAKE_PATIENCE, reserve=settings.disk_reserve
     )
 
     def committed(at: datetime, events: Sequence[Event]) -> None:
-        doorbell.ring()
+        wakeup.notify()
         moment = rfc3339(at.astimezone(UTC))
         for event in events:
             write_event(log, event, moment)
@@ -76,7 +76,7 @@ def build_intake(settings: Settings, doorbell: Doorbell, log: Log) -> Intake:
         Names(ledger),
         read_keys(settings, log),
         log,
-        Messages(ledger, committed),
+        HookMessages(ledger, committed),
         Operations(ledger, committed, after_failure),
     )
 
@@ -104,18 +104,18 @@ def read_keys(settings: Settings, log: Log) -> Keyring:
     return keys
 
 
-def build_dispatcher(settings: Settings, doorbell: Doorbell, log: Log, owner: str) -> Dispatcher:
+def build_dispatcher(settings: Settings, wakeup: Wakeup, log: Log, owner: str) -> Dispatcher:
     """Build the dispatcher. Call it after the fork."""
     ledger = open_ledger(settings.ledger)
     if isinstance(settings.ledger, str):
         from receiver.ledger.engine.pg_listen import Listener
 
-        Listener(settings.ledger, doorbell.ring).start()
-    return dispatcher_over(ledger, settings, doorbell, log, owner)
+        Listener(settings.ledger, wakeup.notify).start()
+    return dispatcher_over(ledger, settings, wakeup, log, owner)
 
 
 def dispatcher_over(
-    ledger: Ledger, settings: Settings, doorbell: Doorbell, log: Log, owner: str
+    ledger: Ledger, settings: Settings, wakeup: Wakeup, log: Log, owner: str
 ) -> Dispatcher:
     """Build the dispatcher over a ledger that is open; ``owner`` is its name in the ledger."""
     registry, expressions = Registry.discover(), Expressions()
@@ -124,7 +124,7 @@ def dispatcher_over(
     renderer = Renderer(expressions, registry)
     rulebook = Rulebook(settings.rules, registry, expressions)
     runner = Runner(registry, expressions, build_secrets(settings), build_outbound(settings), log)
-    rules = RulesInForce(rulebook, ledger, expressions, renderer, doorbell.ring, log)
+    rules = RulesInForce(rulebook, ledger, expressions, renderer, wakeup.notify, log)
     pace = Buckets(rates_of(registry, settings), shared=ledger.shared)
     drafts = Drafts(
         rules,
@@ -134,7 +134,7 @@ def dispatcher_over(
         max_age=settings.max_age,
         max_resources=settings.max_resources,
     )
-    return Dispatcher(settings, ledger, rules, drafts, doorbell, runner.run, pace, log, owner=owner)
+    return Dispatcher(settings, ledger, rules, drafts, wakeup, runner.run, pace, log, owner=owner)
 
 
 def rates_of(registry: Registry, settings: Settings) -> dict[str, Rate]:

@@ -15,7 +15,13 @@ from urllib.parse import urlencode
 
 from receiver.cli.screen import Styled, say
 from receiver.cli.words import as_commands, token_command
-from receiver.core.errors import AttemptError, PermanentError, ServerError, Unreachable, Unreadable
+from receiver.core.errors import (
+    AttemptError,
+    PermanentError,
+    ServerError,
+    Unreachable,
+    UnreadableFile,
+)
 from receiver.core.model import Json
 from receiver.core.user_files import read_text
 from receiver.outbound import Outbound
@@ -85,7 +91,7 @@ def _way_to_token(home: Path) -> str:
 def _first_word(path: Path, home: Path) -> str:
     try:
         words = read_text(path).split()
-    except Unreadable as error:
+    except UnreadableFile as error:
         there = [one.name for one in sorted(home.glob("[!.]*"))] if path.parent == home else []
         others = f"there is {', '.join(there)}; " if there else ""
         hint = "" if path.exists() else others + _way_to_fill(path, home)

@@ -46,10 +46,10 @@ def migrate(
         prepare(place)
         at: str | None = tables.REVISION
     else:
-        from receiver.ledger.engine.postgres import migrate_server
+        from receiver.ledger.engine.postgres import migrate_postgres
 
         wait_for_server(place, wait)
-        at = migrate_server(place)
+        at = migrate_postgres(place)
         if source is not None:
             _fill(place, source)
     done = {"from": at, "to": tables.REVISION}
@@ -58,11 +58,11 @@ def migrate(
 
 
 def _fill(database: str, source: Path) -> None:
-    from receiver.ledger.engine.transfer import fill_server
+    from receiver.ledger.engine.transfer import copy_to_postgres
 
     progress = Progress()
     try:
-        fill_server(
+        copy_to_postgres(
             database,
             source,
             lambda done, of: progress.show(f"copied {done:,} of {count(of, 'row')}"),

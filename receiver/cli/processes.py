@@ -9,17 +9,17 @@ import sys
 from receiver.app.composition import build_dispatcher, build_housekeeping
 from receiver.core.errors import HandlersHang, LedgerDamaged, SettingsError
 from receiver.core.logs import Log
-from receiver.ledger.engine.wakeup import Doorbell
+from receiver.ledger.engine.wakeup import Wakeup
 from receiver.settings.model import Settings
 
 
-def dispatch(settings: Settings, doorbell: Doorbell, log: Log, owner: str) -> None:
+def dispatch(settings: Settings, wakeup: Wakeup, log: Log, owner: str) -> None:
     """Plan, run and keep house, until SIGTERM; ``owner`` is its name in the ledger.
 
     A damaged ledger ends the process, and so the instance: the next start looks at the file first.
     So do handlers that hang in all threads: the next start has new ones.
     """
-    dispatcher = build_dispatcher(settings, doorbell, log, owner)
+    dispatcher = build_dispatcher(settings, wakeup, log, owner)
     signal.signal(signal.SIGTERM, lambda *_: dispatcher.stop())
     signal.signal(signal.SIGHUP, lambda *_: dispatcher.reload())
     housekeeping = build_housekeeping(settings, log)

@@ -18,10 +18,10 @@ from receiver.cli.progress import Progress
 from receiver.cli.screen import ask, say
 from receiver.contract.durations import duration_text, seconds
 from receiver.ledger.engine.ledger import Ledger
-from receiver.ledger.engine.sqlite import FileLedger
+from receiver.ledger.engine.sqlite import SqliteLedger
 from receiver.ledger.engine.vacuum import empty_log, shrink, size
 from receiver.ledger.retention.delete import Counts
-from receiver.ledger.retention.job import Preview, Round, in_words
+from receiver.ledger.retention.job import Preview, RetentionJob, in_words
 from receiver.ledger.retention.policy import Policy
 from receiver.settings.loading import load_settings
 from receiver.settings.model import Settings
@@ -67,7 +67,7 @@ def prune(keep_for: float | None, *, settings_file: Path | None, yes: bool, outp
         if not yes:
             _ask(ledger, settings)
         counts = in_words(_prune(ledger, _policy(settings)))
-        freed = _give_back(ledger) if isinstance(ledger, FileLedger) else 0
+        freed = _give_back(ledger) if isinstance(ledger, SqliteLedger) else 0
     text = f"deleted {_list(counts)}; gave back {freed / (1 << 20):,.1f} MiB"
     tell({"deleted": counts, "freedBytes": freed}, output, text)
 
@@ -98,7 +98,7 @@ def _policy(settings: Settings) -> Policy:
 def _ask(ledger: Ledger, settings: Settings) -> None:
     """Show what would go, and ask; only a yes goes on."""
     progress, seen = Progress(), Preview()
-    for seen in Round(ledger, _policy(settings)).preview():
+    for seen in RetentionJob(ledger, _policy(settings)).preview():
         progress.show(f"looked at {count(seen.examined, 'sync')}")
     progress.end()
     if not any(seen.goes.values()):
@@ -113,7 +113,7 @@ def _ask(ledger: Ledger, settings: Settings) -> None:
 
 def _prune(ledger: Ledger, policy: Policy) -> Counts:
     """Go through the ledger until nothing is left to go: one sync may keep another for a round."""
-    this, total, progress = Round(ledger, policy), Counts(), Progress()
+    this, total, progress = RetentionJob(ledger, policy), Counts(), Progress()
     try:
         while done := _round(this, total, progress):
             total += done
@@ -125,7 +125,7 @@ def _prune(ledger: Ledger, policy: Policy) -> Counts:
     return total
 
 
-def _give_back(ledger: FileLedger) -> int:
+def _give_back(ledger: SqliteLedger) -> int:
     """Give the space back to the file system; PostgreSQL keeps it for what comes next.
 
     Returns:
@@ -139,7 +139,7 @@ def _give_back(ledger: FileLedger) -> int:
     return before - size(ledger)
 
 
-def _round(this: Round, total: Counts, progress: Progress) -> Counts:
+def _round(this: RetentionJob, total: Counts, progress: Progress) -> Counts:
     done = Counts()
     for counts in _gently(this.slices()):
         done += counts

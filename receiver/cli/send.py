@@ -12,7 +12,7 @@ import click
 from receiver.cli.client import Client, find_token
 from receiver.cli.options import ca_option, output_option, read_payload
 from receiver.cli.screen import say, say_json
-from receiver.core.errors import ServerError, Unreadable
+from receiver.core.errors import ServerError, UnreadableFile
 from receiver.notification.argocd_config import example_notification
 from receiver.settings.loading import load_settings
 
@@ -78,7 +78,7 @@ def _because(answer: dict[str, Any]) -> str:
 def _read(path: Path) -> bytes:
     try:
         return read_payload(path)
-    except Unreadable as error:
+    except UnreadableFile as error:
         raise ServerError(
             error.message, hint="`postsync send --example` posts one that comes with Postsync"
         ) from None

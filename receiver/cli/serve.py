@@ -27,7 +27,7 @@ from receiver.core.model import new_id
 from receiver.core.threads import begin
 from receiver.ledger.engine.folder import lock_ledger
 from receiver.ledger.engine.open import open_ledger
-from receiver.ledger.engine.wakeup import Doorbell
+from receiver.ledger.engine.wakeup import Wakeup
 from receiver.ledger.queries.reader import Reader, Row
 from receiver.settings.loading import load_settings, unknown_variables
 from receiver.settings.model import Settings
@@ -85,21 +85,21 @@ def serve(
     read_keys(settings, log)
     tls = load_tls(settings, log)
     check_address(settings)
-    doorbell = Doorbell()
-    bodies = {"intake": lambda: _serve_intake(settings, tls, doorbell, log)}
+    wakeup = Wakeup()
+    bodies = {"intake": lambda: _serve_intake(settings, tls, wakeup, log)}
     with ExitStack() as held:
         if isinstance(settings.ledger, Path):
             held.enter_context(lock_ledger(settings.ledger))
-            bodies["dispatcher"] = lambda: dispatch(settings, doorbell, log, new_id("w"))
+            bodies["dispatcher"] = lambda: dispatch(settings, wakeup, log, new_id("w"))
         wait_for_ledger(settings, log)
         supervisor = Supervisor(bodies, grace=settings.drain + 5)
         gc.freeze()  # what is imported now stays shared between the processes
         sys.exit(supervisor.run(lambda: _announce(settings)))
 
 
-def _serve_intake(settings: Settings, tls: Tls | None, doorbell: Doorbell, log: Log) -> None:
+def _serve_intake(settings: Settings, tls: Tls | None, wakeup: Wakeup, log: Log) -> None:
     def build() -> tuple[Flask, Callable[[], None]]:
-        intake = build_intake(settings, doorbell, log)
+        intake = build_intake(settings, wakeup, log)
         if tls is not None:
             tls.start()
         return create_app(intake, tls), intake.writer.stop

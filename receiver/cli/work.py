@@ -19,7 +19,7 @@ from receiver.core.errors import SettingsError
 from receiver.core.logs import configure_logs
 from receiver.core.model import new_id
 from receiver.ledger.engine.open import open_ledger
-from receiver.ledger.engine.wakeup import Doorbell
+from receiver.ledger.engine.wakeup import Wakeup
 from receiver.ledger.queries.reader import Reader
 from receiver.settings.loading import load_settings, unknown_variables
 from receiver.settings.model import Settings
@@ -68,9 +68,9 @@ def work(
         log.warning("settings.unknown", variable=variable, hint=hint or "it is no setting")
     check_address(settings)
     wait_for_ledger(settings, log)
-    doorbell, owner = Doorbell(), new_id("w")
+    wakeup, owner = Wakeup(), new_id("w")
     bodies = {
-        "dispatcher": lambda: dispatch(settings, doorbell, log, owner),
+        "dispatcher": lambda: dispatch(settings, wakeup, log, owner),
         "probes": lambda: _answer(settings, owner),
     }
     gc.freeze()  # what is imported now stays shared between the processes

@@ -12,8 +12,8 @@ PostsyncError                 message, hint
 │   ├── LedgerDamaged         the file is broken, and only a backup helps
 │   └── LedgerGone            the file was removed or replaced while it is open
 ├── HandlersHang              in all threads of the dispatcher: only a new process helps
-├── UnknownThing              an operator names what is not in the ledger: a 404
-├── WrongState                an operator's act does not fit the state of what it is about: a 409
+├── UnknownId              an operator names what is not in the ledger: a 404
+├── StateConflict                an operator's act does not fit the state of what it is about: a 409
 ├── ServerError               what a server answered to a command of ours
 └── AttemptError              how a handler ends an attempt that did not succeed
     ├── TemporaryError        tried again by the retry policy
@@ -44,7 +44,7 @@ class SettingsError(PostsyncError):
     """A setting, a token file or a command's argument is not usable."""
 
 
-class Unreadable(PostsyncError):
+class UnreadableFile(PostsyncError):
     """A file that a user named cannot be read.
 
     ``why`` is the message without the file's name; ``line`` and ``column`` are as in `Problem`.
@@ -138,7 +138,7 @@ class LedgerGone(LedgerUnavailable):
     """The ledger's file is not what was opened: what would be written would be lost."""
 
 
-class UnknownThing(PostsyncError):
+class UnknownId(PostsyncError):
     """There is nothing of that id in the ledger; ``kind`` is ``run``, ``plan`` or ``sync``."""
 
     def __init__(self, kind: str, name: str) -> None:
@@ -146,7 +146,7 @@ class UnknownThing(PostsyncError):
         self.kind = kind
 
 
-class WrongState(PostsyncError):
+class StateConflict(PostsyncError):
     """An operator's act does not fit; ``state`` is what it is about is in now."""
 
     def __init__(self, message: str, *, state: str, hint: str = "") -> None:

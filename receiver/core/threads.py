@@ -27,11 +27,11 @@ STEADY = 10.0
 """Seconds that a thread has to live before its last death counts no longer."""
 
 _lock = threading.Lock()
-_living: list[Supervised] = []
+_running: list[SupervisedThread] = []
 _deaths: dict[str, int] = {}
 
 
-class Supervised:
+class SupervisedThread:
     """A thread that does its work until that returns, and begins it again whenever it raises.
 
     It is a daemon: one that hangs holds up no exit.
@@ -57,7 +57,7 @@ class Supervised:
     def start(self) -> None:
         """Begin; call it after the fork."""
         with _lock:
-            _living.append(self)
+            _running.append(self)
             _deaths.setdefault(self.kind, 0)
         self._thread.start()
 
@@ -76,7 +76,7 @@ class Supervised:
         return self._thread.is_alive()
 
     @property
-    def ailment(self) -> str:
+    def problem(self) -> str:
         """What is wrong with it, "" if nothing is."""
         if not self.alive:
             return f"the thread {self.name} is gone"
@@ -90,12 +90,12 @@ class Supervised:
                 self._body()
                 break
             except BaseException as error:  # noqa: BLE001 whatever it was, the work has to be done
-                wait = self._mourn(error)
+                wait = self._record_death(error)
             time.sleep(wait)
         with _lock:
-            _living.remove(self)
+            _running.remove(self)
 
-    def _mourn(self, error: BaseException) -> float:
+    def _record_death(self, error: BaseException) -> float:
         """Tell of a death; return the seconds until the work begins again."""
         if time.monotonic() >= self._steady_at:
             self._died = 0
@@ -126,7 +126,7 @@ def begin(name: str, body: Callable[[], None]) -> threading.Thread:
     return thread
 
 
-def in_time(name: str, question: Callable[[], T], patience: float) -> T:
+def call_with_timeout(name: str, question: Callable[[], T], patience: float) -> T:
     """Return what a call returns, or raise what it raises, unless it takes too long.
 
     For calls that cannot be interrupted: each is made in a thread of its own, which is left behind
@@ -153,10 +153,10 @@ def in_time(name: str, question: Callable[[], T], patience: float) -> T:
     return answer  # type: ignore[return-value]  # None is an answer as well, where T has it
 
 
-def ailments() -> list[str]:
+def thread_problems() -> list[str]:
     """Return what is wrong with the supervised threads of this process."""
     with _lock:
-        return [told for thread in _living if (told := thread.ailment)]
+        return [told for thread in _running if (told := thread.problem)]
 
 
 def deaths() -> dict[str, int]:
@@ -182,7 +182,7 @@ def _forget() -> None:
     """Begin anew in a child: of the parent's threads it has none, and its lock may be held."""
     global _lock  # noqa: PLW0603 a lock that another thread held at the fork is never released
     _lock = threading.Lock()
-    _living.clear()
+    _running.clear()
     _deaths.clear()
 
 

@@ -11,7 +11,7 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
-from receiver.core.errors import Unreadable
+from receiver.core.errors import UnreadableFile
 
 LARGEST = 8 << 20
 """Bytes of one file: as much as of a notification; a ConfigMap holds at most one MiB."""
@@ -28,13 +28,13 @@ def read_bytes(file: Path, largest: int = LARGEST) -> bytes:
         number = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(number, "rb") as opened:
             if not stat.S_ISREG(os.fstat(number).st_mode):
-                raise Unreadable(file, "is no regular file")
+                raise UnreadableFile(file, "is no regular file")
             return read_stream(file, opened, largest)
     except OSError as error:
         reason = "does not exist" if isinstance(error, FileNotFoundError) else error.strerror
-        raise Unreadable(file, f"cannot be read: {reason}") from None
+        raise UnreadableFile(file, f"cannot be read: {reason}") from None
     except ValueError:
-        raise Unreadable(file, "cannot be read: no path has a NUL in it") from None
+        raise UnreadableFile(file, "cannot be read: no path has a NUL in it") from None
 
 
 def read_stream(name: Path, stream: BinaryIO, largest: int = LARGEST) -> bytes:
@@ -45,7 +45,7 @@ def read_stream(name: Path, stream: BinaryIO, largest: int = LARGEST) -> bytes:
     """
     body = stream.read(largest + 1)
     if len(body) > largest:
-        raise Unreadable(name, f"is larger than {shown(largest)}")
+        raise UnreadableFile(name, f"is larger than {shown(largest)}")
     return body
 
 
@@ -61,7 +61,7 @@ def read_text(file: Path, largest: int = LARGEST) -> str:
     except UnicodeDecodeError as error:
         line = body.count(b"\n", 0, error.start) + 1
         column = error.start - body.rfind(b"\n", 0, error.start)
-        raise Unreadable(file, "is not UTF-8", line, column) from None
+        raise UnreadableFile(file, "is not UTF-8", line, column) from None
 
 
 def shown(size: int) -> str:

@@ -47,7 +47,7 @@ LIMITS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Mistake:
+class FieldError:
     """What is wrong at a path below the value that was checked.
 
     ``whole`` says that nothing more is to be told of what stands there, or in it.
@@ -69,7 +69,7 @@ def dotted(path: Sequence[str | int]) -> str:
     return text.removeprefix(".")
 
 
-def brief(problems: str) -> str:
+def first_line(problems: str) -> str:
     """Return the first of several problems, a line each, and how many more there are."""
     first, *others = problems.splitlines() or [""]
     return f"{first}; and {len(others)} more" if others else first
@@ -82,7 +82,7 @@ def near(word: str, known: Iterable[str]) -> str:
     return f"did you mean {words[found[0]]}?" if found else ""
 
 
-def mistakes(
+def field_errors(
     error: ValidationError,
     model: type[BaseModel],
     tree: Any,
@@ -90,7 +90,7 @@ def mistakes(
     keep: Callable[[str, Any], bool] = lambda _kind, _value: True,
     discreet: bool = False,
     rendered: bool = False,
-) -> list[Mistake]:
+) -> list[FieldError]:
     """Return what is wrong with ``tree``, one mistake for each place.
 
     Where a value fits no branch of a union, the branches' messages are joined with "or".
@@ -98,18 +98,18 @@ def mistakes(
     ``rendered`` says that expressions gave the values, where quotes in the YAML do not help;
     ``discreet`` leaves out the value where a validator's own message repeats it.
     """
-    found: dict[Path, Mistake] = {}
+    found: dict[Path, FieldError] = {}
     items = error.errors(include_url=False)
     for item in items:
         if not keep(item["type"], item["input"]) or _counts_the_good(item, items):
             continue
-        mistake = Mistake(*_place_and_words(item, model, tree, rendered=rendered))
+        mistake = FieldError(*_place_and_words(item, model, tree, rendered=rendered))
         if discreet and str(item["input"]) and str(item["input"]) in mistake.message:
-            mistake = Mistake(mistake.path, mistake.message.replace(str(item["input"]), "it"))
+            mistake = FieldError(mistake.path, mistake.message.replace(str(item["input"]), "it"))
         same = found.get(mistake.path)
         if same and mistake.message not in same.message:
             message = f"{same.message} or {mistake.message.removeprefix('must be ')}"
-            mistake = Mistake(mistake.path, message, same.hint or mistake.hint)
+            mistake = FieldError(mistake.path, message, same.hint or mistake.hint)
         found[mistake.path] = mistake
     return list(found.values())
 
@@ -131,7 +131,7 @@ def _place_and_words(
         return (*path, last), "is missing", ""
     if item["type"] == "extra_forbidden":
         return path, "unknown key", near(str(last), keys_at(model, path[:-1]))
-    return path, words_of(item), _hint(item, rendered=rendered)
+    return path, message_of(item), _hint(item, rendered=rendered)
 
 
 def _existing(loc: Path, tree: Any) -> Path:
@@ -145,7 +145,7 @@ def _existing(loc: Path, tree: Any) -> Path:
     return path
 
 
-def words_of(item: ErrorDetails) -> str:
+def message_of(item: ErrorDetails) -> str:
     """Say what is wrong with a value, in our words where we have some."""
     kind = item["type"]
     if kind in LIMITS:

@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Mapping
 
 from receiver.core.log_lines import lost_lines
-from receiver.core.threads import ailments, deaths
+from receiver.core.threads import deaths, thread_problems
 from receiver.dispatcher.worker_pool import Crew
 from receiver.ledger.audit.trail import labels
-from receiver.ledger.engine.unit_of_work import Batch
+from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.queue.heartbeats import beat
 from receiver.ledger.queue.leases import release_lost, renew
 
@@ -33,15 +33,15 @@ class Heartbeat:
         """Seconds until the next beat, not above 0 when it is due."""
         return self._next - time.monotonic()
 
-    def store(self, batch: Batch, crew: Crew) -> None:
+    def store(self, uow: UnitOfWork, crew: Crew) -> None:
         """Write the beat, renew the leases of the crew's runs, let go of others' lost ones."""
         self._next = time.monotonic() + self._every
-        beat(batch.connection, self._owner, batch.now, ailments(), crew.hanging)
-        self._count(batch, crew.given_up)
-        renew(batch.connection, batch.now, self._owner, self._lease, crew.alive())
-        release_lost(batch)
+        beat(uow.connection, self._owner, uow.now, thread_problems(), crew.hanging)
+        self._count(uow, crew.given_up)
+        renew(uow.connection, uow.now, self._owner, self._lease, crew.alive())
+        release_lost(uow)
 
-    def _count(self, batch: Batch, given_up: Mapping[str, int]) -> None:
+    def _count(self, uow: UnitOfWork, given_up: Mapping[str, int]) -> None:
         """Have `/metrics` know what this process has counted since the last beat."""
         own = Counter[tuple[str, str]]()
         for thread, died in deaths().items():
@@ -49,5 +49,5 @@ class Heartbeat:
         for handler, times in given_up.items():
             own["attempts_hung_total", labels(handler=handler)] = times
         own["log_lines_lost_total", labels(process="dispatcher")] = lost_lines()
-        batch.counts.update(own - self._told)
+        uow.counts.update(own - self._told)
         self._told = own

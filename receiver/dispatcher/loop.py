@@ -30,10 +30,10 @@ from receiver.dispatcher.preparation import Drafts
 from receiver.dispatcher.rule_sets import Reload, RulesInForce, store_reload
 from receiver.dispatcher.turn import Work
 from receiver.dispatcher.worker_pool import Crew, Finished, moved
-from receiver.ledger.audit.key_values import CREATED, PACE, get_mark, put_mark
-from receiver.ledger.engine.ledger import Hold, Ledger
-from receiver.ledger.engine.unit_of_work import Batch
-from receiver.ledger.engine.wakeup import Doorbell
+from receiver.ledger.audit.key_values import CREATED, PACE, get_value, put_value
+from receiver.ledger.engine.ledger import Ledger, LockMode
+from receiver.ledger.engine.unit_of_work import UnitOfWork
+from receiver.ledger.engine.wakeup import Wakeup
 from receiver.ledger.queue.claim import Claimed, Taken, claim, wake
 from receiver.ledger.queue.clock_shift import move_times
 from receiver.ledger.queue.heartbeats import forget_beats
@@ -65,7 +65,7 @@ class Dispatcher:
         ledger: Ledger,
         rules: RulesInForce,
         drafts: Drafts,
-        doorbell: Doorbell,
+        wakeup: Wakeup,
         work: Callable[[Claimed], Any],
         pace: Buckets,
         log: Log,
@@ -77,10 +77,10 @@ class Dispatcher:
         self._rules = rules
         self._drafts = drafts
         drafts.pulse = self._look_up
-        self._doorbell = doorbell
+        self._wakeup = wakeup
         self._pace = pace
         self._log = log
-        self._crew = Crew(settings.attempt_threads, work, doorbell.ring, log)
+        self._crew = Crew(settings.attempt_threads, work, wakeup.notify, log)
         self._lane_limit = max(1, settings.attempt_threads // 4)
         self._lease = int(settings.lease * 1000)
         self.owner = owner
@@ -94,7 +94,7 @@ class Dispatcher:
     def stop(self) -> None:
         """Claim nothing more, and return from `run` when the attempts under way have ended."""
         self._stopping = True
-        self._doorbell.ring()
+        self._wakeup.notify()
 
     def reload(self) -> None:
         """Load the rules again."""
@@ -106,9 +106,9 @@ class Dispatcher:
         Raises LedgerDamaged at once, HandlersHang after the drain: only a new process can go on.
         """
         while not self._begun_safely():
-            self._doorbell.wait(AWAY)
+            self._wakeup.wait(AWAY)
         while not self._stopping:
-            self._doorbell.wait(self._turn_safely(claims=True))
+            self._wakeup.wait(self._turn_safely(claims=True))
         self._drain()
         if self._crew.exhausted:
             raise HandlersHang(f"{self._crew.hanging} attempts hang")
@@ -128,14 +128,14 @@ class Dispatcher:
         with self._ledger.write() as connection:
             now = self._ledger.now(connection)
             alone = "" if self._ledger.shared else self.owner
-            batch = Batch(connection, now)
-            release_lost(batch, alone=alone)
+            uow = UnitOfWork(connection, now)
+            release_lost(uow, alone=alone)
             pace = {"share": self._lane_limit, "rates": dict(self._pace.rates)}
-            put_mark(connection, PACE, pace)
+            put_value(connection, PACE, pace)
             forget_beats(connection, now, alone=alone)
-            batch.finish()
-            created = from_ms(get_mark(connection, CREATED))
-        self._tell(batch.events, now)
+            uow.finish()
+            created = from_ms(get_value(connection, CREATED))
+        self._tell(uow.events, now)
         self._drafts.act_since(self._settings.act_since or created)
         self._drafts.use(self._rules.last_good())
         self._rules.start()
@@ -144,14 +144,14 @@ class Dispatcher:
     def _drain(self) -> None:
         until = time.monotonic() + self._settings.drain
         while self._crew.busy and time.monotonic() < until:
-            self._doorbell.wait(min(self._turn_safely(claims=False), 1.0))
+            self._wakeup.wait(min(self._turn_safely(claims=False), 1.0))
         self._turn_safely(claims=False)
         self._give_back()
         self._log.info("dispatcher.stopped", leftToTheNext=self._crew.busy)
 
     def _give_back(self) -> None:
         """Have nobody suspect what was left because this process was told to stop."""
-        with suppress(LedgerUnavailable), self._ledger.write(Hold.NEW) as connection:
+        with suppress(LedgerUnavailable), self._ledger.write(LockMode.APPEND) as connection:
             self._drafts.clear(connection)
 
     def _turn_safely(self, *, claims: bool) -> float:
@@ -177,7 +177,7 @@ class Dispatcher:
             self._drafts.heed(work.reload)
         with ExitStack() as held:
             to_plan = claims and todo.to_plan
-            mine = to_plan and held.enter_context(self._ledger.sole("planning"))
+            mine = to_plan and held.enter_context(self._ledger.exclusive_task("planning"))
             if mine:
                 self._prepare(todo, work)
             work.beat = self._heartbeat.wait <= 0
@@ -220,16 +220,16 @@ class Dispatcher:
         if self._stopping:
             raise Stopped
         if self._heartbeat.wait <= 0:
-            with self._ledger.write(Hold.OWN) as connection:
-                batch = Batch(connection, self._ledger.now(connection))
-                self._heartbeat.store(batch, self._crew)
-                batch.finish()
-            self._tell(batch.events, batch.now)
+            with self._ledger.write(LockMode.SHARED) as connection:
+                uow = UnitOfWork(connection, self._ledger.now(connection))
+                self._heartbeat.store(uow, self._crew)
+                uow.finish()
+            self._tell(uow.events, uow.now)
 
     def _draft(self, connection: Connection, todo: Backlog, work: Work) -> None:
         if todo.new:
-            batch = BUSY_BATCH if todo.ready or self._crew.busy else BATCH
-            work.plannings = self._drafts.plannings(connection, batch)
+            uow = BUSY_BATCH if todo.ready or self._crew.busy else BATCH
+            work.plannings = self._drafts.plannings(connection, uow)
         if todo.stirred:
             work.steps = self._drafts.steps(connection, BATCH)
         if todo.replays:
@@ -238,26 +238,26 @@ class Dispatcher:
     def _write(self, work: Work, *, claims: bool) -> tuple[list[Event], Taken, int]:
         with self._ledger.write(work.hold) as connection:
             now = self._ledger.now(connection)
-            batch = Batch(connection, now)
+            uow = UnitOfWork(connection, now)
             if self._notice(work, now):
-                move_times(batch, self._jumped)
+                move_times(uow, self._jumped)
             if work.reload:
-                batch.events += store_reload(connection, now, work.reload)
-            work.store(batch, self.owner)
+                uow.events += store_reload(connection, now, work.reload)
+            work.store(uow, self.owner)
             if work.planned:
                 self._drafts.clear(connection)
             if work.beat:
-                self._heartbeat.store(batch, self._crew)
-            taken = self._claim(batch) if claims else Taken()
-            batch.finish()
+                self._heartbeat.store(uow, self._crew)
+            taken = self._claim(uow) if claims else Taken()
+            uow.finish()
             if work.planned:
-                self._ledger.ring(connection)
-        return batch.events, taken, now
+                self._ledger.notify(connection)
+        return uow.events, taken, now
 
-    def _claim(self, batch: Batch) -> Taken:
-        wake(batch.connection, batch.now)
+    def _claim(self, uow: UnitOfWork) -> Taken:
+        wake(uow.connection, uow.now)
         return claim(
-            batch,
+            uow,
             owner=self.owner,
             lease=self._lease,
             free=self._crew.free,

@@ -21,7 +21,7 @@ from receiver.core.interruption import Stopped, TooLong, at_most, during
 from receiver.core.logs import Log
 from receiver.core.model import Event, Json, Sync, from_ms, rfc3339
 from receiver.core.states import PlanState, SyncState
-from receiver.core.validation import brief, near
+from receiver.core.validation import first_line, near
 from receiver.dispatcher.rule_sets import Reload, RulesInForce
 from receiver.dispatcher.suspects import Suspects
 from receiver.ledger.operations.replay import Replay, asked_replays
@@ -152,9 +152,9 @@ class Drafts:
     def _replay(self, replay: Replay) -> Planning | str:
         planner = self._planner
         if planner is None:
-            return f"no rules are in force: {brief(self._refused)}"
+            return f"no rules are in force: {first_line(self._refused)}"
         if self._refused and not replay.any_rules:
-            return f"the rule files are refused: {brief(self._refused)}"
+            return f"the rule files are refused: {first_line(self._refused)}"
         names = [rule.name for rule in planner.rule_set.rules]
         if replay.rule and replay.rule not in names:
             hint = near(replay.rule, names)

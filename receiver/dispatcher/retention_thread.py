@@ -11,11 +11,11 @@ from typing import Any
 from receiver.core.errors import LedgerDamaged, LedgerUnavailable
 from receiver.core.logs import Log
 from receiver.core.model import Event
-from receiver.core.threads import Supervised
+from receiver.core.threads import SupervisedThread
 from receiver.ledger.engine.ledger import Ledger
-from receiver.ledger.engine.sqlite import FileLedger
+from receiver.ledger.engine.sqlite import SqliteLedger
 from receiver.ledger.engine.vacuum import empty_log, shrink
-from receiver.ledger.retention.job import Round
+from receiver.ledger.retention.job import RetentionJob
 from receiver.ledger.retention.policy import Policy
 
 EVERY = 60.0
@@ -43,7 +43,7 @@ class Housekeeping:
         self._log = log
         self._every = every
         self._stopped = threading.Event()
-        self._thread = Supervised("housekeeping", self._work)
+        self._thread = SupervisedThread("housekeeping", self._work)
 
     def start(self) -> None:
         """Start the thread; its first round begins at once."""
@@ -68,11 +68,11 @@ class Housekeeping:
             self._stopped.wait(self._every)
 
     def _round(self) -> None:
-        this = Round(self._ledger, self._policy)
+        this = RetentionJob(self._ledger, self._policy)
         self._slowly(this.slices())
         if told := this.end("retention"):
             self._tell(*told)
-        if isinstance(self._ledger, FileLedger):  # PostgreSQL does this by itself
+        if isinstance(self._ledger, SqliteLedger):  # PostgreSQL does this by itself
             self._slowly(shrink(self._ledger))
             empty_log(self._ledger)
 

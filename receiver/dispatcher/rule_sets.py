@@ -14,8 +14,14 @@ from sqlalchemy import Connection
 from receiver.core.errors import RuleError
 from receiver.core.logs import Log
 from receiver.core.model import Event, Json
-from receiver.core.threads import Supervised
-from receiver.ledger.audit.key_values import RULES, get_mark, get_rule_set, keep_rule_set, put_mark
+from receiver.core.threads import SupervisedThread
+from receiver.ledger.audit.key_values import (
+    RULES,
+    get_rule_set,
+    get_value,
+    keep_rule_set,
+    put_value,
+)
 from receiver.ledger.engine.ledger import Ledger
 from receiver.planning.parameters import Renderer
 from receiver.planning.planner import Planner
@@ -50,14 +56,14 @@ class RulesInForce:
         ledger: Ledger,
         expressions: Expressions,
         renderer: Renderer,
-        ring: Callable[[], None],
+        notify: Callable[[], None],
         log: Log,
     ) -> None:
         self._rulebook = rulebook
         self._ledger = ledger
         self._expressions = expressions
         self._renderer = renderer
-        self._ring = ring
+        self._notify = notify
         self._log = log
         self._wanted = threading.Event()
         self._results: SimpleQueue[Reload] = SimpleQueue()
@@ -67,7 +73,7 @@ class RulesInForce:
     def start(self) -> None:
         """Load the rules now, then whenever their files change."""
         self._results.put(self._load())
-        Supervised("rules", self._watch).start()
+        SupervisedThread("rules", self._watch).start()
 
     def ask(self) -> None:
         """Load the rules again, changed or not."""
@@ -93,7 +99,7 @@ class RulesInForce:
     def last_good(self) -> Planner | None:
         """Return the rules that were in force when the ledger was last used."""
         with self._ledger.read() as connection:
-            mark = get_mark(connection, RULES) or {}
+            mark = get_value(connection, RULES) or {}
             files = get_rule_set(connection, mark.get("digest") or "")
         if files is None:
             return None
@@ -124,7 +130,7 @@ class RulesInForce:
             self._wanted.clear()
             if asked or self._rulebook.changed():
                 self._load_next()
-                self._ring()
+                self._notify()
 
     def _load(self) -> Reload:
         """Load the rules; whatever comes of it, somebody is told, and the last good ones stay."""
@@ -155,15 +161,15 @@ class RulesInForce:
 
 def store_reload(connection: Connection, now: int, reload: Reload) -> list[Event]:
     """Store what came of loading the rules, for the next start and for the health page."""
-    mark = get_mark(connection, RULES) or {}
+    mark = get_value(connection, RULES) or {}
     if reload.planner is None:
-        put_mark(connection, RULES, mark | {"ok": False, "error": reload.error})
+        put_value(connection, RULES, mark | {"ok": False, "error": reload.error})
         return [Event("rules.refused", {"reason": reload.error, "inForce": mark.get("digest")})]
     rule_set = reload.planner.rule_set
     keep_rule_set(connection, now, rule_set.digest, rule_set.files)
     warnings: list[Json] = [*map(str, rule_set.warnings[:WARNINGS])]
     mark = {"digest": rule_set.digest, "rules": len(rule_set.rules), "loadedAt": now}
-    put_mark(connection, RULES, mark | {"ok": True, "error": "", "warnings": warnings})
+    put_value(connection, RULES, mark | {"ok": True, "error": "", "warnings": warnings})
     names: list[Json] = [rule.name for rule in rule_set.rules]
     loaded = Event("rules.loaded", {"ruleSet": rule_set.digest[:12], "rules": names[:50]})
     return [loaded, *(Event("rules.warning", {"reason": reason}) for reason in warnings)]

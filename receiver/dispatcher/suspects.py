@@ -14,7 +14,7 @@ from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection
 
-from receiver.ledger.engine.ledger import Hold, Ledger
+from receiver.ledger.engine.ledger import Ledger, LockMode
 from receiver.ledger.plans.planning_attempts import begin, left_over, strike
 
 DEATHS = 3
@@ -62,7 +62,7 @@ class Suspects:
         if suspected and known[chosen[0].id] >= DEATHS:
             return chosen, f"{DEATHS} processes in a row ended while they planned it"
         if chosen:
-            with self._ledger.write(Hold.NEW, survives="process") as writing:
+            with self._ledger.write(LockMode.APPEND, survives="process") as writing:
                 begin(writing, self._owner, [one.id for one in chosen])
         return chosen, ""
 

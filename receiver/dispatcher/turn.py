@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from receiver.dispatcher.rule_sets import Reload
 from receiver.dispatcher.worker_pool import Finished
-from receiver.ledger.engine.ledger import Hold
-from receiver.ledger.engine.unit_of_work import Batch
+from receiver.ledger.engine.ledger import LockMode
+from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.operations.replay import Replay, store_replays
 from receiver.ledger.plans.outcomes import store_settlements
 from receiver.ledger.plans.records import Advance, Planning, StoredPlan
@@ -36,22 +36,22 @@ class Work:
         return bool(self.plannings or self.steps or self.replays or self.collected)
 
     @property
-    def hold(self) -> Hold:
+    def hold(self) -> LockMode:
         """What others must not do while it is written."""
-        return Hold.ALL if self.planned or self.reload or self.jumped else Hold.OWN
+        return LockMode.EXCLUSIVE if self.planned or self.reload or self.jumped else LockMode.SHARED
 
-    def store(self, batch: Batch, owner: str) -> None:
+    def store(self, uow: UnitOfWork, owner: str) -> None:
         """Store what was worked out, and how attempts of this owner ended."""
         # Steps before outcomes: these stir the plans that those were worked out for.
         if self.steps:
-            store_advances(batch, self.steps)
+            store_advances(uow, self.steps)
         if self.finished:
-            settled = [settle(item.run, item.outcome, batch.now) for item in self.finished]
-            store_settlements(batch, owner, settled)
+            settled = [settle(item.run, item.outcome, uow.now) for item in self.finished]
+            store_settlements(uow, owner, settled)
         if self.collected:
-            start_collected(batch)
+            start_collected(uow)
         if self.plannings:
-            store_plannings(batch, self.plannings)
+            store_plannings(uow, self.plannings)
         if self.replays:
-            store_replays(batch, self.replays)
-        batch.flush()
+            store_replays(uow, self.replays)
+        uow.flush()

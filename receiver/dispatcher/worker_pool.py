@@ -13,7 +13,7 @@ from queue import Empty, SimpleQueue
 
 from receiver.core.logs import Log
 from receiver.core.model import Outcome, OutcomeKind
-from receiver.core.threads import Supervised
+from receiver.core.threads import SupervisedThread
 from receiver.ledger.queue.claim import Claimed
 
 GRACE = 10.0
@@ -55,11 +55,11 @@ class Crew:
     """
 
     def __init__(
-        self, size: int, work: Callable[[Claimed], Outcome], ring: Callable[[], None], log: Log
+        self, size: int, work: Callable[[Claimed], Outcome], notify: Callable[[], None], log: Log
     ) -> None:
         self._size = size
         self._work = work
-        self._ring = ring
+        self._notify = notify
         self._log = log
         self._todo: SimpleQueue[_Attempt] = SimpleQueue()
         self._done: SimpleQueue[tuple[_Attempt, Outcome]] = SimpleQueue()
@@ -153,7 +153,7 @@ class Crew:
 
     def _add_thread(self) -> None:
         self._threads += 1
-        Supervised(f"attempt-{self._threads}", self._serve).start()
+        SupervisedThread(f"attempt-{self._threads}", self._serve).start()
 
     def _serve(self) -> None:
         while True:
@@ -174,5 +174,5 @@ class Crew:
             self._hanging -= attempt.given_up
         if not attempt.given_up:
             self._done.put((attempt, outcome))
-            self._ring()
+            self._notify()
         return attempt.given_up

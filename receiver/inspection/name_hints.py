@@ -14,9 +14,9 @@ from typing import TypeAlias
 
 from receiver.core.errors import RuleError
 from receiver.core.states import RunState
-from receiver.core.validation import Mistake, near
+from receiver.core.validation import FieldError, near
 from receiver.ledger.audit.event_names import BY_KIND, EVENTS
-from receiver.ledger.audit.key_values import RULES, get_mark, get_rule_set
+from receiver.ledger.audit.key_values import RULES, get_rule_set, get_value
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.queries.reader import Filters, Reader
 from receiver.ledger.queue.pauses import Scope
@@ -77,14 +77,14 @@ class Names:
         ]
         return "; ".join(filter(None, told))
 
-    def no_rule(self, name: str) -> Mistake | None:
+    def no_rule(self, name: str) -> FieldError | None:
         """Return what is wrong with the name of a rule that is to be in force."""
         known = self._in_force()
         if known is None or name in known.rules:
             return None
         soon = "a rule file that has changed is in force some seconds later, unless it has mistakes"
         hint = near(name, known.rules) or "; ".join(filter(None, (_few(known.rules), soon)))
-        return Mistake((), f"no rule {name} is in force", hint)
+        return FieldError((), f"no rule {name} is in force", hint)
 
     def _stranger(self, kind: str, name: str, of_it: Filters, where: str) -> str:
         known = self._in_force()
@@ -94,7 +94,7 @@ class Names:
         if name in names or self._reader.runs(of_it, limit=1):
             return ""
         told = f"no {kind} {name} is in force, and no run of it is {where}"
-        return str(Mistake((), told, near(name, names) or _few(names)))
+        return str(FieldError((), told, near(name, names) or _few(names)))
 
     def _no_such(self, kind: str, wanted: str) -> str:
         return "" if self._reader.has(kind, wanted) else f"there is no {kind} {wanted}"
@@ -106,7 +106,7 @@ class Names:
         if not names or name in names:
             return ""
         hint = near(name, names) or _few(names)
-        return str(Mistake((), f"no sync of {name} is in the ledger", hint))
+        return str(FieldError((), f"no sync of {name} is in the ledger", hint))
 
     def _in_force(self) -> InForce | None:
         """Return the names of today; None before any rules were loaded, or if nobody can read them.
@@ -114,7 +114,7 @@ class Names:
         An older version's rules may be none to this one, until a dispatcher has loaded others.
         """
         with self._ledger.read() as connection:
-            digest = (get_mark(connection, RULES) or {}).get("digest") or ""
+            digest = (get_value(connection, RULES) or {}).get("digest") or ""
         try:
             return self._of_set(digest)
         except RuleError:
@@ -146,4 +146,4 @@ def _no_event(glob: str) -> str:
     hint = (
         near(glob, [*EVENTS, *kinds]) or f"there are {', '.join(f'{kind}.*' for kind in BY_KIND)}"
     )
-    return str(Mistake((), f"no event is called {glob}", hint))
+    return str(FieldError((), f"no event is called {glob}", hint))

@@ -16,10 +16,10 @@ from requests.cookies import RequestsCookieJar
 
 from receiver.core.errors import PermanentError, SettingsError
 from receiver.outbound.address_policy import Network, Policy
-from receiver.outbound.client import Door
+from receiver.outbound.client import HttpClient
 from receiver.outbound.guard import Guard
 from receiver.outbound.origin import origin
-from receiver.outbound.proxies import Proxies, judged, own_api_server
+from receiver.outbound.proxies import Proxies, checked_proxy, own_api_server
 from receiver.outbound.secret_masking import Masker
 from receiver.outbound.transport import GuardedAdapter
 
@@ -73,14 +73,14 @@ class Outbound:
         for scheme in ("http://", "https://"):
             session.mount(scheme, GuardedAdapter(self._guard, pool_size))
 
-    def http(self, deadline: float, masker: Masker) -> Door:
+    def http(self, deadline: float, masker: Masker) -> HttpClient:
         """Return the way out of one attempt.
 
         Args:
             deadline: when its time is over, as `time.monotonic` counts.
             masker: knows the attempt's secrets; it learns those of a proxy's address.
         """
-        return Door(self._session, self._policy, self._guard, self._proxies, deadline, masker)
+        return HttpClient(self._session, self._policy, self._guard, self._proxies, deadline, masker)
 
     def close(self) -> None:
         """Close the connections that are kept, and end the watchdog's thread."""
@@ -90,7 +90,7 @@ class Outbound:
 
 def _usable(proxy: str | None) -> str:
     try:
-        return judged(proxy, Policy()) if proxy else ""
+        return checked_proxy(proxy, Policy()) if proxy else ""
     except PermanentError as error:
         raise SettingsError(error.message, hint="as in proxy: http://proxy.example:3128") from None
 

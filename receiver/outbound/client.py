@@ -18,10 +18,10 @@ from urllib3.exceptions import HTTPError
 from receiver.contract import Answer, Tls
 from receiver.core.errors import AttemptError, PermanentError
 from receiver.outbound.address_policy import Policy
-from receiver.outbound.error_mapping import as_attempt_error
+from receiver.outbound.error_mapping import to_attempt_error
 from receiver.outbound.guard import Guard
-from receiver.outbound.proxies import Proxies, judged
-from receiver.outbound.response import NoHttp
+from receiver.outbound.proxies import Proxies, checked_proxy
+from receiver.outbound.response import InvalidHttp
 from receiver.outbound.secret_masking import Masker
 
 PIECE = 1 << 16
@@ -39,7 +39,7 @@ AUTHORITY = re.compile(r"[^:/?#]*:/*([^/?#\\]*)(.*)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
+class HttpClient:
     """The way out of one attempt; every message that comes back is masked."""
 
     session: requests.Session
@@ -71,17 +71,17 @@ class Door:
                 requests.Request(method, url, headers=dict(headers or {}), data=body)
             )
             host, where = self._judge(request.url or "")
-            way = judged(proxy, self.policy) if proxy else self.proxies.to(host)
+            way = checked_proxy(proxy, self.policy) if proxy else self.proxies.to(host)
             if "@" in way:
                 self.masker.learn(way)
             with self.guard.until(self.deadline):
                 answer = self._exchange(request, max_answer, tls, way)
-        except (AttemptError, requests.RequestException, HTTPError, OSError, NoHttp) as error:
+        except (AttemptError, requests.RequestException, HTTPError, OSError, InvalidHttp) as error:
             if private and isinstance(error, NO_URL):  # it quotes the address, or half of it
                 raise PermanentError("the address is no URL", hint=PARTED) from None
             late = time.monotonic() >= self.deadline
             seconds = max(self.deadline - began, 0.0) if late else None
-            raise as_attempt_error(error, where, seconds, self.masker) from None
+            raise to_attempt_error(error, where, seconds, self.masker) from None
         return replace(answer, private=private)
 
     def addresses(self, host: str) -> list[str]:
@@ -95,7 +95,7 @@ class Door:
         except (AttemptError, OSError) as error:
             late = time.monotonic() >= self.deadline
             seconds = max(self.deadline - began, 0.0) if late else None
-            raise as_attempt_error(error, host, seconds, self.masker) from None
+            raise to_attempt_error(error, host, seconds, self.masker) from None
 
     def _judge(self, url: str) -> tuple[str, str]:
         """Refuse a URL that is none, or whose host may not be called; return host, ``host:port``.
@@ -134,11 +134,11 @@ class Door:
                 proxies={"http": proxy, "https": proxy} if proxy else {},
             ) as response:
                 return self._read(response, most)
-        except (requests.RequestException, HTTPError, OSError, AttemptError, NoHttp):
+        except (requests.RequestException, HTTPError, OSError, AttemptError, InvalidHttp):
             raise
         except (ValueError, HTTPException, zlib.error) as error:
             # What the parsers of a head, of chunks and of a compressed body leave unnamed.
-            raise NoHttp("its body cannot be read") from error
+            raise InvalidHttp("its body cannot be read") from error
 
     def _read(self, response: requests.Response, most: int) -> Answer:
         """Read the body, decoded, up to ``most`` bytes; a longer one is cut and says so."""

@@ -13,7 +13,7 @@ import threading
 import time
 from contextlib import suppress
 
-from receiver.core.threads import Supervised
+from receiver.core.threads import SupervisedThread
 
 SPARE = 64
 """Entries of released sockets that are left in the heap before it is swept."""
@@ -27,14 +27,14 @@ class Watchdog:
         self._heap: list[tuple[float, int]] = []
         self._watched: dict[int, tuple[float, socket.socket]] = {}
         self._changed = threading.Condition()
-        self._thread: Supervised | None = None
+        self._thread: SupervisedThread | None = None
         self._stopped = False
 
     def watch(self, sock: socket.socket, deadline: float) -> int:
         """Shut the socket down at ``deadline`` (monotonic), unless released; return a ticket."""
         with self._changed:
             if self._thread is None:
-                self._thread = Supervised("watchdog", self._work)
+                self._thread = SupervisedThread("watchdog", self._work)
                 self._thread.start()
             ticket = next(self._numbers)
             self._watched[ticket] = (deadline, sock)

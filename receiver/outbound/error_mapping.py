@@ -18,8 +18,8 @@ from requests.exceptions import ContentDecodingError, ProxyError
 from urllib3.exceptions import DecodeError, InvalidChunkLength
 
 from receiver.core.errors import AttemptError, PermanentError, TemporaryError
-from receiver.outbound.guard import Late
-from receiver.outbound.response import NoHttp
+from receiver.outbound.guard import DeadlineExceeded
+from receiver.outbound.response import InvalidHttp
 from receiver.outbound.secret_masking import Masker
 
 PLAIN: tuple[tuple[type[BaseException], str], ...] = (
@@ -28,7 +28,7 @@ PLAIN: tuple[tuple[type[BaseException], str], ...] = (
     (BrokenPipeError, "connection reset"),
     (socket.gaierror, "the name is not known"),
     (TimeoutError, "timed out"),
-    (Late, "timed out"),
+    (DeadlineExceeded, "timed out"),
 )
 NO_HTTP: tuple[tuple[type[BaseException], str], ...] = (
     (InvalidChunkLength, "the length of a chunk is no number"),
@@ -45,7 +45,7 @@ NO_HTTP: tuple[tuple[type[BaseException], str], ...] = (
 BROKEN_OFF = ("closed connection", "Connection broken", "IncompleteRead", "prematurely")
 
 
-def as_attempt_error(
+def to_attempt_error(
     error: BaseException, where: str, seconds: float | None, masker: Masker
 ) -> AttemptError:
     """Turn what the libraries raised into an attempt's error.
@@ -90,7 +90,7 @@ def _no_http(chain: Sequence[BaseException]) -> str:
     if "chunk size line exceeded" in str(chain[0]):
         return "the length of a chunk is no number"
     for one in chain:
-        if isinstance(one, NoHttp):
+        if isinstance(one, InvalidHttp):
             return str(one)
         for kind, words in NO_HTTP:
             if isinstance(one, kind):

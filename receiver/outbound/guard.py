@@ -15,7 +15,7 @@ from receiver.outbound.deadline_watchdog import Watchdog
 from receiver.outbound.resolver import Found, look_up
 
 
-class Late(OSError):
+class DeadlineExceeded(OSError):
     """The attempt's time was over before the answer was there."""
 
 
@@ -45,7 +45,7 @@ class Guard:
         """
         left: float = self._local.deadline - time.monotonic()
         if left <= 0:
-            raise Late
+            raise DeadlineExceeded
         return left
 
     def watch(self, sock: socket.socket) -> None:

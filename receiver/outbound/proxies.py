@@ -57,7 +57,7 @@ class Proxies:
         return "" if first_network(self.networks, meant) else self.url
 
 
-def judged(url: str, policy: Policy) -> str:
+def checked_proxy(url: str, policy: Policy) -> str:
     """Return the URL of a proxy that came with a call; its address is judged as it is connected to.
 
     Raises:

@@ -6,7 +6,7 @@ import socket
 from functools import partial
 from typing import Any, TypeAlias
 
-from receiver.core.threads import in_time
+from receiver.core.threads import call_with_timeout
 
 Found: TypeAlias = list[tuple[Any, Any, int, str, tuple[Any, ...]]]
 
@@ -32,4 +32,4 @@ def look_up(host: str, port: int, patience: float) -> Found:
     except socket.gaierror:
         pass
     ask = partial(socket.getaddrinfo, host, port, 0, socket.SOCK_STREAM)
-    return in_time("lookup", ask, patience)
+    return call_with_timeout("lookup", ask, patience)

@@ -14,7 +14,7 @@ NO_HEADER = (FirstHeaderLineIsContinuationDefect, MissingHeaderBodySeparatorDefe
 BLANK = (b"\r\n", b"\n")
 
 
-class NoHttp(HTTPException):
+class InvalidHttp(HTTPException):
     """What was answered is no valid HTTP; the reason is in our words, nothing of it is quoted."""
 
 
@@ -25,7 +25,7 @@ class StrictResponse(HTTPResponse):
         """Read the head.
 
         Raises:
-            NoHttp: it breaks off, has a line that is no header, or no usable length.
+            InvalidHttp: it breaks off, has a line that is no header, or no usable length.
         """
         stream: Any = self.fp
         lines = _Lines(stream)
@@ -36,15 +36,15 @@ class StrictResponse(HTTPResponse):
             if self.fp is not None:
                 self.fp = stream
         if lines.last not in BLANK:
-            raise NoHttp("its head breaks off")
+            raise InvalidHttp("its head breaks off")
         if any(isinstance(one, NO_HEADER) for one in self.msg.defects):
-            raise NoHttp("a line of its head is no header")
+            raise InvalidHttp("a line of its head is no header")
         lengths = {one.strip() for value in self.msg.get_all("content-length", ())
                    for one in value.split(",")}  # fmt: skip
         if len(lengths) > 1:
-            raise NoHttp("it has two lengths")
+            raise InvalidHttp("it has two lengths")
         if any(not (one.isascii() and one.isdecimal()) for one in lengths):
-            raise NoHttp("its length is no number")
+            raise InvalidHttp("its length is no number")
 
 
 class _Lines:

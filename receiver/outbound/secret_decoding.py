@@ -54,7 +54,7 @@ _READABLE = re.compile(
 )
 
 
-class View:
+class Decoding:
     """One reading of a text: its bytes, and where they came from."""
 
     __slots__ = ("_place", "data")
@@ -64,7 +64,7 @@ class View:
         self._place = place
 
     @classmethod
-    def of(cls, data: bytes) -> View:
+    def of(cls, data: bytes) -> Decoding:
         """Return the text as it stands there."""
         return cls(data, lambda at: (at, at + 1))
 
@@ -72,24 +72,24 @@ class View:
         """Return where in the first text the bytes from ``start`` to ``end`` came from."""
         return self._place(start)[0], self._place(end - 1)[1]
 
-    def lowered(self) -> View:
+    def lowered(self) -> Decoding:
         """Return it with the letters A to Z as a to z."""
-        return View(self.data.lower(), self._place)
+        return Decoding(self.data.lower(), self._place)
 
-    def without_half(self) -> View:
+    def without_half(self) -> Decoding:
         """Return it without an escape at its end, of which a cut may have left the half."""
         half = _HALF.search(self.data, max(0, len(self.data) - LONGEST))
-        return View(self.data[: half.start()], self._place) if half else self
+        return Decoding(self.data[: half.start()], self._place) if half else self
 
-    def packed(self) -> View:
+    def packed(self) -> Decoding:
         """Return it without white space, base 64 of URLs as the other one."""
         return self.without(WHITE, _URL_SAFE)
 
-    def without(self, dropped: bytes, table: bytes | None = None) -> View:
+    def without(self, dropped: bytes, table: bytes | None = None) -> Decoding:
         """Return it less these bytes, the others as ``table`` of `bytes.translate` has them."""
         data = self.data.translate(table, dropped)
         if len(data) == len(self.data):
-            return View(data, self._place)
+            return Decoding(data, self._place)
         kept: list[int] = []
 
         def place(at: int) -> Span:
@@ -97,10 +97,10 @@ class View:
                 kept.extend(i for i, byte in enumerate(self.data) if byte not in dropped)
             return self._place(kept[at])
 
-        return View(data, place)
+        return Decoding(data, place)
 
 
-def unescaped(view: View) -> View:
+def unescaped(view: Decoding) -> Decoding:
     """Return what its escapes stand for, one layer of each kind; the same view if it has none."""
     data, made, last = view.data, bytearray(), 0
     news, olds, widths = array("Q", [0]), array("Q", [0]), array("Q", [0])
@@ -127,10 +127,10 @@ def unescaped(view: View) -> View:
         old = olds[step] + at - news[step]
         return view.span(old, old + 1)
 
-    return View(bytes(made), place)
+    return Decoding(bytes(made), place)
 
 
-def decoded(view: View) -> Iterator[View]:
+def decoded(view: Decoding) -> Iterator[Decoding]:
     """Yield what is a text in base 64 (also that of URLs) or hex, split over lines or not.
 
     Where such a text begins cannot be seen behind other letters, so each shift is read, and
@@ -145,7 +145,7 @@ def decoded(view: View) -> Iterator[View]:
         yield from filter(_readable, _from_hex(packed, *found.span()))
 
 
-def decoded_end(view: View) -> Iterator[View]:
+def decoded_end(view: Decoding) -> Iterator[Decoding]:
     """Yield what the last characters of a text that was cut may be in base 64 or hex."""
     packed = view.packed()
     size = len(packed.data)
@@ -153,29 +153,29 @@ def decoded_end(view: View) -> Iterator[View]:
     yield from _from_hex(packed, len(packed.data.rstrip(_OF_HEX)), size)
 
 
-def _readable(view: View) -> bool:
+def _readable(view: Decoding) -> bool:
     return _READABLE.search(view.data) is not None
 
 
-def _from_base_64(packed: View, start: int, end: int) -> Iterator[View]:
+def _from_base_64(packed: Decoding, start: int, end: int) -> Iterator[Decoding]:
     for begin in range(start, min(start + 4, end)):
         run = packed.data[begin:end]
         run = run[:-1] if len(run) % 4 == 1 else run  # 6 bits are no byte
         raw = binascii.a2b_base64(run + b"=" * (-len(run) % 4))
-        yield View(raw, _sixths(packed, begin))
+        yield Decoding(raw, _sixths(packed, begin))
 
 
-def _sixths(packed: View, begin: int) -> Place:
+def _sixths(packed: Decoding, begin: int) -> Place:
     return lambda at: packed.span(begin + at * 8 // 6, begin + ((at + 1) * 8 + 5) // 6)
 
 
-def _from_hex(packed: View, start: int, end: int) -> Iterator[View]:
+def _from_hex(packed: Decoding, start: int, end: int) -> Iterator[Decoding]:
     for begin in range(start, min(start + 2, end)):
         raw = binascii.a2b_hex(packed.data[begin : end - (end - begin) % 2])
-        yield View(raw, _halves(packed, begin))
+        yield Decoding(raw, _halves(packed, begin))
 
 
-def _halves(packed: View, begin: int) -> Place:
+def _halves(packed: Decoding, begin: int) -> Place:
     return lambda at: packed.span(begin + 2 * at, begin + 2 * at + 2)
 
 

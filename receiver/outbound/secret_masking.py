@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
 from receiver.core.model import Json
-from receiver.outbound.secret_decoding import Span, View, decoded, decoded_end, unescaped
-from receiver.outbound.secret_parts import telling_parts
-from receiver.outbound.secret_search import SHORTEST, Needles
+from receiver.outbound.secret_decoding import Decoding, Span, decoded, decoded_end, unescaped
+from receiver.outbound.secret_parts import revealing_parts
+from receiver.outbound.secret_search import SHORTEST, SearchTerms
 
 __all__ = ["MASK", "SHORTEST", "Masker"]
 
@@ -39,7 +39,7 @@ class Masker:
     """Replaces secrets in texts, in every spelling in which another side may echo them."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        self._needles = Needles()
+        self._needles = SearchTerms()
         for secret in secrets:
             self.learn(secret)
 
@@ -49,12 +49,12 @@ class Masker:
         What it looks like with its own escapes resolved is one as well: it is compared in the
         readings of a text.
         """
-        start = View.of(secret.encode("utf-8", "surrogatepass"))
+        start = Decoding.of(secret.encode("utf-8", "surrogatepass"))
         for view in _rounds(start):
             reading = view.data.decode("utf-8", "replace")
             self._needles.add(reading)
             self._needles.add(reading.strip())
-            for part in telling_parts(reading.strip()):
+            for part in revealing_parts(reading.strip()):
                 self._needles.add(part)
 
     def mask(self, text: str) -> str:
@@ -63,7 +63,7 @@ class Masker:
             return text
         data = text.encode("utf-8", "surrogatepass")
         try:
-            found = _whole(_Search(self._needles, len(data)).spans(View.of(data)), data)
+            found = _whole(_Search(self._needles, len(data)).spans(Decoding.of(data)), data)
         except _TooMuch:
             return MASK
         if not found:
@@ -78,7 +78,9 @@ class Masker:
             return body
         tail = body[-TAIL:]
         try:
-            begun = [start for start, _ in _Search(self._needles, len(tail)).begun(View.of(tail))]
+            begun = [
+                start for start, _ in _Search(self._needles, len(tail)).begun(Decoding.of(tail))
+            ]
         except _TooMuch:
             begun = [0]
         return body[: len(body) - len(tail) + min(begun)] if begun else body
@@ -106,11 +108,11 @@ class _TooMuch(Exception):
 class _Search:
     """All readings of one text, as long as it takes."""
 
-    def __init__(self, needles: Needles, size: int) -> None:
+    def __init__(self, needles: SearchTerms, size: int) -> None:
         self._needles = needles
         self._left = READ * size + SPARE
 
-    def spans(self, view: View, depth: int = 0) -> Iterator[Span]:
+    def spans(self, view: Decoding, depth: int = 0) -> Iterator[Span]:
         """Yield where in the text a secret was read."""
         first, *others = self._read(view)
         for one in (first, *others):
@@ -120,7 +122,7 @@ class _Search:
                 for inner in decoded(one):
                     yield from self.spans(inner, depth + 1)
 
-    def begun(self, view: View, depth: int = 0) -> Iterator[Span]:
+    def begun(self, view: Decoding, depth: int = 0) -> Iterator[Span]:
         """Yield where the text ends with the beginning of a secret."""
         for cut in (False, True):
             first, *others = self._read(view, cut=cut)
@@ -131,7 +133,7 @@ class _Search:
                     for inner in decoded_end(one):
                         yield from self.begun(inner, depth + 1)
 
-    def _read(self, view: View, *, cut: bool = False) -> list[View]:
+    def _read(self, view: Decoding, *, cut: bool = False) -> list[Decoding]:
         """Return the view, and each layer of its escapes resolved."""
         views = []
         for one in _rounds(view, cut=cut):
@@ -142,7 +144,7 @@ class _Search:
         return views
 
 
-def _rounds(view: View, *, cut: bool = False) -> Iterator[View]:
+def _rounds(view: Decoding, *, cut: bool = False) -> Iterator[Decoding]:
     view = view.without_half() if cut else view
     yield view
     for _ in range(ROUNDS):

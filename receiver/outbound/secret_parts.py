@@ -34,7 +34,7 @@ _FEW = 3
 """Letters of a word that may have no vowel: `dns`, `www`."""
 
 
-def telling_parts(secret: str) -> set[str]:
+def revealing_parts(secret: str) -> set[str]:
     """Return the parts that are masked where they stand alone; the secret itself is not among them.
 
     Of a file (a key, a kubeconfig, JSON) its lines, and what stands under the name of a

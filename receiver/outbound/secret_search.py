@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Iterator
 
-from receiver.outbound.secret_decoding import WHITE, Span, View
+from receiver.outbound.secret_decoding import WHITE, Decoding, Span
 from receiver.outbound.secret_parts import TELLING
 
 SHORTEST = 4
@@ -14,7 +14,7 @@ LOOSE = WHITE + b"+"
 """What a long one is compared without: it was split over lines, or a form spelt its spaces."""
 
 
-class Needles:
+class SearchTerms:
     """They are compared as bytes; long ones in any case and without white space."""
 
     def __init__(self) -> None:
@@ -40,7 +40,7 @@ class Needles:
         shifts = (_inside_base_64(data, before) for before in range(3))
         self._packed |= {form for form in shifts if len(form) >= SHORTEST}
 
-    def found_in(self, view: View) -> Iterator[Span]:
+    def found_in(self, view: Decoding) -> Iterator[Span]:
         """Yield where one of them stands in this reading."""
         yield from _found(self._exact, view)
         if self._loose:
@@ -48,13 +48,13 @@ class Needles:
         if self._packed:
             yield from _found(self._packed, view.packed())
 
-    def begun_in(self, view: View, least: int) -> Iterator[Span]:
+    def begun_in(self, view: Decoding, least: int) -> Iterator[Span]:
         """Yield where this reading ends with the beginning of one, of ``least`` bytes or more."""
         yield from _begun(self._exact, view, least)
         yield from _begun(self._loose, view.without(LOOSE).lowered(), least)
 
 
-def _found(needles: Iterable[bytes], view: View) -> Iterator[Span]:
+def _found(needles: Iterable[bytes], view: Decoding) -> Iterator[Span]:
     for needle in needles:
         at = view.data.find(needle)
         while at >= 0:
@@ -62,7 +62,7 @@ def _found(needles: Iterable[bytes], view: View) -> Iterator[Span]:
             at = view.data.find(needle, at + len(needle))
 
 
-def _begun(needles: Iterable[bytes], view: View, least: int) -> Iterator[Span]:
+def _begun(needles: Iterable[bytes], view: Decoding, least: int) -> Iterator[Span]:
     size = len(view.data)
     for needle in needles:
         at = view.data.find(needle[:1], max(0, size - len(needle) + 1))

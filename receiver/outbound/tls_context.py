@@ -9,7 +9,7 @@ from receiver.contract import Tls
 from receiver.core.errors import PermanentError
 
 
-def trusting(tls: Tls) -> ssl.SSLContext:
+def tls_context(tls: Tls) -> ssl.SSLContext:
     """Return a context that trusts what is given, and shows our certificate if there is one.
 
     Raises:

@@ -16,7 +16,7 @@ from urllib3.exceptions import NewConnectionError
 from receiver.contract import Tls
 from receiver.outbound.guard import Guard
 from receiver.outbound.response import StrictResponse
-from receiver.outbound.tls_context import trusting
+from receiver.outbound.tls_context import tls_context
 
 
 class _Guarded(HTTPConnection):
@@ -72,7 +72,7 @@ class GuardedAdapter(HTTPAdapter):
 
     def __init__(self, guard: Guard, pool_size: int) -> None:
         self._guard = guard
-        self._trusting = lru_cache(AUTHORITIES)(trusting)
+        self._trusting = lru_cache(AUTHORITIES)(tls_context)
         super().__init__(pool_connections=pool_size, pool_maxsize=pool_size, max_retries=0)
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:

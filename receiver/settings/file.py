@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic.alias_generators import to_camel
 
-from receiver.core.errors import SettingsError, Unreadable
+from receiver.core.errors import SettingsError, UnreadableFile
 from receiver.core.user_files import read_text
 from receiver.core.validation import near
 from receiver.core.yaml_document import read_yaml
@@ -35,7 +35,7 @@ def read_settings_file(file: Path, names: Iterable[str]) -> dict[str, Any]:
 def _read(file: Path) -> dict[str, Any]:
     try:
         document = read_yaml(str(file), read_text(file))
-    except Unreadable as error:
+    except UnreadableFile as error:
         raise SettingsError(f"settings file {error}") from None
     if document.problems:
         raise SettingsError("settings file " + "; ".join(map(str, document.problems)))

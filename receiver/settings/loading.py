@@ -13,7 +13,7 @@ from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSett
 from pydantic_settings.exceptions import SettingsError as SourceError
 
 from receiver.core.errors import SettingsError
-from receiver.core.validation import near, words_of
+from receiver.core.validation import message_of, near
 from receiver.settings.file import read_settings_file
 from receiver.settings.model import Settings
 
@@ -46,7 +46,7 @@ def load_settings(file: Path | None = None, **options: Any) -> Settings:
         return FromFile(**given)
     except ValidationError as error:
         lines = [
-            _spelt(item["loc"]) + words_of(item)
+            _spelt(item["loc"]) + message_of(item)
             for item in error.errors(include_url=False, include_input=False)
         ]
         where = f"settings ({file} and POSTSYNC_* variables)" if file else "POSTSYNC_* variables"

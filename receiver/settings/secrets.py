@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from receiver.core.errors import TemporaryError, Unreadable
+from receiver.core.errors import TemporaryError, UnreadableFile
 from receiver.core.user_files import read_bytes
 from receiver.rules.handlers.secret_refs import SecretRef
 
@@ -56,10 +56,10 @@ class Secrets:
             raise TemporaryError(f"secret {{file: {name}}} leads out of the secrets folder")
         try:
             value = read_bytes(path, LARGEST).decode()
-        except (Unreadable, UnicodeDecodeError) as error:
+        except (UnreadableFile, UnicodeDecodeError) as error:
             why = (
                 error.why
-                if isinstance(error, Unreadable)
+                if isinstance(error, UnreadableFile)
                 else "cannot be read: it is no UTF-8 text"
             )
             raise TemporaryError(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
-from receiver.core.errors import Unreadable
+from receiver.core.errors import UnreadableFile
 from receiver.core.user_files import read_bytes
 
 SHORTEST = 16
@@ -93,7 +93,7 @@ def _files(folder: Path) -> list[Path]:
 def _read_file(path: Path, found: Found) -> None:
     try:
         data = read_bytes(path, LARGEST).removeprefix(BOM_UTF8)
-    except Unreadable as error:
+    except UnreadableFile as error:
         if path.exists() or path.is_symlink():  # else it was removed a moment ago
             found.away.append(f"token file {error.message}")
         return

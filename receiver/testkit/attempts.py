@@ -20,7 +20,7 @@ from receiver.core.model import Outcome
 from receiver.dispatcher.attempt import Runner
 from receiver.ledger.queue.claim import Claimed
 from receiver.outbound import Outbound
-from receiver.outbound.client import Door
+from receiver.outbound.client import HttpClient
 from receiver.outbound.secret_masking import Masker
 from receiver.rules.expressions import Expressions
 from receiver.rules.handlers.registry import Registry
@@ -168,7 +168,7 @@ class _Reroute(Outbound):
         self.there = there
         self.addresses: list[str] = []
 
-    def http(self, deadline: float, masker: Masker) -> Door:
+    def http(self, deadline: float, masker: Masker) -> HttpClient:
         door = super().http(deadline, masker)
         return _ReroutedDoor(
             door.session,
@@ -182,7 +182,7 @@ class _Reroute(Outbound):
 
 
 @dataclass(frozen=True, slots=True)
-class _ReroutedDoor(Door):
+class _ReroutedDoor(HttpClient):
     outbound: _Reroute
 
     def send(
@@ -201,7 +201,7 @@ class _ReroutedDoor(Door):
         if parts.scheme in {"http", "https"}:
             scheme, netloc, *_ = urlsplit(self.outbound.there)
             url = parts._replace(scheme=scheme, netloc=netloc).geturl()
-        return Door.send(
+        return HttpClient.send(
             self,
             method,
             url,

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
-from receiver.core.errors import SettingsError, Unreadable
+from receiver.core.errors import SettingsError, UnreadableFile
 from receiver.core.user_files import read_text
 
 PEM = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
@@ -70,7 +70,7 @@ def _leaf(file: Path) -> str:
 def _check_readable(file: Path) -> str:
     try:
         return read_text(file)
-    except Unreadable as error:
+    except UnreadableFile as error:
         raise _refused(error.message) from None
 
 

@@ -8,7 +8,7 @@ from http import HTTPStatus
 
 from flask import Blueprint, Response, jsonify
 
-from receiver.core.threads import ailments
+from receiver.core.threads import thread_problems
 from receiver.ledger.queries.reader import SILENCE, Reader, Readiness
 from receiver.web.asking import Shared
 
@@ -37,7 +37,7 @@ def health_door(reader: Reader, *, dispatches: bool, owner: str = "") -> Bluepri
     @door.get("/healthz")
     def healthy() -> Response:
         young = time.monotonic() - started < SILENCE
-        reasons = ailments()
+        reasons = thread_problems()
         if dispatches:
             with suppress(TimeoutError):
                 reasons += _ailments(readiness.ask(PROMPT), young=young)
@@ -71,7 +71,7 @@ def _ailments(state: Readiness, *, young: bool) -> list[str]:
         return [state.reason]
     if not state.writable:
         return []
-    ails = [f"the dispatcher: {one}" for one in state.dispatcher["ailments"]]
+    ails = [f"the dispatcher: {one}" for one in state.dispatcher["thread_problems"]]
     return ails if young else ails + _silence(state.dispatcher["heartbeatAgeSeconds"])
 
 

@@ -8,7 +8,7 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
-from receiver.core.threads import Supervised
+from receiver.core.threads import SupervisedThread
 from receiver.web.admission import Lane
 
 THREADS = {Lane.STRANGERS: 2, Lane.HEALTH: 2, Lane.READINESS: 2}
@@ -38,7 +38,7 @@ class Lanes:
         """Begin the threads; call it after the fork."""
         for lane, count in self._threads.items():
             for number in range(count):
-                Supervised(f"{lane}-{number}", partial(_live, self._queues[lane])).start()
+                SupervisedThread(f"{lane}-{number}", partial(_live, self._queues[lane])).start()
 
     def submit(self, lane: Lane, work: Work) -> bool:
         """Have a thread of the lane do it; False if the lane is full."""

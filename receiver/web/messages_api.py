@@ -10,8 +10,8 @@ from typing import Annotated, Literal
 from flask import Blueprint, Response, jsonify, request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from receiver.core.validation import mistakes
-from receiver.ledger.inbox.hook_messages import Message, Messages
+from receiver.core.validation import field_errors
+from receiver.ledger.inbox.hook_messages import HookMessages, Message
 from receiver.web.body import read_body
 from receiver.web.problem_details import Refusal, refused
 
@@ -44,7 +44,7 @@ class Origin(BaseModel):
     name: Name | None = None
 
 
-def messages_door(messages: Messages, authenticate: Callable[[str], str]) -> Blueprint:
+def messages_door(messages: HookMessages, authenticate: Callable[[str], str]) -> Blueprint:
     """Make the route for messages.
 
     Args:
@@ -73,7 +73,7 @@ def _read(sender: str) -> Message:
     try:
         about = Origin.model_validate(query).model_dump(exclude_none=True)
     except ValidationError as error:
-        found = mistakes(error, Origin, query)
+        found = field_errors(error, Origin, query)
         raise Refusal(
             HTTPStatus.BAD_REQUEST, "bad_parameter", "; ".join(map(str, found)),
             hint="for example ?application=shop&hook=PreSync&wave=1",

@@ -9,9 +9,9 @@ from typing import TypeVar
 from flask import Blueprint, Response, g, jsonify, request
 
 from receiver.app.composition import Intake
-from receiver.core.errors import UnknownThing, WrongState
+from receiver.core.errors import StateConflict, UnknownId
 from receiver.core.model import from_ms, rfc3339
-from receiver.core.validation import brief
+from receiver.core.validation import first_line
 from receiver.ledger.operations.common import Act
 from receiver.ledger.operations.retry import Chosen
 from receiver.ledger.operations.service import Operations
@@ -39,8 +39,8 @@ def operations_door(intake: Intake) -> Blueprint:
         return None
 
     door.register_error_handler(Refusal, refused)
-    door.register_error_handler(UnknownThing, _unknown)
-    door.register_error_handler(WrongState, _wrong_state)
+    door.register_error_handler(UnknownId, _unknown)
+    door.register_error_handler(StateConflict, _wrong_state)
     _add_retry(door, intake)
     _add_cancel(door, intake.operations)
     _add_approve(door, intake.operations)
@@ -165,7 +165,7 @@ def _repeat(intake: Intake, model: type[R]) -> R:
     older = f"the rules of {rules['loadedAt']} are" if rules["digest"] else "no rules are"
     raise Refusal(
         HTTPStatus.CONFLICT, "rules_refused",
-        f"the rule files have mistakes, so {older} in force: {brief(rules['error'])}",
+        f"the rule files have mistakes, so {older} in force: {first_line(rules['error'])}",
         hint="mend the files and ask again; `--with-rules-in-force` (withRulesInForce) does it "
         "all the same",
     )  # fmt: skip
@@ -176,11 +176,11 @@ def _act() -> Act:
     return Act(g.by, read_act(request.environ, Why).reason)
 
 
-def _unknown(error: UnknownThing) -> Response:
+def _unknown(error: UnknownId) -> Response:
     return problem(HTTPStatus.NOT_FOUND, f"no_such_{error.kind}", error.message, hint=error.hint)
 
 
-def _wrong_state(error: WrongState) -> Response:
+def _wrong_state(error: StateConflict) -> Response:
     return problem(
         HTTPStatus.CONFLICT, "wrong_state", error.message, hint=error.hint, state=error.state
     )

@@ -12,7 +12,7 @@ from flask import request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from receiver.core.states import PlanState, RunState, SyncState
-from receiver.core.validation import mistakes
+from receiver.core.validation import field_errors
 from receiver.ledger.queries.reader import Filters, Wanted
 from receiver.web.problem_details import Refusal
 from receiver.web.request_bodies import Moment, moment
@@ -144,7 +144,7 @@ def read_query(model: type[Q]) -> Q:
     try:
         return model.model_validate(given)
     except ValidationError as error:
-        told = "; ".join(map(str, mistakes(error, model, given)))
+        told = "; ".join(map(str, field_errors(error, model, given)))
         known = ", ".join(model.model_fields) or "none"
         raise Refusal(
             HTTPStatus.BAD_REQUEST, "bad_parameter", told,

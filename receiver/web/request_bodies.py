@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic.alias_generators import to_camel
 
 from receiver.contract.durations import seconds
-from receiver.core.validation import mistakes
+from receiver.core.validation import field_errors
 from receiver.web.body import read_body
 from receiver.web.problem_details import Refusal
 
@@ -124,7 +124,7 @@ def read_act(environ: dict[str, Any], model: type[B]) -> B:
     try:
         return model.model_validate(tree)
     except ValidationError as error:
-        found = mistakes(error, model, tree)
+        found = field_errors(error, model, tree)
         raise Refusal(
             HTTPStatus.BAD_REQUEST, "bad_body", "; ".join(map(str, found)), hint=_hint(model)
         ) from None

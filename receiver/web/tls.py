@@ -10,7 +10,7 @@ from typing import TypeAlias
 from receiver.core.errors import SettingsError
 from receiver.core.logs import Log
 from receiver.core.model import rfc3339
-from receiver.core.threads import Supervised
+from receiver.core.threads import SupervisedThread
 from receiver.settings.model import Settings
 from receiver.web.certificate import Certificate, read_certificate
 
@@ -46,7 +46,7 @@ class Tls:
         seen = self._fingerprint()
         if seen != self._taken:
             self._take(seen)
-        Supervised("tls", self._watch).start()
+        SupervisedThread("tls", self._watch).start()
 
     def _look(self) -> None:
         """Take a new pair that has not changed since the last look.

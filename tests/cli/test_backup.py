@@ -20,7 +20,7 @@ from receiver.core.errors import LedgerError
 from receiver.ledger import tables
 from receiver.ledger.engine.backup import back_up
 from receiver.ledger.engine.open import open_ledger
-from receiver.ledger.engine.sqlite import FileLedger
+from receiver.ledger.engine.sqlite import SqliteLedger
 from receiver.ledger.queries.reader import Reader
 
 RULES = """
@@ -33,13 +33,13 @@ rules:
 
 
 @pytest.fixture
-def ledger(file_ledger: FileLedger) -> FileLedger:
+def ledger(file_ledger: SqliteLedger) -> SqliteLedger:
     """Only a file has this."""
     return file_ledger
 
 
 @pytest.fixture
-def home(ledger: FileLedger, monkeypatch: pytest.MonkeyPatch) -> Path:
+def home(ledger: SqliteLedger, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("POSTSYNC_HOME", str(ledger.path.parent))
     return ledger.path.parent
 
@@ -120,7 +120,7 @@ def test_without_a_ledger_nothing_is_made(tmp_path: Path, monkeypatch: pytest.Mo
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_ledger_that_is_damaged_gives_no_backup(ledger: FileLedger, tmp_path: Path) -> None:
+def test_a_ledger_that_is_damaged_gives_no_backup(ledger: SqliteLedger, tmp_path: Path) -> None:
     """A copy that nobody could restore is worse than none."""
     with ledger.write() as connection:
         connection.execute(
@@ -136,7 +136,7 @@ def test_a_ledger_that_is_damaged_gives_no_backup(ledger: FileLedger, tmp_path: 
     assert not (tmp_path / "copy.db").exists()
 
 
-def test_a_writer_meanwhile_neither_waits_nor_shows(ledger: FileLedger, tmp_path: Path) -> None:
+def test_a_writer_meanwhile_neither_waits_nor_shows(ledger: SqliteLedger, tmp_path: Path) -> None:
     """The copy is of the moment at which it began, however long it takes."""
     fill = [{"name": f"n{i}", "value": "x" * 900} for i in range(20_000)]
     with ledger.write() as connection:

@@ -10,7 +10,7 @@ from desks import put_in_force, refuse_files
 from house import House
 from in_process import Postsync
 
-from receiver.ledger.engine.sqlite import FileLedger
+from receiver.ledger.engine.sqlite import SqliteLedger
 from receiver.ledger.queue.heartbeats import beat
 
 RULES = """
@@ -32,13 +32,13 @@ RULES = """
 
 
 @pytest.fixture
-def ledger(file_ledger: FileLedger) -> FileLedger:
+def ledger(file_ledger: SqliteLedger) -> SqliteLedger:
     """One engine: what is told is the same for both."""
     return file_ledger
 
 
 @pytest.fixture
-def house(ledger: FileLedger, home: Path) -> House:
+def house(ledger: SqliteLedger, home: Path) -> House:
     """A house beside a server."""
     assert home.is_dir()
     made = House.of(ledger, RULES)
@@ -150,7 +150,7 @@ def test_a_sync_that_is_not_planned_is_not_shown_as_unchanged(
 
 
 def test_without_rules_in_force_a_sync_says_so(
-    ledger: FileLedger, postsync: Postsync, home: Path
+    ledger: SqliteLedger, postsync: Postsync, home: Path
 ) -> None:
     """With the first mistake of the files that were refused."""
     assert home.is_dir()

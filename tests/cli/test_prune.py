@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from receiver.cli import cli
 from receiver.core.errors import LedgerError
-from receiver.ledger.engine.sqlite import FileLedger
+from receiver.ledger.engine.sqlite import SqliteLedger
 
 RULES = """
 - name: tell
@@ -28,13 +28,13 @@ AGES = {
 
 
 @pytest.fixture
-def ledger(file_ledger: FileLedger) -> FileLedger:
+def ledger(file_ledger: SqliteLedger) -> SqliteLedger:
     """Only a file has this."""
     return file_ledger
 
 
 @pytest.fixture
-def house(ledger: FileLedger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
+def house(ledger: SqliteLedger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
     """A home with syncs that ended 10, 40 and 40 days ago."""
     monkeypatch.setenv("POSTSYNC_HOME", str(tmp_path))
     house = House.of(ledger, RULES)

@@ -106,7 +106,7 @@ def fill(ledger: Ledger, draw: Callable[[Any], Any]) -> None:
             if table.name == "marks":
                 marks = [
                     ("created", draw(BIG)),
-                    ("heartbeat w-1", {"at": draw(BIG), "ailments": []}),
+                    ("heartbeat w-1", {"at": draw(BIG), "thread_problems": []}),
                 ]
                 rows = [{"name": name, "value": dumps(value)} for name, value in marks]
             elif table.name == "counters":

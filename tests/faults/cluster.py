@@ -15,7 +15,7 @@ from deployment import Deployment, Row
 from postgres import Postgres, postgres_server
 from service import Service, Target, children, group_alive, wait_for
 
-from receiver.ledger.engine.postgres import migrate_server
+from receiver.ledger.engine.postgres import migrate_postgres
 
 
 class Worker(Service):
@@ -33,7 +33,7 @@ class Cluster(Deployment):
         super().__init__(home, log, target, rules, **settings)
         self._stack = ExitStack()
         self.server, self._url = self._database(self._stack)
-        migrate_server(self._url)
+        migrate_postgres(self._url)
         self.intakes = [self._part(Service, f"intake-{number}") for number in (1, 2)]
         self.workers = [self._part(Worker, f"worker-{number}") for number in (1, 2)]
         self._chance = random.Random(20261121)  # noqa: S311 repeatable, no secret

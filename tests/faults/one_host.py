@@ -18,7 +18,7 @@ from receiver.app.composition import dispatcher_over
 from receiver.core.logs import configure_logs
 from receiver.core.model import new_id
 from receiver.ledger.engine.open import open_ledger
-from receiver.ledger.engine.wakeup import Doorbell
+from receiver.ledger.engine.wakeup import Wakeup
 from receiver.settings.model import Settings
 
 
@@ -90,7 +90,7 @@ class OneHost(Deployment):
         settings = Settings(home=self.home, rules=[self.service.rules], attempt_threads=4)
         ledger = open_ledger(settings.ledger)
         log = configure_logs("json")
-        dispatcher = dispatcher_over(ledger, settings, Doorbell(), log, new_id("w"))
+        dispatcher = dispatcher_over(ledger, settings, Wakeup(), log, new_id("w"))
         life = threading.Thread(target=dispatcher.run)
         life.start()
         try:

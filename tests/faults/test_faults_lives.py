@@ -17,7 +17,7 @@ from scenario import Lasting
 
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.open import open_ledger
-from receiver.ledger.engine.postgres import open_server
+from receiver.ledger.engine.postgres import open_postgres
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def postgresql(ledgers: Databases) -> NewLedger:
     @contextmanager
     def new() -> Iterator[Ledger]:
         with ledgers.database() as url:
-            ledger = open_server(url)
+            ledger = open_postgres(url)
             try:
                 yield ledger
             finally:

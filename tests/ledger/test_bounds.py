@@ -11,11 +11,11 @@ from sqlalchemy import func, insert, select
 from test_retention import DAY, MONTH, just_now, prune, refuse
 
 from receiver.ledger import tables
-from receiver.ledger.audit.key_values import RULES, keep_rule_set, put_mark
+from receiver.ledger.audit.key_values import RULES, keep_rule_set, put_value
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.inbox.deliveries import Arrival
 from receiver.ledger.inbox.group_commit import REFUSED_BYTES, IntakeWriter
-from receiver.ledger.inbox.hook_messages import Message, Messages
+from receiver.ledger.inbox.hook_messages import HookMessages, Message
 from receiver.ledger.plans.planning_attempts import begin
 from receiver.ledger.queue.heartbeats import beat, forget_beats
 from receiver.ledger.retention import delete as deleting
@@ -37,7 +37,7 @@ def work(house: House, month: int) -> None:
     with house.ledger.write() as connection:
         now = house.ledger.now(connection)
         keep_rule_set(connection, now, rule_set.digest, rule_set.files)
-        put_mark(connection, RULES, {"digest": rule_set.digest, "loadedAt": now})
+        put_value(connection, RULES, {"digest": rule_set.digest, "loadedAt": now})
         forget_beats(connection, now)
         beat(connection, f"w-{month}", now, [])
         connection.execute(insert(tables.buckets).values(lane=f"h{month}", tokens=1.0, at=now))
@@ -52,7 +52,7 @@ def work(house: House, month: int) -> None:
     house.pass_time(10)
     house.work()
     refuse(house.ledger)
-    Messages(house.ledger, lambda _at, _events: None).store(Message("hook", "shop", "said", {}))
+    HookMessages(house.ledger, lambda _at, _events: None).store(Message("hook", "shop", "said", {}))
 
 
 def house_offset(house: House) -> float:

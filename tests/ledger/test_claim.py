@@ -15,9 +15,9 @@ from receiver.contract import Rate
 from receiver.core.model import Outcome, OutcomeKind, new_id
 from receiver.core.states import PlanState, RunState, SyncState
 from receiver.ledger import tables
-from receiver.ledger.engine.ledger import Hold, Ledger
-from receiver.ledger.engine.sqlite import FileLedger
-from receiver.ledger.engine.unit_of_work import Batch
+from receiver.ledger.engine.ledger import Ledger, LockMode
+from receiver.ledger.engine.sqlite import SqliteLedger
+from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.plans.load import stirred_plans
 from receiver.ledger.plans.outcomes import Settlement, store_settlements
 from receiver.ledger.plans.records import Advance, NewPlan, NewRun, Planning, RunChange, StoredPlan
@@ -75,40 +75,43 @@ def add_plan(
 
 
 def take(ledger: Ledger, free: int = 16, limit: int = 16, **options: Any) -> list[Claimed]:
-    with ledger.write(options.pop("hold", Hold.ALL)) as connection:
+    with ledger.write(options.pop("hold", LockMode.EXCLUSIVE)) as connection:
         now = options.pop("now", None) or ledger.now(connection)
         wake(connection, now)
-        batch = Batch(connection, now)
+        uow = UnitOfWork(connection, now)
         taken = claim(
-            batch, owner=options.pop("owner", "w-1"), lease=30_000, free=free,
+            uow, owner=options.pop("owner", "w-1"), lease=30_000, free=free,
             busy=options.pop("busy", {}), lane_limit=limit,
             pace=options.pop("pace", Buckets({})),
         )  # fmt: skip
-        batch.finish()
+        uow.finish()
     return list(taken.runs)
 
 
 def write(
-    ledger: Ledger, items: Sequence[Settlement], owner: str = "w-1", hold: Hold = Hold.ALL
+    ledger: Ledger,
+    items: Sequence[Settlement],
+    owner: str = "w-1",
+    hold: LockMode = LockMode.EXCLUSIVE,
 ) -> list[str]:
     with ledger.write(hold) as connection:
-        batch = Batch(connection, ledger.now(connection))
-        store_settlements(batch, owner, items)
-        batch.finish()
-    return [event.name for event in batch.events]
+        uow = UnitOfWork(connection, ledger.now(connection))
+        store_settlements(uow, owner, items)
+        uow.finish()
+    return [event.name for event in uow.events]
 
 
 def plan_all(connection: Connection, now: int, *plannings: Planning) -> list[str]:
-    batch = Batch(connection, now)
-    store_plannings(batch, plannings)
-    batch.finish()
-    return [event.name for event in batch.events]
+    uow = UnitOfWork(connection, now)
+    store_plannings(uow, plannings)
+    uow.finish()
+    return [event.name for event in uow.events]
 
 
 def step_on(connection: Connection, now: int, plan: StoredPlan, advance: Advance) -> None:
-    batch = Batch(connection, now)
-    store_advances(batch, [(plan, advance)])
-    batch.finish()
+    uow = UnitOfWork(connection, now)
+    store_advances(uow, [(plan, advance)])
+    uow.finish()
 
 
 def outcome(kind: OutcomeKind, **values: Any) -> Outcome:
@@ -142,7 +145,13 @@ def test_a_lane_begins_no_more_than_its_service_takes(ledger: Ledger) -> None:
     with ledger.write() as connection:
         now = ledger.now(connection)
         nothing = claim(
-            Batch(connection, now), owner="w-1", lease=1, free=9, busy={}, lane_limit=9, pace=pace
+            UnitOfWork(connection, now),
+            owner="w-1",
+            lease=1,
+            free=9,
+            busy={},
+            lane_limit=9,
+            pace=pace,
         )
     assert nothing.runs == ()
     assert nothing.again_at is not None
@@ -217,7 +226,7 @@ def test_an_attempt_that_was_taken_over_cannot_write(ledger: Ledger) -> None:
     add_plan(ledger)
     run = take(ledger)[0]
     with ledger.write() as connection:
-        release_lost(Batch(connection, ledger.now(connection)), alone="w-2")
+        release_lost(UnitOfWork(connection, ledger.now(connection)), alone="w-2")
     again = take(ledger, owner="w-2")[0]
     late = settle(run, outcome(OutcomeKind.SUCCEEDED), 0)
     assert write(ledger, [late]) == ["attempt.superseded"]
@@ -231,9 +240,9 @@ def test_a_lost_attempt_is_made_again_with_the_same_key(ledger: Ledger) -> None:
     add_plan(ledger)
     run = take(ledger)[0]
     with ledger.write() as connection:
-        batch = Batch(connection, ledger.now(connection) + 31_000)
-        release_lost(batch)
-    assert [event.name for event in batch.events] == ["attempt.lost"]
+        uow = UnitOfWork(connection, ledger.now(connection) + 31_000)
+        release_lost(uow)
+    assert [event.name for event in uow.events] == ["attempt.lost"]
     again = take(ledger, owner="w-2")[0]
     assert (again.id, again.key_number, again.attempt) == (run.id, run.key_number, 2)
 
@@ -245,9 +254,9 @@ def test_a_renewed_lease_is_not_lost(ledger: Ledger) -> None:
     with ledger.write() as connection:
         now = ledger.now(connection)
         renew(connection, now + 20_000, "w-1", 30_000, [run.id])
-        batch = Batch(connection, now + 40_000)
-        release_lost(batch)
-    assert batch.events == []
+        uow = UnitOfWork(connection, now + 40_000)
+        release_lost(uow)
+    assert uow.events == []
 
 
 def test_only_the_last_of_many_targets_stirs_its_plan(ledger: Ledger) -> None:
@@ -301,7 +310,7 @@ def test_a_sync_is_planned_once(ledger: Ledger) -> None:
         assert len(connection.execute(select(tables.plans.c.id)).all()) == 1
 
 
-def test_a_claim_reads_indexes_alone(file_ledger: FileLedger) -> None:
+def test_a_claim_reads_indexes_alone(file_ledger: SqliteLedger) -> None:
     """Its cost does not grow with the history: no statement scans the table of runs."""
     add_plan(file_ledger)
     statements = {

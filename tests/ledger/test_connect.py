@@ -22,10 +22,10 @@ from sqlalchemy import create_engine, inspect
 
 from receiver.core.errors import LedgerError, LedgerGone, LedgerInUse, LedgerUnavailable
 from receiver.ledger import tables
-from receiver.ledger.audit.key_values import CREATED, get_mark, put_mark
+from receiver.ledger.audit.key_values import CREATED, get_value, put_value
 from receiver.ledger.engine.folder import file_system_of, lock_ledger
 from receiver.ledger.engine.open import open_ledger
-from receiver.ledger.engine.sqlite import FileLedger
+from receiver.ledger.engine.sqlite import SqliteLedger
 
 HOLDER = """
 import sys
@@ -38,30 +38,30 @@ sys.stdin.readline()
 
 
 @pytest.fixture
-def ledger(file_ledger: FileLedger) -> FileLedger:
+def ledger(file_ledger: SqliteLedger) -> SqliteLedger:
     """Only a file has this."""
     return file_ledger
 
 
-def test_a_fresh_file_has_all_tables_and_knows_when_it_was_made(ledger: FileLedger) -> None:
+def test_a_fresh_file_has_all_tables_and_knows_when_it_was_made(ledger: SqliteLedger) -> None:
     """Only its owner may read it, and syncs from before its creation can be told."""
     with ledger.read() as connection:
         assert set(tables.metadata.tables) <= set(inspect(connection).get_table_names())
-        assert abs(get_mark(connection, CREATED) - time.time() * 1000) < 60_000
+        assert abs(get_value(connection, CREATED) - time.time() * 1000) < 60_000
     assert ledger.path.stat().st_mode & 0o777 == 0o600
 
 
-def test_opening_it_again_keeps_what_is_in_it(ledger: FileLedger) -> None:
+def test_opening_it_again_keeps_what_is_in_it(ledger: SqliteLedger) -> None:
     """A restart migrates nothing, and the creation stays."""
     with ledger.read() as connection:
-        created = get_mark(connection, CREATED)
+        created = get_value(connection, CREATED)
     again = open_ledger(ledger.path)
     with again.read() as connection:
-        assert get_mark(connection, CREATED) == created
+        assert get_value(connection, CREATED) == created
     again.close()
 
 
-def test_the_migrations_lead_to_the_tables_that_the_code_uses(ledger: FileLedger) -> None:
+def test_the_migrations_lead_to_the_tables_that_the_code_uses(ledger: SqliteLedger) -> None:
     """A column that a later migration forgets would be found by a user otherwise."""
     with ledger.read() as connection:
         assert compare_metadata(MigrationContext.configure(connection), tables.metadata) == []
@@ -94,7 +94,7 @@ def test_the_code_names_the_newest_migration() -> None:
     assert ScriptDirectory.from_config(config).get_heads() == [tables.REVISION]
 
 
-def test_a_file_of_a_newer_postsync_is_refused_with_the_way_out(ledger: FileLedger) -> None:
+def test_a_file_of_a_newer_postsync_is_refused_with_the_way_out(ledger: SqliteLedger) -> None:
     """An older one would not know what it must keep right."""
     with closing(sqlite3.connect(ledger.path)) as file, file:
         file.execute("UPDATE alembic_version SET version_num = '9999'")
@@ -103,7 +103,7 @@ def test_a_file_of_a_newer_postsync_is_refused_with_the_way_out(ledger: FileLedg
     assert "newer postsync" in refused.value.hint
 
 
-def test_a_file_of_before_the_first_release_is_refused_at_the_start(ledger: FileLedger) -> None:
+def test_a_file_of_before_the_first_release_is_refused_at_the_start(ledger: SqliteLedger) -> None:
     """Notifications would be accepted into it, and never planned."""
     with closing(sqlite3.connect(ledger.path)) as file, file:
         file.execute("DROP TABLE tried")
@@ -225,27 +225,27 @@ def test_a_folder_that_is_not_writable_is_named(tmp_path: Path, use: object) -> 
         tmp_path.chmod(0o700)
 
 
-def test_a_transaction_that_fails_leaves_nothing(ledger: FileLedger) -> None:
+def test_a_transaction_that_fails_leaves_nothing(ledger: SqliteLedger) -> None:
     """Whatever the error was, it comes out as it is."""
 
     def half() -> None:
         with ledger.write() as connection:
-            put_mark(connection, "half", 1)
+            put_value(connection, "half", 1)
             raise ValueError("boom")
 
     with pytest.raises(ValueError, match="boom"):
         half()
     with ledger.read() as connection:
-        assert get_mark(connection, "half") is None
+        assert get_value(connection, "half") is None
 
 
-def test_reading_goes_on_while_another_process_writes(ledger: FileLedger) -> None:
+def test_reading_goes_on_while_another_process_writes(ledger: SqliteLedger) -> None:
     """A reader takes no lock; a writer waits its time and then says that it could not."""
     patient = open_ledger(ledger.path, busy_timeout=0.05)
     with closing(sqlite3.connect(ledger.path)) as other:
         other.execute("BEGIN IMMEDIATE")
         with patient.read() as connection:
-            assert get_mark(connection, CREATED)
+            assert get_value(connection, CREATED)
         with pytest.raises(LedgerUnavailable, match="locked"), patient.write():
             pass
     patient.close()

@@ -20,7 +20,7 @@ from receiver.core.model import DeliveryVerdict, Event
 from receiver.ledger import tables
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.open import open_ledger
-from receiver.ledger.engine.sqlite import FileLedger
+from receiver.ledger.engine.sqlite import SqliteLedger
 from receiver.ledger.inbox.circuit_breaker import STALL
 from receiver.ledger.inbox.deliveries import Arrival, Receipt
 from receiver.ledger.inbox.group_commit import IntakeWriter
@@ -115,7 +115,7 @@ def test_a_refused_delivery_is_kept_with_its_reason(ledger: Ledger) -> None:
     assert count(ledger, "syncs") == 0
 
 
-def test_a_locked_ledger_refuses_and_later_takes_again(file_ledger: FileLedger) -> None:
+def test_a_locked_ledger_refuses_and_later_takes_again(file_ledger: SqliteLedger) -> None:
     """A write that cannot happen is an error for its sender, and leaves nothing behind."""
     patient = open_ledger(file_ledger.path, busy_timeout=0.05)
     with writing(patient) as writer, closing(sqlite3.connect(file_ledger.path)) as other:
@@ -128,7 +128,7 @@ def test_a_locked_ledger_refuses_and_later_takes_again(file_ledger: FileLedger) 
     patient.close()
 
 
-def test_during_a_stall_nobody_else_waits(file_ledger: FileLedger) -> None:
+def test_during_a_stall_nobody_else_waits(file_ledger: SqliteLedger) -> None:
     """Else all threads of the intake would; after it, one tries again for all."""
     patient = open_ledger(file_ledger.path, busy_timeout=STALL + 0.5)
     bodies = [arrival(notification(resource("a"), application=f"app{i}")) for i in range(5)]
@@ -155,7 +155,7 @@ def test_during_a_stall_nobody_else_waits(file_ledger: FileLedger) -> None:
     patient.close()
 
 
-def test_a_full_disk_refuses_and_leaves_nothing_half_written(file_ledger: FileLedger) -> None:
+def test_a_full_disk_refuses_and_leaves_nothing_half_written(file_ledger: SqliteLedger) -> None:
     """The file's size limit stands for a full disk: SQLite meets the same error."""
     before = limits.getrlimit(limits.RLIMIT_FSIZE)
     wal = file_ledger.path.with_name("ledger.db-wal")
@@ -195,7 +195,7 @@ def test_a_stopped_writer_has_stored_what_was_handed_in(ledger: Ledger) -> None:
     assert len(receipts) == count(ledger, "syncs") == 8
 
 
-def test_a_reserve_of_the_disk_is_left_for_the_work(file_ledger: FileLedger) -> None:
+def test_a_reserve_of_the_disk_is_left_for_the_work(file_ledger: SqliteLedger) -> None:
     """Nothing new is taken then, and outcomes are still written."""
     greedy = open_ledger(file_ledger.path, reserve=1 << 60)
     with writing(greedy) as writer:

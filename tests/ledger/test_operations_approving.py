@@ -6,7 +6,7 @@ import pytest
 from desks import ANN, BOB, desk, house_of, only, plan_of
 from house import texts
 
-from receiver.core.errors import WrongState
+from receiver.core.errors import StateConflict
 from receiver.ledger.engine.ledger import Ledger
 
 HELD = """
@@ -75,9 +75,9 @@ def test_what_is_not_held_is_not_approved(ledger: Ledger) -> None:
     house = house_of(ledger, HELD)
     house.sync("a", "b")
     desk(house).approve_plan(ANN, plan_of(house))
-    with pytest.raises(WrongState, match="is active, and nothing of it is held"):
+    with pytest.raises(StateConflict, match="is active, and nothing of it is held"):
         desk(house).approve_plan(BOB, plan_of(house))
     house.turn()
-    with pytest.raises(WrongState, match="is due"):
+    with pytest.raises(StateConflict, match="is due"):
         desk(house).approve_run(BOB, house.runs("id")[0])
     assert len(house.events("*.approved")) == 1

@@ -8,7 +8,7 @@ import pytest
 from desks import ANN, BOB, desk, house_of, only, plan_of, run_of
 from house import House, texts
 
-from receiver.core.errors import UnknownThing, WrongState
+from receiver.core.errors import StateConflict, UnknownId
 from receiver.core.model import Outcome, OutcomeKind
 from receiver.ledger.engine.ledger import Ledger
 
@@ -121,7 +121,7 @@ def test_a_sync_is_cancelled_with_all_its_plans(ledger: Ledger) -> None:
     desk(house).cancel_plan(BOB, ended)
     assert desk(house).cancel_sync(ANN, sync).plans == (still_open,)
     assert story(house, "plan.*") == [("plan.cancelled", "bob"), ("plan.cancelled", "ann")]
-    with pytest.raises(WrongState, match="no plan of it is open"):
+    with pytest.raises(StateConflict, match="no plan of it is open"):
         desk(house).cancel_sync(ANN, sync)
 
 
@@ -130,7 +130,7 @@ def test_a_sync_that_a_newer_one_has_collected_names_that_plan(ledger: Ledger) -
     house = house_of(ledger, COLLECTING)
     older = house.sync("a")
     house.sync("b", at=10)
-    with pytest.raises(WrongState) as raised:
+    with pytest.raises(StateConflict) as raised:
         desk(house).cancel_sync(ANN, older)
     assert plan_of(house) in raised.value.hint
 
@@ -140,9 +140,9 @@ def test_what_has_ended_is_not_cancelled(ledger: Ledger) -> None:
     house = house_of(ledger, TWO)
     house.sync("a")
     desk(house).cancel_plan(ANN, plan_of(house))
-    with pytest.raises(WrongState, match="it is cancelled"):
+    with pytest.raises(StateConflict, match="it is cancelled"):
         desk(house).cancel_plan(ANN, plan_of(house))
-    with pytest.raises(WrongState, match="it is cancelled"):
+    with pytest.raises(StateConflict, match="it is cancelled"):
         desk(house).cancel_run(ANN, run_of(house, "one"))
     assert len(house.events("*.cancelled")) == 3
 
@@ -151,7 +151,7 @@ def test_what_has_ended_is_not_cancelled(ledger: Ledger) -> None:
 def test_what_is_unknown_is_told(ledger: Ledger, kind: str) -> None:
     """By its kind and id."""
     act = getattr(desk(house_of(ledger, TWO)), f"cancel_{kind}")
-    with pytest.raises(UnknownThing, match=f"there is no {kind} x-1"):
+    with pytest.raises(UnknownId, match=f"there is no {kind} x-1"):
         act(ANN, "x-1")
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from receiver.ledger import tables
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.open import open_ledger
-from receiver.ledger.engine.sqlite import FileLedger
+from receiver.ledger.engine.sqlite import SqliteLedger
 from receiver.ledger.operations.pause import _PAUSE, _RESUME
 from receiver.ledger.queries.reader import Reader
 from receiver.ledger.queue.pauses import Scope
@@ -147,7 +147,7 @@ def test_a_pause_of_all_outlasts_that_of_a_rule(ledger: Ledger) -> None:
     assert first_attempts(house) == pytest.approx([0, 0], abs=30)
 
 
-def test_a_pause_is_set_once_and_stays_over_a_restart(file_ledger: FileLedger) -> None:
+def test_a_pause_is_set_once_and_stays_over_a_restart(file_ledger: SqliteLedger) -> None:
     """The second operator finds that of the first; the file_ledger keeps it."""
     house = house_of(file_ledger, RULES)
     assert desk(house).pause(ANN, Scope.RULE, "r")
@@ -194,7 +194,7 @@ def test_a_retry_and_an_approval_do_not_go_round_a_pause(ledger: Ledger) -> None
     assert len(house.claim()) == 2
 
 
-def test_pausing_reads_the_open_runs_alone(file_ledger: FileLedger) -> None:
+def test_pausing_reads_the_open_runs_alone(file_ledger: SqliteLedger) -> None:
     """Its cost does not grow with the history."""
     with file_ledger.read() as connection:
         for statement in (_PAUSE[Scope.RULE], _RESUME[Scope.HANDLER]):

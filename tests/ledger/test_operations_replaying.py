@@ -13,13 +13,13 @@ from house import NOON, House, texts
 from notifications import resource
 from planning import renderer
 
-from receiver.core.errors import WrongState
+from receiver.core.errors import StateConflict
 from receiver.core.logs import configure_logs
 from receiver.dispatcher.preparation import Drafts
 from receiver.dispatcher.rule_sets import RulesInForce
 from receiver.dispatcher.suspects import Suspects
 from receiver.ledger.engine.ledger import Ledger
-from receiver.ledger.engine.unit_of_work import Batch
+from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.operations.replay import store_replays
 from receiver.ledger.plans.store import store_plannings
 from receiver.rules.expressions import Expressions
@@ -92,18 +92,18 @@ class Today:
         with self.house.ledger.read() as connection:
             found = self.drafts.plannings(connection, 10)
         with self.house.ledger.write() as connection:
-            batch = Batch(connection, self.house.ledger.now(connection))
-            store_plannings(batch, found)
-            batch.finish()
+            uow = UnitOfWork(connection, self.house.ledger.now(connection))
+            store_plannings(uow, found)
+            uow.finish()
 
     def turn(self) -> int:
         """Do what is asked for; how many replays that were."""
         with self.house.ledger.read() as connection:
             found = self.drafts.replays(connection, 10)
         with self.house.ledger.write() as connection:
-            batch = Batch(connection, self.house.ledger.now(connection))
-            store_replays(batch, found)
-            batch.finish()
+            uow = UnitOfWork(connection, self.house.ledger.now(connection))
+            store_replays(uow, found)
+            uow.finish()
         return len(found)
 
 
@@ -262,7 +262,7 @@ def test_the_same_is_not_asked_for_twice(house: House, today: Today) -> None:
     """Until it is done; then it may be asked for again."""
     sync = house.sync("a")
     desk(house).replay(ANN, sync, "later")
-    with pytest.raises(WrongState, match="has been asked for"):
+    with pytest.raises(StateConflict, match="has been asked for"):
         desk(house).replay(ANN, sync, "later")
     desk(house).replay(ANN, sync, "purge")
     assert today.turn() == 2
@@ -271,5 +271,5 @@ def test_the_same_is_not_asked_for_twice(house: House, today: Today) -> None:
 
 def test_a_sync_that_is_not_planned_yet_needs_no_replay(house: House) -> None:
     """It is about to be planned by the same rules."""
-    with pytest.raises(WrongState, match="is new"):
+    with pytest.raises(StateConflict, match="is new"):
         desk(house).replay(ANN, house.store("a"))

@@ -9,7 +9,7 @@ from desks import ANN, TWO, desk, failed, house_of, only, run_of
 from house import texts
 from sqlalchemy import text
 
-from receiver.core.errors import UnknownThing, WrongState
+from receiver.core.errors import StateConflict, UnknownId
 from receiver.core.model import Outcome, OutcomeKind
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.operations.retry import Chosen
@@ -110,7 +110,7 @@ def test_only_what_failed_or_was_cancelled_is_retried(ledger: Ledger, ends: str,
     house.sync("a")
     with ledger.write() as connection:
         connection.execute(text("UPDATE runs SET state = :ends"), {"ends": ends})
-    with pytest.raises(WrongState, match=f"is {ends}") as raised:
+    with pytest.raises(StateConflict, match=f"is {ends}") as raised:
         desk(house).retry(ANN, run_of(house, "one"))
     assert (raised.value.state, hint in raised.value.hint) == (ends, True)
 
@@ -120,7 +120,7 @@ def test_the_second_of_two_retries_is_told_what_the_first_has_done(ledger: Ledge
     house = house_of(ledger, TWO)
     failed(house, "a")
     desk(house).retry(ANN, run_of(house, "one"))
-    with pytest.raises(WrongState, match="is due"):
+    with pytest.raises(StateConflict, match="is due"):
         desk(house).retry(ANN, run_of(house, "one"))
     assert len(house.events("run.retried")) == 1
 
@@ -131,7 +131,7 @@ def test_what_was_never_rendered_needs_a_replay(ledger: Ledger) -> None:
     house.sync("a")
     house.work()
     assert house.runs("state")[0] == "failed"
-    with pytest.raises(WrongState, match="not rendered") as raised:
+    with pytest.raises(StateConflict, match="not rendered") as raised:
         desk(house).retry(ANN, run_of(house, "one"))
     assert "replay" in raised.value.hint
     assert desk(house).retry_many(ANN, Chosen(), 10).runs == ()
@@ -139,7 +139,7 @@ def test_what_was_never_rendered_needs_a_replay(ledger: Ledger) -> None:
 
 def test_an_unknown_run_is_told(ledger: Ledger) -> None:
     """By its id."""
-    with pytest.raises(UnknownThing, match="there is no run r-nothing"):
+    with pytest.raises(UnknownId, match="there is no run r-nothing"):
         desk(house_of(ledger, TWO)).retry(ANN, "r-nothing")
 
 

@@ -8,7 +8,7 @@ from house import texts
 from sqlalchemy import event
 
 from receiver.ledger.engine.ledger import Ledger
-from receiver.ledger.engine.sqlite import FileLedger
+from receiver.ledger.engine.sqlite import SqliteLedger
 from receiver.ledger.operations.retry import Chosen
 
 
@@ -68,7 +68,7 @@ def test_more_than_one_transaction_retries_them_all(ledger: Ledger) -> None:
     assert house.runs().count("due") == 230
 
 
-def test_choosing_many_reads_the_failed_runs_alone(file_ledger: FileLedger) -> None:
+def test_choosing_many_reads_the_failed_runs_alone(file_ledger: SqliteLedger) -> None:
     """Its cost does not grow with the history."""
     seen: list[str] = []
     house = house_of(file_ledger, TWO)

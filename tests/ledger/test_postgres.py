@@ -25,13 +25,13 @@ from receiver.ledger import tables
 from receiver.ledger.audit.trail import append_events
 from receiver.ledger.engine.backup import back_up
 from receiver.ledger.engine.folder import lock_ledger
-from receiver.ledger.engine.ledger import Hold
+from receiver.ledger.engine.ledger import LockMode
 from receiver.ledger.engine.open import open_ledger, prepare
 from receiver.ledger.engine.pg_listen import Listener
-from receiver.ledger.engine.postgres import ServerLedger, migrate_server, open_server
-from receiver.ledger.engine.sqlite import FileLedger
-from receiver.ledger.engine.transfer import fill_server
-from receiver.ledger.engine.unit_of_work import Batch
+from receiver.ledger.engine.postgres import PostgresLedger, migrate_postgres, open_postgres
+from receiver.ledger.engine.sqlite import SqliteLedger
+from receiver.ledger.engine.transfer import copy_to_postgres
+from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.inbox.deliveries import Arrival
 from receiver.ledger.plans.outcomes import store_settlements
 from receiver.ledger.queries.trail import Wanted, read_trail
@@ -54,7 +54,7 @@ def test_a_database_without_tables_is_refused_with_the_command_that_makes_them(
         with pytest.raises(LedgerError, match="has no tables yet, this postsync needs") as refused:
             prepare(url)
         assert "postsync migrate" in refused.value.hint
-        assert migrate_server(url) is None
+        assert migrate_postgres(url) is None
         prepare(url)
 
 
@@ -62,12 +62,12 @@ def test_migrating_again_does_nothing_and_several_at_once_do_it_once(ledgers: Da
     """Two pods may start their migration at the same moment."""
     with ledgers.database(blank=False) as url:
         with ThreadPoolExecutor(4) as crew:
-            found = list(crew.map(lambda _: migrate_server(url), range(4)))
+            found = list(crew.map(lambda _: migrate_postgres(url), range(4)))
         assert sorted(found, key=str) == [tables.REVISION] * 3 + [None]
         prepare(url)
 
 
-def test_each_text_has_the_collation_c(server_ledger: ServerLedger) -> None:
+def test_each_text_has_the_collation_c(server_ledger: PostgresLedger) -> None:
     """A database's own order of letters would not be that of the ids' time."""
     texts = text(
         "SELECT relname, attname, collname FROM pg_class JOIN pg_attribute ON attrelid = "
@@ -86,7 +86,7 @@ def test_each_text_has_the_collation_c(server_ledger: ServerLedger) -> None:
 
 def test_a_database_of_a_newer_postsync_is_refused(url: str) -> None:
     """Before anything is read or written."""
-    with closing(open_server(url)) as ledger, ledger.write() as connection:
+    with closing(open_postgres(url)) as ledger, ledger.write() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(LedgerError, match="revision 9999, this postsync knows up to"):
         prepare(url)
@@ -94,7 +94,7 @@ def test_a_database_of_a_newer_postsync_is_refused(url: str) -> None:
 
 def test_a_database_of_before_the_first_release_is_refused(url: str) -> None:
     """Its tables have the same revision, and not the same columns."""
-    with closing(open_server(url)) as ledger, ledger.write() as connection:
+    with closing(open_postgres(url)) as ledger, ledger.write() as connection:
         connection.execute(text("ALTER TABLE runs DROP COLUMN claims"))
     with pytest.raises(LedgerError, match=r"earlier postsync: it has no runs\.claims"):
         prepare(url)
@@ -117,23 +117,23 @@ def test_a_server_that_is_away_is_an_error_that_may_pass() -> None:
 
 
 def test_who_plans_keeps_out_who_plans_and_who_claims_but_not_who_only_adds(
-    server_ledger: ServerLedger,
+    server_ledger: PostgresLedger,
 ) -> None:
     """The intake answers, whatever is done with what it took."""
-    other = ServerLedger(server_ledger.engine)
-    impatient = open_server(url_of(server_ledger), busy_timeout=0.05)
+    other = PostgresLedger(server_ledger.engine)
+    impatient = open_postgres(url_of(server_ledger), busy_timeout=0.05)
     with server_ledger.write():
-        for hold in (Hold.ALL, Hold.OWN):
+        for hold in (LockMode.EXCLUSIVE, LockMode.SHARED):
             with pytest.raises(LedgerUnavailable, match="lock timeout"), impatient.write(hold):
                 pass
         with writing(other) as writer:
             assert writer.submit(arrival(notification(resource("a")))).verdict == "accepted"
-    with server_ledger.write(Hold.OWN), other.write(Hold.OWN):
+    with server_ledger.write(LockMode.SHARED), other.write(LockMode.SHARED):
         pass
     impatient.close()
 
 
-def test_two_who_claim_at_once_take_different_runs(server_ledger: ServerLedger) -> None:
+def test_two_who_claim_at_once_take_different_runs(server_ledger: PostgresLedger) -> None:
     """What one is about to take, the other passes over."""
     add_plan(server_ledger, runs=20)
     taken: list[str] = []
@@ -141,7 +141,7 @@ def test_two_who_claim_at_once_take_different_runs(server_ledger: ServerLedger) 
 
     def claim_some(owner: str) -> None:
         together.wait()
-        while runs := take(server_ledger, free=3, owner=owner, hold=Hold.OWN):
+        while runs := take(server_ledger, free=3, owner=owner, hold=LockMode.SHARED):
             taken.extend(run.id for run in runs)
 
     with ThreadPoolExecutor(2) as crew:
@@ -150,19 +150,19 @@ def test_two_who_claim_at_once_take_different_runs(server_ledger: ServerLedger) 
 
 
 def test_an_outcome_and_a_takeover_of_one_run_exclude_each_other(
-    server_ledger: ServerLedger,
+    server_ledger: PostgresLedger,
 ) -> None:
     """Whoever comes first locks its row: a frozen worker cannot write when it wakes."""
     add_plan(server_ledger)
     (run,) = take(server_ledger)
-    with server_ledger.write(Hold.OWN) as connection:
+    with server_ledger.write(LockMode.SHARED) as connection:
         later = server_ledger.now(connection) + 3_600_000
-        batch = Batch(connection, later)
-        release_lost(batch)
-        assert [event.name for event in batch.events] == ["attempt.lost"]
+        uow = UnitOfWork(connection, later)
+        release_lost(uow)
+        assert [event.name for event in uow.events] == ["attempt.lost"]
         with ThreadPoolExecutor(1) as crew:
             done = settle(run, outcome(OutcomeKind.SUCCEEDED), later)
-            settled = crew.submit(write, server_ledger, [done], hold=Hold.OWN)
+            settled = crew.submit(write, server_ledger, [done], hold=LockMode.SHARED)
             wait_for(lambda: waits(server_ledger), 5, "the frozen one to wait for the row")
             connection.commit()
             assert settled.result(60) == ["attempt.superseded"]
@@ -171,7 +171,7 @@ def test_an_outcome_and_a_takeover_of_one_run_exclude_each_other(
     assert (state, owner) == ("due", None)
 
 
-def url_of(ledger: ServerLedger) -> str:
+def url_of(ledger: PostgresLedger) -> str:
     with ledger.engine.connect() as connection:
         known: Any = connection.connection.driver_connection
         assert known is not None
@@ -179,33 +179,33 @@ def url_of(ledger: ServerLedger) -> str:
 
 
 def test_two_who_end_the_last_runs_of_a_plan_at_once_do_not_both_leave_it(
-    server_ledger: ServerLedger,
+    server_ledger: PostgresLedger,
 ) -> None:
     """Neither sees that the other's has ended, unless they line up for the plan."""
     add_plan(server_ledger, 2, targets=True)
     first, second = take(server_ledger)
     done = [settle(run, outcome(OutcomeKind.SUCCEEDED), 0) for run in (first, second)]
-    with server_ledger.write(Hold.OWN) as connection:
-        batch = Batch(connection, 0)
-        store_settlements(batch, "w-1", done[:1])
-        batch.flush()
+    with server_ledger.write(LockMode.SHARED) as connection:
+        uow = UnitOfWork(connection, 0)
+        store_settlements(uow, "w-1", done[:1])
+        uow.flush()
         with ThreadPoolExecutor(1) as crew:
-            other = crew.submit(write, server_ledger, done[1:], hold=Hold.OWN)
+            other = crew.submit(write, server_ledger, done[1:], hold=LockMode.SHARED)
             wait_for(lambda: waits(server_ledger), 5, "the second to wait for the plan")
             connection.commit()
             other.result(60)
     assert stirs(server_ledger) == 1
 
 
-def waits(ledger: ServerLedger) -> bool:
+def waits(ledger: PostgresLedger) -> bool:
     query = "SELECT COUNT(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
     with ledger.engine.connect() as connection:
         return bool(connection.scalar(text(query)))
 
 
-def test_the_trails_numbers_follow_the_commits(server_ledger: ServerLedger) -> None:
+def test_the_trails_numbers_follow_the_commits(server_ledger: PostgresLedger) -> None:
     """Whoever follows it would miss a line with a lower number that is committed later."""
-    first = server_ledger.write(Hold.NEW)
+    first = server_ledger.write(LockMode.APPEND)
     with first as connection:
         append_events(connection, 1, [Event("first", {})])
         with ThreadPoolExecutor(1) as crew:
@@ -222,13 +222,13 @@ def test_the_trails_numbers_follow_the_commits(server_ledger: ServerLedger) -> N
         ]
 
 
-def add_line(ledger: ServerLedger, name: str) -> None:
-    with ledger.write(Hold.NEW) as connection:
+def add_line(ledger: PostgresLedger, name: str) -> None:
+    with ledger.write(LockMode.APPEND) as connection:
         append_events(connection, 1, [Event(name, {})])
 
 
 def test_one_sync_that_comes_to_two_intakes_at_once_is_accepted_once(
-    server_ledger: ServerLedger,
+    server_ledger: PostgresLedger,
 ) -> None:
     """The one that comes second to the ledger is a duplicate."""
     body = notification(resource("a"))
@@ -242,7 +242,7 @@ def test_one_sync_that_comes_to_two_intakes_at_once_is_accepted_once(
     assert (count(server_ledger, "syncs"), count(server_ledger, "deliveries")) == (1, 16)
 
 
-def test_a_text_with_a_nul_is_stored(server_ledger: ServerLedger) -> None:
+def test_a_text_with_a_nul_is_stored(server_ledger: PostgresLedger) -> None:
     """PostgreSQL's text has none; a sender that writes one is not refused for ever."""
     with writing(server_ledger) as writer:
         writer.submit(
@@ -253,7 +253,7 @@ def test_a_text_with_a_nul_is_stored(server_ledger: ServerLedger) -> None:
     assert reason == "not_json: \ufffd is no JSON"
 
 
-def test_dispatchers_share_what_a_service_takes(server_ledger: ServerLedger) -> None:
+def test_dispatchers_share_what_a_service_takes(server_ledger: PostgresLedger) -> None:
     """Three at once in all, not three for each of them."""
     rates = {"log.message": Rate(per_second=0.001, burst=3)}
     add_plan(server_ledger, runs=10)
@@ -264,30 +264,33 @@ def test_dispatchers_share_what_a_service_takes(server_ledger: ServerLedger) -> 
     assert taken == [3, 0, 0]
 
 
-def test_a_task_is_done_by_one_at_a_time(server_ledger: ServerLedger) -> None:
+def test_a_task_is_done_by_one_at_a_time(server_ledger: PostgresLedger) -> None:
     """Two that plan the same would work for nothing."""
-    with server_ledger.sole("planning") as mine, server_ledger.sole("planning") as others:
+    with (
+        server_ledger.exclusive_task("planning") as mine,
+        server_ledger.exclusive_task("planning") as others,
+    ):
         assert (mine, others) == (True, False)
-        with server_ledger.sole("something else") as other_task:
+        with server_ledger.exclusive_task("something else") as other_task:
             assert other_task
-    with server_ledger.sole("planning") as again:
+    with server_ledger.exclusive_task("planning") as again:
         assert again
 
 
-def test_who_listens_hears_of_work(server_ledger: ServerLedger) -> None:
+def test_who_listens_hears_of_work(server_ledger: PostgresLedger) -> None:
     """And once when it begins to listen, for what it did not hear."""
     heard = threading.Semaphore(0)
     listener = Listener(url_of(server_ledger), heard.release)
     listener.start()
     assert heard.acquire(timeout=60)
-    with server_ledger.write(Hold.NEW) as connection:
-        server_ledger.ring(connection)
+    with server_ledger.write(LockMode.APPEND) as connection:
+        server_ledger.notify(connection)
     assert heard.acquire(timeout=60)
     listener.stop()
 
 
 def test_a_backup_is_a_file_that_one_host_can_go_on_with(
-    server_ledger: ServerLedger, tmp_path: Path
+    server_ledger: PostgresLedger, tmp_path: Path
 ) -> None:
     """Every row is in it, the moment of its creation too."""
     add_plan(server_ledger, runs=3)
@@ -303,14 +306,14 @@ def test_a_backup_is_a_file_that_one_host_can_go_on_with(
 
 
 def test_a_database_goes_on_where_a_file_ended(
-    file_ledger: FileLedger, server_ledger: ServerLedger
+    file_ledger: SqliteLedger, server_ledger: PostgresLedger
 ) -> None:
     """Every row is there, open runs can be taken, and the trail's numbers go on."""
     add_plan(file_ledger, runs=3)
     with writing(file_ledger) as writer:
         writer.submit(arrival(notification(resource("a"))))
     seen: list[tuple[int, int]] = []
-    fill_server(url_of(server_ledger), file_ledger.path, lambda *rows: seen.append(rows))
+    copy_to_postgres(url_of(server_ledger), file_ledger.path, lambda *rows: seen.append(rows))
     assert seen[-1][0] == seen[-1][1] > 0
     for table in tables.metadata.tables:
         assert count(server_ledger, table) == count(file_ledger, table), table
@@ -320,23 +323,23 @@ def test_a_database_goes_on_where_a_file_ended(
 
 
 def test_a_ledger_that_has_something_is_not_filled(
-    file_ledger: FileLedger, server_ledger: ServerLedger
+    file_ledger: SqliteLedger, server_ledger: PostgresLedger
 ) -> None:
     """Two histories do not become one; nothing is changed."""
     for ledger in (file_ledger, server_ledger):
         with writing(ledger) as writer:
             writer.submit(arrival(notification(resource("a"))))
     with pytest.raises(LedgerError, match="has a trail already"):
-        fill_server(url_of(server_ledger), file_ledger.path, lambda *_: None)
+        copy_to_postgres(url_of(server_ledger), file_ledger.path, lambda *_: None)
     assert count(server_ledger, "deliveries") == 1
 
 
 def test_a_file_in_use_is_not_copied_from(
-    file_ledger: FileLedger, server_ledger: ServerLedger
+    file_ledger: SqliteLedger, server_ledger: PostgresLedger
 ) -> None:
     """What its instance takes meanwhile would be missing."""
     with (
         lock_ledger(file_ledger.path),
         pytest.raises(LedgerError, match="in use by another instance"),
     ):
-        fill_server(url_of(server_ledger), file_ledger.path, lambda *_: None)
+        copy_to_postgres(url_of(server_ledger), file_ledger.path, lambda *_: None)

@@ -11,11 +11,11 @@ import pytest
 from notifications import notification, resource
 
 from receiver.core.model import Event
-from receiver.ledger.audit.key_values import RULES, put_mark
+from receiver.ledger.audit.key_values import RULES, put_value
 from receiver.ledger.audit.trail import append_events
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.open import open_ledger
-from receiver.ledger.engine.sqlite import FileLedger
+from receiver.ledger.engine.sqlite import SqliteLedger
 from receiver.ledger.inbox.deliveries import Arrival
 from receiver.ledger.inbox.group_commit import IntakeWriter
 from receiver.ledger.queries.reader import Filters, Reader
@@ -114,7 +114,7 @@ def test_a_ledger_that_takes_writes_is_ready(ledger: Ledger) -> None:
     assert (found.writable, found.reason) == (True, "")
     assert found.rules["ok"] is False
     assert found.dispatcher == {
-        "heartbeatAgeSeconds": None, "alive": 0, "hangingAttempts": 0, "ailments": [],
+        "heartbeatAgeSeconds": None, "alive": 0, "hangingAttempts": 0, "thread_problems": [],
     }  # fmt: skip
 
 
@@ -122,7 +122,7 @@ def test_readiness_tells_of_the_rules_in_force_and_the_last_sign_of_life(ledger:
     """As the dispatcher left them."""
     with ledger.write() as connection:
         mark = {"ok": False, "error": "r.yaml:1: no", "digest": "d" * 64, "rules": 3}
-        put_mark(connection, RULES, mark | {"loadedAt": 0})
+        put_value(connection, RULES, mark | {"loadedAt": 0})
         beat(connection, "w-1", ledger.now(connection) - 5_000)
     found = Reader(ledger).readiness()
     assert found.rules == mark | {
@@ -131,7 +131,7 @@ def test_readiness_tells_of_the_rules_in_force_and_the_last_sign_of_life(ledger:
     assert 5 <= found.dispatcher["heartbeatAgeSeconds"] < 15
 
 
-def test_a_locked_ledger_is_not_ready_and_says_why(file_ledger: FileLedger) -> None:
+def test_a_locked_ledger_is_not_ready_and_says_why(file_ledger: SqliteLedger) -> None:
     """And is again once the lock is gone."""
     patient = open_ledger(file_ledger.path, busy_timeout=0.05)
     reader = Reader(patient)
@@ -164,7 +164,7 @@ def test_gauges_tell_what_is_open(ledger: Ledger, writer: IntakeWriter) -> None:
     store(writer)
     with ledger.write() as connection:
         beat(connection, "w-1", ledger.now(connection) - 2_000)
-        put_mark(connection, RULES, {"ok": True, "error": "", "digest": "ab" * 32, "rules": 4})
+        put_value(connection, RULES, {"ok": True, "error": "", "digest": "ab" * 32, "rules": 4})
     gauges = {name: (labels, value) for name, labels, value in Reader(ledger).counters()}
     assert gauges["syncs_unplanned"] == ({}, 1)
     assert gauges["dead_letters"] == ({}, 0)

@@ -13,7 +13,7 @@ from sqlalchemy import Table, event, insert
 from receiver.core.model import first_id
 from receiver.ledger import tables
 from receiver.ledger.engine.ledger import Ledger
-from receiver.ledger.engine.sqlite import FileLedger
+from receiver.ledger.engine.sqlite import SqliteLedger
 from receiver.ledger.queries import trail
 from receiver.ledger.queries.reader import Filters, Reader, Wanted
 
@@ -72,7 +72,7 @@ def plans(ledger: Ledger, seen: list[tuple[str, Any]]) -> list[str]:
     ],
 )
 def test_a_list_reads_by_the_index_of_its_filter(
-    file_ledger: FileLedger, kind: str, wanted: Filters, index: str
+    file_ledger: SqliteLedger, kind: str, wanted: Filters, index: str
 ) -> None:
     """Or else by the primary key from the newest on, where a page is soon full."""
     with statements(file_ledger) as seen:

@@ -12,8 +12,8 @@ from sqlalchemy import event, insert
 
 from receiver.ledger import tables
 from receiver.ledger.engine.ledger import Ledger
-from receiver.ledger.engine.sqlite import FileLedger
-from receiver.ledger.inbox.hook_messages import Message, Messages
+from receiver.ledger.engine.sqlite import SqliteLedger
+from receiver.ledger.inbox.hook_messages import HookMessages, Message
 from receiver.ledger.queries import trail
 from receiver.ledger.queries.reader import Filters, Reader, Row, Wanted
 
@@ -115,11 +115,11 @@ def test_the_plans_of_a_sync_stand_in_the_order_of_time(house: House) -> None:
 
 def test_the_words_of_hooks_stand_among_the_events_in_the_order_of_time(house: House) -> None:
     """What PreSync said before the notification, what came late after what was done by then."""
-    said = Messages(house.ledger, lambda _at, _events: None)
+    said = HookMessages(house.ledger, lambda _at, _events: None)
     said.store(Message("hooks", "shop", "before", {"hook": "PreSync"}))
     sync = house.sync("a")
     house.work()
-    late = Messages(house.ledger, lambda _at, _events: None)
+    late = HookMessages(house.ledger, lambda _at, _events: None)
     late.store(Message("hooks", "argocd/shop", "after", {"hook": "PostSync"}))
     late.store(Message("hooks", "blog", "of another one", {}))
     events = story(house, sync)["events"]
@@ -191,7 +191,7 @@ def test_the_trail_of_a_sync_is_found_however_much_lies_before_it(
     ids=str,
 )
 def test_no_page_of_the_trail_reads_the_whole_table(
-    file_ledger: FileLedger, wanted: Wanted
+    file_ledger: SqliteLedger, wanted: Wanted
 ) -> None:
     """Every statement goes by an index or by the order of the lines."""
     house = House.of(file_ledger, RULES)

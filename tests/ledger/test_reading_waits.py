@@ -9,9 +9,9 @@ from desks import ANN, desk, house_of, only
 from house import House
 
 from receiver.core.model import Outcome, OutcomeKind
-from receiver.ledger.audit.key_values import PACE, put_mark
+from receiver.ledger.audit.key_values import PACE, put_value
 from receiver.ledger.engine.ledger import Ledger
-from receiver.ledger.engine.unit_of_work import Batch
+from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.queries.reader import Reader
 from receiver.ledger.queue.heartbeats import beat
 from receiver.ledger.queue.lane_blocks import block_lane
@@ -106,15 +106,15 @@ def test_a_run_that_is_due_names_its_place_in_its_lane(house: House) -> None:
     assert first["waitsFor"] == f"its turn in the lane {lane}: 0 before it"
     assert second["waitsFor"] == f"its turn in the lane {lane}: 1 before it"
     with house.ledger.write() as connection:
-        put_mark(connection, PACE, {"share": 1, "rates": {"log.message": 0.5}})
+        put_value(connection, PACE, {"share": 1, "rates": {"log.message": 0.5}})
     assert waits(house).endswith("before it, at most 0.5 a second")
     house.claim(free=1)
     due = only([run for run in Reader(house.ledger).runs(limit=9) if run["state"] == "due"])
     assert due["waitsFor"].startswith("its lane's share: ")
     with house.ledger.write() as connection:
-        batch = Batch(connection, house.ledger.now(connection))
-        block_lane(batch, lane, batch.now + 60_000)
-        batch.finish()
+        uow = UnitOfWork(connection, house.ledger.now(connection))
+        block_lane(uow, lane, uow.now + 60_000)
+        uow.finish()
     due = only([run for run in Reader(house.ledger).runs(limit=9) if run["state"] == "due"])
     assert due["waitsFor"].startswith(f"the limit that {lane} has told, until 20")
 

@@ -17,17 +17,17 @@ from sqlalchemy import event, insert, text, update
 
 from receiver.core.model import Event
 from receiver.ledger import tables
-from receiver.ledger.audit.key_values import RULES, keep_rule_set, put_mark
+from receiver.ledger.audit.key_values import RULES, keep_rule_set, put_value
 from receiver.ledger.audit.trail import append_events
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.open import open_ledger
-from receiver.ledger.engine.sqlite import FileLedger
+from receiver.ledger.engine.sqlite import SqliteLedger
 from receiver.ledger.inbox.deliveries import Arrival
 from receiver.ledger.inbox.group_commit import IntakeWriter
-from receiver.ledger.inbox.hook_messages import Message, Messages
+from receiver.ledger.inbox.hook_messages import HookMessages, Message
 from receiver.ledger.plans.planning_attempts import begin
 from receiver.ledger.queries.reader import Reader
-from receiver.ledger.retention.job import Preview, Round
+from receiver.ledger.retention.job import Preview, RetentionJob
 from receiver.ledger.retention.policy import Policy
 
 DAY = 86400.0
@@ -62,7 +62,7 @@ def just_now() -> float:
 
 def prune(ledger: Ledger, policy: Policy = MONTH) -> Counter[str]:
     """Go through the ledger once; what was deleted, by table."""
-    this = Round(ledger, policy)
+    this = RetentionJob(ledger, policy)
     done: Counter[str] = sum(this.slices(), Counter())
     this.end("test")
     return done
@@ -127,13 +127,13 @@ def test_what_is_remembered_of_an_application_goes_with_its_last_sync(ledger: Le
     assert house.query("SELECT sender FROM memories") == ["argocd"]
 
 
-def test_a_round_that_deletes_nothing_says_nothing(file_ledger: FileLedger) -> None:
+def test_a_round_that_deletes_nothing_says_nothing(file_ledger: SqliteLedger) -> None:
     """And takes no lock: somebody else may hold it all the time."""
     house = House.of(file_ledger, RULES_OF_ALL)
     house.sync("a", at=just_now())
-    with file_ledger.gate:
-        assert list(Round(house.ledger, MONTH).slices()) == []
-        assert Round(house.ledger, MONTH).end("test") is None
+    with file_ledger.write_lock:
+        assert list(RetentionJob(house.ledger, MONTH).slices()) == []
+        assert RetentionJob(house.ledger, MONTH).end("test") is None
 
 
 def test_what_has_not_ended_stays_however_old_it_is(ledger: Ledger) -> None:
@@ -216,7 +216,7 @@ def test_of_too_many_syncs_the_oldest_go_before_their_time(ledger: Ledger) -> No
     few = replace(MONTH, keep_syncs=3)
     assert prune(house.ledger, few)["syncs"] == 0
     house.pass_time(2 * DAY)
-    assert list(Round(house.ledger, few).preview())[-1].goes["syncs"] == 2
+    assert list(RetentionJob(house.ledger, few).preview())[-1].goes["syncs"] == 2
     assert prune(house.ledger, few)["syncs"] == 2
     assert house.query("SELECT id FROM syncs ORDER BY id") == syncs[2:]
     assert prune(house.ledger, few)["syncs"] == 0
@@ -242,12 +242,12 @@ def test_refused_notifications_and_lines_without_a_sync_go_by_age(ledger: Ledger
     """So do the messages of hooks, which are lines of the trail."""
     house = House.of(ledger, RULES_OF_ALL)
     refuse(ledger)
-    Messages(ledger, lambda _at, _events: None).store(Message("ci", "shop", "migrated", {}))
+    HookMessages(ledger, lambda _at, _events: None).store(Message("ci", "shop", "migrated", {}))
     house.pass_time(31 * DAY)
     with house.ledger.write() as connection:
         now = house.ledger.now(connection)
         append_events(connection, now, [Event("rules.loaded", {"rules": []})])
-    goes = list(Round(house.ledger, MONTH).preview())[-1].goes
+    goes = list(RetentionJob(house.ledger, MONTH).preview())[-1].goes
     assert goes == {"syncs": 0, "refused": 1, "events": 2}
     assert prune(house.ledger) == {"deliveries": 1, "messages": 1, "audit_events": 2}
     assert house.query("SELECT name FROM audit_events") == ["rules.loaded", "ledger.pruned"]
@@ -277,7 +277,7 @@ def test_rule_sets_go_when_nothing_refers_to_them(ledger: Ledger) -> None:
         now = ledger.now(connection)
         for digest in (used, "in force", "old"):
             keep_rule_set(connection, now, digest, ())
-        put_mark(connection, RULES, {"digest": "in force", "loadedAt": now, "ok": True})
+        put_value(connection, RULES, {"digest": "in force", "loadedAt": now, "ok": True})
     house.pass_time(3000)
     assert prune(house.ledger)["rule_sets"] == 0
     house.pass_time(1000)
@@ -292,9 +292,9 @@ def test_what_a_killed_round_deleted_is_told_by_the_next(ledger: Ledger) -> None
     house.work()
     refuse(ledger)
     house.pass_time(31 * DAY)
-    next(Round(house.ledger, MONTH).slices())
+    next(RetentionJob(house.ledger, MONTH).slices())
     assert house.events("ledger.pruned") == []
-    assert Round(house.ledger, MONTH).end("the next")
+    assert RetentionJob(house.ledger, MONTH).end("the next")
     assert [one["syncs"] for one in house.events("ledger.pruned")] == [1]
 
 
@@ -330,7 +330,7 @@ def test_the_ledger_is_free_between_two_slices(
     house.work()
     house.pass_time(31 * DAY)
     slices = 0
-    for done in Round(house.ledger, MONTH).slices():
+    for done in RetentionJob(house.ledger, MONTH).slices():
         assert 0 < done["syncs"] <= 2
         assert house.store(f"new{slices}", at=just_now())
         slices += 1
@@ -348,9 +348,8 @@ def test_a_slice_is_bounded_by_its_rows_too(
     house.work()
     refuse(ledger)
     house.pass_time(31 * DAY)
-    assert [done["syncs"] for done in Round(house.ledger, MONTH).slices() if done["syncs"]] == [
-        1, 1, 1, 1
-    ]  # fmt: skip
+    slices = RetentionJob(house.ledger, MONTH).slices()
+    assert [done["syncs"] for done in slices if done["syncs"]] == [1, 1, 1, 1]
 
 
 BOUNDED = (
@@ -365,7 +364,7 @@ SMALL = {"rule_sets", "buckets", "lanes", "tried"}
 """Of an edit of the rules, of a host that is called, of a sync that is planned: a row each."""
 
 
-def test_no_statement_reads_a_whole_table(file_ledger: FileLedger) -> None:
+def test_no_statement_reads_a_whole_table(file_ledger: SqliteLedger) -> None:
     """A slice costs the same whatever is stored; small tables may be read."""
     house = House.of(file_ledger, COLLECTING)
     house.sync("a", at=just_now())
@@ -374,8 +373,10 @@ def test_no_statement_reads_a_whole_table(file_ledger: FileLedger) -> None:
     refuse(file_ledger)
     with file_ledger.write() as connection:
         keep_rule_set(connection, 0, "old", ())
-        put_mark(connection, RULES, {"digest": "x", "loadedAt": 1, "ok": True})
-    Messages(file_ledger, lambda _at, _events: None).store(Message("ci", "shop", "migrated", {}))
+        put_value(connection, RULES, {"digest": "x", "loadedAt": 1, "ok": True})
+    HookMessages(file_ledger, lambda _at, _events: None).store(
+        Message("ci", "shop", "migrated", {})
+    )
     house.store("last", at=just_now())
     with file_ledger.write() as connection:
         begin(connection, "w-1", ["s-gone"])
@@ -464,7 +465,7 @@ def test_a_preview_counts_and_deletes_nothing(ledger: Ledger) -> None:
     house.work()
     refuse(ledger)
     house.pass_time(31 * DAY)
-    assert list(Round(house.ledger, MONTH).preview()) == [
+    assert list(RetentionJob(house.ledger, MONTH).preview()) == [
         Preview({"syncs": 1, "refused": 1, "events": 1}, 1, 1)
     ]
     assert rows(house, "syncs") == 1

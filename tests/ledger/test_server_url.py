@@ -10,11 +10,11 @@ import pytest
 from postgres import Databases
 
 from receiver.core.errors import LedgerError, LedgerUnavailable
-from receiver.ledger.engine.dsn import connect_arguments, shown_url
-from receiver.ledger.engine.ledger import Hold
+from receiver.ledger.engine.dsn import connect_arguments, redacted_url
+from receiver.ledger.engine.ledger import LockMode
 from receiver.ledger.engine.open import prepare
 from receiver.ledger.engine.pg_listen import Listener
-from receiver.ledger.engine.postgres import open_server
+from receiver.ledger.engine.postgres import open_postgres
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def url(ledgers: Databases) -> Iterator[str]:
 )
 def test_a_password_is_not_shown(url: str, shown: str) -> None:
     """Where the place of a ledger is named."""
-    assert shown_url(url) == shown
+    assert redacted_url(url) == shown
 
 
 def test_what_the_url_says_of_tls_is_kept() -> None:
@@ -57,7 +57,7 @@ def test_a_word_that_libpq_does_not_know_is_refused() -> None:
 @pytest.mark.parametrize("password", ["pa/ss", "12/34", "a/b@c"])
 def test_a_password_that_cuts_the_url_in_two_is_not_shown(password: str) -> None:
     """Its halves would count as a port and as the database's name, and be told as such."""
-    for read in (shown_url, lambda url: connect_arguments(url, 5.0)):
+    for read in (redacted_url, lambda url: connect_arguments(url, 5.0)):
         with pytest.raises(LedgerError, match="URL is not understood") as refused:
             read(f"postgresql://me:{password}@db/postsync")
         assert not {"pa", "ss", "12", "34", "a/b"} & set(str(refused.value).split())
@@ -73,8 +73,8 @@ def test_of_several_hosts_the_one_that_answers_is_taken(url: str) -> None:
     try:
         assert heard.wait(60)  # it listens
         heard.clear()
-        with closing(open_server(both)) as ledger, ledger.write(Hold.NEW) as connection:
-            ledger.ring(connection)
+        with closing(open_postgres(both)) as ledger, ledger.write(LockMode.APPEND) as connection:
+            ledger.notify(connection)
         assert heard.wait(60)
     finally:
         listener.stop()

@@ -10,11 +10,11 @@ import pytest
 from sqlalchemy import insert, text
 
 from receiver.ledger import tables
-from receiver.ledger.audit.key_values import CREATED, get_mark
+from receiver.ledger.audit.key_values import CREATED, get_value
 from receiver.ledger.engine.open import open_ledger
-from receiver.ledger.engine.sqlite import FileLedger
+from receiver.ledger.engine.sqlite import SqliteLedger
 from receiver.ledger.engine.vacuum import empty_log, shrink, size
-from receiver.ledger.retention.job import Round
+from receiver.ledger.retention.job import RetentionJob
 from receiver.ledger.retention.policy import Policy
 
 DAY_MS = 86_400_000
@@ -25,12 +25,12 @@ REFUSED = {
 
 
 @pytest.fixture
-def ledger(file_ledger: FileLedger) -> FileLedger:
+def ledger(file_ledger: SqliteLedger) -> SqliteLedger:
     """Only a file has this."""
     return file_ledger
 
 
-def fill(ledger: FileLedger, name: str, rows: int = 1500) -> None:
+def fill(ledger: SqliteLedger, name: str, rows: int = 1500) -> None:
     """Store so many refused notifications, of 3 kB each, that came long ago."""
     with ledger.write() as connection:
         row = {"received_at": ledger.now(connection) - 40 * DAY_MS} | REFUSED
@@ -38,17 +38,19 @@ def fill(ledger: FileLedger, name: str, rows: int = 1500) -> None:
         connection.execute(insert(tables.deliveries), values)
 
 
-def log_size(ledger: FileLedger) -> int:
+def log_size(ledger: SqliteLedger) -> int:
     return ledger.path.with_name("ledger.db-wal").stat().st_size
 
 
-def test_the_file_is_bounded_over_rounds_of_filling_and_pruning(ledger: FileLedger) -> None:
+def test_the_file_is_bounded_over_rounds_of_filling_and_pruning(ledger: SqliteLedger) -> None:
     """Each round leaves it as small as the one before."""
     sizes = []
     for number in range(4):
         fill(ledger, str(number))
         full = size(ledger)
-        assert sum(done["deliveries"] for done in Round(ledger, Policy(30 * 86400, 9, 60)).slices())
+        assert sum(
+            done["deliveries"] for done in RetentionJob(ledger, Policy(30 * 86400, 9, 60)).slices()
+        )
         assert list(shrink(ledger))
         assert empty_log(ledger, limit=0)
         sizes.append(ledger.path.stat().st_size)
@@ -57,7 +59,7 @@ def test_the_file_is_bounded_over_rounds_of_filling_and_pruning(ledger: FileLedg
 
 
 def test_space_is_given_back_in_slices_with_the_ledger_free_between_them(
-    ledger: FileLedger,
+    ledger: SqliteLedger,
 ) -> None:
     """A megabyte at a time, until a tenth of the pages is free."""
     fill(ledger, "one", rows=3000)
@@ -66,7 +68,7 @@ def test_space_is_given_back_in_slices_with_the_ledger_free_between_them(
     left = []
     for pages in shrink(ledger):
         with ledger.write() as connection:
-            assert get_mark(connection, CREATED)
+            assert get_value(connection, CREATED)
         left.append(pages)
     assert len(left) > 5
     assert left == sorted(left, reverse=True)
@@ -86,14 +88,14 @@ def test_a_file_that_cannot_shrink_is_left_as_it_is(tmp_path: Path) -> None:
         _fill_and_shrink(ledger)
 
 
-def _fill_and_shrink(ledger: FileLedger) -> None:
+def _fill_and_shrink(ledger: SqliteLedger) -> None:
     fill(ledger, "one")
     with ledger.write() as connection:
         connection.execute(text("DELETE FROM deliveries"))
     assert len(list(shrink(ledger))) == 1
 
 
-def test_a_long_reader_makes_the_log_grow_and_nobody_wait(ledger: FileLedger) -> None:
+def test_a_long_reader_makes_the_log_grow_and_nobody_wait(ledger: SqliteLedger) -> None:
     """The log begins anew when the reader has gone."""
     with ledger.read() as reader:
         reader.execute(text("SELECT * FROM marks")).all()
@@ -110,7 +112,7 @@ def test_a_long_reader_makes_the_log_grow_and_nobody_wait(ledger: FileLedger) ->
     assert log_size(ledger) == 0
 
 
-def test_a_new_file_can_shrink(ledger: FileLedger) -> None:
+def test_a_new_file_can_shrink(ledger: SqliteLedger) -> None:
     """It was told before its first table."""
     with ledger.read() as connection:
         assert connection.exec_driver_sql("PRAGMA auto_vacuum").scalar() == 2

@@ -18,7 +18,7 @@ from notifications import notification, resource
 from service import TELL, Service, serving, wait_for
 
 from receiver.core.errors import AttemptError, LedgerDamaged, LedgerError
-from receiver.ledger.audit.key_values import put_mark
+from receiver.ledger.audit.key_values import put_value
 from receiver.ledger.engine.open import open_ledger, prepare
 
 PAGE = 4096
@@ -172,8 +172,8 @@ def test_a_log_cut_off_under_a_running_instance_is_damage(tmp_path: Path) -> Non
     prepare(tmp_path / "ledger.db")
     with closing(open_ledger(tmp_path / "ledger.db")) as intake:
         with intake.write() as connection:
-            put_mark(connection, "one", {"value": 1})
+            put_value(connection, "one", {"value": 1})
         with closing(open_ledger(tmp_path / "ledger.db")) as dispatcher:
             os.truncate(tmp_path / "ledger.db-wal", 0)
             with pytest.raises(LedgerDamaged, match="is damaged"), dispatcher.write() as connection:
-                put_mark(connection, "two", {"value": 2})
+                put_value(connection, "two", {"value": 2})

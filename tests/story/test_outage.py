@@ -23,7 +23,7 @@ from sqlalchemy import text
 from receiver.app.composition import dispatcher_over
 from receiver.core.logs import configure_logs
 from receiver.ledger.engine.ledger import Ledger
-from receiver.ledger.engine.wakeup import Doorbell
+from receiver.ledger.engine.wakeup import Wakeup
 from receiver.ledger.inbox.group_commit import IntakeWriter
 from receiver.settings.model import Settings
 
@@ -71,7 +71,7 @@ class World:
         self.web = build(self.ledger, self.home, writer)
         settings = Settings(home=self.home, rules=[self.rules], attempt_threads=4)
         log = configure_logs("json")
-        dispatcher = dispatcher_over(self.ledger, settings, Doorbell(), log, "w-1")
+        dispatcher = dispatcher_over(self.ledger, settings, Wakeup(), log, "w-1")
         life = threading.Thread(target=dispatcher.run)
         life.start()
         try:

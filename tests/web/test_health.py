@@ -13,7 +13,7 @@ import pytest
 from doors import Doors, build, doors
 from service import wait_for
 
-from receiver.core.threads import Supervised, deaths
+from receiver.core.threads import SupervisedThread, deaths
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.open import open_ledger
 from receiver.ledger.inbox.group_commit import IntakeWriter
@@ -97,7 +97,7 @@ def test_a_thread_that_broke_off_makes_its_process_unhealthy(web: Doors) -> None
             raise errors.pop()
         over.wait()
 
-    thread = Supervised("probed", body)
+    thread = SupervisedThread("probed", body)
     thread.start()
     try:
         wait_for(lambda: not errors, 10, "its death")

@@ -15,7 +15,7 @@ from sqlalchemy import insert, select, update
 
 from receiver.ledger import tables
 from receiver.ledger.engine.ledger import Ledger
-from receiver.ledger.inbox.hook_messages import lines_of_messages
+from receiver.ledger.inbox.hook_messages import message_events
 
 MESSENGER = "token-of-the-hooks-012345"
 AS_MESSENGER = {"Authorization": f"Bearer {MESSENGER}"}
@@ -140,7 +140,7 @@ def test_a_hook_that_speaks_in_a_loop_does_not_burst_the_story(web: Doors) -> No
     with web.ledger.write() as connection:
         every = [{"seq": seq, "at": at, "application": "shop"} for seq in rows]
         connection.execute(insert(tables.messages), every)
-        assert lines_of_messages(connection, sync) == list(rows[:1000])
+        assert message_events(connection, sync) == list(rows[:1000])
     assert told(web, sync) == ["notification.accepted"]
 
 

@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import insert
 
 from receiver.ledger import tables
-from receiver.ledger.audit.key_values import RULES, put_mark
+from receiver.ledger.audit.key_values import RULES, put_value
 from receiver.ledger.audit.trail import Counts, add_counts, count_seconds, labels
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.open import open_ledger
@@ -85,7 +85,7 @@ def fill(ledger: Ledger) -> None:
     with ledger.write() as connection:
         add_counts(connection, counts)
         beat(connection, "w-1", 0)
-        put_mark(connection, RULES, {"ok": True, "error": "", "digest": "d" * 64, "rules": 3})
+        put_value(connection, RULES, {"ok": True, "error": "", "digest": "d" * 64, "rules": 3})
         row = dict.fromkeys((c.name for c in tables.runs.c if not c.nullable), "")
         counted = ("step", "wave", "turn", "attempts", "claims", "failures", "key_number")
         numbers = dict.fromkeys(counted, 0)

@@ -22,12 +22,12 @@ _PUT = text(
 )
 
 
-def put_mark(connection: Connection, name: str, value: Any) -> None:
+def put_value(connection: Connection, name: str, value: Any) -> None:
     """Store a JSON value under a name."""
     connection.execute(_PUT, {"name": name, "value": dumps(value)})
 
 
-def get_mark(connection: Connection, name: str) -> Any:
+def get_value(connection: Connection, name: str) -> Any:
     """Return the JSON value under a name, None if there is none."""
     value = connection.scalar(select(tables.marks.c.value).where(tables.marks.c.name == name))
     return None if value is None else json.loads(value)

@@ -26,7 +26,7 @@ _TRAIL = text(
 )
 
 
-def line_up(connection: Connection) -> None:
+def lock_trail(connection: Connection) -> None:
     """Have the trail and the counters alone until the commit, where others may write as well.
 
     So the trail's numbers are given in the order of the commits, and whoever follows it misses
@@ -75,7 +75,7 @@ ADD = text(
 def add_counts(connection: Connection, counts: Mapping[tuple[str, str], float]) -> None:
     """Add to the counters."""
     if counts:
-        line_up(connection)
+        lock_trail(connection)
         connection.execute(
             ADD,
             [{"name": name, "labels": key, "value": n} for (name, key), n in counts.items()],

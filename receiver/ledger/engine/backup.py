@@ -72,9 +72,9 @@ def _reserved(to: Path) -> Iterator[None]:
 
 
 def _copy_server(url: str, part: Path, progress: Progress) -> None:
-    from receiver.ledger.engine.transfer import copy_server
+    from receiver.ledger.engine.transfer import copy_from_postgres
 
-    copy_server(url, part, progress)
+    copy_from_postgres(url, part, progress)
     with closing(sqlite3.connect(part)) as copy:
         copy.execute("PRAGMA journal_mode = DELETE")  # one file, with nothing beside it
 

@@ -56,7 +56,7 @@ def _quick_check(file: sqlite3.Connection, patience: float) -> str:
     return str(file.execute("PRAGMA quick_check(1)").fetchone()[0])
 
 
-def way_back(path: Path) -> str:
+def recovery_from_damage(path: Path) -> str:
     """Return what to do about a damaged file."""
     return (
         "the file is left as it is; stop the instance and put a backup in its place, "

@@ -47,7 +47,7 @@ def connect_arguments(url: str, busy_timeout: float) -> dict[str, Any]:
     }
 
 
-def shown_url(url: str) -> str:
+def redacted_url(url: str) -> str:
     """Write who connects to which database where, and nothing else: no password.
 
     Raises:

@@ -16,22 +16,22 @@ from receiver.core.errors import LedgerUnavailable
 Survives = Literal["power", "process"]
 
 
-class Hold(Enum):
-    """What a writing transaction keeps others from, as long as it lasts.
+class LockMode(Enum):
+    """Which lock on plans and runs a writing transaction takes, until it ends.
 
-    On a SQLite file each keeps all others from writing. On PostgreSQL, where several processes of
-    several hosts write, each keeps them from as little as it may:
+    On a SQLite file every writer excludes all others. On PostgreSQL, where several processes on
+    several hosts write, it is an advisory lock:
 
     Attributes:
-        ALL: from changing plans and runs: what it reads stays as it is until it has written.
-        OWN: from nothing but an ``ALL``. It takes runs that are due and writes how its own ended;
-            rows that it reads first, it locks.
-        NEW: from nothing. It only adds: what arrives, a line of the trail.
+        EXCLUSIVE: nobody else changes plans and runs: what it reads stays so until it has written.
+        SHARED: excludes only `EXCLUSIVE`. For claiming due runs and writing the outcomes of its own
+            ones; rows that it reads before it writes, it locks by themselves.
+        APPEND: no lock. For what only adds rows: what arrives, an event of the trail.
     """
 
-    ALL = auto()
-    OWN = auto()
-    NEW = auto()
+    EXCLUSIVE = auto()
+    SHARED = auto()
+    APPEND = auto()
 
 
 class Ledger(ABC):
@@ -39,7 +39,7 @@ class Ledger(ABC):
 
     Attributes:
         engine: the database.
-        offset_ms: added to the database's clock; tests turn it to let hours pass.
+        offset_ms: added to the database's clock, so that tests can let hours pass.
     """
 
     def __init__(self, engine: Engine, offset_ms: int = 0) -> None:
@@ -47,11 +47,13 @@ class Ledger(ABC):
         self.offset_ms = offset_ms
 
     @contextmanager
-    def write(self, hold: Hold = Hold.ALL, *, survives: Survives = "power") -> Iterator[Connection]:
-        """Give a transaction that commits at the end.
+    def write(
+        self, mode: LockMode = LockMode.EXCLUSIVE, *, survives: Survives = "power"
+    ) -> Iterator[Connection]:
+        """Yield a transaction that commits at the end of the block.
 
         Args:
-            hold: what it keeps others from.
+            mode: what it keeps others from.
             survives: what the commit outlives: a loss of power, or the end of this process
                 alone, which does not wait for a disk.
 
@@ -62,14 +64,16 @@ class Ledger(ABC):
             LedgerDamaged: the file is broken.
         """
         try:
-            with self._writing(hold, lasting=survives == "power") as connection:
+            with self._writing(mode, lasting=survives == "power") as connection:
                 yield connection
         except DBAPIError as error:
-            raise self._refusal(f"the ledger took no write: {told(error)}", error) from error
+            raise self._to_unavailable(
+                f"the ledger took no write: {driver_message(error)}", error
+            ) from error
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """Give a connection that sees one consistent state and takes no lock.
+        """Yield a connection that sees one consistent state and takes no lock.
 
         Raises:
             LedgerUnavailable: the file cannot be read, the server is away.
@@ -79,7 +83,9 @@ class Ledger(ABC):
             with self._reading() as connection:
                 yield connection
         except DBAPIError as error:
-            raise self._refusal(f"the ledger cannot be read: {told(error)}", error) from error
+            raise self._to_unavailable(
+                f"the ledger cannot be read: {driver_message(error)}", error
+            ) from error
 
     def now(self, connection: Connection) -> int:
         """Milliseconds since 1970 by the database's clock, which alone decides what is due."""
@@ -100,32 +106,31 @@ class Ledger(ABC):
         """Whether others than the processes of one instance may use it at the same time."""
 
     @abstractmethod
-    def ring(self, connection: Connection) -> None:
+    def notify(self, connection: Connection) -> None:
         """Wake the dispatchers of other hosts, if there can be any, once this is committed.
 
-        The ledger alone is the truth: a ring that is lost costs the time until the next poll,
-        nothing else.
+        It is a hint: one that is lost costs the time until the next poll, nothing else.
         """
 
     @abstractmethod
-    def sole(self, task: str) -> AbstractContextManager[bool]:
-        """Give whether nobody else does this task now; nobody begins it meanwhile.
+    def exclusive_task(self, task: str) -> AbstractContextManager[bool]:
+        """Yield whether nobody else does this task now; nobody begins it within the block.
 
-        It saves work that two would do at once, and guards nothing: what is written of it is
-        checked when it is written.
+        It only saves that two do the same work at once. It protects no data: what comes of the work
+        is checked when it is written.
         """
 
-    def _refusal(self, message: str, error: DBAPIError) -> LedgerUnavailable:  # noqa: ARG002 a file asks it
-        """Say what an error of the database means for whoever wanted something of the ledger."""
+    def _to_unavailable(self, message: str, error: DBAPIError) -> LedgerUnavailable:  # noqa: ARG002 SQLite's looks at it
+        """Turn an error of the database into the error of ours that it means."""
         return LedgerUnavailable(message)
 
     @abstractmethod
-    def _writing(self, hold: Hold, *, lasting: bool) -> AbstractContextManager[Connection]: ...
+    def _writing(self, mode: LockMode, *, lasting: bool) -> AbstractContextManager[Connection]: ...
 
     @abstractmethod
     def _reading(self) -> AbstractContextManager[Connection]: ...
 
 
-def told(error: DBAPIError) -> str:
-    """Return what the driver says, in one line."""
+def driver_message(error: DBAPIError) -> str:
+    """Return the driver's message as one line."""
     return " ".join(str(error.orig).split())

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import overload
 
 from receiver.ledger.engine.ledger import Ledger
-from receiver.ledger.engine.sqlite import FileLedger, check_file, open_file
+from receiver.ledger.engine.sqlite import SqliteLedger, check_file, open_file
 
 
 @overload
 def open_ledger(
     place: Path, *, busy_timeout: float = 5.0, offset_ms: int = 0, reserve: int = 0
-) -> FileLedger: ...
+) -> SqliteLedger: ...
 
 
 @overload
@@ -30,16 +30,16 @@ def open_ledger(
         place: the file, or the URL of a PostgreSQL database.
         busy_timeout: seconds to wait for another's write.
         offset_ms: see `Ledger`.
-        reserve: see `FileLedger`; a database is not asked for its disk.
+        reserve: see `SqliteLedger`; a database is not asked for its disk.
 
     Raises:
         LedgerError: not usable as it is; it says why.
     """
     if isinstance(place, Path):
         return open_file(place, busy_timeout=busy_timeout, offset_ms=offset_ms, reserve=reserve)
-    from receiver.ledger.engine.postgres import open_server
+    from receiver.ledger.engine.postgres import open_postgres
 
-    return open_server(place, busy_timeout=busy_timeout, offset_ms=offset_ms)
+    return open_postgres(place, busy_timeout=busy_timeout, offset_ms=offset_ms)
 
 
 def prepare(place: Path | str) -> None:
@@ -53,6 +53,6 @@ def prepare(place: Path | str) -> None:
         check_file(place)
         open_file(place).close()
         return
-    from receiver.ledger.engine.postgres import check_server
+    from receiver.ledger.engine.postgres import check_postgres
 
-    check_server(place)
+    check_postgres(place)

@@ -82,7 +82,7 @@ RESCUED = ".rescued-"
 """In the name of a copy, before the number (inode) of the file that it was made of."""
 
 
-def begin_no_other(path: Path) -> None:
+def refuse_to_replace_lost(path: Path) -> None:
     """See to it that no empty ledger takes the place of one that was lost.
 
     Raises:
@@ -93,8 +93,8 @@ def begin_no_other(path: Path) -> None:
         raise LedgerError(
             f"the ledger {path} is gone; it was removed while it was open, and {copies[0]} has all "
             "that it had",
-            hint=f"{way_on(copies[0], path)} to go on with it; or move it away to begin with an "
-            "empty ledger",
+            hint=f"{recovery_from_copy(copies[0], path)} to go on with it; or move it away to "
+            "begin with an empty ledger",
         )
 
 
@@ -104,7 +104,7 @@ def _rescued(path: Path) -> list[Path]:
     return sorted(found, key=lambda copy: copy.stat().st_mtime, reverse=True)
 
 
-def way_on(copy: Path, path: Path) -> str:
+def recovery_from_copy(copy: Path, path: Path) -> str:
     """Return how to go on with a copy."""
     return f"`rm -f {path} {path}-wal {path}-shm; mv {copy} {path}`"
 

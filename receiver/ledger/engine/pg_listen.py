@@ -1,6 +1,6 @@
-"""Hears from other hosts that there is work: LISTEN, to what `ServerLedger.ring` notifies.
+"""Wakes this host's dispatcher when another host has work for it: LISTEN and NOTIFY.
 
-Nothing here raises because the database is away: what was not heard is found by the next poll.
+Nothing here raises because the database is away: the next poll finds what was missed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from contextlib import suppress
 import psycopg
 from psycopg.abc import Query
 
-from receiver.core.threads import Supervised
+from receiver.core.threads import SupervisedThread
 from receiver.ledger.engine.dsn import connect_arguments
 from receiver.ledger.engine.postgres import CHANNEL
 
@@ -23,20 +23,20 @@ _LISTEN: Query = f"LISTEN {CHANNEL}"
 
 
 class Listener:
-    """Calls ``ring`` whenever somebody notifies; a daemon thread, since it waits in the driver."""
+    """Calls ``notify`` for each notification; a daemon thread, since it waits in the driver."""
 
-    def __init__(self, url: str, ring: Callable[[], None]) -> None:
+    def __init__(self, url: str, notify: Callable[[], None]) -> None:
         self._arguments = connect_arguments(url, busy_timeout=5.0)
-        self._ring = ring
+        self._notify = notify
         self._stopped = threading.Event()
-        self._thread = Supervised("listener", self._work)
+        self._thread = SupervisedThread("listener", self._work)
 
     def start(self) -> None:
-        """Start to listen."""
+        """Begin to listen."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Ring no more."""
+        """Listen no more."""
         self._stopped.set()
 
     def _work(self) -> None:
@@ -48,7 +48,7 @@ class Listener:
     def _listen(self) -> None:
         with psycopg.connect(autocommit=True, **self._arguments) as connection:
             connection.execute(_LISTEN)
-            self._ring()  # for what was not heard meanwhile
+            self._notify()  # for what was missed meanwhile
             while not self._stopped.is_set():
                 for _ in connection.notifies(timeout=1.0):
-                    self._ring()
+                    self._notify()

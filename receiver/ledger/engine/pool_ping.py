@@ -15,7 +15,7 @@ QUIET = 1.0
 """Seconds; within them, a server that went away is noticed by the transaction itself."""
 
 
-def ask_after_quiet(engine: Engine) -> None:
+def ping_idle_connections(engine: Engine) -> None:
     """Have the pool ask so, and open the connection anew where there is no answer."""
     error = engine.dialect.loaded_dbapi.Error
 

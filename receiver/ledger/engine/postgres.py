@@ -25,18 +25,18 @@ from sqlalchemy.exc import DBAPIError
 from receiver.core.errors import LedgerError, LedgerUnavailable
 from receiver.core.storable import keep_storable
 from receiver.ledger import tables
-from receiver.ledger.engine.dsn import connect_arguments, shown_url
-from receiver.ledger.engine.ledger import Hold, Ledger, told
+from receiver.ledger.engine.dsn import connect_arguments, redacted_url
+from receiver.ledger.engine.ledger import Ledger, LockMode, driver_message
 from receiver.ledger.engine.migrate import migrate, revision_of
-from receiver.ledger.engine.pool_ping import ask_after_quiet
+from receiver.ledger.engine.pool_ping import ping_idle_connections
 
 NOW = text("CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)")
 """The server's clock in milliseconds, not that of the transaction's start: it may have waited."""
 
 _KEY = "hashtext('postsync.state'), hashtext(current_schema())"
-_HOLDS = {
-    Hold.ALL: text(f"SELECT pg_advisory_xact_lock({_KEY})"),
-    Hold.OWN: text(f"SELECT pg_advisory_xact_lock_shared({_KEY})"),
+_LOCKS = {
+    LockMode.EXCLUSIVE: text(f"SELECT pg_advisory_xact_lock({_KEY})"),
+    LockMode.SHARED: text(f"SELECT pg_advisory_xact_lock_shared({_KEY})"),
 }
 CHANNEL = "postsync"
 _WITHOUT_DISK = text("SET LOCAL synchronous_commit = off")
@@ -45,7 +45,7 @@ _SOLE = text("SELECT pg_try_advisory_xact_lock(hashtext(:task), hashtext(current
 _MIGRATION = text("SELECT pg_advisory_xact_lock(hashtext('postsync.migration'), 0)")
 
 
-class ServerLedger(Ledger):
+class PostgresLedger(Ledger):
     """A ledger in a PostgreSQL database; the schema is the connection's first one."""
 
     @property
@@ -58,18 +58,20 @@ class ServerLedger(Ledger):
         """Yes."""
         return True
 
-    def ring(self, connection: Connection) -> None:
+    def notify(self, connection: Connection) -> None:
         """Notify all who listen, see `receiver.ledger.engine.pg_listen`."""
         connection.execute(_NOTIFY)
 
     @contextmanager
-    def sole(self, task: str) -> Iterator[bool]:
+    def exclusive_task(self, task: str) -> Iterator[bool]:
         """Give whether nobody else in any process does this task now."""
         try:
             connection = self.engine.connect()
             mine = bool(connection.scalar(_SOLE, {"task": f"postsync.{task}"}))
         except DBAPIError as error:
-            raise LedgerUnavailable(f"the ledger cannot be read: {told(error)}") from error
+            raise LedgerUnavailable(
+                f"the ledger cannot be read: {driver_message(error)}"
+            ) from error
         try:
             yield mine
         finally:
@@ -77,12 +79,12 @@ class ServerLedger(Ledger):
                 connection.close()
 
     @contextmanager
-    def _writing(self, hold: Hold, *, lasting: bool) -> Iterator[Connection]:
+    def _writing(self, mode: LockMode, *, lasting: bool) -> Iterator[Connection]:
         with self.engine.begin() as connection:
             if not lasting:
                 connection.execute(_WITHOUT_DISK)
-            if hold in _HOLDS:
-                connection.execute(_HOLDS[hold])
+            if mode in _LOCKS:
+                connection.execute(_LOCKS[mode])
             yield connection
 
     @contextmanager
@@ -93,7 +95,7 @@ class ServerLedger(Ledger):
             yield connection
 
 
-def open_server(url: str, *, busy_timeout: float = 5.0, offset_ms: int = 0) -> ServerLedger:
+def open_postgres(url: str, *, busy_timeout: float = 5.0, offset_ms: int = 0) -> PostgresLedger:
     """Open the ledger in a database; nothing is asked of it yet, so it may be away.
 
     Args:
@@ -104,28 +106,28 @@ def open_server(url: str, *, busy_timeout: float = 5.0, offset_ms: int = 0) -> S
     Raises:
         LedgerError: the URL is no such, or psycopg is not installed.
     """
-    return ServerLedger(_engine(url, busy_timeout), offset_ms)
+    return PostgresLedger(_engine(url, busy_timeout), offset_ms)
 
 
-def check_server(url: str) -> None:
+def check_postgres(url: str) -> None:
     """See whether the database has the tables of this version.
 
     Raises:
-        LedgerError: it has not; or as `open_server`.
+        LedgerError: it has not; or as `open_postgres`.
         LedgerUnavailable: the server is away.
     """
-    with closing(open_server(url)) as ledger, ledger.read() as connection:
+    with closing(open_postgres(url)) as ledger, ledger.read() as connection:
         at = revision_of(connection)
     if at != tables.REVISION:
         found = "has no tables yet" if at is None else f"is at revision {at}"
         raise LedgerError(
-            f"the ledger in {shown_url(url)} {found}, this postsync needs {tables.REVISION}",
+            f"the ledger in {redacted_url(url)} {found}, this postsync needs {tables.REVISION}",
             hint="run `postsync migrate` with this version once; instances of the version before "
             "may go on meanwhile",
         )
 
 
-def migrate_server(url: str) -> str | None:
+def migrate_postgres(url: str) -> str | None:
     """Bring the ledger in a database to the newest migration.
 
     Returns:
@@ -140,7 +142,7 @@ def migrate_server(url: str) -> str | None:
         return migrate(engine, NOW)
     except DBAPIError as error:
         raise LedgerError(
-            f"the ledger in {shown_url(url)} was not migrated: {told(error)}"
+            f"the ledger in {redacted_url(url)} was not migrated: {driver_message(error)}"
         ) from error
     finally:
         engine.dispose()
@@ -155,5 +157,5 @@ def _engine(url: str, busy_timeout: float) -> Engine:
         connect_args=arguments,
     )
     keep_storable(engine)
-    ask_after_quiet(engine)
+    ping_idle_connections(engine)
     return engine

@@ -19,33 +19,39 @@ from receiver.core.errors import (
     LedgerUnavailable,
 )
 from receiver.core.storable import keep_storable
-from receiver.ledger.engine.corruption import find_damage, is_damage, way_back
+from receiver.ledger.engine.corruption import find_damage, is_damage, recovery_from_damage
 from receiver.ledger.engine.folder import WRITABLE, make_folder
-from receiver.ledger.engine.ledger import Hold, Ledger, told
+from receiver.ledger.engine.ledger import Ledger, LockMode, driver_message
 from receiver.ledger.engine.migrate import migrate
-from receiver.ledger.engine.open_files import OpenFiles, begin_no_other, way_on
-from receiver.ledger.engine.write_lock import Gate
+from receiver.ledger.engine.open_files import OpenFiles, recovery_from_copy, refuse_to_replace_lost
+from receiver.ledger.engine.write_lock import WriteLock
 
 NOW = text("CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)")
 """The database's clock in milliseconds; julianday because SQLite below 3.42 lacks 'subsec'."""
 
 
-class FileLedger(Ledger):
+class SqliteLedger(Ledger):
     """A ledger in a SQLite file; one process writes at a time.
 
     Attributes:
         path: the file.
-        gate: lines the writers up.
-        reserve: bytes of the disk that what only adds (`Hold.NEW`) leaves for the work on what
-            is there already.
+        write_lock: lets one thread of one process write at a time, in their order.
+        reserve: bytes of the disk that what only adds (`LockMode.APPEND`) leaves free for the work
+            on what is there already.
     """
 
     def __init__(
-        self, path: Path, engine: Engine, gate: Gate, *, offset_ms: int = 0, reserve: int = 0
+        self,
+        path: Path,
+        engine: Engine,
+        write_lock: WriteLock,
+        *,
+        offset_ms: int = 0,
+        reserve: int = 0,
     ) -> None:
         super().__init__(engine, offset_ms)
         self.path = path
-        self.gate = gate
+        self.write_lock = write_lock
         self.files = OpenFiles(path)
         self.reserve = reserve
         self._damage = ""
@@ -60,37 +66,37 @@ class FileLedger(Ledger):
         """No: the instance lock keeps others out."""
         return False
 
-    def ring(self, connection: Connection) -> None:
-        """Do nothing: the one dispatcher is on this host, and has a doorbell."""
+    def notify(self, connection: Connection) -> None:
+        """Do nothing: the one dispatcher is on this host, and has a `Wakeup`."""
 
     @contextmanager
-    def sole(self, task: str) -> Iterator[bool]:  # noqa: ARG002 each is done by one process alone
+    def exclusive_task(self, task: str) -> Iterator[bool]:  # noqa: ARG002 each is done by one process alone
         """Give True: there is only one dispatcher."""
         yield True
 
     def close(self) -> None:
-        """Close every connection, and the gate."""
+        """Close every connection, and the write lock."""
         super().close()
         self.files.close()
-        self.gate.close()
+        self.write_lock.close()
 
     @contextmanager
-    def _writing(self, hold: Hold, *, lasting: bool) -> Iterator[Connection]:
+    def _writing(self, mode: LockMode, *, lasting: bool) -> Iterator[Connection]:
         if self._damage:  # what is written into a broken file may break more of it
-            raise LedgerDamaged(self._damage, hint=way_back(self.path))
-        if hold is Hold.NEW and self.reserve and not self.files.lost():
+            raise LedgerDamaged(self._damage, hint=recovery_from_damage(self.path))
+        if mode is LockMode.APPEND and self.reserve and not self.files.lost():
             self._leave_reserve()
-        with self.gate:
+        with self.write_lock:
             self._check_files()
             engine = self.engine.execution_options(postsync_lasting=lasting)
             with engine.begin() as connection:
                 yield connection
 
-    def _refusal(self, message: str, error: DBAPIError) -> LedgerUnavailable:
+    def _to_unavailable(self, message: str, error: DBAPIError) -> LedgerUnavailable:
         if not is_damage(error):
-            return super()._refusal(message, error)
-        self._damage = f"the ledger {self.path} is damaged: {told(error)}"
-        return LedgerDamaged(self._damage, hint=way_back(self.path))
+            return super()._to_unavailable(message, error)
+        self._damage = f"the ledger {self.path} is damaged: {driver_message(error)}"
+        return LedgerDamaged(self._damage, hint=recovery_from_damage(self.path))
 
     def _leave_reserve(self) -> None:
         disk = os.statvfs(self.path.parent)
@@ -101,18 +107,18 @@ class FileLedger(Ledger):
                 f"{self.reserve >> 20} MiB are kept for the work that was accepted"
             )
 
-    def still_there(self) -> None:
+    def check_still_there(self) -> None:
         """See whether the file is the one that was opened.
 
         Raises:
             LedgerGone: it is not; what it had has been copied, if that could be done.
         """
         if self.files.lost():
-            with self.gate:
+            with self.write_lock:
                 self._check_files()
 
     def _check_files(self) -> None:
-        """Refuse to go on with a file that has no name any more; the gate is ours."""
+        """Refuse to go on with a file that has no name any more; call it with the write lock."""
         lost = self.files.lost()
         if not lost:
             return
@@ -126,33 +132,33 @@ class FileLedger(Ledger):
             )
         else:
             hint = f"all that it had is in {copy}; stop the instance, and to go on with that, "
-            hint += way_on(copy, self.path)
+            hint += recovery_from_copy(copy, self.path)
         raise LedgerGone(message, hint=hint)
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
-        self.still_there()
+        self.check_still_there()
         with self.engine.connect().execution_options(postsync_read=True) as connection:
             yield connection
 
 
 def open_file(
     path: Path, *, busy_timeout: float = 5.0, offset_ms: int = 0, reserve: int = 0
-) -> FileLedger:
+) -> SqliteLedger:
     """Open the SQLite file, make it if it is absent, and bring it to the newest migration.
 
     Args:
         path: the file; its folder is made if it is absent.
         busy_timeout: seconds to wait for another process's write.
         offset_ms: see `Ledger`.
-        reserve: see `FileLedger`.
+        reserve: see `SqliteLedger`.
 
     Raises:
         LedgerError: not a usable place or file, made by a newer postsync, or one that was lost
             while it was open.
     """
     make_folder(path.parent)
-    begin_no_other(path)
+    refuse_to_replace_lost(path)
     engine = create_engine(f"sqlite:///{path}", pool_size=16, max_overflow=32)
     event.listen(engine, "connect", _on_connect(busy_timeout))
     event.listen(engine, "begin", _on_begin)
@@ -164,8 +170,8 @@ def open_file(
             f"the ledger {path} cannot be opened: {error.orig}", hint=_way_out(path, error)
         ) from error
     path.chmod(0o600)
-    gate = Gate(path.with_suffix(".gate"))
-    return FileLedger(path, engine, gate, offset_ms=offset_ms, reserve=reserve)
+    write_lock = WriteLock(path.with_suffix(".gate"))
+    return SqliteLedger(path, engine, write_lock, offset_ms=offset_ms, reserve=reserve)
 
 
 def check_file(path: Path) -> None:
@@ -175,13 +181,13 @@ def check_file(path: Path) -> None:
         LedgerError: there is some.
     """
     if found := find_damage(path):
-        raise LedgerError(f"the ledger {path} is damaged: {found}", hint=way_back(path))
+        raise LedgerError(f"the ledger {path} is damaged: {found}", hint=recovery_from_damage(path))
 
 
 def _way_out(path: Path, error: DBAPIError) -> str:
     """Return what to do about a file that SQLite does not open."""
     if is_damage(error):
-        return way_back(path)
+        return recovery_from_damage(path)
     if not os.access(path.parent, os.W_OK | os.X_OK):
         return WRITABLE
     if path.exists() and not os.access(path, os.R_OK | os.W_OK):

@@ -10,9 +10,9 @@ from sqlalchemy import Connection, Table, delete, func, insert, select, text
 
 from receiver.core.errors import LedgerError
 from receiver.ledger import tables
-from receiver.ledger.engine.dsn import shown_url
+from receiver.ledger.engine.dsn import redacted_url
 from receiver.ledger.engine.folder import lock_ledger
-from receiver.ledger.engine.postgres import check_server, open_server
+from receiver.ledger.engine.postgres import check_postgres, open_postgres
 from receiver.ledger.engine.sqlite import open_file
 
 ROWS = 1000
@@ -26,7 +26,7 @@ _NEXT_LINE = text(
 )
 
 
-def copy_server(url: str, to: Path, progress: Progress) -> None:
+def copy_from_postgres(url: str, to: Path, progress: Progress) -> None:
     """Copy a ledger, which may be in use, to a file that is a ledger then.
 
     Args:
@@ -38,9 +38,9 @@ def copy_server(url: str, to: Path, progress: Progress) -> None:
         LedgerError: the database is at another migration, or the file cannot be written.
         LedgerUnavailable: the server is away, or went away.
     """
-    check_server(url)
+    check_postgres(url)
     with (
-        closing(open_server(url)) as ledger,
+        closing(open_postgres(url)) as ledger,
         closing(open_file(to)) as file,
         ledger.read() as source,
         file.write() as copy,
@@ -48,7 +48,7 @@ def copy_server(url: str, to: Path, progress: Progress) -> None:
         _copy_all(source, copy, progress)
 
 
-def fill_server(url: str, file: Path, progress: Progress) -> None:
+def copy_to_postgres(url: str, file: Path, progress: Progress) -> None:
     """Fill the tables in a database, which are empty, with the ledger of a file.
 
     All of it or nothing. What the file has open goes on in the database, by the same keys.
@@ -64,17 +64,17 @@ def fill_server(url: str, file: Path, progress: Progress) -> None:
     """
     if not file.is_file():
         raise LedgerError(f"there is no ledger {file}")
-    check_server(url)
+    check_postgres(url)
     with (
         lock_ledger(file),
         closing(open_file(file)) as old,
-        closing(open_server(url)) as ledger,
+        closing(open_postgres(url)) as ledger,
         old.read() as source,
         ledger.write() as copy,
     ):
         if _count(copy, tables.audit_events):
             raise LedgerError(
-                f"the ledger in {shown_url(url)} has a trail already",
+                f"the ledger in {redacted_url(url)} has a trail already",
                 hint="fill it before `serve` and `work` are started, or name an empty database",
             )
         _copy_all(source, copy, progress)

@@ -17,7 +17,7 @@ from receiver.ledger.audit.trail import Counts, append_events
 Row = dict[str, Any]
 
 
-class Batch:
+class UnitOfWork:
     """Rows and events of one writing transaction.
 
     Attributes:
@@ -39,7 +39,7 @@ class Batch:
         """Have a statement of the module level executed with this row."""
         self._rows.setdefault(statement, []).append(row)
 
-    def number(self, kind: str, key: str, read: Callable[[], int], step: int = 1) -> int:
+    def next_number(self, kind: str, key: str, read: Callable[[], int], step: int = 1) -> int:
         """Return a number that is read once and then counted here; it grows by ``step``."""
         name = kind, key
         if name not in self._numbers:
@@ -47,11 +47,11 @@ class Batch:
         self._numbers[name] += step
         return self._numbers[name]
 
-    def know(self, kind: str, key: str, value: int) -> None:
+    def preset_number(self, kind: str, key: str, value: int) -> None:
         """Have a number known before it is asked for, unless it has been read already."""
         self._numbers.setdefault((kind, key), value)
 
-    def forget(self, kind: str, key: str) -> None:
+    def reset_number(self, kind: str, key: str) -> None:
         """Have a number read again: something else than its own growth has changed it."""
         self._numbers.pop((kind, key), None)
 

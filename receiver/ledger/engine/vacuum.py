@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import cast
 
 from receiver.core.errors import LedgerUnavailable
-from receiver.ledger.engine.sqlite import FileLedger
+from receiver.ledger.engine.sqlite import SqliteLedger
 
 PAGES = 256
 """Pages that one slice gives back: 1 MiB."""
@@ -27,7 +27,7 @@ READERS_MS = 100
 """How long writers wait for readers of the log, so that it can begin anew."""
 
 
-def shrink(ledger: FileLedger, slack: int = SLACK) -> Iterator[int]:
+def shrink(ledger: SqliteLedger, slack: int = SLACK) -> Iterator[int]:
     """Give free pages back to the file system, a slice at a time.
 
     Args:
@@ -42,14 +42,14 @@ def shrink(ledger: FileLedger, slack: int = SLACK) -> Iterator[int]:
     """
     before, (free, spare) = None, _free(ledger, slack)
     while spare > 0 and free != before:
-        with _raw(ledger) as connection, ledger.gate:
+        with _raw(ledger) as connection, ledger.write_lock:
             # A script runs to its end; a statement of Python's would free its first page alone.
             connection.executescript(f"PRAGMA incremental_vacuum({min(PAGES, spare)})")
         before, (free, spare) = free, _free(ledger, slack)
         yield max(0, spare)
 
 
-def _free(ledger: FileLedger, slack: int) -> tuple[int, int]:
+def _free(ledger: SqliteLedger, slack: int) -> tuple[int, int]:
     """Return how many pages nothing uses, and how many of them are to be given back."""
     with _raw(ledger) as connection:
         free: int = connection.execute("PRAGMA freelist_count").fetchone()[0]
@@ -57,7 +57,7 @@ def _free(ledger: FileLedger, slack: int) -> tuple[int, int]:
     return free, free - pages // slack if slack else free
 
 
-def size(ledger: FileLedger) -> int:
+def size(ledger: SqliteLedger) -> int:
     """Return the bytes of the ledger's pages, those in its log included."""
     with _raw(ledger) as connection:
         pages: int = connection.execute("PRAGMA page_count").fetchone()[0]
@@ -65,7 +65,7 @@ def size(ledger: FileLedger) -> int:
     return pages * each
 
 
-def empty_log(ledger: FileLedger, limit: int = LOG_LIMIT) -> bool:
+def empty_log(ledger: SqliteLedger, limit: int = LOG_LIMIT) -> bool:
     """Move a log that is larger than ``limit`` bytes into the file, and begin it anew.
 
     Returns:
@@ -78,12 +78,12 @@ def empty_log(ledger: FileLedger, limit: int = LOG_LIMIT) -> bool:
     if not log.exists() or log.stat().st_size <= limit:
         return True
     with _raw(ledger) as connection:
-        # Most of it without a lock, so that the gate is not closed for long.
+        # Most of it without a lock, so that writers do not wait for long.
         connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         patience = connection.execute("PRAGMA busy_timeout").fetchone()[0]
         connection.execute(f"PRAGMA busy_timeout = {READERS_MS}")
         try:
-            with ledger.gate:
+            with ledger.write_lock:
                 busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
         finally:
             connection.execute(f"PRAGMA busy_timeout = {patience}")
@@ -91,12 +91,12 @@ def empty_log(ledger: FileLedger, limit: int = LOG_LIMIT) -> bool:
 
 
 @contextmanager
-def _raw(ledger: FileLedger) -> Iterator[sqlite3.Connection]:
+def _raw(ledger: SqliteLedger) -> Iterator[sqlite3.Connection]:
     """Give a connection outside of any transaction, which these statements ask for.
 
-    Call it outside of the gate: a file that is gone is copied within.
+    Call it without the write lock: a file that is gone is copied under it.
     """
-    ledger.still_there()
+    ledger.check_still_there()
     pooled = ledger.engine.raw_connection()
     try:
         yield cast("sqlite3.Connection", pooled.driver_connection)

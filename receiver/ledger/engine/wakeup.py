@@ -10,7 +10,7 @@ import select
 import socket
 
 
-class Doorbell:
+class Wakeup:
     """Made before the fork, so that both sides have it."""
 
     def __init__(self) -> None:
@@ -18,7 +18,7 @@ class Doorbell:
         self._hear.setblocking(False)
         self._press.setblocking(False)
 
-    def ring(self) -> None:
+    def notify(self) -> None:
         """Wake the one who waits; a bell that still rings needs no second press."""
         try:
             self._press.send(b"!")

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 
 
-class Gate:
+class WriteLock:
     """A lock over all threads of all processes. Open it after the fork: each needs its own."""
 
     def __init__(self, path: Path) -> None:

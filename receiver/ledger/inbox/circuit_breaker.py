@@ -18,7 +18,7 @@ STALL = 2.0
 """Seconds that are a stall; a commit takes some milliseconds, on a bad disk some hundred."""
 
 
-class Stall:
+class CircuitBreaker:
     """Watches one who commits, for the many who hand in.
 
     Attributes:

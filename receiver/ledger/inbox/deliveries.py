@@ -77,7 +77,7 @@ def _recent(connection: Connection, identity: str, now: datetime) -> RowMapping 
     )
 
 
-class Rows:
+class InboxRows:
     """Turns arrivals into rows and events; knows the identities seen before and in the group."""
 
     def __init__(self, known: dict[str, tuple[str, str]]) -> None:

@@ -22,12 +22,12 @@ from sqlalchemy.exc import IntegrityError
 
 from receiver.core.errors import LedgerUnavailable
 from receiver.core.model import Event
-from receiver.core.threads import Supervised
+from receiver.core.threads import SupervisedThread
 from receiver.ledger import tables
 from receiver.ledger.audit.trail import append_events
-from receiver.ledger.engine.ledger import Hold, Ledger
-from receiver.ledger.inbox.circuit_breaker import Stall
-from receiver.ledger.inbox.deliveries import Arrival, Receipt, Rows, known_syncs
+from receiver.ledger.engine.ledger import Ledger, LockMode
+from receiver.ledger.inbox.circuit_breaker import CircuitBreaker
+from receiver.ledger.inbox.deliveries import Arrival, InboxRows, Receipt, known_syncs
 
 COMMIT_TIMEOUT = 5.0
 """Seconds to wait for the commit; above the 4 that the intake waits for the ledger's lock."""
@@ -60,9 +60,9 @@ class IntakeWriter:
         self._ledger = ledger
         self._committed = committed
         self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
-        self._stall = Stall()
+        self._stall = CircuitBreaker()
         self._over = False
-        self._thread = Supervised("intake-writer", self._work)
+        self._thread = SupervisedThread("intake-writer", self._work)
 
     def start(self) -> None:
         """Start the writer's thread."""
@@ -143,14 +143,14 @@ class IntakeWriter:
         self._committed(group[-1].arrival.received_at, events)
 
     def _commit(self, group: list[_Waiting]) -> tuple[list[Receipt], list[Event]]:
-        with self._stall.watch(), self._ledger.write(Hold.NEW) as connection:
-            store = Rows(known_syncs(connection, [waiting.arrival for waiting in group]))
+        with self._stall.watch(), self._ledger.write(LockMode.APPEND) as connection:
+            store = InboxRows(known_syncs(connection, [waiting.arrival for waiting in group]))
             receipts = [store.add(waiting.arrival, waiting.packed) for waiting in group]
             if store.syncs:
                 connection.execute(insert(tables.syncs), store.syncs)
             connection.execute(insert(tables.deliveries), store.deliveries)
             append_events(connection, self._ledger.now(connection), store.events)
-            self._ledger.ring(connection)
+            self._ledger.notify(connection)
         return receipts, store.events
 
 

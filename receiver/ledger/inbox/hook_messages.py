@@ -16,7 +16,7 @@ from sqlalchemy import Connection, func, insert, select
 from receiver.core.model import Event, Json, from_ms, new_id
 from receiver.ledger import tables
 from receiver.ledger.audit.trail import append_events
-from receiver.ledger.engine.ledger import Hold, Ledger
+from receiver.ledger.engine.ledger import Ledger, LockMode
 
 BEFORE_MS = 30_000
 """How long before its sync's start a message may be: Argo CD writes whole seconds by a clock of
@@ -67,7 +67,7 @@ class Span:
         return max(self.start - at, at - self.end, 0)
 
 
-class Messages:
+class HookMessages:
     """Stores messages, each in a transaction of its own: they are few."""
 
     def __init__(self, ledger: Ledger, committed: Committed) -> None:
@@ -89,10 +89,10 @@ class Messages:
             "text": message.text,
         }
         event = Event("message.received", data)
-        with self._ledger.write(Hold.NEW) as connection:
+        with self._ledger.write(LockMode.APPEND) as connection:
             now = self._ledger.now(connection)
             append_events(connection, now, [event])
-            # Nobody else adds to the trail before the commit (see `events.line_up`).
+            # Nobody else adds to the trail before the commit (see `lock_trail`).
             seq = connection.scalar(select(func.max(tables.audit_events.c.seq)))
             row = {"seq": seq, "at": now, "application": message.application}
             connection.execute(insert(tables.messages), row)
@@ -100,7 +100,7 @@ class Messages:
         return number
 
 
-def lines_of_messages(connection: Connection, sync: str) -> list[int]:
+def message_events(connection: Connection, sync: str) -> list[int]:
     """Return the ``seq`` of the trail's lines with the messages of a sync, in order.
 
     A message belongs to the sync of its Application whose time is nearest; to several if they

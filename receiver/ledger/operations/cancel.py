@@ -12,11 +12,11 @@ from typing import Any
 
 from sqlalchemy import bindparam, select, update
 
-from receiver.core.errors import WrongState
+from receiver.core.errors import StateConflict
 from receiver.core.model import Json
 from receiver.core.states import PlanState, RunState
 from receiver.ledger import tables
-from receiver.ledger.engine.unit_of_work import Batch
+from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.operations.common import (
     OPEN_PLANS,
     OPEN_RUNS,
@@ -40,93 +40,93 @@ class Cancelled:
     runs: tuple[str, ...] = ()
 
 
-def cancel_run(batch: Batch, act: Act, run: str) -> Cancelled:
+def cancel_run(uow: UnitOfWork, act: Act, run: str) -> Cancelled:
     """Cancel one run; for its wave that is a failure.
 
     Raises:
-        UnknownThing: there is no such run.
-        WrongState: it has ended.
+        UnknownId: there is no such run.
+        StateConflict: it has ended.
     """
-    row = find_run(batch, run)
+    row = find_run(uow, run)
     if row.state not in OPEN_RUNS:
-        raise WrongState(
+        raise StateConflict(
             f"run {run} has ended: it is {row.state}", state=row.state,
             hint="only what has not ended is cancelled",
         )  # fmt: skip
-    _cancel_runs(batch, act, [row])
-    batch.add(STIR, {"plan": row.plan_id})
+    _cancel_runs(uow, act, [row])
+    uow.add(STIR, {"plan": row.plan_id})
     return Cancelled(runs=(run,))
 
 
-def cancel_plan(batch: Batch, act: Act, plan: str) -> Cancelled:
+def cancel_plan(uow: UnitOfWork, act: Act, plan: str) -> Cancelled:
     """Cancel a plan and what is open of it; its `onFailure` does not start.
 
     Raises:
-        UnknownThing: there is no such plan.
-        WrongState: it has ended.
+        UnknownId: there is no such plan.
+        StateConflict: it has ended.
     """
-    row = find_plan(batch, plan)
+    row = find_plan(uow, plan)
     if row.state not in OPEN_PLANS:
-        raise WrongState(
+        raise StateConflict(
             f"plan {plan} has ended: it is {row.state}", state=row.state,
             hint="only what has not ended is cancelled",
         )  # fmt: skip
-    return _cancel_plans(batch, act, [row])
+    return _cancel_plans(uow, act, [row])
 
 
-def cancel_sync(batch: Batch, act: Act, sync: str) -> Cancelled:
+def cancel_sync(uow: UnitOfWork, act: Act, sync: str) -> Cancelled:
     """Cancel the open plans of a sync.
 
     A plan that has collected several syncs belongs to the newest of them.
 
     Raises:
-        UnknownThing: there is no such sync.
-        WrongState: no plan of it is open.
+        UnknownId: there is no such sync.
+        StateConflict: no plan of it is open.
     """
-    state = find_sync(batch, sync).state
+    state = find_sync(uow, sync).state
     p = tables.plans
     query = select(p).where(p.c.sync_id == sync, p.c.state.in_(OPEN_PLANS)).order_by(p.c.id)
-    rows = batch.connection.execute(query).all()
+    rows = uow.connection.execute(query).all()
     if not rows:
-        raise WrongState(
+        raise StateConflict(
             f"sync {sync} is {state}, and no plan of it is open", state=state,
-            hint=_elsewhere(batch, sync) or "only what has not ended is cancelled",
+            hint=_elsewhere(uow, sync) or "only what has not ended is cancelled",
         )  # fmt: skip
-    return _cancel_plans(batch, act, rows)
+    return _cancel_plans(uow, act, rows)
 
 
-def _elsewhere(batch: Batch, sync: str) -> str:
+def _elsewhere(uow: UnitOfWork, sync: str) -> str:
     """Name the open plan of a newer sync that has collected this one, if there is one."""
     p, m = tables.plans, tables.plan_syncs
     query = select(p.c.id).join(m, m.c.plan_id == p.c.id)
     query = query.where(m.c.sync_id == sync, p.c.state.in_(OPEN_PLANS)).limit(1)
-    found = batch.connection.scalar(query)
+    found = uow.connection.scalar(query)
     return f"plan {found} of a newer sync has it too: cancel that" if found else ""
 
 
-def _cancel_plans(batch: Batch, act: Act, plans: Sequence[Any]) -> Cancelled:
+def _cancel_plans(uow: UnitOfWork, act: Act, plans: Sequence[Any]) -> Cancelled:
     r = tables.runs
     runs: list[str] = []
     for plan in plans:
         mine = r.c.plan_id == plan.id, r.c.state.in_(OPEN_RUNS)
-        rows = batch.connection.execute(select(r).where(*mine).order_by(r.c.id)).all()
-        _cancel_runs(batch, act, rows)
+        rows = uow.connection.execute(select(r).where(*mine).order_by(r.c.id)).all()
+        _cancel_runs(uow, act, rows)
         runs += [row.id for row in rows]
-        batch.add(_PLAN, {"plan": plan.id, "why": act.why("cancelled"), "now": batch.now})
+        uow.add(_PLAN, {"plan": plan.id, "why": act.why("cancelled"), "now": uow.now})
         data: dict[str, Json] = {**act.told, "runs": len(rows)}
-        batch.events.append(plan_event("plan.cancelled", plan, data))
-        admit(batch, plan.concurrency_key)
+        uow.events.append(plan_event("plan.cancelled", plan, data))
+        admit(uow, plan.concurrency_key)
     return Cancelled(tuple(plan.id for plan in plans), tuple(runs))
 
 
-def _cancel_runs(batch: Batch, act: Act, rows: Sequence[Any]) -> None:
+def _cancel_runs(uow: UnitOfWork, act: Act, rows: Sequence[Any]) -> None:
     for row in rows:
-        about = {"run": row.id, "why": act.why("cancelled"), "now": batch.now}
-        batch.add(_RUN, about)
+        about = {"run": row.id, "why": act.why("cancelled"), "now": uow.now}
+        uow.add(_RUN, about)
         if row.state in {RunState.RUNNING.value, RunState.PENDING.value}:
-            batch.add(_ATTEMPT, about | {"attempt": row.attempts})
+            uow.add(_ATTEMPT, about | {"attempt": row.attempts})
         data: dict[str, Json] = {**act.told, "was": row.state}
-        batch.events.append(run_event("run.cancelled", row, data))
+        uow.events.append(run_event("run.cancelled", row, data))
 
 
 _PLAN = (

@@ -7,11 +7,11 @@ from typing import Any
 
 from sqlalchemy import bindparam, select, update
 
-from receiver.core.errors import UnknownThing
+from receiver.core.errors import UnknownId
 from receiver.core.model import Event, Json
 from receiver.core.states import PlanState, RunState
 from receiver.ledger import tables
-from receiver.ledger.engine.unit_of_work import Batch
+from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.queries.rows import PLAN, RUN, shown
 
 OPEN_RUNS = tuple(state.value for state in RunState if not state.ended)
@@ -40,51 +40,51 @@ class Act:
         return f"{done} by {self.by}" + (f": {self.reason}" if self.reason else "")
 
 
-def find_run(batch: Batch, run: str) -> Any:
+def find_run(uow: UnitOfWork, run: str) -> Any:
     """Return a run's row.
 
     Raises:
-        UnknownThing: there is no such run.
+        UnknownId: there is no such run.
     """
-    return _find(batch, tables.runs, "run", run)
+    return _find(uow, tables.runs, "run", run)
 
 
-def find_plan(batch: Batch, plan: str) -> Any:
+def find_plan(uow: UnitOfWork, plan: str) -> Any:
     """Return a plan's row.
 
     Raises:
-        UnknownThing: there is no such plan.
+        UnknownId: there is no such plan.
     """
-    return _find(batch, tables.plans, "plan", plan)
+    return _find(uow, tables.plans, "plan", plan)
 
 
-def find_sync(batch: Batch, sync: str) -> Any:
+def find_sync(uow: UnitOfWork, sync: str) -> Any:
     """Return a sync's row.
 
     Raises:
-        UnknownThing: there is no such sync.
+        UnknownId: there is no such sync.
     """
-    return _find(batch, tables.syncs, "sync", sync)
+    return _find(uow, tables.syncs, "sync", sync)
 
 
-def _find(batch: Batch, table: Any, kind: str, wanted: str) -> Any:
-    row = batch.connection.execute(select(table).where(table.c.id == wanted)).one_or_none()
+def _find(uow: UnitOfWork, table: Any, kind: str, wanted: str) -> Any:
+    row = uow.connection.execute(select(table).where(table.c.id == wanted)).one_or_none()
     if row is None:
-        raise UnknownThing(kind, wanted)
+        raise UnknownId(kind, wanted)
     return row
 
 
-def shown_run(batch: Batch, run: str) -> dict[str, Json]:
+def shown_run(uow: UnitOfWork, run: str) -> dict[str, Json]:
     """Return a run as the answer to an act shows it, after the act, in the words of lists."""
-    batch.flush()
-    row = find_run(batch, run)
+    uow.flush()
+    row = find_run(uow, run)
     return shown({name: getattr(row, name) for name in RUN})
 
 
-def shown_plan(batch: Batch, plan: str) -> dict[str, Json]:
+def shown_plan(uow: UnitOfWork, plan: str) -> dict[str, Json]:
     """Return a plan as the answer to an act shows it, after the act."""
-    batch.flush()
-    row = find_plan(batch, plan)
+    uow.flush()
+    row = find_plan(uow, plan)
     return shown({name: getattr(row, name) for name in PLAN})
 
 

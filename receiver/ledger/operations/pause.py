@@ -22,56 +22,56 @@ from sqlalchemy import (
 
 from receiver.core.model import Event, Json
 from receiver.ledger import tables
-from receiver.ledger.engine.unit_of_work import Batch
+from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.operations.common import Act
 from receiver.ledger.queue.pauses import OWN_MARK, Scope, all_paused_since
 
 
-def pause(batch: Batch, act: Act, scope: Scope, name: str) -> bool:
+def pause(uow: UnitOfWork, act: Act, scope: Scope, name: str) -> bool:
     """Have no attempt claimed of all (``name`` is empty), a rule or a handler.
 
     Returns:
         Whether it was not paused before; a pause that is there stays as it was set.
     """
-    if _find(batch, scope, name) is not None:
+    if _find(uow, scope, name) is not None:
         return False
     row = {"scope": scope.value, "name": name, "operator": act.by, "reason": act.reason}
-    batch.connection.execute(insert(tables.pauses), row | {"at": batch.now})
-    held = _hold_back(batch, scope, name)
+    uow.connection.execute(insert(tables.pauses), row | {"at": uow.now})
+    held = _hold_back(uow, scope, name)
     data: dict[str, Json] = {"scope": scope.value, "name": name, **act.told, "runs": held}
-    batch.events.append(Event("pause.set", data))
+    uow.events.append(Event("pause.set", data))
     return True
 
 
-def resume(batch: Batch, act: Act, scope: Scope, name: str) -> bool:
+def resume(uow: UnitOfWork, act: Act, scope: Scope, name: str) -> bool:
     """Lift a pause; whether there was one."""
-    there = _find(batch, scope, name)
+    there = _find(uow, scope, name)
     if there is None:
         return False
     p = tables.pauses.c
-    batch.connection.execute(delete(tables.pauses).where(p.scope == scope.value, p.name == name))
+    uow.connection.execute(delete(tables.pauses).where(p.scope == scope.value, p.name == name))
     if scope is Scope.ALL:
-        batch.connection.execute(_RESUME_ALL, {"since": there.at, "now": batch.now})
+        uow.connection.execute(_RESUME_ALL, {"since": there.at, "now": uow.now})
     else:
-        until = all_paused_since(batch.connection)
-        moments = {"until": batch.now if until is None else until, "now": batch.now}
-        batch.connection.execute(_RESUME[scope], {"pause": name, **moments})
-    seconds = round((batch.now - there.at) / 1000, 3)
+        until = all_paused_since(uow.connection)
+        moments = {"until": uow.now if until is None else until, "now": uow.now}
+        uow.connection.execute(_RESUME[scope], {"pause": name, **moments})
+    seconds = round((uow.now - there.at) / 1000, 3)
     data: dict[str, Json] = {"scope": scope.value, "name": name, **act.told, "seconds": seconds}
-    batch.events.append(Event("pause.lifted", data))
+    uow.events.append(Event("pause.lifted", data))
     return True
 
 
-def _find(batch: Batch, scope: Scope, name: str) -> Any:
+def _find(uow: UnitOfWork, scope: Scope, name: str) -> Any:
     p = tables.pauses
     query = select(p).where(p.c.scope == scope.value, p.c.name == name)
-    return batch.connection.execute(query).one_or_none()
+    return uow.connection.execute(query).one_or_none()
 
 
-def _hold_back(batch: Batch, scope: Scope, name: str) -> int:
+def _hold_back(uow: UnitOfWork, scope: Scope, name: str) -> int:
     if scope is Scope.ALL:
-        return int(batch.connection.scalar(_OPEN) or 0)
-    done = batch.connection.execute(_PAUSE[scope], {"pause": name, "now": batch.now})
+        return int(uow.connection.scalar(_OPEN) or 0)
+    done = uow.connection.execute(_PAUSE[scope], {"pause": name, "now": uow.now})
     return done.rowcount
 
 

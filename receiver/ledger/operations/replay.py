@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, bindparam, insert, select, text, update
 
-from receiver.core.errors import WrongState
+from receiver.core.errors import StateConflict
 from receiver.core.model import Event, Json, new_id
 from receiver.core.states import SyncState
 from receiver.ledger import tables
-from receiver.ledger.engine.unit_of_work import Batch
+from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.operations.common import Act, find_sync
 from receiver.ledger.plans.application_memory import read_recalled
 from receiver.ledger.plans.load import among, stored_sync
@@ -37,37 +37,37 @@ class Replay:
     recalled: Recalled
 
 
-def ask_replay(batch: Batch, act: Act, sync: str, rule: str, *, any_rules: bool = False) -> str:
+def ask_replay(uow: UnitOfWork, act: Act, sync: str, rule: str, *, any_rules: bool = False) -> str:
     """Note down that a sync is to be planned anew, and return the replay's id.
 
     See `Replay` for ``any_rules``.
 
     Raises:
-        UnknownThing: there is no such sync.
-        WrongState: it has not been planned yet, or the same has been asked for already.
+        UnknownId: there is no such sync.
+        StateConflict: it has not been planned yet, or the same has been asked for already.
     """
-    row = find_sync(batch, sync)
+    row = find_sync(uow, sync)
     if row.state == SyncState.NEW.value:
-        raise WrongState(
+        raise StateConflict(
             f"sync {sync} is new: it is planned as soon as rules are in force", state=row.state,
             hint="`postsync syncs` shows when it is",
         )  # fmt: skip
     r = tables.replays
     same = select(r.c.id).where(r.c.sync_id == sync, r.c.rule == rule, text(tables.ASKED_REPLAY))
-    there = batch.connection.scalar(same)
+    there = uow.connection.scalar(same)
     if there is not None:
-        raise WrongState(
+        raise StateConflict(
             f"replay {there} of sync {sync} has been asked for and is about to begin",
             state="asked", hint=f"its story tells when it has: GET /v1/syncs/{sync}",
         )  # fmt: skip
     replay = new_id("y")
     values = {
         "id": replay, "sync_id": sync, "rule": rule, "operator": act.by, "reason": act.reason,
-        "asked_at": batch.now, "with_rules_in_force": any_rules, "state": "asked", "refusal": "",
+        "asked_at": uow.now, "with_rules_in_force": any_rules, "state": "asked", "refusal": "",
     }  # fmt: skip
-    batch.connection.execute(insert(r), values)
+    uow.connection.execute(insert(r), values)
     data: dict[str, Json] = {"replay": replay, **({"rule": rule} if rule else {}), **act.told}
-    batch.events.append(Event("sync.replay_asked", data, sync=sync))
+    uow.events.append(Event("sync.replay_asked", data, sync=sync))
     return replay
 
 
@@ -94,7 +94,7 @@ def asked_replays(
     ]  # fmt: skip
 
 
-def store_replays(batch: Batch, replays: Sequence[tuple[Replay, Planning | str]]) -> None:
+def store_replays(uow: UnitOfWork, replays: Sequence[tuple[Replay, Planning | str]]) -> None:
     """Store the new plans of replays; a text instead says why there are none.
 
     The sync's own row stays as its first planning left it, and so does what is remembered of
@@ -103,20 +103,20 @@ def store_replays(batch: Batch, replays: Sequence[tuple[Replay, Planning | str]]
     r = tables.replays
     wanted = [replay.id for replay, _ in replays]
     still = select(r.c.id).where(r.c.id.in_(wanted), text(tables.ASKED_REPLAY))
-    asked = set(batch.connection.scalars(still))
+    asked = set(uow.connection.scalars(still))
     for replay, planning in replays:
         if replay.id not in asked:
             continue
         refusal = planning if isinstance(planning, str) else ""
         state = "refused" if refusal else "planned"
-        row = {"replay": replay.id, "how": state, "why": refusal, "now": batch.now}
-        batch.add(_ENDED, row)
+        row = {"replay": replay.id, "how": state, "why": refusal, "now": uow.now}
+        uow.add(_ENDED, row)
         if isinstance(planning, str):
             data: dict[str, Json] = {"replay": replay.id, "by": replay.by, "reason": planning}
             data |= {"rule": replay.rule} if replay.rule else {}
-            batch.events.append(Event("sync.replay_refused", data, sync=replay.stored.id))
+            uow.events.append(Event("sync.replay_refused", data, sync=replay.stored.id))
         else:
-            store_plans(batch, planning)
+            store_plans(uow, planning)
 
 
 _ENDED = (

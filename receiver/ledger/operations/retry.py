@@ -9,11 +9,11 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, bindparam, select, text, update
 
-from receiver.core.errors import WrongState
+from receiver.core.errors import StateConflict
 from receiver.core.model import Json
 from receiver.core.states import PlanState, RunState
 from receiver.ledger import tables
-from receiver.ledger.engine.unit_of_work import Batch
+from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.operations.common import STIR, Act, find_plan, find_run, plan_event, run_event
 from receiver.ledger.plans.concurrency import take_place
 from receiver.ledger.queue.fair_queueing import next_turn
@@ -48,40 +48,40 @@ class Chosen:
     until: int | None = None
 
 
-def retry_run(batch: Batch, act: Act, run: str, reopens: Reopens) -> None:
+def retry_run(uow: UnitOfWork, act: Act, run: str, reopens: Reopens) -> None:
     """Make a failed or cancelled run due again.
 
     Raises:
-        UnknownThing: there is no such run.
-        WrongState: it has not failed, has no parameters, or its plan has been superseded.
+        UnknownId: there is no such run.
+        StateConflict: it has not failed, has no parameters, or its plan has been superseded.
     """
-    row = find_run(batch, run)
+    row = find_run(uow, run)
     if row.state not in {RunState.FAILED.value, RunState.CANCELLED.value}:
         hint = HINTS.get(RunState(row.state), UNDER_WAY).format(run=run, sync=row.sync_id)
-        raise WrongState(
+        raise StateConflict(
             f"run {run} is {row.state}; only one that failed or was cancelled is retried",
             state=row.state, hint=hint,
         )  # fmt: skip
     if row.state == RunState.FAILED.value and not _rendered(row):
-        raise WrongState(
+        raise StateConflict(
             f"run {run} has no parameters to repeat: it was {row.reason}", state=row.state,
             hint=f"mend the rule, then replay the sync: POST /v1/syncs/{row.sync_id}/replay",
         )  # fmt: skip
-    newer = find_plan(batch, row.plan_id).newer_plan
+    newer = find_plan(uow, row.plan_id).newer_plan
     if newer:
-        raise WrongState(
+        raise StateConflict(
             f"run {run} is {row.state}, and its plan is superseded by {newer}", state=row.state,
             hint="retry what failed of that one, or replay the sync",
         )  # fmt: skip
-    retry_rows(batch, act, [row], reopens)
+    retry_rows(uow, act, [row], reopens)
 
 
-def failed_runs(batch: Batch, chosen: Chosen, limit: int) -> Sequence[Any]:
+def failed_runs(uow: UnitOfWork, chosen: Chosen, limit: int) -> Sequence[Any]:
     """Return the rows of failed runs that can be retried, the oldest failure first."""
     r, p = tables.runs, tables.plans
     query = select(r).join(p, p.c.id == r.c.plan_id).where(text("runs.state = 'failed'"))
     query = query.where(*_conditions(chosen)).order_by(r.c.ended_at, r.c.id).limit(limit)
-    return batch.connection.execute(query).all()
+    return uow.connection.execute(query).all()
 
 
 def _conditions(chosen: Chosen) -> list[ColumnElement[bool]]:
@@ -103,26 +103,26 @@ def _conditions(chosen: Chosen) -> list[ColumnElement[bool]]:
     return conditions
 
 
-def retry_rows(batch: Batch, act: Act, rows: Sequence[Any], reopens: Reopens) -> None:
+def retry_rows(uow: UnitOfWork, act: Act, rows: Sequence[Any], reopens: Reopens) -> None:
     """Make these runs due again, and their plans active, or waiting for a place again."""
     p = tables.plans
     wanted = {row.plan_id for row in rows}
-    plans = {row.id: row for row in batch.connection.execute(select(p).where(p.c.id.in_(wanted)))}
-    started = started_elsewhere(batch.connection, [row.id for row in rows])
+    plans = {row.id: row for row in uow.connection.execute(select(p).where(p.c.id.in_(wanted)))}
+    started = started_elsewhere(uow.connection, [row.id for row in rows])
     for plan_id, group in groupby(sorted(rows, key=_place), lambda row: row.plan_id):
         runs = list(group)
         plan = plans[plan_id]
-        state = _reopen_plan(batch, plan)
+        state = _reopen_plan(uow, plan)
         for row in runs:
             keeps = row.id not in started  # what was started there has come to a bad end
-            batch.add(_RETRIED, _retried_row(batch, row, state, keeps=keeps))
+            uow.add(_RETRIED, _retried_row(uow, row, state, keeps=keeps))
             data: dict[str, Json] = {**act.told, "key": row.key_number + 1}
-            batch.events.append(run_event("run.retried", row, data))
+            uow.events.append(run_event("run.retried", row, data))
         if any(row.section == "actions" for row in runs):
-            _reopen_runs(batch, act, plan_id, reopens)
+            _reopen_runs(uow, act, plan_id, reopens)
         if state is PlanState.WAITING:
             data = {"key": plan.concurrency_key, "limit": plan.concurrency_limit}
-            batch.events.append(plan_event("plan.waiting", plan, data))
+            uow.events.append(plan_event("plan.waiting", plan, data))
 
 
 def _place(row: Any) -> tuple[str, int, int]:
@@ -134,17 +134,17 @@ def _rendered(row: Any) -> bool:
     return bool(row.lane)
 
 
-def _reopen_plan(batch: Batch, plan: Any) -> PlanState:
+def _reopen_plan(uow: UnitOfWork, plan: Any) -> PlanState:
     """Have the dispatcher look at the plan again; one that had ended needs a place anew."""
     if plan.state not in ENDED_PLANS:
-        batch.add(STIR, {"plan": plan.id})
+        uow.add(STIR, {"plan": plan.id})
         return PlanState(plan.state)
-    state, place = take_place(batch, plan.concurrency_key, plan.concurrency_limit)
-    batch.add(_REOPENED, {"plan": plan.id, "new_state": state.value, "new_place": place})
+    state, place = take_place(uow, plan.concurrency_key, plan.concurrency_limit)
+    uow.add(_REOPENED, {"plan": plan.id, "new_state": state.value, "new_place": place})
     return state
 
 
-def _retried_row(batch: Batch, row: Any, plan: PlanState, *, keeps: bool) -> dict[str, Any]:
+def _retried_row(uow: UnitOfWork, row: Any, plan: PlanState, *, keeps: bool) -> dict[str, Any]:
     """Say what becomes of a run: due now, due when its plan has a place, or not rendered yet."""
     rendered = _rendered(row)
     ready = rendered and plan is PlanState.ACTIVE
@@ -152,20 +152,20 @@ def _retried_row(batch: Batch, row: Any, plan: PlanState, *, keeps: bool) -> dic
         "run": row.id,
         "new_state": (RunState.DUE if rendered else RunState.WAITING).value,
         "new_ready": ready,
-        "new_turn": next_turn(batch, row.share) if rendered else 0,
-        "new_due_at": batch.now if ready else None,
+        "new_turn": next_turn(uow, row.share) if rendered else 0,
+        "new_due_at": uow.now if ready else None,
         "new_handler_state": row.handler_state if keeps else None,
     }
 
 
-def _reopen_runs(batch: Batch, act: Act, plan: str, reopens: Reopens) -> None:
+def _reopen_runs(uow: UnitOfWork, act: Act, plan: str, reopens: Reopens) -> None:
     r = tables.runs
     skipped = select(r).where(r.c.plan_id == plan, r.c.state == RunState.SKIPPED.value)
-    for row in batch.connection.execute(skipped.order_by(r.c.id)).all():
+    for row in uow.connection.execute(skipped.order_by(r.c.id)).all():
         if reopens(row.reason):
-            batch.add(_WAITING, {"run": row.id})
+            uow.add(_WAITING, {"run": row.id})
             data: dict[str, Json] = {"by": act.by, "was": row.reason}
-            batch.events.append(run_event("run.reopened", row, data))
+            uow.events.append(run_event("run.reopened", row, data))
 
 
 _REOPENED = (

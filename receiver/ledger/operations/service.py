@@ -9,7 +9,7 @@ from datetime import datetime
 
 from receiver.core.model import Event, Json, from_ms
 from receiver.ledger.engine.ledger import Ledger
-from receiver.ledger.engine.unit_of_work import Batch
+from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.operations.approve import approve_plan, approve_run
 from receiver.ledger.operations.cancel import Cancelled, cancel_plan, cancel_run, cancel_sync
 from receiver.ledger.operations.common import Act, shown_plan, shown_run
@@ -63,9 +63,9 @@ class Operations:
 
     def retry(self, act: Act, run: str) -> Shown:
         """Repeat a run; see `retry_run` for its errors."""
-        with self._batch() as batch:
-            retry_run(batch, act, run, self._reopens)
-            return shown_run(batch, run)
+        with self._unit_of_work() as uow:
+            retry_run(uow, act, run, self._reopens)
+            return shown_run(uow, run)
 
     def retry_many(self, act: Act, chosen: Chosen, limit: int) -> Retried:
         """Repeat at most ``limit`` failed runs, the oldest failures first.
@@ -75,12 +75,12 @@ class Operations:
         """
         done: list[str] = []
         while True:
-            with self._batch() as batch:
-                until = batch.now if chosen.until is None else min(chosen.until, batch.now)
+            with self._unit_of_work() as uow:
+                until = uow.now if chosen.until is None else min(chosen.until, uow.now)
                 chosen = replace(chosen, until=until)
                 size = min(SLICE, limit - len(done))
-                rows = failed_runs(batch, chosen, size + 1)
-                retry_rows(batch, act, rows[:size], self._reopens)
+                rows = failed_runs(uow, chosen, size + 1)
+                retry_rows(uow, act, rows[:size], self._reopens)
             done += [row.id for row in rows[:size]]
             more = len(rows) > size
             if not more or len(done) >= limit:
@@ -88,53 +88,53 @@ class Operations:
 
     def cancel_run(self, act: Act, run: str) -> Shown:
         """Cancel a run; see there for its errors."""
-        with self._batch() as batch:
-            cancel_run(batch, act, run)
-            return shown_run(batch, run)
+        with self._unit_of_work() as uow:
+            cancel_run(uow, act, run)
+            return shown_run(uow, run)
 
     def cancel_plan(self, act: Act, plan: str) -> tuple[Shown, Cancelled]:
         """Cancel a plan; see there for its errors."""
-        with self._batch() as batch:
-            cancelled = cancel_plan(batch, act, plan)
-            return shown_plan(batch, plan), cancelled
+        with self._unit_of_work() as uow:
+            cancelled = cancel_plan(uow, act, plan)
+            return shown_plan(uow, plan), cancelled
 
     def cancel_sync(self, act: Act, sync: str) -> Cancelled:
         """Cancel the plans of a sync; see there for its errors."""
-        with self._batch() as batch:
-            return cancel_sync(batch, act, sync)
+        with self._unit_of_work() as uow:
+            return cancel_sync(uow, act, sync)
 
     def approve_run(self, act: Act, run: str) -> Shown:
         """Let a held run go on; see there for its errors."""
-        with self._batch() as batch:
-            approve_run(batch, act, run)
-            return shown_run(batch, run)
+        with self._unit_of_work() as uow:
+            approve_run(uow, act, run)
+            return shown_run(uow, run)
 
     def approve_plan(self, act: Act, plan: str) -> tuple[Shown, list[str]]:
         """Let a held plan, or the held runs of a plan, go on; see there for its errors."""
-        with self._batch() as batch:
-            runs = approve_plan(batch, act, plan)
-            return shown_plan(batch, plan), runs
+        with self._unit_of_work() as uow:
+            runs = approve_plan(uow, act, plan)
+            return shown_plan(uow, plan), runs
 
     def pause(self, act: Act, scope: Scope, name: str = "") -> bool:
         """Have no attempt claimed of it; whether it was not paused before."""
-        with self._batch() as batch:
-            return pause(batch, act, scope, name)
+        with self._unit_of_work() as uow:
+            return pause(uow, act, scope, name)
 
     def resume(self, act: Act, scope: Scope, name: str = "") -> bool:
         """Lift a pause; whether there was one."""
-        with self._batch() as batch:
-            return resume(batch, act, scope, name)
+        with self._unit_of_work() as uow:
+            return resume(uow, act, scope, name)
 
     def replay(self, act: Act, sync: str, rule: str = "", *, any_rules: bool = False) -> str:
         """Have a sync planned anew; returns the replay's id. See `ask_replay` for its errors."""
-        with self._batch() as batch:
-            return ask_replay(batch, act, sync, rule, any_rules=any_rules)
+        with self._unit_of_work() as uow:
+            return ask_replay(uow, act, sync, rule, any_rules=any_rules)
 
     @contextmanager
-    def _batch(self) -> Iterator[Batch]:
+    def _unit_of_work(self) -> Iterator[UnitOfWork]:
         with self._ledger.write() as connection:
-            batch = Batch(connection, self._ledger.now(connection))
-            yield batch
-            batch.finish()
-            self._ledger.ring(connection)
-        self._committed(from_ms(batch.now), batch.events)
+            uow = UnitOfWork(connection, self._ledger.now(connection))
+            yield uow
+            uow.finish()
+            self._ledger.notify(connection)
+        self._committed(from_ms(uow.now), uow.events)

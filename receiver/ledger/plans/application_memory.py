@@ -10,7 +10,7 @@ from sqlalchemy import Connection, delete, exists, select, text, tuple_
 
 from receiver.core.storable import dumps
 from receiver.ledger import tables
-from receiver.ledger.engine.unit_of_work import Batch
+from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.plans.records import Planning
 from receiver.notification.application_memory import Memory, Recalled, Trace, after
 
@@ -31,19 +31,19 @@ def known_memories(connection: Connection, keys: Collection[MemoryKey]) -> dict[
     return {(row.sender, row.channel, row.application): _read(row) for row in rows}
 
 
-def remember(batch: Batch, plannings: Sequence[Planning]) -> None:
+def remember(uow: UnitOfWork, plannings: Sequence[Planning]) -> None:
     """Work what these syncs told into the memories, in their order; write what changes."""
     news = [(one.memory_key, one.told) for one in plannings if one.memory_key and one.told]
-    before = known_memories(batch.connection, {key for key, _ in news})
+    before = known_memories(uow.connection, {key for key, _ in news})
     now = dict(before)
     for key, told in news:
         now[key] = after(now.get(key, Memory()), told)
     for key, memory in sorted(now.items(), key=lambda item: item[0]):
         something = memory.images or memory.failed
         if something and memory is not before.get(key):
-            batch.add(_REMEMBER, _row(key, memory))
+            uow.add(_REMEMBER, _row(key, memory))
         elif key in before and not something:
-            batch.add(_FORGET, dict(zip(_KEY, key, strict=True)))
+            uow.add(_FORGET, dict(zip(_KEY, key, strict=True)))
 
 
 def forget(connection: Connection, keys: Collection[MemoryKey]) -> int:

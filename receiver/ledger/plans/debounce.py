@@ -12,7 +12,7 @@ from sqlalchemy import bindparam, func, insert, literal, select, text, update
 from receiver.core.model import Event, Json, from_ms, rfc3339
 from receiver.core.storable import dumps
 from receiver.ledger import tables
-from receiver.ledger.engine.unit_of_work import Batch, Row
+from receiver.ledger.engine.unit_of_work import Row, UnitOfWork
 from receiver.ledger.plans.records import Collect, NewPlan, Planning
 from receiver.ledger.plans.start import end_collecting
 from receiver.ledger.plans.supersede import identity
@@ -53,30 +53,30 @@ class Room:
     moments: Moments
 
 
-def room_for(batch: Batch, planning: Planning, plan: NewPlan, collect: Collect) -> Room | None:
+def room_for(uow: UnitOfWork, planning: Planning, plan: NewPlan, collect: Collect) -> Room | None:
     """Find the plan that collects syncs of this key, None if the sync is to begin one.
 
     A plan that has no room for the sync starts at once.
     """
-    batch.flush()
+    uow.flush()
     p = tables.plans
     query = select(p).where(p.c.collect_key == collect.key, text(tables.COLLECTING_PLAN))
-    row = batch.connection.execute(query).one_or_none()
+    row = uow.connection.execute(query).one_or_none()
     if row is None:
         return None
-    moments = _moments(batch, row.id) | {planning.sync: (plan.newest, planning.sync)}
+    moments = _moments(uow, row.id) | {planning.sync: (plan.newest, planning.sync)}
     room = Room(row, union(json.loads(row.targets), plan.targets, moments), moments)
-    too_much = _too_much(batch, planning.sync, room, collect.most)
+    too_much = _too_much(uow, planning.sync, room, collect.most)
     if not too_much:
         return room
     data: dict[str, Json] = {"rule": row.rule, "reason": f"with sync {planning.sync} {too_much}"}
-    batch.events.append(Event("plan.filled", data, sync=row.sync_id, plan=row.id))
-    end_collecting(batch, row)
-    batch.flush()
+    uow.events.append(Event("plan.filled", data, sync=row.sync_id, plan=row.id))
+    end_collecting(uow, row)
+    uow.flush()
     return None
 
 
-def _too_much(batch: Batch, sync: str, room: Room, most: int) -> str:
+def _too_much(uow: UnitOfWork, sync: str, room: Room, most: int) -> str:
     """Say what a plan would have too much of, "" if it has room."""
     s, d, m = tables.syncs.c, tables.deliveries.c, tables.plan_syncs.c
     members = select(m.sync_id).where(m.plan_id == room.plan.id).union(select(literal(sync)))
@@ -85,7 +85,7 @@ def _too_much(batch: Batch, sync: str, room: Room, most: int) -> str:
         .join(tables.deliveries, d.id == s.delivery_id)
         .where(s.id.in_(members))
     )
-    listed, size = map(int, batch.connection.execute(query).one())
+    listed, size = map(int, uow.connection.execute(query).one())
     bounds = (
         (len(room.targets), most, "targets"),
         (len(room.moments), MOST_SYNCS, "syncs"),
@@ -98,27 +98,27 @@ def _too_much(batch: Batch, sync: str, room: Room, most: int) -> str:
     )  # fmt: skip
 
 
-def begin(batch: Batch, planning: Planning, plan: NewPlan, collect: Collect, row: Row) -> None:
+def begin(uow: UnitOfWork, planning: Planning, plan: NewPlan, collect: Collect, row: Row) -> None:
     """Store a plan's row as one that collects from now on."""
-    due = batch.now + min(collect.window, collect.longest)
-    batch.add(_NEW, row | {"collect_key": collect.key, "due_at": due})
-    batch.add(_JOIN, _member(batch, plan.id, planning.sync, plan.newest))
+    due = uow.now + min(collect.window, collect.longest)
+    uow.add(_NEW, row | {"collect_key": collect.key, "due_at": due})
+    uow.add(_JOIN, _member(uow, plan.id, planning.sync, plan.newest))
     data: dict[str, Json] = {"rule": plan.rule, "until": _moment(due)}
-    batch.events.append(Event("plan.collecting", data, sync=planning.sync, plan=plan.id))
+    uow.events.append(Event("plan.collecting", data, sync=planning.sync, plan=plan.id))
 
 
-def join(batch: Batch, planning: Planning, plan: NewPlan, collect: Collect, room: Room) -> None:
+def join(uow: UnitOfWork, planning: Planning, plan: NewPlan, collect: Collect, room: Room) -> None:
     """Add a sync to a plan that collects: its targets, and more time for others to come."""
     row, moments = room.plan, room.moments
-    due = min(batch.now + collect.window, row.created_at + collect.longest)
-    batch.add(_JOIN, _member(batch, row.id, planning.sync, plan.newest))
-    batch.add(_GROW, {"plan": row.id, "all_targets": dumps(room.targets), "new_due_at": due})
+    due = min(uow.now + collect.window, row.created_at + collect.longest)
+    uow.add(_JOIN, _member(uow, row.id, planning.sync, plan.newest))
+    uow.add(_GROW, {"plan": row.id, "all_targets": dumps(room.targets), "new_due_at": due})
     if moments[planning.sync] >= (row.newest, row.sync_id):
         values = (planning.sync, planning.application, plan.newest, plan.key, plan.limit)
         named = {f"new_{name}": value for name, value in zip(_NEWEST, values, strict=True)}
-        batch.add(_RENEW, {"plan": row.id} | named)
+        uow.add(_RENEW, {"plan": row.id} | named)
     data: dict[str, Json] = {"rule": plan.rule, "syncs": len(moments), "until": _moment(due)}
-    batch.events.append(Event("plan.joined", data, sync=planning.sync, plan=row.id))
+    uow.events.append(Event("plan.joined", data, sync=planning.sync, plan=row.id))
 
 
 def union(there: Sequence[Target], more: Sequence[Target], moments: Moments) -> list[Target]:
@@ -132,13 +132,13 @@ def union(there: Sequence[Target], more: Sequence[Target], moments: Moments) -> 
     return list(found.values())
 
 
-def _member(batch: Batch, plan: str, sync: str, newest: int) -> Row:
-    return {"plan": plan, "sync": sync, "newest": newest, "now": batch.now}
+def _member(uow: UnitOfWork, plan: str, sync: str, newest: int) -> Row:
+    return {"plan": plan, "sync": sync, "newest": newest, "now": uow.now}
 
 
-def _moments(batch: Batch, plan: str) -> dict[str, tuple[int, str]]:
+def _moments(uow: UnitOfWork, plan: str) -> dict[str, tuple[int, str]]:
     m = tables.plan_syncs
-    rows = batch.connection.execute(select(m.c.sync_id, m.c.newest).where(m.c.plan_id == plan))
+    rows = uow.connection.execute(select(m.c.sync_id, m.c.newest).where(m.c.plan_id == plan))
     return {row.sync_id: (row.newest, row.sync_id) for row in rows}
 
 

@@ -12,7 +12,7 @@ from receiver.core.states import RunState
 from receiver.core.storable import dumps
 from receiver.ledger import tables
 from receiver.ledger.audit.trail import Counts, count_seconds, labels
-from receiver.ledger.engine.unit_of_work import Batch, Row
+from receiver.ledger.engine.unit_of_work import Row, UnitOfWork
 from receiver.ledger.plans.supersede import leave_plan, left_to_newer, superseded_reason
 from receiver.ledger.queue.attempts import update_attempt
 from receiver.ledger.queue.claim import Claimed
@@ -46,31 +46,31 @@ _SETTLED = (
 )
 
 
-def store_settlements(batch: Batch, owner: str, settlements: Sequence[Settlement]) -> None:
+def store_settlements(uow: UnitOfWork, owner: str, settlements: Sequence[Settlement]) -> None:
     """Store outcomes, attempts, events and counts, but for runs that were taken over meanwhile."""
-    ours = _ours(batch, owner, [item.run.id for item in settlements])
+    ours = _ours(uow, owner, [item.run.id for item in settlements])
     stirred, left = set(), dict[str, tuple[str, str]]()
     again = [item.run.id for item in settlements if item.state is RunState.DUE]
-    newer = left_to_newer(batch, again) if again else {}
+    newer = left_to_newer(uow, again) if again else {}
     for given in settlements:
         item = _left(given, newer.get(given.run.id))
         if ours.get(item.run.id) != item.run.claim:
-            batch.events.append(_event("attempt.superseded", item, _too_late(batch, item)))
+            uow.events.append(_event("attempt.superseded", item, _too_late(uow, item)))
             continue
-        batch.add(_SETTLED, _settled_row(batch.now, item))
-        batch.add(_ATTEMPT, _attempt_row(batch.now, item))
+        uow.add(_SETTLED, _settled_row(uow.now, item))
+        uow.add(_ATTEMPT, _attempt_row(uow.now, item))
         if item.state.ended:
             stirred.add(item.run.plan)
         if item.state is RunState.SUPERSEDED:
             left[item.run.plan] = newer[item.run.id]
-        batch.events += _events(item)
+        uow.events += _events(item)
         if item.outcome.limited and item.due_at is not None:
-            _block(batch, item)
-        _count(batch.counts, item)
-    for plan in _without_open_targets(batch, sorted(stirred)):
-        batch.add(_STIR, {"plan": plan})
+            _block(uow, item)
+        _count(uow.counts, item)
+    for plan in _without_open_targets(uow, sorted(stirred)):
+        uow.add(_STIR, {"plan": plan})
     for plan, by in sorted(left.items()):
-        leave_plan(batch, plan, by)
+        leave_plan(uow, plan, by)
 
 
 def _left(item: Settlement, newer: tuple[str, str] | None) -> Settlement:
@@ -80,7 +80,7 @@ def _left(item: Settlement, newer: tuple[str, str] | None) -> Settlement:
     return replace(item, state=RunState.SUPERSEDED, reason=superseded_reason(newer), due_at=None)
 
 
-def _without_open_targets(batch: Batch, plans: Sequence[str]) -> list[str]:
+def _without_open_targets(uow: UnitOfWork, plans: Sequence[str]) -> list[str]:
     """Return those of the plans in which no run for a target is open any more.
 
     As long as one is, no next step can be taken; and to look costs as much as a plan has runs.
@@ -89,15 +89,15 @@ def _without_open_targets(batch: Batch, plans: Sequence[str]) -> list[str]:
     """
     if not plans:
         return []
-    batch.flush()
+    uow.flush()
     p, r = tables.plans.c, tables.runs.c
-    batch.connection.execute(
+    uow.connection.execute(
         select(p.id).where(p.id.in_(plans)).order_by(p.id).with_for_update()
     ).all()
     open_ = r.state.in_(_OPEN_STATES), r.target_index.is_not(None)
     busy = select(r.plan_id).where(r.plan_id == p.id, *open_).exists()
     query = select(p.id).where(p.id.in_(plans), ~busy).order_by(p.id)
-    return list(batch.connection.scalars(query))
+    return list(uow.connection.scalars(query))
 
 
 _OPEN_STATES = [
@@ -105,12 +105,12 @@ _OPEN_STATES = [
 ]
 
 
-def _block(batch: Batch, item: Settlement) -> None:
+def _block(uow: UnitOfWork, item: Settlement) -> None:
     """Keep everything else of the lane back until this run may be tried again."""
-    until = batch.now + int((item.outcome.delay or LIMITED_FOR) * 1000)
-    block_lane(batch, item.run.lane, until)
+    until = uow.now + int((item.outcome.delay or LIMITED_FOR) * 1000)
+    block_lane(uow, item.run.lane, until)
     data: dict[str, Json] = {"lane": item.run.lane, "until": _moment(until)}
-    batch.events.append(_event("lane.blocked", item, data))
+    uow.events.append(_event("lane.blocked", item, data))
 
 
 LIMITED_FOR = 5.0
@@ -121,10 +121,10 @@ def _moment(ms: int) -> str:
     return rfc3339(from_ms(ms))
 
 
-def _ours(batch: Batch, owner: str, runs: Sequence[str]) -> dict[str, int]:
+def _ours(uow: UnitOfWork, owner: str, runs: Sequence[str]) -> dict[str, int]:
     """Return the claim's number of each run that this owner still has."""
     r = tables.runs
-    rows = batch.connection.execute(
+    rows = uow.connection.execute(
         select(r.c.id, r.c.claims)
         .where(r.c.id.in_(runs), r.c.state == RunState.RUNNING.value, r.c.owner == owner)
         .with_for_update()
@@ -132,11 +132,11 @@ def _ours(batch: Batch, owner: str, runs: Sequence[str]) -> dict[str, int]:
     return {row.id: row.claims for row in rows}
 
 
-def _too_late(batch: Batch, item: Settlement) -> dict[str, Json]:
+def _too_late(uow: UnitOfWork, item: Settlement) -> dict[str, Json]:
     """Say why an outcome is not written: its run was taken over, or an operator cancelled it."""
     a = tables.attempts
     mine = a.c.run_id == item.run.id, a.c.number == item.run.attempt
-    row = batch.connection.execute(select(a.c.outcome, a.c.reason).where(*mine)).one_or_none()
+    row = uow.connection.execute(select(a.c.outcome, a.c.reason).where(*mine)).one_or_none()
     how = row.reason if row and row.outcome == RunState.CANCELLED.value else "taken over"
     return {"reason": f"{how} before its outcome was written", "outcome": item.outcome.kind.value}
 

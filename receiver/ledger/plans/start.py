@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, select, text, update
 from receiver.core.model import Event, Json
 from receiver.core.states import PlanState, RunState
 from receiver.ledger import tables
-from receiver.ledger.engine.unit_of_work import Batch
+from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.plans.concurrency import take_place
 from receiver.ledger.plans.records import hold_reason
 from receiver.ledger.plans.supersede import Entrant, supersede_older
@@ -35,64 +35,64 @@ _STATE = (
 
 
 def start(
-    batch: Batch, plan: Entrant, key: str | None, limit: int | None
+    uow: UnitOfWork, plan: Entrant, key: str | None, limit: int | None
 ) -> tuple[PlanState, int | None]:
     """Let a plan take what it needs: older plans' places, and one under its concurrency key.
 
     Returns:
         Whether it is active or waits, and its number in the key's line.
     """
-    supersede_older(batch, plan)
-    state, place = take_place(batch, key, limit)
+    supersede_older(uow, plan)
+    state, place = take_place(uow, key, limit)
     if state is PlanState.WAITING:
         data: dict[str, Json] = {"rule": plan.rule, "key": key, "limit": limit}
-        batch.events.append(Event("plan.waiting", data, sync=plan.sync, plan=plan.id))
+        uow.events.append(Event("plan.waiting", data, sync=plan.sync, plan=plan.id))
     return state, place
 
 
-def start_collected(batch: Batch) -> None:
+def start_collected(uow: UnitOfWork) -> None:
     """Start the plans whose time of collecting is over."""
-    for plan in batch.connection.scalars(_COLLECTED, {"now": batch.now}).all():
-        row = _row(batch, plan, PlanState.COLLECTING)
+    for plan in uow.connection.scalars(_COLLECTED, {"now": uow.now}).all():
+        row = _row(uow, plan, PlanState.COLLECTING)
         if row is not None:  # else superseded by one that has just started
-            end_collecting(batch, row)
+            end_collecting(uow, row)
 
 
-def end_collecting(batch: Batch, row: Any) -> None:
+def end_collecting(uow: UnitOfWork, row: Any) -> None:
     """Have a plan collect no more: it starts, or with too many targets it is held."""
     reason = hold_reason(len(json.loads(row.targets)), row.hold_above)
     if reason:
-        batch.add(_STATE, _change(row.id, PlanState.HELD, reason))
-        batch.events.append(held_event(row.rule, row.sync_id, row.id, reason))
+        uow.add(_STATE, _change(row.id, PlanState.HELD, reason))
+        uow.events.append(held_event(row.rule, row.sync_id, row.id, reason))
     else:
-        _start_row(batch, row)
+        _start_row(uow, row)
 
 
-def start_held(batch: Batch, plan: str) -> PlanState | None:
+def start_held(uow: UnitOfWork, plan: str) -> PlanState | None:
     """Start a held plan, because somebody has approved it.
 
     Returns:
         What it is now: active, or waiting for a place; None if it is not held.
     """
-    row = _row(batch, plan, PlanState.HELD)
-    return None if row is None else _start_row(batch, row)
+    row = _row(uow, plan, PlanState.HELD)
+    return None if row is None else _start_row(uow, row)
 
 
-def start_held_runs(batch: Batch, plan: str, run: str = "") -> list[str]:
+def start_held_runs(uow: UnitOfWork, plan: str, run: str = "") -> list[str]:
     """Make the held runs of a plan due, or one of them, because somebody has approved it.
 
     Returns:
         The ids of those that were held.
     """
-    batch.flush()
+    uow.flush()
     r = tables.runs
     query = select(r.c.id, r.c.share).where(r.c.plan_id == plan, r.c.state == RunState.HELD.value)
     if run:
         query = query.where(r.c.id == run)
-    held = batch.connection.execute(query.order_by(r.c.step, r.c.target_index)).all()
+    held = uow.connection.execute(query.order_by(r.c.step, r.c.target_index)).all()
     for row in held:
-        turn = next_turn(batch, row.share)
-        batch.add(_DUE, {"run": row.id, "new_turn": turn, "now": batch.now})
+        turn = next_turn(uow, row.share)
+        uow.add(_DUE, {"run": row.id, "new_turn": turn, "now": uow.now})
     return [row.id for row in held]
 
 
@@ -111,18 +111,18 @@ _DUE = (
 )  # fmt: skip
 
 
-def _row(batch: Batch, plan: str, state: PlanState) -> Any:
-    batch.flush()
+def _row(uow: UnitOfWork, plan: str, state: PlanState) -> Any:
+    uow.flush()
     p = tables.plans
     query = select(p).where(p.c.id == plan, p.c.state == state.value)
-    return batch.connection.execute(query).one_or_none()
+    return uow.connection.execute(query).one_or_none()
 
 
-def _start_row(batch: Batch, row: Any) -> PlanState:
+def _start_row(uow: UnitOfWork, row: Any) -> PlanState:
     targets = json.loads(row.targets)
     entrant = Entrant(row.id, row.sync_id, row.rule, row.series, row.newest, targets)
-    state, place = start(batch, entrant, row.concurrency_key, row.concurrency_limit)
-    batch.add(_STATE, _change(row.id, state, "", place))
+    state, place = start(uow, entrant, row.concurrency_key, row.concurrency_limit)
+    uow.add(_STATE, _change(row.id, state, "", place))
     return state
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, insert, select, update
 from receiver.core.states import PlanState, RunState, SyncState
 from receiver.core.storable import dumps
 from receiver.ledger import tables
-from receiver.ledger.engine.unit_of_work import Batch, Row
+from receiver.ledger.engine.unit_of_work import Row, UnitOfWork
 from receiver.ledger.plans.application_memory import remember, write_recalled
 from receiver.ledger.plans.concurrency import admit
 from receiver.ledger.plans.debounce import begin, join, room_for
@@ -50,24 +50,24 @@ _NEW_RUN = insert(tables.runs).values(
 )
 
 
-def store_plannings(batch: Batch, plannings: Sequence[Planning]) -> None:
+def store_plannings(uow: UnitOfWork, plannings: Sequence[Planning]) -> None:
     """Store the plans of syncs, but for those that somebody else has planned meanwhile."""
     s = tables.syncs
     wanted = [planning.sync for planning in plannings]
     still_new = set(
-        batch.connection.scalars(
+        uow.connection.scalars(
             select(s.c.id).where(s.c.id.in_(wanted), s.c.state == SyncState.NEW.value)
         )
     )
     ours = [planning for planning in plannings if planning.sync in still_new]
-    read_turns(batch, _due_shares(plan.first for one in ours for plan in one.plans))
+    read_turns(uow, _due_shares(plan.first for one in ours for plan in one.plans))
     for planning in ours:
-        _store_planning(batch, planning)
-    remember(batch, ours)
+        _store_planning(uow, planning)
+    remember(uow, ours)
 
 
-def _store_planning(batch: Batch, planning: Planning) -> None:
-    batch.add(
+def _store_planning(uow: UnitOfWork, planning: Planning) -> None:
+    uow.add(
         _PLANNED,
         {
             "sync": planning.sync,
@@ -75,73 +75,73 @@ def _store_planning(batch: Batch, planning: Planning) -> None:
             "new_reason": planning.reason,
             "new_rule_set": planning.rule_set,
             "new_changed": planning.changed,
-            "new_planned_at": batch.now,
+            "new_planned_at": uow.now,
             "new_recalled": write_recalled(planning.recalled),
         },
     )
-    store_plans(batch, planning)
+    store_plans(uow, planning)
 
 
-def store_plans(batch: Batch, planning: Planning) -> None:
+def store_plans(uow: UnitOfWork, planning: Planning) -> None:
     """Store the plans of a planning and its events, and start what may start at once."""
     joined = {
         plan.id: row
         for plan in planning.plans
-        if plan.collect and (row := room_for(batch, planning, plan, plan.collect))
+        if plan.collect and (row := room_for(uow, planning, plan, plan.collect))
     }
-    batch.events += [
+    uow.events += [
         replace(event, plan=joined[event.plan].plan.id) if event.plan in joined else event
         for event in planning.events
     ]
     for plan in planning.plans:
         if plan.collect and plan.id in joined:
-            join(batch, planning, plan, plan.collect, joined[plan.id])
+            join(uow, planning, plan, plan.collect, joined[plan.id])
         else:
-            _store_plan(batch, planning, plan)
+            _store_plan(uow, planning, plan)
 
 
-def _store_plan(batch: Batch, planning: Planning, plan: NewPlan) -> None:
-    row = _plan_row(batch, planning, plan)
+def _store_plan(uow: UnitOfWork, planning: Planning, plan: NewPlan) -> None:
+    row = _plan_row(uow, planning, plan)
     entrant = Entrant(plan.id, planning.sync, plan.rule, plan.series, plan.newest, plan.targets)
-    newer = None if planning.asked else newer_than(batch, entrant)
+    newer = None if planning.asked else newer_than(uow, entrant)
     if newer:
-        _store_superseded(batch, row, newer)
+        _store_superseded(uow, row, newer)
     elif plan.collect:
-        begin(batch, planning, plan, plan.collect, row)
+        begin(uow, planning, plan, plan.collect, row)
     elif plan.hold:
-        batch.add(_NEW_PLAN, row | {"state": PlanState.HELD.value, "reason": plan.hold})
-        _store_waiting_runs(batch, planning, plan)
-        batch.events.append(held_event(plan.rule, planning.sync, plan.id, plan.hold))
+        uow.add(_NEW_PLAN, row | {"state": PlanState.HELD.value, "reason": plan.hold})
+        _store_waiting_runs(uow, planning, plan)
+        uow.events.append(held_event(plan.rule, planning.sync, plan.id, plan.hold))
     else:
-        _store_started(batch, planning, plan, entrant, row)
+        _store_started(uow, planning, plan, entrant, row)
 
 
-def _store_superseded(batch: Batch, row: Row, newer: tuple[str, str]) -> None:
+def _store_superseded(uow: UnitOfWork, row: Row, newer: tuple[str, str]) -> None:
     """Store a plan whose sync came late, after a newer one that has started."""
-    ended = {"state": PlanState.SUPERSEDED.value, "ended_at": batch.now}
+    ended = {"state": PlanState.SUPERSEDED.value, "ended_at": uow.now}
     by = {"newer_plan": newer[0], "newer_sync": newer[1], "reason": superseded_reason(newer)}
-    batch.add(_NEW_PLAN, row | ended | by)
-    batch.events.append(superseded_event(row["rule"], row["sync_id"], row["id"], newer))
+    uow.add(_NEW_PLAN, row | ended | by)
+    uow.events.append(superseded_event(row["rule"], row["sync_id"], row["id"], newer))
 
 
 def _store_started(
-    batch: Batch, planning: Planning, plan: NewPlan, entrant: Entrant, row: Row
+    uow: UnitOfWork, planning: Planning, plan: NewPlan, entrant: Entrant, row: Row
 ) -> None:
-    state, place = start(batch, entrant, plan.key, plan.limit)
-    batch.add(_NEW_PLAN, row | {"state": state.value, "place": place})
+    state, place = start(uow, entrant, plan.key, plan.limit)
+    uow.add(_NEW_PLAN, row | {"state": state.value, "place": place})
     if state is PlanState.WAITING:
-        _store_waiting_runs(batch, planning, plan)
+        _store_waiting_runs(uow, planning, plan)
         return
-    _write_runs(batch, plan.first, plan.rule, (*plan.runs, *plan.first.runs))
-    _end_plan(batch, plan.first, plan.key)
-    batch.events += plan.first.events
+    _write_runs(uow, plan.first, plan.rule, (*plan.runs, *plan.first.runs))
+    _end_plan(uow, plan.first, plan.key)
+    uow.events += plan.first.events
 
 
-def _store_waiting_runs(batch: Batch, planning: Planning, plan: NewPlan) -> None:
-    _write_runs(batch, Advance(plan.id, planning.sync, plan.first.share), plan.rule, plan.runs)
+def _store_waiting_runs(uow: UnitOfWork, planning: Planning, plan: NewPlan) -> None:
+    _write_runs(uow, Advance(plan.id, planning.sync, plan.first.share), plan.rule, plan.runs)
 
 
-def _plan_row(batch: Batch, planning: Planning, plan: NewPlan) -> Row:
+def _plan_row(uow: UnitOfWork, planning: Planning, plan: NewPlan) -> Row:
     return {
         "id": plan.id,
         "sync_id": planning.sync,
@@ -163,7 +163,7 @@ def _plan_row(batch: Batch, planning: Planning, plan: NewPlan) -> Row:
         "collect_key": None,
         "due_at": None,
         "stirred": 0,
-        "created_at": batch.now,
+        "created_at": uow.now,
         "ended_at": None,
     }
 
@@ -176,25 +176,25 @@ _LOOKED = (
 """What happens in the same turn is not taken back: the end of one plan may let another begin."""
 
 
-def store_advances(batch: Batch, steps: Sequence[tuple[StoredPlan, Advance]]) -> None:
+def store_advances(uow: UnitOfWork, steps: Sequence[tuple[StoredPlan, Advance]]) -> None:
     """Store the steps of plans; a place that an end frees goes to the next plan of its key.
 
     If something has happened to a plan since it was read, nothing of it is stored: the step is
     out of date, and the plan is still stirred.
     """
     p = tables.plans
-    rows = batch.connection.execute(
+    rows = uow.connection.execute(
         select(p.c.id, p.c.stirred).where(p.c.id.in_([plan.id for plan, _ in steps]))
     )
     stirred = {row.id: row.stirred for row in rows}
-    read_turns(batch, _due_shares(advance for _, advance in steps))
+    read_turns(uow, _due_shares(advance for _, advance in steps))
     for plan, advance in steps:
         if stirred.get(plan.id) != plan.stirred:
             continue
-        batch.add(_LOOKED, {"plan": plan.id, "seen": plan.stirred})
-        _write_runs(batch, advance, plan.rule, advance.runs)
-        _end_plan(batch, advance, plan.key)
-        batch.events += advance.events
+        uow.add(_LOOKED, {"plan": plan.id, "seen": plan.stirred})
+        _write_runs(uow, advance, plan.rule, advance.runs)
+        _end_plan(uow, advance, plan.key)
+        uow.events += advance.events
 
 
 def _due_shares(advances: Iterable[Advance]) -> Iterator[str]:
@@ -216,22 +216,22 @@ _CHANGE = (
 )
 
 
-def _write_runs(batch: Batch, advance: Advance, rule: str, runs: Sequence[NewRun]) -> None:
+def _write_runs(uow: UnitOfWork, advance: Advance, rule: str, runs: Sequence[NewRun]) -> None:
     """Insert the new runs as they come out of the step, and change those that were there."""
-    changes = {change.run: _change_row(batch, advance, change) for change in advance.changes}
+    changes = {change.run: _change_row(uow, advance, change) for change in advance.changes}
     for run in runs:
-        batch.add(_NEW_RUN, _run_row(advance, rule, run) | changes.pop(run.id, {}))
+        uow.add(_NEW_RUN, _run_row(advance, rule, run) | changes.pop(run.id, {}))
     for run_id, row in changes.items():
         named = {f"new_{name}": value for name, value in row.items()}
-        batch.add(_CHANGE, {"run": run_id} | named)
+        uow.add(_CHANGE, {"run": run_id} | named)
 
 
-def _change_row(batch: Batch, advance: Advance, change: RunChange) -> Row:
+def _change_row(uow: UnitOfWork, advance: Advance, change: RunChange) -> Row:
     due = change.state is RunState.DUE
     values = (
         change.state.value, change.reason, due, change.lane,
-        next_turn(batch, advance.share) if due else 0,
-        batch.now if due else None, batch.now if change.state.ended else None,
+        next_turn(uow, advance.share) if due else 0,
+        uow.now if due else None, uow.now if change.state.ended else None,
         dumps(change.parameters), dumps(change.secrets),
     )  # fmt: skip
     return dict(zip(_CHANGED, values, strict=True))
@@ -270,9 +270,9 @@ _END = (
 )
 
 
-def _end_plan(batch: Batch, advance: Advance, key: str | None) -> None:
+def _end_plan(uow: UnitOfWork, advance: Advance, key: str | None) -> None:
     if advance.end is None:
         return
     how, why = advance.end.value, advance.reason
-    batch.add(_END, {"plan": advance.plan, "how": how, "why": why, "now": batch.now})
-    admit(batch, key)
+    uow.add(_END, {"plan": advance.plan, "how": how, "why": why, "now": uow.now})
+    admit(uow, key)

@@ -20,7 +20,7 @@ from sqlalchemy import bindparam, select, update
 from receiver.core.model import Event, Json
 from receiver.core.states import PlanState, RunState
 from receiver.ledger import tables
-from receiver.ledger.engine.unit_of_work import Batch
+from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.queue.started_elsewhere import started_elsewhere, tried_in_vain
 
 _STARTED = (PlanState.WAITING, PlanState.ACTIVE, PlanState.SUCCEEDED, PlanState.FAILED)
@@ -53,60 +53,60 @@ def identity(target: dict[str, Any]) -> tuple[str, str, str]:
     return target.get("sender", ""), target.get("application", ""), target["resource"]
 
 
-def newer_than(batch: Batch, plan: Entrant, *, made_after: str = "") -> tuple[str, str] | None:
+def newer_than(uow: UnitOfWork, plan: Entrant, *, made_after: str = "") -> tuple[str, str] | None:
     """Return the newest plan that supersedes this one, and its sync.
 
     ``made_after`` narrows it to plans with a greater id: to those that were made later.
     """
     if plan.series is None:
         return None
-    batch.flush()
+    uow.flush()
     p = tables.plans
     query = _series(plan, _STARTED).where(p.c.newest >= plan.newest, p.c.id > made_after)
-    for row in batch.connection.execute(query.order_by(p.c.newest.desc())):
+    for row in uow.connection.execute(query.order_by(p.c.newest.desc())):
         if _order(row) > plan.order and _covers(json.loads(row.targets), plan.targets):
             return row.id, row.sync_id
     return None
 
 
-def supersede_older(batch: Batch, plan: Entrant) -> None:
+def supersede_older(uow: UnitOfWork, plan: Entrant) -> None:
     """Supersede what a plan that starts makes needless."""
     if plan.series is None:
         return
-    batch.flush()
+    uow.flush()
     p = tables.plans
     older = p.c.newest <= plan.newest, p.c.newer_plan.is_(None), p.c.ended_at.is_(None)
     query = _series(plan, _OPEN).where(*older)
-    for row in batch.connection.execute(query.order_by(p.c.id)).all():
+    for row in uow.connection.execute(query.order_by(p.c.id)).all():
         if _order(row) < plan.order and _covers(plan.targets, json.loads(row.targets)):
-            _supersede(batch, row, plan)
-    batch.flush()
+            _supersede(uow, row, plan)
+    uow.flush()
 
 
-def left_to_newer(batch: Batch, runs: Sequence[str]) -> Mapping[str, tuple[str, str]]:
+def left_to_newer(uow: UnitOfWork, runs: Sequence[str]) -> Mapping[str, tuple[str, str]]:
     """Return the newer plan, and its sync, of each of these runs whose work a newer plan does.
 
     They are runs that would be tried again, and of which nothing is under way elsewhere.
     """
-    rows = batch.connection.execute(_OF_SERIES, {"runs": list(runs)}).all()
-    begun = started_elsewhere(batch.connection, [row.run for row in rows]) if rows else set()
-    found = {row.run: _newer_since(batch, row) for row in rows if row.run not in begun}
+    rows = uow.connection.execute(_OF_SERIES, {"runs": list(runs)}).all()
+    begun = started_elsewhere(uow.connection, [row.run for row in rows]) if rows else set()
+    found = {row.run: _newer_since(uow, row) for row in rows if row.run not in begun}
     return {run: newer for run, newer in found.items() if newer is not None}
 
 
-def leave_plan(batch: Batch, plan: str, newer: tuple[str, str]) -> None:
+def leave_plan(uow: UnitOfWork, plan: str, newer: tuple[str, str]) -> None:
     """Mark a plan under way as superseded: its next step ends it, when what is under way has."""
     by = {"by_plan": newer[0], "by_sync": newer[1], "why": superseded_reason(newer)}
-    batch.add(_LEAVE, {"plan": plan} | by)
+    uow.add(_LEAVE, {"plan": plan} | by)
 
 
-def _newer_since(batch: Batch, row: Any) -> tuple[str, str] | None:
+def _newer_since(uow: UnitOfWork, row: Any) -> tuple[str, str] | None:
     """Return the newer plan of a plan under way; a replay follows older ones."""
     if row.newer_plan:
         return row.newer_plan, row.newer_sync
     targets = json.loads(row.targets)
     this = Entrant(row.id, row.sync_id, row.rule, row.series, row.newest, targets)
-    return newer_than(batch, this, made_after=row.id)
+    return newer_than(uow, this, made_after=row.id)
 
 
 def superseded_event(rule: str, sync: str, plan: str, newer: tuple[str, str]) -> Event:
@@ -175,39 +175,39 @@ _LEAVE_RUN = (
 )  # fmt: skip
 
 
-def _supersede(batch: Batch, row: Any, by: Entrant) -> None:
-    runs = _runs(batch, row.id)
+def _supersede(uow: UnitOfWork, row: Any, by: Entrant) -> None:
+    runs = _runs(uow, row.id)
     active = row.state == PlanState.ACTIVE.value
-    vain = _tried_in_vain(batch, runs)
+    vain = _tried_in_vain(uow, runs)
     needless = [run for run in runs if _needless(run, vain, active=active)]
     if active and runs and not needless:
         return  # all of it has started: nothing is left that the newer one could do instead
     newer = by.id, by.sync
     why = superseded_reason(newer)
     for run in needless:
-        batch.add(_LEAVE_RUN, {"run": run.id, "why": why, "now": batch.now})
-    batch.events += _run_events(row, needless, why)
+        uow.add(_LEAVE_RUN, {"run": run.id, "why": why, "now": uow.now})
+    uow.events += _run_events(row, needless, why)
     if active:
-        leave_plan(batch, row.id, newer)
+        leave_plan(uow, row.id, newer)
         return
-    ended = {"plan": row.id, "by_plan": by.id, "by_sync": by.sync, "why": why, "now": batch.now}
-    batch.add(_END, ended)
-    batch.events.append(superseded_event(row.rule, row.sync_id, row.id, newer))
+    ended = {"plan": row.id, "by_plan": by.id, "by_sync": by.sync, "why": why, "now": uow.now}
+    uow.add(_END, ended)
+    uow.events.append(superseded_event(row.rule, row.sync_id, row.id, newer))
     if row.concurrency_key is not None:
-        batch.forget("open", row.concurrency_key)
+        uow.reset_number("open", row.concurrency_key)
 
 
-def _runs(batch: Batch, plan: str) -> Sequence[Any]:
+def _runs(uow: UnitOfWork, plan: str) -> Sequence[Any]:
     r = tables.runs
     columns = (r.c.id, r.c.section, r.c.action, r.c.target, r.c.state, r.c.attempts)
-    return batch.connection.execute(
+    return uow.connection.execute(
         select(*columns).where(r.c.plan_id == plan).order_by(r.c.id)
     ).all()
 
 
-def _tried_in_vain(batch: Batch, runs: Sequence[Any]) -> set[str]:
+def _tried_in_vain(uow: UnitOfWork, runs: Sequence[Any]) -> set[str]:
     due = [run.id for run in runs if run.state == RunState.DUE.value and run.attempts]
-    return tried_in_vain(batch.connection, due) if due else set()
+    return tried_in_vain(uow.connection, due) if due else set()
 
 
 def _needless(run: Any, vain: Collection[str], *, active: bool) -> bool:

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from sqlalchemy import ColumnElement, Connection, and_, select
 
 from receiver.ledger import tables
-from receiver.ledger.inbox.hook_messages import lines_of_messages
+from receiver.ledger.inbox.hook_messages import message_events
 from receiver.ledger.queries.debounced import syncs_of
 
 
 def about_sync(connection: Connection, sync: str) -> ColumnElement[bool]:
     """Its own lines, those of its hooks' messages, and all lines of plans that collected it."""
     e, m = tables.audit_events.c, tables.plan_syncs.c
-    about = (e.sync_id == sync) | e.seq.in_(lines_of_messages(connection, sync))
+    about = (e.sync_id == sync) | e.seq.in_(message_events(connection, sync))
     collected = connection.scalars(select(m.plan_id).where(m.sync_id == sync)).all()
     return about | about_plans(connection, collected) if collected else about
 

@@ -11,8 +11,8 @@ from sqlalchemy import Connection, select, text
 
 from receiver.core.errors import LedgerDamaged, LedgerGone, LedgerUnavailable
 from receiver.ledger import tables
-from receiver.ledger.audit.key_values import RULES, get_mark, put_mark
-from receiver.ledger.engine.ledger import Hold, Ledger
+from receiver.ledger.audit.key_values import RULES, get_value, put_value
+from receiver.ledger.engine.ledger import Ledger, LockMode
 from receiver.ledger.queries.rows import Row, moment
 from receiver.ledger.queue.heartbeats import Beat, beats
 from receiver.ledger.queue.pauses import Scope, all_paused_since, pauses_in_force
@@ -41,8 +41,8 @@ def read_readiness(ledger: Ledger, owner: str = "") -> Readiness:
     """Try a write, and read what the dispatchers say of themselves, or the one of this name."""
     reason, damaged, rules, dispatcher, pauses = "", False, Row(), Row(), list[Row]()
     try:
-        with ledger.write(Hold.NEW) as connection:
-            put_mark(connection, PROBE, ledger.now(connection))
+        with ledger.write(LockMode.APPEND) as connection:
+            put_value(connection, PROBE, ledger.now(connection))
         with ledger.read() as connection:
             now = ledger.now(connection)
             rules = rules_in_force(connection)
@@ -61,7 +61,7 @@ def rules_in_force(connection: Connection) -> Row:
 
     ``refused`` is whether they are not because the files have mistakes.
     """
-    mark = get_mark(connection, RULES)
+    mark = get_value(connection, RULES)
     if mark is None:
         error = "no rules have been loaded yet"
         return {
@@ -114,7 +114,7 @@ def _dispatchers(there: Mapping[str, Beat], now: int) -> Row:
         "heartbeatAgeSeconds": min(ages.values(), default=None),
         "alive": len(alive),
         "hangingAttempts": sum(there[owner].hanging for owner in alive),
-        "ailments": sorted({one for owner in alive for one in there[owner].ailments}),
+        "thread_problems": sorted({one for owner in alive for one in there[owner].thread_problems}),
     }
 
 
@@ -141,7 +141,7 @@ def _gauges(connection: Connection, now: int) -> Iterable[Gauge]:
     if alive["heartbeatAgeSeconds"] is not None:
         yield "dispatcher_heartbeat_age_seconds", {}, alive["heartbeatAgeSeconds"]
     yield "dispatchers", {}, alive["alive"]
-    rules = get_mark(connection, RULES)
+    rules = get_value(connection, RULES)
     if rules:
         yield "rules_reload_success", {}, float(rules["ok"])
         yield "rules_info", {"digest": (rules.get("digest") or "")[:12]}, 1.0

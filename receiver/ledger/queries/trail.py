@@ -1,6 +1,6 @@
 """The trail, page by page, the oldest line first.
 
-``seq`` grows with the commits (see `events.line_up`), so who goes on after the last one that it
+``seq`` grows with the commits (see `lock_trail`), so who goes on after the last one that it
 has seen misses none.
 """
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection
 
 from receiver.core.states import SyncState
-from receiver.core.validation import brief
+from receiver.core.validation import first_line
 from receiver.ledger.queries.rows import Row
 from receiver.ledger.queries.status import SILENCE, rules_in_force
 from receiver.ledger.queue.heartbeats import beats
@@ -31,7 +31,7 @@ def tell_unplanned(connection: Connection, now: int, rows: Sequence[Row]) -> lis
 def _why(connection: Connection, now: int) -> str:
     rules = rules_in_force(connection)
     if rules["digest"] is None and rules["refused"]:
-        return f"not planned yet: no rules are in force: {brief(rules['error'])}"
+        return f"not planned yet: no rules are in force: {first_line(rules['error'])}"
     if not any((now - one.at) / 1000 < SILENCE for one in beats(connection).values()):
         return "not planned yet: no dispatcher gives a sign of life"
     return "not planned yet"

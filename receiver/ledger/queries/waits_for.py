@@ -12,7 +12,7 @@ from sqlalchemy import Connection, bindparam, func, select, text
 
 from receiver.core.states import PlanState, RunState
 from receiver.ledger import tables
-from receiver.ledger.audit.key_values import PACE, get_mark
+from receiver.ledger.audit.key_values import PACE, get_value
 from receiver.ledger.queries.rows import Row, moment
 from receiver.ledger.queries.status import SILENCE
 from receiver.ledger.queue.heartbeats import beats
@@ -151,7 +151,7 @@ class _House:
 
     @cached_property
     def _pace(self) -> dict[str, Any]:
-        return get_mark(self.connection, PACE) or {}
+        return get_value(self.connection, PACE) or {}
 
     @cached_property
     def _alive(self) -> bool:

@@ -21,7 +21,7 @@ from sqlalchemy import Connection, bindparam, insert, select, text, update
 from receiver.core.model import Event
 from receiver.core.states import RunState
 from receiver.ledger import tables
-from receiver.ledger.engine.unit_of_work import Batch
+from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.queue.attempts import update_attempt
 from receiver.ledger.queue.lane_blocks import blocked_lanes
 from receiver.ledger.queue.pauses import all_paused_since
@@ -94,7 +94,7 @@ class Taken:
 
 
 def claim(
-    batch: Batch,
+    uow: UnitOfWork,
     *,
     owner: str,
     lease: int,
@@ -106,7 +106,7 @@ def claim(
     """Take at most ``free`` ready runs for ``owner`` and begin their attempts; none in a pause.
 
     Args:
-        batch: of a writing transaction; it gets the trail's lines.
+        uow: of a writing transaction; it gets the trail's lines.
         owner: who runs the attempts.
         lease: milliseconds that the owner may be silent.
         free: how many threads are free.
@@ -114,7 +114,7 @@ def claim(
         lane_limit: how many threads one lane may have.
         pace: how many attempts each lane's service takes.
     """
-    connection, now = batch.connection, batch.now
+    connection, now = uow.connection, uow.now
     if free <= 0 or all_paused_since(connection) is not None:
         return Taken()
     found, held_back = _ready(connection, now, free, busy, lane_limit, pace)
@@ -126,7 +126,7 @@ def claim(
         pace.spend(lane, handler, now)
         pace.save(connection, lane, handler)
     claimed = _take(connection, now, owner, lease, [run for _, run, _, _ in chosen])
-    batch.events += [_started(run) for run in claimed if not run.pending]
+    uow.events += [_started(run) for run in claimed if not run.pending]
     return Taken(claimed, again_at)
 
 

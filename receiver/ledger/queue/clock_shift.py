@@ -6,7 +6,7 @@ from sqlalchemy import text
 
 from receiver.core.model import Event
 from receiver.ledger import tables
-from receiver.ledger.engine.unit_of_work import Batch
+from receiver.ledger.engine.unit_of_work import UnitOfWork
 
 _MOVES = [
     text(f"UPDATE runs SET due_at = due_at + :jump WHERE {tables.SLEEPING_RUN}"),
@@ -17,11 +17,11 @@ _MOVES = [
 ]
 
 
-def move_times(batch: Batch, jump: int) -> None:
+def move_times(uow: UnitOfWork, jump: int) -> None:
     """Move what was worked out by the clock before it was set; ``jump`` in milliseconds.
 
     What has happened keeps the time that the clock showed then.
     """
     for move in _MOVES:
-        batch.connection.execute(move, {"jump": jump})
-    batch.events.append(Event("clock.jumped", {"seconds": jump / 1000}))
+        uow.connection.execute(move, {"jump": jump})
+    uow.events.append(Event("clock.jumped", {"seconds": jump / 1000}))

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from sqlalchemy import text
 
 from receiver.ledger import tables
-from receiver.ledger.engine.unit_of_work import Batch
+from receiver.ledger.engine.unit_of_work import UnitOfWork
 
 _TURNS = text(
     f"SELECT (SELECT MAX(turn) FROM runs WHERE share = :share AND {tables.OPEN_RUN}),"
@@ -26,26 +26,26 @@ _MANY_TURNS = text(
 )
 
 
-def next_turn(batch: Batch, share: str) -> int:
+def next_turn(uow: UnitOfWork, share: str) -> int:
     """Say where a share's next run queues: behind its own open runs, level with the others' first.
 
     This is start-time fair queuing: whoever has much to do waits behind itself, not before others.
     """
-    return batch.number(
-        "turn", share, lambda: _last(*batch.connection.execute(_TURNS, {"share": share}).one())
+    return uow.next_number(
+        "turn", share, lambda: _last(*uow.connection.execute(_TURNS, {"share": share}).one())
     )
 
 
-def read_turns(batch: Batch, shares: Iterable[str]) -> None:
+def read_turns(uow: UnitOfWork, shares: Iterable[str]) -> None:
     """Have `next_turn` know these shares' turns, by one statement for many of them."""
     wanted = sorted(set(shares))
     for start in range(0, len(wanted), AT_ONCE):
         some = wanted[start : start + AT_ONCE]
         some += some[-1:] * (AT_ONCE - len(some))
-        for share, own, first in batch.connection.execute(
+        for share, own, first in uow.connection.execute(
             _MANY_TURNS, dict(zip(_NAMES, some, strict=True))
         ):
-            batch.know("turn", share, _last(own, first))
+            uow.preset_number("turn", share, _last(own, first))
 
 
 def _last(own: int | None, first: int | None) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, select
 
 from receiver.ledger import tables
-from receiver.ledger.audit.key_values import put_mark
+from receiver.ledger.audit.key_values import put_value
 
 FORGOTTEN_MS = 3_600_000
 """How long the mark of a dispatcher stays that is gone."""
@@ -26,16 +26,20 @@ class Beat:
     """
 
     at: int
-    ailments: tuple[str, ...] = ()
+    thread_problems: tuple[str, ...] = ()
     hanging: int = 0
 
 
 def beat(
-    connection: Connection, owner: str, now: int, ailments: Sequence[str] = (), hanging: int = 0
+    connection: Connection,
+    owner: str,
+    now: int,
+    thread_problems: Sequence[str] = (),
+    hanging: int = 0,
 ) -> None:
     """Give a sign of life; see `Beat`."""
-    mark = {"at": now, "ailments": list(ailments), "hanging": hanging}
-    put_mark(connection, f"{_PREFIX}{owner}", mark)
+    mark = {"at": now, "thread_problems": list(thread_problems), "hanging": hanging}
+    put_value(connection, f"{_PREFIX}{owner}", mark)
 
 
 def beats(connection: Connection) -> dict[str, Beat]:
@@ -57,4 +61,4 @@ def forget_beats(connection: Connection, now: int, *, alone: str = "") -> None:
 
 
 def _beat(mark: dict[str, Any]) -> Beat:
-    return Beat(mark["at"], tuple(mark.get("ailments", ())), mark.get("hanging", 0))
+    return Beat(mark["at"], tuple(mark.get("thread_problems", ())), mark.get("hanging", 0))

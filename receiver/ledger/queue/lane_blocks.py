@@ -9,7 +9,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, select, text
 
 from receiver.ledger import tables
-from receiver.ledger.engine.unit_of_work import Batch
+from receiver.ledger.engine.unit_of_work import UnitOfWork
 
 _BLOCK = text(
     "INSERT INTO lanes (lane, blocked_until) VALUES (:lane, :until) "
@@ -19,10 +19,10 @@ _BLOCK = text(
 _PASSED = text("DELETE FROM lanes WHERE blocked_until <= :now")
 
 
-def block_lane(batch: Batch, lane: str, until: int) -> None:
+def block_lane(uow: UnitOfWork, lane: str, until: int) -> None:
     """Let no attempt of the lane begin before that time (milliseconds)."""
-    batch.add(_PASSED, {"now": batch.now})
-    batch.add(_BLOCK, {"lane": lane, "until": until})
+    uow.add(_PASSED, {"now": uow.now})
+    uow.add(_BLOCK, {"lane": lane, "until": until})
 
 
 def blocked_lanes(connection: Connection, now: int) -> dict[str, int]:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, bindparam, select, text, update
 from receiver.core.model import Event, OutcomeKind
 from receiver.core.states import RunState
 from receiver.ledger import tables
-from receiver.ledger.engine.unit_of_work import Batch
+from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.queue.attempts import update_attempt
 
 
@@ -32,15 +32,15 @@ def renew(connection: Connection, now: int, owner: str, lease: int, runs: Sequen
         )
 
 
-def release_lost(batch: Batch, *, alone: str = "") -> None:
+def release_lost(uow: UnitOfWork, *, alone: str = "") -> None:
     """Make attempts due, or asked, again whose owner is gone; their idempotency key stays.
 
     Args:
-        batch: of a writing transaction; it gets the trail's lines.
+        uow: of a writing transaction; it gets the trail's lines.
         alone: an owner that knows itself to be the only one (it holds the instance lock):
             then every other owner is gone, whatever its lease says.
     """
-    connection, now = batch.connection, batch.now
+    connection, now = uow.connection, uow.now
     r, a = tables.runs, tables.attempts
     gone = r.c.owner != alone if alone else r.c.lease_until < now
     newest = (a.c.run_id == r.c.id) & (a.c.number == r.c.attempts)
@@ -54,7 +54,7 @@ def release_lost(batch: Batch, *, alone: str = "") -> None:
         return
     connection.execute(_RELEASED, [_released(row, now) for row in rows])
     connection.execute(_LOST, [_lost(row, now) for row in rows])
-    batch.events += [_event(row) for row in rows]
+    uow.events += [_event(row) for row in rows]
 
 
 def _event(row: Any) -> Event:

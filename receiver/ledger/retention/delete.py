@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from sqlalchemy import ColumnElement, Connection, Table, delete, exists, func, or_, select
 
 from receiver.ledger import tables
-from receiver.ledger.audit.key_values import RULES, get_mark
+from receiver.ledger.audit.key_values import RULES, get_value
 from receiver.ledger.plans.application_memory import forget
 from receiver.ledger.retention.policy import ROWS, Limits, still_free
 
@@ -86,14 +86,14 @@ IDLE_MS = 86_400_000
 
 
 def has_idle(connection: Connection, now: int) -> bool:
-    """Whether there is anything that `forget_idle` would delete; to look takes no lock."""
+    """Whether there is anything that `delete_idle` would delete; to look takes no lock."""
     return any(
         connection.scalar(select(table).where(which).exists().select())
         for table, which in _idle(now)
     )
 
 
-def forget_idle(connection: Connection, now: int) -> None:
+def delete_idle(connection: Connection, now: int) -> None:
     """Delete what is not needed once it is at rest: full buckets, lifted blocks, ended tries."""
     for table, which in _idle(now):
         connection.execute(delete(table).where(which))
@@ -135,7 +135,7 @@ def delete_lines(connection: Connection, numbers: Sequence[int], _: Limits) -> C
 
 def unused_rule_sets(connection: Connection, limit: Limits) -> Sequence[str]:
     """Choose rule sets that nothing refers to; never the one in force, none soon after a change."""
-    mark = get_mark(connection, RULES) or {}
+    mark = get_value(connection, RULES) or {}
     if limit.now - (mark.get("loadedAt") or limit.now) < SETTLING_MS:
         return ()
     r, p, s = tables.rule_sets.c, tables.plans.c, tables.syncs.c

@@ -14,17 +14,17 @@ from sqlalchemy import Connection, delete
 
 from receiver.core.model import Event, from_ms, rfc3339
 from receiver.ledger import tables
-from receiver.ledger.audit.key_values import get_mark, put_mark
+from receiver.ledger.audit.key_values import get_value, put_value
 from receiver.ledger.audit.trail import add_counts, append_events, labels
-from receiver.ledger.engine.ledger import Hold, Ledger
+from receiver.ledger.engine.ledger import Ledger, LockMode
 from receiver.ledger.retention.delete import (
     Counts,
     count_alone,
+    delete_idle,
     delete_lines,
     delete_refused,
     delete_rule_sets,
     delete_syncs,
-    forget_idle,
     has_idle,
     old_lines,
     old_refused,
@@ -70,7 +70,7 @@ def in_words(counts: Mapping[str, int]) -> dict[str, int]:
     return {word: counts[name] for name, word in _WORDS.items() if counts.get(name)}
 
 
-class Round:
+class RetentionJob:
     """Deletes what a policy lets go, once through the ledger.
 
     Args:
@@ -106,11 +106,11 @@ class Round:
             The line, and its time in milliseconds.
         """
         with self._ledger.read() as connection:
-            if get_mark(connection, UNTOLD) is None:
+            if get_value(connection, UNTOLD) is None:
                 return None
         with self._ledger.write() as connection:
             now = self._ledger.now(connection)
-            told = get_mark(connection, UNTOLD)
+            told = get_value(connection, UNTOLD)
             if told is None:
                 return None  # somebody else has told of it meanwhile
             before = rfc3339(from_ms(self._limits(connection).before))
@@ -160,8 +160,8 @@ class Round:
         with self._ledger.read() as connection:
             if not has_idle(connection, self._ledger.now(connection)):
                 return
-        with self._ledger.write(Hold.OWN) as connection:
-            forget_idle(connection, self._ledger.now(connection))
+        with self._ledger.write(LockMode.SHARED) as connection:
+            delete_idle(connection, self._ledger.now(connection))
 
     def _slice(self, delete_them: _Delete[T], chosen: Sequence[T], limit: Limits) -> Counts:
         with self._ledger.write() as connection:
@@ -169,5 +169,5 @@ class Round:
             if done:
                 by_table = {(PRUNED, labels(table=name)): number for name, number in done.items()}
                 add_counts(connection, by_table)
-                put_mark(connection, UNTOLD, done + Counts(get_mark(connection, UNTOLD) or {}))
+                put_value(connection, UNTOLD, done + Counts(get_value(connection, UNTOLD) or {}))
         return done

@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 from receiver.contract import WRONG_SHAPE, Cel, Handler
 from receiver.core.errors import ExpressionError, PermanentError, PostsyncError, SettingsError
 from receiver.core.model import Json
-from receiver.core.validation import Mistake, Path, mistakes, models_in, near
+from receiver.core.validation import FieldError, Path, field_errors, models_in, near
 from receiver.rules.expressions import Expressions, Scope, is_template
 from receiver.rules.handlers.entry_points import OURS, Broken, Origin, discover
 from receiver.rules.handlers.secret_refs import check_secrets, put_values, replace_secrets
@@ -114,7 +114,7 @@ class Registry:
         expressions: Expressions,
         *,
         secrets: Collection[str] | None = None,
-    ) -> list[Mistake]:
+    ) -> list[FieldError]:
         """Return what is wrong with an action's parameters, as far as they are known.
 
         ``secrets`` None: the tree is as it is written, and its templates and references are
@@ -131,7 +131,7 @@ class Registry:
             handler.params.model_validate(known, by_alias=True, by_name=False)
         except ValidationError as error:
             told = {mistake.path for mistake in found}
-            more = mistakes(
+            more = field_errors(
                 error, handler.params, known, keep=_is_known, rendered=secrets is not None
             )
             found += [mistake for mistake in more if mistake.path not in told]
@@ -146,7 +146,7 @@ class Registry:
         try:
             return handler.params.model_validate(tree, by_alias=True, by_name=False)
         except ValidationError as error:
-            found = mistakes(error, handler.params, tree, discreet=True, rendered=True)
+            found = field_errors(error, handler.params, tree, discreet=True, rendered=True)
             raise PermanentError("with: " + "; ".join(map(str, found))) from None
 
 
@@ -185,7 +185,7 @@ def _has_unknown(value: Any) -> bool:
 
 def _check_cel(
     model: type[BaseModel], tree: Any, expressions: Expressions, path: Path = ()
-) -> Iterator[Mistake]:
+) -> Iterator[FieldError]:
     """Compile the parameters that are marked as expressions, in nested models too."""
     if not isinstance(tree, Mapping):
         return
@@ -205,11 +205,11 @@ def _check_cel(
                 yield from _check_cel(inner, item, expressions, place)
 
 
-def _compile(source: str, mark: Cel, expressions: Expressions, path: Path) -> Iterator[Mistake]:
+def _compile(source: str, mark: Cel, expressions: Expressions, path: Path) -> Iterator[FieldError]:
     try:
         expressions.compile(source, Scope(mark.variables))
     except ExpressionError as error:
-        yield Mistake(path, error.message, error.hint)
+        yield FieldError(path, error.message, error.hint)
 
 
 def _marks(field: FieldInfo) -> Iterator[object]:

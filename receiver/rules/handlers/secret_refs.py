@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from receiver.core.errors import PermanentError
 from receiver.core.model import Json
-from receiver.core.validation import Mistake, Path
+from receiver.core.validation import FieldError, Path
 
 ENV = re.compile(r"POSTSYNC_SECRET_[A-Z0-9_]+")
 FILE = re.compile(r"(?!.*\.\.)[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)*")
@@ -48,9 +48,9 @@ def split_secrets(tree: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Se
     return replace_secrets(tree, take), found
 
 
-def check_secrets(tree: Mapping[str, Any]) -> list[Mistake]:
+def check_secrets(tree: Mapping[str, Any]) -> list[FieldError]:
     """Return what is wrong with the references in the parameters."""
-    found: list[Mistake] = []
+    found: list[FieldError] = []
     replace_secrets(tree, lambda path, value: found.extend(_mistakes(value, path)))
     return found
 
@@ -113,23 +113,23 @@ def _read(value: dict[str, str]) -> SecretRef:
     return SecretRef(kind, value[kind], value.get("format", "{}"))
 
 
-def _mistakes(value: dict[str, Any], path: Path) -> Iterator[Mistake]:
+def _mistakes(value: dict[str, Any], path: Path) -> Iterator[FieldError]:
     if {"env", "file"} <= value.keys():
-        yield Mistake(path, "a secret is in env or in a file, not in both")
+        yield FieldError(path, "a secret is in env or in a file, not in both")
     elif "env" in value and not _fits(ENV, value["env"]):
-        yield Mistake(
+        yield FieldError(
             (*path, "env"),
             "only variables POSTSYNC_SECRET_* can be named as secrets",
             "if no secret is meant, write ${{ {'env': '...'} }}",  # what stands here may be one
         )
     elif "file" in value and not _fits(FILE, value["file"]):
-        yield Mistake(
+        yield FieldError(
             (*path, "file"),
             "must be a name below the secrets folder, without .. and no / first",
         )
     form = value.get("format", "{}")
     if not isinstance(form, str) or form.count("{}") != 1:
-        yield Mistake((*path, "format"), "must have {} exactly once", "for example 'Bearer {}'")
+        yield FieldError((*path, "format"), "must have {} exactly once", "for example 'Bearer {}'")
 
 
 def _fits(pattern: re.Pattern[str], value: object) -> bool:

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel
 
 from receiver.contract.annotations import Filled, HeadersMark, SecretMark, Sent
-from receiver.core.validation import Mistake, Path
+from receiver.core.validation import FieldError, Path
 from receiver.outbound.credential_names import HEADERS, names_a_credential
 from receiver.rules.expressions import is_template
 from receiver.rules.handlers.secret_refs import is_secret
@@ -30,7 +30,7 @@ PASSWORD = re.compile(r"https?://[^/?#@\s]*:[^/?#@\s$]+@")
 """An address with a password in it. A dollar is none: an expression, or `$(NAME)` of Kubernetes."""
 
 
-def check_written(model: type[BaseModel], tree: Any, path: Path = ()) -> Iterator[Mistake]:
+def check_written(model: type[BaseModel], tree: Any, path: Path = ()) -> Iterator[FieldError]:
     """Yield secrets that are no references, and empty lists that mean nothing.
 
     An address with a password in it is found in whatever parameter it is. No value is told: it
@@ -42,7 +42,7 @@ def check_written(model: type[BaseModel], tree: Any, path: Path = ()) -> Iterato
             yield from _check(field.annotation, field.metadata, tree[key], (*path, key))
 
 
-def _check(kind: Any, marks: Sequence[object], value: Any, path: Path) -> Iterator[Mistake]:
+def _check(kind: Any, marks: Sequence[object], value: Any, path: Path) -> Iterator[FieldError]:
     """Check a value of this type, whose annotations are ``marks``."""
     found = set(map(type, marks))
     if SecretMark in found:
@@ -57,18 +57,18 @@ def _check(kind: Any, marks: Sequence[object], value: Any, path: Path) -> Iterat
         yield from _check_sent(value, path)
         return
     if Filled in found and value == []:
-        yield Mistake(path, "must not be empty", "leave it out, or name what is meant")
+        yield FieldError(path, "must not be empty", "leave it out, or name what is meant")
     if isinstance(value, str) and PASSWORD.match(value):
-        yield Mistake(path, "has a password in it", IN_ADDRESS, whole=True)
+        yield FieldError(path, "has a password in it", IN_ADDRESS, whole=True)
     yield from _check_inside(kind, value, path)
 
 
-def _check_sent(tree: Any, path: Path) -> Iterator[Mistake]:
+def _check_sent(tree: Any, path: Path) -> Iterator[FieldError]:
     """Find literals under the name of a credential, and addresses with a password, at any depth."""
     if is_secret(tree):
         return
     if isinstance(tree, str) and PASSWORD.match(tree):
-        yield Mistake(path, "has a password in it", IN_ADDRESS, whole=True)
+        yield FieldError(path, "has a password in it", IN_ADDRESS, whole=True)
     elif isinstance(tree, list):
         for index, item in enumerate(tree):
             yield from _check_sent(item, (*path, index))
@@ -86,11 +86,11 @@ def _is_literal(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _no_reference(path: Path, hint: str) -> Mistake:
-    return Mistake(path, "must be a reference to a secret", hint, whole=True)
+def _no_reference(path: Path, hint: str) -> FieldError:
+    return FieldError(path, "must be a reference to a secret", hint, whole=True)
 
 
-def _check_inside(kind: Any, value: Any, path: Path) -> Iterator[Mistake]:
+def _check_inside(kind: Any, value: Any, path: Path) -> Iterator[FieldError]:
     origin, inner = get_origin(kind), get_args(kind)
     if origin is Annotated:
         yield from _check(inner[0], inner[1:], value, path)
@@ -98,7 +98,7 @@ def _check_inside(kind: Any, value: Any, path: Path) -> Iterator[Mistake]:
         for branch in _meant(inner, value):
             yield from _check(branch, (), value, path)
     elif isinstance(value, str) and is_template(value) and _holds_a_secret(kind):
-        yield Mistake(path, "cannot be an expression: it has a secret", WRITE_OUT, whole=True)
+        yield FieldError(path, "cannot be an expression: it has a secret", WRITE_OUT, whole=True)
     elif isinstance(kind, type) and issubclass(kind, BaseModel):
         yield from check_written(kind, value, path)
     elif inner and isinstance(value, list):

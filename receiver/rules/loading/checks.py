@@ -9,7 +9,7 @@ from typing import Any
 
 from receiver.contract.durations import duration_text
 from receiver.core.errors import ExpressionError, PostsyncError
-from receiver.core.validation import Mistake, Path
+from receiver.core.validation import FieldError, Path
 from receiver.rules.expressions import Expressions, Scope, check_tree, parse_template
 from receiver.rules.handlers.registry import Registry
 from receiver.rules.handlers.secret_refs import replace_secrets
@@ -20,7 +20,7 @@ from receiver.rules.schema import Action, FailureAction, Rule, Target
 
 def check_action(
     action: Mapping[str, Any], registry: Registry, expressions: Expressions
-) -> Iterator[Mistake]:
+) -> Iterator[FieldError]:
     """Check ``uses`` and the literal part of ``with`` of an action as it is written."""
     uses, parameters = action.get("uses"), action.get("with", {})
     if not isinstance(uses, str) or not isinstance(parameters, dict):
@@ -28,13 +28,13 @@ def check_action(
     try:
         handler = registry.get(uses)
     except PostsyncError as error:
-        yield Mistake(("uses",), error.message, error.hint)
+        yield FieldError(("uses",), error.message, error.hint)
         return
     for found in registry.check_parameters(handler, parameters, expressions):
         yield replace(found, path=("with", *found.path))
 
 
-def check_rule(rule: Rule, expressions: Expressions) -> Iterator[tuple[Mistake, int]]:
+def check_rule(rule: Rule, expressions: Expressions) -> Iterator[tuple[FieldError, int]]:
     """Check a merged rule: names, targets and every expression.
 
     Yields each mistake with its column in the string at its path, or 0.
@@ -49,10 +49,10 @@ def check_rule(rule: Rule, expressions: Expressions) -> Iterator[tuple[Mistake, 
     for section, index, action in sections(rule):
         for mistake, column in _check_expressions(rule, action, expressions):
             path = (section, index, *mistake.path)
-            yield Mistake(path, mistake.message, mistake.hint), column
+            yield FieldError(path, mistake.message, mistake.hint), column
 
 
-def _check_keys(rule: Rule, expressions: Expressions) -> Iterator[tuple[Mistake, int]]:
+def _check_keys(rule: Rule, expressions: Expressions) -> Iterator[tuple[FieldError, int]]:
     compile_key = partial(expressions.compile, scope=key_scope())
     for name, owner in (("concurrency", rule.concurrency), ("debounce", rule.debounce)):
         if owner is not None:
@@ -61,13 +61,13 @@ def _check_keys(rule: Rule, expressions: Expressions) -> Iterator[tuple[Mistake,
             )
 
 
-def _check_names(rule: Rule) -> Iterator[Mistake]:
+def _check_names(rule: Rule) -> Iterator[FieldError]:
     seen: set[str] = set()
     for section, index, action in sections(rule):
         path: Path = (section, index)
         if action.name in seen:
             message = f"another action of this rule has the name {action.name}"
-            yield Mistake((*path, "name"), message, "give each a name of its own")
+            yield FieldError((*path, "name"), message, "give each a name of its own")
         seen.add(action.name)
         if (
             isinstance(action, Action)
@@ -75,12 +75,12 @@ def _check_names(rule: Rule) -> Iterator[Mistake]:
             and action.target is not Target.APPLICATION
         ):
             message = f"target {action.target} needs match.resources"
-            yield Mistake((*path, "target"), message, "use target application")
+            yield FieldError((*path, "target"), message, "use target application")
 
 
 def _check_expressions(
     rule: Rule, action: FailureAction, expressions: Expressions
-) -> Iterator[tuple[Mistake, int]]:
+) -> Iterator[tuple[FieldError, int]]:
     scope: Scope = action_scope(rule, action)
     if action.if_ is not None:
         yield from _attempt(
@@ -88,48 +88,48 @@ def _check_expressions(
         )
     literal = replace_secrets(action.with_, lambda _path, _value: None)
     for path, error in check_tree(literal, partial(expressions.compile, scope=scope)):
-        yield Mistake(("with", *path), error.message, error.hint), error.column
+        yield FieldError(("with", *path), error.message, error.hint), error.column
 
 
 def _attempt(
     path: Path, text: str, compile_: Callable[[str], object]
-) -> Iterator[tuple[Mistake, int]]:
+) -> Iterator[tuple[FieldError, int]]:
     try:
         compile_(text)
     except ExpressionError as error:
-        yield Mistake(path, error.message, error.hint), error.column
+        yield FieldError(path, error.message, error.hint), error.column
 
 
-def check_plans(rule: Rule) -> Iterator[Mistake]:
+def check_plans(rule: Rule) -> Iterator[FieldError]:
     """Check ``limits``, ``debounce`` and ``onNewer`` of a merged rule."""
     yield from _check_limits(rule)
     yield from _check_debounce(rule)
     if rule.on_newer == "queue" and rule.concurrency is not None:
-        yield Mistake(
+        yield FieldError(
             ("onNewer",),
             "queue and concurrency cannot be together: each says what a plan waits for",
             "leave one out; concurrency.key: ${{ application.name }} with limit 1 is a queue too",
         )
 
 
-def _check_limits(rule: Rule) -> Iterator[Mistake]:
+def _check_limits(rule: Rule) -> Iterator[FieldError]:
     if rule.limits is None:
         return
     if rule.match.resources is None:
         message = "needs match.resources: without it a plan has no resources to count"
-        yield Mistake(("limits", "maxTargets"), message)
+        yield FieldError(("limits", "maxTargets"), message)
     elif rule.limits.otherwise == "batch" and not _per_resource(rule):
         message = "batch needs an action with target resource: nothing else can be taken in parts"
-        yield Mistake(("limits", "otherwise"), message, "use hold")
+        yield FieldError(("limits", "otherwise"), message, "use hold")
 
 
 def _per_resource(rule: Rule) -> bool:
     return any(action.target is Target.RESOURCE for action in rule.actions)
 
 
-def _check_debounce(rule: Rule) -> Iterator[Mistake]:
+def _check_debounce(rule: Rule) -> Iterator[FieldError]:
     debounce = rule.debounce
     if debounce is not None and debounce.max_wait < debounce.window:
         longest, window = duration_text(debounce.max_wait), duration_text(debounce.window)
         message = f"{longest} is shorter than the window of {window}"
-        yield Mistake(("debounce", "maxWait"), message, "make it as long, or longer")
+        yield FieldError(("debounce", "maxWait"), message, "make it as long, or longer")

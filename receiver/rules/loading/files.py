@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from receiver.core import user_files
-from receiver.core.errors import Problem, Unreadable
+from receiver.core.errors import Problem, UnreadableFile
 
 SUFFIXES = {".yaml", ".yml"}
 MOST = 20_000
@@ -68,5 +68,5 @@ def read_text(file: Path) -> str | Problem:
         return Problem(name, 0, 0, "", "has a name that is not UTF-8")
     try:
         return user_files.read_text(file)
-    except Unreadable as error:
+    except UnreadableFile as error:
         return Problem(str(file), error.line, error.column, "", error.why)

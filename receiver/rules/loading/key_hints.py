@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from pydantic import BaseModel
 
-from receiver.core.validation import Mistake, keys_at
+from receiver.core.validation import FieldError, keys_at
 from receiver.rules.schema.rule_file import RuleFile
 
 NOT_TOLD = (
@@ -22,7 +22,7 @@ MEANT = {
 """Keys that people know from elsewhere, and where what they mean is written here."""
 
 
-def with_way_out(mistake: Mistake, model: type[BaseModel]) -> Mistake:
+def with_way_out(mistake: FieldError, model: type[BaseModel]) -> FieldError:
     """Add to an unknown key, if none is near, what is meant by it, and the keys that there are.
 
     A file that is no mapping, mostly a list of rules, is told how one begins.

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from receiver.core.validation import Mistake, Path, mistakes
+from receiver.core.validation import FieldError, Path, field_errors
 from receiver.core.yaml_document import Document
 from receiver.rules.expressions import Expressions
 from receiver.rules.handlers.registry import Registry
@@ -54,7 +54,7 @@ class Reading:
             line, _ = self.document.values[path]
             if name in names:
                 message = f"another rule has the name {name}"
-                self._say(path, Mistake((), message, f"see {names[name]}"))
+                self._say(path, FieldError((), message, f"see {names[name]}"))
             names.setdefault(name, f"{self.document.file}:{line}")
 
     def actions(self) -> Iterator[tuple[Path, Rule, FailureAction]]:
@@ -83,7 +83,7 @@ class Reading:
         try:
             return model.model_validate(raw, by_alias=True, by_name=False)
         except ValidationError as error:
-            for mistake in mistakes(error, model, raw):
+            for mistake in field_errors(error, model, raw):
                 self._say(place, with_way_out(_later(mistake, raw), model))
         return None
 
@@ -110,7 +110,7 @@ class Reading:
         merged = path[0] in {"finally", "onFailure", "concurrency"}
         return ("defaults",) if merged and (*own, path[0]) not in self.document.values else own
 
-    def _say(self, place: Path, mistake: Mistake, column: int = 0) -> None:
+    def _say(self, place: Path, mistake: FieldError, column: int = 0) -> None:
         path = (*place, *mistake.path)
         if any(path[:end] in self.document.unread for end in range(len(path) + 1)):
             return
@@ -120,11 +120,11 @@ class Reading:
             self.document.problems.append(problem)
 
 
-def _later(mistake: Mistake, raw: Any) -> Mistake:
+def _later(mistake: FieldError, raw: Any) -> FieldError:
     value = raw
     for part in mistake.path:
         value = value.get(part) if isinstance(value, dict) else None
     word, hint = LATER.get(str(mistake.path[-1]) if mistake.path else "", ("", ""))
     if word and value == word:
-        return Mistake(mistake.path, f"{word} comes in a later release", hint)
+        return FieldError(mistake.path, f"{word} comes in a later release", hint)
     return mistake
