@@ -8,7 +8,7 @@ succeeded, and what failed ones have changed since, of which the next one that s
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -137,17 +137,22 @@ def told(sync: Sync, asked: Iterable[int], *, acted: bool) -> Told | None:
     if is_dry(sync):
         return None
     if sync.phase == "Succeeded":
-        wanted = [sync.resources[number] for number in asked]
-        partial = sync.selective or OUT_OF_SYNC_ONLY in sync.options
-        settled = frozenset(r.key for r in sync.resources) if sync.selective else None
-        return Told(
-            finished_at=finished_ms(sync),
-            images={r.key: _images(r) for r in wanted if _is_synced(r) and not _is_generated(r)},
-            listed=None if partial else frozenset(r.key for r in wanted),
-            settled=settled if acted else frozenset(),
-        )
-    if sync.phase not in FAILED or not acted:
-        return None
+        return _after_success(sync, [sync.resources[number] for number in asked], acted=acted)
+    return _after_failed_sync(sync) if sync.phase in FAILED and acted else None
+
+
+def _after_success(sync: Sync, asked: Sequence[Resource], *, acted: bool) -> Told:
+    partial = sync.selective or OUT_OF_SYNC_ONLY in sync.options
+    settled = frozenset(r.key for r in sync.resources) if sync.selective else None
+    return Told(
+        finished_at=finished_ms(sync),
+        images={r.key: _images(r) for r in asked if _is_synced(r) and not _is_generated(r)},
+        listed=None if partial else frozenset(r.key for r in asked),
+        settled=settled if acted else frozenset(),
+    )
+
+
+def _after_failed_sync(sync: Sync) -> Told | None:
     finished = finished_ms(sync)
     traces = {
         r.key: Trace(sync.id, finished, r.change.verdict is ChangeVerdict.CHANGED)
@@ -159,11 +164,7 @@ def told(sync: Sync, asked: Iterable[int], *, acted: bool) -> Told | None:
 
 def after(memory: Memory, told: Told) -> Memory:
     """Return what is remembered after a sync; the same if that changes nothing."""
-    failed = {
-        key: trace
-        for key, trace in memory.failed.items()
-        if trace.finished_at > told.finished_at or not (told.settled is None or key in told.settled)
-    }
+    failed = {key: trace for key, trace in memory.failed.items() if _stays(key, trace, told)}
     for key, trace in told.failed.items():
         failed[key] = _stronger(failed.get(key), trace)
     images = dict(memory.images)
@@ -175,6 +176,12 @@ def after(memory: Memory, told: Told) -> Memory:
         return memory
     images_at = told.finished_at if images != memory.images else memory.images_at
     return Memory(images, images_at, failed)
+
+
+def _stays(key: str, trace: Trace, told: Told) -> bool:
+    """Whether the sync leaves open what a failed one did to a resource."""
+    settled = told.settled is None or key in told.settled
+    return trace.finished_at > told.finished_at or not settled
 
 
 def unlisted(sync: Sync, memory: Memory, told: Told | None) -> list[str]:

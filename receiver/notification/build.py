@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from receiver.core.errors import PayloadError
@@ -11,6 +12,7 @@ from receiver.core.model import Application, Destination, Resource, Source, Sync
 from receiver.notification.change_detection import judge
 from receiver.notification.shapes import Found
 from receiver.notification.wire import (
+    WireInitiatedBy,
     WireName,
     WireOperation,
     WireOperationState,
@@ -36,10 +38,9 @@ def build(found: Found, *, sender: str, channel: str, event_key: str, resources:
     operation = state.operation or WireOperation()
     asked = operation.sync or WireSyncOperation()
     done = state.sync_result or WireSyncResult()
-    by = operation.initiated_by
-    options = tuple(option.strip() for option in asked.sync_options or () if option)
-    retry_count, dry_run = state.retry_count or 0, bool(asked.dry_run)
-    return Sync(
+    by = operation.initiated_by or WireInitiatedBy()
+    revision, revisions = _revisions(done, asked)
+    sync = Sync(
         sender=sender,
         channel=channel,
         application=_application(found.application),
@@ -47,21 +48,34 @@ def build(found: Found, *, sender: str, channel: str, event_key: str, resources:
         started_at=_utc(state.started_at, "startedAt"),
         finished_at=_utc(state.finished_at, "finishedAt"),
         message=state.message or "",
-        revision=done.revision or asked.revision or "",
-        revisions=tuple(filter(None, done.revisions or asked.revisions or ())),
+        revision=revision,
+        revisions=revisions,
         sources=_sources(done) or _sources(asked),
-        retry_count=retry_count,
-        dry_run=dry_run,
+        retry_count=state.retry_count or 0,
+        dry_run=bool(asked.dry_run),
         selective=bool(asked.resources),
-        automated=bool(by and by.automated),
-        initiated_by=(by and by.username) or "",
-        options=options,
-        resources=tuple(
-            _resource(entry, retry_count, dry_run, options)
-            for entry in (done.resources if resources else None) or ()
-        ),
+        automated=bool(by.automated),
+        initiated_by=by.username or "",
+        options=_options(asked),
         event_key=event_key,
     )
+    return _with_resources(sync, done) if resources else sync
+
+
+def _revisions(done: WireSyncResult, asked: WireSyncOperation) -> tuple[str, tuple[str, ...]]:
+    several = done.revisions or asked.revisions or ()
+    return done.revision or asked.revision or "", tuple(filter(None, several))
+
+
+def _options(asked: WireSyncOperation) -> tuple[str, ...]:
+    return tuple(option.strip() for option in asked.sync_options or () if option)
+
+
+def _with_resources(sync: Sync, done: WireSyncResult) -> Sync:
+    retry_count, dry_run, options = sync.retry_count, sync.dry_run, sync.options
+    entries = done.resources or ()
+    resources = tuple(_resource(entry, retry_count, dry_run, options) for entry in entries)
+    return replace(sync, resources=resources)
 
 
 def _application(name: WireName) -> Application:

@@ -59,22 +59,18 @@ def read_notification(
     now: datetime | None = None,
     most: int | None = None,
 ) -> Notification:
-    """Understand one notification, of any of the shapes in `receiver.notification.shapes`.
+    """Parse one notification, of any of the shapes in `receiver.notification.shapes`.
 
-    The channel `sync` takes finished operations only. Other channels may come without an
-    operation, and with an ``eventKey`` (in the body's top level or the query) that tells one
-    event from the next: without it, one operation is one event.
+    On channels other than `sync`, which takes finished operations only, there may be an
+    ``eventKey``, in the body or the query: without it, one operation is one event.
 
     Args:
         body: as it arrived.
         sender: name of the token that it came with.
         channel: from the path.
-        query: of the address; the list of resources needs ``application`` and ``phase``
-            there, and may have ``namespace``, ``project``, ``revision``, ``startedAt`` and
-            ``finishedAt``.
-        resources: whether the sync gets its resources, or is only told of.
-        now: the time by our clock, to refuse times that cannot be true; None for what was
-            accepted before.
+        query: of the address; for the list of resources it is the rest of the notification.
+        resources: whether the sync gets its resources.
+        now: our time, to refuse times that cannot be true; None for what was accepted before.
         most: resources that it may list; of more none is read, and they are only counted.
 
     Raises:
@@ -82,14 +78,8 @@ def read_notification(
             ``wrong_type``, ``bad_name``, ``not_finished`` or ``wrong_time``.
     """
     tree = read_json(body)
-    query = read_query(query)
-    trimmed = trim(tree, most)
-    found = find(tree, query)
-    if not found.application.name or (found.operation is None and channel == CHANNEL):
-        raise unknown(tree, query)
-    _check_names(found)
-    if channel == CHANNEL:
-        check_finished(found, tree)
+    query, trimmed = read_query(query), trim(tree, most)
+    found = _find(tree, query, channel)
     event_key = "" if channel == CHANNEL else _event_key(tree, query)
     sync = build(found, sender=sender, channel=channel, event_key=event_key, resources=resources)
     if now is not None:
@@ -99,6 +89,16 @@ def read_notification(
     told = trimmed.get(found.shape, trimmed[""])
     listed = told.entries if most is not None and told.entries > most else _listed(found)
     return Notification(sync, identity, weak, found.shape, listed, told.left_out)
+
+
+def _find(tree: Any, query: Mapping[str, str], channel: str) -> Found:
+    found = find(tree, query)
+    if not found.application.name or (found.operation is None and channel == CHANNEL):
+        raise unknown(tree, query)
+    _check_names(found)
+    if channel == CHANNEL:
+        check_finished(found, tree)
+    return found
 
 
 def _listed(found: Found) -> int:

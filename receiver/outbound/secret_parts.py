@@ -68,23 +68,28 @@ def _named(file: str) -> Iterator[str]:
 
 def _of_url(rest: str) -> Iterator[str]:
     """Yield the telling parts of what stands behind ``scheme://``."""
-    user = _USER.match(rest)
     found = set()
-    if user:
-        found |= set(_pieces(user["user"]))
-        password = user["password"] or ""
-        found |= {password, *_pieces(password)} if len(password) >= SHORT else set()
+    if user := _USER.match(rest):
+        found |= _of_user(user["user"], user["password"] or "")
         rest = rest[user.end() :]
     path = re.sub(r"^[^/?#]*", "", rest)
-    found |= {value for key, value in _QUERY.findall(path)
-              if (names_a_credential(key) or key in _SIGNATURES) and len(value) >= SHORT
-             }  # fmt: skip
-    found |= set(_pieces(path))
+    found |= {*_of_query(path), *_pieces(path)}
     whole = {path, path.partition("?")[0].rstrip("/")}
     if not found:  # then it is a word that nobody should know
         found |= {piece for piece in _DELIMITERS.split(path)[-2:] if len(piece) >= TELLING}
     yield from found
     yield from (one for one in whole if len(one) >= TELLING)
+
+
+def _of_user(user: str, password: str) -> set[str]:
+    telling = {password, *_pieces(password)} if len(password) >= SHORT else set()
+    return {*_pieces(user), *telling}
+
+
+def _of_query(path: str) -> Iterator[str]:
+    for key, value in _QUERY.findall(path):
+        if len(value) >= SHORT and (names_a_credential(key) or key in _SIGNATURES):
+            yield value
 
 
 def _pieces(text: str) -> Iterator[str]:

@@ -10,6 +10,7 @@ import hmac
 import time
 from collections.abc import Callable, Iterable
 from hashlib import sha256
+from itertools import chain
 from pathlib import Path
 from threading import Lock
 
@@ -91,15 +92,17 @@ class Keyring:
         if seen == self._seen and not self.away:
             return
         found = [read_folder(folder) for folder in seen]
-        away = [reason for one in found for reason in one.away]
-        there = {folder for folder in seen if folder.is_dir()}
+        tokens, twice = _settle(chain.from_iterable(one.tokens for one in found), self._tokens)
+        self._tokens = tuple(tokens)
+        self._mistakes = [*chain.from_iterable(one.mistakes for one in found), *twice]
+        self.away = [*chain.from_iterable(one.away for one in found), *self._gone(seen)]
+        self._seen = seen
+
+    def _gone(self, folders: Iterable[Path]) -> list[str]:
+        there = {folder for folder in folders if folder.is_dir()}
         gone = sorted(map(str, self._there - there))
         self._there |= there
-        tokens, twice = _settle([token for one in found for token in one.tokens], self._tokens)
-        self._tokens = tuple(tokens)
-        self._mistakes = [mistake for one in found for mistake in one.mistakes] + twice
-        self.away = away + [f"token folder {folder} is not there any more" for folder in gone]
-        self._seen = seen
+        return [f"token folder {folder} is not there any more" for folder in gone]
 
 
 class Tokens:

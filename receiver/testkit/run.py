@@ -57,11 +57,7 @@ def _checks(subject: Subject) -> Iterator[tuple[str, Callable[[], None]]]:
         return
     yield "table is complete", partial(check_table, subject)
     for case in subject.cases:
-        yield f"{case} is {case.ends.__name__}", partial(check_case, subject, case)
-        if case.script[-1] is not Fault.SILENT:  # it tells as much as a reset, and takes longer
-            yield f"{case} tells no secret", partial(check_secrets, subject, case)
-        if case.ends is Pending and case.state is None:
-            yield f"{case}, then asking keeps the state", partial(check_asking, subject, case)
+        yield from _checks_of_case(subject, case)
     dripping = Case(Fault.DRIPPING, TemporaryError)
     yield "time is kept", partial(check_case, subject, dripping)
     first = [case for case in subject.cases if case.state is None]
@@ -69,3 +65,11 @@ def _checks(subject: Subject) -> Iterator[tuple[str, Callable[[], None]]]:
         yield "idempotency key", partial(check_key, subject, case)
     for case in [one for one in first if one.ends is Succeeded][: subject.parts > 1]:
         yield "what is done is not done again", partial(check_parts, subject, case)
+
+
+def _checks_of_case(subject: Subject, case: Case) -> Iterator[tuple[str, Callable[[], None]]]:
+    yield f"{case} is {case.ends.__name__}", partial(check_case, subject, case)
+    if case.script[-1] is not Fault.SILENT:  # it tells as much as a reset, and takes longer
+        yield f"{case} tells no secret", partial(check_secrets, subject, case)
+    if case.ends is Pending and case.state is None:
+        yield f"{case}, then asking keeps the state", partial(check_asking, subject, case)

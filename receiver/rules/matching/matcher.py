@@ -78,9 +78,7 @@ class Matcher:
         for compiled in self._index.of_application(sync) if imaged else ():
             if found == (1 << len(imaged)) - 1:
                 break
-            if all(p.holds(sync) for p in compiled.predicates if p.field != "phases"):
-                for selector in compiled.selectors or ():
-                    found |= index.select(tuple(p for p in selector if p.field not in DONE))
+            found |= _asked_by(compiled, sync, index)
         return tuple(imaged[number] for number in numbers_in(found))
 
     def explain(self, sync: Sync, rule: str = "") -> Iterator[RuleExplanation]:
@@ -111,6 +109,14 @@ class _Reasons(Sequence[str]):
             return _Reasons(self._compiled, self._sync, self._resources[at])
         resource = self._sync.resources[self._resources[at]]
         return explain_selectors(self._compiled, resource).reason
+
+
+def _asked_by(compiled: CompiledRule, sync: Sync, index: ResourceIndex) -> int:
+    """Return the resources that the rule asks about, whatever was done to them, as bits."""
+    if not all(p.holds(sync) for p in compiled.predicates if p.field != "phases"):
+        return 0
+    selectors = compiled.selectors or ()
+    return index.select_any([tuple(p for p in one if p.field not in DONE) for one in selectors])
 
 
 def _match(
