@@ -28,7 +28,7 @@ from receiver.contract import (
     Succeeded,
     TemporaryError,
 )
-from receiver.core.threads import begin
+from receiver.core.threads import start_daemon
 
 DENIED = frozenset(
     {
@@ -151,7 +151,7 @@ def _tell(service: Any, params: NotifyApprise, seconds: float) -> tuple[bool, li
         except BaseException as error:  # noqa: BLE001 a thread's traceback would go past the masking
             lines.append(f"it broke off with {type(error).__name__}")
 
-    thread = begin("apprise", tell)
+    thread = start_daemon("apprise", tell)
     thread.join(seconds)
     if thread.is_alive():
         return False, [f"it took longer than {seconds:g} s"]

@@ -127,14 +127,14 @@ def test_trees_are_masked_in_keys_values_and_numbers() -> None:
 )
 def test_half_a_secret_at_a_cut_is_dropped(body: bytes, left: bytes) -> None:
     """What may be the beginning of a secret at the end of a cut text goes, all else stays."""
-    assert Masker(["hunter22-long"]).without_half(body) == left
+    assert Masker(["hunter22-long"]).without_partial_secret(body) == left
 
 
 @given(secret=SECRETS, cut=st.integers(1, 40))
 def test_no_cut_shows_a_beginning(secret: str, cut: int) -> None:
     """Wherever the cut falls, what is left does not end in the secret's beginning."""
     whole = f"#{secret}".encode()
-    left = Masker([secret]).without_half(whole[: min(cut, len(whole) - 1)])
+    left = Masker([secret]).without_partial_secret(whole[: min(cut, len(whole) - 1)])
     assert not left.endswith(secret.encode()[:1]) or left == b"#"
 
 
@@ -280,7 +280,7 @@ def test_half_an_encoded_secret_at_a_cut_is_dropped(names: tuple[str, ...], shar
     """A limit cuts through escapes, and through base 64."""
     secret = KINDS["odd"]
     whole = f"sent: {spell(secret, *names)}".encode()
-    left = Masker([secret]).without_half(whole[: int(len(whole) * share)])
+    left = Masker([secret]).without_partial_secret(whole[: int(len(whole) * share)])
     told = Decoding.of(left)
     for _ in range(3):
         told = unescaped(told)
@@ -306,7 +306,7 @@ def test_no_answer_keeps_it_busy(text: str) -> None:
     masker = Masker([TOKEN, SLACK, KEY])
     began = time.process_time()
     masker.mask(text)
-    masker.without_half(text.encode())
+    masker.without_partial_secret(text.encode())
     assert time.process_time() - began < 30
 
 
@@ -317,4 +317,4 @@ def test_a_text_that_would_be_read_too_often_is_masked_whole(
     monkeypatch.setattr(masking, "READ", 1)
     monkeypatch.setattr(masking, "SPARE", 0)
     assert Masker([TOKEN]).mask("%25" * 100) == MASK
-    assert Masker([TOKEN]).without_half(b"%25" * 100) == b""
+    assert Masker([TOKEN]).without_partial_secret(b"%25" * 100) == b""

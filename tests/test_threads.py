@@ -18,9 +18,9 @@ from receiver.core import threads
 from receiver.core.logs import configure_logs
 from receiver.core.threads import (
     SupervisedThread,
-    begin,
     call_with_timeout,
     deaths,
+    start_daemon,
     thread_problems,
 )
 
@@ -171,7 +171,7 @@ def test_a_thread_that_is_gone_for_good_is_told_by_the_probe() -> None:
 def test_what_is_done_once_tells_how_it_broke_off(capsys: pytest.CaptureFixture[str]) -> None:
     """Nobody else would."""
     configure_logs("json")
-    begin("once", lambda: sys.exit("no")).join(10)
+    start_daemon("once", lambda: sys.exit("no")).join(10)
     (line,) = told(capsys, "once")
     assert line["event"] == "thread.died"
     assert "SystemExit: no" in line["traceback"]

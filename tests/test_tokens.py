@@ -176,13 +176,13 @@ def test_a_folder_that_goes_away_is_told_and_comes_back(
     (tmp_path / "home").rename(tmp_path / "away")
     clock.now += 1
     assert keys.senders.owner(OLD) is None
-    assert keys.away
+    assert keys.unreadable
     clock.now += 1
     assert keys.senders.owner(OLD) is None
     assert capsys.readouterr().out.count('"tokens.away"') == 1
     (tmp_path / "away").rename(tmp_path / "home")
     clock.now += 1
-    assert (keys.senders.owner(OLD), keys.away) == ("argocd", [])
+    assert (keys.senders.owner(OLD), keys.unreadable) == ("argocd", [])
 
 
 def test_a_file_that_cannot_be_read_costs_no_other_name(tmp_path: Path) -> None:
@@ -193,7 +193,7 @@ def test_a_file_that_cannot_be_read_costs_no_other_name(tmp_path: Path) -> None:
     (tmp_path / "senders" / "second").mkdir()
     clock.now += 1
     assert keys.senders.owner(OLD) == "argocd"
-    assert "second cannot be read" in keys.away[0]
+    assert "second cannot be read" in keys.unreadable[0]
 
 
 def test_without_a_look_no_new_file_is_seen(tmp_path: Path) -> None:
@@ -203,4 +203,4 @@ def test_without_a_look_no_new_file_is_seen(tmp_path: Path) -> None:
     keys = keyring(tmp_path, clock)
     write(tmp_path / "senders", "second", NEW)
     clock.now += 1
-    assert (keys.holds(NEW, look=False), keys.holds(NEW, look=True)) == (False, True)
+    assert (keys.contains(NEW, reload=False), keys.contains(NEW, reload=True)) == (False, True)

@@ -62,10 +62,10 @@ def _escaping() -> Iterator[None]:
     try:
         yield
     except click.ClickException as error:
-        from receiver.core.terminal_text import shown
+        from receiver.core.terminal_text import escape_controls
 
         lines = error.message.replace("\t", "  ").split("\n")
-        vars(error)["message"] = "\n".join(map(shown, lines))
+        vars(error)["message"] = "\n".join(map(escape_controls, lines))
         raise
 
 

@@ -8,7 +8,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from receiver.core.errors import PostsyncError
-from receiver.core.terminal_text import shown
+from receiver.core.terminal_text import escape_controls
 from receiver.core.yaml_document import read_yaml
 from receiver.rules.handlers.registry import Registry
 from receiver.rules.loading.files import read_text, rule_files
@@ -29,7 +29,7 @@ def handlers(
 
 def _fitting(names: Iterable[str], begun: str) -> list[CompletionItem]:
     """Choose what fits; what could not be shown is not put into anybody's command line either."""
-    fitting = {name for name in names if name.startswith(begun) and name == shown(name)}
+    fitting = {name for name in names if name.startswith(begun) and name == escape_controls(name)}
     return [CompletionItem(name) for name in sorted(fitting)]
 
 

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from receiver.cli.explain_steps import Step, steps, terms
 from receiver.core.model import Sync
-from receiver.core.terminal_text import shown
+from receiver.core.terminal_text import escape_controls
 from receiver.rules.matching import Finding, RuleExplanation, Verdict, describe, excerpt, share
 
 STYLES = {Verdict.MATCHED: "green", Verdict.REFUSED: "dim", Verdict.ERROR: "red"}
@@ -31,7 +31,7 @@ class Page:
         self._console = Console(width=width, highlight=False)
         self._sync = sync
         self._resource = resource
-        self._names = [shown(describe(resource)) for resource in sync.resources]
+        self._names = [escape_controls(describe(resource)) for resource in sync.resources]
 
     def show(self, explained: Sequence[RuleExplanation], notes: Iterable[str]) -> None:
         """Draw everything."""
@@ -71,7 +71,7 @@ class Page:
         table = Table(show_lines=True)
         table.add_column("resource", max_width=2 * CELL, overflow="fold")
         for item in asked:
-            table.add_column(Text(shown(item.rule.name)), min_width=CELL, overflow="fold")
+            table.add_column(Text(escape_controls(item.rule.name)), min_width=CELL, overflow="fold")
         for number, name in enumerate(self._names):
             table.add_row(Text(name), *(cell(item.resources[number]) for item in asked))
         return table
@@ -117,13 +117,13 @@ class Page:
 
     def _print(self, text: str, style: str = "", *, indent: int = 0) -> None:
         self._console.print(
-            Padding(Text(shown(text), style=style), (0, 0, 0, indent), expand=False)
+            Padding(Text(escape_controls(text), style=style), (0, 0, 0, indent), expand=False)
         )
 
 
 def cell(finding: Finding) -> Text:
     """Return a resource's finding as a cell."""
-    return Text(shown(said(finding)), style=STYLES[finding.verdict])
+    return Text(escape_controls(said(finding)), style=STYLES[finding.verdict])
 
 
 def said(finding: Finding) -> str:

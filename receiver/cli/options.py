@@ -15,7 +15,7 @@ from rich.table import Table
 
 from receiver.cli.client import Client, find_token
 from receiver.cli.screen import say, say_json
-from receiver.core.terminal_text import shown
+from receiver.core.terminal_text import escape_controls
 from receiver.core.user_files import read_bytes, read_stream
 
 Command: TypeAlias = Callable[..., Any]
@@ -122,7 +122,7 @@ def _print_table(
     for heading in headings:
         table.add_column(heading, no_wrap=heading not in folding, overflow="fold")
     for row in rows:
-        table.add_row(*map(shown, row))
+        table.add_row(*map(escape_controls, row))
     console.print(table)
 
 

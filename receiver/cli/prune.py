@@ -21,7 +21,7 @@ from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.sqlite import SqliteLedger
 from receiver.ledger.engine.vacuum import empty_log, shrink, size
 from receiver.ledger.retention.delete import Counts
-from receiver.ledger.retention.job import Preview, RetentionJob, in_words
+from receiver.ledger.retention.job import Preview, RetentionJob, by_event_key
 from receiver.ledger.retention.policy import Policy
 from receiver.settings.loading import load_settings
 from receiver.settings.model import Settings
@@ -66,7 +66,7 @@ def prune(keep_for: float | None, *, settings_file: Path | None, yes: bool, outp
     with closing(open_existing(settings)) as ledger:
         if not yes:
             _ask(ledger, settings)
-        counts = in_words(_prune(ledger, _policy(settings)))
+        counts = by_event_key(_prune(ledger, _policy(settings)))
         freed = _give_back(ledger) if isinstance(ledger, SqliteLedger) else 0
     text = f"deleted {_list(counts)}; gave back {freed / (1 << 20):,.1f} MiB"
     tell({"deleted": counts, "freedBytes": freed}, output, text)
@@ -120,7 +120,7 @@ def _prune(ledger: Ledger, policy: Policy) -> Counts:
             if not done["syncs"]:
                 break
     finally:
-        this.end(_me())
+        this.record(_me())
         progress.end()
     return total
 
@@ -143,7 +143,7 @@ def _round(this: RetentionJob, total: Counts, progress: Progress) -> Counts:
     done = Counts()
     for counts in _gently(this.slices()):
         done += counts
-        progress.show(f"deleted {_list(in_words(total + done))}")
+        progress.show(f"deleted {_list(by_event_key(total + done))}")
     return done
 
 

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import click
 
-from receiver.core.terminal_text import shown
+from receiver.core.terminal_text import escape_controls
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ def say_json(value: Any, *, indent: int | None = 2) -> None:
 
 def say_over(text: str) -> None:
     """Write a line on stderr over the one that was written so before."""
-    click.echo("\r\x1b[K" + shown(text), nl=False, err=True)
+    click.echo("\r\x1b[K" + escape_controls(text), nl=False, err=True)
 
 
 def ask(question: str) -> None:
@@ -50,10 +50,10 @@ def ask(question: str) -> None:
     Raises:
         click.Abort: it was declined.
     """
-    click.confirm(shown(question), abort=True, err=True)
+    click.confirm(escape_controls(question), abort=True, err=True)
 
 
 def _looked_after(part: Part) -> str:
     if isinstance(part, str):
-        return shown(part)
-    return click.style(shown(part.text), fg=part.colour, bold=part.bold or None)
+        return escape_controls(part)
+    return click.style(escape_controls(part.text), fg=part.colour, bold=part.bold or None)

@@ -24,7 +24,7 @@ from receiver.cli.screen import say_text
 from receiver.core.errors import LedgerUnavailable
 from receiver.core.logs import Log, configure_logs
 from receiver.core.model import new_id
-from receiver.core.threads import begin
+from receiver.core.threads import start_daemon
 from receiver.ledger.engine.folder import lock_ledger
 from receiver.ledger.engine.open import open_ledger
 from receiver.ledger.engine.wakeup import Wakeup
@@ -110,7 +110,7 @@ def _serve_intake(settings: Settings, tls: Tls | None, wakeup: Wakeup, log: Log)
 def _announce(settings: Settings) -> None:
     """Tell a person where it listens, once it does; the supervisor does not wait for that."""
     if sys.stderr.isatty() or os.environ.get("POSTSYNC_BANNER"):
-        begin("banner", partial(_banner, settings))
+        start_daemon("banner", partial(_banner, settings))
 
 
 def _banner(settings: Settings) -> None:

@@ -1,1 +1,1 @@
-"""The words of the house as data, its errors, how a mistake is told, and the logs."""
+"""What every room uses: the model, the errors, validation messages, logs and threads."""

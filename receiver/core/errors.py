@@ -2,7 +2,7 @@
 
 PostsyncError                 message, hint
 ├── SettingsError             a setting, a token file, a command's argument
-├── Unreadable                a file that a user named is not there, no file, or too large
+├── UnreadableFile            a file that a user named is not there, no file, or too large
 ├── RuleError                 problems in rule files, all of them at once
 ├── PayloadError              a notification that cannot be understood: a 400
 ├── ExpressionError           CEL that does not compile, or fails when evaluated
@@ -11,9 +11,9 @@ PostsyncError                 message, hint
 ├── LedgerUnavailable         a full disk, a lock: the request is answered 503
 │   ├── LedgerDamaged         the file is broken, and only a backup helps
 │   └── LedgerGone            the file was removed or replaced while it is open
-├── HandlersHang              in all threads of the dispatcher: only a new process helps
-├── UnknownId              an operator names what is not in the ledger: a 404
-├── StateConflict                an operator's act does not fit the state of what it is about: a 409
+├── HandlersHang              too many attempts hang: only a new process helps
+├── UnknownId                 an operator names what is not in the ledger: a 404
+├── StateConflict             an operator's act does not fit its object's state: a 409
 ├── ServerError               what a server answered to a command of ours
 └── AttemptError              how a handler ends an attempt that did not succeed
     ├── TemporaryError        tried again by the retry policy
@@ -80,10 +80,10 @@ class RuleError(PostsyncError):
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(sorted(problems))
-        super().__init__(self.told(len(self.problems)))
+        super().__init__(self.first_problems(len(self.problems)))
 
-    def told(self, most: int) -> str:
-        """Return the first of them, one a line, and how many there are beyond."""
+    def first_problems(self, most: int) -> str:
+        """Return the first ``most`` of them, one a line, and the number of others."""
         lines = [str(problem) for problem in self.problems[:most]]
         more = len(self.problems) - len(lines)
         return "\n".join([*lines, *([f"and {more} more"] if more else [])])
@@ -131,11 +131,11 @@ class LedgerDamaged(LedgerUnavailable):
 
 
 class HandlersHang(PostsyncError):
-    """As many attempts hang as the dispatcher should have threads, and nothing can end them."""
+    """As many attempts hang as the dispatcher has threads, and a thread cannot be ended."""
 
 
 class LedgerGone(LedgerUnavailable):
-    """The ledger's file is not what was opened: what would be written would be lost."""
+    """The ledger's file was removed or replaced: what would be written would be lost."""
 
 
 class UnknownId(PostsyncError):
@@ -147,7 +147,7 @@ class UnknownId(PostsyncError):
 
 
 class StateConflict(PostsyncError):
-    """An operator's act does not fit; ``state`` is what it is about is in now."""
+    """An operator's act does not fit the state that its object has now, ``state``."""
 
     def __init__(self, message: str, *, state: str, hint: str = "") -> None:
         super().__init__(message, hint=hint)

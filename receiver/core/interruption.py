@@ -1,8 +1,8 @@
-"""Lets long work be stopped: whoever starts it gives a function, whoever does it asks now and then.
+"""Cooperative interruption of long work: the work calls `checkpoint`, its caller gives the check.
 
-Matching and rendering are bounded by what a sync lists and what the rules say, which may be minutes
-of a core together. What the function raises ends the work, so it is no ``Exception``: none of those
-that fail a rule or a run may take it for theirs.
+Matching and rendering may take minutes of a core, by what a sync lists and what the rules say.
+What a check raises ends the work. It is no ``Exception``, so that no handler of errors in a rule or
+a run catches it.
 """
 
 from __future__ import annotations
@@ -12,48 +12,48 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-_pulse: ContextVar[Callable[[], None] | None] = ContextVar("pulse", default=None)
+_check: ContextVar[Callable[[], None] | None] = ContextVar("check", default=None)
 
 
 class Stopped(BaseException):
-    """The work is to end now, and somebody else will do it again."""
+    """The work is to end now; it will be done again later."""
 
 
 class TooLong(BaseException):
     """The work takes longer than it may."""
 
 
-def ask() -> None:
-    """Give the one who started the work a chance to end it."""
-    pulse = _pulse.get()
-    if pulse is not None:
-        pulse()
+def checkpoint() -> None:
+    """Call the check of whoever started the work, which ends the work by raising."""
+    check = _check.get()
+    if check is not None:
+        check()
 
 
 @contextmanager
-def during(pulse: Callable[[], None]) -> Iterator[None]:
-    """Have this asked while the block lasts; what it raises comes out of the block."""
-    token = _pulse.set(pulse)
+def interruptible(check: Callable[[], None]) -> Iterator[None]:
+    """Have `checkpoint` call this within the block; what it raises comes out of the block."""
+    token = _check.set(check)
     try:
         yield
     finally:
-        _pulse.reset(token)
+        _check.reset(token)
 
 
-def at_most(seconds: float, then: Callable[[], None] | None = None) -> Callable[[], None]:
-    """Return a pulse that raises `TooLong` after so many seconds of this thread's processor time.
+def cpu_limit(seconds: float, then: Callable[[], None] | None = None) -> Callable[[], None]:
+    """Return a check that raises `TooLong` after so many seconds of this thread's processor time.
 
     Args:
         seconds: what the work may take; that the machine is busy with something else does not
             count.
-        then: what is asked as well.
+        then: a further check.
     """
     until = time.thread_time() + seconds
 
-    def pulse() -> None:
+    def check() -> None:
         if time.thread_time() > until:
             raise TooLong
         if then is not None:
             then()
 
-    return pulse
+    return check

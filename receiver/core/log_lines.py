@@ -1,7 +1,7 @@
-"""Writes the log's lines, and lets nothing that it writes for die of a line that is not taken.
+"""Writes the log's lines to stdout; a line that cannot be written raises nothing.
 
-Whoever reads stdout may go away (EPIPE), and the disk that it goes to may be full (ENOSPC). A line
-that is lost is counted; the trail in the ledger has what happened all the same.
+Whoever reads stdout may go away (EPIPE), and the disk that it goes to may be full (ENOSPC). A lost
+line is counted; the trail in the ledger has what happened all the same.
 """
 
 from __future__ import annotations
@@ -14,34 +14,34 @@ from typing import TextIO
 import structlog
 
 
-class Lost:
+class LostLines:
     """How many lines this process could not write.
 
     Attributes:
-        lines: since it began.
-        untold: since that was last told.
+        lines: since the process began.
+        unreported: since the last ``log.lost``.
     """
 
     def __init__(self) -> None:
         self.lines = 0
-        self.untold = 0
+        self.unreported = 0
         self._lock = threading.Lock()
 
     def add(self) -> bool:
-        """Count one; whether it is the first since that was last told."""
+        """Count one; return whether it is the first since the last ``log.lost``."""
         with self._lock:
             self.lines += 1
-            self.untold += 1
-            return self.untold == 1
+            self.unreported += 1
+            return self.unreported == 1
 
     def take(self) -> int:
-        """Return how many have not been told, and count anew."""
+        """Return how many are unreported, and begin to count them anew."""
         with self._lock:
-            untold, self.untold = self.untold, 0
-            return untold
+            unreported, self.unreported = self.unreported, 0
+            return unreported
 
 
-_lost = Lost()
+_lost = LostLines()
 
 
 def lost_lines() -> int:
@@ -49,8 +49,8 @@ def lost_lines() -> int:
     return _lost.lines
 
 
-class Lines:
-    """What structlog writes with, in the place of its own `PrintLogger`.
+class LineLogger:
+    """The logger under structlog, in the place of its own `PrintLogger`.
 
     A stream with a raw one below is written to without a buffer: what a buffer holds after an error
     would be written later, beside the lines that were counted as lost.
@@ -62,15 +62,15 @@ class Lines:
         self._lock = threading.Lock()
 
     def msg(self, message: str) -> None:
-        """Write a line, or count it as lost; how many were follows the next that is written."""
+        """Write a line, or count it as lost; the next line that is written reports how many."""
         try:
             with self._lock:
                 self._write(f"{message}\n")
         except (OSError, ValueError) as error:  # a ValueError says that it was closed
             self._lose(error)
             return
-        if untold := _lost.take():
-            structlog.get_logger().warning("log.lost", lines=untold)
+        if unreported := _lost.take():
+            structlog.get_logger().warning("log.lost", lines=unreported)
 
     debug = info = warning = error = critical = msg
 

@@ -13,9 +13,9 @@ from typing import Any, Literal, cast
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
-from receiver.core.log_lines import Lines
+from receiver.core.log_lines import LineLogger
 from receiver.core.model import Event, rfc3339
-from receiver.core.terminal_text import shown
+from receiver.core.terminal_text import escape_controls
 
 Log = FilteringBoundLogger
 
@@ -36,7 +36,7 @@ WARNINGS = frozenset(
 
 
 def _stamp(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Begin every line alike: when, how grave, what."""
+    """Begin every line alike: time, level, event."""
     at = event.pop("at", None) or rfc3339(datetime.now(UTC))
     return {"at": at, "level": event.pop("level"), "event": event.pop("event"), **event}
 
@@ -44,13 +44,17 @@ def _stamp(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
 def escape(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Escape what a terminal would obey; JSON is escaped by itself. A traceback keeps its lines."""
     return {
-        key: "\n".join(map(shown, value.split("\n"))) if key == "exception" else _escaped(value)
+        key: "\n".join(map(escape_controls, value.split("\n")))
+        if key == "exception"
+        else _escaped(value)
         for key, value in event.items()
     }
 
 
 def _escaped(value: Any) -> Any:
-    return shown(value) if isinstance(value, str) else value  # the rest is shown as its `repr`
+    return (
+        escape_controls(value) if isinstance(value, str) else value
+    )  # the rest is shown as its `repr`
 
 
 def configure_logs(style: Literal["auto", "json", "console"] = "auto") -> Log:
@@ -71,7 +75,7 @@ def configure_logs(style: Literal["auto", "json", "console"] = "auto") -> Log:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger("info"),
-        logger_factory=lambda *_: Lines(sys.stdout),
+        logger_factory=lambda *_: LineLogger(sys.stdout),
         cache_logger_on_first_use=True,
     )
     return cast("Log", structlog.get_logger())

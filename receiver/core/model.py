@@ -1,4 +1,7 @@
-"""The words of the house as frozen data. Times are aware UTC; durations are seconds."""
+"""The model: syncs, resources, outcomes and events as frozen data.
+
+Times are aware UTC; durations are seconds.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,7 @@ def new_id(letter: str) -> str:
 
 
 def first_id(letter: str, ms: int) -> str:
-    """Return the least id that can be made in this millisecond: no older one is as great."""
+    """Return the smallest id of this millisecond; every id made earlier is smaller."""
     number = max(ms, 0) << 45
     return f"{letter}-" + "".join([PAIRS[number >> shift & 1023] for shift in range(80, -1, -10)])
 
@@ -44,9 +47,9 @@ FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
 def from_ms(ms: int) -> datetime:
-    """Return the moment of so many milliseconds since 1970; of what lies beyond, the last there is.
+    """Return the moment of so many milliseconds since 1970; the last or first one beyond the range.
 
-    What is stored may be anything, and whoever reads it has to say something.
+    A stored time may be any number, and must not make its reader fail.
     """
     try:
         return EPOCH + timedelta(milliseconds=ms)
@@ -121,7 +124,7 @@ class Application:
 
     @property
     def key(self) -> str:
-        """``namespace/name``, or the name alone where the namespace is not told."""
+        """``namespace/name``, or the name alone where the namespace is not known."""
         return f"{self.namespace}/{self.name}" if self.namespace else self.name
 
 
@@ -137,7 +140,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Sync:
-    """One operation of one Application, as its notification tells it.
+    """One operation of one Application, as its notification describes it.
 
     ``id`` and ``received_at`` are given by the ledger. ``selective`` means that the
     operation named its resources; ``options`` are Argo CD's sync options.
@@ -166,9 +169,9 @@ class Sync:
 
     @property
     def moment(self) -> datetime | None:
-        """When it finished, by which it is newer than others: not after it came.
+        """The time by which syncs are older or newer: when it finished, or came if that is earlier.
 
-        A clock that is wrong there must not make one sync the newest for years.
+        A wrong clock at the sender must not make one sync the newest for years.
         """
         known = [moment for moment in (self.finished_at, self.received_at) if moment is not None]
         return min(known, default=None)

@@ -2,7 +2,7 @@ r"""Makes what comes from outside storable: text that both engines take and give
 
 PostgreSQL's text knows no NUL, its JSON refuses ``\u0000`` and half a surrogate pair when it is
 read, and UTF-8 cannot carry such a half at all. A service may answer with any of them, so each text
-is looked at on its way into a statement, and each JSON tree when it is written as text.
+is checked on its way into a statement, and each JSON tree when it is written as text.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 REPLACEMENT = "\ufffd"
 
 ESCAPED = re.compile(r"\\u(?:0000|d[89a-f])")
-"""What JSON has of them; of a whole surrogate pair too, which is told apart by a second look."""
+"""How JSON escapes them. It fits a whole surrogate pair too, which `_clean` leaves as it is."""
 
 DEEPEST = 100
 """Levels of a tree: Python reads and writes JSON by recursion, and its readers have less
@@ -50,7 +50,7 @@ def dumps(tree: Any) -> str:
 
 
 def keep_storable(engine: Engine) -> None:
-    """Have every text that a statement of this engine is given made storable."""
+    """Make every text storable that is a parameter of a statement of this engine."""
     event.listen(engine, "before_cursor_execute", _before, retval=True)
 
 
@@ -89,12 +89,12 @@ def _key(key: Any) -> Any:
 
 
 def _nests(text: str) -> bool:
-    """Whether JSON has so many lists and maps that it may be deep: the cheap question first."""
+    """Whether JSON has so many lists and maps that it may be deep: a cheap test before `_deep`."""
     return text.count("[") + text.count("{") > DEEPEST
 
 
 def _deep(tree: Any) -> bool:
-    """Whether it has more levels than can be read back; looked at level by level."""
+    """Whether it has more levels than can be read back; without recursion."""
     level = [tree]
     for _ in range(DEEPEST):
         level = [item for one in level for item in _items(one)]

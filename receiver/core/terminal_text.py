@@ -1,9 +1,9 @@
-"""Text as a terminal may be shown it: names, messages and reasons are other people's."""
+"""Escapes control characters in text for a terminal: names and messages are other people's."""
 
 from __future__ import annotations
 
 
-def shown(text: str) -> str:
+def escape_controls(text: str) -> str:
     """Escape what a terminal would obey, or what would turn or break a line.
 
     That is whatever Python calls not printable: control characters, so the beginning of each

@@ -1,7 +1,7 @@
-"""Our threads: one that breaks off is told and begins again, and none dies in silence.
+"""Supervised threads: one that raises is logged and restarted, and none dies in silence.
 
-What has a thread of its own has to be done for as long as the process lives; so a process in which
-it cannot be done any more ends, and whoever supervises it starts it anew.
+What has a thread of its own has to be done for as long as the process lives. A process in which it
+cannot be done any more ends, so that whoever supervises the process starts it anew.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ import structlog
 T = TypeVar("T")
 
 BACKOFF = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0)
-"""Seconds before each time that a thread begins again; when they are used up, the process ends."""
+"""Seconds before each restart of a thread; when they are used up, the process ends."""
 
 STEADY = 10.0
-"""Seconds that a thread has to live before its last death counts no longer."""
+"""Seconds without an exception after which a thread counts as well again."""
 
 _lock = threading.Lock()
 _running: list[SupervisedThread] = []
@@ -32,14 +32,14 @@ _deaths: dict[str, int] = {}
 
 
 class SupervisedThread:
-    """A thread that does its work until that returns, and begins it again whenever it raises.
+    """A thread that runs its body until that returns, and runs it again whenever it raises.
 
     It is a daemon: one that hangs holds up no exit.
 
     Args:
         name: what logs, metrics and the probe call it.
-        body: its work. It returns when it is to end; whatever it raises, a SystemExit too, is a
-            death.
+        body: its work. It returns when the thread is to end; whatever it raises, a SystemExit
+            too, restarts it.
         backoff: see `BACKOFF`.
     """
 
@@ -55,7 +55,7 @@ class SupervisedThread:
         self._last = ""
 
     def start(self) -> None:
-        """Begin; call it after the fork."""
+        """Start; call it after the fork."""
         with _lock:
             _running.append(self)
             _deaths.setdefault(self.kind, 0)
@@ -96,7 +96,7 @@ class SupervisedThread:
             _running.remove(self)
 
     def _record_death(self, error: BaseException) -> float:
-        """Tell of a death; return the seconds until the work begins again."""
+        """Log and count it; return the seconds until the body runs again."""
         if time.monotonic() >= self._steady_at:
             self._died = 0
         self._died += 1
@@ -104,48 +104,48 @@ class SupervisedThread:
         with _lock:
             _deaths[self.kind] += 1
         if self._died > len(self._backoff):
-            _tell("thread.died", self.name, error, again="never, the process ends")
+            _log_death("thread.died", self.name, error, again="never, the process ends")
             end_process()
         wait = self._backoff[self._died - 1]
         self._steady_at = time.monotonic() + wait + STEADY
-        _tell("thread.died", self.name, error, again=f"in {wait:g} s")
+        _log_death("thread.died", self.name, error, again=f"in {wait:g} s")
         return wait
 
 
-def begin(name: str, body: Callable[[], None]) -> threading.Thread:
-    """Begin what is done once, in a daemon thread; if it raises, that is told."""
+def start_daemon(name: str, body: Callable[[], None]) -> threading.Thread:
+    """Run something once, in a daemon thread; if it raises, that is logged."""
 
-    def live() -> None:
+    def run() -> None:
         try:
             body()
-        except BaseException as error:  # noqa: BLE001 told, since nobody else would
-            _tell("thread.died", name, error, again="never, it was to be done once")
+        except BaseException as error:  # noqa: BLE001 nobody else would log it
+            _log_death("thread.died", name, error, again="never, it was to be done once")
 
-    thread = threading.Thread(target=live, name=name, daemon=True)
+    thread = threading.Thread(target=run, name=name, daemon=True)
     thread.start()
     return thread
 
 
-def call_with_timeout(name: str, question: Callable[[], T], patience: float) -> T:
+def call_with_timeout(name: str, call: Callable[[], T], timeout: float) -> T:
     """Return what a call returns, or raise what it raises, unless it takes too long.
 
     For calls that cannot be interrupted: each is made in a thread of its own, which is left behind
     when it is late.
 
     Raises:
-        TimeoutError: it took more than ``patience`` seconds.
+        TimeoutError: it took more than ``timeout`` seconds.
     """
     box: SimpleQueue[tuple[T | None, BaseException | None]] = SimpleQueue()
 
-    def ask() -> None:
+    def run() -> None:
         try:
-            box.put((question(), None))
+            box.put((call(), None))
         except BaseException as error:  # noqa: BLE001 it is raised where the answer is waited for
             box.put((None, error))
 
-    begin(name, ask)
+    start_daemon(name, run)
     try:
-        answer, error = box.get(timeout=patience)
+        answer, error = box.get(timeout=timeout)
     except Empty:
         raise TimeoutError from None
     if error is not None:
@@ -156,34 +156,34 @@ def call_with_timeout(name: str, question: Callable[[], T], patience: float) -> 
 def thread_problems() -> list[str]:
     """Return what is wrong with the supervised threads of this process."""
     with _lock:
-        return [told for thread in _running if (told := thread.problem)]
+        return [problem for thread in _running if (problem := thread.problem)]
 
 
 def deaths() -> dict[str, int]:
-    """Return how often the supervised threads of this process have died, by their kind."""
+    """Return how often the supervised threads of this process have raised, by their kind."""
     with _lock:
         return dict(_deaths)
 
 
 def end_process() -> NoReturn:
-    """End this process at once, and not well; whoever supervises it starts it anew."""
+    """End this process at once, with an error; whoever supervises it starts it anew."""
     with suppress(Exception):
         sys.stdout.flush()
     os._exit(1)
 
 
-def _tell(event: str, name: str, error: BaseException, *, again: str) -> None:
-    told = "".join(traceback.format_exception(error))
-    with suppress(Exception):  # a thread that cannot be told of has to live all the same
-        structlog.get_logger().error(event, thread=name, again=again, traceback=told)
+def _log_death(event: str, name: str, error: BaseException, *, again: str) -> None:
+    text = "".join(traceback.format_exception(error))
+    with suppress(Exception):  # a log that fails must not end the thread
+        structlog.get_logger().error(event, thread=name, again=again, traceback=text)
 
 
-def _forget() -> None:
-    """Begin anew in a child: of the parent's threads it has none, and its lock may be held."""
+def _reset_after_fork() -> None:
+    """Begin anew in a child: it has none of the parent's threads, and the lock may be held."""
     global _lock  # noqa: PLW0603 a lock that another thread held at the fork is never released
     _lock = threading.Lock()
     _running.clear()
     _deaths.clear()
 
 
-os.register_at_fork(after_in_child=_forget)
+os.register_at_fork(after_in_child=_reset_after_fork)

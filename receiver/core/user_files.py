@@ -1,7 +1,6 @@
-"""Reads the files that users name, whatever is at the path.
+"""Reads the files that users name: regular ones only, up to a size.
 
-A pipe would be waited for without an end, and a device may never come to one: only regular files
-are read, and of these not more than is sensible.
+Reading a pipe or a device may never end.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ def read_stream(name: Path, stream: BinaryIO, largest: int = LARGEST) -> bytes:
     """
     body = stream.read(largest + 1)
     if len(body) > largest:
-        raise UnreadableFile(name, f"is larger than {shown(largest)}")
+        raise UnreadableFile(name, f"is larger than {format_size(largest)}")
     return body
 
 
@@ -64,6 +63,6 @@ def read_text(file: Path, largest: int = LARGEST) -> str:
         raise UnreadableFile(file, "is not UTF-8", line, column) from None
 
 
-def shown(size: int) -> str:
-    """Write a number of bytes for people."""
+def format_size(size: int) -> str:
+    """Return a number of bytes as text: ``8 MiB``."""
     return f"{size >> 20} MiB" if size >= 1 << 20 else f"{size >> 10} KiB"

@@ -1,4 +1,4 @@
-"""What pydantic complains about, in the words of those who wrote the YAML."""
+"""Turns pydantic's validation errors into messages for whoever wrote the YAML."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ LIMITS = {
 class FieldError:
     """What is wrong at a path below the value that was checked.
 
-    ``whole`` says that nothing more is to be told of what stands there, or in it.
+    ``whole`` says that no further error is reported at this path or below it.
     """
 
     path: Path
@@ -70,13 +70,13 @@ def dotted(path: Sequence[str | int]) -> str:
 
 
 def first_line(problems: str) -> str:
-    """Return the first of several problems, a line each, and how many more there are."""
+    """Return the first line of a text, and the number of its other lines."""
     first, *others = problems.splitlines() or [""]
     return f"{first}; and {len(others)} more" if others else first
 
 
 def near(word: str, known: Iterable[str]) -> str:
-    """Return a hint with the nearest known word, or an empty one."""
+    """Return a hint with the most similar known word, "" if none is similar."""
     words = {item.lower(): item for item in known}
     found = difflib.get_close_matches(word.lower(), words, 1, 0.65)
     return f"did you mean {words[found[0]]}?" if found else ""
@@ -88,23 +88,23 @@ def field_errors(
     tree: Any,
     *,
     keep: Callable[[str, Any], bool] = lambda _kind, _value: True,
-    discreet: bool = False,
+    hide_values: bool = False,
     rendered: bool = False,
 ) -> list[FieldError]:
-    """Return what is wrong with ``tree``, one mistake for each place.
+    """Return what is wrong with ``tree``, one error for each path.
 
     Where a value fits no branch of a union, the branches' messages are joined with "or".
-    ``keep`` says by pydantic's type of error and the value whether a mistake counts;
+    ``keep`` says by pydantic's type of error and the value whether an error counts;
     ``rendered`` says that expressions gave the values, where quotes in the YAML do not help;
-    ``discreet`` leaves out the value where a validator's own message repeats it.
+    ``hide_values`` leaves out the value where a validator's own message repeats it.
     """
     found: dict[Path, FieldError] = {}
     items = error.errors(include_url=False)
     for item in items:
-        if not keep(item["type"], item["input"]) or _counts_the_good(item, items):
+        if not keep(item["type"], item["input"]) or _lacks_only_invalid_entries(item, items):
             continue
         mistake = FieldError(*_place_and_words(item, model, tree, rendered=rendered))
-        if discreet and str(item["input"]) and str(item["input"]) in mistake.message:
+        if hide_values and str(item["input"]) and str(item["input"]) in mistake.message:
             mistake = FieldError(mistake.path, mistake.message.replace(str(item["input"]), "it"))
         same = found.get(mistake.path)
         if same and mistake.message not in same.message:
@@ -114,8 +114,8 @@ def field_errors(
     return list(found.values())
 
 
-def _counts_the_good(item: ErrorDetails, items: Sequence[ErrorDetails]) -> bool:
-    """Whether a list counts as too short only because its entries have mistakes."""
+def _lacks_only_invalid_entries(item: ErrorDetails, items: Sequence[ErrorDetails]) -> bool:
+    """Whether a list counts as too short only because its entries are invalid."""
     inside = item["loc"]
     return item["type"] == "too_short" and any(
         other["loc"][: len(inside)] == inside and len(other["loc"]) > len(inside) for other in items
@@ -146,7 +146,7 @@ def _existing(loc: Path, tree: Any) -> Path:
 
 
 def message_of(item: ErrorDetails) -> str:
-    """Say what is wrong with a value, in our words where we have some."""
+    """Return what is wrong with a value, in our words where we have some."""
     kind = item["type"]
     if kind in LIMITS:
         context = dict(item.get("ctx", {}))

@@ -1,7 +1,7 @@
-"""Reads YAML and keeps where everything stands.
+"""Reads YAML and keeps the line and column of every key and value.
 
 PyYAML composes the nodes (its C scanner: ruamel takes six times as long); the values are
-built here, because its own constructor forgets positions, takes the last of two equal keys
+built here, because its own constructor drops positions, takes the last of two equal keys
 and follows YAML 1.1 into sexagesimal numbers and dates.
 """
 
@@ -18,7 +18,7 @@ import yaml
 from receiver.core.errors import Problem
 from receiver.core.validation import Path, dotted
 
-Place: TypeAlias = tuple[int, int]
+Position: TypeAlias = tuple[int, int]
 """Line and column, from 1."""
 
 MOST_NODES = 200_000
@@ -38,22 +38,22 @@ BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, 
 
 @dataclass
 class Document:
-    """What a file says.
+    """The data of a file, the positions of its parts, and its problems.
 
-    ``texts`` is where a one-line string's first character stands; ``unread`` are the values
-    that already have a problem, after which nothing more is told of them.
+    ``texts`` has the position of a one-line string's first character; ``unread`` are the paths of
+    values that already have a problem, for which no further one is reported.
     """
 
     file: str
     data: Any = None
-    keys: dict[Path, Place] = field(default_factory=dict)
-    values: dict[Path, Place] = field(default_factory=dict)
-    texts: dict[Path, Place] = field(default_factory=dict)
+    keys: dict[Path, Position] = field(default_factory=dict)
+    values: dict[Path, Position] = field(default_factory=dict)
+    texts: dict[Path, Position] = field(default_factory=dict)
     unread: set[Path] = field(default_factory=set)
     problems: list[Problem] = field(default_factory=list)
 
     def problem(self, path: Path, message: str, hint: str = "", column: int = 0) -> Problem:
-        """Make a problem at a path; what is not there is shown at its parent.
+        """Return a problem at a path; for what is not there, at the position of its parent.
 
         ``column`` (from 1) is a place within the string at the path.
         """
@@ -70,7 +70,7 @@ class Document:
 
 
 def read_yaml(file: str, text: str) -> Document:
-    """Read one file's text; what cannot be read is among its problems."""
+    """Parse one file's text; what cannot be parsed is among its problems."""
     document = Document(file)
     try:
         loader = _Loader(text)
@@ -88,7 +88,7 @@ def read_yaml(file: str, text: str) -> Document:
 
 
 class _Excess(yaml.MarkedYAMLError):
-    """More than is read of any file."""
+    """A document beyond the bounds."""
 
     def __init__(self, what: str, node: yaml.Node | None) -> None:
         super().__init__(problem=what, problem_mark=node.start_mark if node else None)
@@ -96,7 +96,7 @@ class _Excess(yaml.MarkedYAMLError):
 
 
 class _Loader(yaml.CSafeLoader):
-    """Composes the nodes, as long as they stay within their bounds.
+    """Composes the nodes, within the bounds.
 
     The composer calls itself for each level, in C, where no error but SIGSEGV comes of it; before
     and after each node it calls what is below.
@@ -117,7 +117,7 @@ class _Loader(yaml.CSafeLoader):
 
 
 def check_bounds(depth: int, nodes: int, node: yaml.Node | None) -> None:
-    """See whether a document may go on like this; raise `yaml.YAMLError` at the node if not."""
+    """Raise `yaml.YAMLError` at the node if a document is beyond the bounds."""
     if depth > DEEPEST:
         raise _Excess(f"nested more than {DEEPEST} levels deep", node)
     if nodes > MOST_NODES:
@@ -152,7 +152,7 @@ class _Builder:
             return self._build(node, path)
         except _Excess as error:
             self._document.unread.add(path)
-            self._say(error.node or node, str(error.problem))
+            self._add_problem(error.node or node, str(error.problem))
             return None
 
     def _build(self, node: yaml.Node, path: Path) -> Any:
@@ -161,7 +161,7 @@ class _Builder:
         self._document.values[path] = _place(node)
         if id(node) in self._open:
             self._document.unread.add(path)
-            self._say(node, "this alias contains itself")
+            self._add_problem(node, "this alias contains itself")
             return None
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node, path)
@@ -181,7 +181,7 @@ class _Builder:
                 continue
             if key in result:
                 line, _ = self._document.keys[(*path, key)]
-                self._say(key_node, f"the key {key} is here twice", f"first in line {line}")
+                self._add_problem(key_node, f"the key {key} is here twice", f"first in line {line}")
                 continue
             self._document.keys[(*path, key)] = _place(key_node)
             result[key] = self._build(value_node, (*path, key))
@@ -189,16 +189,16 @@ class _Builder:
 
     def _key(self, node: yaml.Node) -> str | None:
         if not isinstance(node, yaml.ScalarNode):
-            self._say(node, "a key must be a string")
+            self._add_problem(node, "a key must be a string")
             return None
         if node.tag == TAG + "merge":
-            self._say(node, "merge keys (<<) are not read", "use defaults, or an alias")
+            self._add_problem(node, "merge keys (<<) are not read", "use defaults, or an alias")
             return None
         if node.tag == TAG + "str" or node.value.lower() in WORDS:
             return str(node.value)
         what = {"bool": "a boolean", "int": "a number", "float": "a number", "null": "null"}
         kind = what.get(node.tag.removeprefix(TAG), "no string")
-        self._say(node, f"YAML reads the key {node.value} as {kind}", "put it in quotes")
+        self._add_problem(node, f"YAML reads the key {node.value} as {kind}", "put it in quotes")
         return None
 
     def _scalar(self, node: yaml.ScalarNode, path: Path) -> Any:
@@ -206,13 +206,13 @@ class _Builder:
         kind = node.tag.removeprefix(TAG)
         if kind not in SCALARS:
             self._document.unread.add(path)
-            self._say_tag(node)
+            self._add_tag_problem(node)
             return None
         try:
             value = SCALARS[kind](text)
         except ValueError as error:
             self._document.unread.add(path)
-            self._say(node, str(error), "put it in quotes if it is meant as a text")
+            self._add_problem(node, str(error), "put it in quotes if it is meant as a text")
             return None
         if isinstance(value, str):
             self._note_text(node, path, text)
@@ -225,19 +225,21 @@ class _Builder:
             # No escapes: a column in the text is a column in the file.
             self._document.texts[path] = (start.line + 1, start.column + 1 + quotes // 2)
 
-    def _say_tag(self, node: yaml.ScalarNode) -> None:
+    def _add_tag_problem(self, node: yaml.ScalarNode) -> None:
         if node.tag.startswith(TAG):
-            self._say(node, f"the tag {node.tag} is not read")
-        else:  # which is not told: it may be a password that begins with an exclamation mark
-            self._say(node, "this tag is not read", "put a text that begins with ! in quotes")
+            self._add_problem(node, f"the tag {node.tag} is not read")
+        else:  # not quoted: it may be a password that begins with an exclamation mark
+            self._add_problem(
+                node, "this tag is not read", "put a text that begins with ! in quotes"
+            )
 
-    def _say(self, node: yaml.Node, message: str, hint: str = "") -> None:
+    def _add_problem(self, node: yaml.Node, message: str, hint: str = "") -> None:
         self._document.problems.append(
             Problem(self._document.file, *_place(node), "", message, hint)
         )
 
 
-def _place(node: yaml.Node) -> Place:
+def _place(node: yaml.Node) -> Position:
     return node.start_mark.line + 1, node.start_mark.column + 1
 
 

@@ -107,7 +107,7 @@ class _Attempt:
             evaluate=self._evaluate,
             say=self.notes.append,
             mask=self.masker.mask,
-            hide=self.masker.learn,
+            hide=self.masker.add_secret,
         )
         ended = handler.run(parameters, call)
         if isinstance(ended, Pending):

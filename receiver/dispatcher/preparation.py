@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from receiver.core.errors import LedgerUnavailable, TooLarge
-from receiver.core.interruption import Stopped, TooLong, at_most, during
+from receiver.core.interruption import Stopped, TooLong, cpu_limit, interruptible
 from receiver.core.logs import Log
 from receiver.core.model import Event, Json, Sync, from_ms, rfc3339
 from receiver.core.states import PlanState, SyncState
@@ -186,7 +186,7 @@ class Drafts:
         One sync, or plan, that we cannot work out holds up no other.
         """
         try:
-            with during(at_most(LONGEST, self.pulse)):
+            with interruptible(cpu_limit(LONGEST, self.pulse)):
                 return work()
         except (DBAPIError, LedgerUnavailable):
             raise

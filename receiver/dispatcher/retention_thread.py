@@ -70,7 +70,7 @@ class Housekeeping:
     def _round(self) -> None:
         this = RetentionJob(self._ledger, self._policy)
         self._slowly(this.slices())
-        if told := this.end("retention"):
+        if told := this.record("retention"):
             self._tell(*told)
         if isinstance(self._ledger, SqliteLedger):  # PostgreSQL does this by itself
             self._slowly(shrink(self._ledger))

@@ -139,7 +139,7 @@ class RulesInForce:
         except RuleError as error:
             if error.__cause__ is not None:
                 self._tell_bug(error.__cause__)
-            return Reload(None, error.told(PROBLEMS))
+            return Reload(None, error.first_problems(PROBLEMS))
         except Exception as error:  # noqa: BLE001 a bug of ours, or no memory: the files are refused
             self._tell_bug(error)
             return Reload(None, f"the rules could not be loaded: {type(error).__name__}")

@@ -72,8 +72,8 @@ class Rehearsal:
             for place, ref in refs.items():
                 value = self.secrets.resolve(ref)
                 values[place] = ref.apply(value)
-                masker.learn(value)
-                masker.learn(values[place])
+                masker.add_secret(value)
+                masker.add_secret(values[place])
             given = self.registry.build(handler, put_values(tree, values))
         except PostsyncError as error:
             return [Finding((), f"not tried: {error.message}", error.hint, certain=False)]
@@ -100,7 +100,7 @@ class Rehearsal:
             http=self.outbound.http(time.monotonic() + timeout, masker),
             evaluate=self._not_now,
             say=lambda _line: None,
-            hide=masker.learn,
+            hide=masker.add_secret,
             mask=masker.mask,
         )
 

@@ -15,7 +15,7 @@ from functools import lru_cache
 from threading import Lock
 
 from receiver.core.errors import LedgerUnavailable
-from receiver.core.interruption import TooLong, at_most, during
+from receiver.core.interruption import TooLong, cpu_limit, interruptible
 from receiver.core.model import Json, Sync
 from receiver.core.validation import near
 from receiver.ledger.audit.key_values import get_rule_set
@@ -115,7 +115,7 @@ def _excerpts(matcher: Matcher, sync: Sync, rules: int, rule: str, resource: str
     rows: list[Json] = []
     left_out = 0
     try:
-        with during(at_most(LONGEST)):
+        with interruptible(cpu_limit(LONGEST)):
             for item in matcher.explain(sync, rule):
                 told = excerpt(item, sync.resources, rules, resource)
                 rows.append(_row(sync, item, told))

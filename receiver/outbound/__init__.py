@@ -1,4 +1,4 @@
-"""The one door out: pooled, bounded in time and size, checked by the address policy.
+"""All outgoing HTTP: pooled, bounded in time and size, checked by the address policy.
 
 The environment's proxies and certificates are not used; both are settings of ours. There is
 one layer of retries, the dispatcher's: nothing here tries twice.
@@ -74,11 +74,11 @@ class Outbound:
             session.mount(scheme, GuardedAdapter(self._guard, pool_size))
 
     def http(self, deadline: float, masker: Masker) -> HttpClient:
-        """Return the way out of one attempt.
+        """Return the HTTP client of one attempt.
 
         Args:
             deadline: when its time is over, as `time.monotonic` counts.
-            masker: knows the attempt's secrets; it learns those of a proxy's address.
+            masker: has the attempt's secrets; the password in a proxy's address is added to them.
         """
         return HttpClient(self._session, self._policy, self._guard, self._proxies, deadline, masker)
 
@@ -97,4 +97,4 @@ def _usable(proxy: str | None) -> str:
 
 class _Session(requests.Session):
     def get_redirect_target(self, resp: requests.Response) -> None:
-        """Follow nothing: even unfollowed, requests would read such an answer whole."""
+        """Return None: requests would read the answer with a redirect whole, even if unfollowed."""

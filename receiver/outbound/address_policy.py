@@ -1,4 +1,4 @@
-"""Which hosts and addresses may be called. A no carries its reason."""
+"""Which hosts and addresses may be called; a refusal has its reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`receiver.contract.Http` for one attempt."""
+"""The HTTP client of one attempt, `receiver.contract.Http`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 FRAMING = frozenset({"content-length", "transfer-encoding"})
 PORTS = {"http": 80, "https": 443}
-PARTED = (
+SPLIT_HINT = (
     "a secret is in it, so it is not shown; a character like / ? # : or @ in a user or a password "
     "must be written as a percent escape"
 )
@@ -40,7 +40,7 @@ AUTHORITY = re.compile(r"[^:/?#]*:/*([^/?#\\]*)(.*)", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class HttpClient:
-    """The way out of one attempt; every message that comes back is masked."""
+    """Sends the requests of one attempt; every error's message is masked."""
 
     session: requests.Session
     policy: Policy
@@ -64,21 +64,23 @@ class HttpClient:
         began, where = time.monotonic(), ""
         private = self.masker.mask(url) != url
         try:
-            check_words(method, headers or {})
+            check_method_and_headers(method, headers or {})
             if private:
-                check_parted(url)
+                check_not_split(url)
             request = self.session.prepare_request(
                 requests.Request(method, url, headers=dict(headers or {}), data=body)
             )
             host, where = self._judge(request.url or "")
-            way = checked_proxy(proxy, self.policy) if proxy else self.proxies.to(host)
-            if "@" in way:
-                self.masker.learn(way)
+            proxy_url = checked_proxy(proxy, self.policy) if proxy else self.proxies.url_for(host)
+            if "@" in proxy_url:
+                self.masker.add_secret(proxy_url)
             with self.guard.until(self.deadline):
-                answer = self._exchange(request, max_answer, tls, way)
+                answer = self._exchange(request, max_answer, tls, proxy_url)
         except (AttemptError, requests.RequestException, HTTPError, OSError, InvalidHttp) as error:
-            if private and isinstance(error, NO_URL):  # it quotes the address, or half of it
-                raise PermanentError("the address is no URL", hint=PARTED) from None
+            if private and isinstance(
+                error, NO_URL
+            ):  # its message quotes the address, or half of it
+                raise PermanentError("the address is no URL", hint=SPLIT_HINT) from None
             late = time.monotonic() >= self.deadline
             seconds = max(self.deadline - began, 0.0) if late else None
             raise to_attempt_error(error, where, seconds, self.masker) from None
@@ -98,7 +100,7 @@ class HttpClient:
             raise to_attempt_error(error, host, seconds, self.masker) from None
 
     def _judge(self, url: str) -> tuple[str, str]:
-        """Refuse a URL that is none, or whose host may not be called; return host, ``host:port``.
+        """Refuse what is no URL, or whose host may not be called; return host and ``host:port``.
 
         It is judged as it will be connected to, after requests has read it: two readers of
         one URL may disagree about its host.
@@ -122,7 +124,7 @@ class HttpClient:
     def _exchange(
         self, request: requests.PreparedRequest, most: int, tls: Tls | None, proxy: str
     ) -> Answer:
-        timeout = self.guard.left()
+        timeout = self.guard.seconds_left()
         trust: Any = self.session.verify if tls is None else tls
         try:
             with self.session.send(
@@ -137,7 +139,7 @@ class HttpClient:
         except (requests.RequestException, HTTPError, OSError, AttemptError, InvalidHttp):
             raise
         except (ValueError, HTTPException, zlib.error) as error:
-            # What the parsers of a head, of chunks and of a compressed body leave unnamed.
+            # Plain errors of the parsers of heads, chunks and compressed bodies.
             raise InvalidHttp("its body cannot be read") from error
 
     def _read(self, response: requests.Response, most: int) -> Answer:
@@ -148,20 +150,20 @@ class HttpClient:
             size += len(piece)
             if size > most:
                 break
-            self.guard.left()
-        # A socket that was shut down looks like an answer's end: what came is not the whole.
-        self.guard.left()
+            self.guard.seconds_left()
+        # After the watchdog's shutdown the body seems to have ended: it would count as whole.
+        self.guard.seconds_left()
         body, truncated = b"".join(pieces), size > most
         if truncated:
-            body = self.masker.without_half(body[:most])
+            body = self.masker.without_partial_secret(body[:most])
         names = {name.lower(): value for name, value in response.headers.items()}
         return Answer(response.status_code, names, body, truncated, self.masker.mask)
 
 
-def check_parted(url: str) -> None:
+def check_not_split(url: str) -> None:
     """Refuse an address whose user or password a / ? or # has cut in two.
 
-    Half of it would count as the host, be looked up, and be told as the place that did not answer.
+    Half of it would count as the host, be looked up, and be named as what did not answer.
 
     Raises:
         PermanentError: it shows nothing of the address.
@@ -169,11 +171,11 @@ def check_parted(url: str) -> None:
     found = AUTHORITY.match(url)
     host, rest = found.groups() if found else ("", "")
     if "@" in rest and "@" not in host and (":" in host or "." not in host):
-        raise PermanentError("the address is no URL", hint=PARTED)
+        raise PermanentError("the address is no URL", hint=SPLIT_HINT)
 
 
-def check_words(method: str, headers: Mapping[str, str]) -> None:
-    """Refuse what would break out of its line, or frame the request anew.
+def check_method_and_headers(method: str, headers: Mapping[str, str]) -> None:
+    """Refuse a method or header that would break out of its line, or change the framing.
 
     Raises:
         PermanentError: names the header, never its value.

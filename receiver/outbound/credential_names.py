@@ -18,7 +18,7 @@ HEADERS = frozenset(
     }
 )
 """Headers, in lower case, that have a credential for their value: those of RFC 9110 and RFC 6265,
-and those that services of their own name it by."""
+and those that services use instead."""
 
 _ENDS = (
     *("password", "passwd", "passphrase", "secret", "apikey", "secretkey", "privatekey"),

@@ -1,7 +1,7 @@
 """Shuts sockets down at their deadline.
 
 A socket's own timeout counts from each read: a peer that sends a byte now and then is never
-late. A thread that is blocked in a read cannot look at the clock, so one watcher does for all.
+late. A thread that is blocked in a read cannot check the clock, so one thread does it for all.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Watchdog:
             return ticket
 
     def release(self, ticket: int) -> None:
-        """Let the socket live on."""
+        """Watch the socket no longer."""
         with self._changed:
             self._watched.pop(ticket, None)
             if len(self._heap) > SPARE + 2 * len(self._watched):
@@ -75,8 +75,8 @@ class Watchdog:
 def _shut_down(sock: socket.socket) -> None:
     """Shut down the connection itself.
 
-    An `SSLSocket` would also forget its TLS, and the thread that reads from it would get what
-    is left as if it were plain.
+    An `SSLSocket` would drop its TLS as well, and the thread that reads from it would get the rest,
+    still encrypted, as if it were plain text.
     """
     with suppress(OSError):  # it was closed by its owner just now
         socket.socket.shutdown(sock, socket.SHUT_RDWR)

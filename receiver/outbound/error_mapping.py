@@ -1,4 +1,4 @@
-"""Says in plain words why nothing was answered, and whether another try may help."""
+"""Maps errors of the HTTP libraries to `TemporaryError` and `PermanentError`, in plain words."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def to_attempt_error(
         error: whatever was raised.
         where: ``host:port``, "" if the URL was not understood.
         seconds: the attempt's time, if it was over; None if it was not.
-        masker: knows the attempt's secrets.
+        masker: has the attempt's secrets.
     """
     chain = list(_chain(error))
     for one in chain:
@@ -69,8 +69,8 @@ def to_attempt_error(
         where += " through the proxy"
     if reason := _no_http(chain):
         return TemporaryError(f"{where}: the target's answer is no valid HTTP: {reason}")
-    told = _unanswered(chain, where)
-    return type(told)(masker.mask(told.message), hint=told.hint)
+    mapped = _unanswered(chain, where)
+    return type(mapped)(masker.mask(mapped.message), hint=mapped.hint)
 
 
 def _unanswered(chain: Sequence[BaseException], where: str) -> AttemptError:
@@ -86,7 +86,7 @@ def _unanswered(chain: Sequence[BaseException], where: str) -> AttemptError:
 
 
 def _no_http(chain: Sequence[BaseException]) -> str:
-    """Return what was wrong with an answer, "" for nothing; what it said is not quoted."""
+    """Return why an answer is no HTTP, "" if that is not the error; nothing of it is quoted."""
     if "chunk size line exceeded" in str(chain[0]):
         return "the length of a chunk is no number"
     for one in chain:

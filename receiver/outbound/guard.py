@@ -1,4 +1,4 @@
-"""What stands beside every connection: the policy, and the deadline of the thread's attempt."""
+"""Applies the address policy and the attempt's deadline to every connection."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from receiver.outbound.resolver import Found, look_up
 
 
 class DeadlineExceeded(OSError):
-    """The attempt's time was over before the answer was there."""
+    """The attempt's deadline passed before the answer was there."""
 
 
 class Guard:
-    """What the connections of one door share; each thread has the deadline of its attempt."""
+    """Shared by all connections; each thread has the deadline of its own attempt."""
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
@@ -37,7 +37,7 @@ class Guard:
         finally:
             self.unwatch()
 
-    def left(self) -> float:
+    def seconds_left(self) -> float:
         """Return the seconds that are left.
 
         Raises:
@@ -54,19 +54,20 @@ class Guard:
         self._local.ticket = self._watchdog.watch(sock, self._local.deadline)
 
     def unwatch(self) -> None:
-        """Let the socket of this thread be."""
+        """Watch this thread's socket no longer."""
         if self._local.ticket is not None:
             self._watchdog.release(self._local.ticket)
             self._local.ticket = None
 
     def close(self) -> None:
-        """Watch no longer."""
+        """End the watchdog."""
         self._watchdog.stop()
 
     def connect(self, host: str, port: int, options: Any) -> socket.socket:
         """Connect to the first address of the host that is allowed and answers.
 
-        What was judged is what is connected to: the name is not looked up a second time.
+        The name is looked up once, so that the address that was checked is the one that is
+        connected to.
 
         Raises:
             PermanentError: no address of it is allowed, or it can be no host's name.
@@ -80,7 +81,7 @@ class Guard:
 
     def _allowed(self, host: str, port: int) -> Found:
         try:
-            found = look_up(host, port, self.left())
+            found = look_up(host, port, self.seconds_left())
         except UnicodeError:
             raise PermanentError(f"{host} can be no host's name") from None
         refusals = [self.policy.refuse_address(str(one[4][0])) for one in found]
@@ -91,18 +92,18 @@ class Guard:
         return allowed
 
     def _connect_first(self, allowed: Found, options: Any) -> socket.socket:
-        """Try one after the other; each has a fair share of the time, so that none takes all."""
+        """Try one after the other, each for an equal share of the time, so that none takes all."""
         failure = OSError("no address was found")
         for index, one in enumerate(allowed):
-            share = self.left() / (len(allowed) - index)
+            share = self.seconds_left() / (len(allowed) - index)
             try:
-                return _connected(one, share, options)
+                return _connect_one(one, share, options)
             except OSError as error:
                 failure = error
         raise failure
 
 
-def _connected(one: Any, patience: float, options: Any) -> socket.socket:
+def _connect_one(one: Any, patience: float, options: Any) -> socket.socket:
     family, kind, protocol, _, address = one
     sock = socket.socket(family, kind, protocol)
     try:

@@ -1,4 +1,4 @@
-"""Where a request to a URL goes."""
+"""The origin (scheme, host, port) that a request to a URL goes to."""
 
 from __future__ import annotations
 

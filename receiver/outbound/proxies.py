@@ -1,4 +1,4 @@
-"""Which calls go through a proxy, and which past it."""
+"""Which hosts are called through the proxy, and which directly."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ class Proxies:
 
     @classmethod
     def of(cls, url: str, direct: Iterable[Network | str]) -> Proxies:
-        """Add what is always called without a proxy."""
+        """Return the proxies, with what is always called directly."""
         every = [*ALWAYS_DIRECT, *direct]
         hosts = [_glob(one) for one in every if isinstance(one, str)]
         return cls(url, hosts, [one for one in every if not isinstance(one, str)])
 
-    def to(self, host: str) -> str:
+    def url_for(self, host: str) -> str:
         """Return the URL of the proxy that leads to a host, "" if it is called directly."""
         name = host.rstrip(".").lower()
         if first_glob(self.hosts, name):
@@ -58,11 +58,11 @@ class Proxies:
 
 
 def checked_proxy(url: str, policy: Policy) -> str:
-    """Return the URL of a proxy that came with a call; its address is judged as it is connected to.
+    """Return the URL of a proxy after the policy has checked the host that it connects to.
 
     Raises:
         PermanentError: it is none that we can use, or its host may not be called. The URL is not
-            told, since a password may stand in it.
+            quoted, since a password may stand in it.
     """
     try:
         _, host, _ = origin(url)

@@ -1,4 +1,4 @@
-"""Finds the addresses of a host without waiting longer than the attempt lasts."""
+"""Looks up the addresses of a host, with a timeout."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from receiver.core.threads import call_with_timeout
 Found: TypeAlias = list[tuple[Any, Any, int, str, tuple[Any, ...]]]
 
 
-def look_up(host: str, port: int, patience: float) -> Found:
+def look_up(host: str, port: int, timeout: float) -> Found:
     """Return what `socket.getaddrinfo` finds.
 
     The system's resolver cannot be interrupted and may take minutes where its servers are
-    silent, so it is asked in a thread of its own that is left behind when it is late.
+    silent, so it is called in a thread of its own that is abandoned when it is late.
 
     Args:
         host: a name or an address; an address needs no resolver and no thread.
         port: TCP port.
-        patience: seconds.
+        timeout: seconds.
 
     Raises:
         TimeoutError: nothing was found in time.
@@ -31,5 +31,5 @@ def look_up(host: str, port: int, patience: float) -> Found:
         return socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM, 0, socket.AI_NUMERICHOST)
     except socket.gaierror:
         pass
-    ask = partial(socket.getaddrinfo, host, port, 0, socket.SOCK_STREAM)
-    return call_with_timeout("lookup", ask, patience)
+    call = partial(socket.getaddrinfo, host, port, 0, socket.SOCK_STREAM)
+    return call_with_timeout("lookup", call, timeout)

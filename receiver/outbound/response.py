@@ -1,7 +1,7 @@
 """Reads an answer's head as strictly as RFC 9112 asks.
 
-`http.client` takes what it can get: a head that broke off counts as whole, a Content-Length that
-is none as missing, and a success could be read out of half an answer.
+`http.client` is lenient: a head that broke off counts as whole, an invalid Content-Length as
+missing, and half an answer could be read as a success.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ BLANK = (b"\r\n", b"\n")
 
 
 class InvalidHttp(HTTPException):
-    """What was answered is no valid HTTP; the reason is in our words, nothing of it is quoted."""
+    """The answer is no valid HTTP; the message quotes nothing of it."""
 
 
 class StrictResponse(HTTPResponse):
@@ -28,8 +28,8 @@ class StrictResponse(HTTPResponse):
             InvalidHttp: it breaks off, has a line that is no header, or no usable length.
         """
         stream: Any = self.fp
-        lines = _Lines(stream)
-        self.fp = lines  # type: ignore[assignment]  # all that is asked of it while the head is read
+        lines = _LastLineReader(stream)
+        self.fp = lines  # type: ignore[assignment]  # it has all that reading the head needs
         try:
             super().begin()
         finally:
@@ -47,8 +47,8 @@ class StrictResponse(HTTPResponse):
             raise InvalidHttp("its length is no number")
 
 
-class _Lines:
-    """A stream that is read line by line, and knows the last one."""
+class _LastLineReader:
+    """Reads a stream line by line and keeps the last line."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream

@@ -1,4 +1,4 @@
-"""Reads what was escaped or encoded as its reader will, and knows where each byte of it came from.
+"""Decodes escapes, base 64 and hex, and maps each decoded byte to its place in the original text.
 
 Everything is bytes, texts as UTF-8: what percent escapes, base 64 and hex stand for are bytes.
 """
@@ -15,14 +15,14 @@ from html.entities import html5
 
 Span = tuple[int, int]
 Place = Callable[[int], Span]
-"""Where in the first text the byte at a place came from: begin and end."""
+"""Maps an index of the decoded bytes to its span in the original text: begin and end."""
 
 LAST = 0x10FFFF
 """The last character of Unicode."""
 LONGEST = 12
 """Bytes of an escape."""
 LEAST = 8
-"""Characters that are looked for inside base 64 and hex; a shorter text is no telling part."""
+"""Characters that are searched for inside base 64 and hex; a shorter part reveals nothing."""
 WHITE = b" \t\r\n\v\f\0"
 """What stands where a text was split over lines; NUL between the letters of UTF-16."""
 
@@ -55,7 +55,7 @@ _READABLE = re.compile(
 
 
 class Decoding:
-    """One reading of a text: its bytes, and where they came from."""
+    """One decoding of a text: its bytes, and where in the original text they came from."""
 
     __slots__ = ("_place", "data")
 
@@ -65,19 +65,19 @@ class Decoding:
 
     @classmethod
     def of(cls, data: bytes) -> Decoding:
-        """Return the text as it stands there."""
+        """Return the text as it is, undecoded."""
         return cls(data, lambda at: (at, at + 1))
 
     def span(self, start: int, end: int) -> Span:
-        """Return where in the first text the bytes from ``start`` to ``end`` came from."""
+        """Return where in the original text the bytes from ``start`` to ``end`` came from."""
         return self._place(start)[0], self._place(end - 1)[1]
 
     def lowered(self) -> Decoding:
         """Return it with the letters A to Z as a to z."""
         return Decoding(self.data.lower(), self._place)
 
-    def without_half(self) -> Decoding:
-        """Return it without an escape at its end, of which a cut may have left the half."""
+    def without_partial_escape(self) -> Decoding:
+        """Return it without an escape at its end that may have been cut in half."""
         half = _HALF.search(self.data, max(0, len(self.data) - LONGEST))
         return Decoding(self.data[: half.start()], self._place) if half else self
 
@@ -86,14 +86,14 @@ class Decoding:
         return self.without(WHITE, _URL_SAFE)
 
     def without(self, dropped: bytes, table: bytes | None = None) -> Decoding:
-        """Return it less these bytes, the others as ``table`` of `bytes.translate` has them."""
+        """Return it without these bytes, the others mapped by ``table`` of `bytes.translate`."""
         data = self.data.translate(table, dropped)
         if len(data) == len(self.data):
             return Decoding(data, self._place)
         kept: list[int] = []
 
         def place(at: int) -> Span:
-            if not kept:  # worked out only when something was found
+            if not kept:  # computed only when something was found
                 kept.extend(i for i, byte in enumerate(self.data) if byte not in dropped)
             return self._place(kept[at])
 

@@ -1,8 +1,8 @@
-"""Keeps secrets out of everything that is written or answered.
+"""Masks secrets in everything that is stored, logged or answered.
 
-A text is read as whoever gets it could read it: escapes are resolved, layer by layer, and base 64
-and hex decoded. Where a secret, or a telling part of one, shows in one of these readings, what it
-was read from is masked.
+A text is decoded as its reader could decode it: escapes are resolved, layer by layer, and base 64
+and hex decoded. Where a secret, or a revealing part of one, is found in one of these decodings, the
+characters that it was decoded from are masked.
 """
 
 from __future__ import annotations
@@ -23,48 +23,47 @@ ROUNDS = 6
 DEPTH = 3
 """Layers of base 64 and hex, with escapes between them."""
 READ = 40
-"""How many times its length a text is read at most, in all readings together. Ordinary ones come
-to 2 to 8; more has only what was built to keep us busy, and it is masked as a whole."""
+"""How many times its length a text is searched at most, in all decodings together. Ordinary texts
+need 2 to 8; one that needs more was built to keep us busy, and is masked as a whole."""
 SPARE = 1 << 16
-"""Bytes that are read in any case, so that no short text is too much."""
+"""Bytes that are searched in any case, so that no short text is masked for its cost."""
 EACH = 16
-"""Bytes that a reading counts for beside its own: short ones cost their handling."""
+"""Bytes that each decoding counts for beside its own: short ones have their cost too."""
 TAIL = 1 << 16
-"""Bytes at a cut in which the beginning of a secret is looked for."""
+"""Bytes before a cut in which the beginning of a secret is searched for."""
 FEW = 3
-"""Bytes of a secret's beginning that are worth a cut where they are encoded."""
+"""Bytes of a secret's beginning, encoded, from which on they are removed at a cut."""
 
 
 class Masker:
-    """Replaces secrets in texts, in every spelling in which another side may echo them."""
+    """Replaces secrets in texts, in every encoding in which another side may echo them."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        self._needles = SearchTerms()
+        self._terms = SearchTerms()
         for secret in secrets:
-            self.learn(secret)
+            self.add_secret(secret)
 
-    def learn(self, secret: str) -> None:
+    def add_secret(self, secret: str) -> None:
         """Mask a further secret from here on.
 
-        What it looks like with its own escapes resolved is one as well: it is compared in the
-        readings of a text.
+        Its own escapes are resolved as well, since it is searched for in the decodings of a text.
         """
         start = Decoding.of(secret.encode("utf-8", "surrogatepass"))
-        for view in _rounds(start):
-            reading = view.data.decode("utf-8", "replace")
-            self._needles.add(reading)
-            self._needles.add(reading.strip())
-            for part in revealing_parts(reading.strip()):
-                self._needles.add(part)
+        for view in _unescaped_layers(start):
+            decoded_text = view.data.decode("utf-8", "replace")
+            self._terms.add(decoded_text)
+            self._terms.add(decoded_text.strip())
+            for part in revealing_parts(decoded_text.strip()):
+                self._terms.add(part)
 
     def mask(self, text: str) -> str:
         """Return the text without the secrets."""
-        if not self._needles or len(text) < SHORTEST:
+        if not self._terms or len(text) < SHORTEST:
             return text
         data = text.encode("utf-8", "surrogatepass")
         try:
-            found = _whole(_Search(self._needles, len(data)).spans(Decoding.of(data)), data)
-        except _TooMuch:
+            found = _merged(_Search(self._terms, len(data)).spans(Decoding.of(data)), data)
+        except _BudgetExceeded:
             return MASK
         if not found:
             return text
@@ -72,22 +71,20 @@ class Masker:
         kept = [data[start:end] for start, end in list(pairwise(edges))[::2]]
         return MASK.join(one.decode("utf-8", "surrogatepass") for one in kept)
 
-    def without_half(self, body: bytes) -> bytes:
-        """Return a body that was cut, less what may be the beginning of a secret at its end."""
-        if not self._needles:
+    def without_partial_secret(self, body: bytes) -> bytes:
+        """Return a body that was cut, without what may be the beginning of a secret at its end."""
+        if not self._terms:
             return body
         tail = body[-TAIL:]
         try:
-            begun = [
-                start for start, _ in _Search(self._needles, len(tail)).begun(Decoding.of(tail))
-            ]
-        except _TooMuch:
+            begun = [start for start, _ in _Search(self._terms, len(tail)).begun(Decoding.of(tail))]
+        except _BudgetExceeded:
             begun = [0]
         return body[: len(body) - len(tail) + min(begun)] if begun else body
 
     def mask_tree(self, tree: Json) -> Json:
         """Return JSON without the secrets, in keys as well as in values."""
-        if not self._needles:
+        if not self._terms:
             return tree
         if isinstance(tree, str):
             return self.mask(tree)
@@ -101,22 +98,22 @@ class Masker:
         return tree
 
 
-class _TooMuch(Exception):
-    """A text would have to be read too often."""
+class _BudgetExceeded(Exception):
+    """A text has too many decodings."""
 
 
 class _Search:
-    """All readings of one text, as long as it takes."""
+    """Searches all decodings of one text, within a budget."""
 
-    def __init__(self, needles: SearchTerms, size: int) -> None:
-        self._needles = needles
+    def __init__(self, terms: SearchTerms, size: int) -> None:
+        self._terms = terms
         self._left = READ * size + SPARE
 
     def spans(self, view: Decoding, depth: int = 0) -> Iterator[Span]:
-        """Yield where in the text a secret was read."""
+        """Yield where in the text a secret was found."""
         first, *others = self._read(view)
         for one in (first, *others):
-            yield from self._needles.found_in(one)
+            yield from self._terms.matches(one)
         if depth < DEPTH:
             for one in (first, *others[-1:]):
                 for inner in decoded(one):
@@ -127,7 +124,7 @@ class _Search:
         for cut in (False, True):
             first, *others = self._read(view, cut=cut)
             for one in (first, *others):
-                yield from self._needles.begun_in(one, FEW if depth else 1)
+                yield from self._terms.partial_matches(one, FEW if depth else 1)
             if depth < DEPTH:
                 for one in (first, *others[-1:]):
                     for inner in decoded_end(one):
@@ -136,26 +133,26 @@ class _Search:
     def _read(self, view: Decoding, *, cut: bool = False) -> list[Decoding]:
         """Return the view, and each layer of its escapes resolved."""
         views = []
-        for one in _rounds(view, cut=cut):
+        for one in _unescaped_layers(view, cut=cut):
             self._left -= len(one.data) + EACH
             if self._left < 0:
-                raise _TooMuch
+                raise _BudgetExceeded
             views.append(one)
         return views
 
 
-def _rounds(view: Decoding, *, cut: bool = False) -> Iterator[Decoding]:
-    view = view.without_half() if cut else view
+def _unescaped_layers(view: Decoding, *, cut: bool = False) -> Iterator[Decoding]:
+    view = view.without_partial_escape() if cut else view
     yield view
     for _ in range(ROUNDS):
         before, view = view, unescaped(view)
         if view is before:
             return
-        view = view.without_half() if cut else view
+        view = view.without_partial_escape() if cut else view
         yield view
 
 
-def _whole(spans: Iterator[Span], data: bytes) -> list[Span]:
+def _merged(spans: Iterator[Span], data: bytes) -> list[Span]:
     """Return them in order, joined where they touch, and widened to whole characters of UTF-8."""
     found: list[Span] = []
     for start, end in sorted(set(spans)):

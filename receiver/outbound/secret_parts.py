@@ -1,4 +1,4 @@
-"""The parts of a secret that tell it, or half of it, by themselves."""
+"""The parts of a secret that reveal it, or half of it, by themselves."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from collections.abc import Iterator
 
 from receiver.outbound.credential_names import names_a_credential
 
-TELLING = 8
+REVEALING = 8
 """Characters. Half a secret is half the work of guessing; what is shorter stands in many words."""
 LINE = 16
-"""Characters of a line of a file that is telling whatever it is made of."""
+"""Characters of a line of a file that is revealing whatever it is made of."""
 SHORT = 4
 """Characters of what a URL itself calls a password."""
 
@@ -56,7 +56,7 @@ def _lines(file: str) -> Iterator[str]:
         if line.startswith("-----"):
             continue
         pieces = _DELIMITERS.split(line) if _ENTRY.fullmatch(line) else [line]
-        if any(map(_is_telling, pieces)) or (len(pieces) == 1 and len(line) >= LINE):
+        if any(map(_is_revealing, pieces)) or (len(pieces) == 1 and len(line) >= LINE):
             yield line
 
 
@@ -67,7 +67,7 @@ def _named(file: str) -> Iterator[str]:
 
 
 def _of_url(rest: str) -> Iterator[str]:
-    """Yield the telling parts of what stands behind ``scheme://``."""
+    """Yield the revealing parts of what stands behind ``scheme://``."""
     found = set()
     if user := _USER.match(rest):
         found |= _of_user(user["user"], user["password"] or "")
@@ -75,10 +75,10 @@ def _of_url(rest: str) -> Iterator[str]:
     path = re.sub(r"^[^/?#]*", "", rest)
     found |= {*_of_query(path), *_pieces(path)}
     whole = {path, path.partition("?")[0].rstrip("/")}
-    if not found:  # then it is a word that nobody should know
-        found |= {piece for piece in _DELIMITERS.split(path)[-2:] if len(piece) >= TELLING}
+    if not found:  # then the last words of the path are the secret
+        found |= {piece for piece in _DELIMITERS.split(path)[-2:] if len(piece) >= REVEALING}
     yield from found
-    yield from (one for one in whole if len(one) >= TELLING)
+    yield from (one for one in whole if len(one) >= REVEALING)
 
 
 def _of_user(user: str, password: str) -> set[str]:
@@ -94,10 +94,10 @@ def _of_query(path: str) -> Iterator[str]:
 
 def _pieces(text: str) -> Iterator[str]:
     for piece in _DELIMITERS.split(text):
-        if _is_telling(piece):
+        if _is_revealing(piece):
             yield piece
             yield from (part for part in piece.split(".")
-                        if len(part) >= LINE and _is_telling(part))  # fmt: skip
+                        if len(part) >= LINE and _is_revealing(part))  # fmt: skip
 
 
 def _basic(secret: str) -> Iterator[str]:
@@ -112,9 +112,9 @@ def _basic(secret: str) -> Iterator[str]:
             yield from (text, password)
 
 
-def _is_telling(part: str) -> bool:
+def _is_revealing(part: str) -> bool:
     """Whether it is long enough, and not made of words, small numbers and versions alone."""
-    if len(part) < TELLING or not any(map(str.isalnum, part)):
+    if len(part) < REVEALING or not any(map(str.isalnum, part)):
         return False
     return not all(_is_word(word) for word in _WORDS.split(part) if word)
 

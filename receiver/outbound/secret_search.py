@@ -1,4 +1,4 @@
-"""What is looked for in each reading of a text: secrets and their telling parts."""
+"""The search terms of the masking: secrets and their revealing parts."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import base64
 from collections.abc import Iterable, Iterator
 
 from receiver.outbound.secret_decoding import WHITE, Decoding, Span
-from receiver.outbound.secret_parts import TELLING
+from receiver.outbound.secret_parts import REVEALING
 
 SHORTEST = 4
-"""Characters. A shorter value would be masked in the middle of common words, and so be told."""
+"""Characters. A shorter value would be masked in the middle of common words, which reveals it."""
 LOOSE = WHITE + b"+"
-"""What a long one is compared without: it was split over lines, or a form spelt its spaces."""
+"""Dropped before a long term is compared: it was split over lines, or has a form's spaces."""
 
 
 class SearchTerms:
-    """They are compared as bytes; long ones in any case and without white space."""
+    """Terms are compared as bytes; long ones case-insensitively and without white space."""
 
     def __init__(self) -> None:
         self._exact: set[bytes] = set()
@@ -26,55 +26,55 @@ class SearchTerms:
         return bool(self._exact)
 
     def add(self, text: str) -> None:
-        """Look for this as well, unless it is shorter than `SHORTEST`."""
+        """Add a term, unless it is shorter than `SHORTEST`."""
         if len(text) < SHORTEST:
             return
         data = text.encode("utf-8", "surrogatepass")
         self._exact |= {data, data.replace(b" ", b"+"), *_in_latin_1(text)}
         loose = data.translate(None, LOOSE).lower()
-        if len(loose.decode("utf-8", "surrogatepass")) >= TELLING:
+        if len(loose.decode("utf-8", "surrogatepass")) >= REVEALING:
             self._loose.add(loose)
             return
-        # What can be decoded is searched for long ones only: of a short one, the encoded forms.
+        # Decodings begin at `LEAST` characters: a short term is searched for in its encoded forms.
         self._loose.add(data.hex().encode())
         shifts = (_inside_base_64(data, before) for before in range(3))
         self._packed |= {form for form in shifts if len(form) >= SHORTEST}
 
-    def found_in(self, view: Decoding) -> Iterator[Span]:
-        """Yield where one of them stands in this reading."""
+    def matches(self, view: Decoding) -> Iterator[Span]:
+        """Yield where a term stands in this decoding."""
         yield from _found(self._exact, view)
         if self._loose:
             yield from _found(self._loose, view.without(LOOSE).lowered())
         if self._packed:
             yield from _found(self._packed, view.packed())
 
-    def begun_in(self, view: Decoding, least: int) -> Iterator[Span]:
-        """Yield where this reading ends with the beginning of one, of ``least`` bytes or more."""
+    def partial_matches(self, view: Decoding, least: int) -> Iterator[Span]:
+        """Yield where this decoding ends with the first ``least`` bytes of a term, or more."""
         yield from _begun(self._exact, view, least)
         yield from _begun(self._loose, view.without(LOOSE).lowered(), least)
 
 
-def _found(needles: Iterable[bytes], view: Decoding) -> Iterator[Span]:
-    for needle in needles:
-        at = view.data.find(needle)
+def _found(terms: Iterable[bytes], view: Decoding) -> Iterator[Span]:
+    for term in terms:
+        at = view.data.find(term)
         while at >= 0:
-            yield view.span(at, at + len(needle))
-            at = view.data.find(needle, at + len(needle))
+            yield view.span(at, at + len(term))
+            at = view.data.find(term, at + len(term))
 
 
-def _begun(needles: Iterable[bytes], view: Decoding, least: int) -> Iterator[Span]:
+def _begun(terms: Iterable[bytes], view: Decoding, least: int) -> Iterator[Span]:
     size = len(view.data)
-    for needle in needles:
-        at = view.data.find(needle[:1], max(0, size - len(needle) + 1))
+    for term in terms:
+        at = view.data.find(term[:1], max(0, size - len(term) + 1))
         while 0 <= at <= size - least:
-            if needle.startswith(view.data[at:]):
+            if term.startswith(view.data[at:]):
                 yield view.span(at, size)
                 break
-            at = view.data.find(needle[:1], at + 1)
+            at = view.data.find(term[:1], at + 1)
 
 
 def _in_latin_1(text: str) -> list[bytes]:
-    """Return it as `escape` of JavaScript and old services write it, if they can."""
+    """Return it in Latin-1, as `escape` of JavaScript and old services write it, if it fits."""
     try:
         return [] if text.isascii() else [text.encode("latin-1")]
     except UnicodeEncodeError:

@@ -1,4 +1,4 @@
-"""Connections that go only where the policy allows, and only as long as their attempt lasts."""
+"""requests' and urllib3's connections, under the guard: its policy and its deadline."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ class _Guarded(HTTPConnection):
         """Send a request on a watched socket, be it new or kept from an earlier one."""
         if self.sock is None:
             self.connect()
-        self.sock.settimeout(self.guard.left())
+        self.sock.settimeout(self.guard.seconds_left())
         self.guard.watch(self.sock)
         super().request(*args, **options)
 
 
 class _GuardedTls(_Guarded, HTTPSConnection):
-    _twin: socket.socket | None = None
+    _duplicate: socket.socket | None = None
 
     def _new_conn(self) -> socket.socket:
-        """Watch a twin of the socket: TLS takes the socket itself apart during the handshake."""
+        """Watch a duplicate of the socket: the handshake detaches the socket itself."""
         sock = super()._new_conn()
-        self._twin = sock.dup()
-        self.guard.watch(self._twin)
-        sock.settimeout(self.guard.left())
+        self._duplicate = sock.dup()
+        self.guard.watch(self._duplicate)
+        sock.settimeout(self.guard.seconds_left())
         return sock
 
     def connect(self) -> None:
@@ -55,9 +55,9 @@ class _GuardedTls(_Guarded, HTTPSConnection):
             super().connect()
         finally:
             self.guard.unwatch()
-            if self._twin is not None:
-                self._twin.close()
-                self._twin = None
+            if self._duplicate is not None:
+                self._duplicate.close()
+                self._duplicate = None
 
 
 AUTHORITIES = 32
@@ -78,12 +78,12 @@ class GuardedAdapter(HTTPAdapter):
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         """Make the pools of guarded connections."""
         super().init_poolmanager(*args, **options)
-        _use(self.poolmanager, self._guard)
+        _use_guarded_connections(self.poolmanager, self._guard)
 
     def proxy_manager_for(self, *args: Any, **options: Any) -> Any:
-        """Likewise behind a proxy: then it is the proxy's address that is judged."""
+        """Likewise behind a proxy: then the proxy's address is the one that is checked."""
         manager = super().proxy_manager_for(*args, **options)
-        _use(manager, self._guard)
+        _use_guarded_connections(manager, self._guard)
         return manager
 
     def build_connection_pool_key_attributes(
@@ -101,7 +101,7 @@ class GuardedAdapter(HTTPAdapter):
             super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call] # in the stubs
 
 
-def _use(manager: PoolManager, guard: Guard) -> None:
+def _use_guarded_connections(manager: PoolManager, guard: Guard) -> None:
     own = {"guard": guard}
     plain = type("Connection", (_Guarded,), own)
     secure = type("SecureConnection", (_GuardedTls,), own)

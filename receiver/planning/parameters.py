@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from receiver.contract import Handler
-from receiver.core import interruption as pulse
+from receiver.core import interruption
 from receiver.core.errors import ExpressionError, PostsyncError
 from receiver.core.model import Json, Sync
 from receiver.core.states import RunState
@@ -85,7 +85,7 @@ class Renderer:
         prepared: dict[str, _Prepared] = {}
         changes, room = [], Room(LARGEST_WAVE)
         for run, action in wave:
-            pulse.ask()
+            interruption.checkpoint()
             try:
                 if action.name not in prepared:
                     prepared[action.name] = self._prepare(scene.rule, action)

@@ -17,11 +17,11 @@ from receiver.core.validation import message_of, near
 from receiver.settings.file import read_settings_file
 from receiver.settings.model import Settings
 
-OF_RULES = "POSTSYNC_SECRET_"
-"""What the variables begin with that rules may name."""
+RULE_SECRETS = "POSTSYNC_SECRET_"
+"""Prefix of the variables that rules may refer to as secrets."""
 
-OF_COMMANDS = {"POSTSYNC_URL", "POSTSYNC_TOKEN", "POSTSYNC_CA", "POSTSYNC_BANNER"}
-"""Variables of the commands, which are no settings of a server."""
+COMMAND_VARIABLES = {"POSTSYNC_URL", "POSTSYNC_TOKEN", "POSTSYNC_CA", "POSTSYNC_BANNER"}
+"""Variables that only commands read; they are no settings of a server."""
 
 
 def load_settings(file: Path | None = None, **options: Any) -> Settings:
@@ -38,7 +38,7 @@ def load_settings(file: Path | None = None, **options: Any) -> Settings:
         def settings_customise_sources(
             cls, settings_cls: type[BaseSettings], *sources: Any, **named: Any
         ) -> tuple[PydanticBaseSettingsSource, ...]:
-            """Put the file below all others."""
+            """Give the file the lowest priority."""
             above = super().settings_customise_sources(settings_cls, *sources, **named)
             return *above, InitSettingsSource(settings_cls, written)
 
@@ -46,7 +46,7 @@ def load_settings(file: Path | None = None, **options: Any) -> Settings:
         return FromFile(**given)
     except ValidationError as error:
         lines = [
-            _spelt(item["loc"]) + message_of(item)
+            _setting_names(item["loc"]) + message_of(item)
             for item in error.errors(include_url=False, include_input=False)
         ]
         where = f"settings ({file} and POSTSYNC_* variables)" if file else "POSTSYNC_* variables"
@@ -60,17 +60,17 @@ def load_settings(file: Path | None = None, **options: Any) -> Settings:
 
 
 def unknown_variables(environ: Iterable[str]) -> dict[str, str]:
-    """Return each POSTSYNC_* variable that means nothing, with the one that may have been meant."""
-    known = {f"POSTSYNC_{name.upper()}" for name in Settings.model_fields} | OF_COMMANDS
+    """Return each POSTSYNC_* variable that is no setting, with the one that may have been meant."""
+    known = {f"POSTSYNC_{name.upper()}" for name in Settings.model_fields} | COMMAND_VARIABLES
     return {
         name: near(name, known)
         for name in sorted(environ)
-        if name.startswith("POSTSYNC_") and name not in known and not name.startswith(OF_RULES)
+        if name.startswith("POSTSYNC_") and name not in known and not name.startswith(RULE_SECRETS)
     }
 
 
-def _spelt(place: tuple[int | str, ...]) -> str:
-    """Name a setting in both of its spellings; nothing for what is wrong with several."""
+def _setting_names(place: tuple[int | str, ...]) -> str:
+    """Return a setting's key and variable, "" for an error in several settings."""
     if not place:
         return ""
     name = str(place[0])

@@ -28,7 +28,7 @@ from pydantic_settings import (
 MIB = 1 << 20
 
 HOST = re.compile(r"[a-z0-9*?_.-]*[a-z*?][a-z0-9*?_.-]*")
-"""Of a name or a glob: what has no letter in it would be an address, and a wrong one."""
+"""A name or a glob. What has no letter in it would be an address, and an invalid one."""
 
 Network = IPv4Network | IPv6Network
 
@@ -230,5 +230,5 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 we read no .env file
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 nor a secrets folder
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Order the sources: a command's options, the environment."""
+        """Return the sources by priority: a command's options, then the environment."""
         return init_settings, env_settings

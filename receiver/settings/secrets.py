@@ -1,6 +1,6 @@
-"""Resolves references to secrets, for each attempt anew: a file may be rotated meanwhile.
+"""Resolves references to secrets, at each attempt anew: a file may be rotated meanwhile.
 
-A variable is that of the process: only a new start changes it.
+A variable is the process's own: only a restart changes it.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ class Secrets:
     def _file(self, name: str) -> str:
         """Read a file; its links are followed within the folder, as a Secret's mount has them."""
         folder = self._folder.resolve()
-        # Pathlib's `resolve` says of links in a circle what its version of Python does; here the
-        # file is opened, and the system says it.
+        # Not Pathlib's `resolve`, whose error for a circle of links depends on the version of
+        # Python: here opening the file fails, with the system's own message.
         path = Path(os.path.realpath(folder / name))
         if not path.is_relative_to(folder):
             raise TemporaryError(f"secret {{file: {name}}} leads out of the secrets folder")

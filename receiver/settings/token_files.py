@@ -27,7 +27,7 @@ Fingerprint = tuple[tuple[str, int, int, int, int], ...]
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A line of a file: what it is for, whose it is, where it stands, and its SHA-256."""
+    """One token: its role, its owner's name, the line it stands in, and its SHA-256."""
 
     role: str
     name: str
@@ -36,31 +36,31 @@ class Token:
 
     @property
     def owner(self) -> tuple[str, str]:
-        """Whom it makes of its sender."""
+        """Role and name of whoever presents it."""
         return self.role, self.name
 
 
 @dataclass(slots=True)
-class Found:
-    """What a folder has.
+class FolderTokens:
+    """The contents of a token folder.
 
     Attributes:
-        mistakes: what is wrong in it; each costs only what it is about.
-        away: what could not be read, so that nobody knows which tokens are valid.
+        mistakes: what is wrong in it; only the token or file in question is left out.
+        away: what could not be read, so that tokens may be valid that are not among ``tokens``.
     """
 
     tokens: list[Token] = field(default_factory=list)
     mistakes: list[str] = field(default_factory=list)
-    away: list[str] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
 
 
-def read_folder(folder: Path) -> Found:
+def read_folder(folder: Path) -> FolderTokens:
     """Read a folder; one that does not exist has no tokens."""
-    found = Found()
+    found = FolderTokens()
     try:
         paths = _files(folder)
     except OSError as error:
-        found.away.append(f"token folder {folder} cannot be read: {error.strerror}")
+        found.unreadable.append(f"token folder {folder} cannot be read: {error.strerror}")
         return found
     for path in paths:
         if NAME.fullmatch(path.name):
@@ -90,12 +90,12 @@ def _files(folder: Path) -> list[Path]:
         return []
 
 
-def _read_file(path: Path, found: Found) -> None:
+def _read_file(path: Path, found: FolderTokens) -> None:
     try:
         data = read_bytes(path, LARGEST).removeprefix(BOM_UTF8)
     except UnreadableFile as error:
         if path.exists() or path.is_symlink():  # else it was removed a moment ago
-            found.away.append(f"token file {error.message}")
+            found.unreadable.append(f"token file {error.message}")
         return
     for number, line in _lines(data):
         place = f"token file {path}, line {number}"

@@ -1,6 +1,6 @@
 """Named static tokens: a folder for each role, in which each file is a name and each line a token.
 
-Several lines are valid at once, so that a token can be rotated without a gap: add the new
+All lines of a file are valid at once, so that a token can be rotated without a gap: add the new
 line, change the sender, remove the old line.
 """
 
@@ -19,7 +19,7 @@ from receiver.core.logs import Log
 from receiver.settings.token_files import MAKE, Fingerprint, Token, fingerprint, read_folder
 
 CHECK_EVERY = 1.0
-"""Seconds between two looks at the folders."""
+"""Seconds between two checks of the folders."""
 
 ROLES = ("senders", "operators", "viewers", "messengers")
 
@@ -28,7 +28,7 @@ class Keyring:
     """The tokens by what they are for: a folder each, below the home folder.
 
     A sender posts notifications, an operator may do everything at the API, a viewer may read,
-    and a messenger posts the words of hooks.
+    and a messenger posts the messages of hooks.
 
     The folders are read again when their files change. A mistake is refused at the start. Later
     it is logged and left out, while the rest takes effect: a removed token must end at once.
@@ -47,7 +47,7 @@ class Keyring:
         self._log = log
         self._monotonic = monotonic
         self._lock = Lock()
-        self._next_look = monotonic() + CHECK_EVERY
+        self._next_check = monotonic() + CHECK_EVERY
         self.senders, self.operators, self.viewers, self.messengers = self.folders = tuple(
             Tokens(home / role, self.current) for role in ROLES
         )
@@ -55,27 +55,27 @@ class Keyring:
         self._there: set[Path] = set()
         self._tokens: tuple[Token, ...] = ()
         self._mistakes: list[str] = []
-        self.away: list[str] = []
+        self.unreadable: list[str] = []
         self._read()
-        if wrong := self.away + self._mistakes:
+        if wrong := self.unreadable + self._mistakes:
             raise SettingsError("; ".join(wrong), hint=f"each token has a line of its own; {MAKE}")
 
     def current(self) -> tuple[Token, ...]:
-        """Return what is valid, at most a second old."""
-        if self._monotonic() >= self._next_look and self._lock.acquire(blocking=False):
+        """Return the valid tokens, read at most a second ago."""
+        if self._monotonic() >= self._next_check and self._lock.acquire(blocking=False):
             try:
-                self._look()
+                self._reload()
             finally:
                 self._lock.release()
         return self._tokens
 
-    def holds(self, presented: str, *, look: bool) -> bool:
-        """Tell whether a token is one of any role; without ``look`` no file is touched."""
-        return _find(self.current() if look else self._tokens, presented) is not None
+    def contains(self, presented: str, *, reload: bool) -> bool:
+        """Whether a token is valid for any role; without ``reload`` no file is touched."""
+        return _find(self.current() if reload else self._tokens, presented) is not None
 
-    def _look(self) -> None:
-        self._next_look = self._monotonic() + CHECK_EVERY
-        before, mistakes, away = dict(self._seen), self._mistakes, self.away
+    def _reload(self) -> None:
+        self._next_check = self._monotonic() + CHECK_EVERY
+        before, mistakes, unreadable = dict(self._seen), self._mistakes, self.unreadable
         self._read()
         for tokens in self.folders:
             if before[tokens.folder] != self._seen[tokens.folder]:
@@ -83,19 +83,21 @@ class Keyring:
         for mistake in self._mistakes:
             if mistake not in mistakes:
                 self._log.warning("tokens.refused", reason=mistake)
-        for reason in self.away:
-            if reason not in away:
+        for reason in self.unreadable:
+            if reason not in unreadable:
                 self._log.error("tokens.away", reason=reason)
 
     def _read(self) -> None:
         seen = {tokens.folder: fingerprint(tokens.folder) for tokens in self.folders}
-        if seen == self._seen and not self.away:
+        if seen == self._seen and not self.unreadable:
             return
         found = [read_folder(folder) for folder in seen]
-        tokens, twice = _settle(chain.from_iterable(one.tokens for one in found), self._tokens)
+        tokens, twice = _without_duplicates(
+            chain.from_iterable(one.tokens for one in found), self._tokens
+        )
         self._tokens = tuple(tokens)
         self._mistakes = [*chain.from_iterable(one.mistakes for one in found), *twice]
-        self.away = [*chain.from_iterable(one.away for one in found), *self._gone(seen)]
+        self.unreadable = [*chain.from_iterable(one.unreadable for one in found), *self._gone(seen)]
         self._seen = seen
 
     def _gone(self, folders: Iterable[Path]) -> list[str]:
@@ -118,7 +120,7 @@ class Tokens:
         return sorted({token.name for token in self._mine()})
 
     def owner(self, presented: str, *, name: str = "") -> str | None:
-        """Tell whose token was presented, None if nobody's; ``name`` demands a certain owner."""
+        """Return whose token was presented, None if nobody's; ``name`` demands a certain owner."""
         found = _find(self._mine(), presented)
         return found.name if found is not None and name in ("", found.name) else None
 
@@ -127,7 +129,7 @@ class Tokens:
 
 
 def _find(tokens: Iterable[Token], presented: str) -> Token | None:
-    """Compare all tokens whatever matches, so that the time tells nothing."""
+    """Return the matching token; all are compared, so that the time taken reveals nothing."""
     digest = sha256(presented.encode("utf-8", "surrogateescape")).digest()
     found = None
     for token in tokens:
@@ -136,8 +138,10 @@ def _find(tokens: Iterable[Token], presented: str) -> Token | None:
     return found
 
 
-def _settle(lines: Iterable[Token], before: Iterable[Token]) -> tuple[list[Token], list[str]]:
-    """Leave out what stands in two places, but for whose token it was before.
+def _without_duplicates(
+    lines: Iterable[Token], before: Iterable[Token]
+) -> tuple[list[Token], list[str]]:
+    """Leave out tokens that stand under two owners, except for the owner who had it before.
 
     Returns:
         What is valid, and a mistake for each line that is not.
@@ -153,11 +157,11 @@ def _settle(lines: Iterable[Token], before: Iterable[Token]) -> tuple[list[Token
             if alone or token.owner == owners.get(digest):
                 valid.append(token)
             else:
-                mistakes.append(_twice(token, alike, owners.get(digest)))
+                mistakes.append(_duplicate_message(token, alike, owners.get(digest)))
     return valid, mistakes
 
 
-def _twice(token: Token, alike: Iterable[Token], keeper: tuple[str, str] | None) -> str:
+def _duplicate_message(token: Token, alike: Iterable[Token], keeper: tuple[str, str] | None) -> str:
     others = [other for other in alike if other.owner != token.owner]
     kept = next((other for other in others if other.owner == keeper), None)
     outcome = "which had it before and keeps it" if kept else "and is taken for neither"

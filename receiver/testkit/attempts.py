@@ -101,7 +101,7 @@ def _attempt(
         return left.pop(0) if len(left) > 1 else left[0]
 
     with peer(answering) as there, TemporaryDirectory() as folder:
-        with closing(_Reroute(there.url)) as outbound:
+        with closing(_ReroutingOutbound(there.url)) as outbound:
             runner = Runner(
                 Registry([subject.handler]), Expressions(), Secrets(Path(folder)), outbound,
                 _log(bugs),
@@ -125,10 +125,12 @@ def written_parameters(subject: Subject) -> dict[str, Any]:
 def secret_values(subject: Subject, tree: Mapping[str, Any]) -> dict[str, str]:
     """Return a value for each secret that the parameters refer to, by name."""
     names = sorted({ref.name for ref in split_secrets(tree)[1].values()})
-    return {name: subject.secrets.get(name, made_up(number)) for number, name in enumerate(names)}
+    return {
+        name: subject.secrets.get(name, sample_secret(number)) for number, name in enumerate(names)
+    }
 
 
-def made_up(number: int) -> str:
+def sample_secret(number: int) -> str:
     """Return a secret that looks different in JSON, in HTML, in a URL and in base 64."""
     return f'hush{number}&+/"<Zq8Wk3vXn5TrLm>'
 
@@ -160,7 +162,7 @@ def _run(
     return Claimed(**given, **fields)
 
 
-class _Reroute(Outbound):
+class _ReroutingOutbound(Outbound):
     """The door out, which leads every http or https address to one server."""
 
     def __init__(self, there: str) -> None:
@@ -170,7 +172,7 @@ class _Reroute(Outbound):
 
     def http(self, deadline: float, masker: Masker) -> HttpClient:
         door = super().http(deadline, masker)
-        return _ReroutedDoor(
+        return _ReroutingClient(
             door.session,
             door.policy,
             door.guard,
@@ -182,8 +184,8 @@ class _Reroute(Outbound):
 
 
 @dataclass(frozen=True, slots=True)
-class _ReroutedDoor(HttpClient):
-    outbound: _Reroute
+class _ReroutingClient(HttpClient):
+    outbound: _ReroutingOutbound
 
     def send(
         self,

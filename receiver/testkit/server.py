@@ -13,7 +13,7 @@ from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from receiver.core.threads import begin
+from receiver.core.threads import start_daemon
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ def peer(answering: Answering = lambda _seen: Reply()) -> Iterator[Peer]:
     over = threading.Event()
     told = {"answering": staticmethod(answering), "seen": seen, "over": over}
     server = _Server(("127.0.0.1", 0), type("Told", (_Handler,), told))
-    thread = begin("testkit", partial(server.serve_forever, 0.002))
+    thread = start_daemon("testkit", partial(server.serve_forever, 0.002))
     try:
         yield Peer(f"http://127.0.0.1:{server.server_address[1]}", seen)
     finally:

@@ -8,7 +8,7 @@ from concurrent.futures import TimeoutError as TooLateError
 from threading import Lock
 from typing import Generic, TypeVar
 
-from receiver.core.threads import begin
+from receiver.core.threads import start_daemon
 
 Answer = TypeVar("Answer")
 
@@ -36,7 +36,7 @@ class Shared(Generic[Answer]):
             coming = self._under_way
             if coming is None or coming.done():
                 coming = self._under_way = Future()
-                begin(self._name, lambda: self._answer(coming))
+                start_daemon(self._name, lambda: self._answer(coming))
         try:
             return coming.result(patience)
         except TooLateError:

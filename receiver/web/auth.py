@@ -48,7 +48,7 @@ def known(header: str, keys: Keyring, *, look: bool) -> bool:
         _, token = _presented(header)
     except Refusal:
         return False
-    return keys.holds(token, look=look)
+    return keys.contains(token, reload=look)
 
 
 def _unknown(name: str, token: str, keys: Keyring, folders: Sequence[Tokens]) -> Refusal:
@@ -58,7 +58,7 @@ def _unknown(name: str, token: str, keys: Keyring, folders: Sequence[Tokens]) ->
             f"Argo CD sent its placeholder: the key {token[1:].rpartition(':')[2]!r} is missing "
             "in the Secret argocd-notifications-secret",
         )
-    if keys.away:
+    if keys.unreadable:
         return Refusal(
             HTTPStatus.SERVICE_UNAVAILABLE,
             "tokens_away",

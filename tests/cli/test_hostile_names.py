@@ -15,7 +15,7 @@ from notifications import notification, resource
 from service import ROOT, Service, Target, serving, wait_for
 
 from receiver.cli import cli
-from receiver.core.terminal_text import shown
+from receiver.core.terminal_text import escape_controls
 
 HOSTILE = "x\x1b[8m\x1b]0;owned\x07\x9b2J\r\n\u202eattempt.succeeded\u2028\x7f\u200b"
 OURS = re.compile(r"\x1b\[(?:0|1|3[0-7])m")
@@ -145,7 +145,7 @@ def test_a_log_for_people_is_escaped(service: Service) -> None:
 )
 def test_what_is_not_printable_is_escaped(text: str, expected: str) -> None:
     """As Python writes it in a string."""
-    assert shown(text) == expected
+    assert escape_controls(text) == expected
 
 
 def test_commands_write_by_the_screen_alone() -> None:

@@ -139,13 +139,13 @@ def test_during_a_stall_nobody_else_waits(file_ledger: SqliteLedger) -> None:
     ):
         other.execute("BEGIN IMMEDIATE")
         first = crew.submit(writer.submit, bodies[0])
-        wait_for(lambda: writer._stall.lasts, 10, "the stall")
+        wait_for(lambda: writer._breaker.stalled, 10, "the stall")
         with pytest.raises(LedgerUnavailable, match="no write for more than 2 s"):
             writer.submit(bodies[1])
         with pytest.raises(LedgerUnavailable, match="locked"):
             first.result(10)
         again = crew.submit(writer.submit, bodies[2])
-        wait_for(lambda: writer._stall.under_way, 10, "the next try")
+        wait_for(lambda: writer._breaker.committing, 10, "the next try")
         with pytest.raises(LedgerUnavailable, match="no write for more than 2 s"):
             writer.submit(bodies[3])
         other.rollback()

@@ -64,7 +64,7 @@ def prune(ledger: Ledger, policy: Policy = MONTH) -> Counter[str]:
     """Go through the ledger once; what was deleted, by table."""
     this = RetentionJob(ledger, policy)
     done: Counter[str] = sum(this.slices(), Counter())
-    this.end("test")
+    this.record("test")
     return done
 
 
@@ -133,7 +133,7 @@ def test_a_round_that_deletes_nothing_says_nothing(file_ledger: SqliteLedger) ->
     house.sync("a", at=just_now())
     with file_ledger.write_lock:
         assert list(RetentionJob(house.ledger, MONTH).slices()) == []
-        assert RetentionJob(house.ledger, MONTH).end("test") is None
+        assert RetentionJob(house.ledger, MONTH).record("test") is None
 
 
 def test_what_has_not_ended_stays_however_old_it_is(ledger: Ledger) -> None:
@@ -294,7 +294,7 @@ def test_what_a_killed_round_deleted_is_told_by_the_next(ledger: Ledger) -> None
     house.pass_time(31 * DAY)
     next(RetentionJob(house.ledger, MONTH).slices())
     assert house.events("ledger.pruned") == []
-    assert RetentionJob(house.ledger, MONTH).end("the next")
+    assert RetentionJob(house.ledger, MONTH).record("the next")
     assert [one["syncs"] for one in house.events("ledger.pruned")] == [1]
 
 

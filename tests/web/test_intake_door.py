@@ -343,10 +343,10 @@ def test_a_token_outside_ascii_is_refused_with_a_hint(web: Doors, header: str) -
 def await_look(web: Doors) -> None:
     """Wait for the next look at the folders, a second later."""
     until = time.monotonic() + 10
-    while not web.intake.keys.away and time.monotonic() < until:
+    while not web.intake.keys.unreadable and time.monotonic() < until:
         time.sleep(0.05)
         web.intake.keys.current()
-    assert web.intake.keys.away
+    assert web.intake.keys.unreadable
 
 
 def test_a_sync_that_lists_too_much_is_taken_and_told_as_failed(

@@ -75,7 +75,7 @@ def _parsed(url: str) -> dict[str, Any]:
         known = conninfo_to_dict(url) if url.startswith(_SCHEMES) else None
     except psycopg.ProgrammingError:
         known = None
-    if known is None or _is_parted(known):
+    if known is None or _is_split(known):
         raise LedgerError(
             "the database's URL is not understood",
             hint="write it as postgresql://USER@HOST:5432/DATABASE; its password may stand in "
@@ -84,7 +84,7 @@ def _parsed(url: str) -> dict[str, Any]:
     return dict(known)
 
 
-def _is_parted(known: dict[str, Any]) -> bool:
+def _is_split(known: dict[str, Any]) -> bool:
     """Whether a / in the password has cut the URL, so that its halves count as port and name."""
     ports = str(known.get("port", "")).split(",")
     return "@" in str(known.get("dbname", "")) or not all(

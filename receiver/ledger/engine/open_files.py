@@ -30,16 +30,16 @@ class OpenFiles:
         self._keeper = sqlite3.connect(path, timeout=5.0, check_same_thread=False)
         # With this SQLite opens the log and its index, which stay as long as the connection does.
         self._keeper.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
-        self._files = self._look()
+        self._files = self._identities()
         self._copy: Path | None = None
 
     def lost(self) -> str:
         """Name the files that are not what was opened, "" if all are."""
-        if self._look() == self._files:
+        if self._identities() == self._files:
             self._copy = None
             return ""
         names = (f"{self._path.name}{end}" for end in NAMES)
-        changed = zip(names, self._look(), self._files, strict=True)
+        changed = zip(names, self._identities(), self._files, strict=True)
         return " and ".join(name for name, now, opened in changed if now != opened)
 
     def rescue(self) -> Path:
@@ -74,7 +74,7 @@ class OpenFiles:
             begun.unlink(missing_ok=True)
         return copy
 
-    def _look(self) -> list[tuple[int, int] | None]:
+    def _identities(self) -> list[tuple[int, int] | None]:
         return [_identity(f"{self._path}{end}") for end in NAMES]
 
 

@@ -14,24 +14,24 @@ class Wakeup:
     """Made before the fork, so that both sides have it."""
 
     def __init__(self) -> None:
-        self._hear, self._press = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._hear.setblocking(False)
-        self._press.setblocking(False)
+        self._receiver, self._sender = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._receiver.setblocking(False)
+        self._sender.setblocking(False)
 
     def notify(self) -> None:
         """Wake the one who waits; a bell that still rings needs no second press."""
         try:
-            self._press.send(b"!")
+            self._sender.send(b"!")
         except OSError:
             return
 
     def wait(self, timeout: float) -> bool:
         """Wait at most ``timeout`` seconds for a ring; whether there was one."""
-        heard, _, _ = select.select([self._hear], [], [], timeout)
+        heard, _, _ = select.select([self._receiver], [], [], timeout)
         if not heard:
             return False
         try:
-            while self._hear.recv(16):
+            while self._receiver.recv(16):
                 pass
         except BlockingIOError:
             pass

@@ -36,7 +36,7 @@ class CircuitBreaker:
         try:
             yield
         except BaseException:
-            self.failed = self.failed or self.lasts
+            self.failed = self.failed or self.stalled
             raise
         else:
             self.failed = False
@@ -44,12 +44,12 @@ class CircuitBreaker:
             self._since = None
 
     @property
-    def under_way(self) -> bool:
+    def committing(self) -> bool:
         """Whether somebody commits now."""
         return self._since is not None
 
     @property
-    def lasts(self) -> bool:
+    def stalled(self) -> bool:
         """Whether the commit under way is stalled."""
         since = self._since
         return since is not None and time.monotonic() - since > STALL
@@ -60,5 +60,5 @@ class CircuitBreaker:
         Raises:
             LedgerUnavailable: there is a stall; or there was, and somebody is trying again.
         """
-        if self.lasts or (self.failed and self.under_way):
+        if self.stalled or (self.failed and self.committing):
             raise LedgerUnavailable(f"the ledger has taken no write for more than {STALL:g} s")

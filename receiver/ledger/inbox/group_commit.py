@@ -43,7 +43,7 @@ REFUSED_BYTES = 64 << 10
 
 
 @dataclass(frozen=True, slots=True)
-class _Waiting:
+class _QueuedArrival:
     arrival: Arrival
     packed: bytes
     done: Future[Receipt] = field(default_factory=Future)
@@ -59,8 +59,8 @@ class IntakeWriter:
     def __init__(self, ledger: Ledger, committed: Committed) -> None:
         self._ledger = ledger
         self._committed = committed
-        self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
-        self._stall = CircuitBreaker()
+        self._queue: SimpleQueue[_QueuedArrival | None] = SimpleQueue()
+        self._breaker = CircuitBreaker()
         self._over = False
         self._thread = SupervisedThread("intake-writer", self._work)
 
@@ -80,9 +80,9 @@ class IntakeWriter:
             LedgerUnavailable: it was not stored; or nobody can tell yet, and the sender's
                 next try will be recognised as a duplicate.
         """
-        self._stall.check()
+        self._breaker.check()
         kept = arrival.body if arrival.notification else arrival.body[:REFUSED_BYTES]
-        waiting = _Waiting(arrival, zlib.compress(kept, 1))
+        waiting = _QueuedArrival(arrival, zlib.compress(kept, 1))
         self._queue.put(waiting)
         try:
             return waiting.done.result(COMMIT_TIMEOUT)
@@ -97,9 +97,9 @@ class IntakeWriter:
             try:
                 self._store(group)
             finally:
-                _let_none_wait(group)
+                _fail_unanswered(group)
 
-    def _gather(self, first: _Waiting) -> list[_Waiting]:
+    def _gather(self, first: _QueuedArrival) -> list[_QueuedArrival]:
         group, size = [first], len(first.packed)
         while len(group) < GROUP and size < GROUP_BYTES:
             try:
@@ -113,7 +113,7 @@ class IntakeWriter:
             size += len(waiting.packed)
         return group
 
-    def _store(self, group: list[_Waiting]) -> None:
+    def _store(self, group: list[_QueuedArrival]) -> None:
         group = [waiting for waiting in group if waiting.done.set_running_or_notify_cancel()]
         if not group:
             return
@@ -122,14 +122,14 @@ class IntakeWriter:
         except Exception as error:  # noqa: BLE001 whatever it was, every request gets its answer
             again = len(group) > 1 or isinstance(error.__cause__, IntegrityError)
             for waiting in group:
-                if again and not self._stall.failed:
+                if again and not self._breaker.failed:
                     self._store_one(waiting)
                 else:
                     waiting.done.set_exception(_unavailable(error))
         else:
             self._answer(group, receipts, events)
 
-    def _store_one(self, waiting: _Waiting) -> None:
+    def _store_one(self, waiting: _QueuedArrival) -> None:
         try:
             receipts, events = self._commit([waiting])
         except Exception as error:  # noqa: BLE001 as above
@@ -137,13 +137,15 @@ class IntakeWriter:
         else:
             self._answer([waiting], receipts, events)
 
-    def _answer(self, group: list[_Waiting], receipts: list[Receipt], events: list[Event]) -> None:
+    def _answer(
+        self, group: list[_QueuedArrival], receipts: list[Receipt], events: list[Event]
+    ) -> None:
         for waiting, receipt in zip(group, receipts, strict=True):
             waiting.done.set_result(receipt)
         self._committed(group[-1].arrival.received_at, events)
 
-    def _commit(self, group: list[_Waiting]) -> tuple[list[Receipt], list[Event]]:
-        with self._stall.watch(), self._ledger.write(LockMode.APPEND) as connection:
+    def _commit(self, group: list[_QueuedArrival]) -> tuple[list[Receipt], list[Event]]:
+        with self._breaker.watch(), self._ledger.write(LockMode.APPEND) as connection:
             store = InboxRows(known_syncs(connection, [waiting.arrival for waiting in group]))
             receipts = [store.add(waiting.arrival, waiting.packed) for waiting in group]
             if store.syncs:
@@ -154,7 +156,7 @@ class IntakeWriter:
         return receipts, store.events
 
 
-def _let_none_wait(group: list[_Waiting]) -> None:
+def _fail_unanswered(group: list[_QueuedArrival]) -> None:
     """Answer whom nobody has answered: the thread breaks off."""
     for waiting in group:
         if not waiting.done.done():

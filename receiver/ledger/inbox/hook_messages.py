@@ -119,10 +119,12 @@ def message_events(connection: Connection, sync: str) -> list[int]:
         .limit(MOST)
     ).all()
     others = _neighbours(connection, span) if found else []
-    return [row.seq for row in found if not _nearer(others, row.at, span.distance(row.at))]
+    return [
+        row.seq for row in found if not _is_nearer_to_another(others, row.at, span.distance(row.at))
+    ]
 
 
-def _nearer(others: Sequence[Span], at: int, distance: int) -> bool:
+def _is_nearer_to_another(others: Sequence[Span], at: int, distance: int) -> bool:
     return any(other.distance(at) < distance for other in others)
 
 
@@ -133,10 +135,10 @@ def _span(connection: Connection, sync: str) -> Span | None:
     ).first()
     if row is None or row.started_at is None or row.finished_at is None:
         return None
-    return Span(sync, row.application, _near(row.started_at), _near(row.finished_at))
+    return Span(sync, row.application, _clamped(row.started_at), _clamped(row.finished_at))
 
 
-def _near(ms: int) -> int:
+def _clamped(ms: int) -> int:
     """Return a time from which another can be counted: what is stored may be the last there is."""
     return max(-FAR_MS, min(ms, FAR_MS))
 

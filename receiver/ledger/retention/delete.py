@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Connection, Table, delete, exists, func, o
 from receiver.ledger import tables
 from receiver.ledger.audit.key_values import RULES, get_value
 from receiver.ledger.plans.application_memory import forget
-from receiver.ledger.retention.policy import ROWS, Limits, still_free
+from receiver.ledger.retention.policy import ROWS, Limits, still_deletable
 
 SETTLING_MS = 3_600_000
 """How long after a change of the rules no rule set goes: somebody may still plan by the last."""
@@ -26,7 +26,7 @@ Counts = Counter[str]
 
 def delete_syncs(connection: Connection, syncs: Sequence[str], limit: Limits) -> Counts:
     """Delete those of the syncs that may still go, with all that belongs to them."""
-    ids = still_free(connection, syncs, limit)
+    ids = still_deletable(connection, syncs, limit)
     if not ids:
         return Counts()
     plans = select(tables.plans.c.id).where(tables.plans.c.sync_id.in_(ids))

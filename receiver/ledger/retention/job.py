@@ -32,14 +32,14 @@ from receiver.ledger.retention.delete import (
     surplus_refused,
     unused_rule_sets,
 )
-from receiver.ledger.retention.policy import PRUNED, Limits, Policy, limits, look, stored
+from receiver.ledger.retention.policy import PRUNED, Limits, Policy, count_syncs, examine, limits
 
 T = TypeVar("T")
 
 _Choose = Callable[[Connection, Limits], Sequence[T]]
 _Delete = Callable[[Connection, Sequence[T], Limits], Counts]
 
-UNTOLD = "pruned"
+UNREPORTED = "pruned"
 """The mark of what was deleted and is not on the trail yet: rows by table."""
 
 _WORDS = {
@@ -65,7 +65,7 @@ class Preview:
     stored: int = 0
 
 
-def in_words(counts: Mapping[str, int]) -> dict[str, int]:
+def by_event_key(counts: Mapping[str, int]) -> dict[str, int]:
     """Name counted tables as the trail does."""
     return {word: counts[name] for name, word in _WORDS.items() if counts.get(name)}
 
@@ -96,7 +96,7 @@ class RetentionJob:
         self._forget_idle()
         yield from self._all(unused_rule_sets, delete_rule_sets)
 
-    def end(self, by: str) -> tuple[Event, int] | None:
+    def record(self, by: str) -> tuple[Event, int] | None:
         """Tell on the trail what was deleted, if anything was.
 
         Args:
@@ -106,30 +106,30 @@ class RetentionJob:
             The line, and its time in milliseconds.
         """
         with self._ledger.read() as connection:
-            if get_value(connection, UNTOLD) is None:
+            if get_value(connection, UNREPORTED) is None:
                 return None
         with self._ledger.write() as connection:
             now = self._ledger.now(connection)
-            told = get_value(connection, UNTOLD)
+            told = get_value(connection, UNREPORTED)
             if told is None:
                 return None  # somebody else has told of it meanwhile
             before = rfc3339(from_ms(self._limits(connection).before))
-            event = Event("ledger.pruned", {"by": by, "before": before, **in_words(told)})
+            event = Event("ledger.pruned", {"by": by, "before": before, **by_event_key(told)})
             append_events(connection, now, [event])
-            connection.execute(delete(tables.marks).where(tables.marks.c.name == UNTOLD))
+            connection.execute(delete(tables.marks).where(tables.marks.c.name == UNREPORTED))
         return event, now
 
     def preview(self) -> Iterator[Preview]:
         """Count, without a lock, what would go; the last that comes is complete."""
         with self._ledger.read() as connection:
-            limit, there = self._limits(connection), stored(connection)
+            limit, there = self._limits(connection), count_syncs(connection)
             alone = count_alone(connection, limit)
         after: str | None = ""
         syncs = examined = 0
         while after is not None:
             with self._ledger.read() as connection:
                 left = replace(limit, surplus=max(0, limit.surplus - syncs))
-                seen = look(connection, left, after)
+                seen = examine(connection, left, after)
             syncs, examined, after = syncs + len(seen.syncs), examined + seen.examined, seen.last
             yield Preview({"syncs": syncs, **alone}, examined, there)
 
@@ -141,7 +141,7 @@ class RetentionJob:
         while after is not None:
             with self._ledger.read() as connection:
                 limit = self._limits(connection)
-                seen = look(connection, limit, after)
+                seen = examine(connection, limit, after)
             after = seen.last
             if seen.syncs:
                 yield self._slice(delete_syncs, seen.syncs, limit)
@@ -169,5 +169,7 @@ class RetentionJob:
             if done:
                 by_table = {(PRUNED, labels(table=name)): number for name, number in done.items()}
                 add_counts(connection, by_table)
-                put_value(connection, UNTOLD, done + Counts(get_value(connection, UNTOLD) or {}))
+                put_value(
+                    connection, UNREPORTED, done + Counts(get_value(connection, UNREPORTED) or {})
+                )
         return done

@@ -76,7 +76,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Examined:
     """What some syncs look like: those that may go, and the last one that was looked at.
 
     ``last`` is None if none after it may go.
@@ -90,11 +90,11 @@ class Look:
 def limits(connection: Connection, now: int, policy: Policy) -> Limits:
     """Work out what may go now."""
     unknowable = int(policy.max_age * 1000 + WEAK_WINDOW.total_seconds() * 1000)
-    surplus = max(0, stored(connection) - policy.keep_syncs)
+    surplus = max(0, count_syncs(connection) - policy.keep_syncs)
     return Limits(now, now - int(policy.keep_for * 1000), now - unknowable, surplus)
 
 
-def stored(connection: Connection) -> int:
+def count_syncs(connection: Connection) -> int:
     """Return how many syncs there are, from the counters: a count reads the whole table."""
     c = tables.counters.c
     accepted = ("events_total", labels(event="notification.accepted"))
@@ -106,10 +106,12 @@ def stored(connection: Connection) -> int:
     return int((found["events_total"] or 0) - (found[PRUNED] or 0))
 
 
-def look(connection: Connection, limit: Limits, after: str = "") -> Look:
+def examine(connection: Connection, limit: Limits, after: str = "") -> Examined:
     """Look at the oldest syncs after this one, and choose as many as one slice may delete."""
     s = tables.syncs.c
-    rows = connection.execute(_sight().where(s.id > after).order_by(s.id).limit(EXAMINED)).all()
+    rows = connection.execute(
+        _deletable_query().where(s.id > after).order_by(s.id).limit(EXAMINED)
+    ).all()
     newest = _newest(connection)
     chosen, surplus = [], limit.surplus
     for row in rows:
@@ -121,12 +123,12 @@ def look(connection: Connection, limit: Limits, after: str = "") -> Look:
             surplus -= 1
     taken = _bounded(connection, chosen)
     if len(taken) < len(chosen):
-        return Look(taken, taken[-1], [row.id for row in rows].index(taken[-1]) + 1)
+        return Examined(taken, taken[-1], [row.id for row in rows].index(taken[-1]) + 1)
     more = len(rows) == EXAMINED and rows[-1].received_at < limit.reach
-    return Look(taken, rows[-1].id if more else None, len(rows))
+    return Examined(taken, rows[-1].id if more else None, len(rows))
 
 
-def _sight() -> Select[Any]:
+def _deletable_query() -> Select[Any]:
     s, p, m = tables.syncs.c, tables.plans.c, tables.plan_syncs.c
     mine, joined = p.sync_id == s.id, tables.plan_syncs.join(tables.plans, p.id == m.plan_id)
     newer = exists().select_from(joined).where(m.sync_id == s.id, p.sync_id != s.id)
@@ -164,7 +166,7 @@ def _bounded(connection: Connection, syncs: Sequence[str]) -> tuple[str, ...]:
     return tuple(syncs[:taken])
 
 
-def still_free(connection: Connection, syncs: Sequence[str], limit: Limits) -> list[str]:
+def still_deletable(connection: Connection, syncs: Sequence[str], limit: Limits) -> list[str]:
     """Return those of the syncs that may still go, within the transaction that deletes them."""
-    rows = connection.execute(_sight().where(tables.syncs.c.id.in_(syncs)))
+    rows = connection.execute(_deletable_query().where(tables.syncs.c.id.in_(syncs)))
     return [row.id for row in rows if not row.busy and _end(row) < limit.reach]

@@ -19,7 +19,7 @@ from typing import Any
 from cel_expr_python import cel
 from cel_expr_python.ext import ext_optional, ext_strings
 
-from receiver.core import interruption as pulse
+from receiver.core import interruption
 from receiver.core.errors import ExpressionError
 from receiver.core.model import Json, rfc3339
 from receiver.core.validation import near
@@ -65,7 +65,7 @@ class Program:
             ExpressionError: a missing key, a wrong type, too many steps, too much memory, or a
                 value that is too large or that JSON cannot carry.
         """
-        pulse.ask()
+        interruption.checkpoint()
         try:
             with bounded_memory():
                 value = self.compiled.eval(bindings.activation)

@@ -146,7 +146,7 @@ class Registry:
         try:
             return handler.params.model_validate(tree, by_alias=True, by_name=False)
         except ValidationError as error:
-            found = field_errors(error, handler.params, tree, discreet=True, rendered=True)
+            found = field_errors(error, handler.params, tree, hide_values=True, rendered=True)
             raise PermanentError("with: " + "; ".join(map(str, found))) from None
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from receiver.core import interruption as pulse
+from receiver.core import interruption
 from receiver.core.errors import ExpressionError
 from receiver.core.model import Resource, Sync
 from receiver.rules.expressions import one_line
@@ -42,7 +42,7 @@ def explain_rule(
     compiled: CompiledRule, sync: Sync, index: ResourceIndex, facts: Facts
 ) -> RuleExplanation:
     """Explain one rule."""
-    pulse.ask()
+    interruption.checkpoint()
     rule = compiled.rule
     refusal = _refuse_sync(compiled, sync)
     if refusal:

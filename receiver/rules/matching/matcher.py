@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import overload
 
-from receiver.core import interruption as pulse
+from receiver.core import interruption
 from receiver.core.errors import ExpressionError
 from receiver.core.model import Sync
 from receiver.rules.expressions import Expressions
@@ -122,7 +122,7 @@ def _asked_by(compiled: CompiledRule, sync: Sync, index: ResourceIndex) -> int:
 def _match(
     compiled: CompiledRule, sync: Sync, index: ResourceIndex, facts: Facts
 ) -> RuleMatch | None:
-    pulse.ask()
+    interruption.checkpoint()
     rule, errors = compiled.rule, list[ConditionError]()
     selected = index.select_any(compiled.selectors or ())
     if compiled.selectors is not None and not selected:
