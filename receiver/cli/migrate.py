@@ -46,15 +46,20 @@ def migrate(
         prepare(place)
         at: str | None = tables.REVISION
     else:
-        from receiver.ledger.engine.postgres import migrate_postgres
-
         wait_for_server(place, wait)
-        at = migrate_postgres(place)
-        if source is not None:
-            _fill(place, source)
+        at = _migrate(place, source)
     done = {"from": at, "to": tables.REVISION}
     text = "there was nothing to do" if at == tables.REVISION else f"was {at or 'empty'}"
     tell(done, output, f"the ledger is at revision {tables.REVISION} ({text})")
+
+
+def _migrate(database: str, source: Path | None) -> str | None:
+    from receiver.ledger.engine.postgres import migrate_postgres
+
+    at = migrate_postgres(database)
+    if source is not None:
+        _fill(database, source)
+    return at
 
 
 def _fill(database: str, source: Path) -> None:

@@ -1,16 +1,55 @@
-"""What `postsync serve` and `postsync work` have in common: the dispatcher, and an address."""
+"""What `postsync serve` and `postsync work` have in common: options, an address, the dispatcher."""
 
 from __future__ import annotations
 
+import functools
+import os
 import signal
 import socket
 import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
 
 from receiver.app.composition import build_dispatcher, build_housekeeping
+from receiver.cli.options import Command, database_option
 from receiver.core.errors import HandlersHang, LedgerDamaged, SettingsError
-from receiver.core.logs import Log
+from receiver.core.logs import Log, configure_logs
 from receiver.ledger.engine.wakeup import Wakeup
+from receiver.settings.loading import load_settings, unknown_variables
 from receiver.settings.model import Settings
+
+
+def process_options(address: str, port: str) -> Callable[[Command], Command]:
+    """Give a command the options of a process that listens, and hand it the ``settings``."""
+
+    def decorate(function: Command) -> Command:
+        @click.option(
+            "--settings", "file", type=click.Path(path_type=Path), help="YAML file of settings."
+        )
+        @click.option("--host", help=f"{address} (default 127.0.0.1).")
+        @click.option("--port", type=int, help=f"{port} (default 8080).")
+        @click.option(
+            "--rules", multiple=True, type=click.Path(path_type=Path), help="Rules, file or folder."
+        )
+        @database_option
+        @functools.wraps(function)
+        def call(*, file: Path | None, rules: tuple[Path, ...], **options: Any) -> Any:
+            return function(load_settings(file, rules=list(rules) or None, **options))
+
+        return call
+
+    return decorate
+
+
+def start_log(settings: Settings) -> Log:
+    """Set up the log, and warn in it of variables that are no settings."""
+    log = configure_logs(settings.log_format)
+    for variable, hint in unknown_variables(os.environ).items():
+        log.warning("settings.unknown", variable=variable, hint=hint or "it is no setting")
+    return log
 
 
 def dispatch(settings: Settings, wakeup: Wakeup, log: Log, owner: str) -> None:

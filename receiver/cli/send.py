@@ -31,18 +31,9 @@ LAST = "last-notification.json"
 @ca_option
 @output_option()
 def send(
-    file: Path | None,
-    *,
-    now: bool,
-    example: bool,
-    same: bool,
-    channel: str,
-    url: str | None,
-    token_file: Path | None,
-    sender: str,
-    ca: Path | None,
-    output: str,
-) -> None:
+    file: Path | None, *, now: bool, example: bool, same: bool, channel: str, url: str | None,
+    token_file: Path | None, sender: str, ca: Path | None, output: str,
+) -> None:  # fmt: skip
     """Post a notification from FILE, as Argo CD would; - reads stdin.
 
     \b
@@ -64,7 +55,11 @@ def send(
         last.write_bytes(body)
     if output == "json":
         say_json(answer, indent=None)
-        return
+    else:
+        _print(answer)
+
+
+def _print(answer: dict[str, Any]) -> None:
     say(f"verdict  {answer['verdict']}" + _because(answer))
     say(f"delivery {answer['delivery']}")
     say(f"sync     {answer['sync']}")

@@ -18,18 +18,16 @@ from flask import Flask
 from receiver.app.composition import build_intake, read_keys
 from receiver.app.supervisor import Supervisor
 from receiver.cli.ledgers import wait_for_ledger
-from receiver.cli.options import database_option
-from receiver.cli.processes import check_address, dispatch
+from receiver.cli.processes import check_address, dispatch, process_options, start_log
 from receiver.cli.screen import say_text
 from receiver.core.errors import LedgerUnavailable
-from receiver.core.logs import Log, configure_logs
+from receiver.core.logs import Log
 from receiver.core.model import new_id
 from receiver.core.threads import start_daemon
 from receiver.ledger.engine.folder import lock_ledger
 from receiver.ledger.engine.open import open_ledger
 from receiver.ledger.engine.wakeup import Wakeup
 from receiver.ledger.queries.reader import Reader, Row
-from receiver.settings.loading import load_settings, unknown_variables
 from receiver.settings.model import Settings
 from receiver.web.app import create_app
 from receiver.web.gunicorn_server import Server
@@ -40,23 +38,9 @@ PATIENCE = 20.0
 
 
 @click.command()
-@click.option("--settings", "file", type=click.Path(path_type=Path), help="YAML file of settings.")
-@click.option("--host", help="Address to listen on (default 127.0.0.1).")
-@click.option("--port", type=int, help="Port to listen on (default 8080).")
-@click.option(
-    "--rules", multiple=True, type=click.Path(path_type=Path), help="Rules, file or folder."
-)
-@database_option
+@process_options("Address to listen on", "Port to listen on")
 @click.option("--allow-anonymous", is_flag=True, default=None, help="Start without any token.")
-def serve(
-    file: Path | None,
-    host: str | None,
-    port: int | None,
-    rules: tuple[Path, ...],
-    *,
-    database: str | None,
-    allow_anonymous: bool | None,
-) -> None:
+def serve(settings: Settings) -> None:
     """Take notifications and run the rules' actions.
 
     Runs two processes on this host: the intake, which stores what Argo CD sends, and the
@@ -71,17 +55,7 @@ def serve(
       postsync serve --rules rules/ --port 9000
       postsync serve --database postgresql://postsync@db/postsync
     """  # noqa: D301 click's \b keeps the lines
-    settings = load_settings(
-        file,
-        host=host,
-        port=port,
-        rules=list(rules) or None,
-        database=database,
-        allow_anonymous=allow_anonymous,
-    )
-    log = configure_logs(settings.log_format)
-    for variable, hint in unknown_variables(os.environ).items():
-        log.warning("settings.unknown", variable=variable, hint=hint or "it is no setting")
+    log = start_log(settings)
     read_keys(settings, log)
     tls = load_tls(settings, log)
     check_address(settings)

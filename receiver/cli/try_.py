@@ -15,6 +15,7 @@ from receiver.cli.try_page import Page
 from receiver.cli.try_rule import prepare
 from receiver.core.model import OutcomeKind
 from receiver.core.states import RunState
+from receiver.inspection.try_rule import Trial
 
 FAILED = frozenset({OutcomeKind.TEMPORARY, OutcomeKind.PERMANENT})
 
@@ -55,18 +56,24 @@ def try_(
     )
     page = Page(quiet=output == "json")
     page.note_others(others)
+    good, runs = _run_waves(trial, page, ask=not yes)
+    if output == "json":
+        say_json({"rule": rule, "succeeded": good, "runs": runs})
+    sys.exit(0 if good else 1)
+
+
+def _run_waves(trial: Trial, page: Page, *, ask: bool) -> tuple[bool, list[dict[str, Any]]]:
+    """Run wave after wave; return whether none failed, and each run for the JSON output."""
     good, runs = True, list[dict[str, Any]]()
     while wave := trial.release():
         due = [item for item in wave if item.change.state is RunState.DUE]
         for item in wave:
             page.show(item)
-        if due and not yes:
+        if due and ask:
             page.ask(len(due))
         for item in wave:
             outcome = trial.run(item) if item in due else None
             runs.append(page.ended(item, outcome))
             failed = outcome.kind in FAILED if outcome else item.change.state is RunState.FAILED
             good = good and not failed
-    if output == "json":
-        say_json({"rule": rule, "succeeded": good, "runs": runs})
-    sys.exit(0 if good else 1)
+    return good, runs
