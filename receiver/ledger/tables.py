@@ -18,6 +18,7 @@ from sqlalchemy import (
     text,
     types,
 )
+from sqlalchemy.ext.compiler import compiles
 
 REVISION = "0001"
 """The newest migration; a ledger that has it needs none."""
@@ -29,7 +30,19 @@ NOT_SUCCEEDED = "state <> 'succeeded'"
 index must say so in these words."""
 
 Seq = BigInteger().with_variant(Integer, "sqlite")
-Text = types.Text().with_variant(types.Text(collation="C"), "postgresql")
+
+
+class Text(types.Text):
+    """Text in the order of its bytes, on PostgreSQL too.
+
+    The collation is a column's alone: SQLAlchemy would write one of the type into the cast of each
+    parameter as well, where PostgreSQL does not take it between BETWEEN and AND.
+    """
+
+
+@compiles(Text, "postgresql")
+def _text_of_postgresql(_type: Text, _compiler: object, **_options: object) -> str:
+    return 'TEXT COLLATE "C"'
 
 
 def _partial_index(name: str, where: str, *columns: str, unique: bool = False) -> Index:
