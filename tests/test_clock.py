@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from house import House
 
-from receiver.dispatcher.clock_jumps import Clock
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.unit_of_work import UnitOfWork
-from receiver.ledger.queue.clock_shift import move_times
+from receiver.ledger.queue.clock_shift import ClockWatch, shift_times
 
 HOUR = 3600
 RULES = """
@@ -20,13 +19,13 @@ RULES = """
 
 def test_a_jump_is_told_from_time_that_passed() -> None:
     """And from what a clock is put right by, now and then."""
-    clock = Clock()
-    assert clock.jump(1_000_000) == 0
-    assert clock.jump(1_000_010) == 0
-    assert clock.jump(1_030_000) == 0
-    assert abs(clock.jump(4_630_000) - 3_600_000) < 1000
-    assert abs(clock.jump(1_030_000) + 3_600_000) < 1000
-    assert clock.jump(1_030_001) == 0
+    clock = ClockWatch()
+    assert clock.restart(1_000_000) == 0
+    assert clock.restart(1_000_010) == 0
+    assert clock.restart(1_030_000) == 0
+    assert abs(clock.restart(4_630_000) - 3_600_000) < 1000
+    assert abs(clock.restart(1_030_000) + 3_600_000) < 1000
+    assert clock.restart(1_030_001) == 0
 
 
 def test_what_waits_for_a_time_does_not_wait_for_the_clock_to_catch_up(ledger: Ledger) -> None:
@@ -58,5 +57,5 @@ def test_a_deadline_does_not_pass_because_the_clock_was_set(ledger: Ledger) -> N
 def jump(house: House, seconds: int) -> None:
     with house.ledger.write() as connection:
         uow = UnitOfWork(connection, house.ledger.now(connection))
-        move_times(uow, seconds * 1000)
+        shift_times(uow, seconds * 1000)
         uow.finish()

@@ -24,8 +24,8 @@ from third_party import distribution
 from receiver.core.logs import configure_logs
 from receiver.core.model import Outcome, OutcomeKind
 from receiver.core.threads import deaths
-from receiver.dispatcher.retention_thread import Housekeeping
-from receiver.dispatcher.worker_pool import Crew, Finished
+from receiver.dispatcher.retention_thread import RetentionThread
+from receiver.dispatcher.worker_pool import Finished, WorkerPool
 from receiver.ledger.engine.ledger import Ledger, LockMode
 from receiver.ledger.engine.pg_listen import Listener
 from receiver.ledger.engine.postgres import open_postgres
@@ -92,7 +92,9 @@ def test_housekeeping(file_ledger: Ledger, breaking: Breaking) -> None:
 
     fill("d-1")
     log = configure_logs("json")
-    keeping = Housekeeping(file_ledger, Policy(86_400, 86_400, 86_400), breaking, log, every=0.05)
+    keeping = RetentionThread(
+        file_ledger, Policy(86_400, 86_400, 86_400), breaking, log, every=0.05
+    )
     keeping.start()
     before = deaths()["housekeeping"]
     wait_for(lambda: breaking.calls == 1, 10, "the first round")
@@ -177,14 +179,14 @@ def test_a_thread_of_attempts() -> None:
             raise SystemExit(1)
         return Outcome(OutcomeKind.SUCCEEDED)
 
-    crew = Crew(1, work, lambda: None, configure_logs("json"))
+    crew = WorkerPool(1, work, lambda: None, configure_logs("json"))
     before = deaths()["attempt"]
     assert made(crew, "r-1").outcome.kind is OutcomeKind.PERMANENT
     wait_for(dead("attempt", before), 10, "its death")
     assert made(crew, "r-2").outcome.kind is OutcomeKind.SUCCEEDED
 
 
-def made(crew: Crew, name: str) -> Finished:
+def made(crew: WorkerPool, name: str) -> Finished:
     given: dict[str, Any] = {
         "id": name, "plan": "p-1", "sync": "s-1", "rule": "rule", "action": "action",
         "handler": "toy.run", "target": "", "target_index": None, "lane": "", "attempt": 1,
@@ -196,7 +198,7 @@ def made(crew: Crew, name: str) -> Finished:
     ended: list[Finished] = []
 
     def done() -> bool:
-        ended.extend(crew.finished())
+        ended.extend(crew.take_finished())
         return bool(ended)
 
     wait_for(done, 10, name)

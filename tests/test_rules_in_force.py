@@ -134,7 +134,7 @@ def test_the_loader_whose_thread_breaks_off_begins_again(
         found: list[Reload] = []
 
         def look() -> bool:
-            if (news := rules.news()) is not None:
+            if (news := rules.take_result()) is not None:
                 found.append(news)
             return bool(found)
 

@@ -13,10 +13,10 @@ from receiver.core.logs import Log, write_event
 from receiver.core.model import Event, from_ms, rfc3339
 from receiver.dispatcher import Dispatcher
 from receiver.dispatcher.attempt import Runner
-from receiver.dispatcher.preparation import Drafts
-from receiver.dispatcher.retention_thread import Housekeeping
+from receiver.dispatcher.poison_guard import PoisonGuard
+from receiver.dispatcher.preparation import Preparation
+from receiver.dispatcher.retention_thread import RetentionThread
 from receiver.dispatcher.rule_sets import RulesInForce
-from receiver.dispatcher.suspects import Suspects
 from receiver.inspection.explain import Explainer
 from receiver.inspection.name_hints import Names
 from receiver.ledger.engine.ledger import Ledger
@@ -126,15 +126,17 @@ def dispatcher_over(
     runner = Runner(registry, expressions, build_secrets(settings), build_outbound(settings), log)
     rules = RulesInForce(rulebook, ledger, expressions, renderer, wakeup.notify, log)
     pace = Buckets(rates_of(registry, settings), shared=ledger.shared)
-    drafts = Drafts(
+    preparation = Preparation(
         rules,
         renderer,
-        Suspects(ledger, owner),
+        PoisonGuard(ledger, owner),
         log,
         max_age=settings.max_age,
         max_resources=settings.max_resources,
     )
-    return Dispatcher(settings, ledger, rules, drafts, wakeup, runner.run, pace, log, owner=owner)
+    return Dispatcher(
+        settings, ledger, rules, preparation, wakeup, runner.run, pace, log, owner=owner
+    )
 
 
 def rates_of(registry: Registry, settings: Settings) -> dict[str, Rate]:
@@ -144,14 +146,14 @@ def rates_of(registry: Registry, settings: Settings) -> dict[str, Rate]:
     return documented | own
 
 
-def build_housekeeping(settings: Settings, log: Log) -> Housekeeping:
+def build_retention_thread(settings: Settings, log: Log) -> RetentionThread:
     """Build what keeps the ledger bounded. Call it after the fork."""
 
     def tell(event: Event, at: int) -> None:
         write_event(log, event, rfc3339(from_ms(at)))
 
     policy = Policy(settings.keep_for, settings.keep_syncs, settings.max_age)
-    return Housekeeping(open_ledger(settings.ledger), policy, tell, log)
+    return RetentionThread(open_ledger(settings.ledger), policy, tell, log)
 
 
 def build_secrets(settings: Settings) -> Secrets:

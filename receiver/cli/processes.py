@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from receiver.app.composition import build_dispatcher, build_housekeeping
+from receiver.app.composition import build_dispatcher, build_retention_thread
 from receiver.cli.options import Command, database_option
 from receiver.core.errors import HandlersHang, LedgerDamaged, SettingsError
 from receiver.core.logs import Log, configure_logs
@@ -53,7 +53,7 @@ def start_log(settings: Settings) -> Log:
 
 
 def dispatch(settings: Settings, wakeup: Wakeup, log: Log, owner: str) -> None:
-    """Plan, run and keep house, until SIGTERM; ``owner`` is its name in the ledger.
+    """Plan, run and delete what is old, until SIGTERM; ``owner`` is its name in the ledger.
 
     A damaged ledger ends the process, and so the instance: the next start looks at the file first.
     So do handlers that hang in all threads: the next start has new ones.
@@ -61,8 +61,8 @@ def dispatch(settings: Settings, wakeup: Wakeup, log: Log, owner: str) -> None:
     dispatcher = build_dispatcher(settings, wakeup, log, owner)
     signal.signal(signal.SIGTERM, lambda *_: dispatcher.stop())
     signal.signal(signal.SIGHUP, lambda *_: dispatcher.reload())
-    housekeeping = build_housekeeping(settings, log)
-    housekeeping.start()
+    retention = build_retention_thread(settings, log)
+    retention.start()
     try:
         dispatcher.run()
     except LedgerDamaged as error:
@@ -71,7 +71,7 @@ def dispatch(settings: Settings, wakeup: Wakeup, log: Log, owner: str) -> None:
     except HandlersHang as error:
         log.error("dispatcher.exhausted", reason=error.message)  # noqa: TRY400 likewise
         sys.exit(1)
-    housekeeping.stop()
+    retention.stop()
 
 
 def check_address(settings: Settings) -> None:

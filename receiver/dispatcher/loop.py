@@ -1,44 +1,42 @@
 """The dispatcher's loop.
 
 Guarantee: an accepted sync is planned, and each of its runs ends, whenever this process is
-killed. It holds because everything that the loop knows is in the ledger before anything is
+killed. It holds because everything that the loop goes by is in the ledger before anything is
 done about it: a sync stays `new` until its plans are committed, an attempt starts after its
 claim is committed, and an attempt without a committed outcome is made again with the same
-idempotency key. What is only in memory here (the crew's attempts, their outcomes) may be lost.
+idempotency key. What is only in memory here (attempts under way, their outcomes) may be lost.
 
-One turn is one transaction: the outcomes that came in, the syncs and the plans' steps that
-were worked out beforehand (matching and rendering hold no lock), and the claim of due runs.
-So the disk is synced once a turn, however much there was to do.
+A turn has four stages, and one writing transaction: it observes what has ended and what is due,
+prepares plans and steps (matching and rendering hold no lock), commits the outcomes, the plans,
+the steps and the claim of due runs, and starts the attempts that it has claimed. So the disk is
+synced once a turn, however much there was to do.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable
+from contextlib import nullcontext, suppress
 from typing import Any
-
-from sqlalchemy import Connection
 
 from receiver.core.errors import HandlersHang, LedgerDamaged, LedgerUnavailable
 from receiver.core.interruption import Stopped
 from receiver.core.logs import Log, write_event
-from receiver.core.model import Event, from_ms, rfc3339
-from receiver.dispatcher.clock_jumps import Clock
+from receiver.core.model import from_ms, rfc3339
 from receiver.dispatcher.heartbeat import Heartbeat
-from receiver.dispatcher.preparation import Drafts
-from receiver.dispatcher.rule_sets import Reload, RulesInForce, store_reload
-from receiver.dispatcher.turn import Work
-from receiver.dispatcher.worker_pool import Crew, Finished, moved
+from receiver.dispatcher.preparation import Preparation
+from receiver.dispatcher.rule_sets import Reload, RulesInForce
+from receiver.dispatcher.turn import Turn
+from receiver.dispatcher.worker_pool import Finished, WorkerPool, shifted
 from receiver.ledger.audit.key_values import CREATED, PACE, get_value, put_value
 from receiver.ledger.engine.ledger import Ledger, LockMode
 from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.engine.wakeup import Wakeup
 from receiver.ledger.queue.claim import Claimed, Taken, claim, wake
-from receiver.ledger.queue.clock_shift import move_times
+from receiver.ledger.queue.clock_shift import ClockWatch, shift_times
 from receiver.ledger.queue.heartbeats import forget_beats
 from receiver.ledger.queue.leases import release_lost
-from receiver.ledger.queue.pending_work import Backlog, backlog
+from receiver.ledger.queue.pending_work import backlog
 from receiver.ledger.queue.rate_limits import Buckets
 from receiver.settings.model import Settings
 
@@ -49,24 +47,25 @@ BUSY_BATCH = 8
 REPLAYS = 4
 """Replays of one turn: their notifications are read whole."""
 ELSEWHERE = 0.02
-"""Seconds until a look whether another dispatcher, who was planning, has left something."""
+"""Seconds until the next turn where another dispatcher was planning, and may have left something.
+"""
 AWAY = 1.0
 """Seconds until the next try when the ledger cannot be used."""
 IDLE = 5.0
-"""Seconds of a turn's longest wait: the poll that finds what a lost ring did not tell."""
+"""Seconds of a turn's longest wait: the poll finds what a wake-up that was lost did not report."""
 
 
 class Dispatcher:
-    """Plans and runs, until it is told to stop."""
+    """Plans syncs and runs actions until it is stopped."""
 
     def __init__(
         self,
         settings: Settings,
         ledger: Ledger,
         rules: RulesInForce,
-        drafts: Drafts,
+        preparation: Preparation,
         wakeup: Wakeup,
-        work: Callable[[Claimed], Any],
+        attempt: Callable[[Claimed], Any],
         pace: Buckets,
         log: Log,
         *,
@@ -75,21 +74,22 @@ class Dispatcher:
         self._settings = settings
         self._ledger = ledger
         self._rules = rules
-        self._drafts = drafts
-        drafts.pulse = self._look_up
+        self._preparation = preparation
+        preparation.checkpoint = self._between_steps
         self._wakeup = wakeup
         self._pace = pace
         self._log = log
-        self._crew = Crew(settings.attempt_threads, work, wakeup.notify, log)
+        self._pool = WorkerPool(settings.attempt_threads, attempt, wakeup.notify, log)
         self._lane_limit = max(1, settings.attempt_threads // 4)
         self._lease = int(settings.lease * 1000)
         self.owner = owner
         self._heartbeat = Heartbeat(self.owner, self._lease)
-        self._unwritten: list[Finished] = []
-        self._reload: Reload | None = None
+        self._clock = ClockWatch()
         self._stopping = False
-        self._clock = Clock()
-        self._jumped = 0
+        # What was observed and is not stored yet: a commit that fails leaves it to the next turn.
+        self._finished: list[Finished] = []
+        self._reload: Reload | None = None
+        self._clock_jump = 0
 
     def stop(self) -> None:
         """Claim nothing more, and return from `run` when the attempts under way have ended."""
@@ -98,32 +98,36 @@ class Dispatcher:
 
     def reload(self) -> None:
         """Load the rules again."""
-        self._rules.ask()
+        self._rules.request_reload()
 
     def run(self) -> None:
         """Loop until `stop`, then drain while the settings allow.
 
-        Raises LedgerDamaged at once, HandlersHang after the drain: only a new process can go on.
+        Raises:
+            LedgerDamaged: at once; only a new process can go on.
+            HandlersHang: after the drain, likewise.
         """
-        while not self._begun_safely():
+        while not self._try_begin():
             self._wakeup.wait(AWAY)
         while not self._stopping:
-            self._wakeup.wait(self._turn_safely(claims=True))
+            self._wakeup.wait(self._try_turn(claims=True))
         self._drain()
-        if self._crew.exhausted:
-            raise HandlersHang(f"{self._crew.hanging} attempts hang")
+        if self._pool.exhausted:
+            raise HandlersHang(f"{self._pool.hanging} attempts hang")
 
-    def _begun_safely(self) -> bool:
+    def _try_begin(self) -> bool:
         """Begin; False if the ledger cannot be used now. Whoever is to stop need not begin."""
         try:
-            return self._stopping or self._begin()
+            if not self._stopping:
+                self._begin()
         except LedgerDamaged:
             raise
         except LedgerUnavailable as error:
             self._log.error("ledger.unavailable", reason=str(error))
             return False
+        return True
 
-    def _begin(self) -> bool:
+    def _begin(self) -> None:
         """Take over what an earlier process left, and the rules that it had in force."""
         with self._ledger.write() as connection:
             now = self._ledger.now(connection)
@@ -135,26 +139,22 @@ class Dispatcher:
             forget_beats(connection, now, alone=alone)
             uow.finish()
             created = from_ms(get_value(connection, CREATED))
-        self._tell(uow.events, now)
-        self._drafts.act_since(self._settings.act_since or created)
-        self._drafts.use(self._rules.last_good())
+        self._log_events(uow)
+        self._preparation.act_since = self._settings.act_since or created
+        self._preparation.use(self._rules.last_good())
         self._rules.start()
-        return True
 
     def _drain(self) -> None:
         until = time.monotonic() + self._settings.drain
-        while self._crew.busy and time.monotonic() < until:
-            self._wakeup.wait(min(self._turn_safely(claims=False), 1.0))
-        self._turn_safely(claims=False)
-        self._give_back()
-        self._log.info("dispatcher.stopped", leftToTheNext=self._crew.busy)
-
-    def _give_back(self) -> None:
-        """Have nobody suspect what was left because this process was told to stop."""
+        while self._pool.busy and time.monotonic() < until:
+            self._wakeup.wait(min(self._try_turn(claims=False), 1.0))
+        self._try_turn(claims=False)
+        # Nobody is to suspect what was left because this process was stopped.
         with suppress(LedgerUnavailable), self._ledger.write(LockMode.APPEND) as connection:
-            self._drafts.clear(connection)
+            self._preparation.clear_begun(connection)
+        self._log.info("dispatcher.stopped", leftToTheNext=self._pool.busy)
 
-    def _turn_safely(self, *, claims: bool) -> float:
+    def _try_turn(self, *, claims: bool) -> float:
         """Take a turn; a ledger that takes no write costs a second, never the process."""
         try:
             return self._turn(claims=claims)
@@ -165,94 +165,92 @@ class Dispatcher:
             return AWAY
 
     def _turn(self, *, claims: bool) -> float:
-        """Do what there is to do; return the seconds until there may be more."""
-        self._unwritten += self._crew.finished()
-        self._stopping = self._stopping or self._crew.exhausted
-        self._reload = self._rules.news() or self._reload
+        """Observe, prepare, commit, start; return the seconds until there may be more to do.
+
+        Others plan nothing until what is planned here is committed, or they would plan the same.
+        """
+        turn = self._observe(claims=claims)
+        lock = (
+            self._ledger.exclusive_task("planning")
+            if turn.to_plan
+            else nullcontext(enter_result=False)
+        )
+        with lock as mine:
+            self._prepare(turn, mine=mine)
+            if not (turn.to_write or self._may_claim(turn)):
+                return self._wait_after(turn)
+            self._commit(turn)
+        self._start(turn)
+        return 0.0 if turn.progressed else self._wait_after(turn)
+
+    def _observe(self, *, claims: bool) -> Turn:
+        """Take what has ended, what was loaded, and what the ledger has to do."""
+        self._finished += self._pool.take_finished()
+        self._stopping = self._stopping or self._pool.exhausted
+        self._reload = self._rules.take_result() or self._reload
+        if claims and self._reload:
+            self._preparation.apply(self._reload)
         with self._ledger.read() as connection:
             todo = backlog(connection, self._ledger.now(connection))
-        work = Work(finished=list(self._unwritten), reload=self._reload)
-        work.jumped = bool(self._jumped or self._clock.look(todo.now))
-        if claims and work.reload:
-            self._drafts.heed(work.reload)
-        with ExitStack() as held:
-            to_plan = claims and todo.to_plan
-            mine = to_plan and held.enter_context(self._ledger.exclusive_task("planning"))
-            if mine:
-                self._prepare(todo, work)
-            work.beat = self._heartbeat.wait <= 0
-            ready = claims and todo.ready and self._crew.free > 0
-            wanted = work.finished or work.planned or work.reload or work.beat or work.jumped
-            if not (wanted or ready):
-                return self._pause(todo, elsewhere=to_plan and not mine)
-            events, taken, now = self._write(work, claims=claims)
-        self._unwritten, self._reload, self._jumped = [], None, 0
-        self._tell(events, now)
-        for run in taken.runs:
-            self._crew.start(run)
-        busy = work.planned or work.finished or taken.runs or work.jumped
-        if busy:
-            return 0.0
-        return self._pause(todo, taken.again_at, elsewhere=to_plan and not mine)
+        jumped = bool(self._clock_jump or self._clock.measure(todo.now))
+        return Turn(claims, todo, list(self._finished), self._reload, jumped)
 
-    def _notice(self, work: Work, now: int) -> bool:
-        """Move what is in memory along with a clock that was set; whether the ledger has to follow.
+    def _prepare(self, turn: Turn, *, mine: bool) -> None:
+        """Match and render, before the write lock is taken; nothing if planning is not ours."""
+        turn.elsewhere = turn.to_plan and not mine
+        if mine:
+            todo, preparation = turn.backlog, self._preparation
+            turn.collected = todo.collected
+            with self._ledger.read() as connection:
+                if todo.new:
+                    limit = BUSY_BATCH if todo.ready or self._pool.busy else BATCH
+                    turn.plannings = preparation.plan_syncs(connection, limit)
+                if todo.stirred:
+                    turn.steps = preparation.step_plans(connection, BATCH)
+                if todo.replays:
+                    turn.replays = preparation.plan_replays(connection, REPLAYS)
+        # Asked last: preparing may have taken long, and may have written a heartbeat itself.
+        turn.heartbeat_due = self._heartbeat.wait <= 0
 
-        A server's clock is for those to set right who run it.
-        """
-        jump = 0 if self._ledger.shared else self._clock.jump(now)
-        if jump:
-            self._jumped += jump
-            self._crew.move(jump)
-            work.finished = self._unwritten = [
-                Finished(moved(item.run, jump), item.outcome) for item in self._unwritten
-            ]
-        return bool(self._jumped)
-
-    def _prepare(self, todo: Backlog, work: Work) -> None:
-        """Match and render, before the write lock is taken."""
-        work.collected = todo.collected
-        with self._ledger.read() as connection:
-            self._draft(connection, todo, work)
-
-    def _look_up(self) -> None:
-        """Look up from planning: a stop leaves it to the next start, and leases want renewing."""
-        if self._stopping:
-            raise Stopped
-        if self._heartbeat.wait <= 0:
-            with self._ledger.write(LockMode.SHARED) as connection:
-                uow = UnitOfWork(connection, self._ledger.now(connection))
-                self._heartbeat.store(uow, self._crew)
-                uow.finish()
-            self._tell(uow.events, uow.now)
-
-    def _draft(self, connection: Connection, todo: Backlog, work: Work) -> None:
-        if todo.new:
-            uow = BUSY_BATCH if todo.ready or self._crew.busy else BATCH
-            work.plannings = self._drafts.plannings(connection, uow)
-        if todo.stirred:
-            work.steps = self._drafts.steps(connection, BATCH)
-        if todo.replays:
-            work.replays = self._drafts.replays(connection, REPLAYS)
-
-    def _write(self, work: Work, *, claims: bool) -> tuple[list[Event], Taken, int]:
-        with self._ledger.write(work.hold) as connection:
-            now = self._ledger.now(connection)
-            uow = UnitOfWork(connection, now)
-            if self._notice(work, now):
-                move_times(uow, self._jumped)
-            if work.reload:
-                uow.events += store_reload(connection, now, work.reload)
-            work.store(uow, self.owner)
-            if work.planned:
-                self._drafts.clear(connection)
-            if work.beat:
-                self._heartbeat.store(uow, self._crew)
-            taken = self._claim(uow) if claims else Taken()
+    def _commit(self, turn: Turn) -> None:
+        """Write all that the turn has to write, and claim due runs, in one transaction."""
+        with self._ledger.write(turn.hold) as connection:
+            uow = UnitOfWork(connection, self._ledger.now(connection))
+            # The clock first: outcomes, leases and claims are reckoned by the clock as it is now.
+            self._follow_clock(turn, uow)
+            turn.store(uow, self.owner)
+            if turn.planned:
+                self._preparation.clear_begun(connection)
+            if turn.heartbeat_due:
+                self._heartbeat.store(uow, self._pool)
+            # The claim last: it takes what the steps and outcomes above have made due.
+            if turn.claims:
+                turn.taken = self._claim(uow)
             uow.finish()
-            if work.planned:
+            if turn.planned:
                 self._ledger.notify(connection)
-        return uow.events, taken, now
+        self._finished, self._reload, self._clock_jump = [], None, 0
+        self._log_events(uow)
+
+    def _start(self, turn: Turn) -> None:
+        """Start the attempts that were claimed: only now, since their claims are committed."""
+        for run in turn.taken.runs:
+            self._pool.start(run)
+
+    def _follow_clock(self, turn: Turn, uow: UnitOfWork) -> None:
+        """Shift the times in memory and in the ledger if the clock was set.
+
+        Those who run a server are to set its clock right; with it, nothing is shifted.
+        """
+        jump = 0 if self._ledger.shared else self._clock.restart(uow.now)
+        if jump:
+            self._clock_jump += jump
+            self._pool.shift_times(jump)
+            turn.finished = self._finished = [
+                Finished(shifted(item.run, jump), item.outcome) for item in self._finished
+            ]
+        if self._clock_jump:
+            shift_times(uow, self._clock_jump)
 
     def _claim(self, uow: UnitOfWork) -> Taken:
         wake(uow.connection, uow.now)
@@ -260,25 +258,38 @@ class Dispatcher:
             uow,
             owner=self.owner,
             lease=self._lease,
-            free=self._crew.free,
-            busy=self._crew.busy_lanes(),
+            free=self._pool.free,
+            busy=self._pool.busy_lanes(),
             lane_limit=self._lane_limit,
             pace=self._pace,
         )
 
-    def _pause(
-        self, todo: Backlog, again_at: int | None = None, *, elsewhere: bool = False
-    ) -> float:
-        until = [ELSEWHERE if elsewhere else IDLE, self._heartbeat.wait]
-        if again_at is not None:
-            until.append((again_at - todo.now) / 1000)
-        if todo.next_collected is not None and not self._stopping:
-            until.append((todo.next_collected - todo.now) / 1000)
-        if todo.next_due is not None and self._crew.free > 0:
-            until.append((todo.next_due - todo.now) / 1000)
+    def _may_claim(self, turn: Turn) -> bool:
+        return turn.claims and turn.backlog.ready and self._pool.free > 0
+
+    def _wait_after(self, turn: Turn) -> float:
+        """Return the seconds until the next turn, if nobody rings before."""
+        until = [ELSEWHERE if turn.elsewhere else IDLE, self._heartbeat.wait]
+        times = [turn.taken.again_at]
+        if not self._stopping:
+            times.append(turn.backlog.next_collected)
+        if self._pool.free > 0:
+            times.append(turn.backlog.next_due)
+        until += [(at - turn.backlog.now) / 1000 for at in times if at is not None]
         return max(0.001, min(until))
 
-    def _tell(self, events: Sequence[Event], now: int) -> None:
-        at = rfc3339(from_ms(now))
-        for event in events:
+    def _between_steps(self) -> None:
+        """Interrupt planning for a stop, which leaves the rest to the next start; renew leases."""
+        if self._stopping:
+            raise Stopped
+        if self._heartbeat.wait <= 0:
+            with self._ledger.write(LockMode.SHARED) as connection:
+                uow = UnitOfWork(connection, self._ledger.now(connection))
+                self._heartbeat.store(uow, self._pool)
+                uow.finish()
+            self._log_events(uow)
+
+    def _log_events(self, uow: UnitOfWork) -> None:
+        at = rfc3339(from_ms(uow.now))
+        for event in uow.events:
             write_event(self._log, event, at)

@@ -1,4 +1,4 @@
-"""Works out what a turn will write: the plans of new syncs, the next steps of plans.
+"""Prepares what a turn will write: the plans of new syncs, the next steps of plans.
 
 Matching and rendering happen here, over a reading connection, so that they hold no lock.
 """
@@ -22,8 +22,8 @@ from receiver.core.logs import Log
 from receiver.core.model import Event, Json, Sync, from_ms, rfc3339
 from receiver.core.states import PlanState, SyncState
 from receiver.core.validation import first_line, near
+from receiver.dispatcher.poison_guard import PoisonGuard
 from receiver.dispatcher.rule_sets import Reload, RulesInForce
-from receiver.dispatcher.suspects import Suspects
 from receiver.ledger.operations.replay import Replay, asked_replays
 from receiver.ledger.plans.application_memory import MemoryKey, known_memories
 from receiver.ledger.plans.load import (
@@ -41,26 +41,27 @@ from receiver.planning.plan_builder import MOST_RUNS
 from receiver.planning.planner import Planner, memory_key, read_sync, step
 
 LONGEST = 10.0
-"""Seconds of a core that planning one sync, or one step of a plan, may take; most take 0.01."""
+"""Processor seconds that planning one sync, or stepping one plan, may take; most take 0.01."""
 
 T = TypeVar("T")
 
 KEPT_SYNCS = 64
-"""Syncs kept as read: twice a turn's batch, since the next waves of a batch come together."""
+"""Syncs kept as read: twice a turn's uow, since the next waves of a uow come together."""
 
 
-class Drafts:
-    """Plannings and steps, by the rules in force and by those of older plans.
+class Preparation:
+    """Plans syncs by the rules in force, and steps plans by the rules that they were made by.
 
     Attributes:
-        pulse: asked now and then while they are worked out; `Stopped` leaves the rest undone.
+        act_since: syncs that finished before it are stored and not acted upon.
+        checkpoint: called now and then meanwhile; `Stopped` from it leaves the rest undone.
     """
 
     def __init__(
         self,
         rules: RulesInForce,
         renderer: Renderer,
-        suspects: Suspects,
+        guard: PoisonGuard,
         log: Log,
         *,
         max_age: float,
@@ -68,48 +69,44 @@ class Drafts:
     ) -> None:
         self._rules = rules
         self._renderer = renderer
-        self._suspects = suspects
+        self._guard = guard
         self._log = log
         self._max_age = max_age
         self._max_resources = max_resources
         self._planner: Planner | None = None
         self._refused = ""
-        self._act_since: datetime | None = None
         self._syncs: OrderedDict[str, Sync] = OrderedDict()
-        self.pulse: Callable[[], None] = lambda: None
-
-    def act_since(self, moment: datetime) -> None:
-        """Act only upon syncs that finished at this moment or later."""
-        self._act_since = moment
+        self.act_since: datetime | None = None
+        self.checkpoint: Callable[[], None] = lambda: None
 
     def use(self, planner: Planner | None) -> None:
         """Plan by this planner from now on; None plans nothing."""
         self._planner = planner
         if planner:
-            self._rules.remember(planner.rule_set)
+            self._rules.keep(planner.rule_set)
 
-    def heed(self, reload: Reload) -> None:
-        """Plan by what was loaded, or know why it was refused."""
+    def apply(self, reload: Reload) -> None:
+        """Plan by the rules that were loaded, or keep why they were refused."""
         self._refused = reload.error
         if reload.planner:
             self.use(reload.planner)
 
-    def plannings(self, connection: Connection, limit: int) -> list[Planning]:
+    def plan_syncs(self, connection: Connection, limit: int) -> list[Planning]:
         """Plan the oldest new syncs, at most ``limit``; none while there are no rules."""
         if self._planner is None:
             return []
         made: list[Planning] = []
         runs = 0
         memories: dict[MemoryKey, Memory] = {}
-        look = partial(new_syncs, connection, limit)
-        chosen, given_up = self._suspects.choose(connection, "syncs", look)
+        query = partial(new_syncs, connection, limit)
+        chosen, given_up = self._guard.choose(connection, "syncs", query)
         with suppress(Stopped):  # what is not planned yet stays new
             for one in chosen:
                 refusal = given_up or too_many(one.resources, self._max_resources)
                 planning = (
-                    _failed(one.id, one.delivery, refusal)
+                    _failed_planning(one.id, one.delivery, refusal)
                     if refusal
-                    else self._planning(self._planner, connection, one, memories)
+                    else self._plan_sync(self._planner, connection, one, memories)
                 )
                 made.append(planning)
                 runs += sum(len(plan.runs) for plan in planning.plans)
@@ -117,32 +114,34 @@ class Drafts:
                     break
         return made
 
-    def steps(self, connection: Connection, limit: int) -> list[tuple[StoredPlan, Advance]]:
-        """Work out the next steps of the plans that something happened to."""
+    def step_plans(self, connection: Connection, limit: int) -> list[tuple[StoredPlan, Advance]]:
+        """Return the next steps of the plans that something happened to."""
         made: list[tuple[StoredPlan, Advance]] = []
-        look = partial(stirred_plans, connection, limit)
-        plans, given_up = self._suspects.choose(connection, "steps", look)
+        query = partial(stirred_plans, connection, limit)
+        plans, given_up = self._guard.choose(connection, "steps", query)
         with suppress(Stopped):
             for plan in plans:
-                broken = _broken(plan, given_up) if given_up else None
+                broken = _failed_step(plan, given_up) if given_up else None
                 made.append((plan, broken or self._step(connection, plan)))
         return made
 
-    def clear(self, connection: Connection) -> None:
-        """Strike out what was begun, in the transaction that stores what came of it."""
-        self._suspects.clear(connection)
+    def clear_begun(self, connection: Connection) -> None:
+        """Delete the record of what was begun, in the transaction that stores what came of it."""
+        self._guard.clear(connection)
 
-    def replays(self, connection: Connection, limit: int) -> list[tuple[Replay, Planning | str]]:
+    def plan_replays(
+        self, connection: Connection, limit: int
+    ) -> list[tuple[Replay, Planning | str]]:
         """Plan the syncs anew that operators have asked for; a text says why that cannot be.
 
         None while rule files have changed that are not in force yet: whoever mends a rule and
-        asks for a replay means the rule as it is mended.
+        asks for a replay means the mended rule.
         """
-        if self._rules.behind() or not (self._planner or self._refused):
+        if self._rules.is_behind() or not (self._planner or self._refused):
             return []
         made: list[tuple[Replay, Planning | str]] = []
-        look = partial(asked_replays, connection, limit)
-        chosen, given_up = self._suspects.choose(connection, "replays", look)
+        query = partial(asked_replays, connection, limit)
+        chosen, given_up = self._guard.choose(connection, "replays", query)
         with suppress(Stopped):
             for one in chosen:
                 too_large = too_many(one.stored.resources, self._max_resources)
@@ -161,15 +160,15 @@ class Drafts:
             return f"no rule {replay.rule} is in force" + (f" ({hint})" if hint else "")
         about: dict[str, Json] = {"replay": replay.id, "by": replay.by}
         about |= {"rule": replay.rule} if replay.rule else {}
-        return self._worked_out(
-            partial(self._replayed, planner, replay, about), "sync.bug", sync=replay.stored.id
+        return self._bounded(
+            partial(self._plan_again, planner, replay, about), "sync.bug", sync=replay.stored.id
         )
 
-    def _replayed(self, planner: Planner, replay: Replay, about: dict[str, Json]) -> Planning:
-        sync = judged(self._remember(replay.stored), replay.recalled)
+    def _plan_again(self, planner: Planner, replay: Replay, about: dict[str, Json]) -> Planning:
+        sync = judged(self._read(replay.stored), replay.recalled)
         return planner.replay(sync, replay.stored.delivery, rule=replay.rule, about=about)
 
-    def _planning(
+    def _plan_sync(
         self,
         planner: Planner,
         connection: Connection,
@@ -177,16 +176,20 @@ class Drafts:
         memories: dict[MemoryKey, Memory],
     ) -> Planning:
         work = partial(self._plan, planner, connection, new.id, memories)
-        planning = self._worked_out(work, "sync.bug", sync=new.id)
-        return _failed(new.id, new.delivery, planning) if isinstance(planning, str) else planning
+        planning = self._bounded(work, "sync.bug", sync=new.id)
+        return (
+            _failed_planning(new.id, new.delivery, planning)
+            if isinstance(planning, str)
+            else planning
+        )
 
-    def _worked_out(self, work: Callable[[], T], bug: str, **about: str) -> T | str:
-        """Do the work within its bounds; return why it could not be done, if it could not.
+    def _bounded(self, work: Callable[[], T], bug: str, **about: str) -> T | str:
+        """Return what the work returns, or why it could not be done within its bounds.
 
-        One sync, or plan, that we cannot work out holds up no other.
+        One sync, or plan, for which it fails holds up no other.
         """
         try:
-            with interruptible(cpu_limit(LONGEST, self.pulse)):
+            with interruptible(cpu_limit(LONGEST, self.checkpoint)):
                 return work()
         except (DBAPIError, LedgerUnavailable):
             raise
@@ -206,7 +209,7 @@ class Drafts:
         memories: dict[MemoryKey, Memory],
     ) -> Planning:
         stored = stored_sync(connection, new)
-        sync = self._remember(stored)
+        sync = self._read(stored)
         key = memory_key(sync)
         if key not in memories:
             memories[key] = known_memories(connection, [key]).get(key, Memory())
@@ -221,14 +224,14 @@ class Drafts:
             rule = self._rules.rule(plan.rule_set, plan.rule)
             return step(plan, rule, lambda sync: self._sync(connection, sync), self._renderer)
 
-        taken = self._worked_out(work, "plan.bug", plan=plan.id)
-        return _broken(plan, taken) if isinstance(taken, str) else taken
+        taken = self._bounded(work, "plan.bug", plan=plan.id)
+        return _failed_step(plan, taken) if isinstance(taken, str) else taken
 
     def _sync(self, connection: Connection, sync: str) -> Sync:
-        return self._syncs.get(sync) or self._remember(stored_sync(connection, sync))
+        return self._syncs.get(sync) or self._read(stored_sync(connection, sync))
 
-    def _remember(self, stored: StoredSync) -> Sync:
-        """Read a sync and keep it at hand: its next waves need it again soon."""
+    def _read(self, stored: StoredSync) -> Sync:
+        """Read a sync and cache it: its next waves need it again soon."""
         sync = self._syncs[stored.id] = read_sync(stored)
         kept = sum(len(one.resources) for one in self._syncs.values())
         while len(self._syncs) > 1 and (len(self._syncs) > KEPT_SYNCS or kept > MOST_RESOURCES):
@@ -242,20 +245,20 @@ class Drafts:
         received = from_ms(stored.received_at)
         finished = rfc3339(sync.finished_at)
         # Argo CD writes whole seconds: a sync of the second in which we came is ours.
-        if self._act_since and sync.finished_at < self._act_since - timedelta(seconds=1):
-            return f"finished at {finished}, before this ledger acts ({rfc3339(self._act_since)})"
+        if self.act_since and sync.finished_at < self.act_since - timedelta(seconds=1):
+            return f"finished at {finished}, before this ledger acts ({rfc3339(self.act_since)})"
         if sync.finished_at < received - timedelta(seconds=self._max_age):
             return f"finished at {finished}, more than {self._max_age:g} s ago"
         return ""
 
 
-def _failed(sync: str, delivery: str, reason: str) -> Planning:
-    """Return what becomes of a sync that is not planned; an operator can replay it."""
+def _failed_planning(sync: str, delivery: str, reason: str) -> Planning:
+    """Return the planning of a sync that cannot be planned; an operator can replay it."""
     event = Event("sync.failed", {"reason": reason}, delivery, sync)
     return Planning(sync, "", SyncState.FAILED, reason, None, events=(event,))
 
 
-def _broken(plan: StoredPlan, why: str) -> Advance:
+def _failed_step(plan: StoredPlan, why: str) -> Advance:
     reason = f"broke off: {why}"
     event = Event(
         "plan.failed", {"rule": plan.rule, "reason": reason}, sync=plan.sync, plan=plan.id

@@ -31,7 +31,7 @@ Tell = Callable[[Event, int], None]
 """Called with a line of the trail that is committed, and its time in milliseconds."""
 
 
-class Housekeeping:
+class RetentionThread:
     """Deletes what the policy lets go, gives back the space, and keeps the log small."""
 
     def __init__(

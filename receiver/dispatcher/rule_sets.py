@@ -29,12 +29,12 @@ from receiver.rules.expressions import Expressions
 from receiver.rules.loading import Rulebook, RuleSet, rule_set_from
 from receiver.rules.schema import Rule
 
-LOOK_EVERY = 2.0
-"""Seconds between two looks at the files' stats; a ConfigMap's update takes a minute anyway."""
+POLL_EVERY = 2.0
+"""Seconds between two polls of the files' stats; a ConfigMap's update takes a minute anyway."""
 WARNINGS = 20
 """So many of a set's warnings are on the trail and at `/readyz`; `check` has all."""
 PROBLEMS = 20
-"""Problems that are told of a refused set; `postsync check` has all of them."""
+"""Problems of a refused set that are reported; `postsync check` has all of them."""
 OLDER_SETS = 16
 """Older rule sets whose plans may still be under way, kept ready to use."""
 
@@ -75,12 +75,12 @@ class RulesInForce:
         self._results.put(self._load())
         SupervisedThread("rules", self._watch).start()
 
-    def ask(self) -> None:
+    def request_reload(self) -> None:
         """Load the rules again, changed or not."""
         self._wanted.set()
 
-    def news(self) -> Reload | None:
-        """Take the newest result that nobody has taken."""
+    def take_result(self) -> Reload | None:
+        """Return the newest result since the last call, None if there is none."""
         newest = None
         while True:
             try:
@@ -88,10 +88,10 @@ class RulesInForce:
             except Empty:
                 return newest
 
-    def behind(self) -> bool:
-        """Whether the files have changed, and nobody has taken the rules that came of it yet.
+    def is_behind(self) -> bool:
+        """Whether files have changed whose rules nobody has taken yet.
 
-        The loader notices by itself, and rings when it has them.
+        The loader notices by itself, and rings when it has loaded them.
         """
         # In the order in which the loader goes on, so that none of its steps is missed.
         return self._rulebook.changed() or self._loading or not self._results.empty()
@@ -106,7 +106,7 @@ class RulesInForce:
         try:
             return self._planner(rule_set_from(files))
         except Exception as error:  # noqa: BLE001 whatever it is, the files of today may be good
-            self._tell_bug(error)
+            self._log_bug(error)
             return None
 
     def rule(self, digest: str, name: str) -> Rule:
@@ -114,11 +114,11 @@ class RulesInForce:
         if digest not in self._older:
             with self._ledger.read() as connection:
                 files = get_rule_set(connection, digest) or ()
-            self.remember(rule_set_from(files))
+            self.keep(rule_set_from(files))
         return self._older[digest][name]
 
-    def remember(self, rule_set: RuleSet) -> None:
-        """Keep a set's rules at hand for the plans that refer to it."""
+    def keep(self, rule_set: RuleSet) -> None:
+        """Cache a set's rules for the plans that refer to it."""
         self._older[rule_set.digest] = {rule.name: rule for rule in rule_set.rules}
         self._older.move_to_end(rule_set.digest)
         while len(self._older) > OLDER_SETS:
@@ -126,22 +126,22 @@ class RulesInForce:
 
     def _watch(self) -> None:
         while True:
-            asked = self._wanted.wait(LOOK_EVERY)
+            asked = self._wanted.wait(POLL_EVERY)
             self._wanted.clear()
             if asked or self._rulebook.changed():
                 self._load_next()
                 self._notify()
 
     def _load(self) -> Reload:
-        """Load the rules; whatever comes of it, somebody is told, and the last good ones stay."""
+        """Load the rules; if that fails, the last good ones stay, and the reason is returned."""
         try:
             return Reload(self._planner(self._rulebook.reload()))
         except RuleError as error:
             if error.__cause__ is not None:
-                self._tell_bug(error.__cause__)
+                self._log_bug(error.__cause__)
             return Reload(None, error.first_problems(PROBLEMS))
         except Exception as error:  # noqa: BLE001 a bug of ours, or no memory: the files are refused
-            self._tell_bug(error)
+            self._log_bug(error)
             return Reload(None, f"the rules could not be loaded: {type(error).__name__}")
 
     def _load_next(self) -> None:
@@ -151,16 +151,15 @@ class RulesInForce:
         finally:
             self._loading = False
 
-    def _tell_bug(self, error: BaseException) -> None:
-        told = "".join(traceback.format_exception(error))
-        self._log.error("rules.bug", traceback=told)
+    def _log_bug(self, error: BaseException) -> None:
+        self._log.error("rules.bug", traceback="".join(traceback.format_exception(error)))
 
     def _planner(self, rule_set: RuleSet) -> Planner:
         return Planner(rule_set, self._expressions, self._renderer)
 
 
 def store_reload(connection: Connection, now: int, reload: Reload) -> list[Event]:
-    """Store what came of loading the rules, for the next start and for the health page."""
+    """Store what came of loading the rules, for the next start and `/readyz`; return the events."""
     mark = get_value(connection, RULES) or {}
     if reload.planner is None:
         put_value(connection, RULES, mark | {"ok": False, "error": reload.error})

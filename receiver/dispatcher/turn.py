@@ -1,11 +1,11 @@
-"""What one turn of the loop has to write."""
+"""One turn of the loop: what it has observed, what was prepared for it, and how that is stored."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from receiver.dispatcher.rule_sets import Reload
+from receiver.dispatcher.rule_sets import Reload, store_reload
 from receiver.dispatcher.worker_pool import Finished
 from receiver.ledger.engine.ledger import LockMode
 from receiver.ledger.engine.unit_of_work import UnitOfWork
@@ -14,35 +14,79 @@ from receiver.ledger.plans.outcomes import store_settlements
 from receiver.ledger.plans.records import Advance, Planning, StoredPlan
 from receiver.ledger.plans.start import start_collected
 from receiver.ledger.plans.store import store_advances, store_plannings
+from receiver.ledger.queue.claim import Taken
+from receiver.ledger.queue.pending_work import Backlog
 from receiver.planning.retry import settle
 
 
 @dataclass(slots=True)
-class Work:
-    """What one turn has to write."""
+class Turn:
+    """One turn; each stage fills in its part.
 
-    finished: Sequence[Finished] = ()
+    Attributes:
+        claims: whether it plans and claims; while the process drains, it only stores.
+        backlog: what there is to do in the ledger.
+        finished: attempts that have ended here and are not stored yet.
+        reload: rules that were loaded and are not stored yet.
+        clock_jumped: whether the clock was set, and stored times have to follow.
+        elsewhere: whether another dispatcher plans what there is to plan.
+        plannings: planned syncs.
+        steps: next steps of plans.
+        replays: syncs that were planned anew, or why they could not be.
+        collected: whether debounced plans have waited long enough.
+        heartbeat_due: whether it is time for a heartbeat.
+        taken: runs that it has claimed.
+    """
+
+    claims: bool
+    backlog: Backlog
+    finished: Sequence[Finished]
+    reload: Reload | None
+    clock_jumped: bool
+    elsewhere: bool = False
     plannings: list[Planning] = field(default_factory=list)
     steps: list[tuple[StoredPlan, Advance]] = field(default_factory=list)
     replays: list[tuple[Replay, Planning | str]] = field(default_factory=list)
-    reload: Reload | None = None
     collected: bool = False
-    beat: bool = False
-    jumped: bool = False
+    heartbeat_due: bool = False
+    taken: Taken = field(default_factory=Taken)
+
+    @property
+    def to_plan(self) -> bool:
+        """Whether there is something to plan, and this turn plans."""
+        return self.claims and self.backlog.to_plan
 
     @property
     def planned(self) -> bool:
-        """Whether plans come out of it, or change."""
+        """Whether it makes plans or changes them."""
         return bool(self.plannings or self.steps or self.replays or self.collected)
+
+    @property
+    def to_write(self) -> bool:
+        """Whether there is something to store, claims left aside."""
+        changed = self.finished or self.planned or self.reload
+        return bool(changed or self.heartbeat_due or self.clock_jumped)
+
+    @property
+    def progressed(self) -> bool:
+        """Whether it did something that may have made more to do."""
+        return bool(self.planned or self.finished or self.taken.runs or self.clock_jumped)
 
     @property
     def hold(self) -> LockMode:
         """What others must not do while it is written."""
-        return LockMode.EXCLUSIVE if self.planned or self.reload or self.jumped else LockMode.SHARED
+        return (
+            LockMode.EXCLUSIVE
+            if self.planned or self.reload or self.clock_jumped
+            else LockMode.SHARED
+        )
 
     def store(self, uow: UnitOfWork, owner: str) -> None:
-        """Store what was worked out, and how attempts of this owner ended."""
-        # Steps before outcomes: these stir the plans that those were worked out for.
+        """Store what was prepared, and how attempts of this owner ended."""
+        if self.reload:
+            uow.events += store_reload(uow.connection, uow.now, self.reload)
+        # Steps before outcomes: an outcome bumps the version of its plan, and a step that was
+        # worked out for the old version would be discarded.
         if self.steps:
             store_advances(uow, self.steps)
         if self.finished:

@@ -39,12 +39,12 @@ class _Attempt:
     given_up: bool = False
 
 
-def moved(run: Claimed, jump: int) -> Claimed:
-    """Return the run with its beginning moved by ``jump`` milliseconds."""
+def shifted(run: Claimed, jump: int) -> Claimed:
+    """Return the run as begun ``jump`` milliseconds later, by a clock that was set."""
     return replace(run, first_attempt_at=run.first_attempt_at + jump)
 
 
-class Crew:
+class WorkerPool:
     """A fixed number of threads; daemons, so that one that hangs cannot hold up an exit.
 
     A thread whose attempt does not end in its time is given up, since nothing can interrupt it, and
@@ -73,7 +73,7 @@ class Crew:
 
     @property
     def free(self) -> int:
-        """How many threads have nothing to do."""
+        """How many threads are idle."""
         return self._size - len(self._started)
 
     @property
@@ -92,7 +92,7 @@ class Crew:
         return self._hanging >= self._size
 
     def busy_lanes(self) -> Counter[str]:
-        """How many threads each lane has."""
+        """How many threads each lane keeps busy."""
         return Counter(attempt.run.lane for attempt in self._started.values())
 
     def start(self, run: Claimed) -> None:
@@ -100,8 +100,8 @@ class Crew:
         attempt = self._started[run.id, run.attempt] = _Attempt(run, time.monotonic())
         self._todo.put(attempt)
 
-    def finished(self) -> list[Finished]:
-        """Take what has ended since the last call, or is given up; there are threads for others."""
+    def take_finished(self) -> list[Finished]:
+        """Return what has ended since the last call, or is given up; their threads are free."""
         ended: list[Finished] = []
         while True:
             try:
@@ -111,13 +111,13 @@ class Crew:
             del self._started[attempt.run.id, attempt.run.attempt]
             ended.append(Finished(attempt.run, outcome))
 
-    def move(self, jump: int) -> None:
-        """Let attempts under way have begun by a clock that was set by ``jump`` milliseconds."""
+    def shift_times(self, jump: int) -> None:
+        """Shift the beginnings of attempts under way; the clock was set by ``jump`` ms."""
         for attempt in self._started.values():
-            attempt.run = moved(attempt.run, jump)
+            attempt.run = shifted(attempt.run, jump)
 
-    def alive(self) -> list[str]:
-        """Name the runs whose attempts are under way."""
+    def run_ids(self) -> list[str]:
+        """Return the ids of the runs whose attempts are under way."""
         return [attempt.run.id for attempt in self._started.values()]
 
     def _give_up(self) -> list[Finished]:
@@ -125,26 +125,25 @@ class Crew:
         now, ended = time.monotonic(), list[Finished]()
         for key, attempt in list(self._started.items()):
             limit = attempt.run.policy["timeout"] + GRACE
-            if now - attempt.began < limit or not self._leave(attempt):
+            if now - attempt.began < limit or not self._abandon(attempt):
                 continue
             del self._started[key]
             self._add_thread()
             self.given_up[attempt.run.handler] += 1
-            self._tell(attempt)
+            self._log_hang(attempt)
             why = f"handler {attempt.run.handler} gave no answer within {limit:g} s, and hangs"
             late = Outcome(OutcomeKind.TEMPORARY, why, state=attempt.run.state, seconds=limit)
             ended.append(Finished(attempt.run, late))
         return ended
 
-    def _leave(self, attempt: _Attempt) -> bool:
+    def _abandon(self, attempt: _Attempt) -> bool:
         """Give an attempt up, unless it has ended just now."""
         with self._lock:
             attempt.given_up = not attempt.over
             self._hanging += attempt.given_up
         return attempt.given_up
 
-    def _tell(self, attempt: _Attempt) -> None:
-        """Say where it hangs."""
+    def _log_hang(self, attempt: _Attempt) -> None:
         frame = sys._current_frames().get(attempt.thread)  # noqa: SLF001 documented, and the only way
         where = "".join(traceback.format_stack(frame)) if frame else ""
         self._log.error(
@@ -168,7 +167,7 @@ class Crew:
                 return
 
     def _end(self, attempt: _Attempt, outcome: Outcome) -> bool:
-        """Hand an outcome in; whether the thread has been replaced meanwhile."""
+        """Hand an outcome in; return whether the thread has been replaced meanwhile."""
         with self._lock:
             attempt.over = True
             self._hanging -= attempt.given_up

@@ -15,9 +15,9 @@ from planning import renderer
 
 from receiver.core.errors import StateConflict
 from receiver.core.logs import configure_logs
-from receiver.dispatcher.preparation import Drafts
+from receiver.dispatcher.poison_guard import PoisonGuard
+from receiver.dispatcher.preparation import Preparation
 from receiver.dispatcher.rule_sets import RulesInForce
-from receiver.dispatcher.suspects import Suspects
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.operations.replay import store_replays
@@ -53,7 +53,7 @@ class Today:
     house: House
     file: Path
     rules: RulesInForce
-    drafts: Drafts
+    preparation: Preparation
 
     @classmethod
     def of(cls, house: House, folder: Path) -> Today:
@@ -63,11 +63,11 @@ class Today:
         rulebook = Rulebook([file], Registry.discover(), expressions)
         log = configure_logs("json")
         rules = RulesInForce(rulebook, house.ledger, expressions, renderer(), lambda: None, log)
-        drafts = Drafts(
-            rules, renderer(), Suspects(house.ledger, "w-1"), log, max_age=86_400,
+        preparation = Preparation(
+            rules, renderer(), PoisonGuard(house.ledger, "w-1"), log, max_age=86_400,
             max_resources=100,
         )  # fmt: skip
-        return cls(house, file, rules, drafts)
+        return cls(house, file, rules, preparation)
 
     def write(self, rules: str) -> None:
         self.file.write_text(f"version: 1\nrules:\n{rules}")
@@ -79,9 +79,9 @@ class Today:
 
     def take(self) -> None:
         """Put in force what was loaded, as the loop does."""
-        news = self.rules.news()
+        news = self.rules.take_result()
         assert news
-        self.drafts.heed(news)
+        self.preparation.apply(news)
         if news.planner is None:
             return
         rule_set = news.planner.rule_set
@@ -90,7 +90,7 @@ class Today:
     def plan(self) -> None:
         """Plan what is new."""
         with self.house.ledger.read() as connection:
-            found = self.drafts.plannings(connection, 10)
+            found = self.preparation.plan_syncs(connection, 10)
         with self.house.ledger.write() as connection:
             uow = UnitOfWork(connection, self.house.ledger.now(connection))
             store_plannings(uow, found)
@@ -99,7 +99,7 @@ class Today:
     def turn(self) -> int:
         """Do what is asked for; how many replays that were."""
         with self.house.ledger.read() as connection:
-            found = self.drafts.replays(connection, 10)
+            found = self.preparation.plan_replays(connection, 10)
         with self.house.ledger.write() as connection:
             uow = UnitOfWork(connection, self.house.ledger.now(connection))
             store_replays(uow, found)
@@ -162,7 +162,7 @@ def test_a_rule_that_is_not_in_force_is_refused_on_the_trail(house: House, today
 
 def test_an_old_sync_that_was_not_acted_upon_is_replayed(house: House, today: Today) -> None:
     """How long ago it finished is no matter: somebody asks for it."""
-    today.drafts.act_since(datetime.now(UTC) + timedelta(days=1))
+    today.preparation.act_since = datetime.now(UTC) + timedelta(days=1)
     sync = house.store("a")
     today.plan()
     assert house.query("SELECT state FROM syncs") == ["ignored"]
@@ -208,7 +208,7 @@ def test_what_a_failed_sync_had_changed_stays_so_too(house: House, today: Today)
 
 def test_a_bare_list_is_as_old_as_it_says(house: House, today: Today) -> None:
     """An old sync of a first subscription is stored and not acted upon, in this shape as well."""
-    today.drafts.act_since(datetime(2026, 6, 11, tzinfo=UTC))
+    today.preparation.act_since = datetime(2026, 6, 11, tzinfo=UTC)
     body = {"application": "shop", "phase": "Succeeded", "finishedAt": "2026-06-10T08:21:17Z"}
     house.bring(json.dumps({**body, "resources": [resource("a")]}).encode())
     today.plan()

@@ -1,6 +1,8 @@
-"""Moves the times of what is open along with a clock that was set, so that nobody waits for it."""
+"""A wall clock that was set: notices it, and moves the times of what is open along with it."""
 
 from __future__ import annotations
+
+import time
 
 from sqlalchemy import text
 
@@ -8,7 +10,11 @@ from receiver.core.model import Event
 from receiver.ledger import tables
 from receiver.ledger.engine.unit_of_work import UnitOfWork
 
-_MOVES = [
+DRIFT_MS = 60_000
+"""A clock may be corrected by so much without anybody noticing; NTP steps by more only at a start.
+"""
+
+_SHIFTS = [
     text(f"UPDATE runs SET due_at = due_at + :jump WHERE {tables.SLEEPING_RUN}"),
     text(f"UPDATE runs SET first_attempt_at = first_attempt_at + :jump WHERE {tables.OPEN_RUN}"),
     text("UPDATE runs SET lease_until = lease_until + :jump WHERE state = 'running'"),
@@ -17,11 +23,35 @@ _MOVES = [
 ]
 
 
-def move_times(uow: UnitOfWork, jump: int) -> None:
-    """Move what was worked out by the clock before it was set; ``jump`` in milliseconds.
+class ClockWatch:
+    """Compares the ledger's clock with the monotonic one, which nobody sets."""
 
-    What has happened keeps the time that the clock showed then.
+    def __init__(self) -> None:
+        self._last: tuple[int, float] | None = None
+
+    def measure(self, now: int) -> int:
+        """Return by how much the ledger's clock, which reads ``now``, was set since `restart`.
+
+        In milliseconds, negative if it was set back; 0 for what may be drift.
+        """
+        if self._last is None:
+            return 0
+        ledger, monotonic = self._last
+        jump = now - ledger - int((time.monotonic() - monotonic) * 1000)
+        return jump if abs(jump) > DRIFT_MS else 0
+
+    def restart(self, now: int) -> int:
+        """Return the same, and measure from here on."""
+        jump = self.measure(now)
+        self._last = now, time.monotonic()
+        return jump
+
+
+def shift_times(uow: UnitOfWork, jump: int) -> None:
+    """Move all times ahead by ``jump`` milliseconds, as the clock was.
+
+    What has happened keeps the time that the clock read then.
     """
-    for move in _MOVES:
-        uow.connection.execute(move, {"jump": jump})
+    for shift in _SHIFTS:
+        uow.connection.execute(shift, {"jump": jump})
     uow.events.append(Event("clock.jumped", {"seconds": jump / 1000}))

@@ -15,7 +15,7 @@ from house import House
 from receiver.core.errors import SettingsError
 from receiver.core.logs import Log
 from receiver.core.model import Event
-from receiver.dispatcher.retention_thread import Housekeeping
+from receiver.dispatcher.retention_thread import RetentionThread
 from receiver.ledger.engine.open import open_ledger
 from receiver.ledger.engine.sqlite import SqliteLedger
 from receiver.ledger.retention.policy import Policy
@@ -62,7 +62,7 @@ def told() -> Told:
 
 
 @pytest.fixture
-def keep(ledger: SqliteLedger, told: Told) -> Iterator[Callable[[], Housekeeping]]:
+def keep(ledger: SqliteLedger, told: Told) -> Iterator[Callable[[], RetentionThread]]:
     """Starts it over a ledger with a sync that ended long ago, and stops it at the end."""
     house = House.of(ledger, RULES)
     house.sync("a", at=-40 * 86400)
@@ -71,13 +71,13 @@ def keep(ledger: SqliteLedger, told: Told) -> Iterator[Callable[[], Housekeeping
     with closing(sqlite3.connect(ledger.path)) as file, file:
         file.execute("UPDATE syncs SET received_at = 1000, finished_at = 1000")
         file.execute("UPDATE plans SET ended_at = 1000 WHERE ended_at > 0")
-    started: list[Housekeeping] = []
+    started: list[RetentionThread] = []
 
-    def start() -> Housekeeping:
+    def start() -> RetentionThread:
         log = cast("Log", structlog.wrap_logger(None, processors=[told.line]))
         own = open_ledger(ledger.path, busy_timeout=0.05)
         policy = Policy(30 * 86400, 9, 86400)
-        started.append(Housekeeping(own, policy, told.event, log, every=0.02))
+        started.append(RetentionThread(own, policy, told.event, log, every=0.02))
         started[-1].start()
         return started[-1]
 
@@ -87,7 +87,7 @@ def keep(ledger: SqliteLedger, told: Told) -> Iterator[Callable[[], Housekeeping
 
 
 def test_it_deletes_what_is_old_and_says_so_once(
-    ledger: SqliteLedger, told: Told, keep: Callable[[], Housekeeping]
+    ledger: SqliteLedger, told: Told, keep: Callable[[], RetentionThread]
 ) -> None:
     """However many rounds it goes; what has not ended stays."""
     keeping = keep()
@@ -101,7 +101,7 @@ def test_it_deletes_what_is_old_and_says_so_once(
 
 
 def test_a_ledger_that_takes_no_write_is_tried_again(
-    ledger: SqliteLedger, told: Told, keep: Callable[[], Housekeeping]
+    ledger: SqliteLedger, told: Told, keep: Callable[[], RetentionThread]
 ) -> None:
     """The thread outlives it."""
     with closing(sqlite3.connect(ledger.path)) as other:
@@ -116,7 +116,7 @@ def test_a_ledger_that_takes_no_write_is_tried_again(
 
 
 def test_a_round_that_breaks_off_is_told_and_the_next_one_comes(
-    ledger: SqliteLedger, told: Told, keep: Callable[[], Housekeeping]
+    ledger: SqliteLedger, told: Told, keep: Callable[[], RetentionThread]
 ) -> None:
     """A bug of ours costs the space, never the thread."""
     with closing(sqlite3.connect(ledger.path)) as file, file:
@@ -133,7 +133,7 @@ def test_a_round_that_breaks_off_is_told_and_the_next_one_comes(
 
 
 def test_stopping_is_prompt_and_leaves_the_rest_to_the_next_start(
-    ledger: SqliteLedger, keep: Callable[[], Housekeeping]
+    ledger: SqliteLedger, keep: Callable[[], RetentionThread]
 ) -> None:
     """Stopped while somebody holds the write lock, it ends as soon as it may."""
     with ledger.write_lock:

@@ -14,9 +14,9 @@ from receiver.core.errors import LedgerUnavailable
 from receiver.core.interruption import Stopped
 from receiver.core.logs import configure_logs
 from receiver.core.states import PlanState, SyncState
-from receiver.dispatcher.preparation import Drafts
+from receiver.dispatcher.poison_guard import MAX_DEATHS, PoisonGuard
+from receiver.dispatcher.preparation import Preparation
 from receiver.dispatcher.rule_sets import RulesInForce
-from receiver.dispatcher.suspects import DEATHS, Suspects
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.plans.planning_attempts import begin
@@ -27,43 +27,43 @@ from receiver.rules.loading import Rulebook
 
 
 @pytest.fixture
-def drafts(ledger: Ledger, tmp_path: Path) -> Drafts:
+def preparation(ledger: Ledger, tmp_path: Path) -> Preparation:
     expressions = Expressions()
     rulebook = Rulebook([tmp_path], Registry.discover(), expressions)
     rules = RulesInForce(
         rulebook, ledger, expressions, renderer(), lambda: None, configure_logs("json")
     )
     log = configure_logs("json")
-    suspects = Suspects(ledger, "w-1")
-    made = Drafts(rules, renderer(), suspects, log, max_age=1e9, max_resources=100)
+    guard = PoisonGuard(ledger, "w-1")
+    made = Preparation(rules, renderer(), guard, log, max_age=1e9, max_resources=100)
     made.use(planner_of(TWO))
     return made
 
 
 def test_a_ledger_that_fails_while_a_sync_is_planned_is_no_fault_of_the_sync(
-    ledger: Ledger, drafts: Drafts
+    ledger: Ledger, preparation: Preparation
 ) -> None:
     """The turn is taken again; a sync that failed because of it would never be acted upon."""
     House.of(ledger, TWO).store("a")
     with ledger.write() as connection:
         connection.execute(text("ALTER TABLE memories RENAME TO elsewhere"))
     with pytest.raises(LedgerUnavailable, match="memories"), ledger.read() as connection:
-        drafts.plannings(connection, 10)
+        preparation.plan_syncs(connection, 10)
     with ledger.write() as connection:
         connection.execute(text("ALTER TABLE elsewhere RENAME TO memories"))
     with ledger.read() as connection:
-        (planning,) = drafts.plannings(connection, 10)
+        (planning,) = preparation.plan_syncs(connection, 10)
     assert [plan.rule for plan in planning.plans] == ["r"]
 
 
 def test_a_sync_that_lists_too_many_resources_is_told_as_failed(
-    ledger: Ledger, drafts: Drafts
+    ledger: Ledger, preparation: Preparation
 ) -> None:
     """Nothing of it is read; its neighbour is planned, and the trail says what to change."""
     house = House.of(ledger, TWO)
     large, small = house.store(*(f"r{n}" for n in range(101))), house.store("a", at=1)
     with ledger.read() as connection:
-        plannings = {one.sync: one for one in drafts.plannings(connection, 10)}
+        plannings = {one.sync: one for one in preparation.plan_syncs(connection, 10)}
     assert plannings[large].state is SyncState.FAILED
     assert plannings[large].reason == (
         "too large: it lists 101 resources, more than maxResources (100)"
@@ -73,7 +73,7 @@ def test_a_sync_that_lists_too_many_resources_is_told_as_failed(
 
 
 def test_a_turn_reads_no_more_than_it_may_cost(
-    ledger: Ledger, drafts: Drafts, monkeypatch: pytest.MonkeyPatch
+    ledger: Ledger, preparation: Preparation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Syncs that list much come one after another, and each has its turn."""
     house = House.of(ledger, TWO)
@@ -81,10 +81,10 @@ def test_a_turn_reads_no_more_than_it_may_cost(
         house.store(*(f"r{n}" for n in range(60)), at=at)
     monkeypatch.setattr("receiver.ledger.plans.load.MOST_RESOURCES", 130)
     with ledger.read() as connection:
-        assert len(drafts.plannings(connection, 10)) == 2
+        assert len(preparation.plan_syncs(connection, 10)) == 2
     monkeypatch.setattr("receiver.ledger.plans.load.MOST_RESOURCES", 1)
     with ledger.read() as connection:
-        assert len(drafts.plannings(connection, 10)) == 1
+        assert len(preparation.plan_syncs(connection, 10)) == 1
 
 
 def died(ledger: Ledger, sync: str, times: int) -> None:
@@ -95,7 +95,7 @@ def died(ledger: Ledger, sync: str, times: int) -> None:
 
 
 def test_what_a_process_may_have_died_of_is_planned_after_the_rest_and_alone(
-    ledger: Ledger, drafts: Drafts
+    ledger: Ledger, preparation: Preparation
 ) -> None:
     """So that the next one can only die of it, and has planned all others before."""
     house = House.of(ledger, TWO)
@@ -105,18 +105,20 @@ def test_what_a_process_may_have_died_of_is_planned_after_the_rest_and_alone(
     turns = []
     for _ in range(3):
         with ledger.read() as connection:
-            turns.append(drafts.plannings(connection, 10))
+            turns.append(preparation.plan_syncs(connection, 10))
         with ledger.write() as connection:
             uow = UnitOfWork(connection, ledger.now(connection))
             store_plannings(uow, turns[-1])
             uow.finish()
-            drafts.clear(connection)
+            preparation.clear_begun(connection)
     assert [[one.sync for one in turn] for turn in turns] == [[third], [first], [second]]
     assert {one.state for turn in turns for one in turn} == {SyncState.PLANNED}
     assert house.query("SELECT COUNT(*) FROM tried") == [0]
 
 
-def test_a_suspect_has_its_turn_however_much_else_there_is(ledger: Ledger, drafts: Drafts) -> None:
+def test_a_suspect_has_its_turn_however_much_else_there_is(
+    ledger: Ledger, preparation: Preparation
+) -> None:
     """New syncs that never cease do not hold it up for ever."""
     house = House.of(ledger, TWO)
     suspect = house.store("a")
@@ -125,33 +127,37 @@ def test_a_suspect_has_its_turn_however_much_else_there_is(ledger: Ledger, draft
     for at in range(1, 5):
         house.store("a", at=at)
         with ledger.read() as connection:
-            turns.append([one.sync for one in drafts.plannings(connection, 10)])
+            turns.append([one.sync for one in preparation.plan_syncs(connection, 10)])
     assert next(turn for turn in turns if suspect in turn) == [suspect]
 
 
-def test_what_three_processes_died_of_is_set_aside(ledger: Ledger, drafts: Drafts) -> None:
+def test_what_three_processes_died_of_is_set_aside(
+    ledger: Ledger, preparation: Preparation
+) -> None:
     """It is told as failed, with why; nobody begins it again."""
     house = House.of(ledger, TWO)
     poison = house.store("a")
-    died(ledger, poison, DEATHS)
+    died(ledger, poison, MAX_DEATHS)
     with ledger.read() as connection:
-        (planning,) = drafts.plannings(connection, 10)
+        (planning,) = preparation.plan_syncs(connection, 10)
     assert planning.state is SyncState.FAILED
     assert planning.reason == "3 processes in a row ended while they planned it"
 
 
-def test_a_process_that_lives_on_is_counted_once(ledger: Ledger, drafts: Drafts) -> None:
+def test_a_process_that_lives_on_is_counted_once(ledger: Ledger, preparation: Preparation) -> None:
     """A turn that the ledger broke off is taken again, however often."""
     house = House.of(ledger, TWO)
     house.store("a")
-    for _ in range(DEATHS + 1):
+    for _ in range(MAX_DEATHS + 1):
         with ledger.read() as connection:
-            (planning,) = drafts.plannings(connection, 10)
+            (planning,) = preparation.plan_syncs(connection, 10)
         assert planning.state is SyncState.PLANNED
     assert house.query("SELECT tries FROM tried") == [1]
 
 
-def test_a_step_that_three_processes_died_of_fails_its_plan(ledger: Ledger, drafts: Drafts) -> None:
+def test_a_step_that_three_processes_died_of_fails_its_plan(
+    ledger: Ledger, preparation: Preparation
+) -> None:
     """The rest of the plan is not begun, and the plans of others take their steps."""
     house = House.of(ledger, TWO)
     house.sync("a")
@@ -159,15 +165,17 @@ def test_a_step_that_three_processes_died_of_fails_its_plan(ledger: Ledger, draf
     with ledger.write() as connection:
         connection.execute(text("UPDATE plans SET stirred = 1"))
     [plan] = house.plans("id")
-    died(ledger, plan, DEATHS)
+    died(ledger, plan, MAX_DEATHS)
     with ledger.read() as connection:
-        ((_, advance),) = drafts.steps(connection, 10)
+        ((_, advance),) = preparation.step_plans(connection, 10)
     assert (advance.end, advance.reason) == (
         PlanState.FAILED, "broke off: 3 processes in a row ended while they planned it",
     )  # fmt: skip
 
 
-def test_planning_that_is_told_to_stop_leaves_the_rest_new(ledger: Ledger, drafts: Drafts) -> None:
+def test_planning_that_is_told_to_stop_leaves_the_rest_new(
+    ledger: Ledger, preparation: Preparation
+) -> None:
     """What is worked out by then is kept, and nobody is suspected."""
     house = House.of(ledger, TWO)
     for at in range(3):
@@ -178,34 +186,34 @@ def test_planning_that_is_told_to_stop_leaves_the_rest_new(ledger: Ledger, draft
         if next(asked, "no more") is not None:
             raise Stopped
 
-    drafts.pulse = pulse
+    preparation.checkpoint = pulse
     with ledger.read() as connection:
-        made = drafts.plannings(connection, 10)
+        made = preparation.plan_syncs(connection, 10)
     assert len(made) < 3
     assert all(one.state is SyncState.PLANNED for one in made)
 
 
 def test_planning_that_takes_too_long_fails_its_sync_alone(
-    ledger: Ledger, drafts: Drafts, monkeypatch: pytest.MonkeyPatch
+    ledger: Ledger, preparation: Preparation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By the processor's time; the reason says so."""
     monkeypatch.setattr("receiver.dispatcher.preparation.LONGEST", 0.0)
     House.of(ledger, TWO).store("a")
     with ledger.read() as connection:
-        (planning,) = drafts.plannings(connection, 10)
+        (planning,) = preparation.plan_syncs(connection, 10)
     assert planning.state is SyncState.FAILED
     assert "took more than 0 s of a core" in planning.reason
 
 
 def test_a_sync_whose_plans_are_too_many_fails_before_they_are_made(
-    ledger: Ledger, drafts: Drafts, monkeypatch: pytest.MonkeyPatch
+    ledger: Ledger, preparation: Preparation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its neighbour is planned; the reason counts, and names the way to plan one rule of them."""
     monkeypatch.setattr("receiver.planning.planner.MOST_RUNS", 10)
     house = House.of(ledger, TWO)
     large, small = house.store(*(f"r{n}" for n in range(10))), house.store("a", at=1)
     with ledger.read() as connection:
-        plannings = {one.sync: one for one in drafts.plannings(connection, 10)}
+        plannings = {one.sync: one for one in preparation.plan_syncs(connection, 10)}
     assert plannings[large].state is SyncState.FAILED
     assert "1 rules match, with 10 targets and 11 runs" in plannings[large].reason
     assert "--rule RULE" in plannings[large].reason
