@@ -1,1 +1,1 @@
-"""The trail of audit events, and single facts by key."""
+"""The trail of audit events with its counters, and the key-values that processes share."""

@@ -1,4 +1,4 @@
-"""What the events of the trail are called; docs/audit-trail.md says when each is written."""
+"""The names of the trail's events; docs/audit-trail.md says when each is written."""
 
 from __future__ import annotations
 

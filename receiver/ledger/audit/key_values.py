@@ -1,4 +1,4 @@
-"""Single facts that the processes tell one another: creation, rules in force."""
+"""Key-values that the processes share (creation, rules in force), and the stored rule sets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The trail's lines and the counters, written in the transaction that they describe."""
+"""Appends to the trail and adds to the counters, in the transaction that the events describe."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Counts = Counter[tuple[str, str]]
 
 
 def labels(**values: str) -> str:
-    """Write labels in the one spelling that the counters' key needs."""
+    """Return labels as the text that is part of a counter's key."""
     return json.dumps(values, sort_keys=True)
 
 
@@ -27,11 +27,11 @@ _TRAIL = text(
 
 
 def lock_trail(connection: Connection) -> None:
-    """Have the trail and the counters alone until the commit, where others may write as well.
+    """Lock the trail and the counters until the commit, on the engine where several may write.
 
-    So the trail's numbers are given in the order of the commits, and whoever follows it misses
-    no line. It is done at the end of a transaction, so nobody waits for long; a SQLite file is
-    locked as a whole.
+    So ``seq`` grows in the order of the commits, and whoever follows the trail misses no line. It
+    is taken at the end of a transaction, so nobody waits for long. A SQLite file is locked as a
+    whole anyway.
     """
     if connection.dialect.name == "postgresql":
         connection.execute(_TRAIL)
@@ -44,8 +44,8 @@ def append_events(
     counts: Mapping[tuple[str, str], float] | None = None,
 ) -> None:
     """Append the events in their order, and count them and ``counts``; ``at`` in milliseconds."""
-    told = Counter(("events_total", labels(event=event.name)) for event in events)
-    add_counts(connection, {**(counts or {}), **told})
+    by_name = Counter(("events_total", labels(event=event.name)) for event in events)
+    add_counts(connection, {**(counts or {}), **by_name})
     if not events:
         return
     connection.execute(

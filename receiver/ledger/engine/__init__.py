@@ -1,1 +1,1 @@
-"""The two engines: a SQLite file for one host, a PostgreSQL database for several."""
+"""The two database engines: a SQLite file for one host, PostgreSQL for several."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from receiver.core.errors import LedgerError
 
 PAGES = 1024
-"""Pages copied between two signs of progress: 4 MiB."""
+"""Pages copied between two calls of `Progress`: 4 MiB."""
 
 Progress = Callable[[int, int], None]
 """Called with the pages (of a database: the rows) that are copied, and how many there are."""
@@ -54,7 +54,7 @@ def back_up(ledger: Path | str, to: Path, progress: Progress) -> int:
 
 @contextmanager
 def _reserved(to: Path) -> Iterator[None]:
-    """Take the name, so that nobody's file is ever replaced; let it go if the copy fails."""
+    """Create the file, so that none is ever replaced; delete it if the copy fails."""
     try:
         to.open("xb").close()
     except FileExistsError:
@@ -80,18 +80,18 @@ def _copy_server(url: str, part: Path, progress: Progress) -> None:
 
 
 def _copy_file(ledger: Path, part: Path, progress: Progress) -> None:
-    def told(_status: int, left: int, pages: int) -> None:
+    def report(_status: int, left: int, pages: int) -> None:
         progress(pages - left, pages)
 
     with (
         closing(sqlite3.connect(f"{ledger.resolve().as_uri()}?mode=ro", uri=True)) as source,
         closing(sqlite3.connect(part)) as copy,
     ):
-        # A transaction of ours holds the state still; without one, each write of somebody else
-        # would make the copy begin anew.
+        # In a transaction the copied state stays the same; without one, each write of another
+        # process would make the copy begin anew.
         source.execute("BEGIN")
         source.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
-        source.backup(copy, pages=PAGES, progress=told)
+        source.backup(copy, pages=PAGES, progress=report)
         copy.execute("PRAGMA journal_mode = DELETE")  # one file, with nothing beside it
 
 
@@ -103,7 +103,7 @@ def _check(part: Path) -> None:
 
 
 def _sync(path: Path) -> int:
-    """Have a file or a folder on disk; return the size."""
+    """Sync a file or a folder to the disk; return the size."""
     number = os.open(path, os.O_RDONLY)
     try:
         os.fsync(number)

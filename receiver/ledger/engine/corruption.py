@@ -1,4 +1,4 @@
-"""Tells a SQLite file that is damaged from one that takes nothing just now."""
+"""Recognises a damaged SQLite file, as opposed to one that takes no write just now."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ HEADING = "*** in database main ***"
 """What SQLite writes before its findings."""
 
 PATIENCE = 5.0
-"""Seconds that a start may spend on looking: some GB, and what is larger is looked at in part."""
+"""Seconds of a start for the check: enough for some GB; of a larger file a part is checked."""
 
 
 STEPS = 10_000
-"""Of SQLite's virtual machine, some milliseconds, between two looks at the clock."""
+"""Instructions of SQLite's virtual machine, some milliseconds, between two checks of the clock."""
 
 
 def is_damage(error: DBAPIError) -> bool:
@@ -35,9 +35,9 @@ def is_damage(error: DBAPIError) -> bool:
 
 
 def find_damage(path: Path, patience: float = PATIENCE) -> str:
-    """Look through the file's pages, at most ``patience`` seconds; return what is wrong, or ""."""
-    # A connection that only reads writes nothing back of the log when it is closed. Where there is
-    # no log it would make one and leave it there, unless it is told that nobody writes.
+    """Check the file's pages, for at most ``patience`` seconds; return what is wrong, or ""."""
+    # Read-only, so that closing it writes nothing of the log back into the file. Where there is no
+    # log, it would create one and leave it there, unless the file is declared immutable.
     log = path.with_name(f"{path.name}-wal")
     how = "mode=ro" if log.exists() else "immutable=1"
     try:

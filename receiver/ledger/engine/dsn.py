@@ -1,4 +1,4 @@
-"""The URL of a PostgreSQL database, as libpq knows it, and what libpq is told besides."""
+"""The URL of a PostgreSQL database, and the arguments that psycopg connects with."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ CONNECT_TIMEOUT = 5
 """Seconds to wait for a host: a server that is away is noticed before the sender gives up."""
 
 SILENCE_MS = 10_000
-"""How long the network may swallow what was sent before the connection counts as broken, and how
-long a transaction may say nothing before the server ends it: a process that was frozen in the
-middle of one must not hold its locks for longer."""
+"""How long data may stay unacknowledged before the connection counts as broken, and how long a
+transaction may be idle before the server ends it: a process that was frozen within one must not
+hold its locks for longer."""
 
 _SCHEMES = ("postgresql://", "postgres://")
 
@@ -26,7 +26,7 @@ def connect_arguments(url: str, busy_timeout: float) -> dict[str, Any]:
         busy_timeout: seconds to wait for another's write.
 
     Raises:
-        LedgerError: the URL is no such, or psycopg is not installed.
+        LedgerError: the URL is none of PostgreSQL, or psycopg is not installed.
     """
     options = {
         "lock_timeout": int(busy_timeout * 1000),
@@ -48,7 +48,7 @@ def connect_arguments(url: str, busy_timeout: float) -> dict[str, Any]:
 
 
 def redacted_url(url: str) -> str:
-    """Write who connects to which database where, and nothing else: no password.
+    """Return user, hosts and database of a URL, without the password and the parameters.
 
     Raises:
         LedgerError: as `connect_arguments`.

@@ -1,4 +1,4 @@
-"""The folder of a SQLite ledger: made if it can be, on a disk of this host, one instance's."""
+"""The folder of a SQLite ledger: creates it, refuses network file systems, locks the instance."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def lock_ledger(path: Path, mountinfo: Path = MOUNTINFO) -> IO[str]:
 
 
 def file_system_of(folder: Path, mountinfo: Path = MOUNTINFO) -> str:
-    """Name the type of the file system that holds the folder, "" if nobody can tell."""
+    """Return the type of the file system that holds the folder, "" if it is not known."""
     try:
         lines = mountinfo.read_text(encoding="utf-8").splitlines()
     except OSError:

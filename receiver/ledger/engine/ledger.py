@@ -1,4 +1,4 @@
-"""A ledger that is open: its transactions, whichever engine keeps it."""
+"""An open ledger and its transactions, the same on both engines."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Ledger(ABC):
 
         Raises:
             LedgerUnavailable: the disk is full, the file locked or not writable, the server away.
-                Nothing of the transaction is left; or nobody can tell, if it broke off during
+                Nothing of the transaction is left; or that is not known, if it broke off during
                 the commit.
             LedgerDamaged: the file is broken.
         """

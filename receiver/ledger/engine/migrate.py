@@ -1,4 +1,4 @@
-"""Brings a ledger to the newest migration, forward only."""
+"""Migrates a ledger to the newest revision, forward only."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def migrate(engine: Engine, clock: TextClause) -> str | None:
     config.set_main_option("script_location", str(Path(tables.__file__).parent / "migrations"))
     config.set_main_option("path_separator", "os")
     with engine.begin() as connection:
-        at = revision_of(connection)  # somebody else may have come first
+        at = revision_of(connection)  # another process may have migrated it meanwhile
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
         if at is None:

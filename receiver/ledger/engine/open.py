@@ -1,4 +1,4 @@
-"""Opens the ledger, wherever it is kept."""
+"""Opens the ledger, in a SQLite file or in PostgreSQL."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def open_ledger(
 
 
 def prepare(place: Path | str) -> None:
-    """See whether a ledger can be used as it is: a SQLite file is made, a database must be there.
+    """Check that a ledger can be used as it is: a SQLite file is created, a database must exist.
 
     Raises:
         LedgerError: it cannot; it says why.

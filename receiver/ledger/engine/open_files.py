@@ -1,7 +1,7 @@
-"""Sees whether a SQLite ledger's files are still those that were opened, and keeps what they had.
+"""Detects that a SQLite ledger's files were removed or replaced, and rescues their contents.
 
-A file that is removed or replaced lives on for whoever has it open, without a name: what is written
-to it is gone with the last process. So nothing more is written to it, and what it has is copied.
+A file that is removed or replaced lives on, without a name, for processes that have it open: what
+is written to it is lost with the last of them. So nothing more is written to it, and it is copied.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ NAMES = ("", "-wal", "-shm")
 a ledger is lost as well (https://www.sqlite.org/wal.html)."""
 
 PAGES = 4096
-"""Of 4 KiB: what is copied in one go."""
+"""Pages of 4 KiB that are copied at a time."""
 
 
 class OpenFiles:
@@ -34,7 +34,7 @@ class OpenFiles:
         self._copy: Path | None = None
 
     def lost(self) -> str:
-        """Name the files that are not what was opened, "" if all are."""
+        """Return the names of the files that were removed or replaced, "" if none was."""
         if self._identities() == self._files:
             self._copy = None
             return ""
@@ -45,8 +45,8 @@ class OpenFiles:
     def rescue(self) -> Path:
         """Copy all that was committed into a file beside the ledger, once, and return it.
 
-        Nobody may write meanwhile. The copy of another process of the same files is replaced: it
-        has no more than this one.
+        Nobody may write meanwhile. A copy that another process made of the same files is replaced:
+        it has no more than this one.
 
         Raises:
             OSError, sqlite3.Error: it could not be done.
@@ -60,7 +60,7 @@ class OpenFiles:
         return self._copy
 
     def close(self) -> None:
-        """Let go of the files."""
+        """Close the files."""
         self._keeper.close()
 
     def _copied(self, copy: Path) -> Path:
@@ -83,7 +83,7 @@ RESCUED = ".rescued-"
 
 
 def refuse_to_replace_lost(path: Path) -> None:
-    """See to it that no empty ledger takes the place of one that was lost.
+    """Refuse to create an empty ledger in the place of one that was lost.
 
     Raises:
         LedgerError: there is no file, and a copy of what it had.
@@ -105,7 +105,7 @@ def _rescued(path: Path) -> list[Path]:
 
 
 def recovery_from_copy(copy: Path, path: Path) -> str:
-    """Return how to go on with a copy."""
+    """Return the commands that put a copy in the place of the ledger."""
     return f"`rm -f {path} {path}-wal {path}-shm; mv {copy} {path}`"
 
 

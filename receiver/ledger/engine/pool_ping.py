@@ -1,6 +1,6 @@
-"""Asks a connection that nobody used for a while whether its server still answers.
+"""Pings a pooled connection before its use if it was idle for a while.
 
-Asked each time that it is used, a server would be asked once more for every transaction.
+SQLAlchemy's `pool_pre_ping` would ping before every transaction.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from sqlalchemy import Engine, event
 from sqlalchemy.exc import DisconnectionError
 
 QUIET = 1.0
-"""Seconds; within them, a server that went away is noticed by the transaction itself."""
+"""Idle seconds; before that, a server that went away is noticed by the transaction itself."""
 
 
 def ping_idle_connections(engine: Engine) -> None:
-    """Have the pool ask so, and open the connection anew where there is no answer."""
+    """Have the engine's pool do so, and open the connection anew where there is no answer."""
     error = engine.dialect.loaded_dbapi.Error
 
     def returned(_connection: Any, record: Any) -> None:

@@ -1,9 +1,9 @@
 """A ledger in PostgreSQL: connections, and the locks between those who write.
 
 Any number of processes on any number of hosts write. What one transaction reads and then writes
-is guarded by an advisory lock, so that the same code is right on both engines: whoever plans,
-steps or obeys an operator has it alone, whoever claims due runs and writes outcomes shares it,
-and what only adds does without. A second one lines up the trail: its numbers are given in the
+is guarded by an advisory lock, so that the same code is right on both engines: planning, steps and
+operators' commands take it exclusively, claims of due runs and outcomes take it shared, and what
+only adds rows takes none (see `LockMode`). Another lock is on the trail: its ``seq`` grows in the
 order of the commits, so that whoever follows it misses no line.
 """
 
@@ -31,7 +31,7 @@ from receiver.ledger.engine.migrate import migrate, revision_of
 from receiver.ledger.engine.pool_ping import ping_idle_connections
 
 NOW = text("CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)")
-"""The server's clock in milliseconds, not that of the transaction's start: it may have waited."""
+"""The server's clock in milliseconds; the transaction may have begun earlier, and waited."""
 
 _KEY = "hashtext('postsync.state'), hashtext(current_schema())"
 _LOCKS = {
@@ -59,12 +59,12 @@ class PostgresLedger(Ledger):
         return True
 
     def notify(self, connection: Connection) -> None:
-        """Notify all who listen, see `receiver.ledger.engine.pg_listen`."""
+        """Notify all listeners, see `receiver.ledger.engine.pg_listen`."""
         connection.execute(_NOTIFY)
 
     @contextmanager
     def exclusive_task(self, task: str) -> Iterator[bool]:
-        """Give whether nobody else in any process does this task now."""
+        """Yield whether no other process does this task now."""
         try:
             connection = self.engine.connect()
             mine = bool(connection.scalar(_SOLE, {"task": f"postsync.{task}"}))
@@ -110,7 +110,7 @@ def open_postgres(url: str, *, busy_timeout: float = 5.0, offset_ms: int = 0) ->
 
 
 def check_postgres(url: str) -> None:
-    """See whether the database has the tables of this version.
+    """Check that the database has the tables of this version.
 
     Raises:
         LedgerError: it has not; or as `open_postgres`.

@@ -1,4 +1,4 @@
-"""A ledger in a SQLite file: pragmas, and the lock that keeps a second instance out."""
+"""A ledger in a SQLite file: pragmas, and who may write to it when."""
 
 from __future__ import annotations
 
@@ -70,8 +70,8 @@ class SqliteLedger(Ledger):
         """Do nothing: the one dispatcher is on this host, and has a `Wakeup`."""
 
     @contextmanager
-    def exclusive_task(self, task: str) -> Iterator[bool]:  # noqa: ARG002 each is done by one process alone
-        """Give True: there is only one dispatcher."""
+    def exclusive_task(self, task: str) -> Iterator[bool]:  # noqa: ARG002 there is only one dispatcher
+        """Yield True: there is only one dispatcher."""
         yield True
 
     def close(self) -> None:
@@ -108,7 +108,7 @@ class SqliteLedger(Ledger):
             )
 
     def check_still_there(self) -> None:
-        """See whether the file is the one that was opened.
+        """Check that the file is the one that was opened.
 
         Raises:
             LedgerGone: it is not; what it had has been copied, if that could be done.
@@ -200,14 +200,14 @@ def _on_connect(busy_timeout: float) -> Any:
         try:
             prepare(connection)
         except sqlite3.Error:
-            connection.close()  # nobody else knows of it yet
+            connection.close()  # it is not in the pool yet
             raise
 
     def prepare(connection: Any) -> None:
         connection.isolation_level = None  # transactions are begun by `_on_begin`
         connection.execute(f"PRAGMA busy_timeout = {int(busy_timeout * 1000)}")
         if connection.execute("PRAGMA page_count").fetchone() == (0,):
-            # A file takes this only before its first table; `space.py` needs it.
+            # A file takes this only before its first table; `vacuum.py` needs it.
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")

@@ -1,4 +1,4 @@
-"""Copies a ledger between PostgreSQL and a SQLite file: every row of one consistent state."""
+"""Copies a ledger from PostgreSQL to a SQLite file, or back: every row of one consistent state."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What one transaction writes, gathered: each statement is executed once, for all of its rows.
+"""A unit of work: gathers a transaction's rows and executes each statement once, for all of them.
 
 A turn of the dispatcher deals with many syncs, plans and runs; executed one by one, their
-statements cost more than everything else that it does.
+statements would cost more than everything else that it does.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class UnitOfWork:
     """Rows and events of one writing transaction.
 
     Attributes:
-        connection: for reading; what is still in the batch it does not see.
+        connection: for reading; rows that are not flushed yet are not visible to it.
         now: the transaction's time in milliseconds.
         events: the trail's lines, in order.
         counts: increments of counters.
@@ -36,11 +36,11 @@ class UnitOfWork:
         self._numbers: dict[tuple[str, str], int] = {}
 
     def add(self, statement: Executable, row: Row) -> None:
-        """Have a statement of the module level executed with this row."""
+        """Execute a statement, one defined at a module's level, with this row at the next flush."""
         self._rows.setdefault(statement, []).append(row)
 
     def next_number(self, kind: str, key: str, read: Callable[[], int], step: int = 1) -> int:
-        """Return a number that is read once and then counted here; it grows by ``step``."""
+        """Return the next number of a sequence: read once, then counted here by ``step``."""
         name = kind, key
         if name not in self._numbers:
             self._numbers[name] = read()
@@ -48,11 +48,11 @@ class UnitOfWork:
         return self._numbers[name]
 
     def preset_number(self, kind: str, key: str, value: int) -> None:
-        """Have a number known before it is asked for, unless it has been read already."""
+        """Set the last number of a sequence, unless it has been read already."""
         self._numbers.setdefault((kind, key), value)
 
     def reset_number(self, kind: str, key: str) -> None:
-        """Have a number read again: something else than its own growth has changed it."""
+        """Have a sequence read again: it was changed by something else than `next_number`."""
         self._numbers.pop((kind, key), None)
 
     def flush(self) -> None:
@@ -62,10 +62,10 @@ class UnitOfWork:
         self._rows.clear()
 
     def finish(self) -> None:
-        """Execute the rest, then write the trail's lines and the counts; nothing comes after it.
+        """Flush, then append the events and add the counts; nothing may be written after it.
 
-        The trail is locked from here to the commit: whoever waited for a row meanwhile could
-        wait for somebody who waits for the trail.
+        The trail is locked from here to the commit. Waiting for a row while holding that lock
+        could be a deadlock with whoever holds the row and waits for the trail.
         """
         self.flush()
         append_events(self.connection, self.now, self.events, self.counts)

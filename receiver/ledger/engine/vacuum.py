@@ -1,4 +1,4 @@
-"""Keeps the SQLite file and its log bounded: gives back pages that nothing uses any more.
+"""Keeps the SQLite file and its log bounded: returns unused pages to the file system.
 
 SQLite uses the pages of deleted rows again, and gives none back by itself. Its write-ahead log
 begins anew when no reader uses it, which may never be if readers overlap.
@@ -92,7 +92,7 @@ def empty_log(ledger: SqliteLedger, limit: int = LOG_LIMIT) -> bool:
 
 @contextmanager
 def _raw(ledger: SqliteLedger) -> Iterator[sqlite3.Connection]:
-    """Give a connection outside of any transaction, which these statements ask for.
+    """Yield a connection outside of any transaction, which these statements ask for.
 
     Call it without the write lock: a file that is gone is copied under it.
     """

@@ -1,7 +1,6 @@
-"""A hint between the processes of one host that there is work.
+"""Wakes the dispatcher from another process or thread of its host.
 
-The ledger alone is the truth: a ring that is lost costs the time until the next poll,
-nothing else.
+It is a hint: one that is lost costs the time until the next poll, nothing else.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import socket
 
 
 class Wakeup:
-    """Made before the fork, so that both sides have it."""
+    """A socket pair. Create it before the fork, so that both processes have it."""
 
     def __init__(self) -> None:
         self._receiver, self._sender = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -19,16 +18,16 @@ class Wakeup:
         self._sender.setblocking(False)
 
     def notify(self) -> None:
-        """Wake the one who waits; a bell that still rings needs no second press."""
+        """Wake whoever waits. If the socket is full, it is woken already."""
         try:
             self._sender.send(b"!")
         except OSError:
             return
 
     def wait(self, timeout: float) -> bool:
-        """Wait at most ``timeout`` seconds for a ring; whether there was one."""
-        heard, _, _ = select.select([self._receiver], [], [], timeout)
-        if not heard:
+        """Wait at most ``timeout`` seconds; return whether somebody notified."""
+        ready, _, _ = select.select([self._receiver], [], [], timeout)
+        if not ready:
             return False
         try:
             while self._receiver.recv(16):

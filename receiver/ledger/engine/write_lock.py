@@ -1,8 +1,8 @@
-"""Lines up the processes of one host that write to one SQLite file.
+"""The write lock of a SQLite file, over the processes of one host, with a fair queue.
 
 SQLite's own wait for a lock is a sleep of up to 100 ms that is tried again, and knows no order:
 beside a busy dispatcher, the intake would sleep most of its time (measured: 25 ms at the median).
-A file lock of the kernel wakes who waits at once, and ends with the process that has it.
+A file lock of the kernel wakes the next waiter at once, and ends with the process that holds it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from types import TracebackType
 
 
 class WriteLock:
-    """A lock over all threads of all processes. Open it after the fork: each needs its own."""
+    """A lock over all threads of all processes. Open it after the fork, once a process."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("ab")

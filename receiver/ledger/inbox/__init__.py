@@ -1,1 +1,1 @@
-"""What arrives: notifications, committed in groups, and what hooks say."""
+"""What arrives: notifications, stored by group commit, and the messages of hooks."""

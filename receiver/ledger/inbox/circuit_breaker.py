@@ -1,9 +1,9 @@
-"""Notices that commits have come to a stand, so that nobody else begins to wait for one.
+"""A circuit breaker for commits: while one is stalled, further requests are refused at once.
 
-Where a network swallows everything, or a server is frozen, an error comes late or never. Each who
-waits for it has one of the intake's threads; when all of them wait, nobody answers the probes, and
-the processes are restarted for nothing. So those who come during a stall are refused at once; who
-comes after it tries again for all, and until that has gone well, the others are refused as well.
+Where a network drops everything, or a server is frozen, an error comes late or never. Each request
+that waits for it has one of the intake's threads; when all of them wait, nobody answers the probes,
+and the processes are restarted for nothing. So requests that come during a stall are refused. The
+first one after it tries again for all; until its commit succeeds, the others are refused as well.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from contextlib import contextmanager
 from receiver.core.errors import LedgerUnavailable
 
 STALL = 2.0
-"""Seconds that are a stall; a commit takes some milliseconds, on a bad disk some hundred."""
+"""Seconds after which a commit is stalled; one takes some ms, on a bad disk some hundred."""
 
 
 class CircuitBreaker:
-    """Watches one who commits, for the many who hand in.
+    """Watches the commits of the writer's thread, for the requests that wait for them.
 
     Attributes:
-        failed: a commit that was stalled has failed, and none has gone well since.
+        failed: a stalled commit has failed, and none has succeeded since.
     """
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class CircuitBreaker:
 
     @contextmanager
     def watch(self) -> Iterator[None]:
-        """Commit within the block; leave it by an error if that fails."""
+        """Watch the commit in the block, which raises if it fails."""
         self._since = time.monotonic()
         try:
             yield
@@ -45,7 +45,7 @@ class CircuitBreaker:
 
     @property
     def committing(self) -> bool:
-        """Whether somebody commits now."""
+        """Whether a commit is under way."""
         return self._since is not None
 
     @property
@@ -55,10 +55,10 @@ class CircuitBreaker:
         return since is not None and time.monotonic() - since > STALL
 
     def check(self) -> None:
-        """Let nobody in who would only wait.
+        """Refuse whoever would only wait.
 
         Raises:
-            LedgerUnavailable: there is a stall; or there was, and somebody is trying again.
+            LedgerUnavailable: a commit is stalled; or one was, and another is tried.
         """
         if self.stalled or (self.failed and self.committing):
             raise LedgerUnavailable(f"the ledger has taken no write for more than {STALL:g} s")

@@ -1,4 +1,4 @@
-"""What arrives, and the rows and events that it becomes: accepted, a duplicate, or refused."""
+"""Turns what arrives into rows and events: accepted, a duplicate, or refused."""
 
 from __future__ import annotations
 
@@ -68,7 +68,8 @@ def _recent(connection: Connection, identity: str, now: datetime) -> RowMapping 
     return (
         connection.execute(
             select(tables.syncs.c.id, tables.syncs.c.uid)
-            .where(tables.syncs.c.identity.between(f"{identity}@{since:014d}", f"{identity}@~"))
+            .where(tables.syncs.c.identity >= f"{identity}@{since:014d}")
+            .where(tables.syncs.c.identity <= f"{identity}@~")
             .order_by(tables.syncs.c.identity.desc())
             .limit(1)
         )
@@ -78,7 +79,10 @@ def _recent(connection: Connection, identity: str, now: datetime) -> RowMapping 
 
 
 class InboxRows:
-    """Turns arrivals into rows and events; knows the identities seen before and in the group."""
+    """Turns a group of arrivals into rows and events.
+
+    ``known`` are the identities that were stored before or came earlier in the group.
+    """
 
     def __init__(self, known: dict[str, tuple[str, str]]) -> None:
         self.known = known
@@ -88,7 +92,7 @@ class InboxRows:
 
     def add(self, arrival: Arrival, packed: bytes) -> Receipt:
         """Add an arrival, its body compressed."""
-        receipt, about = self._judge(arrival)
+        receipt, about = self._classify(arrival)
         self.deliveries.append(
             {
                 "id": receipt.delivery,
@@ -113,7 +117,7 @@ class InboxRows:
             self.events.append(Event("sync.failed", why, receipt.delivery, receipt.sync))
         return receipt
 
-    def _judge(self, arrival: Arrival) -> tuple[Receipt, dict[str, Json]]:
+    def _classify(self, arrival: Arrival) -> tuple[Receipt, dict[str, Json]]:
         delivery = new_id("d")
         if arrival.notification is None:
             receipt = Receipt(delivery, "", DeliveryVerdict.REFUSED, arrival.refusal)

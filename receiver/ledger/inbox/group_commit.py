@@ -1,10 +1,10 @@
-"""Stores what arrives: one thread writes, in groups, and each request waits for its commit.
+"""Group commit of what arrives: one thread writes, and each request waits for its commit.
 
 SQLite syncs the disk once a commit, and several writers of one file starve each other (its
 busy wait has no queue). So the requests' threads hand their arrivals to one writer, which
-takes what has gathered into one transaction. A group that fails is tried again singly, so
-that one bad row never costs its neighbours their answer; and so is a sync that another process
-has just stored: the second time it is known.
+stores what has gathered in one transaction. A group that fails is tried again one by one, so
+that a bad row fails only its own request; so is a sync that another process has just stored,
+which is known as a duplicate the second time.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ COMMIT_TIMEOUT = 5.0
 
 GROUP = 64
 GROUP_BYTES = 8 << 20
-"""A group is bounded by both, so that a large notification does not hold up many small ones."""
+"""Arrivals and bytes that end a group, so that large notifications do not delay many small ones."""
 
 
 REFUSED_BYTES = 64 << 10
@@ -77,7 +77,7 @@ class IntakeWriter:
         """Hand an arrival in and wait, at most `COMMIT_TIMEOUT`, until it is on disk.
 
         Raises:
-            LedgerUnavailable: it was not stored; or nobody can tell yet, and the sender's
+            LedgerUnavailable: it was not stored; or that is not known yet, and the sender's
                 next try will be recognised as a duplicate.
         """
         self._breaker.check()
@@ -88,8 +88,8 @@ class IntakeWriter:
             return waiting.done.result(COMMIT_TIMEOUT)
         except FutureTimeout:
             waiting.done.cancel()
-            told = f"the ledger took no write within {COMMIT_TIMEOUT:g} s"
-            raise LedgerUnavailable(told) from None
+            message = f"the ledger took no write within {COMMIT_TIMEOUT:g} s"
+            raise LedgerUnavailable(message) from None
 
     def _work(self) -> None:
         while not self._over and (first := self._queue.get()) is not None:

@@ -1,8 +1,8 @@
-"""Keeps what the hooks of a sync say, and finds the sync that each message belongs to.
+"""Stores the messages of a sync's hooks, and finds the messages of a sync.
 
-A hook speaks while its sync is under way, so its message is here before the notification that
-tells of the sync. Nothing is attached by a writer: whoever reads a sync asks for the messages of
-its Application and of its time, whichever of the two came first.
+A hook sends its messages while its sync is under way, so they are stored before the sync's
+notification comes. No writer links them: whoever reads a sync looks for the messages of its
+Application and its time, whichever of the two came first.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ AFTER_MS = 60_000
 message of a SyncFail hook, or one that was tried again, may be late."""
 
 FAR_MS = 1 << 50
-"""A time in milliseconds that no clock tells, some 35,000 years from 1970."""
+"""A time in milliseconds beyond any clock, some 35,000 years from 1970."""
 
 MOST = 1000
-"""Messages that a sync's story has; a hook that speaks in a loop has the trail for the rest."""
+"""Messages that are shown with a sync; those of a hook in a loop beyond that are on the trail."""
 
 Committed = Callable[[datetime, Sequence[Event]], None]
 """Called after the commit with the events that it stored."""
@@ -38,13 +38,13 @@ Committed = Callable[[datetime, Sequence[Event]], None]
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What a hook said.
+    """A message of a hook.
 
     Attributes:
         sender: the name of the token that it came with.
         application: the Application, ``name`` or ``namespace/name``.
         text: its words; control characters are already replaced.
-        about: what else it said of itself (hook, wave, the Job's name), for the trail.
+        about: its other fields (hook, wave, the Job's name), for the trail.
     """
 
     sender: str
@@ -55,7 +55,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A sync's time in milliseconds, and whose it is."""
+    """When a sync was under way, in milliseconds."""
 
     sync: str
     application: str
@@ -139,12 +139,12 @@ def _span(connection: Connection, sync: str) -> Span | None:
 
 
 def _clamped(ms: int) -> int:
-    """Return a time from which another can be counted: what is stored may be the last there is."""
+    """Return a time that can be added to: a stored one may be the largest number there is."""
     return max(-FAR_MS, min(ms, FAR_MS))
 
 
 def _neighbours(connection: Connection, span: Span) -> list[Span]:
-    """Find the other syncs of the Application that may claim a message of this span."""
+    """Return the other syncs of the Application that a message of this time may belong to."""
     s, reach = tables.syncs.c, BEFORE_MS + AFTER_MS
     rows = connection.execute(
         select(s.id, s.application, s.started_at, s.finished_at)

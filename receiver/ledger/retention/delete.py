@@ -1,8 +1,8 @@
 """Deletes from the ledger, a bounded number of rows with each call.
 
-A sync goes whole: with its deliveries, plans, runs, attempts and lines of the trail; with its last
-sync goes what is remembered of an Application. The trail's
-newest line always stays, since SQLite would give its number to the next one.
+A sync is deleted with its deliveries, plans, runs, attempts and lines of the trail; with an
+Application's last sync, so is what is remembered of the Application. The trail's newest line always
+stays, since SQLite would give its ``seq`` to the next one.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from receiver.ledger.plans.application_memory import forget
 from receiver.ledger.retention.policy import ROWS, Limits, still_deletable
 
 SETTLING_MS = 3_600_000
-"""How long after a change of the rules no rule set goes: somebody may still plan by the last."""
+"""How long no rule set is deleted after a change of the rules: one may still plan by the last."""
 
 Counts = Counter[str]
 """Deleted rows by table."""
 
 
 def delete_syncs(connection: Connection, syncs: Sequence[str], limit: Limits) -> Counts:
-    """Delete those of the syncs that may still go, with all that belongs to them."""
+    """Delete those of the syncs that may still be deleted, with all that belongs to them."""
     ids = still_deletable(connection, syncs, limit)
     if not ids:
         return Counts()
@@ -58,7 +58,7 @@ def old_refused(connection: Connection, limit: Limits) -> Sequence[str]:
 
 
 REFUSED_KEPT = 1_000
-"""Refused notifications of one sender: who sends a broken one each second has made its point."""
+"""Refused notifications that are kept of one sender."""
 
 
 def surplus_refused(connection: Connection, _: Limits) -> Sequence[str]:
@@ -71,7 +71,7 @@ def surplus_refused(connection: Connection, _: Limits) -> Sequence[str]:
 
 
 LINES_KEPT = 1_000_000
-"""Lines of the trail that belong to no sync: a sender that is refused all day writes many."""
+"""Lines of the trail that belong to no sync and are kept: a sender may be refused all day."""
 
 
 def surplus_lines(connection: Connection, _: Limits) -> Sequence[int]:
@@ -82,11 +82,11 @@ def surplus_lines(connection: Connection, _: Limits) -> Sequence[int]:
 
 
 IDLE_MS = 86_400_000
-"""How long a lane is at rest until its level, which is full by then, is forgotten."""
+"""How long a lane is idle until its bucket, which is full by then, is deleted."""
 
 
 def has_idle(connection: Connection, now: int) -> bool:
-    """Whether there is anything that `delete_idle` would delete; to look takes no lock."""
+    """Whether there is anything that `delete_idle` would delete; takes no lock."""
     return any(
         connection.scalar(select(table).where(which).exists().select())
         for table, which in _idle(now)
@@ -94,7 +94,7 @@ def has_idle(connection: Connection, now: int) -> bool:
 
 
 def delete_idle(connection: Connection, now: int) -> None:
-    """Delete what is not needed once it is at rest: full buckets, lifted blocks, ended tries."""
+    """Delete what is idle: full buckets, lifted blocks, planning attempts that have ended."""
     for table, which in _idle(now):
         connection.execute(delete(table).where(which))
 

@@ -1,7 +1,7 @@
 """One round of retention: slice after slice, each a short transaction of its own.
 
-What a slice deletes is counted in its own transaction, in a mark; the end of the round turns the
-mark into one line of the trail. If the process dies in between, the next round's line tells of it.
+What a slice deletes is counted in its own transaction, in a key-value; the end of the round turns
+that into one line of the trail. If the process dies in between, the next round's line has it.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _Choose = Callable[[Connection, Limits], Sequence[T]]
 _Delete = Callable[[Connection, Sequence[T], Limits], Counts]
 
 UNREPORTED = "pruned"
-"""The mark of what was deleted and is not on the trail yet: rows by table."""
+"""The key of what was deleted and is not on the trail yet: rows by table."""
 
 _WORDS = {
     "syncs": "syncs",
@@ -53,12 +53,12 @@ _WORDS = {
     "messages": "messages",
     "rule_sets": "ruleSets",
 }
-"""The tables in the words of the trail."""
+"""The keys of the trail's event by table."""
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What would go, in words; how many syncs were looked at, and how many there are."""
+    """What would be deleted, by the event's keys; how many syncs were examined, and are stored."""
 
     goes: Mapping[str, int] = field(default_factory=dict)
     examined: int = 0
@@ -66,12 +66,12 @@ class Preview:
 
 
 def by_event_key(counts: Mapping[str, int]) -> dict[str, int]:
-    """Name counted tables as the trail does."""
+    """Return the counts of tables by the keys of the trail's event."""
     return {word: counts[name] for name, word in _WORDS.items() if counts.get(name)}
 
 
 class RetentionJob:
-    """Deletes what a policy lets go, once through the ledger.
+    """Deletes what a policy does not keep, once through the ledger.
 
     Args:
         ledger: beside whatever else writes to it.
@@ -83,7 +83,7 @@ class RetentionJob:
         self._policy = policy
 
     def slices(self) -> Iterator[Counts]:
-        """Delete a slice and give its counts; between two, the ledger is free for others.
+        """Delete a slice and yield its counts; between two, the ledger is free for others.
 
         Raises:
             LedgerUnavailable: the ledger took no write; the slices before it are done.
@@ -93,11 +93,11 @@ class RetentionJob:
         yield from self._all(surplus_refused, delete_refused)
         yield from self._all(old_lines, delete_lines)
         yield from self._all(surplus_lines, delete_lines)
-        self._forget_idle()
+        self._delete_idle()
         yield from self._all(unused_rule_sets, delete_rule_sets)
 
     def record(self, by: str) -> tuple[Event, int] | None:
-        """Tell on the trail what was deleted, if anything was.
+        """Append what was deleted to the trail, if anything was.
 
         Args:
             by: who had it deleted.
@@ -110,17 +110,17 @@ class RetentionJob:
                 return None
         with self._ledger.write() as connection:
             now = self._ledger.now(connection)
-            told = get_value(connection, UNREPORTED)
-            if told is None:
-                return None  # somebody else has told of it meanwhile
+            deleted = get_value(connection, UNREPORTED)
+            if deleted is None:
+                return None  # another process has recorded it meanwhile
             before = rfc3339(from_ms(self._limits(connection).before))
-            event = Event("ledger.pruned", {"by": by, "before": before, **by_event_key(told)})
+            event = Event("ledger.pruned", {"by": by, "before": before, **by_event_key(deleted)})
             append_events(connection, now, [event])
             connection.execute(delete(tables.marks).where(tables.marks.c.name == UNREPORTED))
         return event, now
 
     def preview(self) -> Iterator[Preview]:
-        """Count, without a lock, what would go; the last that comes is complete."""
+        """Count, without a lock, what would be deleted; the last preview is complete."""
         with self._ledger.read() as connection:
             limit, there = self._limits(connection), count_syncs(connection)
             alone = count_alone(connection, limit)
@@ -147,7 +147,7 @@ class RetentionJob:
                 yield self._slice(delete_syncs, seen.syncs, limit)
 
     def _all(self, choose: _Choose[T], delete_them: _Delete[T]) -> Iterator[Counts]:
-        """Delete slices of what is old, until there is none; to look takes no lock."""
+        """Delete slices of what is chosen, until there is none; choosing takes no lock."""
         while True:
             with self._ledger.read() as connection:
                 limit = self._limits(connection)
@@ -156,7 +156,7 @@ class RetentionJob:
                 return
             yield self._slice(delete_them, chosen, limit)
 
-    def _forget_idle(self) -> None:
+    def _delete_idle(self) -> None:
         with self._ledger.read() as connection:
             if not has_idle(connection, self._ledger.now(connection)):
                 return

@@ -1,7 +1,7 @@
-"""Says which syncs may go from the ledger, by their age and by their number.
+"""Chooses the syncs that are deleted, by their age and by their number.
 
 A sync stays while one of its plans is open or to be made anew, and while a plan of a newer sync
-covers it as well. A sync that is gone is not known any more if it is notified again; so it stays,
+covers it as well. A deleted sync that is notified again is no duplicate any more; so it stays,
 however many there are, until it is too old to be acted upon.
 """
 
@@ -19,7 +19,7 @@ from receiver.ledger.audit.trail import labels
 from receiver.ledger.inbox.deliveries import WEAK_WINDOW
 
 EXAMINED = 200
-"""Syncs that one slice looks at."""
+"""Syncs that one slice examines."""
 
 ROWS = 2_000
 """Lines of the trail that the syncs of one slice have; each run has some. One sync is never split:
@@ -43,8 +43,8 @@ class Policy:
     """How much is kept.
 
     Attributes:
-        keep_for: seconds after which what has ended goes; longer than ``max_age``.
-        keep_syncs: how many syncs stay; the oldest go before their time if there are more.
+        keep_for: seconds after which what has ended is deleted; longer than ``max_age``.
+        keep_syncs: how many syncs stay; of more, the oldest are deleted before their time.
         max_age: seconds after which a sync is not acted upon, so that it need not be known.
     """
 
@@ -59,8 +59,8 @@ class Limits:
 
     Attributes:
         now: the moment.
-        before: what ended earlier goes.
-        spare: what ended earlier goes if there are too many.
+        before: what ended earlier is deleted.
+        spare: what ended earlier is deleted if there are too many syncs.
         surplus: how many syncs there are too many.
     """
 
@@ -71,15 +71,15 @@ class Limits:
 
     @property
     def reach(self) -> int:
-        """The end of what may go at all."""
+        """What ended later is not deleted."""
         return max(self.before, self.spare) if self.surplus else self.before
 
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """What some syncs look like: those that may go, and the last one that was looked at.
+    """Of some syncs those to delete, and the last one that was examined.
 
-    ``last`` is None if none after it may go.
+    ``last`` is None if none after it may be deleted.
     """
 
     syncs: tuple[str, ...]
@@ -88,7 +88,7 @@ class Examined:
 
 
 def limits(connection: Connection, now: int, policy: Policy) -> Limits:
-    """Work out what may go now."""
+    """Return a policy's limits now."""
     unknowable = int(policy.max_age * 1000 + WEAK_WINDOW.total_seconds() * 1000)
     surplus = max(0, count_syncs(connection) - policy.keep_syncs)
     return Limits(now, now - int(policy.keep_for * 1000), now - unknowable, surplus)
@@ -107,7 +107,7 @@ def count_syncs(connection: Connection) -> int:
 
 
 def examine(connection: Connection, limit: Limits, after: str = "") -> Examined:
-    """Look at the oldest syncs after this one, and choose as many as one slice may delete."""
+    """Examine the oldest syncs after this one, and choose as many as one slice may delete."""
     s = tables.syncs.c
     rows = connection.execute(
         _deletable_query().where(s.id > after).order_by(s.id).limit(EXAMINED)
@@ -167,6 +167,6 @@ def _bounded(connection: Connection, syncs: Sequence[str]) -> tuple[str, ...]:
 
 
 def still_deletable(connection: Connection, syncs: Sequence[str], limit: Limits) -> list[str]:
-    """Return those of the syncs that may still go, within the transaction that deletes them."""
+    """Return those of the syncs that may still be deleted, in the transaction that deletes them."""
     rows = connection.execute(_deletable_query().where(tables.syncs.c.id.in_(syncs)))
     return [row.id for row in rows if not row.busy and _end(row) < limit.reach]
