@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from receiver.ledger.audit.event_names import EVENTS
+from receiver.ledger.audit.trail import EVENTS
 
 ROOT = Path(__file__).parents[1]
 KINDS = (

@@ -15,8 +15,8 @@ from typing import TypeAlias
 from receiver.core.errors import RuleError
 from receiver.core.states import RunState
 from receiver.core.validation import FieldError, near
-from receiver.ledger.audit.event_names import BY_KIND, EVENTS
 from receiver.ledger.audit.key_values import RULES, get_rule_set, get_value
+from receiver.ledger.audit.trail import BY_KIND, EVENTS
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.queries.reader import Filters, Reader
 from receiver.ledger.queue.pauses import Scope

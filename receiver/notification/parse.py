@@ -13,11 +13,10 @@ from typing import Any
 from receiver.core.errors import PayloadError
 from receiver.core.model import Sync
 from receiver.notification.build import build
-from receiver.notification.finished import check_finished
+from receiver.notification.checks import check_finished, check_times
 from receiver.notification.json_errors import WAY_OUT, read_json, read_query
 from receiver.notification.resource_list import trim
 from receiver.notification.shapes import Found, find, unknown
-from receiver.notification.times import check_times
 
 __all__ = ["Notification", "read_notification"]
 

@@ -19,13 +19,12 @@ check's): it counts only beside an operation, where no other key claims to be th
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from receiver.core.errors import PayloadError
 from receiver.notification.json_errors import WAY_OUT, looks_encoded
-from receiver.notification.phases import misplaced, say
 from receiver.notification.wire import (
     WireApplication,
     WireName,
@@ -191,3 +190,31 @@ def _has(part: str, tree: Any, query: Mapping[str, str]) -> bool:
     for key in part.split("."):
         tree = tree.get(key) if isinstance(tree, dict) else None
     return tree not in (None, "") and (part[-4:] == "name" or isinstance(tree, dict))
+
+
+FINISHED = ("Succeeded", "Failed", "Error")
+"""The phases of operations that have ended."""
+
+DEPTH = 5
+"""How deep one is looked for: that of a whole Application is the fourth key."""
+
+SHOWN = 3
+"""Keys that a hint names, and 80 characters of each: they are the sender's."""
+
+
+def misplaced(tree: Any) -> list[str]:
+    """Name the keys of a body that hold the phase of a finished operation; lists are left out."""
+    return [path for path, value in _texts(tree, "", DEPTH) if value in FINISHED]
+
+
+def say(paths: Sequence[str]) -> str:
+    """Name them in a sentence."""
+    return ", ".join(f"`{path[:80]}`" for path in paths[:SHOWN])
+
+
+def _texts(tree: Any, path: str, depth: int) -> Iterator[tuple[str, str]]:
+    if isinstance(tree, str):
+        yield path, tree
+    elif isinstance(tree, dict) and depth:
+        for key, value in tree.items():
+            yield from _texts(value, f"{path}.{key}" if path else str(key), depth - 1)

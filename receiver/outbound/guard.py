@@ -7,12 +7,13 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from functools import partial
+from typing import Any, TypeAlias
 
 from receiver.core.errors import PermanentError
+from receiver.core.threads import call_with_timeout
 from receiver.outbound.address_policy import Policy
 from receiver.outbound.deadline_watchdog import Watchdog
-from receiver.outbound.resolver import Found, look_up
 
 
 class DeadlineExceeded(OSError):
@@ -115,3 +116,30 @@ def _connect_one(one: Any, patience: float, options: Any) -> socket.socket:
         sock.close()
         raise
     return sock
+
+
+Found: TypeAlias = list[tuple[Any, Any, int, str, tuple[Any, ...]]]
+
+
+def look_up(host: str, port: int, timeout: float) -> Found:
+    """Return what `socket.getaddrinfo` finds.
+
+    The system's resolver cannot be interrupted and may take minutes where its servers are
+    silent, so it is called in a thread of its own that is abandoned when it is late.
+
+    Args:
+        host: a name or an address; an address needs no resolver and no thread.
+        port: TCP port.
+        timeout: seconds.
+
+    Raises:
+        TimeoutError: nothing was found in time.
+        OSError: the name is not known.
+        UnicodeError: it can be no host's name.
+    """
+    try:
+        return socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM, 0, socket.AI_NUMERICHOST)
+    except socket.gaierror:
+        pass
+    call = partial(socket.getaddrinfo, host, port, 0, socket.SOCK_STREAM)
+    return call_with_timeout("lookup", call, timeout)

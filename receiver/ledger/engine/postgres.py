@@ -9,8 +9,10 @@ order of the commits, so that whoever follows it misses no line.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from typing import Any
 
 from sqlalchemy import (
     Connection,
@@ -20,7 +22,7 @@ from sqlalchemy import (
     event,
     text,
 )
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, DisconnectionError
 
 from receiver.core.errors import LedgerError, LedgerUnavailable
 from receiver.core.storable import keep_storable
@@ -28,7 +30,6 @@ from receiver.ledger import tables
 from receiver.ledger.engine.dsn import connect_arguments, redacted_url
 from receiver.ledger.engine.ledger import Ledger, LockMode, driver_message
 from receiver.ledger.engine.migrate import migrate, revision_of
-from receiver.ledger.engine.pool_ping import ping_idle_connections
 
 NOW = text("CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)")
 """The server's clock in milliseconds; the transaction may have begun earlier, and waited."""
@@ -159,3 +160,30 @@ def _engine(url: str, busy_timeout: float) -> Engine:
     keep_storable(engine)
     ping_idle_connections(engine)
     return engine
+
+
+QUIET = 1.0
+"""Idle seconds; before that, a server that went away is noticed by the transaction itself."""
+
+
+def ping_idle_connections(engine: Engine) -> None:
+    """Ping a pooled connection before its use if it was idle; without an answer, open a new one.
+
+    SQLAlchemy's `pool_pre_ping` would ping before every transaction.
+    """
+    error = engine.dialect.loaded_dbapi.Error
+
+    def returned(_connection: Any, record: Any) -> None:
+        record.info["returned"] = time.monotonic()
+
+    def taken(connection: Any, record: Any, _proxy: Any) -> None:
+        now = time.monotonic()
+        if now - record.info.get("returned", now) < QUIET:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except error as broken:
+            raise DisconnectionError from broken
+
+    event.listen(engine, "checkin", returned)
+    event.listen(engine, "checkout", taken)

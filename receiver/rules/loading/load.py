@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from receiver.core.errors import Problem, RuleError
+from receiver.core.validation import Path as FieldPath
 from receiver.core.yaml_document import read_yaml
 from receiver.rules.expressions import Expressions
 from receiver.rules.handlers.registry import Registry
@@ -104,3 +105,16 @@ def _digest(files: tuple[tuple[str, str], ...]) -> str:
         body = part.encode()
         digest.update(len(body).to_bytes(8, "big") + body)
     return digest.hexdigest()
+
+
+def place_in_files(found: RuleSet, rule: str, path: FieldPath) -> str:
+    """Return ``FILE:LINE:COLUMN`` of a path below a rule, "" if there is no such rule.
+
+    The files are read again for it, which takes as long as to load them.
+    """
+    for reading in readings(found):
+        for index, one in reading.rules.items():
+            if one.name == rule:
+                there = reading.document.problem(("rules", index, *path), "")
+                return f"{there.file}:{there.line}:{there.column}"
+    return ""

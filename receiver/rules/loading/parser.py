@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
-from receiver.core.validation import FieldError, Path, field_errors
+from receiver.core.validation import FieldError, Path, field_errors, keys_at
 from receiver.core.yaml_document import Document
 from receiver.rules.expressions import Expressions
 from receiver.rules.handlers.registry import Registry
 from receiver.rules.loading.checks import check_action, check_rule
 from receiver.rules.loading.defaults import merge, sections
-from receiver.rules.loading.key_hints import with_way_out
 from receiver.rules.schema import Defaults, FailureAction, Rule, RuleFile, Strict
 
 S = TypeVar("S", bound=Strict)
 
 LATER = {"onUnknownChange": ("verify", "use run or skip")}
 """Words of the format that a later release will take, by their key, and the way out today."""
+
+NOT_TOLD = (
+    "Argo CD does not tell a resource's {key}; match.application.labels are those of the "
+    "Application"
+)
+MEANT = {
+    "on": "match.channel says on which channel, match.phases how the sync ended",
+    "when": "match says when a rule applies, when in an action on which state of earlier waves",
+    "labels": NOT_TOLD,
+    "annotations": NOT_TOLD,
+}
+"""Keys that people know from elsewhere, and where what they mean is written here."""
 
 
 class Reading:
@@ -128,3 +140,18 @@ def _later(mistake: FieldError, raw: Any) -> FieldError:
     if word and value == word:
         return FieldError(mistake.path, f"{word} comes in a later release", hint)
     return mistake
+
+
+def with_way_out(mistake: FieldError, model: type[BaseModel]) -> FieldError:
+    """Add to an unknown key, if none is near, what is meant by it, and the keys that there are.
+
+    A file that is no mapping, mostly a list of rules, is told how one begins.
+    """
+    if model is RuleFile and not mistake.path and not mistake.hint:
+        return replace(mistake, hint="begin with `version: 1`, and write the rules below `rules:`")
+    if mistake.message != "unknown key" or mistake.hint or not mistake.path:
+        return mistake
+    key = str(mistake.path[-1])
+    known = ", ".join(sorted(keys_at(model, mistake.path[:-1])))
+    meant = MEANT.get(key, "").format(key=key)
+    return replace(mistake, hint="; ".join(filter(None, (meant, f"there are {known}"))))

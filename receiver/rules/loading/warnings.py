@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from receiver.core.errors import Problem
 from receiver.core.validation import Path as Place
 from receiver.core.yaml_document import Document
-from receiver.rules.loading.known_kinds import GROUPS, KINDS
+from receiver.rules.matching.cluster_scoped import CLUSTER_SCOPED
 from receiver.rules.matching.globs import SPECIAL
 from receiver.rules.schema import ResourceMatch, Rule
 
@@ -41,6 +41,32 @@ PATTERN = (
     "looks like a regular expression, and is compared as a glob",
     "write * ? [ab], over the whole text, or a list of globs",
 )
+
+NAMESPACED = """
+    Binding ConfigMap Endpoints Event LimitRange PersistentVolumeClaim Pod PodTemplate
+    ReplicationController ResourceQuota Secret Service ServiceAccount
+    ControllerRevision DaemonSet Deployment ReplicaSet StatefulSet
+    CronJob Job HorizontalPodAutoscaler PodDisruptionBudget EndpointSlice Lease
+    Ingress NetworkPolicy Role RoleBinding CSIStorageCapacity
+    LocalSubjectAccessReview ResourceClaim ResourceClaimTemplate
+"""
+"""From api/discovery of kubernetes/kubernetes, without what only older clusters have."""
+
+ARGO = """
+    Application ApplicationSet AppProject
+    AnalysisRun AnalysisTemplate ClusterAnalysisTemplate Experiment Rollout
+    ClusterWorkflowTemplate CronWorkflow Workflow WorkflowEventBinding WorkflowTemplate
+    EventBus EventSource Sensor
+"""
+
+GROUPS = frozenset(group for group, _ in CLUSTER_SCOPED) | {
+    *("apps", "autoscaling", "batch", "coordination.k8s.io", "discovery.k8s.io"),
+    *("events.k8s.io", "authorization.k8s.io", "argoproj.io"),
+}
+"""The API groups of these kinds."""
+
+KINDS = frozenset(kind for _, kind in CLUSTER_SCOPED) | {*NAMESPACED.split(), *ARGO.split()}
+"""The kinds that most rules are about: those of Kubernetes itself, and of Argo's own projects."""
 
 
 def doubts(document: Document, rules: Iterable[tuple[int, Rule]]) -> Iterator[Problem]:
