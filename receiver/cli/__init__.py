@@ -58,7 +58,7 @@ COMMANDS = {name: text for topic in TOPICS.values() for name, text in topic.item
 
 @contextmanager
 def _escaping() -> Iterator[None]:
-    """Escape what click's own errors quote; the list of what may be chosen keeps its lines."""
+    """Escape what click's own errors quote; a list of choices keeps its lines."""
     try:
         yield
     except click.ClickException as error:
@@ -72,7 +72,7 @@ def _escaping() -> Iterator[None]:
 class LazyGroup(click.Group):
     """Finds `some-command` as ``some_command`` in the module ``receiver.cli.some_command``.
 
-    A word of Python's has an underscore at its end: ``try_``.
+    A keyword of Python has an underscore at its end: ``try_``.
     """
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 click's signature
@@ -146,19 +146,19 @@ def cli() -> None:
     """  # noqa: D301 click's \b keeps the lines
 
 
-def _tell(error: PostsyncError) -> None:
-    from receiver.cli.screen import Styled, say  # here, so that `--help` stays prompt
+def _print_error(error: PostsyncError) -> None:
+    from receiver.cli.screen import Styled, write_line  # here, so that `--help` stays prompt
 
     first, *more = map(str, error.problems) if isinstance(error, RuleError) else [str(error)]
-    say(Styled(f"postsync: {first}", "red"), err=True)
+    write_line(Styled(f"postsync: {first}", "red"), err=True)
     for problem in more:
-        say(Styled(problem, "red"), err=True)
+        write_line(Styled(problem, "red"), err=True)
 
 
 def main() -> None:
-    """Run the command line; what we refuse is one message, never a traceback."""
+    """Run the command line; an error of ours is one message, never a traceback."""
     try:
         cli(prog_name="postsync")
     except PostsyncError as error:
-        _tell(error)
+        _print_error(error)
         sys.exit(3 if isinstance(error, Unreachable) else 1)

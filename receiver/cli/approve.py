@@ -1,4 +1,4 @@
-"""`postsync approve`: let go on what is held."""
+"""`postsync approve`: approves a held plan or run."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 import click
 
 from receiver.cli.client import Client
-from receiver.cli.options import asks_server, count, output_option, tell, yes_option
-from receiver.cli.screen import ask, say
-from receiver.cli.targets import path_of
+from receiver.cli.options import output_option, plural, server_options, write_answer, yes_option
+from receiver.cli.screen import confirm, write_line
+from receiver.cli.targets import api_path
 
 
 @click.command()
@@ -20,7 +20,7 @@ from receiver.cli.targets import path_of
 @click.option("--reason", default="", help="Why, for the trail.")
 @yes_option
 @output_option()
-@asks_server
+@server_options
 def approve(number: str, *, reason: str, yes: bool, client: Client, output: str) -> None:
     """Let ID go on: a plan (p-...) held by its rule's `limits`, or a run (r-...) by `suspend`.
 
@@ -31,19 +31,19 @@ def approve(number: str, *, reason: str, yes: bool, client: Client, output: str)
       postsync runs --state held         runs that wait
       postsync approve p-1m7y9gr9ez7egy539n --reason "the bootstrap is meant"
     """  # noqa: D301 click's \b keeps the lines
-    path = path_of(number, "p", "r")
+    path = api_path(number, "p", "r")
     if number.startswith("p-"):
         for line in _preview(client.get(path)):
-            say(line, err=True)
+            write_line(line, err=True)
         if not yes and sys.stdin.isatty():
-            ask("Let them go?")
+            confirm("Let them go?")
     answer = client.send("POST", f"{path}/approve", {"reason": reason} if reason else None)
-    runs = f", {count(len(answer['runs']), 'run')}" if "runs" in answer else ""
-    tell(answer, output, f"approved {number}{runs}")
+    runs = f", {plural(len(answer['runs']), 'run')}" if "runs" in answer else ""
+    write_answer(answer, output, f"approved {number}{runs}")
 
 
 def _preview(plan: Mapping[str, Any]) -> Iterator[str]:
-    """Say what an approval lets go: all of a held plan, or the held runs of one under way."""
+    """Yield what an approval releases: all of a held plan, or the held runs of an active one."""
     states = {"waiting"} if plan["state"] == "held" else {"held"}
     runs = [run for run in plan["runs"] if run["state"] in states]
     if plan["state"] not in {"held", "active"} or not runs:
@@ -51,4 +51,4 @@ def _preview(plan: Mapping[str, Any]) -> Iterator[str]:
     yield f"{plan['rule']} on {plan['application']}: {plan['reason'] or 'held by suspend'}"
     steps = Counter((run["wave"], run["action"], run["handler"]) for run in runs)
     for (wave, action, handler), number in sorted(steps.items()):
-        yield f"  wave {wave}: {count(number, 'run')} of {action} ({handler})"
+        yield f"  wave {wave}: {plural(number, 'run')} of {action} ({handler})"

@@ -1,4 +1,4 @@
-"""postsync argocd-config: what Argo CD needs to send to us."""
+"""`postsync argocd-config`: prints the notification config for Argo CD."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import click
 import yaml
 
-from receiver.cli.screen import say_text
+from receiver.cli.screen import write_text
 from receiver.notification.argocd_config import notification_config
 
 URL = "http://postsync.postsync.svc:8080"
@@ -37,7 +37,7 @@ def argocd_config(url: str, namespace: str, output: str) -> None:
     config = notification_config(url, namespace=namespace)
     if output == "json":
         config = json.dumps(yaml.safe_load(config), indent=2) + "\n"
-    say_text(config)
+    write_text(config)
 
 
 command = argocd_config

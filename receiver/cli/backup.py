@@ -1,4 +1,4 @@
-"""`postsync backup`: a copy of the ledger, made while an instance uses it."""
+"""`postsync backup`: copies the ledger, also while an instance uses it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from receiver.cli.options import count, database_option, output_option, tell
+from receiver.cli.options import database_option, output_option, plural, write_answer
 from receiver.cli.progress import Progress
 from receiver.ledger.engine.backup import back_up
 from receiver.settings.loading import load_settings
@@ -43,13 +43,13 @@ def backup(file: Path, *, settings_file: Path | None, database: str | None, outp
         if isinstance(ledger, Path):
             progress.show(f"copied {_size(done * PAGE)} of {_size(of * PAGE)}")
         else:
-            progress.show(f"copied {done:,} of {count(of, 'row')}")
+            progress.show(f"copied {done:,} of {plural(of, 'row')}")
 
     try:
         size = back_up(ledger, file, show)
     finally:
         progress.end()
-    tell({"file": str(file), "bytes": size}, output, f"{file}: {_size(size)}, checked")
+    write_answer({"file": str(file), "bytes": size}, output, f"{file}: {_size(size)}, checked")
 
 
 def _size(number: int) -> str:

@@ -1,13 +1,13 @@
-"""`postsync cancel`: stop what is not wanted any more."""
+"""`postsync cancel`: cancels a run, a plan or all plans of a sync."""
 
 from __future__ import annotations
 
 import click
 
 from receiver.cli.client import Client
-from receiver.cli.options import asks_server, count, output_option, tell, yes_option
-from receiver.cli.screen import ask
-from receiver.cli.targets import path_of
+from receiver.cli.options import output_option, plural, server_options, write_answer, yes_option
+from receiver.cli.screen import confirm
+from receiver.cli.targets import api_path
 
 
 @click.command()
@@ -15,7 +15,7 @@ from receiver.cli.targets import path_of
 @click.option("--reason", default="", help="Why, for the trail.")
 @yes_option
 @output_option()
-@asks_server
+@server_options
 def cancel(number: str, *, reason: str, yes: bool, client: Client, output: str) -> None:
     """Cancel ID: a run (r-...), a plan (p-...), or every plan of a sync (s-...).
 
@@ -26,9 +26,9 @@ def cancel(number: str, *, reason: str, yes: bool, client: Client, output: str) 
       postsync cancel r-1m7y9gr9ez7egy539n --reason "the zone is gone"
       postsync cancel s-1m7y9gr9ez7egy539n
     """  # noqa: D301 click's \b keeps the lines
-    path = path_of(number, "r", "p", "s")
+    path = api_path(number, "r", "p", "s")
     if not yes and not number.startswith("r-"):
-        ask(f"Cancel all that is open of {number}?")
+        confirm(f"Cancel all that is open of {number}?")
     answer = client.send("POST", f"{path}/cancel", {"reason": reason} if reason else None)
-    runs = f", {count(len(answer['runs']), 'run')}" if "runs" in answer else ""
-    tell(answer, output, f"cancelled {number}{runs}")
+    runs = f", {plural(len(answer['runs']), 'run')}" if "runs" in answer else ""
+    write_answer(answer, output, f"cancelled {number}{runs}")

@@ -1,4 +1,4 @@
-"""postsync check: what is wrong with rule files, all at once."""
+"""`postsync check`: reports every problem of rule files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from receiver.app.composition import build_outbound, build_secrets
-from receiver.cli.screen import Part, Styled, say, say_json
+from receiver.cli.screen import Part, Styled, write_json, write_line
 from receiver.core.errors import Problem, RuleError
 from receiver.inspection.dry_run import Rehearsal, Rehearsed
 from receiver.rules.expressions import Expressions
@@ -49,33 +49,35 @@ def check(files: tuple[Path, ...], output: str, *, cluster: bool, strict: bool) 
     try:
         found = load_rules(paths, registry, expressions)
     except RuleError as error:
-        _tell_problems(error.problems, output)
+        _write_problems(error.problems, output)
         sys.exit(1)
     rehearsed = None
     if cluster and settings is not None:
         secrets, outbound = build_secrets(settings), build_outbound(settings)
         rehearsed = Rehearsal(registry, expressions, secrets, outbound).of(found)
         if rehearsed.problems:
-            _tell_problems(rehearsed.problems, output, rehearsed.notes)
+            _write_problems(rehearsed.problems, output, rehearsed.notes)
             sys.exit(1)
-    _tell_rules(found, output, rehearsed)
+    _write_rules(found, output, rehearsed)
     sys.exit(int(strict and bool(found.warnings)))
 
 
-def _tell_problems(problems: Sequence[Problem], output: str, notes: Sequence[Problem] = ()) -> None:
+def _write_problems(
+    problems: Sequence[Problem], output: str, notes: Sequence[Problem] = ()
+) -> None:
     if output == "json":
-        told = {"problems": [asdict(problem) for problem in problems]}
-        told |= {"notes": [asdict(note) for note in notes]} if notes else {}
-        say_json(told)
+        result = {"problems": [asdict(problem) for problem in problems]}
+        result |= {"notes": [asdict(note) for note in notes]} if notes else {}
+        write_json(result)
         return
-    _tell_all("note", notes)
+    _write_notes("note", notes)
     for problem in problems:
-        say(*_line(problem), err=True)
+        write_line(*_line(problem), err=True)
 
 
-def _tell_all(word: str, notes: Sequence[Problem]) -> None:
+def _write_notes(word: str, notes: Sequence[Problem]) -> None:
     for note in notes:
-        say(f"{word}: {note}", err=True)
+        write_line(f"{word}: {note}", err=True)
 
 
 def _line(problem: Problem) -> tuple[Part, ...]:
@@ -83,23 +85,23 @@ def _line(problem: Problem) -> tuple[Part, ...]:
     return Styled(place, bold=True), ": ", Styled(rest, "red")
 
 
-def _tell_rules(found: RuleSet, output: str, rehearsed: Rehearsed | None) -> None:
+def _write_rules(found: RuleSet, output: str, rehearsed: Rehearsed | None) -> None:
     rules, files = len(found.rules), len(found.files)
     if output == "json":
-        told: dict[str, Any] = {"rules": rules, "files": files, "digest": found.digest}
-        told["warnings"] = [asdict(warning) for warning in found.warnings]
+        result: dict[str, Any] = {"rules": rules, "files": files, "digest": found.digest}
+        result["warnings"] = [asdict(warning) for warning in found.warnings]
         if rehearsed is not None:
             notes = [asdict(note) for note in rehearsed.notes]
-            told |= {"dryRuns": rehearsed.tried, "notes": notes}
-        say_json(told)
+            result |= {"dryRuns": rehearsed.tried, "notes": notes}
+        write_json(result)
         return
-    _tell_all("warning", found.warnings)
-    _tell_all("note", rehearsed.notes if rehearsed else ())
-    say(
-        f"{_counted(rules, 'rule')} in {_counted(files, 'file')}, digest {found.digest[:12]}"
-        + (f", {_counted(rehearsed.tried, 'dry run')}" if rehearsed else "")
+    _write_notes("warning", found.warnings)
+    _write_notes("note", rehearsed.notes if rehearsed else ())
+    write_line(
+        f"{_plural(rules, 'rule')} in {_plural(files, 'file')}, digest {found.digest[:12]}"
+        + (f", {_plural(rehearsed.tried, 'dry run')}" if rehearsed else "")
     )
 
 
-def _counted(number: int, what: str) -> str:
+def _plural(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"

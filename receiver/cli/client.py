@@ -1,10 +1,12 @@
-"""Talks to a server as an operator's or a sender's command."""
+"""The HTTP client of the commands: one server, with a sender's or an operator's token."""
 
 from __future__ import annotations
 
 import getpass
 import json
 import os
+import re
+import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,8 +15,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import urlencode
 
-from receiver.cli.screen import Styled, say
-from receiver.cli.words import as_commands, token_command
+from receiver.cli.screen import Styled, write_line
 from receiver.core.errors import (
     AttemptError,
     PermanentError,
@@ -41,7 +42,7 @@ PLAIN = "; if it speaks no TLS, write http://"
 UNAUTHORIZED = HTTPStatus.UNAUTHORIZED.value
 
 PAGE = 500
-"""Rows that the API gives at once at most."""
+"""Rows that the API returns at once at most."""
 
 Query: TypeAlias = Mapping[str, str | Sequence[str]]
 
@@ -72,19 +73,19 @@ def find_token(folder: str, file: Path | None, name: str = "") -> Credentials:
     files = [home / name] if name else sorted(home.glob("[!.]*")) if home.is_dir() else []
     path = file or next(iter(files), None)
     if path is None:
-        return Credentials("", "nowhere", _way_to_token(home))
+        return Credentials("", "nowhere", _token_hint(home))
     return Credentials(_first_word(path, home), str(path), OTHER_SERVER)
 
 
 OTHER_SERVER = "is it a token of this server, in its HOME/operators, or HOME/senders for `send`?"
 
 
-def _way_to_token(home: Path) -> str:
-    """Say where a token may come from, and how the server of this home gets one."""
+def _token_hint(home: Path) -> str:
+    """Return where a token may come from, and how to make one for the server of this home."""
     me = home / getpass.getuser() if home.name == "operators" else home / "argocd"
     return (
         f"neither {home} nor POSTSYNC_TOKEN has one; for the server of this home: "
-        f"`{token_command(me)}`; another one's is named by --token-file or POSTSYNC_TOKEN"
+        f"`{_token_command(me)}`; another one's is named by --token-file or POSTSYNC_TOKEN"
     )
 
 
@@ -94,38 +95,38 @@ def _first_word(path: Path, home: Path) -> str:
     except UnreadableFile as error:
         there = [one.name for one in sorted(home.glob("[!.]*"))] if path.parent == home else []
         others = f"there is {', '.join(there)}; " if there else ""
-        hint = "" if path.exists() else others + _way_to_fill(path, home)
+        hint = "" if path.exists() else others + _token_file_hint(path, home)
         raise ServerError(f"the token file {path} {error.why}", hint=hint) from None
     if not words:
-        raise ServerError(f"the token file {path} is empty", hint=_way_to_fill(path, home))
+        raise ServerError(f"the token file {path} is empty", hint=_token_file_hint(path, home))
     return words[0]
 
 
-def _way_to_fill(path: Path, home: Path) -> str:
-    """Say what belongs into a token's file: only in the server's own home a new one is known."""
+def _token_file_hint(path: Path, home: Path) -> str:
+    """Return what to write into a token's file; a new one only in the server's own home."""
     if path.parent == home:
-        return f"`{token_command(path)}` makes one"
+        return f"`{_token_command(path)}` makes one"
     return f"write a token into it that the server has in its HOME/{home.name}"
 
 
 class _Answer(dict[str, Any]):
-    """What a server answered; without what is asked of it, it is another service's."""
+    """A server's JSON object; one that lacks an expected key is another service's."""
 
     def __init__(self, url: str, data: Mapping[str, Any]) -> None:
         super().__init__(data)
         self._url = url
 
     def __missing__(self, key: str) -> Any:
-        raise _stranger(self._url, f"an answer without {key}")
+        raise _not_postsync(self._url, f"an answer without {key}")
 
 
-def _stranger(url: str, what: str, status: int = HTTPStatus.OK) -> ServerError:
+def _not_postsync(url: str, what: str, status: int = HTTPStatus.OK) -> ServerError:
     hint = "is it Postsync's address? --url or POSTSYNC_URL names it"
     return ServerError(f"{url} answered {status}, and {what}", hint=hint, status=status)
 
 
 class Client:
-    """One server, one token. What the server warns of is told on stderr, once.
+    """One server, one token. Each warning of the server is written to stderr once.
 
     Raises:
         ServerError: the file of the authority does not exist.
@@ -137,11 +138,11 @@ class Client:
         ca = ca or (Path(named) if (named := os.environ.get("POSTSYNC_CA")) else None)
         if ca is not None and not ca.is_file():
             raise ServerError(f"the authority's file {ca} does not exist", hint=TRUST)
-        self._door = Outbound(ca_bundle=ca)
+        self._outbound = Outbound(ca_bundle=ca)
         self._warned = {""}
 
     def get(self, path: str, query: Query | None = None) -> Any:
-        """GET a path of the API, without what is empty of the query; see `call`."""
+        """GET a path of the API, empty parts of the query left out; see `call`."""
         given = {name: value for name, value in (query or {}).items() if value}
         return self.call("GET", f"{path}?{urlencode(given, doseq=True)}" if given else path)
 
@@ -168,9 +169,9 @@ class Client:
         headers = {"Content-Type": "application/json"}
         if self._credentials.token:
             headers["Authorization"] = f"Bearer {self._credentials.token}"
-        door = self._door.http(time.monotonic() + PATIENCE, Masker([self._credentials.token]))
+        http = self._outbound.http(time.monotonic() + PATIENCE, Masker([self._credentials.token]))
         try:
-            answer = door.send(
+            answer = http.send(
                 method, self.url + path, headers=headers, body=body, max_answer=64 << 20
             )
         except AttemptError as error:
@@ -186,12 +187,12 @@ class Client:
         try:
             data = answer.json()
         except ValueError:
-            raise _stranger(self.url, "no JSON", answer.status) from None
+            raise _not_postsync(self.url, "no JSON", answer.status) from None
         if not isinstance(data, dict):
-            raise _stranger(self.url, "no JSON object", answer.status)
+            raise _not_postsync(self.url, "no JSON object", answer.status)
         if answer.status >= 400:  # noqa: PLR2004 where errors begin
             raise ServerError(
-                self._told(answer.status, data), hint=self._hint(answer.status, data),
+                self._message(answer.status, data), hint=self._hint(answer.status, data),
                 status=answer.status,
             )  # fmt: skip
         self._warn(data.get("warning", ""))
@@ -200,9 +201,9 @@ class Client:
     def _warn(self, warning: str) -> None:
         if warning not in self._warned:
             self._warned.add(warning)
-            say(Styled(f"warning: {warning}", "yellow"), err=True)
+            write_line(Styled(f"warning: {warning}", "yellow"), err=True)
 
-    def _told(self, status: int, data: Mapping[str, Any]) -> str:
+    def _message(self, status: int, data: Mapping[str, Any]) -> str:
         why = data.get("detail") or "; ".join(data.get("reasons", ()))
         text = f"the server answered {status}: {why}"
         if status == UNAUTHORIZED and self._credentials.token:
@@ -212,4 +213,27 @@ class Client:
     def _hint(self, status: int, data: Mapping[str, Any]) -> str:
         if status == UNAUTHORIZED and self._credentials.hint:
             return self._credentials.hint
-        return as_commands(data.get("hint", ""))
+        return _to_commands(data.get("hint", ""))
+
+
+COMMAND_OF = (
+    (r"GET /v1/(syncs|runs|plans)\?state=(\w+)", r"`postsync \1 --state \2`"),
+    (r"GET /v1/(syncs|runs|plans)/(\S+[a-z0-9])", r"`postsync show \2`"),
+    (r"GET /v1/(syncs|runs|plans)\b", r"`postsync \1`"),
+    (r"POST /v1/syncs/(\S+)/replay", r"`postsync replay \1`"),
+    (r"POST /v1/(?:runs|plans)/(\S+)/approve", r"`postsync approve \1`"),
+)
+"""A request in the API's hints, and the command that does the same."""
+
+
+def _to_commands(text: str) -> str:
+    """Return a hint of the API with commands in the place of requests."""
+    for request, command in COMMAND_OF:
+        text = re.sub(request, command, text)
+    return text
+
+
+def _token_command(file: Path) -> str:
+    """Return the shell command that makes a token in this file of the home folder."""
+    folder, path = shlex.quote(str(file.parent)), shlex.quote(str(file))
+    return f"umask 077; mkdir -p {folder}; openssl rand -hex 32 > {path}"

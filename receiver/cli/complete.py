@@ -1,4 +1,4 @@
-"""Completes words in a shell, from files alone: no server is asked, and a mistake is silent."""
+"""Shell completion, from files alone: no server is asked, and errors are silent."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def handlers(
 
 
 def _fitting(names: Iterable[str], begun: str) -> list[CompletionItem]:
-    """Choose what fits; what could not be shown is not put into anybody's command line either."""
+    """Return the names that fit, without those that have control characters."""
     fitting = {name for name in names if name.startswith(begun) and name == escape_controls(name)}
     return [CompletionItem(name) for name in sorted(fitting)]
 

@@ -1,25 +1,25 @@
-"""Says of an empty list what else there is."""
+"""The message of an empty list: which rows there are in other states."""
 
 from __future__ import annotations
 
 from collections import Counter
 
 from receiver.cli.client import PAGE, Client, Query
-from receiver.cli.options import count
+from receiver.cli.options import plural
 
 OTHER = {"plan": "run", "run": "plan"}
 
 
-def nothing_of(client: Client, kind: str, query: Query) -> str:
-    """Say that no ``plan`` or ``run`` is like that, and which there are in other states."""
+def empty_list_message(client: Client, kind: str, query: Query) -> str:
+    """Return that no ``plan`` or ``run`` fits the query, and which there are in other states."""
     if not any(query.values()):
         return f"no {kind}s yet"
-    told = [f"no {kind} is like that"]
+    parts = [f"no {kind} is like that"]
     if states := query["state"]:
-        told += _in_other_states(client, kind, query)
+        parts += _in_other_states(client, kind, query)
         if "held" in states:
-            told += _other_held(client, OTHER[kind])
-    return "; ".join(told)
+            parts += _other_held(client, OTHER[kind])
+    return "; ".join(parts)
 
 
 def _in_other_states(client: Client, kind: str, query: Query) -> list[str]:
@@ -36,6 +36,6 @@ def _other_held(client: Client, kind: str) -> list[str]:
     held = client.get(f"/v1/{kind}s", {"state": "held", "limit": str(PAGE)})[f"{kind}s"]
     if not held:
         return [f"no {kind} is held either"]
-    many = f"{PAGE} or more" if len(held) == PAGE else count(len(held), kind)
+    many = f"{PAGE} or more" if len(held) == PAGE else plural(len(held), kind)
     wait = "waits" if len(held) == 1 else "wait"
     return [f"{many} {wait} for an approval: `postsync {kind}s --state held`"]

@@ -1,4 +1,4 @@
-"""postsync explain: which rules a notification matches, and why the others do not."""
+"""`postsync explain`: which rules a notification matches, and why the others do not."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import click
 from receiver.cli.explain_page import Page
 from receiver.cli.explain_steps import steps, terms
 from receiver.cli.options import payload_option, read_payload
-from receiver.cli.screen import say_json
+from receiver.cli.screen import write_json
 from receiver.core.model import Json, Sync
 from receiver.core.validation import near
 from receiver.notification.change_detection import gap
@@ -60,7 +60,7 @@ def explain(
     explained = list(Matcher(rules, expressions).explain(sync))
     notes = list(_notes(rules, sync))
     if output == "json":
-        say_json(_as_json(sync, explained, notes, resource or ""))
+        write_json(_as_json(sync, explained, notes, resource or ""))
     else:
         Page(sync, resource or "").show(explained, notes)
 
@@ -115,12 +115,12 @@ def _as_json(
 
 
 def _rule_as_json(item: RuleExplanation, sync: Sync, rules: int, resource: str) -> Json:
-    told = excerpt(item, sync.resources, rules, resource)
+    shown = excerpt(item, sync.resources, rules, resource)
     cells: list[Json] = [
         {"resource": sync.resources[number].key, **asdict(finding)}
-        for number, finding in told.findings.items()
+        for number, finding in shown.findings.items()
     ]
-    more: dict[str, Json] = {**told.more}
+    more: dict[str, Json] = {**shown.more}
     would_run: list[Json] = [asdict(step) for step in steps(item, sync, share(rules))]
     return {
         "rule": item.rule.name,

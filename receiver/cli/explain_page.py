@@ -1,4 +1,4 @@
-"""Draws an explanation for people: a table of rules by resources, and what would run."""
+"""Prints an explanation: a table of rules by resources, and what would run."""
 
 from __future__ import annotations
 
@@ -78,11 +78,11 @@ class Page:
 
     def _show_list(self, item: RuleExplanation, rules: int) -> None:
         """Draw one rule by itself: many do not fit beside one another."""
-        told = excerpt(item, self._sync.resources, rules, self._resource)
+        shown = excerpt(item, self._sync.resources, rules, self._resource)
         self._title(item.rule.name)
-        self._console.print(Padding(self._list(told.findings), (0, 0, 0, 2)))
-        if told.more:
-            counts = ", ".join(f"{count} {verdict}" for verdict, count in told.more.items())
+        self._console.print(Padding(self._list(shown.findings), (0, 0, 0, 2)))
+        if shown.more:
+            counts = ", ".join(f"{count} {verdict}" for verdict, count in shown.more.items())
             self._print(f"and more: {counts} (see --rule, --resource)", "dim", indent=2)
 
     def _list(self, findings: Mapping[int, Finding]) -> Table:
@@ -94,12 +94,14 @@ class Page:
         return table
 
     def _list_whole(self, items: Sequence[RuleExplanation]) -> None:
-        """Draw the rules that did not come to look at resources, a line each."""
+        """Draw the rules that were decided without their resources, a line each."""
         if items:
             self._title("Rules decided by the sync itself")
         for item in items:
             finding = item.finding
-            self._print(f"{item.rule.name}: {said(finding)}", STYLES[finding.verdict], indent=2)
+            self._print(
+                f"{item.rule.name}: {finding_text(finding)}", STYLES[finding.verdict], indent=2
+            )
 
     def _would_run(self, matched: Sequence[RuleExplanation], most: int) -> None:
         self._title("What would run" if matched else "Nothing would run")
@@ -123,18 +125,18 @@ class Page:
 
 def cell(finding: Finding) -> Text:
     """Return a resource's finding as a cell."""
-    return Text(escape_controls(said(finding)), style=STYLES[finding.verdict])
+    return Text(escape_controls(finding_text(finding)), style=STYLES[finding.verdict])
 
 
-def said(finding: Finding) -> str:
-    """Say a finding where its rule and resource stand beside it."""
+def finding_text(finding: Finding) -> str:
+    """Return a finding's text for a place where its rule and resource stand beside it."""
     if finding.verdict is not Verdict.MATCHED:
         return finding.reason
     return f"matched by {finding.field}: {finding.saw}" if finding.saw else "matched"
 
 
 def step_text(step: Step) -> str:
-    """Say one step in a line."""
+    """Return a step as one line."""
     count = f" of {len(step.targets) + step.more}" if step.target == "batch" else ""
     more = f" and {step.more} more" if step.more else ""
     name = step.action if step.action != step.uses.replace(".", "_") else ""

@@ -1,4 +1,4 @@
-"""What would run if a rule's match came true: its actions by wave, with their targets."""
+"""What would run of a rule that matched: its actions by wave, with their targets."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from receiver.rules.schema import Action, FailureAction, Rule, Target, When
 class Step:
     """An action, and what it would act on: resources by their keys, or the application.
 
-    ``only`` are the words that narrow it and that nobody can decide beforehand; ``more`` is how
+    ``only`` are the conditions that are not known before it runs; ``more`` is how
     many targets are left out.
     """
 
@@ -46,7 +46,7 @@ def steps(item: RuleExplanation, sync: Sync, most: int) -> list[Step]:
 
 
 def terms(item: RuleExplanation) -> list[str]:
-    """Say what a matched rule's plan waits for before its steps, and how it takes them."""
+    """Return what a matched rule's plan waits for before its steps, and how it takes them."""
     if not item.matched:
         return []
     rule = item.rule

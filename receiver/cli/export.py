@@ -8,16 +8,16 @@ import click
 
 from receiver.cli import trail
 from receiver.cli.client import Client
-from receiver.cli.options import asks_server, count
+from receiver.cli.options import plural, server_options
 from receiver.cli.progress import Progress
-from receiver.cli.screen import say, say_json
+from receiver.cli.screen import write_json, write_line
 from receiver.core.errors import ServerError
 
 
 @click.command()
 @click.option("--since", default="", help="Begin at: 30d, 2h, or a time; by default at the first.")
 @click.option("--after", default="", help="Begin after the event of this `seq`, to go on.")
-@asks_server
+@server_options
 def export(*, since: str, after: str, client: Client) -> None:
     """Write the trail to standard output: all of it, an event a line, the oldest first.
 
@@ -31,15 +31,15 @@ def export(*, since: str, after: str, client: Client) -> None:
     try:
         for page in trail.pages(client, {"since": since}, after):
             for event in page:
-                say_json(event, indent=None)
+                write_json(event, indent=None)
                 last = str(event["seq"])
             number += len(page)
             if page:
-                progress.show(f"{count(number, 'event')}, up to {page[-1]['at']}")
+                progress.show(f"{plural(number, 'event')}, up to {page[-1]['at']}")
     except (ServerError, KeyboardInterrupt) as error:
         progress.end()
         if last:
-            say(f"postsync: go on with `postsync export --after {last}`", err=True)
+            write_line(f"postsync: go on with `postsync export --after {last}`", err=True)
         if isinstance(error, ServerError):
             raise
         sys.exit(1)

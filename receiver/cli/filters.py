@@ -1,4 +1,4 @@
-"""The filters that a list of runs and acts on many runs share."""
+"""The options that choose runs, for `postsync runs` and `postsync retry`."""
 
 from __future__ import annotations
 

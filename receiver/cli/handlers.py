@@ -1,4 +1,4 @@
-"""postsync handlers: what an action's `uses` may name."""
+"""`postsync handlers`: lists the handlers that an action's `uses` may name."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from receiver.cli.screen import Styled, say, say_json, say_text
+from receiver.cli.screen import Styled, write_json, write_line, write_text
 from receiver.contract import Handler
 from receiver.rules.handlers.reference_page import Parameter, example_rule, notes, parameters
 from receiver.rules.handlers.registry import Registry
@@ -33,14 +33,14 @@ def handlers(name: str | None, output: str) -> None:
     if output == "json":
         chosen = [registry.find(name)] if name else registry
         pages = [_page(registry, handler) for handler in chosen]
-        say_json(pages[0] if name else pages)
+        write_json(pages[0] if name else pages)
     elif name:
-        say_text("\n".join(_lines(registry, registry.find(name))))
+        write_text("\n".join(_lines(registry, registry.find(name))))
     else:
         _list(registry)
     if registry.broken and not name:
         for broken in registry.broken:
-            say(Styled(f"postsync: {broken.reason}", "red"), err=True)
+            write_line(Styled(f"postsync: {broken.reason}", "red"), err=True)
         sys.exit(1)
 
 
@@ -48,7 +48,7 @@ def _list(registry: Registry) -> None:
     rows = [(one.name, str(registry.origin(one.name)), one.summary) for one in registry]
     widths = [max((len(row[column]) for row in rows), default=0) for column in (0, 1)]
     for name, origin, summary in rows:
-        say(f"{name:<{widths[0]}}  {origin:<{widths[1]}}  {summary}")
+        write_line(f"{name:<{widths[0]}}  {origin:<{widths[1]}}  {summary}")
 
 
 def _page(registry: Registry, handler: Handler[Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import click
 
 from receiver.cli.client import Client, Credentials
 from receiver.cli.options import ca_option
-from receiver.cli.screen import say
+from receiver.cli.screen import write_line
 from receiver.settings.loading import load_settings
 
 
@@ -26,7 +26,7 @@ def health(*, url: str | None, ca: Path | None) -> None:
     """  # noqa: D301 click's \b keeps the lines
     address = url or os.environ.get("POSTSYNC_URL") or _own()
     Client(address, Credentials("", "no token is needed"), ca).get("/healthz")
-    say("healthy")
+    write_line("healthy")
 
 
 def _own() -> str:

@@ -1,4 +1,4 @@
-"""Finds the ledger for the commands that work on it without a server."""
+"""Opens the ledger for the commands that work on it without a server."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from receiver.ledger.engine.open import open_ledger, prepare
 from receiver.settings.model import Settings
 
 AGAIN_AFTER = 1.0
-"""Seconds between two looks whether a database that is away has come back."""
+"""Seconds between two tries to reach a database that is away."""
 
 
 def wait_for_ledger(settings: Settings, log: Log) -> None:
@@ -41,7 +41,7 @@ def wait_for_server(url: str, patience: float) -> None:
 
     Raises:
         LedgerUnavailable: it did not.
-        LedgerError: the URL is no such, or psycopg is not installed.
+        LedgerError: the URL is none of PostgreSQL, or psycopg is not installed.
     """
     until = time.monotonic() + patience
     with closing(open_ledger(url)) as ledger:

@@ -12,7 +12,7 @@ from receiver.cli.screen import Part, Styled
 GOOD = ("accepted", "succeeded", "matched", "approved", "lifted")
 BAD = ("failed", "refused", "error", "lost", "cancelled")
 HIDDEN = frozenset({"seq", "at", "event", "delivery", "sync", "plan", "run", "attempt", "targets"})
-"""Ids that nobody reads, what has a place of its own on the line, and what has lines of its own."""
+"""Keys left out of the text: ids, and what has a place or lines of its own."""
 
 
 def event_line(

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from receiver.cli.ledgers import wait_for_server
-from receiver.cli.options import count, database_option, output_option, tell
+from receiver.cli.options import database_option, output_option, plural, write_answer
 from receiver.cli.progress import Progress
 from receiver.ledger import tables
 from receiver.ledger.engine.open import prepare
@@ -50,7 +50,7 @@ def migrate(
         at = _migrate(place, source)
     done = {"from": at, "to": tables.REVISION}
     text = "there was nothing to do" if at == tables.REVISION else f"was {at or 'empty'}"
-    tell(done, output, f"the ledger is at revision {tables.REVISION} ({text})")
+    write_answer(done, output, f"the ledger is at revision {tables.REVISION} ({text})")
 
 
 def _migrate(database: str, source: Path | None) -> str | None:
@@ -70,7 +70,7 @@ def _fill(database: str, source: Path) -> None:
         copy_to_postgres(
             database,
             source,
-            lambda done, of: progress.show(f"copied {done:,} of {count(of, 'row')}"),
+            lambda done, of: progress.show(f"copied {done:,} of {plural(of, 'row')}"),
         )
     finally:
         progress.end()

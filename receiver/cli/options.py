@@ -1,4 +1,4 @@
-"""What the commands that ask a server have in common."""
+"""Options and output that commands share."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from receiver.cli.client import Client, find_token
-from receiver.cli.screen import say, say_json
+from receiver.cli.screen import write_json, write_line
 from receiver.core.terminal_text import escape_controls
 from receiver.core.user_files import read_bytes, read_stream
 
@@ -23,7 +23,7 @@ Command: TypeAlias = Callable[..., Any]
 STDIN = Path("-")
 
 UNBOUNDED = 1000
-"""Columns where nobody looks: a line of a pipe is one row, and nothing of it is cut."""
+"""Columns where there is no terminal: a row is one line of the pipe, uncut."""
 
 ca_option = click.option(
     "--ca", type=click.Path(path_type=Path),
@@ -59,7 +59,7 @@ def read_payload(file: Path) -> bytes:
     return read_bytes(file)
 
 
-def asks_server(function: Command) -> Command:
+def server_options(function: Command) -> Command:
     """Give a command the options that find a server, and hand it the ``client``."""
 
     @click.option("--url", help="The server (default POSTSYNC_URL, or http://127.0.0.1:8080).")
@@ -83,13 +83,13 @@ def output_option(default: str = "text") -> Callable[[Command], Command]:
     )  # fmt: skip
 
 
-def tell(answer: Any, output: str, *lines: str) -> None:
-    """Print the server's answer as JSON, or what it means in lines of words."""
+def write_answer(answer: Any, output: str, *lines: str) -> None:
+    """Write the server's answer as JSON, or these lines."""
     if output == "json":
-        say_json(answer)
+        write_json(answer)
         return
     for line in lines:
-        say(line)
+        write_line(line)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,14 +101,14 @@ class Columns:
     folding: frozenset[str]
 
 
-def tell_rows(rows: Sequence[Any], output: str, columns: Columns, nothing: str) -> None:
-    """Print the server's rows as JSON, or as a table, or say in words that there is nothing."""
+def write_rows(rows: Sequence[Any], output: str, columns: Columns, nothing: str) -> None:
+    """Write the server's rows as JSON or as a table; ``nothing`` if there are none."""
     if output == "json":
-        say_json(rows)
+        write_json(rows)
     elif rows:
         _print_table(columns.headings, [columns.cells(row) for row in rows], columns.folding)
     else:
-        say(nothing)
+        write_line(nothing)
 
 
 def _print_table(
@@ -126,6 +126,6 @@ def _print_table(
     console.print(table)
 
 
-def count(number: int, word: str) -> str:
-    """Write a number with its word: ``1 run``, ``1,204 runs``."""
+def plural(number: int, word: str) -> str:
+    """Return a number with its word: ``1 run``, ``1,204 runs``."""
     return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"

@@ -1,4 +1,4 @@
-"""`postsync pause`: start no more attempts."""
+"""`postsync pause`: starts no more attempts of a rule, a handler or all."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import sys
 import click
 
 from receiver.cli.client import Client
-from receiver.cli.options import asks_server, output_option, tell
-from receiver.cli.scope import path_of, scope_options, words
-from receiver.cli.screen import ask, say
+from receiver.cli.options import output_option, server_options, write_answer
+from receiver.cli.scope import pause_path, scope_name, scope_options
+from receiver.cli.screen import confirm, write_line
 
 
 @click.command()
 @scope_options
 @click.option("--reason", default="", help="Why, for the trail and for `postsync pauses`.")
 @output_option()
-@asks_server
+@server_options
 def pause(
     *, rule: str, handler: str, every: bool, reason: str, client: Client, output: str
 ) -> None:
@@ -30,16 +30,16 @@ def pause(
       postsync pause --handler http.request
       postsync pause --all --reason "maintenance"
     """  # noqa: D301 click's \b keeps the lines
-    path = path_of(rule, handler, every=every)
+    path = pause_path(rule, handler, every=every)
     if not (rule or handler or every):
         _ask_for_all()
     answer = client.send("PUT", path, {"reason": reason} if reason else None)
-    tell(answer, output, f"paused {words(rule, handler)}")
+    write_answer(answer, output, f"paused {scope_name(rule, handler)}")
 
 
 def _ask_for_all() -> None:
-    """Ask whether all is meant; where nobody can be asked, say how to say so."""
+    """Ask whether all is meant; without a terminal, refuse."""
     if not sys.stdin.isatty():
         raise click.UsageError("say what is paused: --rule NAME, --handler NAME, or --all")
-    say("--rule NAME pauses one rule, --handler NAME one handler.", err=True)
-    ask("Pause all of them?")
+    write_line("--rule NAME pauses one rule, --handler NAME one handler.", err=True)
+    confirm("Pause all of them?")

@@ -1,4 +1,4 @@
-"""`postsync pauses`: what is paused."""
+"""`postsync pauses`: lists what is paused."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 import click
 
 from receiver.cli.client import Client
-from receiver.cli.options import Columns, asks_server, output_option, tell_rows
+from receiver.cli.options import Columns, output_option, server_options, write_rows
 
 HEADINGS = ("PAUSED", "NAME", "BY", "SINCE", "REASON")
 
 
 @click.command()
 @output_option("table")
-@asks_server
+@server_options
 def pauses(*, client: Client, output: str) -> None:
     """List what is paused, by whom and why.
 
@@ -24,7 +24,7 @@ def pauses(*, client: Client, output: str) -> None:
     """  # noqa: D301 click's \b keeps the lines
     rows = client.get("/v1/pauses")["pauses"]
     columns = Columns(HEADINGS, _cells, frozenset({"NAME", "REASON"}))
-    tell_rows(rows, output, columns, "nothing is paused")
+    write_rows(rows, output, columns, "nothing is paused")
 
 
 def _cells(row: Mapping[str, Any]) -> list[str]:

@@ -1,4 +1,4 @@
-"""`postsync plans`: plans by their state and what they belong to."""
+"""`postsync plans`: lists plans by state, rule, Application or sync."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import click
 
 from receiver.cli import complete
 from receiver.cli.client import Client
-from receiver.cli.empty import nothing_of
-from receiver.cli.options import Columns, asks_server, output_option, tell_rows
+from receiver.cli.empty import empty_list_message
+from receiver.cli.options import Columns, output_option, server_options, write_rows
 from receiver.cli.targets import sync_of
 from receiver.core.states import PlanState
 
@@ -28,7 +28,7 @@ FOLDING = frozenset({"RULE", "APPLICATION", "REASON"})
 @click.option("--sync", default="", help="Only of this sync, or `last`.")
 @click.option("--limit", default=50, show_default=True, help="How many.")
 @output_option("table")
-@asks_server
+@server_options
 def plans(
     *, states: tuple[str, ...], rule: str, application: str, sync: str, limit: int,
     client: Client, output: str,
@@ -44,8 +44,8 @@ def plans(
     wanted = sync_of(client, sync)
     query = {"state": states, "rule": rule, "application": application, "sync": wanted}
     rows = list(client.pages("/v1/plans", "plans", query, limit))
-    nothing = "" if rows else nothing_of(client, "plan", query)
-    tell_rows(rows, output, Columns(HEADINGS, _cells, FOLDING), nothing)
+    nothing = "" if rows else empty_list_message(client, "plan", query)
+    write_rows(rows, output, Columns(HEADINGS, _cells, FOLDING), nothing)
 
 
 def _cells(row: Mapping[str, Any]) -> list[str]:

@@ -55,7 +55,7 @@ def start_log(settings: Settings) -> Log:
 def dispatch(settings: Settings, wakeup: Wakeup, log: Log, owner: str) -> None:
     """Plan, run and delete what is old, until SIGTERM; ``owner`` is its name in the ledger.
 
-    A damaged ledger ends the process, and so the instance: the next start looks at the file first.
+    A damaged ledger ends the process, and so the instance: the next start checks the file first.
     So do handlers that hang in all threads: the next start has new ones.
     """
     dispatcher = build_dispatcher(settings, wakeup, log, owner)
@@ -75,7 +75,7 @@ def dispatch(settings: Settings, wakeup: Wakeup, log: Log, owner: str) -> None:
 
 
 def check_address(settings: Settings) -> None:
-    """Find out before anything starts whether the address can be listened on.
+    """Check, before anything starts, that the address can be listened on.
 
     Raises:
         SettingsError: it cannot.

@@ -1,4 +1,4 @@
-"""`postsync prune`: deletes by hand what retention would delete later, beside whoever serves."""
+"""`postsync prune`: deletes now what retention would delete later, also beside a server."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from typing import Any, TypeVar
 import click
 
 from receiver.cli.ledgers import open_existing
-from receiver.cli.options import count, output_option, tell, yes_option
+from receiver.cli.options import output_option, plural, write_answer, yes_option
 from receiver.cli.progress import Progress
-from receiver.cli.screen import ask, say
+from receiver.cli.screen import confirm, write_line
 from receiver.contract.durations import duration_text, seconds
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.sqlite import SqliteLedger
@@ -69,7 +69,7 @@ def prune(keep_for: float | None, *, settings_file: Path | None, yes: bool, outp
         counts = by_event_key(_prune(ledger, _policy(settings)))
         freed = _give_back(ledger) if isinstance(ledger, SqliteLedger) else 0
     text = f"deleted {_list(counts)}; gave back {freed / (1 << 20):,.1f} MiB"
-    tell({"deleted": counts, "freedBytes": freed}, output, text)
+    write_answer({"deleted": counts, "freedBytes": freed}, output, text)
 
 
 def _settings(file: Path | None, keep_for: float | None) -> Settings:
@@ -96,31 +96,31 @@ def _policy(settings: Settings) -> Policy:
 
 
 def _ask(ledger: Ledger, settings: Settings) -> None:
-    """Show what would go, and ask; only a yes goes on."""
+    """Show what would be deleted, and ask; only a yes goes on."""
     progress, seen = Progress(), Preview()
     for seen in RetentionJob(ledger, _policy(settings)).preview():
-        progress.show(f"looked at {count(seen.examined, 'sync')}")
+        progress.show(f"looked at {plural(seen.examined, 'sync')}")
     progress.end()
     if not any(seen.goes.values()):
-        say(f"nothing ended more than {duration_text(settings.keep_for)} ago", err=True)
+        write_line(f"nothing ended more than {duration_text(settings.keep_for)} ago", err=True)
         raise click.exceptions.Exit(0)
-    kept = f" (of {count(seen.stored, 'sync')})" if seen.goes["syncs"] else ""
-    ask(
+    kept = f" (of {plural(seen.stored, 'sync')})" if seen.goes["syncs"] else ""
+    confirm(
         f"Delete what ended more than {duration_text(settings.keep_for)} ago: "
         f"{_list(seen.goes)}{kept}?"
     )
 
 
 def _prune(ledger: Ledger, policy: Policy) -> Counts:
-    """Go through the ledger until nothing is left to go: one sync may keep another for a round."""
-    this, total, progress = RetentionJob(ledger, policy), Counts(), Progress()
+    """Delete in rounds until nothing is left: a sync may keep another one for a round."""
+    job, total, progress = RetentionJob(ledger, policy), Counts(), Progress()
     try:
-        while done := _round(this, total, progress):
+        while done := _round(job, total, progress):
             total += done
             if not done["syncs"]:
                 break
     finally:
-        this.record(_me())
+        job.record(_me())
         progress.end()
     return total
 
@@ -132,23 +132,23 @@ def _give_back(ledger: SqliteLedger) -> int:
         The bytes.
     """
     before, progress = size(ledger), Progress()
-    for pages in _gently(shrink(ledger, slack=0)):
-        progress.show(f"gives back the space: {count(pages, 'page')} to go")
+    for pages in _with_pauses(shrink(ledger, slack=0)):
+        progress.show(f"gives back the space: {plural(pages, 'page')} to go")
     empty_log(ledger, limit=0)
     progress.end()
     return before - size(ledger)
 
 
-def _round(this: RetentionJob, total: Counts, progress: Progress) -> Counts:
+def _round(job: RetentionJob, total: Counts, progress: Progress) -> Counts:
     done = Counts()
-    for counts in _gently(this.slices()):
+    for counts in _with_pauses(job.slices()):
         done += counts
         progress.show(f"deleted {_list(by_event_key(total + done))}")
     return done
 
 
-def _gently(slices: Iterable[T]) -> Iterator[T]:
-    """Leave the ledger to others for as long as each slice took."""
+def _with_pauses(slices: Iterable[T]) -> Iterator[T]:
+    """Pause after each slice for as long as it took, so that others can write."""
     began = time.monotonic()
     for one in slices:
         yield one
@@ -175,4 +175,4 @@ def _list(counts: Mapping[str, int]) -> str:
 
 def _many(number: int, word: str) -> str:
     head, of, rest = word.partition(" of ")
-    return count(number, head) + of + rest
+    return plural(number, head) + of + rest

@@ -1,4 +1,4 @@
-"""`postsync replay`: plan a sync anew."""
+"""`postsync replay`: plans a sync anew under today's rules."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import click
 
 from receiver.cli import complete
 from receiver.cli.client import Client
-from receiver.cli.options import any_rules_option, asks_server, output_option, tell
+from receiver.cli.options import any_rules_option, output_option, server_options, write_answer
 from receiver.cli.targets import sync_of
 from receiver.core.model import Json
 
@@ -16,7 +16,7 @@ from receiver.core.model import Json
 @click.option("--rule", default="", help="This rule only.", shell_complete=complete.rules)
 @any_rules_option
 @output_option()
-@asks_server
+@server_options
 def replay(sync: str, *, rule: str, any_rules: bool, client: Client, output: str) -> None:
     """Plan SYNC anew under today's rules: an id, or `last`.
 
@@ -33,4 +33,4 @@ def replay(sync: str, *, rule: str, any_rules: bool, client: Client, output: str
     body |= {"withRulesInForce": True} if any_rules else {}
     answer = client.send("POST", f"/v1/syncs/{wanted}/replay", body)
     number = answer["replay"]["id"]
-    tell(answer, output, f"replay   {number}", f"next     postsync show {wanted}")
+    write_answer(answer, output, f"replay   {number}", f"next     postsync show {wanted}")

@@ -1,4 +1,4 @@
-"""`postsync retry`: repeat what failed."""
+"""`postsync retry`: repeats runs that failed."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from receiver.cli.client import Client
 from receiver.cli.filters import run_filters
 from receiver.cli.options import (
     any_rules_option,
-    asks_server,
-    count,
     output_option,
+    plural,
+    server_options,
     yes_option,
 )
-from receiver.cli.screen import ask, say, say_json
-from receiver.cli.targets import path_of, sync_of
+from receiver.cli.screen import confirm, write_json, write_line
+from receiver.cli.targets import api_path, sync_of
 from receiver.core.errors import ServerError
 from receiver.core.model import Json
 
-Told: TypeAlias = dict[str, Json]
+Body: TypeAlias = dict[str, Json]
 
 AT_ONCE = 1000
 """Runs that the server retries with one request."""
@@ -34,7 +34,7 @@ AT_ONCE = 1000
 @any_rules_option
 @yes_option
 @output_option()
-@asks_server
+@server_options
 def retry(
     runs: tuple[str, ...], *, every: bool, any_rules: bool, yes: bool, client: Client, output: str,
     **filters: str,
@@ -56,20 +56,20 @@ def retry(
     chosen = {name: value for name, value in filters.items() if value}
     if bool(runs) == bool(chosen or every):
         raise click.UsageError("name runs, or choose them with --rule, --since ... or --all")
-    told: dict[str, Json] = {"withRulesInForce": True} if any_rules else {}
+    common: dict[str, Json] = {"withRulesInForce": True} if any_rules else {}
     if runs:
-        answers = _named(client, runs, told)
+        answers = _named(client, runs, common)
     else:
-        answers = _many(client, chosen, told | ({"all": True} if every else {}), yes=yes)
+        answers = _many(client, chosen, common | ({"all": True} if every else {}), yes=yes)
     if output == "json":
-        say_json({"retried": len(answers), "runs": answers})
+        write_json({"retried": len(answers), "runs": answers})
     else:
-        say(f"{count(len(answers), 'run')} retried")
+        write_line(f"{plural(len(answers), 'run')} retried")
 
 
-def _named(client: Client, names: Sequence[str], told: Told) -> list[str]:
+def _named(client: Client, names: Sequence[str], common: Body) -> list[str]:
     runs = [run for name in names for run in _runs_of(client, name)]
-    return [str(client.send("POST", f"/v1/runs/{run}/retry", told)["run"]["id"]) for run in runs]
+    return [str(client.send("POST", f"/v1/runs/{run}/retry", common)["run"]["id"]) for run in runs]
 
 
 def _runs_of(client: Client, name: str) -> list[str]:
@@ -77,8 +77,8 @@ def _runs_of(client: Client, name: str) -> list[str]:
     number = sync_of(client, name)
     kind = {"s-": "sync", "p-": "plan"}.get(number[:2])
     if kind is None:
-        return [path_of(number, "r", "p", "s").rpartition("/")[2]]
-    client.get(f"/v1/{kind}s/{number}")  # one that is not there is told as such
+        return [api_path(number, "r", "p", "s").rpartition("/")[2]]
+    client.get(f"/v1/{kind}s/{number}")  # raises if it does not exist
     query = {kind: number, "state": "failed"}
     found = [str(run["id"]) for run in client.pages("/v1/runs", "runs", query, 100 * AT_ONCE)]
     if not found:
@@ -86,11 +86,11 @@ def _runs_of(client: Client, name: str) -> list[str]:
     return found
 
 
-def _many(client: Client, chosen: Mapping[str, str], told: Told, *, yes: bool) -> list[str]:
+def _many(client: Client, chosen: Mapping[str, str], common: Body, *, yes: bool) -> list[str]:
     """Retry all that the filters choose, in requests of a size that a server can answer."""
     if not yes and not _ask(client, chosen):
         return []
-    body: dict[str, Json] = {"state": "failed", **chosen, **told, "limit": AT_ONCE}
+    body: dict[str, Json] = {"state": "failed", **chosen, **common, "limit": AT_ONCE}
     done: list[str] = []
     more = True
     while more:
@@ -109,8 +109,8 @@ def _ask(client: Client, chosen: Mapping[str, str]) -> int:
         name = f"{run['rule']} {run['action']}"
         by_action[name] = by_action.get(name, 0) + 1
     for name, number in sorted(by_action.items()):
-        say(f"  {number:>7,}  {name}", err=True)
+        write_line(f"  {number:>7,}  {name}", err=True)
     total = sum(by_action.values())
     if total:
-        ask(f"Retry {count(total, 'run')} that failed?")
+        confirm(f"Retry {plural(total, 'run')} that failed?")
     return total

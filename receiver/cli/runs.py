@@ -1,4 +1,4 @@
-"""`postsync runs`: runs by their state and what they belong to."""
+"""`postsync runs`: lists runs by state and what they belong to."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 import click
 
 from receiver.cli.client import Client
-from receiver.cli.empty import nothing_of
+from receiver.cli.empty import empty_list_message
 from receiver.cli.filters import run_filters
-from receiver.cli.options import Columns, asks_server, output_option, tell_rows
+from receiver.cli.options import Columns, output_option, server_options, write_rows
 from receiver.cli.targets import sync_of
 from receiver.core.states import RunState
 
@@ -28,7 +28,7 @@ FOLDING = frozenset({"RULE", "ACTION", "APPLICATION", "TARGET", "REASON"})
 @click.option("--plan", default="", help="Only of this plan.")
 @click.option("--limit", default=50, show_default=True, help="How many.")
 @output_option("table")
-@asks_server
+@server_options
 def runs(
     *, states: tuple[str, ...], sync: str, plan: str, limit: int, client: Client, output: str,
     **filters: str,
@@ -42,8 +42,8 @@ def runs(
     """  # noqa: D301 click's \b keeps the lines
     query = {"state": states, "sync": sync_of(client, sync), "plan": plan, **filters}
     rows = list(client.pages("/v1/runs", "runs", query, limit))
-    nothing = "" if rows else nothing_of(client, "run", query)
-    tell_rows(rows, output, Columns(HEADINGS, _cells, FOLDING), nothing)
+    nothing = "" if rows else empty_list_message(client, "run", query)
+    write_rows(rows, output, Columns(HEADINGS, _cells, FOLDING), nothing)
 
 
 def _cells(row: Mapping[str, Any]) -> list[str]:

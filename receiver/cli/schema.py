@@ -1,4 +1,4 @@
-"""postsync schema: the JSON Schema of a rule file."""
+"""`postsync schema`: prints the JSON Schema of a rule file."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from receiver.cli.screen import say_text
+from receiver.cli.screen import write_text
 from receiver.core.errors import PostsyncError
 from receiver.notification.argocd_config import example_notification
 from receiver.rules.handlers.json_schema import rules_schema
@@ -41,7 +41,7 @@ def schema(*, write: bool, check: bool) -> None:
     elif check:
         _compare(files)
     else:
-        say_text(text)
+        write_text(text)
 
 
 def _compare(files: dict[Path, str]) -> None:

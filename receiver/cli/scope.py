@@ -1,4 +1,4 @@
-"""What a pause is about: everything, a rule or a handler."""
+"""The options of `pause` and `resume`: everything, a rule or a handler."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def scope_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return every(rule(handler(function)))
 
 
-def path_of(rule: str, handler: str, *, every: bool) -> str:
+def pause_path(rule: str, handler: str, *, every: bool) -> str:
     """Return the API's path of a pause.
 
     Raises:
@@ -34,8 +34,8 @@ def path_of(rule: str, handler: str, *, every: bool) -> str:
     return f"/v1/pauses/handlers/{quote(handler, safe='')}" if handler else "/v1/pauses/all"
 
 
-def words(rule: str, handler: str) -> str:
-    """Name what the pause is about."""
+def scope_name(rule: str, handler: str) -> str:
+    """Return the name of what is paused."""
     if rule:
         return f"rule {rule}"
     return f"handler {handler}" if handler else "all"

@@ -1,4 +1,4 @@
-"""What commands write: everything goes through here, and so nothing is shown as it came."""
+"""All output of the commands, with control characters escaped."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from receiver.core.terminal_text import escape_controls
 
 @dataclass(frozen=True, slots=True)
 class Styled:
-    """A part of a line with a look of its own, on a terminal."""
+    """A part of a line with a colour or in bold, on a terminal."""
 
     text: str
     colour: str | None = None
@@ -23,28 +23,28 @@ class Styled:
 Part: TypeAlias = str | Styled
 
 
-def say(*parts: Part, err: bool = False) -> None:
+def write_line(*parts: Part, err: bool = False) -> None:
     """Write one line; a line break in a part does not end it."""
-    click.echo("".join(map(_looked_after, parts)), err=err)
+    click.echo("".join(map(_escaped, parts)), err=err)
 
 
-def say_text(text: str, *, err: bool = False) -> None:
+def write_text(text: str, *, err: bool = False) -> None:
     """Write a text whose line breaks are our own."""
     for line in text.removesuffix("\n").split("\n"):
-        say(line, err=err)
+        write_line(line, err=err)
 
 
-def say_json(value: Any, *, indent: int | None = 2) -> None:
+def write_json(value: Any, *, indent: int | None = 2) -> None:
     """Write JSON for programs, in ASCII; on a terminal that is escaped enough."""
     click.echo(json.dumps(value, indent=indent).replace("\x7f", "\\u007f"))
 
 
-def say_over(text: str) -> None:
+def overwrite_line(text: str) -> None:
     """Write a line on stderr over the one that was written so before."""
     click.echo("\r\x1b[K" + escape_controls(text), nl=False, err=True)
 
 
-def ask(question: str) -> None:
+def confirm(question: str) -> None:
     """Ask on stderr; only a yes goes on.
 
     Raises:
@@ -53,7 +53,7 @@ def ask(question: str) -> None:
     click.confirm(escape_controls(question), abort=True, err=True)
 
 
-def _looked_after(part: Part) -> str:
+def _escaped(part: Part) -> str:
     if isinstance(part, str):
         return escape_controls(part)
     return click.style(escape_controls(part.text), fg=part.colour, bold=part.bold or None)

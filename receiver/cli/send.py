@@ -1,4 +1,4 @@
-"""`postsync send`: post a notification by hand."""
+"""`postsync send`: posts a notification by hand."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import click
 
 from receiver.cli.client import Client, find_token
 from receiver.cli.options import ca_option, output_option, read_payload
-from receiver.cli.screen import say, say_json
+from receiver.cli.screen import write_json, write_line
 from receiver.core.errors import ServerError, UnreadableFile
 from receiver.notification.argocd_config import example_notification
 from receiver.settings.loading import load_settings
@@ -48,22 +48,22 @@ def send(
     if now or example:
         body, times = _moved(body)
         if output == "text":
-            say(f"times    {times}")
+            write_line(f"times    {times}")
     client = Client(url, find_token("senders", token_file, sender), ca)
     answer = client.call("POST", f"/v1/notifications/{channel}", body)
     if last.parent.is_dir():
         last.write_bytes(body)
     if output == "json":
-        say_json(answer, indent=None)
+        write_json(answer, indent=None)
     else:
         _print(answer)
 
 
 def _print(answer: dict[str, Any]) -> None:
-    say(f"verdict  {answer['verdict']}" + _because(answer))
-    say(f"delivery {answer['delivery']}")
-    say(f"sync     {answer['sync']}")
-    say(f"next     postsync show {answer['sync']}")
+    write_line(f"verdict  {answer['verdict']}" + _because(answer))
+    write_line(f"delivery {answer['delivery']}")
+    write_line(f"sync     {answer['sync']}")
+    write_line(f"next     postsync show {answer['sync']}")
 
 
 def _because(answer: dict[str, Any]) -> str:
@@ -80,7 +80,7 @@ def _read(path: Path) -> bytes:
 
 
 def _moved(body: bytes) -> tuple[bytes, str]:
-    """Move the operation's end to now and its start as much; tell the new times."""
+    """Move the operation's end to now and its start as much; return the new times too."""
     try:
         tree = json.loads(body)
         state = _state_of(tree)

@@ -19,7 +19,7 @@ from receiver.app.composition import build_intake, read_keys
 from receiver.app.supervisor import Supervisor
 from receiver.cli.ledgers import wait_for_ledger
 from receiver.cli.processes import check_address, dispatch, process_options, start_log
-from receiver.cli.screen import say_text
+from receiver.cli.screen import write_text
 from receiver.core.errors import LedgerUnavailable
 from receiver.core.logs import Log
 from receiver.core.model import new_id
@@ -82,7 +82,7 @@ def _serve_intake(settings: Settings, tls: Tls | None, wakeup: Wakeup, log: Log)
 
 
 def _announce(settings: Settings) -> None:
-    """Tell a person where it listens, once it does; the supervisor does not wait for that."""
+    """Print where it listens, once it does; the supervisor does not wait for that."""
     if sys.stderr.isatty() or os.environ.get("POSTSYNC_BANNER"):
         start_daemon("banner", partial(_banner, settings))
 
@@ -104,13 +104,13 @@ def _banner(settings: Settings) -> None:
         "  postsync show last",
         "",
     ]
-    say_text("\n".join(lines), err=True)
+    write_text("\n".join(lines), err=True)
 
 
 def _rules_in_force(settings: Settings) -> Row | None:
     """Wait until the server listens and the rules are loaded or refused.
 
-    Asked of the ledger: the server's certificate need not be for the address it listens on.
+    The ledger is asked, since the server's certificate need not be for the address it listens on.
     """
     until = time.monotonic() + PATIENCE
     reader = Reader(open_ledger(settings.ledger))

@@ -1,4 +1,4 @@
-"""`postsync show`: one sync's story, from its trail."""
+"""`postsync show`: shows one sync, its trail and what its runs wait for."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ import click
 
 from receiver.cli.client import Client
 from receiver.cli.lines import event_line, target_lines
-from receiver.cli.options import asks_server, count, output_option
-from receiver.cli.screen import Part, Styled, say, say_json
+from receiver.cli.options import output_option, plural, server_options
+from receiver.cli.screen import Part, Styled, write_json, write_line
 
 OPEN = frozenset({"waiting", "collecting", "active"})
-"""States of a plan in which something will happen by itself."""
+"""States of a plan that will change by itself."""
 
 
 @click.command()
 @click.argument("sync", metavar="[ID]", default="last")
 @click.option("--wait", type=float, default=0, help="Wait so many seconds for its plans to end.")
 @output_option()
-@asks_server
+@server_options
 def show(sync: str, *, wait: float, client: Client, output: str) -> None:
     """Tell the story of a sync: what came, what matched and why, what was done.
 
@@ -35,10 +35,10 @@ def show(sync: str, *, wait: float, client: Client, output: str) -> None:
     """  # noqa: D301 click's \b keeps the lines
     story = _when_ended(client, _sync_of(client, sync), time.monotonic() + wait)
     if output == "json":
-        say_json(story)
+        write_json(story)
         return
     for line in _lines(story):
-        say(*line)
+        write_line(*line)
 
 
 def _sync_of(client: Client, number: str) -> str:
@@ -64,8 +64,8 @@ def _lines(story: Mapping[str, Any]) -> Iterator[tuple[Part, ...]]:
     changed = "" if story["changed"] is None else f", {story['changed']} changed"
     yield (f"{story['resources']} resources{changed}",)
     if story["reason"]:
-        told = "" if story["state"] == "new" else f"{story['state']}: "
-        yield told, story["reason"]
+        text = "" if story["state"] == "new" else f"{story['state']}: "
+        yield text, story["reason"]
     yield ("",)
     for event in story["events"]:
         yield event_line(event, f"{str(event['at']).split('T')[1]:14}")
@@ -74,7 +74,7 @@ def _lines(story: Mapping[str, Any]) -> Iterator[tuple[Part, ...]]:
 
 
 def _waits(plans: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """Say what runs wait for, those together that wait for the same."""
+    """Yield what runs wait for, those that wait for the same in one line."""
     waits = Counter(
         (plan["rule"], run["action"], run["waitsFor"])
         for plan in plans
@@ -85,4 +85,4 @@ def _waits(plans: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         yield ""
     for (rule, action, why), number in waits.items():
         wait = "waits" if number == 1 else "wait"
-        yield f"{rule}: {count(number, 'run')} of {action} {wait} for {why}"
+        yield f"{rule}: {plural(number, 'run')} of {action} {wait} for {why}"

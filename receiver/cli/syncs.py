@@ -1,4 +1,4 @@
-"""`postsync syncs`: the newest syncs."""
+"""`postsync syncs`: lists the newest syncs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from receiver.cli.client import Client
-from receiver.cli.options import Columns, asks_server, output_option, tell_rows
+from receiver.cli.options import Columns, output_option, server_options, write_rows
 from receiver.core.states import SyncState
 
 HEADINGS = ("SYNC", "FINISHED", "APPLICATION", "PHASE", "CHANGED", "CAME OF IT")
@@ -25,7 +25,7 @@ NONE_YET = "no syncs yet; `postsync send --example` posts one"
 @click.option("--until", default="", help="Only those that came before: 2h, 7d, or a time.")
 @click.option("--limit", default=20, show_default=True, help="How many.")
 @output_option("table")
-@asks_server
+@server_options
 def syncs(
     *,
     application: str,
@@ -45,20 +45,20 @@ def syncs(
     query = {"application": application, "state": state or "", "since": since, "until": until}
     rows = list(client.pages("/v1/syncs", "syncs", query, limit))
     nothing = "no sync is like that" if any(query.values()) else NONE_YET
-    tell_rows(rows, output, Columns(HEADINGS, _cells, FOLDING), nothing)
+    write_rows(rows, output, Columns(HEADINGS, _cells, FOLDING), nothing)
 
 
 def _cells(row: Mapping[str, Any]) -> list[str]:
     changed = f"{'?' if row['changed'] is None else row['changed']} of {row['resources']}"
     finished = row["finishedAt"] or ""
-    return [row["id"], finished, row["application"], row["phase"], changed, _came(row)]
+    return [row["id"], finished, row["application"], row["phase"], changed, _result(row)]
 
 
-def _came(row: Mapping[str, Any]) -> str:
+def _result(row: Mapping[str, Any]) -> str:
     if row["state"] == "new":
         return str(row["reason"])
     if row["state"] != "planned":
         return f"{row['state']}: {row['reason']}" if row["reason"] else str(row["state"])
     plans = [f"{plan['rule']} {plan['state']}" for plan in row["plans"]]
-    told = ", ".join(plans) or ("" if row["reason"] else "no rule matched")
-    return "; ".join(filter(None, (told, row["reason"])))
+    text = ", ".join(plans) or ("" if row["reason"] else "no rule matched")
+    return "; ".join(filter(None, (text, row["reason"])))

@@ -1,4 +1,4 @@
-"""`postsync tail`: the newest events of the trail, and those that come."""
+"""`postsync tail`: prints the trail's newest events, and follows it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import click
 from receiver.cli import complete, trail
 from receiver.cli.client import Client
 from receiver.cli.lines import HIDDEN, event_line
-from receiver.cli.options import asks_server, output_option
-from receiver.cli.screen import say, say_json
+from receiver.cli.options import output_option, server_options
+from receiver.cli.screen import write_json, write_line
 from receiver.cli.targets import sync_of
 
 SHOWN = HIDDEN - {"sync", "run"}
@@ -25,7 +25,7 @@ SHOWN = HIDDEN - {"sync", "run"}
 @click.option("--application", default="", help="Only of this Application.")
 @click.option("--event", default="", help="Only events of this name; * stands for anything.")
 @output_option()
-@asks_server
+@server_options
 def tail(*, follow: bool, client: Client, output: str, **query: str) -> None:
     """Print the trail's events, the oldest first, and follow it with -f.
 
@@ -41,9 +41,9 @@ def tail(*, follow: bool, client: Client, output: str, **query: str) -> None:
     try:
         for event in trail.follow(client, query) if follow else _now(client, query):
             if output == "json":
-                say_json(event, indent=None)
+                write_json(event, indent=None)
             else:
-                say(*event_line(event, f"{event['at']:25}", SHOWN))
+                write_line(*event_line(event, f"{event['at']:25}", SHOWN))
     except KeyboardInterrupt:
         return
 

@@ -1,4 +1,4 @@
-"""Ids as a command's argument: their first letter says what they name."""
+"""Ids as arguments of commands, and their paths in the API."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def sync_of(client: Client, number: str) -> str:
     return str(client.get("/v1/syncs/last")["id"]) if number == "last" else number
 
 
-def path_of(number: str, *letters: str) -> str:
+def api_path(number: str, *letters: str) -> str:
     """Return the API's path of an id.
 
     Raises:

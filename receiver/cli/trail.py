@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from receiver.cli.client import PAGE, Client
-from receiver.cli.screen import say
+from receiver.cli.screen import write_line
 from receiver.core.errors import ServerError, Unreachable
 
 INTERVAL = 0.5
-"""Seconds between two looks for new events."""
+"""Seconds between two requests for new events."""
 
 LONGEST = 5.0
 """Seconds between two tries while the server is away."""
@@ -45,7 +45,7 @@ def follow(client: Client, query: Mapping[str, str]) -> Iterator[Event]:
         yield from page["events"]
         if not page["more"]:
             time.sleep(INTERVAL)
-        page = _patiently(client, query, page["next"])
+        page = _page_with_retries(client, query, page["next"])
 
 
 def _page(client: Client, query: Mapping[str, str], after: str) -> dict[str, Any]:
@@ -56,7 +56,7 @@ def _page(client: Client, query: Mapping[str, str], after: str) -> dict[str, Any
     return page
 
 
-def _patiently(client: Client, query: Mapping[str, str], after: str) -> dict[str, Any]:
+def _page_with_retries(client: Client, query: Mapping[str, str], after: str) -> dict[str, Any]:
     pause = INTERVAL
     while True:
         try:
@@ -65,6 +65,6 @@ def _patiently(client: Client, query: Mapping[str, str], after: str) -> dict[str
             if not isinstance(error, Unreachable) and error.status < 500:  # noqa: PLR2004 its own faults
                 raise
             if pause == INTERVAL:
-                say(f"postsync: {error.message}; trying again", err=True)
+                write_line(f"postsync: {error.message}; trying again", err=True)
         pause = min(pause * 2, LONGEST)
         time.sleep(pause)

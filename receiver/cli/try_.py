@@ -1,4 +1,4 @@
-"""`postsync try`: one rule's actions, once, for real."""
+"""`postsync try`: runs one rule's actions once, for real."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import click
 
 from receiver.cli import complete
 from receiver.cli.options import STDIN, output_option, payload_option, read_payload, yes_option
-from receiver.cli.screen import say_json
+from receiver.cli.screen import write_json
 from receiver.cli.try_page import Page
 from receiver.cli.try_rule import prepare
 from receiver.core.model import OutcomeKind
@@ -58,7 +58,7 @@ def try_(
     page.note_others(others)
     good, runs = _run_waves(trial, page, ask=not yes)
     if output == "json":
-        say_json({"rule": rule, "succeeded": good, "runs": runs})
+        write_json({"rule": rule, "succeeded": good, "runs": runs})
     sys.exit(0 if good else 1)
 
 
@@ -70,7 +70,7 @@ def _run_waves(trial: Trial, page: Page, *, ask: bool) -> tuple[bool, list[dict[
         for item in wave:
             page.show(item)
         if due and ask:
-            page.ask(len(due))
+            page.confirm(len(due))
         for item in wave:
             outcome = trial.run(item) if item in due else None
             runs.append(page.ended(item, outcome))

@@ -1,4 +1,4 @@
-"""Shows what `postsync try` sends, and what came of it."""
+"""The output of `postsync try`: what it sends, and the outcomes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from receiver.cli.screen import Part, Styled, ask, say
+from receiver.cli.screen import Part, Styled, confirm, write_line
 from receiver.core.model import Json, Outcome, OutcomeKind
 from receiver.core.states import RunState
 from receiver.inspection.try_rule import Released
@@ -30,54 +30,54 @@ class Page:
         self._err = quiet
 
     def note_others(self, others: Sequence[str]) -> None:
-        """Tell what else matches."""
+        """Name the resources that match and are not acted on."""
         if others:
             more = f" and {len(others) - 1} more" if len(others) > 1 else ""
-            self._say(f"not acted on: {others[0]}{more} (choose with --target)")
-            self._say()
+            self._write(f"not acted on: {others[0]}{more} (choose with --target)")
+            self._write()
 
     def show(self, item: Released) -> None:
         """Show a run: what it will send, or why it sends nothing."""
         run = item.run
-        self._say(
+        self._write(
             Styled(f"wave {run.wave}  {run.action} ({item.handler}), {run.target}", bold=True)
         )
         if item.change.state is not RunState.DUE:
             return
         text = yaml.safe_dump(_masked(item), sort_keys=False, allow_unicode=True, width=100)
         for line in text.splitlines():
-            self._say(f"    {line}")
+            self._write(f"    {line}")
 
-    def ask(self, number: int) -> None:
+    def confirm(self, number: int) -> None:
         """Ask whether to send; what is declined ends the command."""
         what = "this" if number == 1 else f"these {number}"
-        ask(f"Send {what} for real?")
+        confirm(f"Send {what} for real?")
 
     def ended(self, item: Released, outcome: Outcome | None) -> dict[str, Any]:
-        """Tell how a run ended, and return it for a program."""
+        """Write how a run ended, and return it for the JSON output."""
         run, change = item.run, item.change
-        told = {
+        result = {
             "run": run.id, "wave": run.wave, "action": run.action, "handler": item.handler,
             "target": run.target, "state": change.state.value, "reason": change.reason,
         }  # fmt: skip
         if outcome is None:
-            self._say(f"  {run.action}: {change.state.value}: {change.reason}")
-            return told
+            self._write(f"  {run.action}: {change.state.value}: {change.reason}")
+            return result
         colour, words = SIDES[outcome.kind]
         reason = f": {outcome.reason}" if outcome.reason else ""
         seconds = f" ({outcome.seconds:.2f} s)"
-        self._say("  ", Styled(f"{run.action}: {words}", colour), reason, seconds)
+        self._write("  ", Styled(f"{run.action}: {words}", colour), reason, seconds)
         for note in outcome.notes:
-            self._say(f"    {note}")
+            self._write(f"    {note}")
         if outcome.output:
-            self._say(f"    output: {json.dumps(outcome.output, ensure_ascii=False)}")
-        return told | {
+            self._write(f"    output: {json.dumps(outcome.output, ensure_ascii=False)}")
+        return result | {
             "state": outcome.kind.value, "reason": outcome.reason, "parameters": _masked(item),
             "output": outcome.output, "notes": list(outcome.notes), "seconds": outcome.seconds,
         }  # fmt: skip
 
-    def _say(self, *parts: Part) -> None:
-        say(*parts, err=self._err)
+    def _write(self, *parts: Part) -> None:
+        write_line(*parts, err=self._err)
 
 
 def _masked(item: Released) -> Json:

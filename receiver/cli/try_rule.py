@@ -1,4 +1,4 @@
-"""Finds out what `postsync try` is to run: the rule, the resource, and the parts of a service."""
+"""Prepares `postsync try`: finds the rule and the resource, and builds the parts of a service."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def _chosen(sync: Sync, found: Sequence[int], target: str) -> tuple[int, ...]:
 
 
 def _log() -> Log:
-    """Make a log for the traceback of a handler that breaks off, on stderr."""
+    """Return a log on stderr, for the traceback of a handler that raises."""
     logger = structlog.wrap_logger(
         structlog.PrintLogger(sys.stderr),
         processors=[escape, structlog.dev.ConsoleRenderer(colors=False)],

@@ -1,4 +1,4 @@
-"""`postsync work`: a dispatcher on a ledger that others share."""
+"""`postsync work`: a dispatcher on a ledger that several hosts share."""
 
 from __future__ import annotations
 
