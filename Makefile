@@ -34,11 +34,12 @@ MINUTES ?= 30
 faults: test-deps ## Kill, freeze, fill and break things for MINUTES, and write down what came of it
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest tests/faults --minutes $(MINUTES) --table docs/reliability.md
 
-check: $(VENV)/.test ## Lint, format, types, floors, generated files
+check: $(VENV)/.test ## Lint, format, types, imports, sizes, generated files
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python .ci/rooms.py --check
 	$(BIN)/python -m receiver.cli schema --check
 
 # What real counterparts the tests use; a missing one is a skipped test with its reason.
@@ -59,6 +60,7 @@ lock: ## Lock the dependencies anew (needs uv)
 
 generate: $(VENV)/.test ## Write the generated files anew
 	$(BIN)/python -m receiver.cli schema --write
+	$(BIN)/python .ci/rooms.py
 
 format: $(VENV)/.test ## Format the code
 	$(BIN)/ruff format .

@@ -1,4 +1,4 @@
-"""The built-in handlers: each file registers one kind of action, a folder one or several."""
+"""The built-in handlers, each for one kind of action."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The commands. Each is imported when it is called, so that `--help` is prompt."""
+"""The commands, a file each, imported when it is called, so that `--help` is prompt."""
 
 from __future__ import annotations
 

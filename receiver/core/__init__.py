@@ -1,1 +1,1 @@
-"""What every room uses: the model, the errors, validation messages, logs and threads."""
+"""What every room uses: model, states, errors, validation messages, logs, threads."""

@@ -1,4 +1,4 @@
-"""The loop: plan new syncs, run due runs, obey signals, drain."""
+"""The loop that plans syncs and claims runs, and the threads that make the attempts."""
 
 from receiver.dispatcher.loop import Dispatcher
 

@@ -1,1 +1,1 @@
-"""What people ask afterwards: why a rule matched, what a name was meant to be, a dry run."""
+"""Why a rule matched or not, what a rule would do, and a rule run once without a ledger."""

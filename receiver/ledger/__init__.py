@@ -1,1 +1,1 @@
-"""The ledger: the one truth about deliveries, syncs, plans, runs, attempts and the trail."""
+"""The database: deliveries, syncs, plans, runs, attempts and the trail."""

@@ -1,1 +1,1 @@
-"""What Argo CD sends: parsed, judged, and made a sync; and how Argo CD is told to send it."""
+"""A notification of Argo CD is parsed into a sync; what the sync changed; Argo CD's own config."""

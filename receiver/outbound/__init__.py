@@ -1,4 +1,4 @@
-"""All outgoing HTTP: pooled, bounded in time and size, checked by the address policy.
+"""The only HTTP client: bounded in time and size, under the address policy, secrets masked.
 
 The environment's proxies and certificates are not used; both are settings of ours. There is
 one layer of retries, the dispatcher's: nothing here tries twice.

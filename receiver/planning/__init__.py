@@ -1,1 +1,1 @@
-"""From a sync and rules to plans, and from a plan's state to its next step; stores nothing."""
+"""A sync and rules become plans, and a plan releases its waves; nothing here stores."""

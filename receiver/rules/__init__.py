@@ -1,1 +1,1 @@
-"""From rule files to rules in force, and what they match."""
+"""A rule file becomes rules in force; what they match, and which handlers they may use."""

@@ -1,4 +1,4 @@
-"""A kit that checks whether a handler keeps the contract, for its author's tests.
+"""Checks whether a handler keeps the contract, for its author's tests.
 
 It needs nothing but the receiver: a check is a callable that raises `ContractBroken` (an
 `AssertionError`), so any test runner will do. With pytest::

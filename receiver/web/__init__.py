@@ -1,1 +1,1 @@
-"""The doors for HTTP: intake, read API, health, metrics, and the server under them."""
+"""HTTP for others: the intake, the API, probes, metrics, and the server under them."""

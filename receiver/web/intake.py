@@ -30,7 +30,7 @@ LARGE = 1 << 20
 up to 250 MB once they are read (measured), and Python reads one at a time anyway."""
 
 
-class HttpClient:
+class NotificationEndpoint:
     """Answers one notification after another, in many threads at one time."""
 
     def __init__(self, intake: Intake, metrics: Metrics) -> None:
@@ -124,7 +124,7 @@ def _accepted(receipt: Receipt) -> Response:
 def intake_door(intake: Intake, metrics: Metrics) -> Blueprint:
     """Make the routes for notifications; a token of a sender is needed."""
     blueprint = Blueprint("intake", __name__)
-    receive = HttpClient(intake, metrics).receive
+    receive = NotificationEndpoint(intake, metrics).receive
     for rule, defaults in ((INTAKE, {"channel": DEFAULT_CHANNEL}), (f"{INTAKE}/<channel>", {})):
         blueprint.add_url_rule(
             rule,

@@ -1,1 +1,1 @@
-"""Plans and their runs: stored, loaded, started, debounced, superseded."""
+"""Plans and their runs are stored, started, debounced, superseded, and their outcomes written."""

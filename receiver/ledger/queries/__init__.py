@@ -1,1 +1,1 @@
-"""The questions of people, answered by reading alone."""
+"""The questions of people and of metrics, answered by reading alone."""

@@ -1,1 +1,1 @@
-"""Due runs: claimed with a lease, in fair order, within rates and pauses, and their outcomes."""
+"""Due runs are claimed with a lease, in fair order, within rate limits and pauses."""

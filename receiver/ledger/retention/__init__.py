@@ -1,1 +1,1 @@
-"""What is deleted, and when, so that no table grows without bound."""
+"""What is deleted and when, so that no table grows without bound."""
