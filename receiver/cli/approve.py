@@ -13,6 +13,7 @@ from receiver.cli.client import Client
 from receiver.cli.options import output_option, plural, server_options, write_answer, yes_option
 from receiver.cli.screen import confirm, write_line
 from receiver.cli.targets import api_path
+from receiver.core.states import PlanState, RunState
 
 
 @click.command()
@@ -44,9 +45,9 @@ def approve(number: str, *, reason: str, yes: bool, client: Client, output: str)
 
 def _preview(plan: Mapping[str, Any]) -> Iterator[str]:
     """Yield what an approval releases: all of a held plan, or the held runs of an active one."""
-    states = {"waiting"} if plan["state"] == "held" else {"held"}
-    runs = [run for run in plan["runs"] if run["state"] in states]
-    if plan["state"] not in {"held", "active"} or not runs:
+    state = RunState.WAITING if plan["state"] == PlanState.HELD else RunState.HELD
+    runs = [run for run in plan["runs"] if run["state"] == state]
+    if plan["state"] not in {PlanState.HELD, PlanState.ACTIVE} or not runs:
         return
     yield f"{plan['rule']} on {plan['application']}: {plan['reason'] or 'held by suspend'}"
     steps = Counter((run["wave"], run["action"], run["handler"]) for run in runs)

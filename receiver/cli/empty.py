@@ -6,6 +6,7 @@ from collections import Counter
 
 from receiver.cli.client import PAGE, Client, Query
 from receiver.cli.options import plural
+from receiver.core.states import RunState
 
 OTHER = {"plan": "run", "run": "plan"}
 
@@ -17,7 +18,7 @@ def empty_list_message(client: Client, kind: str, query: Query) -> str:
     parts = [f"no {kind} is like that"]
     if states := query["state"]:
         parts += _in_other_states(client, kind, query)
-        if "held" in states:
+        if RunState.HELD in states:
             parts += _other_held(client, OTHER[kind])
     return "; ".join(parts)
 
@@ -33,7 +34,7 @@ def _in_other_states(client: Client, kind: str, query: Query) -> list[str]:
 
 
 def _other_held(client: Client, kind: str) -> list[str]:
-    held = client.get(f"/v1/{kind}s", {"state": "held", "limit": str(PAGE)})[f"{kind}s"]
+    held = client.get(f"/v1/{kind}s", {"state": RunState.HELD, "limit": str(PAGE)})[f"{kind}s"]
     if not held:
         return [f"no {kind} is held either"]
     many = f"{PAGE} or more" if len(held) == PAGE else plural(len(held), kind)

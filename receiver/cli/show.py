@@ -14,8 +14,9 @@ from receiver.cli.client import Client
 from receiver.cli.lines import event_line, target_lines
 from receiver.cli.options import output_option, plural, server_options
 from receiver.cli.screen import Part, Styled, write_json, write_line
+from receiver.core.states import PlanState, SyncState, Trait
 
-OPEN = frozenset({"waiting", "collecting", "active"})
+GOES_ON = PlanState.where(Trait.OPEN, without=Trait.APPROVABLE)
 """States of a plan that will change by itself."""
 
 
@@ -52,7 +53,9 @@ def _sync_of(client: Client, number: str) -> str:
 def _when_ended(client: Client, sync: str, until: float) -> dict[str, Any]:
     while True:
         story: dict[str, Any] = client.get(f"/v1/syncs/{quote(sync, safe='')}")
-        waits = story["state"] == "new" or any(plan["state"] in OPEN for plan in story["plans"])
+        waits = story["state"] == SyncState.NEW or any(
+            plan["state"] in GOES_ON for plan in story["plans"]
+        )
         if not waits or time.monotonic() >= until:
             return story
         time.sleep(0.2)
@@ -64,7 +67,7 @@ def _lines(story: Mapping[str, Any]) -> Iterator[tuple[Part, ...]]:
     changed = "" if story["changed"] is None else f", {story['changed']} changed"
     yield (f"{story['resources']} resources{changed}",)
     if story["reason"]:
-        text = "" if story["state"] == "new" else f"{story['state']}: "
+        text = "" if story["state"] == SyncState.NEW else f"{story['state']}: "
         yield text, story["reason"]
     yield ("",)
     for event in story["events"]:

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import TypeAlias
 
 from receiver.core.errors import RuleError
-from receiver.core.states import RunState
+from receiver.core.states import OPEN_RUNS
 from receiver.core.validation import FieldError, near
 from receiver.ledger.audit.key_values import RULES, get_rule_set, get_value
 from receiver.ledger.audit.trail import BY_KIND, EVENTS
@@ -22,8 +22,6 @@ from receiver.ledger.queries.reader import Filters, Reader
 from receiver.ledger.queue.pauses import Scope
 from receiver.rules.loading import rule_set_from
 from receiver.rules.loading.defaults import sections
-
-OPEN = tuple(state.value for state in RunState if not state.ended)
 
 FEW = 8
 """Names that are told where none is near."""
@@ -54,9 +52,9 @@ class Names:
     def idle(self, scope: Scope, name: str) -> str:
         """Say that nothing is there now which a pause of this name could hold back, or ""."""
         if scope is Scope.RULE:
-            return self._stranger("rule", name, Filters(states=OPEN, rule=name), "open")
+            return self._stranger("rule", name, Filters(states=OPEN_RUNS, rule=name), "open")
         if scope is Scope.HANDLER:
-            return self._stranger("handler", name, Filters(states=OPEN, handler=name), "open")
+            return self._stranger("handler", name, Filters(states=OPEN_RUNS, handler=name), "open")
         return ""
 
     def unheard_of(

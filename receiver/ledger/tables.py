@@ -5,6 +5,9 @@ So does the order of ids, which is that of their time: text has the collation "C
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from enum import StrEnum
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -20,14 +23,25 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.compiler import compiles
 
+from receiver.core.states import LEFT_OUT_SYNCS, PlanState, RunState, SyncState, Trait
+
 REVISION = "0001"
 """The newest migration; a ledger that has it needs none."""
 
 metadata = MetaData()
 
-NOT_SUCCEEDED = "state <> 'succeeded'"
-"""What is left of plans and runs without the many that ended well; a query that is to use such an
-index must say so in these words."""
+
+def state_in(states: Sequence[StrEnum]) -> str:
+    """Return the condition that ``state`` is one of these, for partial indexes and their queries.
+
+    A query uses a partial index only if it has the index's condition in the same words.
+    """
+    names = ", ".join(f"'{state}'" for state in states)
+    return f"state = {names}" if len(states) == 1 else f"state IN ({names})"
+
+
+NOT_SUCCEEDED = f"state <> '{RunState.SUCCEEDED}'"
+"""Plans and runs without the many that ended well."""
 
 Seq = BigInteger().with_variant(Integer, "sqlite")
 
@@ -69,7 +83,8 @@ deliveries = Table(
     _partial_index("deliveries_refused", "sync_id IS NULL", "received_at"),
 )
 
-LEFT_OUT_SYNC = "state IN ('ignored', 'failed')"
+NEW_SYNC = state_in([SyncState.NEW])
+LEFT_OUT_SYNC = state_in(LEFT_OUT_SYNCS)
 
 syncs = Table(
     "syncs",
@@ -93,7 +108,7 @@ syncs = Table(
     Column("rule_set", Text),
     Column("planned_at", BigInteger),
     Column("recalled", Text),
-    _partial_index("syncs_new", "state = 'new'", "id"),
+    _partial_index("syncs_new", NEW_SYNC, "id"),
     Index("syncs_of_application", "application", "id"),
     _partial_index("syncs_left_out", LEFT_OUT_SYNC, "state", "id"),
     _partial_index("syncs_of_rule_set", "rule_set IS NOT NULL", "rule_set"),
@@ -115,8 +130,8 @@ marks = Table(
 )
 """Single facts: when the ledger was created, which rules are in force, who is alive."""
 
-OPEN_PLAN = "state IN ('waiting', 'active')"
-COLLECTING_PLAN = "state = 'collecting'"
+STARTED_PLAN = state_in(PlanState.where(Trait.OPEN | Trait.STARTED))
+COLLECTING_PLAN = state_in([PlanState.COLLECTING])
 
 plans = Table(
     "plans",
@@ -149,7 +164,7 @@ plans = Table(
     Index("plans_of_application", "application", "id"),
     _partial_index("plans_by_state", NOT_SUCCEEDED, "state", "id"),
     _partial_index("plans_stirred", "stirred > 0", "id"),
-    _partial_index("plans_by_key", OPEN_PLAN, "concurrency_key", "state", "place"),
+    _partial_index("plans_by_key", STARTED_PLAN, "concurrency_key", "state", "place"),
     _partial_index("plans_collecting", COLLECTING_PLAN, "collect_key", unique=True),
     _partial_index("plans_collected", COLLECTING_PLAN, "due_at"),
     _partial_index(
@@ -178,8 +193,10 @@ plan_syncs = Table(
 )
 """The syncs of each plan that has collected them; any other plan has only its ``sync_id``."""
 
-OPEN_RUN = "state IN ('due', 'running', 'pending')"
-SLEEPING_RUN = "state IN ('due', 'pending') AND NOT ready"
+QUEUED_RUN = state_in(RunState.where(Trait.QUEUED))
+SLEEPING_RUN = f"{state_in(RunState.where(Trait.CLAIMABLE))} AND NOT ready"
+RUNNING_RUN = state_in([RunState.RUNNING])
+FAILED_RUN = state_in([RunState.FAILED])
 READY_RUN = "ready AND paused_at IS NULL"
 
 runs = Table(
@@ -223,16 +240,16 @@ runs = Table(
     _partial_index("runs_by_state", NOT_SUCCEEDED, "state", "id"),
     _partial_index("runs_ready", READY_RUN, "lane", "turn"),
     _partial_index("runs_sleeping", SLEEPING_RUN, "due_at"),
-    _partial_index("runs_by_share", OPEN_RUN, "share", "turn"),
-    _partial_index("runs_running", "state = 'running'", "lease_until"),
-    _partial_index("runs_failed", "state = 'failed'", "ended_at"),
+    _partial_index("runs_by_share", QUEUED_RUN, "share", "turn"),
+    _partial_index("runs_running", RUNNING_RUN, "lease_until"),
+    _partial_index("runs_failed", FAILED_RUN, "ended_at"),
 )
 
 """``attempts`` counts how often it was started; ``claims`` also each time that the other side was
 asked about what it works on: by it, whoever was taken over is told from who took over.
 
-``paused_at`` is since when a pause of its rule or handler holds an open run back; of a run that
-is not open it means nothing."""
+``paused_at`` is since when a pause of its rule or handler holds a queued run back; of a run that
+is not queued it means nothing."""
 
 lanes = Table(
     "lanes",

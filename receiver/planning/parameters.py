@@ -11,7 +11,7 @@ from receiver.contract import Handler
 from receiver.core import interruption
 from receiver.core.errors import ExpressionError, PostsyncError
 from receiver.core.model import Json, Sync
-from receiver.core.states import RunState
+from receiver.core.states import RunState, Trait
 from receiver.ledger.plans.records import RunChange
 from receiver.planning.waves import ON_FAILURE, Failure, RunView, Wave
 from receiver.rules.expressions import (
@@ -217,7 +217,7 @@ def _run_facts(run: RunView) -> dict[str, Json]:
 
 def _together(runs: Sequence[RunView], facts: Sequence[dict[str, Json]]) -> dict[str, Json]:
     return {
-        "succeeded": all(run.state in {RunState.SUCCEEDED, RunState.SKIPPED} for run in runs),
-        "failed": any(run.state in {RunState.FAILED, RunState.CANCELLED} for run in runs),
+        "succeeded": all(run.state.has(Trait.SUCCESS) for run in runs),
+        "failed": any(run.state.has(Trait.FAILURE) for run in runs),
         "runs": list(facts),
     }

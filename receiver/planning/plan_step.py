@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from receiver.core.model import Event, Json
-from receiver.core.states import PlanState, RunState
+from receiver.core.states import PlanState, RunState, Trait
 from receiver.ledger.plans.records import Advance, NewRun, RunChange
 from receiver.ledger.plans.supersede import superseded_event, superseded_reason
 from receiver.planning.plan_view import (
@@ -105,7 +105,7 @@ class Step:
         if limits is None or not self._in_batches:
             return waiting
         whole = [run for run in waiting if run.target_index is None]
-        if any(_open(run) for run in runs if run.target_index is not None):
+        if any(run.state.has(Trait.RELEASED) for run in runs if run.target_index is not None):
             return whole
         places = sorted({run.target_index for run in waiting if run.target_index is not None})
         batch = {None, *places[: limits.max_targets]}
@@ -126,7 +126,7 @@ class Step:
         failed = [
             run
             for run in self._of(ACTIONS)
-            if run.state in {RunState.FAILED, RunState.CANCELLED}
+            if run.state.has(Trait.FAILURE)
             and not self._plan.rule.actions[run.step].continue_on_error
         ]
         first = min(failed, key=lambda run: run.wave, default=None)
@@ -165,7 +165,7 @@ class Step:
         wanted = [(run, actions[run.step]) for run in waiting if run.id not in refused]
         changes = [RunChange(run, RunState.SKIPPED, why) for run, why in refused.items()]
         changes += self._release(wanted, earlier, failure) if wanted else []
-        due = sum(change.state in {RunState.DUE, RunState.HELD} for change in changes)
+        due = sum(change.state.has(Trait.RELEASED) for change in changes)
         if due:
             data: dict[str, Json] = {"rule": self._plan.rule.name, "wave": wave, "runs": due}
             self._say("wave.released", data | ({"section": section} if section != ACTIONS else {}))
@@ -200,10 +200,6 @@ class Step:
 
     def _say(self, name: str, data: Mapping[str, Json], run: str = "") -> None:
         self._events.append(Event(name, data, sync=self._plan.sync, plan=self._plan.id, run=run))
-
-
-def _open(run: RunView) -> bool:
-    return not run.state.ended and run.state is not RunState.WAITING
 
 
 def _when(action: FailureAction, wave: int, failure: Failure | None) -> str:

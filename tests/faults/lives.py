@@ -13,8 +13,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from laws import laws_broken
 
 from receiver.core.model import Outcome, OutcomeKind
+from receiver.core.states import OPEN_PLANS, OPEN_RUNS
 from receiver.ledger.engine.ledger import Ledger
-from receiver.ledger.operations.common import OPEN_PLANS, OPEN_RUNS
 from receiver.ledger.queue.claim import Claimed
 from receiver.ledger.queue.pauses import Scope
 

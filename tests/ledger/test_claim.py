@@ -317,7 +317,7 @@ def test_a_claim_reads_indexes_alone(file_ledger: SqliteLedger) -> None:
         "lanes": f"SELECT MIN(lane) FROM runs WHERE {tables.READY_RUN}",
         "first": f"SELECT turn FROM runs WHERE {tables.READY_RUN} AND lane = 'x' ORDER BY turn",
         "sleeping": f"SELECT MIN(due_at) FROM runs WHERE {tables.SLEEPING_RUN}",
-        "share": f"SELECT MAX(turn) FROM runs WHERE share = 'x' AND {tables.OPEN_RUN}",
+        "share": f"SELECT MAX(turn) FROM runs WHERE share = 'x' AND {tables.QUEUED_RUN}",
         "lost": "SELECT id FROM runs WHERE state = 'running' AND lease_until < 5",
         "new": "SELECT 1 FROM syncs WHERE syncs.state = 'new' LIMIT 1",
         "stirred": "SELECT 1 FROM plans WHERE stirred > 0 LIMIT 1",

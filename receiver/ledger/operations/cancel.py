@@ -14,12 +14,10 @@ from sqlalchemy import bindparam, select, update
 
 from receiver.core.errors import StateConflict
 from receiver.core.model import Json
-from receiver.core.states import PlanState, RunState
+from receiver.core.states import OPEN_PLANS, OPEN_RUNS, PlanState, RunState, Trait
 from receiver.ledger import tables
 from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.operations.common import (
-    OPEN_PLANS,
-    OPEN_RUNS,
     STIR,
     Act,
     find_plan,
@@ -123,7 +121,7 @@ def _cancel_runs(uow: UnitOfWork, act: Act, rows: Sequence[Any]) -> None:
     for row in rows:
         about = {"run": row.id, "why": act.why("cancelled"), "now": uow.now}
         uow.add(_RUN, about)
-        if row.state in {RunState.RUNNING.value, RunState.PENDING.value}:
+        if RunState(row.state).has(Trait.UNDER_WAY):
             uow.add(_ATTEMPT, about | {"attempt": row.attempts})
         data: dict[str, Json] = {**act.told, "was": row.state}
         uow.events.append(run_event("run.cancelled", row, data))
@@ -145,4 +143,6 @@ _RUN = (
         ready=False, due_at=None, owner=None, lease_until=None,
     )
 )  # fmt: skip
-_ATTEMPT = update_attempt(ended_at=bindparam("now"), outcome="cancelled", reason=bindparam("why"))
+_ATTEMPT = update_attempt(
+    ended_at=bindparam("now"), outcome=RunState.CANCELLED.value, reason=bindparam("why")
+)

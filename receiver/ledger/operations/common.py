@@ -9,18 +9,9 @@ from sqlalchemy import bindparam, select, update
 
 from receiver.core.errors import UnknownId
 from receiver.core.model import Event, Json
-from receiver.core.states import PlanState, RunState
 from receiver.ledger import tables
 from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.queries.rows import PLAN, RUN, shown
-
-OPEN_RUNS = tuple(state.value for state in RunState if not state.ended)
-OPEN_PLANS = (
-    PlanState.WAITING.value,
-    PlanState.COLLECTING.value,
-    PlanState.HELD.value,
-    PlanState.ACTIVE.value,
-)
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,7 @@ def _hold_back(uow: UnitOfWork, scope: Scope, name: str) -> int:
     return done.rowcount
 
 
-_OPEN = text(f"SELECT COUNT(*) FROM runs WHERE {tables.OPEN_RUN}")
+_OPEN = text(f"SELECT COUNT(*) FROM runs WHERE {tables.QUEUED_RUN}")
 
 _COLUMN: dict[Scope, ColumnElement[str]] = {
     Scope.RULE: tables.runs.c.rule.concat(""),
@@ -88,7 +88,7 @@ _FIRST = tables.runs.c.first_attempt_at
 
 _PAUSE = {
     scope: update(tables.runs)
-    .where(text(tables.OPEN_RUN), column == bindparam("pause"), _PAUSED.is_(None))
+    .where(text(tables.QUEUED_RUN), column == bindparam("pause"), _PAUSED.is_(None))
     .values(paused_at=bindparam("now"))
     for scope, column in _COLUMN.items()
 }
@@ -99,7 +99,7 @@ _NOW_IF_READY = case((tables.runs.c.ready, bindparam("now")), else_=tables.runs.
 _UNTIL = bindparam("until", type_=BigInteger())
 _RESUME = {
     scope: update(tables.runs)
-    .where(text(tables.OPEN_RUN), column == bindparam("pause"), _PAUSED.is_not(None))
+    .where(text(tables.QUEUED_RUN), column == bindparam("pause"), _PAUSED.is_not(None))
     .where(OWN_MARK.is_(None))
     .values(
         first_attempt_at=_FIRST + case((_UNTIL > _PAUSED, _UNTIL - _PAUSED), else_=0),
@@ -113,7 +113,7 @@ _RESUME = {
 _SINCE = bindparam("since", type_=BigInteger())
 _RESUME_ALL = (
     update(tables.runs)
-    .where(text(tables.OPEN_RUN))
+    .where(text(tables.QUEUED_RUN))
     .values(
         first_attempt_at=_FIRST
         + case(

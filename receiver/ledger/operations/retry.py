@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, bindparam, select, text, update
 
 from receiver.core.errors import StateConflict
 from receiver.core.model import Json
-from receiver.core.states import PlanState, RunState
+from receiver.core.states import PlanState, RunState, Trait
 from receiver.ledger import tables
 from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.operations.common import STIR, Act, find_plan, find_run, plan_event, run_event
@@ -22,8 +22,6 @@ from receiver.ledger.queue.started_elsewhere import started_elsewhere
 
 Reopens = Callable[[str], bool]
 """Whether a run that was skipped for this reason waits again when an action is retried."""
-
-ENDED_PLANS = (PlanState.SUCCEEDED.value, PlanState.FAILED.value, PlanState.CANCELLED.value)
 
 HINTS = {
     RunState.SUCCEEDED: "to do it again, replay its sync: POST /v1/syncs/{sync}/replay",
@@ -56,7 +54,7 @@ def retry_run(uow: UnitOfWork, act: Act, run: str, reopens: Reopens) -> None:
         StateConflict: it has not failed, has no parameters, or its plan has been superseded.
     """
     row = find_run(uow, run)
-    if row.state not in {RunState.FAILED.value, RunState.CANCELLED.value}:
+    if not RunState(row.state).has(Trait.RETRYABLE):
         hint = HINTS.get(RunState(row.state), UNDER_WAY).format(run=run, sync=row.sync_id)
         raise StateConflict(
             f"run {run} is {row.state}; only one that failed or was cancelled is retried",
@@ -79,7 +77,7 @@ def retry_run(uow: UnitOfWork, act: Act, run: str, reopens: Reopens) -> None:
 def failed_runs(uow: UnitOfWork, chosen: Chosen, limit: int) -> Sequence[Any]:
     """Return the rows of failed runs that can be retried, the oldest failure first."""
     r, p = tables.runs, tables.plans
-    query = select(r).join(p, p.c.id == r.c.plan_id).where(text("runs.state = 'failed'"))
+    query = select(r).join(p, p.c.id == r.c.plan_id).where(text(f"runs.{tables.FAILED_RUN}"))
     query = query.where(*_conditions(chosen)).order_by(r.c.ended_at, r.c.id).limit(limit)
     return uow.connection.execute(query).all()
 
@@ -136,7 +134,7 @@ def _rendered(row: Any) -> bool:
 
 def _reopen_plan(uow: UnitOfWork, plan: Any) -> PlanState:
     """Have the dispatcher look at the plan again; one that had ended needs a place anew."""
-    if plan.state not in ENDED_PLANS:
+    if not PlanState(plan.state).has(Trait.RETRYABLE):
         uow.add(STIR, {"plan": plan.id})
         return PlanState(plan.state)
     state, place = take_place(uow, plan.concurrency_key, plan.concurrency_limit)

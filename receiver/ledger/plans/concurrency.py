@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import TextClause, bindparam, func, select, text, update
 
-from receiver.core.states import PlanState
+from receiver.core.states import PlanState, RunState
 from receiver.ledger import tables
 from receiver.ledger.engine.unit_of_work import UnitOfWork
 
@@ -12,8 +12,8 @@ LINE = 100
 """Plans of one key that are looked at when places become free; with one limit for a key,
 the first of them are those that are next."""
 
-_OPEN = text(f"SELECT COUNT(*) FROM plans WHERE concurrency_key = :key AND {tables.OPEN_PLAN}")
-_LAST = text(f"SELECT MAX(place) FROM plans WHERE concurrency_key = :key AND {tables.OPEN_PLAN}")
+_OPEN = text(f"SELECT COUNT(*) FROM plans WHERE concurrency_key = :key AND {tables.STARTED_PLAN}")
+_LAST = text(f"SELECT MAX(place) FROM plans WHERE concurrency_key = :key AND {tables.STARTED_PLAN}")
 
 
 def take_place(uow: UnitOfWork, key: str | None, limit: int | None) -> tuple[PlanState, int | None]:
@@ -59,7 +59,7 @@ _ADMITTED = (
 _LET_GO = (
     update(tables.runs)
     .where(tables.runs.c.plan_id == bindparam("plan"))
-    .where(text("state = 'due' AND NOT ready AND due_at IS NULL"))
+    .where(text(f"{tables.state_in([RunState.DUE])} AND NOT ready AND due_at IS NULL"))
     .values(ready=True, due_at=bindparam("now"))
 )
 """A run that was retried while its plan had to wait for a place is due without a time."""

@@ -24,7 +24,7 @@ _SYNCS = select(
 _NEW = (
     select(_S.id, _S.delivery_id, _S.resources, _D.size)
     .join(tables.deliveries, _D.id == _S.delivery_id)
-    .where(text("syncs.state = 'new'"))
+    .where(text(f"syncs.{tables.NEW_SYNC}"))
     .order_by(_S.id)
     .limit(bindparam("most"))
 )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy import bindparam, select, update
 
 from receiver.core.model import Event, Json, Outcome, OutcomeKind, from_ms, rfc3339
-from receiver.core.states import RunState
+from receiver.core.states import RunState, Trait
 from receiver.core.storable import dumps
 from receiver.ledger import tables
 from receiver.ledger.audit.trail import Counts, count_seconds, labels
@@ -94,15 +94,10 @@ def _without_open_targets(uow: UnitOfWork, plans: Sequence[str]) -> list[str]:
     uow.connection.execute(
         select(p.id).where(p.id.in_(plans)).order_by(p.id).with_for_update()
     ).all()
-    open_ = r.state.in_(_OPEN_STATES), r.target_index.is_not(None)
+    open_ = r.state.in_(RunState.where(Trait.RELEASED)), r.target_index.is_not(None)
     busy = select(r.plan_id).where(r.plan_id == p.id, *open_).exists()
     query = select(p.id).where(p.id.in_(plans), ~busy).order_by(p.id)
     return list(uow.connection.scalars(query))
-
-
-_OPEN_STATES = [
-    state.value for state in (RunState.DUE, RunState.RUNNING, RunState.PENDING, RunState.HELD)
-]
 
 
 def _block(uow: UnitOfWork, item: Settlement) -> None:

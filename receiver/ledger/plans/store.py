@@ -238,7 +238,7 @@ def _change_row(uow: UnitOfWork, advance: Advance, change: RunChange) -> Row:
 
 
 def _run_row(advance: Advance, rule: str, run: NewRun) -> Row:
-    unchanged = ("waiting", "", False, "", 0, None, None, None, None)
+    unchanged = (RunState.WAITING.value, "", False, "", 0, None, None, None, None)
     return {
         "id": run.id,
         "plan_id": advance.plan,

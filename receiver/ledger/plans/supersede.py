@@ -18,14 +18,12 @@ from typing import Any
 from sqlalchemy import bindparam, select, update
 
 from receiver.core.model import Event, Json
-from receiver.core.states import PlanState, RunState
+from receiver.core.states import OPEN_PLANS, PlanState, RunState, Trait
 from receiver.ledger import tables
 from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.queue.started_elsewhere import started_elsewhere, tried_in_vain
 
-_STARTED = (PlanState.WAITING, PlanState.ACTIVE, PlanState.SUCCEEDED, PlanState.FAILED)
-_OPEN = (PlanState.WAITING, PlanState.ACTIVE, PlanState.HELD, PlanState.COLLECTING)
-_NOT_BEGUN = frozenset({RunState.WAITING.value, RunState.DUE.value, RunState.HELD.value})
+_NOT_BEGUN = RunState.where(Trait.OPEN, without=Trait.UNDER_WAY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +60,9 @@ def newer_than(uow: UnitOfWork, plan: Entrant, *, made_after: str = "") -> tuple
         return None
     uow.flush()
     p = tables.plans
-    query = _series(plan, _STARTED).where(p.c.newest >= plan.newest, p.c.id > made_after)
+    query = _series(plan, PlanState.where(Trait.STARTED)).where(
+        p.c.newest >= plan.newest, p.c.id > made_after
+    )
     for row in uow.connection.execute(query.order_by(p.c.newest.desc())):
         if _order(row) > plan.order and _covers(json.loads(row.targets), plan.targets):
             return row.id, row.sync_id
@@ -76,7 +76,7 @@ def supersede_older(uow: UnitOfWork, plan: Entrant) -> None:
     uow.flush()
     p = tables.plans
     older = p.c.newest <= plan.newest, p.c.newer_plan.is_(None), p.c.ended_at.is_(None)
-    query = _series(plan, _OPEN).where(*older)
+    query = _series(plan, OPEN_PLANS).where(*older)
     for row in uow.connection.execute(query.order_by(p.c.id)).all():
         if _order(row) < plan.order and _covers(plan.targets, json.loads(row.targets)):
             _supersede(uow, row, plan)
@@ -124,7 +124,7 @@ def _series(plan: Entrant, states: Sequence[PlanState]) -> Any:
     p = tables.plans
     names = ("id", "sync_id", "rule", "state", "newest", "targets", "concurrency_key")
     return select(*(p.c[name] for name in names)).where(
-        p.c.series == plan.series, p.c.id != plan.id, p.c.state.in_([one.value for one in states])
+        p.c.series == plan.series, p.c.id != plan.id, p.c.state.in_(states)
     )
 
 

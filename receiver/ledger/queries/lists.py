@@ -25,12 +25,12 @@ from sqlalchemy import (
 )
 
 from receiver.core.model import first_id
-from receiver.core.states import RunState
+from receiver.core.states import LEFT_OUT_SYNCS, OPEN_RUNS, RunState
 from receiver.ledger import tables
 from receiver.ledger.queries.details import plans_of
 from receiver.ledger.queries.rows import PLAN, RUN, SYNC, Row, columns, shown
 
-BAD_ENDS = frozenset({RunState.FAILED, RunState.SKIPPED, RunState.SUPERSEDED, RunState.CANCELLED})
+BAD_ENDS = frozenset(RunState) - {*OPEN_RUNS, RunState.SUCCEEDED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ def list_syncs(connection: Connection, wanted: Filters, limit: int, before: str)
         query = query.where(s.c.application.in_(applications(connection, wanted.application)))
     if wanted.states:
         query = query.where(_state_in(s, wanted.states))
-        if {"ignored", "failed"}.issuperset(wanted.states):
+        if set(wanted.states) <= set(LEFT_OUT_SYNCS):
             query = query.where(text(tables.LEFT_OUT_SYNC))
     rows = [shown(row) for row in connection.execute(query).mappings()]
     plans = plans_of(connection, [row["id"] for row in rows])

@@ -121,12 +121,12 @@ def _dispatchers(there: Mapping[str, Beat], now: int) -> Row:
 def _gauges(connection: Connection, now: int) -> Iterable[Gauge]:
     """Count over the partial indexes of what is open: they grow with the backlog, not with time."""
     states = text(
-        f"SELECT state, handler, COUNT(*) AS n FROM runs WHERE {tables.OPEN_RUN} "
+        f"SELECT state, handler, COUNT(*) AS n FROM runs WHERE {tables.QUEUED_RUN} "
         "GROUP BY state, handler"
     )
     for row in connection.execute(states):
         yield "runs", {"state": row.state, "handler": row.handler}, row.n
-    dead = connection.scalar(text("SELECT COUNT(*) FROM runs WHERE state = 'failed'"))
+    dead = connection.scalar(text(f"SELECT COUNT(*) FROM runs WHERE {tables.FAILED_RUN}"))
     yield "dead_letters", {}, float(dead or 0)
     paused = Counter(row.scope for row in pauses_in_force(connection))
     for scope in Scope:
@@ -135,7 +135,7 @@ def _gauges(connection: Connection, now: int) -> Iterable[Gauge]:
     if all_paused_since(connection) is None:
         oldest = connection.scalar(text(f"SELECT MIN(due_at) FROM runs WHERE {tables.READY_RUN}"))
     yield "oldest_due_seconds", {}, max(0.0, (now - oldest) / 1000) if oldest else 0.0
-    new = connection.scalar(text("SELECT COUNT(*) FROM syncs WHERE syncs.state = 'new'"))
+    new = connection.scalar(text(f"SELECT COUNT(*) FROM syncs WHERE {tables.NEW_SYNC}"))
     yield "syncs_unplanned", {}, float(new or 0)
     alive = _dispatchers(beats(connection), now)
     if alive["heartbeatAgeSeconds"] is not None:

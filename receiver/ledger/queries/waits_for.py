@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, select, text
 
-from receiver.core.states import PlanState, RunState
+from receiver.core.states import OPEN_PLANS, OPEN_RUNS, PlanState, RunState
 from receiver.ledger import tables
 from receiver.ledger.audit.key_values import PACE, get_value
 from receiver.ledger.queries.rows import Row, moment
@@ -38,12 +38,12 @@ _OPEN = (
 _READY = text(
     f"SELECT turn FROM runs WHERE {tables.READY_RUN} AND lane = :lane ORDER BY turn LIMIT {MOST}"
 )
-_RUNNING = text("SELECT lane, COUNT(*) AS n FROM runs WHERE state = 'running' GROUP BY lane")
+_RUNNING = text(f"SELECT lane, COUNT(*) AS n FROM runs WHERE {tables.RUNNING_RUN} GROUP BY lane")
 _BEFORE = text(
-    f"SELECT COUNT(*) FROM plans WHERE concurrency_key = :key AND {tables.OPEN_PLAN} "
+    f"SELECT COUNT(*) FROM plans WHERE concurrency_key = :key AND {tables.STARTED_PLAN} "
     "AND place < :place"
 )
-WAITING = frozenset({"waiting", "due", "pending", "held"})
+WAITING = frozenset(OPEN_RUNS) - {RunState.RUNNING}
 
 
 def tell_waits(connection: Connection, now: int, runs: Sequence[Row]) -> list[Row]:
@@ -68,7 +68,7 @@ class _House:
         self._ready = cache(self._read_ready)
 
     def why(self, row: Any) -> str:
-        if row.plan_state in {PlanState.HELD, PlanState.COLLECTING, PlanState.WAITING}:
+        if row.plan_state != PlanState.ACTIVE and row.plan_state in OPEN_PLANS:
             return self._of_plan(row)
         if row.state == RunState.HELD:
             return "an approval"
@@ -89,9 +89,8 @@ class _House:
         return f"a place under the key {key!r}: {before} {plans} before its own, limit {limit}"
 
     def _read_waves(self, plan: str, section: str, wave: int) -> str:
-        ended = [state.value for state in RunState if state.ended]
         query = select(func.count()).where(
-            _R.plan_id == plan, _R.section == section, _R.state.not_in(ended)
+            _R.plan_id == plan, _R.section == section, _R.state.in_(OPEN_RUNS)
         )
         earlier = self.connection.scalar(query.where(_R.wave < wave)) or 0
         if earlier:

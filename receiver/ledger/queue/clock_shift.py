@@ -16,8 +16,8 @@ DRIFT_MS = 60_000
 
 _SHIFTS = [
     text(f"UPDATE runs SET due_at = due_at + :jump WHERE {tables.SLEEPING_RUN}"),
-    text(f"UPDATE runs SET first_attempt_at = first_attempt_at + :jump WHERE {tables.OPEN_RUN}"),
-    text("UPDATE runs SET lease_until = lease_until + :jump WHERE state = 'running'"),
+    text(f"UPDATE runs SET first_attempt_at = first_attempt_at + :jump WHERE {tables.QUEUED_RUN}"),
+    text(f"UPDATE runs SET lease_until = lease_until + :jump WHERE {tables.RUNNING_RUN}"),
     text(f"UPDATE plans SET due_at = due_at + :jump WHERE {tables.COLLECTING_PLAN}"),
     text("UPDATE lanes SET blocked_until = blocked_until + :jump"),
 ]

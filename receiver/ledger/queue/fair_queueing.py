@@ -10,7 +10,7 @@ from receiver.ledger import tables
 from receiver.ledger.engine.unit_of_work import UnitOfWork
 
 _TURNS = text(
-    f"SELECT (SELECT MAX(turn) FROM runs WHERE share = :share AND {tables.OPEN_RUN}),"
+    f"SELECT (SELECT MAX(turn) FROM runs WHERE share = :share AND {tables.QUEUED_RUN}),"
     f" (SELECT MIN(turn) FROM runs WHERE {tables.READY_RUN})"
 )
 
@@ -21,7 +21,7 @@ _NAMES = [f"share_{number}" for number in range(AT_ONCE)]
 _MANY_TURNS = text(
     "WITH wanted (share) AS (VALUES " + ", ".join(f"(:{name})" for name in _NAMES) + ")"
     " SELECT wanted.share,"
-    f" (SELECT MAX(turn) FROM runs WHERE share = wanted.share AND {tables.OPEN_RUN}),"
+    f" (SELECT MAX(turn) FROM runs WHERE share = wanted.share AND {tables.QUEUED_RUN}),"
     f" (SELECT MIN(turn) FROM runs WHERE {tables.READY_RUN}) FROM wanted"
 )
 

@@ -26,7 +26,7 @@ def renew(connection: Connection, now: int, owner: str, lease: int, runs: Sequen
             .where(
                 r.c.id.in_(runs[start : start + 500]),
                 r.c.owner == owner,
-                text("state = 'running'"),
+                text(tables.RUNNING_RUN),
             )
             .values(lease_until=now + lease)
         )
@@ -47,7 +47,7 @@ def release_lost(uow: UnitOfWork, *, alone: str = "") -> None:
     rows = connection.execute(
         select(r.c.id, r.c.plan_id, r.c.sync_id, r.c.attempts, r.c.owner, a.c.pending)
         .join(a, newest)
-        .where(text("state = 'running'"), gone)
+        .where(text(tables.RUNNING_RUN), gone)
         .with_for_update(skip_locked=True, of=r)
     ).all()
     if not rows:

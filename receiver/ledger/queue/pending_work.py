@@ -13,7 +13,7 @@ _BACKLOG = text(
     " EXISTS (SELECT 1 FROM pauses WHERE scope = 'all') AS paused,"
     f" (SELECT MIN(due_at) FROM runs WHERE {tables.SLEEPING_RUN}) AS next_due,"
     f" EXISTS (SELECT 1 FROM runs WHERE {tables.READY_RUN}) AS ready,"
-    " EXISTS (SELECT 1 FROM syncs WHERE syncs.state = 'new') AS new,"
+    f" EXISTS (SELECT 1 FROM syncs WHERE syncs.{tables.NEW_SYNC}) AS new,"
     f" (SELECT MIN(due_at) FROM plans WHERE {tables.COLLECTING_PLAN}) AS next_collected,"
     " EXISTS (SELECT 1 FROM plans WHERE stirred > 0) AS stirred,"
     f" EXISTS (SELECT 1 FROM replays WHERE {tables.ASKED_REPLAY}) AS replays"

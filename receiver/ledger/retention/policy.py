@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, exists, func, or_, select, text
 
-from receiver.core.states import PlanState, SyncState
+from receiver.core.states import OPEN_PLANS, SyncState
 from receiver.ledger import tables
 from receiver.ledger.audit.trail import labels
 from receiver.ledger.inbox.deliveries import WEAK_WINDOW
@@ -26,16 +26,6 @@ ROWS = 2_000
 its runs were also stored by one transaction."""
 
 PRUNED = "pruned_total"
-
-_ENDED = [
-    state.value
-    for state in (
-        PlanState.SUCCEEDED,
-        PlanState.FAILED,
-        PlanState.SUPERSEDED,
-        PlanState.CANCELLED,
-    )
-]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +123,7 @@ def _deletable_query() -> Select[Any]:
     mine, joined = p.sync_id == s.id, tables.plan_syncs.join(tables.plans, p.id == m.plan_id)
     newer = exists().select_from(joined).where(m.sync_id == s.id, p.sync_id != s.id)
     busy = or_(
-        s.state == SyncState.NEW.value, exists().where(mine, p.state.not_in(_ENDED)),
+        s.state == SyncState.NEW.value, exists().where(mine, p.state.in_(OPEN_PLANS)),
         newer.correlate(tables.syncs),
         exists().where(tables.replays.c.sync_id == s.id, text(tables.ASKED_REPLAY)),
     )  # fmt: skip
