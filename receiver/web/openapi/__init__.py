@@ -10,10 +10,9 @@ __all__ = ["openapi_document", "openapi_door"]
 def openapi_door() -> Blueprint:
     """Make the route of the document; it needs no token and tells no secret."""
     door = Blueprint("openapi", __name__)
-    document = openapi_document()
 
     @door.get("/v1/openapi.json")
     def openapi() -> Response:
-        return jsonify(document)
+        return jsonify(openapi_document())
 
     return door

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from http import HTTPStatus
 from importlib.metadata import version
 from typing import Any
@@ -19,8 +20,12 @@ JSON, PROBLEM, TEXT = "application/json", "application/problem+json", "text/plai
 REF = "#/components/schemas/{model}"
 
 
+@cache
 def openapi_document() -> dict[str, Any]:
-    """Return the document, OpenAPI 3.1 (https://spec.openapis.org/oas/v3.1.1)."""
+    """Return the document, OpenAPI 3.1 (https://spec.openapis.org/oas/v3.1.1).
+
+    It is made when it is asked for first: that takes longer than the rest of the app.
+    """
     paths: dict[str, dict[str, Any]] = {}
     for operation in OPERATIONS:
         paths.setdefault(operation.path, {})[operation.method] = _operation(operation)
