@@ -1,4 +1,4 @@
-"""The words of the model as expressions see them: camelCase, JSON values only.
+"""The words of the model as expressions see them: camelCase, JSON values only, with their types.
 
 Times are RFC 3339 strings, as in the API and the logs; ``timestamp(sync.finishedAt)``
 makes one of CEL's. A value that is not known is ``""``, or null for ``imageChanged``
@@ -7,55 +7,73 @@ and the times.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from operator import attrgetter
+from typing import Any, TypeAlias
 
 from receiver.core.model import Application, Json, Resource, Source, Sync, rfc3339
 
+Fields: TypeAlias = Mapping[str, tuple[str, Callable[[Any], Json]]]
+"""Of each field its type, as `cel` declares it, and what reads its value from the model."""
+
+DESTINATION: Fields = {
+    "server": ("string", attrgetter("server")),
+    "name": ("string", attrgetter("name")),
+    "namespace": ("string", attrgetter("namespace")),
+}
+APPLICATION: Fields = {
+    "name": ("string", attrgetter("name")),
+    "namespace": ("string", attrgetter("namespace")),
+    "project": ("string", attrgetter("project")),
+    "uid": ("string", attrgetter("uid")),
+    "labels": ("map", lambda app: dict(app.labels)),
+}
+SYNC: Fields = {
+    "id": ("string", attrgetter("id")),
+    "sender": ("string", attrgetter("sender")),
+    "channel": ("string", attrgetter("channel")),
+    "phase": ("string", attrgetter("phase")),
+    "message": ("string", attrgetter("message")),
+    "revision": ("string", attrgetter("revision")),
+    "revisions": ("strings", lambda sync: list(sync.revisions)),
+    "sources": ("list", lambda sync: [_source_facts(source) for source in sync.sources]),
+    "startedAt": ("any", lambda sync: _moment(sync.started_at)),
+    "finishedAt": ("any", lambda sync: _moment(sync.finished_at)),
+    "retryCount": ("int", attrgetter("retry_count")),
+    "dryRun": ("bool", attrgetter("dry_run")),
+    "selective": ("bool", attrgetter("selective")),
+    "automated": ("bool", attrgetter("automated")),
+    "initiatedBy": ("string", attrgetter("initiated_by")),
+    "options": ("strings", lambda sync: list(sync.options)),
+}
+RESOURCE: Fields = {
+    "group": ("string", attrgetter("group")),
+    "version": ("string", attrgetter("version")),
+    "kind": ("string", attrgetter("kind")),
+    "namespace": ("string", attrgetter("namespace")),
+    "name": ("string", attrgetter("name")),
+    "status": ("string", attrgetter("status")),
+    "message": ("string", attrgetter("message")),
+    "hookType": ("string", attrgetter("hook_type")),
+    "hookPhase": ("string", attrgetter("hook_phase")),
+    "syncPhase": ("string", attrgetter("sync_phase")),
+    "images": ("strings", lambda resource: list(resource.images)),
+    "change": ("string", lambda resource: str(resource.change.verdict)),
+    "changeReason": ("string", attrgetter("change.reason")),
+    "imageChanged": ("any", attrgetter("image_changed")),
+    "key": ("string", attrgetter("key")),
+}
+
 
 def application_facts(app: Application) -> dict[str, Json]:
-    """Return ``application``: name, namespace, project, uid, labels, destination.
-
-    ``destination`` has server, name and namespace.
-    """
-    return {
-        "name": app.name,
-        "namespace": app.namespace,
-        "project": app.project,
-        "uid": app.uid,
-        "labels": dict(app.labels),
-        "destination": {
-            "server": app.destination.server,
-            "name": app.destination.name,
-            "namespace": app.destination.namespace,
-        },
-    }
+    """Return ``application``; its ``destination`` has fields of its own."""
+    return _facts(APPLICATION, app) | {"destination": _facts(DESTINATION, app.destination)}
 
 
 def sync_facts(sync: Sync) -> dict[str, Json]:
-    """Return ``sync``, without its resources.
-
-    id, sender, channel, phase, message, revision, revisions, sources (repoURL, path,
-    targetRevision, chart), startedAt, finishedAt (RFC 3339), retryCount, dryRun,
-    selective, automated, initiatedBy, options.
-    """
-    return {
-        "id": sync.id,
-        "sender": sync.sender,
-        "channel": sync.channel,
-        "phase": sync.phase,
-        "message": sync.message,
-        "revision": sync.revision,
-        "revisions": list(sync.revisions),
-        "sources": [_source_facts(source) for source in sync.sources],
-        "startedAt": _moment(sync.started_at),
-        "finishedAt": _moment(sync.finished_at),
-        "retryCount": sync.retry_count,
-        "dryRun": sync.dry_run,
-        "selective": sync.selective,
-        "automated": sync.automated,
-        "initiatedBy": sync.initiated_by,
-        "options": list(sync.options),
-    }
+    """Return ``sync``, without its resources; each of its ``sources`` is a mapping."""
+    return _facts(SYNC, sync)
 
 
 def resource_facts(resource: Resource) -> dict[str, Json]:
@@ -64,23 +82,16 @@ def resource_facts(resource: Resource) -> dict[str, Json]:
     ``change`` is ``changed``, ``unchanged`` or ``unknown``; ``imageChanged`` is null while
     it is unknown; ``key`` is readable and unique within the sync: ``apps/Deployment/shop/web``.
     """
-    return {
-        "group": resource.group,
-        "version": resource.version,
-        "kind": resource.kind,
-        "namespace": resource.namespace,
-        "name": resource.name,
-        "status": resource.status,
-        "message": resource.message,
-        "hookType": resource.hook_type,
-        "hookPhase": resource.hook_phase,
-        "syncPhase": resource.sync_phase,
-        "images": list(resource.images),
-        "change": str(resource.change.verdict),
-        "changeReason": resource.change.reason,
-        "imageChanged": resource.image_changed,
-        "key": resource.key,
-    }
+    return _facts(RESOURCE, resource)
+
+
+def types_of(fields: Fields, prefix: str = "") -> dict[str, str]:
+    """Return the types of fields by their names, below ``prefix``."""
+    return {prefix + name: kind for name, (kind, _) in fields.items()}
+
+
+def _facts(fields: Fields, subject: object) -> dict[str, Json]:
+    return {name: read(subject) for name, (_, read) in fields.items()}
 
 
 def _source_facts(source: Source) -> Json:

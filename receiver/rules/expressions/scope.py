@@ -7,59 +7,15 @@ from dataclasses import dataclass
 
 from receiver.core.errors import ExpressionError
 from receiver.core.validation import near
+from receiver.rules.expressions.facts import APPLICATION, DESTINATION, RESOURCE, SYNC, types_of
 
-APPLICATION = {
-    "name": "string",
-    "namespace": "string",
-    "project": "string",
-    "uid": "string",
-    "labels": "map",
-    "destination.server": "string",
-    "destination.name": "string",
-    "destination.namespace": "string",
-}
-SYNC = {
-    "id": "string",
-    "sender": "string",
-    "channel": "string",
-    "phase": "string",
-    "message": "string",
-    "revision": "string",
-    "revisions": "strings",
-    "sources": "list",
-    "startedAt": "any",
-    "finishedAt": "any",
-    "retryCount": "int",
-    "dryRun": "bool",
-    "selective": "bool",
-    "automated": "bool",
-    "initiatedBy": "string",
-    "options": "strings",
-}
-RESOURCE = {
-    "group": "string",
-    "version": "string",
-    "kind": "string",
-    "namespace": "string",
-    "name": "string",
-    "status": "string",
-    "message": "string",
-    "hookType": "string",
-    "hookPhase": "string",
-    "syncPhase": "string",
-    "images": "strings",
-    "change": "string",
-    "changeReason": "string",
-    "imageChanged": "any",
-    "key": "string",
-}
 FAILURE = {"message": "string", "rule": "string", "action": "string", "resource": "any"}
 ONE_RUN = {"state": "string", "output": "any", "reason": "string", "target": "string"}
 ALL_RUNS = {"succeeded": "bool", "failed": "bool", "runs": "list"}
 ROOTS: Mapping[str, Mapping[str, str]] = {
-    "application": APPLICATION,
-    "sync": SYNC,
-    "resource": RESOURCE,
+    "application": types_of(APPLICATION) | types_of(DESTINATION, "destination."),
+    "sync": types_of(SYNC),
+    "resource": types_of(RESOURCE),
     "failure": FAILURE,
 }
 WHERE = {
@@ -85,7 +41,7 @@ class Scope:
     """What is bound where an expression stands.
 
     Attributes:
-        roots: names that are bound; a name that is not of the house is of any type.
+        roots: names that are bound; a name that is not in `ROOTS` is of any type.
         earlier: what ``actions.NAME`` may name, if ``actions`` is among the roots.
         wave: that of the action in which the expression stands.
         later: the other actions of the rule with their waves, for the message.
