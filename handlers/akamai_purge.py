@@ -1,6 +1,6 @@
 """`akamai.purge`: invalidate or delete objects in Akamai's cache (Fast Purge, CCU v3).
 
-https://techdocs.akamai.com/purge-cache/reference/api; the edgegrid library signs.
+https://techdocs.akamai.com/purge-cache/reference/api; the library edgegrid signs the requests.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`cloudevents.send`: tell of a sync or a resource as a CloudEvent over HTTP.
+"""`cloudevents.send`: send a CloudEvent about a sync or a resource over HTTP.
 
 CloudEvents 1.0 with its HTTP binding (https://github.com/cloudevents/spec); the library builds
 and writes the event.
@@ -58,7 +58,7 @@ class CloudEventsSend(Params):
 
 
 def run(params: CloudEventsSend, call: Call) -> Outcome:
-    """Send it. Its id is the idempotency key: receivers tell by it what they have had."""
+    """Send it. Its id is the idempotency key, by which receivers recognise a repetition."""
     from cloudevents.core.bindings.http import to_binary_event, to_structured_event
     from cloudevents.core.exceptions import CloudEventValidationError
     from cloudevents.core.v1.event import CloudEvent

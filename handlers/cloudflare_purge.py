@@ -104,7 +104,7 @@ def run(params: CloudflarePurge, call: Call) -> Outcome:
 
 
 def _written(item: str | CloudflareFile) -> str:
-    """Write an item as JSON, by which it is told from others; without headers, its URL alone."""
+    """Return an item as JSON, the same for equal items; without headers, its URL alone."""
     if isinstance(item, str):
         return json.dumps(item)
     if not item.headers:
@@ -127,10 +127,10 @@ def _purge(params: CloudflarePurge, call: Call, body: Mapping[str, Any]) -> None
 
 def _succeeded(answer: Answer) -> bool:
     try:
-        told: Json = answer.json()
+        data: Json = answer.json()
     except ValueError:
         return False
-    return isinstance(told, dict) and told.get("success") is True
+    return isinstance(data, dict) and data.get("success") is True
 
 
 EXAMPLE = """\

@@ -1,8 +1,8 @@
 """`gitlab.pipeline`: start a pipeline, and wait for its end if wanted.
 
 https://docs.gitlab.com/api/pipeline_triggers/#trigger-a-pipeline-with-a-token and
-https://docs.gitlab.com/api/pipelines/. GitLab knows no idempotency key, but shows names: a
-pipeline whose `workflow:name` has the key is found by it.
+https://docs.gitlab.com/api/pipelines/. GitLab has no idempotency key: a
+pipeline whose `workflow:name` has the key is found by its name.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ from receiver.contract import (
 )
 
 ENDED = frozenset({"success", "failed", "canceled", "skipped"})
-"""Statuses in which nothing more happens; `manual` waits for a person, and so do we."""
+"""Final statuses; `manual` waits for a person, and is waited for."""
 
 NEWEST = 100
-"""Pipelines that are looked through: a page of the list, newest first."""
+"""Pipelines that are searched: a page of the list, newest first."""
 
 SHOWN_AFTER = 10.0
-"""Seconds that a repeated attempt waits at least, so that a pipeline that was started is there."""
+"""Seconds that a repeated attempt waits at least, so that a pipeline that was started is listed."""
 
 
 class GitLabPipeline(Params):
@@ -89,7 +89,7 @@ class GitLabPipeline(Params):
 def run(params: GitLabPipeline, call: Call) -> Outcome:
     """Start it, unless an earlier attempt did, or ask how it is getting on."""
     if call.state is not None:
-        return _look(params, call, call.state)
+        return _poll(params, call, call.state)
     started = _started_before(params, call)
     if started is None:
         started = _start(params, call)
@@ -107,7 +107,7 @@ def _start(params: GitLabPipeline, call: Call) -> dict[str, Any]:
             body=json.dumps(body).encode(),
         )
         raise_for_status(answer, now=call.now)
-        return _told(object_of(answer))
+        return _reference(object_of(answer))
     except TemporaryError as error:
         if params.key_variable is None:
             raise
@@ -130,10 +130,10 @@ def _started_before(params: GitLabPipeline, call: Call) -> dict[str, Any] | None
         raise TemporaryError(f"answered without a list of pipelines: {answer.excerpt()}")
     whole = re.compile(rf"(?<![\w-]){re.escape(call.idempotency_key)}(?![\w-])")
     own = (one for one in listed if whole.search(str(one.get("name"))))
-    return next(map(_told, own), None)
+    return next(map(_reference, own), None)
 
 
-def _told(pipeline: dict[str, Any]) -> dict[str, Any]:
+def _reference(pipeline: dict[str, Any]) -> dict[str, Any]:
     return {"id": pipeline.get("id"), "url": pipeline.get("web_url")}
 
 
@@ -144,7 +144,7 @@ def _read(params: GitLabPipeline, call: Call, path: str) -> Answer:
     return answer
 
 
-def _look(params: GitLabPipeline, call: Call, started: dict[str, Any]) -> Outcome:
+def _poll(params: GitLabPipeline, call: Call, started: dict[str, Any]) -> Outcome:
     status = str(object_of(_read(params, call, f"pipelines/{started['id']}")).get("status"))
     if status not in ENDED:
         return Pending(started, params.every)

@@ -1,9 +1,8 @@
-"""`notify.apprise`: tell people through any service that Apprise knows.
+"""`notify.apprise`: send a message through any service that Apprise supports.
 
-https://github.com/caronc/apprise. Apprise sends by itself, not through our door: the address
-policy is asked about the host that it will call, once, and proxies are those of the environment.
-It says only whether it went well; what it logs meanwhile is all that is known of a failure, so
-every failure is temporary.
+https://github.com/caronc/apprise. Apprise sends by itself, not through `Call.http`: the address
+policy checks the host that it will call once, and proxies are those of the environment. It returns
+only whether it succeeded; of a failure only what it logs is known, so every failure is temporary.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ DENIED = frozenset(
     }
 )
 """Schemes that write to this machine, send anything anywhere (for that there is `http.request`,
-which our address policy and our retries know), or work from files of this machine."""
+which our address policy and retries apply to), or work from files of this machine."""
 
 TOKEN_FOR_HOST = frozenset({"cloud", "t2bot"})
 """Modes of ntfy and Matrix in which a token or topic stands where others have a host."""
@@ -69,13 +68,13 @@ class NotifyApprise(Params):
 
 
 def run(params: NotifyApprise, call: Call) -> Outcome:
-    """Tell them. A lost attempt may tell them twice."""
+    """Send it. An attempt that was lost may have sent it already."""
     scheme = params.url.partition("://")[0].lower()
     if scheme in DENIED or not scheme.isalnum():
         raise PermanentError(f"{scheme[:30]} may not be used: it is no service that tells people")
     for piece in _pieces(params.url):
         call.hide(piece)
-    with _heard():  # what it logs of an address that it cannot read has pieces of the address
+    with _captured_log():  # it logs pieces of an address that it cannot read
         service = _service(params.url, scheme)
     for host in _hosts(service):
         call.http.addresses(host)
@@ -83,16 +82,16 @@ def run(params: NotifyApprise, call: Call) -> Outcome:
         service.overflow_mode = "truncate"
     service.redirects = False
     service.socket_connect_timeout = service.socket_read_timeout = call.timeout / 2
-    done, lines = _tell(service, params, call.timeout)
+    done, lines = _notify(service, params, call.timeout)
     if not done:
         raise TemporaryError(f"{scheme} took no message: {'; '.join(lines) or 'no reason told'}")
     return Succeeded({"service": str(service.service_name)})
 
 
 def _service(url: str, scheme: str) -> Any:
-    """Return Apprise's service for an address; no piece of the address is told.
+    """Return Apprise's service for an address; no message quotes the address.
 
-    It is judged as Apprise has read it: two readers of one address may disagree.
+    It is checked as Apprise has parsed it: two parsers of one address may disagree.
     """
     import apprise
 
@@ -134,24 +133,24 @@ def _hosts(service: Any) -> list[str]:
     return [named.strip("[]")] if named else []
 
 
-def _tell(service: Any, params: NotifyApprise, seconds: float) -> tuple[bool, list[str]]:
-    """Return whether it went well, and what Apprise said of it.
+def _notify(service: Any, params: NotifyApprise, seconds: float) -> tuple[bool, list[str]]:
+    """Return whether it succeeded, and what Apprise logged.
 
     Each of its requests has a timeout, all together have none; so it sends in a thread of its
-    own, which is left to itself when the time is over.
+    own, which is abandoned when the time is over.
     """
     ended: list[bool] = []
     lines: list[str] = []
 
-    def tell() -> None:
+    def notify() -> None:
         try:
-            with _heard(lines):
+            with _captured_log(lines):
                 done = service.notify(body=params.body, title=params.title, notify_type=params.type)
             ended.append(bool(done))
         except BaseException as error:  # noqa: BLE001 a thread's traceback would go past the masking
             lines.append(f"it broke off with {type(error).__name__}")
 
-    thread = start_daemon("apprise", tell)
+    thread = start_daemon("apprise", notify)
     thread.join(seconds)
     if thread.is_alive():
         return False, [f"it took longer than {seconds:g} s"]
@@ -166,8 +165,8 @@ def _pieces(url: str) -> set[str]:
 
 
 @contextmanager
-def _heard(lines: list[str] | None = None) -> Iterator[None]:
-    """Keep what Apprise logs in this thread, and keep it from the log; others log their own."""
+def _captured_log(lines: list[str] | None = None) -> Iterator[None]:
+    """Capture what Apprise logs in this thread, instead of logging it."""
     thread = threading.get_ident()
     found = [] if lines is None else lines
 

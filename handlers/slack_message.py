@@ -56,7 +56,7 @@ markdown block; Slack refuses a longer one, and with it the message
 .../blocks/header-block, section-block and markdown-block)."""
 
 SHOWN = 500
-"""Characters that are told of what Slack adds to an error."""
+"""Characters that are kept of what Slack adds to an error."""
 
 BLOCKS_LIMIT = 50
 """https://docs.slack.dev/reference/block-kit/blocks"""
@@ -109,13 +109,13 @@ class SlackMessage(Params):
 
 
 def run(params: SlackMessage, call: Call) -> Outcome:
-    """Write it. Slack knows no idempotency key: an attempt that was lost may show twice."""
+    """Write it. Slack has no idempotency key: after a lost attempt it may be there twice."""
     if params.webhook is not None:
         raise_for_status(_post(call, params.webhook, None, _message(params)), now=call.now)
         return Succeeded({"ts": None, "channel": None})
     method = "chat.postMessage" if params.update is None else "chat.update"
-    told = _told(_post(call, f"{params.api}/{method}", params.token, _message(params)), call)
-    return Succeeded({"ts": told.get("ts"), "channel": told.get("channel")})
+    data = _checked(_post(call, f"{params.api}/{method}", params.token, _message(params)), call)
+    return Succeeded({"ts": data.get("ts"), "channel": data.get("channel")})
 
 
 def escape(text: str) -> str:
@@ -163,22 +163,22 @@ def _post(call: Call, address: str, token: str | None, message: dict[str, Json])
     return call.http.send("POST", address, headers=headers, body=json.dumps(message).encode())
 
 
-def _told(answer: Answer, call: Call) -> dict[str, Json]:
-    """Return what the Web API says; it answers 200 to most errors, and names them."""
+def _checked(answer: Answer, call: Call) -> dict[str, Json]:
+    """Return the Web API's answer, or raise: it answers 200 to most errors, and names them."""
     raise_for_status(answer, now=call.now)
-    told = object_of(answer)
-    if told.get("ok") is True:
-        return told
-    error = str(told.get("error", ""))
-    message = f"Slack answered {error or answer.excerpt()}{_details(told, answer)}"
+    data = object_of(answer)
+    if data.get("ok") is True:
+        return data
+    error = str(data.get("error", ""))
+    message = f"Slack answered {error or answer.excerpt()}{_details(data, answer)}"
     if error in PASSING:
         raise TemporaryError(message, delay=retry_after(answer, call.now), limited=error in LIMITED)
     raise PermanentError(message, hint=HINTS.get(error, ""))
 
 
-def _details(told: dict[str, Json], answer: Answer) -> str:
+def _details(data: dict[str, Json], answer: Answer) -> str:
     """Return what Slack adds to an error: which block it refuses, which scope is missing."""
-    metadata = told.get("response_metadata")
+    metadata = data.get("response_metadata")
     messages = metadata.get("messages") if isinstance(metadata, dict) else None
     if not isinstance(messages, list):
         return ""

@@ -14,10 +14,16 @@ from pydantic import Field, model_validator
 
 from handlers.kubernetes.client import Api, Object
 from handlers.kubernetes.cluster import OnCluster
-from handlers.kubernetes.made import create_once, identified, made, part, still_there
+from handlers.kubernetes.dry_run import dry_run_create, dry_run_findings, open_cluster
 from handlers.kubernetes.objects import Kind
-from handlers.kubernetes.origin import complete
-from handlers.kubernetes.rehearsal import dry_create, findings, opened
+from handlers.kubernetes.run_labels import complete
+from handlers.kubernetes.run_objects import (
+    create_once,
+    mapping_at,
+    require_created,
+    run_metadata,
+    run_state,
+)
 from receiver.contract import (
     Call,
     Duration,
@@ -34,7 +40,7 @@ from receiver.contract import (
 
 PIPELINE_RUN = Kind("tekton.dev/v1", "PipelineRun", "pipelineruns", namespaced=True)
 SHOWN = 500
-"""Characters of its message that are told."""
+"""Characters of its message that are kept."""
 GONE = "somebody, or a pruner, has deleted it"
 
 
@@ -73,24 +79,24 @@ class TektonPipelineRun(OnCluster):
 
 
 def run(params: TektonPipelineRun, call: Call) -> Outcome:
-    """Create the PipelineRun, or look how it is getting on."""
+    """Create the PipelineRun, or check how it is getting on."""
     api = Api.of(params.cluster, call)
     if call.state is not None:
-        return _outcome(params, call, still_there(api, PIPELINE_RUN, call.state, GONE))
-    state = made(create_once(api, PIPELINE_RUN, _manifest(params, api, params.namespace)))
+        return _outcome(params, call, require_created(api, PIPELINE_RUN, call.state, GONE))
+    state = run_state(create_once(api, PIPELINE_RUN, _manifest(params, api, params.namespace)))
     return Pending(state, params.every) if params.wait else Succeeded(state)
 
 
 def dry_run(params: TektonPipelineRun, call: Call) -> Sequence[Finding]:
     """Ask the API server, and Tekton's webhook through it, whether it would be taken."""
-    api = opened(params.cluster, call)
+    api = open_cluster(params.cluster, call)
     try:
         manifest = _manifest(params, api, params.namespace)
     except PermanentError as error:
         return [Finding(("manifest",), error.message, error.hint)]
-    send = dry_create(api, PIPELINE_RUN.path(params.namespace), manifest)
+    send = dry_run_create(api, PIPELINE_RUN.path(params.namespace), manifest)
     at = () if params.manifest is None else ("manifest",)
-    return findings(send, params.manifest, at)
+    return dry_run_findings(send, params.manifest, at)
 
 
 def _manifest(params: TektonPipelineRun, api: Api, namespace: str) -> Object:
@@ -98,15 +104,15 @@ def _manifest(params: TektonPipelineRun, api: Api, namespace: str) -> Object:
     kind = (tree.get("apiVersion", PIPELINE_RUN.api_version), tree.get("kind", PIPELINE_RUN.name))
     if kind != (PIPELINE_RUN.api_version, PIPELINE_RUN.name):
         raise PermanentError(f"the manifest is a {kind[1]} of {kind[0]}, not a PipelineRun of v1")
-    spec = part(tree, "spec")
+    spec = mapping_at(tree, "spec")
     own = spec.get("params") or []
     names = {one.get("name") for one in own if isinstance(one, dict)}
     given = [{"name": k, "value": v} for k, v in params.params.items() if k not in names]
     spec["params"] = [*given, *own]
     if params.service_account is not None:
-        part(spec, "taskRunTemplate")["serviceAccountName"] = params.service_account
-    metadata = identified(
-        part(tree, "metadata"), api, namespace, params.labels, params.annotations,
+        mapping_at(spec, "taskRunTemplate")["serviceAccountName"] = params.service_account
+    metadata = run_metadata(
+        mapping_at(tree, "metadata"), api, namespace, params.labels, params.annotations,
         prefix=params.pipeline or "postsync",
     )  # fmt: skip
     return {
@@ -118,17 +124,17 @@ def _manifest(params: TektonPipelineRun, api: Api, namespace: str) -> Object:
 def _outcome(params: TektonPipelineRun, call: Call, found: Object) -> Outcome:
     status = found.get("status") or {}
     conditions = status.get("conditions") or []
-    told: Object = next((one for one in conditions if one.get("type") == "Succeeded"), {})
-    if told.get("status") == "False":
-        why = call.mask(f"{told.get('reason')}: {told.get('message')}")[:SHOWN]
+    condition: Object = next((one for one in conditions if one.get("type") == "Succeeded"), {})
+    if condition.get("status") == "False":
+        why = call.mask(f"{condition.get('reason')}: {condition.get('message')}")[:SHOWN]
         raise PermanentError(f"PipelineRun {params.namespace}/{call.state['name']} failed: {why}")
-    if told.get("status") != "True":
+    if condition.get("status") != "True":
         return Pending(call.state, params.every)
     return Succeeded({
         "namespace": params.namespace,
         "name": call.state["name"],
-        "reason": str(told.get("reason") or ""),
-        "message": call.mask(str(told.get("message") or ""))[:SHOWN],
+        "reason": str(condition.get("reason") or ""),
+        "message": call.mask(str(condition.get("message") or ""))[:SHOWN],
         "results": _results(status),
     })  # fmt: skip
 

@@ -30,7 +30,7 @@ from receiver.contract import (
 )
 
 GONE = frozenset({200, 202, 204, 404})
-"""404 and 200 alike mean that the cache has it no longer: nginx tells which, Varnish does not."""
+"""200 and 404 both mean that it is not cached any more: nginx distinguishes them, Varnish not."""
 
 
 class VarnishPurge(Params):
@@ -69,7 +69,7 @@ class VarnishPurge(Params):
 
 
 def run(params: VarnishPurge, call: Call) -> Outcome:
-    """Ask every cache, also when one of them fails: the others shall not stay stale for it."""
+    """Ask every cache, also when one fails, so that the others do not stay stale."""
     done: list[str] = list(call.state["done"]) if isinstance(call.state, dict) else []
     failed: list[AttemptError] = []
     caches = list(dict.fromkeys(_addresses(params, call)))
@@ -110,7 +110,7 @@ def _ask(params: VarnishPurge, call: Call, url: str, host: str) -> None:
 
 
 def _first_cache(parameters: Mapping[str, Json]) -> str:
-    """Return the host of the first cache as the lane: a rule's caches are slow together."""
+    """Return the host of the first cache as the lane: a rule's caches share one."""
     caches = parameters.get("caches")
     return host_of("first")({"first": caches[0] if isinstance(caches, list) and caches else None})
 

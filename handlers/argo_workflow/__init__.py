@@ -1,8 +1,8 @@
 """`argo.workflow`: submit an Argo Workflow from a template, and wait for its end.
 
 Through the Argo server, or through the Kubernetes API, by which the controller sees it as well.
-A Workflow is created under a name of the run's, so that a repeated attempt meets the one that is
-there.
+A Workflow's name is made of the run's idempotency key, so that a repeated attempt finds the one
+that is there.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from collections.abc import Sequence
 
 from handlers.argo_workflow import in_cluster, on_server
 from handlers.argo_workflow.parameters import ArgoWorkflow
-from handlers.kubernetes.origin import complete
+from handlers.kubernetes.run_labels import complete
 from receiver.contract import Call, Finding, Handler, Outcome, host_of
 
 __all__ = ["ArgoWorkflow", "handler"]
 
 
 def run(params: ArgoWorkflow, call: Call) -> Outcome:
-    """Create the Workflow, or look how it is getting on."""
+    """Create the Workflow, or check how it is getting on."""
     if params.server is None:
         return in_cluster.run(params, call)
     return on_server.run(params, call)

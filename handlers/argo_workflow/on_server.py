@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from handlers.argo_workflow.parameters import GONE, ArgoWorkflow, outcome, workflow
-from handlers.kubernetes.made import KEY
+from handlers.kubernetes.run_objects import KEY
 from receiver.contract import (
     Answer,
     Call,
@@ -26,9 +26,9 @@ from receiver.contract import (
 
 
 def run(params: ArgoWorkflow, call: Call) -> Outcome:
-    """Create the Workflow, or look how it is getting on."""
+    """Create the Workflow, or check how it is getting on."""
     if call.state is not None:
-        return _look(params, call, call.state["name"])
+        return _poll(params, call, call.state["name"])
     manifest = workflow(params, call)
     name = manifest["metadata"]["name"]
     answer = _ask(params, call, "POST", "", {"workflow": manifest})
@@ -36,10 +36,10 @@ def run(params: ArgoWorkflow, call: Call) -> Outcome:
         raise_for_status(answer, now=call.now)
     elif not _is_ours(params, call, name):
         raise PermanentError(f"a Workflow {name} is there already, and not of this run")
-    return _look(params, call, name) if params.wait else Succeeded({"name": name})
+    return _poll(params, call, name) if params.wait else Succeeded({"name": name})
 
 
-def _look(params: ArgoWorkflow, call: Call, name: str) -> Outcome:
+def _poll(params: ArgoWorkflow, call: Call, name: str) -> Outcome:
     answer = _ask(params, call, "GET", f"/{quote(name, safe='')}")
     if answer.status == HTTPStatus.NOT_FOUND:
         raise PermanentError(f"Workflow {name} is gone, how it ended nobody knows", hint=GONE)

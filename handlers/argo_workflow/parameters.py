@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from handlers.kubernetes.cluster import OnCluster
-from handlers.kubernetes.made import KEY, name_for
+from handlers.kubernetes.run_objects import KEY, name_for
 from receiver.contract import (
     Call,
     Duration,
@@ -22,7 +22,7 @@ from receiver.contract import (
 
 FAILED = frozenset({"Failed", "Error"})
 SHOWN = 500
-"""Characters of a Workflow's message that are told."""
+"""Characters of a Workflow's message that are kept."""
 GONE = "its ttlStrategy must be longer than `every`, or workflows be archived"
 
 
@@ -72,7 +72,7 @@ class ArgoWorkflow(OnCluster):
 
 
 def workflow(params: ArgoWorkflow, call: Call) -> dict[str, Any]:
-    """Return the manifest, under a name of the run's: 63 characters at most, a DNS label."""
+    """Return the manifest, named after the run: 63 characters at most, a DNS label."""
     spec: dict[str, Any] = {
         "workflowTemplateRef": {
             "name": params.template,
@@ -116,5 +116,5 @@ def outcome(params: ArgoWorkflow, call: Call, found: dict[str, Any], state: Any)
     if phase != "Succeeded":
         return Pending(state, params.every)
     outputs = (status.get("outputs") or {}).get("parameters") or []
-    told = {item.get("name"): item.get("value") for item in outputs}
-    return Succeeded({"name": name, "phase": phase, "outputs": told})
+    values = {item.get("name"): item.get("value") for item in outputs}
+    return Succeeded({"name": name, "phase": phase, "outputs": values})

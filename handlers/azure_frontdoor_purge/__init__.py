@@ -68,7 +68,7 @@ class AzureFrontDoorPurge(Identity):
 
 
 def run(params: AzureFrontDoorPurge, call: Call) -> Outcome:
-    """Start the purges, or look how they are getting on."""
+    """Start the purges, or check how they are getting on."""
     headers = {"Authorization": f"Bearer {entra_token(params, params.api, call)}"}
     if isinstance(call.state, dict) and "ended" in call.state:
         started, ended = call.state["started"], call.state["ended"]
@@ -95,7 +95,9 @@ def _start(
     answer = call.http.send("POST", params.address, headers=headers, body=json.dumps(body).encode())
     raise_for_status(answer, now=call.now)
     where = answer.headers.get("azure-asyncoperation") or answer.headers.get("location")
-    if where is not None and not where.startswith(f"{params.api}/"):  # it would get the token
+    if where is not None and not where.startswith(
+        f"{params.api}/"
+    ):  # that address would get the token
         raise PermanentError(f"Azure says to ask at an address that is not below {params.api}")
     return where
 

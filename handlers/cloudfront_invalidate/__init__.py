@@ -32,7 +32,7 @@ a request with more would never be taken."""
 
 
 def run(params: CloudFrontInvalidate, call: Call) -> Outcome:
-    """Create the invalidations, or look how they are getting on.
+    """Create the invalidations, or check how they are getting on.
 
     The CallerReference is made of the idempotency key: for the same one with the same paths
     the API returns the invalidation that it began.

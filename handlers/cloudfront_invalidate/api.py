@@ -1,6 +1,6 @@
-"""Calls CloudFront: botocore finds the credentials, serialises and signs, our own door sends.
+"""Calls CloudFront: botocore finds the credentials, serialises and signs; `Call.http` sends.
 
-Its client would do all this as well, and takes three times as long to be made.
+botocore's client would send past the address policy, and takes three times as long to create.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ PASSING = LIMITED | {"TooManyInvalidationsInProgress", "RequestExpired"}
 """Errors that answer 4xx and yet pass: an invalidation ends, the clock is right next time."""
 
 ELSEWHERE = ("container-role", "iam-role")
-"""What botocore would ask past our door, at the link-local addresses of the machine."""
+"""Credential providers that call link-local addresses of the machine, past `Call.http`."""
 
 
 def ask(
     params: CloudFrontInvalidate, call: Call, operation: str, given: dict[str, Any]
 ) -> dict[str, Any]:
-    """Call an operation of the API, and return the invalidation that it tells of.
+    """Call an operation of the API, and return the invalidation in its answer.
 
     Raises:
         TemporaryError: a limit or a fault there, or something else has answered.
@@ -58,18 +58,18 @@ def ask(
     answer = call.http.send(method, url, headers=headers, body=body)
     received = {"status_code": answer.status, "headers": answer.headers, "body": answer.body}
     try:
-        told = create_parser(protocol).parse(received, shape.output_shape)
+        parsed = create_parser(protocol).parse(received, shape.output_shape)
     except ResponseParserError:
-        told = {}
-    if error := told.get("Error"):
-        raise _judged(answer, call, str(error.get("Code")), str(error.get("Message", "")))
-    invalidation: dict[str, Any] = told.get("Invalidation") or {}
+        parsed = {}
+    if error := parsed.get("Error"):
+        raise _to_error(answer, call, str(error.get("Code")), str(error.get("Message", "")))
+    invalidation: dict[str, Any] = parsed.get("Invalidation") or {}
     if not {"Id", "Status"} <= invalidation.keys():
         raise TemporaryError(f"what answered {answer.status} is not CloudFront")
     return invalidation
 
 
-def _judged(answer: Answer, call: Call, code: str, message: str) -> AttemptError:
+def _to_error(answer: Answer, call: Call, code: str, message: str) -> AttemptError:
     message = f"CloudFront answered {answer.status} {code}: {message}"
     if not is_temporary(answer.status) and code not in PASSING:
         return PermanentError(message)
@@ -87,14 +87,14 @@ def _signed(
     if params.access_key_id and params.secret_access_key:
         credentials = Credentials(params.access_key_id, params.secret_access_key)
     else:
-        credentials = _of_the_receiver(call, session)
+        credentials = _receiver_credentials(call, session)
     request = AWSRequest(method, url, data=body, headers={"Content-Type": "application/xml"})
     SigV4Auth(credentials, "cloudfront", REGION).add_auth(request)
     return {name: str(value) for name, value in request.headers.items()}
 
 
-def _of_the_receiver(call: Call, session: Any) -> Any:
-    """Return the first credentials of AWS's chain, without what it asks past our door."""
+def _receiver_credentials(call: Call, session: Any) -> Any:
+    """Return the first credentials of AWS's chain, without the providers in `ELSEWHERE`."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     for name in ELSEWHERE:
@@ -118,7 +118,7 @@ def _of_the_receiver(call: Call, session: Any) -> Any:
 def _send(call: Call, request: Any, **_: Any) -> Any:
     """Send for botocore: an answer to its event takes the place of its own sending.
 
-    What would make it try again is raised here, for that is not its business.
+    A temporary failure is raised here, since the retry policy and not botocore tries again.
     """
     from botocore.awsrequest import AWSResponse
 

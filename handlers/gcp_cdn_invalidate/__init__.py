@@ -86,7 +86,7 @@ class GcpCdnInvalidate(Params):
 
 
 def run(params: GcpCdnInvalidate, call: Call) -> Outcome:
-    """Start the operations, or look how they are getting on.
+    """Start the operations, or check how they are getting on.
 
     Each has a requestId made of the idempotency key, with which it may be sent twice.
     """

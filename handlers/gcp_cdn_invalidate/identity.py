@@ -1,4 +1,4 @@
-"""Tokens of Google Cloud: google-auth signs and exchanges, and our own door sends for it."""
+"""Access tokens of Google Cloud: google-auth signs and exchanges, `Call.http` sends for it."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def google_token(given: str, call: Call) -> str:
     """Get an access token for Compute Engine by credentials in JSON.
 
     Raises:
-        TemporaryError: who gives tokens cannot be reached now, or has a fault.
-        PermanentError: the credentials are none, or are refused.
+        TemporaryError: the token endpoint cannot be reached now, or has a fault.
+        PermanentError: the credentials are invalid, or are refused.
     """
     from google.auth.exceptions import GoogleAuthError
     from google.auth.identity_pool import Credentials as Federated
@@ -29,7 +29,7 @@ def google_token(given: str, call: Call) -> str:
         info = json.loads(given)
         make: Any = ServiceAccount.from_service_account_info
         if info["type"] != "service_account":
-            _refuse_strangers(info)
+            _refuse_other_providers(info)
             make = Federated.from_info
         credentials = make(info, scopes=[SCOPE])
         credentials.refresh(partial(_fetch, call))
@@ -39,8 +39,8 @@ def google_token(given: str, call: Call) -> str:
     return str(credentials.token)
 
 
-def _refuse_strangers(info: dict[str, Any]) -> None:
-    """Refuse a configuration that has a file of ours sent to somebody else than Google."""
+def _refuse_other_providers(info: dict[str, Any]) -> None:
+    """Refuse a configuration by which a file of ours is sent to another host than Google's."""
     exchange = info.get("token_url"), info.get("service_account_impersonation_url", GOOGLE)
     if info.get("type") != "external_account" or not all(map(_is_google, exchange)):
         raise PermanentError(
@@ -64,7 +64,7 @@ def _fetch(
 ) -> Any:
     """Send for google-auth: what `google.auth.transport.Request` is to do.
 
-    It would try again by itself what is answered with 5xx, and wait meanwhile: that is ours.
+    A temporary failure is raised here, since google-auth would wait and try again by itself.
     """
     data = body.encode() if isinstance(body, str) else body
     answer = call.http.send(method, url, headers=headers or {}, body=data)

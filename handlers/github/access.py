@@ -1,4 +1,4 @@
-"""What the calls to GitHub have in common: where, as whom, and what a refusal means.
+"""Calls to GitHub: the repository, the credentials, and what a refusal means.
 
 https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api
 """
@@ -38,7 +38,7 @@ LIMITS = ("rate limit", "abuse detection")
 
 DESCRIPTION = 140
 """Characters of a description; GitHub refuses a longer one (REST, "Create a deployment status";
-of a commit status it says so in its refusal)."""
+of a commit status its refusal says so)."""
 
 HINTS: Mapping[int, str] = {
     HTTPStatus.UNAUTHORIZED: "the token is not valid, or has expired",
@@ -84,7 +84,7 @@ class GitHub(Params):
 def ask(
     params: GitHub, call: Call, method: str, path: str, body: Mapping[str, Any] | None = None
 ) -> Answer:
-    """Call the API below the repository, and judge its answer.
+    """Call the API below the repository, and raise for what is no success.
 
     Raises:
         TemporaryError: a fault there, or a limit; then with the time until it ends.
@@ -134,7 +134,7 @@ def _token_of(params: GitHub, call: Call) -> str:
 
 
 def _raise_for_limit(answer: Answer, call: Call) -> None:
-    """Tell a 403 of a limit from one that is meant."""
+    """Raise for a limit, which may be answered with 403 as well."""
     if answer.status not in {HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS}:
         return
     delay = retry_after(answer, call.now)

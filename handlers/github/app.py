@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from receiver.contract import PermanentError
 
 DRIFT = timedelta(seconds=60)
-"""GitHub's advice: begin a minute ago, in case that its clock is behind ours."""
+"""GitHub's advice: begin a minute ago, in case its clock is behind ours."""
 LIFE = timedelta(minutes=9)
 
 
@@ -18,7 +18,7 @@ def app_token(app: str, key: str, now: datetime) -> str:
     """Sign the token with which an App asks for one of its installation.
 
     Raises:
-        PermanentError: the key is none, or what signs is not installed.
+        PermanentError: the key is invalid, or PyJWT is not installed.
     """
     try:
         import jwt

@@ -83,7 +83,7 @@ def _created_before(params: GitHubDeployment, call: Call) -> int | None:
 
 
 def _create(params: GitHubDeployment, call: Call) -> int:
-    """Create it as it is: nothing is merged, and no check is waited for."""
+    """Create it: without a merge of the default branch, and without waiting for checks."""
     body = {
         "ref": params.ref,
         "environment": params.environment,

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import Field, model_validator
 
 from handlers.github.access import RATE, GitHub, ask
-from handlers.github.runs import later, started_before
+from handlers.github.runs import delayed, started_before
 from receiver.contract import (
     Call,
     Handler,
@@ -69,7 +69,7 @@ def run(params: GitHubDispatch, call: Call) -> Outcome:
         try:
             _send(params, call, params.payload | params.own_key(call.idempotency_key))
         except TemporaryError as error:
-            raise later(error) from None
+            raise delayed(error) from None
     return sent
 
 

@@ -1,4 +1,4 @@
-"""The run that an earlier attempt started: GitHub knows no idempotency key, but shows titles.
+"""Finds the run that an earlier attempt started by its title: GitHub has no idempotency key.
 
 A workflow whose `run-name` has the key shows it as the title of its run:
 https://docs.github.com/actions/reference/workflows-and-actions/workflow-syntax#run-name
@@ -14,7 +14,7 @@ from handlers.github.access import GitHub, ask
 from receiver.contract import Call, TemporaryError, object_of
 
 NEWEST = 100
-"""Runs that are looked through: a page of the list, newest first."""
+"""Runs that are searched: a page of the list, newest first."""
 
 SHOWN_AFTER = 10.0
 """Seconds that a repeated attempt waits at least. GitHub names no time within which a run is in
@@ -26,7 +26,7 @@ def started_before(params: GitHub, call: Call, path: str, event: str) -> dict[st
 
     Args:
         params: which repository, and as whom.
-        call: the attempt; the first one of a run asks nobody.
+        call: the attempt; for the first one of a run nothing is searched.
         path: of the list of runs, below the repository.
         event: what started it.
     """
@@ -36,18 +36,18 @@ def started_before(params: GitHub, call: Call, path: str, event: str) -> dict[st
 
 
 def find(params: GitHub, call: Call, path: str, event: str) -> dict[str, Any] | None:
-    """Look for it; see `started_before`."""
+    """Search the list; see `started_before`."""
     query = urlencode({"event": event, "per_page": NEWEST})
-    told = object_of(ask(params, call, "GET", f"{path}?{query}"))
+    data = object_of(ask(params, call, "GET", f"{path}?{query}"))
     whole = re.compile(rf"(?<![\w-]){re.escape(call.idempotency_key)}(?![\w-])")
-    for run in told.get("workflow_runs") or []:
+    for run in data.get("workflow_runs") or []:
         if whole.search(str(run.get("display_title"))):
             return {"run": run.get("id"), "url": run.get("html_url")}
     return None
 
 
-def later(error: TemporaryError) -> TemporaryError:
-    """Return the error of a start whose end is not clear, with the time until it would show."""
+def delayed(error: TemporaryError) -> TemporaryError:
+    """Return the error of a start with an unclear end, delayed until the run would be listed."""
     return TemporaryError(
         error.message,
         delay=max(error.delay or 0.0, SHOWN_AFTER),

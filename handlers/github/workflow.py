@@ -12,7 +12,7 @@ from urllib.parse import quote
 from pydantic import Field, model_validator
 
 from handlers.github.access import RATE, GitHub, ask
-from handlers.github.runs import find, later, started_before
+from handlers.github.runs import delayed, find, started_before
 from receiver.contract import (
     Call,
     Duration,
@@ -53,7 +53,7 @@ class GitHubWorkflow(GitHub):
 
     @model_validator(mode="after")
     def can_wait(self) -> GitHubWorkflow:
-        """Refuse to wait for a run that nobody names."""
+        """Refuse to wait for a run whose id is not returned."""
         if self.wait and self.key_input is None and self.api_version == "2022-11-28":
             raise wrong_shape("wait needs a keyInput: this apiVersion does not tell the run")
         return self
@@ -79,7 +79,7 @@ class GitHubWorkflow(GitHub):
 def run(params: GitHubWorkflow, call: Call) -> Outcome:
     """Start it, or ask how its run is getting on."""
     if call.state is not None:
-        return _look(params, call, call.state)
+        return _poll(params, call, call.state)
     started = None
     if params.key_input is not None:
         started = started_before(params, call, f"{params.path}/runs", EVENT)
@@ -89,15 +89,15 @@ def run(params: GitHubWorkflow, call: Call) -> Outcome:
 
 
 def _start(params: GitHubWorkflow, call: Call) -> dict[str, Any]:
-    """Start it; the newer API tells its run, the older one answers 204."""
+    """Start it; the newer API returns its run, the older one answers 204."""
     inputs = params.inputs | params.own_input(call.idempotency_key)
     body = {"ref": params.ref, "inputs": inputs}
     try:
         answer = ask(params, call, "POST", f"{params.path}/dispatches", body)
     except TemporaryError as error:
-        raise (error if params.key_input is None else later(error)) from None
-    told = object_of(answer) if answer.body else {}
-    started = {"run": told.get("workflow_run_id"), "url": told.get("html_url")}
+        raise (error if params.key_input is None else delayed(error)) from None
+    data = object_of(answer) if answer.body else {}
+    started = {"run": data.get("workflow_run_id"), "url": data.get("html_url")}
     if params.wait and started["run"] is None and params.key_input is None:
         raise PermanentError(
             "the workflow was started, but GitHub did not tell its run",
@@ -106,14 +106,14 @@ def _start(params: GitHubWorkflow, call: Call) -> dict[str, Any]:
     return started
 
 
-def _look(params: GitHubWorkflow, call: Call, started: dict[str, Any]) -> Outcome:
+def _poll(params: GitHubWorkflow, call: Call, started: dict[str, Any]) -> Outcome:
     if started["run"] is None:
         found = find(params, call, f"{params.path}/runs", EVENT)
         return Pending(found or started, params.every)
-    told = object_of(ask(params, call, "GET", f"actions/runs/{started['run']}"))
-    if told.get("status") != "completed":
+    data = object_of(ask(params, call, "GET", f"actions/runs/{started['run']}"))
+    if data.get("status") != "completed":
         return Pending(started, params.every)
-    conclusion = str(told.get("conclusion"))
+    conclusion = str(data.get("conclusion"))
     if conclusion not in WELL:
         raise PermanentError(f"the workflow ended with {conclusion}: {started['url']}")
     return Succeeded(started | {"conclusion": conclusion})

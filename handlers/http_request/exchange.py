@@ -1,4 +1,4 @@
-"""What is sent and what came back, in the words of `http.request`."""
+"""Builds the request of `http.request`, and the facts and output from its answer."""
 
 from __future__ import annotations
 
@@ -66,11 +66,11 @@ def output(answer: Answer) -> dict[str, Json]:
     Where a secret made the address, neither headers nor text, which may have it in words of the
     server's own: an error page, a link, a name that was cut out of it.
     """
-    told = facts(answer)
+    stored = facts(answer)
     if answer.private:
         kind: dict[str, Json] = {"content-type": answer.content_type}
-        told |= {"headers": kind if answer.content_type else {}, "body": ""}
-    return told
+        stored |= {"headers": kind if answer.content_type else {}, "body": ""}
+    return stored
 
 
 def _json(answer: Answer) -> Json:

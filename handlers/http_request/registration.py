@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from handlers.http_request.asking import ask, start_asking
 from handlers.http_request.exchange import expected, output, send
 from handlers.http_request.parameters import HttpRequest
+from handlers.http_request.polling import poll_once, start_polling
 from receiver.contract import Call, Handler, Outcome, Succeeded, host_of, raise_for_status
 
 
 def run(params: HttpRequest, call: Call) -> Outcome:
     """Send the request, or ask how what it started is getting on."""
     if call.state is not None and params.poll is not None:
-        return ask(params, params.poll, call)
+        return poll_once(params, params.poll, call)
     answer = send(params, call)
     raise_for_status(answer, expect=expected(params.expect), now=call.now)
     if params.poll is not None:
-        return start_asking(params, params.poll, call, answer)
+        return start_polling(params, params.poll, call, answer)
     return Succeeded(output(answer))
 
 

@@ -12,7 +12,7 @@ def sign(secret: str, message_id: str, moment: datetime, body: bytes) -> dict[st
 
     Args:
         secret: base 64, with or without ``whsec_``.
-        message_id: the same for all attempts, so that the receiver can tell repetitions.
+        message_id: the same for all attempts, so that the receiver recognises repetitions.
         moment: of this attempt, in UTC: the library signs wrongly for other zones.
         body: as it is sent.
 

@@ -1,4 +1,4 @@
-"""What a server calls JSON, as far as the ledger and expressions can hold it."""
+"""Makes a server's JSON fit for the ledger and for expressions."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from receiver.contract import Json
 DEEPEST = 64
 """Levels that are kept; what is built to exhaust a reader has thousands."""
 INTEGERS = range(-(1 << 63), 1 << 64)
-"""What CEL knows as int or uint; a larger one becomes a double, as in JavaScript."""
+"""The range of CEL's int and uint; a larger one becomes a double, as in JavaScript."""
 
 
 def storable(tree: Any, levels: int = DEEPEST) -> Json:
     """Return what a parser read, with integers that are too large as doubles.
 
     Raises:
-        ValueError: it is too deep, or has half a character or an endless number in it.
+        ValueError: it is too deep, or has half a surrogate pair or an infinite number in it.
     """
     if levels == 0:
         raise ValueError("is nested too deeply")

@@ -7,12 +7,12 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
+from handlers.kubernetes.api_errors import Refused
 from handlers.kubernetes.client import FIELD_MANAGER, Api
 from handlers.kubernetes.cluster import OnCluster
-from handlers.kubernetes.object_rehearsal import FORCE, applied
+from handlers.kubernetes.dry_run import open_cluster
+from handlers.kubernetes.object_dry_run import FORCE, dry_run_apply
 from handlers.kubernetes.objects import identity, kind_of
-from handlers.kubernetes.refusal import Refused
-from handlers.kubernetes.rehearsal import opened
 from receiver.contract import (
     Call,
     Finding,
@@ -77,8 +77,8 @@ def run(params: KubernetesApply, call: Call) -> Outcome:
 
 def dry_run(params: KubernetesApply, call: Call) -> Sequence[Finding]:
     """Ask the API server whether it would take the manifest."""
-    api = opened(params.cluster, call)
-    return applied(api, params.manifest, _query(params), APPLY)
+    api = open_cluster(params.cluster, call)
+    return dry_run_apply(api, params.manifest, _query(params), APPLY)
 
 
 def _query(params: KubernetesApply) -> dict[str, str]:

@@ -1,8 +1,7 @@
-"""Asks an API server, through our own door, in JSON.
+"""Calls an API server in JSON, through `Call.http`.
 
-A library would bring its own connections, past the time that an attempt has and past the
-address policy, for what are plain requests; objects stay the dicts that they are, so that no
-field that is newer than us is lost.
+A library would bring its own connections, past the attempt's timeout and the address policy, for
+what are plain requests. Objects stay dicts, so that no field that is newer than us is lost.
 """
 
 from __future__ import annotations
@@ -14,8 +13,8 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from handlers.kubernetes.api_errors import Refused, refusal
 from handlers.kubernetes.cluster import Access, Cluster, access
-from handlers.kubernetes.refusal import Refused, refusal
 from receiver.contract import Answer, Call, Json, PermanentError, TemporaryError, object_of
 
 FIELD_MANAGER = "postsync"
@@ -23,7 +22,7 @@ LARGEST = 8 << 20
 """Bytes of an answer: an object of etcd's 1.5 MiB with its managed fields, or a page of a list."""
 
 Object = dict[str, Any]
-"""An object of Kubernetes as it came."""
+"""An object of Kubernetes as the API server sent it."""
 
 
 def path_of(
@@ -65,7 +64,7 @@ class Api:
     def of(cls, cluster: Cluster | None, call: Call) -> Api:
         """Open a cluster; see `handlers.kubernetes.cluster.access`."""
         found = access(cluster)
-        for secret in found.secrets:  # of a kubeconfig, the attempt knows the whole text alone
+        for secret in found.secrets:  # only the whole text of a kubeconfig is masked already
             call.hide(secret)
         return cls(found, call)
 
@@ -143,7 +142,7 @@ class Api:
         return True
 
     def text(self, path: str, *, query: Mapping[str, str]) -> str:
-        """Return what is answered as text, without secrets."""
+        """Return the answer as text, secrets masked."""
         answer = self._send("GET", path, query, None, "")
         return answer.mask(answer.text)
 

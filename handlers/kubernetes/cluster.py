@@ -1,4 +1,4 @@
-"""Which cluster, and as whom: the one that we run in, or another by its kubeconfig."""
+"""How to reach a cluster: the one that we run in, or another by its kubeconfig."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def in_cluster(environ: Mapping[str, str], folder: Path) -> Access:
 
 
 def by_kubeconfig(text: str, context: str | None) -> Access:
-    """Read a kubeconfig; no message tells anything of it but the names in it."""
+    """Read a kubeconfig; messages quote only names from it."""
     config = _mapping(_parsed(text))
     chosen = context or str(config.get("current-context") or "")
     if not chosen:

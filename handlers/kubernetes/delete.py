@@ -1,4 +1,4 @@
-"""`kubernetes.delete`: clean up what is left, for example by a sync that failed."""
+"""`kubernetes.delete`: delete objects, for example what a failed sync left."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from handlers.kubernetes.client import Api, Object
 from handlers.kubernetes.cluster import OnCluster
-from handlers.kubernetes.object_rehearsal import known
+from handlers.kubernetes.object_dry_run import dry_run_kind
 from handlers.kubernetes.objects import AT_ONCE, Kind, KindRef, kind_of
 from receiver.contract import (
     Call,
@@ -27,7 +27,7 @@ from receiver.contract import (
 __all__ = ["handler"]
 
 SOON = 1.0
-"""Seconds until one looks whether it is gone, the first time."""
+"""Seconds until it is checked for the first time whether it is gone."""
 MOST = 100
 """Objects of one run: an attempt asks for each of them in its 30 s. A selector of more is most
 likely too wide."""
@@ -96,8 +96,8 @@ def run(params: KubernetesDelete, call: Call) -> Outcome:
 def _find(selection: Selection, api: Api) -> Outcome:
     """Note which objects are meant, by their uids.
 
-    They go into the ledger before the first is deleted: an attempt that is made again after a
-    crash must not delete what has come meanwhile under the same name.
+    They go into the ledger before the first is deleted: an attempt that is repeated after a crash
+    must not delete what was created meanwhile under the same name.
     """
     kind = kind_of(api, selection.api_version, selection.group, selection.kind)
     path = kind.path(selection.namespace)
@@ -120,8 +120,8 @@ def _selected(selection: Selection, api: Api, kind: Kind) -> list[Object]:
         return [] if found is None else [found]
     labels = ",".join(f"{name}={value}" for name, value in (selection.labels or {}).items())
     query = {"labelSelector": labels, "limit": str(MOST + 1)}
-    told = api.ask("GET", kind.path(selection.namespace), query=query)
-    items: list[Object] = told.get("items") or []
+    body = api.ask("GET", kind.path(selection.namespace), query=query)
+    items: list[Object] = body.get("items") or []
     return items
 
 
@@ -130,7 +130,7 @@ def _path(state: Mapping[str, Any], name: str) -> str:
 
 
 def _left(api: Api, state: Mapping[str, Any]) -> tuple[list[str], str]:
-    """Return which are not gone, as far as one has looked, and why the first of them is not."""
+    """Return from the first object on that is not gone, and why it is not."""
     left: list[str] = state["left"]
     for place, name in enumerate(left):
         found = api.find(_path(state, name))
@@ -158,7 +158,7 @@ handler = Handler(
     params=KubernetesDelete,
     run=run,
     example=EXAMPLE,
-    dry_run=known,
+    dry_run=dry_run_kind,
     permissions="`get` and `delete` on the kind; with `labels`, `list` too. "
     "See [kubernetes.md](kubernetes.md#rights).",
     output="`deleted`: the names of what was there.",

@@ -1,4 +1,4 @@
-"""`kubernetes.event`: tell of the outcome by an Event on the resource or the Application.
+"""`kubernetes.event`: report the outcome by an Event on the resource or the Application.
 
 An Event of `v1` and one of `events.k8s.io/v1` are one object; the former takes the times that
 Argo CD's page shows (its events-list.tsx), and the latter refuses them.
@@ -11,13 +11,13 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from handlers.kubernetes import origin
+from handlers.kubernetes import run_labels
+from handlers.kubernetes.api_errors import Refused
 from handlers.kubernetes.client import Api, Object, path_of
-from handlers.kubernetes.made import KEY, name_for
-from handlers.kubernetes.object_rehearsal import known
+from handlers.kubernetes.object_dry_run import dry_run_kind
 from handlers.kubernetes.objects import ObjectRef, OnObject, kind_of
 from handlers.kubernetes.objects import complete as about_resource
-from handlers.kubernetes.refusal import Refused
+from handlers.kubernetes.run_objects import KEY, name_for
 from receiver.contract import Call, Handler, Outcome, PermanentError, Succeeded, cut_bytes
 
 LONGEST_NOTE = 1024
@@ -55,19 +55,19 @@ class KubernetesEvent(OnObject):
 
 
 def complete(parameters: dict[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Say on what it is, and how the earlier actions ended, where the rule does not."""
-    given = about_resource(origin.complete(parameters, facts), facts)
+    """Add the object, and how the earlier actions ended, where the rule does not say it."""
+    given = about_resource(run_labels.complete(parameters, facts), facts)
     if "object" not in given:
         application = facts["application"]
         names = {"namespace": application["namespace"] or None, "name": application["name"]}
         given |= {"object": APPLICATION | names, "uid": given.get("uid") or application["uid"]}
     failed = next(_failed(facts["actions"]), None)
-    told = {
+    defaults = {
         "type": "Warning" if failed else "Normal",
         "reason": "PostSyncFailed" if failed else "PostSyncSucceeded",
         "note": f"Rule {facts['rule']}: {failed or _good(facts)}",
     }
-    return {**told, **given}
+    return {**defaults, **given}
 
 
 def _failed(actions: Mapping[str, Any]) -> Iterator[str]:
@@ -87,7 +87,7 @@ def _good(facts: Mapping[str, Any]) -> str:
 
 
 def run(params: KubernetesEvent, call: Call) -> Outcome:
-    """Create the Event; a repeated attempt meets the one that is there."""
+    """Create the Event; a repeated attempt finds the one that is there."""
     if params.object_ is None:
         raise PermanentError("object is missing, and this run is not about one resource")
     api = Api.of(params.cluster, call)
@@ -103,7 +103,7 @@ def run(params: KubernetesEvent, call: Call) -> Outcome:
 
 
 def _regarding(api: Api, ref: ObjectRef, uid: str | None) -> Object:
-    """Refer to the object by its uid; without one, if it is gone meanwhile."""
+    """Return a reference to the object, without its uid if it is gone meanwhile."""
     if uid and ref.api_version:
         version, namespace = ref.api_version, ref.namespace
     else:
@@ -155,7 +155,7 @@ reason: CachePurged
 note: "the cache of ${{ application.name }} was purged"
 """,
     complete=complete,
-    dry_run=known,
+    dry_run=dry_run_kind,
     permissions="`create` on `events` in the object's namespace (`default` for what is in none); "
     "`get` on its kind, but for an Application. See [kubernetes.md](kubernetes.md#rights).",
     output="`namespace` and `name` of the Event.",

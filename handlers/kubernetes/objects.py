@@ -1,6 +1,6 @@
 """How an action names an object, and where the API server has it.
 
-A kind's name in paths is asked for and never guessed: `Endpoints`, `Ingress` and the kinds of
+A kind's name in paths is looked up and never guessed: `Endpoints`, `Ingress` and the kinds of
 custom resources follow no rule.
 """
 
@@ -13,9 +13,9 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
+from handlers.kubernetes.api_errors import Refused
 from handlers.kubernetes.client import Api, Object, path_of
 from handlers.kubernetes.cluster import OnCluster
-from handlers.kubernetes.refusal import Refused
 from receiver.contract import Json, Params, PermanentError, wrong_shape
 
 AT_ONCE = 0.1
@@ -118,7 +118,7 @@ class Kind:
 
 
 def kind_of(api: Api, api_version: str | None, group: str | None, name: str) -> Kind:
-    """Ask for a kind by what a manifest or a rule says of it.
+    """Return a kind from the API server, by what a manifest or a rule says of it.
 
     Raises:
         PermanentError: this cluster has no such kind.
@@ -126,8 +126,8 @@ def kind_of(api: Api, api_version: str | None, group: str | None, name: str) -> 
     version = api_version or (_preferred(api, group) if group else "v1")
     if not re.fullmatch(API_VERSION, version):
         raise PermanentError(f"{api.call.mask(version)!r} is no apiVersion, as `apps/v1` is one")
-    told = _discovered(api, version)
-    for one in told.get("resources") or []:
+    body = _discovered(api, version)
+    for one in body.get("resources") or []:
         if one.get("kind") == name and "/" not in one["name"]:
             return Kind(version, name, one["name"], bool(one.get("namespaced")))
     raise PermanentError(
@@ -165,12 +165,12 @@ def identity(found: Object) -> dict[str, Json]:
 
 
 def _preferred(api: Api, group: str) -> str:
-    told = _discovered(api, group)
-    return str((told.get("preferredVersion") or {}).get("groupVersion"))
+    body = _discovered(api, group)
+    return str((body.get("preferredVersion") or {}).get("groupVersion"))
 
 
 def _discovered(api: Api, version: str) -> Object:
-    """Ask what a version, or a group, has."""
+    """Return the discovery document of a version, or of a group."""
     path = f"/api/{version}" if version == "v1" else f"/apis/{version}"
     try:
         return api.ask("GET", path)

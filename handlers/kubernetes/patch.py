@@ -7,10 +7,10 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from handlers.kubernetes.api_errors import Refused
 from handlers.kubernetes.client import Api
-from handlers.kubernetes.object_rehearsal import known
+from handlers.kubernetes.object_dry_run import dry_run_kind
 from handlers.kubernetes.objects import OnObject, complete, identity, locate
-from handlers.kubernetes.refusal import Refused
 from receiver.contract import Call, Handler, Outcome, PermanentError, Succeeded, wrong_shape
 
 __all__ = ["handler"]
@@ -69,7 +69,7 @@ handler = Handler(
     params=KubernetesPatch,
     run=run,
     example=EXAMPLE,
-    dry_run=known,
+    dry_run=dry_run_kind,
     complete=complete,
     permissions="`patch` on the kind. See [kubernetes.md](kubernetes.md#rights).",
     output="`apiVersion`, `kind`, `namespace`, `name`, `uid`, `generation`, `resourceVersion`.",

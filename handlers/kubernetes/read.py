@@ -8,8 +8,8 @@ from typing import Annotated
 from pydantic import Field
 
 from handlers.kubernetes.client import Api, Object
-from handlers.kubernetes.looking import CEL_NAME, OnVisible, evaluated
-from handlers.kubernetes.object_rehearsal import known
+from handlers.kubernetes.object_dry_run import dry_run_kind
+from handlers.kubernetes.object_expressions import CEL_NAME, OnVisible, evaluate_on
 from handlers.kubernetes.objects import complete, locate
 from receiver.contract import Call, Cel, Handler, Json, Outcome, PermanentError, Succeeded
 from receiver.core.errors import ExpressionError
@@ -52,7 +52,7 @@ def run(params: KubernetesRead, call: Call) -> Outcome:
 
 def _value(call: Call, place: str, source: str, found: Object) -> Json:
     try:
-        value: Json = evaluated(call, place, source, found)
+        value: Json = evaluate_on(call, place, source, found)
     except ExpressionError as error:
         raise PermanentError(
             error.message, hint=error.hint or "object.?a.?b.orValue('') is for what may be missing"
@@ -74,7 +74,7 @@ handler = Handler(
     params=KubernetesRead,
     run=run,
     example=EXAMPLE,
-    dry_run=known,
+    dry_run=dry_run_kind,
     complete=complete,
     permissions="`get` on the kind. See [kubernetes.md](kubernetes.md#rights).",
     output="What `fields` name, each under its name.",

@@ -9,7 +9,7 @@ from pydantic import Field
 from handlers.kubernetes.client import Api, Object
 from handlers.kubernetes.cluster import OnCluster
 from handlers.kubernetes.health import health
-from handlers.kubernetes.object_rehearsal import known
+from handlers.kubernetes.object_dry_run import dry_run_kind
 from handlers.kubernetes.objects import AT_ONCE, ObjectRef, complete, identity, locate
 from receiver.contract import (
     Call,
@@ -65,7 +65,7 @@ def run(params: KubernetesRestart, call: Call) -> Outcome:
         return _prepare(params, api)
     if "restarted" not in state:
         return _restart(params, api, state)
-    return _look(params, api, state)
+    return _poll(params, api, state)
 
 
 def _prepare(params: KubernetesRestart, api: Api) -> Outcome:
@@ -84,7 +84,7 @@ def _restart(params: KubernetesRestart, api: Api, state: dict[str, Any]) -> Outc
     return Pending(state | {"restarted": True}, params.every)
 
 
-def _look(params: KubernetesRestart, api: Api, state: dict[str, Any]) -> Outcome:
+def _poll(params: KubernetesRestart, api: Api, state: dict[str, Any]) -> Outcome:
     found = _there(params, api, state["path"])
     judged = health(found)
     if judged.status == "Degraded":
@@ -113,7 +113,7 @@ handler = Handler(
     params=KubernetesRestart,
     run=run,
     example=EXAMPLE,
-    dry_run=known,
+    dry_run=dry_run_kind,
     complete=complete,
     permissions="`get` and `patch` on the kind. See [kubernetes.md](kubernetes.md#rights).",
     output="`apiVersion`, `kind`, `namespace`, `name`, `uid`, `generation`, `resourceVersion`, "

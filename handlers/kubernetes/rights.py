@@ -1,4 +1,4 @@
-"""Asks an API server what whoever asks may do; everybody may ask that of himself.
+"""Asks an API server which rights the caller has (SelfSubjectAccessReview).
 
 https://kubernetes.io/docs/reference/kubernetes-api/authorization-resources/self-subject-access-review-v1/
 """
@@ -32,7 +32,7 @@ class Right:
 
 
 def missing_rights(api: Api, namespace: str, rights: Sequence[Right]) -> Iterator[Finding]:
-    """Tell the rights that are not granted; those that can be done without, as notes."""
+    """Yield the rights that are not granted; those that can be done without, as notes."""
     for right in rights:
         if not _granted(api, namespace, right):
             resource = f"{right.resource}.{right.group}".rstrip(".")
@@ -49,5 +49,5 @@ def _granted(api: Api, namespace: str, right: Right) -> bool:
         "namespace": namespace, "verb": right.verb, "group": right.group, "resource": resource,
         "subresource": part,
     }  # fmt: skip
-    told = api.ask("POST", REVIEWS, body={"spec": {"resourceAttributes": {**asked}}})
-    return bool((told.get("status") or {}).get("allowed"))
+    body = api.ask("POST", REVIEWS, body={"spec": {"resourceAttributes": {**asked}}})
+    return bool((body.get("status") or {}).get("allowed"))

@@ -1,4 +1,4 @@
-"""`kubernetes.wait`: until a condition over an object holds, or it is healthy."""
+"""`kubernetes.wait`: wait until a condition over an object holds, or it is healthy."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pydantic import Field
 
 from handlers.kubernetes.client import Api, Object
 from handlers.kubernetes.health import health
-from handlers.kubernetes.looking import CEL_NAME, OnVisible, holds
-from handlers.kubernetes.object_rehearsal import known
+from handlers.kubernetes.object_dry_run import dry_run_kind
+from handlers.kubernetes.object_expressions import CEL_NAME, OnVisible, condition_holds
 from handlers.kubernetes.objects import complete, identity, locate
 from receiver.contract import (
     Call,
@@ -44,7 +44,7 @@ class KubernetesWait(OnVisible):
 
 
 def run(params: KubernetesWait, call: Call) -> Outcome:
-    """Look at it once; the state has its path, and why it is waited for."""
+    """Check it once; the state has its path, and why it is waited for."""
     api = Api.of(params.cluster, call)
     state: dict[str, Any] = call.state if isinstance(call.state, dict) else {}
     path = state.get("path") or locate(api, params.object_)[1]
@@ -78,7 +78,7 @@ def _why_not(params: KubernetesWait, call: Call, found: Object) -> str:
 def _holds(source: str, call: Call, place: str, found: Object) -> tuple[bool, str]:
     """Return whether a condition holds, and why not; a missing field may come later."""
     try:
-        return holds(call, place, source, found), f"{place} does not hold"
+        return condition_holds(call, place, source, found), f"{place} does not hold"
     except ExpressionError as error:
         return False, f"{place} cannot be evaluated yet: {error.message}"
 
@@ -95,7 +95,7 @@ handler = Handler(
     params=KubernetesWait,
     run=run,
     example=EXAMPLE,
-    dry_run=known,
+    dry_run=dry_run_kind,
     complete=complete,
     permissions="`get` on the kind. See [kubernetes.md](kubernetes.md#rights).",
     output="`apiVersion`, `kind`, `namespace`, `name`, `uid`, `generation`, `resourceVersion`.",

@@ -70,7 +70,7 @@ def _run_waves(trial: Trial, page: Page, *, ask: bool) -> tuple[bool, list[dict[
         for item in wave:
             page.show(item)
         if due and ask:
-            page.confirm(len(due))
+            page.ask_to_send(len(due))
         for item in wave:
             outcome = trial.run(item) if item in due else None
             runs.append(page.ended(item, outcome))

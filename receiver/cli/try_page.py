@@ -48,7 +48,7 @@ class Page:
         for line in text.splitlines():
             self._write(f"    {line}")
 
-    def confirm(self, number: int) -> None:
+    def ask_to_send(self, number: int) -> None:
         """Ask whether to send; what is declined ends the command."""
         what = "this" if number == 1 else f"these {number}"
         confirm(f"Send {what} for real?")

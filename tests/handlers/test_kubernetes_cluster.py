@@ -11,9 +11,9 @@ from kube import ADMIN, Kube
 from peers import call, door
 from proxies import tunnels
 
+from handlers.kubernetes.api_errors import Refused, refusal
 from handlers.kubernetes.client import Api, path_of
 from handlers.kubernetes.cluster import Cluster, access, by_kubeconfig, in_cluster
-from handlers.kubernetes.refusal import Refused, refusal
 from receiver.contract import Answer, PermanentError, TemporaryError
 from receiver.outbound import Outbound
 

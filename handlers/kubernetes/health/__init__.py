@@ -1,4 +1,4 @@
-"""Whether an object is healthy, as Argo CD judges it.
+"""Checks whether an object is healthy, by Argo CD's rules.
 
 Its rules: https://github.com/argoproj/argo-cd/tree/master/gitops-engine/pkg/health. Where it has
 none of its own for a kind, we go by the conditions that most kinds have.
@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from handlers.kubernetes.client import Object
-from handlers.kubernetes.health.judged import (
+from handlers.kubernetes.health.network import ingress, service
+from handlers.kubernetes.health.pods import pod
+from handlers.kubernetes.health.result import (
     HEALTHY,
     Health,
     conditions,
@@ -17,8 +19,6 @@ from handlers.kubernetes.health.judged import (
     progressing,
     status_of,
 )
-from handlers.kubernetes.health.network import ingress, service
-from handlers.kubernetes.health.pods import pod
 from handlers.kubernetes.health.storage import volume_claim
 from handlers.kubernetes.health.workloads import (
     daemon_set,
@@ -30,7 +30,7 @@ from handlers.kubernetes.health.workloads import (
 
 __all__ = ["Health", "health"]
 
-JUDGES: Mapping[tuple[str, str], Callable[[Object], Health]] = {
+CHECKS: Mapping[tuple[str, str], Callable[[Object], Health]] = {
     ("", "Pod"): pod,
     ("", "PersistentVolumeClaim"): volume_claim,
     ("", "Service"): service,
@@ -42,37 +42,37 @@ JUDGES: Mapping[tuple[str, str], Callable[[Object], Health]] = {
     ("networking.k8s.io", "Ingress"): ingress,
 }
 USUAL = ("Ready", "Available", "Established")
-"""The conditions that say of other kinds that they are what they should be."""
+"""Conditions of other kinds that mean healthy."""
 CONDITIONED = ("apiextensions.k8s.io", "apiregistration.k8s.io")
 """Groups of Kubernetes whose kinds have such a condition, once their controller has seen them."""
 
 
 def health(found: Object) -> Health:
-    """Judge an object as it is now."""
+    """Return the health of an object as it is now."""
     if "deletionTimestamp" in found["metadata"]:
         return progressing("it is being deleted")
-    judge = JUDGES.get((group_of(found), str(found.get("kind"))), by_condition)
-    return judge(found)
+    check = CHECKS.get((group_of(found), str(found.get("kind"))), by_condition)
+    return check(found)
 
 
 def by_condition(found: Object) -> Health:
-    """Judge a kind without a rule: by its condition, else it is enough that it is there.
+    """Check a kind without a rule: by its condition, else it is enough that it exists.
 
     A condition that is False is never the end: most controllers begin with it. A kind of a
     custom resource has to have one, for its controller may not have seen the object yet.
     """
     known = {str(one.get("type")): one for one in conditions(found)}
-    telling = next((known[name] for name in USUAL if name in known), None)
-    if telling is None:
+    condition = next((known[name] for name in USUAL if name in known), None)
+    if condition is None:
         group = group_of(found)
         built_in = ("." not in group or group.endswith(".k8s.io")) and group not in CONDITIONED
-        told = f"it has none of the conditions {', '.join(USUAL)} yet"
-        return HEALTHY if built_in else progressing(told)
+        message = f"it has none of the conditions {', '.join(USUAL)} yet"
+        return HEALTHY if built_in else progressing(message)
     generation = found["metadata"].get("generation") or 0
-    seen = telling.get("observedGeneration") or status_of(found).get("observedGeneration")
+    seen = condition.get("observedGeneration") or status_of(found).get("observedGeneration")
     if seen is not None and seen < generation:
         return progressing("its controller has not seen it yet")
-    if telling.get("status") == "True":
+    if condition.get("status") == "True":
         return HEALTHY
-    why = telling.get("message") or telling.get("reason") or ""
-    return progressing(f"{telling.get('type')} is {telling.get('status')}: {why}".strip(": "))
+    why = condition.get("message") or condition.get("reason") or ""
+    return progressing(f"{condition.get('type')} is {condition.get('status')}: {why}".strip(": "))

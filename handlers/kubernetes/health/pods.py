@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from handlers.kubernetes.client import Object
-from handlers.kubernetes.health.judged import (
+from handlers.kubernetes.health.result import (
     HEALTHY,
     Health,
     conditions,
@@ -15,7 +15,7 @@ from handlers.kubernetes.health.judged import (
 
 
 def pod(found: Object) -> Health:
-    """Judge a Pod."""
+    """Check a Pod."""
     serves = spec_of(found).get("restartPolicy", "Always") == "Always"
     if serves and (trouble := _trouble(found)):
         return degraded(trouble)

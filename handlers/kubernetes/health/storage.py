@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from handlers.kubernetes.client import Object
-from handlers.kubernetes.health.judged import HEALTHY, Health, degraded, progressing, status_of
+from handlers.kubernetes.health.result import HEALTHY, Health, degraded, progressing, status_of
 
 
 def volume_claim(found: Object) -> Health:
-    """Judge a PersistentVolumeClaim."""
+    """Check a PersistentVolumeClaim."""
     phase = status_of(found).get("phase")
     if phase == "Bound":
         return HEALTHY

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from handlers.kubernetes.client import Object
-from handlers.kubernetes.health.judged import (
+from handlers.kubernetes.health.result import (
     HEALTHY,
     Health,
     conditions,
@@ -18,7 +18,7 @@ UNSEEN = progressing("its controller has not seen it yet")
 
 
 def deployment(found: Object) -> Health:
-    """Judge a Deployment, as `kubectl rollout status` does too."""
+    """Check a Deployment, as `kubectl rollout status` does too."""
     if spec_of(found).get("paused"):
         return Health("Suspended", "it is paused")
     if not is_seen(found):
@@ -42,7 +42,7 @@ def _rollout(found: Object) -> Health:
 
 
 def stateful_set(found: Object) -> Health:
-    """Judge a StatefulSet; with a partition, by the replicas that it leaves to be updated."""
+    """Check a StatefulSet; with a partition, by the replicas that it leaves to be updated."""
     if not is_seen(found) or not status_of(found).get("observedGeneration"):
         return UNSEEN
     wanted, ready = _wanted(found), _count(found, "readyReplicas")
@@ -58,7 +58,7 @@ def stateful_set(found: Object) -> Health:
 
 
 def daemon_set(found: Object) -> Health:
-    """Judge a DaemonSet."""
+    """Check a DaemonSet."""
     if not is_seen(found):
         return UNSEEN
     if (spec_of(found).get("updateStrategy") or {}).get("type") == "OnDelete":
@@ -74,7 +74,7 @@ def daemon_set(found: Object) -> Health:
 
 
 def replica_set(found: Object) -> Health:
-    """Judge a ReplicaSet."""
+    """Check a ReplicaSet."""
     if not is_seen(found):
         return UNSEEN
     for one in conditions(found):
@@ -87,7 +87,7 @@ def replica_set(found: Object) -> Health:
 
 
 def job(found: Object) -> Health:
-    """Judge a Job: healthy at its good end alone."""
+    """Check a Job: healthy at its good end alone."""
     met = {one.get("type"): one for one in conditions(found) if one.get("status") == "True"}
     if failed := met.get("Failed"):
         return degraded(f"{failed.get('reason') or 'Failed'}: {failed.get('message') or ''}")

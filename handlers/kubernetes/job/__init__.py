@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from handlers.kubernetes.job.origin import complete
+from handlers.kubernetes.job.attempt import run
+from handlers.kubernetes.job.dry_run import dry_run
 from handlers.kubernetes.job.parameters import KubernetesJob
-from handlers.kubernetes.job.rehearsal import dry_run
-from handlers.kubernetes.job.running import run
+from handlers.kubernetes.job.variables import complete
 from receiver.contract import Handler
 
 __all__ = ["handler"]

@@ -1,4 +1,4 @@
-"""Makes the manifest of a Job, from what the rule gives or what lies in the cluster."""
+"""Builds the manifest of a Job, from the rule or from an object in the cluster."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ import yaml
 
 from handlers.kubernetes.client import Api, Object, path_of
 from handlers.kubernetes.job.parameters import SHORTEST_TTL, ConfigMapKey, KubernetesJob, Source
-from handlers.kubernetes.made import identified, part
+from handlers.kubernetes.run_objects import mapping_at, run_metadata
 from receiver.contract import PermanentError
 
 
 def job_manifest(params: KubernetesJob, api: Api) -> Object:
-    """Return the Job to create, under the name that belongs to the run.
+    """Return the Job to create, named after the run.
 
     Raises:
-        PermanentError: what it is made of is not there, or is no Job.
+        PermanentError: its source does not exist, or is no Job.
     """
     job = deepcopy(params.manifest) if params.from_ is None else _made_of(params, params.from_, api)
     metadata, spec = _checked(job or {})
-    metadata = identified(
+    metadata = run_metadata(
         metadata, api, params.namespace, params.labels, params.annotations, prefix="postsync"
     )
-    pod = part(part(spec, "template"), "spec")
+    pod = mapping_at(mapping_at(spec, "template"), "spec")
     if pod.get("restartPolicy", "Always") == "Always":  # as PodTemplates have it, and no Job
         pod["restartPolicy"] = "Never"
     _give(pod, {"POSTSYNC_RUN": api.call.run, **params.env})
@@ -52,12 +52,12 @@ def _there(api: Api, params: KubernetesJob, version: str, plural: str, name: str
 
 
 def _of_cron_job(cron: Object) -> Object:
-    """Do as kubectl does, but for who controls it.
+    """Return a Job as kubectl makes it, but not controlled by the CronJob.
 
     https://github.com/kubernetes/kubectl/blob/master/pkg/cmd/create/create_job.go makes the CronJob
     its controller, and that prunes what it controls by its history limits (k8s.io/kubernetes,
-    pkg/controller/cronjob), perhaps before anybody has seen how it ended. An owner is enough to
-    be shown under it, and to be deleted with it.
+    pkg/controller/cronjob), perhaps before its end was seen. An owner that is no controller is
+    enough for it to be shown under the CronJob, and deleted with it.
     """
     template, metadata = cron["spec"]["jobTemplate"], cron["metadata"]
     inherited = template.get("metadata") or {}
@@ -100,7 +100,7 @@ def _checked(job: Object) -> tuple[Object, Object]:
     kind = (job.get("apiVersion", "batch/v1"), job.get("kind", "Job"))
     if kind != ("batch/v1", "Job"):
         raise PermanentError(f"the manifest is a {kind[1]} of {kind[0]}, not a Job of batch/v1")
-    return part(job, "metadata"), part(job, "spec")
+    return mapping_at(job, "metadata"), mapping_at(job, "spec")
 
 
 def _give(pod: Object, env: Mapping[str, str]) -> None:

@@ -1,27 +1,27 @@
-"""One attempt of `kubernetes.job`: create it or adopt it, look at it, clean up after it."""
+"""One attempt of `kubernetes.job`: creates, adopts, polls or cleans up the Job."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
 
+from handlers.kubernetes.api_errors import Refused
 from handlers.kubernetes.client import Api, Object
-from handlers.kubernetes.job.ending import ending
+from handlers.kubernetes.job.deleted import deleted_job_result
 from handlers.kubernetes.job.manifest import job_manifest
 from handlers.kubernetes.job.parameters import KubernetesJob
-from handlers.kubernetes.job.vanished import vanished
-from handlers.kubernetes.job.waiting import waiting
-from handlers.kubernetes.made import create_once, find_made, is_ours, made
+from handlers.kubernetes.job.result import job_result
+from handlers.kubernetes.job.start_problem import start_problem
 from handlers.kubernetes.objects import Kind
-from handlers.kubernetes.origin import SERIES
-from handlers.kubernetes.refusal import Refused
+from handlers.kubernetes.run_labels import SERIES
+from handlers.kubernetes.run_objects import create_once, find_created, is_ours, run_state
 from receiver.contract import Call, Json, Outcome, Pending, PermanentError, Succeeded
 
 JOB = Kind("batch/v1", "Job", "jobs", namespaced=True)
 SOON = 1.0
-"""Seconds until we look again where something is on its way there."""
+"""Seconds until the next attempt while something is about to change."""
 WITHOUT_POD = 5.0
-"""Seconds at most until we look again at one without a pod: why that is should be told soon."""
+"""Seconds at most until the next attempt while it has no pod, to report the reason soon."""
 
 
 def run(params: KubernetesJob, call: Call) -> Outcome:
@@ -31,7 +31,7 @@ def run(params: KubernetesJob, call: Call) -> Outcome:
     if "ended" in state:
         return _clean_up(params, api, state)
     if "name" in state:
-        return _look(params, api, state)
+        return _poll(params, api, state)
     if "BeforeHookCreation" in params.delete_policy and _clear(params, api):
         return Pending({"clearing": True}, SOON)
     return _start(params, api)
@@ -58,18 +58,18 @@ def _clear(params: KubernetesJob, api: Api) -> bool:
 
 def _start(params: KubernetesJob, api: Api) -> Outcome:
     job = create_once(api, JOB, job_manifest(params, api))
-    names = made(job)
+    names = run_state(job)
     if not params.wait:
         return Succeeded(names)
     return Pending(names | {"trouble": ""}, min(params.every, SOON))
 
 
-def _look(params: KubernetesJob, api: Api, state: dict[str, Any]) -> Outcome:
-    job = find_made(api, JOB, state)
+def _poll(params: KubernetesJob, api: Api, state: dict[str, Any]) -> Outcome:
+    job = find_created(api, JOB, state)
     if job is None:
-        ended = vanished(api, JOB, state)
-        return _end(ended.output, "" if ended.succeeded else ended.why)
-    end = ending(api, job, params.log_lines, state["trouble"])
+        result = deleted_job_result(api, JOB, state)
+        return _end(result.output, "" if result.succeeded else result.why)
+    end = job_result(api, job, params.log_lines, state["trouble"])
     if end is None:
         return _wait(params, api, job, state)
     log = end.output["log"]
@@ -83,13 +83,13 @@ def _look(params: KubernetesJob, api: Api, state: dict[str, Any]) -> Outcome:
 
 
 def _wait(params: KubernetesJob, api: Api, job: Object, state: dict[str, Any]) -> Outcome:
-    """Say once what keeps it from being under way, and ask again."""
+    """Report a new reason why it does not start, and ask again."""
     kept = {name: state[name] for name in ("namespace", "name", "uid", "trouble")}
-    found = waiting(api, job)
+    found = start_problem(api, job)
     if found is None:
         ready = (job.get("status") or {}).get("ready")
         return Pending(kept | ({"trouble": ""} if ready else {}), params.every)
-    # Its first pod may be on its way yet: no right is missed before that has taken a while.
+    # Its first pod may not be created yet: a missing right is reported only after a while.
     why = found.why or (found.unseen if "withoutPod" in state else "")
     if why and why.partition(":")[0] != state["trouble"].partition(":")[0]:
         api.call.say(f"its pod does not start: {why}")
@@ -101,23 +101,23 @@ def _wait(params: KubernetesJob, api: Api, job: Object, state: dict[str, Any]) -
 
 
 def _without_pod(params: KubernetesJob, api: Api, state: dict[str, Any], why: str) -> Pending:
-    """Ask again for a pod, or give the Job up when it has had none for too long."""
+    """Ask again, or give the Job up when it had no pod for too long."""
     passed = api.call.now - datetime.fromisoformat(state["withoutPod"])
     if passed.total_seconds() < params.pod_deadline:
         return Pending(state, min(params.every, WITHOUT_POD), why)
-    told = f"Job {state['namespace']}/{state['name']} had no pod for {params.pod_deadline:g} s"
-    told += f": {why}" if why else ""
-    return _ended(state, {}, f"{told}; it is deleted, so that it does not begin later", SOON)
+    text = f"Job {state['namespace']}/{state['name']} had no pod for {params.pod_deadline:g} s"
+    text += f": {why}" if why else ""
+    return _ended(state, {}, f"{text}; it is deleted, so that it does not begin later", SOON)
 
 
 def _ended(state: dict[str, Any], output: Json, why: str, every: float) -> Pending:
-    """Put its end into the ledger before it is deleted: after a crash, it could not be seen."""
-    told: Json = {"output": output, "why": why}
-    return Pending(state | {"ended": told}, min(every, SOON))
+    """Store the result before the Job is deleted: after a crash, it could not be read again."""
+    result: Json = {"output": output, "why": why}
+    return Pending(state | {"ended": result}, min(every, SOON))
 
 
 def _clean_up(params: KubernetesJob, api: Api, state: dict[str, Any]) -> Outcome:
-    """Delete it; that it stays where we may not does not change how it ended."""
+    """Delete it; if we may not, that does not change the result."""
     try:
         api.delete(JOB.path(params.namespace, state["name"]), uid=state["uid"])
     except Refused as error:

@@ -1,4 +1,4 @@
-"""Where an object that we make comes from: labels to select it by, annotations that lead back."""
+"""Labels and annotations of the objects that we create: which run, rule and sync they are of."""
 
 from __future__ import annotations
 

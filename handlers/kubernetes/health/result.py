@@ -1,4 +1,4 @@
-"""What a judgement is, and the parts of an object that all of them read."""
+"""The result of a health check, and the parts of an object that all checks read."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from handlers.kubernetes.client import Object
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How an object is, in Argo CD's words.
+    """The health of an object, in Argo CD's words.
 
     Attributes:
         status: ``Healthy``; ``Degraded``, and not expected to recover by itself; else it may
@@ -42,19 +42,19 @@ def group_of(found: Object) -> str:
 
 
 def spec_of(found: Object) -> dict[str, Any]:
-    """Return what is wanted."""
+    """Return its spec, {} without one."""
     return found.get("spec") or {}
 
 
 def status_of(found: Object) -> dict[str, Any]:
-    """Return what is."""
+    """Return its status, {} without one."""
     return found.get("status") or {}
 
 
 def conditions(found: Object) -> list[dict[str, Any]]:
     """Return its conditions, none where it has none yet."""
-    told = status_of(found).get("conditions")
-    return [one for one in told if isinstance(one, dict)] if isinstance(told, list) else []
+    listed = status_of(found).get("conditions")
+    return [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
 
 
 def is_seen(found: Object) -> bool:

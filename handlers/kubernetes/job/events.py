@@ -1,4 +1,4 @@
-"""What Kubernetes' job controller says of a Job in Events, and how one ended that is gone.
+"""The Events that Kubernetes' job controller writes about a Job.
 
 It writes them on the Job (k8s.io/kubernetes, pkg/controller/job), they outlive it, and an API
 server keeps them for an hour by default (`--event-ttl`).
@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from handlers.kubernetes.api_errors import Refused
 from handlers.kubernetes.client import Api, Object, path_of
-from handlers.kubernetes.refusal import Refused
 
 NO_POD = "FailedCreate"
 """The reason of the Event of a pod that could not be made."""
@@ -24,12 +24,12 @@ FAILED = frozenset({
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """What the controller has said of one Job.
+class JobEvents:
+    """The controller's Events about one Job.
 
     Attributes:
         events: the newest last; those of pods that were made are not among them.
-        unseen: why there may be more than these: that we may not read them; "" if we may.
+        unseen: why they could not be read; "" if they could.
     """
 
     events: tuple[Object, ...]
@@ -40,7 +40,7 @@ class Said:
         return next((one for one in reversed(self.events) if one.get("reason") in reasons), None)
 
 
-def said_of(api: Api, job: Mapping[str, str]) -> Said:
+def job_events(api: Api, job: Mapping[str, str]) -> JobEvents:
     """Read the Events of a Job.
 
     Args:
@@ -50,11 +50,11 @@ def said_of(api: Api, job: Mapping[str, str]) -> Said:
     wanted = f"involvedObject.uid={job['uid']},reason!=SuccessfulCreate"
     path = path_of("v1", "events", job["namespace"])
     try:
-        told = api.ask("GET", path, query={"fieldSelector": wanted, "limit": "100"})
+        listed = api.ask("GET", path, query={"fieldSelector": wanted, "limit": "100"})
     except Refused as error:
-        return Said((), f"Postsync may not read Events: {error.hint or error.message}")
-    items: list[Object] = told.get("items") or []
-    return Said(tuple(sorted(items, key=when)))
+        return JobEvents((), f"Postsync may not read Events: {error.hint or error.message}")
+    items: list[Object] = listed.get("items") or []
+    return JobEvents(tuple(sorted(items, key=when)))
 
 
 def when(event: Object) -> str:
@@ -63,6 +63,6 @@ def when(event: Object) -> str:
     return str(at or "")
 
 
-def words_of(event: Object) -> str:
+def event_text(event: Object) -> str:
     """Return an Event's reason and message."""
     return f"{event.get('reason')}: {event.get('message') or ''}".strip(": ")

@@ -1,4 +1,4 @@
-"""Dry runs on the API server, and at which place of a rule its refusals point."""
+"""Dry runs on the API server, and the places in a rule that its refusals are about."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from handlers.kubernetes.api_errors import Refused
 from handlers.kubernetes.client import Api, Object
 from handlers.kubernetes.cluster import Cluster
-from handlers.kubernetes.refusal import Refused
 from receiver.contract import PLACEHOLDER, Call, Finding, PermanentError
 
-Place: TypeAlias = tuple[str | int, ...]
+FieldPath: TypeAlias = tuple[str | int, ...]
 
 UNKNOWN_FIELD = re.compile(r'(?:unknown field "|: \.)([^" ]+)(?:"|: field not declared)')
 STEP = re.compile(r"([^.\[\]]+)|\[([^\]]*)\]")
@@ -26,8 +26,8 @@ NAMESPACE_LATER = (
 SAY_NAMESPACE = "`resource.namespace` is known here if each selector of the rule names the same one"
 
 
-def opened(cluster: Cluster | None, call: Call) -> Api:
-    """Open a cluster for a person: outside of one, the cluster that kubectl means.
+def open_cluster(cluster: Cluster | None, call: Call) -> Api:
+    """Open a cluster for `postsync check`: outside of one, kubectl's current cluster.
 
     Raises:
         PermanentError: there is no kubeconfig, or it does not serve.
@@ -37,11 +37,11 @@ def opened(cluster: Cluster | None, call: Call) -> Api:
     return Api.of(cluster, call)
 
 
-def findings(send: Callable[[], object], manifest: Any, at: Place) -> list[Finding]:
+def dry_run_findings(send: Callable[[], object], manifest: Any, at: FieldPath) -> list[Finding]:
     """Send a dry run, and return what the API server has against it.
 
-    In a namespace that is known only at run time it is sent to none: before an API server misses a
-    namespace, it has looked at the names and types of the fields.
+    A namespace that is known only at run time does not exist on the server: it refuses for that
+    after it has checked the names and types of the fields.
 
     Args:
         send: sends it.
@@ -61,26 +61,26 @@ def findings(send: Callable[[], object], manifest: Any, at: Place) -> list[Findi
             return [Finding(at, why, certain=False)]
         if manifest is None and error.reason != "NotFound":
             return [Finding(at, error.message, error.hint)]
-        return list(_placed(error, at))
+        return list(_field_findings(error, at))
     return []
 
 
-def _placed(error: Refused, at: Place) -> Iterator[Finding]:
+def _field_findings(error: Refused, at: FieldPath) -> Iterator[Finding]:
     unknown = UNKNOWN_FIELD.findall(error.message)
     named = [(name, why) for name, why in error.causes if name]
     if error.reason == "NotFound" and NO_NAMESPACE in error.message:
         yield Finding(("namespace",), error.message, error.hint)
     elif unknown:
         yield from (
-            Finding((*at, *_steps(name)), "Kubernetes has no such field") for name in unknown
+            Finding((*at, *_field_path(name)), "Kubernetes has no such field") for name in unknown
         )
     elif named:
-        yield from (Finding((*at, *_steps(name)), why) for name, why in named)
+        yield from (Finding((*at, *_field_path(name)), why) for name, why in named)
     else:
         yield Finding(at, error.message, error.hint)
 
 
-def _steps(field: str) -> Place:
+def _field_path(field: str) -> FieldPath:
     """Read a field's path: ``spec.containers[0].image``, ``metadata.labels[a.b/c]``.
 
     It ends before `env`, in which we have put variables of our own.
@@ -112,6 +112,6 @@ def _own_kubeconfig() -> str:
     )
 
 
-def dry_create(api: Api, path: str, manifest: Object) -> Callable[[], object]:
+def dry_run_create(api: Api, path: str, manifest: Object) -> Callable[[], object]:
     """Return what sends the dry run of a creation."""
     return lambda: api.create(path, manifest, dry_run=True)

@@ -1,4 +1,4 @@
-"""What the actions that look at an object have in common: what they see, and never see."""
+"""Evaluates CEL over an object, for `kubernetes.read` and `kubernetes.wait`."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ class OnVisible(OnObject):
         return self
 
 
-def evaluated(call: Call, place: str, source: str, found: Object) -> Any:
+def evaluate_on(call: Call, place: str, source: str, found: Object) -> Any:
     """Evaluate a `Cel` parameter over an object.
 
     Args:
         call: the attempt.
         place: the parameter, for messages.
         source: its CEL.
-        found: the object as it came.
+        found: the object.
 
     Raises:
         ExpressionError: a field is missing, or a type is wrong.
@@ -47,14 +47,14 @@ def evaluated(call: Call, place: str, source: str, found: Object) -> Any:
         raise ExpressionError(f"{place}: {error.message}", hint=error.hint) from None
 
 
-def holds(call: Call, place: str, source: str, found: Object) -> bool:
+def condition_holds(call: Call, place: str, source: str, found: Object) -> bool:
     """Evaluate a condition.
 
     Raises:
         ExpressionError: a field is missing, or a type is wrong.
         PermanentError: it gives something else than true or false.
     """
-    value = evaluated(call, place, source, found)
+    value = evaluate_on(call, place, source, found)
     if not isinstance(value, bool):
         raise PermanentError(f"{place} gives neither true nor false")
     return value

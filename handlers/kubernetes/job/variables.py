@@ -1,11 +1,11 @@
-"""What a Job's pods know of the sync, the rule and the resource that they run for."""
+"""The environment variables of a Job's pods: sync, rule and resource that they run for."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from handlers.kubernetes import origin
+from handlers.kubernetes import run_labels
 
 
 def complete(parameters: dict[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -13,7 +13,7 @@ def complete(parameters: dict[str, Any], facts: Mapping[str, Any]) -> dict[str, 
 
     What the rule gives under the same name wins.
     """
-    return origin.merged(origin.complete(parameters, facts), {"env": _variables(facts)})
+    return run_labels.merged(run_labels.complete(parameters, facts), {"env": _variables(facts)})
 
 
 def _variables(facts: Mapping[str, Any]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The dry runs of the actions on objects: is there such a kind, is the manifest taken."""
+"""Dry runs of the actions on objects: whether the kind exists, and the manifest is accepted."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
+from handlers.kubernetes.api_errors import Refused
 from handlers.kubernetes.client import Api, Object
 from handlers.kubernetes.cluster import Cluster
+from handlers.kubernetes.dry_run import dry_run_findings, open_cluster
 from handlers.kubernetes.objects import KindRef, kind_of
-from handlers.kubernetes.refusal import Refused
-from handlers.kubernetes.rehearsal import findings, opened
 from receiver.contract import PLACEHOLDER, Call, Finding, PermanentError
 
 FORCE = "force: true takes these fields over; else leave them out of the manifest"
@@ -29,12 +29,12 @@ class AboutObject(Protocol):
         """What it is."""
 
 
-def known(params: AboutObject, call: Call) -> Sequence[Finding]:
+def dry_run_kind(params: AboutObject, call: Call) -> Sequence[Finding]:
     """Ask whether the cluster has the kind of what an action is about."""
     ref = params.object_
     if ref is None:
         return []
-    api = opened(params.cluster, call)
+    api = open_cluster(params.cluster, call)
     try:
         kind_of(api, ref.api_version, ref.group, ref.kind)
     except PermanentError as error:
@@ -42,7 +42,9 @@ def known(params: AboutObject, call: Call) -> Sequence[Finding]:
     return []
 
 
-def applied(api: Api, manifest: Object, query: dict[str, str], content_type: str) -> list[Finding]:
+def dry_run_apply(
+    api: Api, manifest: Object, query: dict[str, str], content_type: str
+) -> list[Finding]:
     """Ask whether the cluster would take a manifest.
 
     Args:
@@ -69,6 +71,6 @@ def applied(api: Api, manifest: Object, query: dict[str, str], content_type: str
                 notes.append(Finding(("manifest",), error.message, FORCE, certain=False))
             raise
 
-    found = findings(send, manifest, ("manifest",))
+    found = dry_run_findings(send, manifest, ("manifest",))
     return [replace(one, path=NAMESPACE) if one.path == ("namespace",) else one
             for one in (*notes, *found)]  # fmt: skip

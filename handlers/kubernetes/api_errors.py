@@ -1,4 +1,4 @@
-"""What the refusals of an API server mean for an attempt: the one place that judges them.
+"""Maps the error answers of an API server to `TemporaryError` and `Refused`.
 
 https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/status/
 """
@@ -30,7 +30,7 @@ NOT_OF_THE_KIND = "failed to create typed patch object"
 
 
 class Refused(PermanentError):
-    """The API server has refused for good.
+    """The API server has refused, and would do so again.
 
     ``status`` is that of HTTP; ``reason`` is Kubernetes' word: `NotFound`, `AlreadyExists`,
     `Conflict`, `Invalid`, `Forbidden`, ...; "" where something else has answered.
@@ -59,39 +59,39 @@ def refusal(answer: Answer, what: str, now: datetime) -> AttemptError:
         what: what was asked, ``METHOD PATH``, for messages.
         now: the attempt's time, from which a Retry-After as a date counts.
     """
-    told = _status(answer)
-    why = " ".join(answer.mask(str(told.get("message") or "")).split()) or answer.excerpt()
+    body = _status(answer)
+    why = " ".join(answer.mask(str(body.get("message") or "")).split()) or answer.excerpt()
     message = f"{what} was answered {answer.status}" + (f": {why}" if why else "")
     if is_temporary(answer.status) and NOT_OF_THE_KIND not in why:
         limited = answer.status == HTTPStatus.TOO_MANY_REQUESTS
         return TemporaryError(message, delay=retry_after(answer, now), limited=limited)
-    reason = answer.mask(str(told.get("reason") or ""))
+    reason = answer.mask(str(body.get("reason") or ""))
     return Refused(
         message,
         status=answer.status,
         reason=reason,
-        of_fields=any(one.get("reason") == "FieldManagerConflict" for one in _causes(told)),
+        of_fields=any(one.get("reason") == "FieldManagerConflict" for one in _causes(body)),
         hint=_hint(answer.status, why),
         why=why,
         causes=tuple(
             (answer.mask(str(one.get("field") or "")), answer.mask(str(one.get("message") or "")))
-            for one in _causes(told)
+            for one in _causes(body)
         ),
     )
 
 
-def _causes(told: dict[str, Any]) -> list[dict[str, Any]]:
-    details = told.get("details")
+def _causes(body: dict[str, Any]) -> list[dict[str, Any]]:
+    details = body.get("details")
     causes = details.get("causes") if isinstance(details, dict) else None
     return [one for one in causes if isinstance(one, dict)] if isinstance(causes, list) else []
 
 
 def _status(answer: Answer) -> dict[str, Any]:
     try:
-        told = answer.json()
+        body = answer.json()
     except ValueError:
         return {}
-    return told if isinstance(told, dict) else {}
+    return body if isinstance(body, dict) else {}
 
 
 def _hint(status: int, why: str) -> str:

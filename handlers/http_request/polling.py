@@ -1,4 +1,4 @@
-"""How `poll` asks: where, and what the answer means."""
+"""`poll`: asks how the started thing is getting on, and what the answer means."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from receiver.core.errors import ExpressionError
 from receiver.outbound import origin
 
 
-def start_asking(params: HttpRequest, poll: Poll, call: Call, answer: Answer) -> Outcome:
-    """Keep the address that the start's answer names; it is asked after `every`."""
+def start_polling(params: HttpRequest, poll: Poll, call: Call, answer: Answer) -> Outcome:
+    """Return a `Pending` with the address that the start's answer names."""
     url = _evaluate(params, call, "poll.url", poll.url, answer)
     if not isinstance(url, str) or not url:
         raise PermanentError("poll.url gives no text", hint=_if_cut(params, answer))
     if answer.mask(url) != url:
         raise PermanentError("poll.url gives an address with a secret in it, which is never stored")
-    _judge(params, poll, url)
+    _checked_url(params, poll, url)
     return _again(poll, url, answer, call)
 
 
-def ask(params: HttpRequest, poll: Poll, call: Call) -> Outcome:
-    """Ask once; what is only temporary keeps the state."""
-    url = _judge(params, poll, call.state["url"])
+def poll_once(params: HttpRequest, poll: Poll, call: Call) -> Outcome:
+    """Ask once; a temporary failure keeps the state."""
+    url = _checked_url(params, poll, call.state["url"])
     try:
         answer = call.http.send(
             poll.method, url, headers=merged({}, poll.headers), max_answer=params.capture_limit
@@ -56,10 +56,10 @@ def _again(poll: Poll, url: str, answer: Answer, call: Call) -> Pending:
     return Pending({"url": url}, max(poll.every, retry_after(answer, call.now) or 0.0))
 
 
-def _judge(params: HttpRequest, poll: Poll, url: str) -> str:
+def _checked_url(params: HttpRequest, poll: Poll, url: str) -> str:
     """Return the address to ask, made absolute.
 
-    The other side names it: it must not lead our headers, and the secrets in them, away.
+    The other side names it: our headers, and the secrets in them, must not be sent elsewhere.
     """
     try:
         whole = urljoin(params.url, url)
@@ -86,9 +86,9 @@ def _evaluate(params: HttpRequest, call: Call, name: str, source: str, answer: A
     try:
         value: Json = call.evaluate(source, {"answer": facts(answer)})
     except ExpressionError as error:
-        told = f"answered {answer.status}: {answer.excerpt()}"
+        answered = f"answered {answer.status}: {answer.excerpt()}"
         raise PermanentError(
-            f"{name} cannot be evaluated: {error} ({told})", hint=_if_cut(params, answer)
+            f"{name} cannot be evaluated: {error} ({answered})", hint=_if_cut(params, answer)
         ) from None
     return value
 

@@ -1,4 +1,4 @@
-"""How a Job ended, and why: its conditions, its pods, the last lines of their log."""
+"""The result of a Job: its condition, the container that failed, the last lines of the log."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from handlers.kubernetes.api_errors import Refused
 from handlers.kubernetes.client import Api, Object, path_of
-from handlers.kubernetes.refusal import Refused
 from receiver.contract import AttemptError, Json
 
 TERMINAL = ("Complete", "Failed")
@@ -20,7 +20,7 @@ LOG_LENGTH = 16_384
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class JobResult:
     """A finished Job.
 
     Attributes:
@@ -34,25 +34,25 @@ class Ending:
     output: dict[str, Json]
 
 
-def ending(api: Api, job: Object, log_lines: int, trouble: str) -> Ending | None:
+def job_result(api: Api, job: Object, log_lines: int, trouble: str) -> JobResult | None:
     """Return how a Job ended, None while it has not.
 
     Args:
         api: where it is.
         job: as it is now.
         log_lines: how many lines of its log to read.
-        trouble: why its pods did not start, as it was seen earlier: they may be gone now.
+        trouble: why its pods did not start, as seen by an earlier attempt: they may be gone now.
     """
     conditions = (job.get("status") or {}).get("conditions") or []
     met = [one for one in conditions if one.get("status") == "True"]
     last = next((one for one in met if one.get("type") in TERMINAL), None)
     if last is None:
         return None
-    pod = _telling_pod(pods_of(api, job))
-    container, state = _telling_container(pod)
+    pod = _relevant_pod(pods_of(api, job))
+    container, state = _relevant_container(pod)
     exited = state.get("terminated") or {}
     lines = _log(api, pod, container, log_lines) if pod and log_lines else []
-    return ended({
+    return make_result({
         "namespace": job["metadata"]["namespace"],
         "name": job["metadata"]["name"],
         "succeeded": last["type"] == "Complete",
@@ -69,30 +69,30 @@ def ending(api: Api, job: Object, log_lines: int, trouble: str) -> Ending | None
 UNKNOWN: Mapping[str, Json] = {
     "container": "", "exitCode": None, "reason": "", "seconds": None, "log": [],
 }  # fmt: skip
-"""What only the pods of a Job tell."""
+"""What is known only from the pods of a Job."""
 
 
-def ended(told: Mapping[str, Json]) -> Ending:
-    """Return the ending with this output, whatever of its pods is known."""
-    output = {**UNKNOWN, **told}
-    return Ending(bool(output["succeeded"]), _why(output), output)
+def make_result(known: Mapping[str, Json]) -> JobResult:
+    """Return the result with this output, and defaults for what is unknown of its pods."""
+    output = {**UNKNOWN, **known}
+    return JobResult(bool(output["succeeded"]), _why(output), output)
 
 
 def pods_of(api: Api, job: Object) -> list[Object]:
-    """Return the pods of this very Job; none, and a line, where we may not list them."""
+    """Return the pods of this Job; none, and a line on the trail, where we may not list them."""
     metadata = job["metadata"]
     label = f"batch.kubernetes.io/controller-uid={metadata['uid']}"
     path = path_of("v1", "pods", metadata["namespace"])
     try:
-        told = api.ask("GET", path, query={"labelSelector": label, "limit": "50"})
+        listed = api.ask("GET", path, query={"labelSelector": label, "limit": "50"})
     except Refused as error:
         api.call.say(f"its pods cannot be seen: {error}")
         return []
-    items: list[Object] = told.get("items") or []
+    items: list[Object] = listed.get("items") or []
     return items
 
 
-def trouble_of(pods: list[Object]) -> str:
+def pod_problem(pods: list[Object]) -> str:
     """Return why a pod does not start, for example ``ImagePullBackOff``; "" if none says."""
     for pod in pods:
         for one in _statuses(pod):
@@ -106,8 +106,8 @@ def trouble_of(pods: list[Object]) -> str:
     return ""
 
 
-def _telling_pod(pods: list[Object]) -> Object | None:
-    """Choose the newest pod, one that failed before others."""
+def _relevant_pod(pods: list[Object]) -> Object | None:
+    """Return the newest pod that failed, else the newest."""
 
     def rank(pod: Object) -> tuple[bool, str]:
         phase = (pod.get("status") or {}).get("phase")
@@ -121,8 +121,8 @@ def _statuses(pod: Object) -> list[Object]:
     return [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
 
 
-def _telling_container(pod: Object | None) -> tuple[str, Object]:
-    """Choose the first container that failed, else the first of the pod; with its state."""
+def _relevant_container(pod: Object | None) -> tuple[str, Object]:
+    """Return the first container that failed, else the first of the pod, with its state."""
     statuses = _statuses(pod) if pod else []
     for one in statuses:
         state = one.get("state") or {}
@@ -171,12 +171,12 @@ def _seconds(job: Object, last: dict[str, Any]) -> float | None:
 
 
 def _why(output: dict[str, Json]) -> str:
-    told = f"Job {output['namespace']}/{output['name']} failed: {output['condition']}"
+    text = f"Job {output['namespace']}/{output['name']} failed: {output['condition']}"
     if output["message"]:
-        told += f" ({output['message']})"
+        text += f" ({output['message']})"
     if output["exitCode"] is not None:
-        told += f"; {output['container']} ended with exit code {output['exitCode']}"
+        text += f"; {output['container']} ended with exit code {output['exitCode']}"
     if output["reason"]:
-        told += f", {output['reason']}"
+        text += f", {output['reason']}"
     log = output["log"]
-    return told + (f"; its last line: {log[-1]}" if isinstance(log, list) and log else "")
+    return text + (f"; its last line: {log[-1]}" if isinstance(log, list) and log else "")

@@ -1,12 +1,12 @@
-"""Why a Job is not under way: what its conditions, its pods and its controller say."""
+"""Why a Job does not start: from its conditions, its pods and its controller's Events."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from handlers.kubernetes.client import Api, Object
-from handlers.kubernetes.job.controller import NO_POD, said_of, when, words_of
-from handlers.kubernetes.job.ending import pods_of, trouble_of
+from handlers.kubernetes.job.events import NO_POD, event_text, job_events, when
+from handlers.kubernetes.job.result import pod_problem, pods_of
 
 COMING = frozenset({"FailureTarget", "SuccessCriteriaMet"})
 """Conditions of a Job whose end is decided and not reached yet."""
@@ -15,13 +15,13 @@ COUNTED = ("active", "succeeded", "failed", "terminating")
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class StartProblem:
     """Why a Job is not under way.
 
     Attributes:
-        why: for people; "" where nothing says it.
+        why: for people; "" where it is not known.
         without_pod: whether Kubernetes cannot make a pod for it, or has not yet.
-        unseen: why more cannot be said.
+        unseen: why more is not known.
     """
 
     why: str = ""
@@ -29,16 +29,16 @@ class Waiting:
     unseen: str = ""
 
 
-def waiting(api: Api, job: Object) -> Waiting | None:
-    """Say why a Job is not under way, None where a pod of it is ready, or one has just ended."""
+def start_problem(api: Api, job: Object) -> StartProblem | None:
+    """Return why a Job does not start, None where a pod of it is ready, or one has just ended."""
     status = job.get("status") or {}
     conditions = [one for one in status.get("conditions") or [] if one.get("status") == "True"]
     if status.get("ready") or COMING & {one["type"] for one in conditions}:
         return None
     if conditions or (job.get("spec") or {}).get("suspend"):  # Suspended, or a controller's own
-        return Waiting(api.call.mask("; ".join(map(_words, conditions))))
+        return StartProblem(api.call.mask("; ".join(map(_words, conditions))))
     if status.get("active"):
-        return Waiting(api.call.mask(trouble_of(pods_of(api, job))))
+        return StartProblem(api.call.mask(pod_problem(pods_of(api, job))))
     return _without_pod(api, job)
 
 
@@ -47,7 +47,7 @@ def _words(condition: Object) -> str:
     return f"{condition['type']}: {why}".strip(": ")
 
 
-def _without_pod(api: Api, job: Object) -> Waiting | None:
+def _without_pod(api: Api, job: Object) -> StartProblem | None:
     """Ask the controller why no pod is there, and the pods whether that is still so.
 
     Between a pod that failed and the next one the controller waits, up to minutes: that is no
@@ -56,14 +56,14 @@ def _without_pod(api: Api, job: Object) -> Waiting | None:
     status = job.get("status") or {}
     ended = status.get("uncountedTerminatedPods") or {}
     had_some = any(status.get(name) for name in COUNTED) or any(ended.values())
-    said = said_of(api, job["metadata"])
-    refused = said.newest(NO_POD)
+    events = job_events(api, job["metadata"])
+    refused = events.newest(NO_POD)
     if refused is not None and had_some and when(refused) < _newest(pods_of(api, job)):
         refused = None
     if refused is None and had_some:
         return None
-    why = api.call.mask(words_of(refused)) if refused is not None else ""
-    return Waiting(why, without_pod=True, unseen=said.unseen)
+    why = api.call.mask(event_text(refused)) if refused is not None else ""
+    return StartProblem(why, without_pod=True, unseen=events.unseen)
 
 
 def _newest(pods: list[Object]) -> str:

@@ -1,22 +1,22 @@
-"""Makes an object that belongs to a run, once, however often an attempt is repeated."""
+"""Creates an object of a run exactly once, however often an attempt is repeated."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+from handlers.kubernetes.api_errors import Refused
 from handlers.kubernetes.client import Api, Object
 from handlers.kubernetes.objects import Kind
-from handlers.kubernetes.refusal import Refused
 from receiver.contract import Json, PermanentError
 
 KEY = "postsync/run"
-"""Annotation with the idempotency key: by it we know an object as our own."""
+"""Annotation with the idempotency key, by which a run recognises its object."""
 LONGEST_NAME = 63
 """Characters: the name becomes a label of the pods."""
 
 
 def name_for(prefix: str, key: str) -> str:
-    """Name an object after what it is made of and the run's idempotency key.
+    """Return an object's name, made of a prefix and the run's idempotency key.
 
     At most 63 characters; the key is in it whole, so that the name is the run's alone.
     """
@@ -24,15 +24,15 @@ def name_for(prefix: str, key: str) -> str:
     return f"{prefix[: LONGEST_NAME - 1 - len(suffix)].rstrip('-.')}-{suffix}"
 
 
-def identified(
+def run_metadata(
     metadata: Object, api: Api, namespace: str, labels: Mapping[str, str],
     annotations: Mapping[str, str], *, prefix: str,
 ) -> Object:  # fmt: skip
-    """Return metadata under the run's name, with where the object comes from.
+    """Return the metadata with the run's name, labels and annotations.
 
     Args:
         metadata: as the manifest has it; its name, or generateName, is where the name begins.
-        api: knows the attempt.
+        api: with the attempt.
         namespace: where it is made.
         labels: added to those of the manifest.
         annotations: likewise.
@@ -51,8 +51,8 @@ def identified(
     return kept | {
         "name": name_for(first, key),
         "namespace": namespace,
-        "labels": {**part(kept, "labels"), **labels},
-        "annotations": {**part(kept, "annotations"), **annotations, KEY: key},
+        "labels": {**mapping_at(kept, "labels"), **labels},
+        "annotations": {**mapping_at(kept, "annotations"), **annotations, KEY: key},
     }
 
 
@@ -79,8 +79,8 @@ def create_once(api: Api, kind: Kind, manifest: Object) -> Object:
     return found
 
 
-def made(found: Object) -> dict[str, Json]:
-    """Return what a run has to remember of an object that it has made."""
+def run_state(found: Object) -> dict[str, Json]:
+    """Return what is stored of an object that the run has created."""
     metadata = found["metadata"]
     return {name: metadata[name] for name in ("namespace", "name", "uid")}
 
@@ -91,7 +91,7 @@ def is_ours(api: Api, found: Object) -> bool:
     return bool(annotations.get(KEY) == api.call.idempotency_key)
 
 
-def still_there(api: Api, kind: Kind, state: Mapping[str, str], why_not: str) -> Object:
+def require_created(api: Api, kind: Kind, state: Mapping[str, str], why_not: str) -> Object:
     """Return the object that the run has made.
 
     Args:
@@ -101,28 +101,28 @@ def still_there(api: Api, kind: Kind, state: Mapping[str, str], why_not: str) ->
         why_not: what usually takes it away, for the message.
 
     Raises:
-        PermanentError: it is gone, and how it ended nobody knows.
+        PermanentError: it is gone, so that its end is not known.
     """
-    found = find_made(api, kind, state)
+    found = find_created(api, kind, state)
     if found is None:
-        raise gone(kind, state, why_not)
+        raise gone_error(kind, state, why_not)
     return found
 
 
-def find_made(api: Api, kind: Kind, state: Mapping[str, str]) -> Object | None:
-    """Return the object that the run has made, None if it is gone; see `still_there`."""
+def find_created(api: Api, kind: Kind, state: Mapping[str, str]) -> Object | None:
+    """Return the object that the run has made, None if it is gone; see `require_created`."""
     found = api.find(kind.path(state["namespace"], state["name"]))
     return found if found is not None and found["metadata"]["uid"] == state["uid"] else None
 
 
-def gone(kind: Kind, state: Mapping[str, str], why_not: str) -> PermanentError:
-    """Return the error for an object that is gone, and how it ended nobody knows."""
+def gone_error(kind: Kind, state: Mapping[str, str], why_not: str) -> PermanentError:
+    """Return the error for an object that is gone before its end was seen."""
     name = f"{kind.name} {state['namespace']}/{state['name']}"
     return PermanentError(f"{name} is gone before its end was seen", hint=why_not)
 
 
-def part(tree: Object, name: str) -> Object:
-    """Return a mapping within a mapping; it is made where it is not there.
+def mapping_at(tree: Object, name: str) -> Object:
+    """Return a mapping within a mapping; it is created if it is missing.
 
     Raises:
         PermanentError: something else is there.
