@@ -22,7 +22,7 @@ from receiver.ledger.operations.common import Act
 from receiver.ledger.operations.replay import ask_replay, asked_replays, store_replays
 from receiver.ledger.operations.retry import retry_run
 from receiver.ledger.plans.application_memory import known_memories
-from receiver.ledger.plans.load import new_syncs, stirred_plans, stored_sync
+from receiver.ledger.plans.load import new_syncs, signalled_plans, stored_sync
 from receiver.ledger.plans.outcomes import store_settlements
 from receiver.ledger.plans.start import start_collected, start_held, start_held_runs
 from receiver.ledger.plans.store import store_advances, store_plannings
@@ -118,7 +118,7 @@ class House:
                 steps = [
                     (plan, step(plan, self.sets[plan.rule_set][plan.rule],
                                 lambda sync: read_sync(stored_sync(connection, sync)), renderer()))
-                    for plan in stirred_plans(connection, 100)
+                    for plan in signalled_plans(connection, 100)
                 ]  # fmt: skip
             if not (steps or todo.collected):
                 return

@@ -163,7 +163,7 @@ def test_a_step_that_three_processes_died_of_fails_its_plan(
     house.sync("a")
     house.claim()
     with ledger.write() as connection:
-        connection.execute(text("UPDATE plans SET stirred = 1"))
+        connection.execute(text("UPDATE plans SET signals = 1"))
     [plan] = house.plans("id")
     died(ledger, plan, MAX_DEATHS)
     with ledger.read() as connection:

@@ -205,7 +205,7 @@ class Dispatcher:
                 if todo.new:
                     limit = BUSY_BATCH if todo.ready or self._pool.busy else BATCH
                     turn.plannings = preparation.plan_syncs(connection, limit)
-                if todo.stirred:
+                if todo.signalled:
                     turn.steps = preparation.step_plans(connection, BATCH)
                 if todo.replays:
                     turn.replays = preparation.plan_replays(connection, REPLAYS)

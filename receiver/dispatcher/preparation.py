@@ -30,7 +30,7 @@ from receiver.ledger.plans.load import (
     MOST_RESOURCES,
     NewSync,
     new_syncs,
-    stirred_plans,
+    signalled_plans,
     stored_sync,
 )
 from receiver.ledger.plans.records import Advance, Planning, StoredPlan, StoredSync
@@ -117,7 +117,7 @@ class Preparation:
     def step_plans(self, connection: Connection, limit: int) -> list[tuple[StoredPlan, Advance]]:
         """Return the next steps of the plans that something happened to."""
         made: list[tuple[StoredPlan, Advance]] = []
-        query = partial(stirred_plans, connection, limit)
+        query = partial(signalled_plans, connection, limit)
         plans, given_up = self._guard.choose(connection, "steps", query)
         with suppress(Stopped):
             for plan in plans:

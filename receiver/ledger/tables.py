@@ -132,6 +132,7 @@ marks = Table(
 
 STARTED_PLAN = state_in(PlanState.where(Trait.OPEN | Trait.STARTED))
 COLLECTING_PLAN = state_in([PlanState.COLLECTING])
+SIGNALLED_PLAN = "signals > 0"
 
 plans = Table(
     "plans",
@@ -155,7 +156,7 @@ plans = Table(
     Column("newer_sync", Text),
     Column("collect_key", Text),
     Column("due_at", BigInteger),
-    Column("stirred", Integer, nullable=False),
+    Column("signals", Integer, nullable=False, default=0),
     Column("created_at", BigInteger, nullable=False),
     Column("ended_at", BigInteger),
     Index("plans_of_sync", "sync_id"),
@@ -163,7 +164,7 @@ plans = Table(
     Index("plans_of_rule", "rule", "id"),
     Index("plans_of_application", "application", "id"),
     _partial_index("plans_by_state", NOT_SUCCEEDED, "state", "id"),
-    _partial_index("plans_stirred", "stirred > 0", "id"),
+    _partial_index("plans_signalled", SIGNALLED_PLAN, "id"),
     _partial_index("plans_by_key", STARTED_PLAN, "concurrency_key", "state", "place"),
     _partial_index("plans_collecting", COLLECTING_PLAN, "collect_key", unique=True),
     _partial_index("plans_collected", COLLECTING_PLAN, "due_at"),
@@ -179,8 +180,8 @@ what plans have in common of which a newer may supersede an older; ``newer_plan`
 did. ``collect_key`` and ``due_at`` are of a plan that collects syncs, ``hold_above`` is the number
 of targets above which it waits for an approval.
 
-``stirred`` counts what has happened to it since somebody last looked whether a wave is to be
-released; who looks takes back only what was there when it read."""
+``signals`` counts what has happened to it since its last step was worked out; see
+`receiver.ledger.plans.signals`."""
 
 plan_syncs = Table(
     "plan_syncs",

@@ -18,7 +18,7 @@ from receiver.ledger import tables
 from receiver.ledger.engine.ledger import Ledger, LockMode
 from receiver.ledger.engine.sqlite import SqliteLedger
 from receiver.ledger.engine.unit_of_work import UnitOfWork
-from receiver.ledger.plans.load import stirred_plans
+from receiver.ledger.plans.load import signalled_plans
 from receiver.ledger.plans.outcomes import Settlement, store_settlements
 from receiver.ledger.plans.records import Advance, NewPlan, NewRun, Planning, RunChange, StoredPlan
 from receiver.ledger.plans.store import store_advances, store_plannings
@@ -272,7 +272,7 @@ def test_only_the_last_of_many_targets_stirs_its_plan(ledger: Ledger) -> None:
 
 def stirs(ledger: Ledger) -> int:
     with ledger.read() as connection:
-        return connection.scalar(select(tables.plans.c.stirred)) or 0
+        return connection.scalar(select(tables.plans.c.signals)) or 0
 
 
 def test_an_ended_run_stirs_its_plan(ledger: Ledger) -> None:
@@ -281,21 +281,21 @@ def test_an_ended_run_stirs_its_plan(ledger: Ledger) -> None:
     run = take(ledger)[0]
     write(ledger, [settle(run, outcome(OutcomeKind.SUCCEEDED, output={"a": 1}), 0)])
     with ledger.read() as connection:
-        assert backlog(connection, 0).stirred
-        stirred = stirred_plans(connection, 10)
-    assert [(p.id, json.loads(p.runs[0]["output"])) for p in stirred] == [(plan.id, {"a": 1})]
+        assert backlog(connection, 0).signalled
+        signalled = signalled_plans(connection, 10)
+    assert [(p.id, json.loads(p.runs[0]["output"])) for p in signalled] == [(plan.id, {"a": 1})]
 
 
 def test_plans_of_one_key_run_one_after_the_other(ledger: Ledger) -> None:
-    """With limit 1 the second waits, and is stirred when the first has ended."""
+    """With limit 1 the second waits, and is signalled when the first has ended."""
     first, second = add_plan(ledger, key="shop"), add_plan(ledger, key="shop")
     assert [run.plan for run in take(ledger)] == [first.id]
     ended = Advance(first.id, first.first.sync, "r shop", end=PlanState.SUCCEEDED)
     with ledger.write() as connection:
-        connection.execute(text("UPDATE plans SET stirred = 1 WHERE id = :id"), {"id": first.id})
-        (stored,) = stirred_plans(connection, 10)
+        connection.execute(text("UPDATE plans SET signals = 1 WHERE id = :id"), {"id": first.id})
+        (stored,) = signalled_plans(connection, 10)
         step_on(connection, ledger.now(connection), stored, ended)
-        assert [p.id for p in stirred_plans(connection, 10)] == [second.id]
+        assert [p.id for p in signalled_plans(connection, 10)] == [second.id]
         state = select(tables.plans.c.state).where(tables.plans.c.id == second.id)
         assert connection.scalar(state) == "active"
 
@@ -320,7 +320,7 @@ def test_a_claim_reads_indexes_alone(file_ledger: SqliteLedger) -> None:
         "share": f"SELECT MAX(turn) FROM runs WHERE share = 'x' AND {tables.QUEUED_RUN}",
         "lost": "SELECT id FROM runs WHERE state = 'running' AND lease_until < 5",
         "new": "SELECT 1 FROM syncs WHERE syncs.state = 'new' LIMIT 1",
-        "stirred": "SELECT 1 FROM plans WHERE stirred > 0 LIMIT 1",
+        "signalled": "SELECT 1 FROM plans WHERE signals > 0 LIMIT 1",
         "replays": f"SELECT 1 FROM replays WHERE {tables.ASKED_REPLAY} LIMIT 1",
     }
     with file_ledger.read() as connection:
@@ -344,9 +344,9 @@ def test_a_step_that_is_out_of_date_is_not_stored(ledger: Ledger) -> None:
     first, second = take(ledger)
     write(ledger, [settle(first, outcome(OutcomeKind.SUCCEEDED), 0)])
     with ledger.read() as connection:
-        (stored,) = stirred_plans(connection, 10)
+        (stored,) = signalled_plans(connection, 10)
     write(ledger, [settle(second, outcome(OutcomeKind.SUCCEEDED), 0)])
     nothing_yet = Advance(plan.id, plan.first.sync, "r shop")
     with ledger.write() as connection:
         step_on(connection, ledger.now(connection), stored, nothing_yet)
-        assert [p.stirred for p in stirred_plans(connection, 10)] == [2]
+        assert [p.signals for p in signalled_plans(connection, 10)] == [2]

@@ -119,7 +119,7 @@ def test_damage_that_shows_while_it_is_served_ends_the_instance(
 ) -> None:
     """With a line on the log that has the way out, without a traceback; and it stays refused."""
     service.start()
-    damage(home, "plans_stirred", "runs_ready", "runs", "plans", "syncs_new", "syncs")
+    damage(home, "plans_signalled", "runs_ready", "runs", "plans", "syncs_new", "syncs")
     body = notification(resource("late"))
 
     def ended() -> bool:

@@ -18,7 +18,6 @@ from receiver.core.states import OPEN_PLANS, OPEN_RUNS, PlanState, RunState, Tra
 from receiver.ledger import tables
 from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.operations.common import (
-    STIR,
     Act,
     find_plan,
     find_run,
@@ -27,6 +26,7 @@ from receiver.ledger.operations.common import (
     run_event,
 )
 from receiver.ledger.plans.concurrency import admit
+from receiver.ledger.plans.signals import signal
 from receiver.ledger.queue.attempts import update_attempt
 
 
@@ -52,7 +52,7 @@ def cancel_run(uow: UnitOfWork, act: Act, run: str) -> Cancelled:
             hint="only what has not ended is cancelled",
         )  # fmt: skip
     _cancel_runs(uow, act, [row])
-    uow.add(STIR, {"plan": row.plan_id})
+    signal(uow, row.plan_id)
     return Cancelled(runs=(run,))
 
 
@@ -110,6 +110,7 @@ def _cancel_plans(uow: UnitOfWork, act: Act, plans: Sequence[Any]) -> Cancelled:
         rows = uow.connection.execute(select(r).where(*mine).order_by(r.c.id)).all()
         _cancel_runs(uow, act, rows)
         runs += [row.id for row in rows]
+        signal(uow, plan.id)
         uow.add(_PLAN, {"plan": plan.id, "why": act.why("cancelled"), "now": uow.now})
         data: dict[str, Json] = {**act.told, "runs": len(rows)}
         uow.events.append(plan_event("plan.cancelled", plan, data))
@@ -132,7 +133,7 @@ _PLAN = (
     .where(tables.plans.c.id == bindparam("plan"))
     .values(
         state=PlanState.CANCELLED.value, reason=bindparam("why"), ended_at=bindparam("now"),
-        due_at=None, stirred=tables.plans.c.stirred + 1,
+        due_at=None,
     )
 )  # fmt: skip
 _RUN = (

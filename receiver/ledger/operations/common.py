@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import select
 
 from receiver.core.errors import UnknownId
 from receiver.core.model import Event, Json
@@ -88,11 +88,3 @@ def run_event(name: str, row: Any, data: dict[str, Json]) -> Event:
 def plan_event(name: str, row: Any, data: dict[str, Json]) -> Event:
     """Tell of a plan."""
     return Event(name, {"rule": row.rule, **data}, sync=row.sync_id, plan=row.id)
-
-
-STIR = (
-    update(tables.plans)
-    .where(tables.plans.c.id == bindparam("plan"))
-    .values(stirred=tables.plans.c.stirred + 1)
-)
-"""The dispatcher looks at the plan again, and what it is working out for it now is not stored."""

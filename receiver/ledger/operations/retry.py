@@ -14,8 +14,9 @@ from receiver.core.model import Json
 from receiver.core.states import PlanState, RunState, Trait
 from receiver.ledger import tables
 from receiver.ledger.engine.unit_of_work import UnitOfWork
-from receiver.ledger.operations.common import STIR, Act, find_plan, find_run, plan_event, run_event
+from receiver.ledger.operations.common import Act, find_plan, find_run, plan_event, run_event
 from receiver.ledger.plans.concurrency import take_place
+from receiver.ledger.plans.signals import signal
 from receiver.ledger.queue.fair_queueing import next_turn
 from receiver.ledger.queue.pauses import OWN_MARK
 from receiver.ledger.queue.started_elsewhere import started_elsewhere
@@ -134,8 +135,8 @@ def _rendered(row: Any) -> bool:
 
 def _reopen_plan(uow: UnitOfWork, plan: Any) -> PlanState:
     """Have the dispatcher look at the plan again; one that had ended needs a place anew."""
+    signal(uow, plan.id)
     if not PlanState(plan.state).has(Trait.RETRYABLE):
-        uow.add(STIR, {"plan": plan.id})
         return PlanState(plan.state)
     state, place = take_place(uow, plan.concurrency_key, plan.concurrency_limit)
     uow.add(_REOPENED, {"plan": plan.id, "new_state": state.value, "new_place": place})
@@ -171,7 +172,6 @@ _REOPENED = (
     .where(tables.plans.c.id == bindparam("plan"))
     .values(
         state=bindparam("new_state"), place=bindparam("new_place"), reason="", ended_at=None,
-        stirred=tables.plans.c.stirred + 1,
     )
 )  # fmt: skip
 _RETRIED = (

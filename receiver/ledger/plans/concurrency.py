@@ -7,6 +7,7 @@ from sqlalchemy import TextClause, bindparam, func, select, text, update
 from receiver.core.states import PlanState, RunState
 from receiver.ledger import tables
 from receiver.ledger.engine.unit_of_work import UnitOfWork
+from receiver.ledger.plans.signals import signal
 
 LINE = 100
 """Plans of one key that are looked at when places become free; with one limit for a key,
@@ -46,6 +47,7 @@ def admit(uow: UnitOfWork, key: str | None) -> None:
     for row in rows:
         if active < row.concurrency_limit:
             uow.connection.execute(_ADMITTED, {"plan": row.id})
+            signal(uow, row.id)
             uow.connection.execute(_LET_GO, {"plan": row.id, "now": uow.now})
             active += 1
 
@@ -53,7 +55,7 @@ def admit(uow: UnitOfWork, key: str | None) -> None:
 _ADMITTED = (
     update(tables.plans)
     .where(tables.plans.c.id == bindparam("plan"))
-    .values(state=PlanState.ACTIVE.value, stirred=tables.plans.c.stirred + 1)
+    .values(state=PlanState.ACTIVE.value)
 )
 
 _LET_GO = (

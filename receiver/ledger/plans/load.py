@@ -100,10 +100,10 @@ _RUN_COLUMNS = (
     "id", "section", "step", "action", "wave", "target", "target_index", "state", "reason",
     "output", "attempts",
 )  # fmt: skip
-_STIRRED = (
+_SIGNALLED = (
     select(tables.plans, _S.recalled)
     .join(tables.syncs, _S.id == _P.sync_id)
-    .where(text("stirred > 0"))
+    .where(text(tables.SIGNALLED_PLAN))
     .order_by(_P.id)
     .limit(bindparam("most"))
 )
@@ -114,7 +114,7 @@ _RUNS = (
 )
 
 
-def stirred_plans(
+def signalled_plans(
     connection: Connection,
     limit: int,
     without: Collection[str] = (),
@@ -124,9 +124,8 @@ def stirred_plans(
 
     They have no more runs together than one turn may look at; there is at least one.
     """
-    rows = _few(
-        connection, connection.execute(among(_STIRRED, _P.id, without, only), {"most": limit}).all()
-    )
+    query = among(_SIGNALLED, _P.id, without, only)
+    rows = _few(connection, connection.execute(query, {"most": limit}).all())
     collected = _collected(connection, [row.id for row in rows if row.collect_key is not None])
     runs: dict[str, list[Mapping[Any, Any]]] = {row.id: [] for row in rows}
     found = connection.execute(_RUNS, {"plans": list(runs)})
@@ -135,7 +134,7 @@ def stirred_plans(
     return [
         StoredPlan(
             row.id, row.sync_id, row.rule_set, row.rule, row.application, PlanState(row.state),
-            json.loads(row.targets), row.concurrency_key, row.stirred,
+            json.loads(row.targets), row.concurrency_key, row.signals,
             collected.get(row.id) or (PlannedSync(row.sync_id, read_recalled(row.recalled)),),
             (row.newer_plan, row.newer_sync) if row.newer_plan else None, tuple(runs[row.id]),
         )

@@ -13,6 +13,7 @@ from receiver.core.storable import dumps
 from receiver.ledger import tables
 from receiver.ledger.audit.trail import Counts, count_seconds, labels
 from receiver.ledger.engine.unit_of_work import Row, UnitOfWork
+from receiver.ledger.plans.signals import signal
 from receiver.ledger.plans.supersede import leave_plan, left_to_newer, superseded_reason
 from receiver.ledger.queue.attempts import update_attempt
 from receiver.ledger.queue.claim import Claimed
@@ -49,7 +50,7 @@ _SETTLED = (
 def store_settlements(uow: UnitOfWork, owner: str, settlements: Sequence[Settlement]) -> None:
     """Store outcomes, attempts, events and counts, but for runs that were taken over meanwhile."""
     ours = _ours(uow, owner, [item.run.id for item in settlements])
-    stirred, left = set(), dict[str, tuple[str, str]]()
+    ended, left = set(), dict[str, tuple[str, str]]()
     again = [item.run.id for item in settlements if item.state is RunState.DUE]
     newer = left_to_newer(uow, again) if again else {}
     for given in settlements:
@@ -60,15 +61,15 @@ def store_settlements(uow: UnitOfWork, owner: str, settlements: Sequence[Settlem
         uow.add(_SETTLED, _settled_row(uow.now, item))
         uow.add(_ATTEMPT, _attempt_row(uow.now, item))
         if item.state.ended:
-            stirred.add(item.run.plan)
+            ended.add(item.run.plan)
         if item.state is RunState.SUPERSEDED:
             left[item.run.plan] = newer[item.run.id]
         uow.events += _events(item)
         if item.outcome.limited and item.due_at is not None:
             _block(uow, item)
         _count(uow.counts, item)
-    for plan in _without_open_targets(uow, sorted(stirred)):
-        uow.add(_STIR, {"plan": plan})
+    for plan in _without_open_targets(uow, sorted(ended)):
+        signal(uow, plan)
     for plan, by in sorted(left.items()):
         leave_plan(uow, plan, by)
 
@@ -166,13 +167,6 @@ _ATTEMPT = update_attempt(
     outcome=bindparam("how"),
     reason=bindparam("why"),
     pending=tables.attempts.c.pending + bindparam("still"),
-)
-
-
-_STIR = (
-    update(tables.plans)
-    .where(tables.plans.c.id == bindparam("plan"))
-    .values(stirred=tables.plans.c.stirred + 1)
 )
 
 

@@ -166,7 +166,7 @@ class StoredPlan:
     state: PlanState
     targets: Any
     key: str | None
-    stirred: int
+    signals: int
     syncs: tuple[PlannedSync, ...]
     newer: tuple[str, str] | None
     runs: tuple[Mapping[Any, Any], ...]

@@ -13,6 +13,7 @@ from receiver.ledger import tables
 from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.plans.concurrency import take_place
 from receiver.ledger.plans.records import hold_reason
+from receiver.ledger.plans.signals import signal
 from receiver.ledger.plans.supersede import Entrant, supersede_older
 from receiver.ledger.queue.fair_queueing import next_turn
 from receiver.ledger.queue.pauses import OWN_MARK
@@ -29,7 +30,7 @@ _STATE = (
     .where(tables.plans.c.id == bindparam("plan"))
     .values(
         state=bindparam("new_state"), reason=bindparam("why"), place=bindparam("new_place"),
-        due_at=None, stirred=tables.plans.c.stirred + bindparam("stirs"),
+        due_at=None,
     )
 )  # fmt: skip
 
@@ -123,11 +124,10 @@ def _start_row(uow: UnitOfWork, row: Any) -> PlanState:
     entrant = Entrant(row.id, row.sync_id, row.rule, row.series, row.newest, targets)
     state, place = start(uow, entrant, row.concurrency_key, row.concurrency_limit)
     uow.add(_STATE, _change(row.id, state, "", place))
+    if state is PlanState.ACTIVE:
+        signal(uow, row.id)
     return state
 
 
 def _change(plan: str, state: PlanState, reason: str, place: int | None = None) -> dict[str, Any]:
-    stirs = int(state is PlanState.ACTIVE)
-    return {
-        "plan": plan, "new_state": state.value, "why": reason, "new_place": place, "stirs": stirs
-    }  # fmt: skip
+    return {"plan": plan, "new_state": state.value, "why": reason, "new_place": place}

@@ -22,6 +22,7 @@ from receiver.ledger.plans.records import (
     RunChange,
     StoredPlan,
 )
+from receiver.ledger.plans.signals import consume, unconsumed
 from receiver.ledger.plans.start import held_event, start
 from receiver.ledger.plans.supersede import (
     Entrant,
@@ -162,36 +163,23 @@ def _plan_row(uow: UnitOfWork, planning: Planning, plan: NewPlan) -> Row:
         "newer_sync": None,
         "collect_key": None,
         "due_at": None,
-        "stirred": 0,
         "created_at": uow.now,
         "ended_at": None,
     }
-
-
-_LOOKED = (
-    update(tables.plans)
-    .where(tables.plans.c.id == bindparam("plan"))
-    .values(stirred=tables.plans.c.stirred - bindparam("seen"))
-)
-"""What happens in the same turn is not taken back: the end of one plan may let another begin."""
 
 
 def store_advances(uow: UnitOfWork, steps: Sequence[tuple[StoredPlan, Advance]]) -> None:
     """Store the steps of plans; a place that an end frees goes to the next plan of its key.
 
     If something has happened to a plan since it was read, nothing of it is stored: the step is
-    out of date, and the plan is still stirred.
+    out of date, and the plan still has a signal.
     """
-    p = tables.plans
-    rows = uow.connection.execute(
-        select(p.c.id, p.c.stirred).where(p.c.id.in_([plan.id for plan, _ in steps]))
-    )
-    stirred = {row.id: row.stirred for row in rows}
+    signals = unconsumed(uow, [plan.id for plan, _ in steps])
     read_turns(uow, _due_shares(advance for _, advance in steps))
     for plan, advance in steps:
-        if stirred.get(plan.id) != plan.stirred:
+        if signals.get(plan.id) != plan.signals:
             continue
-        uow.add(_LOOKED, {"plan": plan.id, "seen": plan.stirred})
+        consume(uow, plan.id, plan.signals)
         _write_runs(uow, advance, plan.rule, advance.runs)
         _end_plan(uow, advance, plan.key)
         uow.events += advance.events

@@ -21,6 +21,7 @@ from receiver.core.model import Event, Json
 from receiver.core.states import OPEN_PLANS, PlanState, RunState, Trait
 from receiver.ledger import tables
 from receiver.ledger.engine.unit_of_work import UnitOfWork
+from receiver.ledger.plans.signals import signal
 from receiver.ledger.queue.started_elsewhere import started_elsewhere, tried_in_vain
 
 _NOT_BEGUN = RunState.where(Trait.OPEN, without=Trait.UNDER_WAY)
@@ -98,6 +99,7 @@ def leave_plan(uow: UnitOfWork, plan: str, newer: tuple[str, str]) -> None:
     """Mark a plan under way as superseded: its next step ends it, when what is under way has."""
     by = {"by_plan": newer[0], "by_sync": newer[1], "why": superseded_reason(newer)}
     uow.add(_LEAVE, {"plan": plan} | by)
+    signal(uow, plan)
 
 
 def _newer_since(uow: UnitOfWork, row: Any) -> tuple[str, str] | None:
@@ -154,7 +156,6 @@ _LEAVE = (
     .where(tables.plans.c.id == bindparam("plan"))
     .values(
         newer_plan=bindparam("by_plan"), newer_sync=bindparam("by_sync"), reason=bindparam("why"),
-        stirred=tables.plans.c.stirred + 1,
     )
 )  # fmt: skip
 _END = (

@@ -15,7 +15,7 @@ _BACKLOG = text(
     f" EXISTS (SELECT 1 FROM runs WHERE {tables.READY_RUN}) AS ready,"
     f" EXISTS (SELECT 1 FROM syncs WHERE syncs.{tables.NEW_SYNC}) AS new,"
     f" (SELECT MIN(due_at) FROM plans WHERE {tables.COLLECTING_PLAN}) AS next_collected,"
-    " EXISTS (SELECT 1 FROM plans WHERE stirred > 0) AS stirred,"
+    f" EXISTS (SELECT 1 FROM plans WHERE {tables.SIGNALLED_PLAN}) AS signalled,"
     f" EXISTS (SELECT 1 FROM replays WHERE {tables.ASKED_REPLAY}) AS replays"
 )
 """One statement, because each costs a round trip to a server, and every turn asks."""
@@ -32,7 +32,7 @@ class Backlog:
 
     now: int
     new: bool
-    stirred: bool
+    signalled: bool
     ready: bool
     next_due: int | None
     collected: bool = False
@@ -42,7 +42,7 @@ class Backlog:
     @property
     def to_plan(self) -> bool:
         """Whether there is something that one dispatcher alone does: to plan or to step."""
-        return self.new or self.stirred or self.collected or self.replays
+        return self.new or self.signalled or self.collected or self.replays
 
 
 def backlog(connection: Connection, now: int) -> Backlog:
@@ -52,7 +52,7 @@ def backlog(connection: Connection, now: int) -> Backlog:
     return Backlog(
         now=now,
         new=bool(found.new),
-        stirred=bool(found.stirred),
+        signalled=bool(found.signalled),
         ready=not found.paused and (bool(found.ready) or _come(next_due, now)),
         next_due=next_due,
         collected=_come(found.next_collected, now),
