@@ -12,7 +12,6 @@ from receiver.ledger.audit.key_values import RULES, keep_rule_set, put_value
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.operations.common import Act
 from receiver.ledger.operations.service import Operations
-from receiver.planning.waves import after_failure
 
 ANN = Act("ann", "mended")
 BOB = Act("bob")
@@ -38,7 +37,7 @@ def house_of(ledger: Ledger, rules: str) -> House:
 
 def desk(house: House) -> Operations:
     """The acts by the house's clock as it is turned now."""
-    return Operations(house.ledger, lambda _at, _events: None, after_failure)
+    return Operations(house.ledger, lambda _at, _events: None)
 
 
 def run_of(house: House, action: str) -> str:

@@ -20,7 +20,6 @@ from receiver.ledger.inbox.group_commit import IntakeWriter
 from receiver.ledger.inbox.hook_messages import HookMessages
 from receiver.ledger.operations.service import Operations
 from receiver.ledger.queries.reader import Reader
-from receiver.planning.waves import after_failure
 from receiver.settings.model import Settings
 from receiver.settings.tokens import Keyring
 from receiver.web.app import create_app
@@ -63,7 +62,7 @@ def build(ledger: Ledger, home: Path, writer: IntakeWriter, **options: Any) -> D
         settings, writer, Reader(ledger), Explainer(ledger), Names(ledger),
         Keyring(home, log), log,
         HookMessages(ledger, lambda _at, _events: None),
-        Operations(ledger, lambda _at, _events: None, after_failure),
+        Operations(ledger, lambda _at, _events: None),
     )  # fmt: skip
     app = create_app(intake)
     return Doors(app, app.test_client(), intake, ledger, home)

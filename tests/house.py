@@ -34,7 +34,6 @@ from receiver.notification.application_memory import Memory
 from receiver.notification.parse import read_notification
 from receiver.planning.planner import Planner, memory_key, read_sync, step
 from receiver.planning.retry import settle
-from receiver.planning.waves import after_failure
 from receiver.rules.schema import Rule
 
 LEASE = 30_000
@@ -177,7 +176,7 @@ class House:
         """Have an operator retry a run."""
         with self.ledger.write() as connection:
             uow = self._unit_of_work(connection)
-            retry_run(uow, Act("ann"), run, after_failure)
+            retry_run(uow, Act("ann"), run)
             uow.finish()
 
     def replay(self, sync: str) -> None:

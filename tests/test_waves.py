@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from receiver.core.states import PlanState, RunState
+from receiver.core.states import PlanState, RunState, SkipCause
 from receiver.ledger.plans.records import Advance, RunChange
 from receiver.planning.waves import (
     Failure,
@@ -15,7 +15,6 @@ from receiver.planning.waves import (
     RunView,
     Wave,
     advance,
-    after_failure,
     first_runs,
 )
 from receiver.rules.loading import rule_set_from
@@ -36,6 +35,7 @@ class Plan:
     """A plan that is advanced by hand: runs end as the test says."""
 
     def __init__(self, of: Rule, targets: Sequence[tuple[int, str]] = TARGETS) -> None:
+        self.causes: dict[str, SkipCause | None] = {}
         self.view = PlanView("p-1", "s-1", "argocd/shop", of, tuple(targets), ())
         self._add(first_runs(of, targets))
 
@@ -52,6 +52,7 @@ class Plan:
         self._add(result.runs)
         for change in result.changes:
             self._set(change.run, change.state, change.reason)
+            self.causes[change.run] = change.skip_cause
         return result
 
     def _release(
@@ -226,7 +227,7 @@ def retry(plan: Plan, action: str) -> None:
     """What a retry of a failed run does: it is due again, and what it had skipped waits."""
     run = run_of(plan, action)
     for other in plan.view.runs:
-        if other.state is RunState.SKIPPED and after_failure(other.reason):
+        if plan.causes.get(other.id) is SkipCause.EARLIER_FAILURE:
             plan._set(other.id, RunState.WAITING, "")
     plan._set(run.id, RunState.DUE, "")
 
@@ -259,12 +260,13 @@ def test_a_retry_beside_another_failure_skips_the_later_waves_again() -> None:
 
 
 def test_a_retry_leaves_alone_what_was_skipped_for_another_reason() -> None:
-    """An `if` that was false is not asked again, and a success had no need of it."""
-    plan = Plan(rule(TWO_WAVES), TARGETS[:1])
+    """An action for failures that a success had no need of does not wait again."""
+    both = "[{uses: log.message, name: a}, {uses: log.message, name: b, wave: 1, when: failure}]"
+    plan = Plan(rule(both), TARGETS[:1])
     plan.step()
-    plan.end("a", RunState.FAILED)
-    plan._set(run_of(plan, "b").id, RunState.SKIPPED, "if is false: x")
-    assert not after_failure(run_of(plan, "b").reason)
+    plan.end("a")
+    plan.step()
+    assert plan.causes[run_of(plan, "b").id] is SkipCause.NO_EARLIER_FAILURE
 
 
 def test_on_failure_runs_once_however_often_a_run_is_retried() -> None:

@@ -30,7 +30,6 @@ from receiver.ledger.queue.rate_limits import Buckets
 from receiver.ledger.retention.policy import Policy
 from receiver.outbound import Outbound, own_api_server
 from receiver.planning.parameters import Renderer
-from receiver.planning.waves import after_failure
 from receiver.rules.expressions import Expressions
 from receiver.rules.handlers.registry import Registry
 from receiver.rules.loading import Rulebook
@@ -77,7 +76,7 @@ def build_intake(settings: Settings, wakeup: Wakeup, log: Log) -> Intake:
         read_keys(settings, log),
         log,
         HookMessages(ledger, committed),
-        Operations(ledger, committed, after_failure),
+        Operations(ledger, committed),
     )
 
 

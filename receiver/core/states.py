@@ -112,5 +112,15 @@ class RunState(_State):
     CANCELLED = "cancelled", Trait.FAILURE | Trait.RETRYABLE
 
 
+class SkipCause(StrEnum):
+    """Why a run was skipped; a retry opens again what an earlier failure has skipped."""
+
+    EARLIER_FAILURE = "earlier_failure"
+    NO_EARLIER_FAILURE = "no_earlier_failure"
+    FAILURE_RECOVERED = "failure_recovered"
+    CONDITION_FALSE = "condition_false"
+    OBSERVE_MODE = "observe_mode"
+
+
 OPEN_PLANS = PlanState.where(Trait.OPEN)
 OPEN_RUNS = RunState.where(Trait.OPEN)

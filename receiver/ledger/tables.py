@@ -216,6 +216,8 @@ runs = Table(
     Column("target_index", Integer),
     Column("state", Text, nullable=False),
     Column("reason", Text, nullable=False),
+    Column("skip_cause", Text),
+    Column("rendered", Boolean, nullable=False, default=False),
     Column("ready", Boolean, nullable=False),
     Column("lane", Text, nullable=False),
     Column("share", Text, nullable=False),
@@ -248,6 +250,8 @@ runs = Table(
 
 """``attempts`` counts how often it was started; ``claims`` also each time that the other side was
 asked about what it works on: by it, whoever was taken over is told from who took over.
+
+``rendered`` is whether its parameters are rendered and valid: a retry repeats it with them.
 
 ``paused_at`` is since when a pause of its rule or handler holds a queued run back; of a run that
 is not queued it means nothing."""

@@ -11,7 +11,7 @@ from receiver.contract import Handler
 from receiver.core import interruption
 from receiver.core.errors import ExpressionError, PostsyncError
 from receiver.core.model import Json, Sync
-from receiver.core.states import RunState, Trait
+from receiver.core.states import RunState, SkipCause, Trait
 from receiver.ledger.plans.records import RunChange
 from receiver.planning.waves import ON_FAILURE, Failure, RunView, Wave
 from receiver.rules.expressions import (
@@ -136,7 +136,10 @@ class Renderer:
             except ExpressionError as error:
                 raise ExpressionError(f"if: {error.message}", hint=error.hint) from None
             if not wanted:
-                return RunChange(run.id, RunState.SKIPPED, f"if is false: {prepared.action.if_}")
+                return RunChange(
+                    run.id, RunState.SKIPPED, f"if is false: {prepared.action.if_}",
+                    skip_cause=SkipCause.CONDITION_FALSE,
+                )  # fmt: skip
         tree: Any = render_tree(
             prepared.parameters, bindings, compile_here, prepared.handler.quote or str
         )
@@ -149,7 +152,10 @@ class Renderer:
                 run.id, RunState.FAILED, "not rendered: " + "; ".join(map(str, found)), tree
             )
         if rule.mode == "observe":
-            return RunChange(run.id, RunState.SKIPPED, "observed only, nothing was sent", tree)
+            return RunChange(
+                run.id, RunState.SKIPPED, "observed only, nothing was sent", tree,
+                skip_cause=SkipCause.OBSERVE_MODE,
+            )  # fmt: skip
         secrets = {place: asdict(ref) for place, ref in prepared.secrets.items()}
         lane = _lane(prepared, tree)
         if isinstance(prepared.action, Action) and prepared.action.suspend:

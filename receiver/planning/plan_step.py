@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from receiver.core.model import Event, Json
-from receiver.core.states import PlanState, RunState, Trait
+from receiver.core.states import PlanState, RunState, SkipCause, Trait
 from receiver.ledger.plans.records import Advance, NewRun, RunChange
 from receiver.ledger.plans.supersede import superseded_event, superseded_reason
 from receiver.planning.plan_view import (
@@ -66,7 +66,12 @@ class Step:
         """Skip what is left of `onFailure` when a retry has made the failure good."""
         for run in self._of(ON_FAILURE):
             if run.state is RunState.WAITING:
-                self._change(RunChange(run.id, RunState.SKIPPED, "nothing has failed any more"))
+                self._change(
+                    RunChange(
+                        run.id, RunState.SKIPPED, "nothing has failed any more",
+                        skip_cause=SkipCause.FAILURE_RECOVERED,
+                    )
+                )  # fmt: skip
 
     def end_superseded(self, newer: tuple[str, str]) -> None:
         """End the plan as superseded when all that has started has ended."""
@@ -158,12 +163,15 @@ class Step:
         earlier = [run for run in self._runs.values() if run.state.ended]
         failure = self._failure_before(section, wave)
         refused = {
-            run.id: reason
+            run.id: why
             for run in waiting
-            if section == ACTIONS and (reason := _when(actions[run.step], wave, failure))
+            if section == ACTIONS and (why := _skip_cause(actions[run.step], wave, failure))
         }
         wanted = [(run, actions[run.step]) for run in waiting if run.id not in refused]
-        changes = [RunChange(run, RunState.SKIPPED, why) for run, why in refused.items()]
+        changes = [
+            RunChange(run, RunState.SKIPPED, reason, skip_cause=cause)
+            for run, (cause, reason) in refused.items()
+        ]
         changes += self._release(wanted, earlier, failure) if wanted else []
         due = sum(change.state.has(Trait.RELEASED) for change in changes)
         if due:
@@ -202,12 +210,15 @@ class Step:
         self._events.append(Event(name, data, sync=self._plan.sync, plan=self._plan.id, run=run))
 
 
-def _when(action: FailureAction, wave: int, failure: Failure | None) -> str:
-    """Return why the action does not run in this state of the earlier waves, "" if it does."""
+def _skip_cause(
+    action: FailureAction, wave: int, failure: Failure | None
+) -> tuple[SkipCause, str] | None:
+    """Return why the action does not run in this state of the earlier waves, None if it does."""
     when = action.when if isinstance(action, Action) else When.ALWAYS
     before = failure is not None and failure.wave < wave
     if when is When.SUCCESS and failure:
-        return f"{'' if before else 'an earlier batch of '}wave {failure.wave} failed"
+        batch = "" if before else "an earlier batch of "
+        return SkipCause.EARLIER_FAILURE, f"{batch}wave {failure.wave} failed"
     if when is When.FAILURE and not before:
-        return "no earlier wave failed"
-    return ""
+        return SkipCause.NO_EARLIER_FAILURE, "no earlier wave failed"
+    return None

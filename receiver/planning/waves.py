@@ -7,8 +7,6 @@ when all that had started has ended, and has waves of its own.
 
 from __future__ import annotations
 
-import re
-
 from receiver.ledger.plans.records import Advance
 from receiver.planning.plan_step import Step
 from receiver.planning.plan_view import (
@@ -31,12 +29,8 @@ __all__ = [
     "RunView",
     "Wave",
     "advance",
-    "after_failure",
     "first_runs",
 ]
-
-AFTER_FAILURE = re.compile(r"(an earlier batch of )?wave -?\d+ failed")
-"""The reasons that `_when` gives for skipping a run because of an earlier failure."""
 
 
 def advance(plan: PlanView, release: Release) -> Advance:
@@ -55,12 +49,3 @@ def advance(plan: PlanView, release: Release) -> Advance:
         if step.run_section(ON_FAILURE, plan.rule.on_failure):
             step.end(failure)
     return step.result()
-
-
-def after_failure(reason: str) -> bool:
-    """Whether this is why a run was skipped because another one had failed.
-
-    Such a run waits again when an action of its plan is retried; if there is another failure,
-    the plan's next step skips it again. `onFailure` has been told once and is left as it is.
-    """
-    return AFTER_FAILURE.fullmatch(reason) is not None

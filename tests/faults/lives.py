@@ -144,7 +144,7 @@ class Lives(RuleBasedStateMachine):
         """An operator repeats what failed."""
         rows = self.house.query(
             "SELECT runs.id FROM runs JOIN plans ON plans.id = plan_id WHERE newer_plan IS NULL "
-            "AND runs.lane <> '' AND runs.state IN ('failed', 'cancelled') ORDER BY runs.id"
+            "AND rendered AND runs.state IN ('failed', 'cancelled') ORDER BY runs.id"
         )
         if rows:
             desk(self.house).retry(ANN, rows[which % len(rows)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, bindparam, select, text, update
 
 from receiver.core.errors import StateConflict
 from receiver.core.model import Json
-from receiver.core.states import PlanState, RunState, Trait
+from receiver.core.states import PlanState, RunState, SkipCause, Trait
 from receiver.ledger import tables
 from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.operations.common import Act, find_plan, find_run, plan_event, run_event
@@ -20,9 +20,6 @@ from receiver.ledger.plans.signals import signal
 from receiver.ledger.queue.fair_queueing import next_turn
 from receiver.ledger.queue.pauses import OWN_MARK
 from receiver.ledger.queue.started_elsewhere import started_elsewhere
-
-Reopens = Callable[[str], bool]
-"""Whether a run that was skipped for this reason waits again when an action is retried."""
 
 HINTS = {
     RunState.SUCCEEDED: "to do it again, replay its sync: POST /v1/syncs/{sync}/replay",
@@ -47,7 +44,7 @@ class Chosen:
     until: int | None = None
 
 
-def retry_run(uow: UnitOfWork, act: Act, run: str, reopens: Reopens) -> None:
+def retry_run(uow: UnitOfWork, act: Act, run: str) -> None:
     """Make a failed or cancelled run due again.
 
     Raises:
@@ -61,7 +58,7 @@ def retry_run(uow: UnitOfWork, act: Act, run: str, reopens: Reopens) -> None:
             f"run {run} is {row.state}; only one that failed or was cancelled is retried",
             state=row.state, hint=hint,
         )  # fmt: skip
-    if row.state == RunState.FAILED.value and not _rendered(row):
+    if row.state == RunState.FAILED.value and not row.rendered:
         raise StateConflict(
             f"run {run} has no parameters to repeat: it was {row.reason}", state=row.state,
             hint=f"mend the rule, then replay the sync: POST /v1/syncs/{row.sync_id}/replay",
@@ -72,7 +69,7 @@ def retry_run(uow: UnitOfWork, act: Act, run: str, reopens: Reopens) -> None:
             f"run {run} is {row.state}, and its plan is superseded by {newer}", state=row.state,
             hint="retry what failed of that one, or replay the sync",
         )  # fmt: skip
-    retry_rows(uow, act, [row], reopens)
+    retry_rows(uow, act, [row])
 
 
 def failed_runs(uow: UnitOfWork, chosen: Chosen, limit: int) -> Sequence[Any]:
@@ -85,7 +82,7 @@ def failed_runs(uow: UnitOfWork, chosen: Chosen, limit: int) -> Sequence[Any]:
 
 def _conditions(chosen: Chosen) -> list[ColumnElement[bool]]:
     r, p = tables.runs, tables.plans
-    conditions: list[ColumnElement[bool]] = [r.c.lane != "", p.c.newer_plan.is_(None)]
+    conditions: list[ColumnElement[bool]] = [r.c.rendered, p.c.newer_plan.is_(None)]
     if chosen.rule:
         # As expressions, so that the index of failed runs is read, not all of a rule or handler.
         conditions.append(r.c.rule.concat("") == chosen.rule)
@@ -102,7 +99,7 @@ def _conditions(chosen: Chosen) -> list[ColumnElement[bool]]:
     return conditions
 
 
-def retry_rows(uow: UnitOfWork, act: Act, rows: Sequence[Any], reopens: Reopens) -> None:
+def retry_rows(uow: UnitOfWork, act: Act, rows: Sequence[Any]) -> None:
     """Make these runs due again, and their plans active, or waiting for a place again."""
     p = tables.plans
     wanted = {row.plan_id for row in rows}
@@ -118,7 +115,7 @@ def retry_rows(uow: UnitOfWork, act: Act, rows: Sequence[Any], reopens: Reopens)
             data: dict[str, Json] = {**act.told, "key": row.key_number + 1}
             uow.events.append(run_event("run.retried", row, data))
         if any(row.section == "actions" for row in runs):
-            _reopen_runs(uow, act, plan_id, reopens)
+            _reopen_runs(uow, act, plan_id)
         if state is PlanState.WAITING:
             data = {"key": plan.concurrency_key, "limit": plan.concurrency_limit}
             uow.events.append(plan_event("plan.waiting", plan, data))
@@ -126,11 +123,6 @@ def retry_rows(uow: UnitOfWork, act: Act, rows: Sequence[Any], reopens: Reopens)
 
 def _place(row: Any) -> tuple[str, int, int]:
     return row.plan_id, row.step, row.target_index or 0
-
-
-def _rendered(row: Any) -> bool:
-    """Whether its parameters were rendered and are valid: only then a run gets a lane."""
-    return bool(row.lane)
 
 
 def _reopen_plan(uow: UnitOfWork, plan: Any) -> PlanState:
@@ -145,26 +137,32 @@ def _reopen_plan(uow: UnitOfWork, plan: Any) -> PlanState:
 
 def _retried_row(uow: UnitOfWork, row: Any, plan: PlanState, *, keeps: bool) -> dict[str, Any]:
     """Say what becomes of a run: due now, due when its plan has a place, or not rendered yet."""
-    rendered = _rendered(row)
-    ready = rendered and plan is PlanState.ACTIVE
+    ready = row.rendered and plan is PlanState.ACTIVE
     return {
         "run": row.id,
-        "new_state": (RunState.DUE if rendered else RunState.WAITING).value,
+        "new_state": (RunState.DUE if row.rendered else RunState.WAITING).value,
         "new_ready": ready,
-        "new_turn": next_turn(uow, row.share) if rendered else 0,
+        "new_turn": next_turn(uow, row.share) if row.rendered else 0,
         "new_due_at": uow.now if ready else None,
         "new_handler_state": row.handler_state if keeps else None,
     }
 
 
-def _reopen_runs(uow: UnitOfWork, act: Act, plan: str, reopens: Reopens) -> None:
+def _reopen_runs(uow: UnitOfWork, act: Act, plan: str) -> None:
+    """Have the runs wait again that were skipped because another one had failed.
+
+    If there is another failure, the plan's next step skips them again. `onFailure` has run once and
+    is left as it is.
+    """
     r = tables.runs
-    skipped = select(r).where(r.c.plan_id == plan, r.c.state == RunState.SKIPPED.value)
+    skipped = select(r).where(
+        r.c.plan_id == plan, r.c.state == RunState.SKIPPED.value,
+        r.c.skip_cause == SkipCause.EARLIER_FAILURE.value,
+    )  # fmt: skip
     for row in uow.connection.execute(skipped.order_by(r.c.id)).all():
-        if reopens(row.reason):
-            uow.add(_WAITING, {"run": row.id})
-            data: dict[str, Json] = {"by": act.by, "was": row.reason}
-            uow.events.append(run_event("run.reopened", row, data))
+        uow.add(_WAITING, {"run": row.id})
+        data: dict[str, Json] = {"by": act.by, "was": row.reason}
+        uow.events.append(run_event("run.reopened", row, data))
 
 
 _REOPENED = (
@@ -187,5 +185,5 @@ _RETRIED = (
 _WAITING = (
     update(tables.runs)
     .where(tables.runs.c.id == bindparam("run"))
-    .values(state=RunState.WAITING.value, reason="", ended_at=None)
+    .values(state=RunState.WAITING.value, reason="", skip_cause=None, ended_at=None)
 )

@@ -17,7 +17,6 @@ from receiver.ledger.operations.pause import pause, resume
 from receiver.ledger.operations.replay import ask_replay
 from receiver.ledger.operations.retry import (
     Chosen,
-    Reopens,
     failed_runs,
     retry_rows,
     retry_run,
@@ -53,18 +52,16 @@ class Operations:
     Args:
         ledger: the ledger.
         committed: is told of what was done.
-        reopens: whether a run that was skipped for this reason waits again after a retry.
     """
 
-    def __init__(self, ledger: Ledger, committed: Committed, reopens: Reopens) -> None:
+    def __init__(self, ledger: Ledger, committed: Committed) -> None:
         self._ledger = ledger
         self._committed = committed
-        self._reopens = reopens
 
     def retry(self, act: Act, run: str) -> Shown:
         """Repeat a run; see `retry_run` for its errors."""
         with self._unit_of_work() as uow:
-            retry_run(uow, act, run, self._reopens)
+            retry_run(uow, act, run)
             return shown_run(uow, run)
 
     def retry_many(self, act: Act, chosen: Chosen, limit: int) -> Retried:
@@ -80,7 +77,7 @@ class Operations:
                 chosen = replace(chosen, until=until)
                 size = min(SLICE, limit - len(done))
                 rows = failed_runs(uow, chosen, size + 1)
-                retry_rows(uow, act, rows[:size], self._reopens)
+                retry_rows(uow, act, rows[:size])
             done += [row.id for row in rows[:size]]
             more = len(rows) > size
             if not more or len(done) >= limit:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from receiver.core.model import Event, Json
-from receiver.core.states import PlanState, RunState, SyncState
+from receiver.core.states import PlanState, RunState, SkipCause, SyncState
 from receiver.notification.application_memory import Recalled, Told
 
 
@@ -49,7 +49,7 @@ class NewRun:
 
 @dataclass(frozen=True, slots=True)
 class RunChange:
-    """What releasing a wave makes of a waiting run."""
+    """What releasing a wave makes of a waiting run; ``skip_cause`` is of one that is skipped."""
 
     run: str
     state: RunState
@@ -57,6 +57,7 @@ class RunChange:
     parameters: Json = None
     secrets: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     lane: str = ""
+    skip_cause: SkipCause | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from sqlalchemy import bindparam, insert, select, update
 
-from receiver.core.states import PlanState, RunState, SyncState
+from receiver.core.states import PlanState, RunState, SyncState, Trait
 from receiver.core.storable import dumps
 from receiver.ledger import tables
 from receiver.ledger.engine.unit_of_work import Row, UnitOfWork
@@ -193,7 +193,8 @@ def _due_shares(advances: Iterable[Advance]) -> Iterator[str]:
 
 
 _CHANGED = (
-    "state", "reason", "ready", "lane", "turn", "due_at", "ended_at", "parameters", "secrets",
+    "state", "reason", "skip_cause", "rendered", "ready", "lane", "turn", "due_at", "ended_at",
+    "parameters", "secrets",
 )  # fmt: skip
 
 _CHANGE = (
@@ -217,7 +218,8 @@ def _write_runs(uow: UnitOfWork, advance: Advance, rule: str, runs: Sequence[New
 def _change_row(uow: UnitOfWork, advance: Advance, change: RunChange) -> Row:
     due = change.state is RunState.DUE
     values = (
-        change.state.value, change.reason, due, change.lane,
+        change.state.value, change.reason, change.skip_cause and change.skip_cause.value,
+        change.state.has(Trait.RELEASED), due, change.lane,
         next_turn(uow, advance.share) if due else 0,
         uow.now if due else None, uow.now if change.state.ended else None,
         dumps(change.parameters), dumps(change.secrets),
@@ -226,7 +228,7 @@ def _change_row(uow: UnitOfWork, advance: Advance, change: RunChange) -> Row:
 
 
 def _run_row(advance: Advance, rule: str, run: NewRun) -> Row:
-    unchanged = (RunState.WAITING.value, "", False, "", 0, None, None, None, None)
+    unchanged = (RunState.WAITING.value, "", None, False, False, "", 0, None, None, None, None)
     return {
         "id": run.id,
         "plan_id": advance.plan,
