@@ -9,8 +9,14 @@ from functools import cache
 from pathlib import Path
 
 from receiver.core.model import Change, ChangeVerdict, Resource, Sync
-from receiver.notification.application_memory import Memory, after, judged, recall, told
-from receiver.notification.change_detection import gap
+from receiver.notification.application_memory import (
+    Memory,
+    apply_update,
+    recall,
+    update_from,
+    with_recalled,
+)
+from receiver.notification.change_detection import list_gap
 from receiver.notification.parse import read_notification
 
 DATA = Path(__file__).parent / "data/argocd"
@@ -93,9 +99,9 @@ def test_no_hook_is_told_wrong() -> None:
 def test_the_sync_after_a_failed_one_says_what_that_had_changed() -> None:
     """Argo CD says `unchanged` of it, which is true of the second operation alone."""
     failed, mended = replace(syncs()["later-failed"], id="s-1"), syncs()["later-mended"]
-    news = told(failed, (), acted=True)
+    news = update_from(failed, (), acted=True)
     assert news
-    now = judged(mended, recall(mended, after(Memory(), news)))
+    now = with_recalled(mended, recall(mended, apply_update(Memory(), news)))
     changes = {entry.name: entry.change for entry in now.resources}
     assert changes["conf"] == Change(ChangeVerdict.CHANGED, "by the failed sync s-1")
     assert {entry.name: entry.change.reason for entry in mended.resources}["conf"] == "unchanged"
@@ -105,5 +111,5 @@ def test_a_retry_that_lists_only_what_was_out_of_sync_is_told_as_incomplete() ->
     """Its first attempt changed a ConfigMap that the second does not list."""
     sync = syncs()["retry-oos-then-good"]
     assert [entry.name for entry in sync.resources] == ["late"]
-    assert gap(sync.retry_count, sync.options)
-    assert not gap(syncs()["retry-then-good"].retry_count, syncs()["retry-then-good"].options)
+    assert list_gap(sync.retry_count, sync.options)
+    assert not list_gap(syncs()["retry-then-good"].retry_count, syncs()["retry-then-good"].options)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from receiver.core.model import Change, ChangeVerdict
-from receiver.notification.change_detection import judge
+from receiver.notification.change_detection import detect_change
 
 CHANGED, UNCHANGED, UNKNOWN = ChangeVerdict.CHANGED, ChangeVerdict.UNCHANGED, ChangeVerdict.UNKNOWN
 
@@ -31,7 +31,7 @@ def verdict(message: str, status: str = "Synced", **facts: Any) -> Change:
         "options": (),
         "hook": "",
     } | facts
-    return judge(message, status=status, **given)
+    return detect_change(message, status=status, **given)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from planning import planner_of, sync_of
 from receiver.core.model import Sync
 from receiver.core.states import RunState, SyncState
 from receiver.ledger.plans.records import NewPlan, Planning
-from receiver.notification.application_memory import Memory, after
+from receiver.notification.application_memory import Memory, apply_update
 from receiver.planning.planner import EVENT_TARGETS, memory_key
 
 TELL = "actions: [{uses: log.message, with: {text: '${{ resource.name }}'}}]"
@@ -36,8 +36,8 @@ def plan(rules: str, sync: Sync) -> Planning:
 
 def remembered(planning: Planning) -> Memory:
     """What is remembered after this planning, when nothing was before."""
-    assert planning.told
-    return after(Memory(), planning.told)
+    assert planning.memory_update
+    return apply_update(Memory(), planning.memory_update)
 
 
 def events(planning: Planning, name: str) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from receiver.cli.options import payload_option, read_payload
 from receiver.cli.screen import write_json
 from receiver.core.model import Json, Sync
 from receiver.core.validation import near
-from receiver.notification.change_detection import gap
+from receiver.notification.change_detection import list_gap
 from receiver.notification.parse import read_notification
 from receiver.rules.expressions import Expressions
 from receiver.rules.handlers.registry import Registry
@@ -85,7 +85,7 @@ def _check_resource(sync: Sync, resource: str | None) -> None:
 
 
 def _notes(rules: Sequence[Rule], sync: Sync) -> Iterator[str]:
-    if incomplete := gap(sync.retry_count, sync.options):
+    if incomplete := list_gap(sync.retry_count, sync.options):
         yield f"The sync was {incomplete}."
     selectors = (selector for rule in rules for selector in rule.match.resources or ())
     if any(selector.image_changed is not None for selector in selectors):

@@ -34,7 +34,7 @@ from receiver.ledger.plans.load import (
     stored_sync,
 )
 from receiver.ledger.plans.records import Advance, Planning, StoredPlan, StoredSync
-from receiver.notification.application_memory import Memory, after, judged
+from receiver.notification.application_memory import Memory, apply_update, with_recalled
 from receiver.notification.resource_list import too_many
 from receiver.planning.parameters import Renderer
 from receiver.planning.plan_builder import MOST_RUNS
@@ -165,7 +165,7 @@ class Preparation:
         )
 
     def _plan_again(self, planner: Planner, replay: Replay, about: dict[str, Json]) -> Planning:
-        sync = judged(self._read(replay.stored), replay.recalled)
+        sync = with_recalled(self._read(replay.stored), replay.recalled)
         return planner.replay(sync, replay.stored.delivery, rule=replay.rule, about=about)
 
     def _plan_sync(
@@ -215,8 +215,8 @@ class Preparation:
             memories[key] = known_memories(connection, [key]).get(key, Memory())
         refusal = self._too_old(stored, sync)
         planning = planner.plan(sync, stored.delivery, memories[key], refusal=refusal)
-        if planning.told:
-            memories[key] = after(memories[key], planning.told)
+        if planning.memory_update:
+            memories[key] = apply_update(memories[key], planning.memory_update)
         return planning
 
     def _step(self, connection: Connection, plan: StoredPlan) -> Advance:

@@ -21,7 +21,7 @@ from receiver.core.validation import near
 from receiver.ledger.audit.key_values import get_rule_set
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.plans.load import planned_with, stored_sync
-from receiver.notification.application_memory import judged
+from receiver.notification.application_memory import with_recalled
 from receiver.planning.planner import read_sync
 from receiver.rules.expressions import Expressions
 from receiver.rules.loading import rule_set_from
@@ -97,7 +97,7 @@ class Explainer:
             if digest is None:
                 return Explanation(None)
             stored = stored_sync(connection, sync)
-        told = judged(read_sync(stored), recalled)
+        told = with_recalled(read_sync(stored), recalled)
         rules, matcher = self._matcher(digest)
         unknown = _unknown(rules, told, rule, resource)
         if unknown:

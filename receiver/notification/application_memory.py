@@ -1,7 +1,7 @@
 """What is remembered of an Application from one sync to the next; pure.
 
-Two things that no sync tells of itself: the images that its resources had at the last one that
-succeeded, and what failed ones have changed since, of which the next one that succeeds says
+No notification has these two things: the images that its resources had at the last sync that
+succeeded, and what failed syncs have changed since, which the next one that succeeds reports as
 `unchanged`.
 """
 
@@ -51,15 +51,15 @@ class Memory:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What one sync adds to the memory, and what it takes from it.
+class MemoryUpdate:
+    """What one sync adds to the memory, and what it removes from it.
 
     Attributes:
         finished_at: when the sync finished, in milliseconds.
-        images: those of the resources that a rule asks about and that came to be.
+        images: those of resources that a rule asks about and that were applied.
         listed: the keys of all that a rule asks about, None if it lists only some resources.
         failed: what it changed or may have, if it failed.
-        settled: the keys of which it has told what failed syncs did; None for all.
+        settled: the keys for which what failed syncs did is now reported; None for all.
     """
 
     finished_at: int
@@ -71,7 +71,7 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Recalled:
-    """What the memory says of a sync's resources, by their index; stored with the sync.
+    """What the memory knew of a sync's resources, by their index; stored with the sync.
 
     ``images`` is whether their images changed, ``failed`` what failed syncs did to them.
     """
@@ -81,11 +81,11 @@ class Recalled:
 
 
 def recall(sync: Sync, memory: Memory) -> Recalled:
-    """Say what the memory knows of the sync's resources."""
+    """Return what the memory knows of the sync's resources."""
     known = memory.images
     seen = {n: (r.key, _images(r)) for n, r in enumerate(sync.resources) if r.images}
     images = {n: now != known[key] for n, (key, now) in seen.items() if key in known}
-    if sync.phase != "Succeeded" or is_dry(sync) or not memory.failed:
+    if sync.phase != "Succeeded" or is_dry_run(sync) or not memory.failed:
         return Recalled(images)
     finished = finished_ms(sync)
     traces = ((n, memory.failed.get(r.key)) for n, r in enumerate(sync.resources))
@@ -93,20 +93,20 @@ def recall(sync: Sync, memory: Memory) -> Recalled:
     return Recalled(images, failed)
 
 
-def judged(sync: Sync, recalled: Recalled) -> Sync:
-    """Return the sync with what is recalled of its resources worked into their verdicts."""
+def with_recalled(sync: Sync, recalled: Recalled) -> Sync:
+    """Return the sync with its verdicts corrected by what was recalled of its resources."""
     if not (recalled.images or recalled.failed):
         return sync
     return replace(
         sync,
         resources=tuple(
-            _judged(resource, recalled.images.get(number), recalled.failed.get(number))
+            _corrected(resource, recalled.images.get(number), recalled.failed.get(number))
             for number, resource in enumerate(sync.resources)
         ),
     )
 
 
-def _judged(resource: Resource, images: bool | None, trace: Trace | None) -> Resource:
+def _corrected(resource: Resource, images: bool | None, trace: Trace | None) -> Resource:
     if images is None and trace is None:
         return resource
     change = resource.change
@@ -126,25 +126,25 @@ def _after_failure(change: Change, trace: Trace) -> Change:
     return change
 
 
-def told(sync: Sync, asked: Iterable[int], *, acted: bool) -> Told | None:
-    """Return what a judged sync tells for the memory, None if nothing.
+def update_from(sync: Sync, asked: Iterable[int], *, acted: bool) -> MemoryUpdate | None:
+    """Return what a sync, with its verdicts, changes in the memory; None if nothing.
 
     Args:
         sync: the sync, with its verdicts.
         asked: the indexes of the resources with images that a rule asks about.
-        acted: whether it is acted upon; what is not settles nothing and carries nothing over.
+        acted: whether it is acted upon; one that is not settles nothing and carries nothing over.
     """
-    if is_dry(sync):
+    if is_dry_run(sync):
         return None
     if sync.phase == "Succeeded":
         return _after_success(sync, [sync.resources[number] for number in asked], acted=acted)
     return _after_failed_sync(sync) if sync.phase in FAILED and acted else None
 
 
-def _after_success(sync: Sync, asked: Sequence[Resource], *, acted: bool) -> Told:
+def _after_success(sync: Sync, asked: Sequence[Resource], *, acted: bool) -> MemoryUpdate:
     partial = sync.selective or OUT_OF_SYNC_ONLY in sync.options
     settled = frozenset(r.key for r in sync.resources) if sync.selective else None
-    return Told(
+    return MemoryUpdate(
         finished_at=finished_ms(sync),
         images={r.key: _images(r) for r in asked if _is_synced(r) and not _is_generated(r)},
         listed=None if partial else frozenset(r.key for r in asked),
@@ -152,62 +152,62 @@ def _after_success(sync: Sync, asked: Sequence[Resource], *, acted: bool) -> Tol
     )
 
 
-def _after_failed_sync(sync: Sync) -> Told | None:
+def _after_failed_sync(sync: Sync) -> MemoryUpdate | None:
     finished = finished_ms(sync)
     traces = {
         r.key: Trace(sync.id, finished, r.change.verdict is ChangeVerdict.CHANGED)
         for r in sync.resources
         if not r.hook_type and r.change.verdict is not ChangeVerdict.UNCHANGED
     }
-    return Told(finished, failed=traces) if traces else None
+    return MemoryUpdate(finished, failed=traces) if traces else None
 
 
-def after(memory: Memory, told: Told) -> Memory:
+def apply_update(memory: Memory, update: MemoryUpdate) -> Memory:
     """Return what is remembered after a sync; the same if that changes nothing."""
-    failed = {key: trace for key, trace in memory.failed.items() if _stays(key, trace, told)}
-    for key, trace in told.failed.items():
+    failed = {key: trace for key, trace in memory.failed.items() if _still_open(key, trace, update)}
+    for key, trace in update.failed.items():
         failed[key] = _stronger(failed.get(key), trace)
     images = dict(memory.images)
-    if told.finished_at >= memory.images_at:
-        images = {k: v for k, v in images.items() if told.listed is None or k in told.listed}
-        images |= told.images
-    images, failed = _newest(images, len(told.images)), _newest(failed, len(told.failed))
+    if update.finished_at >= memory.images_at:
+        images = {k: v for k, v in images.items() if update.listed is None or k in update.listed}
+        images |= update.images
+    images, failed = _newest(images, len(update.images)), _newest(failed, len(update.failed))
     if images == memory.images and failed == memory.failed:
         return memory
-    images_at = told.finished_at if images != memory.images else memory.images_at
+    images_at = update.finished_at if images != memory.images else memory.images_at
     return Memory(images, images_at, failed)
 
 
-def _stays(key: str, trace: Trace, told: Told) -> bool:
-    """Whether the sync leaves open what a failed one did to a resource."""
-    settled = told.settled is None or key in told.settled
-    return trace.finished_at > told.finished_at or not settled
+def _still_open(key: str, trace: Trace, update: MemoryUpdate) -> bool:
+    """Whether what a failed sync did to a resource is still to be reported after this one."""
+    settled = update.settled is None or key in update.settled
+    return trace.finished_at > update.finished_at or not settled
 
 
-def unlisted(sync: Sync, memory: Memory, told: Told | None) -> list[str]:
-    """Name what failed syncs changed, and this one neither lists nor leaves to a later one."""
-    if told is None or told.settled is not None:
+def unlisted(sync: Sync, memory: Memory, update: MemoryUpdate | None) -> list[str]:
+    """Return the keys that failed syncs changed, where this one settles all and lists them not."""
+    if update is None or update.settled is not None:
         return []
     listed = {resource.key for resource in sync.resources}
     return sorted(
         key
         for key, trace in memory.failed.items()
-        if trace.finished_at <= told.finished_at and key not in listed
+        if trace.finished_at <= update.finished_at and key not in listed
     )
 
 
 def finished_ms(sync: Sync) -> int:
-    """Return when the sync finished, or came where nobody told; in milliseconds."""
+    """Return when the sync finished, or arrived if nobody said; in milliseconds."""
     return int(sync.moment.timestamp() * 1000) if sync.moment else 0
 
 
-def is_dry(sync: Sync) -> bool:
-    """Whether nothing was done: by the operation, or, where that is not told, by the messages."""
+def is_dry_run(sync: Sync) -> bool:
+    """Whether it was a dry run: by the operation, or, where that is not given, by the messages."""
     return sync.dry_run or any(r.message.endswith("dry run)") for r in sync.resources)
 
 
 def _is_synced(resource: Resource) -> bool:
-    """Whether it came to be; a hook has no status up to Argo CD 3.3."""
+    """Whether it was applied; a hook has no status up to Argo CD 3.3."""
     return resource.status == "Synced" or bool(resource.hook_type and not resource.status)
 
 
@@ -220,12 +220,12 @@ def _images(resource: Resource) -> str:
 
 
 def _stronger(one: Trace | None, other: Trace) -> Trace:
-    """Return the newer one, but what is certain rather than what may be."""
+    """Return the certain one, of two that are alike the newer."""
     if one is None or one.certain == other.certain:
         return other if one is None or other.finished_at >= one.finished_at else one
     return one if one.certain else other
 
 
 def _newest(known: dict[str, T], least: int) -> dict[str, T]:
-    """Bound what is remembered; what was learnt first goes first."""
+    """Bound what is remembered; what was added first is dropped first."""
     return dict(list(known.items())[-max(MOST, least) :])

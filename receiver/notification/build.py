@@ -1,4 +1,4 @@
-"""Wire -> model: what was read becomes a Sync, with a verdict on each resource."""
+"""Wire -> model: makes a Sync of what was parsed, with a verdict on each resource."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from receiver.core.errors import PayloadError
 from receiver.core.model import Application, Destination, Resource, Source, Sync
-from receiver.notification.change_detection import judge
+from receiver.notification.change_detection import detect_change
 from receiver.notification.shapes import Found
 from receiver.notification.wire import (
     WireInitiatedBy,
@@ -23,11 +23,11 @@ from receiver.notification.wire import (
 )
 
 CREDENTIALS = re.compile(r"(?<=://)[^/@]*@")
-"""``user:token@`` in a repository's address is nothing to keep."""
+"""``user:token@`` in a repository's address is a secret, and is not kept."""
 
 
 def build(found: Found, *, sender: str, channel: str, event_key: str, resources: bool) -> Sync:
-    """Make a Sync of what was read; id and time of arrival are the ledger's to give.
+    """Make a Sync of what was parsed; the ledger gives it its id and time of arrival.
 
     Without ``resources`` it has none: their verdicts cost more than all the rest.
 
@@ -108,7 +108,7 @@ def _resource(
         entry.hook_phase or "",
         entry.sync_phase or "",
         tuple(filter(None, entry.images or ())),
-        judge(
+        detect_change(
             message,
             status=status,
             retry_count=retry_count,
@@ -119,7 +119,7 @@ def _resource(
     )
 
 
-def _sources(told: WireSyncResult | WireSyncOperation) -> tuple[Source, ...]:
+def _sources(wire: WireSyncResult | WireSyncOperation) -> tuple[Source, ...]:
     """``source`` is always there, and empty where there are several ``sources``."""
     return tuple(
         Source(
@@ -128,12 +128,12 @@ def _sources(told: WireSyncResult | WireSyncOperation) -> tuple[Source, ...]:
             target_revision=source.target_revision or "",
             chart=source.chart or "",
         )
-        for source in told.sources or [told.source]
-        if source and _is_told(source)
+        for source in wire.sources or [wire.source]
+        if source and _is_given(source)
     )
 
 
-def _is_told(source: WireSource) -> bool:
+def _is_given(source: WireSource) -> bool:
     return bool(source.repo_url or source.path or source.chart)
 
 

@@ -1,7 +1,7 @@
-"""Whether a sync really changed a resource, told from the words that Argo CD left behind.
+"""Whether a sync really changed a resource, by the messages that Argo CD left.
 
 A resource's message is the output of kubectl's apply, and the last verb in it counts. What
-the words leave open is `unknown`, never guessed.
+the messages leave open is `unknown`, never guessed.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ EXCERPT = 60
 """Characters of a message that a reason quotes."""
 
 
-def judge(
+def detect_change(
     message: str,
     *,
     status: str,
@@ -46,7 +46,7 @@ def judge(
     options: Sequence[str],
     hook: str = "",
 ) -> Change:
-    """Say what the sync did to one resource, and why we think so.
+    """Return what the sync did to one resource, with the reason.
 
     Args:
         message: the entry's message, as Argo CD wrote it.
@@ -61,15 +61,15 @@ def judge(
     if by_status := _by_status(status, message):
         return by_status
     if hook and message == f"{hook} created":
-        # Said of a hook that has no health; unless its delete policy says otherwise, Argo CD
-        # makes each hook anew.
+        # The message of a hook without health; Argo CD creates each hook anew, unless its delete
+        # policy says otherwise.
         return _changed("created")
     only_out_of_sync = OUT_OF_SYNC_ONLY in options and not hook
-    return _by_words(message, retry_count, only_out_of_sync)
+    return _by_message(message, retry_count, only_out_of_sync)
 
 
-def gap(retry_count: int, options: Sequence[str]) -> str:
-    """Say why a sync's list may lack what it changed, "" if it lacks nothing.
+def list_gap(retry_count: int, options: Sequence[str]) -> str:
+    """Return why a sync's list may lack what it changed, "" if it lacks nothing.
 
     Each retry begins a new list, and what the attempt before it had changed is in sync by then.
     """
@@ -94,8 +94,8 @@ def _by_status(status: str, message: str) -> Change | None:
     return None
 
 
-def _by_words(message: str, retry_count: int, only_out_of_sync: bool) -> Change:
-    found = VERB.findall(message) if "/" in message else []  # the cheap question first
+def _by_message(message: str, retry_count: int, only_out_of_sync: bool) -> Change:
+    found = VERB.findall(message) if "/" in message else []  # the cheap test first
     verb, dry = found[-1] if found else ("", "")
     if dry:
         return _unchanged(f"{verb}{dry}")

@@ -10,7 +10,7 @@ from typing import Any
 
 from receiver.core.errors import PayloadError
 from receiver.core.model import Sync, rfc3339
-from receiver.notification.shapes import FINISHED, Found, misplaced, say
+from receiver.notification.shapes import FINISHED, Found, format_keys, misplaced_phases
 
 STATE = ".app.status.operationState"
 """Where a template finds the operation."""
@@ -31,19 +31,22 @@ def check_finished(found: Found, tree: Any) -> None:
     state = found.operation
     phase = (state and state.phase) or ""
     if not phase:
-        raise _not_finished("its phase is missing", _way_to("phase", found, misplaced(tree)))
+        raise _not_finished(
+            "its phase is missing", _missing_hint("phase", found, misplaced_phases(tree))
+        )
     if phase not in FINISHED:
         raise _not_finished(f"its phase is {phase[:80]!r}, none of {', '.join(FINISHED)}", TRIGGER)
     if found.shape != "resources" and not (state and state.finished_at):
-        raise _not_finished("its finishedAt is missing", _way_to("finishedAt", found, []))
+        raise _not_finished("its finishedAt is missing", _missing_hint("finishedAt", found, []))
 
 
-def _way_to(field: str, found: Found, others: list[str]) -> str:
-    """Say what to write in the template so that a field is there."""
+def _missing_hint(field: str, found: Found, others: list[str]) -> str:
+    """Return what to write in the template so that the field is there."""
     add = f'"{field}": {{{{toJson {STATE}.{field}}}}}'
     where = " in the body or the query" if found.shape == "resources" else " in operationState"
     if others:
-        return f"{say(others)} holds one, but it is looked for as `{field}`{where}: write {add}"
+        keys = format_keys(others)
+        return f"{keys} holds one, but it is looked for as `{field}`{where}: write {add}"
     return f"add {add}{where}; `postsync argocd-config` prints a template that has it"
 
 
@@ -55,15 +58,15 @@ EARLIEST = datetime(2014, 6, 6, tzinfo=UTC)
 """The first public commit of Kubernetes: nothing was synced before that."""
 
 AHEAD = timedelta(days=1)
-"""How far the sender's clock may be before ours. Clocks of clusters differ by seconds, one that was
-set in the wrong time zone by up to 14 hours; what is further ahead is no time of an operation."""
+"""How far the sender's clock may be ahead of ours. Clocks of clusters differ by seconds, one set in
+the wrong time zone by up to 14 hours; what is further ahead is no time of an operation."""
 
 
 def check_times(sync: Sync, now: datetime) -> None:
     """Refuse times that cannot be true; ``now`` is by our own clock.
 
     A sync from the future would be the newest of its Application for years. Where our own clock is
-    plainly wrong, as on a machine that has not asked for the time yet, it judges nobody.
+    plainly wrong, as on a machine that has not synchronised it yet, nothing is refused for it.
 
     Raises:
         PayloadError: ``wrong_time``.
@@ -72,12 +75,16 @@ def check_times(sync: Sync, now: datetime) -> None:
         if moment is None:
             continue
         if moment < EARLIEST:
-            raise _wrong(name, moment, f"is before {EARLIEST:%Y-%m-%d}, when there was no Argo CD")
+            raise _wrong_time(
+                name, moment, f"is before {EARLIEST:%Y-%m-%d}, when there was no Argo CD"
+            )
         if moment > now + AHEAD and now > EARLIEST:
-            raise _wrong(name, moment, f"is more than a day ahead of our clock ({rfc3339(now)})")
+            raise _wrong_time(
+                name, moment, f"is more than a day ahead of our clock ({rfc3339(now)})"
+            )
 
 
-def _wrong(name: str, moment: datetime, why: str) -> PayloadError:
+def _wrong_time(name: str, moment: datetime, why: str) -> PayloadError:
     path = f"operationState.{name}"
     return PayloadError(
         "wrong_time",

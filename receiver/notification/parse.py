@@ -16,7 +16,7 @@ from receiver.notification.build import build
 from receiver.notification.checks import check_finished, check_times
 from receiver.notification.json_errors import WAY_OUT, read_json, read_query
 from receiver.notification.resource_list import trim
-from receiver.notification.shapes import Found, find, unknown
+from receiver.notification.shapes import Found, find, unknown_shape
 
 __all__ = ["Notification", "read_notification"]
 
@@ -35,7 +35,7 @@ class Notification:
     """A notification, understood.
 
     ``identity`` is a SHA-256 in hex; two deliveries with the same one are duplicates. A
-    ``weak`` one is of the body alone, as the sync's own times are not told: it tells
+    ``weak`` one is of the body alone, as the sync's own times are missing: it identifies
     duplicates only for a short while. ``shape`` is the name of the body's shape, ``listed``
     how many resources it lists, ``left_out`` how many entries of that list were no objects.
     """
@@ -85,15 +85,15 @@ def read_notification(
         check_times(sync, now)
     weak = not (sync.started_at or sync.finished_at or event_key)
     identity = _identity(sync, body if weak else b"")
-    told = trimmed.get(found.shape, trimmed[""])
-    listed = told.entries if most is not None and told.entries > most else _listed(found)
-    return Notification(sync, identity, weak, found.shape, listed, told.left_out)
+    counted = trimmed.get(found.shape, trimmed[""])
+    listed = counted.entries if most is not None and counted.entries > most else _listed(found)
+    return Notification(sync, identity, weak, found.shape, listed, counted.left_out)
 
 
 def _find(tree: Any, query: Mapping[str, str], channel: str) -> Found:
     found = find(tree, query)
     if not found.application.name or (found.operation is None and channel == CHANNEL):
-        raise unknown(tree, query)
+        raise unknown_shape(tree, query)
     _check_names(found)
     if channel == CHANNEL:
         check_finished(found, tree)

@@ -1,6 +1,6 @@
-"""Bounds the list of resources before anything is made of it: there an entry costs kilobytes.
+"""Bounds the list of resources before it is parsed, where an entry costs kilobytes.
 
-What is no object is left out, and a list that is too long is emptied and only counted.
+Entries that are no objects are left out, and a list that is too long is emptied and only counted.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Trimmed:
-    """What a list had: how many ``entries`` that are objects, and how many that are none."""
+    """How many ``entries`` of a list are objects, and how many were left out as they are none."""
 
     entries: int = 0
     left_out: int = 0
@@ -36,10 +36,10 @@ def trim(tree: Any, most: int | None) -> dict[str, Trimmed]:
         What the list of the shape ``resources`` had, and under ``""`` that of every other shape.
     """
     beside = tree.get("resources") if isinstance(tree, dict) else tree
-    told = {"resources": _trim(beside, most)}
+    counts = {"resources": _trim(beside, most)}
     inside = [_trim(entries, most) for entries in _listed(tree)]
-    told[""] = max(inside, key=lambda one: one.entries, default=Trimmed())
-    return told
+    counts[""] = max(inside, key=lambda one: one.entries, default=Trimmed())
+    return counts
 
 
 def _trim(entries: Any, most: int | None) -> Trimmed:

@@ -58,7 +58,7 @@ class Found:
 
 
 def find(tree: Any, query: Mapping[str, str]) -> Found:
-    """Tell the shape of a body and read it.
+    """Return the shape of a body, and parse it.
 
     Raises:
         PayloadError: ``unknown_shape`` with what each shape lacks, or ``wrong_type``.
@@ -66,7 +66,7 @@ def find(tree: Any, query: Mapping[str, str]) -> Found:
     if isinstance(tree, list):
         return Found("resources", _named({}, query), _bare(tree, {}, query))
     if not isinstance(tree, dict):
-        raise unknown(tree, query)
+        raise unknown_shape(tree, query)
     for key in ("app", "application"):
         if isinstance(inner := tree.get(key), dict):
             if isinstance(inner.get("metadata"), dict):
@@ -80,7 +80,7 @@ def find(tree: Any, query: Mapping[str, str]) -> Found:
         return Found("resources", name, _operation(tree, query))
     if name.name and not isinstance(tree.get("operationState"), str):
         return Found("operationState", name, _operation(tree, query))
-    raise unknown(tree, query)
+    raise unknown_shape(tree, query)
 
 
 def _whole(
@@ -112,8 +112,8 @@ def _bare(
 ) -> WireOperationState:
     """Read an operation of which only the resources are an object, the rest texts beside them."""
     result = {"resources": entries, "revision": _text("revision", beside, query)}
-    told = {key: _text(key, beside, query) for key in ("phase", "startedAt", "finishedAt")}
-    operation = read(WireOperationState, told)
+    fields = {key: _text(key, beside, query) for key in ("phase", "startedAt", "finishedAt")}
+    operation = read(WireOperationState, fields)
     operation.sync_result = read(WireSyncResult, result)
     return operation
 
@@ -141,8 +141,8 @@ def _text(key: str, tree: dict[str, Any], query: Mapping[str, str]) -> str | Non
     return value if isinstance(value, str) and value else query.get(key)
 
 
-def unknown(tree: Any, query: Mapping[str, str]) -> PayloadError:
-    """Say of each shape what a body lacks to be of it."""
+def unknown_shape(tree: Any, query: Mapping[str, str]) -> PayloadError:
+    """Return the error that names, for each shape, what the body lacks of it."""
     shapes = {
         shape: "lacks " + ", ".join(missing)
         for shape, parts in WANTED.items()
@@ -159,7 +159,7 @@ def unknown(tree: Any, query: Mapping[str, str]) -> PayloadError:
 
 
 def _guess(tree: dict[str, Any], query: Mapping[str, str]) -> str:
-    """Say what the template's author most likely meant, "" where nothing tells it."""
+    """Return a hint at what the template's author most likely meant, "" if there is none."""
     if any(isinstance(text, str) and looks_encoded(text) for text in tree.values()):
         return f"a value is a string that contains JSON: {WAY_OUT}"
     if not _named(tree, query).name:
@@ -169,10 +169,10 @@ def _guess(tree: dict[str, Any], query: Mapping[str, str]) -> str:
                 return f"`{key}` is {kind} where the Application's name belongs: {NAME_IT}"
         if isinstance(tree.get("name"), str):
             return f"`name` could be the name of anything here: {NAME_IT}"
-    phases = [path for path in misplaced(tree) if not path.endswith("operationState.phase")]
+    phases = [path for path in misplaced_phases(tree) if not path.endswith("operationState.phase")]
     if phases:
         return (
-            f"{say(phases)} holds a phase, but not in operationState: "
+            f"{format_keys(phases)} holds a phase, but not in operationState: "
             "`postsync argocd-config` prints a template that fits"
         )
     return ""
@@ -196,19 +196,19 @@ FINISHED = ("Succeeded", "Failed", "Error")
 """The phases of operations that have ended."""
 
 DEPTH = 5
-"""How deep one is looked for: that of a whole Application is the fourth key."""
+"""How deep a phase is searched for: that of a whole Application is the fourth key."""
 
 SHOWN = 3
 """Keys that a hint names, and 80 characters of each: they are the sender's."""
 
 
-def misplaced(tree: Any) -> list[str]:
-    """Name the keys of a body that hold the phase of a finished operation; lists are left out."""
+def misplaced_phases(tree: Any) -> list[str]:
+    """Return the keys of a body that hold the phase of a finished operation; lists are left out."""
     return [path for path, value in _texts(tree, "", DEPTH) if value in FINISHED]
 
 
-def say(paths: Sequence[str]) -> str:
-    """Name them in a sentence."""
+def format_keys(paths: Sequence[str]) -> str:
+    """Write keys for a message."""
     return ", ".join(f"`{path[:80]}`" for path in paths[:SHOWN])
 
 

@@ -168,10 +168,10 @@ def read(model: type[W], tree: object, path: str = "") -> W:
         return model.model_validate(tree)
     except ValidationError as error:
         items = error.errors(include_url=False, include_context=False)[:SHOWN]
-    raise _wrong_type([(_join(path, item["loc"]), _said(item), item["input"]) for item in items])
+    raise _wrong_type([(_join(path, item["loc"]), _message(item), item["input"]) for item in items])
 
 
-def _said(item: ErrorDetails) -> str:
+def _message(item: ErrorDetails) -> str:
     return "should be an object" if item["type"] == "model_type" else item["msg"]
 
 

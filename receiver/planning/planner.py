@@ -14,14 +14,14 @@ from receiver.core.states import PlanState, RunState, SyncState
 from receiver.ledger.plans.records import Advance, NewPlan, Planning, StoredPlan, StoredSync
 from receiver.notification.application_memory import (
     Memory,
+    MemoryUpdate,
     Recalled,
-    Told,
-    judged,
     recall,
-    told,
     unlisted,
+    update_from,
+    with_recalled,
 )
-from receiver.notification.change_detection import gap
+from receiver.notification.change_detection import list_gap
 from receiver.notification.parse import read_notification
 from receiver.planning.parameters import Renderer, Scene
 from receiver.planning.plan_builder import MOST_RUNS, MOST_TARGETS, PlanMaker, advance_with
@@ -57,8 +57,8 @@ class Planner:
             refusal: why the sync is not acted upon, "" if it is.
         """
         recalled = recall(sync, memory)
-        sync = judged(sync, recalled)
-        news = told(sync, self._matcher.asks_images(sync), acted=not refusal)
+        sync = with_recalled(sync, recalled)
+        update = update_from(sync, self._matcher.asks_images(sync), acted=not refusal)
         planning = Planning(
             sync=sync.id,
             application=sync.application.key,
@@ -68,13 +68,13 @@ class Planner:
             changed=sum(r.change.verdict is ChangeVerdict.CHANGED for r in sync.resources),
             recalled=recalled,
             memory_key=memory_key(sync),
-            told=news,
+            memory_update=update,
         )
         about: dict[str, Json] = {"application": sync.application.key}
         if refusal:
             event = Event("sync.ignored", about | {"reason": refusal}, delivery, sync.id)
             return replace(planning, events=(event,))
-        about |= _carried(recalled, news, unlisted(sync, memory, news))
+        about |= _carried(recalled, update, unlisted(sync, memory, update))
         found = self._matcher.match(sync)
         return self._laid_out(planning, sync, found, Event("sync.planned", about, delivery))
 
@@ -109,7 +109,7 @@ class Planner:
             "matched": len(plans),
             "ruleSet": self.rule_set.digest[:12],
         }
-        if incomplete := gap(sync.retry_count, sync.options):
+        if incomplete := list_gap(sync.retry_count, sync.options):
             data["incomplete"] = incomplete
         events = (
             replace(first, data=data, sync=sync.id),
@@ -193,7 +193,7 @@ def step(plan: StoredPlan, rule: Rule, read: Callable[[str], Sync], renderer: Re
         return Advance(plan.id, plan.sync, view.share)
 
     def scene() -> Scene:
-        syncs = [judged(read(planned.id), planned.recalled) for planned in plan.syncs]
+        syncs = [with_recalled(read(planned.id), planned.recalled) for planned in plan.syncs]
         return Scene.of(
             rule, syncs, [(item.get("sync", plan.sync), item["index"]) for item in plan.targets]
         )
@@ -217,11 +217,13 @@ def _view(run: Mapping[Any, Any]) -> RunView:
     )
 
 
-def _carried(recalled: Recalled, news: Told | None, missed: Sequence[str]) -> dict[str, Json]:
+def _carried(
+    recalled: Recalled, update: MemoryUpdate | None, missed: Sequence[str]
+) -> dict[str, Json]:
     """Tell what a sync says of failed ones before it, or leaves to a later one to say."""
     data: dict[str, Json] = {}
-    if news and news.failed:
-        data["carryOver"] = len(news.failed)
+    if update and update.failed:
+        data["carryOver"] = len(update.failed)
     if recalled.failed:
         data["carriedOver"] = len(recalled.failed)
         data["failedSyncs"] = [*sorted({trace.sync for trace in recalled.failed.values()})]

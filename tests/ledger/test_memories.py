@@ -12,7 +12,7 @@ from notifications import resource
 
 from receiver.inspection.explain import Explainer
 from receiver.ledger.engine.ledger import Ledger
-from receiver.notification.application_memory import MOST, Memory, Told, Trace, after
+from receiver.notification.application_memory import MOST, Memory, MemoryUpdate, Trace, apply_update
 
 RULES = """
 - name: configs
@@ -256,7 +256,9 @@ def test_a_memory_is_bounded() -> None:
     for at in range(3):
         names = [f"{at}-{number}" for number in range(half)]
         traces = {name: Trace("s-1", at, certain=True) for name in names}
-        memory = after(memory, Told(at, images=dict.fromkeys(names, "a:1"), failed=traces))
+        memory = apply_update(
+            memory, MemoryUpdate(at, images=dict.fromkeys(names, "a:1"), failed=traces)
+        )
     assert len(memory.images) == len(memory.failed) == MOST
     assert not {"0-0", f"0-{half - 1}"} & {*memory.images, *memory.failed}
     assert {"1-0", f"2-{half - 1}"} <= {*memory.images} & {*memory.failed}

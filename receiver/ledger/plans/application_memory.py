@@ -12,7 +12,7 @@ from receiver.core.storable import dumps
 from receiver.ledger import tables
 from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.plans.records import Planning
-from receiver.notification.application_memory import Memory, Recalled, Trace, after
+from receiver.notification.application_memory import Memory, Recalled, Trace, apply_update
 
 MemoryKey = tuple[str, str, str]
 """Sender, channel and Application: each cluster has its own memory, and so has each channel, since
@@ -32,12 +32,16 @@ def known_memories(connection: Connection, keys: Collection[MemoryKey]) -> dict[
 
 
 def remember(uow: UnitOfWork, plannings: Sequence[Planning]) -> None:
-    """Work what these syncs told into the memories, in their order; write what changes."""
-    news = [(one.memory_key, one.told) for one in plannings if one.memory_key and one.told]
-    before = known_memories(uow.connection, {key for key, _ in news})
+    """Apply what these syncs change to the memories, in their order; write what changes."""
+    updates = [
+        (one.memory_key, one.memory_update)
+        for one in plannings
+        if one.memory_key and one.memory_update
+    ]
+    before = known_memories(uow.connection, {key for key, _ in updates})
     now = dict(before)
-    for key, told in news:
-        now[key] = after(now.get(key, Memory()), told)
+    for key, update in updates:
+        now[key] = apply_update(now.get(key, Memory()), update)
     for key, memory in sorted(now.items(), key=lambda item: item[0]):
         something = memory.images or memory.failed
         if something and memory is not before.get(key):

@@ -8,7 +8,7 @@ from typing import Any
 
 from receiver.core.model import Event, Json
 from receiver.core.states import PlanState, RunState, SkipCause, SyncState
-from receiver.notification.application_memory import Recalled, Told
+from receiver.notification.application_memory import MemoryUpdate, Recalled
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,7 @@ def hold_reason(targets: int, hold_above: int | None) -> str:
 class Planning:
     """All that planning one sync writes.
 
-    ``told`` is what it tells for the memory of its Application, which ``memory_key`` names.
+    ``memory_update`` changes the memory of its Application, which ``memory_key`` names.
     ``asked``: somebody wants these plans, whatever newer ones there are.
     """
 
@@ -139,7 +139,7 @@ class Planning:
     plans: tuple[NewPlan, ...] = ()
     recalled: Recalled = field(default_factory=Recalled)
     memory_key: tuple[str, str, str] | None = None
-    told: Told | None = None
+    memory_update: MemoryUpdate | None = None
     events: tuple[Event, ...] = ()
     asked: bool = False
 
