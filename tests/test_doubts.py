@@ -105,6 +105,7 @@ def test_an_emptied_folder_is_warned_of_on_the_trail_and_at_readyz(
         ["rules.loaded"], ["rules.loaded", "rules.warning"]
     ]  # fmt: skip
     shown = Reader(ledger).readiness().rules
+    assert shown
     assert shown["ok"]
     assert shown["warnings"] == [told[1][1].data["reason"]]
     assert f"{tmp_path}: there is no rule file" in shown["warnings"][0]

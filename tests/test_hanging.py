@@ -68,6 +68,13 @@ rules:
 Install = Callable[[str], Any]
 
 
+def hanging(reader: Reader) -> int:
+    """How many attempts the dispatcher says that hang."""
+    status = reader.readiness().dispatcher
+    assert status
+    return status["hangingAttempts"]
+
+
 @pytest.fixture
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
     """Install a distribution with handlers, as a third party's; return its module."""
@@ -181,11 +188,11 @@ def test_a_handler_that_hangs_loses_its_thread_and_is_told(
         made.send("good", 8)
         made.wait("log.message", "succeeded", 8)
         reader = Reader(made.ledger)
-        wait_for(lambda: reader.readiness().dispatcher["hangingAttempts"] == 1, 10, "the beat")
+        wait_for(lambda: hanging(reader) == 1, 10, "the beat")
         counted = {(name, *labels.values()): value for name, labels, value in reader.counters()}
         assert counted["attempts_hung_total", "bad.hang"] == 1
         module.OVER.set()
-        wait_for(lambda: reader.readiness().dispatcher["hangingAttempts"] == 0, 10, "its end")
+        wait_for(lambda: hanging(reader) == 0, 10, "its end")
         made.wait("bad.hang", "failed")
     finally:
         module.OVER.set()

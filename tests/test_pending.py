@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from house import House
 
 from receiver.core.model import Json, Outcome, OutcomeKind
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.queries.details import run_story
+from receiver.ledger.queries.rows import RunStory
 
 RULES = """\
 - name: it
@@ -58,7 +57,7 @@ def test_why_it_waited_is_in_the_reason_when_its_deadline_passes(house: House) -
     ]
 
 
-def story(house: House) -> dict[str, Any]:
+def story(house: House) -> RunStory:
     (run,) = house.query("SELECT id FROM runs")
     with house.ledger.read() as connection:
         told = run_story(connection, run)

@@ -27,7 +27,8 @@ from receiver.core.threads import start_daemon
 from receiver.ledger.engine.folder import lock_ledger
 from receiver.ledger.engine.open import open_ledger
 from receiver.ledger.engine.wakeup import Wakeup
-from receiver.ledger.queries.reader import Reader, Row
+from receiver.ledger.queries.reader import Reader
+from receiver.ledger.queries.rows import RulesStatus
 from receiver.settings.model import Settings
 from receiver.web.app import create_app
 from receiver.web.gunicorn_server import Server
@@ -96,8 +97,8 @@ def _banner(settings: Settings) -> None:
     where = ", ".join(map(str, settings.rules))
     lines = [
         f"postsync listens on {url} and keeps its ledger in {settings.home}",
-        f"rules: {rules.get('rules', 0)} in force, from {where}",
-        *([f"rules refused:\n{rules['error']}"] if rules.get("error") else []),
+        f"rules: {rules['rules']} in force, from {where}",
+        *([f"rules refused:\n{rules['error']}"] if rules["error"] else []),
         "next, in another terminal:",
         *(["  export POSTSYNC_URL=https://NAME:PORT POSTSYNC_CA=AUTHORITY.pem"] if tls else []),
         "  postsync send --example",
@@ -107,7 +108,7 @@ def _banner(settings: Settings) -> None:
     write_text("\n".join(lines), err=True)
 
 
-def _rules_in_force(settings: Settings) -> Row | None:
+def _rules_in_force(settings: Settings) -> RulesStatus | None:
     """Wait until the server listens and the rules are loaded or refused.
 
     The ledger is asked, since the server's certificate need not be for the address it listens on.
@@ -118,7 +119,7 @@ def _rules_in_force(settings: Settings) -> Row | None:
         with suppress(OSError, LedgerUnavailable):
             socket.create_connection((settings.host, settings.port), 2).close()
             rules = reader.readiness().rules
-            if "loadedAt" in rules or rules.get("ok"):
+            if rules is not None and "loadedAt" in rules:
                 return rules
         time.sleep(0.1)
     return None

@@ -9,23 +9,28 @@ one sync at a time.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from threading import Lock
+from typing import Annotated
+
+from pydantic import Field
+from typing_extensions import TypedDict
 
 from receiver.core.errors import LedgerUnavailable
 from receiver.core.interruption import TooLong, cpu_limit, interruptible
-from receiver.core.model import Json, Sync
+from receiver.core.model import Sync
 from receiver.core.validation import near
 from receiver.ledger.audit.key_values import get_rule_set
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.plans.load import planned_with, stored_sync
+from receiver.ledger.queries.rows import written_as_text
 from receiver.notification.application_memory import with_recalled
 from receiver.planning.planner import read_sync
 from receiver.rules.expressions import Expressions
 from receiver.rules.loading import rule_set_from
-from receiver.rules.matching import Excerpt, Matcher, RuleExplanation, excerpt
+from receiver.rules.matching import Excerpt, Matcher, RuleExplanation, Verdict, excerpt
 from receiver.rules.schema import Rule
 
 MATCHERS = 4
@@ -39,6 +44,33 @@ PATIENCE = 2.0
 """Seconds that one who asks waits for the explanation of another sync to be ready."""
 
 
+class ResourceFinding(TypedDict):
+    """A rule's verdict on one resource."""
+
+    resource: str
+    verdict: Verdict
+    reason: str
+
+
+class RuleFinding(TypedDict):
+    """A rule's verdict on a sync."""
+
+    rule: str
+    verdict: Verdict
+    reason: str
+    resources: Annotated[
+        list[ResourceFinding],
+        Field(description="In the sync's order. Empty where the sync itself decided."),
+    ]
+    more: Annotated[
+        Mapping[Annotated[str, written_as_text(Verdict)], int],
+        Field(
+            description="How many of `resources` are left out, by verdict; what matched is told "
+            "first."
+        ),
+    ]
+
+
 @dataclass(frozen=True, slots=True)
 class Explanation:
     """What the rules made of a sync.
@@ -49,7 +81,7 @@ class Explanation:
         note: what is left out and how to see it, "" if all is there.
     """
 
-    rows: list[Json] | None
+    rows: list[RuleFinding] | None
     note: str = ""
 
 
@@ -112,7 +144,7 @@ class Explainer:
 
 
 def _excerpts(matcher: Matcher, sync: Sync, rules: int, rule: str, resource: str) -> Explanation:
-    rows: list[Json] = []
+    rows: list[RuleFinding] = []
     left_out = 0
     try:
         with interruptible(cpu_limit(LONGEST)):
@@ -143,19 +175,18 @@ def _unknown(rules: Sequence[Rule], sync: Sync, rule: str, resource: str) -> str
     return ""
 
 
-def _row(sync: Sync, item: RuleExplanation, told: Excerpt) -> Json:
-    more: dict[str, Json] = {**told.more}
+def _row(sync: Sync, item: RuleExplanation, told: Excerpt) -> RuleFinding:
     return {
         "rule": item.rule.name,
-        "verdict": item.finding.verdict.value,
+        "verdict": item.finding.verdict,
         "reason": item.finding.reason,
         "resources": [
             {
                 "resource": sync.resources[number].key,
-                "verdict": cell.verdict.value,
+                "verdict": cell.verdict,
                 "reason": cell.reason,
             }
             for number, cell in told.findings.items()
         ],
-        "more": more,
+        "more": told.more,
     }

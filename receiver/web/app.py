@@ -1,4 +1,4 @@
-"""Builds the Flask app out of its doors."""
+"""Builds the Flask app out of its blueprints."""
 
 from __future__ import annotations
 
@@ -9,18 +9,17 @@ from flask.json.provider import DefaultJSONProvider
 
 from receiver.app.composition import Intake
 from receiver.ledger.queries.reader import Reader
+from receiver.web import operator_api, read_api
 from receiver.web.admission import ADMISSION, Admission
 from receiver.web.auth import authenticate, known
 from receiver.web.client_address import remote_address
-from receiver.web.health import health_door
+from receiver.web.health import health_blueprint
 from receiver.web.holding import ON_CUT
-from receiver.web.intake import intake_door
-from receiver.web.messages_api import messages_door
-from receiver.web.metrics import Metrics, metrics_door
-from receiver.web.openapi import openapi_door
-from receiver.web.operator_api import operations_door
+from receiver.web.intake import intake_blueprint
+from receiver.web.messages_api import messages_blueprint
+from receiver.web.metrics import Metrics, metrics_blueprint
+from receiver.web.openapi_document import openapi_blueprint
 from receiver.web.problem_details import handle_errors
-from receiver.web.read_api import api_door
 from receiver.web.rejected_request_log import Strangers
 from receiver.web.tls import Tls
 from receiver.web.worker import ON_UNREADABLE
@@ -38,19 +37,19 @@ def create_app(intake: Intake, tls: Tls | None = None) -> Flask:
     app.json = provider = DefaultJSONProvider(app)
     provider.sort_keys = False  # an event's keys are told in the order that reads best
     metrics, keys = Metrics(intake.reader, tls), intake.keys
-    app.register_blueprint(intake_door(intake, metrics))
-    app.register_blueprint(api_door(intake))
-    app.register_blueprint(operations_door(intake))
+    app.register_blueprint(intake_blueprint(intake, metrics))
+    app.register_blueprint(read_api.ROUTES.blueprint("read", intake))
+    app.register_blueprint(operator_api.ROUTES.blueprint("operate", intake))
     app.register_blueprint(
-        messages_door(
+        messages_blueprint(
             intake.messages,
             lambda header: authenticate(header, keys, keys.messengers, keys.operators),
         )
     )
-    app.register_blueprint(openapi_door())
+    app.register_blueprint(openapi_blueprint())
     dispatches = intake.settings.database is None
-    app.register_blueprint(health_door(intake.reader, dispatches=dispatches))
-    app.register_blueprint(metrics_door(metrics))
+    app.register_blueprint(health_blueprint(intake.reader, dispatches=dispatches))
+    app.register_blueprint(metrics_blueprint(metrics))
     app.extensions[ON_CUT] = metrics.slow
     app.extensions[ADMISSION] = Admission(
         lambda header, look: intake.settings.allow_anonymous or known(header, keys, look=look)
@@ -63,8 +62,8 @@ def create_app(intake: Intake, tls: Tls | None = None) -> Flask:
 def create_worker_app(reader: Reader, owner: str) -> Flask:
     """Return the app of a process that only works: its probes and metrics."""
     app = Flask("postsync", static_folder=None)
-    app.register_blueprint(health_door(reader, dispatches=True, owner=owner))
-    app.register_blueprint(metrics_door(Metrics(reader)))
+    app.register_blueprint(health_blueprint(reader, dispatches=True, owner=owner))
+    app.register_blueprint(metrics_blueprint(Metrics(reader)))
     app.extensions[ADMISSION] = Admission(lambda _header, _look: False)  # nothing is sent to it
     return app
 

@@ -6,11 +6,13 @@ import time
 from contextlib import suppress
 from http import HTTPStatus
 
-from flask import Blueprint, Response, jsonify
+from flask import Blueprint
 
 from receiver.core.threads import thread_problems
 from receiver.ledger.queries.reader import SILENCE, Reader, Readiness
 from receiver.web.asking import Shared
+from receiver.web.operation import Operation, Who
+from receiver.web.responses import Health, Ready
 
 PROMPT = 0.5
 """Seconds that `/healthz` waits for the ledger. One that takes longer takes no write now, which no
@@ -21,7 +23,17 @@ PATIENT = 4.5
 answered 503, and shorter than the probe of the manifests waits (k8s/base/deployment.yaml)."""
 
 
-def health_door(reader: Reader, *, dispatches: bool, owner: str = "") -> Blueprint:
+HEALTHZ = Operation(
+    "get", "/healthz", "healthz", "Whether everything is alive.", Who.NOBODY,
+    {200: Health, 503: Health},
+)  # fmt: skip
+READYZ = Operation(
+    "get", "/readyz", "readyz", "Whether a notification can be stored.", Who.NOBODY,
+    {200: Ready, 503: Ready},
+)  # fmt: skip
+
+
+def health_blueprint(reader: Reader, *, dispatches: bool, owner: str = "") -> Blueprint:
     """Make the probes; they need no token and tell no secret.
 
     Args:
@@ -30,49 +42,48 @@ def health_door(reader: Reader, *, dispatches: bool, owner: str = "") -> Bluepri
             and what it says of its threads.
         owner: the dispatcher's name, where there may be others.
     """
-    door = Blueprint("health", __name__)
+    routes = Blueprint("health", __name__)
     started = time.monotonic()
     readiness = Shared("readiness", lambda: reader.readiness(owner))
 
-    @door.get("/healthz")
-    def healthy() -> Response:
+    @routes.get(HEALTHZ.rule)
+    def healthy() -> tuple[Health, HTTPStatus]:
         young = time.monotonic() - started < SILENCE
         reasons = thread_problems()
         if dispatches:
             with suppress(TimeoutError):
-                reasons += _ailments(readiness.ask(PROMPT), young=young)
-        return _answer({"healthy": not reasons, "reasons": reasons}, ok=not reasons)
+                reasons += _problems(readiness.ask(PROMPT), young=young)
+        return {"healthy": not reasons, "reasons": reasons}, _status(ok=not reasons)
 
-    @door.get("/readyz")
-    def ready() -> Response:
+    @routes.get(READYZ.rule)
+    def ready() -> tuple[Ready, HTTPStatus]:
         try:
             state = readiness.ask(PATIENT)
         except TimeoutError:
             reason = f"the ledger has not taken a write for {PATIENT:g} s"
-            return _answer({"ready": False, "reasons": [reason]}, ok=False)
-        body = {
-            "ready": state.writable,
+            return {"ready": False, "reasons": [reason]}, _status(ok=False)
+        return {
+            "ready": not state.reason,
             "reasons": [state.reason] if state.reason else [],
-            "rules": state.rules,
-            "dispatcher": state.dispatcher,
-            "pauses": state.pauses,
-        }
-        return _answer(body, ok=state.writable)
+            "rules": state.rules or {},
+            "dispatcher": state.dispatcher or {},
+            "pauses": list(state.pauses),
+        }, _status(ok=not state.reason)
 
-    return door
+    return routes
 
 
-def _ailments(state: Readiness, *, young: bool) -> list[str]:
+def _problems(state: Readiness, *, young: bool) -> list[str]:
     """Say what a restart might cure; a ledger that takes no write is no such thing.
 
     A damaged one is: the start looks at the file, and refuses it with the way out.
     """
     if state.damaged:
         return [state.reason]
-    if not state.writable:
+    if state.dispatcher is None:
         return []
-    ails = [f"the dispatcher: {one}" for one in state.dispatcher["thread_problems"]]
-    return ails if young else ails + _silence(state.dispatcher["heartbeatAgeSeconds"])
+    problems = [f"the dispatcher: {one}" for one in state.dispatcher["ailments"]]
+    return problems if young else problems + _silence(state.dispatcher["heartbeatAgeSeconds"])
 
 
 def _silence(seconds: float | None) -> list[str]:
@@ -81,7 +92,5 @@ def _silence(seconds: float | None) -> list[str]:
     return [f"the dispatcher has been silent for {seconds:.0f} s"] if seconds > SILENCE else []
 
 
-def _answer(body: dict[str, object], *, ok: bool) -> Response:
-    response = jsonify(body)
-    response.status_code = HTTPStatus.OK if ok else HTTPStatus.SERVICE_UNAVAILABLE
-    return response
+def _status(*, ok: bool) -> HTTPStatus:
+    return HTTPStatus.OK if ok else HTTPStatus.SERVICE_UNAVAILABLE

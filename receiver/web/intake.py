@@ -17,10 +17,13 @@ from receiver.core.errors import LedgerUnavailable, PayloadError
 from receiver.ledger.inbox.deliveries import Arrival, Receipt
 from receiver.notification.parse import read_notification
 from receiver.notification.resource_list import too_many
+from receiver.web import responses
 from receiver.web.auth import ANONYMOUS, authenticate
 from receiver.web.body import read_body
 from receiver.web.metrics import Metrics
+from receiver.web.operation import SENT, Operation, Who
 from receiver.web.problem_details import INTAKE, Refusal, problem, refused, unavailable
+from receiver.web.query_params import ChannelQuery, NotificationQuery
 
 CHANNEL = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 DEFAULT_CHANNEL = "sync"
@@ -121,14 +124,49 @@ def _accepted(receipt: Receipt) -> Response:
     return Response(json.dumps(answer) + "\n", HTTPStatus.ACCEPTED, content_type="application/json")
 
 
-def intake_door(intake: Intake, metrics: Metrics) -> Blueprint:
+EXAMPLE = {
+    "application": {"name": "shop", "namespace": "argocd", "project": "web"},
+    "operationState": {
+        "phase": "Succeeded",
+        "startedAt": "2026-06-10T08:20:03Z",
+        "finishedAt": "2026-06-10T08:21:17Z",
+        "syncResult": {
+            "revision": "9f1c2ab4d0e85c7731b6a2f4e9d80c3b5a6f7e12",
+            "resources": [
+                {
+                    "version": "v1",
+                    "kind": "ConfigMap",
+                    "namespace": "shop",
+                    "name": "assets",
+                    "status": "Synced",
+                    "message": "configmap/assets configured",
+                }
+            ],
+        },
+    },
+}
+
+OPERATIONS = (
+    Operation(
+        "post", INTAKE, "notify", "Take a notification of Argo CD, on `sync`.",
+        Who.SENDER, {202: responses.Receipt}, NotificationQuery, "application/json", SENT, EXAMPLE,
+    ),
+    Operation(
+        "post", f"{INTAKE}/{{channel}}", "notifyChannel",
+        "Take a notification of Argo CD on a channel.",
+        Who.SENDER, {202: responses.Receipt}, ChannelQuery, "application/json", SENT, EXAMPLE,
+    ),
+)  # fmt: skip
+
+
+def intake_blueprint(intake: Intake, metrics: Metrics) -> Blueprint:
     """Make the routes for notifications; a token of a sender is needed."""
     blueprint = Blueprint("intake", __name__)
     receive = NotificationEndpoint(intake, metrics).receive
-    for rule, defaults in ((INTAKE, {"channel": DEFAULT_CHANNEL}), (f"{INTAKE}/<channel>", {})):
+    for operation, defaults in zip(OPERATIONS, ({"channel": DEFAULT_CHANNEL}, {}), strict=True):
         blueprint.add_url_rule(
-            rule,
-            f"notifications{len(defaults)}",
+            operation.rule,
+            operation.name,
             receive,
             defaults=defaults,
             methods=["POST"],

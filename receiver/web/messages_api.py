@@ -1,4 +1,4 @@
-"""The door for hooks: a few lines of text about a sync that is under way."""
+"""HookMessages of hooks: a few lines of text about a sync that is under way."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from receiver.core.validation import field_errors
 from receiver.ledger.inbox.hook_messages import HookMessages, Message
 from receiver.web.body import read_body
+from receiver.web.operation import SENT, Operation, Who
 from receiver.web.problem_details import Refusal, refused
+from receiver.web.responses import MessageReceipt
 
 LARGEST = 4096
 """Bytes of a message: some lines of a log, not the log."""
@@ -44,7 +46,13 @@ class Origin(BaseModel):
     name: Name | None = None
 
 
-def messages_door(messages: HookMessages, authenticate: Callable[[str], str]) -> Blueprint:
+SAY = Operation(
+    "post", "/v1/messages", "say", "Take the words of a hook, at most 4 KiB.",
+    Who.MESSENGER, {202: MessageReceipt}, Origin, "text/plain", SENT, "applied 2 migrations",
+)  # fmt: skip
+
+
+def messages_blueprint(messages: HookMessages, authenticate: Callable[[str], str]) -> Blueprint:
     """Make the route for messages.
 
     Args:
@@ -52,19 +60,20 @@ def messages_door(messages: HookMessages, authenticate: Callable[[str], str]) ->
         authenticate: returns the name of the token in an Authorization header, or raises
             Refusal.
     """
-    door = Blueprint("messages", __name__)
+    routes = Blueprint("messages", __name__)
 
-    @door.post("/v1/messages")
+    @routes.post(SAY.rule)
     def receive() -> Response:
         try:
             message = _read(authenticate(request.headers.get("Authorization", "")))
         except Refusal as refusal:
             return refused(refusal)
-        answer = jsonify({"message": messages.store(message)})
+        receipt: MessageReceipt = {"message": messages.store(message)}
+        answer = jsonify(receipt)
         answer.status_code = HTTPStatus.ACCEPTED
         return answer
 
-    return door
+    return routes
 
 
 def _read(sender: str) -> Message:

@@ -16,6 +16,7 @@ from receiver.core.log_lines import lost_lines
 from receiver.core.threads import deaths
 from receiver.ledger.inbox.deliveries import Receipt
 from receiver.ledger.queries.reader import Reader
+from receiver.web.operation import Operation, Who
 from receiver.web.tls import Tls
 
 PREFIX = "postsync_"
@@ -155,13 +156,19 @@ def _family(name: str, histograms: set[str]) -> tuple[str, str]:
     return name, "gauge"
 
 
-def metrics_door(metrics: Metrics) -> Blueprint:
-    """Make `/metrics`; it needs no token."""
-    door = Blueprint("metrics", __name__)
+METRICS = Operation(
+    "get", "/metrics", "metrics", "Metrics for Prometheus, as text.", Who.NOBODY, {200: None},
+    errors=(503,),
+)  # fmt: skip
 
-    @door.get("/metrics")
+
+def metrics_blueprint(metrics: Metrics) -> Blueprint:
+    """Make `/metrics`; it needs no token."""
+    routes = Blueprint("metrics", __name__)
+
+    @routes.get(METRICS.rule)
     def show() -> Response:
         text = prometheus_client.generate_latest(metrics.registry)
         return Response(text, content_type=prometheus_client.CONTENT_TYPE_LATEST)
 
-    return door
+    return routes

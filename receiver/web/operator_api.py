@@ -1,137 +1,153 @@
-"""The door for what operators do: retry, replay, cancel, approve, pause and resume."""
+"""What operators do: retry, replay, cancel, approve, pause and resume."""
 
 from __future__ import annotations
 
 import re
 from http import HTTPStatus
-from typing import TypeVar
-
-from flask import Blueprint, Response, g, jsonify, request
 
 from receiver.app.composition import Intake
-from receiver.core.errors import StateConflict, UnknownId
 from receiver.core.model import from_ms, rfc3339
 from receiver.core.validation import first_line
 from receiver.ledger.operations.common import Act
 from receiver.ledger.operations.retry import Chosen
-from receiver.ledger.operations.service import Operations
 from receiver.ledger.queue.pauses import Scope
-from receiver.web.auth import authorize
-from receiver.web.problem_details import Refusal, problem, refused
-from receiver.web.query_params import NoQuery, in_ms, read_query
-from receiver.web.request_bodies import Repeat, ReplayBody, RetryBody, Why, read_act
+from receiver.web.operation import ACT, Routes, Who
+from receiver.web.problem_details import Refusal
+from receiver.web.query_params import in_ms
+from receiver.web.request_bodies import Repeat, ReplayBody, RetryBody, Why
+from receiver.web.responses import (
+    CancelledSync,
+    OnePlan,
+    OneRun,
+    Paused,
+    Replayed,
+    Resumed,
+    Retried,
+)
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 """What may be the name of a rule or a handler, here or at a later time."""
 
-
-def operations_door(intake: Intake) -> Blueprint:
-    """Make the routes for acts; every one needs an operator's token."""
-    door = Blueprint("operations", __name__, url_prefix="/v1")
-
-    @door.before_request
-    def known() -> Response | None:
-        try:
-            g.by = authorize(request.headers.get("Authorization", ""), intake.keys, acts=True)
-            read_query(NoQuery)
-        except Refusal as refusal:
-            return refused(refusal)
-        return None
-
-    door.register_error_handler(Refusal, refused)
-    door.register_error_handler(UnknownId, _unknown)
-    door.register_error_handler(StateConflict, _wrong_state)
-    _add_retry(door, intake)
-    _add_cancel(door, intake.operations)
-    _add_approve(door, intake.operations)
-    _add_pauses(door, intake)
-    return door
+ROLLED_BACK = {"reason": "rolled back"}
 
 
-def _add_retry(door: Blueprint, intake: Intake) -> None:
-    desk = intake.operations
-
-    @door.post("/runs/<run>/retry")
-    def retry(run: str) -> Response:
-        body = _repeat(intake, Repeat)
-        return jsonify({"run": desk.retry(Act(g.by, body.reason), run)})
-
-    @door.post("/runs/retry")
-    def retry_many() -> Response:
-        body = _repeat(intake, RetryBody)
-        chosen = Chosen(
-            body.rule, body.handler, body.application, in_ms(body.since), in_ms(body.until)
-        )
-        done = desk.retry_many(Act(g.by, body.reason), chosen, body.limit)
-        until = rfc3339(from_ms(done.until))
-        warning = "" if done.runs else _unheard_of(intake, body)
-        told = {"retried": len(done.runs), "runs": done.runs, "more": done.more, "until": until}
-        return jsonify(told | {"warning": warning})
-
-    @door.post("/syncs/<sync>/replay")
-    def replay(sync: str) -> Response:
-        body = _repeat(intake, ReplayBody)
-        if body.rule and (mistake := intake.names.no_rule(body.rule)):
-            raise Refusal(HTTPStatus.NOT_FOUND, "no_such_rule", mistake.message, hint=mistake.hint)
-        act = Act(g.by, body.reason)
-        asked = desk.replay(act, sync, body.rule, any_rules=body.with_rules_in_force)
-        replay = {"id": asked, "sync": sync, "rule": body.rule or None}
-        answer = jsonify({"replay": replay | {"by": act.by, "reason": act.reason}})
-        answer.status_code = HTTPStatus.ACCEPTED
-        return answer
+ROUTES = Routes(Who.OPERATOR, ACT, body=Why)
 
 
-def _add_cancel(door: Blueprint, desk: Operations) -> None:
-    @door.post("/runs/<run>/cancel")
-    def cancel_run(run: str) -> Response:
-        return jsonify({"run": desk.cancel_run(_act(), run)})
-
-    @door.post("/plans/<plan>/cancel")
-    def cancel_plan(plan: str) -> Response:
-        shown, cancelled = desk.cancel_plan(_act(), plan)
-        return jsonify({"plan": shown, "runs": cancelled.runs})
-
-    @door.post("/syncs/<sync>/cancel")
-    def cancel_sync(sync: str) -> Response:
-        cancelled = desk.cancel_sync(_act(), sync)
-        return jsonify({"sync": sync, "plans": cancelled.plans, "runs": cancelled.runs})
+@ROUTES.add(
+    "post", "/v1/runs/{run}/retry", "retryRun", "Repeat a failed run with its stored parameters.",
+    example={"reason": "the CDN is back"},
+)  # fmt: skip
+def retry_run(intake: Intake, run: str, act: Act, body: Repeat) -> OneRun:
+    """Repeat a run."""
+    _check_rules(intake, body)
+    return {"run": intake.operations.retry(act, run)}
 
 
-def _add_approve(door: Blueprint, desk: Operations) -> None:
-    @door.post("/runs/<run>/approve")
-    def approve_run(run: str) -> Response:
-        return jsonify({"run": desk.approve_run(_act(), run)})
+@ROUTES.add(
+    "post", "/v1/runs/retry", "retryRuns", "Repeat many failed runs.",
+    example={"rule": "purge", "since": "2h", "limit": 100, "reason": "the CDN is back"},
+)  # fmt: skip
+def retry_runs(intake: Intake, act: Act, body: RetryBody) -> Retried:
+    """Repeat the runs that the filters choose."""
+    _check_rules(intake, body)
+    chosen = Chosen(body.rule, body.handler, body.application, in_ms(body.since), in_ms(body.until))
+    done = intake.operations.retry_many(act, chosen, body.limit)
+    warning = "" if done.runs else _unheard_of(intake, body)
+    return {
+        "retried": len(done.runs),
+        "runs": list(done.runs),
+        "more": done.more,
+        "until": rfc3339(from_ms(done.until)),
+        "warning": warning,
+    }
 
-    @door.post("/plans/<plan>/approve")
-    def approve_plan(plan: str) -> Response:
-        shown, runs = desk.approve_plan(_act(), plan)
-        return jsonify({"plan": shown, "runs": runs})
+
+@ROUTES.add(
+    "post", "/v1/syncs/{sync}/replay", "replaySync", "Plan a sync anew under today's rules.",
+    status=HTTPStatus.ACCEPTED, example={"rule": "purge", "reason": "the zone was wrong"},
+)  # fmt: skip
+def replay_sync(intake: Intake, sync: str, act: Act, body: ReplayBody) -> Replayed:
+    """Have the dispatcher plan a sync anew."""
+    _check_rules(intake, body)
+    if body.rule and (mistake := intake.names.no_rule(body.rule)):
+        raise Refusal(HTTPStatus.NOT_FOUND, "no_such_rule", mistake.message, hint=mistake.hint)
+    replay = intake.operations.replay(act, sync, body.rule, any_rules=body.with_rules_in_force)
+    rule = body.rule or None
+    return {
+        "replay": {"id": replay, "sync": sync, "rule": rule, "by": act.by, "reason": act.reason}
+    }
 
 
-def _add_pauses(door: Blueprint, intake: Intake) -> None:
-    desk = intake.operations
+@ROUTES.add("post", "/v1/runs/{run}/cancel", "cancelRun", "Cancel a run.", example=ROLLED_BACK)
+def cancel_run(intake: Intake, run: str, act: Act) -> OneRun:
+    """Cancel a run."""
+    return {"run": intake.operations.cancel_run(act, run)}
 
-    def add(path: str, scope: Scope) -> None:
-        def pause(name: str = "") -> Response:
-            _check_name(scope, name)
-            desk.pause(_act(), scope, name)
-            there = [
-                one
-                for one in intake.reader.pauses()
-                if (one["scope"], one["name"]) == (scope.value, name)
-            ]
-            warning = intake.names.idle(scope, name)
-            return jsonify({"pause": there[0] if there else None, "warning": warning})
 
-        def resume(name: str = "") -> Response:
-            return jsonify({"resumed": desk.resume(_act(), scope, name)})
+@ROUTES.add("post", "/v1/plans/{plan}/cancel", "cancelPlan", "Cancel a plan.", example=ROLLED_BACK)
+def cancel_plan(intake: Intake, plan: str, act: Act) -> OnePlan:
+    """Cancel a plan."""
+    row, cancelled = intake.operations.cancel_plan(act, plan)
+    return {"plan": row, "runs": list(cancelled.runs)}
 
-        door.add_url_rule(path, f"pause_{scope}", pause, methods=["PUT"])
-        door.add_url_rule(path, f"resume_{scope}", resume, methods=["DELETE"])
 
-    add("/pauses/all", Scope.ALL)
-    add("/pauses/rules/<name>", Scope.RULE)
-    add("/pauses/handlers/<name>", Scope.HANDLER)
+@ROUTES.add(
+    "post", "/v1/syncs/{sync}/cancel", "cancelSync", "Cancel the plans of a sync.",
+    example=ROLLED_BACK,
+)  # fmt: skip
+def cancel_sync(intake: Intake, sync: str, act: Act) -> CancelledSync:
+    """Cancel the plans of a sync."""
+    cancelled = intake.operations.cancel_sync(act, sync)
+    return {"sync": sync, "plans": list(cancelled.plans), "runs": list(cancelled.runs)}
+
+
+@ROUTES.add(
+    "post", "/v1/runs/{run}/approve", "approveRun", "Let a held run go on.",
+    example={"reason": "checked by hand"},
+)  # fmt: skip
+def approve_run(intake: Intake, run: str, act: Act) -> OneRun:
+    """Approve a run."""
+    return {"run": intake.operations.approve_run(act, run)}
+
+
+@ROUTES.add(
+    "post", "/v1/plans/{plan}/approve", "approvePlan",
+    "Let a held plan, or the held runs of a plan, go on.",
+    example={"reason": "the bootstrap is meant"},
+)  # fmt: skip
+def approve_plan(intake: Intake, plan: str, act: Act) -> OnePlan:
+    """Approve a plan, or its held runs."""
+    row, runs = intake.operations.approve_plan(act, plan)
+    return {"plan": row, "runs": runs}
+
+
+def _add_pauses(path: str, scope: Scope, what: str, summary: str, reason: str) -> None:
+    @ROUTES.add("put", path, f"pause{what}", summary, example={"reason": reason})
+    def pause(intake: Intake, act: Act, name: str = "") -> Paused:
+        _check_name(scope, name)
+        intake.operations.pause(act, scope, name)
+        wanted = scope.value, name
+        found = [row for row in intake.reader.pauses() if (row["scope"], row["name"]) == wanted]
+        warning = intake.names.idle(scope, name)
+        return {"pause": found[0] if found else None, "warning": warning}
+
+    @ROUTES.add("delete", path, f"resume{what}", "Lift that pause.")
+    def resume(intake: Intake, act: Act, name: str = "") -> Resumed:
+        return {"resumed": intake.operations.resume(act, scope, name)}
+
+
+_add_pauses(
+    "/v1/pauses/all", Scope.ALL, "All", "Begin no attempt at all.", "maintenance of the cluster"
+)
+_add_pauses(
+    "/v1/pauses/rules/{name}", Scope.RULE, "Rule", "Begin no attempt of a rule.",
+    "the CDN is down",
+)  # fmt: skip
+_add_pauses(
+    "/v1/pauses/handlers/{name}", Scope.HANDLER, "Handler", "Begin no attempt of a handler.",
+    "the CDN is down",
+)  # fmt: skip
 
 
 def _check_name(scope: Scope, name: str) -> None:
@@ -148,39 +164,20 @@ def _unheard_of(intake: Intake, body: RetryBody) -> str:
     )
 
 
-R = TypeVar("R", bound=Repeat)
-
-
-def _repeat(intake: Intake, model: type[R]) -> R:
-    """Read what is to be done again.
+def _check_rules(intake: Intake, body: Repeat) -> None:
+    """Refuse to do something again under older rules, unless these are meant.
 
     Raises:
         Refusal: 409 ``rules_refused``, older rules are in force than those that are written, and
             nobody has said that these are meant.
     """
-    body = read_act(request.environ, model)
     rules = intake.reader.rules()
     if body.with_rules_in_force or not rules["refused"]:
-        return body
-    older = f"the rules of {rules['loadedAt']} are" if rules["digest"] else "no rules are"
+        return
+    older = f"the rules of {rules.get('loadedAt')} are" if rules["digest"] else "no rules are"
     raise Refusal(
         HTTPStatus.CONFLICT, "rules_refused",
         f"the rule files have mistakes, so {older} in force: {first_line(rules['error'])}",
         hint="mend the files and ask again; `--with-rules-in-force` (withRulesInForce) does it "
         "all the same",
     )  # fmt: skip
-
-
-def _act() -> Act:
-    """Read who asks, and why."""
-    return Act(g.by, read_act(request.environ, Why).reason)
-
-
-def _unknown(error: UnknownId) -> Response:
-    return problem(HTTPStatus.NOT_FOUND, f"no_such_{error.kind}", error.message, hint=error.hint)
-
-
-def _wrong_state(error: StateConflict) -> Response:
-    return problem(
-        HTTPStatus.CONFLICT, "wrong_state", error.message, hint=error.hint, state=error.state
-    )

@@ -13,7 +13,14 @@ from typing import Any
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from receiver.core.errors import LedgerDamaged, LedgerGone, LedgerUnavailable, PostsyncError
+from receiver.core.errors import (
+    LedgerDamaged,
+    LedgerGone,
+    LedgerUnavailable,
+    PostsyncError,
+    StateConflict,
+    UnknownId,
+)
 from receiver.core.logs import Log
 
 INTAKE = "/v1/notifications"
@@ -104,6 +111,8 @@ def unavailable(error: LedgerUnavailable, log: Log) -> Response:
 def handle_errors(app: Flask, log: Log) -> None:
     """Give every error of the app a problem body; none shows a traceback."""
     app.register_error_handler(Refusal, refused)
+    app.register_error_handler(UnknownId, _unknown)
+    app.register_error_handler(StateConflict, _wrong_state)
     app.register_error_handler(LedgerUnavailable, lambda error: unavailable(error, log))
     app.register_error_handler(HTTPException, _of_http)
 
@@ -116,6 +125,16 @@ def handle_errors(app: Flask, log: Log) -> None:
         )
 
     app.register_error_handler(Exception, internal)
+
+
+def _unknown(error: UnknownId) -> Response:
+    return problem(HTTPStatus.NOT_FOUND, f"no_such_{error.kind}", error.message, hint=error.hint)
+
+
+def _wrong_state(error: StateConflict) -> Response:
+    return problem(
+        HTTPStatus.CONFLICT, "wrong_state", error.message, hint=error.hint, state=error.state
+    )
 
 
 def _of_http(error: HTTPException) -> Response:

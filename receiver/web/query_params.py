@@ -13,7 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from receiver.core.states import PlanState, RunState, SyncState
 from receiver.core.validation import field_errors
-from receiver.ledger.queries.reader import Filters, Wanted
+from receiver.ledger.queries.reader import EventFilters, Filters
+from receiver.notification.parse import EVENT_KEY_LIMIT
 from receiver.web.problem_details import Refusal
 from receiver.web.request_bodies import Moment, moment
 
@@ -119,12 +120,40 @@ class EventsQuery(Query):
     limit: Limit = PAGE
 
     @property
-    def wanted(self) -> Wanted:
+    def wanted(self) -> EventFilters:
         """The query in the ledger's words."""
-        return Wanted(
+        return EventFilters(
             self.sync, self.plan, self.run, self.rule, self.event, self.application,
             in_ms(self.since),
         )  # fmt: skip
+
+
+class NotificationQuery(BaseModel):
+    """What a notification may say in its address where its body does not."""
+
+    model_config = ConfigDict(extra="allow")
+
+    application: str = Field(default="", description="The Application, if the body names none.")
+    namespace: str = Field(default="", description="Its namespace, likewise.")
+    phase: str = Field(default="", description="How the sync ended, for a list of resources.")
+    revision: str = Field(default="", description="What was synced, for a list of resources.")
+    startedAt: str = Field(  # noqa: N815 the name in the address
+        default="", description="When the sync began, likewise: RFC 3339."
+    )
+    finishedAt: str = Field(  # noqa: N815 the name in the address
+        default="", description="When it ended, likewise; without both only equal bodies within "
+        "ten minutes are duplicates.",
+    )  # fmt: skip
+
+
+class ChannelQuery(NotificationQuery):
+    """The same, on a channel where events need no operation."""
+
+    eventKey: str = Field(  # noqa: N815 the name in the address
+        default="",
+        max_length=EVENT_KEY_LIMIT,
+        description="Tells one event from the next; on `sync` the operation does.",
+    )
 
 
 Q = TypeVar("Q", bound=Query)

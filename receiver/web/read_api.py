@@ -1,21 +1,18 @@
-"""The door for who looks: lists, stories, and the trail."""
+"""Reading: lists, one sync, plan or run with all that belongs to it, and the trail."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any, TypeVar
-
-from flask import Blueprint, Response, jsonify, request
+from typing import TypeVar
 
 from receiver.app.composition import Intake
 from receiver.inspection.name_hints import Names
-from receiver.ledger.queries.reader import Row
-from receiver.web.auth import authorize
-from receiver.web.problem_details import Refusal, refused
+from receiver.ledger.queries.rows import Plan, PlanStory, Run, RunStory, SyncWithPlans
+from receiver.web.operation import LOOK, Routes, Who
+from receiver.web.problem_details import Refusal
 from receiver.web.query_params import (
     EventsQuery,
-    NoQuery,
     PlansQuery,
     RunsQuery,
     StoryQuery,
@@ -23,96 +20,92 @@ from receiver.web.query_params import (
     cursor_of,
     filters,
     place_of,
-    read_query,
 )
+from receiver.web.responses import Events, Pauses, Plans, Runs, Syncs, SyncStory
 
-Listed = TypeVar("Listed", SyncsQuery, PlansQuery, RunsQuery)
+ROUTES = Routes(Who.VIEWER, LOOK)
 
-
-def api_door(intake: Intake) -> Blueprint:
-    """Make the routes for looking; a viewer's token or an operator's is needed."""
-    door = Blueprint("api", __name__, url_prefix="/v1")
-
-    @door.before_request
-    def known() -> Response | None:
-        try:
-            authorize(request.headers.get("Authorization", ""), intake.keys, acts=False)
-        except Refusal as refusal:
-            return refused(refusal)
-        return None
-
-    _add_lists(door, intake)
-    _add_stories(door, intake)
-
-    @door.get("/events")
-    def events() -> Response:
-        query = read_query(EventsQuery)
-        page = intake.reader.trail(query.wanted, after=query.after, limit=query.limit)
-        first = not (query.after or page.events)
-        warning = intake.names.unheard_of(**query.names) if first else ""
-        told = {"events": page.events, "next": page.next, "more": page.more, "warning": warning}
-        return jsonify(told)
-
-    @door.get("/pauses")
-    def pauses() -> Response:
-        read_query(NoQuery)
-        return jsonify({"pauses": intake.reader.pauses()})
-
-    return door
+Row = TypeVar("Row", SyncWithPlans, Plan, Run)
+Found = TypeVar("Found")
 
 
-def _add_lists(door: Blueprint, intake: Intake) -> None:
-    reader = intake.reader
-
-    @door.get("/syncs")
-    def syncs() -> Response:
-        return _listed("syncs", read_query(SyncsQuery), reader.syncs, intake.names)
-
-    @door.get("/plans")
-    def plans() -> Response:
-        return _listed("plans", read_query(PlansQuery), reader.plans, intake.names)
-
-    @door.get("/runs")
-    def runs() -> Response:
-        return _listed("runs", read_query(RunsQuery), reader.runs, intake.names)
+@ROUTES.add("get", "/v1/syncs", "listSyncs", "List syncs, the newest first.")
+def list_syncs(intake: Intake, query: SyncsQuery) -> Syncs:
+    """Answer a page of syncs."""
+    page, following, warning = _page("syncs", query, intake.reader.syncs, intake.names)
+    return {"syncs": page, "next": following, "warning": warning}
 
 
-def _listed(kind: str, query: Listed, read: Callable[..., list[Row]], names: Names) -> Response:
-    """Answer a page; one row more is read, to know whether there is a next one.
+@ROUTES.add(
+    "get", "/v1/syncs/{sync}", "getSync", "Tell a sync's whole story; `last` is the newest."
+)
+def get_sync(intake: Intake, sync: str, query: StoryQuery) -> SyncStory:
+    """Answer one sync, explained."""
+    wanted = intake.reader.newest() if sync == "last" else sync
+    found = _found(intake.reader.sync(wanted) if wanted else None, "sync", sync)
+    explained = intake.explainer.explain(found["id"], rule=query.rule, resource=query.resource)
+    return {**found, "explanation": explained.rows, "explanationNote": explained.note}
 
-    Where there is nothing at all, a filter by a name that nothing has is warned of.
+
+@ROUTES.add("get", "/v1/plans", "listPlans", "List plans, the newest first.")
+def list_plans(intake: Intake, query: PlansQuery) -> Plans:
+    """Answer a page of plans."""
+    page, following, warning = _page("plans", query, intake.reader.plans, intake.names)
+    return {"plans": page, "next": following, "warning": warning}
+
+
+@ROUTES.add("get", "/v1/plans/{plan}", "getPlan", "Tell a plan with its runs.")
+def get_plan(intake: Intake, plan: str) -> PlanStory:
+    """Answer one plan."""
+    return _found(intake.reader.plan(plan), "plan", plan)
+
+
+@ROUTES.add("get", "/v1/runs", "listRuns", "List runs, the newest first.")
+def list_runs(intake: Intake, query: RunsQuery) -> Runs:
+    """Answer a page of runs."""
+    page, following, warning = _page("runs", query, intake.reader.runs, intake.names)
+    return {"runs": page, "next": following, "warning": warning}
+
+
+@ROUTES.add("get", "/v1/runs/{run}", "getRun", "Tell a run with its attempts.")
+def get_run(intake: Intake, run: str) -> RunStory:
+    """Answer one run."""
+    return _found(intake.reader.run(run), "run", run)
+
+
+@ROUTES.add("get", "/v1/events", "listEvents", "Read the trail, the oldest line first.")
+def list_events(intake: Intake, query: EventsQuery) -> Events:
+    """Answer a page of the trail."""
+    page = intake.reader.trail(query.wanted, after=query.after, limit=query.limit)
+    first = not (query.after or page.events)
+    warning = intake.names.unheard_of(**query.names) if first else ""
+    return {"events": page.events, "next": page.next, "more": page.more, "warning": warning}
+
+
+@ROUTES.add("get", "/v1/pauses", "listPauses", "List what is paused.")
+def list_pauses(intake: Intake) -> Pauses:
+    """Answer all that is paused."""
+    return {"pauses": intake.reader.pauses()}
+
+
+def _page(
+    kind: str, query: SyncsQuery | PlansQuery | RunsQuery, read: Callable[..., list[Row]],
+    names: Names,
+) -> tuple[list[Row], str | None, str]:  # fmt: skip
+    """Return a page, the cursor of the next one, and a warning.
+
+    One row more is read, to know whether there is a next page. Where there is nothing at all, a
+    filter by a name that nothing has is warned of.
     """
     before = place_of(kind, query.cursor)
     rows = read(filters(query), limit=query.limit + 1, before=before)
     page = rows[: query.limit]
     following = cursor_of(kind, page[-1]["id"]) if len(rows) > len(page) else None
     warning = "" if page or query.cursor else names.unheard_of(**query.names)
-    return jsonify({kind: page, "next": following, "warning": warning})
+    return page, following, warning
 
 
-def _add_stories(door: Blueprint, intake: Intake) -> None:
-    reader = intake.reader
-
-    @door.get("/syncs/<sync>")
-    def sync(sync: str) -> Response:
-        query = read_query(StoryQuery)
-        wanted = reader.newest() if sync == "last" else sync
-        found = _found(reader.sync(wanted) if wanted else None, "sync", sync)
-        told = intake.explainer.explain(found["id"], rule=query.rule, resource=query.resource)
-        return jsonify(found | {"explanation": told.rows, "explanationNote": told.note})
-
-    @door.get("/plans/<plan>")
-    def plan(plan: str) -> Response:
-        read_query(NoQuery)
-        return jsonify(_found(reader.plan(plan), "plan", plan))
-
-    @door.get("/runs/<run>")
-    def run(run: str) -> Response:
-        read_query(NoQuery)
-        return jsonify(_found(reader.run(run), "run", run))
-
-
-def _found(row: Row | None, kind: str, wanted: str) -> dict[str, Any]:
+def _found(row: Found | None, kind: str, wanted: str) -> Found:
     if row is None:
         raise Refusal(
             HTTPStatus.NOT_FOUND, f"no_such_{kind}", f"there is no {kind} {wanted}",

@@ -34,7 +34,7 @@ from receiver.ledger.engine.transfer import copy_to_postgres
 from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.inbox.deliveries import Arrival
 from receiver.ledger.plans.outcomes import store_settlements
-from receiver.ledger.queries.trail import Wanted, read_trail
+from receiver.ledger.queries.trail import EventFilters, read_trail
 from receiver.ledger.queue.leases import release_lost
 from receiver.ledger.queue.rate_limits import Buckets
 from receiver.planning.retry import settle
@@ -212,11 +212,11 @@ def test_the_trails_numbers_follow_the_commits(server_ledger: PostgresLedger) ->
             second = crew.submit(add_line, server_ledger, "second")
             wait_for(lambda: waits(server_ledger), 5, "the second one to wait")
             with server_ledger.read() as reading:
-                assert read_trail(reading, Wanted(), 0, 10).events == []
+                assert read_trail(reading, EventFilters(), 0, 10).events == []
             connection.commit()
             second.result(60)
     with server_ledger.read() as reading:
-        assert [one["event"] for one in read_trail(reading, Wanted(), 0, 10).events] == [
+        assert [one["event"] for one in read_trail(reading, EventFilters(), 0, 10).events] == [
             "first",
             "second",
         ]

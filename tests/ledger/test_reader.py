@@ -99,7 +99,7 @@ def test_a_story_has_every_delivery_and_its_events_in_order(
         "notification.accepted", "notification.duplicate",
     ]  # fmt: skip
     assert story["events"][0]["delivery"] == story["deliveries"][0]["id"]
-    assert story["events"][0]["application"] == "argocd/shop"
+    assert story["events"][0].items() >= {"application": "argocd/shop"}.items()
 
 
 def test_what_is_not_there_is_none(ledger: Ledger) -> None:
@@ -111,10 +111,11 @@ def test_what_is_not_there_is_none(ledger: Ledger) -> None:
 def test_a_ledger_that_takes_writes_is_ready(ledger: Ledger) -> None:
     """Rules and dispatcher are details; that they are not there yet does not matter."""
     found = Reader(ledger).readiness()
-    assert (found.writable, found.reason) == (True, "")
+    assert found.reason == ""
+    assert found.rules
     assert found.rules["ok"] is False
     assert found.dispatcher == {
-        "heartbeatAgeSeconds": None, "alive": 0, "hangingAttempts": 0, "thread_problems": [],
+        "heartbeatAgeSeconds": None, "alive": 0, "hangingAttempts": 0, "ailments": [],
     }  # fmt: skip
 
 
@@ -128,7 +129,8 @@ def test_readiness_tells_of_the_rules_in_force_and_the_last_sign_of_life(ledger:
     assert found.rules == mark | {
         "refused": True, "warnings": [], "loadedAt": "1970-01-01T00:00:00Z",
     }  # fmt: skip
-    assert 5 <= found.dispatcher["heartbeatAgeSeconds"] < 15
+    assert found.dispatcher
+    assert 5 <= (found.dispatcher["heartbeatAgeSeconds"] or 0) < 15
 
 
 def test_a_locked_ledger_is_not_ready_and_says_why(file_ledger: SqliteLedger) -> None:
@@ -138,10 +140,9 @@ def test_a_locked_ledger_is_not_ready_and_says_why(file_ledger: SqliteLedger) ->
     with closing(sqlite3.connect(file_ledger.path)) as other:
         other.execute("BEGIN IMMEDIATE")
         found = reader.readiness()
-        assert not found.writable
         assert "locked" in found.reason
         other.rollback()
-    assert reader.readiness().writable
+    assert not reader.readiness().reason
     patient.close()
 
 

@@ -15,7 +15,7 @@ from receiver.ledger import tables
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.sqlite import SqliteLedger
 from receiver.ledger.queries import trail
-from receiver.ledger.queries.reader import Filters, Reader, Wanted
+from receiver.ledger.queries.reader import EventFilters, Filters, Reader
 
 HOUR = 3_600_000
 
@@ -133,7 +133,7 @@ def test_the_trail_begins_at_a_time_that_is_found_by_halving(
 ) -> None:
     """The first line is the oldest that is not older."""
     fill(ledger, 100)
-    page = Reader(ledger).trail(Wanted(since=since), after=0, limit=500)
+    page = Reader(ledger).trail(EventFilters(since=since), after=0, limit=500)
     assert [line["seq"] for line in page.events][:1] == ([] if first is None else [first])
 
 
@@ -145,19 +145,19 @@ def test_a_page_looks_at_so_many_lines_and_says_that_there_are_more(
     fill(ledger, 100)
     reader, after, seen, pages = Reader(ledger), 0, 0, 0
     while True:
-        page = reader.trail(Wanted(event="run.*"), after=after, limit=500)
+        page = reader.trail(EventFilters(event="run.*"), after=after, limit=500)
         seen, after, pages = seen + len(page.events), page.next, pages + 1
         if not page.more:
             break
     assert (seen, after, pages) == (10, 100, 4)
-    empty = reader.trail(Wanted(event="run.*"), after=after, limit=500)
+    empty = reader.trail(EventFilters(event="run.*"), after=after, limit=500)
     assert (empty.events, empty.next, empty.more) == ([], 100, False)
 
 
 def test_a_full_page_ends_where_its_last_line_is(ledger: Ledger) -> None:
     """The next one begins after it."""
     fill(ledger, 10)
-    page = Reader(ledger).trail(Wanted(), after=0, limit=4)
+    page = Reader(ledger).trail(EventFilters(), after=0, limit=4)
     assert (page.next, page.more) == (4, True)
 
 

@@ -15,7 +15,8 @@ from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.sqlite import SqliteLedger
 from receiver.ledger.inbox.hook_messages import HookMessages, Message
 from receiver.ledger.queries import trail
-from receiver.ledger.queries.reader import Filters, Reader, Row, Wanted
+from receiver.ledger.queries.reader import EventFilters, Filters, Reader
+from receiver.ledger.queries.rows import Event, SyncDetails
 
 RULES = """
 - name: gather
@@ -47,11 +48,11 @@ def gathered(house: House) -> list[str]:
     return syncs
 
 
-def names(events: Sequence[Row], *wanted: str) -> list[str]:
+def names(events: Sequence[Event], *wanted: str) -> list[str]:
     return [line["event"] for line in events if line["event"].startswith(wanted)]
 
 
-def story(house: House, sync: str) -> Row:
+def story(house: House, sync: str) -> SyncDetails:
     told = Reader(house.ledger).sync(sync)
     assert told
     numbers = [line["seq"] for line in told["events"]]
@@ -59,8 +60,8 @@ def story(house: House, sync: str) -> Row:
     return told
 
 
-def filtered(house: House, **wanted: Any) -> list[Row]:
-    return Reader(house.ledger).trail(Wanted(**wanted), after=0, limit=500).events
+def filtered(house: House, **wanted: Any) -> list[Event]:
+    return Reader(house.ledger).trail(EventFilters(**wanted), after=0, limit=500).events
 
 
 def test_each_sync_tells_how_the_plan_that_collected_it_came_to_be(house: House) -> None:
@@ -141,10 +142,10 @@ def test_the_trail_by_a_sync_a_plan_or_a_run_is_their_story(house: House) -> Non
         assert told
         assert filtered(house, plan=plan["id"]) == told["events"]
     for run in reader.runs(limit=10):
-        told = reader.run(run["id"])
-        assert told
-        assert filtered(house, run=run["id"], sync=run["sync"]) == told["events"]
-        assert names(told["events"], "attempt") == ["attempt.started", "attempt.succeeded"]
+        whole = reader.run(run["id"])
+        assert whole
+        assert filtered(house, run=run["id"], sync=run["sync"]) == whole["events"]
+        assert names(whole["events"], "attempt") == ["attempt.started", "attempt.succeeded"]
 
 
 @pytest.mark.parametrize("wanted", [{"sync": "s-1"}, {"plan": "p-1"}, {"run": "r-1"}])
@@ -172,7 +173,7 @@ def test_the_trail_of_a_sync_is_found_however_much_lies_before_it(
     with house.ledger.write() as connection:
         connection.execute(insert(tables.audit_events), others)
     sync = house.sync("a")
-    for wanted in (Wanted(sync=sync), Wanted(plan=house.plans("id")[0])):
+    for wanted in (EventFilters(sync=sync), EventFilters(plan=house.plans("id")[0])):
         page = Reader(house.ledger).trail(wanted, after=0, limit=500)
         assert (bool(page.events), page.more) == (True, False)
 
@@ -180,18 +181,18 @@ def test_the_trail_of_a_sync_is_found_however_much_lies_before_it(
 @pytest.mark.parametrize(
     "wanted",
     [
-        Wanted(),
-        Wanted(sync="SYNC"),
-        Wanted(plan="PLAN"),
-        Wanted(run="RUN"),
-        Wanted(sync="SYNC", event="run.*", rule="gather"),
-        Wanted(since=1),
-        Wanted(application="shop", since=1),
+        EventFilters(),
+        EventFilters(sync="SYNC"),
+        EventFilters(plan="PLAN"),
+        EventFilters(run="RUN"),
+        EventFilters(sync="SYNC", event="run.*", rule="gather"),
+        EventFilters(since=1),
+        EventFilters(application="shop", since=1),
     ],
     ids=str,
 )
 def test_no_page_of_the_trail_reads_the_whole_table(
-    file_ledger: SqliteLedger, wanted: Wanted
+    file_ledger: SqliteLedger, wanted: EventFilters
 ) -> None:
     """Every statement goes by an index or by the order of the lines."""
     house = House.of(file_ledger, RULES)
@@ -205,7 +206,7 @@ def test_no_page_of_the_trail_reads_the_whole_table(
     seen: list[tuple[str, Any]] = []
     engine = house.ledger.engine
     event.listen(engine, "before_cursor_execute", lambda *all_of: seen.append(all_of[2:4]))
-    Reader(house.ledger).trail(Wanted(**given), after=0, limit=50)
+    Reader(house.ledger).trail(EventFilters(**given), after=0, limit=50)
     reads = [one for one in seen if one[0].startswith("SELECT")]
     with house.ledger.read() as connection:
         steps = [

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from desks import ANN, desk, house_of, only
 from house import House
@@ -13,6 +11,7 @@ from receiver.ledger.audit.key_values import PACE, put_value
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.queries.reader import Reader
+from receiver.ledger.queries.rows import Run
 from receiver.ledger.queue.heartbeats import beat
 from receiver.ledger.queue.lane_blocks import block_lane
 from receiver.ledger.queue.pauses import Scope
@@ -45,8 +44,12 @@ def waits(house: House, action: str = "one", plan: int = 0) -> str:
     wanted = house.plans("id")[plan]
     rows = [run for run in reader.runs(limit=100) if run["plan"] == wanted]
     row = min((run for run in rows if run["action"] == action), key=lambda run: str(run["id"]))
-    stories: list[Any] = [reader.run(row["id"]), *(reader.plan(wanted) or {})["runs"]]
-    stories += [run for one in (reader.sync(row["sync"]) or {})["plans"] for run in one["runs"]]
+    alone, of_plan, of_sync = reader.run(row["id"]), reader.plan(wanted), reader.sync(row["sync"])
+    assert alone
+    assert of_plan
+    assert of_sync
+    stories: list[Run] = [alone, *of_plan["runs"]]
+    stories += [run for one in of_sync["plans"] for run in one["runs"]]
     told = {one["waitsFor"] for one in stories if one["id"] == row["id"]}
     assert told == {row["waitsFor"]}
     return str(row["waitsFor"])

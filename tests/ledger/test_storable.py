@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from receiver.core.model import Json, Outcome, OutcomeKind
 from receiver.core.storable import DEEPEST, TOO_DEEP, dumps, storable
 from receiver.ledger.engine.ledger import Ledger
-from receiver.ledger.queries.reader import Reader, Wanted
+from receiver.ledger.queries.reader import EventFilters, Reader
 
 RULE = """
 - name: tell
@@ -35,8 +35,8 @@ def test_the_trail_of_a_rule_is_read_whatever_its_services_have_said(
     house.answer(Outcome(OutcomeKind.SUCCEEDED, output=output, notes=(bad,)), good)
     house.answer(Outcome(OutcomeKind.PERMANENT, reason=bad), failed)
     reader = Reader(ledger)
-    page = reader.trail(Wanted(rule="tell"), after=0, limit=100)
-    said = {event["event"]: event for event in page.events}
+    page = reader.trail(EventFilters(rule="tell"), after=0, limit=100)
+    said: dict[str, Any] = {event["event"]: event for event in page.events}
     wanted = storable(bad)
     assert (said["action.message"]["text"], said["run.failed"]["reason"]) == (wanted, wanted)
     told = reader.run(good.id)

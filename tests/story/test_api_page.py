@@ -11,7 +11,8 @@ import pytest
 from notifications import notification, resource
 from service import ROOT, TOKEN, Service, Target, serving, wait_for
 
-from receiver.web.openapi.operations import OPERATIONS, Operation
+from receiver.web.openapi_document import OPERATIONS
+from receiver.web.operation import Operation
 
 PAGE = (ROOT / "docs/api.md").read_text()
 REQUESTS = "".join(re.findall(r"<!-- requests -->\n```sh\n(.*?)```", PAGE, re.DOTALL))

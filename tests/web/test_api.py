@@ -16,7 +16,8 @@ from receiver.core.errors import SettingsError
 from receiver.core.logs import configure_logs
 from receiver.ledger.engine.ledger import Ledger
 from receiver.settings.tokens import Keyring
-from receiver.web.openapi.operations import OPERATIONS, Operation, Who
+from receiver.web.openapi_document import OPERATIONS
+from receiver.web.operation import Operation, Who
 
 RULE = """
 - name: purge

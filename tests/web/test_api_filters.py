@@ -10,7 +10,8 @@ from doors import AS_OPERATOR, AS_VIEWER, Doors, doors
 from house import House
 
 from receiver.ledger.engine.open import open_ledger
-from receiver.web.openapi.operations import OPERATIONS, Operation, Who
+from receiver.web.openapi_document import OPERATIONS
+from receiver.web.operation import Operation, Who
 
 RULES = """
 - name: purge

@@ -28,9 +28,8 @@ from schemathesis.specs.openapi.checks import (
 
 from receiver.ledger.engine.open import open_ledger
 from receiver.notification.parse import read_notification
-from receiver.web.openapi import openapi_document
-from receiver.web.openapi.examples import EXAMPLES
-from receiver.web.openapi.operations import OPERATIONS, Operation, Who
+from receiver.web.openapi_document import OPERATIONS, openapi_document
+from receiver.web.operation import Operation, Who
 
 CHECKS = [
     not_a_server_error,
@@ -89,7 +88,7 @@ def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doors]:
 def known(web: Doors) -> dict[str, list[str]]:
     """What there is, by the names that paths have for it."""
     reader = web.intake.reader
-    lists = {"sync": reader.syncs, "plan": reader.plans, "run": reader.runs}
+    lists: dict[str, Any] = {"sync": reader.syncs, "plan": reader.plans, "run": reader.runs}
     ids = {name: [row["id"] for row in read(limit=100)] for name, read in lists.items()}
     return ids | {"name": ["purge", "log.message"], "channel": ["sync", "health"]}
 
@@ -149,7 +148,7 @@ def test_the_document_is_valid() -> None:
 @pytest.mark.parametrize("operation", [one for one in OPERATIONS if one.body], ids=lambda o: o.name)
 def test_every_body_has_an_example_that_is_right(operation: Operation) -> None:
     """It is what readers copy."""
-    example = EXAMPLES.get(operation.name)
+    example = operation.example
     if isinstance(operation.body, type) and issubclass(operation.body, BaseModel):
         operation.body.model_validate(example or {})
     elif operation.who is Who.SENDER:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import select
 
@@ -11,7 +11,8 @@ from receiver.core.errors import UnknownId
 from receiver.core.model import Event, Json
 from receiver.ledger import tables
 from receiver.ledger.engine.unit_of_work import UnitOfWork
-from receiver.ledger.queries.rows import PLAN, RUN, shown
+from receiver.ledger.queries.row_mapping import read_one
+from receiver.ledger.queries.rows import ActedRun, Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,24 +60,29 @@ def find_sync(uow: UnitOfWork, sync: str) -> Any:
 
 
 def _find(uow: UnitOfWork, table: Any, kind: str, wanted: str) -> Any:
-    row = uow.connection.execute(select(table).where(table.c.id == wanted)).one_or_none()
+    query = select(table).where(table.c.id == wanted)
+    return _known(uow.connection.execute(query).one_or_none(), kind, wanted)
+
+
+def acted_run(uow: UnitOfWork, run: str) -> ActedRun:
+    """Return a run as the answer to an act shows it, after the act, in the words of lists."""
+    uow.flush()
+    return _known(read_one(uow.connection, tables.runs, run, ActedRun), "run", run)
+
+
+def acted_plan(uow: UnitOfWork, plan: str) -> Plan:
+    """Return a plan as the answer to an act shows it, after the act."""
+    uow.flush()
+    return _known(read_one(uow.connection, tables.plans, plan, Plan), "plan", plan)
+
+
+R = TypeVar("R")
+
+
+def _known(row: R | None, kind: str, wanted: str) -> R:
     if row is None:
         raise UnknownId(kind, wanted)
     return row
-
-
-def shown_run(uow: UnitOfWork, run: str) -> dict[str, Json]:
-    """Return a run as the answer to an act shows it, after the act, in the words of lists."""
-    uow.flush()
-    row = find_run(uow, run)
-    return shown({name: getattr(row, name) for name in RUN})
-
-
-def shown_plan(uow: UnitOfWork, plan: str) -> dict[str, Json]:
-    """Return a plan as the answer to an act shows it, after the act."""
-    uow.flush()
-    row = find_plan(uow, plan)
-    return shown({name: getattr(row, name) for name in PLAN})
 
 
 def run_event(name: str, row: Any, data: dict[str, Json]) -> Event:

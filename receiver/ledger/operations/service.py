@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from receiver.core.model import Event, Json, from_ms
+from receiver.core.model import Event, from_ms
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.operations.approve import approve_plan, approve_run
 from receiver.ledger.operations.cancel import Cancelled, cancel_plan, cancel_run, cancel_sync
-from receiver.ledger.operations.common import Act, shown_plan, shown_run
+from receiver.ledger.operations.common import Act, acted_plan, acted_run
 from receiver.ledger.operations.pause import pause, resume
 from receiver.ledger.operations.replay import ask_replay
 from receiver.ledger.operations.retry import (
@@ -21,13 +21,11 @@ from receiver.ledger.operations.retry import (
     retry_rows,
     retry_run,
 )
+from receiver.ledger.queries.rows import ActedRun, Plan
 from receiver.ledger.queue.pauses import Scope
 
 SLICE = 100
 """Runs that one transaction retries of many: some 50 ms, so that the intake is not held up."""
-
-Shown = dict[str, Json]
-"""A run or a plan after the act, as an answer shows it."""
 
 Committed = Callable[[datetime, Sequence[Event]], None]
 """Called after each commit with the events that it stored; it wakes this host's dispatcher."""
@@ -58,11 +56,11 @@ class Operations:
         self._ledger = ledger
         self._committed = committed
 
-    def retry(self, act: Act, run: str) -> Shown:
+    def retry(self, act: Act, run: str) -> ActedRun:
         """Repeat a run; see `retry_run` for its errors."""
         with self._unit_of_work() as uow:
             retry_run(uow, act, run)
-            return shown_run(uow, run)
+            return acted_run(uow, run)
 
     def retry_many(self, act: Act, chosen: Chosen, limit: int) -> Retried:
         """Repeat at most ``limit`` failed runs, the oldest failures first.
@@ -83,34 +81,34 @@ class Operations:
             if not more or len(done) >= limit:
                 return Retried(tuple(done), more, until)
 
-    def cancel_run(self, act: Act, run: str) -> Shown:
+    def cancel_run(self, act: Act, run: str) -> ActedRun:
         """Cancel a run; see there for its errors."""
         with self._unit_of_work() as uow:
             cancel_run(uow, act, run)
-            return shown_run(uow, run)
+            return acted_run(uow, run)
 
-    def cancel_plan(self, act: Act, plan: str) -> tuple[Shown, Cancelled]:
+    def cancel_plan(self, act: Act, plan: str) -> tuple[Plan, Cancelled]:
         """Cancel a plan; see there for its errors."""
         with self._unit_of_work() as uow:
             cancelled = cancel_plan(uow, act, plan)
-            return shown_plan(uow, plan), cancelled
+            return acted_plan(uow, plan), cancelled
 
     def cancel_sync(self, act: Act, sync: str) -> Cancelled:
         """Cancel the plans of a sync; see there for its errors."""
         with self._unit_of_work() as uow:
             return cancel_sync(uow, act, sync)
 
-    def approve_run(self, act: Act, run: str) -> Shown:
+    def approve_run(self, act: Act, run: str) -> ActedRun:
         """Let a held run go on; see there for its errors."""
         with self._unit_of_work() as uow:
             approve_run(uow, act, run)
-            return shown_run(uow, run)
+            return acted_run(uow, run)
 
-    def approve_plan(self, act: Act, plan: str) -> tuple[Shown, list[str]]:
+    def approve_plan(self, act: Act, plan: str) -> tuple[Plan, list[str]]:
         """Let a held plan, or the held runs of a plan, go on; see there for its errors."""
         with self._unit_of_work() as uow:
             runs = approve_plan(uow, act, plan)
-            return shown_plan(uow, plan), runs
+            return acted_plan(uow, plan), runs
 
     def pause(self, act: Act, scope: Scope, name: str = "") -> bool:
         """Have no attempt claimed of it; whether it was not paused before."""

@@ -3,33 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, select
 
 from receiver.ledger import tables
-from receiver.ledger.queries.debounced import plans_with, syncs_of
-from receiver.ledger.queries.event_filters import about_plans, about_run, about_sync
+from receiver.ledger.queries.event_filters import about_plans, about_run, about_sync, syncs_of
+from receiver.ledger.queries.row_mapping import read_by, read_events, read_one
 from receiver.ledger.queries.rows import (
-    ATTEMPT,
-    DELIVERY,
-    PLAN,
-    RUN,
-    SYNC,
-    Row,
-    columns,
-    grouped,
-    shown,
-    shown_event,
+    ActedRun,
+    Attempt,
+    Delivery,
+    Event,
+    Plan,
+    PlanStory,
+    PlanWithRuns,
+    RunStory,
+    RunWithTries,
+    Sync,
+    SyncDetails,
 )
 
 
-def sync_story(connection: Connection, sync: str) -> Row | None:
-    """Tell a sync: its deliveries, plans with runs and attempts, and events in order."""
-    found = _one(connection, tables.syncs, sync, SYNC)
+def sync_details(connection: Connection, sync: str) -> SyncDetails | None:
+    """Return a sync: its deliveries, plans with runs and attempts, and events in order."""
+    found = read_one(connection, tables.syncs, sync, Sync)
     if found is None:
         return None
-    deliveries = grouped(connection, tables.deliveries, "sync_id", [sync], DELIVERY)
+    deliveries = read_by(connection, tables.deliveries, "sync", [sync], Delivery)
     return {
         **found,
         "deliveries": deliveries.get(sync, []),
@@ -38,57 +38,70 @@ def sync_story(connection: Connection, sync: str) -> Row | None:
     }
 
 
-def plan_story(connection: Connection, plan: str) -> Row | None:
-    """Tell a plan: its runs with their attempts, and its events."""
-    found = _one(connection, tables.plans, plan, PLAN)
+def plan_story(connection: Connection, plan: str) -> PlanStory | None:
+    """Return a plan: its runs with their attempts, and its events."""
+    found = read_one(connection, tables.plans, plan, Plan)
     if found is None:
         return None
     events = _events(connection, about_plans(connection, [plan]))
-    return _with_runs(connection, [found])[0] | {"events": events}
+    return {**_with_runs(connection, [found])[0], "events": events}
 
 
-def run_story(connection: Connection, run: str) -> Row | None:
-    """Tell a run: its attempts and its events."""
-    found = _one(connection, tables.runs, run, RUN)
+def run_story(connection: Connection, run: str) -> RunStory | None:
+    """Return a run: its attempts and its events."""
+    found = read_one(connection, tables.runs, run, ActedRun)
     if found is None:
         return None
     p = tables.plans.c
-    application = connection.scalar(select(p.application).where(p.id == found["plan"]))
-    tries = grouped(connection, tables.attempts, "run_id", [run], ATTEMPT)
-    return found | {
-        "application": application,
-        "tries": tries.get(run, []),
-        "events": _events(connection, about_run(connection, run)),
-    }
+    application = connection.scalar(select(p.application).where(p.id == found["plan"])) or ""
+    tries = read_by(connection, tables.attempts, "run", [run], Attempt).get(run, [])
+    events = _events(connection, about_run(connection, run))
+    return {**_with_tries(found, application, tries), "events": events}
 
 
-def plans_of(connection: Connection, syncs: Sequence[str]) -> dict[str, list[Row]]:
+def plans_of(connection: Connection, syncs: Sequence[str]) -> dict[str, list[Plan]]:
     """Return the plans of each sync, in order of time; those that collected it are among them."""
-    own = grouped(connection, tables.plans, "sync_id", list(syncs), PLAN)
-    joined = plans_with(connection, syncs)
-    wanted = sorted({plan for plans in joined.values() for plan in plans})
-    shared = grouped(connection, tables.plans, "id", wanted, PLAN)
+    own = read_by(connection, tables.plans, "sync", syncs, Plan)
+    collected_by = _collected_by(connection, syncs)
+    others = {plan for plans in collected_by.values() for plan in plans}
+    shared = read_by(connection, tables.plans, "id", sorted(others), Plan)
     return {
         sync: sorted(
-            own.get(sync, []) + [row for plan in joined.get(sync, []) for row in shared[plan]],
-            key=lambda plan: str(plan["id"]),
+            own.get(sync, [])
+            + [row for plan in collected_by.get(sync, []) for row in shared[plan]],
+            key=lambda plan: plan["id"],
         )
         for sync in syncs
     }
 
 
-def _with_runs(connection: Connection, plans: list[Row]) -> list[Row]:
+def _collected_by(connection: Connection, syncs: Sequence[str]) -> dict[str, list[str]]:
+    """Return, by sync, the plans that have collected it (`debounce`) and belong to a newer one."""
+    m, p = tables.plan_syncs, tables.plans
+    query = (
+        select(m.c.sync_id, m.c.plan_id)
+        .join(p, p.c.id == m.c.plan_id)
+        .where(m.c.sync_id.in_(syncs), p.c.sync_id != m.c.sync_id)
+        .order_by(m.c.plan_id)
+    )
+    found: dict[str, list[str]] = {}
+    for row in connection.execute(query):
+        found.setdefault(row.sync_id, []).append(row.plan_id)
+    return found
+
+
+def _with_runs(connection: Connection, plans: Sequence[Plan]) -> list[PlanWithRuns]:
     ids = [plan["id"] for plan in plans]
     syncs = syncs_of(connection, ids)
-    runs = grouped(connection, tables.runs, "plan_id", ids, RUN)
+    runs = read_by(connection, tables.runs, "plan", ids, ActedRun)
     every = [run["id"] for group in runs.values() for run in group]
-    tries = grouped(connection, tables.attempts, "run_id", every, ATTEMPT)
+    tries = read_by(connection, tables.attempts, "run", every, Attempt)
     return [
-        plan
-        | {
+        {
+            **plan,
             "syncs": syncs.get(plan["id"], [plan["sync"]]),
             "runs": [
-                run | {"application": plan["application"], "tries": tries.get(run["id"], [])}
+                _with_tries(run, plan["application"], tries.get(run["id"], []))
                 for run in runs.get(plan["id"], [])
             ],
         }
@@ -96,14 +109,10 @@ def _with_runs(connection: Connection, plans: list[Row]) -> list[Row]:
     ]
 
 
-def _events(connection: Connection, about: ColumnElement[bool]) -> list[Row]:
+def _with_tries(run: ActedRun, application: str, tries: list[Attempt]) -> RunWithTries:
+    return {**run, "application": application, "waitsFor": "", "tries": tries}
+
+
+def _events(connection: Connection, about: ColumnElement[bool]) -> list[Event]:
     e = tables.audit_events
-    return [
-        shown_event(row) for row in connection.execute(select(e).where(about).order_by(e.c.seq))
-    ]
-
-
-def _one(connection: Connection, table: Any, wanted: str, names: tuple[str, ...]) -> Row | None:
-    query = select(*columns(table, names)).where(table.c.id == wanted)
-    row = connection.execute(query).mappings().one_or_none()
-    return None if row is None else shown(row)
+    return read_events(connection, select(e).where(about).order_by(e.c.seq))

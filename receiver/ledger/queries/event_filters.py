@@ -8,7 +8,6 @@ from sqlalchemy import ColumnElement, Connection, and_, select
 
 from receiver.ledger import tables
 from receiver.ledger.inbox.hook_messages import message_events
-from receiver.ledger.queries.debounced import syncs_of
 
 
 def about_sync(connection: Connection, sync: str) -> ColumnElement[bool]:
@@ -33,3 +32,13 @@ def about_run(connection: Connection, run: str) -> ColumnElement[bool]:
     e, r = tables.audit_events.c, tables.runs.c
     sync = connection.scalar(select(r.sync_id).where(r.id == run))
     return and_(e.sync_id == (sync or ""), e.run_id == run)
+
+
+def syncs_of(connection: Connection, plans: Sequence[str]) -> dict[str, list[str]]:
+    """Return, by plan, the syncs that it has collected, the newest last; none for other plans."""
+    m = tables.plan_syncs
+    query = select(m.c.plan_id, m.c.sync_id).where(m.c.plan_id.in_(plans))
+    found: dict[str, list[str]] = {}
+    for row in connection.execute(query.order_by(m.c.newest, m.c.sync_id)):
+        found.setdefault(row.plan_id, []).append(row.sync_id)
+    return found

@@ -19,6 +19,7 @@ from sqlalchemy import (
     Table,
     Text,
     bindparam,
+    literal,
     select,
     text,
     union,
@@ -28,7 +29,8 @@ from receiver.core.model import first_id
 from receiver.core.states import LEFT_OUT_SYNCS, OPEN_RUNS, RunState
 from receiver.ledger import tables
 from receiver.ledger.queries.details import plans_of
-from receiver.ledger.queries.rows import PLAN, RUN, SYNC, Row, columns, shown
+from receiver.ledger.queries.row_mapping import columns, read_rows
+from receiver.ledger.queries.rows import Plan, Run, Sync, SyncWithPlans
 
 BAD_ENDS = frozenset(RunState) - {*OPEN_RUNS, RunState.SUCCEEDED}
 
@@ -51,25 +53,27 @@ class Filters:
     until: int | None = None
 
 
-def list_syncs(connection: Connection, wanted: Filters, limit: int, before: str) -> list[Row]:
+def list_syncs(
+    connection: Connection, wanted: Filters, limit: int, before: str
+) -> list[SyncWithPlans]:
     """List syncs, the newest first, each with its plans."""
     s = tables.syncs
-    query = _paged(select(*columns(s, SYNC)), s, wanted, before, limit, letter="s")
+    query = _paged(select(*columns(s, Sync)), s, wanted, before, limit, letter="s")
     if wanted.application:
         query = query.where(s.c.application.in_(applications(connection, wanted.application)))
     if wanted.states:
         query = query.where(_state_in(s, wanted.states))
         if set(wanted.states) <= set(LEFT_OUT_SYNCS):
             query = query.where(text(tables.LEFT_OUT_SYNC))
-    rows = [shown(row) for row in connection.execute(query).mappings()]
+    rows = read_rows(connection, query, Sync)
     plans = plans_of(connection, [row["id"] for row in rows])
-    return [row | {"plans": plans[row["id"]]} for row in rows]
+    return [{**row, "plans": plans[row["id"]]} for row in rows]
 
 
-def list_plans(connection: Connection, wanted: Filters, limit: int, before: str) -> list[Row]:
+def list_plans(connection: Connection, wanted: Filters, limit: int, before: str) -> list[Plan]:
     """List plans, the newest first."""
     p = tables.plans
-    query = _paged(select(*columns(p, PLAN)), p, wanted, before, limit, letter="p")
+    query = _paged(select(*columns(p, Plan)), p, wanted, before, limit, letter="p")
     query = _of_states(query, p, wanted.states)
     if wanted.rule:
         query = query.where(p.c.rule == wanted.rule)
@@ -77,13 +81,14 @@ def list_plans(connection: Connection, wanted: Filters, limit: int, before: str)
         query = query.where(p.c.id.in_(_plans_with(wanted.sync)))
     if wanted.application:
         query = query.where(p.c.application.in_(applications(connection, wanted.application)))
-    return [shown(row) for row in connection.execute(query).mappings()]
+    return read_rows(connection, query, Plan)
 
 
-def list_runs(connection: Connection, wanted: Filters, limit: int, before: str) -> list[Row]:
-    """List runs, the newest first, each with its Application."""
+def list_runs(connection: Connection, wanted: Filters, limit: int, before: str) -> list[Run]:
+    """List runs, the newest first, each with its Application; what it waits for is not read."""
     r, p = tables.runs, tables.plans
-    joined = select(*columns(r, RUN), p.c.application).join(p, p.c.id == r.c.plan_id)
+    shown = (*columns(r, Run), p.c.application, literal("").label("waitsFor"))
+    joined = select(*shown).join(p, p.c.id == r.c.plan_id)
     query = _of_states(_timed_runs(joined, wanted, before, limit), r, wanted.states)
     for column, value in (
         (r.c.rule, wanted.rule), (r.c.handler, wanted.handler), (r.c.plan_id, wanted.plan),
@@ -95,7 +100,7 @@ def list_runs(connection: Connection, wanted: Filters, limit: int, before: str) 
     if wanted.application:
         names = applications(connection, wanted.application)
         query = query.where(r.c.plan_id.in_(select(p.c.id).where(p.c.application.in_(names))))
-    return [shown(row) for row in connection.execute(query).mappings()]
+    return read_rows(connection, query, Run)
 
 
 def _timed_runs(query: Select[Any], wanted: Filters, before: str, limit: int) -> Select[Any]:

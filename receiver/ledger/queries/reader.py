@@ -1,14 +1,14 @@
-"""Answers the questions of people; nothing here writes."""
+"""Reads the ledger for the API, the probes and the metrics; nothing here writes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import func, select
 
 from receiver.ledger import tables
 from receiver.ledger.engine.ledger import Ledger
-from receiver.ledger.queries.details import plan_story, run_story, sync_story
+from receiver.ledger.queries.details import plan_story, run_story, sync_details
 from receiver.ledger.queries.lists import (
     Filters,
     all_applications,
@@ -16,7 +16,16 @@ from receiver.ledger.queries.lists import (
     list_runs,
     list_syncs,
 )
-from receiver.ledger.queries.rows import Row
+from receiver.ledger.queries.rows import (
+    Pause,
+    Plan,
+    PlanStory,
+    RulesStatus,
+    Run,
+    RunStory,
+    SyncDetails,
+    SyncWithPlans,
+)
 from receiver.ledger.queries.status import (
     SILENCE,
     Gauge,
@@ -26,17 +35,16 @@ from receiver.ledger.queries.status import (
     read_readiness,
     rules_in_force,
 )
-from receiver.ledger.queries.trail import Page, Wanted, read_trail
-from receiver.ledger.queries.unplanned import tell_unplanned
-from receiver.ledger.queries.waits_for import tell_waits
+from receiver.ledger.queries.trail import EventFilters, Page, read_trail
+from receiver.ledger.queries.waits_for import add_unplanned_reasons, add_waits
 
-__all__ = ["SILENCE", "Filters", "Page", "Reader", "Readiness", "Row", "Wanted"]
+__all__ = ["SILENCE", "EventFilters", "Filters", "Page", "Reader", "Readiness"]
 
 ALL = Filters()
 
 
 class Reader:
-    """Answers questions. Every method reads one consistent state.
+    """Reads one ledger; every method reads one consistent state.
 
     Raises:
         LedgerUnavailable: (every method) the ledger cannot be read.
@@ -45,57 +53,55 @@ class Reader:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
-    def syncs(self, wanted: Filters = ALL, *, limit: int, before: str = "") -> list[Row]:
+    def syncs(self, wanted: Filters = ALL, *, limit: int, before: str = "") -> list[SyncWithPlans]:
         """List syncs, newest first, each with its plans; ``before`` is an id."""
         with self._ledger.read() as connection:
             rows = list_syncs(connection, wanted, limit, before)
-            return tell_unplanned(connection, self._ledger.now(connection), rows)
+            add_unplanned_reasons(connection, self._ledger.now(connection), rows)
+            return rows
 
-    def plans(self, wanted: Filters = ALL, *, limit: int, before: str = "") -> list[Row]:
+    def plans(self, wanted: Filters = ALL, *, limit: int, before: str = "") -> list[Plan]:
         """List plans, newest first."""
         with self._ledger.read() as connection:
             return list_plans(connection, wanted, limit, before)
 
-    def runs(self, wanted: Filters = ALL, *, limit: int, before: str = "") -> list[Row]:
+    def runs(self, wanted: Filters = ALL, *, limit: int, before: str = "") -> list[Run]:
         """List runs, newest first."""
         with self._ledger.read() as connection:
             rows = list_runs(connection, wanted, limit, before)
-            return tell_waits(connection, self._ledger.now(connection), rows)
+            add_waits(connection, self._ledger.now(connection), rows)
+            return rows
 
-    def trail(self, wanted: Wanted, *, after: int, limit: int) -> Page:
+    def trail(self, wanted: EventFilters, *, after: int, limit: int) -> Page:
         """Read the trail after a ``seq``, oldest first."""
         with self._ledger.read() as connection:
             return read_trail(connection, wanted, after, limit)
 
-    def sync(self, sync: str) -> Row | None:
-        """Tell one sync's story; None if there is no such sync."""
+    def sync(self, sync: str) -> SyncDetails | None:
+        """Return one sync with all that belongs to it; None if there is no such sync."""
         with self._ledger.read() as connection:
-            story = sync_story(connection, sync)
-            now = self._ledger.now(connection)
-            if story is None:
-                return None
-            plans = self._with_waits(connection, story["plans"])
-            return tell_unplanned(connection, now, [story | {"plans": plans}])[0]
+            found = sync_details(connection, sync)
+            if found is not None:
+                now = self._ledger.now(connection)
+                add_waits(connection, now, [run for plan in found["plans"] for run in plan["runs"]])
+                add_unplanned_reasons(connection, now, [found])
+            return found
 
-    def plan(self, plan: str) -> Row | None:
-        """Tell one plan's story; None if there is no such plan."""
+    def plan(self, plan: str) -> PlanStory | None:
+        """Return one plan with its runs and events; None if there is no such plan."""
         with self._ledger.read() as connection:
-            story = plan_story(connection, plan)
-            return self._with_waits(connection, [story])[0] if story else None
+            found = plan_story(connection, plan)
+            if found is not None:
+                add_waits(connection, self._ledger.now(connection), found["runs"])
+            return found
 
-    def run(self, run: str) -> Row | None:
-        """Tell one run's story; None if there is no such run."""
+    def run(self, run: str) -> RunStory | None:
+        """Return one run with its attempts and events; None if there is no such run."""
         with self._ledger.read() as connection:
-            story = run_story(connection, run)
-            now = self._ledger.now(connection)
-            return tell_waits(connection, now, [story])[0] if story else None
-
-    def _with_waits(self, connection: Connection, plans: Sequence[Row]) -> list[Row]:
-        """Say of the runs of plans what they wait for."""
-        now = self._ledger.now(connection)
-        runs = tell_waits(connection, now, [run for plan in plans for run in plan["runs"]])
-        by_id = {run["id"]: run for run in runs}
-        return [plan | {"runs": [by_id[run["id"]] for run in plan["runs"]]} for plan in plans]
+            found = run_story(connection, run)
+            if found is not None:
+                add_waits(connection, self._ledger.now(connection), [found])
+            return found
 
     def has(self, kind: str, wanted: str) -> bool:
         """Whether there is a ``sync``, a ``plan`` or a ``run`` of this id."""
@@ -118,12 +124,12 @@ class Reader:
         """Try a write, and read what the dispatchers say of themselves, or the one of this name."""
         return read_readiness(self._ledger, owner)
 
-    def rules(self) -> Row:
-        """Tell which rules are in force, and whether the files were refused since."""
+    def rules(self) -> RulesStatus:
+        """Return which rules are in force, and whether the files were refused since."""
         with self._ledger.read() as connection:
             return rules_in_force(connection)
 
-    def pauses(self) -> list[Row]:
+    def pauses(self) -> list[Pause]:
         """List what is paused, the oldest first."""
         with self._ledger.read() as connection:
             return list_pauses(connection)

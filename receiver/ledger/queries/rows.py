@@ -1,96 +1,231 @@
-"""Rows as the API shows them: camelCase keys, RFC 3339 times, JSON as JSON."""
+"""What the reader returns and the API answers: syncs, plans, runs, and what happened to them.
+
+A row is its JSON object already: the server sends it as it is, and a command reads the same types
+out of what it received. pydantic makes the OpenAPI document of them; nothing is validated at run
+time, since whatever lies in the ledger has to be shown.
+"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
-from typing import Any
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any, Literal, NotRequired
 
-from sqlalchemy import Connection, select
+from pydantic import ConfigDict, Field, GetPydanticSchema, with_config
+from typing_extensions import TypedDict
 
-from receiver.core.model import from_ms, rfc3339
-from receiver.rules.handlers.secret_refs import with_references
-
-Row = dict[str, Any]
-
-SYNC = (
-    "id", "sender", "channel", "application", "phase", "revision", "started_at", "finished_at",
-    "received_at", "resources", "changed", "state", "reason", "planned_at",
-)  # fmt: skip
-PLAN = (
-    "id", "sync_id", "rule", "application", "mode", "state", "reason", "rule_set", "created_at",
-    "due_at", "ended_at", "targets", "concurrency_key",
-)  # fmt: skip
-RUN = (
-    "id", "plan_id", "sync_id", "rule", "section", "action", "handler", "wave", "target", "state",
-    "reason", "attempts", "due_at", "ended_at", "parameters", "secrets", "output",
-)  # fmt: skip
-ATTEMPT = ("run_id", "number", "started_at", "pending", "ended_at", "outcome", "reason")
-DELIVERY = ("id", "sync_id", "received_at", "verdict", "reason", "size", "sender")
-
-_TEXTS_OF_JSON = frozenset({"targets", "parameters", "output"})
+from receiver.core.model import DeliveryVerdict
+from receiver.core.states import PlanState, RunState, SyncState
 
 
-def columns(table: Any, names: Iterable[str]) -> list[Any]:
-    """Return a table's columns by their names."""
-    return [table.c[name] for name in names]
+def written_as_text(kind: type[StrEnum | datetime]) -> GetPydanticSchema:
+    """Annotate text with what it is the text of, for the schema."""
+    return GetPydanticSchema(lambda _text, schema_of: schema_of(kind))
 
 
-def shown(row: Mapping[Any, Any]) -> Row:
-    """Turn a row into the API's words; a reference is called by what it refers to.
+Id = Annotated[str, Field(examples=["s-1m7y9gr9ez7egy539n"])]
+Time = Annotated[str, written_as_text(datetime)]
 
-    References to secrets are shown where they stand in the parameters.
+
+@with_config(ConfigDict(extra="allow"))
+class Event(TypedDict):
+    """A line of the trail; docs/audit-trail.md has what each event says besides."""
+
+    seq: int
+    at: Time
+    event: str
+    delivery: NotRequired[str]
+    sync: NotRequired[str]
+    plan: NotRequired[str]
+    run: NotRequired[str]
+    attempt: NotRequired[int]
+
+
+class Attempt(TypedDict):
+    """One try of a run."""
+
+    run: Id
+    number: int
+    startedAt: Time
+    pending: Annotated[
+        int,
+        Field(
+            description="How often the other side was asked, and still worked on what this has "
+            "started."
+        ),
+    ]
+    endedAt: Time | None
+    outcome: Annotated[
+        str,
+        Field(
+            description="Empty while it is under way; `pending` while the other side works on it."
+        ),
+    ]
+    reason: str
+
+
+class ActedRun(TypedDict):
+    """A run after an act: one action for one target of a plan."""
+
+    id: Id
+    plan: Id
+    sync: Id
+    rule: str
+    section: Literal["actions", "onFailure"]
+    action: str
+    handler: str
+    wave: int
+    target: str
+    state: Annotated[str, written_as_text(RunState)]
+    reason: str
+    attempts: Annotated[
+        int, Field(description="How often it was started; asking again is no attempt.")
+    ]
+    dueAt: Time | None
+    endedAt: Time | None
+    parameters: Annotated[Any, Field(description="Rendered; a secret is only referred to.")]
+    output: Any
+
+
+class Run(ActedRun):
+    """A run as lists show it."""
+
+    application: str
+    waitsFor: Annotated[
+        str,
+        Field(
+            description="What it waits for, in words: the end of a pause, a time, its turn, a "
+            "limit, its wave, its plan's place or approval. Empty where it does not wait."
+        ),
+    ]
+
+
+class RunWithTries(Run):
+    """A run with its attempts."""
+
+    tries: list[Attempt]
+
+
+class RunStory(RunWithTries):
+    """A run with all that the trail says of it."""
+
+    events: list[Event]
+
+
+class Plan(TypedDict):
+    """One rule applied to one sync, or with debounce to several."""
+
+    id: Id
+    sync: Annotated[Id, Field(description="The newest of its syncs.")]
+    rule: str
+    application: str
+    mode: Literal["run", "observe"]
+    state: Annotated[str, written_as_text(PlanState)]
+    reason: str
+    ruleSet: str
+    createdAt: Time
+    dueAt: Annotated[Time | None, Field(description="When a plan that collects syncs starts.")]
+    endedAt: Time | None
+    targets: list[dict[str, Any]]
+    concurrencyKey: str | None
+
+
+class PlanWithRuns(Plan):
+    """A plan with its runs and attempts."""
+
+    syncs: list[Id]
+    runs: list[RunWithTries]
+
+
+class PlanStory(PlanWithRuns):
+    """A plan with all that the trail says of it."""
+
+    events: list[Event]
+
+
+class Sync(TypedDict):
+    """One operation of one Application."""
+
+    id: Id
+    sender: str
+    channel: str
+    application: str
+    phase: str
+    revision: str
+    startedAt: Time | None
+    finishedAt: Time | None
+    receivedAt: Time
+    resources: int
+    changed: Annotated[
+        int | None, Field(description="Resources; null while nobody has planned it.")
+    ]
+    state: Annotated[str, written_as_text(SyncState)]
+    reason: Annotated[
+        str,
+        Field(
+            description="Why it is not planned, or not acted upon; of a planned one, why rules "
+            "took no part that might have: there are none, or a condition failed."
+        ),
+    ]
+    plannedAt: Time | None
+
+
+class SyncWithPlans(Sync):
+    """A sync with its plans."""
+
+    plans: list[Plan]
+
+
+class Delivery(TypedDict):
+    """A notification as it was stored."""
+
+    id: str
+    sync: Id | None
+    receivedAt: Time
+    verdict: Annotated[str, written_as_text(DeliveryVerdict)]
+    reason: str
+    size: int
+    sender: str
+
+
+class SyncDetails(Sync):
+    """A sync with all that the ledger has of it."""
+
+    deliveries: list[Delivery]
+    plans: list[PlanWithRuns]
+    events: list[Event]
+
+
+class Pause(TypedDict):
+    """What is paused."""
+
+    scope: Literal["all", "rule", "handler"]
+    name: str
+    by: str
+    at: Time
+    reason: str
+
+
+class RulesStatus(TypedDict):
+    """Which rules are in force.
+
+    ``ok`` is whether they are those of the files as they are, ``refused`` whether they are not
+    because the files have mistakes.
     """
-    result: Row = {}
-    for name, value in row.items():
-        key = _camel(name.removesuffix("_id"))
-        if name.endswith("_at"):
-            result[key] = moment(value)
-        elif name in _TEXTS_OF_JSON:
-            result[key] = None if value is None else json.loads(value)
-        else:
-            result[key] = value
-    if (secrets := result.pop("secrets", None)) is not None:
-        result["parameters"] = with_references(result["parameters"], json.loads(secrets))
-    return result
+
+    ok: bool
+    refused: bool
+    error: str
+    warnings: list[str]
+    digest: str | None
+    rules: int
+    loadedAt: NotRequired[Time | None]
 
 
-def shown_event(row: Any) -> Row:
-    """Turn an event into the line that stdout has, with its number in the trail."""
-    ids = {
-        "delivery": row.delivery_id,
-        "sync": row.sync_id,
-        "plan": row.plan_id,
-        "run": row.run_id,
-        "attempt": row.attempt,
-    }
-    named = {name: value for name, value in ids.items() if value is not None}
-    return {
-        "seq": row.seq,
-        "at": moment(row.at),
-        "event": row.name,
-        **named,
-        **json.loads(row.data),
-    }
+class DispatcherStatus(TypedDict):
+    """What the dispatchers say of themselves; ``alive`` is how many."""
 
-
-def moment(ms: int | None) -> str | None:
-    """Write milliseconds since 1970 as the API does."""
-    return None if ms is None else rfc3339(from_ms(ms))
-
-
-def grouped(
-    connection: Connection, table: Any, key: str, values: list[Any], names: tuple[str, ...]
-) -> dict[str, list[Row]]:
-    """Read rows of several parents at once, grouped by parent and in order."""
-    found: dict[str, list[Row]] = {}
-    for start in range(0, len(values), 500):
-        query = select(*columns(table, names)).where(table.c[key].in_(values[start : start + 500]))
-        for row in connection.execute(query.order_by(*table.primary_key)).mappings():
-            found.setdefault(row[key], []).append(shown(row))
-    return found
-
-
-def _camel(name: str) -> str:
-    first, *rest = name.split("_")
-    return first + "".join(part.capitalize() for part in rest)
+    heartbeatAgeSeconds: float | None
+    alive: int
+    hangingAttempts: int
+    ailments: list[str]

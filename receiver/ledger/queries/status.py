@@ -1,10 +1,10 @@
-"""How the whole is: readiness, what is paused, counters and gauges."""
+"""The state of the instance: readiness, rules in force, pauses, and the numbers for metrics."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, select, text
@@ -13,7 +13,8 @@ from receiver.core.errors import LedgerDamaged, LedgerGone, LedgerUnavailable
 from receiver.ledger import tables
 from receiver.ledger.audit.key_values import RULES, get_value, put_value
 from receiver.ledger.engine.ledger import Ledger, LockMode
-from receiver.ledger.queries.rows import Row, moment
+from receiver.ledger.queries.row_mapping import moment
+from receiver.ledger.queries.rows import DispatcherStatus, Pause, RulesStatus
 from receiver.ledger.queue.heartbeats import Beat, beats
 from receiver.ledger.queue.pauses import Scope, all_paused_since, pauses_in_force
 
@@ -24,43 +25,43 @@ Gauge = tuple[str, dict[str, str], float]
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """Whether the ledger takes writes, with the reason if not; the rest are details.
+    """Whether the ledger takes writes.
 
-    ``damaged`` is whether it will never take one again.
+    Attributes:
+        reason: why it does not; "" if it does.
+        damaged: whether it will never take one again.
+        rules: which are in force; None where the ledger takes no writes.
+        dispatcher: what the dispatchers say of themselves; None likewise.
+        pauses: what is paused.
     """
 
-    writable: bool
-    damaged: bool
-    reason: str
-    rules: Row
-    dispatcher: Row
-    pauses: list[Row]
+    reason: str = ""
+    damaged: bool = False
+    rules: RulesStatus | None = None
+    dispatcher: DispatcherStatus | None = None
+    pauses: Sequence[Pause] = ()
 
 
 def read_readiness(ledger: Ledger, owner: str = "") -> Readiness:
     """Try a write, and read what the dispatchers say of themselves, or the one of this name."""
-    reason, damaged, rules, dispatcher, pauses = "", False, Row(), Row(), list[Row]()
     try:
         with ledger.write(LockMode.APPEND) as connection:
             put_value(connection, PROBE, ledger.now(connection))
         with ledger.read() as connection:
-            now = ledger.now(connection)
-            rules = rules_in_force(connection)
-            there = beats(connection)
+            found = beats(connection)
             if owner:
-                there = {name: last for name, last in there.items() if name == owner}
-            dispatcher = _dispatchers(there, now)
-            pauses = list_pauses(connection)
+                found = {name: last for name, last in found.items() if name == owner}
+            return Readiness(
+                rules=rules_in_force(connection),
+                dispatcher=_dispatchers(found, ledger.now(connection)),
+                pauses=list_pauses(connection),
+            )
     except LedgerUnavailable as error:
-        reason, damaged = str(error), isinstance(error, LedgerDamaged | LedgerGone)
-    return Readiness(not reason, damaged, reason, rules, dispatcher, pauses)
+        return Readiness(str(error), isinstance(error, LedgerDamaged | LedgerGone))
 
 
-def rules_in_force(connection: Connection) -> Row:
-    """Tell which rules are in force; ``ok`` is whether they are those of the files as they are.
-
-    ``refused`` is whether they are not because the files have mistakes.
-    """
+def rules_in_force(connection: Connection) -> RulesStatus:
+    """Return which rules are in force, and whether the files were refused since."""
     mark = get_value(connection, RULES)
     if mark is None:
         error = "no rules have been loaded yet"
@@ -79,7 +80,7 @@ def rules_in_force(connection: Connection) -> Row:
     }
 
 
-def list_pauses(connection: Connection) -> list[Row]:
+def list_pauses(connection: Connection) -> list[Pause]:
     """List what is paused, the oldest first."""
     return [
         {
@@ -107,14 +108,14 @@ SILENCE = 30.0
 """Seconds without a sign of life after which a dispatcher counts as dead; it beats every 5."""
 
 
-def _dispatchers(there: Mapping[str, Beat], now: int) -> Row:
-    ages = {owner: (now - last.at) / 1000 for owner, last in there.items()}
+def _dispatchers(found: Mapping[str, Beat], now: int) -> DispatcherStatus:
+    ages = {owner: (now - last.at) / 1000 for owner, last in found.items()}
     alive = [owner for owner, age in ages.items() if age < SILENCE]
     return {
         "heartbeatAgeSeconds": min(ages.values(), default=None),
         "alive": len(alive),
-        "hangingAttempts": sum(there[owner].hanging for owner in alive),
-        "thread_problems": sorted({one for owner in alive for one in there[owner].thread_problems}),
+        "hangingAttempts": sum(found[owner].hanging for owner in alive),
+        "ailments": sorted({one for owner in alive for one in found[owner].thread_problems}),
     }
 
 

@@ -14,10 +14,11 @@ from sqlalchemy import JSON, ColumnElement, Connection, cast, func, select, type
 from receiver.ledger import tables
 from receiver.ledger.queries.event_filters import about_plans, about_run, about_sync
 from receiver.ledger.queries.lists import applications
-from receiver.ledger.queries.rows import Row, shown_event
+from receiver.ledger.queries.row_mapping import read_events
+from receiver.ledger.queries.rows import Event
 
-LOOKED_AT = 20_000
-"""Lines that one page looks at: some 20 ms, however rare what is wanted may be."""
+SCANNED = 20_000
+"""Lines that one page reads at most: some 20 ms, however rare what is wanted may be."""
 
 
 OVERLAP_MS = 60_000
@@ -26,7 +27,7 @@ at the same time, and no transaction lasts so long."""
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class EventFilters:
     """Which lines; empty is any. ``event`` may have ``*`` and ``?``; ``since`` in milliseconds."""
 
     sync: str = ""
@@ -42,19 +43,19 @@ class Wanted:
 class Page:
     """Lines, the ``seq`` after which to go on, and whether there may be more already."""
 
-    events: list[Row]
+    events: list[Event]
     next: int
     more: bool
 
 
-def read_trail(connection: Connection, wanted: Wanted, after: int, limit: int) -> Page:
+def read_trail(connection: Connection, wanted: EventFilters, after: int, limit: int) -> Page:
     """Read the lines after a ``seq``."""
     e = tables.audit_events
     newest = connection.scalar(select(func.max(e.c.seq))) or 0
     if wanted.since is not None:
         after = max(after, _before(connection, wanted.since - OVERLAP_MS))
     about = _about(connection, wanted)
-    until = newest if about else min(newest, after + LOOKED_AT)
+    until = newest if about else min(newest, after + SCANNED)
     query = select(e).where(e.c.seq > after, e.c.seq <= until).order_by(e.c.seq).limit(limit)
     for lines in about:
         query = query.where(e.c.seq.in_(select(e.c.seq).where(lines)))
@@ -71,13 +72,13 @@ def read_trail(connection: Connection, wanted: Wanted, after: int, limit: int) -
             e.c.sync_id.in_(select(s.c.id).where(s.c.application.in_(names)))
             | _said(connection, "application").in_([*names, wanted.application])
         )
-    events = [shown_event(row) for row in connection.execute(query)]
+    events = read_events(connection, query)
     full = len(events) == limit
     reached = events[-1]["seq"] if full else max(until, after)
     return Page(events, reached, full or until < newest)
 
 
-def _about(connection: Connection, wanted: Wanted) -> list[ColumnElement[bool]]:
+def _about(connection: Connection, wanted: EventFilters) -> list[ColumnElement[bool]]:
     """Return the conditions that an index answers: no page of these looks at other lines."""
     about = []
     if wanted.sync:

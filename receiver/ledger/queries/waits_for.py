@@ -1,4 +1,4 @@
-"""Why a run waits, in words: a pause, its turn, a limit, a time, its plan's place, a person."""
+"""What is not done yet, and why, in words: runs that wait, and syncs that nobody has planned."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, select, text
 
-from receiver.core.states import OPEN_PLANS, OPEN_RUNS, PlanState, RunState
+from receiver.core.states import OPEN_PLANS, OPEN_RUNS, PlanState, RunState, SyncState
+from receiver.core.validation import first_line
 from receiver.ledger import tables
 from receiver.ledger.audit.key_values import PACE, get_value
-from receiver.ledger.queries.rows import Row, moment
-from receiver.ledger.queries.status import SILENCE
+from receiver.ledger.queries.row_mapping import AT_ONCE, moment
+from receiver.ledger.queries.rows import Run, Sync
+from receiver.ledger.queries.status import SILENCE, rules_in_force
 from receiver.ledger.queue.heartbeats import beats
 from receiver.ledger.queue.lane_blocks import blocked_lanes
 from receiver.ledger.queue.pauses import Scope, pauses_in_force
@@ -46,19 +48,40 @@ _BEFORE = text(
 WAITING = frozenset(OPEN_RUNS) - {RunState.RUNNING}
 
 
-def tell_waits(connection: Connection, now: int, runs: Sequence[Row]) -> list[Row]:
-    """Add to each run, as `waitsFor`, what it waits for; "" if it does not."""
-    wanted = [run["id"] for run in runs if run["state"] in WAITING]
-    told: dict[str, str] = {}
-    house = _House(connection, now)
-    for start in range(0, len(wanted), 500):
-        for row in connection.execute(_OPEN, {"runs": wanted[start : start + 500]}):
-            told[row.id] = house.why(row)
-    return [run | {"waitsFor": told.get(run["id"], "")} for run in runs]
+def add_waits(connection: Connection, now: int, runs: Sequence[Run]) -> None:
+    """Write into each run, as `waitsFor`, what it waits for."""
+    waiting = {run["id"]: run for run in runs if run["state"] in WAITING}
+    ids, reasons = list(waiting), _Reasons(connection, now)
+    for start in range(0, len(ids), AT_ONCE):
+        for row in connection.execute(_OPEN, {"runs": ids[start : start + AT_ONCE]}):
+            waiting[row.id]["waitsFor"] = reasons.of_run(row)
 
 
-class _House:
-    """What is read once for the runs of one answer."""
+def add_unplanned_reasons(connection: Connection, now: int, syncs: Sequence[Sync]) -> None:
+    """Write into syncs that nobody has planned why; how much they changed is not known."""
+    reason = ""
+    for sync in syncs:
+        if sync["state"] == SyncState.NEW:
+            sync["reason"] = reason = reason or _why_unplanned(connection, now)
+        if sync["state"] in {SyncState.NEW, SyncState.FAILED}:
+            sync["changed"] = None
+
+
+def _why_unplanned(connection: Connection, now: int) -> str:
+    rules = rules_in_force(connection)
+    if rules["digest"] is None and rules["refused"]:
+        return f"not planned yet: no rules are in force: {first_line(rules['error'])}"
+    if not _dispatcher_alive(connection, now):
+        return "not planned yet: no dispatcher gives a sign of life"
+    return "not planned yet"
+
+
+def _dispatcher_alive(connection: Connection, now: int) -> bool:
+    return any((now - one.at) / 1000 < SILENCE for one in beats(connection).values())
+
+
+class _Reasons:
+    """Says why runs wait; what several runs need is read once."""
 
     def __init__(self, connection: Connection, now: int) -> None:
         self.connection = connection
@@ -67,7 +90,7 @@ class _House:
         self._waves = cache(self._read_waves)
         self._ready = cache(self._read_ready)
 
-    def why(self, row: Any) -> str:
+    def of_run(self, row: Any) -> str:
         if row.plan_state != PlanState.ACTIVE and row.plan_state in OPEN_PLANS:
             return self._of_plan(row)
         if row.state == RunState.HELD:
@@ -154,8 +177,7 @@ class _House:
 
     @cached_property
     def _alive(self) -> bool:
-        found = beats(self.connection).values()
-        return any((self.now - one.at) / 1000 < SILENCE for one in found)
+        return _dispatcher_alive(self.connection, self.now)
 
 
 def _runs(number: int) -> str:

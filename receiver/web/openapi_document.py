@@ -1,4 +1,4 @@
-"""Assembles the OpenAPI document out of the operations and their models."""
+"""The API's own description, OpenAPI 3.1, made of its routes."""
 
 from __future__ import annotations
 
@@ -9,15 +9,35 @@ from http import HTTPStatus
 from importlib.metadata import version
 from typing import Any
 
-from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
+from flask import Blueprint, Response, jsonify
+from pydantic import BaseModel, TypeAdapter
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core.core_schema import TypedDictSchema
 
-from receiver.web.openapi.answers import Problem
-from receiver.web.openapi.examples import EXAMPLES
-from receiver.web.openapi.operations import OPERATIONS, Operation, Who
+from receiver.web import health, intake, messages_api, metrics, operator_api, read_api
+from receiver.web.operation import Operation, Who
+from receiver.web.responses import Open, Problem
 
 JSON, PROBLEM, TEXT = "application/json", "application/problem+json", "text/plain"
 REF = "#/components/schemas/{model}"
+
+OPENAPI = Operation("get", "/v1/openapi.json", "openapi", "This document.", Who.NOBODY, {200: Open})
+OPERATIONS = (
+    *intake.OPERATIONS, messages_api.SAY, *read_api.ROUTES.operations,
+    *operator_api.ROUTES.operations, OPENAPI, health.HEALTHZ, health.READYZ, metrics.METRICS,
+)  # fmt: skip
+
+
+def openapi_blueprint() -> Blueprint:
+    """Make the route of the document; it needs no token and tells no secret."""
+    routes = Blueprint("openapi", __name__)
+    document = openapi_document()
+
+    @routes.get(OPENAPI.rule)
+    def openapi() -> Response:
+        return jsonify(document)
+
+    return routes
 
 
 @cache
@@ -54,7 +74,7 @@ def openapi_document() -> dict[str, Any]:
 
 
 def _operation(operation: Operation) -> dict[str, Any]:
-    told: dict[str, Any] = {
+    described: dict[str, Any] = {
         "operationId": operation.name,
         "summary": operation.summary,
         "description": f"Needs {operation.who}.",
@@ -67,8 +87,8 @@ def _operation(operation: Operation) -> dict[str, Any]:
         "security": [] if operation.who is Who.NOBODY else [{"bearer": []}, {"basic": []}],
     }
     if operation.body is not None:
-        told["requestBody"] = _body(operation.body, EXAMPLES.get(operation.name))
-    return told
+        described["requestBody"] = _body(operation.body, operation.example)
+    return described
 
 
 def _of_path(path: str) -> Iterator[dict[str, Any]]:
@@ -79,14 +99,14 @@ def _of_path(path: str) -> Iterator[dict[str, Any]]:
 def _of_query(model: type[BaseModel] | None) -> Iterator[dict[str, Any]]:
     if model is None:
         return
-    schema = model.model_json_schema(ref_template=REF)
-    for name, one in schema["properties"].items():
-        told = {key: value for key, value in one.items() if key not in {"title", "description"}}
+    whole = model.model_json_schema(ref_template=REF)
+    for name, one in whole["properties"].items():
+        schema = {key: value for key, value in one.items() if key not in {"title", "description"}}
         parameter: dict[str, Any] = {
             "name": name,
             "in": "query",
-            "required": name in schema.get("required", ()),
-            "schema": told,
+            "required": name in whole.get("required", ()),
+            "schema": schema,
         }
         if "description" in one:
             parameter["description"] = one["description"]
@@ -94,14 +114,14 @@ def _of_query(model: type[BaseModel] | None) -> Iterator[dict[str, Any]]:
 
 
 def _body(body: type[BaseModel] | str, example: Any) -> dict[str, Any]:
-    told = {} if example is None else {"example": example}
+    more = {} if example is None else {"example": example}
     if isinstance(body, str):
         schema = {"type": "string"} if body == TEXT else {}
-        return {"required": True, "content": {body: {"schema": schema} | told}}
-    return {"required": False, "content": {JSON: {"schema": _ref(body)} | told}}
+        return {"required": True, "content": {body: {"schema": schema} | more}}
+    return {"required": False, "content": {JSON: {"schema": _ref(body)} | more}}
 
 
-def _answer(model: type[BaseModel] | None, status: int) -> dict[str, Any]:
+def _answer(model: Any, status: int) -> dict[str, Any]:
     if model is None:
         content: Mapping[str, Any] = {TEXT: {"schema": {"type": "string"}}}
     else:
@@ -114,7 +134,7 @@ def _problem(status: int) -> dict[str, Any]:
     return {"description": HTTPStatus(status).phrase, "content": content}
 
 
-def _ref(model: type[BaseModel]) -> dict[str, str]:
+def _ref(model: Any) -> dict[str, str]:
     return {"$ref": REF.format(model=model.__name__)}
 
 
@@ -126,10 +146,19 @@ def _schemas() -> dict[str, Any]:
         *((model, "serialization") for model in sorted(answers | {Problem}, key=_name)),
         *((model, "validation") for model in sorted(bodies | queries, key=_name)),
     ]
-    _, schemas = models_json_schema(wanted, ref_template=REF)  # type: ignore[arg-type]  # the words are its own
+    inputs = [(_name(model), mode, TypeAdapter(model)) for model, mode in wanted]
+    _, schemas = TypeAdapter.json_schemas(inputs, ref_template=REF, schema_generator=Closed)  # type: ignore[arg-type]  # the modes are its own words
     found: dict[str, Any] = schemas["$defs"]
     return found
 
 
-def _name(model: type[BaseModel]) -> str:
-    return model.__name__
+class Closed(GenerateJsonSchema):
+    """Answers have the keys of their type and no others, unless the type says so."""
+
+    def typed_dict_schema(self, schema: TypedDictSchema) -> JsonSchemaValue:
+        """Say so of one type."""
+        return {"additionalProperties": False, **super().typed_dict_schema(schema)}
+
+
+def _name(model: Any) -> str:
+    return str(model.__name__)

@@ -1,0 +1,143 @@
+"""An operation of the API: its route, its view, and what the OpenAPI document says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from http import HTTPStatus
+from typing import Any, TypeVar, get_type_hints
+
+from flask import Blueprint, g, request
+from pydantic import BaseModel
+
+from receiver.app.composition import Intake
+from receiver.ledger.operations.common import Act
+from receiver.web.auth import authorize
+from receiver.web.query_params import NoQuery, read_query
+from receiver.web.request_bodies import Why, read_act
+
+LOOK, ACT = (400, 401, 403, 503), (400, 401, 403, 404, 408, 409, 413, 415, 503)
+SENT = (400, 401, 403, 404, 408, 413, 415, 503)
+"""The statuses of problems: of who looks, of who acts, and of who sends."""
+
+V = TypeVar("V", bound=Callable[..., Any])
+
+
+class Who(StrEnum):
+    """Whose token is needed."""
+
+    NOBODY = "no token"
+    SENDER = "a sender's token"
+    MESSENGER = "a messenger's or an operator's token"
+    VIEWER = "a viewer's or an operator's token"
+    OPERATOR = "an operator's token"
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One method of one path.
+
+    Attributes:
+        answers: the type of the JSON by status, None for text.
+        body: a model, or the media type of what is no JSON object of ours.
+        errors: statuses that are answered with a problem.
+        example: of a body.
+    """
+
+    method: str
+    path: str
+    name: str
+    summary: str
+    who: Who
+    answers: Mapping[int, Any]
+    query: type[BaseModel] | None = None
+    body: type[BaseModel] | str | None = None
+    errors: tuple[int, ...] = ()
+    example: Any = None
+
+    @property
+    def tag(self) -> str:
+        """The part of the API that it belongs to."""
+        return self.path.split("/")[2] if self.path.startswith("/v1/") else "probes"
+
+    @property
+    def rule(self) -> str:
+        """The path as Flask writes it."""
+        return self.path.replace("{", "<").replace("}", ">")
+
+
+class Routes:
+    """Operations for holders of one kind of token, each made of a view's signature.
+
+    A view is called with the intake, the parts of its path, and of these what it names: ``query``
+    and ``body``, of the models of their annotations, and ``act``, who acts and why. It returns
+    what its annotation says, as JSON.
+
+    Args:
+        who: a viewer or an operator.
+        errors: statuses that are answered with a problem.
+        body: the model of the body where a view names none; None if there is no body.
+    """
+
+    def __init__(self, who: Who, errors: tuple[int, ...], body: type[Why] | None = None) -> None:
+        self.operations: list[Operation] = []
+        self._views: list[Callable[..., Any]] = []
+        self._who = who
+        self._errors = errors
+        self._body = body
+
+    def add(
+        self, method: str, path: str, name: str, summary: str, *,
+        status: HTTPStatus = HTTPStatus.OK, example: Any = None,
+    ) -> Callable[[V], V]:  # fmt: skip
+        """Make an operation of the view that this decorates."""
+
+        def decorate(view: V) -> V:
+            hints = get_type_hints(view)
+            errors = (*self._errors, 404) if "{" in path else self._errors
+            self.operations.append(Operation(
+                method, path, name, summary, self._who, {status.value: hints["return"]},
+                hints.get("query"), hints.get("body", self._body), errors, example,
+            ))  # fmt: skip
+            self._views.append(_reading(view, hints, self._body))
+            return view
+
+        return decorate
+
+    def blueprint(self, name: str, intake: Intake) -> Blueprint:
+        """Make the routes of the operations, over these parts."""
+        routes = Blueprint(name, __name__)
+
+        @routes.before_request
+        def authorized() -> None:
+            header = request.headers.get("Authorization", "")
+            g.by = authorize(header, intake.keys, acts=self._who is Who.OPERATOR)
+
+        for operation, view in zip(self.operations, self._views, strict=True):
+            (status,) = operation.answers
+            routes.add_url_rule(
+                operation.rule, operation.name, _over(view, intake, status),
+                methods=[operation.method.upper()],
+            )  # fmt: skip
+        return routes
+
+
+def _reading(
+    view: Callable[..., Any], hints: Mapping[str, Any], body_model: type[Why] | None
+) -> Callable[..., Any]:
+    """Give a view what it names of the current request, and check the rest of that."""
+    query_model, body_model = hints.get("query", NoQuery), hints.get("body", body_model)
+
+    def call(intake: Intake, **given: Any) -> Any:
+        found: dict[str, Any] = {"query": read_query(query_model)}
+        if body_model is not None:
+            body = read_act(request.environ, body_model)
+            found |= {"body": body, "act": Act(g.by, body.reason)}
+        return view(intake, **given, **{name: found[name] for name in found if name in hints})
+
+    return call
+
+
+def _over(view: Callable[..., Any], intake: Intake, status: int) -> Callable[..., Any]:
+    return lambda **given: (view(intake, **given), status)

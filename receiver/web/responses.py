@@ -1,0 +1,200 @@
+"""The JSON that the API answers, where it is not a row of the ledger itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, NotRequired
+
+from pydantic import ConfigDict, Field, with_config
+from typing_extensions import TypedDict
+
+from receiver.core.model import DeliveryVerdict
+from receiver.inspection.explain import RuleFinding
+from receiver.ledger.queries.rows import (
+    ActedRun,
+    Event,
+    Id,
+    Pause,
+    Plan,
+    Run,
+    SyncDetails,
+    SyncWithPlans,
+    Time,
+    written_as_text,
+)
+
+NothingFound = Annotated[
+    str,
+    Field(
+        description="Where nothing is found: which filter is a name that nothing has, and which "
+        "name may have been meant. Else empty."
+    ),
+]
+
+
+@with_config(ConfigDict(extra="allow"))
+class Open(TypedDict):
+    """These keys and others."""
+
+
+@with_config(ConfigDict(extra="allow"))
+class Problem(TypedDict):
+    """What is wrong, and the way out (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    reason: Annotated[str, Field(description="A stable word for programs.")]
+    hint: NotRequired[Annotated[str, Field(description="The way out.")]]
+
+
+class Receipt(TypedDict):
+    """A notification that is on disk."""
+
+    delivery: str
+    sync: str
+    verdict: Annotated[str, written_as_text(DeliveryVerdict)]
+    reason: str
+
+
+class MessageReceipt(TypedDict):
+    """A message that is on disk."""
+
+    message: str
+
+
+class Syncs(TypedDict):
+    """A page of syncs."""
+
+    syncs: list[SyncWithPlans]
+    next: str | None
+    warning: NothingFound
+
+
+class Plans(TypedDict):
+    """A page of plans."""
+
+    plans: list[Plan]
+    next: str | None
+    warning: NothingFound
+
+
+class Runs(TypedDict):
+    """A page of runs."""
+
+    runs: list[Run]
+    next: str | None
+    warning: NothingFound
+
+
+class Events(TypedDict):
+    """A page of the trail."""
+
+    events: list[Event]
+    next: Annotated[int, Field(description="Give it as `after` to go on, also from an empty page.")]
+    more: Annotated[bool, Field(description="Whether there may be more already.")]
+    warning: NothingFound
+
+
+class SyncStory(SyncDetails):
+    """A sync with all that belongs to it, and why each rule matched or not."""
+
+    explanation: Annotated[
+        list[RuleFinding] | None,
+        Field(
+            description="Null for a sync that was not planned, or cannot be explained (now). It "
+            "has 10,000 of the verdicts on resources at most."
+        ),
+    ]
+    explanationNote: Annotated[  # noqa: N815 a key of the API
+        str,
+        Field(
+            description="What is left out of `explanation`, or why there is none, and what to do."
+        ),
+    ]
+
+
+class Pauses(TypedDict):
+    """All that is paused."""
+
+    pauses: list[Pause]
+
+
+class Paused(TypedDict):
+    """A pause that is in force."""
+
+    pause: Pause | None
+    warning: Annotated[
+        str, Field(description="Why the pause stops nothing now; empty where it does.")
+    ]
+
+
+class Resumed(TypedDict):
+    """Whether there was a pause to lift."""
+
+    resumed: bool
+
+
+class OneRun(TypedDict):
+    """The run that was acted on."""
+
+    run: ActedRun
+
+
+class OnePlan(TypedDict):
+    """The plan that was acted on, and the runs that this changed."""
+
+    plan: Plan
+    runs: list[Id]
+
+
+class CancelledSync(TypedDict):
+    """What was cancelled of a sync."""
+
+    sync: Id
+    plans: list[Id]
+    runs: list[Id]
+
+
+class Retried(TypedDict):
+    """The runs that are retried."""
+
+    retried: int
+    runs: list[Id]
+    more: Annotated[bool, Field(description="Whether there are more of the chosen ones.")]
+    until: Annotated[Time, Field(description="Give it again to ask for the rest.")]
+    warning: NothingFound
+
+
+class Replay(TypedDict):
+    """A replay that the dispatcher will plan."""
+
+    id: str
+    sync: Id
+    rule: str | None
+    by: str
+    reason: str
+
+
+class Replayed(TypedDict):
+    """The replay that was asked for."""
+
+    replay: Replay
+
+
+class Health(TypedDict):
+    """Whether everything is alive."""
+
+    healthy: bool
+    reasons: list[str]
+
+
+class Ready(TypedDict):
+    """Whether a notification can be stored, and the details."""
+
+    ready: bool
+    reasons: list[str]
+    rules: NotRequired[Mapping[str, object]]
+    dispatcher: NotRequired[Mapping[str, object]]
+    pauses: NotRequired[list[Pause]]
