@@ -8,6 +8,7 @@ import json
 import math
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -34,11 +35,11 @@ def check_secrets(subject: Subject, case: Case) -> None:
     secrets = list(secret_values(subject, tree).values())
     forms = " ".join(form for secret in secrets for form, _ in _forms(secret))
     told = forms + (" " + " ".join(secrets)) * TIMES
-    pieces = {piece for secret in secrets for piece in _pieces(secret)}
+    pieces = frozenset[str]().union(*map(_pieces, secrets))
     for script in _echoes(case, told):
         made = attempt(subject, script, parameters=case.parameters, state=case.state)
         for place, text in _told(made):
-            found = next((piece for piece in pieces if piece in text), None)
+            found = next((piece for piece in _windows(text) if piece in pieces), None)
             if found is not None:
                 raise ContractBroken(
                     f"{case}: the {place} has a piece of a secret ({found!r}): "
@@ -100,10 +101,14 @@ def _texts(tree: Json) -> Iterator[str]:
         yield str(tree)
 
 
-def _pieces(secret: str) -> Iterator[str]:
-    for form, start in _forms(secret):
-        last = len(form) - WINDOW
-        yield from (form[at : at + WINDOW] for at in range(start, last + 1))
+@lru_cache(maxsize=16)
+def _pieces(secret: str) -> frozenset[str]:
+    """Return the pieces of a secret in all its spellings; those of a long one are many."""
+    return frozenset(piece for form, start in _forms(secret) for piece in _windows(form[start:]))
+
+
+def _windows(text: str) -> Iterator[str]:
+    return (text[at : at + WINDOW] for at in range(len(text) - WINDOW + 1))
 
 
 def _forms(secret: str) -> Iterator[tuple[str, int]]:
