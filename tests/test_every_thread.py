@@ -35,8 +35,8 @@ from receiver.ledger.queue.claim import Claimed
 from receiver.ledger.retention.policy import Policy
 from receiver.notification.parse import read_notification
 from receiver.outbound.deadline_watchdog import Watchdog
-from receiver.web.admission import Lane
-from receiver.web.lanes import Lanes, Work
+from receiver.web.admission import Pool
+from receiver.web.thread_pools import ThreadPools, Work
 from receiver.web.tls import Tls
 
 
@@ -157,18 +157,18 @@ def test_the_watcher_of_the_certificate(tmp_path: Path) -> None:
     wait_for(lambda: tls.current.fingerprint != seen, 20, "the next certificate")
 
 
-@pytest.mark.parametrize("lane", Lane)
-def test_the_threads_of_requests(lane: Lane, breaking: Breaking) -> None:
+@pytest.mark.parametrize("pool", Pool)
+def test_the_threads_of_requests(pool: Pool, breaking: Breaking) -> None:
     """What answers a request breaks it off: that is told, and the next request is answered."""
-    lanes, came = Lanes(1), SimpleQueue[str | None]()
-    lanes.start()
-    before = deaths()[lane]
-    lanes.submit(lane, Work(breaking, came.put))
-    assert came.get(timeout=10) is None
-    wait_for(dead(lane, before), 10, "its death")
-    lanes.submit(lane, Work(lambda: "answered", came.put))
-    assert came.get(timeout=10) == "answered"
-    lanes.shutdown()
+    pools, result = ThreadPools(1), SimpleQueue[str | None]()
+    pools.start()
+    before = deaths()[pool]
+    pools.submit(pool, Work(breaking, result.put))
+    assert result.get(timeout=10) is None
+    wait_for(dead(pool, before), 10, "its death")
+    pools.submit(pool, Work(lambda: "answered", result.put))
+    assert result.get(timeout=10) == "answered"
+    pools.shutdown()
 
 
 def test_a_thread_of_attempts() -> None:

@@ -1,4 +1,4 @@
-"""Which threads answer a request, and whether its body is worth being kept: by its head alone."""
+"""Chooses the thread pool of a request, and whether its body is read, by its head alone."""
 
 from __future__ import annotations
 
@@ -6,46 +6,46 @@ from collections.abc import Callable
 from enum import StrEnum
 
 ADMISSION = "postsync.admission"
-"""Among the app's extensions: its `Admission`. Without one, all requests are those of friends."""
+"""Among the app's extensions: its `Admission`. Without one, all requests count as authenticated."""
 
 TOKENLESS = frozenset({"/metrics"})
-"""Asked for without a token, also by who has one."""
+"""Paths that need no token, and are served by the pool for requests without one."""
 
 
-class Lane(StrEnum):
-    """Threads of their own for each kind of request, so that none waits behind another kind."""
+class Pool(StrEnum):
+    """The thread pools: one for each kind of request, so that none waits behind another kind."""
 
-    KNOWN = "known"
-    """Whoever has a token; these may wait for the ledger."""
-    STRANGERS = "strangers"
-    """Whoever has none; what they ask for is refused, or needs none."""
+    AUTHENTICATED = "known"
+    """Requests with a valid token; these may wait for the ledger."""
+    UNAUTHENTICATED = "strangers"
+    """Requests without one; they are refused, or need none."""
     HEALTH = "health"
-    """Whether this process is alive, whatever else it is asked."""
+    """The liveness probe, whatever else is requested."""
     READINESS = "readiness"
-    """Whether it can store; that may wait for the ledger."""
+    """The readiness probe, which may wait for the ledger."""
 
 
-PROBES = {"/healthz": Lane.HEALTH, "/readyz": Lane.READINESS}
+PROBES = {"/healthz": Pool.HEALTH, "/readyz": Pool.READINESS}
 
 
 class Admission:
-    """Judges by path and token.
+    """Chooses by path and token.
 
     Args:
-        knows: whether the token in an Authorization header is known; asked with False where
-            nobody may wait for a disk, and with True where the files may be looked at.
+        is_known: whether the token in an Authorization header is known; called with False where
+            nothing may wait for a disk, with True where the token files may be read again.
     """
 
-    def __init__(self, knows: Callable[[str, bool], bool]) -> None:
-        self._knows = knows
+    def __init__(self, is_known: Callable[[str, bool], bool]) -> None:
+        self._is_known = is_known
 
-    def lane(self, path: str, authorization: str) -> Lane:
-        """Choose the threads, without touching a disk."""
+    def pool(self, path: str, authorization: str) -> Pool:
+        """Return the pool, without touching a disk."""
         if path in PROBES:
             return PROBES[path]
-        known = path not in TOKENLESS and self._knows(authorization, False)
-        return Lane.KNOWN if known else Lane.STRANGERS
+        known = path not in TOKENLESS and self._is_known(authorization, False)
+        return Pool.AUTHENTICATED if known else Pool.UNAUTHENTICATED
 
-    def known_by_now(self, authorization: str) -> bool:
-        """Tell whether a token is known after all: its file may be a new one."""
-        return self._knows(authorization, True)
+    def is_known_now(self, authorization: str) -> bool:
+        """Return whether a token is known after its files were read again."""
+        return self._is_known(authorization, True)

@@ -13,8 +13,8 @@ from receiver.web import operator_api, read_api
 from receiver.web.admission import ADMISSION, Admission
 from receiver.web.auth import authenticate, known
 from receiver.web.client_address import remote_address
+from receiver.web.connection_manager import ON_CUT
 from receiver.web.health import health_blueprint
-from receiver.web.holding import ON_CUT
 from receiver.web.intake import intake_blueprint
 from receiver.web.messages_api import messages_blueprint
 from receiver.web.metrics import Metrics, metrics_blueprint

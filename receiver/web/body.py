@@ -1,4 +1,4 @@
-"""Reads a request's body once, bounded, as it comes from the socket."""
+"""Reads a request's body once, up to a limit, and decodes it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads a certificate and its key, and proves that they can be served with."""
+"""Reads a certificate and its key, and tests that they can be served with."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ NO_CHECK_TIME = 0x200000
 """OpenSSL's X509_V_FLAG_NO_CHECK_TIME (x509_vfy.h), which Python has no name for."""
 
 FLIGHTS = 4
-"""Turns of a side until a handshake has ended: TLS 1.3 takes three, one more reads what is left."""
+"""Turns of each side until a handshake has ended: three in TLS 1.3, one more reads the rest."""
 
 SETTINGS = "tlsCertificate (POSTSYNC_TLS_CERTIFICATE), tlsKey (POSTSYNC_TLS_KEY)"
 
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """What is served with: a context for new connections, and what there is to say about it.
+    """A certificate in use: the context for new connections, its end and its fingerprint.
 
     Attributes:
         context: offers TLS 1.2 and 1.3, with Python's choice of ciphers.
@@ -41,7 +41,7 @@ class Certificate:
 def read_certificate(certificate: Path, key: Path) -> Certificate:
     """Read a pair of PEM files; the first certificate is the server's, its chain follows.
 
-    A certificate that is out of its time is no error here: whether to stop is the owner's choice.
+    An expired certificate is no error here: whether to stop is the operator's choice.
 
     Raises:
         SettingsError: a file cannot be read or is no PEM, the key is another's or needs a
@@ -53,9 +53,9 @@ def read_certificate(certificate: Path, key: Path) -> Certificate:
     _check_readable(key)
     try:
         context.load_cert_chain(certificate, key, password=_no_passphrase)
-        not_after = _shake_hands(context, leaf)
+        not_after = _test_handshake(context, leaf)
     except (ssl.SSLError, ValueError) as error:
-        raise _refused(f"{certificate} with {key}: {_told(error)}") from None
+        raise _refused(f"{certificate} with {key}: {_reason(error)}") from None
     fingerprint = sha256(ssl.PEM_cert_to_DER_cert(leaf)).hexdigest()
     return Certificate(context, not_after, fingerprint)
 
@@ -78,27 +78,27 @@ def _no_passphrase() -> str:
     raise ValueError("the key needs a passphrase, which a server has nobody to ask for")
 
 
-def _shake_hands(server: ssl.SSLContext, leaf: str) -> datetime:
+def _test_handshake(server: ssl.SSLContext, leaf: str) -> datetime:
     """Connect to the server's context in memory, trusting this certificate alone.
 
-    That proves what every client will ask for, and has OpenSSL read the dates.
+    That tests what every client will check, and has OpenSSL read the dates.
     """
     client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     client.check_hostname = False
     client.load_verify_locations(cadata=leaf)
     client.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN | NO_CHECK_TIME
     there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
-    asking = client.wrap_bio(back, there)
-    for side in (asking, server.wrap_bio(there, back, server_side=True)) * FLIGHTS:
+    client_side = client.wrap_bio(back, there)
+    for side in (client_side, server.wrap_bio(there, back, server_side=True)) * FLIGHTS:
         try:
             side.do_handshake()
         except ssl.SSLWantReadError:
             continue
-    told = asking.getpeercert() or {}
-    return datetime.fromtimestamp(ssl.cert_time_to_seconds(str(told["notAfter"])), UTC)
+    leaf_fields = client_side.getpeercert() or {}
+    return datetime.fromtimestamp(ssl.cert_time_to_seconds(str(leaf_fields["notAfter"])), UTC)
 
 
-def _told(error: ssl.SSLError | ValueError) -> str:
+def _reason(error: ssl.SSLError | ValueError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"no client would take this certificate: {error.verify_message}"
     if not isinstance(error, ssl.SSLError):

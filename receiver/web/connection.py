@@ -1,4 +1,4 @@
-"""One peer's socket, which nobody ever waits for: what came in, and what has to go out."""
+"""One peer's non-blocking socket: the request that is read, and the answer that is sent."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from gunicorn.http.body import LengthReader
 from gunicorn.http.errors import LimitRequestHeaders, NoMoreData, ParseException
 from gunicorn.http.parser import RequestParser
 
+from receiver.web.connection_table import Stage
 from receiver.web.framing import Chunks, Framing, Length
-from receiver.web.waiting import Stage
 
 PIECE = 1 << 16
-"""Bytes that are read at one time, so that no peer keeps the others waiting."""
+"""Bytes that are read at a time, so that no peer delays the others."""
 
 HEAD = 1 << 15
 """Bytes of a request's head, as in nginx (large_client_header_buffers, 4 of 8 KiB). Each of its
@@ -32,7 +32,7 @@ WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
 class Outgoing:
-    """What gunicorn writes an answer to: it is gathered, so that no thread waits for a peer."""
+    """Buffers the answer that gunicorn writes, so that no thread waits for a peer."""
 
     def __init__(self) -> None:
         self.data = bytearray()
@@ -42,7 +42,7 @@ class Outgoing:
         self.data += data
 
     def shutdown(self, _how: int) -> None:
-        """Refuse: gunicorn would break an answer off that can still be replaced.
+        """Refuse: gunicorn would cut off an answer that can still be replaced.
 
         Raises:
             OSError: always; gunicorn takes it for a connection that has ended.
@@ -50,7 +50,7 @@ class Outgoing:
         raise OSError
 
     def close(self) -> None:
-        """Do nothing: whose socket it is closes it."""
+        """Do nothing: `Connection` closes the socket."""
 
 
 class Connection:
@@ -61,9 +61,9 @@ class Connection:
         request: the one that is being received or answered.
         failure: why there is none.
         unread: whether a body was announced that is not read.
-        events: what the poller tells of it now; 0 if it does not look.
+        events: what the poller watches it for now; 0 if it does not.
         wants: what its handshake waits for.
-        counted: how many bytes of it are counted among those that are held.
+        counted: how many of its bytes are in `ConnectionTable.bytes`.
     """
 
     def __init__(self, config: Any, peer: socket.socket, client: Any, server: Any) -> None:
@@ -75,22 +75,22 @@ class Connection:
         self.counted = 0
         self.keep = self.broken = self.closed = False
         self.sock = Outgoing()
-        self.shaken = not config.is_ssl
-        self.peer = peer if self.shaken else _with_tls(config, peer)
+        self.handshake_done = not config.is_ssl
+        self.peer = peer if self.handshake_done else _with_tls(config, peer)
         self._config = config
         self._parser = RequestParser(config, (), client)
         self._head = bytearray()
         self._body: Framing | None = None
         self._discarded = 0
-        self.begin()
+        self.reset()
 
-    def begin(self) -> None:
-        """Make ready for a request; bytes of it may be here already."""
+    def reset(self) -> None:
+        """Get ready for the next request; bytes of it may be here already."""
         self.request: Any = None
         self.failure: Exception | None = None
         self.unread = False
         self._body = None
-        self._looked = 0
+        self._searched = 0
         self._head += self._parser.unreader.take_buffered()
 
     @property
@@ -103,21 +103,21 @@ class Connection:
         """Whether anything of a request is here."""
         return bool(self._head)
 
-    def shake(self) -> bool:
-        """Go on with the handshake; True when it has ended.
+    def continue_handshake(self) -> bool:
+        """Continue the handshake; return True when it has ended.
 
         Raises:
             ssl.SSLError, OSError: it failed.
         """
-        if isinstance(self.peer, ssl.SSLSocket) and not self.shaken:
+        if isinstance(self.peer, ssl.SSLSocket) and not self.handshake_done:
             try:
                 self.peer.do_handshake()
-                self.shaken = True
+                self.handshake_done = True
             except ssl.SSLWantReadError:
                 self.wants = EVENT_READ
             except ssl.SSLWantWriteError:
                 self.wants = EVENT_WRITE
-        return self.shaken
+        return self.handshake_done
 
     def receive(self) -> bytes | None:
         """Return what has come, nothing if the peer has ended, None if there is nothing yet.
@@ -128,19 +128,21 @@ class Connection:
         try:
             data = self.peer.recv(PIECE)
             while isinstance(self.peer, ssl.SSLSocket) and (more := self.peer.pending()):
-                data += self.peer.recv(more)  # decrypted already, so that no event will tell
+                data += self.peer.recv(
+                    more
+                )  # decrypted already, so that the poller reports no event
         except WOULD_BLOCK:
             return None
         return data
 
-    def take_head(self, data: bytes) -> bool:
-        """Take bytes of a head; True when `request` or `failure` is there."""
+    def feed_head(self, data: bytes) -> bool:
+        """Add bytes of a head; return True when `request` or `failure` is set."""
         self._head += data
-        end = self._head.find(END, self._looked)
-        self._looked = max(0, len(self._head) - len(END))
+        end = self._head.find(END, self._searched)
+        self._searched = max(0, len(self._head) - len(END))
         if end >= 0:
             return self._parse(whole=True)
-        # Only a head with a mistake gets no longer: the parser says which, or waits as well.
+        # Parsed early only if it has an error or is too long: the parser raises, or wants more.
         bare = self._head.count(b"\n") != self._head.count(b"\r\n")
         line = self._config.limit_request_line + len(END)
         endless = len(self._head) > line and b"\r\n" not in self._head
@@ -155,7 +157,7 @@ class Connection:
             self._parser.req_count -= 1
             if whole and len(self._head) > HEAD:
                 self.failure = LimitRequestHeaders(f"the head is larger than {HEAD} bytes")
-        except Exception as error:  # noqa: BLE001 whatever it is, one peer is told of it
+        except Exception as error:  # noqa: BLE001 whatever it is, it is answered to this peer
             self.failure = error
         else:
             self._head.clear()
@@ -167,23 +169,23 @@ class Connection:
         values = [value for name, value in self.request.headers if name == "AUTHORIZATION"]
         return ",".join(values)
 
-    def go_ahead(self) -> None:
+    def send_continue(self) -> None:
         """Tell the peer to send its body, if it waits for that (RFC 9110, section 10.1.1)."""
         if self.request._expected_100_continue:  # noqa: SLF001 gunicorn asks it the same way
             self.request._expected_100_continue = False  # noqa: SLF001
             self.sock.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
             self.send()
 
-    def announced(self) -> int | None:
+    def announced_length(self) -> int | None:
         """Return the length of the request's body, None if it comes in chunks."""
         reader = self.request.body.reader
         return reader.length if isinstance(reader, LengthReader) else None
 
-    def take_body(self, data: bytes, limit: int) -> bool:
-        """Take bytes of the body; True when nothing more is to be waited for."""
+    def feed_body(self, data: bytes, limit: int) -> bool:
+        """Add bytes of the body; return True when no more are needed."""
         buffer = self._parser.unreader.buf
         if self._body is None:
-            length = self.announced()
+            length = self.announced_length()
             self._body = Chunks(limit) if length is None else Length(length)
             data = buffer.getvalue() + data
             buffer.seek(0)
@@ -192,16 +194,16 @@ class Connection:
         buffer.write(data)
         return self._body.feed(data)
 
-    def forget_body(self) -> None:
-        """Keep nothing of the body; nothing behind it can be read as a request any more."""
+    def discard_body(self) -> None:
+        """Drop the body; the connection closes, since no request can be found behind it."""
         self._parser.unreader.take_buffered()
         if self.request is None:
             return
         self.request._expected_100_continue = False  # noqa: SLF001 nobody is to send it
         self.request.force_close()
 
-    def drained(self) -> bool:
-        """Pass over what the app left of the body; False if the next request has no beginning."""
+    def skip_body(self) -> bool:
+        """Skip what the app left of the body; return False if the next request cannot be found."""
         try:
             while self.request.body.read(MANY):
                 pass
@@ -210,7 +212,7 @@ class Connection:
         return not self.request.body.failed
 
     def send(self) -> bool:
-        """Send what the socket takes now; True when nothing is left, or nobody takes it."""
+        """Send what the socket takes now; return True when nothing is left, or the peer is gone."""
         try:
             while self.sock.data and not self.broken:
                 sent = self._write(bytes(self.sock.data[:PIECE]))
@@ -222,23 +224,23 @@ class Connection:
         return True
 
     def _write(self, data: bytes) -> int:
-        if self.shaken:
+        if self.handshake_done:
             return self.peer.send(data)
-        return socket.socket.send(self.peer, data)  # below the TLS that never came to be
+        return socket.socket.send(self.peer, data)  # without TLS, since the handshake failed
 
-    def say_goodbye(self) -> None:
+    def shut_down_sending(self) -> None:
         """End the sending side; what still comes is to be discarded.
 
         A connection that is closed with unread bytes is reset, and its peer may lose the answer.
         """
         with suppress(OSError, ValueError):
-            if isinstance(self.peer, ssl.SSLSocket) and self.shaken:
+            if isinstance(self.peer, ssl.SSLSocket) and self.handshake_done:
                 self.peer.unwrap()
         with suppress(OSError):
             socket.socket.shutdown(self.peer, socket.SHUT_WR)
 
     def discard(self, limit: int) -> bool:
-        """Forget what comes after the goodbye; True when the peer has ended, or sends too much."""
+        """Drop what still comes; return True when the peer has closed, or sends too much."""
         try:
             data = socket.socket.recv(self.peer, PIECE)
         except BlockingIOError:

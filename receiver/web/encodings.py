@@ -1,4 +1,4 @@
-"""Takes off what a body was encoded with on its way (Content-Encoding), bounded."""
+"""Decodes a body's Content-Encoding, up to a limit."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from http import HTTPStatus
 from receiver.web.problem_details import Refusal
 
 DECODED = frozenset({"gzip", "x-gzip", "deflate"})
-"""What is taken off; ``identity`` is nothing at all (RFC 9110, 8.4.1)."""
+"""Encodings that are decoded; ``identity`` means none (RFC 9110, 8.4.1)."""
 
 ANY_HEADER = 32 + zlib.MAX_WBITS
 """Let zlib tell a gzip header from its own."""
@@ -40,7 +40,7 @@ def decode(body: bytes, header: str, limit: int) -> bytes | None:
 
 
 def _inflate(body: bytes, limit: int) -> bytes | None:
-    """Decompress; more than ``limit`` bytes and one are never made."""
+    """Decompress, at most ``limit`` bytes and one more."""
     for header in (ANY_HEADER, -zlib.MAX_WBITS):  # some send `deflate` without its header
         inflate = zlib.decompressobj(header)
         try:

@@ -1,4 +1,4 @@
-"""Whether a body that is still arriving is there whole; what it holds is judged by the parser."""
+"""Finds the end of a body that is still arriving; the parser reads its contents afterwards."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ SIZE = re.compile(rb"[0-9A-Fa-f]{1,16}")
 
 
 class Framing(Protocol):
-    """Looks at what arrives of a body."""
+    """Follows a body as it arrives."""
 
     def feed(self, data: bytes) -> bool:
-        """Take the next bytes; True once there is nothing more to wait for."""
+        """Add the next bytes; return True once the body has ended."""
         ...
 
 
@@ -24,19 +24,19 @@ class Length:
     """A body of an announced length."""
 
     def __init__(self, length: int) -> None:
-        self._left = length
+        self._finish = length
 
     def feed(self, data: bytes) -> bool:
         """Count the bytes; what stands behind the body belongs to the next request."""
-        self._left -= len(data)
-        return self._left <= 0
+        self._finish -= len(data)
+        return self._finish <= 0
 
 
 class Chunks:
     """A body in chunks (RFC 9112, section 7.1).
 
-    It also ends where it breaks the form or has more than ``limit`` bytes: the parser, which
-    reads the same bytes afterwards, says what is wrong with them.
+    It also ends where it is malformed or has more than ``limit`` bytes: the parser, which reads
+    the same bytes afterwards, raises the error.
     """
 
     def __init__(self, limit: int) -> None:
@@ -67,7 +67,7 @@ class Chunks:
         return too_long or self._inside > self._limit
 
     def _line_ends(self) -> bool:
-        """Read a line that is whole; True if it ends the body, or cannot be one of its lines."""
+        """Read a whole line; return True if it ends the body, or is malformed."""
         line = bytes(self._line)
         self._line.clear()
         if self._last:

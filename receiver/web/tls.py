@@ -1,4 +1,4 @@
-"""The certificate in force, and its successor when the files change."""
+"""The certificate in use, loaded again when its files change."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from receiver.settings.model import Settings
 from receiver.web.certificate import Certificate, read_certificate
 
 CHECK_EVERY = 1.0
-"""Seconds between two looks at the files."""
+"""Seconds between two checks of the files."""
 
 Fingerprint: TypeAlias = tuple[tuple[int, int, int], ...]
 
 
 class Tls:
-    """Serves with the files' pair, and with their next one as soon as that is there whole.
+    """Serves with the pair in the files, and with a new pair as soon as that is complete.
 
     A new pair gets a context of its own: OpenSSL forbids changing one that other threads use,
     and a pair that fails half-way would leave a mixed one. Open connections keep the old one.
@@ -37,43 +37,43 @@ class Tls:
         self.certificate = certificate
         self.key = key
         self._log = log
-        self._taken = self._seen = self._fingerprint()
+        self._loaded = self._seen = self._fingerprint()
         self.current: Certificate = read_certificate(certificate, key)
-        self._tell()
+        self._log_current()
 
     def start(self) -> None:
-        """Begin to watch, in the process that serves; what changed before is taken at once."""
+        """Begin to watch, in the process that serves; a change before that is loaded at once."""
         seen = self._fingerprint()
-        if seen != self._taken:
-            self._take(seen)
+        if seen != self._loaded:
+            self._reload(seen)
         SupervisedThread("tls", self._watch).start()
 
-    def _look(self) -> None:
-        """Take a new pair that has not changed since the last look.
+    def _check(self) -> None:
+        """Load a new pair that has not changed since the last check.
 
-        Who renews may write the key a moment after the certificate.
+        The key may be written a moment after the certificate.
         """
         seen, before = self._fingerprint(), self._seen
         self._seen = seen
-        if seen == before and seen != self._taken:
-            self._take(seen)
+        if seen == before and seen != self._loaded:
+            self._reload(seen)
 
     def _watch(self) -> None:
         while True:
             time.sleep(CHECK_EVERY)
-            self._look()
+            self._check()
 
-    def _take(self, seen: Fingerprint) -> None:
-        self._taken = seen
+    def _reload(self, seen: Fingerprint) -> None:
+        self._loaded = seen
         try:
             self.current = read_certificate(self.certificate, self.key)
         except SettingsError as error:
             in_force = rfc3339(self.current.not_after)
             self._log.error("tls.refused", reason=error.message, inForceUntil=in_force)
         else:
-            self._tell()
+            self._log_current()
 
-    def _tell(self) -> None:
+    def _log_current(self) -> None:
         now = self.current
         facts = {"notAfter": rfc3339(now.not_after), "fingerprint": now.fingerprint}
         self._log.info("tls.loaded", certificate=str(self.certificate), **facts)

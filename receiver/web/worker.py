@@ -1,7 +1,7 @@
 """gunicorn's threaded worker, in which no connection holds a thread before its request is whole.
 
-One thread accepts, shakes hands, reads, and sends what is left of answers; it waits for nobody.
-The threads of the lanes get requests that are whole, and write answers into memory.
+One thread accepts, does handshakes, reads, and sends what is left of answers, without blocking.
+The threads of the pools get requests that are whole, and write answers into memory.
 """
 
 from __future__ import annotations
@@ -14,48 +14,48 @@ from typing import Any
 
 from gunicorn.http.errors import ParseException
 
-from receiver.web.admission import ADMISSION, Admission, Lane
+from receiver.web.admission import ADMISSION, Admission, Pool
 from receiver.web.connection import Connection
-from receiver.web.holding import Holding
-from receiver.web.lanes import Work
+from receiver.web.connection_manager import ConnectionManager
+from receiver.web.connection_table import Stage
+from receiver.web.thread_pools import Work
 from receiver.web.unreadable import BUSY, answer_to
-from receiver.web.waiting import Stage
 
 LINGER = 2.0
 """Seconds that a peer has to close after its last answer, as in gunicorn."""
 
 AT_ONCE = 16
-"""Connections accepted before the others are looked after again."""
+"""Connections that are accepted before the others are handled again."""
 
 LARGEST_AT_ONCE = 8
 """Bodies of the largest size that are held at one time, whole or not."""
 
 ON_UNREADABLE = "postsync.on_unreadable"
-"""Among the app's extensions: what to call with an address and a reason when a connection brought
-no request that could be read."""
+"""Key of the app's extension that is called with an address and a reason when a connection sent no
+request that could be read."""
 
-AGAIN = object()
-"""A token became known while its request was refused for want of one: its body is to be read."""
+READ_BODY = object()
+"""The result of a request whose token has become known: its body is to be read."""
 
 
-class Worker(Holding):
-    """Reads what arrives, and hands over what is whole."""
+class Worker(ConnectionManager):
+    """Reads requests, and submits whole ones to the thread pools."""
 
     def run(self) -> None:
         """Serve until the end."""
         self.admission: Admission | None = self.wsgi.extensions.get(ADMISSION)
         super().run()
 
-    # What the poller finds.
+    # Events of the poller.
 
     def accept(self, listener: Any) -> None:
-        """Take in who has come; where there is no room, who is least known goes first."""
+        """Accept new connections; of too many, those of the first stages are closed."""
         for _ in range(AT_ONCE):
             try:
                 peer, client = listener.accept()
             except BlockingIOError:
                 return
-            except OSError:  # it has gone already, or there are no more files, and some are needed
+            except OSError:  # the peer has gone already, or there are too many open files
                 self._make_room(AT_ONCE)
                 return
             try:
@@ -64,32 +64,32 @@ class Worker(Holding):
                 peer.close()
                 continue
             self.nr_conns += 1
-            if len(self.waiting) >= self.most:
+            if len(self.connections) >= self.most:
                 self._make_room(1)
-            self._await(connection, Stage.HEAD, self.limit)
+            self._hold(connection, Stage.HEAD, self.limit)
             self._ready(connection)
 
     def _ready(self, connection: Connection, _peer: Any = None) -> None:
-        """Do what a connection waited for."""
-        if not connection.closed:  # it may have had to make room a moment ago
-            self._guarded(connection, self._go_on)
+        """Handle a connection that has an event."""
+        if not connection.closed:  # it may have been closed a moment ago to make room
+            self._guarded(connection, self._proceed)
 
     def _guarded(self, connection: Connection, step: Callable[[Connection], None]) -> None:
-        """Take a step; whatever a connection brings, it ends no other one."""
+        """Handle a connection; an error in it affects no other one."""
         try:
             step(connection)
         except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
             self._drop(connection)
         except ssl.SSLError as error:
             connection.failure = error
-            self._hand_over(connection, Lane.STRANGERS)
+            self._submit(connection, Pool.UNAUTHENTICATED)
         except OSError:
             self._drop(connection)
         except Exception:
             self.log.exception("a connection is given up")
             self._drop(connection)
 
-    def _go_on(self, connection: Connection) -> None:
+    def _proceed(self, connection: Connection) -> None:
         match connection.stage:
             case Stage.LEAVING:
                 if connection.discard(self.max_body):
@@ -97,12 +97,12 @@ class Worker(Holding):
             case Stage.ANSWER:
                 if connection.send():
                     self._sent(connection)
-            case _ if not connection.shake():
-                self._look_for(connection, connection.wants)
+            case _ if not connection.continue_handshake():
+                self._poll_for(connection, connection.wants)
             case _:
                 data = connection.receive()
                 if data is None:
-                    self._look_for(connection, EVENT_READ)
+                    self._poll_for(connection, EVENT_READ)
                 elif connection.stage is Stage.BODY:
                     self._read_body(connection, data)
                 elif data:
@@ -112,85 +112,86 @@ class Worker(Holding):
 
     def _read_head(self, connection: Connection, data: bytes) -> None:
         if connection.stage is Stage.IDLE:
-            self._await(connection, Stage.HEAD, self.limit)
-        if not connection.take_head(data):
-            self._look_for(connection, EVENT_READ)
+            self._hold(connection, Stage.HEAD, self.limit)
+        if not connection.feed_head(data):
+            self._poll_for(connection, EVENT_READ)
         elif connection.failure is not None:
-            self._hand_over(connection, Lane.STRANGERS)
+            self._submit(connection, Pool.UNAUTHENTICATED)
         else:
-            self._judge(connection)
+            self._route(connection)
 
-    def _judge(self, connection: Connection) -> None:
-        """Look at a head: only a body that a known token announces is read, if it is no larger."""
-        lane, length = self._lane(connection), connection.announced()
-        if length != 0 and lane is not Lane.KNOWN:
+    def _route(self, connection: Connection) -> None:
+        """Route a request by its head: only an authenticated one's body is read, up to a limit."""
+        pool, length = self._pool_for(connection), connection.announced_length()
+        if length != 0 and pool is not Pool.AUTHENTICATED:
             connection.unread = True
         elif length is not None and length > self.max_body:
-            connection.forget_body()
+            connection.discard_body()
         elif length != 0:
             self._begin_body(connection)
             return
-        self._hand_over(connection, lane)
+        self._submit(connection, pool)
 
-    def _lane(self, connection: Connection) -> Lane:
+    def _pool_for(self, connection: Connection) -> Pool:
         if self.admission is None:
-            return Lane.KNOWN
-        return self.admission.lane(connection.request.path, connection.authorization)
+            return Pool.AUTHENTICATED
+        return self.admission.pool(connection.request.path, connection.authorization)
 
     def _begin_body(self, connection: Connection) -> None:
-        self.waiting.add(connection, Stage.BODY)
-        connection.go_ahead()
+        self.connections.add(connection, Stage.BODY)
+        connection.send_continue()
         self._read_body(connection, b"", begins=True)
 
     def _read_body(self, connection: Connection, data: bytes, *, begins: bool = False) -> None:
         if not data and not begins:
-            self._hand_over_cut(connection)
+            self._submit_incomplete(connection)
             return
-        whole = connection.take_body(data, self.max_body)
-        self.waiting.count(connection)
+        whole = connection.feed_body(data, self.max_body)
+        self.connections.count(connection)
         if whole:
-            self._hand_over(connection, Lane.KNOWN)
+            self._submit(connection, Pool.AUTHENTICATED)
             return
-        self._look_for(connection, EVENT_READ)
-        while self.waiting.bytes > LARGEST_AT_ONCE * self.max_body and self._shut(Stage.BODY):
-            pass
+        self._poll_for(connection, EVENT_READ)
+        while self.connections.bytes > LARGEST_AT_ONCE * self.max_body:
+            if not self._close_oldest(Stage.BODY):
+                break
 
-    # Between the poller and the lanes.
+    # Between the poller and the thread pools.
 
-    def _hand_over(self, connection: Connection, lane: Lane) -> None:
-        """Have a request answered that is whole, or of which no more is wanted."""
+    def _submit(self, connection: Connection, pool: Pool) -> None:
+        """Have a request answered that is whole, or of which no more is read."""
         self._leave_poller(connection)
 
-        def then(came: Any) -> None:
-            self.method_queue.defer(self._left, connection, lane, came)
+        def then(result: Any) -> None:
+            self.method_queue.defer(self._finish, connection, pool, result)
 
-        if not self.lanes.submit(lane, Work(partial(self.handle, connection), then)):
+        if not self.pools.submit(pool, Work(partial(self.handle, connection), then)):
             self._refuse(connection)
 
-    def _hand_over_cut(self, connection: Connection) -> None:
-        """Have the app say what is missing."""
+    def _submit_incomplete(self, connection: Connection) -> None:
+        """Have the app answer a request whose body is incomplete."""
         connection.request.force_close()
-        self._hand_over(connection, Lane.KNOWN)
+        self._submit(connection, Pool.AUTHENTICATED)
 
     def _refuse(self, connection: Connection) -> None:
         self._leave_poller(connection)
-        connection.forget_body()
-        self.waiting.count(connection)
+        connection.discard_body()
+        self.connections.count(connection)
         connection.sock.sendall(BUSY)
         connection.keep = False
         self._answer(connection)
 
     def handle(self, conn: Connection) -> Any:
-        """Answer a request, in a thread of a lane; tell whether its connection is kept."""
+        """Answer a request, in a thread of a pool; return whether its connection is kept."""
         if conn.failure is not None:
             self.handle_error(None, conn, conn.client, conn.failure)
             return False
         if conn.unread:
-            if self.admission is not None and self.admission.known_by_now(conn.authorization):
-                return AGAIN
-            conn.forget_body()
+            if self.admission is not None and self.admission.is_known_now(conn.authorization):
+                return READ_BODY
+            conn.discard_body()
         try:
-            return self.handle_request(conn.request, conn) and conn.drained()
+            return self.handle_request(conn.request, conn) and conn.skip_body()
         except (Exception, SystemExit) as error:  # noqa: BLE001 the app's; gunicorn takes it so
             self.handle_error(conn.request, conn, conn.client, error)
             return False
@@ -198,43 +199,43 @@ class Worker(Holding):
             conn.send()
 
     def handle_error(self, req: Any, client: Connection, addr: Any, exc: BaseException) -> None:
-        """Answer what could not be read as a request, and tell of it."""
+        """Answer what could not be read as a request, and log it."""
         client.sock.data.clear()
         client.sock.sendall(answer_to(exc))
         if not isinstance(exc, ParseException | ssl.SSLError):
             self.log.error("%s failed", req.path if req else "a request", exc_info=exc)
-        elif tell := self.wsgi.extensions.get(ON_UNREADABLE):
-            tell(addr[0] if addr else "", str(exc))
+        elif report := self.wsgi.extensions.get(ON_UNREADABLE):
+            report(addr[0] if addr else "", str(exc))
 
-    def _left(self, connection: Connection, lane: Lane, came: Any) -> None:
-        """Go on with a connection whose work is done, in the thread that accepts."""
-        self.lanes.leave(lane)
-        if came is AGAIN:
+    def _finish(self, connection: Connection, pool: Pool, result: Any) -> None:
+        """Continue with a connection whose request is answered, in the thread that accepts."""
+        self.pools.finish(pool)
+        if result is READ_BODY:
             connection.unread = False
-            self._await(connection, Stage.BODY, self.limit)
+            self._hold(connection, Stage.BODY, self.limit)
             self._guarded(connection, self._begin_body)
             return
-        connection.keep = bool(came)
-        self.waiting.count(connection)
+        connection.keep = bool(result)
+        self.connections.count(connection)
         self._guarded(connection, self._answer)
 
     def _answer(self, connection: Connection) -> None:
         if connection.send():
             self._sent(connection)
         else:
-            self._await(connection, Stage.ANSWER, self.limit, EVENT_WRITE)
+            self._hold(connection, Stage.ANSWER, self.limit, EVENT_WRITE)
 
     def _sent(self, connection: Connection) -> None:
         """Wait for the next request, or for the peer to close."""
         if connection.broken:
             self._drop(connection)
         elif not connection.keep:
-            connection.say_goodbye()
-            self._await(connection, Stage.LEAVING, LINGER, EVENT_READ)
+            connection.shut_down_sending()
+            self._hold(connection, Stage.LEAVING, LINGER, EVENT_READ)
         else:
-            connection.begin()
+            connection.reset()
             if connection.begun:  # requests in one go
-                self._await(connection, Stage.HEAD, self.limit)
+                self._hold(connection, Stage.HEAD, self.limit)
                 self._read_head(connection, b"")
             else:
-                self._await(connection, Stage.IDLE, self.cfg.keepalive, EVENT_READ)
+                self._hold(connection, Stage.IDLE, self.cfg.keepalive, EVENT_READ)

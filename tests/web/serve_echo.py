@@ -15,8 +15,8 @@ from receiver.core.logs import configure_logs
 from receiver.settings.model import Settings
 from receiver.web.admission import ADMISSION, Admission
 from receiver.web.body import read_body
+from receiver.web.connection_manager import ON_CUT
 from receiver.web.gunicorn_server import Server
-from receiver.web.holding import ON_CUT
 from receiver.web.problem_details import Refusal, refused
 from receiver.web.tls import Tls, load_tls
 from receiver.web.worker import ON_UNREADABLE

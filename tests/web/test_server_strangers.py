@@ -15,7 +15,7 @@ import pytest
 from certificates import make, needs_openssl, trusting
 from served import Serve, Served, head, rest, status
 
-from receiver.web.waiting import MOST
+from receiver.web.connection_table import MAX_CONNECTIONS
 
 LONG = 60.0
 """Seconds until a slow sender is cut off here: nothing below waits for that."""
@@ -146,7 +146,7 @@ def test_connections_that_wait_are_bounded(serve: Serve, stack: ExitStack) -> No
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
     stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
     served = serve(limit=LONG)
-    opened = [stack.enter_context(served.connect()) for _ in range(MOST + 10)]
+    opened = [stack.enter_context(served.connect()) for _ in range(MAX_CONNECTIONS + 10)]
     assert rest(opened[0]) == b""
     opened[-1].sendall(head() + b"ok")
     assert status(rest(opened[-1])) == 200

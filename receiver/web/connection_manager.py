@@ -1,4 +1,4 @@
-"""Which connections wait for what, how long, and who has to go where there is no room."""
+"""Deadlines of the connections, and which are closed where there are too many."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from typing import Any
 from gunicorn.workers.gthread import ThreadWorker
 
 from receiver.web.connection import Connection
-from receiver.web.lanes import Lanes
-from receiver.web.waiting import MOST, Stage, Waiting
+from receiver.web.connection_table import MAX_CONNECTIONS, ConnectionTable, Stage
+from receiver.web.thread_pools import ThreadPools
 
 TICK = 0.2
-"""Seconds between two looks at the deadlines."""
+"""Seconds between two checks of the deadlines."""
 
 FILES = 4096
-"""Open files that all connections together may need, and the ledger beside them."""
+"""Open files that all connections and the ledger may need together."""
 
 ON_CUT = "postsync.on_cut"
-"""Among the app's extensions: what to call when a slow sender was cut off."""
+"""Key of the app's extension that is called when a slow sender was cut off."""
 
-HURRIED = (Stage.HEAD, Stage.IDLE)
-"""Who need not be waited for at the end."""
+EXPENDABLE = (Stage.HEAD, Stage.IDLE)
+"""Connections that are not waited for at the end: they have no whole request."""
 
 
-class Holding(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
-    """Holds the connections that no thread is busy with.
+class ConnectionManager(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
+    """Manages the connections that no thread is busy with.
 
     Attributes:
         limit: seconds for a request to arrive, and for an answer to be taken.
@@ -37,34 +37,34 @@ class Holding(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     limit: float
     max_body: int
 
-    def get_thread_pool(self) -> Lanes:
-        """Make the lanes; gunicorn calls this once, in the process that serves."""
+    def get_thread_pool(self) -> ThreadPools:
+        """Create the thread pools; gunicorn calls this once, in the process that serves."""
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         if soft < FILES:
             resource.setrlimit(resource.RLIMIT_NOFILE, (min(FILES, hard), hard))
-        self.most = min(MOST, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
-        self.waiting = Waiting()
-        self.lanes = Lanes(self.cfg.threads)
-        self.lanes.start()
+        self.most = min(MAX_CONNECTIONS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
+        self.connections = ConnectionTable()
+        self.pools = ThreadPools(self.cfg.threads)
+        self.pools.start()
         self.next_tick = 0.0
-        return self.lanes
+        return self.pools
 
     def _ready(self, connection: Connection, _peer: Any = None) -> None:
         raise NotImplementedError
 
-    def _hand_over_cut(self, connection: Connection) -> None:
+    def _submit_incomplete(self, connection: Connection) -> None:
         raise NotImplementedError
 
     def _refuse(self, connection: Connection) -> None:
         raise NotImplementedError
 
-    def _await(self, connection: Connection, stage: Stage, seconds: float, events: int = 0) -> None:
-        self.waiting.add(connection, stage)
+    def _hold(self, connection: Connection, stage: Stage, seconds: float, events: int = 0) -> None:
+        self.connections.add(connection, stage)
         connection.deadline = time.monotonic() + seconds
         if events:
-            self._look_for(connection, events)
+            self._poll_for(connection, events)
 
-    def _look_for(self, connection: Connection, events: int) -> None:
+    def _poll_for(self, connection: Connection, events: int) -> None:
         if connection.events == events:
             return
         change = self.poller.modify if connection.events else self.poller.register
@@ -72,7 +72,7 @@ class Holding(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         connection.events = events
 
     def _leave_poller(self, connection: Connection) -> None:
-        self.waiting.remove(connection)
+        self.connections.remove(connection)
         if connection.events:
             self.poller.unregister(connection.peer)
             connection.events = 0
@@ -80,16 +80,16 @@ class Holding(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     def _drop(self, connection: Connection) -> None:
         self._leave_poller(connection)
         connection.close()
-        self.waiting.count(connection)
+        self.connections.count(connection)
         self.nr_conns -= 1
 
     def _make_room(self, count: int) -> None:
         for _ in range(count):
-            self._shut(*Stage)
+            self._close_oldest(*Stage)
 
-    def _shut(self, *stages: Stage) -> bool:
-        """Shut who waits longest in the first stage that has anybody; False if none has."""
-        connection = self.waiting.oldest(*stages)
+    def _close_oldest(self, *stages: Stage) -> bool:
+        """Close the oldest connection of the first stage that has any; return False if none has."""
+        connection = self.connections.oldest(*stages)
         if connection is None:
             return False
         if connection.stage is Stage.BODY:
@@ -99,16 +99,18 @@ class Holding(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         return True
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
-        """Do what there is to do, and look at the deadlines in time."""
-        super().wait_for_and_dispatch_events(min(timeout, TICK) if len(self.waiting) else timeout)
+        """Handle events, and check the deadlines in time."""
+        super().wait_for_and_dispatch_events(
+            min(timeout, TICK) if len(self.connections) else timeout
+        )
 
     def murder_keepalived(self, force: bool = False) -> None:
-        """End the waiting of those whose time is over; gunicorn calls this all the time."""
+        """End the connections whose deadline has passed; gunicorn calls this in its loop."""
         now = time.monotonic()
         if not force and now < self.next_tick:
             return
         self.next_tick = now + TICK
-        for connection in self.waiting:
+        for connection in self.connections:
             if force or connection.deadline <= now:
                 self._end(connection)
 
@@ -118,12 +120,12 @@ class Holding(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         ):
             count()
         if connection.stage is Stage.BODY:
-            self._hand_over_cut(connection)
+            self._submit_incomplete(connection)
         else:
             self._drop(connection)
 
     def _cap_keepalive(self, deadline: float) -> None:
-        """Wait no longer for requests that have not come; gunicorn calls this at the end."""
-        for connection in self.waiting:
-            if connection.stage in HURRIED:
+        """Shorten the deadlines of those without a request; gunicorn calls this at the end."""
+        for connection in self.connections:
+            if connection.stage in EXPENDABLE:
                 connection.deadline = min(connection.deadline, deadline)

@@ -1,4 +1,4 @@
-"""The connections that no thread is busy with, by what they wait for, and how many may."""
+"""The connections that no thread is busy with, by what they wait for."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from receiver.web.connection import Connection
 
-MOST = 1000
+MAX_CONNECTIONS = 1000
 """Connections that may wait at one time; it is what gunicorn allows by default."""
 
 
 class Stage(IntEnum):
-    """What a connection waits for; where room is needed, the first ones are shut first."""
+    """What a connection waits for; where there are too many, the first stages are closed first."""
 
     LEAVING = 0
-    """It was answered for the last time, and its peer has not closed yet."""
+    """Its last answer was sent, and its peer has not closed yet."""
     IDLE = 1
-    """It was answered, and may bring a further request."""
+    """It was answered, and may send a further request."""
     HEAD = 2
-    """Its handshake, or the head of its request, is not whole: nobody knows who it is."""
+    """Its handshake, or the head of its request, is not complete, and so its token not known."""
     ANSWER = 3
     """Its peer does not read the answer."""
     BODY = 4
-    """It has a known token, and its body is not whole."""
+    """It has a valid token, and its body is not complete."""
 
 
-class Waiting:
-    """Holds them in the order of their arrival, by stage.
+class ConnectionTable:
+    """The connections by stage, in the order in which they came to it.
 
     Attributes:
-        bytes: of all bodies that are held, those of requests in a lane included.
+        bytes: of all bodies that are held, those of requests in a thread pool included.
     """
 
     def __init__(self) -> None:
@@ -43,25 +43,25 @@ class Waiting:
         return sum(map(len, self._stages.values()))
 
     def __iter__(self) -> Iterator[Connection]:
-        """Yield all of them; they may be taken out meanwhile."""
+        """Yield all of them; they may be removed meanwhile."""
         return iter([one for stage in self._stages.values() for one in stage])
 
     def add(self, connection: Connection, stage: Stage) -> None:
-        """Take one in, or move it."""
+        """Add a connection, or move it to a stage."""
         self.remove(connection)
         connection.stage = stage
         self._stages[stage][connection] = None
 
     def remove(self, connection: Connection) -> None:
-        """Let one go; it need not be there."""
+        """Remove a connection, if it is there."""
         self._stages[connection.stage].pop(connection, None)
 
     def oldest(self, *stages: Stage) -> Connection | None:
-        """Return who waits longest in the first of the stages that has anybody."""
+        """Return the oldest connection of the first of the stages that has any."""
         return next((one for stage in stages for one in self._stages[stage]), None)
 
     def count(self, connection: Connection) -> None:
-        """Count the bytes that a connection holds now."""
+        """Update ``bytes`` by what a connection holds now."""
         held = 0 if connection.closed else connection.held
         self.bytes += held - connection.counted
         connection.counted = held
