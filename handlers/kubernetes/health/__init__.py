@@ -64,10 +64,7 @@ def by_condition(found: Object) -> Health:
     known = {str(one.get("type")): one for one in conditions(found)}
     condition = next((known[name] for name in USUAL if name in known), None)
     if condition is None:
-        group = group_of(found)
-        built_in = ("." not in group or group.endswith(".k8s.io")) and group not in CONDITIONED
-        message = f"it has none of the conditions {', '.join(USUAL)} yet"
-        return HEALTHY if built_in else progressing(message)
+        return _without_condition(group_of(found))
     generation = found["metadata"].get("generation") or 0
     seen = condition.get("observedGeneration") or status_of(found).get("observedGeneration")
     if seen is not None and seen < generation:
@@ -76,3 +73,9 @@ def by_condition(found: Object) -> Health:
         return HEALTHY
     why = condition.get("message") or condition.get("reason") or ""
     return progressing(f"{condition.get('type')} is {condition.get('status')}: {why}".strip(": "))
+
+
+def _without_condition(group: str) -> Health:
+    if ("." not in group or group.endswith(".k8s.io")) and group not in CONDITIONED:
+        return HEALTHY
+    return progressing(f"it has none of the conditions {', '.join(USUAL)} yet")

@@ -52,12 +52,15 @@ def _trouble(found: Object) -> str:
     return ""
 
 
+def _containers(status: Object, *keys: str) -> list[Object]:
+    return [one for key in keys for one in status.get(key) or []]
+
+
 def _failure(found: Object) -> str:
     status = status_of(found)
     if status.get("message") or status.get("reason"):
         return f"{status.get('reason') or 'Failed'}: {status.get('message') or ''}".strip(": ")
-    first = status.get("initContainerStatuses") or []
-    for one in (*first, *(status.get("containerStatuses") or [])):
+    for one in _containers(status, "initContainerStatuses", "containerStatuses"):
         ended = (one.get("state") or {}).get("terminated") or {}
         if ended.get("exitCode"):
             why = ended.get("message") or ended.get("reason") or "Error"

@@ -43,9 +43,7 @@ def job_result(api: Api, job: Object, log_lines: int, trouble: str) -> JobResult
         log_lines: how many lines of its log to read.
         trouble: why its pods did not start, as seen by an earlier attempt: they may be gone now.
     """
-    conditions = (job.get("status") or {}).get("conditions") or []
-    met = [one for one in conditions if one.get("status") == "True"]
-    last = next((one for one in met if one.get("type") in TERMINAL), None)
+    last = _terminal_condition(job)
     if last is None:
         return None
     pod = _relevant_pod(pods_of(api, job))
@@ -64,6 +62,15 @@ def job_result(api: Api, job: Object, log_lines: int, trouble: str) -> JobResult
         "seconds": _seconds(job, last),
         "log": [*lines],
     })  # fmt: skip
+
+
+def _terminal_condition(job: Object) -> Object | None:
+    met = [one for one in _conditions(job) if one.get("status") == "True"]
+    return next((one for one in met if one.get("type") in TERMINAL), None)
+
+
+def _conditions(found: Object) -> list[Object]:
+    return (found.get("status") or {}).get("conditions") or []
 
 
 UNKNOWN: Mapping[str, Json] = {
@@ -94,15 +101,23 @@ def pods_of(api: Api, job: Object) -> list[Object]:
 
 def pod_problem(pods: list[Object]) -> str:
     """Return why a pod does not start, for example ``ImagePullBackOff``; "" if none says."""
-    for pod in pods:
-        for one in _statuses(pod):
-            waiting = (one.get("state") or {}).get("waiting") or {}
-            reason = str(waiting.get("reason") or "")
-            if reason not in {"", "ContainerCreating", "PodInitializing"}:
-                return f"{reason}: {waiting.get('message') or one.get('image') or ''}".strip(": ")
-        for one in (pod.get("status") or {}).get("conditions") or []:
-            if one.get("type") == "PodScheduled" and one.get("reason") == "Unschedulable":
-                return f"Unschedulable: {one.get('message') or ''}"
+    troubles = (_not_starting(pod) or _unschedulable(pod) for pod in pods)
+    return next(filter(None, troubles), "")
+
+
+def _not_starting(pod: Object) -> str:
+    for one in _statuses(pod):
+        waiting = (one.get("state") or {}).get("waiting") or {}
+        reason = str(waiting.get("reason") or "")
+        if reason not in {"", "ContainerCreating", "PodInitializing"}:
+            return f"{reason}: {waiting.get('message') or one.get('image') or ''}".strip(": ")
+    return ""
+
+
+def _unschedulable(pod: Object) -> str:
+    for one in _conditions(pod):
+        if one.get("type") == "PodScheduled" and one.get("reason") == "Unschedulable":
+            return f"Unschedulable: {one.get('message') or ''}"
     return ""
 
 

@@ -122,18 +122,20 @@ def _tidy(schema: Any) -> Any:
         return [_tidy(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
-    kept = {key: value for key, value in schema.items() if not _is_noise(key, value)}
-    branches = [branch for branch in kept.get("anyOf", []) if branch != {"type": "null"}]
-    if len(branches) == 1:
-        kept = {key: value for key, value in kept.items() if key != "anyOf"} | branches[0]
-    elif branches:
-        kept["anyOf"] = branches
+    kept = _without_null({k: v for k, v in schema.items() if not _is_noise(k, v)})
     if kept.get("pattern") == f"^{DURATION.pattern}$" and isinstance(kept.get("default"), float):
         kept["default"] = duration_text(kept["default"])
     return {
         key: value if key in {"default", "examples"} else _tidy_part(key, value)
         for key, value in kept.items()
     }
+
+
+def _without_null(schema: Schema) -> Schema:
+    branches = [branch for branch in schema.get("anyOf", []) if branch != {"type": "null"}]
+    if len(branches) == 1:
+        return {key: value for key, value in schema.items() if key != "anyOf"} | branches[0]
+    return schema | ({"anyOf": branches} if branches else {})
 
 
 def _tidy_part(key: str, value: Any) -> Any:
