@@ -109,11 +109,7 @@ class Step:
         limits = self._plan.rule.limits
         if limits is None or not self._in_batches:
             return waiting
-        whole = [run for run in waiting if run.target_index is None]
-        if any(run.state.has(Trait.RELEASED) for run in runs if run.target_index is not None):
-            return whole
-        places = sorted({run.target_index for run in waiting if run.target_index is not None})
-        batch = {None, *places[: limits.max_targets]}
+        batch = {None, *_next_targets(runs, limits.max_targets)}
         return [run for run in waiting if run.target_index in batch]
 
     def _of(self, section: str, wave: int | None = None) -> list[RunView]:
@@ -162,17 +158,18 @@ class Step:
     ) -> None:
         earlier = [run for run in self._runs.values() if run.state.ended]
         failure = self._failure_before(section, wave)
-        refused = {
-            run.id: why
-            for run in waiting
-            if section == ACTIONS and (why := _skip_cause(actions[run.step], wave, failure))
-        }
+        asked = waiting if section == ACTIONS else ()
+        causes = ((run.id, _skip_cause(actions[run.step], wave, failure)) for run in asked)
+        refused = {run: cause for run, cause in causes if cause}
         wanted = [(run, actions[run.step]) for run in waiting if run.id not in refused]
         changes = [
             RunChange(run, RunState.SKIPPED, reason, skip_cause=cause)
             for run, (cause, reason) in refused.items()
         ]
         changes += self._release(wanted, earlier, failure) if wanted else []
+        self._apply(section, wave, changes)
+
+    def _apply(self, section: str, wave: int, changes: Sequence[RunChange]) -> None:
         due = sum(change.state.has(Trait.RELEASED) for change in changes)
         if due:
             data: dict[str, Json] = {"rule": self._plan.rule.name, "wave": wave, "runs": due}
@@ -208,6 +205,14 @@ class Step:
 
     def _say(self, name: str, data: Mapping[str, Json], run: str = "") -> None:
         self._events.append(Event(name, data, sync=self._plan.sync, plan=self._plan.id, run=run))
+
+
+def _next_targets(runs: Sequence[RunView], most: int) -> list[int]:
+    """Return the next batch of targets, none while runs of the one before are open."""
+    own = [(run.target_index, run.state) for run in runs if run.target_index is not None]
+    if any(state.has(Trait.RELEASED) for _, state in own):
+        return []
+    return sorted({target for target, state in own if state is RunState.WAITING})[:most]
 
 
 def _skip_cause(

@@ -58,20 +58,24 @@ def store_settlements(uow: UnitOfWork, owner: str, settlements: Sequence[Settlem
         if ours.get(item.run.id) != item.run.claim:
             uow.events.append(_event("attempt.superseded", item, _too_late(uow, item)))
             continue
-        uow.add(_SETTLED, _settled_row(uow.now, item))
-        uow.add(_ATTEMPT, _attempt_row(uow.now, item))
+        _store(uow, item)
         if item.state.ended:
             ended.add(item.run.plan)
         if item.state is RunState.SUPERSEDED:
             left[item.run.plan] = newer[item.run.id]
-        uow.events += _events(item)
-        if item.outcome.limited and item.due_at is not None:
-            _block(uow, item)
-        _count(uow.counts, item)
     for plan in _without_open_targets(uow, sorted(ended)):
         signal(uow, plan)
     for plan, by in sorted(left.items()):
         leave_plan(uow, plan, by)
+
+
+def _store(uow: UnitOfWork, item: Settlement) -> None:
+    uow.add(_SETTLED, _settled_row(uow.now, item))
+    uow.add(_ATTEMPT, _attempt_row(uow.now, item))
+    uow.events += _events(item)
+    if item.outcome.limited and item.due_at is not None:
+        _block(uow, item)
+    _count(uow.counts, item)
 
 
 def _left(item: Settlement, newer: tuple[str, str] | None) -> Settlement:

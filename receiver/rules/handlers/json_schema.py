@@ -132,7 +132,7 @@ def _tidy(schema: Any) -> Any:
 
 
 def _without_null(schema: Schema) -> Schema:
-    branches = [branch for branch in schema.get("anyOf", []) if branch != {"type": "null"}]
+    branches: list[Schema] = [one for one in schema.get("anyOf", []) if one != {"type": "null"}]
     if len(branches) == 1:
         return {key: value for key, value in schema.items() if key != "anyOf"} | branches[0]
     return schema | ({"anyOf": branches} if branches else {})
