@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 import click
 
@@ -14,6 +13,7 @@ from receiver.cli.options import output_option, plural, server_options, write_an
 from receiver.cli.screen import confirm, write_line
 from receiver.cli.targets import api_path
 from receiver.core.states import PlanState, RunState
+from receiver.ledger.queries.rows import PlanWithRuns
 
 
 @click.command()
@@ -43,7 +43,7 @@ def approve(number: str, *, reason: str, yes: bool, client: Client, output: str)
     write_answer(answer, output, f"approved {number}{runs}")
 
 
-def _preview(plan: Mapping[str, Any]) -> Iterator[str]:
+def _preview(plan: PlanWithRuns) -> Iterator[str]:
     """Yield what an approval releases: all of a held plan, or the held runs of an active one."""
     state = RunState.WAITING if plan["state"] == PlanState.HELD else RunState.HELD
     runs = [run for run in plan["runs"] if run["state"] == state]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 from typing import Any
 
 from receiver.cli.screen import Part, Styled
+from receiver.ledger.queries.rows import Event
 
 GOOD = ("accepted", "succeeded", "matched", "approved", "lifted")
 BAD = ("failed", "refused", "error", "lost", "cancelled")
@@ -15,9 +15,7 @@ HIDDEN = frozenset({"seq", "at", "event", "delivery", "sync", "plan", "run", "at
 """Keys left out of the text: ids, and what has a place or lines of its own."""
 
 
-def event_line(
-    event: Mapping[str, Any], clock: str, hidden: frozenset[str] = HIDDEN
-) -> tuple[Part, ...]:
+def event_line(event: Event, clock: str, hidden: frozenset[str] = HIDDEN) -> tuple[Part, ...]:
     """Return the line of an event; ``clock`` is its time, padded to a column."""
     name = str(event["event"])
     colour = "green" if name.endswith(GOOD) else "red" if name.endswith(BAD) else None
@@ -26,9 +24,9 @@ def event_line(
     return clock, Styled(f"{name:24}", colour), " ".join(number + about)
 
 
-def target_lines(event: Mapping[str, Any]) -> list[str]:
+def target_lines(event: Event) -> list[str]:
     """Return a line for each resource that a rule matched, with its reason."""
-    targets = event.get("targets", ())
+    targets: Any = event.get("targets", ())  # a key of some events alone
     return [f"{'':26}{target['resource']}: {target['reason']}" for target in targets]
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import click
 from rich.console import Console
@@ -19,6 +19,7 @@ from receiver.core.terminal_text import escape_controls
 from receiver.core.user_files import read_bytes, read_stream
 
 Command: TypeAlias = Callable[..., Any]
+Row = TypeVar("Row")
 
 STDIN = Path("-")
 
@@ -93,15 +94,15 @@ def write_answer(answer: Any, output: str, *lines: str) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Columns:
+class Columns(Generic[Row]):
     """A table of the API's rows: its headings, a row's cells, and which columns may fold."""
 
     headings: Sequence[str]
-    cells: Callable[[Mapping[str, Any]], Sequence[str]]
+    cells: Callable[[Row], Sequence[str]]
     folding: frozenset[str]
 
 
-def write_rows(rows: Sequence[Any], output: str, columns: Columns, nothing: str) -> None:
+def write_rows(rows: Sequence[Row], output: str, columns: Columns[Row], nothing: str) -> None:
     """Write the server's rows as JSON or as a table; ``nothing`` if there are none."""
     if output == "json":
         write_json(rows)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import click
 
 from receiver.cli.client import Client
 from receiver.cli.options import Columns, output_option, server_options, write_rows
+from receiver.ledger.queries.rows import Pause
 
 HEADINGS = ("PAUSED", "NAME", "BY", "SINCE", "REASON")
 
@@ -22,10 +20,10 @@ def pauses(*, client: Client, output: str) -> None:
     \b
       postsync pauses
     """  # noqa: D301 click's \b keeps the lines
-    rows = client.get("/v1/pauses")["pauses"]
+    rows: list[Pause] = client.get("/v1/pauses")["pauses"]
     columns = Columns(HEADINGS, _cells, frozenset({"NAME", "REASON"}))
     write_rows(rows, output, columns, "nothing is paused")
 
 
-def _cells(row: Mapping[str, Any]) -> list[str]:
-    return [row[key] or "" for key in ("scope", "name", "by", "at", "reason")]
+def _cells(row: Pause) -> list[str]:
+    return [row["scope"], row["name"], row["by"], row["at"], row["reason"]]

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import click
 
 from receiver.cli import complete
@@ -13,6 +10,7 @@ from receiver.cli.empty import empty_list_message
 from receiver.cli.options import Columns, output_option, server_options, write_rows
 from receiver.cli.targets import sync_of
 from receiver.core.states import PlanState
+from receiver.ledger.queries.rows import Plan
 
 HEADINGS = ("PLAN", "STATE", "RULE", "APPLICATION", "SYNC", "SINCE", "REASON")
 FOLDING = frozenset({"RULE", "APPLICATION", "REASON"})
@@ -43,11 +41,13 @@ def plans(
     """  # noqa: D301 click's \b keeps the lines
     wanted = sync_of(client, sync)
     query = {"state": states, "rule": rule, "application": application, "sync": wanted}
-    rows = list(client.pages("/v1/plans", "plans", query, limit))
+    rows: list[Plan] = list(client.pages("/v1/plans", "plans", query, limit))
     nothing = "" if rows else empty_list_message(client, "plan", query)
     write_rows(rows, output, Columns(HEADINGS, _cells, FOLDING), nothing)
 
 
-def _cells(row: Mapping[str, Any]) -> list[str]:
-    names = ("id", "state", "rule", "application", "sync", "createdAt", "reason")
-    return [str(row[name] or "") for name in names]
+def _cells(row: Plan) -> list[str]:
+    return [
+        row["id"], row["state"], row["rule"], row["application"], row["sync"], row["createdAt"],
+        row["reason"],
+    ]  # fmt: skip

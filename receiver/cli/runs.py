@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import click
 
 from receiver.cli.client import Client
@@ -13,6 +10,7 @@ from receiver.cli.filters import run_filters
 from receiver.cli.options import Columns, output_option, server_options, write_rows
 from receiver.cli.targets import sync_of
 from receiver.core.states import RunState
+from receiver.ledger.queries.rows import Run
 
 HEADINGS = ("RUN", "STATE", "RULE", "ACTION", "APPLICATION", "TARGET", "TRIES", "WHEN", "REASON")
 FOLDING = frozenset({"RULE", "ACTION", "APPLICATION", "TARGET", "REASON"})
@@ -41,12 +39,12 @@ def runs(
       postsync runs --sync s-1m7y9gr9ez7egy539n
     """  # noqa: D301 click's \b keeps the lines
     query = {"state": states, "sync": sync_of(client, sync), "plan": plan, **filters}
-    rows = list(client.pages("/v1/runs", "runs", query, limit))
+    rows: list[Run] = list(client.pages("/v1/runs", "runs", query, limit))
     nothing = "" if rows else empty_list_message(client, "run", query)
     write_rows(rows, output, Columns(HEADINGS, _cells, FOLDING), nothing)
 
 
-def _cells(row: Mapping[str, Any]) -> list[str]:
+def _cells(row: Run) -> list[str]:
     when = row["endedAt"] or row["dueAt"] or ""
     reason = "" if row["state"] == RunState.HELD else row["reason"]  # it waits for just that
     return [
@@ -55,5 +53,5 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
     ]  # fmt: skip
 
 
-def _waits(row: Mapping[str, Any]) -> str:
+def _waits(row: Run) -> str:
     return f"waits for {row['waitsFor']}" if row["waitsFor"] else ""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 from urllib.parse import quote
 
 import click
@@ -15,6 +14,7 @@ from receiver.cli.lines import event_line, target_lines
 from receiver.cli.options import output_option, plural, server_options
 from receiver.cli.screen import Part, Styled, write_json, write_line
 from receiver.core.states import PlanState, SyncState, Trait
+from receiver.ledger.queries.rows import PlanWithRuns, SyncDetails
 
 GOES_ON = PlanState.where(Trait.OPEN, without=Trait.APPROVABLE)
 """States of a plan that will change by itself."""
@@ -50,9 +50,9 @@ def _sync_of(client: Client, number: str) -> str:
     return str(client.get(f"/v1/{kinds}/{quote(number, safe='')}")["sync"])
 
 
-def _when_ended(client: Client, sync: str, until: float) -> dict[str, Any]:
+def _when_ended(client: Client, sync: str, until: float) -> SyncDetails:
     while True:
-        story: dict[str, Any] = client.get(f"/v1/syncs/{quote(sync, safe='')}")
+        story: SyncDetails = client.get(f"/v1/syncs/{quote(sync, safe='')}")
         waits = story["state"] == SyncState.NEW or any(
             plan["state"] in GOES_ON for plan in story["plans"]
         )
@@ -61,7 +61,7 @@ def _when_ended(client: Client, sync: str, until: float) -> dict[str, Any]:
         time.sleep(0.2)
 
 
-def _lines(story: Mapping[str, Any]) -> Iterator[tuple[Part, ...]]:
+def _lines(story: SyncDetails) -> Iterator[tuple[Part, ...]]:
     yield (Styled(f"{story['application']} {story['phase']}", bold=True),)
     yield (f"sync {story['id']}, finished {story['finishedAt']}, revision {story['revision']}",)
     changed = "" if story["changed"] is None else f", {story['changed']} changed"
@@ -76,7 +76,7 @@ def _lines(story: Mapping[str, Any]) -> Iterator[tuple[Part, ...]]:
     yield from ((line,) for line in _waits(story["plans"]))
 
 
-def _waits(plans: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def _waits(plans: Sequence[PlanWithRuns]) -> Iterator[str]:
     """Yield what runs wait for, those that wait for the same in one line."""
     waits = Counter(
         (plan["rule"], run["action"], run["waitsFor"])

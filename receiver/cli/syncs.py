@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import click
 
 from receiver.cli.client import Client
 from receiver.cli.options import Columns, output_option, server_options, write_rows
 from receiver.core.states import SyncState
+from receiver.ledger.queries.rows import SyncWithPlans
 
 HEADINGS = ("SYNC", "FINISHED", "APPLICATION", "PHASE", "CHANGED", "CAME OF IT")
 FOLDING = frozenset({"APPLICATION", "CAME OF IT"})
@@ -43,22 +41,22 @@ def syncs(
       postsync syncs --application shop --since 2d
     """  # noqa: D301 click's \b keeps the lines
     query = {"application": application, "state": state or "", "since": since, "until": until}
-    rows = list(client.pages("/v1/syncs", "syncs", query, limit))
+    rows: list[SyncWithPlans] = list(client.pages("/v1/syncs", "syncs", query, limit))
     nothing = "no sync is like that" if any(query.values()) else NONE_YET
     write_rows(rows, output, Columns(HEADINGS, _cells, FOLDING), nothing)
 
 
-def _cells(row: Mapping[str, Any]) -> list[str]:
+def _cells(row: SyncWithPlans) -> list[str]:
     changed = f"{'?' if row['changed'] is None else row['changed']} of {row['resources']}"
     finished = row["finishedAt"] or ""
     return [row["id"], finished, row["application"], row["phase"], changed, _result(row)]
 
 
-def _result(row: Mapping[str, Any]) -> str:
+def _result(row: SyncWithPlans) -> str:
     if row["state"] == "new":
-        return str(row["reason"])
+        return row["reason"]
     if row["state"] != "planned":
-        return f"{row['state']}: {row['reason']}" if row["reason"] else str(row["state"])
+        return f"{row['state']}: {row['reason']}" if row["reason"] else row["state"]
     plans = [f"{plan['rule']} {plan['state']}" for plan in row["plans"]]
     text = ", ".join(plans) or ("" if row["reason"] else "no rule matched")
     return "; ".join(filter(None, (text, row["reason"])))

@@ -12,6 +12,7 @@ from receiver.cli.lines import HIDDEN, event_line
 from receiver.cli.options import output_option, server_options
 from receiver.cli.screen import write_json, write_line
 from receiver.cli.targets import sync_of
+from receiver.ledger.queries.rows import Event
 
 SHOWN = HIDDEN - {"sync", "run"}
 """What a line leaves out; the sync is what one would show, the run what one would retry."""
@@ -48,6 +49,6 @@ def tail(*, follow: bool, client: Client, output: str, **query: str) -> None:
         return
 
 
-def _now(client: Client, query: dict[str, str]) -> Iterator[trail.Event]:
+def _now(client: Client, query: dict[str, str]) -> Iterator[Event]:
     for page in trail.pages(client, query):
         yield from page

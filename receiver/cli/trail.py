@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from receiver.cli.client import PAGE, Client
 from receiver.cli.screen import write_line
 from receiver.core.errors import ServerError, Unreachable
+from receiver.ledger.queries.rows import Event
+
+if TYPE_CHECKING:  # it needs much of the server, which a command need not load
+    from receiver.web.responses import Events
 
 INTERVAL = 0.5
 """Seconds between two requests for new events."""
 
 LONGEST = 5.0
 """Seconds between two tries while the server is away."""
-
-Event = Mapping[str, Any]
 
 
 def pages(client: Client, query: Mapping[str, str], after: str = "") -> Iterator[list[Event]]:
@@ -30,7 +32,7 @@ def pages(client: Client, query: Mapping[str, str], after: str = "") -> Iterator
     while True:
         page = _page(client, query, after)
         yield page["events"]
-        after = page["next"]
+        after = str(page["next"])
         if not page["more"]:
             return
 
@@ -45,18 +47,16 @@ def follow(client: Client, query: Mapping[str, str]) -> Iterator[Event]:
         yield from page["events"]
         if not page["more"]:
             time.sleep(INTERVAL)
-        page = _page_with_retries(client, query, page["next"])
+        page = _page_with_retries(client, query, str(page["next"]))
 
 
-def _page(client: Client, query: Mapping[str, str], after: str) -> dict[str, Any]:
+def _page(client: Client, query: Mapping[str, str], after: str) -> Events:
     given = {name: value for name, value in query.items() if name != "since" or not after}
-    page: dict[str, Any] = client.get(
-        "/v1/events", {**given, "limit": str(PAGE), "after": str(after)}
-    )
+    page: Events = client.get("/v1/events", {**given, "limit": str(PAGE), "after": after})
     return page
 
 
-def _page_with_retries(client: Client, query: Mapping[str, str], after: str) -> dict[str, Any]:
+def _page_with_retries(client: Client, query: Mapping[str, str], after: str) -> Events:
     pause = INTERVAL
     while True:
         try:
