@@ -10,7 +10,8 @@ from typing import Annotated, Any, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from receiver.contract import WRONG_SHAPE, Cel, Handler
+from receiver.contract import Cel, Handler
+from receiver.contract.handler import WRONG_SHAPE
 from receiver.core.errors import ExpressionError, PermanentError, PostsyncError, SettingsError
 from receiver.core.model import Json
 from receiver.core.validation import FieldError, Path, field_errors, models_in, near
