@@ -5,12 +5,13 @@ https://docs.aws.amazon.com/cloudfront/latest/APIReference/API_CreateInvalidatio
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from itertools import zip_longest
+from urllib.parse import quote
 
 from handlers.cloudfront_invalidate.api import ask
 from handlers.cloudfront_invalidate.parameters import CloudFrontInvalidate
-from handlers.cloudfront_invalidate.paths import encoded
 from receiver.contract import (
     Call,
     Handler,
@@ -68,6 +69,23 @@ def _start(params: CloudFrontInvalidate, call: Call, number: int, paths: list[st
 def _again_in(params: CloudFrontInvalidate, call: Call, number: str) -> float | None:
     status = str(ask(params, call, "GetInvalidation", {"Id": number})["Status"])
     return None if status.lower() == "completed" else params.every
+
+
+TO_ENCODE = re.compile(r"""%(?![0-9A-Fa-f]{2}) | [^!$&'()*+,\-./0-9:;=?@A-Z_a-z%]""", re.VERBOSE)
+"""What is not ASCII or is unsafe by RFC 1738, 2.2; a `%` only where it begins no encoding."""
+
+
+def encoded(path: str) -> str:
+    """Encode what has to be, and nothing else: CloudFront compares the rest as it stands.
+
+    https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/invalidation-specifying-objects.html,
+    "Invalidation paths".
+    """
+    return TO_ENCODE.sub(lambda found: _percent(found[0]), path)
+
+
+def _percent(character: str) -> str:
+    return "%7E" if character == "~" else quote(character, safe="")
 
 
 EXAMPLE = """\

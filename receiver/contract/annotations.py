@@ -1,4 +1,4 @@
-"""What the annotation of a parameter tells `check`, beside its type."""
+"""Annotations of a parameter for `check`, beside its type: secrets, CEL, headers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""For handlers whose service takes so many items a request: what was sent is not sent again."""
+"""Batches for services that limit the items of a request; what was sent is not sent again."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def send_each(state: Any, batches: Sequence[T], send: Callable[[T], None]) -> No
 
 
 def start_each(state: Any, batches: Sequence[T], start: Callable[[int, T], Json]) -> list[Json]:
-    """Start something for batch after batch, as `send_each`; return what each start told.
+    """Start something for batch after batch, as `send_each`; return what each start returned.
 
     Args:
         state: ``call.state``.
@@ -51,7 +51,7 @@ def start_each(state: Any, batches: Sequence[T], start: Callable[[int, T], Json]
         start: starts one, by its number from 0; returns what is needed to ask for it (JSON).
 
     Raises:
-        TemporaryError: that of ``start``, with what the starts before told as its state.
+        TemporaryError: that of ``start``, with what the earlier starts returned as its state.
     """
     started = list(state["started"]) if isinstance(state, dict) else []
     for number, batch in enumerate(batches[len(started) :], len(started)):

@@ -1,7 +1,7 @@
-"""Cuts texts to what a service documents that it takes, so that a long one is told in part.
+"""Cuts texts to a length that a service documents.
 
-A service refuses a text that is too long, and with it what the text is about: the status of a
-commit would not be written because the failure's message is long.
+A service refuses a text that is too long, and the request with it: the status of a commit would not
+be written because the failure's message is long.
 """
 
 from __future__ import annotations

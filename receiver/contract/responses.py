@@ -1,4 +1,4 @@
-"""What a server answered, and what its status means for an attempt."""
+"""A server's answer, and what its status means for an attempt."""
 
 from __future__ import annotations
 
@@ -90,12 +90,12 @@ class Answer:
     def _code(self) -> str:
         """Return the error code that a JSON object names, or that the body is; "" for none."""
         try:
-            told = self.json()
+            data = self.json()
         except ValueError:
-            told = self.text.strip()
-        inner = told.get("error") if isinstance(told, dict) else None
-        trees = [tree for tree in (told, inner) if isinstance(tree, dict)]
-        words = [tree.get(key) for tree in trees for key in CODE_KEYS] if trees else [told]
+            data = self.text.strip()
+        inner = data.get("error") if isinstance(data, dict) else None
+        trees = [tree for tree in (data, inner) if isinstance(tree, dict)]
+        words = [tree.get(key) for tree in trees for key in CODE_KEYS] if trees else [data]
         return next((str(word) for word in words if self._is_code(word)), "")
 
     def _is_code(self, word: object) -> bool:
@@ -172,9 +172,9 @@ def object_of(answer: Answer) -> dict[str, Any]:
             something on the way to it.
     """
     try:
-        told = answer.json()
+        data = answer.json()
     except ValueError:
-        told = None
-    if not isinstance(told, dict):
+        data = None
+    if not isinstance(data, dict):
         raise TemporaryError(f"answered {answer.status} without a JSON object: {answer.excerpt()}")
-    return told
+    return data

@@ -13,7 +13,7 @@ It needs nothing but the receiver: a check is a callable that raises `ContractBr
         check()
 
 Each attempt is made as the product makes it, against a real HTTP server on loopback; whatever
-address the handler calls, the kit's door leads there.
+address the handler calls, its requests go there.
 """
 
 from receiver.testkit.attempts import Attempted, attempt

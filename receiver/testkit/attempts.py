@@ -1,4 +1,4 @@
-"""Makes an attempt as the product makes it, with a server on loopback in everybody's place."""
+"""Makes an attempt as the product makes it; a server on loopback stands in for every service."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ RUN = "r-kit"
 PATIENCE = 10.0
 """Seconds of an attempt: far more than loopback needs."""
 SHORT = 0.3
-"""Seconds of an attempt that nobody answers."""
+"""Seconds of an attempt that gets no answer."""
 LONGER = 3.0
-"""The same, where that was too short to ask anybody."""
+"""The same, where that was too short for a request."""
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,7 @@ def _run(
 
 
 class _ReroutingOutbound(Outbound):
-    """The door out, which leads every http or https address to one server."""
+    """Sends every request to an http or https address to one server."""
 
     def __init__(self, there: str) -> None:
         super().__init__()
@@ -171,14 +171,14 @@ class _ReroutingOutbound(Outbound):
         self.addresses: list[str] = []
 
     def http(self, deadline: float, masker: Masker) -> HttpClient:
-        door = super().http(deadline, masker)
+        client = super().http(deadline, masker)
         return _ReroutingClient(
-            door.session,
-            door.policy,
-            door.guard,
-            door.proxies,
-            door.deadline,
-            door.masker,
+            client.session,
+            client.policy,
+            client.guard,
+            client.proxies,
+            client.deadline,
+            client.masker,
             self,
         )
 

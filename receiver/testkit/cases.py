@@ -1,4 +1,4 @@
-"""What the author of a handler tells the kit."""
+"""The subject and the cases that the author of a handler gives to the kit."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ class Case:
 
     def __str__(self) -> str:
         last = self.script[-1]
-        told = self.name or (last.value if isinstance(last, Fault) else str(last.status))
-        return f"asking: {told}" if self.state is not None else told
+        text = self.name or (last.value if isinstance(last, Fault) else str(last.status))
+        return f"asking: {text}" if self.state is not None else text
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,9 @@ class Subject:
             same when it is done twice need not send it.
         parts: how many requests the parameters make that count one by one. From 2 on, what
             was done before a temporary failure must not be done again.
-        sends: whether the handler calls anybody at all.
-        nothing_yet: the answer to what a later attempt asks first, where it looks whether an
-            attempt before that was cut off has done it: no, it has not.
+        sends: whether the handler sends requests at all.
+        nothing_yet: the answer that nothing was done yet, where a later attempt first asks whether
+            an earlier one, which was cut off, has done it.
     """
 
     handler: Handler[Any]
@@ -85,7 +85,7 @@ WAIT = 17
 
 
 def usual(*, without: Collection[int | Fault] = ()) -> list[Case]:
-    """Return the rows that `raise_for_status` and the door out make true.
+    """Return the rows that hold for a handler which uses `raise_for_status` and `Call.http`.
 
     Args:
         without: statuses and faults for which this service has a meaning of its own; the

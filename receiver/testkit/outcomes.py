@@ -1,4 +1,4 @@
-"""Checks of how attempts end."""
+"""Checks the outcomes of attempts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ KINDS: Mapping[End, OutcomeKind] = {
     PermanentError: OutcomeKind.PERMANENT,
 }
 SLACK = 1.0
-"""Seconds that an attempt may be late: a loaded machine, not a second timeout."""
+"""Seconds that an attempt may be late, for a loaded machine."""
 
 
 def check_table(subject: Subject) -> None:
@@ -44,13 +44,13 @@ def check_case(subject: Subject, case: Case) -> None:
     made = attempt(subject, case.script, parameters=case.parameters, state=case.state)
     outcome, wanted = made.outcome, KINDS[case.ends]
     if outcome.kind is not wanted:
-        told = outcome.reason or outcome.output or outcome.state
-        raise ContractBroken(f"{case}: ended {outcome.kind}, not {wanted}: {told}")
+        why = outcome.reason or outcome.output or outcome.state
+        raise ContractBroken(f"{case}: ended {outcome.kind}, not {wanted}: {why}")
     if not made.seen:
         raise ContractBroken(f"{case}: nobody was asked")
     if made.seconds > made.timeout + SLACK:
-        told = f"took {made.seconds:.1f} s of {made.timeout} s"
-        raise ContractBroken(f"{case}: {told}; send through call.http, and do not sleep")
+        why = f"took {made.seconds:.1f} s of {made.timeout} s"
+        raise ContractBroken(f"{case}: {why}; send through call.http, and do not sleep")
     _check_storable(outcome)
     _check_delay(case, outcome)
 
@@ -61,16 +61,16 @@ def check_asking(subject: Subject, case: Case) -> None:
     for served in (Reply(503), Fault.RESET):
         asked = attempt(subject, [served], parameters=case.parameters, state=started.state).outcome
         if (asked.kind, asked.state) != (OutcomeKind.TEMPORARY, started.state):
-            told = f"ended {asked.kind} with state {asked.state}, not {started.state}"
-            raise ContractBroken(f"asking after {case}: {told}")
+            why = f"ended {asked.kind} with state {asked.state}, not {started.state}"
+            raise ContractBroken(f"asking after {case}: {why}")
 
 
 def check_silence(subject: Subject) -> None:
     """A handler that calls nobody succeeds without a request."""
     made = attempt(subject, [Reply()])
     if made.seen or made.outcome.kind is not OutcomeKind.SUCCEEDED:
-        told = f"ended {made.outcome.kind} after {len(made.seen)} requests"
-        raise ContractBroken(f"sends=False, but it {told}")
+        why = f"ended {made.outcome.kind} after {len(made.seen)} requests"
+        raise ContractBroken(f"sends=False, but it {why}")
     _check_storable(made.outcome)
 
 
@@ -121,4 +121,4 @@ WANTED: Mapping[str, Callable[[Served], bool]] = {
         for fault in (Fault.RESET, Fault.SILENT, Fault.CUT, Fault.GARBLED)
     },
 }
-"""What every table must have, and how a row for it is known."""
+"""What every table must have, and the test that a row is for it."""

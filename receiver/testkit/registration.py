@@ -1,4 +1,4 @@
-"""Checks of what a handler registers, without any attempt."""
+"""Checks a handler's registration, without an attempt."""
 
 from __future__ import annotations
 

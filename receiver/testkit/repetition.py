@@ -1,4 +1,4 @@
-"""Checks of what an attempt repeats, and what it must not."""
+"""Checks what attempts repeat: the idempotency key, and nothing that is done."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def check_key(subject: Subject, case: Case) -> None:
         if carried and not subject.uses_key:
             raise ContractBroken("a request carries the idempotency key: say uses_key=True")
         if subject.uses_key and not carried:
-            told = f"no request of attempt {number} carries the idempotency key {key}"
-            raise ContractBroken(f"{told}; say uses_key=False if doing it twice is doing it once")
+            why = f"no request of attempt {number} carries the idempotency key {key}"
+            raise ContractBroken(f"{why}; say uses_key=False if doing it twice is doing it once")
 
 
 def check_parts(subject: Subject, case: Case) -> None:
@@ -42,17 +42,17 @@ def check_parts(subject: Subject, case: Case) -> None:
         first = attempt(subject, broken, parameters=case.parameters)
         state = first.outcome.state
         if first.outcome.kind is not OutcomeKind.TEMPORARY or state is None:
-            told = f"ended {first.outcome.kind} with state {state}"
-            raise ContractBroken(f"503 after {done} of {len(whole)} requests: {told}")
+            why = f"ended {first.outcome.kind} with state {state}"
+            raise ContractBroken(f"503 after {done} of {len(whole)} requests: {why}")
         rest = attempt(
             subject, served[done:], parameters=case.parameters, state=state, number=2
         )  # fmt: skip
         both = _requests(first)[:done] + _requests(_succeeded(rest))
         if Counter(both) != Counter(whole):
             again = Counter(both) - Counter(whole)
-            told = "sent again" if again else "left out"
+            why = "sent again" if again else "left out"
             names = list(again or Counter(whole) - Counter(both))
-            raise ContractBroken(f"after {done} requests and a 503 it {told} {names}")
+            raise ContractBroken(f"after {done} requests and a 503 it {why} {names}")
 
 
 def _repeated(script: Sequence[Served], length: int) -> list[Served]:

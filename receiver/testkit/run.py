@@ -1,4 +1,4 @@
-"""The checks of one handler."""
+"""Lists the checks of one handler."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _checks(subject: Subject) -> Iterator[tuple[str, Callable[[], None]]]:
 
 def _checks_of_case(subject: Subject, case: Case) -> Iterator[tuple[str, Callable[[], None]]]:
     yield f"{case} is {case.ends.__name__}", partial(check_case, subject, case)
-    if case.script[-1] is not Fault.SILENT:  # it tells as much as a reset, and takes longer
+    if case.script[-1] is not Fault.SILENT:  # it shows no more than a reset, and takes longer
         yield f"{case} tells no secret", partial(check_secrets, subject, case)
     if case.ends is Pending and case.state is None:
         yield f"{case}, then asking keeps the state", partial(check_asking, subject, case)

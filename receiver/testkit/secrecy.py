@@ -1,4 +1,4 @@
-"""Checks that no secret leaves an attempt, whatever the other side echoes."""
+"""Checks that no secret is in an attempt's outcome, whatever the other side echoes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from receiver.testkit.cases import Case, ContractBroken, Served, Subject
 from receiver.testkit.server import Reply
 
 WINDOW = 8
-"""Characters of a secret that must not be told: half a secret is half the work of guessing."""
+"""Characters of a secret that must not be echo_text: half a secret is half the work of guessing."""
 TIMES = 40
 """How often an echo repeats the secrets, so that wherever a handler cuts, it cuts one."""
 SHIFTS = (0, 12)
@@ -34,11 +34,11 @@ def check_secrets(subject: Subject, case: Case) -> None:
     tree = dict(case.parameters) if case.parameters is not None else written_parameters(subject)
     secrets = list(secret_values(subject, tree).values())
     forms = " ".join(form for secret in secrets for form, _ in _forms(secret))
-    told = forms + (" " + " ".join(secrets)) * TIMES
+    echo_text = forms + (" " + " ".join(secrets)) * TIMES
     pieces = frozenset[str]().union(*map(_pieces, secrets))
-    for script in _echoes(case, told):
+    for script in _echoes(case, echo_text):
         made = attempt(subject, script, parameters=case.parameters, state=case.state)
-        for place, text in _told(made):
+        for place, text in _texts_of(made):
             found = next((piece for piece in _windows(text) if piece in pieces), None)
             if found is not None:
                 raise ContractBroken(
@@ -47,39 +47,41 @@ def check_secrets(subject: Subject, case: Case) -> None:
                 )
 
 
-def _echoes(case: Case, told: str) -> list[list[Served]]:
+def _echoes(case: Case, echo_text: str) -> list[list[Served]]:
     """Return the case's answers with the secrets in their headers and bodies."""
-    echoes = [(echo, " " * shift + told) for echo in (_as_text, _in_json) for shift in SHIFTS]
-    found = [[_echo(one, echo(one, text), told) for one in case.script] for echo, text in echoes]
+    echoes = [(echo, " " * shift + echo_text) for echo in (_as_text, _in_json) for shift in SHIFTS]
+    found = [
+        [_echo(one, echo(one, text), echo_text) for one in case.script] for echo, text in echoes
+    ]
     return [script for place, script in enumerate(found) if script not in found[:place]]
 
 
-def _echo(served: Served, body: bytes, told: str) -> Served:
+def _echo(served: Served, body: bytes, echo_text: str) -> Served:
     if not isinstance(served, Reply):
         return served
-    return replace(served, body=body, headers={**served.headers, "X-Echo": told})
+    return replace(served, body=body, headers={**served.headers, "X-Echo": echo_text})
 
 
-def _as_text(_served: Served, told: str) -> bytes:
-    return told.encode() + json.dumps(told).encode()
+def _as_text(_served: Served, echo_text: str) -> bytes:
+    return echo_text.encode() + json.dumps(echo_text).encode()
 
 
-def _in_json(served: Served, told: str) -> bytes:
+def _in_json(served: Served, echo_text: str) -> bytes:
     """Put the echo into a JSON body, which says what it said before; as text where it is none."""
 
     def put(tree: Any) -> Any:
         if isinstance(tree, dict):
-            return {**{key: put(value) for key, value in tree.items()}, "message": told}
+            return {**{key: put(value) for key, value in tree.items()}, "message": echo_text}
         return [put(item) for item in tree] if isinstance(tree, list) else tree
 
     body = served.body if isinstance(served, Reply) else b""
     try:
         return json.dumps(put(json.loads(body))).encode()
     except ValueError:
-        return _as_text(served, told)
+        return _as_text(served, echo_text)
 
 
-def _told(made: Attempted) -> Iterator[tuple[str, str]]:
+def _texts_of(made: Attempted) -> Iterator[tuple[str, str]]:
     outcome = made.outcome
     yield "reason", outcome.reason
     for note in outcome.notes:

@@ -1,4 +1,4 @@
-"""A real HTTP server on loopback that answers as it is told, badly too."""
+"""A real HTTP server on loopback that answers with given replies and faults."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Reply:
 
 
 class Fault(Enum):
-    """An answer that is none."""
+    """A way to answer wrongly, or not at all."""
 
     RESET = "reset connection"
     SILENT = "no answer in time"
@@ -53,7 +53,7 @@ DRIP = 0.05
 
 @dataclass
 class Peer:
-    """A server with everything that it was asked."""
+    """A server, with the requests that it got."""
 
     url: str
     seen: list[Seen]
@@ -76,7 +76,7 @@ class _Handler(BaseHTTPRequestHandler):
     over: threading.Event
 
     def handle_one_request(self) -> None:
-        with suppress(OSError):  # whoever asked has gone
+        with suppress(OSError):  # the client has gone
             super().handle_one_request()
 
     def __getattr__(self, name: str) -> Any:
@@ -130,11 +130,11 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def peer(answering: Answering = lambda _seen: Reply()) -> Iterator[Peer]:
-    """Start a server that keeps connections alive and answers as told."""
+    """Start a server that keeps connections alive and answers by ``answering``."""
     seen: list[Seen] = []
     over = threading.Event()
-    told = {"answering": staticmethod(answering), "seen": seen, "over": over}
-    server = _Server(("127.0.0.1", 0), type("Told", (_Handler,), told))
+    attributes = {"answering": staticmethod(answering), "seen": seen, "over": over}
+    server = _Server(("127.0.0.1", 0), type("Answering", (_Handler,), attributes))
     thread = start_daemon("testkit", partial(server.serve_forever, 0.002))
     try:
         yield Peer(f"http://127.0.0.1:{server.server_address[1]}", seen)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from handlers.kubernetes.client import Object
-from handlers.kubernetes.health.network import ingress, service
+from handlers.kubernetes.health.bindings import ingress, service, volume_claim
 from handlers.kubernetes.health.pods import pod
 from handlers.kubernetes.health.result import (
     HEALTHY,
@@ -19,7 +19,6 @@ from handlers.kubernetes.health.result import (
     progressing,
     status_of,
 )
-from handlers.kubernetes.health.storage import volume_claim
 from handlers.kubernetes.health.workloads import (
     daemon_set,
     deployment,

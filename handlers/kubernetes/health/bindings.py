@@ -1,9 +1,16 @@
-"""Services and Ingresses: healthy when their load balancer has an address."""
+"""Services, Ingresses and volume claims: healthy when they have their address or volume."""
 
 from __future__ import annotations
 
 from handlers.kubernetes.client import Object
-from handlers.kubernetes.health.result import HEALTHY, Health, progressing, spec_of, status_of
+from handlers.kubernetes.health.result import (
+    HEALTHY,
+    Health,
+    degraded,
+    progressing,
+    spec_of,
+    status_of,
+)
 
 WAITING = progressing("its load balancer has no address yet")
 
@@ -17,3 +24,11 @@ def ingress(found: Object) -> Health:
     """Check an Ingress."""
     balancer = status_of(found).get("loadBalancer") or {}
     return HEALTHY if balancer.get("ingress") else WAITING
+
+
+def volume_claim(found: Object) -> Health:
+    """Check a PersistentVolumeClaim."""
+    phase = status_of(found).get("phase")
+    if phase == "Bound":
+        return HEALTHY
+    return degraded("its volume is lost") if phase == "Lost" else progressing("it is not bound yet")
