@@ -19,7 +19,7 @@ from receiver.notification.parse import read_notification
 from receiver.rules.expressions import Expressions
 from receiver.rules.handlers.registry import Registry
 from receiver.rules.loading import load_rules
-from receiver.rules.matching import Matcher, RuleExplanation, excerpt, share
+from receiver.rules.matching import Matcher, RuleExplanation, excerpt, quota
 from receiver.rules.schema import Rule
 from receiver.settings.loading import load_settings
 
@@ -121,7 +121,7 @@ def _rule_as_json(item: RuleExplanation, sync: Sync, rules: int, resource: str) 
         for number, finding in shown.findings.items()
     ]
     more: dict[str, Json] = {**shown.more}
-    would_run: list[Json] = [asdict(step) for step in steps(item, sync, share(rules))]
+    would_run: list[Json] = [asdict(step) for step in steps(item, sync, quota(rules))]
     return {
         "rule": item.rule.name,
         **asdict(item.finding),

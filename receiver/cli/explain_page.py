@@ -13,7 +13,7 @@ from rich.text import Text
 from receiver.cli.explain_steps import Step, steps, terms
 from receiver.core.model import Sync
 from receiver.core.terminal_text import escape_controls
-from receiver.rules.matching import Finding, RuleExplanation, Verdict, describe, excerpt, share
+from receiver.rules.matching import Finding, RuleExplanation, Verdict, describe, excerpt, quota
 
 STYLES = {Verdict.MATCHED: "green", Verdict.REFUSED: "dim", Verdict.ERROR: "red"}
 FALLBACK = (120, 40)
@@ -43,7 +43,7 @@ class Page:
             for item in asked:
                 self._show_list(item, len(asked))
         self._list_whole([item for item in explained if not item.resources])
-        self._would_run([item for item in explained if item.matched], share(len(explained)))
+        self._would_run([item for item in explained if item.matched], quota(len(explained)))
         for note in notes:
             self._console.print()
             self._print(f"Note: {note}", "dim")
@@ -62,7 +62,7 @@ class Page:
         self._print(", ".join(words), "bold")
 
     def _fits(self, rules: int) -> bool:
-        if len(self._names) > share(rules):
+        if len(self._names) > quota(rules):
             return False
         widest = min(max(map(len, self._names)), 2 * CELL)
         return widest + rules * (CELL + 3) + 4 <= self._console.width

@@ -22,7 +22,7 @@ from receiver.rules.expressions import (
     resource_facts,
     sync_facts,
 )
-from receiver.rules.expressions.bounds import Room
+from receiver.rules.expressions.bounds import SizeBudget
 from receiver.rules.handlers.registry import Registry
 from receiver.rules.handlers.secret_refs import SecretRef, split_secrets
 from receiver.rules.loading import action_scope
@@ -83,7 +83,7 @@ class Renderer:
         """Render each run of a wave; what cannot be rendered fails with the path and the reason."""
         outputs = _Outputs(earlier)
         prepared: dict[str, _Prepared] = {}
-        changes, room = [], Room(LARGEST_WAVE)
+        changes, budget = [], SizeBudget(LARGEST_WAVE)
         for run, action in wave:
             interruption.checkpoint()
             try:
@@ -98,7 +98,7 @@ class Renderer:
                 }
                 one = prepared[action.name]
                 change = self._render(scene.rule, run, one, bindings, about)
-                room.take_tree(change.parameters)
+                budget.take_tree(change.parameters)
                 changes.append(change)
             except PostsyncError as error:
                 changes.append(RunChange(run.id, RunState.FAILED, f"not rendered: {error}"))

@@ -58,7 +58,7 @@ class Planner:
         """
         recalled = recall(sync, memory)
         sync = with_recalled(sync, recalled)
-        update = update_from(sync, self._matcher.asks_images(sync), acted=not refusal)
+        update = update_from(sync, self._matcher.watched_images(sync), acted=not refusal)
         planning = Planning(
             sync=sync.id,
             application=sync.application.key,

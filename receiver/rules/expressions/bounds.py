@@ -1,4 +1,4 @@
-"""What one evaluation may cost.
+"""Bounds of one evaluation: its memory, and the size of its result.
 
 The library bounds its steps (10,000 turns of all loops together, 32 levels of nesting), and its
 regular expressions are linear (RE2). But a text may double with each turn, so the memory that an
@@ -31,8 +31,8 @@ OVERHEAD = 32
 """What each value of a result counts beside its characters: a list of numbers is large too."""
 
 
-class Room:
-    """Counts down what a result may still have."""
+class SizeBudget:
+    """Counts down the size that a result may still have."""
 
     def __init__(self, size: int = LARGEST) -> None:
         self._size = self._left = size
@@ -41,7 +41,7 @@ class Room:
         """Take so much of it.
 
         Raises:
-            ExpressionError: there is not so much left.
+            ExpressionError: less is left.
         """
         self._left -= size
         if self._left < 0:
@@ -87,7 +87,7 @@ _limit = _Limit()
 
 @contextmanager
 def bounded_memory() -> Iterator[None]:
-    """Let what happens in the block take no more than `MEMORY`; what does gets a MemoryError.
+    """Bound the memory that the block takes to `MEMORY`; more raises a MemoryError.
 
     The limit is the process's (RLIMIT_DATA, setrlimit(2)). An evaluation holds Python's lock, so
     that hardly anything else meets it.
@@ -101,7 +101,7 @@ def bounded_memory() -> Iterator[None]:
 
 def _set_limit(soft: int) -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    with suppress(ValueError, OSError):  # a system without it has the size of the result
+    with suppress(ValueError, OSError):  # a system without this limit has that of the result's size
         resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
 
 

@@ -23,11 +23,11 @@ from receiver.core import interruption
 from receiver.core.errors import ExpressionError
 from receiver.core.model import Json, rfc3339
 from receiver.core.validation import near
-from receiver.rules.expressions.bounds import FEWER, TOO_MUCH, Room, bounded_memory
-from receiver.rules.expressions.cel_errors import Issue, compile_issues, plain
+from receiver.rules.expressions.bounds import FEWER, TOO_MUCH, SizeBudget, bounded_memory
+from receiver.rules.expressions.cel_errors import Issue, compile_issues, plain_message
 from receiver.rules.expressions.scope import Scope
 
-HOUSE_ROOTS = ("application", "sync", "syncs", "resource", "resources", "actions", "failure")
+BUILT_IN_ROOTS = ("application", "sync", "syncs", "resource", "resources", "actions", "failure")
 FUNCTIONS = (
     "all bool bytes contains double duration endsWith exists exists_one filter format has int "
     "join lastIndexOf lowerAscii map matches replace reverse size split startsWith string "
@@ -70,12 +70,12 @@ class Program:
             with bounded_memory():
                 value = self.compiled.eval(bindings.activation)
             if value.type() == cel.Type.ERROR:
-                raise ExpressionError(plain(str(value.plain_value())))
-            return to_json(value.value(), Room())
+                raise ExpressionError(plain_message(str(value.plain_value())))
+            return to_json(value.value(), SizeBudget())
         except MemoryError:
             raise ExpressionError(TOO_MUCH, hint=FEWER) from None
         except RuntimeError as error:
-            raise ExpressionError(plain(str(error))) from None
+            raise ExpressionError(plain_message(str(error))) from None
         except (TypeError, SystemError):
             # The library cannot convert these: an optional that was not unwrapped.
             raise ExpressionError(
@@ -144,11 +144,11 @@ class Expressions:
         if len(source) > LONGEST:
             raise ExpressionError(f"the expression is longer than {LONGEST} characters")
         kind = self._check(source, scope)
-        roots = tuple((root, "any") for root in dict.fromkeys((*HOUSE_ROOTS, *scope.roots)))
+        roots = tuple((root, "any") for root in dict.fromkeys((*BUILT_IN_ROOTS, *scope.roots)))
         try:
             return Program(source, self._environment(roots).compile(source), kind)
         except RuntimeError as error:
-            raise _first(str(error), source) from None
+            raise _first_issue(str(error), source) from None
 
     def _check(self, source: str, scope: Scope) -> str:
         try:
@@ -177,28 +177,28 @@ def _refusal(issue: Issue, source: str, scope: Scope) -> ExpressionError | None:
     return refusal
 
 
-def _first(text: str, source: str) -> ExpressionError:
+def _first_issue(text: str, source: str) -> ExpressionError:
     for issue in compile_issues(text, source):
         return ExpressionError(issue.message, column=issue.column)
-    return ExpressionError(plain(text))
+    return ExpressionError(plain_message(text))
 
 
-def to_json(value: Any, room: Room) -> Json:
+def to_json(value: Any, budget: SizeBudget) -> Json:
     """Turn what the library returns into JSON; a map's keys become text, in their order.
 
     A level at a time: the library itself turns a whole tree at once, however large it is.
 
     Raises:
-        ExpressionError: a number that JSON cannot carry, or more than there is room for.
+        ExpressionError: a number that JSON cannot carry, or more than there is budget for.
     """
-    room.take_value(value)
+    budget.take_value(value)
     if isinstance(value, float) and not math.isfinite(value):
         raise ExpressionError(f"the result is {value}, which JSON cannot carry")
     if isinstance(value, Mapping):
-        pairs = {_key(key): to_json(item.value(), room) for key, item in value.items()}
+        pairs = {_key(key): to_json(item.value(), budget) for key, item in value.items()}
         return dict(sorted(pairs.items()))
     if isinstance(value, list):
-        return [to_json(item.value(), room) for item in value]
+        return [to_json(item.value(), budget) for item in value]
     return value if value is None or isinstance(value, bool | int | float) else _as_text(value)
 
 

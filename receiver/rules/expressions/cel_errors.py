@@ -1,4 +1,4 @@
-"""What the CEL library says, in plain words."""
+"""Turns the CEL library's error messages into plain ones."""
 
 from __future__ import annotations
 
@@ -49,11 +49,11 @@ def compile_issues(text: str, source: str) -> Iterator[Issue]:
     for row, column, message in ISSUE.findall(text):
         start = sum(len(line) + 1 for line in lines[: max(int(row) - 1, 0)])
         name = UNDECLARED.match(message)
-        yield Issue(plain(message), max(start + int(column), 0), name[1] if name else "")
+        yield Issue(plain_message(message), max(start + int(column), 0), name[1] if name else "")
 
 
-def plain(text: str) -> str:
-    """Say what the library said without its codes and its own names for operators."""
+def plain_message(text: str) -> str:
+    """Return the library's message without its codes and its own names for operators."""
     found = STATUS.match(text)
     message = found[1].strip() if found else text
     if found := OVERLOAD.search(message):

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from receiver.core.errors import ExpressionError
 from receiver.core.model import Json
 from receiver.core.validation import Path, dotted
-from receiver.rules.expressions.bounds import Room
+from receiver.rules.expressions.bounds import SizeBudget
 from receiver.rules.expressions.cel import Bindings, Program, kind_of
 
 Compile: TypeAlias = Callable[[str], Program]
@@ -45,10 +45,10 @@ class Template:
         first = self.parts[0]
         if self.whole and isinstance(first, Program):
             return _quoted(first.evaluate(bindings), quote)
-        room, texts = Room(), list[str]()
+        budget, texts = SizeBudget(), list[str]()
         for part in self.parts:
             text = part if isinstance(part, str) else _text(part.evaluate(bindings), part.source)
-            room.take(len(text))
+            budget.take(len(text))
             texts.append(text if isinstance(part, str) else quote(text))
         return "".join(texts)
 

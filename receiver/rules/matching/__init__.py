@@ -1,6 +1,6 @@
 """Pure, indexed matching of syncs and rules, with the reason for every yes and no."""
 
-from receiver.rules.matching.excerpts import Excerpt, excerpt, share
+from receiver.rules.matching.excerpts import Excerpt, excerpt, quota
 from receiver.rules.matching.explanation import RuleExplanation
 from receiver.rules.matching.explanation_text import describe
 from receiver.rules.matching.findings import Finding, Findings, Verdict
@@ -17,5 +17,5 @@ __all__ = [
     "Verdict",
     "describe",
     "excerpt",
-    "share",
+    "quota",
 ]

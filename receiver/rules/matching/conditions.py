@@ -1,4 +1,4 @@
-"""A rule's CEL condition: asked once a sync, or of each resource if it speaks of one."""
+"""A rule's CEL condition: evaluated once per sync, or for each resource if it names one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ KEPT = 1_000
 
 
 class Facts:
-    """The values of one sync for conditions, converted when first asked for."""
+    """The values of one sync for conditions, converted on first use."""
 
     def __init__(self, sync: Sync, expressions: Expressions) -> None:
         self._sync = sync
@@ -62,7 +62,7 @@ class Condition:
     """A condition, compiled as far as it could be.
 
     ``broken`` is why it does not compile: `check` refuses that, but a rule set that was
-    stored by an older version may have it. It then fails whenever it is asked.
+    stored by an older version may have it. It then fails whenever it is evaluated.
     """
 
     per_resource: bool
@@ -85,7 +85,7 @@ def compile_condition(match: Match, expressions: Expressions) -> Condition | Non
     """Return a match's condition, or None if it has none."""
     if match.condition is None:
         return None
-    # What compiles without a resource does not speak of one.
+    # What compiles without a resource does not name one.
     broken = ""
     for per_resource in (False, True) if match.resources is not None else (False,):
         scope = Scope.condition(resource=per_resource)

@@ -1,4 +1,4 @@
-"""How much of an explanation is told at once: rules times resources may be millions of findings."""
+"""Bounds an explanation: rules times resources may be millions of findings."""
 
 from __future__ import annotations
 
@@ -24,35 +24,35 @@ class Excerpt:
     more: dict[str, int]
 
 
-def share(rules: int) -> int:
-    """Return how many findings each of so many rules may tell; at least one."""
+def quota(rules: int) -> int:
+    """Return how many findings each of so many rules may have; at least one."""
     return max(1, MOST // max(1, rules))
 
 
 def excerpt(
     item: RuleExplanation, resources: Sequence[Resource], rules: int, resource: str = ""
 ) -> Excerpt:
-    """Choose which findings of a rule are told: what matched comes before what did not.
+    """Choose findings of a rule: what matched comes before what did not.
 
     Args:
         item: the rule's explanation.
         resources: those of the sync.
-        rules: how many rules are told of together.
+        rules: how many rules are explained together.
         resource: the key of the only resource that counts, "" for all of them.
     """
-    found, most, left = item.resources, share(rules), LARGEST // max(1, rules)
+    found, most, left = item.resources, quota(rules), LARGEST // max(1, rules)
     if resource:
         numbers = [n for n in range(len(found)) if resources[n].key == resource][:most]
         return Excerpt({number: found[number] for number in numbers}, {})
-    told: dict[int, Finding] = {}
-    for number in found.telling(most):
+    chosen: dict[int, Finding] = {}
+    for number in found.first(most):
         finding = found[number]
         left -= len(finding.reason)
-        if told and left < 0:
+        if chosen and left < 0:
             break
-        told[number] = finding
+        chosen[number] = finding
     counts = dict(found.counts)
-    for finding in told.values():
+    for finding in chosen.values():
         counts[finding.verdict] -= 1
     more = {verdict.value: counts[verdict] for verdict in Verdict if counts[verdict]}
-    return Excerpt(dict(sorted(told.items())), more)
+    return Excerpt(dict(sorted(chosen.items())), more)

@@ -12,7 +12,7 @@ from receiver.core.model import Resource, Sync
 from receiver.rules.expressions import one_line
 from receiver.rules.matching.compiled import CompiledRule
 from receiver.rules.matching.conditions import Condition, Facts
-from receiver.rules.matching.explanation_text import describe, say_match, say_seen
+from receiver.rules.matching.explanation_text import describe, format_match, format_value
 from receiver.rules.matching.findings import NONE, Finding, Findings, Verdict
 from receiver.rules.matching.index import ResourceIndex, bits_of, numbers_in
 from receiver.rules.matching.predicates import Predicate
@@ -44,12 +44,12 @@ def explain_rule(
     """Explain one rule."""
     interruption.checkpoint()
     rule = compiled.rule
-    refusal = _refuse_sync(compiled, sync)
+    refusal = _sync_refusal(compiled, sync)
     if refusal:
         return RuleExplanation(rule, refusal)
     selected = index.select_any(compiled.selectors or ())
     if compiled.selectors is None or selected:
-        refusal = _ask(compiled.sync_condition, facts, None)
+        refusal = _condition_refusal(compiled.sync_condition, facts, None)
         if refusal:
             return RuleExplanation(rule, refusal)
     if compiled.selectors is None:
@@ -60,52 +60,52 @@ def explain_rule(
 
 
 def explain_selectors(compiled: CompiledRule, resource: Resource) -> Finding:
-    """Say through which selector the resource matched, or what the one that got furthest saw."""
+    """Return by which selector the resource matched, or why the one that got furthest did not."""
     furthest, refusal = -1, None
     for number, selector in enumerate(compiled.selectors or ()):
         predicate = _first_refusal(selector, resource)
         if predicate is None:
-            return _through(compiled, number, resource)
+            return _match(compiled, number, resource)
         if ORDER.index(predicate.field) > furthest:
             furthest, refusal = ORDER.index(predicate.field), (number, predicate)
     assert refusal  # noqa: S101 a rule has no empty list of selectors
     number, predicate = refusal
-    return _refuse(f"resources[{number}].{predicate.field}", predicate, resource)
+    return _refusal(f"resources[{number}].{predicate.field}", predicate, resource)
 
 
-def failed(message: str) -> Finding:
+def condition_error(message: str) -> Finding:
     """Return the finding of a condition that could not be evaluated."""
     return Finding(Verdict.ERROR, "condition", f"condition failed: {message}")
 
 
-def _refuse_sync(compiled: CompiledRule, sync: Sync) -> Finding | None:
+def _sync_refusal(compiled: CompiledRule, sync: Sync) -> Finding | None:
     if not compiled.rule.enabled:
         return Finding(Verdict.REFUSED, "enabled", "the rule is not enabled", "true", "false")
     for predicate in compiled.predicates:
         if not predicate.holds(sync):
-            return _refuse(predicate.field, predicate, sync)
+            return _refusal(predicate.field, predicate, sync)
     return None
 
 
 def _findings(compiled: CompiledRule, sync: Sync, facts: Facts, selected: int) -> Findings:
     size, condition = len(sync.resources), compiled.resource_condition
-    say = partial(_explain_resource, compiled, sync, facts)
+    explain = partial(_explain_resource, compiled, sync, facts)
     if condition is None:
-        return Findings(size, selected, 0, say)
-    answers = {number: _holds(condition, facts, number) for number in numbers_in(selected)}
+        return Findings(size, selected, 0, explain)
+    answers = {number: _evaluate(condition, facts, number) for number in numbers_in(selected)}
     matched = bits_of((number for number, answer in answers.items() if answer), size)
     failed = bits_of((number for number, answer in answers.items() if answer is None), size)
-    return Findings(size, matched, failed, say)
+    return Findings(size, matched, failed, explain)
 
 
 def _explain_resource(compiled: CompiledRule, sync: Sync, facts: Facts, number: int) -> Finding:
     found = explain_selectors(compiled, sync.resources[number])
     if found.verdict is not Verdict.MATCHED:
         return found
-    return _ask(compiled.resource_condition, facts, number) or found
+    return _condition_refusal(compiled.resource_condition, facts, number) or found
 
 
-def _holds(condition: Condition, facts: Facts, resource: int) -> bool | None:
+def _evaluate(condition: Condition, facts: Facts, resource: int) -> bool | None:
     """Whether the condition is true, None if it failed."""
     try:
         return condition.test(facts, resource)
@@ -113,14 +113,16 @@ def _holds(condition: Condition, facts: Facts, resource: int) -> bool | None:
         return None
 
 
-def _ask(condition: Condition | None, facts: Facts, resource: int | None) -> Finding | None:
+def _condition_refusal(
+    condition: Condition | None, facts: Facts, resource: int | None
+) -> Finding | None:
     if condition is None:
         return None
     try:
         if condition.test(facts, resource):
             return None
     except ExpressionError as error:
-        return failed(f"{error}: {one_line(condition.source)}")
+        return condition_error(f"{error}: {one_line(condition.source)}")
     wanted, saw = one_line(condition.source), facts.seen(condition.source, resource)
     reason = f"condition is false: {wanted}" + (f"; saw {saw}" if saw else "")
     return Finding(Verdict.REFUSED, "condition", reason, wanted, saw or "false")
@@ -143,15 +145,15 @@ def _first_refusal(selector: Selector, resource: Resource) -> Predicate[Resource
     return None
 
 
-def _refuse(field: str, predicate: Predicate[Any], subject: Sync | Resource) -> Finding:
-    saw = say_seen(predicate.field, predicate.read(subject), subject)
+def _refusal(field: str, predicate: Predicate[Any], subject: Sync | Resource) -> Finding:
+    saw = format_value(predicate.field, predicate.read(subject), subject)
     reason = f"{field} wants {predicate.wanted}, saw {saw}"
     return Finding(Verdict.REFUSED, field, reason, predicate.wanted, saw)
 
 
-def _through(compiled: CompiledRule, number: int, resource: Resource) -> Finding:
+def _match(compiled: CompiledRule, number: int, resource: Resource) -> Finding:
     rule = compiled.rule
     selector = (rule.match.resources or ())[number]
-    what = say_match(selector, rule.on_unknown_change, resource)
+    what = format_match(selector, rule.on_unknown_change, resource)
     field = f"resources[{number}]"
     return Finding(Verdict.MATCHED, field, f"{field}: {describe(resource)} {what}", saw=what)

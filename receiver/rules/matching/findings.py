@@ -1,4 +1,4 @@
-"""What a rule finds on each resource of a sync, in words that are made when they are read."""
+"""A rule's verdict on each resource of a sync; its text is made when it is read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from receiver.rules.matching.index import numbers_in
 
 
 class Verdict(StrEnum):
-    """What came of asking; ``error`` is a condition that failed, which is no match."""
+    """The verdicts; ``error`` is a condition that failed, which is no match."""
 
     MATCHED = "matched"
     REFUSED = "refused"
@@ -24,10 +24,10 @@ class Finding:
     """A verdict with its reason.
 
     Attributes:
-        verdict: what came of asking.
+        verdict: whether it matched.
         field: what decided, as a path below ``match``: ``resources[0].name``, or the
             selector through which a resource matched.
-        reason: the whole of it in words.
+        reason: all of it as text.
         wanted: what the field wants, if it refused.
         saw: the value that it refused, or what the sync did to a resource that matched.
     """
@@ -42,21 +42,23 @@ class Finding:
 class Findings(Sequence[Finding]):
     """A finding for each resource, in their order: 10,000 of them are 4 KB until they are read."""
 
-    def __init__(self, size: int, matched: int, failed: int, say: Callable[[int], Finding]) -> None:
+    def __init__(
+        self, size: int, matched: int, failed: int, make: Callable[[int], Finding]
+    ) -> None:
         """Take the verdicts as sets of bits.
 
         Args:
             size: how many resources there are.
             matched: those that matched; bit i is resource i.
             failed: those on which the condition failed.
-            say: makes the finding of one resource.
+            make: returns the finding of one resource.
         """
         self._size = size
         refused = ((1 << size) - 1) & ~(matched | failed)
         self._bits = {
             Verdict.MATCHED: matched, Verdict.ERROR: failed, Verdict.REFUSED: refused,
         }  # fmt: skip
-        self._say = say
+        self._make = make
 
     @property
     def counts(self) -> Mapping[Verdict, int]:
@@ -67,8 +69,8 @@ class Findings(Sequence[Finding]):
         """Return the resources with this verdict, ascending."""
         return numbers_in(self._bits[verdict])
 
-    def telling(self, most: int) -> list[int]:
-        """Return so many resources at most: what matched before what failed, then the rest."""
+    def first(self, most: int) -> list[int]:
+        """Return at most so many resources: what matched before what failed, then the rest."""
         found: list[int] = []
         for bits in self._bits.values():
             if len(found) < most:
@@ -84,8 +86,8 @@ class Findings(Sequence[Finding]):
     def __getitem__(self, at: slice) -> Sequence[Finding]: ...
     def __getitem__(self, at: int | slice) -> Finding | Sequence[Finding]:
         numbers = range(self._size)[at]
-        return self._say(numbers) if isinstance(numbers, int) else [self._say(n) for n in numbers]
+        return self._make(numbers) if isinstance(numbers, int) else [self._make(n) for n in numbers]
 
 
 NONE = Findings(0, 0, 0, lambda _at: Finding(Verdict.REFUSED, "", ""))
-"""Of a rule that did not come to look at resources."""
+"""Of a rule that was refused before any resource was tested."""

@@ -15,7 +15,7 @@ from receiver.rules.matching.conditions import Condition, Facts
 from receiver.rules.matching.explanation import RuleExplanation, explain_rule, explain_selectors
 from receiver.rules.matching.index import ResourceIndex, RuleIndex, numbers_in
 from receiver.rules.matching.predicates import Predicates
-from receiver.rules.matching.resource_predicates import DONE
+from receiver.rules.matching.resource_predicates import OUTCOME_FIELDS
 from receiver.rules.schema import Rule
 
 
@@ -71,14 +71,14 @@ class Matcher:
             and (found := _match(compiled, sync, index, facts))
         ]
 
-    def asks_images(self, sync: Sync) -> tuple[int, ...]:
-        """Return the resources with images that a rule asks about, whatever was done to them."""
+    def watched_images(self, sync: Sync) -> tuple[int, ...]:
+        """Return the resources with images that selectors name, whatever was done to them."""
         imaged = [number for number, one in enumerate(sync.resources) if one.images]
         index, found = ResourceIndex([sync.resources[number] for number in imaged]), 0
         for compiled in self._index.of_application(sync) if imaged else ():
             if found == (1 << len(imaged)) - 1:
                 break
-            found |= _asked_by(compiled, sync, index)
+            found |= _watched_by(compiled, sync, index)
         return tuple(imaged[number] for number in numbers_in(found))
 
     def explain(self, sync: Sync, rule: str = "") -> Iterator[RuleExplanation]:
@@ -90,7 +90,7 @@ class Matcher:
 
 
 class _Reasons(Sequence[str]):
-    """Why each of the resources matched, in words that are made when they are read."""
+    """Why each of the resources matched; a text is made when it is read."""
 
     def __init__(self, compiled: CompiledRule, sync: Sync, resources: tuple[int, ...]) -> None:
         self._compiled = compiled
@@ -111,12 +111,14 @@ class _Reasons(Sequence[str]):
         return explain_selectors(self._compiled, resource).reason
 
 
-def _asked_by(compiled: CompiledRule, sync: Sync, index: ResourceIndex) -> int:
+def _watched_by(compiled: CompiledRule, sync: Sync, index: ResourceIndex) -> int:
     """Return the resources that the rule asks about, whatever was done to them, as bits."""
     if not all(p.holds(sync) for p in compiled.predicates if p.field != "phases"):
         return 0
     selectors = compiled.selectors or ()
-    return index.select_any([tuple(p for p in one if p.field not in DONE) for one in selectors])
+    return index.select_any(
+        [tuple(p for p in one if p.field not in OUTCOME_FIELDS) for one in selectors]
+    )
 
 
 def _match(
@@ -127,19 +129,19 @@ def _match(
     selected = index.select_any(compiled.selectors or ())
     if compiled.selectors is not None and not selected:
         return None
-    if not _ask(compiled.sync_condition, facts, None, errors):
+    if not _test(compiled.sync_condition, facts, None, errors):
         return RuleMatch(rule, matched=False, errors=tuple(errors)) if errors else None
     if compiled.selectors is None:
         return RuleMatch(rule, matched=True)
     found = numbers_in(selected)
     if condition := compiled.resource_condition:
-        found = tuple(number for number in found if _ask(condition, facts, number, errors))
+        found = tuple(number for number in found if _test(condition, facts, number, errors))
     if not found and not errors:
         return None
     return RuleMatch(rule, bool(found), found, _Reasons(compiled, sync, found), tuple(errors))
 
 
-def _ask(
+def _test(
     condition: Condition | None, facts: Facts, resource: int | None, errors: list[ConditionError]
 ) -> bool:
     """Whether the condition, if there is one, is true; if it fails, that is added to ``errors``."""

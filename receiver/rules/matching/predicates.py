@@ -1,4 +1,4 @@
-"""What a rule asks of one field. Matching and explaining use the same predicates."""
+"""Predicates over one field of a sync or resource; matching and explaining use the same ones."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Predicate(Generic[T]):
     Attributes:
         field: its path below ``match``, or below the selector.
         read: takes the value, which can be hashed, from a sync or resource.
-        wanted: what the rule says, in words.
-        accept: whether a value will do.
+        wanted: what the rule says, as text.
+        accept: whether a value is accepted.
         globs: where the value is always a text and ``accept`` is theirs.
     """
 
@@ -30,12 +30,12 @@ class Predicate(Generic[T]):
     globs: Globs | None = None
 
     def holds(self, subject: T) -> bool:
-        """Whether the sync or resource has a value that will do."""
+        """Whether the value of the sync or resource is accepted."""
         return self.accept(self.read(subject))
 
 
 class Predicates:
-    """Makes predicates; those that ask the same are the same object."""
+    """Makes predicates; equal ones are the same object."""
 
     def __init__(self) -> None:
         self._globs: dict[tuple[str, ...], Globs] = {}
@@ -62,7 +62,7 @@ class Predicates:
         mode: str = "",
         globs: Globs | None = None,
     ) -> Predicate[T]:
-        """Return a predicate; field, words and mode tell it from every other."""
+        """Return a predicate, which field, words and mode identify."""
         key = (field, mode, *words)
         if key not in self._made:
             wanted = " or ".join(word or '""' for word in words)

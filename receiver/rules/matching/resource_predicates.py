@@ -1,4 +1,4 @@
-"""What a selector, one entry of ``match.resources``, asks of a resource."""
+"""The predicates of a selector, one entry of ``match.resources``, over a resource."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from receiver.rules.matching.predicates import Predicate, Predicates
 from receiver.rules.schema import OnUnknownChange, ResourceMatch
 
 Selector: TypeAlias = tuple[Predicate[Resource], ...]
-Asked: TypeAlias = Iterator[Predicate[Resource]]
+Found: TypeAlias = Iterator[Predicate[Resource]]
 
 ORDER = (
     *("kind", "group", "version", "namespace", "name", "hookType", "syncPhase"),
     *("status", "image", "imageChanged", "change"),
 )
-"""The order of asking: a selector that fails later got further."""
+"""The order of testing: a selector that fails later got further."""
 
-DONE = frozenset({"status", "image", "imageChanged", "change"})
-"""What is asked of what a sync did; the rest tells which resource it is."""
+OUTCOME_FIELDS = frozenset({"status", "image", "imageChanged", "change"})
+"""Fields of what a sync did; the others identify the resource."""
 
 
-def ask_resource(
+def resource_predicates(
     selector: ResourceMatch, policy: OnUnknownChange, predicates: Predicates
 ) -> Selector:
-    """Return the predicates of a selector in the order of asking."""
-    asked = [
+    """Return the predicates of a selector in the order in which they are tested."""
+    found = [
         *_texts(selector, predicates),
         *_words("hookType", hook_type_of, selector.hook_type, predicates),
         *_words("syncPhase", attrgetter("sync_phase"), selector.sync_phase, predicates),
@@ -37,7 +37,7 @@ def ask_resource(
         *_image_changed(selector, policy, predicates),
         *_change(selector, policy, predicates),
     ]
-    return tuple(sorted(asked, key=lambda predicate: ORDER.index(predicate.field)))
+    return tuple(sorted(found, key=lambda predicate: ORDER.index(predicate.field)))
 
 
 def hook_type_of(resource: Resource) -> str:
@@ -50,7 +50,7 @@ def status_of(resource: Resource) -> str:
     return "Synced" if resource.hook_type and not resource.status else resource.status
 
 
-def _texts(selector: ResourceMatch, predicates: Predicates) -> Asked:
+def _texts(selector: ResourceMatch, predicates: Predicates) -> Found:
     for field in ("kind", "group", "version", "name"):
         patterns = getattr(selector, field)
         if patterns is not None:
@@ -66,12 +66,12 @@ def _texts(selector: ResourceMatch, predicates: Predicates) -> Asked:
 
 def _words(
     field: str, read: Callable[[Resource], Any], words: tuple[str, ...], predicates: Predicates
-) -> Asked:
+) -> Found:
     if "any" not in words:
         yield predicates.make(field, read, words, frozenset(words).__contains__)
 
 
-def _image(selector: ResourceMatch, predicates: Predicates) -> Asked:
+def _image(selector: ResourceMatch, predicates: Predicates) -> Found:
     if selector.image is not None:
         accept = predicates.globs(selector.image).accept
 
@@ -83,7 +83,7 @@ def _image(selector: ResourceMatch, predicates: Predicates) -> Asked:
 
 def _image_changed(
     selector: ResourceMatch, policy: OnUnknownChange, predicates: Predicates
-) -> Asked:
+) -> Found:
     wanted = selector.image_changed
     if wanted is not None:
         accepted = frozenset({wanted, None} if policy == "run" else {wanted})
@@ -92,7 +92,7 @@ def _image_changed(
         yield predicates.make("imageChanged", read, words, accepted.__contains__, mode=policy)
 
 
-def _change(selector: ResourceMatch, policy: OnUnknownChange, predicates: Predicates) -> Asked:
+def _change(selector: ResourceMatch, policy: OnUnknownChange, predicates: Predicates) -> Found:
     words: set[str] = {*selector.change}
     if "changed" in words and policy == "run":
         words.add(ChangeVerdict.UNKNOWN)

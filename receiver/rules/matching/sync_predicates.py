@@ -1,4 +1,4 @@
-"""What a rule's match asks of the sync and its application."""
+"""The predicates of a rule's match over the sync and its application."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from receiver.rules.matching.predicates import Predicate, Predicates
 from receiver.rules.schema import ApplicationMatch, Match
 
 
-def ask_sync(match: Match, predicates: Predicates) -> Iterator[Predicate[Sync]]:
-    """Yield the predicates of a match in the order of asking, without its condition."""
+def sync_predicates(match: Match, predicates: Predicates) -> Iterator[Predicate[Sync]]:
+    """Yield the predicates of a match, in the order in which they are tested."""
     yield predicates.text("channel", attrgetter("channel"), match.channel)
     yield _phases(match, predicates)
     if match.sender is not None:
@@ -23,7 +23,7 @@ def phases_of(match: Match) -> frozenset[str]:
     """Return the phases that a match accepts.
 
     An event without an operation (on a channel other than ``sync``) has no phase; only a
-    rule that names phases itself wants one.
+    rule that names phases itself requires one.
     """
     return frozenset(match.phases if "phases" in match.model_fields_set else (*match.phases, ""))
 
