@@ -10,7 +10,7 @@ from receiver.ledger import tables
 
 OWN = frozenset({"id", "identity", "delivery_id", "sync_id", "plan_id", "run_id", "uid"})
 """Columns whose text is another one in each copy."""
-SHARED = frozenset({"application", "share"})
+SHARED = frozenset({"application", "flow"})
 """Columns whose text is one of `APPLICATIONS`."""
 APPLICATIONS = 500
 SLICE = 2_000

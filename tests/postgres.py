@@ -107,7 +107,7 @@ CUT = (
 EMPTY = "; ".join(
     [
         *(f"DELETE FROM {table}" for table in tables.metadata.sorted_tables),
-        "INSERT INTO marks SELECT * FROM at_first.marks",
+        "INSERT INTO key_values SELECT * FROM at_first.key_values",
         "SELECT setval(oid, 1, false) FROM pg_class WHERE relkind = 'S'",
     ]
 )
@@ -126,7 +126,9 @@ class Databases:
         migrate_postgres(server.url("blank"))
         for table in ("plans", "runs"):  # in which order rows were made, as SQLite tells
             server.run(f"ALTER TABLE {table} ADD COLUMN rowid BIGSERIAL", "blank")
-        server.run("CREATE SCHEMA at_first; CREATE TABLE at_first.marks AS TABLE marks", "blank")
+        server.run(
+            "CREATE SCHEMA at_first; CREATE TABLE at_first.key_values AS TABLE key_values", "blank"
+        )
 
     @contextmanager
     def database(self, *, blank: bool = True) -> Iterator[str]:

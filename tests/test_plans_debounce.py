@@ -36,7 +36,10 @@ def test_syncs_within_the_window_are_one_plan_with_the_union_of_their_targets(
     house.pass_time(2)
     assert texts(house.work()) == ["a b c of 2"]
     assert house.plans("state, sync_id") == [("succeeded", second)]
-    assert house.query("SELECT sync_id FROM plan_syncs ORDER BY newest") == [first, second]
+    assert house.query("SELECT sync_id FROM plan_syncs ORDER BY sync_finished_at") == [
+        first,
+        second,
+    ]
 
 
 def test_each_sync_begins_the_window_anew_until_the_longest_wait(ledger: Ledger) -> None:

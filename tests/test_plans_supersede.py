@@ -304,9 +304,10 @@ def test_what_may_be_superseded_is_found_by_indexes(file_ledger: SqliteLedger) -
     house = House.of(file_ledger, RULE)
     states = "state IN ('waiting', 'active') AND id != 'p'"
     statements = {
-        "plans_open_of_series": f"series = 'x' AND {states} AND newest <= 5 AND ended_at IS NULL "
-        "ORDER BY id",
-        "plans_of_series": f"series = 'x' AND {states} AND newest >= 5 ORDER BY newest DESC",
+        "plans_open_of_series": f"series = 'x' AND {states} AND sync_finished_at <= 5 "
+        "AND ended_at IS NULL ORDER BY id",
+        "plans_of_series": f"series = 'x' AND {states} AND sync_finished_at >= 5 "
+        "ORDER BY sync_finished_at DESC",
     }
     for index, condition in statements.items():
         plan = house.query(f"EXPLAIN QUERY PLAN SELECT * FROM plans WHERE {condition}")

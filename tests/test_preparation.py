@@ -113,7 +113,7 @@ def test_what_a_process_may_have_died_of_is_planned_after_the_rest_and_alone(
             preparation.clear_begun(connection)
     assert [[one.sync for one in turn] for turn in turns] == [[third], [first], [second]]
     assert {one.state for turn in turns for one in turn} == {SyncState.PLANNED}
-    assert house.query("SELECT COUNT(*) FROM tried") == [0]
+    assert house.query("SELECT COUNT(*) FROM planning_attempts") == [0]
 
 
 def test_a_suspect_has_its_turn_however_much_else_there_is(
@@ -152,7 +152,7 @@ def test_a_process_that_lives_on_is_counted_once(ledger: Ledger, preparation: Pr
         with ledger.read() as connection:
             (planning,) = preparation.plan_syncs(connection, 10)
         assert planning.state is SyncState.PLANNED
-    assert house.query("SELECT tries FROM tried") == [1]
+    assert house.query("SELECT attempts FROM planning_attempts") == [1]
 
 
 def test_a_step_that_three_processes_died_of_fails_its_plan(

@@ -120,14 +120,14 @@ def test_a_round_that_breaks_off_is_told_and_the_next_one_comes(
 ) -> None:
     """A bug of ours costs the space, never the thread."""
     with closing(sqlite3.connect(ledger.path)) as file, file:
-        file.execute("UPDATE marks SET value = '[' WHERE name = 'created'")
-        file.execute("INSERT INTO marks VALUES ('rules', '[')")
+        file.execute("UPDATE key_values SET value = '[' WHERE name = 'created'")
+        file.execute("INSERT INTO key_values VALUES ('rules', '[')")
     keep()
     told.wait()
     assert told.log[0]["event"] == "ledger.bug"
     assert "JSONDecodeError" in told.log[0]["traceback"]
     with closing(sqlite3.connect(ledger.path)) as file, file:
-        file.execute("DELETE FROM marks WHERE name = 'rules'")
+        file.execute("DELETE FROM key_values WHERE name = 'rules'")
     while not told.events:
         told.wait()
 

@@ -213,7 +213,7 @@ def test_waves_whose_runs_all_end_at_once_are_passed_in_one_step() -> None:
 
 def test_the_share_is_the_rule_and_the_application() -> None:
     """Fairness is between these."""
-    assert Plan(rule(TWO_WAVES)).view.share == "r argocd/shop"
+    assert Plan(rule(TWO_WAVES)).view.flow == "r argocd/shop"
 
 
 ON_FAILURE = "[{uses: log.message, name: tell}, {uses: log.message, name: more, wave: 1}]"

@@ -122,8 +122,8 @@ rule_sets = Table(
     Column("loaded_at", BigInteger, nullable=False),
 )
 
-marks = Table(
-    "marks",
+key_values = Table(
+    "key_values",
     metadata,
     Column("name", Text, primary_key=True),
     Column("value", Text, nullable=False),
@@ -148,10 +148,10 @@ plans = Table(
     Column("targets", Text, nullable=False),
     Column("concurrency_key", Text),
     Column("concurrency_limit", Integer),
-    Column("place", BigInteger),
+    Column("queue_position", BigInteger),
     Column("hold_above", Integer),
     Column("series", Text),
-    Column("newest", BigInteger, nullable=False),
+    Column("sync_finished_at", BigInteger, nullable=False),
     Column("newer_plan", Text),
     Column("newer_sync", Text),
     Column("collect_key", Text),
@@ -165,20 +165,23 @@ plans = Table(
     Index("plans_of_application", "application", "id"),
     _partial_index("plans_by_state", NOT_SUCCEEDED, "state", "id"),
     _partial_index("plans_signalled", SIGNALLED_PLAN, "id"),
-    _partial_index("plans_by_key", STARTED_PLAN, "concurrency_key", "state", "place"),
+    _partial_index("plans_by_key", STARTED_PLAN, "concurrency_key", "state", "queue_position"),
     _partial_index("plans_collecting", COLLECTING_PLAN, "collect_key", unique=True),
     _partial_index("plans_collected", COLLECTING_PLAN, "due_at"),
     _partial_index(
-        "plans_open_of_series", "series IS NOT NULL AND ended_at IS NULL", "series", "newest"
+        "plans_open_of_series",
+        "series IS NOT NULL AND ended_at IS NULL",
+        "series",
+        "sync_finished_at",
     ),
-    _partial_index("plans_of_series", "series IS NOT NULL", "series", "newest"),
+    _partial_index("plans_of_series", "series IS NOT NULL", "series", "sync_finished_at"),
 )
-"""``sync_id`` is the newest sync of the plan, and ``newest`` when that finished.
+"""``sync_id`` is the newest sync of the plan, ``sync_finished_at`` when that finished.
 
-``place`` is its number in the line of its concurrency key, from when it starts. ``series`` is
-what plans have in common of which a newer may supersede an older; ``newer_plan`` is the one that
-did. ``collect_key`` and ``due_at`` are of a plan that collects syncs, ``hold_above`` is the number
-of targets above which it waits for an approval.
+``queue_position`` is its number in the queue of its concurrency key, from when it starts.
+``series`` is what plans have in common of which a newer may supersede an older; ``newer_plan`` is
+the one that did. ``collect_key`` and ``due_at`` are of a plan that collects syncs, ``hold_above``
+is the number of targets above which it waits for an approval.
 
 ``signals`` counts what has happened to it since its last step was worked out; see
 `receiver.ledger.plans.signals`."""
@@ -188,7 +191,7 @@ plan_syncs = Table(
     metadata,
     Column("plan_id", Text, primary_key=True),
     Column("sync_id", Text, primary_key=True),
-    Column("newest", BigInteger, nullable=False),
+    Column("sync_finished_at", BigInteger, nullable=False),
     Column("joined_at", BigInteger, nullable=False),
     Index("plan_syncs_of_sync", "sync_id"),
 )
@@ -220,8 +223,8 @@ runs = Table(
     Column("rendered", Boolean, nullable=False, default=False),
     Column("ready", Boolean, nullable=False),
     Column("lane", Text, nullable=False),
-    Column("share", Text, nullable=False),
-    Column("turn", BigInteger, nullable=False),
+    Column("flow", Text, nullable=False),
+    Column("virtual_time", BigInteger, nullable=False),
     Column("due_at", BigInteger),
     Column("owner", Text),
     Column("lease_until", BigInteger),
@@ -241,9 +244,9 @@ runs = Table(
     Index("runs_of_rule", "rule", "id"),
     Index("runs_of_handler", "handler", "id"),
     _partial_index("runs_by_state", NOT_SUCCEEDED, "state", "id"),
-    _partial_index("runs_ready", READY_RUN, "lane", "turn"),
+    _partial_index("runs_ready", READY_RUN, "lane", "virtual_time"),
     _partial_index("runs_sleeping", SLEEPING_RUN, "due_at"),
-    _partial_index("runs_by_share", QUEUED_RUN, "share", "turn"),
+    _partial_index("runs_by_flow", QUEUED_RUN, "flow", "virtual_time"),
     _partial_index("runs_running", RUNNING_RUN, "lease_until"),
     _partial_index("runs_failed", FAILED_RUN, "ended_at"),
 )
@@ -362,12 +365,12 @@ memories = Table(
 """What is remembered of an Application between its syncs, as JSON by resource: its images, and
 what failed syncs changed."""
 
-tried = Table(
-    "tried",
+planning_attempts = Table(
+    "planning_attempts",
     metadata,
     Column("id", Text, primary_key=True),
     Column("owner", Text, nullable=False),
-    Column("tries", Integer, nullable=False),
+    Column("attempts", Integer, nullable=False),
 )
 """Syncs, plans and replays that a dispatcher has begun to plan, and how many have in a row."""
 

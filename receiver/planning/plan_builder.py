@@ -48,7 +48,7 @@ class PlanMaker:
         view = PlanView(plan, sync.id, sync.application.key, rule, numbered, ())
         made = NewPlan(
             id=plan, rule=rule.name, mode=rule.mode, targets=targets, key=key, limit=limit,
-            runs=(), first=Advance(plan, sync.id, view.share), newest=_moment(sync),
+            runs=(), first=Advance(plan, sync.id, view.flow), sync_finished_at=_moment(sync),
             series=series, hold_above=_hold_above(rule), collect=collect,
         )  # fmt: skip
         return made if collect else self._with_runs(made, view, sync, match.resources)

@@ -94,7 +94,7 @@ class Step:
         """Return what is to be written."""
         plan = self._plan
         return Advance(
-            plan.id, plan.sync, plan.share, tuple(self._new), tuple(self._changes), self._end,
+            plan.id, plan.sync, plan.flow, tuple(self._new), tuple(self._changes), self._end,
             self._reason, tuple(self._events),
         )  # fmt: skip
 

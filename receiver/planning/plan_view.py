@@ -47,8 +47,8 @@ class PlanView:
     newer: tuple[str, str] | None = None
 
     @property
-    def share(self) -> str:
-        """Whose turn it is: all runs of one rule for one application queue together."""
+    def flow(self) -> str:
+        """The flow of its runs: all of one rule for one application queue behind each other."""
         return f"{self.rule.name} {self.application}"
 
 

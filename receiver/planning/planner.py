@@ -190,7 +190,7 @@ def step(plan: StoredPlan, rule: Rule, read: Callable[[str], Sync], renderer: Re
     views = tuple(_view(run) for run in plan.runs)
     view = PlanView(plan.id, plan.sync, plan.application, rule, targets, views, plan.newer)
     if plan.state is not PlanState.ACTIVE:
-        return Advance(plan.id, plan.sync, view.share)
+        return Advance(plan.id, plan.sync, view.flow)
 
     def scene() -> Scene:
         syncs = [with_recalled(read(planned.id), planned.recalled) for planned in plan.syncs]

@@ -124,9 +124,11 @@ def test_a_ledger_that_is_damaged_gives_no_backup(ledger: SqliteLedger, tmp_path
     """A copy that nobody could restore is worse than none."""
     with ledger.write() as connection:
         connection.execute(
-            insert(tables.marks), [{"name": f"n{i}", "value": "x" * 900} for i in range(200)]
+            insert(tables.key_values), [{"name": f"n{i}", "value": "x" * 900} for i in range(200)]
         )
-        root = connection.scalar(text("SELECT rootpage FROM sqlite_master WHERE name = 'marks'"))
+        root = connection.scalar(
+            text("SELECT rootpage FROM sqlite_master WHERE name = 'key_values'")
+        )
     ledger.close()
     with ledger.path.open("r+b") as file:
         file.seek((root - 1) * 4096 + 8)
@@ -140,17 +142,17 @@ def test_a_writer_meanwhile_neither_waits_nor_shows(ledger: SqliteLedger, tmp_pa
     """The copy is of the moment at which it began, however long it takes."""
     fill = [{"name": f"n{i}", "value": "x" * 900} for i in range(20_000)]
     with ledger.write() as connection:
-        connection.execute(insert(tables.marks), fill)
+        connection.execute(insert(tables.key_values), fill)
     steps: list[int] = []
 
     def write(done: int, _pages: int) -> None:
         with ledger.write() as connection:
-            connection.execute(insert(tables.marks), {"name": f"late{done}", "value": ""})
+            connection.execute(insert(tables.key_values), {"name": f"late{done}", "value": ""})
         steps.append(done)
 
     back_up(ledger.path, tmp_path / "copy.db", write)
     assert len(steps) > 3
     assert steps == sorted(steps)
     with closing(sqlite3.connect(tmp_path / "copy.db")) as copy:
-        late = copy.execute("SELECT COUNT(*) FROM marks WHERE name LIKE 'late%'").fetchone()
+        late = copy.execute("SELECT COUNT(*) FROM key_values WHERE name LIKE 'late%'").fetchone()
     assert late == (0,)

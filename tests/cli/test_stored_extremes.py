@@ -27,7 +27,7 @@ OVER_A_LEDGER = settings(
 
 IDS = {"sync_id": "s-1", "plan_id": "p-1", "run_id": "r-1", "delivery_id": "d-1"}
 OWN_IDS = {"syncs": "s-1", "plans": "p-1", "runs": "r-1", "deliveries": "d-1", "replays": "y-1",
-           "tried": "s-1"}  # fmt: skip
+           "planning_attempts": "s-1"}  # fmt: skip
 STATES = {"syncs": "planned", "plans": "failed", "runs": "failed", "replays": "refused"}
 ONE = {"seq": 7, "number": 1, "application": "argocd/shop", "verdict": "accepted"}
 """What leads from one row to the next, or what only ever has one of a few values."""
@@ -103,12 +103,12 @@ def fill(ledger: Ledger, draw: Callable[[Any], Any]) -> None:
     with ledger.write() as connection:
         for table in tables.metadata.sorted_tables:
             connection.execute(table.delete().where(table.c[0].is_not(None)))
-            if table.name == "marks":
-                marks = [
+            if table.name == "key_values":
+                values = [
                     ("created", draw(BIG)),
                     ("heartbeat w-1", {"at": draw(BIG), "thread_problems": []}),
                 ]
-                rows = [{"name": name, "value": dumps(value)} for name, value in marks]
+                rows = [{"name": name, "value": dumps(value)} for name, value in values]
             elif table.name == "counters":
                 rows = [{"name": "events_total", "labels": '{"event": "x"}', "value": draw(FLOATS)}]
             else:

@@ -39,7 +39,7 @@ def add_plan(
     runs: int = 1,
     *,
     lane: str = "cdn",
-    share: str = "r shop",
+    flow: str = "r shop",
     key: str = "",
     targets: bool = False,
 ) -> NewPlan:
@@ -60,7 +60,7 @@ def add_plan(
         for i in range(runs)
     )
     changes = tuple(RunChange(r.id, RunState.DUE, "", {"text": "x"}, {}, lane) for r in new)
-    first = Advance(plan, sync, share, changes=changes)
+    first = Advance(plan, sync, flow, changes=changes)
     made = NewPlan(plan, "r", "run", [], key or None, 1 if key else None, new, first)
     planning = Planning(sync, "argocd/shop", SyncState.PLANNED, "", "0" * 64, plans=(made,))
     row = {
@@ -129,7 +129,7 @@ def test_a_claimed_run_is_claimed_by_nobody_else(ledger: Ledger) -> None:
 def test_a_lane_gets_no_more_than_its_part_of_the_threads(ledger: Ledger) -> None:
     """A slow host with many runs leaves room for the others."""
     add_plan(ledger, 20, lane="slow")
-    add_plan(ledger, 2, lane="quick", share="other shop")
+    add_plan(ledger, 2, lane="quick", flow="other shop")
     lanes = [run.lane for run in take(ledger, 16, limit=4)]
     assert (lanes.count("slow"), lanes.count("quick")) == (4, 2)
     assert take(ledger, 16, limit=4, busy={"slow": 4}) == []
@@ -138,7 +138,7 @@ def test_a_lane_gets_no_more_than_its_part_of_the_threads(ledger: Ledger) -> Non
 def test_a_lane_begins_no_more_than_its_service_takes(ledger: Ledger) -> None:
     """The rest waits for its tokens and says when; other lanes go on."""
     add_plan(ledger, 5, lane="limited")
-    add_plan(ledger, 2, lane="free", share="other shop")
+    add_plan(ledger, 2, lane="free", flow="other shop")
     pace = Buckets({"log.message": Rate(per_second=1, burst=2)})
     lanes = [run.lane for run in take(ledger, 16, pace=pace)]
     assert (lanes.count("limited"), lanes.count("free")) == (2, 2)
@@ -163,7 +163,7 @@ def test_a_limit_that_was_met_blocks_its_lane_until_the_time_that_was_asked_for(
 ) -> None:
     """A 429 of one run keeps the others of its credential back, and the trail tells until when."""
     add_plan(ledger, 2, lane="limited")
-    add_plan(ledger, 1, lane="free", share="other shop")
+    add_plan(ledger, 1, lane="free", flow="other shop")
     (first,) = take(ledger, 1)
     refused = Outcome(OutcomeKind.TEMPORARY, "answered 429", delay=600, limited=True)
     with ledger.read() as connection:
@@ -176,24 +176,24 @@ def test_a_limit_that_was_met_blocks_its_lane_until_the_time_that_was_asked_for(
 def test_hosts_that_hang_leave_threads_to_the_others_however_many_they_are(ledger: Ledger) -> None:
     """Four of them, each with a quarter of the threads, would have all."""
     for number in range(4):
-        add_plan(ledger, 16, lane=f"hangs{number}", share=f"{number} shop")
+        add_plan(ledger, 16, lane=f"hangs{number}", flow=f"{number} shop")
     taken = [run.lane for run in take(ledger, 16, limit=4)]
     busy = Counter(taken)
     assert len(taken) < 16
-    add_plan(ledger, 4, lane="healthy", share="other shop")
+    add_plan(ledger, 4, lane="healthy", flow="other shop")
     assert {run.lane for run in take(ledger, 16 - len(taken), limit=4, busy=busy)} == {"healthy"}
 
 
 def test_a_rule_with_many_runs_does_not_delay_another(ledger: Ledger) -> None:
     """Each rule and application has its turn, whoever came first."""
-    add_plan(ledger, 50, share="greedy shop")
+    add_plan(ledger, 50, flow="greedy shop")
     take(ledger, 4)
-    modest = add_plan(ledger, 1, share="modest shop")
+    modest = add_plan(ledger, 1, flow="modest shop")
     assert modest.runs[0].id in {run.id for run in take(ledger, 4)}
 
 
 def test_a_later_run_of_the_same_share_queues_behind_the_earlier(ledger: Ledger) -> None:
-    """Within a share the order is that of arrival."""
+    """Within a flow the order is that of arrival."""
     runs = [run.id for plan in (add_plan(ledger, 2), add_plan(ledger, 2)) for run in plan.runs]
     assert [run.id for run in take(ledger)] == runs
 
@@ -315,9 +315,10 @@ def test_a_claim_reads_indexes_alone(file_ledger: SqliteLedger) -> None:
     add_plan(file_ledger)
     statements = {
         "lanes": f"SELECT MIN(lane) FROM runs WHERE {tables.READY_RUN}",
-        "first": f"SELECT turn FROM runs WHERE {tables.READY_RUN} AND lane = 'x' ORDER BY turn",
+        "first": f"SELECT virtual_time FROM runs WHERE {tables.READY_RUN} AND lane = 'x' "
+        "ORDER BY virtual_time",
         "sleeping": f"SELECT MIN(due_at) FROM runs WHERE {tables.SLEEPING_RUN}",
-        "share": f"SELECT MAX(turn) FROM runs WHERE share = 'x' AND {tables.QUEUED_RUN}",
+        "flow": f"SELECT MAX(virtual_time) FROM runs WHERE flow = 'x' AND {tables.QUEUED_RUN}",
         "lost": "SELECT id FROM runs WHERE state = 'running' AND lease_until < 5",
         "new": "SELECT 1 FROM syncs WHERE syncs.state = 'new' LIMIT 1",
         "signalled": "SELECT 1 FROM plans WHERE signals > 0 LIMIT 1",

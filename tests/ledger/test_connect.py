@@ -106,7 +106,7 @@ def test_a_file_of_a_newer_postsync_is_refused_with_the_way_out(ledger: SqliteLe
 def test_a_file_of_before_the_first_release_is_refused_at_the_start(ledger: SqliteLedger) -> None:
     """Notifications would be accepted into it, and never planned."""
     with closing(sqlite3.connect(ledger.path)) as file, file:
-        file.execute("DROP TABLE tried")
+        file.execute("DROP TABLE planning_attempts")
         file.execute("ALTER TABLE runs DROP COLUMN claims")
     with pytest.raises(LedgerError, match=r"made by an earlier postsync: it has no \w+\.\w+") as no:
         open_ledger(ledger.path)

@@ -202,6 +202,6 @@ def test_a_reserve_of_the_disk_is_left_for_the_work(file_ledger: SqliteLedger) -
         with pytest.raises(LedgerUnavailable, match="are kept for the work that was accepted"):
             writer.submit(arrival(notification(resource("a"))))
         with greedy.write() as connection:
-            connection.execute(delete(tables.marks))
+            connection.execute(delete(tables.key_values))
     assert count(file_ledger, "deliveries") == 0
     greedy.close()

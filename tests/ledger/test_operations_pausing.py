@@ -202,6 +202,6 @@ def test_pausing_reads_the_open_runs_alone(file_ledger: SqliteLedger) -> None:
             plan = connection.exec_driver_sql(
                 f"EXPLAIN QUERY PLAN {sql}", tuple(0 for _ in range(sql.count("?")))
             ).all()
-            assert any("runs USING INDEX runs_by_share" in row[-1] for row in plan), plan
-        ready = f"EXPLAIN QUERY PLAN SELECT MIN(turn) FROM runs WHERE {tables.READY_RUN}"
+            assert any("runs USING INDEX runs_by_flow" in row[-1] for row in plan), plan
+        ready = f"EXPLAIN QUERY PLAN SELECT MIN(virtual_time) FROM runs WHERE {tables.READY_RUN}"
         assert "INDEX runs_ready" in connection.execute(text(ready)).all()[0][-1]

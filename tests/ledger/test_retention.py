@@ -360,7 +360,7 @@ BOUNDED = (
 )
 """What is refused, and what belongs to no sync: of both a round leaves a fixed number at most."""
 
-SMALL = {"rule_sets", "buckets", "lanes", "tried"}
+SMALL = {"rule_sets", "buckets", "lanes", "planning_attempts"}
 """Of an edit of the rules, of a host that is called, of a sync that is planned: a row each."""
 
 
@@ -394,8 +394,8 @@ def test_no_statement_reads_a_whole_table(file_ledger: SqliteLedger) -> None:
     looked = [one for one in said if one[0].startswith(("SELECT", "DELETE"))]
     assert {one[0].split()[2] for one in looked if one[0].startswith("DELETE")} == {
         "attempts", "runs", "plan_syncs", "plans", "deliveries", "audit_events", "syncs",
-        "replays", "messages", "rule_sets", "marks", "memories",
-        "buckets", "lanes", "tried",
+        "replays", "messages", "rule_sets", "key_values", "memories",
+        "buckets", "lanes", "planning_attempts",
     }  # fmt: skip
     scans = [step for sql, values in looked for step in steps(house.ledger, sql, values)]
     assert {step.split()[1] for step in scans if not step.endswith(BOUNDED)} <= SMALL

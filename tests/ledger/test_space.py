@@ -98,7 +98,7 @@ def _fill_and_shrink(ledger: SqliteLedger) -> None:
 def test_a_long_reader_makes_the_log_grow_and_nobody_wait(ledger: SqliteLedger) -> None:
     """The log begins anew when the reader has gone."""
     with ledger.read() as reader:
-        reader.execute(text("SELECT * FROM marks")).all()
+        reader.execute(text("SELECT * FROM key_values")).all()
         for number in range(4):
             fill(ledger, str(number))
         grown = log_size(ledger)

@@ -72,7 +72,7 @@ def service(home: Path) -> Iterator[Service]:
 
 
 @pytest.mark.parametrize(
-    "part", ["marks", "runs", "runs_of_rule", "sqlite_autoindex_syncs_1", "alembic_version"]
+    "part", ["key_values", "runs", "runs_of_rule", "sqlite_autoindex_syncs_1", "alembic_version"]
 )
 def test_a_damaged_file_is_refused_at_the_start(service: Service, home: Path, part: str) -> None:
     """Wherever the damage is; the message has the way out, and the file stays as it is."""

@@ -17,7 +17,7 @@ PACE = "pace"
 """What a lane may have of a dispatcher: ``share`` of its threads, ``rates`` by handler a second."""
 
 _PUT = text(
-    "INSERT INTO marks (name, value) VALUES (:name, :value) "
+    "INSERT INTO key_values (name, value) VALUES (:name, :value) "
     "ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 )
 
@@ -29,7 +29,9 @@ def put_value(connection: Connection, name: str, value: Any) -> None:
 
 def get_value(connection: Connection, name: str) -> Any:
     """Return the JSON value under a name, None if there is none."""
-    value = connection.scalar(select(tables.marks.c.value).where(tables.marks.c.name == name))
+    value = connection.scalar(
+        select(tables.key_values.c.value).where(tables.key_values.c.name == name)
+    )
     return None if value is None else json.loads(value)
 
 

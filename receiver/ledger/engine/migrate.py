@@ -88,5 +88,7 @@ def migrate(engine: Engine, clock: TextClause) -> str | None:
         command.upgrade(config, "head")
         if at is None:
             now = connection.scalar(select(clock))
-            connection.execute(insert(tables.marks).values(name="created", value=json.dumps(now)))
+            connection.execute(
+                insert(tables.key_values).values(name="created", value=json.dumps(now))
+            )
     return at

@@ -84,7 +84,9 @@ def copy_to_postgres(url: str, file: Path, progress: Progress) -> None:
 def _copy_all(source: Connection, copy: Connection, progress: Progress) -> None:
     rows = sum(_count(source, table) for table in tables.metadata.sorted_tables)
     done = 0
-    copy.execute(delete(tables.marks))  # a new ledger knows when it was created, and nothing else
+    copy.execute(
+        delete(tables.key_values)
+    )  # a new ledger knows when it was created, and nothing else
     for table in tables.metadata.sorted_tables:
         for many in _copy(source, copy, table):
             done += many

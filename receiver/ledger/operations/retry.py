@@ -15,9 +15,9 @@ from receiver.core.states import PlanState, RunState, SkipCause, Trait
 from receiver.ledger import tables
 from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.operations.common import Act, find_plan, find_run, plan_event, run_event
-from receiver.ledger.plans.concurrency import take_place
+from receiver.ledger.plans.concurrency import enqueue_plan
 from receiver.ledger.plans.signals import signal
-from receiver.ledger.queue.fair_queueing import next_turn
+from receiver.ledger.queue.fair_queueing import next_virtual_time
 from receiver.ledger.queue.pauses import OWN_MARK
 from receiver.ledger.queue.started_elsewhere import started_elsewhere
 
@@ -100,7 +100,7 @@ def _conditions(chosen: Chosen) -> list[ColumnElement[bool]]:
 
 
 def retry_rows(uow: UnitOfWork, act: Act, rows: Sequence[Any]) -> None:
-    """Make these runs due again, and their plans active, or waiting for a place again."""
+    """Make these runs due again, and their plans active, or waiting for a slot again."""
     p = tables.plans
     wanted = {row.plan_id for row in rows}
     plans = {row.id: row for row in uow.connection.execute(select(p).where(p.c.id.in_(wanted)))}
@@ -126,23 +126,23 @@ def _place(row: Any) -> tuple[str, int, int]:
 
 
 def _reopen_plan(uow: UnitOfWork, plan: Any) -> PlanState:
-    """Have the dispatcher look at the plan again; one that had ended needs a place anew."""
+    """Have the dispatcher look at the plan again; one that had ended needs a slot again."""
     signal(uow, plan.id)
     if not PlanState(plan.state).has(Trait.RETRYABLE):
         return PlanState(plan.state)
-    state, place = take_place(uow, plan.concurrency_key, plan.concurrency_limit)
-    uow.add(_REOPENED, {"plan": plan.id, "new_state": state.value, "new_place": place})
+    state, position = enqueue_plan(uow, plan.concurrency_key, plan.concurrency_limit)
+    uow.add(_REOPENED, {"plan": plan.id, "new_state": state.value, "new_position": position})
     return state
 
 
 def _retried_row(uow: UnitOfWork, row: Any, plan: PlanState, *, keeps: bool) -> dict[str, Any]:
-    """Say what becomes of a run: due now, due when its plan has a place, or not rendered yet."""
+    """Say what becomes of a run: due now, due when its plan has a slot, or not rendered yet."""
     ready = row.rendered and plan is PlanState.ACTIVE
     return {
         "run": row.id,
         "new_state": (RunState.DUE if row.rendered else RunState.WAITING).value,
         "new_ready": ready,
-        "new_turn": next_turn(uow, row.share) if row.rendered else 0,
+        "new_virtual_time": next_virtual_time(uow, row.flow) if row.rendered else 0,
         "new_due_at": uow.now if ready else None,
         "new_handler_state": row.handler_state if keeps else None,
     }
@@ -169,16 +169,18 @@ _REOPENED = (
     update(tables.plans)
     .where(tables.plans.c.id == bindparam("plan"))
     .values(
-        state=bindparam("new_state"), place=bindparam("new_place"), reason="", ended_at=None,
+        state=bindparam("new_state"), queue_position=bindparam("new_position"), reason="",
+        ended_at=None,
     )
 )  # fmt: skip
 _RETRIED = (
     update(tables.runs)
     .where(tables.runs.c.id == bindparam("run"))
     .values(
-        state=bindparam("new_state"), ready=bindparam("new_ready"), turn=bindparam("new_turn"),
-        due_at=bindparam("new_due_at"), handler_state=bindparam("new_handler_state"), reason="",
-        failures=0, key_number=tables.runs.c.key_number + 1, output=None, first_attempt_at=None,
+        state=bindparam("new_state"), ready=bindparam("new_ready"),
+        virtual_time=bindparam("new_virtual_time"), due_at=bindparam("new_due_at"),
+        handler_state=bindparam("new_handler_state"), reason="", failures=0,
+        key_number=tables.runs.c.key_number + 1, output=None, first_attempt_at=None,
         ended_at=None, paused_at=OWN_MARK,
     )
 )  # fmt: skip

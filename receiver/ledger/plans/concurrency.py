@@ -1,4 +1,4 @@
-"""The places under a concurrency key: who has one, who waits in line, who is next."""
+"""The slots of a concurrency key: which plans have one, which wait, which is next."""
 
 from __future__ import annotations
 
@@ -9,28 +9,35 @@ from receiver.ledger import tables
 from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.plans.signals import signal
 
-LINE = 100
-"""Plans of one key that are looked at when places become free; with one limit for a key,
+QUEUE_WINDOW = 100
+"""Plans of one key that are looked at when slots become free; with one limit for a key,
 the first of them are those that are next."""
 
 _OPEN = text(f"SELECT COUNT(*) FROM plans WHERE concurrency_key = :key AND {tables.STARTED_PLAN}")
-_LAST = text(f"SELECT MAX(place) FROM plans WHERE concurrency_key = :key AND {tables.STARTED_PLAN}")
+_LAST = text(
+    f"SELECT MAX(queue_position) FROM plans WHERE concurrency_key = :key AND {tables.STARTED_PLAN}"
+)
 
 
-def take_place(uow: UnitOfWork, key: str | None, limit: int | None) -> tuple[PlanState, int | None]:
-    """Put a plan at the end of its key's line; whether it is active or waits, and its number.
+def enqueue_plan(
+    uow: UnitOfWork, key: str | None, limit: int | None
+) -> tuple[PlanState, int | None]:
+    """Put a plan at the end of its key's queue.
 
     The plan itself must not be stored as open yet.
+
+    Returns:
+        Whether it is active or waits for a slot, and its position in the queue.
     """
     if key is None:
         return PlanState.ACTIVE, None
-    place = uow.next_number("line", key, lambda: _count(uow, _LAST, key))
+    position = uow.next_number("queue_position", key, lambda: _count(uow, _LAST, key))
     many = uow.next_number("open", key, lambda: _count(uow, _OPEN, key))
-    return (PlanState.WAITING if many > (limit or 1) else PlanState.ACTIVE), place
+    return (PlanState.WAITING if many > (limit or 1) else PlanState.ACTIVE), position
 
 
 def admit(uow: UnitOfWork, key: str | None) -> None:
-    """Make the plans that are next active, as many as the key has places for.
+    """Make the plans that are next active, as many as the key has slots for.
 
     To be called after a plan of this key has ended, however it ended.
     """
@@ -43,7 +50,7 @@ def admit(uow: UnitOfWork, key: str | None) -> None:
     busy = select(func.count()).where(mine, p.c.state == PlanState.ACTIVE.value)
     active = uow.connection.execute(busy).scalar_one()
     line = select(p.c.id, p.c.concurrency_limit).where(mine, p.c.state == PlanState.WAITING.value)
-    rows = uow.connection.execute(line.order_by(p.c.place).limit(LINE)).all()
+    rows = uow.connection.execute(line.order_by(p.c.queue_position).limit(QUEUE_WINDOW)).all()
     for row in rows:
         if active < row.concurrency_limit:
             uow.connection.execute(_ADMITTED, {"plan": row.id})
@@ -64,7 +71,7 @@ _LET_GO = (
     .where(text(f"{tables.state_in([RunState.DUE])} AND NOT ready AND due_at IS NULL"))
     .values(ready=True, due_at=bindparam("now"))
 )
-"""A run that was retried while its plan had to wait for a place is due without a time."""
+"""A run that was retried while its plan had to wait for a slot is due without a time."""
 
 
 def _count(uow: UnitOfWork, query: TextClause, key: str) -> int:

@@ -28,15 +28,15 @@ read when a wave of the plan is rendered, and a resource that was read costs som
 
 _NEW = insert(tables.plans)
 _JOIN = text(
-    "INSERT INTO plan_syncs (plan_id, sync_id, newest, joined_at) "
-    "VALUES (:plan, :sync, :newest, :now) ON CONFLICT (plan_id, sync_id) DO NOTHING"
+    "INSERT INTO plan_syncs (plan_id, sync_id, sync_finished_at, joined_at) "
+    "VALUES (:plan, :sync, :sync_finished_at, :now) ON CONFLICT (plan_id, sync_id) DO NOTHING"
 )
 _GROW = (
     update(tables.plans)
     .where(tables.plans.c.id == bindparam("plan"))
     .values(targets=bindparam("all_targets"), due_at=bindparam("new_due_at"))
 )
-_NEWEST = ("sync_id", "application", "newest", "concurrency_key", "concurrency_limit")
+_NEWEST = ("sync_id", "application", "sync_finished_at", "concurrency_key", "concurrency_limit")
 _RENEW = (
     update(tables.plans)
     .where(tables.plans.c.id == bindparam("plan"))
@@ -64,7 +64,7 @@ def room_for(uow: UnitOfWork, planning: Planning, plan: NewPlan, collect: Collec
     row = uow.connection.execute(query).one_or_none()
     if row is None:
         return None
-    moments = _moments(uow, row.id) | {planning.sync: (plan.newest, planning.sync)}
+    moments = _moments(uow, row.id) | {planning.sync: (plan.sync_finished_at, planning.sync)}
     room = Room(row, union(json.loads(row.targets), plan.targets, moments), moments)
     too_much = _too_much(uow, planning.sync, room, collect.most)
     if not too_much:
@@ -102,7 +102,7 @@ def begin(uow: UnitOfWork, planning: Planning, plan: NewPlan, collect: Collect, 
     """Store a plan's row as one that collects from now on."""
     due = uow.now + min(collect.window, collect.longest)
     uow.add(_NEW, row | {"collect_key": collect.key, "due_at": due})
-    uow.add(_JOIN, _member(uow, plan.id, planning.sync, plan.newest))
+    uow.add(_JOIN, _member(uow, plan.id, planning.sync, plan.sync_finished_at))
     data: dict[str, Json] = {"rule": plan.rule, "until": _moment(due)}
     uow.events.append(Event("plan.collecting", data, sync=planning.sync, plan=plan.id))
 
@@ -111,10 +111,10 @@ def join(uow: UnitOfWork, planning: Planning, plan: NewPlan, collect: Collect, r
     """Add a sync to a plan that collects: its targets, and more time for others to come."""
     row, moments = room.plan, room.moments
     due = min(uow.now + collect.window, row.created_at + collect.longest)
-    uow.add(_JOIN, _member(uow, row.id, planning.sync, plan.newest))
+    uow.add(_JOIN, _member(uow, row.id, planning.sync, plan.sync_finished_at))
     uow.add(_GROW, {"plan": row.id, "all_targets": dumps(room.targets), "new_due_at": due})
-    if moments[planning.sync] >= (row.newest, row.sync_id):
-        values = (planning.sync, planning.application, plan.newest, plan.key, plan.limit)
+    if moments[planning.sync] >= (row.sync_finished_at, row.sync_id):
+        values = (planning.sync, planning.application, plan.sync_finished_at, plan.key, plan.limit)
         named = {f"new_{name}": value for name, value in zip(_NEWEST, values, strict=True)}
         uow.add(_RENEW, {"plan": row.id} | named)
     data: dict[str, Json] = {"rule": plan.rule, "syncs": len(moments), "until": _moment(due)}
@@ -132,14 +132,16 @@ def union(there: Sequence[Target], more: Sequence[Target], moments: Moments) -> 
     return list(found.values())
 
 
-def _member(uow: UnitOfWork, plan: str, sync: str, newest: int) -> Row:
-    return {"plan": plan, "sync": sync, "newest": newest, "now": uow.now}
+def _member(uow: UnitOfWork, plan: str, sync: str, sync_finished_at: int) -> Row:
+    return {"plan": plan, "sync": sync, "sync_finished_at": sync_finished_at, "now": uow.now}
 
 
 def _moments(uow: UnitOfWork, plan: str) -> dict[str, tuple[int, str]]:
     m = tables.plan_syncs
-    rows = uow.connection.execute(select(m.c.sync_id, m.c.newest).where(m.c.plan_id == plan))
-    return {row.sync_id: (row.newest, row.sync_id) for row in rows}
+    rows = uow.connection.execute(
+        select(m.c.sync_id, m.c.sync_finished_at).where(m.c.plan_id == plan)
+    )
+    return {row.sync_id: (row.sync_finished_at, row.sync_id) for row in rows}
 
 
 def _moment(ms: int) -> str:

@@ -157,7 +157,7 @@ def _collected(connection: Connection, plans: Sequence[str]) -> dict[str, tuple[
         select(m.c.plan_id, s.c.id, s.c.recalled)
         .join(s, s.c.id == m.c.sync_id)
         .where(m.c.plan_id.in_(plans))
-        .order_by(m.c.newest, m.c.sync_id)
+        .order_by(m.c.sync_finished_at, m.c.sync_id)
     )
     found: dict[str, tuple[PlannedSync, ...]] = {}
     for row in connection.execute(query) if plans else ():

@@ -13,17 +13,19 @@ from sqlalchemy import Connection, delete, select, text
 from receiver.ledger import tables
 
 _BEGIN = text(
-    "INSERT INTO tried (id, owner, tries) VALUES (:id, :owner, 1) ON CONFLICT (id) DO UPDATE SET "
-    "tries = tried.tries + CASE WHEN tried.owner = excluded.owner THEN 0 ELSE 1 END, "
+    "INSERT INTO planning_attempts (id, owner, attempts) VALUES (:id, :owner, 1) "
+    "ON CONFLICT (id) DO UPDATE SET "
+    "attempts = planning_attempts.attempts + "
+    "CASE WHEN planning_attempts.owner = excluded.owner THEN 0 ELSE 1 END, "
     "owner = excluded.owner"
 )
 
 
 def left_over(connection: Connection, owner: str) -> dict[str, int]:
     """Return what others have begun and not ended, and how many of them."""
-    t = tables.tried.c
-    rows = connection.execute(select(t.id, t.tries).where(t.owner != owner))
-    return {row.id: row.tries for row in rows}
+    t = tables.planning_attempts.c
+    rows = connection.execute(select(t.id, t.attempts).where(t.owner != owner))
+    return {row.id: row.attempts for row in rows}
 
 
 def begin(connection: Connection, owner: str, ids: Iterable[str]) -> None:
@@ -35,4 +37,6 @@ def begin(connection: Connection, owner: str, ids: Iterable[str]) -> None:
 
 def strike(connection: Connection, owner: str) -> None:
     """Strike out what this dispatcher has begun: it is alive, whatever came of that."""
-    connection.execute(delete(tables.tried).where(tables.tried.c.owner == owner))
+    connection.execute(
+        delete(tables.planning_attempts).where(tables.planning_attempts.c.owner == owner)
+    )

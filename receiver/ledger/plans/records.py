@@ -66,7 +66,7 @@ class Advance:
 
     plan: str
     sync: str
-    share: str
+    flow: str
     runs: tuple[NewRun, ...] = ()
     changes: tuple[RunChange, ...] = ()
     end: PlanState | None = None
@@ -92,8 +92,8 @@ class NewPlan:
     """One rule applied to one sync.
 
     ``targets`` are ``{index, resource, reason}``, of a plan that collects syncs also
-    ``{sync, sender, application}``. ``newest`` is when its sync finished, in milliseconds;
-    ``series`` names what it has in common with the plans that it may supersede.
+    ``{sync, sender, application}``. ``sync_finished_at`` is in milliseconds; ``series`` names what
+    it has in common with the plans that it may supersede.
     """
 
     id: str
@@ -104,7 +104,7 @@ class NewPlan:
     limit: int | None
     runs: tuple[NewRun, ...]
     first: Advance
-    newest: int = 0
+    sync_finished_at: int = 0
     series: str | None = None
     hold_above: int | None = None
     collect: Collect | None = None

@@ -11,11 +11,11 @@ from receiver.core.model import Event, Json
 from receiver.core.states import PlanState, RunState
 from receiver.ledger import tables
 from receiver.ledger.engine.unit_of_work import UnitOfWork
-from receiver.ledger.plans.concurrency import take_place
+from receiver.ledger.plans.concurrency import enqueue_plan
 from receiver.ledger.plans.records import hold_reason
 from receiver.ledger.plans.signals import signal
 from receiver.ledger.plans.supersede import Entrant, supersede_older
-from receiver.ledger.queue.fair_queueing import next_turn
+from receiver.ledger.queue.fair_queueing import next_virtual_time
 from receiver.ledger.queue.pauses import OWN_MARK
 
 COLLECTED = 32
@@ -29,7 +29,8 @@ _STATE = (
     update(tables.plans)
     .where(tables.plans.c.id == bindparam("plan"))
     .values(
-        state=bindparam("new_state"), reason=bindparam("why"), place=bindparam("new_place"),
+        state=bindparam("new_state"), reason=bindparam("why"),
+        queue_position=bindparam("new_position"),
         due_at=None,
     )
 )  # fmt: skip
@@ -38,17 +39,17 @@ _STATE = (
 def start(
     uow: UnitOfWork, plan: Entrant, key: str | None, limit: int | None
 ) -> tuple[PlanState, int | None]:
-    """Let a plan take what it needs: older plans' places, and one under its concurrency key.
+    """Supersede the older plans that a plan makes needless, and queue it under its concurrency key.
 
     Returns:
-        Whether it is active or waits, and its number in the key's line.
+        Whether it is active or waits, and its position in the queue of the key.
     """
     supersede_older(uow, plan)
-    state, place = take_place(uow, key, limit)
+    state, position = enqueue_plan(uow, key, limit)
     if state is PlanState.WAITING:
         data: dict[str, Json] = {"rule": plan.rule, "key": key, "limit": limit}
         uow.events.append(Event("plan.waiting", data, sync=plan.sync, plan=plan.id))
-    return state, place
+    return state, position
 
 
 def start_collected(uow: UnitOfWork) -> None:
@@ -73,7 +74,7 @@ def start_held(uow: UnitOfWork, plan: str) -> PlanState | None:
     """Start a held plan, because somebody has approved it.
 
     Returns:
-        What it is now: active, or waiting for a place; None if it is not held.
+        What it is now: active, or waiting for a slot; None if it is not held.
     """
     row = _row(uow, plan, PlanState.HELD)
     return None if row is None else _start_row(uow, row)
@@ -87,13 +88,13 @@ def start_held_runs(uow: UnitOfWork, plan: str, run: str = "") -> list[str]:
     """
     uow.flush()
     r = tables.runs
-    query = select(r.c.id, r.c.share).where(r.c.plan_id == plan, r.c.state == RunState.HELD.value)
+    query = select(r.c.id, r.c.flow).where(r.c.plan_id == plan, r.c.state == RunState.HELD.value)
     if run:
         query = query.where(r.c.id == run)
     held = uow.connection.execute(query.order_by(r.c.step, r.c.target_index)).all()
     for row in held:
-        turn = next_turn(uow, row.share)
-        uow.add(_DUE, {"run": row.id, "new_turn": turn, "now": uow.now})
+        virtual_time = next_virtual_time(uow, row.flow)
+        uow.add(_DUE, {"run": row.id, "new_virtual_time": virtual_time, "now": uow.now})
     return [row.id for row in held]
 
 
@@ -106,7 +107,8 @@ _DUE = (
     update(tables.runs)
     .where(tables.runs.c.id == bindparam("run"))
     .values(
-        state=RunState.DUE.value, ready=True, turn=bindparam("new_turn"), due_at=bindparam("now"),
+        state=RunState.DUE.value, ready=True, virtual_time=bindparam("new_virtual_time"),
+        due_at=bindparam("now"),
         paused_at=OWN_MARK,
     )
 )  # fmt: skip
@@ -121,13 +123,15 @@ def _row(uow: UnitOfWork, plan: str, state: PlanState) -> Any:
 
 def _start_row(uow: UnitOfWork, row: Any) -> PlanState:
     targets = json.loads(row.targets)
-    entrant = Entrant(row.id, row.sync_id, row.rule, row.series, row.newest, targets)
-    state, place = start(uow, entrant, row.concurrency_key, row.concurrency_limit)
-    uow.add(_STATE, _change(row.id, state, "", place))
+    entrant = Entrant(row.id, row.sync_id, row.rule, row.series, row.sync_finished_at, targets)
+    state, position = start(uow, entrant, row.concurrency_key, row.concurrency_limit)
+    uow.add(_STATE, _change(row.id, state, "", position))
     if state is PlanState.ACTIVE:
         signal(uow, row.id)
     return state
 
 
-def _change(plan: str, state: PlanState, reason: str, place: int | None = None) -> dict[str, Any]:
-    return {"plan": plan, "new_state": state.value, "why": reason, "new_place": place}
+def _change(
+    plan: str, state: PlanState, reason: str, position: int | None = None
+) -> dict[str, Any]:
+    return {"plan": plan, "new_state": state.value, "why": reason, "new_position": position}

@@ -30,7 +30,7 @@ from receiver.ledger.plans.supersede import (
     superseded_event,
     superseded_reason,
 )
-from receiver.ledger.queue.fair_queueing import next_turn, read_turns
+from receiver.ledger.queue.fair_queueing import load_virtual_times, next_virtual_time
 from receiver.ledger.queue.pauses import OWN_MARK, pause_mark
 
 _PLANNED = (
@@ -61,7 +61,7 @@ def store_plannings(uow: UnitOfWork, plannings: Sequence[Planning]) -> None:
         )
     )
     ours = [planning for planning in plannings if planning.sync in still_new]
-    read_turns(uow, _due_shares(plan.first for one in ours for plan in one.plans))
+    load_virtual_times(uow, _due_flows(plan.first for one in ours for plan in one.plans))
     for planning in ours:
         _store_planning(uow, planning)
     remember(uow, ours)
@@ -103,7 +103,9 @@ def store_plans(uow: UnitOfWork, planning: Planning) -> None:
 
 def _store_plan(uow: UnitOfWork, planning: Planning, plan: NewPlan) -> None:
     row = _plan_row(uow, planning, plan)
-    entrant = Entrant(plan.id, planning.sync, plan.rule, plan.series, plan.newest, plan.targets)
+    entrant = Entrant(
+        plan.id, planning.sync, plan.rule, plan.series, plan.sync_finished_at, plan.targets
+    )
     newer = None if planning.asked else newer_than(uow, entrant)
     if newer:
         _store_superseded(uow, row, newer)
@@ -128,8 +130,8 @@ def _store_superseded(uow: UnitOfWork, row: Row, newer: tuple[str, str]) -> None
 def _store_started(
     uow: UnitOfWork, planning: Planning, plan: NewPlan, entrant: Entrant, row: Row
 ) -> None:
-    state, place = start(uow, entrant, plan.key, plan.limit)
-    uow.add(_NEW_PLAN, row | {"state": state.value, "place": place})
+    state, position = start(uow, entrant, plan.key, plan.limit)
+    uow.add(_NEW_PLAN, row | {"state": state.value, "queue_position": position})
     if state is PlanState.WAITING:
         _store_waiting_runs(uow, planning, plan)
         return
@@ -139,7 +141,7 @@ def _store_started(
 
 
 def _store_waiting_runs(uow: UnitOfWork, planning: Planning, plan: NewPlan) -> None:
-    _write_runs(uow, Advance(plan.id, planning.sync, plan.first.share), plan.rule, plan.runs)
+    _write_runs(uow, Advance(plan.id, planning.sync, plan.first.flow), plan.rule, plan.runs)
 
 
 def _plan_row(uow: UnitOfWork, planning: Planning, plan: NewPlan) -> Row:
@@ -155,10 +157,10 @@ def _plan_row(uow: UnitOfWork, planning: Planning, plan: NewPlan) -> Row:
         "targets": dumps(plan.targets),
         "concurrency_key": plan.key,
         "concurrency_limit": plan.limit,
-        "place": None,
+        "queue_position": None,
         "hold_above": plan.hold_above,
         "series": plan.series,
-        "newest": plan.newest,
+        "sync_finished_at": plan.sync_finished_at,
         "newer_plan": None,
         "newer_sync": None,
         "collect_key": None,
@@ -169,13 +171,13 @@ def _plan_row(uow: UnitOfWork, planning: Planning, plan: NewPlan) -> Row:
 
 
 def store_advances(uow: UnitOfWork, steps: Sequence[tuple[StoredPlan, Advance]]) -> None:
-    """Store the steps of plans; a place that an end frees goes to the next plan of its key.
+    """Store the steps of plans; a slot that an end frees goes to the next plan of its key.
 
     If something has happened to a plan since it was read, nothing of it is stored: the step is
     out of date, and the plan still has a signal.
     """
     signals = unconsumed(uow, [plan.id for plan, _ in steps])
-    read_turns(uow, _due_shares(advance for _, advance in steps))
+    load_virtual_times(uow, _due_flows(advance for _, advance in steps))
     for plan, advance in steps:
         if signals.get(plan.id) != plan.signals:
             continue
@@ -185,16 +187,16 @@ def store_advances(uow: UnitOfWork, steps: Sequence[tuple[StoredPlan, Advance]])
         uow.events += advance.events
 
 
-def _due_shares(advances: Iterable[Advance]) -> Iterator[str]:
-    """Name the shares of which runs become due."""
+def _due_flows(advances: Iterable[Advance]) -> Iterator[str]:
+    """Yield the flows of which runs become due."""
     for advance in advances:
         if any(change.state is RunState.DUE for change in advance.changes):
-            yield advance.share
+            yield advance.flow
 
 
 _CHANGED = (
-    "state", "reason", "skip_cause", "rendered", "ready", "lane", "turn", "due_at", "ended_at",
-    "parameters", "secrets",
+    "state", "reason", "skip_cause", "rendered", "ready", "lane", "virtual_time", "due_at",
+    "ended_at", "parameters", "secrets",
 )  # fmt: skip
 
 _CHANGE = (
@@ -220,7 +222,7 @@ def _change_row(uow: UnitOfWork, advance: Advance, change: RunChange) -> Row:
     values = (
         change.state.value, change.reason, change.skip_cause and change.skip_cause.value,
         change.state.has(Trait.RELEASED), due, change.lane,
-        next_turn(uow, advance.share) if due else 0,
+        next_virtual_time(uow, advance.flow) if due else 0,
         uow.now if due else None, uow.now if change.state.ended else None,
         dumps(change.parameters), dumps(change.secrets),
     )  # fmt: skip
@@ -241,7 +243,7 @@ def _run_row(advance: Advance, rule: str, run: NewRun) -> Row:
         "wave": run.wave,
         "target": run.target,
         "target_index": run.target_index,
-        "share": advance.share,
+        "flow": advance.flow,
         "attempts": 0,
         "claims": 0,
         "failures": 0,

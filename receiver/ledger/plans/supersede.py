@@ -31,20 +31,20 @@ _NOT_BEGUN = RunState.where(Trait.OPEN, without=Trait.UNDER_WAY)
 class Entrant:
     """A plan that is about to start, as far as others must know it.
 
-    ``newest`` is when its sync finished, in milliseconds.
+    ``sync_finished_at`` is when its sync finished, in milliseconds.
     """
 
     id: str
     sync: str
     rule: str
     series: str | None
-    newest: int
+    sync_finished_at: int
     targets: Sequence[dict[str, Any]]
 
     @property
     def order(self) -> tuple[int, str, str]:
         """What the newest of several plans is the greatest by."""
-        return self.newest, self.sync, self.id
+        return self.sync_finished_at, self.sync, self.id
 
 
 def identity(target: dict[str, Any]) -> tuple[str, str, str]:
@@ -62,9 +62,9 @@ def newer_than(uow: UnitOfWork, plan: Entrant, *, made_after: str = "") -> tuple
     uow.flush()
     p = tables.plans
     query = _series(plan, PlanState.where(Trait.STARTED)).where(
-        p.c.newest >= plan.newest, p.c.id > made_after
+        p.c.sync_finished_at >= plan.sync_finished_at, p.c.id > made_after
     )
-    for row in uow.connection.execute(query.order_by(p.c.newest.desc())):
+    for row in uow.connection.execute(query.order_by(p.c.sync_finished_at.desc())):
         if _order(row) > plan.order and _covers(json.loads(row.targets), plan.targets):
             return row.id, row.sync_id
     return None
@@ -76,7 +76,11 @@ def supersede_older(uow: UnitOfWork, plan: Entrant) -> None:
         return
     uow.flush()
     p = tables.plans
-    older = p.c.newest <= plan.newest, p.c.newer_plan.is_(None), p.c.ended_at.is_(None)
+    older = (
+        p.c.sync_finished_at <= plan.sync_finished_at,
+        p.c.newer_plan.is_(None),
+        p.c.ended_at.is_(None),
+    )
     query = _series(plan, OPEN_PLANS).where(*older)
     for row in uow.connection.execute(query.order_by(p.c.id)).all():
         if _order(row) < plan.order and _covers(plan.targets, json.loads(row.targets)):
@@ -107,7 +111,7 @@ def _newer_since(uow: UnitOfWork, row: Any) -> tuple[str, str] | None:
     if row.newer_plan:
         return row.newer_plan, row.newer_sync
     targets = json.loads(row.targets)
-    this = Entrant(row.id, row.sync_id, row.rule, row.series, row.newest, targets)
+    this = Entrant(row.id, row.sync_id, row.rule, row.series, row.sync_finished_at, targets)
     return newer_than(uow, this, made_after=row.id)
 
 
@@ -124,14 +128,14 @@ def superseded_reason(newer: tuple[str, str]) -> str:
 
 def _series(plan: Entrant, states: Sequence[PlanState]) -> Any:
     p = tables.plans
-    names = ("id", "sync_id", "rule", "state", "newest", "targets", "concurrency_key")
+    names = ("id", "sync_id", "rule", "state", "sync_finished_at", "targets", "concurrency_key")
     return select(*(p.c[name] for name in names)).where(
         p.c.series == plan.series, p.c.id != plan.id, p.c.state.in_(states)
     )
 
 
 def _order(row: Any) -> tuple[int, str, str]:
-    return row.newest, row.sync_id, row.id
+    return row.sync_finished_at, row.sync_id, row.id
 
 
 def _covers(wide: Sequence[dict[str, Any]], narrow: Sequence[dict[str, Any]]) -> bool:
@@ -142,7 +146,8 @@ _OF_SERIES = (
     select(
         tables.runs.c.id.label("run"),
         *(tables.plans.c[name] for name in (
-            "id", "sync_id", "rule", "series", "newest", "targets", "newer_plan", "newer_sync",
+            "id", "sync_id", "rule", "series", "sync_finished_at", "targets", "newer_plan",
+            "newer_sync",
         )),
     )
     .join(tables.plans, tables.plans.c.id == tables.runs.c.plan_id)

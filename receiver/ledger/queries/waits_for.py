@@ -28,22 +28,23 @@ _R, _P = tables.runs.c, tables.plans.c
 _OPEN = (
     select(
         *(_R[name] for name in (
-            "id", "state", "rule", "handler", "section", "wave", "lane", "ready", "turn", "due_at",
-            "failures", "paused_at", "plan_id",
+            "id", "state", "rule", "handler", "section", "wave", "lane", "ready", "virtual_time",
+            "due_at", "failures", "paused_at", "plan_id",
         )),
         _P.state.label("plan_state"), _P.reason.label("plan_reason"), _P.due_at.label("collects"),
-        _P.concurrency_key, _P.concurrency_limit, _P.place,
+        _P.concurrency_key, _P.concurrency_limit, _P.queue_position,
     )
     .join(tables.plans, _P.id == _R.plan_id)
     .where(_R.id.in_(bindparam("runs", expanding=True)))
 )  # fmt: skip
 _READY = text(
-    f"SELECT turn FROM runs WHERE {tables.READY_RUN} AND lane = :lane ORDER BY turn LIMIT {MOST}"
+    f"SELECT virtual_time FROM runs WHERE {tables.READY_RUN} AND lane = :lane "
+    f"ORDER BY virtual_time LIMIT {MOST}"
 )
 _RUNNING = text(f"SELECT lane, COUNT(*) AS n FROM runs WHERE {tables.RUNNING_RUN} GROUP BY lane")
 _BEFORE = text(
     f"SELECT COUNT(*) FROM plans WHERE concurrency_key = :key AND {tables.STARTED_PLAN} "
-    "AND place < :place"
+    "AND queue_position < :position"
 )
 WAITING = frozenset(OPEN_RUNS) - {RunState.RUNNING}
 
@@ -104,10 +105,10 @@ class _Reasons:
             return f"the approval of the plan, which {row.plan_reason}"
         if row.plan_state == PlanState.COLLECTING:
             return f"further syncs, until {moment(row.collects)}"
-        return self._line(row.concurrency_key, row.concurrency_limit, row.place)
+        return self._line(row.concurrency_key, row.concurrency_limit, row.queue_position)
 
-    def _read_line(self, key: str, limit: int, place: int) -> str:
-        before = self.connection.scalar(_BEFORE, {"key": key, "place": place})
+    def _read_line(self, key: str, limit: int, position: int) -> str:
+        before = self.connection.scalar(_BEFORE, {"key": key, "position": position})
         plans = "plan" if before == 1 else "plans"
         return f"a place under the key {key!r}: {before} {plans} before its own, limit {limit}"
 
@@ -150,7 +151,7 @@ class _Reasons:
         share = self._pace.get("share", 0)
         if share and self._running[row.lane] >= share:
             return f"its lane's share: {row.lane} has {share} attempts, which is all that it may"
-        before = bisect_left(self._ready(row.lane), row.turn)
+        before = bisect_left(self._ready(row.lane), row.virtual_time)
         many = f"{MOST} or more" if before == MOST else before
         turn = f"its turn in the lane {row.lane}: {many} before it"
         rate = self._pace.get("rates", {}).get(row.handler)

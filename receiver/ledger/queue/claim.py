@@ -1,10 +1,10 @@
 """Hands due work out: the claim.
 
 A claim costs the same with ten runs in the ledger or a million: runs that wait for a time lie
-in an index by that time, and runs that are ready in one by lane and turn, of which only the
+in an index by that time, and runs that are ready in one by lane and virtual time, of which only the
 first few of each lane are read. A lane is the host that a run keeps busy; no lane gets more
 than its part of the threads, nor more than it leaves free, so slow hosts delay nobody else.
-Within a lane the lowest turn goes first (see `turns.next_turn`), so a rule with thousands of
+Within a lane the lowest virtual time goes first (see `fair_queueing`), so a rule with thousands of
 runs delays no other. What is paused does not lie in that index (see `pauses`).
 """
 
@@ -71,9 +71,9 @@ _LANES = text(
 """Steps from lane to lane over the index, however many runs lie between."""
 
 _FIRST = (
-    select(tables.runs.c.turn, tables.runs.c.id, tables.runs.c.handler)
+    select(tables.runs.c.virtual_time, tables.runs.c.id, tables.runs.c.handler)
     .where(text(tables.READY_RUN), tables.runs.c.lane == bindparam("wanted"))
-    .order_by(tables.runs.c.turn)
+    .order_by(tables.runs.c.virtual_time)
     .limit(bindparam("most"))
     .with_for_update(skip_locked=True)
 )
@@ -138,7 +138,10 @@ def _ready(
     lane_limit: int,
     pace: Buckets,
 ) -> tuple[list[tuple[int, str, str, str]], list[int]]:
-    """Find the first runs of each lane (turn, id, lane, handler), and when others may go on."""
+    """Return the first runs of each lane (virtual time, id, lane, handler).
+
+    And when the lanes that are held back may go on.
+    """
     found: list[tuple[int, str, str, str]] = []
     held_back: list[int] = []
     blocked = blocked_lanes(connection, now)
@@ -157,7 +160,7 @@ def _ready(
         room = pace.room(lane, handler, len(rows), now)
         if room < len(rows):
             held_back.append(pace.again_at(lane, handler, now))
-        found += [(row.turn, row.id, lane, row.handler) for row in rows[:room]]
+        found += [(row.virtual_time, row.id, lane, row.handler) for row in rows[:room]]
     return found, held_back
 
 

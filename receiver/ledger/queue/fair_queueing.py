@@ -1,52 +1,45 @@
-"""Says where a run queues when it becomes due."""
+"""Start-time fair queueing: where a run queues when it becomes due.
+
+A flow is a rule with an Application. A run's virtual time lies behind those of its own flow and
+level with the first of the others: a flow with much to do waits behind itself, not before others.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from sqlalchemy import text
 
 from receiver.ledger import tables
 from receiver.ledger.engine.unit_of_work import UnitOfWork
 
-_TURNS = text(
-    f"SELECT (SELECT MAX(turn) FROM runs WHERE share = :share AND {tables.QUEUED_RUN}),"
-    f" (SELECT MIN(turn) FROM runs WHERE {tables.READY_RUN})"
-)
-
 AT_ONCE = 32
-"""Shares that one statement reads: always as many, so that it is prepared only once."""
+"""Flows that one statement reads: always as many, so that it is prepared only once."""
 
-_NAMES = [f"share_{number}" for number in range(AT_ONCE)]
-_MANY_TURNS = text(
-    "WITH wanted (share) AS (VALUES " + ", ".join(f"(:{name})" for name in _NAMES) + ")"
-    " SELECT wanted.share,"
-    f" (SELECT MAX(turn) FROM runs WHERE share = wanted.share AND {tables.QUEUED_RUN}),"
-    f" (SELECT MIN(turn) FROM runs WHERE {tables.READY_RUN}) FROM wanted"
+_NAMES = [f"flow_{number}" for number in range(AT_ONCE)]
+_LAST = text(
+    "WITH wanted (flow) AS (VALUES " + ", ".join(f"(:{name})" for name in _NAMES) + ")"
+    " SELECT wanted.flow,"
+    f" (SELECT MAX(virtual_time) FROM runs WHERE flow = wanted.flow AND {tables.QUEUED_RUN}),"
+    f" (SELECT MIN(virtual_time) FROM runs WHERE {tables.READY_RUN}) FROM wanted"
 )
 
 
-def next_turn(uow: UnitOfWork, share: str) -> int:
-    """Say where a share's next run queues: behind its own open runs, level with the others' first.
-
-    This is start-time fair queuing: whoever has much to do waits behind itself, not before others.
-    """
-    return uow.next_number(
-        "turn", share, lambda: _last(*uow.connection.execute(_TURNS, {"share": share}).one())
-    )
+def next_virtual_time(uow: UnitOfWork, flow: str) -> int:
+    """Return the virtual time of a flow's next run."""
+    return uow.next_number("virtual_time", flow, lambda: _read(uow, [flow])[flow])
 
 
-def read_turns(uow: UnitOfWork, shares: Iterable[str]) -> None:
-    """Have `next_turn` know these shares' turns, by one statement for many of them."""
-    wanted = sorted(set(shares))
+def load_virtual_times(uow: UnitOfWork, flows: Iterable[str]) -> None:
+    """Read what `next_virtual_time` needs for these flows, by one statement for many of them."""
+    wanted = sorted(set(flows))
     for start in range(0, len(wanted), AT_ONCE):
-        some = wanted[start : start + AT_ONCE]
-        some += some[-1:] * (AT_ONCE - len(some))
-        for share, own, first in uow.connection.execute(
-            _MANY_TURNS, dict(zip(_NAMES, some, strict=True))
-        ):
-            uow.preset_number("turn", share, _last(own, first))
+        for flow, last in _read(uow, wanted[start : start + AT_ONCE]).items():
+            uow.preset_number("virtual_time", flow, last)
 
 
-def _last(own: int | None, first: int | None) -> int:
-    return max(own or 0, (first or 1) - 1)
+def _read(uow: UnitOfWork, flows: Sequence[str]) -> dict[str, int]:
+    """Return the virtual time behind which each of at most `AT_ONCE` flows queues."""
+    filled = [*flows, *[flows[-1]] * (AT_ONCE - len(flows))]
+    rows = uow.connection.execute(_LAST, dict(zip(_NAMES, filled, strict=True)))
+    return {flow: max(own or 0, (first or 1) - 1) for flow, own, first in rows}

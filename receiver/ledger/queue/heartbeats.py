@@ -44,7 +44,7 @@ def beat(
 
 def beats(connection: Connection) -> dict[str, Beat]:
     """Return the last sign of life of each dispatcher."""
-    m = tables.marks.c
+    m = tables.key_values.c
     rows = connection.execute(select(m.name, m.value).where(m.name.startswith(_PREFIX)))
     return {row.name.removeprefix(_PREFIX): _beat(json.loads(row.value)) for row in rows}
 
@@ -57,7 +57,7 @@ def forget_beats(connection: Connection, now: int, *, alone: str = "") -> None:
         if owner != alone and (alone or last.at < now - FORGOTTEN_MS)
     ]
     if old:
-        connection.execute(delete(tables.marks).where(tables.marks.c.name.in_(old)))
+        connection.execute(delete(tables.key_values).where(tables.key_values.c.name.in_(old)))
 
 
 def _beat(mark: dict[str, Any]) -> Beat:

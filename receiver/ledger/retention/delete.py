@@ -103,7 +103,7 @@ def _idle(now: int) -> tuple[tuple[Table, ColumnElement[bool]], ...]:
     return (
         (tables.buckets, tables.buckets.c.at < now - IDLE_MS),
         (tables.lanes, tables.lanes.c.blocked_until < now - IDLE_MS),
-        (tables.tried, ~_is_there(tables.tried.c.id)),
+        (tables.planning_attempts, ~_is_there(tables.planning_attempts.c.id)),
     )
 
 

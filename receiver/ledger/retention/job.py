@@ -116,7 +116,9 @@ class RetentionJob:
             before = rfc3339(from_ms(self._limits(connection).before))
             event = Event("ledger.pruned", {"by": by, "before": before, **by_event_key(deleted)})
             append_events(connection, now, [event])
-            connection.execute(delete(tables.marks).where(tables.marks.c.name == UNREPORTED))
+            connection.execute(
+                delete(tables.key_values).where(tables.key_values.c.name == UNREPORTED)
+            )
         return event, now
 
     def preview(self) -> Iterator[Preview]:
