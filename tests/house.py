@@ -115,9 +115,9 @@ class House:
             with self.ledger.read() as connection:
                 todo = backlog(connection, self.ledger.now(connection))
                 steps = [
-                    (plan, step(plan, self.sets[plan.rule_set][plan.rule],
+                    (stored, step(stored, self.sets[stored.plan.rule_set][stored.plan.rule],
                                 lambda sync: read_sync(stored_sync(connection, sync)), renderer()))
-                    for plan in signalled_plans(connection, 100)
+                    for stored in signalled_plans(connection, 100)
                 ]  # fmt: skip
             if not (steps or todo.collected):
                 return

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from notifications import notification
 
-from receiver.core.model import Sync
+from receiver.core.model import Sync, new_id
+from receiver.ledger.plans.run import Run
 from receiver.notification.parse import read_notification
 from receiver.planning.parameters import Renderer
+from receiver.planning.plan_view import ACTIONS
 from receiver.planning.planner import Planner
 from receiver.rules.expressions import Expressions
 from receiver.rules.handlers.registry import Registry
@@ -38,3 +41,13 @@ def planner_of(text: str) -> Planner:
     expressions = Expressions()
     rule_set = rule_set_from([("r.yaml", f"version: 1\nrules:\n{text}")])
     return Planner(rule_set, expressions, Renderer(expressions, Registry.discover()))
+
+
+def made_run(**fields: Any) -> Run:
+    """A run of which only these fields matter."""
+    values: dict[str, Any] = {
+        "id": new_id("r"), "plan": "p-1", "sync": "s-1", "rule": "r", "flow": "r shop",
+        "section": ACTIONS, "step": 0, "action": "a", "handler": "log.message", "wave": 0,
+        "target": "batch", "target_index": None, "policy": {},
+    }  # fmt: skip
+    return Run(**values | fields)

@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 from notifications import resource
-from planning import renderer, rules_of, sync_of
+from planning import made_run, renderer, rules_of, sync_of
 
 from receiver.core.model import Json, Sync
 from receiver.core.states import RunState
 from receiver.ledger.plans.records import RunChange
+from receiver.ledger.plans.run import Run
 from receiver.planning.parameters import Scene
-from receiver.planning.waves import ACTIONS, ON_FAILURE, Failure, RunView
+from receiver.planning.plan_view import ON_FAILURE, Failure
 from receiver.rules.schema import Rule
 
 SYNC = sync_of(resource("a"), resource("b"))
@@ -30,19 +31,19 @@ def rule(actions: str, on_failure: str = "", *, first: str = "resource") -> Rule
     )[0]
 
 
-def run_of(action: str, index: int | None = None, **fields: Any) -> RunView:
+def run_of(action: str, index: int | None = None, **fields: Any) -> Run:
     target = "batch" if index is None else KEYS[index]
-    values = {"section": ACTIONS, "step": 0, "wave": 0, "state": RunState.WAITING, **fields}
-    return RunView(id=f"{action}-{index}", action=action, target=target, target_index=index,
-                   **values)  # fmt: skip
+    return made_run(
+        id=f"{action}-{index}", action=action, target=target, target_index=index, **fields
+    )
 
 
-def ended(action: str, index: int | None, output: Json) -> RunView:
+def ended(action: str, index: int | None, output: Json) -> Run:
     return run_of(action, index, state=RunState.SUCCEEDED, output=output)
 
 
 def release(
-    of: Rule, *runs: RunView, earlier: Sequence[RunView] = (), failure: Failure | None = None,
+    of: Rule, *runs: Run, earlier: Sequence[Run] = (), failure: Failure | None = None,
     sync: Sync = SYNC,
 ) -> list[RunChange]:  # fmt: skip
     """Release runs of a rule, each of the action that has its name."""

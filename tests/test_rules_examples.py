@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 from notifications import resource
-from planning import renderer, sync_of
+from planning import made_run, renderer, sync_of
 
 from receiver.core.model import Json
 from receiver.core.states import RunState
 from receiver.ledger.plans.records import RunChange
+from receiver.ledger.plans.run import Run
 from receiver.planning.parameters import Scene
-from receiver.planning.waves import ACTIONS, RunView
 from receiver.rules.expressions import Expressions
 from receiver.rules.handlers.registry import Registry
 from receiver.rules.loading import load_rules
@@ -77,17 +77,15 @@ def test_what_the_clean_up_says_holds_for_as_many_as_it_deletes() -> None:
     assert change.parameters == {"text": "removed 100 Jobs and 1 ConfigMaps"}
 
 
-def ended(action: str, output: Json) -> RunView:
-    return RunView(id=action, action=action, target="sync", target_index=None, section=ACTIONS,
-                   step=0, wave=0, state=RunState.SUCCEEDED, output=output)  # fmt: skip
+def ended(action: str, output: Json) -> Run:
+    return made_run(action=action, target="sync", state=RunState.SUCCEEDED, output=output)
 
 
-def released(rule: Rule, action: str, number: int, earlier: Sequence[RunView] = ()) -> RunChange:
+def released(rule: Rule, action: str, number: int, earlier: Sequence[Run] = ()) -> RunChange:
     """What an action is given after a sync that changed so many ConfigMaps."""
     sync = sync_of(*(resource(f"c-{n}") for n in range(number)))
     scene = Scene.of(rule, [sync], [(sync.id, index) for index in range(number)])
     [wanted] = [one for one in rule.actions if one.name == action]
-    run = RunView(id="r-1", action=action, target="application", target_index=None, section=ACTIONS,
-                  step=0, wave=1, state=RunState.WAITING)  # fmt: skip
+    run = made_run(action=action, target="application", wave=1)
     (change,) = renderer().release(scene, [(run, wanted)], earlier, None)
     return change

@@ -9,14 +9,9 @@ import pytest
 
 from receiver.core.states import PlanState, RunState, SkipCause
 from receiver.ledger.plans.records import Advance, RunChange
-from receiver.planning.waves import (
-    Failure,
-    PlanView,
-    RunView,
-    Wave,
-    advance,
-    first_runs,
-)
+from receiver.ledger.plans.run import Run
+from receiver.planning.plan_view import Failure, PlanView, Wave, first_runs
+from receiver.planning.waves import advance
 from receiver.rules.loading import rule_set_from
 from receiver.rules.schema import Rule
 
@@ -37,14 +32,10 @@ class Plan:
     def __init__(self, of: Rule, targets: Sequence[tuple[int, str]] = TARGETS) -> None:
         self.causes: dict[str, SkipCause | None] = {}
         self.view = PlanView("p-1", "s-1", "argocd/shop", of, tuple(targets), ())
-        self._add(first_runs(of, targets))
+        self._add(first_runs(self.view))
 
-    def _add(self, runs: Sequence[object]) -> None:
-        views = tuple(
-            RunView(r.id, r.section, r.step, r.action, r.wave, r.target, r.target_index,  # type: ignore[attr-defined]  # NewRun
-                    RunState.WAITING) for r in runs
-        )  # fmt: skip
-        self.view = replace(self.view, runs=(*self.view.runs, *views))
+    def _add(self, runs: Sequence[Run]) -> None:
+        self.view = replace(self.view, runs=(*self.view.runs, *runs))
 
     def step(self) -> Advance:
         """Advance, with every run that may start becoming due."""
@@ -56,7 +47,7 @@ class Plan:
         return result
 
     def _release(
-        self, wave: Wave, earlier: Sequence[RunView], failure: Failure | None
+        self, wave: Wave, earlier: Sequence[Run], failure: Failure | None
     ) -> list[RunChange]:
         del earlier, failure
         return [RunChange(run.id, RunState.DUE) for run, _ in wave]
@@ -202,7 +193,7 @@ def test_waves_whose_runs_all_end_at_once_are_passed_in_one_step() -> None:
 
     class Skipping(Plan):
         def _release(
-            self, wave: Wave, earlier: Sequence[RunView], failure: Failure | None
+            self, wave: Wave, earlier: Sequence[Run], failure: Failure | None
         ) -> list[RunChange]:
             del earlier, failure
             return [RunChange(run.id, RunState.SKIPPED, "if is false: x") for run, _ in wave]
@@ -219,7 +210,7 @@ def test_the_share_is_the_rule_and_the_application() -> None:
 ON_FAILURE = "[{uses: log.message, name: tell}, {uses: log.message, name: more, wave: 1}]"
 
 
-def run_of(plan: Plan, action: str) -> RunView:
+def run_of(plan: Plan, action: str) -> Run:
     return next(run for run in plan.view.runs if run.action == action)
 
 

@@ -40,7 +40,7 @@ class Page:
         """Show a run: what it will send, or why it sends nothing."""
         run = item.run
         self._write(
-            Styled(f"wave {run.wave}  {run.action} ({item.handler}), {run.target}", bold=True)
+            Styled(f"wave {run.wave}  {run.action} ({item.run.handler}), {run.target}", bold=True)
         )
         if item.change.state is not RunState.DUE:
             return
@@ -57,7 +57,7 @@ class Page:
         """Write how a run ended, and return it for the JSON output."""
         run, change = item.run, item.change
         result = {
-            "run": run.id, "wave": run.wave, "action": run.action, "handler": item.handler,
+            "run": run.id, "wave": run.wave, "action": run.action, "handler": item.run.handler,
             "target": run.target, "state": change.state.value, "reason": change.reason,
         }  # fmt: skip
         if outcome is None:

@@ -33,6 +33,7 @@ from receiver.ledger.plans.load import (
     signalled_plans,
     stored_sync,
 )
+from receiver.ledger.plans.plan import Plan
 from receiver.ledger.plans.records import Advance, Planning, StoredPlan, StoredSync
 from receiver.notification.application_memory import Memory, apply_update, with_recalled
 from receiver.notification.resource_list import too_many
@@ -120,9 +121,9 @@ class Preparation:
         query = partial(signalled_plans, connection, limit)
         plans, given_up = self._guard.choose(connection, "steps", query)
         with suppress(Stopped):
-            for plan in plans:
-                broken = _failed_step(plan, given_up) if given_up else None
-                made.append((plan, broken or self._step(connection, plan)))
+            for stored in plans:
+                broken = _failed_step(stored.plan, given_up) if given_up else None
+                made.append((stored, broken or self._step(connection, stored)))
         return made
 
     def clear_begun(self, connection: Connection) -> None:
@@ -219,10 +220,12 @@ class Preparation:
             memories[key] = apply_update(memories[key], planning.memory_update)
         return planning
 
-    def _step(self, connection: Connection, plan: StoredPlan) -> Advance:
+    def _step(self, connection: Connection, stored: StoredPlan) -> Advance:
+        plan = stored.plan
+
         def work() -> Advance:
             rule = self._rules.rule(plan.rule_set, plan.rule)
-            return step(plan, rule, lambda sync: self._sync(connection, sync), self._renderer)
+            return step(stored, rule, lambda sync: self._sync(connection, sync), self._renderer)
 
         taken = self._bounded(work, "plan.bug", plan=plan.id)
         return _failed_step(plan, taken) if isinstance(taken, str) else taken
@@ -258,9 +261,7 @@ def _failed_planning(sync: str, delivery: str, reason: str) -> Planning:
     return Planning(sync, "", SyncState.FAILED, reason, None, events=(event,))
 
 
-def _failed_step(plan: StoredPlan, why: str) -> Advance:
+def _failed_step(plan: Plan, why: str) -> Advance:
     reason = f"broke off: {why}"
-    event = Event(
-        "plan.failed", {"rule": plan.rule, "reason": reason}, sync=plan.sync, plan=plan.id
-    )
+    event = plan.event("plan.failed", {"reason": reason})
     return Advance(plan.id, plan.sync, "", end=PlanState.FAILED, reason=reason, events=(event,))

@@ -10,10 +10,12 @@ from typing import Any
 
 from receiver.core.model import Outcome, OutcomeKind, Sync, new_id
 from receiver.core.states import RunState
-from receiver.ledger.plans.records import NewRun, RunChange
+from receiver.ledger.plans.records import RunChange
+from receiver.ledger.plans.run import Run
 from receiver.ledger.queue.claim import Claimed
 from receiver.planning.parameters import Renderer, Scene
-from receiver.planning.waves import PlanView, RunView, advance
+from receiver.planning.plan_view import PlanView
+from receiver.planning.waves import advance
 from receiver.rules.schema import Rule
 
 STATES = {
@@ -29,8 +31,7 @@ STATES = {
 class Released:
     """A run whose wave has come, and what became of it: due, skipped or failed."""
 
-    run: RunView
-    handler: str
+    run: Run
     change: RunChange
 
 
@@ -60,22 +61,16 @@ class Trial:
         scene = Scene.of(rule, [sync], [(sync.id, at) for at in targets])
         self._release = partial(renderer.release, scene)
         self._attempt = attempt
-        self._made: dict[str, NewRun] = {}
 
     def release(self) -> list[Released]:
         """Release what comes next; empty at the end, or if the other side still works on it."""
         step = advance(self._plan, self._release)
         runs = {run.id: run for run in self._plan.runs}
-        for new in step.runs:
-            self._made[new.id] = new
-            runs[new.id] = _view(new)
+        runs |= {run.id: run for run in step.runs}
         for change in step.changes:
             runs[change.run] = replace(runs[change.run], state=change.state, reason=change.reason)
         self._plan = replace(self._plan, runs=tuple(runs.values()))
-        return [
-            Released(runs[change.run], self._made[change.run].handler, change)
-            for change in step.changes
-        ]
+        return [Released(runs[change.run], change) for change in step.changes]
 
     def run(self, released: Released) -> Outcome:
         """Make the one attempt of a run that is due."""
@@ -92,11 +87,11 @@ class Trial:
         run, change = released.run, released.change
         return Claimed(
             id=run.id,
-            plan=self._plan.id,
-            sync=self._plan.sync,
-            rule=self._plan.rule.name,
+            plan=run.plan,
+            sync=run.sync,
+            rule=run.rule,
             action=run.action,
-            handler=released.handler,
+            handler=run.handler,
             target=run.target,
             target_index=run.target_index,
             lane=change.lane,
@@ -106,7 +101,7 @@ class Trial:
             key_number=1,
             parameters=change.parameters,
             secrets=change.secrets,
-            policy=self._made[run.id].policy,
+            policy=run.policy,
             state=None,
             pending=False,
             reason="",
@@ -124,10 +119,3 @@ def _once(rule: Rule) -> Rule:
         "actions": tuple(action.model_copy(update={"suspend": False}) for action in rule.actions),
     }
     return rule.model_copy(update=plain)
-
-
-def _view(new: NewRun) -> RunView:
-    return RunView(
-        new.id, new.section, new.step, new.action, new.wave, new.target, new.target_index,
-        RunState.WAITING,
-    )  # fmt: skip

@@ -13,7 +13,8 @@ from receiver.core.errors import ExpressionError, PostsyncError
 from receiver.core.model import Json, Sync
 from receiver.core.states import RunState, SkipCause, Trait
 from receiver.ledger.plans.records import RunChange
-from receiver.planning.waves import ON_FAILURE, Failure, RunView, Wave
+from receiver.ledger.plans.run import Run
+from receiver.planning.plan_view import ON_FAILURE, Failure, Wave
 from receiver.rules.expressions import (
     Bindings,
     Expressions,
@@ -78,7 +79,7 @@ class Renderer:
         self._registry = registry
 
     def release(
-        self, scene: Scene, wave: Wave, earlier: Sequence[RunView], failure: Failure | None
+        self, scene: Scene, wave: Wave, earlier: Sequence[Run], failure: Failure | None
     ) -> list[RunChange]:
         """Render each run of a wave; what cannot be rendered fails with the path and the reason."""
         outputs = _Outputs(earlier)
@@ -111,7 +112,7 @@ class Renderer:
     def _bind(
         self,
         scene: Scene,
-        run: RunView,
+        run: Run,
         facts: Mapping[str, Json],
         outputs: _Outputs,
         failure: Failure | None,
@@ -124,7 +125,7 @@ class Renderer:
     def _render(
         self,
         rule: Rule,
-        run: RunView,
+        run: Run,
         prepared: _Prepared,
         bindings: Bindings,
         about: Mapping[str, Json],
@@ -188,10 +189,10 @@ class _Prepared:
 class _Outputs:
     """``actions`` in expressions: what earlier runs left, computed once for a whole wave."""
 
-    def __init__(self, earlier: Sequence[RunView]) -> None:
+    def __init__(self, earlier: Sequence[Run]) -> None:
         self._whole: dict[str, Json] = {}
         self._own: dict[int, dict[str, Json]] = {}
-        by_action: dict[str, list[RunView]] = {}
+        by_action: dict[str, list[Run]] = {}
         for run in earlier:
             by_action.setdefault(run.action, []).append(run)
         for action, runs in by_action.items():
@@ -205,14 +206,14 @@ class _Outputs:
                     own[action] = one | _together([run], [one])
             self._whole[action] = whole
 
-    def seen_by(self, run: RunView) -> Json:
+    def seen_by(self, run: Run) -> Json:
         """Return them for one run: the same target's where an earlier action had it too."""
         if run.target_index is None:
             return self._whole
         return self._whole | self._own.get(run.target_index, {})
 
 
-def _run_facts(run: RunView) -> dict[str, Json]:
+def _run_facts(run: Run) -> dict[str, Json]:
     return {
         "state": run.state.value,
         "output": run.output,
@@ -221,7 +222,7 @@ def _run_facts(run: RunView) -> dict[str, Json]:
     }
 
 
-def _together(runs: Sequence[RunView], facts: Sequence[dict[str, Json]]) -> dict[str, Json]:
+def _together(runs: Sequence[Run], facts: Sequence[dict[str, Json]]) -> dict[str, Json]:
     return {
         "succeeded": all(run.state.has(Trait.SUCCESS) for run in runs),
         "failed": any(run.state.has(Trait.FAILURE) for run in runs),

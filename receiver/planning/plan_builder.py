@@ -8,10 +8,11 @@ from dataclasses import replace
 
 from receiver.core.errors import ExpressionError
 from receiver.core.model import Json, Sync, new_id
-from receiver.core.states import RunState
 from receiver.ledger.plans.records import Advance, Collect, NewPlan, RunChange
+from receiver.ledger.plans.run import Run
 from receiver.planning.parameters import Renderer, Scene
-from receiver.planning.waves import Failure, PlanView, RunView, Wave, advance, first_runs
+from receiver.planning.plan_view import Failure, PlanView, Wave, first_runs
+from receiver.planning.waves import advance
 from receiver.rules.expressions import Expressions, application_facts, parse_template, sync_facts
 from receiver.rules.loading import key_scope
 from receiver.rules.matching import RuleMatch
@@ -56,18 +57,14 @@ class PlanMaker:
     def _with_runs(
         self, plan: NewPlan, view: PlanView, sync: Sync, indexes: Sequence[int]
     ) -> NewPlan:
-        runs = first_runs(view.rule, view.targets)
+        runs = first_runs(view)
         if plan.hold:
             return replace(plan, runs=runs)
-        views = tuple(
-            RunView(r.id, r.section, r.step, r.action, r.wave, r.target, r.target_index,
-                    RunState.WAITING) for r in runs
-        )  # fmt: skip
 
         def scene() -> Scene:
             return Scene.of(view.rule, [sync], [(sync.id, index) for index in indexes])
 
-        first = advance_with(replace(view, runs=views), scene, self._renderer)
+        first = advance_with(replace(view, runs=runs), scene, self._renderer)
         return replace(plan, runs=runs, first=first)
 
     def _concurrency(self, rule: Rule, sync: Sync) -> tuple[str | None, int | None]:
@@ -116,7 +113,7 @@ def advance_with(view: PlanView, scene: Callable[[], Scene], renderer: Renderer)
     """Advance a plan; its scene is only made if a wave is released."""
     made: list[Scene] = []
 
-    def release(wave: Wave, earlier: Sequence[RunView], failure: Failure | None) -> list[RunChange]:
+    def release(wave: Wave, earlier: Sequence[Run], failure: Failure | None) -> list[RunChange]:
         if not made:
             made.append(scene())
         return renderer.release(made[0], wave, earlier, failure)

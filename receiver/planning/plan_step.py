@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from receiver.core.model import Event, Json
 from receiver.core.states import PlanState, RunState, SkipCause, Trait
-from receiver.ledger.plans.records import Advance, NewRun, RunChange
+from receiver.ledger.plans.records import Advance, RunChange
+from receiver.ledger.plans.run import Run
 from receiver.ledger.plans.supersede import superseded_event, superseded_reason
 from receiver.planning.plan_view import (
     ACTIONS,
@@ -15,7 +16,6 @@ from receiver.planning.plan_view import (
     Failure,
     PlanView,
     Release,
-    RunView,
     first_runs,
     new_run,
 )
@@ -30,7 +30,7 @@ class Step:
         self._plan = plan
         self._release = release
         self._runs = {run.id: run for run in plan.runs}
-        self._new: list[NewRun] = []
+        self._new: list[Run] = []
         self._changes: list[RunChange] = []
         self._events: list[Event] = []
         self._end: PlanState | None = None
@@ -51,7 +51,7 @@ class Step:
     def start_actions(self) -> None:
         """Make the runs of a plan that has collected its targets, unless they are there."""
         if not self._runs:
-            for run in first_runs(self._plan.rule, self._plan.targets):
+            for run in first_runs(self._plan):
                 self._add(run)
 
     def start_on_failure(self) -> None:
@@ -59,7 +59,7 @@ class Step:
         if self._of(ON_FAILURE):
             return
         for step, action in enumerate(self._plan.rule.on_failure):
-            run = new_run(ON_FAILURE, step, action, Target.APPLICATION.value, None)
+            run = new_run(self._plan, ON_FAILURE, step, action, Target.APPLICATION.value, None)
             self._add(run)
 
     def drop_on_failure(self) -> None:
@@ -98,7 +98,7 @@ class Step:
             self._reason, tuple(self._events),
         )  # fmt: skip
 
-    def _next(self, section: str, wave: int) -> list[RunView]:
+    def _next(self, section: str, wave: int) -> list[Run]:
         """Return the runs of a wave that are to be released now.
 
         These are all that wait, or with ``otherwise: batch`` those of the next targets, when
@@ -112,7 +112,7 @@ class Step:
         batch = {None, *_next_targets(runs, limits.max_targets)}
         return [run for run in waiting if run.target_index in batch]
 
-    def _of(self, section: str, wave: int | None = None) -> list[RunView]:
+    def _of(self, section: str, wave: int | None = None) -> list[Run]:
         return [
             run
             for run in self._runs.values()
@@ -153,7 +153,7 @@ class Step:
         self,
         section: str,
         wave: int,
-        waiting: Sequence[RunView],
+        waiting: Sequence[Run],
         actions: Sequence[FailureAction],
     ) -> None:
         earlier = [run for run in self._runs.values() if run.state.ended]
@@ -177,12 +177,9 @@ class Step:
         for change in changes:
             self._change(change)
 
-    def _add(self, run: NewRun) -> None:
+    def _add(self, run: Run) -> None:
         self._new.append(run)
-        self._runs[run.id] = RunView(
-            run.id, run.section, run.step, run.action, run.wave, run.target, run.target_index,
-            RunState.WAITING,
-        )  # fmt: skip
+        self._runs[run.id] = run
 
     def _change(self, change: RunChange) -> None:
         run = self._runs[change.run]
@@ -190,7 +187,7 @@ class Step:
         self._changes.append(change)
         self._tell(run, change)
 
-    def _tell(self, run: RunView, change: RunChange) -> None:
+    def _tell(self, run: Run, change: RunChange) -> None:
         if change.state is RunState.DUE:
             return
         data: dict[str, Json] = {
@@ -207,7 +204,7 @@ class Step:
         self._events.append(Event(name, data, sync=self._plan.sync, plan=self._plan.id, run=run))
 
 
-def _next_targets(runs: Sequence[RunView], most: int) -> list[int]:
+def _next_targets(runs: Sequence[Run], most: int) -> list[int]:
     """Return the next batch of targets, none while runs of the one before are open."""
     own = [(run.target_index, run.state) for run in runs if run.target_index is not None]
     if any(state.has(Trait.RELEASED) for _, state in own):

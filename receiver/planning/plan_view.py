@@ -6,29 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from receiver.core.model import Json, new_id
-from receiver.core.states import RunState
-from receiver.ledger.plans.records import NewRun, RunChange
+from receiver.ledger.plans.records import RunChange
+from receiver.ledger.plans.run import Run
 from receiver.rules.schema import Action, FailureAction, Rule, Target
 
 ACTIONS = "actions"
 ON_FAILURE = "onFailure"
-
-
-@dataclass(frozen=True, slots=True)
-class RunView:
-    """A run as far as waves need it; ``output`` is JSON, None until it has succeeded."""
-
-    id: str
-    section: str
-    step: int
-    action: str
-    wave: int
-    target: str
-    target_index: int | None
-    state: RunState
-    reason: str = ""
-    output: Json = None
-    attempts: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +26,7 @@ class PlanView:
     application: str
     rule: Rule
     targets: tuple[tuple[int, str], ...]
-    runs: tuple[RunView, ...]
+    runs: tuple[Run, ...]
     newer: tuple[str, str] | None = None
 
     @property
@@ -57,7 +40,7 @@ class Failure:
     """The first failure of a plan, as ``failure`` in expressions."""
 
     wave: int
-    run: RunView
+    run: Run
 
     def facts(self, rule: str) -> dict[str, Json]:
         """Return it as expressions see it."""
@@ -69,18 +52,18 @@ class Failure:
         }
 
 
-Wave = Sequence[tuple[RunView, FailureAction]]
-Release = Callable[[Wave, Sequence[RunView], Failure | None], list[RunChange]]
+Wave = Sequence[tuple[Run, FailureAction]]
+Release = Callable[[Wave, Sequence[Run], Failure | None], list[RunChange]]
 """Renders the runs of a wave, given those that ended before and the failure, if there is one:
 each becomes due, skipped (its ``if`` is false) or failed."""
 
 
-def first_runs(rule: Rule, targets: Sequence[tuple[int, str]]) -> tuple[NewRun, ...]:
-    """Make the runs of a new plan: each action for each of its targets."""
+def first_runs(plan: PlanView) -> tuple[Run, ...]:
+    """Return the runs of a new plan: each action for each of its targets."""
     return tuple(
-        new_run(ACTIONS, step, action, name, index)
-        for step, action in enumerate(rule.actions)
-        for index, name in _targets_of(action, targets)
+        new_run(plan, ACTIONS, step, action, name, index)
+        for step, action in enumerate(plan.rule.actions)
+        for index, name in _targets_of(action, plan.targets)
     )
 
 
@@ -94,9 +77,9 @@ def _targets_of(
 
 
 def new_run(
-    section: str, step: int, action: FailureAction, target: str, index: int | None
-) -> NewRun:
-    """Make one run of an action; ``index`` is its target's place, None if it has none."""
+    plan: PlanView, section: str, step: int, action: FailureAction, target: str, index: int | None
+) -> Run:
+    """Return a run of an action; ``index`` is that of its target, None if it has none."""
     retry = action.retry
     policy = {
         "for": retry.for_,
@@ -106,6 +89,8 @@ def new_run(
         "timeout": action.timeout,
         "deadline": action.deadline,
     }
-    return NewRun(
-        new_id("r"), section, step, action.name, action.uses, action.wave, target, index, policy
-    )
+    return Run(
+        id=new_id("r"), plan=plan.id, sync=plan.sync, rule=plan.rule.name, flow=plan.flow,
+        section=section, step=step, action=action.name, handler=action.uses, wave=action.wave,
+        target=target, target_index=index, policy=policy,
+    )  # fmt: skip

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
-from typing import Any
 
 from receiver.core.errors import TooLarge
 from receiver.core.model import ChangeVerdict, Event, Json, Sync, from_ms
-from receiver.core.states import PlanState, RunState, SyncState
+from receiver.core.states import PlanState, SyncState
 from receiver.ledger.plans.records import Advance, NewPlan, Planning, StoredPlan, StoredSync
 from receiver.notification.application_memory import (
     Memory,
@@ -25,7 +23,7 @@ from receiver.notification.change_detection import list_gap
 from receiver.notification.parse import read_notification
 from receiver.planning.parameters import Renderer, Scene
 from receiver.planning.plan_builder import MOST_RUNS, MOST_TARGETS, PlanMaker, advance_with
-from receiver.planning.waves import PlanView, RunView
+from receiver.planning.plan_view import PlanView
 from receiver.rules.expressions import Expressions, one_line
 from receiver.rules.loading import RuleSet, place_in_files
 from receiver.rules.matching import Matcher, RuleMatch
@@ -184,37 +182,23 @@ def memory_key(sync: Sync) -> tuple[str, str, str]:
     return sync.sender, sync.channel, sync.application.key
 
 
-def step(plan: StoredPlan, rule: Rule, read: Callable[[str], Sync], renderer: Renderer) -> Advance:
+def step(
+    stored: StoredPlan, rule: Rule, read: Callable[[str], Sync], renderer: Renderer
+) -> Advance:
     """Work out the next step of a plan; ``read`` gives a sync by its id if it is needed."""
-    targets = tuple((place, item["resource"]) for place, item in enumerate(plan.targets))
-    views = tuple(_view(run) for run in plan.runs)
-    view = PlanView(plan.id, plan.sync, plan.application, rule, targets, views, plan.newer)
+    plan = stored.plan
+    targets = tuple((index, item["resource"]) for index, item in enumerate(plan.targets))
+    view = PlanView(plan.id, plan.sync, plan.application, rule, targets, stored.runs, plan.newer)
     if plan.state is not PlanState.ACTIVE:
         return Advance(plan.id, plan.sync, view.flow)
 
     def scene() -> Scene:
-        syncs = [with_recalled(read(planned.id), planned.recalled) for planned in plan.syncs]
+        syncs = [with_recalled(read(planned.id), planned.recalled) for planned in stored.syncs]
         return Scene.of(
             rule, syncs, [(item.get("sync", plan.sync), item["index"]) for item in plan.targets]
         )
 
     return advance_with(view, scene, renderer)
-
-
-def _view(run: Mapping[Any, Any]) -> RunView:
-    return RunView(
-        id=run["id"],
-        section=run["section"],
-        step=run["step"],
-        action=run["action"],
-        wave=run["wave"],
-        target=run["target"],
-        target_index=run["target_index"],
-        state=RunState(run["state"]),
-        reason=run["reason"],
-        output=json.loads(run["output"]) if run["output"] else None,
-        attempts=run["attempts"],
-    )
 
 
 def _carried(

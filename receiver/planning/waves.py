@@ -9,28 +9,7 @@ from __future__ import annotations
 
 from receiver.ledger.plans.records import Advance
 from receiver.planning.plan_step import Step
-from receiver.planning.plan_view import (
-    ACTIONS,
-    ON_FAILURE,
-    Failure,
-    PlanView,
-    Release,
-    RunView,
-    Wave,
-    first_runs,
-)
-
-__all__ = [
-    "ACTIONS",
-    "ON_FAILURE",
-    "Failure",
-    "PlanView",
-    "Release",
-    "RunView",
-    "Wave",
-    "advance",
-    "first_runs",
-]
+from receiver.planning.plan_view import ACTIONS, ON_FAILURE, PlanView, Release
 
 
 def advance(plan: PlanView, release: Release) -> Advance:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from planning import made_run
 from sqlalchemy import Connection, insert, select, text
 
 from receiver.contract import Rate
@@ -20,7 +20,7 @@ from receiver.ledger.engine.sqlite import SqliteLedger
 from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.plans.load import signalled_plans
 from receiver.ledger.plans.outcomes import Settlement, store_settlements
-from receiver.ledger.plans.records import Advance, NewPlan, NewRun, Planning, RunChange, StoredPlan
+from receiver.ledger.plans.records import Advance, NewPlan, Planning, RunChange, StoredPlan
 from receiver.ledger.plans.store import store_advances, store_plannings
 from receiver.ledger.queue.claim import Claimed, claim, wake
 from receiver.ledger.queue.leases import release_lost, renew
@@ -46,16 +46,14 @@ def add_plan(
     """Store a plan whose runs are all due."""
     sync, plan = new_id("s"), new_id("p")
     new = tuple(
-        NewRun(
-            new_id("r"),
-            "actions",
-            0,
-            "a",
-            "log.message",
-            0,
-            f"t{i}",
-            i if targets else None,
-            POLICY,
+        made_run(
+            plan=plan,
+            sync=sync,
+            flow=flow,
+            action="a",
+            target=f"t{i}",
+            target_index=i if targets else None,
+            policy=POLICY,
         )
         for i in range(runs)
     )
@@ -283,7 +281,7 @@ def test_an_ended_run_stirs_its_plan(ledger: Ledger) -> None:
     with ledger.read() as connection:
         assert backlog(connection, 0).signalled
         signalled = signalled_plans(connection, 10)
-    assert [(p.id, json.loads(p.runs[0]["output"])) for p in signalled] == [(plan.id, {"a": 1})]
+    assert [(p.id, p.runs[0].output) for p in signalled] == [(plan.id, {"a": 1})]
 
 
 def test_plans_of_one_key_run_one_after_the_other(ledger: Ledger) -> None:
@@ -350,4 +348,4 @@ def test_a_step_that_is_out_of_date_is_not_stored(ledger: Ledger) -> None:
     nothing_yet = Advance(plan.id, plan.first.sync, "r shop")
     with ledger.write() as connection:
         step_on(connection, ledger.now(connection), stored, nothing_yet)
-        assert [p.signals for p in signalled_plans(connection, 10)] == [2]
+        assert [p.plan.signals for p in signalled_plans(connection, 10)] == [2]

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from sqlalchemy import select
-
 from receiver.core.errors import StateConflict
-from receiver.core.states import PlanState, RunState
+from receiver.core.states import PlanState, RunState, Trait
 from receiver.ledger import tables
 from receiver.ledger.engine.unit_of_work import UnitOfWork
-from receiver.ledger.operations.common import Act, find_plan, find_run, plan_event, run_event
+from receiver.ledger.operations.common import Act, find_plan, find_run, run_event
+from receiver.ledger.plans.run import Run, read_runs, select_runs
 from receiver.ledger.plans.start import start_held, start_held_runs
 
 
@@ -24,17 +21,17 @@ def approve_plan(uow: UnitOfWork, act: Act, plan: str) -> list[str]:
         UnknownId: there is no such plan.
         StateConflict: neither the plan nor one of its runs is held.
     """
-    row = find_plan(uow, plan)
+    found = find_plan(uow, plan)
     held = _runs(uow, plan, RunState.HELD)
-    if row.state == PlanState.HELD.value:
+    if found.state is PlanState.HELD:
         held = _runs(uow, plan, RunState.WAITING)
-        uow.events.append(plan_event("plan.approved", row, act.told))
+        uow.events.append(found.event("plan.approved", act.told))
         start_held(uow, plan)
-    elif row.state == PlanState.ACTIVE.value and held:
+    elif found.state is PlanState.ACTIVE and held:
         _approve_runs(uow, act, held)
     else:
         raise StateConflict(
-            f"plan {plan} is {row.state}, and nothing of it is held", state=row.state,
+            f"plan {plan} is {found.state}, and nothing of it is held", state=found.state,
             hint="only what is held is approved; GET /v1/plans?state=held lists it",
         )  # fmt: skip
     return [run.id for run in held]
@@ -47,22 +44,22 @@ def approve_run(uow: UnitOfWork, act: Act, run: str) -> None:
         UnknownId: there is no such run.
         StateConflict: it is not held.
     """
-    row = find_run(uow, run)
-    if row.state != RunState.HELD.value:
+    found = find_run(uow, run)
+    if not found.state.has(Trait.APPROVABLE):
         raise StateConflict(
-            f"run {run} is {row.state}", state=row.state,
+            f"run {run} is {found.state}", state=found.state,
             hint="only what is held is approved; GET /v1/runs?state=held lists it",
         )  # fmt: skip
-    _approve_runs(uow, act, [row])
+    _approve_runs(uow, act, [found])
 
 
-def _runs(uow: UnitOfWork, plan: str, state: RunState) -> list[Any]:
-    r = tables.runs
-    query = select(r).where(r.c.plan_id == plan, r.c.state == state.value)
-    return list(uow.connection.execute(query.order_by(r.c.step, r.c.target_index)))
+def _runs(uow: UnitOfWork, plan: str, state: RunState) -> list[Run]:
+    r = tables.runs.c
+    query = select_runs().where(r.plan_id == plan, r.state == state.value)
+    return read_runs(uow.connection, query.order_by(r.step, r.target_index))
 
 
-def _approve_runs(uow: UnitOfWork, act: Act, rows: list[Any]) -> None:
-    for row in rows:
-        uow.events.append(run_event("run.approved", row, act.told))
-        start_held_runs(uow, row.plan_id, row.id)
+def _approve_runs(uow: UnitOfWork, act: Act, runs: list[Run]) -> None:
+    for run in runs:
+        uow.events.append(run_event("run.approved", run, act.told))
+        start_held_runs(uow, run.plan, run.id)

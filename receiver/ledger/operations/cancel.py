@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import bindparam, select, update
 
@@ -21,11 +20,12 @@ from receiver.ledger.operations.common import (
     Act,
     find_plan,
     find_run,
-    find_sync,
-    plan_event,
+    find_sync_state,
     run_event,
 )
 from receiver.ledger.plans.concurrency import admit
+from receiver.ledger.plans.plan import Plan, read_plans, select_plans
+from receiver.ledger.plans.run import Run, read_runs, select_runs
 from receiver.ledger.plans.signals import signal
 from receiver.ledger.queue.attempts import update_attempt
 
@@ -45,14 +45,14 @@ def cancel_run(uow: UnitOfWork, act: Act, run: str) -> Cancelled:
         UnknownId: there is no such run.
         StateConflict: it has ended.
     """
-    row = find_run(uow, run)
-    if row.state not in OPEN_RUNS:
+    found = find_run(uow, run)
+    if found.state.ended:
         raise StateConflict(
-            f"run {run} has ended: it is {row.state}", state=row.state,
+            f"run {run} has ended: it is {found.state}", state=found.state,
             hint="only what has not ended is cancelled",
         )  # fmt: skip
-    _cancel_runs(uow, act, [row])
-    signal(uow, row.plan_id)
+    _cancel_runs(uow, act, [found])
+    signal(uow, found.plan)
     return Cancelled(runs=(run,))
 
 
@@ -63,13 +63,13 @@ def cancel_plan(uow: UnitOfWork, act: Act, plan: str) -> Cancelled:
         UnknownId: there is no such plan.
         StateConflict: it has ended.
     """
-    row = find_plan(uow, plan)
-    if row.state not in OPEN_PLANS:
+    found = find_plan(uow, plan)
+    if found.state.ended:
         raise StateConflict(
-            f"plan {plan} has ended: it is {row.state}", state=row.state,
+            f"plan {plan} has ended: it is {found.state}", state=found.state,
             hint="only what has not ended is cancelled",
         )  # fmt: skip
-    return _cancel_plans(uow, act, [row])
+    return _cancel_plans(uow, act, [found])
 
 
 def cancel_sync(uow: UnitOfWork, act: Act, sync: str) -> Cancelled:
@@ -81,16 +81,16 @@ def cancel_sync(uow: UnitOfWork, act: Act, sync: str) -> Cancelled:
         UnknownId: there is no such sync.
         StateConflict: no plan of it is open.
     """
-    state = find_sync(uow, sync).state
+    state = find_sync_state(uow, sync)
     p = tables.plans
-    query = select(p).where(p.c.sync_id == sync, p.c.state.in_(OPEN_PLANS)).order_by(p.c.id)
-    rows = uow.connection.execute(query).all()
-    if not rows:
+    query = select_plans().where(p.c.sync_id == sync, p.c.state.in_(OPEN_PLANS))
+    plans = list(read_plans(uow.connection, query.order_by(p.c.id)))
+    if not plans:
         raise StateConflict(
             f"sync {sync} is {state}, and no plan of it is open", state=state,
             hint=_elsewhere(uow, sync) or "only what has not ended is cancelled",
         )  # fmt: skip
-    return _cancel_plans(uow, act, rows)
+    return _cancel_plans(uow, act, plans)
 
 
 def _elsewhere(uow: UnitOfWork, sync: str) -> str:
@@ -102,30 +102,30 @@ def _elsewhere(uow: UnitOfWork, sync: str) -> str:
     return f"plan {found} of a newer sync has it too: cancel that" if found else ""
 
 
-def _cancel_plans(uow: UnitOfWork, act: Act, plans: Sequence[Any]) -> Cancelled:
+def _cancel_plans(uow: UnitOfWork, act: Act, plans: Sequence[Plan]) -> Cancelled:
     r = tables.runs
     runs: list[str] = []
     for plan in plans:
         mine = r.c.plan_id == plan.id, r.c.state.in_(OPEN_RUNS)
-        rows = uow.connection.execute(select(r).where(*mine).order_by(r.c.id)).all()
-        _cancel_runs(uow, act, rows)
-        runs += [row.id for row in rows]
+        found = read_runs(uow.connection, select_runs().where(*mine).order_by(r.c.id))
+        _cancel_runs(uow, act, found)
+        runs += [run.id for run in found]
         signal(uow, plan.id)
         uow.add(_PLAN, {"plan": plan.id, "why": act.why("cancelled"), "now": uow.now})
-        data: dict[str, Json] = {**act.told, "runs": len(rows)}
-        uow.events.append(plan_event("plan.cancelled", plan, data))
+        data: dict[str, Json] = {**act.told, "runs": len(found)}
+        uow.events.append(plan.event("plan.cancelled", data))
         admit(uow, plan.concurrency_key)
     return Cancelled(tuple(plan.id for plan in plans), tuple(runs))
 
 
-def _cancel_runs(uow: UnitOfWork, act: Act, rows: Sequence[Any]) -> None:
-    for row in rows:
-        about = {"run": row.id, "why": act.why("cancelled"), "now": uow.now}
+def _cancel_runs(uow: UnitOfWork, act: Act, runs: Sequence[Run]) -> None:
+    for run in runs:
+        about = {"run": run.id, "why": act.why("cancelled"), "now": uow.now}
         uow.add(_RUN, about)
-        if RunState(row.state).has(Trait.UNDER_WAY):
-            uow.add(_ATTEMPT, about | {"attempt": row.attempts})
-        data: dict[str, Json] = {**act.told, "was": row.state}
-        uow.events.append(run_event("run.cancelled", row, data))
+        if run.state.has(Trait.UNDER_WAY):
+            uow.add(_ATTEMPT, about | {"attempt": run.attempts})
+        data: dict[str, Json] = {**act.told, "was": run.state}
+        uow.events.append(run_event("run.cancelled", run, data))
 
 
 _PLAN = (

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from sqlalchemy import select
 
 from receiver.core.errors import UnknownId
 from receiver.core.model import Event, Json
+from receiver.core.states import SyncState
 from receiver.ledger import tables
 from receiver.ledger.engine.unit_of_work import UnitOfWork
+from receiver.ledger.plans.plan import Plan, read_plans, select_plans
+from receiver.ledger.plans.run import Run, read_runs, select_runs
 from receiver.ledger.queries.row_mapping import read_one
-from receiver.ledger.queries.rows import ActedRun, Plan
+from receiver.ledger.queries.rows import ActedRun
+from receiver.ledger.queries.rows import Plan as PlanRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,36 +36,36 @@ class Act:
         return f"{done} by {self.by}" + (f": {self.reason}" if self.reason else "")
 
 
-def find_run(uow: UnitOfWork, run: str) -> Any:
-    """Return a run's row.
+def find_run(uow: UnitOfWork, run: str) -> Run:
+    """Return a run.
 
     Raises:
         UnknownId: there is no such run.
     """
-    return _find(uow, tables.runs, "run", run)
+    found = read_runs(uow.connection, select_runs().where(tables.runs.c.id == run))
+    return _known(next(iter(found), None), "run", run)
 
 
-def find_plan(uow: UnitOfWork, plan: str) -> Any:
-    """Return a plan's row.
+def find_plan(uow: UnitOfWork, plan: str) -> Plan:
+    """Return a plan.
 
     Raises:
         UnknownId: there is no such plan.
     """
-    return _find(uow, tables.plans, "plan", plan)
+    found = read_plans(uow.connection, select_plans().where(tables.plans.c.id == plan))
+    return _known(next(found, None), "plan", plan)
 
 
-def find_sync(uow: UnitOfWork, sync: str) -> Any:
-    """Return a sync's row.
+def find_sync_state(uow: UnitOfWork, sync: str) -> SyncState:
+    """Return the state of a sync.
 
     Raises:
         UnknownId: there is no such sync.
     """
-    return _find(uow, tables.syncs, "sync", sync)
-
-
-def _find(uow: UnitOfWork, table: Any, kind: str, wanted: str) -> Any:
-    query = select(table).where(table.c.id == wanted)
-    return _known(uow.connection.execute(query).one_or_none(), kind, wanted)
+    s = tables.syncs.c
+    return SyncState(
+        _known(uow.connection.scalar(select(s.state).where(s.id == sync)), "sync", sync)
+    )
 
 
 def acted_run(uow: UnitOfWork, run: str) -> ActedRun:
@@ -70,10 +74,10 @@ def acted_run(uow: UnitOfWork, run: str) -> ActedRun:
     return _known(read_one(uow.connection, tables.runs, run, ActedRun), "run", run)
 
 
-def acted_plan(uow: UnitOfWork, plan: str) -> Plan:
+def acted_plan(uow: UnitOfWork, plan: str) -> PlanRow:
     """Return a plan as the answer to an act shows it, after the act."""
     uow.flush()
-    return _known(read_one(uow.connection, tables.plans, plan, Plan), "plan", plan)
+    return _known(read_one(uow.connection, tables.plans, plan, PlanRow), "plan", plan)
 
 
 R = TypeVar("R")
@@ -85,12 +89,7 @@ def _known(row: R | None, kind: str, wanted: str) -> R:
     return row
 
 
-def run_event(name: str, row: Any, data: dict[str, Json]) -> Event:
-    """Tell of a run, in the words that every line about a run has."""
-    about = {"rule": row.rule, "action": row.action, "handler": row.handler, "target": row.target}
-    return Event(name, {**about, **data}, sync=row.sync_id, plan=row.plan_id, run=row.id)
-
-
-def plan_event(name: str, row: Any, data: dict[str, Json]) -> Event:
-    """Tell of a plan."""
-    return Event(name, {"rule": row.rule, **data}, sync=row.sync_id, plan=row.id)
+def run_event(name: str, run: Run, data: dict[str, Json]) -> Event:
+    """Return an event about a run, in the words that every line about a run has."""
+    about = {"rule": run.rule, "action": run.action, "handler": run.handler, "target": run.target}
+    return Event(name, {**about, **data}, sync=run.sync, plan=run.plan, run=run.id)

@@ -12,7 +12,7 @@ from receiver.core.model import Event, Json, new_id
 from receiver.core.states import SyncState
 from receiver.ledger import tables
 from receiver.ledger.engine.unit_of_work import UnitOfWork
-from receiver.ledger.operations.common import Act, find_sync
+from receiver.ledger.operations.common import Act, find_sync_state
 from receiver.ledger.plans.application_memory import read_recalled
 from receiver.ledger.plans.load import among, stored_sync
 from receiver.ledger.plans.records import Planning, StoredSync
@@ -46,10 +46,10 @@ def ask_replay(uow: UnitOfWork, act: Act, sync: str, rule: str, *, any_rules: bo
         UnknownId: there is no such sync.
         StateConflict: it has not been planned yet, or the same has been asked for already.
     """
-    row = find_sync(uow, sync)
-    if row.state == SyncState.NEW.value:
+    state = find_sync_state(uow, sync)
+    if state is SyncState.NEW:
         raise StateConflict(
-            f"sync {sync} is new: it is planned as soon as rules are in force", state=row.state,
+            f"sync {sync} is new: it is planned as soon as rules are in force", state=state,
             hint="`postsync syncs` shows when it is",
         )  # fmt: skip
     r = tables.replays

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, select, text, update
+from sqlalchemy import ColumnElement, bindparam, text, update
 
 from receiver.core.errors import StateConflict
 from receiver.core.model import Json
 from receiver.core.states import PlanState, RunState, SkipCause, Trait
 from receiver.ledger import tables
-from receiver.ledger.engine.unit_of_work import UnitOfWork
-from receiver.ledger.operations.common import Act, find_plan, find_run, plan_event, run_event
+from receiver.ledger.engine.unit_of_work import Row, UnitOfWork
+from receiver.ledger.operations.common import Act, find_plan, find_run, run_event
 from receiver.ledger.plans.concurrency import enqueue_plan
+from receiver.ledger.plans.plan import Plan, read_plans, select_plans
+from receiver.ledger.plans.run import Run, read_runs, select_runs
 from receiver.ledger.plans.signals import signal
+from receiver.ledger.plans.start import waiting_event
 from receiver.ledger.queue.fair_queueing import next_virtual_time
 from receiver.ledger.queue.pauses import OWN_MARK
 from receiver.ledger.queue.started_elsewhere import started_elsewhere
@@ -51,33 +53,34 @@ def retry_run(uow: UnitOfWork, act: Act, run: str) -> None:
         UnknownId: there is no such run.
         StateConflict: it has not failed, has no parameters, or its plan has been superseded.
     """
-    row = find_run(uow, run)
-    if not RunState(row.state).has(Trait.RETRYABLE):
-        hint = HINTS.get(RunState(row.state), UNDER_WAY).format(run=run, sync=row.sync_id)
+    found = find_run(uow, run)
+    state = found.state
+    if not state.has(Trait.RETRYABLE):
+        hint = HINTS.get(state, UNDER_WAY).format(run=run, sync=found.sync)
         raise StateConflict(
-            f"run {run} is {row.state}; only one that failed or was cancelled is retried",
-            state=row.state, hint=hint,
+            f"run {run} is {state}; only one that failed or was cancelled is retried",
+            state=state, hint=hint,
         )  # fmt: skip
-    if row.state == RunState.FAILED.value and not row.rendered:
+    if state is RunState.FAILED and not found.rendered:
         raise StateConflict(
-            f"run {run} has no parameters to repeat: it was {row.reason}", state=row.state,
-            hint=f"mend the rule, then replay the sync: POST /v1/syncs/{row.sync_id}/replay",
+            f"run {run} has no parameters to repeat: it was {found.reason}", state=state,
+            hint=f"mend the rule, then replay the sync: POST /v1/syncs/{found.sync}/replay",
         )  # fmt: skip
-    newer = find_plan(uow, row.plan_id).newer_plan
+    newer = find_plan(uow, found.plan).newer_plan
     if newer:
         raise StateConflict(
-            f"run {run} is {row.state}, and its plan is superseded by {newer}", state=row.state,
+            f"run {run} is {state}, and its plan is superseded by {newer}", state=state,
             hint="retry what failed of that one, or replay the sync",
         )  # fmt: skip
-    retry_rows(uow, act, [row])
+    retry_found(uow, act, [found])
 
 
-def failed_runs(uow: UnitOfWork, chosen: Chosen, limit: int) -> Sequence[Any]:
-    """Return the rows of failed runs that can be retried, the oldest failure first."""
+def failed_runs(uow: UnitOfWork, chosen: Chosen, limit: int) -> Sequence[Run]:
+    """Return failed runs that can be retried, the oldest failure first."""
     r, p = tables.runs, tables.plans
-    query = select(r).join(p, p.c.id == r.c.plan_id).where(text(f"runs.{tables.FAILED_RUN}"))
+    query = select_runs().join(p, p.c.id == r.c.plan_id).where(text(f"runs.{tables.FAILED_RUN}"))
     query = query.where(*_conditions(chosen)).order_by(r.c.ended_at, r.c.id).limit(limit)
-    return uow.connection.execute(query).all()
+    return read_runs(uow.connection, query)
 
 
 def _conditions(chosen: Chosen) -> list[ColumnElement[bool]]:
@@ -99,52 +102,49 @@ def _conditions(chosen: Chosen) -> list[ColumnElement[bool]]:
     return conditions
 
 
-def retry_rows(uow: UnitOfWork, act: Act, rows: Sequence[Any]) -> None:
+def retry_found(uow: UnitOfWork, act: Act, runs: Sequence[Run]) -> None:
     """Make these runs due again, and their plans active, or waiting for a slot again."""
-    p = tables.plans
-    wanted = {row.plan_id for row in rows}
-    plans = {row.id: row for row in uow.connection.execute(select(p).where(p.c.id.in_(wanted)))}
-    started = started_elsewhere(uow.connection, [row.id for row in rows])
-    for plan_id, group in groupby(sorted(rows, key=_place), lambda row: row.plan_id):
-        runs = list(group)
-        plan = plans[plan_id]
+    wanted = tables.plans.c.id.in_({run.plan for run in runs})
+    plans = {plan.id: plan for plan in read_plans(uow.connection, select_plans().where(wanted))}
+    started = started_elsewhere(uow.connection, [run.id for run in runs])
+    for plan_id, group in groupby(sorted(runs, key=_place), lambda run: run.plan):
+        retried, plan = list(group), plans[plan_id]
         state = _reopen_plan(uow, plan)
-        for row in runs:
-            keeps = row.id not in started  # what was started there has come to a bad end
-            uow.add(_RETRIED, _retried_row(uow, row, state, keeps=keeps))
-            data: dict[str, Json] = {**act.told, "key": row.key_number + 1}
-            uow.events.append(run_event("run.retried", row, data))
-        if any(row.section == "actions" for row in runs):
+        for run in retried:
+            keeps = run.id not in started  # what was started there has come to a bad end
+            uow.add(_RETRIED, _retried_row(uow, run, state, keeps=keeps))
+            data: dict[str, Json] = {**act.told, "key": run.key_number + 1}
+            uow.events.append(run_event("run.retried", run, data))
+        if any(run.section == "actions" for run in retried):
             _reopen_runs(uow, act, plan_id)
         if state is PlanState.WAITING:
-            data = {"key": plan.concurrency_key, "limit": plan.concurrency_limit}
-            uow.events.append(plan_event("plan.waiting", plan, data))
+            uow.events.append(waiting_event(plan))
 
 
-def _place(row: Any) -> tuple[str, int, int]:
-    return row.plan_id, row.step, row.target_index or 0
+def _place(run: Run) -> tuple[str, int, int]:
+    return run.plan, run.step, run.target_index or 0
 
 
-def _reopen_plan(uow: UnitOfWork, plan: Any) -> PlanState:
-    """Have the dispatcher look at the plan again; one that had ended needs a slot again."""
+def _reopen_plan(uow: UnitOfWork, plan: Plan) -> PlanState:
+    """Have the plan's next step worked out; one that had ended needs a slot again."""
     signal(uow, plan.id)
-    if not PlanState(plan.state).has(Trait.RETRYABLE):
-        return PlanState(plan.state)
+    if not plan.state.has(Trait.RETRYABLE):
+        return plan.state
     state, position = enqueue_plan(uow, plan.concurrency_key, plan.concurrency_limit)
     uow.add(_REOPENED, {"plan": plan.id, "new_state": state.value, "new_position": position})
     return state
 
 
-def _retried_row(uow: UnitOfWork, row: Any, plan: PlanState, *, keeps: bool) -> dict[str, Any]:
-    """Say what becomes of a run: due now, due when its plan has a slot, or not rendered yet."""
-    ready = row.rendered and plan is PlanState.ACTIVE
+def _retried_row(uow: UnitOfWork, run: Run, plan: PlanState, *, keeps: bool) -> Row:
+    """Return what a run becomes: due now, due when its plan has a slot, or not rendered yet."""
+    ready = run.rendered and plan is PlanState.ACTIVE
     return {
-        "run": row.id,
-        "new_state": (RunState.DUE if row.rendered else RunState.WAITING).value,
+        "run": run.id,
+        "new_state": (RunState.DUE if run.rendered else RunState.WAITING).value,
         "new_ready": ready,
-        "new_virtual_time": next_virtual_time(uow, row.flow) if row.rendered else 0,
+        "new_virtual_time": next_virtual_time(uow, run.flow) if run.rendered else 0,
         "new_due_at": uow.now if ready else None,
-        "new_handler_state": row.handler_state if keeps else None,
+        "new_handler_state": run.handler_state if keeps else None,
     }
 
 
@@ -154,15 +154,15 @@ def _reopen_runs(uow: UnitOfWork, act: Act, plan: str) -> None:
     If there is another failure, the plan's next step skips them again. `onFailure` has run once and
     is left as it is.
     """
-    r = tables.runs
-    skipped = select(r).where(
-        r.c.plan_id == plan, r.c.state == RunState.SKIPPED.value,
-        r.c.skip_cause == SkipCause.EARLIER_FAILURE.value,
+    r = tables.runs.c
+    skipped = select_runs().where(
+        r.plan_id == plan, r.state == RunState.SKIPPED.value,
+        r.skip_cause == SkipCause.EARLIER_FAILURE.value,
     )  # fmt: skip
-    for row in uow.connection.execute(skipped.order_by(r.c.id)).all():
-        uow.add(_WAITING, {"run": row.id})
-        data: dict[str, Json] = {"by": act.by, "was": row.reason}
-        uow.events.append(run_event("run.reopened", row, data))
+    for run in read_runs(uow.connection, skipped.order_by(r.id)):
+        uow.add(_WAITING, {"run": run.id})
+        data: dict[str, Json] = {"by": act.by, "was": run.reason}
+        uow.events.append(run_event("run.reopened", run, data))
 
 
 _REOPENED = (

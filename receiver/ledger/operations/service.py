@@ -18,7 +18,7 @@ from receiver.ledger.operations.replay import ask_replay
 from receiver.ledger.operations.retry import (
     Chosen,
     failed_runs,
-    retry_rows,
+    retry_found,
     retry_run,
 )
 from receiver.ledger.queries.rows import ActedRun, Plan
@@ -74,10 +74,10 @@ class Operations:
                 until = uow.now if chosen.until is None else min(chosen.until, uow.now)
                 chosen = replace(chosen, until=until)
                 size = min(SLICE, limit - len(done))
-                rows = failed_runs(uow, chosen, size + 1)
-                retry_rows(uow, act, rows[:size])
-            done += [row.id for row in rows[:size]]
-            more = len(rows) > size
+                runs = failed_runs(uow, chosen, size + 1)
+                retry_found(uow, act, runs[:size])
+            done += [run.id for run in runs[:size]]
+            more = len(runs) > size
             if not more or len(done) >= limit:
                 return Retried(tuple(done), more, until)
 

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
-from sqlalchemy import bindparam, func, insert, literal, select, text, update
+from sqlalchemy import bindparam, func, literal, select, text, update
 
-from receiver.core.model import Event, Json, from_ms, rfc3339
+from receiver.core.model import Json, from_ms, rfc3339
 from receiver.core.storable import dumps
 from receiver.ledger import tables
 from receiver.ledger.engine.unit_of_work import Row, UnitOfWork
-from receiver.ledger.plans.records import Collect, NewPlan, Planning
+from receiver.ledger.plans.plan import Plan, Target, insert_plan, read_plans, select_plans
+from receiver.ledger.plans.records import Collect
 from receiver.ledger.plans.start import end_collecting
 from receiver.ledger.plans.supersede import identity
 
-Target = dict[str, Any]
 Moments = Mapping[str, tuple[int, str]]
 
 MOST_SYNCS = 1_000
@@ -26,7 +24,6 @@ MOST_BYTES = 32 << 20
 """Syncs of one plan, what they list and how large their notifications are together. All of them are
 read when a wave of the plan is rendered, and a resource that was read costs some 2 KB."""
 
-_NEW = insert(tables.plans)
 _JOIN = text(
     "INSERT INTO plan_syncs (plan_id, sync_id, sync_finished_at, joined_at) "
     "VALUES (:plan, :sync, :sync_finished_at, :now) ON CONFLICT (plan_id, sync_id) DO NOTHING"
@@ -36,42 +33,44 @@ _GROW = (
     .where(tables.plans.c.id == bindparam("plan"))
     .values(targets=bindparam("all_targets"), due_at=bindparam("new_due_at"))
 )
-_NEWEST = ("sync_id", "application", "sync_finished_at", "concurrency_key", "concurrency_limit")
+_NEWEST = {
+    "sync": "sync_id", "application": "application", "sync_finished_at": "sync_finished_at",
+    "concurrency_key": "concurrency_key", "concurrency_limit": "concurrency_limit",
+}  # fmt: skip
 _RENEW = (
     update(tables.plans)
     .where(tables.plans.c.id == bindparam("plan"))
-    .values({name: bindparam(f"new_{name}") for name in _NEWEST})
+    .values({name: bindparam(f"new_{name}") for name in _NEWEST.values()})
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """The row of a plan that collects, and what it has once the sync at hand has joined it."""
+    """A plan that collects, and what it has once the sync at hand has joined it."""
 
-    plan: Any
+    plan: Plan
     targets: Sequence[Target]
     moments: Moments
 
 
-def room_for(uow: UnitOfWork, planning: Planning, plan: NewPlan, collect: Collect) -> Room | None:
-    """Find the plan that collects syncs of this key, None if the sync is to begin one.
+def room_for(uow: UnitOfWork, new: Plan, collect: Collect) -> Room | None:
+    """Return the plan that collects syncs of this key, None if a new plan is to begin.
 
     A plan that has no room for the sync starts at once.
     """
     uow.flush()
-    p = tables.plans
-    query = select(p).where(p.c.collect_key == collect.key, text(tables.COLLECTING_PLAN))
-    row = uow.connection.execute(query).one_or_none()
-    if row is None:
+    p = tables.plans.c
+    query = select_plans().where(p.collect_key == collect.key, text(tables.COLLECTING_PLAN))
+    plan = next(read_plans(uow.connection, query), None)
+    if plan is None:
         return None
-    moments = _moments(uow, row.id) | {planning.sync: (plan.sync_finished_at, planning.sync)}
-    room = Room(row, union(json.loads(row.targets), plan.targets, moments), moments)
-    too_much = _too_much(uow, planning.sync, room, collect.most)
+    moments = _moments(uow, plan.id) | {new.sync: (new.sync_finished_at, new.sync)}
+    room = Room(plan, union(plan.targets, new.targets, moments), moments)
+    too_much = _too_much(uow, new.sync, room, collect.most)
     if not too_much:
         return room
-    data: dict[str, Json] = {"rule": row.rule, "reason": f"with sync {planning.sync} {too_much}"}
-    uow.events.append(Event("plan.filled", data, sync=row.sync_id, plan=row.id))
-    end_collecting(uow, row)
+    uow.events.append(plan.event("plan.filled", {"reason": f"with sync {new.sync} {too_much}"}))
+    end_collecting(uow, plan)
     uow.flush()
     return None
 
@@ -98,27 +97,25 @@ def _too_much(uow: UnitOfWork, sync: str, room: Room, most: int) -> str:
     )  # fmt: skip
 
 
-def begin(uow: UnitOfWork, planning: Planning, plan: NewPlan, collect: Collect, row: Row) -> None:
-    """Store a plan's row as one that collects from now on."""
+def begin(uow: UnitOfWork, new: Plan, collect: Collect) -> None:
+    """Store a new plan as one that collects from now on."""
     due = uow.now + min(collect.window, collect.longest)
-    uow.add(_NEW, row | {"collect_key": collect.key, "due_at": due})
-    uow.add(_JOIN, _member(uow, plan.id, planning.sync, plan.sync_finished_at))
-    data: dict[str, Json] = {"rule": plan.rule, "until": _moment(due)}
-    uow.events.append(Event("plan.collecting", data, sync=planning.sync, plan=plan.id))
+    insert_plan(uow, replace(new, collect_key=collect.key, due_at=due))
+    uow.add(_JOIN, _member(uow, new.id, new))
+    uow.events.append(new.event("plan.collecting", {"until": _moment(due)}))
 
 
-def join(uow: UnitOfWork, planning: Planning, plan: NewPlan, collect: Collect, room: Room) -> None:
-    """Add a sync to a plan that collects: its targets, and more time for others to come."""
-    row, moments = room.plan, room.moments
-    due = min(uow.now + collect.window, row.created_at + collect.longest)
-    uow.add(_JOIN, _member(uow, row.id, planning.sync, plan.sync_finished_at))
-    uow.add(_GROW, {"plan": row.id, "all_targets": dumps(room.targets), "new_due_at": due})
-    if moments[planning.sync] >= (row.sync_finished_at, row.sync_id):
-        values = (planning.sync, planning.application, plan.sync_finished_at, plan.key, plan.limit)
-        named = {f"new_{name}": value for name, value in zip(_NEWEST, values, strict=True)}
-        uow.add(_RENEW, {"plan": row.id} | named)
-    data: dict[str, Json] = {"rule": plan.rule, "syncs": len(moments), "until": _moment(due)}
-    uow.events.append(Event("plan.joined", data, sync=planning.sync, plan=row.id))
+def join(uow: UnitOfWork, new: Plan, collect: Collect, room: Room) -> None:
+    """Add the sync of a new plan to one that collects: its targets, and more time for others."""
+    plan, moments = room.plan, room.moments
+    due = min(uow.now + collect.window, plan.created_at + collect.longest)
+    uow.add(_JOIN, _member(uow, plan.id, new))
+    uow.add(_GROW, {"plan": plan.id, "all_targets": dumps(room.targets), "new_due_at": due})
+    if new.order[:2] >= plan.order[:2]:
+        values = {f"new_{column}": getattr(new, name) for name, column in _NEWEST.items()}
+        uow.add(_RENEW, {"plan": plan.id} | values)
+    data: dict[str, Json] = {"syncs": len(moments), "until": _moment(due)}
+    uow.events.append(replace(new, id=plan.id).event("plan.joined", data))
 
 
 def union(there: Sequence[Target], more: Sequence[Target], moments: Moments) -> list[Target]:
@@ -132,8 +129,10 @@ def union(there: Sequence[Target], more: Sequence[Target], moments: Moments) -> 
     return list(found.values())
 
 
-def _member(uow: UnitOfWork, plan: str, sync: str, sync_finished_at: int) -> Row:
-    return {"plan": plan, "sync": sync, "sync_finished_at": sync_finished_at, "now": uow.now}
+def _member(uow: UnitOfWork, plan: str, new: Plan) -> Row:
+    return {
+        "plan": plan, "sync": new.sync, "sync_finished_at": new.sync_finished_at, "now": uow.now
+    }  # fmt: skip
 
 
 def _moments(uow: UnitOfWork, plan: str) -> dict[str, tuple[int, str]]:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, select, text
 
-from receiver.core.states import PlanState, SyncState
+from receiver.core.states import SyncState
 from receiver.ledger import tables
 from receiver.ledger.plans.application_memory import read_recalled
+from receiver.ledger.plans.plan import Plan, select_plans
 from receiver.ledger.plans.records import PlannedSync, StoredPlan, StoredSync
+from receiver.ledger.plans.run import Run, select_runs
 from receiver.notification.application_memory import Recalled
 
 _S, _D, _P, _R = tables.syncs.c, tables.deliveries.c, tables.plans.c, tables.runs.c
@@ -96,19 +98,16 @@ def _stored(row: Any) -> StoredSync:
     )
 
 
-_RUN_COLUMNS = (
-    "id", "section", "step", "action", "wave", "target", "target_index", "state", "reason",
-    "output", "attempts",
-)  # fmt: skip
 _SIGNALLED = (
-    select(tables.plans, _S.recalled)
+    select_plans()
+    .add_columns(_S.recalled)
     .join(tables.syncs, _S.id == _P.sync_id)
     .where(text(tables.SIGNALLED_PLAN))
     .order_by(_P.id)
     .limit(bindparam("most"))
 )
 _RUNS = (
-    select(_R.plan_id, *(_R[name] for name in _RUN_COLUMNS))
+    select_runs()
     .where(_R.plan_id.in_(bindparam("plans", expanding=True)))
     .order_by(_R.section, _R.step, _R.target_index)
 )
@@ -126,20 +125,20 @@ def signalled_plans(
     """
     query = among(_SIGNALLED, _P.id, without, only)
     rows = _few(connection, connection.execute(query, {"most": limit}).all())
-    collected = _collected(connection, [row.id for row in rows if row.collect_key is not None])
-    runs: dict[str, list[Mapping[Any, Any]]] = {row.id: [] for row in rows}
-    found = connection.execute(_RUNS, {"plans": list(runs)})
-    for run in found.mappings():
-        runs[run["plan_id"]].append(run)
+    plans = [(Plan.from_row(row[:-1]), row.recalled) for row in rows]
+    collected = _collected(connection, [plan.id for plan, _ in plans if plan.collect_key])
+    runs: dict[str, list[Run]] = {plan.id: [] for plan, _ in plans}
+    for row in connection.execute(_RUNS, {"plans": list(runs)}):
+        run = Run.from_row(row)
+        runs[run.plan].append(run)
     return [
         StoredPlan(
-            row.id, row.sync_id, row.rule_set, row.rule, row.application, PlanState(row.state),
-            json.loads(row.targets), row.concurrency_key, row.signals,
-            collected.get(row.id) or (PlannedSync(row.sync_id, read_recalled(row.recalled)),),
-            (row.newer_plan, row.newer_sync) if row.newer_plan else None, tuple(runs[row.id]),
+            plan,
+            collected.get(plan.id) or (PlannedSync(plan.sync, read_recalled(recalled)),),
+            tuple(runs[plan.id]),
         )
-        for row in rows
-    ]  # fmt: skip
+        for plan, recalled in plans
+    ]
 
 
 def _few(connection: Connection, rows: Sequence[Any]) -> Sequence[Any]:

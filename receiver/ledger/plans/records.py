@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from receiver.core.model import Event, Json
 from receiver.core.states import PlanState, RunState, SkipCause, SyncState
+from receiver.ledger.plans.plan import Plan
+from receiver.ledger.plans.run import Run
 from receiver.notification.application_memory import MemoryUpdate, Recalled
 
 
@@ -26,25 +27,6 @@ class StoredSync:
     query: Mapping[str, str]
     body: bytes
     resources: int
-
-
-@dataclass(frozen=True, slots=True)
-class NewRun:
-    """One action for one target, before its wave is released.
-
-    ``target_index`` is its place among the plan's targets, None for batch and application.
-    ``policy`` holds the retry, timeout and deadline of the action, in seconds.
-    """
-
-    id: str
-    section: str
-    step: int
-    action: str
-    handler: str
-    wave: int
-    target: str
-    target_index: int | None
-    policy: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +49,7 @@ class Advance:
     plan: str
     sync: str
     flow: str
-    runs: tuple[NewRun, ...] = ()
+    runs: tuple[Run, ...] = ()
     changes: tuple[RunChange, ...] = ()
     end: PlanState | None = None
     reason: str = ""
@@ -102,7 +84,7 @@ class NewPlan:
     targets: list[dict[str, Json]]
     key: str | None
     limit: int | None
-    runs: tuple[NewRun, ...]
+    runs: tuple[Run, ...]
     first: Advance
     sync_finished_at: int = 0
     series: str | None = None
@@ -154,20 +136,13 @@ class PlannedSync:
 
 @dataclass(frozen=True, slots=True)
 class StoredPlan:
-    """A plan under way, with its runs, and the syncs that it covers, the newest last.
+    """A plan whose next step is due, its runs, and the syncs that it covers, the newest last."""
 
-    ``newer`` are the plan and the sync that supersede it, if any do.
-    """
-
-    id: str
-    sync: str
-    rule_set: str
-    rule: str
-    application: str
-    state: PlanState
-    targets: Any
-    key: str | None
-    signals: int
+    plan: Plan
     syncs: tuple[PlannedSync, ...]
-    newer: tuple[str, str] | None
-    runs: tuple[Mapping[Any, Any], ...]
+    runs: tuple[Run, ...]
+
+    @property
+    def id(self) -> str:
+        """The plan's."""
+        return self.plan.id

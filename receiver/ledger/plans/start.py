@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from sqlalchemy import bindparam, select, text, update
@@ -12,9 +11,10 @@ from receiver.core.states import PlanState, RunState
 from receiver.ledger import tables
 from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.plans.concurrency import enqueue_plan
+from receiver.ledger.plans.plan import Plan, read_plans, select_plans
 from receiver.ledger.plans.records import hold_reason
 from receiver.ledger.plans.signals import signal
-from receiver.ledger.plans.supersede import Entrant, supersede_older
+from receiver.ledger.plans.supersede import supersede_older
 from receiver.ledger.queue.fair_queueing import next_virtual_time
 from receiver.ledger.queue.pauses import OWN_MARK
 
@@ -36,38 +36,35 @@ _STATE = (
 )  # fmt: skip
 
 
-def start(
-    uow: UnitOfWork, plan: Entrant, key: str | None, limit: int | None
-) -> tuple[PlanState, int | None]:
+def start(uow: UnitOfWork, plan: Plan) -> tuple[PlanState, int | None]:
     """Supersede the older plans that a plan makes needless, and queue it under its concurrency key.
 
     Returns:
         Whether it is active or waits, and its position in the queue of the key.
     """
     supersede_older(uow, plan)
-    state, position = enqueue_plan(uow, key, limit)
+    state, position = enqueue_plan(uow, plan.concurrency_key, plan.concurrency_limit)
     if state is PlanState.WAITING:
-        data: dict[str, Json] = {"rule": plan.rule, "key": key, "limit": limit}
-        uow.events.append(Event("plan.waiting", data, sync=plan.sync, plan=plan.id))
+        uow.events.append(waiting_event(plan))
     return state, position
 
 
 def start_collected(uow: UnitOfWork) -> None:
     """Start the plans whose time of collecting is over."""
-    for plan in uow.connection.scalars(_COLLECTED, {"now": uow.now}).all():
-        row = _row(uow, plan, PlanState.COLLECTING)
-        if row is not None:  # else superseded by one that has just started
-            end_collecting(uow, row)
+    for due in uow.connection.scalars(_COLLECTED, {"now": uow.now}).all():
+        plan = _find(uow, due, PlanState.COLLECTING)
+        if plan is not None:  # else superseded by one that has just started
+            end_collecting(uow, plan)
 
 
-def end_collecting(uow: UnitOfWork, row: Any) -> None:
+def end_collecting(uow: UnitOfWork, plan: Plan) -> None:
     """Have a plan collect no more: it starts, or with too many targets it is held."""
-    reason = hold_reason(len(json.loads(row.targets)), row.hold_above)
+    reason = hold_reason(len(plan.targets), plan.hold_above)
     if reason:
-        uow.add(_STATE, _change(row.id, PlanState.HELD, reason))
-        uow.events.append(held_event(row.rule, row.sync_id, row.id, reason))
+        uow.add(_STATE, _change(plan.id, PlanState.HELD, reason))
+        uow.events.append(held_event(plan, reason))
     else:
-        _start_row(uow, row)
+        _start_stored(uow, plan)
 
 
 def start_held(uow: UnitOfWork, plan: str) -> PlanState | None:
@@ -76,8 +73,8 @@ def start_held(uow: UnitOfWork, plan: str) -> PlanState | None:
     Returns:
         What it is now: active, or waiting for a slot; None if it is not held.
     """
-    row = _row(uow, plan, PlanState.HELD)
-    return None if row is None else _start_row(uow, row)
+    held = _find(uow, plan, PlanState.HELD)
+    return None if held is None else _start_stored(uow, held)
 
 
 def start_held_runs(uow: UnitOfWork, plan: str, run: str = "") -> list[str]:
@@ -98,9 +95,15 @@ def start_held_runs(uow: UnitOfWork, plan: str, run: str = "") -> list[str]:
     return [row.id for row in held]
 
 
-def held_event(rule: str, sync: str, plan: str, reason: str) -> Event:
-    """Tell of a plan that waits for an approval."""
-    return Event("plan.held", {"rule": rule, "reason": reason}, sync=sync, plan=plan)
+def held_event(plan: Plan, reason: str) -> Event:
+    """Return the event of a plan that waits for an approval."""
+    return plan.event("plan.held", {"reason": reason})
+
+
+def waiting_event(plan: Plan) -> Event:
+    """Return the event of a plan that waits for a slot of its concurrency key."""
+    data: dict[str, Json] = {"key": plan.concurrency_key, "limit": plan.concurrency_limit}
+    return plan.event("plan.waiting", data)
 
 
 _DUE = (
@@ -114,20 +117,18 @@ _DUE = (
 )  # fmt: skip
 
 
-def _row(uow: UnitOfWork, plan: str, state: PlanState) -> Any:
+def _find(uow: UnitOfWork, plan: str, state: PlanState) -> Plan | None:
     uow.flush()
-    p = tables.plans
-    query = select(p).where(p.c.id == plan, p.c.state == state.value)
-    return uow.connection.execute(query).one_or_none()
+    p = tables.plans.c
+    query = select_plans().where(p.id == plan, p.state == state.value)
+    return next(read_plans(uow.connection, query), None)
 
 
-def _start_row(uow: UnitOfWork, row: Any) -> PlanState:
-    targets = json.loads(row.targets)
-    entrant = Entrant(row.id, row.sync_id, row.rule, row.series, row.sync_finished_at, targets)
-    state, position = start(uow, entrant, row.concurrency_key, row.concurrency_limit)
-    uow.add(_STATE, _change(row.id, state, "", position))
+def _start_stored(uow: UnitOfWork, plan: Plan) -> PlanState:
+    state, position = start(uow, plan)
+    uow.add(_STATE, _change(plan.id, state, "", position))
     if state is PlanState.ACTIVE:
-        signal(uow, row.id)
+        signal(uow, plan.id)
     return state
 
 

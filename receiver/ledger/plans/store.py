@@ -14,18 +14,18 @@ from receiver.ledger.engine.unit_of_work import Row, UnitOfWork
 from receiver.ledger.plans.application_memory import remember, write_recalled
 from receiver.ledger.plans.concurrency import admit
 from receiver.ledger.plans.debounce import begin, join, room_for
+from receiver.ledger.plans.plan import Plan, insert_plan
 from receiver.ledger.plans.records import (
     Advance,
     NewPlan,
-    NewRun,
     Planning,
     RunChange,
     StoredPlan,
 )
+from receiver.ledger.plans.run import Run
 from receiver.ledger.plans.signals import consume, unconsumed
 from receiver.ledger.plans.start import held_event, start
 from receiver.ledger.plans.supersede import (
-    Entrant,
     newer_than,
     superseded_event,
     superseded_reason,
@@ -45,7 +45,6 @@ _PLANNED = (
         }
     )
 )  # fmt: skip
-_NEW_PLAN = insert(tables.plans)
 _NEW_RUN = insert(tables.runs).values(
     paused_at=pause_mark(bindparam("of_rule"), bindparam("of_handler"))
 )
@@ -85,89 +84,68 @@ def _store_planning(uow: UnitOfWork, planning: Planning) -> None:
 
 def store_plans(uow: UnitOfWork, planning: Planning) -> None:
     """Store the plans of a planning and its events, and start what may start at once."""
+    plans = [(new, _unstarted(uow, planning, new)) for new in planning.plans]
     joined = {
-        plan.id: row
-        for plan in planning.plans
-        if plan.collect and (row := room_for(uow, planning, plan, plan.collect))
+        plan.id: room
+        for new, plan in plans
+        if new.collect and (room := room_for(uow, plan, new.collect))
     }
     uow.events += [
         replace(event, plan=joined[event.plan].plan.id) if event.plan in joined else event
         for event in planning.events
     ]
-    for plan in planning.plans:
-        if plan.collect and plan.id in joined:
-            join(uow, planning, plan, plan.collect, joined[plan.id])
+    for new, plan in plans:
+        if new.collect and new.id in joined:
+            join(uow, plan, new.collect, joined[new.id])
         else:
-            _store_plan(uow, planning, plan)
+            _store_plan(uow, new, plan, newest=planning.asked)
 
 
-def _store_plan(uow: UnitOfWork, planning: Planning, plan: NewPlan) -> None:
-    row = _plan_row(uow, planning, plan)
-    entrant = Entrant(
-        plan.id, planning.sync, plan.rule, plan.series, plan.sync_finished_at, plan.targets
-    )
-    newer = None if planning.asked else newer_than(uow, entrant)
+def _store_plan(uow: UnitOfWork, new: NewPlan, plan: Plan, *, newest: bool) -> None:
+    newer = None if newest else newer_than(uow, plan)
     if newer:
-        _store_superseded(uow, row, newer)
-    elif plan.collect:
-        begin(uow, planning, plan, plan.collect, row)
-    elif plan.hold:
-        uow.add(_NEW_PLAN, row | {"state": PlanState.HELD.value, "reason": plan.hold})
-        _store_waiting_runs(uow, planning, plan)
-        uow.events.append(held_event(plan.rule, planning.sync, plan.id, plan.hold))
+        _store_superseded(uow, plan, newer)
+    elif new.collect:
+        begin(uow, plan, new.collect)
+    elif new.hold:
+        insert_plan(uow, replace(plan, state=PlanState.HELD, reason=new.hold))
+        _write_runs(uow, replace(new.first, changes=()), new.runs)
+        uow.events.append(held_event(plan, new.hold))
     else:
-        _store_started(uow, planning, plan, entrant, row)
+        _store_started(uow, new, plan)
 
 
-def _store_superseded(uow: UnitOfWork, row: Row, newer: tuple[str, str]) -> None:
+def _store_superseded(uow: UnitOfWork, plan: Plan, newer: tuple[str, str]) -> None:
     """Store a plan whose sync came late, after a newer one that has started."""
-    ended = {"state": PlanState.SUPERSEDED.value, "ended_at": uow.now}
-    by = {"newer_plan": newer[0], "newer_sync": newer[1], "reason": superseded_reason(newer)}
-    uow.add(_NEW_PLAN, row | ended | by)
-    uow.events.append(superseded_event(row["rule"], row["sync_id"], row["id"], newer))
+    ended = replace(
+        plan, state=PlanState.SUPERSEDED, ended_at=uow.now, newer_plan=newer[0],
+        newer_sync=newer[1], reason=superseded_reason(newer),
+    )  # fmt: skip
+    insert_plan(uow, ended)
+    uow.events.append(superseded_event(plan.rule, plan.sync, plan.id, newer))
 
 
-def _store_started(
-    uow: UnitOfWork, planning: Planning, plan: NewPlan, entrant: Entrant, row: Row
-) -> None:
-    state, position = start(uow, entrant, plan.key, plan.limit)
-    uow.add(_NEW_PLAN, row | {"state": state.value, "queue_position": position})
+def _store_started(uow: UnitOfWork, new: NewPlan, plan: Plan) -> None:
+    state, position = start(uow, plan)
+    insert_plan(uow, replace(plan, state=state, queue_position=position))
     if state is PlanState.WAITING:
-        _store_waiting_runs(uow, planning, plan)
+        _write_runs(uow, replace(new.first, changes=()), new.runs)
         return
-    _write_runs(uow, plan.first, plan.rule, (*plan.runs, *plan.first.runs))
-    _end_plan(uow, plan.first, plan.key)
-    uow.events += plan.first.events
+    _write_runs(uow, new.first, (*new.runs, *new.first.runs))
+    _end_plan(uow, new.first, plan.concurrency_key)
+    uow.events += new.first.events
 
 
-def _store_waiting_runs(uow: UnitOfWork, planning: Planning, plan: NewPlan) -> None:
-    _write_runs(uow, Advance(plan.id, planning.sync, plan.first.flow), plan.rule, plan.runs)
-
-
-def _plan_row(uow: UnitOfWork, planning: Planning, plan: NewPlan) -> Row:
-    return {
-        "id": plan.id,
-        "sync_id": planning.sync,
-        "rule_set": planning.rule_set,
-        "rule": plan.rule,
-        "application": planning.application,
-        "mode": plan.mode,
-        "state": PlanState.COLLECTING.value,
-        "reason": "",
-        "targets": dumps(plan.targets),
-        "concurrency_key": plan.key,
-        "concurrency_limit": plan.limit,
-        "queue_position": None,
-        "hold_above": plan.hold_above,
-        "series": plan.series,
-        "sync_finished_at": plan.sync_finished_at,
-        "newer_plan": None,
-        "newer_sync": None,
-        "collect_key": None,
-        "due_at": None,
-        "created_at": uow.now,
-        "ended_at": None,
-    }
+def _unstarted(uow: UnitOfWork, planning: Planning, new: NewPlan) -> Plan:
+    """Return a new plan as the ledger has it until it starts."""
+    return Plan(
+        id=new.id, sync=planning.sync, rule_set=planning.rule_set or "", rule=new.rule,
+        application=planning.application, mode=new.mode, state=PlanState.COLLECTING, reason="",
+        targets=new.targets, concurrency_key=new.key, concurrency_limit=new.limit,
+        queue_position=None, hold_above=new.hold_above, series=new.series,
+        sync_finished_at=new.sync_finished_at, newer_plan=None, newer_sync=None, collect_key=None,
+        due_at=None, signals=0, created_at=uow.now, ended_at=None,
+    )  # fmt: skip
 
 
 def store_advances(uow: UnitOfWork, steps: Sequence[tuple[StoredPlan, Advance]]) -> None:
@@ -176,14 +154,15 @@ def store_advances(uow: UnitOfWork, steps: Sequence[tuple[StoredPlan, Advance]])
     If something has happened to a plan since it was read, nothing of it is stored: the step is
     out of date, and the plan still has a signal.
     """
-    signals = unconsumed(uow, [plan.id for plan, _ in steps])
+    signals = unconsumed(uow, [stored.plan.id for stored, _ in steps])
     load_virtual_times(uow, _due_flows(advance for _, advance in steps))
-    for plan, advance in steps:
+    for stored, advance in steps:
+        plan = stored.plan
         if signals.get(plan.id) != plan.signals:
             continue
         consume(uow, plan.id, plan.signals)
-        _write_runs(uow, advance, plan.rule, advance.runs)
-        _end_plan(uow, advance, plan.key)
+        _write_runs(uow, advance, advance.runs)
+        _end_plan(uow, advance, plan.concurrency_key)
         uow.events += advance.events
 
 
@@ -207,11 +186,11 @@ _CHANGE = (
 )
 
 
-def _write_runs(uow: UnitOfWork, advance: Advance, rule: str, runs: Sequence[NewRun]) -> None:
+def _write_runs(uow: UnitOfWork, advance: Advance, runs: Sequence[Run]) -> None:
     """Insert the new runs as they come out of the step, and change those that were there."""
     changes = {change.run: _change_row(uow, advance, change) for change in advance.changes}
     for run in runs:
-        uow.add(_NEW_RUN, _run_row(advance, rule, run) | changes.pop(run.id, {}))
+        uow.add(_NEW_RUN, _run_row(run) | changes.pop(run.id, {}))
     for run_id, row in changes.items():
         named = {f"new_{name}": value for name, value in row.items()}
         uow.add(_CHANGE, {"run": run_id} | named)
@@ -229,13 +208,13 @@ def _change_row(uow: UnitOfWork, advance: Advance, change: RunChange) -> Row:
     return dict(zip(_CHANGED, values, strict=True))
 
 
-def _run_row(advance: Advance, rule: str, run: NewRun) -> Row:
+def _run_row(run: Run) -> Row:
     unchanged = (RunState.WAITING.value, "", None, False, False, "", 0, None, None, None, None)
     return {
         "id": run.id,
-        "plan_id": advance.plan,
-        "sync_id": advance.sync,
-        "rule": rule,
+        "plan_id": run.plan,
+        "sync_id": run.sync,
+        "rule": run.rule,
         "section": run.section,
         "step": run.step,
         "action": run.action,
@@ -243,13 +222,13 @@ def _run_row(advance: Advance, rule: str, run: NewRun) -> Row:
         "wave": run.wave,
         "target": run.target,
         "target_index": run.target_index,
-        "flow": advance.flow,
-        "attempts": 0,
+        "flow": run.flow,
+        "attempts": run.attempts,
         "claims": 0,
         "failures": 0,
-        "key_number": 1,
+        "key_number": run.key_number,
         "policy": dumps(run.policy),
-        "of_rule": rule,
+        "of_rule": run.rule,
         "of_handler": run.handler,
         **dict(zip(_CHANGED, unchanged, strict=True)),
     }

@@ -10,49 +10,29 @@ plan ends.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import Select, bindparam, update
 
 from receiver.core.model import Event, Json
 from receiver.core.states import OPEN_PLANS, PlanState, RunState, Trait
 from receiver.ledger import tables
 from receiver.ledger.engine.unit_of_work import UnitOfWork
+from receiver.ledger.plans.plan import Plan, Target, read_plans, select_plans
+from receiver.ledger.plans.run import Run, read_runs, select_runs
 from receiver.ledger.plans.signals import signal
 from receiver.ledger.queue.started_elsewhere import started_elsewhere, tried_in_vain
 
 _NOT_BEGUN = RunState.where(Trait.OPEN, without=Trait.UNDER_WAY)
 
 
-@dataclass(frozen=True, slots=True)
-class Entrant:
-    """A plan that is about to start, as far as others must know it.
-
-    ``sync_finished_at`` is when its sync finished, in milliseconds.
-    """
-
-    id: str
-    sync: str
-    rule: str
-    series: str | None
-    sync_finished_at: int
-    targets: Sequence[dict[str, Any]]
-
-    @property
-    def order(self) -> tuple[int, str, str]:
-        """What the newest of several plans is the greatest by."""
-        return self.sync_finished_at, self.sync, self.id
-
-
-def identity(target: dict[str, Any]) -> tuple[str, str, str]:
+def identity(target: Target) -> tuple[str, str, str]:
     """Name the resource of a target; a plan that collects has those of several applications."""
     return target.get("sender", ""), target.get("application", ""), target["resource"]
 
 
-def newer_than(uow: UnitOfWork, plan: Entrant, *, made_after: str = "") -> tuple[str, str] | None:
+def newer_than(uow: UnitOfWork, plan: Plan, *, made_after: str = "") -> tuple[str, str] | None:
     """Return the newest plan that supersedes this one, and its sync.
 
     ``made_after`` narrows it to plans with a greater id: to those that were made later.
@@ -64,13 +44,13 @@ def newer_than(uow: UnitOfWork, plan: Entrant, *, made_after: str = "") -> tuple
     query = _series(plan, PlanState.where(Trait.STARTED)).where(
         p.c.sync_finished_at >= plan.sync_finished_at, p.c.id > made_after
     )
-    for row in uow.connection.execute(query.order_by(p.c.sync_finished_at.desc())):
-        if _order(row) > plan.order and _covers(json.loads(row.targets), plan.targets):
-            return row.id, row.sync_id
+    for other in read_plans(uow.connection, query.order_by(p.c.sync_finished_at.desc())):
+        if other.order > plan.order and _covers(other.targets, plan.targets):
+            return other.id, other.sync
     return None
 
 
-def supersede_older(uow: UnitOfWork, plan: Entrant) -> None:
+def supersede_older(uow: UnitOfWork, plan: Plan) -> None:
     """Supersede what a plan that starts makes needless."""
     if plan.series is None:
         return
@@ -82,9 +62,9 @@ def supersede_older(uow: UnitOfWork, plan: Entrant) -> None:
         p.c.ended_at.is_(None),
     )
     query = _series(plan, OPEN_PLANS).where(*older)
-    for row in uow.connection.execute(query.order_by(p.c.id)).all():
-        if _order(row) < plan.order and _covers(plan.targets, json.loads(row.targets)):
-            _supersede(uow, row, plan)
+    for older_plan in list(read_plans(uow.connection, query.order_by(p.c.id))):
+        if older_plan.order < plan.order and _covers(plan.targets, older_plan.targets):
+            _supersede(uow, older_plan, plan)
     uow.flush()
 
 
@@ -94,8 +74,9 @@ def left_to_newer(uow: UnitOfWork, runs: Sequence[str]) -> Mapping[str, tuple[st
     They are runs that would be tried again, and of which nothing is under way elsewhere.
     """
     rows = uow.connection.execute(_OF_SERIES, {"runs": list(runs)}).all()
-    begun = started_elsewhere(uow.connection, [row.run for row in rows]) if rows else set()
-    found = {row.run: _newer_since(uow, row) for row in rows if row.run not in begun}
+    plans = {row.run: Plan.from_row(row[:-1]) for row in rows}
+    begun = started_elsewhere(uow.connection, list(plans)) if plans else set()
+    found = {run: _newer_since(uow, plan) for run, plan in plans.items() if run not in begun}
     return {run: newer for run, newer in found.items() if newer is not None}
 
 
@@ -106,13 +87,9 @@ def leave_plan(uow: UnitOfWork, plan: str, newer: tuple[str, str]) -> None:
     signal(uow, plan)
 
 
-def _newer_since(uow: UnitOfWork, row: Any) -> tuple[str, str] | None:
+def _newer_since(uow: UnitOfWork, plan: Plan) -> tuple[str, str] | None:
     """Return the newer plan of a plan under way; a replay follows older ones."""
-    if row.newer_plan:
-        return row.newer_plan, row.newer_sync
-    targets = json.loads(row.targets)
-    this = Entrant(row.id, row.sync_id, row.rule, row.series, row.sync_finished_at, targets)
-    return newer_than(uow, this, made_after=row.id)
+    return plan.newer or newer_than(uow, plan, made_after=plan.id)
 
 
 def superseded_event(rule: str, sync: str, plan: str, newer: tuple[str, str]) -> Event:
@@ -126,31 +103,19 @@ def superseded_reason(newer: tuple[str, str]) -> str:
     return f"superseded by plan {newer[0]} of sync {newer[1]}"
 
 
-def _series(plan: Entrant, states: Sequence[PlanState]) -> Any:
-    p = tables.plans
-    names = ("id", "sync_id", "rule", "state", "sync_finished_at", "targets", "concurrency_key")
-    return select(*(p.c[name] for name in names)).where(
-        p.c.series == plan.series, p.c.id != plan.id, p.c.state.in_(states)
-    )
+def _series(plan: Plan, states: Sequence[PlanState]) -> Select[Any]:
+    p = tables.plans.c
+    return select_plans().where(p.series == plan.series, p.id != plan.id, p.state.in_(states))
 
 
-def _order(row: Any) -> tuple[int, str, str]:
-    return row.sync_finished_at, row.sync_id, row.id
-
-
-def _covers(wide: Sequence[dict[str, Any]], narrow: Sequence[dict[str, Any]]) -> bool:
+def _covers(wide: Sequence[Target], narrow: Sequence[Target]) -> bool:
     return set(map(identity, narrow)) <= set(map(identity, wide))
 
 
 _OF_SERIES = (
-    select(
-        tables.runs.c.id.label("run"),
-        *(tables.plans.c[name] for name in (
-            "id", "sync_id", "rule", "series", "sync_finished_at", "targets", "newer_plan",
-            "newer_sync",
-        )),
-    )
-    .join(tables.plans, tables.plans.c.id == tables.runs.c.plan_id)
+    select_plans()
+    .add_columns(tables.runs.c.id.label("run"))
+    .join(tables.runs, tables.plans.c.id == tables.runs.c.plan_id)
     .where(
         tables.runs.c.id.in_(bindparam("runs", expanding=True)),
         tables.runs.c.section == "actions", tables.plans.c.series.is_not(None),
@@ -181,9 +146,10 @@ _LEAVE_RUN = (
 )  # fmt: skip
 
 
-def _supersede(uow: UnitOfWork, row: Any, by: Entrant) -> None:
-    runs = _runs(uow, row.id)
-    active = row.state == PlanState.ACTIVE.value
+def _supersede(uow: UnitOfWork, plan: Plan, by: Plan) -> None:
+    query = select_runs().where(tables.runs.c.plan_id == plan.id).order_by(tables.runs.c.id)
+    runs = read_runs(uow.connection, query)
+    active = plan.state is PlanState.ACTIVE
     vain = _tried_in_vain(uow, runs)
     needless = [run for run in runs if _needless(run, vain, active=active)]
     if active and runs and not needless:
@@ -192,42 +158,28 @@ def _supersede(uow: UnitOfWork, row: Any, by: Entrant) -> None:
     why = superseded_reason(newer)
     for run in needless:
         uow.add(_LEAVE_RUN, {"run": run.id, "why": why, "now": uow.now})
-    uow.events += _run_events(row, needless, why)
+        uow.events.append(_run_event(run, why))
     if active:
-        leave_plan(uow, row.id, newer)
+        leave_plan(uow, plan.id, newer)
         return
-    ended = {"plan": row.id, "by_plan": by.id, "by_sync": by.sync, "why": why, "now": uow.now}
+    ended = {"plan": plan.id, "by_plan": by.id, "by_sync": by.sync, "why": why, "now": uow.now}
     uow.add(_END, ended)
-    uow.events.append(superseded_event(row.rule, row.sync_id, row.id, newer))
-    if row.concurrency_key is not None:
-        uow.reset_number("open", row.concurrency_key)
+    uow.events.append(superseded_event(plan.rule, plan.sync, plan.id, newer))
+    if plan.concurrency_key is not None:
+        uow.reset_number("open", plan.concurrency_key)
 
 
-def _runs(uow: UnitOfWork, plan: str) -> Sequence[Any]:
-    r = tables.runs
-    columns = (r.c.id, r.c.section, r.c.action, r.c.target, r.c.state, r.c.attempts)
-    return uow.connection.execute(
-        select(*columns).where(r.c.plan_id == plan).order_by(r.c.id)
-    ).all()
-
-
-def _tried_in_vain(uow: UnitOfWork, runs: Sequence[Any]) -> set[str]:
-    due = [run.id for run in runs if run.state == RunState.DUE.value and run.attempts]
+def _tried_in_vain(uow: UnitOfWork, runs: Sequence[Run]) -> set[str]:
+    due = [run.id for run in runs if run.state is RunState.DUE and run.attempts]
     return tried_in_vain(uow.connection, due) if due else set()
 
 
-def _needless(run: Any, vain: Collection[str], *, active: bool) -> bool:
+def _needless(run: Run, vain: Collection[str], *, active: bool) -> bool:
     """Whether a run is left out; in a plan that is not active none is under way, retried or not."""
     begun = run.section != "actions" or (run.attempts > 0 and run.id not in vain)
     return run.state in _NOT_BEGUN and not (active and begun)
 
 
-def _run_events(row: Any, runs: Sequence[Any], why: str) -> Iterator[Event]:
-    for run in runs:
-        data: dict[str, Json] = {
-            "rule": row.rule,
-            "action": run.action,
-            "target": run.target,
-            "reason": why,
-        }
-        yield Event("run.superseded", data, sync=row.sync_id, plan=row.id, run=run.id)
+def _run_event(run: Run, why: str) -> Event:
+    data = {"rule": run.rule, "action": run.action, "target": run.target, "reason": why}
+    return Event("run.superseded", data, sync=run.sync, plan=run.plan, run=run.id)

@@ -39,6 +39,6 @@ def syncs_of(connection: Connection, plans: Sequence[str]) -> dict[str, list[str
     m = tables.plan_syncs
     query = select(m.c.plan_id, m.c.sync_id).where(m.c.plan_id.in_(plans))
     found: dict[str, list[str]] = {}
-    for row in connection.execute(query.order_by(m.c.newest, m.c.sync_id)):
+    for row in connection.execute(query.order_by(m.c.sync_finished_at, m.c.sync_id)):
         found.setdefault(row.plan_id, []).append(row.sync_id)
     return found

@@ -1,0 +1,75 @@
+"""A run: one action for one target of a plan."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Select, select
+
+from receiver.core.model import Json
+from receiver.core.states import RunState, SkipCause
+from receiver.ledger import tables
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run, new or stored, without its parameters: those belong to whoever makes an attempt.
+
+    ``target_index`` is the index of its target in the plan, None for batch and application.
+    ``policy`` holds the retry, timeout and deadline of the action, in seconds. ``flow`` is that of
+    its plan. ``output`` is JSON, None until it has succeeded; ``handler_state`` is the text of it.
+    """
+
+    id: str
+    plan: str
+    sync: str
+    rule: str
+    flow: str
+    section: str
+    step: int
+    action: str
+    handler: str
+    wave: int
+    target: str
+    target_index: int | None
+    policy: Mapping[str, float]
+    state: RunState = RunState.WAITING
+    reason: str = ""
+    skip_cause: SkipCause | None = None
+    rendered: bool = False
+    output: Json = None
+    handler_state: str | None = None
+    attempts: int = 0
+    key_number: int = 1
+
+    @classmethod
+    def from_row(cls, row: Any) -> Run:
+        """Make it from a row of `select_runs`."""
+        values = dict(zip(_FIELDS, row, strict=True))
+        cause, output = values["skip_cause"], values["output"]
+        return cls(
+            **values
+            | {
+                "policy": json.loads(values["policy"]),
+                "state": RunState(values["state"]),
+                "skip_cause": SkipCause(cause) if cause else None,
+                "output": json.loads(output) if output else None,
+            }
+        )
+
+
+_FIELDS = tuple(Run.__dataclass_fields__)
+_NAMES = {"plan": "plan_id", "sync": "sync_id"}
+
+
+def select_runs() -> Select[Any]:
+    """Return the query of all runs, to be narrowed."""
+    return select(*(tables.runs.c[_NAMES.get(name, name)] for name in _FIELDS))
+
+
+def read_runs(connection: Connection, query: Select[Any]) -> list[Run]:
+    """Return the runs that a query made from `select_runs` finds."""
+    return [Run.from_row(row) for row in connection.execute(query)]
