@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from types import UnionType
-from typing import Annotated, Any, TypeAlias, Union, get_args, get_origin
+from typing import Any, TypeAlias
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
+
+from receiver.core.type_tree import branches, fields, inside, slot_of
 
 Path: TypeAlias = tuple[str | int, ...]
 
@@ -172,40 +173,8 @@ def _hint(item: ErrorDetails, *, rendered: bool) -> str:
 
 def keys_at(model: Any, path: Sequence[str | int]) -> list[str]:
     """Return the keys that a mapping at ``path`` below ``model`` may have."""
-    types = [model]
+    slots = [slot_of(model)]
     for part in path:
-        types = [inner for kind in types for inner in _inside(kind, part)]
-    return [key for kind in types for one in models_in(kind) for key in _aliases(one)]
-
-
-def _inside(kind: Any, part: str | int) -> Iterator[Any]:
-    for one in _branches(kind):
-        if isinstance(one, type) and issubclass(one, BaseModel):
-            aliases = _aliases(one)
-            if part in aliases:
-                yield one.model_fields[aliases[str(part)]].annotation
-        elif isinstance(part, int):
-            yield from get_args(one)[:1]
-        else:
-            yield from get_args(one)[1:]
-
-
-def models_in(kind: Any) -> Iterator[type[BaseModel]]:
-    """Yield the models that a type is or has among its branches."""
-    for one in _branches(kind):
-        if isinstance(one, type) and issubclass(one, BaseModel):
-            yield one
-
-
-def _branches(kind: Any) -> Iterator[Any]:
-    if get_origin(kind) in {Union, UnionType}:
-        for branch in get_args(kind):
-            yield from _branches(branch)
-    elif get_origin(kind) is Annotated:
-        yield from _branches(get_args(kind)[0])
-    else:
-        yield kind
-
-
-def _aliases(model: type[BaseModel]) -> dict[str, str]:
-    return {field.alias or name: name for name, field in model.model_fields.items()}
+        slots = [inner for slot in slots for one in branches(slot) for inner in inside(one, part)]
+    found = (one for slot in slots for one in branches(slot) if one.is_model)
+    return [key for one in found for key in fields(one.kind)]

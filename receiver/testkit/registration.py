@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, get_args
+from typing import Any
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from receiver.core.type_tree import slot_of, slots_in
 from receiver.rules.expressions import Expressions
 from receiver.rules.handlers.entry_points import NAME
 from receiver.rules.handlers.registry import Registry
@@ -67,11 +67,6 @@ def check_lane(subject: Subject) -> None:
             raise ContractBroken(f"the lane of {parameters} is {lane!r}, not a text")
 
 
-def models(kind: Any) -> Iterator[type[BaseModel]]:
-    """Yield a model and those within it."""
-    if isinstance(kind, type) and issubclass(kind, BaseModel):
-        yield kind
-        for field in kind.model_fields.values():
-            yield from models(field.annotation)
-    for inner in get_args(kind):
-        yield from models(inner)
+def models(kind: Any) -> list[type[BaseModel]]:
+    """Return a model and those within it."""
+    return [slot.kind for slot in slots_in(slot_of(kind)) if slot.is_model]

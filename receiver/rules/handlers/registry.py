@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib.util import find_spec
-from typing import Annotated, Any, get_args, get_origin
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
-from pydantic.fields import FieldInfo
 
 from receiver.contract import Cel, Handler
 from receiver.contract.handler import WRONG_SHAPE
 from receiver.core.errors import ExpressionError, PermanentError, PostsyncError, SettingsError
 from receiver.core.model import Json
-from receiver.core.validation import FieldError, Path, field_errors, models_in, near
+from receiver.core.type_tree import slot_of
+from receiver.core.validation import FieldError, Path, field_errors, near
 from receiver.rules.expressions import Expressions, Scope, is_template
 from receiver.rules.handlers.entry_points import OURS, Broken, Origin, discover
+from receiver.rules.handlers.parameter_places import places
 from receiver.rules.handlers.secret_refs import check_secrets, put_values, replace_secrets
 from receiver.rules.handlers.unrendered_checks import check_written
 
@@ -184,26 +185,13 @@ def _has_unknown(value: Any) -> bool:
     return isinstance(value, Unknown)
 
 
-def _check_cel(
-    model: type[BaseModel], tree: Any, expressions: Expressions, path: Path = ()
-) -> Iterator[FieldError]:
+def _check_cel(model: type[BaseModel], tree: Any, expressions: Expressions) -> Iterator[FieldError]:
     """Compile the parameters that are marked as expressions, in nested models too."""
-    if not isinstance(tree, Mapping):
-        return
-    for name, field in model.model_fields.items():
-        key = field.alias or name
-        value = tree.get(key)
-        marks = [mark for mark in _marks(field) if isinstance(mark, Cel)]
-        named = value.items() if isinstance(value, Mapping) else [(None, value)]
-        for part, source in named if marks else ():
-            if isinstance(source, str) and not isinstance(source, Unknown):
-                place = (*path, key) if part is None else (*path, key, part)
-                yield from _compile(source, marks[0], expressions, place)
-        items = enumerate(value) if isinstance(value, list) else [(None, value)]
-        for index, item in items:
-            place = (*path, key) if index is None else (*path, key, index)
-            for inner in _models(field.annotation):
-                yield from _check_cel(inner, item, expressions, place)
+    for slot, value, path in places(slot_of(model), tree):
+        if isinstance(value, str) and not isinstance(value, Unknown):
+            for mark in slot.marks:
+                if isinstance(mark, Cel):
+                    yield from _compile(value, mark, expressions, path)
 
 
 def _compile(source: str, mark: Cel, expressions: Expressions, path: Path) -> Iterator[FieldError]:
@@ -211,17 +199,3 @@ def _compile(source: str, mark: Cel, expressions: Expressions, path: Path) -> It
         expressions.compile(source, Scope(mark.variables))
     except ExpressionError as error:
         yield FieldError(path, error.message, error.hint)
-
-
-def _marks(field: FieldInfo) -> Iterator[object]:
-    yield from field.metadata
-    for branch in get_args(field.annotation):
-        if get_origin(branch) is Annotated:
-            yield from get_args(branch)[1:]
-
-
-def _models(kind: Any) -> Iterator[type[BaseModel]]:
-    yield from models_in(kind)
-    for inner in get_args(kind):
-        if get_origin(kind) in {list, tuple}:
-            yield from models_in(inner)
