@@ -39,6 +39,7 @@ check: $(VENV)/.test ## Lint, format, types, imports, sizes, generated files
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python .ci/limits.py
 	$(BIN)/python .ci/rooms.py --check
 	$(BIN)/python -m receiver.cli schema --check
 
