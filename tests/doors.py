@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 from receiver.app.composition import Intake
 from receiver.core.logs import configure_logs
 from receiver.inspection.explain import Explainer
-from receiver.inspection.name_hints import Names
+from receiver.inspection.name_hints import NameHints
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.inbox.group_commit import IntakeWriter
 from receiver.ledger.inbox.hook_messages import HookMessages
@@ -59,7 +59,7 @@ def build(ledger: Ledger, home: Path, writer: IntakeWriter, **options: Any) -> D
     log = configure_logs("json")
     settings = Settings(home=home, **options)
     intake = Intake(
-        settings, writer, Reader(ledger), Explainer(ledger), Names(ledger),
+        settings, writer, Reader(ledger), Explainer(ledger), NameHints(ledger),
         Keyring(home, log), log,
         HookMessages(ledger, lambda _at, _events: None),
         Operations(ledger, lambda _at, _events: None),

@@ -121,7 +121,7 @@ def test_one_sync_is_explained_at_a_time(ledger: Ledger, monkeypatch: pytest.Mon
     sync = house.sync(*NAMES)
     put_in_force(house)
     explainer = Explainer(ledger)
-    with explainer.alone:
+    with explainer.lock:
         assert explainer.explain(sync) == Explanation(
             None, "other syncs are being explained: ask again"
         )

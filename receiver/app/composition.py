@@ -18,7 +18,7 @@ from receiver.dispatcher.preparation import Preparation
 from receiver.dispatcher.retention_thread import RetentionThread
 from receiver.dispatcher.rule_sets import RulesInForce
 from receiver.inspection.explain import Explainer
-from receiver.inspection.name_hints import Names
+from receiver.inspection.name_hints import NameHints
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.open import open_ledger
 from receiver.ledger.engine.wakeup import Wakeup
@@ -40,13 +40,13 @@ from receiver.settings.tokens import Keyring
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """What the web doors need, in the process that has them."""
+    """What the web application needs."""
 
     settings: Settings
     writer: IntakeWriter
     reader: Reader
     explainer: Explainer
-    names: Names
+    name_hints: NameHints
     keys: Keyring
     log: Log
     messages: HookMessages
@@ -72,7 +72,7 @@ def build_intake(settings: Settings, wakeup: Wakeup, log: Log) -> Intake:
         writer,
         Reader(ledger),
         Explainer(ledger),
-        Names(ledger),
+        NameHints(ledger),
         read_keys(settings, log),
         log,
         HookMessages(ledger, committed),
@@ -85,11 +85,11 @@ INTAKE_PATIENCE = 4.0
 
 
 def read_keys(settings: Settings, log: Log) -> Keyring:
-    """Read all tokens.
+    """Load all tokens.
 
     Raises:
-        SettingsError: a token is not usable, or there is no sender's token and nobody said
-            that this is meant.
+        SettingsError: a token is not usable, or there is no sender's token and anonymous
+            senders are not allowed.
     """
     keys = Keyring(settings.home, log)
     if not keys.senders.names and not settings.allow_anonymous:
@@ -148,11 +148,11 @@ def rates_of(registry: Registry, settings: Settings) -> dict[str, Rate]:
 def build_retention_thread(settings: Settings, log: Log) -> RetentionThread:
     """Build what keeps the ledger bounded. Call it after the fork."""
 
-    def tell(event: Event, at: int) -> None:
+    def emit(event: Event, at: int) -> None:
         write_event(log, event, rfc3339(from_ms(at)))
 
     policy = Policy(settings.keep_for, settings.keep_syncs, settings.max_age)
-    return RetentionThread(open_ledger(settings.ledger), policy, tell, log)
+    return RetentionThread(open_ledger(settings.ledger), policy, emit, log)
 
 
 def build_secrets(settings: Settings) -> Secrets:
@@ -161,7 +161,7 @@ def build_secrets(settings: Settings) -> Secrets:
 
 
 def build_outbound(settings: Settings) -> Outbound:
-    """Build the door out."""
+    """Build the HTTP client."""
     return Outbound(
         allow_hosts=settings.allow_hosts,
         deny_hosts=settings.deny_hosts,

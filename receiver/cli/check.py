@@ -13,7 +13,7 @@ import click
 from receiver.app.composition import build_outbound, build_secrets
 from receiver.cli.screen import Part, Styled, write_json, write_line
 from receiver.core.errors import Problem, RuleError
-from receiver.inspection.dry_run import Rehearsal, Rehearsed
+from receiver.inspection.dry_run import DryRun, DryRunResult
 from receiver.rules.expressions import Expressions
 from receiver.rules.handlers.registry import Registry
 from receiver.rules.loading import RuleSet, load_rules
@@ -51,14 +51,14 @@ def check(files: tuple[Path, ...], output: str, *, cluster: bool, strict: bool) 
     except RuleError as error:
         _write_problems(error.problems, output)
         sys.exit(1)
-    rehearsed = None
+    dry_run = None
     if cluster and settings is not None:
         secrets, outbound = build_secrets(settings), build_outbound(settings)
-        rehearsed = Rehearsal(registry, expressions, secrets, outbound).of(found)
-        if rehearsed.problems:
-            _write_problems(rehearsed.problems, output, rehearsed.notes)
+        dry_run = DryRun(registry, expressions, secrets, outbound).run(found)
+        if dry_run.problems:
+            _write_problems(dry_run.problems, output, dry_run.notes)
             sys.exit(1)
-    _write_rules(found, output, rehearsed)
+    _write_rules(found, output, dry_run)
     sys.exit(int(strict and bool(found.warnings)))
 
 
@@ -85,21 +85,21 @@ def _line(problem: Problem) -> tuple[Part, ...]:
     return Styled(place, bold=True), ": ", Styled(rest, "red")
 
 
-def _write_rules(found: RuleSet, output: str, rehearsed: Rehearsed | None) -> None:
+def _write_rules(found: RuleSet, output: str, dry_run: DryRunResult | None) -> None:
     rules, files = len(found.rules), len(found.files)
     if output == "json":
         result: dict[str, Any] = {"rules": rules, "files": files, "digest": found.digest}
         result["warnings"] = [asdict(warning) for warning in found.warnings]
-        if rehearsed is not None:
-            notes = [asdict(note) for note in rehearsed.notes]
-            result |= {"dryRuns": rehearsed.tried, "notes": notes}
+        if dry_run is not None:
+            notes = [asdict(note) for note in dry_run.notes]
+            result |= {"dryRuns": dry_run.tried, "notes": notes}
         write_json(result)
         return
     _write_notes("warning", found.warnings)
-    _write_notes("note", rehearsed.notes if rehearsed else ())
+    _write_notes("note", dry_run.notes if dry_run else ())
     write_line(
         f"{_plural(rules, 'rule')} in {_plural(files, 'file')}, digest {found.digest[:12]}"
-        + (f", {_plural(rehearsed.tried, 'dry run')}" if rehearsed else "")
+        + (f", {_plural(dry_run.tried, 'dry run')}" if dry_run else "")
     )
 
 

@@ -1,4 +1,4 @@
-"""One attempt of one run -> outcome, and what an outcome makes of its run."""
+"""Makes one attempt of one run, and returns its outcome without a secret in it."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from receiver.rules.handlers.secret_refs import SecretRef, put_values
 from receiver.settings.secrets import Secrets
 
 REASON_LENGTH = 2_000
-"""Characters of a reason that are kept: enough for what a service says, not for its pages."""
+"""Characters of a reason that are kept: enough for a service's message, not for a page of HTML."""
 
 
 @dataclass(frozen=True, slots=True)
 class Runner:
-    """Runs attempts. It never raises for a handler's fault and never lets a secret through."""
+    """Makes attempts. It never raises for a handler's fault, and masks every secret."""
 
     registry: Registry
     expressions: Expressions
@@ -41,10 +41,10 @@ class Runner:
         began = time.monotonic()
         attempt = _Attempt(self, run, began)
         try:
-            outcome = attempt.end()
+            outcome = attempt.run()
         except BaseException as error:  # a bug of the handler's fails its run, not our thread
             if isinstance(error, KeyboardInterrupt) and current_thread() is main_thread():
-                raise  # somebody pressed Ctrl-C in `try`
+                raise  # Ctrl-C during `postsync try`
             outcome = self._bug(run, error, attempt.masker)
         notes = tuple(map(attempt.masker.mask, attempt.notes))
         return replace(outcome, notes=notes, seconds=time.monotonic() - began)
@@ -61,7 +61,7 @@ class Runner:
 
 
 class _Attempt:
-    """One attempt under way; its masker knows the secrets that were resolved for it."""
+    """One attempt under way; its masker has the secrets that were resolved for it."""
 
     def __init__(self, runner: Runner, run: Claimed, began: float) -> None:
         self._runner = runner
@@ -70,10 +70,10 @@ class _Attempt:
         self.notes: list[str] = []
         self.masker = Masker(())
 
-    def end(self) -> Outcome:
-        """Return how it ended, without a secret in it."""
+    def run(self) -> Outcome:
+        """Make the attempt; return its outcome without a secret in it."""
         try:
-            outcome = self._make()
+            outcome = self._call_handler()
         except TemporaryError as error:
             outcome = Outcome(
                 OutcomeKind.TEMPORARY,
@@ -91,10 +91,10 @@ class _Attempt:
         reason = self.masker.mask(outcome.reason)[:REASON_LENGTH]
         return replace(outcome, reason=reason, output=self.masker.mask_tree(outcome.output))
 
-    def _make(self) -> Outcome:
+    def _call_handler(self) -> Outcome:
         run, runner = self._run, self._runner
         handler = runner.registry.get(run.handler)
-        parameters = runner.registry.build(handler, self._resolved())
+        parameters = runner.registry.build(handler, self._with_secrets())
         timeout = run.policy["timeout"]
         call = Call(
             run=run.id,
@@ -118,8 +118,8 @@ class _Attempt:
             return Outcome(OutcomeKind.SUCCEEDED, output=ended.output)
         raise TypeError(f"the handler returned {type(ended).__name__}")
 
-    def _resolved(self) -> Json:
-        """Put the secrets in their places, and have each masked from here on."""
+    def _with_secrets(self) -> Json:
+        """Return the parameters with their secrets, each of which is masked from here on."""
         values = {}
         plain = []
         for place, stored in self._run.secrets.items():

@@ -1,4 +1,4 @@
-"""Keeps the ledger bounded, in a thread of its own, and slowly: others write between its slices."""
+"""The retention thread: deletes what is old in slices, with pauses for others to write."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ EVERY = 60.0
 SHARE = 5
 """A slice is followed by a pause, so that retention holds the ledger for one part in so many."""
 
-BREATH = 0.02
+SHORTEST_PAUSE = 0.02
 """Seconds of the shortest pause between two slices."""
 
-Tell = Callable[[Event, int], None]
+Emit = Callable[[Event, int], None]
 """Called with a line of the trail that is committed, and its time in milliseconds."""
 
 
 class RetentionThread:
-    """Deletes what the policy lets go, gives back the space, and keeps the log small."""
+    """Deletes what the policy no longer keeps, frees the space, and empties the write-ahead log."""
 
     def __init__(
-        self, ledger: Ledger, policy: Policy, tell: Tell, log: Log, *, every: float = EVERY
+        self, ledger: Ledger, policy: Policy, emit: Emit, log: Log, *, every: float = EVERY
     ) -> None:
         self._ledger = ledger
         self._policy = policy
-        self._tell = tell
+        self._emit = emit
         self._log = log
         self._every = every
         self._stopped = threading.Event()
@@ -70,8 +70,8 @@ class RetentionThread:
     def _round(self) -> None:
         this = RetentionJob(self._ledger, self._policy)
         self._slowly(this.slices())
-        if told := this.record("retention"):
-            self._tell(*told)
+        if event := this.record("retention"):
+            self._emit(*event)
         if isinstance(self._ledger, SqliteLedger):  # PostgreSQL does this by itself
             self._slowly(shrink(self._ledger))
             empty_log(self._ledger)
@@ -80,6 +80,6 @@ class RetentionThread:
         began = time.monotonic()
         for _ in slices:
             took = time.monotonic() - began
-            if self._stopped.wait(max(BREATH, took * (SHARE - 1))):
+            if self._stopped.wait(max(SHORTEST_PAUSE, took * (SHARE - 1))):
                 return
             began = time.monotonic()

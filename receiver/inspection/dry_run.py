@@ -1,4 +1,4 @@
-"""Asks the services of a rule set whether they would take what its actions send."""
+"""Dry runs: asks the services of a rule set whether they would accept what its actions send."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from receiver.rules.schema import FailureAction, Rule
 from receiver.settings.secrets import Secrets
 
 PLAUSIBLE: Mapping[str, Any] = {"BOOL": True, "INT": 1, "UINT": 1, "DOUBLE": 1.0}
-"""By CEL's type of an expression: a value of it; of any other type it is a text."""
+"""A value by CEL's type of an expression; for any other type it is a text."""
 
 
 @dataclass(slots=True)
-class Rehearsed:
-    """What came of it: how many actions were tried, mistakes, and what could not be told."""
+class DryRunResult:
+    """How many actions were tried, what is wrong, and what could not be found out."""
 
     tried: int = 0
     problems: list[Problem] = field(default_factory=list)
@@ -37,17 +37,17 @@ class Rehearsed:
 
 
 @dataclass(frozen=True, slots=True)
-class Rehearsal:
-    """Dry runs, of the actions whose handlers offer one."""
+class DryRun:
+    """Runs those actions dry whose handlers offer it."""
 
     registry: Registry
     expressions: Expressions
     secrets: Secrets
     outbound: Outbound
 
-    def of(self, found: RuleSet) -> Rehearsed:
+    def run(self, found: RuleSet) -> DryRunResult:
         """Try every action of a set that is valid; nothing is changed anywhere."""
-        result = Rehearsed()
+        result = DryRunResult()
         for reading in readings(found):
             for path, rule, action in reading.actions():
                 handler = self.registry.get(action.uses)
@@ -85,7 +85,7 @@ class Rehearsal:
             return handler.dry_run(given, call) if handler.dry_run else ()
         except PostsyncError as error:
             return [Finding((), error.message, error.hint)]
-        except Exception as error:  # noqa: BLE001 a bug of the handler's; its traceback could tell
+        except Exception as error:  # noqa: BLE001 a bug of the handler's; its traceback may hold a secret
             return [Finding((), f"handler {handler.name} broke off with {type(error).__name__}")]
 
     def _call(self, timeout: float, masker: Masker) -> Call:
@@ -109,10 +109,10 @@ class Rehearsal:
 
 
 def _known(rule: Rule) -> Mapping[str, str]:
-    """Return what expressions of a rule are sure to give, by their text: what all selectors say."""
+    """Return values that expressions of a rule are sure to give, since all selectors name them."""
     selectors = rule.match.resources or ()
-    said = {selector.namespace for selector in selectors}
-    only = next(iter(said)) if len(said) == 1 else None
+    namespaces = {selector.namespace for selector in selectors}
+    only = next(iter(namespaces)) if len(namespaces) == 1 else None
     if only is None or len(only) != 1 or SPECIAL.search(only[0]):
         return {}
     return {"resource.namespace": only[0]}

@@ -1,10 +1,10 @@
 """Explains a sync afterwards: each rule's verdict on each resource, as it was when it was planned.
 
-Worked out when somebody asks: the notification and the rule set lie in the ledger, and matching
-is pure. What was recalled of syncs before it, the ledger keeps as it was at the planning.
+It is computed on request: the notification and the rule set are in the ledger, and matching is
+pure. What was recalled of earlier syncs is stored as it was when the sync was planned.
 
-It happens in the process that takes notifications, so it is bounded: in what is told, in time, and
-one sync at a time.
+It runs in the process that takes notifications, so it is bounded: in size, in time, and to one
+sync at a time.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ from receiver.rules.matching import Excerpt, Matcher, RuleExplanation, Verdict, 
 from receiver.rules.schema import Rule
 
 MATCHERS = 4
-"""Rule sets whose matcher is kept: people ask for what happened lately."""
+"""Rule sets whose matcher is cached: most requests are for what happened lately."""
 
 LONGEST = 5.0
-"""Seconds of a core that one explanation may take: half of what planning the sync may take, for
+"""Processor seconds that one explanation may take: half of what planning the sync may take, since
 notifications wait meanwhile."""
 
 PATIENCE = 2.0
-"""Seconds that one who asks waits for the explanation of another sync to be ready."""
+"""Seconds that a request waits until another sync is explained."""
 
 
 class ResourceFinding(TypedDict):
@@ -73,7 +73,7 @@ class RuleFinding(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What the rules made of a sync.
+    """Each rule's verdict on a sync.
 
     Attributes:
         rows: one for each rule; None for a sync that was not matched with any, or that cannot be
@@ -89,20 +89,20 @@ class Explainer:
     """Explains syncs of one ledger.
 
     Attributes:
-        alone: held while one is explained.
+        lock: held while one is explained.
     """
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._expressions = Expressions()
         self._matcher = lru_cache(maxsize=MATCHERS)(self._make_matcher)
-        self.alone = Lock()
+        self.lock = Lock()
 
     def explain(self, sync: str, *, rule: str = "", resource: str = "") -> Explanation:
         """Explain a sync: all of it where it is small, else an excerpt with a note.
 
-        Where what is stored cannot be read or matched again there are no rows: the rest of the
-        sync's story is worth telling without them.
+        There are no rows if what is stored cannot be parsed or matched again: the other details of
+        the sync are worth returning without them.
 
         Args:
             sync: its id.
@@ -112,29 +112,29 @@ class Explainer:
         Raises:
             LedgerUnavailable: the ledger cannot be read.
         """
-        if not self.alone.acquire(timeout=PATIENCE):
+        if not self.lock.acquire(timeout=PATIENCE):
             return Explanation(None, "other syncs are being explained: ask again")
         try:
-            return self._explained(sync, rule, resource)
+            return self._explain(sync, rule, resource)
         except LedgerUnavailable:
             raise
-        except Exception:  # noqa: BLE001 whatever is wrong with what is stored of one sync
+        except Exception:  # noqa: BLE001 whatever is wrong with one stored sync
             return Explanation(None)
         finally:
-            self.alone.release()
+            self.lock.release()
 
-    def _explained(self, sync: str, rule: str, resource: str) -> Explanation:
+    def _explain(self, sync: str, rule: str, resource: str) -> Explanation:
         with self._ledger.read() as connection:
             digest, recalled = planned_with(connection, sync)
             if digest is None:
                 return Explanation(None)
             stored = stored_sync(connection, sync)
-        told = with_recalled(read_sync(stored), recalled)
+        judged = with_recalled(read_sync(stored), recalled)
         rules, matcher = self._matcher(digest)
-        unknown = _unknown(rules, told, rule, resource)
+        unknown = _unknown(rules, judged, rule, resource)
         if unknown:
             return Explanation([], unknown)
-        return _excerpts(matcher, told, 1 if rule else len(rules), rule, resource)
+        return _excerpts(matcher, judged, 1 if rule else len(rules), rule, resource)
 
     def _make_matcher(self, digest: str) -> tuple[Sequence[Rule], Matcher]:
         with self._ledger.read() as connection:
@@ -149,9 +149,9 @@ def _excerpts(matcher: Matcher, sync: Sync, rules: int, rule: str, resource: str
     try:
         with interruptible(cpu_limit(LONGEST)):
             for item in matcher.explain(sync, rule):
-                told = excerpt(item, sync.resources, rules, resource)
-                rows.append(_row(sync, item, told))
-                left_out += sum(told.more.values())
+                chosen = excerpt(item, sync.resources, rules, resource)
+                rows.append(_row(sync, item, chosen))
+                left_out += sum(chosen.more.values())
     except TooLong:
         note = f"explaining took more than {LONGEST:g} s of a core: it ends after {len(rows)} of "
         return Explanation(rows, f"{note}{rules} rules; `rule=NAME` explains one")
@@ -163,7 +163,7 @@ def _excerpts(matcher: Matcher, sync: Sync, rules: int, rule: str, resource: str
 
 
 def _unknown(rules: Sequence[Rule], sync: Sync, rule: str, resource: str) -> str:
-    """Say that a filter names what is not there, "" if it is."""
+    """Return that a filter names what does not exist, "" if it exists."""
     for kind, wanted, known in (
         ("rule", rule, [one.name for one in rules]),
         ("resource", resource, [one.key for one in sync.resources]),
@@ -175,7 +175,7 @@ def _unknown(rules: Sequence[Rule], sync: Sync, rule: str, resource: str) -> str
     return ""
 
 
-def _row(sync: Sync, item: RuleExplanation, told: Excerpt) -> RuleFinding:
+def _row(sync: Sync, item: RuleExplanation, chosen: Excerpt) -> RuleFinding:
     return {
         "rule": item.rule.name,
         "verdict": item.finding.verdict,
@@ -186,7 +186,7 @@ def _row(sync: Sync, item: RuleExplanation, told: Excerpt) -> RuleFinding:
                 "verdict": cell.verdict,
                 "reason": cell.reason,
             }
-            for number, cell in told.findings.items()
+            for number, cell in chosen.findings.items()
         ],
-        "more": told.more,
+        "more": chosen.more,
     }

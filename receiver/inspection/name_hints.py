@@ -1,7 +1,7 @@
-"""Knows what has a name: rules, handlers, Applications, events; and says of another one so.
+"""Hints for names of rules, handlers, Applications and events that are most likely mistakes.
 
-A name may belong to what is gone, or about to come: only where the ledger has nothing of it either
-is it most likely a mistake.
+A name may belong to something that is gone or about to come: it counts as a mistake only if the
+ledger has nothing of that name either.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from receiver.rules.loading import rule_set_from
 from receiver.rules.loading.defaults import sections
 
 FEW = 8
-"""Names that are told where none is near."""
+"""Names that are listed where none is near."""
 
 Known: TypeAlias = frozenset[str]
 
@@ -37,8 +37,8 @@ class InForce:
     handlers: Known = frozenset()
 
 
-class Names:
-    """Judges the names that people give, by one ledger.
+class NameHints:
+    """Checks the names that people give, against one ledger; a hint is "" if a name is known.
 
     Raises:
         LedgerUnavailable: (every method) the ledger cannot be read.
@@ -49,33 +49,33 @@ class Names:
         self._reader = Reader(ledger)
         self._of_set = lru_cache(maxsize=1)(self._read_names)
 
-    def idle(self, scope: Scope, name: str) -> str:
-        """Say that nothing is there now which a pause of this name could hold back, or ""."""
+    def for_pause(self, scope: Scope, name: str) -> str:
+        """Return a hint if there is nothing now that a pause of this name could hold back."""
         if scope is Scope.RULE:
-            return self._stranger("rule", name, Filters(states=OPEN_RUNS, rule=name), "open")
+            return self._absent("rule", name, Filters(states=OPEN_RUNS, rule=name), "open")
         if scope is Scope.HANDLER:
-            return self._stranger("handler", name, Filters(states=OPEN_RUNS, handler=name), "open")
+            return self._absent("handler", name, Filters(states=OPEN_RUNS, handler=name), "open")
         return ""
 
-    def unheard_of(
+    def for_filters(
         self, *, rule: str = "", handler: str = "", application: str = "", event: str = "",
         **ids: str,
     ) -> str:  # fmt: skip
-        """Say which of these filters can choose nothing, since nothing has that name, or "".
+        """Return which of these filters can choose nothing, since nothing has that name.
 
         ``ids`` are those of a ``sync``, a ``plan`` or a ``run``; ``event`` is a glob.
         """
         kept = "in the ledger"
-        told = [
+        hints = [
             *(self._no_such(kind, wanted) for kind, wanted in ids.items() if wanted),
             _no_event(event) if event else "",
-            self._stranger("rule", rule, Filters(rule=rule), kept) if rule else "",
-            self._stranger("handler", handler, Filters(handler=handler), kept) if handler else "",
+            self._absent("rule", rule, Filters(rule=rule), kept) if rule else "",
+            self._absent("handler", handler, Filters(handler=handler), kept) if handler else "",
             self._no_application(application) if application else "",
         ]
-        return "; ".join(filter(None, told))
+        return "; ".join(filter(None, hints))
 
-    def no_rule(self, name: str) -> FieldError | None:
+    def for_rule(self, name: str) -> FieldError | None:
         """Return what is wrong with the name of a rule that is to be in force."""
         known = self._in_force()
         if known is None or name in known.rules:
@@ -84,15 +84,15 @@ class Names:
         hint = near(name, known.rules) or "; ".join(filter(None, (_few(known.rules), soon)))
         return FieldError((), f"no rule {name} is in force", hint)
 
-    def _stranger(self, kind: str, name: str, of_it: Filters, where: str) -> str:
+    def _absent(self, kind: str, name: str, of_it: Filters, where: str) -> str:
         known = self._in_force()
         if known is None:
             return ""
         names = known.rules if kind == "rule" else known.handlers
         if name in names or self._reader.runs(of_it, limit=1):
             return ""
-        told = f"no {kind} {name} is in force, and no run of it is {where}"
-        return str(FieldError((), told, near(name, names) or _few(names)))
+        message = f"no {kind} {name} is in force, and no run of it is {where}"
+        return str(FieldError((), message, near(name, names) or _few(names)))
 
     def _no_such(self, kind: str, wanted: str) -> str:
         return "" if self._reader.has(kind, wanted) else f"there is no {kind} {wanted}"
@@ -107,9 +107,9 @@ class Names:
         return str(FieldError((), f"no sync of {name} is in the ledger", hint))
 
     def _in_force(self) -> InForce | None:
-        """Return the names of today; None before any rules were loaded, or if nobody can read them.
+        """Return the names in force; None before any were loaded, or if they cannot be parsed.
 
-        An older version's rules may be none to this one, until a dispatcher has loaded others.
+        This version may not parse an older version's rules, until a dispatcher has loaded others.
         """
         with self._ledger.read() as connection:
             digest = (get_value(connection, RULES) or {}).get("digest") or ""
@@ -129,14 +129,14 @@ class Names:
 
 
 def _few(names: Collection[str]) -> str:
-    """Name some of what there is, for whoever was far from all of it."""
+    """List some of the names that there are."""
     shown = ", ".join(sorted(names)[:FEW])
     more = f" and {len(names) - FEW} more" if len(names) > FEW else ""
     return f"there {'is' if len(names) == 1 else 'are'} {shown}{more}" if shown else ""
 
 
 def _no_event(glob: str) -> str:
-    # As the trail compares them: there are only these two wildcards.
+    # As the trail's filter compares them: there are only these two wildcards.
     pattern = re.compile(re.escape(glob).replace(r"\*", ".*").replace(r"\?", "."))
     if any(map(pattern.fullmatch, EVENTS)):
         return ""

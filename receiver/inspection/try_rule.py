@@ -24,7 +24,7 @@ STATES = {
     OutcomeKind.TEMPORARY: RunState.FAILED,
     OutcomeKind.PERMANENT: RunState.FAILED,
 }
-"""What a single attempt makes of its run."""
+"""The state of a run after its single attempt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Trial:
 
     Args:
         rule: the rule; what would hold it up (mode, limits, debounce, concurrency, suspend) is
-            left out, and so is `onFailure`, which would tell of a failure that is none.
+            left out, and so is `onFailure`, which would report a failure that is none.
         sync: the sync, with an id.
         targets: the places of the resources that the rule is to act on.
         renderer: makes the parameters.

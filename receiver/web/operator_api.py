@@ -70,7 +70,7 @@ def retry_runs(intake: Intake, act: Act, body: RetryBody) -> Retried:
 def replay_sync(intake: Intake, sync: str, act: Act, body: ReplayBody) -> Replayed:
     """Have the dispatcher plan a sync anew."""
     _check_rules(intake, body)
-    if body.rule and (mistake := intake.names.no_rule(body.rule)):
+    if body.rule and (mistake := intake.name_hints.for_rule(body.rule)):
         raise Refusal(HTTPStatus.NOT_FOUND, "no_such_rule", mistake.message, hint=mistake.hint)
     replay = intake.operations.replay(act, sync, body.rule, any_rules=body.with_rules_in_force)
     rule = body.rule or None
@@ -129,7 +129,7 @@ def _add_pauses(path: str, scope: Scope, what: str, summary: str, reason: str) -
         intake.operations.pause(act, scope, name)
         wanted = scope.value, name
         found = [row for row in intake.reader.pauses() if (row["scope"], row["name"]) == wanted]
-        warning = intake.names.idle(scope, name)
+        warning = intake.name_hints.for_pause(scope, name)
         return {"pause": found[0] if found else None, "warning": warning}
 
     @ROUTES.add("delete", path, f"resume{what}", "Lift that pause.")
@@ -159,7 +159,7 @@ def _check_name(scope: Scope, name: str) -> None:
 
 
 def _unheard_of(intake: Intake, body: RetryBody) -> str:
-    return intake.names.unheard_of(
+    return intake.name_hints.for_filters(
         rule=body.rule, handler=body.handler, application=body.application
     )
 

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import TypeVar
 
 from receiver.app.composition import Intake
-from receiver.inspection.name_hints import Names
+from receiver.inspection.name_hints import NameHints
 from receiver.ledger.queries.rows import Plan, PlanStory, Run, RunStory, SyncWithPlans
 from receiver.web.operation import LOOK, Routes, Who
 from receiver.web.problem_details import Refusal
@@ -32,7 +32,7 @@ Found = TypeVar("Found")
 @ROUTES.add("get", "/v1/syncs", "listSyncs", "List syncs, the newest first.")
 def list_syncs(intake: Intake, query: SyncsQuery) -> Syncs:
     """Answer a page of syncs."""
-    page, following, warning = _page("syncs", query, intake.reader.syncs, intake.names)
+    page, following, warning = _page("syncs", query, intake.reader.syncs, intake.name_hints)
     return {"syncs": page, "next": following, "warning": warning}
 
 
@@ -50,7 +50,7 @@ def get_sync(intake: Intake, sync: str, query: StoryQuery) -> SyncStory:
 @ROUTES.add("get", "/v1/plans", "listPlans", "List plans, the newest first.")
 def list_plans(intake: Intake, query: PlansQuery) -> Plans:
     """Answer a page of plans."""
-    page, following, warning = _page("plans", query, intake.reader.plans, intake.names)
+    page, following, warning = _page("plans", query, intake.reader.plans, intake.name_hints)
     return {"plans": page, "next": following, "warning": warning}
 
 
@@ -63,7 +63,7 @@ def get_plan(intake: Intake, plan: str) -> PlanStory:
 @ROUTES.add("get", "/v1/runs", "listRuns", "List runs, the newest first.")
 def list_runs(intake: Intake, query: RunsQuery) -> Runs:
     """Answer a page of runs."""
-    page, following, warning = _page("runs", query, intake.reader.runs, intake.names)
+    page, following, warning = _page("runs", query, intake.reader.runs, intake.name_hints)
     return {"runs": page, "next": following, "warning": warning}
 
 
@@ -78,7 +78,7 @@ def list_events(intake: Intake, query: EventsQuery) -> Events:
     """Answer a page of the trail."""
     page = intake.reader.trail(query.wanted, after=query.after, limit=query.limit)
     first = not (query.after or page.events)
-    warning = intake.names.unheard_of(**query.names) if first else ""
+    warning = intake.name_hints.for_filters(**query.names) if first else ""
     return {"events": page.events, "next": page.next, "more": page.more, "warning": warning}
 
 
@@ -90,7 +90,7 @@ def list_pauses(intake: Intake) -> Pauses:
 
 def _page(
     kind: str, query: SyncsQuery | PlansQuery | RunsQuery, read: Callable[..., list[Row]],
-    names: Names,
+    names: NameHints,
 ) -> tuple[list[Row], str | None, str]:  # fmt: skip
     """Return a page, the cursor of the next one, and a warning.
 
@@ -101,7 +101,7 @@ def _page(
     rows = read(filters(query), limit=query.limit + 1, before=before)
     page = rows[: query.limit]
     following = cursor_of(kind, page[-1]["id"]) if len(rows) > len(page) else None
-    warning = "" if page or query.cursor else names.unheard_of(**query.names)
+    warning = "" if page or query.cursor else names.for_filters(**query.names)
     return page, following, warning
 
 

@@ -1,4 +1,4 @@
-"""Everything that can be wrong with a rule whose shape is right."""
+"""Checks of a rule that has the right shape: names, targets, parameters, expressions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fills in what a rule does not say, from its file's ``defaults`` and the built-in ones."""
+"""Fills in what a rule leaves out, from its file's ``defaults`` and the built-in ones."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ FINALLY: Mapping[str, Any] = {
     "when": When.ALWAYS,
     "continue_on_error": True,
 }
-"""What an action of `finally` has where it does not say it."""
+"""Defaults of an action of `finally`."""
 
 A = TypeVar("A", bound=FailureAction)
 
 
 def merge(rule: Rule, defaults: Defaults) -> Rule:
-    """Return the rule with nothing left to decide."""
+    """Return the rule with every field filled in."""
     update: dict[str, Any] = {
         name: getattr(defaults, name)
         for name in FROM_DEFAULTS
@@ -105,7 +105,7 @@ def _match(match: Match) -> Match:
 
 
 def _widen(selector: ResourceMatch) -> ResourceMatch:
-    """After a failed sync nobody knows what was changed: match whatever is not narrowed."""
+    """After a failed sync nobody knows what was changed: match any change and status not given."""
     given = selector.model_fields_set
     wide = {name: ("any",) for name in ("change", "status") if name not in given}
     return selector.model_copy(update=wide)

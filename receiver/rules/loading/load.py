@@ -14,7 +14,7 @@ from receiver.rules.expressions import Expressions
 from receiver.rules.handlers.registry import Registry
 from receiver.rules.loading.files import read_text, rule_files
 from receiver.rules.loading.parser import Reading
-from receiver.rules.loading.warnings import doubts, no_files
+from receiver.rules.loading.warnings import find_warnings, missing_files
 from receiver.rules.schema import Rule
 
 
@@ -22,7 +22,7 @@ from receiver.rules.schema import Rule
 class RuleSet:
     """Rules with their defaults merged, and the files that they came from (name, text).
 
-    ``warnings`` are no mistakes, and most likely not what was meant; of stored sets none are known.
+    ``warnings`` are valid, and most likely not what was meant; a stored set has none.
     """
 
     digest: str
@@ -40,7 +40,7 @@ def load_rules(paths: Iterable[Path], registry: Registry, expressions: Expressio
     paths = tuple(paths)
     files, problems = _read_texts(paths)
     rules: list[Rule] = []
-    warnings = list(no_files(paths, (file for file, _ in files)))
+    warnings = list(missing_files(paths, (file for file, _ in files)))
     names: dict[str, str] = {}
     bug: Exception | None = None
     for file, text in files:
@@ -48,10 +48,10 @@ def load_rules(paths: Iterable[Path], registry: Registry, expressions: Expressio
             reading = Reading(read_yaml(file, text))
             reading.check(registry, expressions)
             reading.check_names(names)
-            warnings += doubts(reading.document, reading.rules.items())
-        except Exception as error:  # noqa: BLE001 whatever a file does to us, it is refused
+            warnings += find_warnings(reading.document, reading.rules.items())
+        except Exception as error:  # noqa: BLE001 whatever a file causes, it is refused
             bug = error
-            problems.append(_beyond_us(file, error))
+            problems.append(_bug(file, error))
             continue
         rules += reading.rules.values()
         problems += reading.document.problems
@@ -79,7 +79,7 @@ def rule_set_from(files: Iterable[tuple[str, str]]) -> RuleSet:
 
 
 def readings(found: RuleSet) -> Iterator[Reading]:
-    """Read the files of a set again, to know where everything stands."""
+    """Parse the files of a set again, for the places of its parts."""
     for file, text in found.files:
         yield Reading(read_yaml(file, text))
 
@@ -94,7 +94,7 @@ def _read_texts(paths: Iterable[Path]) -> tuple[tuple[tuple[str, str], ...], lis
     return tuple((file, text) for file, text in texts.items() if isinstance(text, str)), problems
 
 
-def _beyond_us(file: str, error: Exception) -> Problem:
+def _bug(file: str, error: Exception) -> Problem:
     message = f"could not be checked: {type(error).__name__}, which is a bug of Postsync"
     return Problem(file, 0, 0, "", message, "please report it, with the file")
 

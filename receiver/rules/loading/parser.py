@@ -1,4 +1,4 @@
-"""One file on its way from YAML to rules."""
+"""Parses one rule file: from a YAML document to rules, with a problem for each mistake."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ from receiver.rules.schema import Defaults, FailureAction, Rule, RuleFile, Stric
 S = TypeVar("S", bound=Strict)
 
 LATER = {"onUnknownChange": ("verify", "use run or skip")}
-"""Words of the format that a later release will take, by their key, and the way out today."""
+"""Words of the format that a later release will accept, by their key, with today's alternative."""
 
-NOT_TOLD = (
+NOT_SENT = (
     "Argo CD does not tell a resource's {key}; match.application.labels are those of the "
     "Application"
 )
-MEANT = {
+FOREIGN_KEYS = {
     "on": "match.channel says on which channel, match.phases how the sync ended",
     "when": "match says when a rule applies, when in an action on which state of earlier waves",
-    "labels": NOT_TOLD,
-    "annotations": NOT_TOLD,
+    "labels": NOT_SENT,
+    "annotations": NOT_SENT,
 }
-"""Keys that people know from elsewhere, and where what they mean is written here."""
+"""Keys that people know from elsewhere, and what says the same here."""
 
 
 class Reading:
-    """Reads a document; ``rules`` has those whose shape is right, merged, by their index."""
+    """A parsed document; ``rules`` are those of the right shape, merged with defaults, by index."""
 
     def __init__(self, document: Document) -> None:
         self.document = document
         self.rules: dict[int, Rule] = {}
         self._defaults = Defaults()
-        self._said = set(document.problems)
+        self._reported = set(document.problems)
         if document.data is not None and () not in document.unread:
             self._read()
 
@@ -49,15 +49,15 @@ class Reading:
         """Check handlers, parameters and expressions."""
         for place, action in self._raw_actions():
             for mistake in check_action(action, registry, expressions):
-                self._say(place, mistake)
+                self._add_problem(place, mistake)
                 if mistake.whole:
                     self.document.unread.add((*place, *mistake.path))
         for index, rule in self.rules.items():
             for mistake, column in check_rule(rule, expressions):
-                self._say(self._origin(index, mistake.path), mistake, column)
+                self._add_problem(self._origin(index, mistake.path), mistake, column)
 
     def check_names(self, names: dict[str, str]) -> None:
-        """Refuse names that another rule has; ``names`` knows their places and learns ours."""
+        """Refuse names that another rule has; ``names`` maps names to places, and gets ours."""
         for index, raw in enumerate(self._raw_rules()):
             name = raw.get("name") if isinstance(raw, dict) else None
             if not isinstance(name, str):
@@ -66,7 +66,7 @@ class Reading:
             line, _ = self.document.values[path]
             if name in names:
                 message = f"another rule has the name {name}"
-                self._say(path, FieldError((), message, f"see {names[name]}"))
+                self._add_problem(path, FieldError((), message, f"see {names[name]}"))
             names.setdefault(name, f"{self.document.file}:{line}")
 
     def actions(self) -> Iterator[tuple[Path, Rule, FailureAction]]:
@@ -96,7 +96,7 @@ class Reading:
             return model.model_validate(raw, by_alias=True, by_name=False)
         except ValidationError as error:
             for mistake in field_errors(error, model, raw):
-                self._say(place, with_way_out(_later(mistake, raw), model))
+                self._add_problem(place, with_key_hint(_later(mistake, raw), model))
         return None
 
     def _raw_rules(self) -> list[Any]:
@@ -117,18 +117,18 @@ class Reading:
                         yield (*place, section, index), action
 
     def _origin(self, index: int, path: Path) -> Path:
-        """Return in what the user wrote it: in the rule, or in the defaults of the file."""
+        """Return where it is written: in the rule, or in the defaults of the file."""
         own: Path = ("rules", index)
         merged = path[0] in {"finally", "onFailure", "concurrency"}
         return ("defaults",) if merged and (*own, path[0]) not in self.document.values else own
 
-    def _say(self, place: Path, mistake: FieldError, column: int = 0) -> None:
+    def _add_problem(self, place: Path, mistake: FieldError, column: int = 0) -> None:
         path = (*place, *mistake.path)
         if any(path[:end] in self.document.unread for end in range(len(path) + 1)):
             return
         problem = self.document.problem(path, mistake.message, mistake.hint, column)
-        if problem not in self._said:  # defaults are merged into many rules
-            self._said.add(problem)
+        if problem not in self._reported:  # defaults are merged into many rules
+            self._reported.add(problem)
             self.document.problems.append(problem)
 
 
@@ -142,10 +142,10 @@ def _later(mistake: FieldError, raw: Any) -> FieldError:
     return mistake
 
 
-def with_way_out(mistake: FieldError, model: type[BaseModel]) -> FieldError:
-    """Add to an unknown key, if none is near, what is meant by it, and the keys that there are.
+def with_key_hint(mistake: FieldError, model: type[BaseModel]) -> FieldError:
+    """Add a hint to an unknown key without one: what it is called here, and the known keys.
 
-    A file that is no mapping, mostly a list of rules, is told how one begins.
+    The hint for a file that is no mapping, mostly a list of rules, is how a file begins.
     """
     if model is RuleFile and not mistake.path and not mistake.hint:
         return replace(mistake, hint="begin with `version: 1`, and write the rules below `rules:`")
@@ -153,5 +153,5 @@ def with_way_out(mistake: FieldError, model: type[BaseModel]) -> FieldError:
         return mistake
     key = str(mistake.path[-1])
     known = ", ".join(sorted(keys_at(model, mistake.path[:-1])))
-    meant = MEANT.get(key, "").format(key=key)
-    return replace(mistake, hint="; ".join(filter(None, (meant, f"there are {known}"))))
+    hint = FOREIGN_KEYS.get(key, "").format(key=key)
+    return replace(mistake, hint="; ".join(filter(None, (hint, f"there are {known}"))))

@@ -1,4 +1,4 @@
-"""Holds the rule set in force, and replaces it by a better one only."""
+"""Holds the rule set in force, and replaces it only by one without problems."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Fingerprint: TypeAlias = tuple[tuple[str, int, int, int], ...]
 
 
 class Rulebook:
-    """The rules of some files and folders. It has no thread: its owner asks it now and then.
+    """The rules of some files and folders. It has no thread: its owner polls it.
 
     Attributes:
         current: the set in force; None until one was loaded or given.
@@ -37,7 +37,7 @@ class Rulebook:
     def changed(self) -> bool:
         """Whether a file came, went or was written since the last `reload`, good or bad.
 
-        Files are compared by what their links lead to: a ConfigMap is updated by turning
+        Files are compared by the targets of their links: a ConfigMap is updated by switching
         one link, which no file's own entry shows.
         """
         return self._fingerprint() != self._seen

@@ -1,4 +1,4 @@
-"""What is no mistake in a rule, and most likely not what was meant."""
+"""Warnings: what is valid in a rule, and most likely not what was meant."""
 
 from __future__ import annotations
 
@@ -69,23 +69,23 @@ KINDS = frozenset(kind for _, kind in CLUSTER_SCOPED) | {*NAMESPACED.split(), *A
 """The kinds that most rules are about: those of Kubernetes itself, and of Argo's own projects."""
 
 
-def doubts(document: Document, rules: Iterable[tuple[int, Rule]]) -> Iterator[Problem]:
-    """Yield what is doubtful in a file, with its place; ``rules`` are its rules by their index."""
+def find_warnings(document: Document, rules: Iterable[tuple[int, Rule]]) -> Iterator[Problem]:
+    """Yield the warnings of a file, with their places; ``rules`` are its rules by their index."""
     count = 0
     for count, (index, rule) in enumerate(rules, 1):  # noqa: B007 told after the loop
         for place, glob in _globs(rule.match, ("rules", index, "match")):
             for message, hint in _of_glob(place, glob):
-                yield document.problem(_written(document, place), message, hint)
+                yield document.problem(_place(document, place), message, hint)
         for number, selector in enumerate(rule.match.resources or ()):
             place = ("rules", index, "match", "resources", number, "kind")
             for word, message, hint in _of_kinds(selector):
                 at = (selector.kind or ()).index(word)
-                yield document.problem(_written(document, (*place, at)), message, hint)
+                yield document.problem(_place(document, (*place, at)), message, hint)
     if not count:
         yield Problem(document.file, 0, 0, "", "has no rules")
 
 
-def no_files(paths: Iterable[Path], files: Iterable[str]) -> Iterator[Problem]:
+def missing_files(paths: Iterable[Path], files: Iterable[str]) -> Iterator[Problem]:
     """Yield each of the paths that has no rule file."""
     names = [Path(file) for file in files]
     for path in paths:
@@ -110,7 +110,7 @@ def _globs(value: Any, place: Place) -> Iterator[tuple[Place, str]]:
         yield place, value
 
 
-def _written(document: Document, place: Place) -> Place:
+def _place(document: Document, place: Place) -> Place:
     """Return where it stands: a glob by itself has no place in a list."""
     return place if place in document.values else place[:-1]
 

@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 
 def as_list(value: Any) -> Any:
     """Read what stands alone as a list of one."""
-    if isinstance(value, str | int | float):  # a number or `yes` is told of by what belongs here
+    if isinstance(value, str | int | float):  # the items' validators report a number or `yes`
         return [value]
     if isinstance(value, list | tuple):
         return value

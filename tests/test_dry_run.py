@@ -10,7 +10,7 @@ import pytest
 
 from receiver.contract import Call, Finding, Handler, Outcome, Params, PermanentError, Secret
 from receiver.contract import Succeeded as Done
-from receiver.inspection.dry_run import Rehearsal
+from receiver.inspection.dry_run import DryRun
 from receiver.outbound import Outbound
 from receiver.rules.expressions import Expressions
 from receiver.rules.handlers.registry import Registry
@@ -69,7 +69,7 @@ def test_nothing_that_it_tells_has_a_secret(
     registry, expressions = Registry([handler]), Expressions()
     found = load_rules([tmp_path / "rules.yaml"], registry, expressions)
     with closing(Outbound()) as outbound:
-        rehearsed = Rehearsal(registry, expressions, Secrets(tmp_path), outbound).of(found)
-    (problem,) = rehearsed.problems
+        result = DryRun(registry, expressions, Secrets(tmp_path), outbound).run(found)
+    (problem,) = result.problems
     assert str(problem).endswith(told)
     assert "hush" not in str(problem)
