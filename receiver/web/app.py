@@ -11,7 +11,7 @@ from receiver.app.composition import Intake
 from receiver.ledger.queries.reader import Reader
 from receiver.web import operator_api, read_api
 from receiver.web.admission import ADMISSION, Admission
-from receiver.web.auth import authenticate, known
+from receiver.web.auth import authenticate, has_known_token
 from receiver.web.client_address import remote_address
 from receiver.web.connection_manager import ON_CUT
 from receiver.web.health import health_blueprint
@@ -20,22 +20,22 @@ from receiver.web.messages_api import messages_blueprint
 from receiver.web.metrics import Metrics, metrics_blueprint
 from receiver.web.openapi_document import openapi_blueprint
 from receiver.web.problem_details import handle_errors
-from receiver.web.rejected_request_log import Strangers
+from receiver.web.rejected_request_log import RejectedRequestLog
 from receiver.web.tls import Tls
 from receiver.web.worker import ON_UNREADABLE
 
-STRANGE = {
+REJECTED = {
     HTTPStatus.UNAUTHORIZED.value: "request.unauthenticated",
     HTTPStatus.FORBIDDEN.value: "request.forbidden",
 }
-"""The lines of the log about those who had no right to ask."""
+"""Events of the log by the status of a request without the right to ask."""
 
 
 def create_app(intake: Intake, tls: Tls | None = None) -> Flask:
     """Return the app for these parts; it starts and stops nothing."""
     app = Flask("postsync", static_folder=None)
     app.json = provider = DefaultJSONProvider(app)
-    provider.sort_keys = False  # an event's keys are told in the order that reads best
+    provider.sort_keys = False  # keys stand in the order that reads best
     metrics, keys = Metrics(intake.reader, tls), intake.keys
     app.register_blueprint(intake_blueprint(intake, metrics))
     app.register_blueprint(read_api.ROUTES.blueprint("read", intake))
@@ -52,9 +52,11 @@ def create_app(intake: Intake, tls: Tls | None = None) -> Flask:
     app.register_blueprint(metrics_blueprint(metrics))
     app.extensions[ON_CUT] = metrics.slow
     app.extensions[ADMISSION] = Admission(
-        lambda header, look: intake.settings.allow_anonymous or known(header, keys, look=look)
+        lambda header, reload: (
+            intake.settings.allow_anonymous or has_known_token(header, keys, reload=reload)
+        )
     )
-    _tell_of_strangers(app, intake)
+    _log_rejected_requests(app, intake)
     handle_errors(app, intake.log)
     return app
 
@@ -68,17 +70,17 @@ def create_worker_app(reader: Reader, owner: str) -> Flask:
     return app
 
 
-def _tell_of_strangers(app: Flask, intake: Intake) -> None:
-    """Name who is refused for want of the right token, or sends what is no request."""
-    strangers = Strangers(intake.log)
+def _log_rejected_requests(app: Flask, intake: Intake) -> None:
+    """Log who is refused for want of the right token, or sends what is no request."""
+    rejected = RejectedRequestLog(intake.log)
 
     def unreadable(remote: str, reason: str) -> None:
-        strangers.tell("request.unreadable", remote, reason=reason[:200])
+        rejected.write("request.unreadable", remote, reason=reason[:200])
 
     def answered(response: Response) -> Response:
-        if event := STRANGE.get(response.status_code):
+        if event := REJECTED.get(response.status_code):
             remote = remote_address(request.environ, intake.settings.trusted_proxies)
-            strangers.tell(event, remote, method=request.method, path=request.path[:200])
+            rejected.write(event, remote, method=request.method, path=request.path[:200])
         return response
 
     app.extensions[ON_UNREADABLE] = unreadable

@@ -42,13 +42,13 @@ def authenticate(header: str, keys: Keyring, *folders: Tokens) -> str:
     raise _unknown(name, token, keys, folders)
 
 
-def known(header: str, keys: Keyring, *, look: bool) -> bool:
-    """Tell whether a header has a token of any folder; without ``look`` no file is touched."""
+def has_known_token(header: str, keys: Keyring, *, reload: bool) -> bool:
+    """Whether a header has a token of any folder; without ``reload`` no file is read."""
     try:
         _, token = _presented(header)
     except Refusal:
         return False
-    return keys.contains(token, reload=look)
+    return keys.contains(token, reload=reload)
 
 
 def _unknown(name: str, token: str, keys: Keyring, folders: Sequence[Tokens]) -> Refusal:

@@ -10,13 +10,13 @@ from flask import Blueprint
 
 from receiver.core.threads import thread_problems
 from receiver.ledger.queries.reader import SILENCE, Reader, Readiness
-from receiver.web.asking import Shared
 from receiver.web.operation import Operation, Who
 from receiver.web.responses import Health, Ready
+from receiver.web.single_flight import SingleFlight
 
 PROMPT = 0.5
 """Seconds that `/healthz` waits for the ledger. One that takes longer takes no write now, which no
-restart would cure; so whoever asks is not kept waiting."""
+restart would cure; so the probe is answered without it."""
 
 PATIENT = 4.5
 """Seconds that `/readyz` waits: longer than a notification waits for its commit before it is
@@ -34,17 +34,17 @@ READYZ = Operation(
 
 
 def health_blueprint(reader: Reader, *, dispatches: bool, owner: str = "") -> Blueprint:
-    """Make the probes; they need no token and tell no secret.
+    """Make the probes; they need no token and have no secret.
 
     Args:
         reader: of the ledger.
         dispatches: whether a dispatcher belongs to this instance: then its silence is an illness,
-            and what it says of its threads.
+            and so are its threads' problems.
         owner: the dispatcher's name, where there may be others.
     """
     routes = Blueprint("health", __name__)
     started = time.monotonic()
-    readiness = Shared("readiness", lambda: reader.readiness(owner))
+    readiness = SingleFlight("readiness", lambda: reader.readiness(owner))
 
     @routes.get(HEALTHZ.rule)
     def healthy() -> tuple[Health, HTTPStatus]:
@@ -52,13 +52,13 @@ def health_blueprint(reader: Reader, *, dispatches: bool, owner: str = "") -> Bl
         reasons = thread_problems()
         if dispatches:
             with suppress(TimeoutError):
-                reasons += _problems(readiness.ask(PROMPT), young=young)
+                reasons += _problems(readiness.result(PROMPT), young=young)
         return {"healthy": not reasons, "reasons": reasons}, _status(ok=not reasons)
 
     @routes.get(READYZ.rule)
     def ready() -> tuple[Ready, HTTPStatus]:
         try:
-            state = readiness.ask(PATIENT)
+            state = readiness.result(PATIENT)
         except TimeoutError:
             reason = f"the ledger has not taken a write for {PATIENT:g} s"
             return {"ready": False, "reasons": [reason]}, _status(ok=False)

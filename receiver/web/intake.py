@@ -1,4 +1,4 @@
-"""The door for notifications: token, size, shape, then the ledger, and nothing else."""
+"""Takes notifications: checks token, size and shape, and stores them in the ledger."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from receiver.web import responses
 from receiver.web.auth import ANONYMOUS, authenticate
 from receiver.web.body import read_body
 from receiver.web.metrics import Metrics
-from receiver.web.operation import SENT, Operation, Who
+from receiver.web.operation import SEND_ERRORS, Operation, Who
 from receiver.web.problem_details import INTAKE, Refusal, problem, refused, unavailable
 from receiver.web.query_params import ChannelQuery, NotificationQuery
 
@@ -64,7 +64,8 @@ class NotificationEndpoint:
                     most=self._most,
                 )  # fmt: skip
         except PayloadError as error:
-            arrival = Arrival(sender, channel, body, now, None, refusal=_told(error), query=query)
+            reason = f"{error.reason}: {error.message}"
+            arrival = Arrival(sender, channel, body, now, None, refusal=reason, query=query)
             return self._refuse(error, arrival)
         failure = too_many(notification.listed, self._most)
         arrival = Arrival(sender, channel, body, now, notification, failure=failure, query=query)
@@ -98,10 +99,6 @@ class NotificationEndpoint:
 
 def _now() -> datetime:
     return datetime.now(UTC)
-
-
-def _told(error: PayloadError) -> str:
-    return f"{error.reason}: {error.message}"
 
 
 def _check_channel(channel: str) -> None:
@@ -149,12 +146,14 @@ EXAMPLE = {
 OPERATIONS = (
     Operation(
         "post", INTAKE, "notify", "Take a notification of Argo CD, on `sync`.",
-        Who.SENDER, {202: responses.Receipt}, NotificationQuery, "application/json", SENT, EXAMPLE,
+        Who.SENDER, {202: responses.Receipt}, NotificationQuery, "application/json", SEND_ERRORS,
+        EXAMPLE,
     ),
     Operation(
         "post", f"{INTAKE}/{{channel}}", "notifyChannel",
         "Take a notification of Argo CD on a channel.",
-        Who.SENDER, {202: responses.Receipt}, ChannelQuery, "application/json", SENT, EXAMPLE,
+        Who.SENDER, {202: responses.Receipt}, ChannelQuery, "application/json", SEND_ERRORS,
+        EXAMPLE,
     ),
 )  # fmt: skip
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from receiver.core.validation import field_errors
 from receiver.ledger.inbox.hook_messages import HookMessages, Message
 from receiver.web.body import read_body
-from receiver.web.operation import SENT, Operation, Who
+from receiver.web.operation import SEND_ERRORS, Operation, Who
 from receiver.web.problem_details import Refusal, refused
 from receiver.web.responses import MessageReceipt
 
@@ -48,7 +48,7 @@ class Origin(BaseModel):
 
 SAY = Operation(
     "post", "/v1/messages", "say", "Take the words of a hook, at most 4 KiB.",
-    Who.MESSENGER, {202: MessageReceipt}, Origin, "text/plain", SENT, "applied 2 migrations",
+    Who.MESSENGER, {202: MessageReceipt}, Origin, "text/plain", SEND_ERRORS, "applied 2 migrations",
 )  # fmt: skip
 
 

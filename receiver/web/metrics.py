@@ -31,7 +31,7 @@ class Metrics:
     """The intake's metrics in a registry of their own."""
 
     def __init__(self, reader: Reader, tls: Tls | None = None) -> None:
-        # They double the page, and nobody asks for them.
+        # They double the page, and nobody uses them.
         prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # theirs
         self.registry = CollectorRegistry()
         self._notifications = Counter(
@@ -105,7 +105,7 @@ class LedgerMetrics(Collector):
         self._reader = reader
 
     def describe(self) -> Iterable[Metric]:
-        """Say nothing at registration: the ledger is asked at a scrape alone."""
+        """Return nothing at registration: the ledger is read at a scrape alone."""
         return ()
 
     def collect(self) -> Iterable[Metric]:

@@ -29,13 +29,12 @@ OPERATIONS = (
 
 
 def openapi_blueprint() -> Blueprint:
-    """Make the route of the document; it needs no token and tells no secret."""
+    """Make the route of the document; it needs no token and has no secret."""
     routes = Blueprint("openapi", __name__)
-    document = openapi_document()
 
     @routes.get(OPENAPI.rule)
     def openapi() -> Response:
-        return jsonify(document)
+        return jsonify(openapi_document())
 
     return routes
 
@@ -44,7 +43,7 @@ def openapi_blueprint() -> Blueprint:
 def openapi_document() -> dict[str, Any]:
     """Return the document, OpenAPI 3.1 (https://spec.openapis.org/oas/v3.1.1).
 
-    It is made when it is asked for first: that takes longer than the rest of the app.
+    It is made at the first request: that takes longer than to build the rest of the app.
     """
     paths: dict[str, dict[str, Any]] = {}
     for operation in OPERATIONS:

@@ -17,9 +17,9 @@ from receiver.web.auth import authorize
 from receiver.web.query_params import NoQuery, read_query
 from receiver.web.request_bodies import Why, read_act
 
-LOOK, ACT = (400, 401, 403, 503), (400, 401, 403, 404, 408, 409, 413, 415, 503)
-SENT = (400, 401, 403, 404, 408, 413, 415, 503)
-"""The statuses of problems: of who looks, of who acts, and of who sends."""
+READ_ERRORS = (400, 401, 403, 503)
+ACT_ERRORS = (400, 401, 403, 404, 408, 409, 413, 415, 503)
+SEND_ERRORS = (400, 401, 403, 404, 408, 413, 415, 503)
 
 V = TypeVar("V", bound=Callable[..., Any])
 

@@ -11,7 +11,7 @@ from receiver.core.validation import first_line
 from receiver.ledger.operations.common import Act
 from receiver.ledger.operations.retry import Chosen
 from receiver.ledger.queue.pauses import Scope
-from receiver.web.operation import ACT, Routes, Who
+from receiver.web.operation import ACT_ERRORS, Routes, Who
 from receiver.web.problem_details import Refusal
 from receiver.web.query_params import in_ms
 from receiver.web.request_bodies import Repeat, ReplayBody, RetryBody, Why
@@ -31,7 +31,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 ROLLED_BACK = {"reason": "rolled back"}
 
 
-ROUTES = Routes(Who.OPERATOR, ACT, body=Why)
+ROUTES = Routes(Who.OPERATOR, ACT_ERRORS, body=Why)
 
 
 @ROUTES.add(

@@ -1,4 +1,4 @@
-"""What stands behind the ``?`` of the API's addresses: strict, and told in the user's words."""
+"""The query parameters of the API: an unknown or wrong one is refused, in the user's words."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Query(BaseModel):
 
 
 class NoQuery(Query):
-    """Nothing may be asked: what is misplaced here must not be passed over."""
+    """No parameters: one that is misplaced here is refused, not passed over."""
 
 
 class SyncsQuery(Query):
@@ -121,7 +121,7 @@ class EventsQuery(Query):
 
     @property
     def wanted(self) -> EventFilters:
-        """The query in the ledger's words."""
+        """The query as the ledger's filters."""
         return EventFilters(
             self.sync, self.plan, self.run, self.rule, self.event, self.application,
             in_ms(self.since),
@@ -173,19 +173,19 @@ def read_query(model: type[Q]) -> Q:
     try:
         return model.model_validate(given)
     except ValidationError as error:
-        told = "; ".join(map(str, field_errors(error, model, given)))
+        detail = "; ".join(map(str, field_errors(error, model, given)))
         known = ", ".join(model.model_fields) or "none"
         raise Refusal(
-            HTTPStatus.BAD_REQUEST, "bad_parameter", told,
+            HTTPStatus.BAD_REQUEST, "bad_parameter", detail,
             hint=f"there are {known}",
         ) from None  # fmt: skip
 
 
 def filters(query: SyncsQuery | PlansQuery | RunsQuery) -> Filters:
-    """Return a query in the ledger's words."""
-    told = query.model_dump(exclude={"limit", "cursor", "state", "since", "until"})
+    """Return a query as the ledger's filters."""
+    same = query.model_dump(exclude={"limit", "cursor", "state", "since", "until"})
     states = tuple(state.value for state in query.state)
-    return Filters(states=states, since=in_ms(query.since), until=in_ms(query.until), **told)
+    return Filters(states=states, since=in_ms(query.since), until=in_ms(query.until), **same)
 
 
 def in_ms(text: str | None) -> int | None:

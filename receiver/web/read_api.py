@@ -9,7 +9,7 @@ from typing import TypeVar
 from receiver.app.composition import Intake
 from receiver.inspection.name_hints import NameHints
 from receiver.ledger.queries.rows import Plan, PlanStory, Run, RunStory, SyncWithPlans
-from receiver.web.operation import LOOK, Routes, Who
+from receiver.web.operation import READ_ERRORS, Routes, Who
 from receiver.web.problem_details import Refusal
 from receiver.web.query_params import (
     EventsQuery,
@@ -23,7 +23,7 @@ from receiver.web.query_params import (
 )
 from receiver.web.responses import Events, Pauses, Plans, Runs, Syncs, SyncStory
 
-ROUTES = Routes(Who.VIEWER, LOOK)
+ROUTES = Routes(Who.VIEWER, READ_ERRORS)
 
 Row = TypeVar("Row", SyncWithPlans, Plan, Run)
 Found = TypeVar("Found")

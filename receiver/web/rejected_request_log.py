@@ -1,4 +1,4 @@
-"""Tells of requests that nobody known has sent, at a rate that a flood cannot raise."""
+"""Logs requests without a known token, at a rate that a flood cannot raise."""
 
 from __future__ import annotations
 
@@ -9,33 +9,33 @@ from threading import Lock
 from receiver.core.logs import Log
 
 WINDOW = 60.0
-"""Seconds in which an address is told of once for each event."""
+"""Seconds in which an address has one line for each event."""
 
 MOST = 10
 """Lines in that time: enough to see who it is, too few to fill a disk."""
 
 
-class Strangers:
-    """Writes their lines; ``notLogged`` says how many were left out since the last one."""
+class RejectedRequestLog:
+    """Writes the lines; ``notLogged`` says how many were left out since the last one."""
 
     def __init__(self, log: Log, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._log = log
         self._monotonic = monotonic
         self._lock = Lock()
         self._until = 0.0
-        self._told: set[tuple[str, str]] = set()
+        self._logged: set[tuple[str, str]] = set()
         self._left_out = 0
 
-    def tell(self, event: str, remote: str, **keys: str) -> None:
+    def write(self, event: str, remote: str, **keys: str) -> None:
         """Write a line about an address, or count it."""
         with self._lock:
             if self._monotonic() >= self._until:
                 self._until = self._monotonic() + WINDOW
-                self._told.clear()
-            if (event, remote) in self._told or len(self._told) >= MOST:
+                self._logged.clear()
+            if (event, remote) in self._logged or len(self._logged) >= MOST:
                 self._left_out += 1
                 return
-            self._told.add((event, remote))
+            self._logged.add((event, remote))
             left_out, self._left_out = self._left_out, 0
         more = {"notLogged": left_out} if left_out else {}
         self._log.warning(event, remote=remote, **keys, **more)

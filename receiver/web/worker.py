@@ -18,8 +18,8 @@ from receiver.web.admission import ADMISSION, Admission, Pool
 from receiver.web.connection import Connection
 from receiver.web.connection_manager import ConnectionManager
 from receiver.web.connection_table import Stage
+from receiver.web.server_errors import BUSY, error_response
 from receiver.web.thread_pools import Work
-from receiver.web.unreadable import BUSY, answer_to
 
 LINGER = 2.0
 """Seconds that a peer has to close after its last answer, as in gunicorn."""
@@ -201,7 +201,7 @@ class Worker(ConnectionManager):
     def handle_error(self, req: Any, client: Connection, addr: Any, exc: BaseException) -> None:
         """Answer what could not be read as a request, and log it."""
         client.sock.data.clear()
-        client.sock.sendall(answer_to(exc))
+        client.sock.sendall(error_response(exc))
         if not isinstance(exc, ParseException | ssl.SSLError):
             self.log.error("%s failed", req.path if req else "a request", exc_info=exc)
         elif report := self.wsgi.extensions.get(ON_UNREADABLE):

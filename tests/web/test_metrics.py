@@ -86,7 +86,7 @@ def fill(ledger: Ledger) -> None:
         add_counts(connection, counts)
         beat(connection, "w-1", 0)
         put_value(connection, RULES, {"ok": True, "error": "", "digest": "d" * 64, "rules": 3})
-        row = dict.fromkeys((c.name for c in tables.runs.c if not c.nullable), "")
+        row = dict.fromkeys((c.name for c in tables.runs.c if not (c.nullable or c.default)), "")
         counted = ("step", "wave", "turn", "attempts", "claims", "failures", "key_number")
         numbers = dict.fromkeys(counted, 0)
         flags = {"state": "due", "ready": True, "due_at": 0, "handler": "http.request"}

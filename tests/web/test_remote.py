@@ -14,7 +14,7 @@ from notifications import notification, resource
 from receiver.core.logs import configure_logs
 from receiver.ledger.engine.ledger import Ledger
 from receiver.web.client_address import remote_address
-from receiver.web.rejected_request_log import MOST, WINDOW, Strangers
+from receiver.web.rejected_request_log import MOST, WINDOW, RejectedRequestLog
 
 PATH = "/v1/notifications"
 PROXIES = [ip_network("10.0.0.0/8"), ip_network("fd00::/8")]
@@ -81,11 +81,11 @@ def test_a_request_without_a_token_is_told_with_its_address(
 def test_a_flood_fills_no_log(capsys: pytest.CaptureFixture[str]) -> None:
     """Each address once, few of them, and the next minute says how many were left out."""
     now = [0.0]
-    strangers = Strangers(configure_logs("json"), monotonic=lambda: now[0])
+    rejected = RejectedRequestLog(configure_logs("json"), monotonic=lambda: now[0])
     for i in range(1000):
-        strangers.tell("request.unauthenticated", f"192.0.2.{i % 50}", path="/")
+        rejected.write("request.unauthenticated", f"192.0.2.{i % 50}", path="/")
     assert len(lines(capsys.readouterr().out, "request.unauthenticated")) == MOST
     now[0] += WINDOW
-    strangers.tell("request.unauthenticated", "192.0.2.1", path="/")
+    rejected.write("request.unauthenticated", "192.0.2.1", path="/")
     (line,) = lines(capsys.readouterr().out, "request.unauthenticated")
     assert line["notLogged"] == 1000 - MOST

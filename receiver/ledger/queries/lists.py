@@ -1,8 +1,8 @@
 """Lists, page by page, the newest first.
 
 Ids sort by time, so the id of a page's last row is the place where the next page begins. A page
-costs what it shows, however much lies in the ledger; only that of what is rare in two filters, each
-of which has much, looks at all that one of them has.
+costs as much as it shows, however large the ledger is. The exception is two filters that each
+match many rows and rarely the same ones: then all rows of one of them are read.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ BAD_ENDS = frozenset(RunState) - {*OPEN_RUNS, RunState.SUCCEEDED}
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """What a list shows; empty is anything. Times in milliseconds since 1970.
+    """Which rows a list has; empty is any. Times in milliseconds since 1970.
 
     ``application`` is ``namespace/name``, or a name alone in whichever namespace. The times are
     those of the making; for runs that ended in another way than well those of their end.
@@ -87,8 +87,8 @@ def list_plans(connection: Connection, wanted: Filters, limit: int, before: str)
 def list_runs(connection: Connection, wanted: Filters, limit: int, before: str) -> list[Run]:
     """List runs, the newest first, each with its Application; what it waits for is not read."""
     r, p = tables.runs, tables.plans
-    shown = (*columns(r, Run), p.c.application, literal("").label("waitsFor"))
-    joined = select(*shown).join(p, p.c.id == r.c.plan_id)
+    selected = (*columns(r, Run), p.c.application, literal("").label("waitsFor"))
+    joined = select(*selected).join(p, p.c.id == r.c.plan_id)
     query = _of_states(_timed_runs(joined, wanted, before, limit), r, wanted.states)
     for column, value in (
         (r.c.rule, wanted.rule), (r.c.handler, wanted.handler), (r.c.plan_id, wanted.plan),
@@ -104,7 +104,7 @@ def list_runs(connection: Connection, wanted: Filters, limit: int, before: str) 
 
 
 def _timed_runs(query: Select[Any], wanted: Filters, before: str, limit: int) -> Select[Any]:
-    """Order and cut runs; what ended badly is looked for by when that was."""
+    """Order and cut runs; of states that are bad ends, by the time of the end."""
     if not wanted.states or not BAD_ENDS.issuperset(wanted.states):
         return _paged(query, tables.runs, wanted, before, limit, letter="r")
     ended = tables.runs.c.ended_at
@@ -147,7 +147,7 @@ _APPLICATIONS = text(
 def _paged(
     query: Select[Any], table: Any, wanted: Filters, before: str, limit: int, *, letter: str
 ) -> Select[Any]:
-    """Order and cut a query; with a letter of ids, the times are those that the ids tell."""
+    """Order and cut a query; with a letter of ids, the times are those that the ids begin with."""
     if before:
         query = query.where(table.c.id < before)
     if letter and wanted.since is not None:

@@ -69,11 +69,11 @@ def read_by(
     connection: Connection, table: Table, key: str, values: Sequence[str], model: type[R]
 ) -> dict[str, list[R]]:
     """Read the rows that have one of these values under a key of the model, by it and in order."""
-    shown = select(*columns(table, model)).order_by(*table.primary_key)
+    every = select(*columns(table, model)).order_by(*table.primary_key)
     parent: Any = _column(table, key)
     found: dict[str, list[R]] = {}
     for start in range(0, len(values), AT_ONCE):
-        query = shown.where(parent.in_(values[start : start + AT_ONCE]))
+        query = every.where(parent.in_(values[start : start + AT_ONCE]))
         for row in read_rows(connection, query, model):
             found.setdefault(cast("dict[str, str]", row)[key], []).append(row)
     return found

@@ -54,7 +54,7 @@ def read_trail(connection: Connection, wanted: EventFilters, after: int, limit: 
     newest = connection.scalar(select(func.max(e.c.seq))) or 0
     if wanted.since is not None:
         after = max(after, _before(connection, wanted.since - OVERLAP_MS))
-    about = _about(connection, wanted)
+    about = _indexed_conditions(connection, wanted)
     until = newest if about else min(newest, after + SCANNED)
     query = select(e).where(e.c.seq > after, e.c.seq <= until).order_by(e.c.seq).limit(limit)
     for lines in about:
@@ -64,13 +64,13 @@ def read_trail(connection: Connection, wanted: EventFilters, after: int, limit: 
     if wanted.event:
         query = query.where(e.c.name.like(_like(wanted.event), escape="!"))
     if wanted.rule:
-        query = query.where(_said(connection, "rule") == wanted.rule)
+        query = query.where(_data(connection, "rule") == wanted.rule)
     if wanted.application:
         s = tables.syncs
         names = applications(connection, wanted.application)
         query = query.where(
             e.c.sync_id.in_(select(s.c.id).where(s.c.application.in_(names)))
-            | _said(connection, "application").in_([*names, wanted.application])
+            | _data(connection, "application").in_([*names, wanted.application])
         )
     events = read_events(connection, query)
     full = len(events) == limit
@@ -78,8 +78,8 @@ def read_trail(connection: Connection, wanted: EventFilters, after: int, limit: 
     return Page(events, reached, full or until < newest)
 
 
-def _about(connection: Connection, wanted: EventFilters) -> list[ColumnElement[bool]]:
-    """Return the conditions that an index answers: no page of these looks at other lines."""
+def _indexed_conditions(connection: Connection, wanted: EventFilters) -> list[ColumnElement[bool]]:
+    """Return the conditions that an index answers: no page of these reads other lines."""
     about = []
     if wanted.sync:
         about.append(about_sync(connection, wanted.sync))
@@ -111,13 +111,13 @@ def _before(connection: Connection, since: int) -> int:
     return low
 
 
-def _said(connection: Connection, key: str) -> ColumnElement[str]:
-    """Return what a line's data says under a key, as an expression."""
+def _data(connection: Connection, key: str) -> ColumnElement[str]:
+    """Return the value of a key of a line's data, as an expression."""
     data = tables.audit_events.c.data
-    there = connection.dialect.name == "postgresql"
-    read: Any = cast(data, JSON) if there else type_coerce(data, JSON)
-    said: ColumnElement[str] = read[key].as_string()
-    return said
+    on_postgres = connection.dialect.name == "postgresql"
+    read: Any = cast(data, JSON) if on_postgres else type_coerce(data, JSON)
+    value: ColumnElement[str] = read[key].as_string()
+    return value
 
 
 def _like(glob: str) -> str:

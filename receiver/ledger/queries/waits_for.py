@@ -1,4 +1,4 @@
-"""What is not done yet, and why, in words: runs that wait, and syncs that nobody has planned."""
+"""Why runs wait and why syncs are not planned yet, in words for people."""
 
 from __future__ import annotations
 

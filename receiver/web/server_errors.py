@@ -1,4 +1,4 @@
-"""The server's own answers, before the app: to what is no request, and while there is no room."""
+"""Problem responses of the server itself: to what is no HTTP request, and while it is full."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ LONGEST = 200
 """Characters of what was sent that are shown to its sender."""
 
 
-def answer_to(error: BaseException) -> bytes:
+def error_response(error: BaseException) -> bytes:
     """Return the whole answer to a request that could not be read, or that the app broke off.
 
     Empty for a TLS that came to nothing: its peer could not read one.
@@ -62,15 +62,17 @@ def answer_to(error: BaseException) -> bytes:
         return NOT_TLS if error.reason == "HTTP_REQUEST" else b""
     for kind, status, reason, hint in KINDS:
         if isinstance(error, kind):
-            return _answer(status, reason, str(error)[:LONGEST], hint)
-    return _answer(
+            return _response(status, reason, str(error)[:LONGEST], hint)
+    return _response(
         HTTPStatus.INTERNAL_SERVER_ERROR,
         "internal",
         "this is a fault of the receiver; its log has the details",
     )
 
 
-def _answer(status: HTTPStatus, reason: str, detail: str, hint: str = "", more: str = "") -> bytes:
+def _response(
+    status: HTTPStatus, reason: str, detail: str, hint: str = "", more: str = ""
+) -> bytes:
     text = problem_text(status, reason, detail, hint=hint).encode("utf-8", "replace")
     head = (
         f"HTTP/1.1 {status.value} {status.phrase}\r\nServer: gunicorn\r\nConnection: close\r\n"
@@ -79,12 +81,12 @@ def _answer(status: HTTPStatus, reason: str, detail: str, hint: str = "", more: 
     return head.encode() + text
 
 
-NOT_TLS = _answer(
+NOT_TLS = _response(
     HTTPStatus.BAD_REQUEST, "not_tls", "this port speaks HTTPS", "begin the URL with https://"
 )
 """The answer to plain HTTP on a port with TLS, which went without one otherwise."""
 
-BUSY = _answer(
+BUSY = _response(
     HTTPStatus.SERVICE_UNAVAILABLE,
     "busy",
     "more requests are waiting than this server holds at one time",
