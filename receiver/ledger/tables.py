@@ -250,9 +250,9 @@ runs = Table(
     _partial_index("runs_running", RUNNING_RUN, "lease_until"),
     _partial_index("runs_failed", FAILED_RUN, "ended_at"),
 )
-
 """``attempts`` counts how often it was started; ``claims`` also each time that the other side was
-asked about what it works on: by it, whoever was taken over is told from who took over.
+asked whether it has finished. So each claim has a number of its own, and an outcome with an older
+one than the row's, of a claim that was taken over, is not stored.
 
 ``rendered`` is whether its parameters are rendered and valid: a retry repeats it with them.
 
@@ -321,9 +321,9 @@ attempts = Table(
     Column("outcome", Text, nullable=False),
     Column("reason", Text, nullable=False),
 )
-"""``pending`` counts how often the other side was found to work still on what the attempt has
-started there: to ask again is no attempt of its own. ``outcome`` is empty while somebody is at
-it."""
+"""``pending`` counts how often the other side, asked again, still worked on what the attempt had
+started there: asking again is no attempt of its own. ``outcome`` is empty while the attempt is
+under way."""
 
 audit_events = Table(
     "audit_events",
@@ -349,8 +349,8 @@ messages = Table(
     Column("application", Text, nullable=False),
     Index("messages_of_application", "application", "at"),
 )
-"""What hooks said: ``seq`` is the trail's line with the words, the application as it was given.
-Which sync a message belongs to is asked when somebody reads, since it mostly comes first."""
+"""Hook messages: ``seq`` is the trail's line with the text, ``application`` is as the hook gave it.
+Which sync a message belongs to is found when it is read: most messages come before their sync."""
 
 memories = Table(
     "memories",
@@ -372,7 +372,7 @@ planning_attempts = Table(
     Column("owner", Text, nullable=False),
     Column("attempts", Integer, nullable=False),
 )
-"""Syncs, plans and replays that a dispatcher has begun to plan, and how many have in a row."""
+"""Syncs, plans and replays being planned, and how many dispatchers in a row have begun that."""
 
 counters = Table(
     "counters",
