@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from house import House
 
 from receiver.dispatcher.rule_sets import Reload, store_reload
-from receiver.ledger.audit.key_values import RULES, keep_rule_set, put_value
+from receiver.ledger.audit.key_values import RULES, put_value, store_rule_set
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.operations.common import Act
 from receiver.ledger.operations.service import Operations
@@ -54,7 +54,7 @@ def put_in_force(house: House) -> None:
     """Write down which rules are in force, as the dispatcher does when it has loaded them."""
     found = house.planner.rule_set
     with house.ledger.write() as connection:
-        keep_rule_set(connection, house.ledger.now(connection), found.digest, found.files)
+        store_rule_set(connection, house.ledger.now(connection), found.digest, found.files)
         put_value(connection, RULES, {"ok": True, "error": "", "digest": found.digest})
 
 

@@ -28,7 +28,7 @@ from receiver.ledger.plans.start import start_collected, start_held, start_held_
 from receiver.ledger.plans.store import store_advances, store_plannings
 from receiver.ledger.queue.claim import Claimed, claim, wake
 from receiver.ledger.queue.leases import release_lost, renew
-from receiver.ledger.queue.pending_work import backlog
+from receiver.ledger.queue.pending_work import find_pending_work
 from receiver.ledger.queue.rate_limits import Buckets
 from receiver.notification.application_memory import Memory
 from receiver.notification.parse import read_notification
@@ -113,7 +113,7 @@ class House:
         """Start what has collected, and take the next step of each plan until none is left."""
         while True:
             with self.ledger.read() as connection:
-                todo = backlog(connection, self.ledger.now(connection))
+                todo = find_pending_work(connection, self.ledger.now(connection))
                 steps = [
                     (stored, step(stored, self.sets[stored.plan.rule_set][stored.plan.rule],
                                 lambda sync: read_sync(stored_sync(connection, sync)), renderer()))

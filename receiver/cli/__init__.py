@@ -112,9 +112,9 @@ class LazyGroup(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
-            from receiver.core.validation import near  # here, so that `--help` stays prompt
+            from receiver.core.validation import did_you_mean  # here, so that `--help` stays prompt
 
-            if hint := near(args[0], COMMANDS):
+            if hint := did_you_mean(args[0], COMMANDS):
                 raise click.UsageError(f"{error.message.rstrip('.')} ({hint})", ctx) from None
             raise
 

@@ -13,7 +13,7 @@ from receiver.cli.explain_steps import steps, terms
 from receiver.cli.options import payload_option, read_payload
 from receiver.cli.screen import write_json
 from receiver.core.model import Json, Sync
-from receiver.core.validation import near
+from receiver.core.validation import did_you_mean
 from receiver.notification.change_detection import list_gap
 from receiver.notification.parse import read_notification
 from receiver.rules.expressions import Expressions
@@ -70,7 +70,7 @@ def _chosen(rules: Sequence[Rule], name: str | None) -> Sequence[Rule]:
         return rules
     chosen = [rule for rule in rules if rule.name == name]
     if not chosen:
-        hint = near(name, [rule.name for rule in rules])
+        hint = did_you_mean(name, [rule.name for rule in rules])
         message = f"there is no rule {name}" + (f" ({hint})" if hint else "")
         raise click.BadParameter(message, param_hint="--rule")
     return chosen
@@ -79,7 +79,7 @@ def _chosen(rules: Sequence[Rule], name: str | None) -> Sequence[Rule]:
 def _check_resource(sync: Sync, resource: str | None) -> None:
     keys = [one.key for one in sync.resources]
     if resource is not None and resource not in keys:
-        hint = near(resource, keys)
+        hint = did_you_mean(resource, keys)
         message = f"the sync lists no resource {resource}" + (f" ({hint})" if hint else "")
         raise click.BadParameter(message, param_hint="--resource")
 

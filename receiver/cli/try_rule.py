@@ -15,7 +15,7 @@ from receiver.app.composition import build_outbound, build_secrets
 from receiver.core.errors import PostsyncError
 from receiver.core.logs import Log, escape
 from receiver.core.model import Sync, new_id
-from receiver.core.validation import near
+from receiver.core.validation import did_you_mean
 from receiver.dispatcher.attempt import Runner
 from receiver.inspection.try_rule import Trial
 from receiver.notification.parse import read_notification
@@ -57,7 +57,7 @@ def _named(name: str, rules: Sequence[Rule]) -> Rule:
     for rule in rules:
         if rule.name == name:
             return rule
-    hint = near(name, [rule.name for rule in rules]) or "`postsync check` finds the rules"
+    hint = did_you_mean(name, [rule.name for rule in rules]) or "`postsync check` finds the rules"
     raise PostsyncError(f"there is no rule {name}", hint=hint)
 
 

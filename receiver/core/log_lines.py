@@ -83,7 +83,7 @@ class LineLogger:
             return
         data = text.encode(errors="backslashreplace")
         while data:
-            data = data[self._raw.write(data) or _refuse() :]
+            data = data[self._raw.write(data) or _raise_blocked() :]
 
     def _lose(self, error: Exception) -> None:
         if _lost.add():
@@ -92,5 +92,5 @@ class LineLogger:
                 sys.stderr.flush()
 
 
-def _refuse() -> int:
+def _raise_blocked() -> int:
     raise BlockingIOError("it is full, and was set to wait for nobody")

@@ -49,7 +49,7 @@ def dumps(tree: Any) -> str:
     return json.dumps(_clean(tree, DEEPEST), separators=(",", ":"))
 
 
-def keep_storable(engine: Engine) -> None:
+def make_parameters_storable(engine: Engine) -> None:
     """Make every text storable that is a parameter of a statement of this engine."""
     event.listen(engine, "before_cursor_execute", _before, retval=True)
 

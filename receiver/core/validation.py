@@ -76,7 +76,7 @@ def first_line(problems: str) -> str:
     return f"{first}; and {len(others)} more" if others else first
 
 
-def near(word: str, known: Iterable[str]) -> str:
+def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return a hint with the most similar known word, "" if none is similar."""
     words = {item.lower(): item for item in known}
     found = difflib.get_close_matches(word.lower(), words, 1, 0.65)
@@ -104,7 +104,7 @@ def field_errors(
     for item in items:
         if not keep(item["type"], item["input"]) or _lacks_only_invalid_entries(item, items):
             continue
-        mistake = FieldError(*_place_and_words(item, model, tree, rendered=rendered))
+        mistake = FieldError(*_path_and_message(item, model, tree, rendered=rendered))
         if hide_values and str(item["input"]) and str(item["input"]) in mistake.message:
             mistake = FieldError(mistake.path, mistake.message.replace(str(item["input"]), "it"))
         same = found.get(mistake.path)
@@ -123,7 +123,7 @@ def _lacks_only_invalid_entries(item: ErrorDetails, items: Sequence[ErrorDetails
     )
 
 
-def _place_and_words(
+def _path_and_message(
     item: ErrorDetails, model: type[BaseModel], tree: Any, *, rendered: bool
 ) -> tuple[Path, str, str]:
     path = _existing(item["loc"], tree)
@@ -131,7 +131,7 @@ def _place_and_words(
     if item["type"] == "missing":
         return (*path, last), "is missing", ""
     if item["type"] == "extra_forbidden":
-        return path, "unknown key", near(str(last), keys_at(model, path[:-1]))
+        return path, "unknown key", did_you_mean(str(last), keys_at(model, path[:-1]))
     return path, message_of(item), _hint(item, rendered=rendered)
 
 
@@ -167,7 +167,9 @@ def _hint(item: ErrorDetails, *, rendered: bool) -> str:
     if kind in {"string_type", "words"} and isinstance(value, bool | int | float):
         return "write string(...) in the expression" if rendered else "put it in quotes"
     if kind in {"literal_error", "enum"}:
-        return near(str(value), re.findall(r"'([^']+)'", item.get("ctx", {}).get("expected", "")))
+        return did_you_mean(
+            str(value), re.findall(r"'([^']+)'", item.get("ctx", {}).get("expected", ""))
+        )
     return ""
 
 

@@ -11,7 +11,7 @@ from receiver.core.threads import deaths, thread_problems
 from receiver.dispatcher.worker_pool import WorkerPool
 from receiver.ledger.audit.trail import labels
 from receiver.ledger.engine.unit_of_work import UnitOfWork
-from receiver.ledger.queue.heartbeats import beat
+from receiver.ledger.queue.heartbeats import write_heartbeat
 from receiver.ledger.queue.leases import release_lost, renew
 
 EVERY = 5.0
@@ -36,7 +36,7 @@ class Heartbeat:
     def store(self, uow: UnitOfWork, pool: WorkerPool) -> None:
         """Write it, renew the leases of the runs under way here, release runs that others lost."""
         self._next = time.monotonic() + self._every
-        beat(uow.connection, self._owner, uow.now, thread_problems(), pool.hanging)
+        write_heartbeat(uow.connection, self._owner, uow.now, thread_problems(), pool.hanging)
         self._count(uow, pool.given_up)
         renew(uow.connection, uow.now, self._owner, self._lease, pool.run_ids())
         release_lost(uow)

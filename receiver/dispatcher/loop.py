@@ -34,9 +34,9 @@ from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.engine.wakeup import Wakeup
 from receiver.ledger.queue.claim import Claimed, Taken, claim, wake
 from receiver.ledger.queue.clock_shift import ClockWatch, shift_times
-from receiver.ledger.queue.heartbeats import forget_beats
+from receiver.ledger.queue.heartbeats import delete_old_heartbeats
 from receiver.ledger.queue.leases import release_lost
-from receiver.ledger.queue.pending_work import backlog
+from receiver.ledger.queue.pending_work import find_pending_work
 from receiver.ledger.queue.rate_limits import Buckets
 from receiver.settings.model import Settings
 
@@ -136,7 +136,7 @@ class Dispatcher:
             release_lost(uow, alone=alone)
             pace = {"share": self._lane_limit, "rates": dict(self._pace.rates)}
             put_value(connection, PACE, pace)
-            forget_beats(connection, now, alone=alone)
+            delete_old_heartbeats(connection, now, alone=alone)
             uow.finish()
             created = from_ms(get_value(connection, CREATED))
         self._log_events(uow)
@@ -191,7 +191,7 @@ class Dispatcher:
         if claims and self._reload:
             self._preparation.apply(self._reload)
         with self._ledger.read() as connection:
-            todo = backlog(connection, self._ledger.now(connection))
+            todo = find_pending_work(connection, self._ledger.now(connection))
         jumped = bool(self._clock_jump or self._clock.measure(todo.now))
         return Turn(claims, todo, list(self._finished), self._reload, jumped)
 
@@ -199,7 +199,7 @@ class Dispatcher:
         """Match and render, before the write lock is taken; nothing if planning is not ours."""
         turn.elsewhere = turn.to_plan and not mine
         if mine:
-            todo, preparation = turn.backlog, self._preparation
+            todo, preparation = turn.pending_work, self._preparation
             turn.collected = todo.collected
             with self._ledger.read() as connection:
                 if todo.new:
@@ -265,17 +265,17 @@ class Dispatcher:
         )
 
     def _may_claim(self, turn: Turn) -> bool:
-        return turn.claims and turn.backlog.ready and self._pool.free > 0
+        return turn.claims and turn.pending_work.ready and self._pool.free > 0
 
     def _wait_after(self, turn: Turn) -> float:
         """Return the seconds until the next turn, if nobody rings before."""
         until = [ELSEWHERE if turn.elsewhere else IDLE, self._heartbeat.wait]
         times = [turn.taken.again_at]
         if not self._stopping:
-            times.append(turn.backlog.next_collected)
+            times.append(turn.pending_work.next_collected)
         if self._pool.free > 0:
-            times.append(turn.backlog.next_due)
-        until += [(at - turn.backlog.now) / 1000 for at in times if at is not None]
+            times.append(turn.pending_work.next_due)
+        until += [(at - turn.pending_work.now) / 1000 for at in times if at is not None]
         return max(0.001, min(until))
 
     def _between_steps(self) -> None:

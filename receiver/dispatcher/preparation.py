@@ -21,7 +21,7 @@ from receiver.core.interruption import Stopped, TooLong, cpu_limit, interruptibl
 from receiver.core.logs import Log
 from receiver.core.model import Event, Json, Sync, from_ms, rfc3339
 from receiver.core.states import PlanState, SyncState
-from receiver.core.validation import first_line, near
+from receiver.core.validation import did_you_mean, first_line
 from receiver.dispatcher.poison_guard import PoisonGuard
 from receiver.dispatcher.rule_sets import Reload, RulesInForce
 from receiver.ledger.operations.replay import Replay, asked_replays
@@ -157,7 +157,7 @@ class Preparation:
             return f"the rule files are refused: {first_line(self._refused)}"
         names = [rule.name for rule in planner.rule_set.rules]
         if replay.rule and replay.rule not in names:
-            hint = near(replay.rule, names)
+            hint = did_you_mean(replay.rule, names)
             return f"no rule {replay.rule} is in force" + (f" ({hint})" if hint else "")
         about: dict[str, Json] = {"replay": replay.id, "by": replay.by}
         about |= {"rule": replay.rule} if replay.rule else {}

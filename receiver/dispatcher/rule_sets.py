@@ -19,8 +19,8 @@ from receiver.ledger.audit.key_values import (
     RULES,
     get_rule_set,
     get_value,
-    keep_rule_set,
     put_value,
+    store_rule_set,
 )
 from receiver.ledger.engine.ledger import Ledger
 from receiver.planning.parameters import Renderer
@@ -165,7 +165,7 @@ def store_reload(connection: Connection, now: int, reload: Reload) -> list[Event
         put_value(connection, RULES, mark | {"ok": False, "error": reload.error})
         return [Event("rules.refused", {"reason": reload.error, "inForce": mark.get("digest")})]
     rule_set = reload.planner.rule_set
-    keep_rule_set(connection, now, rule_set.digest, rule_set.files)
+    store_rule_set(connection, now, rule_set.digest, rule_set.files)
     warnings: list[Json] = [*map(str, rule_set.warnings[:WARNINGS])]
     mark = {"digest": rule_set.digest, "rules": len(rule_set.rules), "loadedAt": now}
     put_value(connection, RULES, mark | {"ok": True, "error": "", "warnings": warnings})

@@ -15,7 +15,7 @@ from receiver.ledger.plans.records import Advance, Planning, StoredPlan
 from receiver.ledger.plans.start import start_collected
 from receiver.ledger.plans.store import store_advances, store_plannings
 from receiver.ledger.queue.claim import Taken
-from receiver.ledger.queue.pending_work import Backlog
+from receiver.ledger.queue.pending_work import PendingWork
 from receiver.planning.retry import settle
 
 
@@ -39,7 +39,7 @@ class Turn:
     """
 
     claims: bool
-    backlog: Backlog
+    pending_work: PendingWork
     finished: Sequence[Finished]
     reload: Reload | None
     clock_jumped: bool
@@ -54,7 +54,7 @@ class Turn:
     @property
     def to_plan(self) -> bool:
         """Whether there is something to plan, and this turn plans."""
-        return self.claims and self.backlog.to_plan
+        return self.claims and self.pending_work.to_plan
 
     @property
     def planned(self) -> bool:

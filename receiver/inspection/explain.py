@@ -21,7 +21,7 @@ from typing_extensions import TypedDict
 from receiver.core.errors import LedgerUnavailable
 from receiver.core.interruption import TooLong, cpu_limit, interruptible
 from receiver.core.model import Sync
-from receiver.core.validation import near
+from receiver.core.validation import did_you_mean
 from receiver.ledger.audit.key_values import get_rule_set
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.plans.load import planned_with, stored_sync
@@ -169,7 +169,7 @@ def _unknown(rules: Sequence[Rule], sync: Sync, rule: str, resource: str) -> str
         ("resource", resource, [one.key for one in sync.resources]),
     ):
         if wanted and wanted not in known:
-            hint = near(wanted, known)
+            hint = did_you_mean(wanted, known)
             where = "in force then" if kind == "rule" else "in the sync"
             return f"there was no {kind} {wanted} {where}" + (f" ({hint})" if hint else "")
     return ""

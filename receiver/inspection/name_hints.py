@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from receiver.core.errors import RuleError
 from receiver.core.states import OPEN_RUNS
-from receiver.core.validation import FieldError, near
+from receiver.core.validation import FieldError, did_you_mean
 from receiver.ledger.audit.key_values import RULES, get_rule_set, get_value
 from receiver.ledger.audit.trail import BY_KIND, EVENTS
 from receiver.ledger.engine.ledger import Ledger
@@ -81,7 +81,7 @@ class NameHints:
         if known is None or name in known.rules:
             return None
         soon = "a rule file that has changed is in force some seconds later, unless it has mistakes"
-        hint = near(name, known.rules) or "; ".join(filter(None, (_few(known.rules), soon)))
+        hint = did_you_mean(name, known.rules) or "; ".join(filter(None, (_few(known.rules), soon)))
         return FieldError((), f"no rule {name} is in force", hint)
 
     def _absent(self, kind: str, name: str, of_it: Filters, where: str) -> str:
@@ -92,7 +92,7 @@ class NameHints:
         if name in names or self._reader.runs(of_it, limit=1):
             return ""
         message = f"no {kind} {name} is in force, and no run of it is {where}"
-        return str(FieldError((), message, near(name, names) or _few(names)))
+        return str(FieldError((), message, did_you_mean(name, names) or _few(names)))
 
     def _no_such(self, kind: str, wanted: str) -> str:
         return "" if self._reader.has(kind, wanted) else f"there is no {kind} {wanted}"
@@ -103,7 +103,7 @@ class NameHints:
         names = {one.rpartition("/")[2] for one in known} if short else set(known)
         if not names or name in names:
             return ""
-        hint = near(name, names) or _few(names)
+        hint = did_you_mean(name, names) or _few(names)
         return str(FieldError((), f"no sync of {name} is in the ledger", hint))
 
     def _in_force(self) -> InForce | None:
@@ -142,6 +142,7 @@ def _no_event(glob: str) -> str:
         return ""
     kinds = (f"{kind}.*" for kind in BY_KIND)
     hint = (
-        near(glob, [*EVENTS, *kinds]) or f"there are {', '.join(f'{kind}.*' for kind in BY_KIND)}"
+        did_you_mean(glob, [*EVENTS, *kinds])
+        or f"there are {', '.join(f'{kind}.*' for kind in BY_KIND)}"
     )
     return str(FieldError((), f"no event is called {glob}", hint))

@@ -162,30 +162,30 @@ def _from_base_64(packed: Decoding, start: int, end: int) -> Iterator[Decoding]:
         run = packed.data[begin:end]
         run = run[:-1] if len(run) % 4 == 1 else run  # 6 bits are no byte
         raw = binascii.a2b_base64(run + b"=" * (-len(run) % 4))
-        yield Decoding(raw, _sixths(packed, begin))
+        yield Decoding(raw, _base_64_places(packed, begin))
 
 
-def _sixths(packed: Decoding, begin: int) -> Place:
+def _base_64_places(packed: Decoding, begin: int) -> Place:
     return lambda at: packed.span(begin + at * 8 // 6, begin + ((at + 1) * 8 + 5) // 6)
 
 
 def _from_hex(packed: Decoding, start: int, end: int) -> Iterator[Decoding]:
     for begin in range(start, min(start + 2, end)):
         raw = binascii.a2b_hex(packed.data[begin : end - (end - begin) % 2])
-        yield Decoding(raw, _halves(packed, begin))
+        yield Decoding(raw, _hex_places(packed, begin))
 
 
-def _halves(packed: Decoding, begin: int) -> Place:
+def _hex_places(packed: Decoding, begin: int) -> Place:
     return lambda at: packed.span(begin + 2 * at, begin + 2 * at + 2)
 
 
-def _units(escapes: bytes) -> bytes:
+def _utf_16_units(escapes: bytes) -> bytes:
     """Read units of UTF-16: a character beyond U+FFFF has two."""
     units = bytes.fromhex(b"".join(_FOUR.findall(escapes)).decode())
     return units.decode("utf-16-be", "surrogatepass").encode("utf-8", "surrogatepass")
 
 
-def _named(name: bytes) -> bytes | None:
+def _html_entity(name: bytes) -> bytes | None:
     meant = html5.get(f"{name.decode()};")
     return None if meant is None else meant.encode()
 
@@ -196,13 +196,13 @@ def _character(code: int) -> bytes | None:
 
 _MEANT: dict[str, Callable[[bytes], bytes | None]] = {
     "byte": lambda digits: bytes([int(digits, 16)]),
-    "units": _units,
+    "units": _utf_16_units,
     "braced": lambda digits: _character(int(digits, 16)),
     "long": lambda digits: _character(int(digits, 16)),
     "octal": lambda digits: bytes([int(digits, 8)]),
     "letter": lambda letter: _CONTROLS.get(letter, letter),
     "decimal": lambda digits: _character(int(digits)),
     "hexadecimal": lambda digits: _character(int(digits, 16)),
-    "name": _named,
+    "name": _html_entity,
 }
 """By the group of `_ESCAPE`: what its text stands for, None if it is no escape after all."""

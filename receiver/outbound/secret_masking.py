@@ -77,10 +77,12 @@ class Masker:
             return body
         tail = body[-TAIL:]
         try:
-            begun = [start for start, _ in _Search(self._terms, len(tail)).begun(Decoding.of(tail))]
+            partial = [
+                start for start, _ in _Search(self._terms, len(tail)).partial(Decoding.of(tail))
+            ]
         except _BudgetExceeded:
-            begun = [0]
-        return body[: len(body) - len(tail) + min(begun)] if begun else body
+            partial = [0]
+        return body[: len(body) - len(tail) + min(partial)] if partial else body
 
     def mask_tree(self, tree: Json) -> Json:
         """Return JSON without the secrets, in keys as well as in values."""
@@ -119,7 +121,7 @@ class _Search:
                 for inner in decoded(one):
                     yield from self.spans(inner, depth + 1)
 
-    def begun(self, view: Decoding, depth: int = 0) -> Iterator[Span]:
+    def partial(self, view: Decoding, depth: int = 0) -> Iterator[Span]:
         """Yield where the text ends with the beginning of a secret."""
         for cut in (False, True):
             first, *others = self._read(view, cut=cut)
@@ -128,7 +130,7 @@ class _Search:
             if depth < DEPTH:
                 for one in (first, *others[-1:]):
                     for inner in decoded_end(one):
-                        yield from self.begun(inner, depth + 1)
+                        yield from self.partial(inner, depth + 1)
 
     def _read(self, view: Decoding, *, cut: bool = False) -> list[Decoding]:
         """Return the view, and each layer of its escapes resolved."""

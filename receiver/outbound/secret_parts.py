@@ -82,8 +82,8 @@ def _of_url(rest: str) -> Iterator[str]:
 
 
 def _of_user(user: str, password: str) -> set[str]:
-    telling = {password, *_pieces(password)} if len(password) >= SHORT else set()
-    return {*_pieces(user), *telling}
+    revealing = {password, *_pieces(password)} if len(password) >= SHORT else set()
+    return {*_pieces(user), *revealing}
 
 
 def _of_query(path: str) -> Iterator[str]:

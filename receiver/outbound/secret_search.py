@@ -42,19 +42,19 @@ class SearchTerms:
 
     def matches(self, view: Decoding) -> Iterator[Span]:
         """Yield where a term stands in this decoding."""
-        yield from _found(self._exact, view)
+        yield from _matches(self._exact, view)
         if self._loose:
-            yield from _found(self._loose, view.without(LOOSE).lowered())
+            yield from _matches(self._loose, view.without(LOOSE).lowered())
         if self._packed:
-            yield from _found(self._packed, view.packed())
+            yield from _matches(self._packed, view.packed())
 
     def partial_matches(self, view: Decoding, least: int) -> Iterator[Span]:
         """Yield where this decoding ends with the first ``least`` bytes of a term, or more."""
-        yield from _begun(self._exact, view, least)
-        yield from _begun(self._loose, view.without(LOOSE).lowered(), least)
+        yield from _partial_matches(self._exact, view, least)
+        yield from _partial_matches(self._loose, view.without(LOOSE).lowered(), least)
 
 
-def _found(terms: Iterable[bytes], view: Decoding) -> Iterator[Span]:
+def _matches(terms: Iterable[bytes], view: Decoding) -> Iterator[Span]:
     for term in terms:
         at = view.data.find(term)
         while at >= 0:
@@ -62,7 +62,7 @@ def _found(terms: Iterable[bytes], view: Decoding) -> Iterator[Span]:
             at = view.data.find(term, at + len(term))
 
 
-def _begun(terms: Iterable[bytes], view: Decoding, least: int) -> Iterator[Span]:
+def _partial_matches(terms: Iterable[bytes], view: Decoding, least: int) -> Iterator[Span]:
     size = len(view.data)
     for term in terms:
         at = view.data.find(term[:1], max(0, size - len(term) + 1))

@@ -14,7 +14,7 @@ from pydantic_settings.exceptions import SettingsError as SourceError
 
 from receiver.core.errors import SettingsError, UnreadableFile
 from receiver.core.user_files import read_text
-from receiver.core.validation import message_of, near
+from receiver.core.validation import did_you_mean, message_of
 from receiver.core.yaml_document import read_yaml
 from receiver.settings.model import Settings
 
@@ -64,7 +64,7 @@ def unknown_variables(environ: Iterable[str]) -> dict[str, str]:
     """Return each POSTSYNC_* variable that is no setting, with the one that may have been meant."""
     known = {f"POSTSYNC_{name.upper()}" for name in Settings.model_fields} | COMMAND_VARIABLES
     return {
-        name: near(name, known)
+        name: did_you_mean(name, known)
         for name in sorted(environ)
         if name.startswith("POSTSYNC_") and name not in known and not name.startswith(RULE_SECRETS)
     }
@@ -109,5 +109,5 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 def _unknown(key: str, keys: Iterable[str]) -> str:
-    hint = near(to_camel(key), keys)
+    hint = did_you_mean(to_camel(key), keys)
     return f"{key} is no setting" + (f" ({hint})" if hint else "")

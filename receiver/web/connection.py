@@ -170,7 +170,7 @@ class Connection:
         return ",".join(values)
 
     def send_continue(self) -> None:
-        """Tell the peer to send its body, if it waits for that (RFC 9110, section 10.1.1)."""
+        """Ask the peer for its body, if it waits for that (RFC 9110, section 10.1.1)."""
         if self.request._expected_100_continue:  # noqa: SLF001 gunicorn asks it the same way
             self.request._expected_100_continue = False  # noqa: SLF001
             self.sock.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -199,7 +199,7 @@ class Connection:
         self._parser.unreader.take_buffered()
         if self.request is None:
             return
-        self.request._expected_100_continue = False  # noqa: SLF001 nobody is to send it
+        self.request._expected_100_continue = False  # noqa: SLF001 it is not to be sent
         self.request.force_close()
 
     def skip_body(self) -> bool:

@@ -11,7 +11,7 @@ from house import House
 from in_process import Postsync
 
 from receiver.ledger.engine.sqlite import SqliteLedger
-from receiver.ledger.queue.heartbeats import beat
+from receiver.ledger.queue.heartbeats import write_heartbeat
 
 RULES = """
 - name: purge
@@ -145,7 +145,7 @@ def test_a_sync_that_is_not_planned_is_not_shown_as_unchanged(
     assert "1 resources\nnot planned yet: no dispatcher" in story
 
     with house.ledger.write() as connection:
-        beat(connection, "w-1", house.ledger.now(connection))
+        write_heartbeat(connection, "w-1", house.ledger.now(connection))
     assert postsync("syncs")[1].splitlines()[-1].endswith("not planned yet")
 
 

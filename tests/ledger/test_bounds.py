@@ -11,13 +11,13 @@ from sqlalchemy import func, insert, select
 from test_retention import DAY, MONTH, just_now, prune, refuse
 
 from receiver.ledger import tables
-from receiver.ledger.audit.key_values import RULES, keep_rule_set, put_value
+from receiver.ledger.audit.key_values import RULES, put_value, store_rule_set
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.inbox.deliveries import Arrival
 from receiver.ledger.inbox.group_commit import REFUSED_BYTES, IntakeWriter
 from receiver.ledger.inbox.hook_messages import HookMessages, Message
 from receiver.ledger.plans.planning_attempts import begin
-from receiver.ledger.queue.heartbeats import beat, forget_beats
+from receiver.ledger.queue.heartbeats import delete_old_heartbeats, write_heartbeat
 from receiver.ledger.retention import delete as deleting
 
 RULES_OF = """
@@ -36,10 +36,10 @@ def work(house: House, month: int) -> None:
     rule_set = house.planner.rule_set
     with house.ledger.write() as connection:
         now = house.ledger.now(connection)
-        keep_rule_set(connection, now, rule_set.digest, rule_set.files)
+        store_rule_set(connection, now, rule_set.digest, rule_set.files)
         put_value(connection, RULES, {"digest": rule_set.digest, "loadedAt": now})
-        forget_beats(connection, now)
-        beat(connection, f"w-{month}", now, [])
+        delete_old_heartbeats(connection, now)
+        write_heartbeat(connection, f"w-{month}", now, [])
         connection.execute(insert(tables.buckets).values(lane=f"h{month}", tokens=1.0, at=now))
         connection.execute(insert(tables.lanes).values(lane=f"h{month}", blocked_until=now))
     image = resource("a", images=[f"shop:{month}"])

@@ -24,7 +24,7 @@ from receiver.ledger.plans.records import Advance, NewPlan, Planning, RunChange,
 from receiver.ledger.plans.store import store_advances, store_plannings
 from receiver.ledger.queue.claim import Claimed, claim, wake
 from receiver.ledger.queue.leases import release_lost, renew
-from receiver.ledger.queue.pending_work import backlog
+from receiver.ledger.queue.pending_work import find_pending_work
 from receiver.ledger.queue.rate_limits import Buckets
 from receiver.planning.retry import backoff, settle
 
@@ -279,7 +279,7 @@ def test_an_ended_run_stirs_its_plan(ledger: Ledger) -> None:
     run = take(ledger)[0]
     write(ledger, [settle(run, outcome(OutcomeKind.SUCCEEDED, output={"a": 1}), 0)])
     with ledger.read() as connection:
-        assert backlog(connection, 0).signalled
+        assert find_pending_work(connection, 0).signalled
         signalled = signalled_plans(connection, 10)
     assert [(p.id, p.runs[0].output) for p in signalled] == [(plan.id, {"a": 1})]
 

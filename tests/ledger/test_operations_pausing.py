@@ -14,7 +14,7 @@ from receiver.ledger.engine.sqlite import SqliteLedger
 from receiver.ledger.operations.pause import _PAUSE, _RESUME
 from receiver.ledger.queries.reader import Reader
 from receiver.ledger.queue.pauses import Scope
-from receiver.ledger.queue.pending_work import backlog
+from receiver.ledger.queue.pending_work import find_pending_work
 
 RULES = """
 - name: r
@@ -86,7 +86,7 @@ def test_a_paused_backlog_keeps_nobody_busy(ledger: Ledger, scope: Scope, name: 
     house.pass_time(HOUR)
     house.claim()
     with house.ledger.read() as connection:
-        todo = backlog(connection, house.ledger.now(connection))
+        todo = find_pending_work(connection, house.ledger.now(connection))
     assert (todo.ready, todo.next_due) == (False, None)
     shown = gauges(house)
     assert shown["oldest_due_seconds",] == 0

@@ -12,7 +12,7 @@ from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.queries.reader import Reader
 from receiver.ledger.queries.rows import Run
-from receiver.ledger.queue.heartbeats import beat
+from receiver.ledger.queue.heartbeats import write_heartbeat
 from receiver.ledger.queue.lane_blocks import block_lane
 from receiver.ledger.queue.pauses import Scope
 
@@ -35,7 +35,7 @@ def house(ledger: Ledger) -> House:
 
 def alive(house: House) -> None:
     with house.ledger.write() as connection:
-        beat(connection, "w-1", house.ledger.now(connection))
+        write_heartbeat(connection, "w-1", house.ledger.now(connection))
 
 
 def waits(house: House, action: str = "one", plan: int = 0) -> str:

@@ -17,7 +17,7 @@ from sqlalchemy import event, insert, text, update
 
 from receiver.core.model import Event
 from receiver.ledger import tables
-from receiver.ledger.audit.key_values import RULES, keep_rule_set, put_value
+from receiver.ledger.audit.key_values import RULES, put_value, store_rule_set
 from receiver.ledger.audit.trail import append_events
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.open import open_ledger
@@ -276,7 +276,7 @@ def test_rule_sets_go_when_nothing_refers_to_them(ledger: Ledger) -> None:
     with ledger.write() as connection:
         now = ledger.now(connection)
         for digest in (used, "in force", "old"):
-            keep_rule_set(connection, now, digest, ())
+            store_rule_set(connection, now, digest, ())
         put_value(connection, RULES, {"digest": "in force", "loadedAt": now, "ok": True})
     house.pass_time(3000)
     assert prune(house.ledger)["rule_sets"] == 0
@@ -372,7 +372,7 @@ def test_no_statement_reads_a_whole_table(file_ledger: SqliteLedger) -> None:
     house.work()
     refuse(file_ledger)
     with file_ledger.write() as connection:
-        keep_rule_set(connection, 0, "old", ())
+        store_rule_set(connection, 0, "old", ())
         put_value(connection, RULES, {"digest": "x", "loadedAt": 1, "ok": True})
     HookMessages(file_ledger, lambda _at, _events: None).store(
         Message("ci", "shop", "migrated", {})

@@ -13,7 +13,7 @@ from commands import typed
 from notifications import notification, resource
 from service import Service, Target, serving, wait_for
 
-from receiver.ledger.audit.key_values import RULES, keep_rule_set, put_value
+from receiver.ledger.audit.key_values import RULES, put_value, store_rule_set
 from receiver.ledger.engine.open import open_ledger
 from receiver.rules.loading import rule_set_from
 
@@ -93,7 +93,7 @@ def test_a_set_that_is_stored_already_stays_in_force(
     """It was taken by an earlier release: its runs go on until its file is put right."""
     rule_set = rule_set_from([("rules.yaml", written)])
     with closing(open_ledger(tmp_path / "ledger.db")) as ledger, ledger.write() as connection:
-        keep_rule_set(connection, 1, rule_set.digest, rule_set.files)
+        store_rule_set(connection, 1, rule_set.digest, rule_set.files)
         put_value(connection, RULES, {"digest": rule_set.digest, "rules": 1, "loadedAt": 1})
     with serving(tmp_path, written) as service:
         wait_for(lambda: bool(service.events("rules.refused")), 10, "the refusal of its file")

@@ -41,7 +41,7 @@ _KEEP = text(
 )
 
 
-def keep_rule_set(
+def store_rule_set(
     connection: Connection, now: int, digest: str, files: tuple[tuple[str, str], ...]
 ) -> None:
     """Store a rule set under its digest, once; plans refer to it."""

@@ -41,9 +41,9 @@ def back_up(ledger: Path | str, to: Path, progress: Progress) -> int:
     with _reserved(to), tempfile.TemporaryDirectory(prefix=f".{to.name}.", dir=to.parent) as folder:
         part = Path(folder) / "ledger.db"
         if isinstance(ledger, Path):
-            _copy_file(ledger, part, progress)
+            _copy_sqlite(ledger, part, progress)
         else:
-            _copy_server(ledger, part, progress)
+            _copy_postgres(ledger, part, progress)
         _check(part)
         part.chmod(0o600)
         size = _sync(part)
@@ -71,7 +71,7 @@ def _reserved(to: Path) -> Iterator[None]:
         raise
 
 
-def _copy_server(url: str, part: Path, progress: Progress) -> None:
+def _copy_postgres(url: str, part: Path, progress: Progress) -> None:
     from receiver.ledger.engine.transfer import copy_from_postgres
 
     copy_from_postgres(url, part, progress)
@@ -79,7 +79,7 @@ def _copy_server(url: str, part: Path, progress: Progress) -> None:
         copy.execute("PRAGMA journal_mode = DELETE")  # one file, with nothing beside it
 
 
-def _copy_file(ledger: Path, part: Path, progress: Progress) -> None:
+def _copy_sqlite(ledger: Path, part: Path, progress: Progress) -> None:
     def report(_status: int, left: int, pages: int) -> None:
         progress(pages - left, pages)
 

@@ -25,16 +25,16 @@ def revision_of(connection: Connection) -> str | None:
             f"the ledger is at revision {at}, this postsync knows up to {tables.REVISION}",
             hint="it was used by a newer postsync: run that one, or restore an older copy",
         )
-    if at == tables.REVISION and (lacks := _lacks(connection)):
+    if at == tables.REVISION and (missing := _missing_column(connection)):
         raise LedgerError(
-            f"the ledger was made by an earlier postsync: it has no {lacks}",
+            f"the ledger was made by an earlier postsync: it has no {missing}",
             hint="until the first release tables change without a migration: move the ledger away, "
             "or empty the database, and begin anew; the postsync that made it can export its trail",
         )
     return at
 
 
-def _lacks(connection: Connection) -> str:
+def _missing_column(connection: Connection) -> str:
     """Return the first column that a ledger should have and has not, "" if it has all."""
     there = {tuple(row) for row in connection.execute(_COLUMNS[connection.dialect.name])}
     wanted = [

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import overload
 
 from receiver.ledger.engine.ledger import Ledger
-from receiver.ledger.engine.sqlite import SqliteLedger, check_file, open_file
+from receiver.ledger.engine.sqlite import SqliteLedger, check_sqlite, open_sqlite
 
 
 @overload
@@ -36,7 +36,7 @@ def open_ledger(
         LedgerError: not usable as it is; it says why.
     """
     if isinstance(place, Path):
-        return open_file(place, busy_timeout=busy_timeout, offset_ms=offset_ms, reserve=reserve)
+        return open_sqlite(place, busy_timeout=busy_timeout, offset_ms=offset_ms, reserve=reserve)
     from receiver.ledger.engine.postgres import open_postgres
 
     return open_postgres(place, busy_timeout=busy_timeout, offset_ms=offset_ms)
@@ -50,8 +50,8 @@ def prepare(place: Path | str) -> None:
         LedgerUnavailable: the server is away.
     """
     if isinstance(place, Path):
-        check_file(place)
-        open_file(place).close()
+        check_sqlite(place)
+        open_sqlite(place).close()
         return
     from receiver.ledger.engine.postgres import check_postgres
 

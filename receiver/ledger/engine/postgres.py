@@ -25,7 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 
 from receiver.core.errors import LedgerError, LedgerUnavailable
-from receiver.core.storable import keep_storable
+from receiver.core.storable import make_parameters_storable
 from receiver.ledger import tables
 from receiver.ledger.engine.dsn import connect_arguments, redacted_url
 from receiver.ledger.engine.ledger import Ledger, LockMode, driver_message
@@ -157,7 +157,7 @@ def _engine(url: str, busy_timeout: float) -> Engine:
         max_overflow=32,
         connect_args=arguments,
     )
-    keep_storable(engine)
+    make_parameters_storable(engine)
     ping_idle_connections(engine)
     return engine
 

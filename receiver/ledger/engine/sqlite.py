@@ -18,7 +18,7 @@ from receiver.core.errors import (
     LedgerGone,
     LedgerUnavailable,
 )
-from receiver.core.storable import keep_storable
+from receiver.core.storable import make_parameters_storable
 from receiver.ledger.engine.corruption import find_damage, is_damage, recovery_from_damage
 from receiver.ledger.engine.folder import WRITABLE, make_folder
 from receiver.ledger.engine.ledger import Ledger, LockMode, driver_message
@@ -142,7 +142,7 @@ class SqliteLedger(Ledger):
             yield connection
 
 
-def open_file(
+def open_sqlite(
     path: Path, *, busy_timeout: float = 5.0, offset_ms: int = 0, reserve: int = 0
 ) -> SqliteLedger:
     """Open the SQLite file, make it if it is absent, and bring it to the newest migration.
@@ -162,19 +162,19 @@ def open_file(
     engine = create_engine(f"sqlite:///{path}", pool_size=16, max_overflow=32)
     event.listen(engine, "connect", _on_connect(busy_timeout))
     event.listen(engine, "begin", _on_begin)
-    keep_storable(engine)
+    make_parameters_storable(engine)
     try:
         migrate(engine, NOW)
     except DBAPIError as error:
         raise LedgerError(
-            f"the ledger {path} cannot be opened: {error.orig}", hint=_way_out(path, error)
+            f"the ledger {path} cannot be opened: {error.orig}", hint=_open_hint(path, error)
         ) from error
     path.chmod(0o600)
     write_lock = WriteLock(path.with_suffix(".gate"))
     return SqliteLedger(path, engine, write_lock, offset_ms=offset_ms, reserve=reserve)
 
 
-def check_file(path: Path) -> None:
+def check_sqlite(path: Path) -> None:
     """Look for damage before anything is written.
 
     Raises:
@@ -184,7 +184,7 @@ def check_file(path: Path) -> None:
         raise LedgerError(f"the ledger {path} is damaged: {found}", hint=recovery_from_damage(path))
 
 
-def _way_out(path: Path, error: DBAPIError) -> str:
+def _open_hint(path: Path, error: DBAPIError) -> str:
     """Return what to do about a file that SQLite does not open."""
     if is_damage(error):
         return recovery_from_damage(path)

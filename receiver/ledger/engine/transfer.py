@@ -13,7 +13,7 @@ from receiver.ledger import tables
 from receiver.ledger.engine.dsn import redacted_url
 from receiver.ledger.engine.folder import lock_ledger
 from receiver.ledger.engine.postgres import check_postgres, open_postgres
-from receiver.ledger.engine.sqlite import open_file
+from receiver.ledger.engine.sqlite import open_sqlite
 
 ROWS = 1000
 """Rows read and written at a time."""
@@ -41,7 +41,7 @@ def copy_from_postgres(url: str, to: Path, progress: Progress) -> None:
     check_postgres(url)
     with (
         closing(open_postgres(url)) as ledger,
-        closing(open_file(to)) as file,
+        closing(open_sqlite(to)) as file,
         ledger.read() as source,
         file.write() as copy,
     ):
@@ -67,7 +67,7 @@ def copy_to_postgres(url: str, file: Path, progress: Progress) -> None:
     check_postgres(url)
     with (
         lock_ledger(file),
-        closing(open_file(file)) as old,
+        closing(open_sqlite(file)) as old,
         closing(open_postgres(url)) as ledger,
         old.read() as source,
         ledger.write() as copy,
@@ -84,9 +84,8 @@ def copy_to_postgres(url: str, file: Path, progress: Progress) -> None:
 def _copy_all(source: Connection, copy: Connection, progress: Progress) -> None:
     rows = sum(_count(source, table) for table in tables.metadata.sorted_tables)
     done = 0
-    copy.execute(
-        delete(tables.key_values)
-    )  # a new ledger knows when it was created, and nothing else
+    # A new ledger has the time of its creation there, and nothing else has a row.
+    copy.execute(delete(tables.key_values))
     for table in tables.metadata.sorted_tables:
         for many in _copy(source, copy, table):
             done += many

@@ -157,7 +157,7 @@ class IntakeWriter:
 
 
 def _fail_unanswered(group: list[_QueuedArrival]) -> None:
-    """Answer whom nobody has answered: the thread breaks off."""
+    """Fail the requests that have no answer yet, because the thread has raised."""
     for waiting in group:
         if not waiting.done.done():
             waiting.done.set_exception(LedgerUnavailable("the intake's writer broke off"))

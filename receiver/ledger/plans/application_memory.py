@@ -50,7 +50,7 @@ def remember(uow: UnitOfWork, plannings: Sequence[Planning]) -> None:
             uow.add(_FORGET, dict(zip(_KEY, key, strict=True)))
 
 
-def forget(connection: Connection, keys: Collection[MemoryKey]) -> int:
+def delete_memories(connection: Connection, keys: Collection[MemoryKey]) -> int:
     """Delete the memories of those of which no sync is left; how many."""
     if not keys:
         return 0

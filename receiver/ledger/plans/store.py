@@ -31,7 +31,7 @@ from receiver.ledger.plans.supersede import (
     superseded_reason,
 )
 from receiver.ledger.queue.fair_queueing import load_virtual_times, next_virtual_time
-from receiver.ledger.queue.pauses import OWN_MARK, pause_mark
+from receiver.ledger.queue.pauses import OWN_MARK, pause_key
 
 _PLANNED = (
     update(tables.syncs)
@@ -46,7 +46,7 @@ _PLANNED = (
     )
 )  # fmt: skip
 _NEW_RUN = insert(tables.runs).values(
-    paused_at=pause_mark(bindparam("of_rule"), bindparam("of_handler"))
+    paused_at=pause_key(bindparam("of_rule"), bindparam("of_handler"))
 )
 
 

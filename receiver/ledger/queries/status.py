@@ -15,7 +15,7 @@ from receiver.ledger.audit.key_values import RULES, get_value, put_value
 from receiver.ledger.engine.ledger import Ledger, LockMode
 from receiver.ledger.queries.row_mapping import moment
 from receiver.ledger.queries.rows import DispatcherStatus, Pause, RulesStatus
-from receiver.ledger.queue.heartbeats import Beat, beats
+from receiver.ledger.queue.heartbeats import DispatcherHeartbeat, read_heartbeats
 from receiver.ledger.queue.pauses import Scope, all_paused_since, pauses_in_force
 
 PROBE = "probe"
@@ -48,7 +48,7 @@ def read_readiness(ledger: Ledger, owner: str = "") -> Readiness:
         with ledger.write(LockMode.APPEND) as connection:
             put_value(connection, PROBE, ledger.now(connection))
         with ledger.read() as connection:
-            found = beats(connection)
+            found = read_heartbeats(connection)
             if owner:
                 found = {name: last for name, last in found.items() if name == owner}
             return Readiness(
@@ -108,7 +108,7 @@ SILENCE = 30.0
 """Seconds without a sign of life after which a dispatcher counts as dead; it beats every 5."""
 
 
-def _dispatchers(found: Mapping[str, Beat], now: int) -> DispatcherStatus:
+def _dispatchers(found: Mapping[str, DispatcherHeartbeat], now: int) -> DispatcherStatus:
     ages = {owner: (now - last.at) / 1000 for owner, last in found.items()}
     alive = [owner for owner, age in ages.items() if age < SILENCE]
     return {
@@ -138,7 +138,7 @@ def _gauges(connection: Connection, now: int) -> Iterable[Gauge]:
     yield "oldest_due_seconds", {}, max(0.0, (now - oldest) / 1000) if oldest else 0.0
     new = connection.scalar(text(f"SELECT COUNT(*) FROM syncs WHERE {tables.NEW_SYNC}"))
     yield "syncs_unplanned", {}, float(new or 0)
-    alive = _dispatchers(beats(connection), now)
+    alive = _dispatchers(read_heartbeats(connection), now)
     if alive["heartbeatAgeSeconds"] is not None:
         yield "dispatcher_heartbeat_age_seconds", {}, alive["heartbeatAgeSeconds"]
     yield "dispatchers", {}, alive["alive"]

@@ -19,8 +19,8 @@ _PREFIX = "heartbeat "
 
 
 @dataclass(frozen=True, slots=True)
-class Beat:
-    """A sign of life: when, in milliseconds, and what its process says is wrong with it.
+class DispatcherHeartbeat:
+    """A dispatcher's heartbeat: its time in milliseconds, and its process's thread problems.
 
     ``hanging`` is how many of its attempts hang.
     """
@@ -30,35 +30,37 @@ class Beat:
     hanging: int = 0
 
 
-def beat(
+def write_heartbeat(
     connection: Connection,
     owner: str,
     now: int,
     thread_problems: Sequence[str] = (),
     hanging: int = 0,
 ) -> None:
-    """Give a sign of life; see `Beat`."""
-    mark = {"at": now, "thread_problems": list(thread_problems), "hanging": hanging}
-    put_value(connection, f"{_PREFIX}{owner}", mark)
+    """Store a dispatcher's heartbeat; see `DispatcherHeartbeat`."""
+    value = {"at": now, "thread_problems": list(thread_problems), "hanging": hanging}
+    put_value(connection, f"{_PREFIX}{owner}", value)
 
 
-def beats(connection: Connection) -> dict[str, Beat]:
-    """Return the last sign of life of each dispatcher."""
+def read_heartbeats(connection: Connection) -> dict[str, DispatcherHeartbeat]:
+    """Return the last heartbeat of each dispatcher."""
     m = tables.key_values.c
     rows = connection.execute(select(m.name, m.value).where(m.name.startswith(_PREFIX)))
-    return {row.name.removeprefix(_PREFIX): _beat(json.loads(row.value)) for row in rows}
+    return {row.name.removeprefix(_PREFIX): _heartbeat(json.loads(row.value)) for row in rows}
 
 
-def forget_beats(connection: Connection, now: int, *, alone: str = "") -> None:
-    """Delete the marks of those who are gone for long; of all but one, if it is ``alone``."""
+def delete_old_heartbeats(connection: Connection, now: int, *, alone: str = "") -> None:
+    """Delete the heartbeats of dispatchers that are gone for long; of all but ``alone``, if given."""
     old = [
         _PREFIX + owner
-        for owner, last in beats(connection).items()
+        for owner, last in read_heartbeats(connection).items()
         if owner != alone and (alone or last.at < now - FORGOTTEN_MS)
     ]
     if old:
         connection.execute(delete(tables.key_values).where(tables.key_values.c.name.in_(old)))
 
 
-def _beat(mark: dict[str, Any]) -> Beat:
-    return Beat(mark["at"], tuple(mark.get("thread_problems", ())), mark.get("hanging", 0))
+def _heartbeat(value: dict[str, Any]) -> DispatcherHeartbeat:
+    return DispatcherHeartbeat(
+        value["at"], tuple(value.get("thread_problems", ())), value.get("hanging", 0)
+    )

@@ -1,7 +1,7 @@
 """What is paused: no attempt of it is claimed until somebody resumes it.
 
 A pause of a rule or a handler is a mark on each of its open runs, so that the claim passes over
-them in its index, however many there are; whoever makes a run due marks it (`pause_mark`).
+them in its index, however many there are; whoever makes a run due marks it (`pause_key`).
 The pause of all is one row, which each claim looks at.
 """
 
@@ -24,7 +24,7 @@ class Scope(StrEnum):
     HANDLER = "handler"
 
 
-def pause_mark(rule: ColumnElement[str], handler: ColumnElement[str]) -> ScalarSelect[int]:
+def pause_key(rule: ColumnElement[str], handler: ColumnElement[str]) -> ScalarSelect[int]:
     """Return the expression for a run's ``paused_at``: NULL if no pause holds it back."""
     p = tables.pauses.c
     of_rule = and_(p.scope == Scope.RULE.value, p.name == rule)
@@ -33,8 +33,8 @@ def pause_mark(rule: ColumnElement[str], handler: ColumnElement[str]) -> ScalarS
     return query.correlate(tables.runs).scalar_subquery()
 
 
-OWN_MARK = pause_mark(tables.runs.c.rule, tables.runs.c.handler)
-"""`pause_mark` of a stored run, for an UPDATE."""
+OWN_MARK = pause_key(tables.runs.c.rule, tables.runs.c.handler)
+"""`pause_key` of a stored run, for an UPDATE."""
 
 _ALL = text("SELECT at FROM pauses WHERE scope = 'all'")
 

@@ -22,7 +22,7 @@ _BACKLOG = text(
 
 
 @dataclass(frozen=True, slots=True)
-class Backlog:
+class PendingWork:
     """What there is to do now, and when the next run becomes due (milliseconds).
 
     ``collected``: a plan has collected syncs for long enough; ``next_collected`` is its time.
@@ -45,11 +45,11 @@ class Backlog:
         return self.new or self.signalled or self.collected or self.replays
 
 
-def backlog(connection: Connection, now: int) -> Backlog:
+def find_pending_work(connection: Connection, now: int) -> PendingWork:
     """Look, without a lock, whether a transaction is worth its while."""
     found = connection.execute(_BACKLOG).one()
     next_due = None if found.paused else found.next_due
-    return Backlog(
+    return PendingWork(
         now=now,
         new=bool(found.new),
         signalled=bool(found.signalled),

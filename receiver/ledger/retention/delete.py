@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Table, delete, exists, func, o
 
 from receiver.ledger import tables
 from receiver.ledger.audit.key_values import RULES, get_value
-from receiver.ledger.plans.application_memory import forget
+from receiver.ledger.plans.application_memory import delete_memories
 from receiver.ledger.retention.policy import ROWS, Limits, still_deletable
 
 SETTLING_MS = 3_600_000
@@ -46,7 +46,7 @@ def delete_syncs(connection: Connection, syncs: Sequence[str], limit: Limits) ->
         (tables.syncs, tables.syncs.c.id.in_(ids)),
     ):
         counts += _delete(connection, table, which)
-    forget(connection, keys)
+    delete_memories(connection, keys)
     return counts
 
 

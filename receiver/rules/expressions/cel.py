@@ -22,7 +22,7 @@ from cel_expr_python.ext import ext_optional, ext_strings
 from receiver.core import interruption
 from receiver.core.errors import ExpressionError
 from receiver.core.model import Json, rfc3339
-from receiver.core.validation import near
+from receiver.core.validation import did_you_mean
 from receiver.rules.expressions.bounds import FEWER, TOO_MUCH, SizeBudget, bounded_memory
 from receiver.rules.expressions.cel_errors import Issue, compile_issues, plain_message
 from receiver.rules.expressions.scope import Scope
@@ -169,7 +169,7 @@ def _refusal(issue: Issue, source: str, scope: Scope) -> ExpressionError | None:
     if not issue.name:
         return ExpressionError(issue.message, column=issue.column)
     if source[issue.column - 1 : issue.column] == "(":
-        hint = near(issue.name, FUNCTIONS.split())
+        hint = did_you_mean(issue.name, FUNCTIONS.split())
         return ExpressionError(f"unknown function {issue.name}", hint=hint, column=issue.column)
     refusal = scope.refuse(issue.name)
     if refusal:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from receiver.core.errors import ExpressionError
-from receiver.core.validation import near
+from receiver.core.validation import did_you_mean
 from receiver.rules.expressions.facts import APPLICATION, DESTINATION, RESOURCE, SYNC, types_of
 
 FAILURE = {"message": "string", "rule": "string", "action": "string", "resource": "any"}
@@ -88,10 +88,10 @@ class Scope:
             return self._refuse_action(rest[0], name)
         if root in self.roots:
             field, fields = ".".join(rest), [word.removeprefix(f"{root}.") for word in known]
-            return ExpressionError(f"{root} has no field {field}", hint=near(field, fields))
+            return ExpressionError(f"{root} has no field {field}", hint=did_you_mean(field, fields))
         if root in WHERE:
             return ExpressionError(f"{root} is not available here", hint=WHERE[root])
-        return ExpressionError(f"unknown name {name}", hint=near(root, [*self.roots]))
+        return ExpressionError(f"unknown name {name}", hint=did_you_mean(root, [*self.roots]))
 
     def _refuse_action(self, action: str, name: str) -> ExpressionError:
         waves = dict(self.later)
@@ -103,7 +103,7 @@ class Scope:
         earlier = {item.name: item for item in self.earlier}
         if action not in earlier:
             return ExpressionError(
-                f"no action {action} in an earlier wave", hint=near(action, [*earlier])
+                f"no action {action} in an earlier wave", hint=did_you_mean(action, [*earlier])
             )
         field = name.split(".")[2]
         if field in ONE_RUN:
@@ -113,5 +113,5 @@ class Scope:
             )
         fields = ONE_RUN | ALL_RUNS if earlier[action].one_run else ALL_RUNS
         return ExpressionError(
-            f"actions.{action} has no field {field}", hint=near(field, [*fields])
+            f"actions.{action} has no field {field}", hint=did_you_mean(field, [*fields])
         )

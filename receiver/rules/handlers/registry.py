@@ -14,7 +14,7 @@ from receiver.contract.handler import WRONG_SHAPE
 from receiver.core.errors import ExpressionError, PermanentError, PostsyncError, SettingsError
 from receiver.core.model import Json
 from receiver.core.type_tree import slot_of
-from receiver.core.validation import FieldError, Path, field_errors, near
+from receiver.core.validation import FieldError, Path, did_you_mean, field_errors
 from receiver.rules.expressions import Expressions, Scope, is_template
 from receiver.rules.handlers.entry_points import OURS, Broken, Origin, discover
 from receiver.rules.handlers.parameter_places import places
@@ -93,7 +93,7 @@ class Registry:
                     f"handler {name} cannot be used: {broken.reason}",
                     hint="install a distribution that works, and start again",
                 )
-        hint = near(name, self._handlers) or "`postsync handlers` lists them"
+        hint = did_you_mean(name, self._handlers) or "`postsync handlers` lists them"
         raise PostsyncError(f"there is no handler {name}", hint=hint)
 
     def complete(self, handler: Handler[Any]) -> bool:
