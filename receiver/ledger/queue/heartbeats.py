@@ -1,4 +1,4 @@
-"""The dispatchers' signs of life: a mark of each, by which others see who is there."""
+"""The dispatchers' heartbeats in the ledger, by which others see which ones are alive."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from sqlalchemy import Connection, delete, select
 from receiver.ledger import tables
 from receiver.ledger.audit.key_values import put_value
 
-FORGOTTEN_MS = 3_600_000
-"""How long the mark of a dispatcher stays that is gone."""
+KEPT_MS = 3_600_000
+"""How long the heartbeat of a dispatcher stays that is gone."""
 
 _PREFIX = "heartbeat "
 
@@ -50,11 +50,11 @@ def read_heartbeats(connection: Connection) -> dict[str, DispatcherHeartbeat]:
 
 
 def delete_old_heartbeats(connection: Connection, now: int, *, alone: str = "") -> None:
-    """Delete the heartbeats of dispatchers that are gone for long; of all but ``alone``, if given."""
+    """Delete heartbeats of dispatchers that are long gone; all but that of ``alone``, if given."""
     old = [
         _PREFIX + owner
         for owner, last in read_heartbeats(connection).items()
-        if owner != alone and (alone or last.at < now - FORGOTTEN_MS)
+        if owner != alone and (alone or last.at < now - KEPT_MS)
     ]
     if old:
         connection.execute(delete(tables.key_values).where(tables.key_values.c.name.in_(old)))
