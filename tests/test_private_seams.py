@@ -132,9 +132,9 @@ SEAMS = {
         "make_auth_header",
     ),
     "Apprise's services": Seam(
-        "where it would call is looked at before it does",
+        "where it would call is looked at before it does, and what it does there is bounded",
         lambda: apprise.Apprise.instantiate("json://localhost"),
-        "templates host notify",
+        "templates host notify overflow_mode redirects socket_connect_timeout socket_read_timeout",
     ),
     "Apprise's attachments": Seam(
         "an address that names a file of this host is refused",
