@@ -51,7 +51,7 @@ def test_a_large_sync_is_explained_in_part_what_matched_first(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is left out is counted, and how to see it is said."""
-    monkeypatch.setattr("receiver.rules.matching.excerpts.MOST", 4)
+    monkeypatch.setattr("receiver.rules.matching.explanation.MOST", 4)
     found = explained(ledger, *NAMES)
     assert told(found) == {
         "web": (["a", "web-1"], {"refused": 3}), "rest": (["a", "d"], {"refused": 3})
@@ -64,7 +64,7 @@ def test_a_large_sync_is_explained_in_part_what_matched_first(
 
 def test_one_rule_has_all_the_room(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever asks for it alone sees what the others took."""
-    monkeypatch.setattr("receiver.rules.matching.excerpts.MOST", 5)
+    monkeypatch.setattr("receiver.rules.matching.explanation.MOST", 5)
     found = explained(ledger, *NAMES, rule="rest")
     assert (told(found), found.note) == ({"rest": ([*NAMES], {})}, "")
 
@@ -73,14 +73,14 @@ def test_one_resource_is_found_however_many_there_are(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each rule's verdict on it, though it is behind all that would be told of."""
-    monkeypatch.setattr("receiver.rules.matching.excerpts.MOST", 2)
+    monkeypatch.setattr("receiver.rules.matching.explanation.MOST", 2)
     found = explained(ledger, *NAMES, resource="ConfigMap/shop/c")
     assert (told(found), found.note) == ({"web": (["c"], {}), "rest": (["c"], {})}, "")
 
 
 def test_long_reasons_leave_room_for_fewer(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     """A rule that lists thousands of globs says all of them of each resource that it refuses."""
-    monkeypatch.setattr("receiver.rules.matching.excerpts.LARGEST", 2000)
+    monkeypatch.setattr("receiver.rules.matching.explanation.LARGEST", 2000)
     globs = ", ".join(f"no-{number}" for number in range(100))
     found = explained(ledger, *NAMES, rules=RULES.replace('"web-*"', f"[{globs}]"))
     assert told(found) == {"web": (["a"], {"refused": 4}), "rest": ([*NAMES], {})}

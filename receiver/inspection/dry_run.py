@@ -19,7 +19,7 @@ from receiver.rules.expressions import Expressions, Program, Scope, Template, pa
 from receiver.rules.handlers.registry import Registry
 from receiver.rules.handlers.secret_refs import put_values, split_secrets
 from receiver.rules.loading import RuleSet, action_scope, readings
-from receiver.rules.matching.globs import SPECIAL
+from receiver.rules.matching.predicates import SPECIAL
 from receiver.rules.schema import FailureAction, Rule
 from receiver.settings.secrets import Secrets
 

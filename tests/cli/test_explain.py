@@ -276,7 +276,7 @@ def test_an_excerpt_says_what_it_leaves_out(
     payload: Path, rules: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On the page and as JSON, with what matched first."""
-    monkeypatch.setattr("receiver.rules.matching.excerpts.MOST", 1)
+    monkeypatch.setattr("receiver.rules.matching.explanation.MOST", 1)
     page = flat(run(payload, rules))
     assert "shop/shop-config matched" in page
     assert "shop/flags" not in page
@@ -289,7 +289,7 @@ def test_steps_name_no_more_targets_than_are_told(
     payload: Path, rules: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All of them are counted."""
-    monkeypatch.setattr("receiver.rules.matching.excerpts.MOST", 1)
+    monkeypatch.setattr("receiver.rules.matching.explanation.MOST", 1)
     (rules / "one.yaml").write_text(ONE.replace('name: "*-config"', "change: any"))
     page = flat(run(payload, rules))
     assert "all log.message -> batch of 2: ConfigMap/shop/shop-config and 1 more" in page

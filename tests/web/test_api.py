@@ -159,7 +159,7 @@ def test_one_rule_and_one_resource_of_an_explanation_are_asked_for(
     web: Doors, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What a story leaves out of a large sync is there when it is asked for by name."""
-    monkeypatch.setattr("receiver.rules.matching.excerpts.MOST", 1)
+    monkeypatch.setattr("receiver.rules.matching.explanation.MOST", 1)
     house = House.of(web.ledger, f"{RULE}{RULE.replace('purge', 'other')}")
     house.sync("a", "b")
     put_in_force(house)

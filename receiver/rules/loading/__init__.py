@@ -1,7 +1,13 @@
 """YAML files -> validated rules with their digest; a broken set never replaces a good one."""
 
-from receiver.rules.loading.load import RuleSet, load_rules, place_in_files, readings, rule_set_from
-from receiver.rules.loading.rule_files_watch import Rulebook
+from receiver.rules.loading.load import (
+    Rulebook,
+    RuleSet,
+    load_rules,
+    place_in_files,
+    readings,
+    rule_set_from,
+)
 from receiver.rules.loading.scopes import action_scope, condition_scope, key_scope
 
 __all__ = [

@@ -1,11 +1,12 @@
-"""Reads rule files into one set: whole, or not at all with every problem named."""
+"""Loads rule files into one set: whole, or not at all with every problem named."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from receiver.core.errors import Problem, RuleError
 from receiver.core.validation import Path as FieldPath
@@ -118,3 +119,46 @@ def place_in_files(found: RuleSet, rule: str, path: FieldPath) -> str:
                 there = reading.document.problem(("rules", index, *path), "")
                 return f"{there.file}:{there.line}:{there.column}"
     return ""
+
+
+Fingerprint: TypeAlias = tuple[tuple[str, int, int, int], ...]
+
+
+class Rulebook:
+    """The rules of some files and folders. It has no thread: its owner polls it."""
+
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        registry: Registry,
+        expressions: Expressions,
+    ) -> None:
+        self._paths = tuple(paths)
+        self._registry = registry
+        self._expressions = expressions
+        self._seen: Fingerprint | None = None
+
+    def changed(self) -> bool:
+        """Whether a file came, went or was written since the last `reload`, good or bad.
+
+        Files are compared by the targets of their links: a ConfigMap is updated by switching
+        one link, which no file's own entry shows.
+        """
+        return self._fingerprint() != self._seen
+
+    def reload(self) -> RuleSet:
+        """Load the files, whole or not at all; see `load_rules`."""
+        # Taken before the files are read: a write in between is seen as a change next time.
+        self._seen = self._fingerprint()
+        return load_rules(self._paths, self._registry, self._expressions)
+
+    def _fingerprint(self) -> Fingerprint:
+        return tuple(self._stats())
+
+    def _stats(self) -> Iterator[tuple[str, int, int, int]]:
+        try:
+            for file in rule_files(self._paths):
+                stat = file.stat()
+                yield str(file), stat.st_mtime_ns, stat.st_size, stat.st_ino
+        except (OSError, ValueError) as error:
+            yield str(error), 0, 0, 0  # a file that is missing, went just now, or is no path

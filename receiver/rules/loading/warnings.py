@@ -14,7 +14,7 @@ from receiver.core.errors import Problem
 from receiver.core.validation import Path as Place
 from receiver.core.yaml_document import Document
 from receiver.rules.matching.cluster_scoped import CLUSTER_SCOPED
-from receiver.rules.matching.globs import SPECIAL
+from receiver.rules.matching.predicates import SPECIAL
 from receiver.rules.schema import ResourceMatch, Rule
 
 REGEX = re.compile(r"\^|\.\*|.*(\$|\\|\(|\||\.\+)", re.DOTALL)

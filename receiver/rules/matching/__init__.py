@@ -1,8 +1,6 @@
 """Pure, indexed matching of syncs and rules, with the reason for every yes and no."""
 
-from receiver.rules.matching.excerpts import Excerpt, excerpt, quota
-from receiver.rules.matching.explanation import RuleExplanation
-from receiver.rules.matching.explanation_text import describe
+from receiver.rules.matching.explanation import Excerpt, RuleExplanation, describe, excerpt, quota
 from receiver.rules.matching.findings import Finding, Findings, Verdict
 from receiver.rules.matching.matcher import ConditionError, Matcher, RuleMatch
 

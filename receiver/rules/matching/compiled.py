@@ -1,16 +1,110 @@
-"""A rule with its globs and its condition compiled."""
+"""A rule compiled for matching: its predicates, and its CEL condition.
+
+A condition is evaluated once per sync, or for each resource if it names one.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from receiver.core.model import Sync
-from receiver.rules.expressions import Expressions
-from receiver.rules.matching.conditions import Condition, compile_condition
+from receiver.core.errors import ExpressionError
+from receiver.core.model import Json, Sync
+from receiver.rules.expressions import (
+    Bindings,
+    Expressions,
+    Program,
+    Scope,
+    application_facts,
+    resource_facts,
+    seen,
+    sync_facts,
+)
+from receiver.rules.matching.match_predicates import (
+    Selector,
+    resource_predicates,
+    sync_predicates,
+)
 from receiver.rules.matching.predicates import Predicate, Predicates
-from receiver.rules.matching.resource_predicates import Selector, resource_predicates
-from receiver.rules.matching.sync_predicates import sync_predicates
-from receiver.rules.schema import Rule
+from receiver.rules.schema import Match, Rule
+
+KEPT = 1_000
+"""Resources whose values are kept for the next rule: 9 KB each, measured, outside Python."""
+
+
+class Facts:
+    """The values of one sync for conditions, converted on first use."""
+
+    def __init__(self, sync: Sync, expressions: Expressions) -> None:
+        self._sync = sync
+        self._expressions = expressions
+        self._values: dict[str, Json] = {}
+        self._bound: dict[int | None, Bindings] = {}
+
+    def bind(self, resource: int | None) -> Bindings:
+        """Return the values with that resource (its index) bound, or with none.
+
+        Raises:
+            ExpressionError: the notification has a text that is no Unicode.
+        """
+        bound = self._bound.get(resource)
+        if bound is None:
+            bound = self._expressions.bind(self._values_with(resource))
+            if len(self._bound) < KEPT:
+                self._bound[resource] = bound
+        return bound
+
+    def seen(self, source: str, resource: int | None) -> str:
+        """Write what an expression saw, see `receiver.rules.expressions.seen`."""
+        return seen(source, self._values_with(resource))
+
+    def _values_with(self, resource: int | None) -> dict[str, Json]:
+        if not self._values:
+            self._values["application"] = application_facts(self._sync.application)
+            self._values["sync"] = sync_facts(self._sync)
+        if resource is None:
+            return self._values
+        return {**self._values, "resource": resource_facts(self._sync.resources[resource])}
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A condition, compiled as far as it could be.
+
+    ``broken`` is why it does not compile: `check` refuses that, but a rule set that was
+    stored by an older version may have it. It then fails whenever it is evaluated.
+    """
+
+    per_resource: bool
+    source: str
+    program: Program | None
+    broken: str = ""
+
+    def test(self, facts: Facts, resource: int | None = None) -> bool:
+        """Whether it is true of the sync, or of the resource with that index.
+
+        Raises:
+            ExpressionError: it cannot be evaluated.
+        """
+        if self.program is None:
+            raise ExpressionError(self.broken)
+        return self.program.test(facts.bind(resource))
+
+
+def compile_condition(match: Match, expressions: Expressions) -> Condition | None:
+    """Return a match's condition, or None if it has none."""
+    if match.condition is None:
+        return None
+    # What compiles without a resource does not name one.
+    broken = ""
+    for per_resource in (False, True) if match.resources is not None else (False,):
+        scope = Scope.condition(resource=per_resource)
+        try:
+            program = expressions.compile_condition(match.condition, scope)
+        except ExpressionError as error:
+            broken = str(error)
+        else:
+            return Condition(per_resource, match.condition, program)
+    return Condition(per_resource=False, source=match.condition, program=None, broken=broken)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,23 +1,26 @@
-"""Why a rule matched or did not: a verdict for the rule, and one for each resource."""
+"""Why a rule matched or did not: a verdict for the rule and one for each resource, as text.
+
+Rules times resources may be millions of findings, so an excerpt of them is bounded.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from receiver.core import interruption
 from receiver.core.errors import ExpressionError
-from receiver.core.model import Resource, Sync
+from receiver.core.model import Change, ChangeVerdict, Resource, Sync
 from receiver.rules.expressions import one_line
-from receiver.rules.matching.compiled import CompiledRule
-from receiver.rules.matching.conditions import Condition, Facts
-from receiver.rules.matching.explanation_text import describe, format_match, format_value
+from receiver.rules.matching.cluster_scoped import namespace_of
+from receiver.rules.matching.compiled import CompiledRule, Condition, Facts
 from receiver.rules.matching.findings import NONE, Finding, Findings, Verdict
 from receiver.rules.matching.index import ResourceIndex, bits_of, numbers_in
+from receiver.rules.matching.match_predicates import ORDER, Selector
 from receiver.rules.matching.predicates import Predicate
-from receiver.rules.matching.resource_predicates import ORDER, Selector
-from receiver.rules.schema import Rule
+from receiver.rules.schema import OnUnknownChange, ResourceMatch, Rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,3 +160,108 @@ def _match(compiled: CompiledRule, number: int, resource: Resource) -> Finding:
     what = format_match(selector, rule.on_unknown_change, resource)
     field = f"resources[{number}]"
     return Finding(Verdict.MATCHED, field, f"{field}: {describe(resource)} {what}", saw=what)
+
+
+MOST = 10_000
+"""Findings of one explanation, over all rules: one rule alone has those on 10,000 resources."""
+
+LARGEST = 4 << 20
+"""Characters of their reasons: one that names a long list of globs is long too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Excerpt:
+    """Findings of one rule by the number of the resource, ascending, and how many are left out."""
+
+    findings: dict[int, Finding]
+    more: dict[str, int]
+
+
+def quota(rules: int) -> int:
+    """Return how many findings each of so many rules may have; at least one."""
+    return max(1, MOST // max(1, rules))
+
+
+def excerpt(
+    item: RuleExplanation, resources: Sequence[Resource], rules: int, resource: str = ""
+) -> Excerpt:
+    """Choose findings of a rule: what matched comes before what did not.
+
+    Args:
+        item: the rule's explanation.
+        resources: those of the sync.
+        rules: how many rules are explained together.
+        resource: the key of the only resource that counts, "" for all of them.
+    """
+    found, most, left = item.resources, quota(rules), LARGEST // max(1, rules)
+    if resource:
+        numbers = [n for n in range(len(found)) if resources[n].key == resource][:most]
+        return Excerpt({number: found[number] for number in numbers}, {})
+    chosen: dict[int, Finding] = {}
+    for number in found.first(most):
+        finding = found[number]
+        left -= len(finding.reason)
+        if chosen and left < 0:
+            break
+        chosen[number] = finding
+    counts = dict(found.counts)
+    for finding in chosen.values():
+        counts[finding.verdict] -= 1
+    more = {verdict.value: counts[verdict] for verdict in Verdict if counts[verdict]}
+    return Excerpt(dict(sorted(chosen.items())), more)
+
+
+POLICY = "onUnknownChange: run"
+
+
+def describe(resource: Resource) -> str:
+    """Return a resource's name for people: ``ConfigMap shop/shop-config``."""
+    namespace = namespace_of(resource)
+    hook = f" ({resource.hook_type} hook)" if resource.hook_type else ""
+    name = f"{namespace}/{resource.name}" if namespace else resource.name
+    return f"{resource.kind} {name}{hook}"
+
+
+def format_match(selector: ResourceMatch, policy: OnUnknownChange, resource: Resource) -> str:
+    """Return what the sync did to a resource that matched, and what passed although unknown."""
+    words = [_format_change(selector, policy, resource.change)]
+    if selector.image_changed is not None:
+        words.append(_format_images(resource.image_changed))
+    return ", ".join(words)
+
+
+def format_value(field: str, value: object, subject: Sync | Resource) -> str:
+    """Return the value that a predicate refused, as text."""
+    if field == "change" and isinstance(subject, Resource):
+        return _with_reason(str(value), subject.change)
+    if value is None:
+        return "unknown" if field == "imageChanged" else "nothing"
+    if isinstance(value, tuple):
+        return ", ".join(value) or "nothing"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) or _format_empty(field)
+
+
+def _format_empty(field: str) -> str:
+    if field.startswith("application."):
+        return "nothing: the notification does not tell it"
+    return '""' if field == "group" else "nothing"
+
+
+def _format_change(selector: ResourceMatch, policy: OnUnknownChange, change: Change) -> str:
+    if change.verdict is not ChangeVerdict.UNKNOWN:
+        return _with_reason(change.verdict.value, change)
+    if policy == "run" and not {"unknown", "any"} & {*selector.change}:
+        return f"perhaps changed ({change.reason}; {POLICY})"
+    return _with_reason("of unknown change", change)
+
+
+def _with_reason(word: str, change: Change) -> str:
+    return word if change.reason == word else f"{word} ({change.reason})"
+
+
+def _format_images(changed: bool | None) -> str:
+    if changed is None:
+        return f"its images perhaps changed (unknown; {POLICY})"
+    return "its images changed" if changed else "its images unchanged"

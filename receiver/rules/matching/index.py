@@ -13,10 +13,8 @@ from typing import Any
 
 from receiver.core.model import Resource, Sync
 from receiver.rules.matching.compiled import CompiledRule
-from receiver.rules.matching.globs import Globs
-from receiver.rules.matching.predicates import Predicate
-from receiver.rules.matching.resource_predicates import Selector
-from receiver.rules.matching.sync_predicates import phases_of
+from receiver.rules.matching.match_predicates import Selector, phases_of
+from receiver.rules.matching.predicates import Globs, Predicate
 
 FLAGS = bytes.maketrans(b"01", b"\0\1")
 

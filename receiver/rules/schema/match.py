@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
-from pydantic_core import PydanticCustomError
+from pydantic_core import CoreSchema, PydanticCustomError
 
 
 def as_list(value: Any) -> Any:
@@ -16,22 +16,6 @@ def as_list(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return value
     raise PydanticCustomError("words", "must be a string or a list of strings")
-
-
-Globs = Annotated[
-    tuple[str, ...],
-    BeforeValidator(as_list),
-    Field(min_length=1),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "string"},
-                {"type": "array", "items": {"type": "string"}, "minItems": 1},
-            ]
-        }
-    ),
-]
-"""One glob or a list of them; any of them matches. ``*`` and ``?`` as in a shell."""
 
 
 class Strict(BaseModel):
@@ -48,25 +32,20 @@ StatusWord = Literal["Synced", "SyncFailed", "Pruned", "PruneSkipped", "any"]
 HookWord = Literal["PreSync", "Sync", "PostSync", "SyncFail", "Skip", "any", "none"]
 SyncPhaseWord = Literal["PreSync", "Sync", "PostSync", "SyncFail", "any"]
 
-PhaseWords = Annotated[
-    tuple[Phase, ...], BeforeValidator(as_list, json_schema_input_type=Phase | list[Phase])
-]
-ChangeWords = Annotated[
-    tuple[ChangeWord, ...],
-    BeforeValidator(as_list, json_schema_input_type=ChangeWord | list[ChangeWord]),
-]
-StatusWords = Annotated[
-    tuple[StatusWord, ...],
-    BeforeValidator(as_list, json_schema_input_type=StatusWord | list[StatusWord]),
-]
-HookWords = Annotated[
-    tuple[HookWord, ...],
-    BeforeValidator(as_list, json_schema_input_type=HookWord | list[HookWord]),
-]
-SyncPhaseWords = Annotated[
-    tuple[SyncPhaseWord, ...],
-    BeforeValidator(as_list, json_schema_input_type=SyncPhaseWord | list[SyncPhaseWord]),
-]
+
+class _OneOrMany:
+    """Describes a list that may also be a single entry."""
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: Any) -> dict[str, Any]:
+        several = handler(core)
+        return {"anyOf": [several["items"], several]}
+
+
+T = TypeVar("T")
+Words = Annotated[tuple[T, ...], Field(min_length=1), BeforeValidator(as_list), _OneOrMany()]
+"""One word or a list of them; not an empty list."""
+Globs = Words[str]
+"""One glob or a list of them; any of them matches. ``*`` and ``?`` as in a shell."""
 
 
 class DestinationMatch(Strict):
@@ -117,17 +96,15 @@ class ResourceMatch(Strict):
         description="Whether its images differ from those of the last sync that succeeded. Unknown "
         "at first sight: then `onUnknownChange` decides.",
     )
-    change: ChangeWords = Field(
-        default=("changed",), description="What the sync did to it.", min_length=1
+    change: Words[ChangeWord] = Field(default=("changed",), description="What the sync did to it.")
+    status: Words[StatusWord] = Field(
+        default=("Synced",), description="Its status in the sync's result."
     )
-    status: StatusWords = Field(
-        default=("Synced",), description="Its status in the sync's result.", min_length=1
+    hook_type: Words[HookWord] = Field(
+        default=("none",), description="Hooks of these types; none: no hooks."
     )
-    hook_type: HookWords = Field(
-        default=("none",), description="Hooks of these types; none: no hooks.", min_length=1
-    )
-    sync_phase: SyncPhaseWords = Field(
-        default=("any",), description="The phase of the sync that it was applied in.", min_length=1
+    sync_phase: Words[SyncPhaseWord] = Field(
+        default=("any",), description="The phase of the sync that it was applied in."
     )
 
 
@@ -140,9 +117,7 @@ class Match(Strict):
     resources: tuple[ResourceMatch, ...] | None = Field(
         default=None, description="Any of these.", min_length=1
     )
-    phases: PhaseWords = Field(
-        default=("Succeeded",), description="How the sync ended.", min_length=1
-    )
+    phases: Words[Phase] = Field(default=("Succeeded",), description="How the sync ended.")
     channel: Globs = Field(
         default=("sync",), description="The notification's channel, from its path, as globs."
     )
