@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from house import House
 
+from receiver.core.states import OPEN_PLANS, OPEN_RUNS
+from receiver.ledger.tables import state_in
+
 LAWS = {
     "a running run, and no other, has an owner and a lease": """
         SELECT id FROM runs WHERE (state = 'running') <> (owner IS NOT NULL)
@@ -24,13 +27,11 @@ LAWS = {
         SELECT runs.id FROM runs JOIN attempts ON run_id = runs.id AND number = attempts
         WHERE (state = 'pending') <> (outcome = 'pending' AND attempts.ended_at IS NULL)
     """,
-    "what has ended, and nothing else, has a time of its end": """
-        SELECT id FROM runs WHERE (ended_at IS NOT NULL) <>
-        (state IN ('succeeded', 'failed', 'skipped', 'superseded', 'cancelled'))
+    "what has ended, and nothing else, has a time of its end": f"""
+        SELECT id FROM runs WHERE (ended_at IS NULL) <> ({state_in(OPEN_RUNS)})
     """,
-    "so it is with plans": """
-        SELECT id FROM plans WHERE (ended_at IS NOT NULL) <>
-        (state IN ('succeeded', 'failed', 'superseded', 'cancelled'))
+    "so it is with plans": f"""
+        SELECT id FROM plans WHERE (ended_at IS NULL) <> ({state_in(OPEN_PLANS)})
     """,
     "only what is due is ready": """
         SELECT id FROM runs WHERE ready AND state NOT IN ('due', 'pending')

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
+from enum import StrEnum
 from typing import Any
 
 from desks import ANN, desk
@@ -13,10 +14,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from laws import laws_broken
 
 from receiver.core.model import Outcome, OutcomeKind
-from receiver.core.states import OPEN_PLANS, OPEN_RUNS
+from receiver.core.states import OPEN_PLANS, OPEN_RUNS, PlanState, RunState
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.queue.claim import Claimed
 from receiver.ledger.queue.pauses import Scope
+from receiver.ledger.tables import state_in
 
 RULES = """
 - name: waves
@@ -167,7 +169,7 @@ class Lives(RuleBasedStateMachine):
     @rule(which=choice)
     def approve(self, which: int) -> None:
         """An operator lets something go on."""
-        plans, runs = self._ids("plans", ("held",)), self._ids("runs", ("held",))
+        plans, runs = self._ids("plans", [PlanState.HELD]), self._ids("runs", [RunState.HELD])
         if plans:
             desk(self.house).approve_plan(ANN, plans[which % len(plans)])
         elif runs:
@@ -210,9 +212,9 @@ class Lives(RuleBasedStateMachine):
             self.house.plan([])
             self.house.pass_time(LEASE / 1000 + 130)
             self.house.beat("w-3")
-            for plan in self._ids("plans", ("held",)):
+            for plan in self._ids("plans", [PlanState.HELD]):
                 self.house.approve(plan)
-            for run in self._ids("runs", ("held",)):
+            for run in self._ids("runs", [RunState.HELD]):
                 desk(self.house).approve_run(ANN, run)
             self.house.work()
             if not self._ids("plans", OPEN_PLANS) and not self._ids("runs", OPEN_RUNS):
@@ -223,13 +225,11 @@ class Lives(RuleBasedStateMachine):
         columns = "state, owner, claims, attempts, key_number, reason, due_at"
         return self.house.query(f"SELECT {columns} FROM runs WHERE id = '{run}'")[0]
 
-    def _ids(self, table: str, states: tuple[str, ...]) -> list[str]:
-        wanted = ", ".join(f"'{state}'" for state in states)
-        found = self.house.query(f"SELECT id FROM {table} WHERE state IN ({wanted}) ORDER BY id")
+    def _ids(self, table: str, states: Sequence[StrEnum]) -> list[str]:
+        found = self.house.query(f"SELECT id FROM {table} WHERE {state_in(states)} ORDER BY id")
         return [str(one) for one in found]
 
 
 ENDED = (
-    "SELECT id, state, attempts, key_number, ended_at FROM runs "
-    "WHERE state IN ('succeeded', 'failed', 'skipped', 'superseded', 'cancelled')"
+    f"SELECT id, state, attempts, key_number, ended_at FROM runs WHERE NOT ({state_in(OPEN_RUNS)})"
 )
