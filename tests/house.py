@@ -21,7 +21,7 @@ from receiver.ledger.inbox.group_commit import IntakeWriter
 from receiver.ledger.operations.common import Act
 from receiver.ledger.operations.replay import ask_replay, asked_replays, store_replays
 from receiver.ledger.operations.retry import retry_run
-from receiver.ledger.plans.application_memory import known_memories
+from receiver.ledger.plans.application_memory import load_memories
 from receiver.ledger.plans.load import new_syncs, signalled_plans, stored_sync
 from receiver.ledger.plans.outcomes import store_settlements
 from receiver.ledger.plans.start import start_collected, start_held, start_held_runs
@@ -101,7 +101,7 @@ class House:
                 stored = stored_sync(connection, new.id)
                 read = read_sync(stored)
                 key = memory_key(read)
-                memory = known_memories(connection, [key]).get(key, Memory())
+                memory = load_memories(connection, [key]).get(key, Memory())
                 plannings.append(self.planner.plan(read, stored.delivery, memory))
         with self.ledger.write() as connection:
             uow = self._unit_of_work(connection)

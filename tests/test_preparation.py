@@ -19,7 +19,7 @@ from receiver.dispatcher.preparation import Preparation
 from receiver.dispatcher.rule_sets import RulesInForce
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.unit_of_work import UnitOfWork
-from receiver.ledger.plans.planning_attempts import begin
+from receiver.ledger.plans.planning_attempts import record_start
 from receiver.ledger.plans.store import store_plannings
 from receiver.rules.expressions import Expressions
 from receiver.rules.handlers.registry import Registry
@@ -91,7 +91,7 @@ def died(ledger: Ledger, sync: str, times: int) -> None:
     """So many processes, one after another, began to plan it and ended."""
     for number in range(times):
         with ledger.write() as connection:
-            begin(connection, f"w-dead-{number}", [sync])
+            record_start(connection, f"w-dead-{number}", [sync])
 
 
 def test_what_a_process_may_have_died_of_is_planned_after_the_rest_and_alone(

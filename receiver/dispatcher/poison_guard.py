@@ -15,7 +15,7 @@ from typing import Protocol, TypeVar
 from sqlalchemy import Connection
 
 from receiver.ledger.engine.ledger import Ledger, LockMode
-from receiver.ledger.plans.planning_attempts import begin, left_over, strike
+from receiver.ledger.plans.planning_attempts import delete_own, left_by_others, record_start
 
 MAX_DEATHS = 3
 """One may be chance, a kill or a lost node; three in a row while planning the same are not."""
@@ -52,7 +52,7 @@ class PoisonGuard:
             kind: what is queried; each kind alternates on its own.
             query: see `Query`.
         """
-        known = left_over(connection, self._owner)
+        known = left_by_others(connection, self._owner)
         picks = [partial(query, known, None), partial(_suspect, query, known)]
         if kind in self._after_rest:
             picks.reverse()
@@ -63,12 +63,12 @@ class PoisonGuard:
             return chosen, f"{MAX_DEATHS} processes in a row ended while they planned it"
         if chosen:
             with self._ledger.write(LockMode.APPEND, survives="process") as writing:
-                begin(writing, self._owner, [one.id for one in chosen])
+                record_start(writing, self._owner, [one.id for one in chosen])
         return chosen, ""
 
     def clear(self, connection: Connection) -> None:
         """Delete the record of what was begun, in the transaction that stores what came of it."""
-        strike(connection, self._owner)
+        delete_own(connection, self._owner)
 
 
 def _suspect(query: Query[T], known: Mapping[str, int]) -> Sequence[T]:

@@ -25,7 +25,7 @@ from receiver.core.validation import did_you_mean, first_line
 from receiver.dispatcher.poison_guard import PoisonGuard
 from receiver.dispatcher.rule_sets import Reload, RulesInForce
 from receiver.ledger.operations.replay import Replay, asked_replays
-from receiver.ledger.plans.application_memory import MemoryKey, known_memories
+from receiver.ledger.plans.application_memory import MemoryKey, load_memories
 from receiver.ledger.plans.load import (
     MOST_RESOURCES,
     NewSync,
@@ -213,7 +213,7 @@ class Preparation:
         sync = self._read(stored)
         key = memory_key(sync)
         if key not in memories:
-            memories[key] = known_memories(connection, [key]).get(key, Memory())
+            memories[key] = load_memories(connection, [key]).get(key, Memory())
         refusal = self._too_old(stored, sync)
         planning = planner.plan(sync, stored.delivery, memories[key], refusal=refusal)
         if planning.memory_update:

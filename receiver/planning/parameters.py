@@ -165,7 +165,7 @@ class Renderer:
 
 
 def _lane(prepared: _Prepared, tree: Mapping[str, Json]) -> str:
-    """Name what a run keeps busy: a host, and where a service limits a credential, that too."""
+    """Return the lane of a run: the host, and the credential too if the service limits that."""
     handler = prepared.handler
     lane = handler.lane(tree) or handler.name
     if handler.rate is None:

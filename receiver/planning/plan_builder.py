@@ -91,7 +91,7 @@ class PlanMaker:
         return f"{rule.name} {self._group(rule, sync)}"
 
     def _group(self, rule: Rule, sync: Sync) -> str:
-        """Name what a rule takes together: an application of one sender, or by its own key."""
+        """Return what a rule takes together: an application of one sender, or by its own key."""
         rendered = self._render(rule.debounce.key, sync) if rule.debounce else ""
         return f"key {rendered}" if rendered else f"of {sync.sender} {sync.application.key}"
 
@@ -126,7 +126,7 @@ def _origin(sync: Sync) -> dict[str, Json]:
 
 
 def _moment(sync: Sync) -> int:
-    """Return when a sync finished, or came where nobody told; in milliseconds."""
+    """Return when a sync finished, or was received if that is unknown; in milliseconds."""
     return int(sync.moment.timestamp() * 1000) if sync.moment else 0
 
 

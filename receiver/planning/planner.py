@@ -85,7 +85,7 @@ class Planner:
             sync: the sync, with its id, judged as at its first planning.
             delivery: the id of the delivery that brought it.
             rule: the only rule that counts, "" for all of them.
-            about: what its event tells of the replay.
+            about: what its event has about the replay.
         """
         planning = Planning(
             sync.id, sync.application.key, SyncState.PLANNED, "", self.rule_set.digest, asked=True
@@ -117,7 +117,7 @@ class Planner:
         return replace(planning, reason=self._left_out(found), plans=plans, events=events)
 
     def _left_out(self, found: Sequence[RuleMatch]) -> str:
-        """Say why rules took no part that might have: there are none, or their condition failed."""
+        """Return why rules that might match did not: there are none, or their condition failed."""
         if not self.rule_set.rules:
             return "there are no rules: no rule file in force has one"
         failed = [
@@ -131,7 +131,7 @@ class Planner:
     def _error_events(
         self, sync: Sync, delivery: str, found: Sequence[RuleMatch]
     ) -> Iterator[Event]:
-        """Tell of each rule whose condition could not be evaluated, once: no match, no silence."""
+        """Yield an event for each rule whose condition could not be evaluated: that is no match."""
         for match in found:
             if not match.errors:
                 continue
@@ -178,7 +178,7 @@ def read_sync(stored: StoredSync) -> Sync:
 
 
 def memory_key(sync: Sync) -> tuple[str, str, str]:
-    """Say whose memory a sync recalls: of one sender's, for one is one cluster."""
+    """Return the key of the memory of a sync's application; each sender, a cluster, has its own."""
     return sync.sender, sync.channel, sync.application.key
 
 
@@ -204,7 +204,7 @@ def step(
 def _carried(
     recalled: Recalled, update: MemoryUpdate | None, missed: Sequence[str]
 ) -> dict[str, Json]:
-    """Tell what a sync says of failed ones before it, or leaves to a later one to say."""
+    """Return the event data about failed syncs before this one, and changes left to a later one."""
     data: dict[str, Json] = {}
     if update and update.failed:
         data["carryOver"] = len(update.failed)
@@ -223,7 +223,7 @@ def _place_of_condition(rule_set: RuleSet, rule: str) -> str:
 def _match_events(
     sync: Sync, delivery: str, matches: Sequence[RuleMatch], plans: Sequence[NewPlan]
 ) -> Iterator[Event]:
-    """Tell for each plan which rule matched, on which resources and why."""
+    """Yield an event for each plan: which rule matched, on which resources and why."""
     for match, plan in zip(matches, plans, strict=True):
         targets: list[Json] = [
             {"resource": sync.resources[index].key, "reason": reason}

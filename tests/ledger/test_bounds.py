@@ -16,7 +16,7 @@ from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.inbox.deliveries import Arrival
 from receiver.ledger.inbox.group_commit import REFUSED_BYTES, IntakeWriter
 from receiver.ledger.inbox.hook_messages import HookMessages, Message
-from receiver.ledger.plans.planning_attempts import begin
+from receiver.ledger.plans.planning_attempts import record_start
 from receiver.ledger.queue.heartbeats import delete_old_heartbeats, write_heartbeat
 from receiver.ledger.retention import delete as deleting
 
@@ -45,7 +45,7 @@ def work(house: House, month: int) -> None:
     image = resource("a", images=[f"shop:{month}"])
     sync = house.sync(image, application=f"shop-{month}", at=just_now() + house_offset(house))
     with house.ledger.write() as connection:
-        begin(connection, f"w-{month}", [sync])
+        record_start(connection, f"w-{month}", [sync])
     house.pass_time(10)
     house.work()
     house.replay(sync)

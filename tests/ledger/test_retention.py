@@ -25,7 +25,7 @@ from receiver.ledger.engine.sqlite import SqliteLedger
 from receiver.ledger.inbox.deliveries import Arrival
 from receiver.ledger.inbox.group_commit import IntakeWriter
 from receiver.ledger.inbox.hook_messages import HookMessages, Message
-from receiver.ledger.plans.planning_attempts import begin
+from receiver.ledger.plans.planning_attempts import record_start
 from receiver.ledger.queries.reader import Reader
 from receiver.ledger.retention.job import Preview, RetentionJob
 from receiver.ledger.retention.policy import Policy
@@ -379,7 +379,7 @@ def test_no_statement_reads_a_whole_table(file_ledger: SqliteLedger) -> None:
     )
     house.store("last", at=just_now())
     with file_ledger.write() as connection:
-        begin(connection, "w-1", ["s-gone"])
+        record_start(connection, "w-1", ["s-gone"])
         connection.execute(insert(tables.buckets).values(lane="old", tokens=1.0, at=0))
         connection.execute(insert(tables.lanes).values(lane="old", blocked_until=0))
     house.pass_time(31 * DAY)

@@ -25,7 +25,7 @@ def approve_plan(uow: UnitOfWork, act: Act, plan: str) -> list[str]:
     held = _runs(uow, plan, RunState.HELD)
     if found.state is PlanState.HELD:
         held = _runs(uow, plan, RunState.WAITING)
-        uow.events.append(found.event("plan.approved", act.told))
+        uow.events.append(found.event("plan.approved", act.event_data))
         start_held(uow, plan)
     elif found.state is PlanState.ACTIVE and held:
         _approve_runs(uow, act, held)
@@ -61,5 +61,5 @@ def _runs(uow: UnitOfWork, plan: str, state: RunState) -> list[Run]:
 
 def _approve_runs(uow: UnitOfWork, act: Act, runs: list[Run]) -> None:
     for run in runs:
-        uow.events.append(run_event("run.approved", run, act.told))
+        uow.events.append(run_event("run.approved", run, act.event_data))
         start_held_runs(uow, run.plan, run.id)

@@ -1,7 +1,7 @@
 """An operator cancels a run, a plan or all plans of a sync.
 
-An attempt that is under way is let go: nobody can stop it on the other side, and what comes of
-it is not written any more, since its run is not `running`.
+An attempt that is under way is left to itself: it cannot be stopped on the other side, and its
+outcome is not written any more, since its run is not `running`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from receiver.ledger.operations.common import (
     find_sync_state,
     run_event,
 )
-from receiver.ledger.plans.concurrency import admit
+from receiver.ledger.plans.concurrency import activate_next
 from receiver.ledger.plans.plan import Plan, read_plans, select_plans
 from receiver.ledger.plans.run import Run, read_runs, select_runs
 from receiver.ledger.plans.signals import signal
@@ -94,7 +94,7 @@ def cancel_sync(uow: UnitOfWork, act: Act, sync: str) -> Cancelled:
 
 
 def _elsewhere(uow: UnitOfWork, sync: str) -> str:
-    """Name the open plan of a newer sync that has collected this one, if there is one."""
+    """Return a hint with the open plan of a newer sync that has collected this one, or ""."""
     p, m = tables.plans, tables.plan_syncs
     query = select(p.c.id).join(m, m.c.plan_id == p.c.id)
     query = query.where(m.c.sync_id == sync, p.c.state.in_(OPEN_PLANS)).limit(1)
@@ -111,20 +111,20 @@ def _cancel_plans(uow: UnitOfWork, act: Act, plans: Sequence[Plan]) -> Cancelled
         _cancel_runs(uow, act, found)
         runs += [run.id for run in found]
         signal(uow, plan.id)
-        uow.add(_PLAN, {"plan": plan.id, "why": act.why("cancelled"), "now": uow.now})
-        data: dict[str, Json] = {**act.told, "runs": len(found)}
+        uow.add(_PLAN, {"plan": plan.id, "why": act.reason_for("cancelled"), "now": uow.now})
+        data: dict[str, Json] = {**act.event_data, "runs": len(found)}
         uow.events.append(plan.event("plan.cancelled", data))
-        admit(uow, plan.concurrency_key)
+        activate_next(uow, plan.concurrency_key)
     return Cancelled(tuple(plan.id for plan in plans), tuple(runs))
 
 
 def _cancel_runs(uow: UnitOfWork, act: Act, runs: Sequence[Run]) -> None:
     for run in runs:
-        about = {"run": run.id, "why": act.why("cancelled"), "now": uow.now}
+        about = {"run": run.id, "why": act.reason_for("cancelled"), "now": uow.now}
         uow.add(_RUN, about)
         if run.state.has(Trait.UNDER_WAY):
             uow.add(_ATTEMPT, about | {"attempt": run.attempts})
-        data: dict[str, Json] = {**act.told, "was": run.state}
+        data: dict[str, Json] = {**act.event_data, "was": run.state}
         uow.events.append(run_event("run.cancelled", run, data))
 
 

@@ -1,4 +1,4 @@
-"""Who does something, and what it is done to."""
+"""Who acts, and the runs, plans and syncs that are acted upon."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from receiver.ledger.queries.rows import Plan as PlanRow
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """By whom (the name of the token), and why, "" if nobody said."""
+    """By whom (the name of the token), and why, "" if no reason was given."""
 
     by: str
     reason: str = ""
 
     @property
-    def told(self) -> dict[str, Json]:
-        """What the trail says of it."""
+    def event_data(self) -> dict[str, Json]:
+        """What each event of the act has."""
         return {"by": self.by, **({"reason": self.reason} if self.reason else {})}
 
-    def why(self, done: str) -> str:
+    def reason_for(self, done: str) -> str:
         """Return the reason of a state that this act has made: ``cancelled by ann: too late``."""
         return f"{done} by {self.by}" + (f": {self.reason}" if self.reason else "")
 

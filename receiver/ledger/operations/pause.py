@@ -28,7 +28,7 @@ from receiver.ledger.queue.pauses import OWN_MARK, Scope, all_paused_since
 
 
 def pause(uow: UnitOfWork, act: Act, scope: Scope, name: str) -> bool:
-    """Have no attempt claimed of all (``name`` is empty), a rule or a handler.
+    """Let no attempt be claimed of all (``name`` is empty), a rule or a handler.
 
     Returns:
         Whether it was not paused before; a pause that is there stays as it was set.
@@ -38,7 +38,7 @@ def pause(uow: UnitOfWork, act: Act, scope: Scope, name: str) -> bool:
     row = {"scope": scope.value, "name": name, "operator": act.by, "reason": act.reason}
     uow.connection.execute(insert(tables.pauses), row | {"at": uow.now})
     held = _hold_back(uow, scope, name)
-    data: dict[str, Json] = {"scope": scope.value, "name": name, **act.told, "runs": held}
+    data: dict[str, Json] = {"scope": scope.value, "name": name, **act.event_data, "runs": held}
     uow.events.append(Event("pause.set", data))
     return True
 
@@ -57,7 +57,12 @@ def resume(uow: UnitOfWork, act: Act, scope: Scope, name: str) -> bool:
         moments = {"until": uow.now if until is None else until, "now": uow.now}
         uow.connection.execute(_RESUME[scope], {"pause": name, **moments})
     seconds = round((uow.now - there.at) / 1000, 3)
-    data: dict[str, Json] = {"scope": scope.value, "name": name, **act.told, "seconds": seconds}
+    data: dict[str, Json] = {
+        "scope": scope.value,
+        "name": name,
+        **act.event_data,
+        "seconds": seconds,
+    }
     uow.events.append(Event("pause.lifted", data))
     return True
 

@@ -66,7 +66,7 @@ def ask_replay(uow: UnitOfWork, act: Act, sync: str, rule: str, *, any_rules: bo
         "asked_at": uow.now, "with_rules_in_force": any_rules, "state": "asked", "refusal": "",
     }  # fmt: skip
     uow.connection.execute(insert(r), values)
-    data: dict[str, Json] = {"replay": replay, **({"rule": rule} if rule else {}), **act.told}
+    data: dict[str, Json] = {"replay": replay, **({"rule": rule} if rule else {}), **act.event_data}
     uow.events.append(Event("sync.replay_asked", data, sync=sync))
     return replay
 
@@ -77,7 +77,7 @@ def asked_replays(
     without: Collection[str] = (),
     only: Collection[str] | None = None,
 ) -> list[Replay]:
-    """Return the replays that nobody has begun, the oldest first."""
+    """Return the replays that are asked for and not planned, the oldest first."""
     r, s = tables.replays, tables.syncs
     query = (
         select(r, s.c.recalled)
@@ -95,7 +95,7 @@ def asked_replays(
 
 
 def store_replays(uow: UnitOfWork, replays: Sequence[tuple[Replay, Planning | str]]) -> None:
-    """Store the new plans of replays; a text instead says why there are none.
+    """Store the new plans of replays; a text instead is why there are none.
 
     The sync's own row stays as its first planning left it, and so does what is remembered of
     its application.

@@ -113,7 +113,7 @@ def retry_found(uow: UnitOfWork, act: Act, runs: Sequence[Run]) -> None:
         for run in retried:
             keeps = run.id not in started  # what was started there has come to a bad end
             uow.add(_RETRIED, _retried_row(uow, run, state, keeps=keeps))
-            data: dict[str, Json] = {**act.told, "key": run.key_number + 1}
+            data: dict[str, Json] = {**act.event_data, "key": run.key_number + 1}
             uow.events.append(run_event("run.retried", run, data))
         if any(run.section == "actions" for run in retried):
             _reopen_runs(uow, act, plan_id)
@@ -126,7 +126,7 @@ def _place(run: Run) -> tuple[str, int, int]:
 
 
 def _reopen_plan(uow: UnitOfWork, plan: Plan) -> PlanState:
-    """Have the plan's next step worked out; one that had ended needs a slot again."""
+    """Signal the plan; one that had ended needs a slot again."""
     signal(uow, plan.id)
     if not plan.state.has(Trait.RETRYABLE):
         return plan.state
@@ -149,7 +149,7 @@ def _retried_row(uow: UnitOfWork, run: Run, plan: PlanState, *, keeps: bool) -> 
 
 
 def _reopen_runs(uow: UnitOfWork, act: Act, plan: str) -> None:
-    """Have the runs wait again that were skipped because another one had failed.
+    """Let the runs wait again that were skipped because another one had failed.
 
     If there is another failure, the plan's next step skips them again. `onFailure` has run once and
     is left as it is.

@@ -1,4 +1,4 @@
-"""The acts as the doors call them: each in a transaction of its own, told once it is on disk."""
+"""The operators' acts: each in a transaction of its own, and published after its commit."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Operations:
 
     Args:
         ledger: the ledger.
-        committed: is told of what was done.
+        committed: called after each commit, with its time and events.
     """
 
     def __init__(self, ledger: Ledger, committed: Committed) -> None:
@@ -111,7 +111,7 @@ class Operations:
             return acted_plan(uow, plan), runs
 
     def pause(self, act: Act, scope: Scope, name: str = "") -> bool:
-        """Have no attempt claimed of it; whether it was not paused before."""
+        """Let no attempt of it be claimed; whether it was not paused before."""
         with self._unit_of_work() as uow:
             return pause(uow, act, scope, name)
 
@@ -121,7 +121,7 @@ class Operations:
             return resume(uow, act, scope, name)
 
     def replay(self, act: Act, sync: str, rule: str = "", *, any_rules: bool = False) -> str:
-        """Have a sync planned anew; returns the replay's id. See `ask_replay` for its errors."""
+        """Ask for a sync to be planned anew and return the replay's id; see `ask_replay`."""
         with self._unit_of_work() as uow:
             return ask_replay(uow, act, sync, rule, any_rules=any_rules)
 

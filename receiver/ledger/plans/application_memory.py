@@ -21,7 +21,7 @@ the same sync may come by several."""
 _M = tables.memories.c
 
 
-def known_memories(connection: Connection, keys: Collection[MemoryKey]) -> dict[MemoryKey, Memory]:
+def load_memories(connection: Connection, keys: Collection[MemoryKey]) -> dict[MemoryKey, Memory]:
     """The memories of these; those that there are."""
     if not keys:
         return {}
@@ -31,14 +31,14 @@ def known_memories(connection: Connection, keys: Collection[MemoryKey]) -> dict[
     return {(row.sender, row.channel, row.application): _read(row) for row in rows}
 
 
-def remember(uow: UnitOfWork, plannings: Sequence[Planning]) -> None:
+def update_memories(uow: UnitOfWork, plannings: Sequence[Planning]) -> None:
     """Apply what these syncs change to the memories, in their order; write what changes."""
     updates = [
         (one.memory_key, one.memory_update)
         for one in plannings
         if one.memory_key and one.memory_update
     ]
-    before = known_memories(uow.connection, {key for key, _ in updates})
+    before = load_memories(uow.connection, {key for key, _ in updates})
     now = dict(before)
     for key, update in updates:
         now[key] = apply_update(now.get(key, Memory()), update)

@@ -36,7 +36,7 @@ def enqueue_plan(
     return (PlanState.WAITING if many > (limit or 1) else PlanState.ACTIVE), position
 
 
-def admit(uow: UnitOfWork, key: str | None) -> None:
+def activate_next(uow: UnitOfWork, key: str | None) -> None:
     """Make the plans that are next active, as many as the key has slots for.
 
     To be called after a plan of this key has ended, however it ended.

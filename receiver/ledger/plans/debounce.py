@@ -76,7 +76,7 @@ def room_for(uow: UnitOfWork, new: Plan, collect: Collect) -> Room | None:
 
 
 def _too_much(uow: UnitOfWork, sync: str, room: Room, most: int) -> str:
-    """Say what a plan would have too much of, "" if it has room."""
+    """Return what a plan would have too much of, "" if it has room."""
     s, d, m = tables.syncs.c, tables.deliveries.c, tables.plan_syncs.c
     members = select(m.sync_id).where(m.plan_id == room.plan.id).union(select(literal(sync)))
     query = (

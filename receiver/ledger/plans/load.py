@@ -44,7 +44,7 @@ MOST_RUNS = 20_000
 
 @dataclass(frozen=True, slots=True)
 class NewSync:
-    """A sync that nobody has planned; its notification is not read yet, ``size`` is its bytes."""
+    """A sync that is not planned; its notification is not parsed yet, ``size`` is its bytes."""
 
     id: str
     delivery: str
@@ -58,7 +58,7 @@ def new_syncs(
     without: Collection[str] = (),
     only: Collection[str] | None = None,
 ) -> list[NewSync]:
-    """The oldest syncs that nobody has planned: no more than one turn may cost, at least one."""
+    """Return the oldest syncs to be planned: at least one, no more than one turn may cost."""
     query = among(_NEW, _S.id, without, only)
     found, resources, size = list[NewSync](), 0, 0
     for row in connection.execute(query, {"most": limit}):
@@ -119,9 +119,9 @@ def signalled_plans(
     without: Collection[str] = (),
     only: Collection[str] | None = None,
 ) -> list[StoredPlan]:
-    """Plans under way to which something has happened since somebody last looked.
+    """Return plans with signals that no step has consumed.
 
-    They have no more runs together than one turn may look at; there is at least one.
+    They have no more runs together than one turn may step; there is at least one.
     """
     query = among(_SIGNALLED, _P.id, without, only)
     rows = _few(connection, connection.execute(query, {"most": limit}).all())

@@ -14,7 +14,7 @@ from receiver.ledger import tables
 from receiver.ledger.audit.trail import Counts, count_seconds, labels
 from receiver.ledger.engine.unit_of_work import Row, UnitOfWork
 from receiver.ledger.plans.signals import signal
-from receiver.ledger.plans.supersede import leave_plan, left_to_newer, superseded_reason
+from receiver.ledger.plans.supersede import mark_superseded, newer_plans_of, superseded_reason
 from receiver.ledger.queue.attempts import update_attempt
 from receiver.ledger.queue.claim import Claimed
 from receiver.ledger.queue.lane_blocks import block_lane
@@ -49,14 +49,14 @@ _SETTLED = (
 
 def store_settlements(uow: UnitOfWork, owner: str, settlements: Sequence[Settlement]) -> None:
     """Store outcomes, attempts, events and counts, but for runs that were taken over meanwhile."""
-    ours = _ours(uow, owner, [item.run.id for item in settlements])
+    ours = _claims_held(uow, owner, [item.run.id for item in settlements])
     ended, left = set(), dict[str, tuple[str, str]]()
     again = [item.run.id for item in settlements if item.state is RunState.DUE]
-    newer = left_to_newer(uow, again) if again else {}
+    newer = newer_plans_of(uow, again) if again else {}
     for given in settlements:
-        item = _left(given, newer.get(given.run.id))
+        item = _or_superseded(given, newer.get(given.run.id))
         if ours.get(item.run.id) != item.run.claim:
-            uow.events.append(_event("attempt.superseded", item, _too_late(uow, item)))
+            uow.events.append(_event("attempt.superseded", item, _why_dropped(uow, item)))
             continue
         _store(uow, item)
         if item.state.ended:
@@ -66,7 +66,7 @@ def store_settlements(uow: UnitOfWork, owner: str, settlements: Sequence[Settlem
     for plan in _without_open_targets(uow, sorted(ended)):
         signal(uow, plan)
     for plan, by in sorted(left.items()):
-        leave_plan(uow, plan, by)
+        mark_superseded(uow, plan, by)
 
 
 def _store(uow: UnitOfWork, item: Settlement) -> None:
@@ -78,8 +78,8 @@ def _store(uow: UnitOfWork, item: Settlement) -> None:
     _count(uow.counts, item)
 
 
-def _left(item: Settlement, newer: tuple[str, str] | None) -> Settlement:
-    """End as superseded what would be tried again although a newer plan does its work."""
+def _or_superseded(item: Settlement, newer: tuple[str, str] | None) -> Settlement:
+    """Return the settlement, or that of a superseded run if a newer plan does its work."""
     if newer is None:
         return item
     return replace(item, state=RunState.SUPERSEDED, reason=superseded_reason(newer), due_at=None)
@@ -88,9 +88,9 @@ def _left(item: Settlement, newer: tuple[str, str] | None) -> Settlement:
 def _without_open_targets(uow: UnitOfWork, plans: Sequence[str]) -> list[str]:
     """Return those of the plans in which no run for a target is open any more.
 
-    As long as one is, no next step can be taken; and to look costs as much as a plan has runs.
-    Whoever ends the last of them must see that the others have ended: so the plans are locked
-    before that is asked.
+    As long as one is, no next step can be taken, and working one out costs as much as the plan has
+    runs. The transaction that ends the last of them must see that the others have ended: so the
+    plans are locked before the query.
     """
     if not plans:
         return []
@@ -106,7 +106,7 @@ def _without_open_targets(uow: UnitOfWork, plans: Sequence[str]) -> list[str]:
 
 
 def _block(uow: UnitOfWork, item: Settlement) -> None:
-    """Keep everything else of the lane back until this run may be tried again."""
+    """Block the lane until this run may be tried again."""
     until = uow.now + int((item.outcome.delay or LIMITED_FOR) * 1000)
     block_lane(uow, item.run.lane, until)
     data: dict[str, Json] = {"lane": item.run.lane, "until": _moment(until)}
@@ -121,7 +121,7 @@ def _moment(ms: int) -> str:
     return rfc3339(from_ms(ms))
 
 
-def _ours(uow: UnitOfWork, owner: str, runs: Sequence[str]) -> dict[str, int]:
+def _claims_held(uow: UnitOfWork, owner: str, runs: Sequence[str]) -> dict[str, int]:
     """Return the claim's number of each run that this owner still has."""
     r = tables.runs
     rows = uow.connection.execute(
@@ -132,8 +132,8 @@ def _ours(uow: UnitOfWork, owner: str, runs: Sequence[str]) -> dict[str, int]:
     return {row.id: row.claims for row in rows}
 
 
-def _too_late(uow: UnitOfWork, item: Settlement) -> dict[str, Json]:
-    """Say why an outcome is not written: its run was taken over, or an operator cancelled it."""
+def _why_dropped(uow: UnitOfWork, item: Settlement) -> dict[str, Json]:
+    """Return why an outcome is not written: its run was taken over or cancelled by an operator."""
     a = tables.attempts
     mine = a.c.run_id == item.run.id, a.c.number == item.run.attempt
     row = uow.connection.execute(select(a.c.outcome, a.c.reason).where(*mine)).one_or_none()
@@ -154,7 +154,7 @@ def _settled_row(now: int, item: Settlement) -> Row:
 
 
 def _attempt_row(now: int, item: Settlement) -> Row:
-    """Say how an attempt ended; it has not while its run is pending, however the asking ended."""
+    """Return how an attempt ended: it has not while its run is pending, whatever the answer was."""
     pending = item.state is RunState.PENDING
     return {
         "run": item.run.id,

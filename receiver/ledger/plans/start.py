@@ -58,7 +58,7 @@ def start_collected(uow: UnitOfWork) -> None:
 
 
 def end_collecting(uow: UnitOfWork, plan: Plan) -> None:
-    """Have a plan collect no more: it starts, or with too many targets it is held."""
+    """Let a plan collect no more: it starts, or with too many targets it is held."""
     reason = hold_reason(len(plan.targets), plan.hold_above)
     if reason:
         uow.add(_STATE, _change(plan.id, PlanState.HELD, reason))
@@ -68,7 +68,7 @@ def end_collecting(uow: UnitOfWork, plan: Plan) -> None:
 
 
 def start_held(uow: UnitOfWork, plan: str) -> PlanState | None:
-    """Start a held plan, because somebody has approved it.
+    """Start a held plan, because an operator has approved it.
 
     Returns:
         What it is now: active, or waiting for a slot; None if it is not held.
@@ -78,7 +78,7 @@ def start_held(uow: UnitOfWork, plan: str) -> PlanState | None:
 
 
 def start_held_runs(uow: UnitOfWork, plan: str, run: str = "") -> list[str]:
-    """Make the held runs of a plan due, or one of them, because somebody has approved it.
+    """Make the held runs of a plan due, or one of them, because an operator has approved it.
 
     Returns:
         The ids of those that were held.

@@ -11,8 +11,8 @@ from receiver.core.states import PlanState, RunState, SyncState, Trait
 from receiver.core.storable import dumps
 from receiver.ledger import tables
 from receiver.ledger.engine.unit_of_work import Row, UnitOfWork
-from receiver.ledger.plans.application_memory import remember, write_recalled
-from receiver.ledger.plans.concurrency import admit
+from receiver.ledger.plans.application_memory import update_memories, write_recalled
+from receiver.ledger.plans.concurrency import activate_next
 from receiver.ledger.plans.debounce import begin, join, room_for
 from receiver.ledger.plans.plan import Plan, insert_plan
 from receiver.ledger.plans.records import (
@@ -51,7 +51,7 @@ _NEW_RUN = insert(tables.runs).values(
 
 
 def store_plannings(uow: UnitOfWork, plannings: Sequence[Planning]) -> None:
-    """Store the plans of syncs, but for those that somebody else has planned meanwhile."""
+    """Store the plans of syncs, except those that another dispatcher has planned meanwhile."""
     s = tables.syncs
     wanted = [planning.sync for planning in plannings]
     still_new = set(
@@ -63,7 +63,7 @@ def store_plannings(uow: UnitOfWork, plannings: Sequence[Planning]) -> None:
     load_virtual_times(uow, _due_flows(plan.first for one in ours for plan in one.plans))
     for planning in ours:
         _store_planning(uow, planning)
-    remember(uow, ours)
+    update_memories(uow, ours)
 
 
 def _store_planning(uow: UnitOfWork, planning: Planning) -> None:
@@ -246,4 +246,4 @@ def _end_plan(uow: UnitOfWork, advance: Advance, key: str | None) -> None:
         return
     how, why = advance.end.value, advance.reason
     uow.add(_END, {"plan": advance.plan, "how": how, "why": why, "now": uow.now})
-    admit(uow, key)
+    activate_next(uow, key)

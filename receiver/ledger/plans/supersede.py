@@ -1,4 +1,4 @@
-"""A newer plan takes an older one's place, where its rule says so (`onNewer: supersede`).
+"""A newer plan supersedes an older one, where its rule has `onNewer: supersede`.
 
 Newer is whose newest sync finished later; of one moment, whose sync came later; of one sync,
 the plan that was made later. It supersedes a plan of its series whose targets are all among its
@@ -28,7 +28,7 @@ _NOT_BEGUN = RunState.where(Trait.OPEN, without=Trait.UNDER_WAY)
 
 
 def identity(target: Target) -> tuple[str, str, str]:
-    """Name the resource of a target; a plan that collects has those of several applications."""
+    """Return the identity of a target; a plan that collects has several applications' resources."""
     return target.get("sender", ""), target.get("application", ""), target["resource"]
 
 
@@ -68,7 +68,7 @@ def supersede_older(uow: UnitOfWork, plan: Plan) -> None:
     uow.flush()
 
 
-def left_to_newer(uow: UnitOfWork, runs: Sequence[str]) -> Mapping[str, tuple[str, str]]:
+def newer_plans_of(uow: UnitOfWork, runs: Sequence[str]) -> Mapping[str, tuple[str, str]]:
     """Return the newer plan, and its sync, of each of these runs whose work a newer plan does.
 
     They are runs that would be tried again, and of which nothing is under way elsewhere.
@@ -80,7 +80,7 @@ def left_to_newer(uow: UnitOfWork, runs: Sequence[str]) -> Mapping[str, tuple[st
     return {run: newer for run, newer in found.items() if newer is not None}
 
 
-def leave_plan(uow: UnitOfWork, plan: str, newer: tuple[str, str]) -> None:
+def mark_superseded(uow: UnitOfWork, plan: str, newer: tuple[str, str]) -> None:
     """Mark a plan under way as superseded: its next step ends it, when what is under way has."""
     by = {"by_plan": newer[0], "by_sync": newer[1], "why": superseded_reason(newer)}
     uow.add(_LEAVE, {"plan": plan} | by)
@@ -93,13 +93,13 @@ def _newer_since(uow: UnitOfWork, plan: Plan) -> tuple[str, str] | None:
 
 
 def superseded_event(rule: str, sync: str, plan: str, newer: tuple[str, str]) -> Event:
-    """Tell of a plan that has ended so, by the newer plan and its sync."""
+    """Return the event of a superseded plan; ``newer`` is the newer plan and its sync."""
     data: dict[str, Json] = {"rule": rule, "newerPlan": newer[0], "newerSync": newer[1]}
     return Event("plan.superseded", data, sync=sync, plan=plan)
 
 
 def superseded_reason(newer: tuple[str, str]) -> str:
-    """Say why a plan or a run is superseded."""
+    """Return why a plan or a run is superseded."""
     return f"superseded by plan {newer[0]} of sync {newer[1]}"
 
 
@@ -160,7 +160,7 @@ def _supersede(uow: UnitOfWork, plan: Plan, by: Plan) -> None:
         uow.add(_LEAVE_RUN, {"run": run.id, "why": why, "now": uow.now})
         uow.events.append(_run_event(run, why))
     if active:
-        leave_plan(uow, plan.id, newer)
+        mark_superseded(uow, plan.id, newer)
         return
     ended = {"plan": plan.id, "by_plan": by.id, "by_sync": by.sync, "why": why, "now": uow.now}
     uow.add(_END, ended)

@@ -1,9 +1,9 @@
-"""Hands due work out: the claim.
+"""Claims due runs.
 
 A claim costs the same with ten runs in the ledger or a million: runs that wait for a time lie
 in an index by that time, and runs that are ready in one by lane and virtual time, of which only the
 first few of each lane are read. A lane is the host that a run keeps busy; no lane gets more
-than its part of the threads, nor more than it leaves free, so slow hosts delay nobody else.
+than its part of the threads, nor more than it leaves free, so slow hosts delay no other.
 Within a lane the lowest virtual time goes first (see `fair_queueing`), so a rule with thousands of
 runs delays no other. What is paused does not lie in that index (see `pauses`).
 """

@@ -1,4 +1,4 @@
-"""Lanes that are blocked: the other side has met a limit, and said until when.
+"""Lanes that are blocked until a time, because the other side has answered that a limit is met.
 
 A block holds for the whole lane, that is for one credential at one host: every other attempt
 would meet the same limit, and many services count what they refuse as well.

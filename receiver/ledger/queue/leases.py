@@ -1,6 +1,7 @@
-"""Keeps the leases of attempts under way, and says what becomes of an attempt that was lost.
+"""The leases of attempts under way, and what becomes of a run whose attempt was lost.
 
-Lost in the middle of asking, only the answer is lost: what the attempt has started goes on.
+If the process is lost while it asks about a pending run, only the answer is: what the attempt has
+started on the other side goes on.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ def release_lost(uow: UnitOfWork, *, alone: str = "") -> None:
 
     Args:
         uow: of a writing transaction; it gets the trail's lines.
-        alone: an owner that knows itself to be the only one (it holds the instance lock):
-            then every other owner is gone, whatever its lease says.
+        alone: the only owner there is, since it holds the instance lock: then every other one is
+            gone, even if its lease has not expired.
     """
     connection, now = uow.connection, uow.now
     r, a = tables.runs, tables.attempts

@@ -1,4 +1,4 @@
-"""What is paused: no attempt of it is claimed until somebody resumes it.
+"""What is paused: no attempt of it is claimed until an operator resumes it.
 
 A pause of a rule or a handler is a mark on each of its open runs, so that the claim passes over
 them in its index, however many there are; whoever makes a run due marks it (`pause_key`).

@@ -1,4 +1,4 @@
-"""Says whether there is anything to do, by the indexes alone, however much there is."""
+"""Whether there is anything to do, answered from the indexes alone, however much there is."""
 
 from __future__ import annotations
 
@@ -53,13 +53,13 @@ def find_pending_work(connection: Connection, now: int) -> PendingWork:
         now=now,
         new=bool(found.new),
         signalled=bool(found.signalled),
-        ready=not found.paused and (bool(found.ready) or _come(next_due, now)),
+        ready=not found.paused and (bool(found.ready) or _is_past(next_due, now)),
         next_due=next_due,
-        collected=_come(found.next_collected, now),
+        collected=_is_past(found.next_collected, now),
         next_collected=found.next_collected,
         replays=bool(found.replays),
     )
 
 
-def _come(moment: int | None, now: int) -> bool:
+def _is_past(moment: int | None, now: int) -> bool:
     return moment is not None and moment <= now

@@ -11,7 +11,7 @@ from receiver.ledger import tables
 
 
 def started_elsewhere(connection: Connection, runs: Sequence[str]) -> set[str]:
-    """Return those of the runs of which the other side has ever said that it works on them.
+    """Return those of the runs that the other side has ever worked on, by its own answer.
 
     Their state names what was started there (a Job). Any other state is what `TemporaryError`
     says is done already (3 of 5 batches).
