@@ -6,8 +6,6 @@ by as long as the run was held back. Pauses may overlap; no moment is given back
 
 from __future__ import annotations
 
-from typing import Any
-
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
@@ -15,7 +13,6 @@ from sqlalchemy import (
     case,
     delete,
     insert,
-    select,
     text,
     update,
 )
@@ -24,7 +21,7 @@ from receiver.core.model import Event, Json
 from receiver.ledger import tables
 from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.operations.common import Act
-from receiver.ledger.queue.pauses import OWN_MARK, Scope, all_paused_since
+from receiver.ledger.queue.pauses import OWN_MARK, Scope, all_paused_since, find_pause
 
 
 def pause(uow: UnitOfWork, act: Act, scope: Scope, name: str) -> bool:
@@ -33,7 +30,7 @@ def pause(uow: UnitOfWork, act: Act, scope: Scope, name: str) -> bool:
     Returns:
         Whether it was not paused before; a pause that is there stays as it was set.
     """
-    if _find(uow, scope, name) is not None:
+    if find_pause(uow.connection, scope, name) is not None:
         return False
     row = {"scope": scope.value, "name": name, "operator": act.by, "reason": act.reason}
     uow.connection.execute(insert(tables.pauses), row | {"at": uow.now})
@@ -45,7 +42,7 @@ def pause(uow: UnitOfWork, act: Act, scope: Scope, name: str) -> bool:
 
 def resume(uow: UnitOfWork, act: Act, scope: Scope, name: str) -> bool:
     """Lift a pause; whether there was one."""
-    there = _find(uow, scope, name)
+    there = find_pause(uow.connection, scope, name)
     if there is None:
         return False
     p = tables.pauses.c
@@ -65,12 +62,6 @@ def resume(uow: UnitOfWork, act: Act, scope: Scope, name: str) -> bool:
     }
     uow.events.append(Event("pause.lifted", data))
     return True
-
-
-def _find(uow: UnitOfWork, scope: Scope, name: str) -> Any:
-    p = tables.pauses
-    query = select(p).where(p.c.scope == scope.value, p.c.name == name)
-    return uow.connection.execute(query).one_or_none()
 
 
 def _hold_back(uow: UnitOfWork, scope: Scope, name: str) -> int:

@@ -84,7 +84,7 @@ def list_pauses(connection: Connection) -> list[Pause]:
     """List what is paused, the oldest first."""
     return [
         {
-            "scope": row.scope,
+            "scope": row.scope.value,
             "name": row.name,
             "by": row.operator,
             "at": moment(row.at),
@@ -131,7 +131,7 @@ def _gauges(connection: Connection, now: int) -> Iterable[Gauge]:
     yield "dead_letters", {}, float(dead or 0)
     paused = Counter(row.scope for row in pauses_in_force(connection))
     for scope in Scope:
-        yield "pauses", {"scope": scope.value}, float(paused[scope.value])
+        yield "pauses", {"scope": scope.value}, float(paused[scope])
     oldest = None
     if all_paused_since(connection) is None:
         oldest = connection.scalar(text(f"SELECT MIN(due_at) FROM runs WHERE {tables.READY_RUN}"))

@@ -19,7 +19,7 @@ from receiver.ledger.queries.rows import Run, Sync
 from receiver.ledger.queries.status import SILENCE, rules_in_force
 from receiver.ledger.queue.heartbeats import read_heartbeats
 from receiver.ledger.queue.lane_blocks import blocked_lanes
-from receiver.ledger.queue.pauses import Scope, pauses_in_force
+from receiver.ledger.queue.pauses import Pause, Scope, pauses_in_force
 
 MOST = 1000
 """Runs that are counted before one in its lane."""
@@ -128,7 +128,7 @@ class _Reasons:
     def _pause(self, row: Any) -> str:
         names = {Scope.ALL: "", Scope.RULE: row.rule, Scope.HANDLER: row.handler}
         for pause in self._pauses:
-            if names[Scope(pause.scope)] == pause.name:
+            if names[pause.scope] == pause.name:
                 what = f"{pause.scope} {pause.name}".strip()
                 why = f": {pause.reason}" if pause.reason else ""
                 return f"the end of the pause of {what}, set by {pause.operator}{why}"
@@ -161,7 +161,7 @@ class _Reasons:
         return self.connection.scalars(_READY, {"lane": lane}).all()
 
     @cached_property
-    def _pauses(self) -> Sequence[Any]:
+    def _pauses(self) -> Sequence[Pause]:
         return pauses_in_force(self.connection)
 
     @cached_property

@@ -7,9 +7,8 @@ The pause of all is one row, which each claim looks at.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, ScalarSelect, and_, func, or_, select, text
 
@@ -22,6 +21,20 @@ class Scope(StrEnum):
     ALL = "all"
     RULE = "rule"
     HANDLER = "handler"
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A pause in force, by whom and why; of the scope ``all`` the name is empty.
+
+    ``at`` is when it was set, in milliseconds.
+    """
+
+    scope: Scope
+    name: str
+    operator: str
+    reason: str
+    at: int
 
 
 def pause_key(rule: ColumnElement[str], handler: ColumnElement[str]) -> ScalarSelect[int]:
@@ -45,7 +58,18 @@ def all_paused_since(connection: Connection) -> int | None:
     return since
 
 
-def pauses_in_force(connection: Connection) -> Sequence[Any]:
-    """Return the rows of all pauses, the oldest first."""
-    p = tables.pauses
-    return connection.execute(select(p).order_by(p.c.at, p.c.scope, p.c.name)).all()
+def pauses_in_force(connection: Connection) -> list[Pause]:
+    """Return all pauses, the oldest first."""
+    p = tables.pauses.c
+    rows = connection.execute(_PAUSES.order_by(p.at, p.scope, p.name))
+    return [Pause(Scope(scope), *rest) for scope, *rest in rows]
+
+
+def find_pause(connection: Connection, scope: Scope, name: str) -> Pause | None:
+    """Return the pause of this name, None if there is none."""
+    p = tables.pauses.c
+    row = connection.execute(_PAUSES.where(p.scope == scope.value, p.name == name)).one_or_none()
+    return None if row is None else Pause(scope, *row[1:])
+
+
+_PAUSES = select(*(tables.pauses.c[name] for name in ("scope", "name", "operator", "reason", "at")))
