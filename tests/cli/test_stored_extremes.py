@@ -13,7 +13,7 @@ from doors import AS_VIEWER, Doors, doors
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from in_process import listening
-from sqlalchemy import BigInteger, Boolean, Column, Float, Integer, LargeBinary, Table, Text, insert
+from sqlalchemy import BigInteger, Boolean, Column, Float, Integer, LargeBinary, Table, insert
 
 from receiver.cli import main
 from receiver.core.storable import dumps
@@ -80,7 +80,7 @@ OF_TYPE: dict[type[Any], Any] = {
     LargeBinary: st.binary(max_size=20) | st.just(zlib.compress(b"[]")),
     BigInteger: BIG,
     Integer: SMALL,
-    Text: TEXTS,
+    tables.Text: TEXTS,
 }
 
 
