@@ -87,7 +87,7 @@ def fill(ledger: Ledger) -> None:
         write_heartbeat(connection, "w-1", 0)
         put_value(connection, RULES, {"ok": True, "error": "", "digest": "d" * 64, "rules": 3})
         row = dict.fromkeys((c.name for c in tables.runs.c if not (c.nullable or c.default)), "")
-        counted = ("step", "wave", "turn", "attempts", "claims", "failures", "key_number")
+        counted = ("step", "wave", "virtual_time", "attempts", "claims", "failures", "key_number")
         numbers = dict.fromkeys(counted, 0)
         flags = {"state": "due", "ready": True, "due_at": 0, "handler": "http.request"}
         connection.execute(insert(tables.runs).values({**row, **numbers, **flags}))

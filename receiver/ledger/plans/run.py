@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, Select, select
@@ -50,16 +51,17 @@ class Run:
         """Make it from a row of `select_runs`."""
         values = dict(zip(_FIELDS, row, strict=True))
         cause, output = values["skip_cause"], values["output"]
-        return cls(
-            **values
-            | {
-                "policy": json.loads(values["policy"]),
-                "state": RunState(values["state"]),
-                "skip_cause": SkipCause(cause) if cause else None,
-                "output": json.loads(output) if output else None,
-            }
+        values.update(
+            policy=_read_policy(values["policy"]),
+            state=RunState(values["state"]),
+            skip_cause=SkipCause(cause) if cause else None,
+            output=json.loads(output) if output else None,
         )
+        return cls(**values)
 
+
+_read_policy = lru_cache(maxsize=256)(json.loads)
+"""All runs of an action have the same."""
 
 _FIELDS = tuple(Run.__dataclass_fields__)
 _NAMES = {"plan": "plan_id", "sync": "sync_id"}
