@@ -43,8 +43,9 @@ def ledger(file_ledger: SqliteLedger) -> SqliteLedger:
     return file_ledger
 
 
-def test_a_fresh_file_has_all_tables_and_knows_when_it_was_made(ledger: SqliteLedger) -> None:
-    """Only its owner may read it, and syncs from before its creation can be told."""
+def test_a_fresh_file_has_all_tables_and_the_time_of_its_creation(tmp_path: Path) -> None:
+    """Only its owner may read it, and syncs from before its creation can be recognised."""
+    ledger = open_ledger(tmp_path / "fresh.db")
     with ledger.read() as connection:
         assert set(tables.metadata.tables) <= set(inspect(connection).get_table_names())
         assert abs(get_value(connection, CREATED) - time.time() * 1000) < 60_000
