@@ -14,12 +14,11 @@ from receiver.core.errors import LedgerUnavailable
 from receiver.core.interruption import Stopped
 from receiver.core.logs import configure_logs
 from receiver.core.states import PlanState, SyncState
-from receiver.dispatcher.poison_guard import MAX_DEATHS, PoisonGuard
 from receiver.dispatcher.preparation import Preparation
 from receiver.dispatcher.rule_sets import RulesInForce
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.unit_of_work import UnitOfWork
-from receiver.ledger.plans.planning_attempts import record_start
+from receiver.ledger.plans.poison_guard import MAX_DEATHS, PoisonGuard, record_start
 from receiver.ledger.plans.store import store_plannings
 from receiver.rules.expressions import Expressions
 from receiver.rules.handlers.registry import Registry

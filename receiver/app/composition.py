@@ -13,7 +13,6 @@ from receiver.core.logs import Log, write_event
 from receiver.core.model import Event, from_ms, rfc3339
 from receiver.dispatcher import Dispatcher
 from receiver.dispatcher.attempt import Runner
-from receiver.dispatcher.poison_guard import PoisonGuard
 from receiver.dispatcher.preparation import Preparation
 from receiver.dispatcher.retention_thread import RetentionThread
 from receiver.dispatcher.rule_sets import RulesInForce
@@ -25,6 +24,7 @@ from receiver.ledger.engine.wakeup import Wakeup
 from receiver.ledger.inbox.group_commit import IntakeWriter
 from receiver.ledger.inbox.hook_messages import HookMessages
 from receiver.ledger.operations.service import Operations
+from receiver.ledger.plans.poison_guard import PoisonGuard
 from receiver.ledger.queries.reader import Reader
 from receiver.ledger.queue.rate_limits import Buckets
 from receiver.ledger.retention.policy import Policy

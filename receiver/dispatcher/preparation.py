@@ -22,7 +22,6 @@ from receiver.core.logs import Log
 from receiver.core.model import Event, Json, Sync, from_ms, rfc3339
 from receiver.core.states import PlanState, SyncState
 from receiver.core.validation import did_you_mean, first_line
-from receiver.dispatcher.poison_guard import PoisonGuard
 from receiver.dispatcher.rule_sets import Reload, RulesInForce
 from receiver.ledger.operations.replay import Replay, asked_replays
 from receiver.ledger.plans.application_memory import MemoryKey, load_memories
@@ -34,6 +33,7 @@ from receiver.ledger.plans.load import (
     stored_sync,
 )
 from receiver.ledger.plans.plan import Plan
+from receiver.ledger.plans.poison_guard import PoisonGuard
 from receiver.ledger.plans.records import Advance, Planning, StoredPlan, StoredSync
 from receiver.notification.application_memory import Memory, apply_update, with_recalled
 from receiver.notification.resource_list import too_many
@@ -47,7 +47,7 @@ LONGEST = 10.0
 T = TypeVar("T")
 
 KEPT_SYNCS = 64
-"""Syncs kept as read: twice a turn's uow, since the next waves of a uow come together."""
+"""Syncs cached: twice a turn's batch, since the next waves of a batch come together."""
 
 
 class Preparation:

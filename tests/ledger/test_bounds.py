@@ -16,7 +16,7 @@ from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.inbox.deliveries import Arrival
 from receiver.ledger.inbox.group_commit import REFUSED_BYTES, IntakeWriter
 from receiver.ledger.inbox.hook_messages import HookMessages, Message
-from receiver.ledger.plans.planning_attempts import record_start
+from receiver.ledger.plans.poison_guard import record_start
 from receiver.ledger.queue.heartbeats import delete_old_heartbeats, write_heartbeat
 from receiver.ledger.retention import delete as deleting
 

@@ -15,12 +15,12 @@ from planning import renderer
 
 from receiver.core.errors import StateConflict
 from receiver.core.logs import configure_logs
-from receiver.dispatcher.poison_guard import PoisonGuard
 from receiver.dispatcher.preparation import Preparation
 from receiver.dispatcher.rule_sets import RulesInForce
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.operations.replay import store_replays
+from receiver.ledger.plans.poison_guard import PoisonGuard
 from receiver.ledger.plans.store import store_plannings
 from receiver.rules.expressions import Expressions
 from receiver.rules.handlers.registry import Registry

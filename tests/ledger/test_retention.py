@@ -25,7 +25,7 @@ from receiver.ledger.engine.sqlite import SqliteLedger
 from receiver.ledger.inbox.deliveries import Arrival
 from receiver.ledger.inbox.group_commit import IntakeWriter
 from receiver.ledger.inbox.hook_messages import HookMessages, Message
-from receiver.ledger.plans.planning_attempts import record_start
+from receiver.ledger.plans.poison_guard import record_start
 from receiver.ledger.queries.reader import Reader
 from receiver.ledger.retention.job import Preview, RetentionJob
 from receiver.ledger.retention.policy import Policy

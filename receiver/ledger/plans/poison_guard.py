@@ -8,14 +8,14 @@ the rest: so it holds nothing up, and its turn comes however much there is of th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Protocol, TypeVar
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, delete, select, text
 
+from receiver.ledger import tables
 from receiver.ledger.engine.ledger import Ledger, LockMode
-from receiver.ledger.plans.planning_attempts import delete_own, left_by_others, record_start
 
 MAX_DEATHS = 3
 """One may be chance, a kill or a lost node; three in a row while planning the same are not."""
@@ -52,7 +52,7 @@ class PoisonGuard:
             kind: what is queried; each kind alternates on its own.
             query: see `Query`.
         """
-        known = left_by_others(connection, self._owner)
+        known = _left_by_others(connection, self._owner)
         picks = [partial(query, known, None), partial(_suspect, query, known)]
         if kind in self._after_rest:
             picks.reverse()
@@ -68,10 +68,34 @@ class PoisonGuard:
 
     def clear(self, connection: Connection) -> None:
         """Delete the record of what was begun, in the transaction that stores what came of it."""
-        delete_own(connection, self._owner)
+        t = tables.planning_attempts
+        connection.execute(delete(t).where(t.c.owner == self._owner))
 
 
 def _suspect(query: Query[T], known: Mapping[str, int]) -> Sequence[T]:
     """Return the one of which the fewest processes have died, the oldest of those."""
     found = query((), known) if known else ()
     return sorted(found, key=lambda one: (known[one.id], one.id))[:1]
+
+
+_START = text(
+    "INSERT INTO planning_attempts (id, owner, attempts) VALUES (:id, :owner, 1) "
+    "ON CONFLICT (id) DO UPDATE SET "
+    "attempts = planning_attempts.attempts + "
+    "CASE WHEN planning_attempts.owner = excluded.owner THEN 0 ELSE 1 END, "
+    "owner = excluded.owner"
+)
+
+
+def _left_by_others(connection: Connection, owner: str) -> dict[str, int]:
+    """Return the ids that other processes began and did not end, and how many processes each."""
+    t = tables.planning_attempts.c
+    rows = connection.execute(select(t.id, t.attempts).where(t.owner != owner))
+    return {row.id: row.attempts for row in rows}
+
+
+def record_start(connection: Connection, owner: str, ids: Iterable[str]) -> None:
+    """Record that this dispatcher begins to plan these syncs, plans or replays."""
+    rows = [{"id": one, "owner": owner} for one in ids]
+    if rows:
+        connection.execute(_START, rows)
