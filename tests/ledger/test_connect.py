@@ -45,8 +45,7 @@ def ledger(file_ledger: SqliteLedger) -> SqliteLedger:
 
 def test_a_fresh_file_has_all_tables_and_the_time_of_its_creation(tmp_path: Path) -> None:
     """Only its owner may read it, and syncs from before its creation can be recognised."""
-    ledger = open_ledger(tmp_path / "fresh.db")
-    with ledger.read() as connection:
+    with closing(open_ledger(tmp_path / "fresh.db")) as ledger, ledger.read() as connection:
         assert set(tables.metadata.tables) <= set(inspect(connection).get_table_names())
         assert abs(get_value(connection, CREATED) - time.time() * 1000) < 60_000
     assert ledger.path.stat().st_mode & 0o777 == 0o600
