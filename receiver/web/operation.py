@@ -10,6 +10,7 @@ from typing import Any, TypeVar, get_type_hints
 
 from flask import Blueprint, g, request
 from pydantic import BaseModel
+from pydantic.alias_generators import to_camel
 
 from receiver.app.composition import Intake
 from receiver.ledger.operations.common import Act
@@ -88,17 +89,21 @@ class Routes:
         self._body = body
 
     def add(
-        self, method: str, path: str, name: str, summary: str, *,
+        self, method: str, path: str, *, name: str = "", summary: str = "",
         status: HTTPStatus = HTTPStatus.OK, example: Any = None,
     ) -> Callable[[V], V]:  # fmt: skip
-        """Make an operation of the view that this decorates."""
+        """Make an operation of the view that this decorates.
+
+        Its name is the view's in camelCase and its summary the view's docstring, unless given.
+        """
 
         def decorate(view: V) -> V:
             hints = get_type_hints(view)
             errors = (*self._errors, 404) if "{" in path else self._errors
             self.operations.append(Operation(
-                method, path, name, summary, self._who, {status.value: hints["return"]},
-                hints.get("query"), hints.get("body", self._body), errors, example,
+                method, path, name or to_camel(view.__name__), summary or str(view.__doc__),
+                self._who, {status.value: hints["return"]}, hints.get("query"),
+                hints.get("body", self._body), errors, example,
             ))  # fmt: skip
             self._views.append(_reading(view, hints, self._body))
             return view

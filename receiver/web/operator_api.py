@@ -30,26 +30,23 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
 ROLLED_BACK = {"reason": "rolled back"}
 
-
 ROUTES = Routes(Who.OPERATOR, ACT_ERRORS, body=Why)
 
 
-@ROUTES.add(
-    "post", "/v1/runs/{run}/retry", "retryRun", "Repeat a failed run with its stored parameters.",
-    example={"reason": "the CDN is back"},
-)  # fmt: skip
+@ROUTES.add("post", "/v1/runs/{run}/retry", example={"reason": "the CDN is back"})
 def retry_run(intake: Intake, run: str, act: Act, body: Repeat) -> OneRun:
-    """Repeat a run."""
+    """Repeat a failed run with its stored parameters."""
     _check_rules(intake, body)
     return {"run": intake.operations.retry(act, run)}
 
 
 @ROUTES.add(
-    "post", "/v1/runs/retry", "retryRuns", "Repeat many failed runs.",
+    "post",
+    "/v1/runs/retry",
     example={"rule": "purge", "since": "2h", "limit": 100, "reason": "the CDN is back"},
-)  # fmt: skip
+)
 def retry_runs(intake: Intake, act: Act, body: RetryBody) -> Retried:
-    """Repeat the runs that the filters choose."""
+    """Repeat many failed runs."""
     _check_rules(intake, body)
     chosen = Chosen(body.rule, body.handler, body.application, in_ms(body.since), in_ms(body.until))
     done = intake.operations.retry_many(act, chosen, body.limit)
@@ -64,11 +61,13 @@ def retry_runs(intake: Intake, act: Act, body: RetryBody) -> Retried:
 
 
 @ROUTES.add(
-    "post", "/v1/syncs/{sync}/replay", "replaySync", "Plan a sync anew under today's rules.",
-    status=HTTPStatus.ACCEPTED, example={"rule": "purge", "reason": "the zone was wrong"},
-)  # fmt: skip
+    "post",
+    "/v1/syncs/{sync}/replay",
+    status=HTTPStatus.ACCEPTED,
+    example={"rule": "purge", "reason": "the zone was wrong"},
+)
 def replay_sync(intake: Intake, sync: str, act: Act, body: ReplayBody) -> Replayed:
-    """Have the dispatcher plan a sync anew."""
+    """Plan a sync anew under today's rules."""
     _check_rules(intake, body)
     if body.rule and (mistake := intake.name_hints.for_rule(body.rule)):
         raise Refusal(HTTPStatus.NOT_FOUND, "no_such_rule", mistake.message, hint=mistake.hint)
@@ -79,60 +78,49 @@ def replay_sync(intake: Intake, sync: str, act: Act, body: ReplayBody) -> Replay
     }
 
 
-@ROUTES.add("post", "/v1/runs/{run}/cancel", "cancelRun", "Cancel a run.", example=ROLLED_BACK)
+@ROUTES.add("post", "/v1/runs/{run}/cancel", example=ROLLED_BACK)
 def cancel_run(intake: Intake, run: str, act: Act) -> OneRun:
     """Cancel a run."""
     return {"run": intake.operations.cancel_run(act, run)}
 
 
-@ROUTES.add("post", "/v1/plans/{plan}/cancel", "cancelPlan", "Cancel a plan.", example=ROLLED_BACK)
+@ROUTES.add("post", "/v1/plans/{plan}/cancel", example=ROLLED_BACK)
 def cancel_plan(intake: Intake, plan: str, act: Act) -> OnePlan:
     """Cancel a plan."""
     row, cancelled = intake.operations.cancel_plan(act, plan)
     return {"plan": row, "runs": list(cancelled.runs)}
 
 
-@ROUTES.add(
-    "post", "/v1/syncs/{sync}/cancel", "cancelSync", "Cancel the plans of a sync.",
-    example=ROLLED_BACK,
-)  # fmt: skip
+@ROUTES.add("post", "/v1/syncs/{sync}/cancel", example=ROLLED_BACK)
 def cancel_sync(intake: Intake, sync: str, act: Act) -> CancelledSync:
     """Cancel the plans of a sync."""
     cancelled = intake.operations.cancel_sync(act, sync)
     return {"sync": sync, "plans": list(cancelled.plans), "runs": list(cancelled.runs)}
 
 
-@ROUTES.add(
-    "post", "/v1/runs/{run}/approve", "approveRun", "Let a held run go on.",
-    example={"reason": "checked by hand"},
-)  # fmt: skip
+@ROUTES.add("post", "/v1/runs/{run}/approve", example={"reason": "checked by hand"})
 def approve_run(intake: Intake, run: str, act: Act) -> OneRun:
-    """Approve a run."""
+    """Let a held run go on."""
     return {"run": intake.operations.approve_run(act, run)}
 
 
-@ROUTES.add(
-    "post", "/v1/plans/{plan}/approve", "approvePlan",
-    "Let a held plan, or the held runs of a plan, go on.",
-    example={"reason": "the bootstrap is meant"},
-)  # fmt: skip
+@ROUTES.add("post", "/v1/plans/{plan}/approve", example={"reason": "the bootstrap is meant"})
 def approve_plan(intake: Intake, plan: str, act: Act) -> OnePlan:
-    """Approve a plan, or its held runs."""
+    """Let a held plan, or the held runs of a plan, go on."""
     row, runs = intake.operations.approve_plan(act, plan)
     return {"plan": row, "runs": runs}
 
 
 def _add_pauses(path: str, scope: Scope, what: str, summary: str, reason: str) -> None:
-    @ROUTES.add("put", path, f"pause{what}", summary, example={"reason": reason})
+    @ROUTES.add("put", path, name=f"pause{what}", summary=summary, example={"reason": reason})
     def pause(intake: Intake, act: Act, name: str = "") -> Paused:
         _check_name(scope, name)
         intake.operations.pause(act, scope, name)
         wanted = scope.value, name
-        found = [row for row in intake.reader.pauses() if (row["scope"], row["name"]) == wanted]
-        warning = intake.name_hints.for_pause(scope, name)
-        return {"pause": found[0] if found else None, "warning": warning}
+        pauses = (one for one in intake.reader.pauses() if (one["scope"], one["name"]) == wanted)
+        return {"pause": next(pauses, None), "warning": intake.name_hints.for_pause(scope, name)}
 
-    @ROUTES.add("delete", path, f"resume{what}", "Lift that pause.")
+    @ROUTES.add("delete", path, name=f"resume{what}", summary="Lift that pause.")
     def resume(intake: Intake, act: Act, name: str = "") -> Resumed:
         return {"resumed": intake.operations.resume(act, scope, name)}
 

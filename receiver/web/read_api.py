@@ -29,62 +29,60 @@ Row = TypeVar("Row", SyncWithPlans, Plan, Run)
 Found = TypeVar("Found")
 
 
-@ROUTES.add("get", "/v1/syncs", "listSyncs", "List syncs, the newest first.")
+@ROUTES.add("get", "/v1/syncs")
 def list_syncs(intake: Intake, query: SyncsQuery) -> Syncs:
-    """Answer a page of syncs."""
+    """List syncs, the newest first."""
     page, following, warning = _page("syncs", query, intake.reader.syncs, intake.name_hints)
     return {"syncs": page, "next": following, "warning": warning}
 
 
-@ROUTES.add(
-    "get", "/v1/syncs/{sync}", "getSync", "Tell a sync's whole story; `last` is the newest."
-)
+@ROUTES.add("get", "/v1/syncs/{sync}")
 def get_sync(intake: Intake, sync: str, query: StoryQuery) -> SyncStory:
-    """Answer one sync, explained."""
+    """Tell a sync's whole story; `last` is the newest."""
     wanted = intake.reader.newest() if sync == "last" else sync
     found = _found(intake.reader.sync(wanted) if wanted else None, "sync", sync)
     explained = intake.explainer.explain(found["id"], rule=query.rule, resource=query.resource)
     return {**found, "explanation": explained.rows, "explanationNote": explained.note}
 
 
-@ROUTES.add("get", "/v1/plans", "listPlans", "List plans, the newest first.")
+@ROUTES.add("get", "/v1/plans")
 def list_plans(intake: Intake, query: PlansQuery) -> Plans:
-    """Answer a page of plans."""
+    """List plans, the newest first."""
     page, following, warning = _page("plans", query, intake.reader.plans, intake.name_hints)
     return {"plans": page, "next": following, "warning": warning}
 
 
-@ROUTES.add("get", "/v1/plans/{plan}", "getPlan", "Tell a plan with its runs.")
+@ROUTES.add("get", "/v1/plans/{plan}")
 def get_plan(intake: Intake, plan: str) -> PlanStory:
-    """Answer one plan."""
+    """Tell a plan with its runs."""
     return _found(intake.reader.plan(plan), "plan", plan)
 
 
-@ROUTES.add("get", "/v1/runs", "listRuns", "List runs, the newest first.")
+@ROUTES.add("get", "/v1/runs")
 def list_runs(intake: Intake, query: RunsQuery) -> Runs:
-    """Answer a page of runs."""
+    """List runs, the newest first."""
     page, following, warning = _page("runs", query, intake.reader.runs, intake.name_hints)
     return {"runs": page, "next": following, "warning": warning}
 
 
-@ROUTES.add("get", "/v1/runs/{run}", "getRun", "Tell a run with its attempts.")
+@ROUTES.add("get", "/v1/runs/{run}")
 def get_run(intake: Intake, run: str) -> RunStory:
-    """Answer one run."""
+    """Tell a run with its attempts."""
     return _found(intake.reader.run(run), "run", run)
 
 
-@ROUTES.add("get", "/v1/events", "listEvents", "Read the trail, the oldest line first.")
+@ROUTES.add("get", "/v1/events")
 def list_events(intake: Intake, query: EventsQuery) -> Events:
-    """Answer a page of the trail."""
+    """Read the trail, the oldest line first."""
     page = intake.reader.trail(query.wanted, after=query.after, limit=query.limit)
     first = not (query.after or page.events)
     warning = intake.name_hints.for_filters(**query.names) if first else ""
     return {"events": page.events, "next": page.next, "more": page.more, "warning": warning}
 
 
-@ROUTES.add("get", "/v1/pauses", "listPauses", "List what is paused.")
+@ROUTES.add("get", "/v1/pauses")
 def list_pauses(intake: Intake) -> Pauses:
-    """Answer all that is paused."""
+    """List what is paused."""
     return {"pauses": intake.reader.pauses()}
 
 
