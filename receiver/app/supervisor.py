@@ -141,7 +141,7 @@ def cycle_cores() -> Iterator[int]:
     call into the system: the intake took 50 context switches a notification, kept to one core it
     takes 8, and answers 1.8 times as many (bench/README.md). The scheduler moves what is not bound
     to a core away from a busy one. The first is random, because several instances on one machine
-    know nothing of each other.
+    do not know of each other.
     """
     cores = sorted(os.sched_getaffinity(0))
     at = random.randrange(len(cores))  # noqa: S311 it guards no secret

@@ -85,7 +85,7 @@ class _Attempt:
         except PostsyncError as error:
             outcome = Outcome(OutcomeKind.PERMANENT, str(error))
         state = self.masker.mask_tree(outcome.state)
-        if state != outcome.state:  # asked again with a masked address, the wrong one would answer
+        if state != outcome.state:  # a masked address in it would lead the next attempt elsewhere
             why = f"handler {self._run.handler} cannot go on: its state would hold a secret"
             return Outcome(OutcomeKind.PERMANENT, why)
         reason = self.masker.mask(outcome.reason)[:REASON_LENGTH]

@@ -268,7 +268,7 @@ class Dispatcher:
         return turn.claims and turn.pending_work.ready and self._pool.free > 0
 
     def _wait_after(self, turn: Turn) -> float:
-        """Return the seconds until the next turn, if nobody rings before."""
+        """Return the seconds until the next turn, unless a wake-up comes first."""
         until = [ELSEWHERE if turn.elsewhere else IDLE, self._heartbeat.wait]
         times = [turn.taken.again_at]
         if not self._stopping:

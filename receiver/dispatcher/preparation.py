@@ -133,10 +133,10 @@ class Preparation:
     def plan_replays(
         self, connection: Connection, limit: int
     ) -> list[tuple[Replay, Planning | str]]:
-        """Plan the syncs anew that operators have asked for; a text says why that cannot be.
+        """Plan the syncs that operators want replayed; a text is why that cannot be done.
 
-        None while rule files have changed that are not in force yet: whoever mends a rule and
-        asks for a replay means the mended rule.
+        None while changed rule files are not in force yet: an operator who mends a rule and replays
+        a sync means the mended rule.
         """
         if self._rules.is_behind() or not (self._planner or self._refused):
             return []

@@ -1,4 +1,4 @@
-"""Which rules are in force: loads them, watches their files, stores and remembers the sets."""
+"""The rules in force: loads them, watches their files, stores their sets and caches older ones."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Reload:
 
 
 class RulesInForce:
-    """Loads rules in a thread of its own; the loop takes the result when it comes by."""
+    """Loads rules in a thread of its own; the loop takes the result at its next turn."""
 
     def __init__(
         self,
@@ -89,11 +89,11 @@ class RulesInForce:
                 return newest
 
     def is_behind(self) -> bool:
-        """Whether files have changed whose rules nobody has taken yet.
+        """Whether files have changed whose rules are not taken yet.
 
-        The loader notices by itself, and rings when it has loaded them.
+        The loader notices by itself, and wakes the loop when it has loaded them.
         """
-        # In the order in which the loader goes on, so that none of its steps is missed.
+        # In the order of the loader's steps, so that none is missed.
         return self._rulebook.changed() or self._loading or not self._results.empty()
 
     def last_good(self) -> Planner | None:

@@ -56,8 +56,8 @@ class MemoryUpdate:
 
     Attributes:
         finished_at: when the sync finished, in milliseconds.
-        images: those of resources that a rule asks about and that were applied.
-        listed: the keys of all that a rule asks about, None if it lists only some resources.
+        images: those of resources that a rule selects and that were applied.
+        listed: the keys of all that a rule selects, None if the sync lists only some resources.
         failed: what it changed or may have, if it failed.
         settled: the keys for which what failed syncs did is now reported; None for all.
     """
@@ -126,28 +126,28 @@ def _after_failure(change: Change, trace: Trace) -> Change:
     return change
 
 
-def update_from(sync: Sync, asked: Iterable[int], *, acted: bool) -> MemoryUpdate | None:
+def update_from(sync: Sync, watched: Iterable[int], *, acted: bool) -> MemoryUpdate | None:
     """Return what a sync, with its verdicts, changes in the memory; None if nothing.
 
     Args:
         sync: the sync, with its verdicts.
-        asked: the indexes of the resources with images that a rule asks about.
+        watched: the indexes of the resources with images that a rule selects.
         acted: whether it is acted upon; one that is not settles nothing and carries nothing over.
     """
     if is_dry_run(sync):
         return None
     if sync.phase == "Succeeded":
-        return _after_success(sync, [sync.resources[number] for number in asked], acted=acted)
+        return _after_success(sync, [sync.resources[number] for number in watched], acted=acted)
     return _after_failed_sync(sync) if sync.phase in FAILED and acted else None
 
 
-def _after_success(sync: Sync, asked: Sequence[Resource], *, acted: bool) -> MemoryUpdate:
+def _after_success(sync: Sync, watched: Sequence[Resource], *, acted: bool) -> MemoryUpdate:
     partial = sync.selective or OUT_OF_SYNC_ONLY in sync.options
     settled = frozenset(r.key for r in sync.resources) if sync.selective else None
     return MemoryUpdate(
         finished_at=finished_ms(sync),
-        images={r.key: _images(r) for r in asked if _is_synced(r) and not _is_generated(r)},
-        listed=None if partial else frozenset(r.key for r in asked),
+        images={r.key: _images(r) for r in watched if _is_synced(r) and not _is_generated(r)},
+        listed=None if partial else frozenset(r.key for r in watched),
         settled=settled if acted else frozenset(),
     )
 

@@ -36,10 +36,10 @@ def build(found: Found, *, sender: str, channel: str, event_key: str, resources:
     """
     state = found.operation or WireOperationState()
     operation = state.operation or WireOperation()
-    asked = operation.sync or WireSyncOperation()
+    requested = operation.sync or WireSyncOperation()
     done = state.sync_result or WireSyncResult()
     by = operation.initiated_by or WireInitiatedBy()
-    revision, revisions = _revisions(done, asked)
+    revision, revisions = _revisions(done, requested)
     sync = Sync(
         sender=sender,
         channel=channel,
@@ -50,25 +50,25 @@ def build(found: Found, *, sender: str, channel: str, event_key: str, resources:
         message=state.message or "",
         revision=revision,
         revisions=revisions,
-        sources=_sources(done) or _sources(asked),
+        sources=_sources(done) or _sources(requested),
         retry_count=state.retry_count or 0,
-        dry_run=bool(asked.dry_run),
-        selective=bool(asked.resources),
+        dry_run=bool(requested.dry_run),
+        selective=bool(requested.resources),
         automated=bool(by.automated),
         initiated_by=by.username or "",
-        options=_options(asked),
+        options=_options(requested),
         event_key=event_key,
     )
     return _with_resources(sync, done) if resources else sync
 
 
-def _revisions(done: WireSyncResult, asked: WireSyncOperation) -> tuple[str, tuple[str, ...]]:
-    several = done.revisions or asked.revisions or ()
-    return done.revision or asked.revision or "", tuple(filter(None, several))
+def _revisions(done: WireSyncResult, requested: WireSyncOperation) -> tuple[str, tuple[str, ...]]:
+    several = done.revisions or requested.revisions or ()
+    return done.revision or requested.revision or "", tuple(filter(None, several))
 
 
-def _options(asked: WireSyncOperation) -> tuple[str, ...]:
-    return tuple(option.strip() for option in asked.sync_options or () if option)
+def _options(requested: WireSyncOperation) -> tuple[str, ...]:
+    return tuple(option.strip() for option in requested.sync_options or () if option)
 
 
 def _with_resources(sync: Sync, done: WireSyncResult) -> Sync:

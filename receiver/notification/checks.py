@@ -23,7 +23,7 @@ TRIGGER = (
 
 
 def check_finished(found: Found, tree: Any) -> None:
-    """Refuse what has not finished, or does not say when.
+    """Refuse an operation that has not finished, or without the time when it did.
 
     Raises:
         PayloadError: ``not_finished``; its hint names what the template lacks.

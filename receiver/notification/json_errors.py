@@ -1,4 +1,4 @@
-"""Bytes -> JSON, and for bytes that are none: where they break, and what the template did."""
+"""Parses JSON; for a body that is none it returns where it breaks, and what the template did."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from receiver.core.errors import PayloadError
 WAY_OUT = "write values in the template as {{toJson .app.metadata.name}}, without quotes round it"
 
 AROUND = 40
-"""Bytes shown on either side of the place."""
+"""Bytes of the excerpt on either side of the place."""
 
 QUOTED_TWICE = re.compile(rb':\s*"[\[{]*".\Z', re.DOTALL)
 """``"key": ""v`` or ``"key": "{"v``, broken at the v."""

@@ -71,7 +71,7 @@ class WireSource(Wire):
 
 
 class WireSyncOperation(Wire):
-    """``operation.sync``: what was asked for."""
+    """``operation.sync``: what was requested."""
 
     revision: Text = None
     revisions: Many[Text] | None = None

@@ -1,4 +1,4 @@
-"""CEL, its facts and the templates made of it. Nothing else in the house imports a CEL library."""
+"""CEL expressions, the values that they see, and templates. Only this package imports CEL."""
 
 from receiver.rules.expressions.cel import Bindings, Expressions, Program
 from receiver.rules.expressions.facts import application_facts, resource_facts, sync_facts

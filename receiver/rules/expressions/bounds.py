@@ -110,7 +110,7 @@ _statm: tuple[int, int] | None = None
 
 def _data_bytes() -> int:
     """Return what counts against the limit: the sixth number of /proc/self/statm, in pages."""
-    global _statm  # noqa: PLW0603 the file stays open: this is asked before each evaluation
+    global _statm  # noqa: PLW0603 the file stays open: this is read before each evaluation
     pid = os.getpid()
     if _statm is None or _statm[0] != pid:
         _statm = pid, os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)

@@ -1,8 +1,8 @@
-"""The only file that knows the CEL library (cel-expr-python, the CEL project's C++ runtime).
+"""Compiles and evaluates CEL, by cel-expr-python, the CEL project's C++ runtime.
 
 An expression is compiled twice. The strict environment declares every field with its type
 under its qualified name (``sync.dryRun``), so that a typo or a wrong comparison is found by
-`check`; but it knows no whole values. The lax one declares the roots as of any type, allows
+`check`; but it has no whole values. The lax one declares the roots as of any type, allows
 ``${{ sync }}``, and is the one that evaluates.
 """
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 ISSUE = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): (.*)")
-"""Line, column and message; -1 where the library knows no place."""
+"""Line, column and message; -1 where the library gives no place."""
 STATUS = re.compile(r"^(?:[A-Z_]+: )?(.*?)(?: \[[A-Z_]+\])?$", re.DOTALL)
 UNDECLARED = re.compile(r"undeclared reference to '([^']*)'")
 OPERATOR = re.compile(r"^@|_")

@@ -30,7 +30,7 @@ WHERE = {
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """An action of an earlier wave; ``one_run`` if there is one run of it to speak of."""
+    """An action of an earlier wave; ``one_run`` if it has a single run in this scope."""
 
     name: str
     one_run: bool = True

@@ -1,4 +1,4 @@
-"""What an expression saw: the values that it names, for people who ask why it came out so."""
+"""The values that an expression names, for explanations of its result."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from receiver.core.model import Json
 
 MOST = 6
-"""Values that are shown of one expression."""
+"""Values in the text for one expression."""
 LONGEST = 60
 """Characters of one value."""
 

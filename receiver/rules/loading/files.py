@@ -12,7 +12,7 @@ from receiver.core.errors import Problem, UnreadableFile
 
 SUFFIXES = {".yaml", ".yml"}
 MOST = 20_000
-"""Names below one folder, looked at every other second: a set of rules has some hundred, and a
+"""Names below one folder, polled every other second: a set of rules has some hundred, and a
 folder with more is a home, a disk or a checkout that was named by mistake."""
 
 
@@ -64,7 +64,7 @@ class _Walk:
 def read_text(file: Path) -> str | Problem:
     """Return a file's text, or what is wrong with it."""
     name = os.fsencode(file).decode(errors="replace")
-    if name != str(file):  # it has to be stored, and told
+    if name != str(file):  # it is stored, and shown in messages
         return Problem(name, 0, 0, "", "has a name that is not UTF-8")
     try:
         return user_files.read_text(file)

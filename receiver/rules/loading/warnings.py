@@ -21,7 +21,7 @@ REGEX = re.compile(r"\^|\.\*|.*(\$|\\|\(|\||\.\+)", re.DOTALL)
 """What no name has, and regular expressions do: a beginning or characters."""
 
 NEAR = 0.85
-"""How alike (difflib's ratio) a kind is to a known one that it was meant to be. ``Deploymnet`` is
+"""How similar (difflib's ratio) a kind is to the known one that was meant. ``Deploymnet`` is
 0.9; ``AdminNetworkPolicy``, a kind of its own, is 0.84 like ``NetworkPolicy``."""
 
 NEGATED = "globs have no negation: this is only what begins with an exclamation mark"
@@ -72,7 +72,7 @@ KINDS = frozenset(kind for _, kind in CLUSTER_SCOPED) | {*NAMESPACED.split(), *A
 def find_warnings(document: Document, rules: Iterable[tuple[int, Rule]]) -> Iterator[Problem]:
     """Yield the warnings of a file, with their places; ``rules`` are its rules by their index."""
     count = 0
-    for count, (index, rule) in enumerate(rules, 1):  # noqa: B007 told after the loop
+    for count, (index, rule) in enumerate(rules, 1):  # noqa: B007 used after the loop
         for place, glob in _globs(rule.match, ("rules", index, "match")):
             for message, hint in _of_glob(place, glob):
                 yield document.problem(_place(document, place), message, hint)

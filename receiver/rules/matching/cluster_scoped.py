@@ -1,8 +1,8 @@
 """Which of Kubernetes' own kinds are cluster-scoped.
 
 Argo CD's entries carry the Application's destination namespace for these too, so their
-namespace says nothing. The payload does not tell the scope of a kind: a custom resource is
-taken as namespaced, and a rule for a cluster-scoped one should not give a namespace.
+namespace means nothing. The payload has no scope of a kind: a custom resource is taken as
+namespaced, and a rule for a cluster-scoped one should not give a namespace.
 """
 
 from __future__ import annotations

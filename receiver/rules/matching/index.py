@@ -107,8 +107,8 @@ class Dimension:
 class ResourceIndex:
     """The resources of one sync by the values of their fields; bit i of a set is resource i.
 
-    A predicate is asked of each value once, and its answer is kept: rules share predicates, and
-    most have the same defaults.
+    A predicate is tested on each value once, and its result is cached: rules share predicates,
+    and most have the same defaults.
     """
 
     def __init__(self, resources: Sequence[Resource]) -> None:

@@ -81,7 +81,7 @@ class Matcher:
         return tuple(imaged[number] for number in numbers_in(found))
 
     def explain(self, sync: Sync, rule: str = "") -> Iterator[RuleExplanation]:
-        """Explain every rule, or those of this name, in their order; each when it is asked for."""
+        """Explain every rule, or those of this name, in their order; lazily."""
         index, facts = ResourceIndex(sync.resources), Facts(sync, self._expressions)
         for compiled in self._rules:
             if rule in {"", compiled.rule.name}:
@@ -111,7 +111,7 @@ class _Reasons(Sequence[str]):
 
 
 def _watched_by(compiled: CompiledRule, sync: Sync, index: ResourceIndex) -> int:
-    """Return the resources that the rule asks about, whatever was done to them, as bits."""
+    """Return the resources that the rule selects, whatever was done to them, as bits."""
     if not all(p.holds(sync) for p in compiled.predicates if p.field != "phases"):
         return 0
     selectors = compiled.selectors or ()

@@ -1,7 +1,7 @@
-"""The rule file as operators write it: its schema, its defaults, and nothing that acts.
+"""The rule file as operators write it: its schema and its built-in defaults.
 
-A field that was not given holds its built-in default; `model_fields_set` tells the two
-apart while the rulebook fills in what the file's `defaults` say. Durations are seconds.
+A field that was not given holds its built-in default; `model_fields_set` has those that were
+given, so that loading can fill in the file's own `defaults`. Durations are seconds.
 """
 
 from receiver.rules.schema.actions import Action, FailureAction, Retry, Target, When
