@@ -137,11 +137,11 @@ def test_the_trail_begins_at_a_time_that_is_found_by_halving(
     assert [line["seq"] for line in page.events][:1] == ([] if first is None else [first])
 
 
-def test_a_page_looks_at_so_many_lines_and_says_that_there_are_more(
+def test_a_page_reads_so_many_lines_and_says_that_there_are_more(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever looks for what is rare comes back with an empty page, and goes on."""
-    monkeypatch.setattr(trail, "LOOKED_AT", 30)
+    monkeypatch.setattr(trail, "SCANNED", 30)
     fill(ledger, 100)
     reader, after, seen, pages = Reader(ledger), 0, 0, 0
     while True:

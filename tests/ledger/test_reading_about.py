@@ -168,7 +168,7 @@ def test_the_trail_of_a_sync_is_found_however_much_lies_before_it(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In one page: an index leads to it, so the lines of others are not looked at."""
-    monkeypatch.setattr(trail, "LOOKED_AT", 10)
+    monkeypatch.setattr(trail, "SCANNED", 10)
     others = [{"at": 0, "name": "x.y", "data": "{}"} for _ in range(100)]
     with house.ledger.write() as connection:
         connection.execute(insert(tables.audit_events), others)
