@@ -8,7 +8,6 @@ time, since whatever lies in the ledger has to be shown.
 from __future__ import annotations
 
 from datetime import datetime
-from enum import StrEnum
 from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import ConfigDict, Field, GetPydanticSchema, with_config
@@ -18,7 +17,7 @@ from receiver.core.model import DeliveryVerdict
 from receiver.core.states import PlanState, RunState, SyncState
 
 
-def written_as_text(kind: type[StrEnum | datetime]) -> GetPydanticSchema:
+def written_as_text(kind: Any) -> GetPydanticSchema:
     """Annotate text with what it is the text of, for the schema."""
     return GetPydanticSchema(lambda _text, schema_of: schema_of(kind))
 
@@ -199,7 +198,7 @@ class SyncDetails(Sync):
 class Pause(TypedDict):
     """What is paused."""
 
-    scope: Literal["all", "rule", "handler"]
+    scope: Annotated[str, written_as_text(Literal["all", "rule", "handler"])]
     name: str
     by: str
     at: Time

@@ -84,7 +84,7 @@ def list_pauses(connection: Connection) -> list[Pause]:
     """List what is paused, the oldest first."""
     return [
         {
-            "scope": row.scope.value,
+            "scope": row.scope,
             "name": row.name,
             "by": row.operator,
             "at": moment(row.at),

@@ -126,9 +126,9 @@ class _Reasons:
         return f"wave {wave}, which is about to begin"
 
     def _pause(self, row: Any) -> str:
-        names = {Scope.ALL: "", Scope.RULE: row.rule, Scope.HANDLER: row.handler}
+        names: dict[str, str] = {Scope.ALL: "", Scope.RULE: row.rule, Scope.HANDLER: row.handler}
         for pause in self._pauses:
-            if names[pause.scope] == pause.name:
+            if names.get(pause.scope) == pause.name:
                 what = f"{pause.scope} {pause.name}".strip()
                 why = f": {pause.reason}" if pause.reason else ""
                 return f"the end of the pause of {what}, set by {pause.operator}{why}"

@@ -27,10 +27,10 @@ class Scope(StrEnum):
 class Pause:
     """A pause in force, by whom and why; of the scope ``all`` the name is empty.
 
-    ``at`` is when it was set, in milliseconds.
+    ``scope`` is a `Scope` as it is stored; ``at`` is when it was set, in milliseconds.
     """
 
-    scope: Scope
+    scope: str
     name: str
     operator: str
     reason: str
@@ -62,14 +62,14 @@ def pauses_in_force(connection: Connection) -> list[Pause]:
     """Return all pauses, the oldest first."""
     p = tables.pauses.c
     rows = connection.execute(_PAUSES.order_by(p.at, p.scope, p.name))
-    return [Pause(Scope(scope), *rest) for scope, *rest in rows]
+    return [Pause(*row) for row in rows]
 
 
 def find_pause(connection: Connection, scope: Scope, name: str) -> Pause | None:
     """Return the pause of this name, None if there is none."""
     p = tables.pauses.c
     row = connection.execute(_PAUSES.where(p.scope == scope.value, p.name == name)).one_or_none()
-    return None if row is None else Pause(scope, *row[1:])
+    return None if row is None else Pause(*row)
 
 
 _PAUSES = select(*(tables.pauses.c[name] for name in ("scope", "name", "operator", "reason", "at")))
