@@ -1,4 +1,4 @@
-"""Servers on loopback that handlers and the door out meet: polite ones, and raw sockets."""
+"""Servers on loopback that handlers and the HTTP client meet: polite ones, and raw sockets."""
 
 from __future__ import annotations
 

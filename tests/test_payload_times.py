@@ -1,4 +1,4 @@
-"""Times that cannot be true are refused at the door, and only there."""
+"""Times that cannot be true are refused when they arrive, and only then."""
 
 from __future__ import annotations
 
