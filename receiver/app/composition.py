@@ -122,7 +122,7 @@ def dispatcher_over(
         log.error("handler.broken", entryPoint=broken.entry_point, reason=broken.reason)
     renderer = Renderer(expressions, registry)
     rulebook = Rulebook(settings.rules, registry, expressions)
-    runner = Runner(registry, expressions, build_secrets(settings), build_outbound(settings), log)
+    runner = Runner(registry, expressions, Secrets(settings.secrets), build_outbound(settings), log)
     rules = RulesInForce(rulebook, ledger, expressions, renderer, wakeup.notify, log)
     pace = Buckets(rates_of(registry, settings), shared=ledger.shared)
     preparation = Preparation(
@@ -146,18 +146,13 @@ def rates_of(registry: Registry, settings: Settings) -> dict[str, Rate]:
 
 
 def build_retention_thread(settings: Settings, log: Log) -> RetentionThread:
-    """Build what keeps the ledger bounded. Call it after the fork."""
+    """Build the retention thread. Call it after the fork."""
 
     def emit(event: Event, at: int) -> None:
         write_event(log, event, rfc3339(from_ms(at)))
 
     policy = Policy(settings.keep_for, settings.keep_syncs, settings.max_age)
     return RetentionThread(open_ledger(settings.ledger), policy, emit, log)
-
-
-def build_secrets(settings: Settings) -> Secrets:
-    """Build what resolves references to secrets."""
-    return Secrets(settings.secrets)
 
 
 def build_outbound(settings: Settings) -> Outbound:

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from receiver.app.composition import build_outbound, build_secrets
+from receiver.app.composition import build_outbound
 from receiver.cli.screen import Part, Styled, write_json, write_line
 from receiver.core.errors import Problem, RuleError
 from receiver.inspection.dry_run import DryRun, DryRunResult
@@ -18,6 +18,7 @@ from receiver.rules.expressions import Expressions
 from receiver.rules.handlers.registry import Registry
 from receiver.rules.loading import RuleSet, load_rules
 from receiver.settings.loading import load_settings
+from receiver.settings.secrets import Secrets
 
 
 @click.command()
@@ -53,7 +54,7 @@ def check(files: tuple[Path, ...], output: str, *, cluster: bool, strict: bool) 
         sys.exit(1)
     dry_run = None
     if cluster and settings is not None:
-        secrets, outbound = build_secrets(settings), build_outbound(settings)
+        secrets, outbound = Secrets(settings.secrets), build_outbound(settings)
         dry_run = DryRun(registry, expressions, secrets, outbound).run(found)
         if dry_run.problems:
             _write_problems(dry_run.problems, output, dry_run.notes)

@@ -11,7 +11,7 @@ from typing import cast
 
 import structlog
 
-from receiver.app.composition import build_outbound, build_secrets
+from receiver.app.composition import build_outbound
 from receiver.core.errors import PostsyncError
 from receiver.core.logs import Log, escape
 from receiver.core.model import Sync, new_id
@@ -26,6 +26,7 @@ from receiver.rules.loading import load_rules
 from receiver.rules.matching import Matcher
 from receiver.rules.schema import Rule
 from receiver.settings.loading import load_settings
+from receiver.settings.secrets import Secrets
 
 SHOWN = 10
 """Resources that a message lists."""
@@ -48,7 +49,7 @@ def prepare(
     found = _matched(rule, sync, expressions)
     chosen = _chosen(sync, found, target)
     outbound = build_outbound(settings)
-    runner = Runner(registry, expressions, build_secrets(settings), outbound, _log())
+    runner = Runner(registry, expressions, Secrets(settings.secrets), outbound, _log())
     trial = Trial(rule, sync, chosen, Renderer(expressions, registry), runner.run)
     return trial, [sync.resources[at].key for at in found if at not in chosen]
 

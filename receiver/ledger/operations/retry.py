@@ -19,9 +19,9 @@ from receiver.ledger.plans.plan import Plan, read_plans, select_plans
 from receiver.ledger.plans.run import Run, read_runs, select_runs
 from receiver.ledger.plans.signals import signal
 from receiver.ledger.plans.start import waiting_event
+from receiver.ledger.queue.attempts import started_elsewhere
 from receiver.ledger.queue.fair_queueing import next_virtual_time
 from receiver.ledger.queue.pauses import OWN_MARK
-from receiver.ledger.queue.started_elsewhere import started_elsewhere
 
 HINTS = {
     RunState.SUCCEEDED: "to do it again, replay its sync: POST /v1/syncs/{sync}/replay",

@@ -22,7 +22,7 @@ from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.plans.plan import Plan, Target, read_plans, select_plans
 from receiver.ledger.plans.run import Run, read_runs, select_runs
 from receiver.ledger.plans.signals import signal
-from receiver.ledger.queue.started_elsewhere import started_elsewhere, tried_in_vain
+from receiver.ledger.queue.attempts import started_elsewhere, tried_in_vain
 
 _NOT_BEGUN = RunState.where(Trait.OPEN, without=Trait.UNDER_WAY)
 
