@@ -21,7 +21,7 @@ from receiver.core.model import Event, Json
 from receiver.ledger import tables
 from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.operations.common import Act
-from receiver.ledger.queue.pauses import OWN_MARK, Scope, all_paused_since, find_pause
+from receiver.ledger.queue.pauses import PAUSED_AT, Scope, all_paused_since, find_pause
 
 
 def pause(uow: UnitOfWork, act: Act, scope: Scope, name: str) -> bool:
@@ -96,7 +96,7 @@ _UNTIL = bindparam("until", type_=BigInteger())
 _RESUME = {
     scope: update(tables.runs)
     .where(text(tables.QUEUED_RUN), column == bindparam("pause"), _PAUSED.is_not(None))
-    .where(OWN_MARK.is_(None))
+    .where(PAUSED_AT.is_(None))
     .values(
         first_attempt_at=_FIRST + case((_UNTIL > _PAUSED, _UNTIL - _PAUSED), else_=0),
         due_at=_NOW_IF_READY,

@@ -21,7 +21,7 @@ from receiver.ledger.plans.signals import signal
 from receiver.ledger.plans.start import waiting_event
 from receiver.ledger.queue.attempts import started_elsewhere
 from receiver.ledger.queue.fair_queueing import next_virtual_time
-from receiver.ledger.queue.pauses import OWN_MARK
+from receiver.ledger.queue.pauses import PAUSED_AT
 
 HINTS = {
     RunState.SUCCEEDED: "to do it again, replay its sync: POST /v1/syncs/{sync}/replay",
@@ -181,7 +181,7 @@ _RETRIED = (
         virtual_time=bindparam("new_virtual_time"), due_at=bindparam("new_due_at"),
         handler_state=bindparam("new_handler_state"), reason="", failures=0,
         key_number=tables.runs.c.key_number + 1, output=None, first_attempt_at=None,
-        ended_at=None, paused_at=OWN_MARK,
+        ended_at=None, paused_at=PAUSED_AT,
     )
 )  # fmt: skip
 _WAITING = (

@@ -53,19 +53,19 @@ def activate_next(uow: UnitOfWork, key: str | None) -> None:
     rows = uow.connection.execute(line.order_by(p.c.queue_position).limit(QUEUE_WINDOW)).all()
     for row in rows:
         if active < row.concurrency_limit:
-            uow.connection.execute(_ADMITTED, {"plan": row.id})
+            uow.connection.execute(_ACTIVATE, {"plan": row.id})
             signal(uow, row.id)
-            uow.connection.execute(_LET_GO, {"plan": row.id, "now": uow.now})
+            uow.connection.execute(_RELEASE_RETRIED, {"plan": row.id, "now": uow.now})
             active += 1
 
 
-_ADMITTED = (
+_ACTIVATE = (
     update(tables.plans)
     .where(tables.plans.c.id == bindparam("plan"))
     .values(state=PlanState.ACTIVE.value)
 )
 
-_LET_GO = (
+_RELEASE_RETRIED = (
     update(tables.runs)
     .where(tables.runs.c.plan_id == bindparam("plan"))
     .where(text(f"{tables.state_in([RunState.DUE])} AND NOT ready AND due_at IS NULL"))

@@ -71,7 +71,7 @@ class Collect:
 
 @dataclass(frozen=True, slots=True)
 class NewPlan:
-    """One rule applied to one sync.
+    """A plan before it is stored, when it is decided whether it starts, waits or joins another one.
 
     ``targets`` are ``{index, resource, reason}``, of a plan that collects syncs also
     ``{sync, sender, application}``. ``sync_finished_at`` is in milliseconds; ``series`` names what

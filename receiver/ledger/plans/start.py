@@ -16,7 +16,7 @@ from receiver.ledger.plans.records import hold_reason
 from receiver.ledger.plans.signals import signal
 from receiver.ledger.plans.supersede import supersede_older
 from receiver.ledger.queue.fair_queueing import next_virtual_time
-from receiver.ledger.queue.pauses import OWN_MARK
+from receiver.ledger.queue.pauses import PAUSED_AT
 
 COLLECTED = 32
 """Plans that one transaction starts because their time has come; the next one takes the rest."""
@@ -112,7 +112,7 @@ _DUE = (
     .values(
         state=RunState.DUE.value, ready=True, virtual_time=bindparam("new_virtual_time"),
         due_at=bindparam("now"),
-        paused_at=OWN_MARK,
+        paused_at=PAUSED_AT,
     )
 )  # fmt: skip
 

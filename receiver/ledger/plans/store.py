@@ -31,7 +31,7 @@ from receiver.ledger.plans.supersede import (
     superseded_reason,
 )
 from receiver.ledger.queue.fair_queueing import load_virtual_times, next_virtual_time
-from receiver.ledger.queue.pauses import OWN_MARK, pause_key
+from receiver.ledger.queue.pauses import PAUSED_AT, select_paused_at
 
 _PLANNED = (
     update(tables.syncs)
@@ -46,7 +46,7 @@ _PLANNED = (
     )
 )  # fmt: skip
 _NEW_RUN = insert(tables.runs).values(
-    paused_at=pause_key(bindparam("of_rule"), bindparam("of_handler"))
+    paused_at=select_paused_at(bindparam("of_rule"), bindparam("of_handler"))
 )
 
 
@@ -182,7 +182,7 @@ _CHANGE = (
     update(tables.runs)
     .where(tables.runs.c.id == bindparam("run"))
     .values({name: bindparam(f"new_{name}") for name in _CHANGED})
-    .values(paused_at=OWN_MARK)
+    .values(paused_at=PAUSED_AT)
 )
 
 

@@ -1,8 +1,8 @@
 """What is paused: no attempt of it is claimed until an operator resumes it.
 
 A pause of a rule or a handler is a mark on each of its open runs, so that the claim passes over
-them in its index, however many there are; whoever makes a run due marks it (`pause_key`).
-The pause of all is one row, which each claim looks at.
+them in its index, however many there are; each statement that makes a run due
+sets its ``paused_at``. The pause of all is one row, which each claim reads.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Pause:
     at: int
 
 
-def pause_key(rule: ColumnElement[str], handler: ColumnElement[str]) -> ScalarSelect[int]:
+def select_paused_at(rule: ColumnElement[str], handler: ColumnElement[str]) -> ScalarSelect[int]:
     """Return the expression for a run's ``paused_at``: NULL if no pause holds it back."""
     p = tables.pauses.c
     of_rule = and_(p.scope == Scope.RULE.value, p.name == rule)
@@ -46,8 +46,8 @@ def pause_key(rule: ColumnElement[str], handler: ColumnElement[str]) -> ScalarSe
     return query.correlate(tables.runs).scalar_subquery()
 
 
-OWN_MARK = pause_key(tables.runs.c.rule, tables.runs.c.handler)
-"""`pause_key` of a stored run, for an UPDATE."""
+PAUSED_AT = select_paused_at(tables.runs.c.rule, tables.runs.c.handler)
+"""``paused_at`` of a stored run as the pauses in force want it, for an UPDATE."""
 
 _ALL = text("SELECT at FROM pauses WHERE scope = 'all'")
 
