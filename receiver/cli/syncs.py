@@ -55,7 +55,7 @@ def _cells(row: SyncWithPlans) -> list[str]:
 def _result(row: SyncWithPlans) -> str:
     if row["state"] == "new":
         return row["reason"]
-    if row["state"] != "planned":
+    if row["state"] != SyncState.PLANNED:
         return f"{row['state']}: {row['reason']}" if row["reason"] else row["state"]
     plans = [f"{plan['rule']} {plan['state']}" for plan in row["plans"]]
     text = ", ".join(plans) or ("" if row["reason"] else "no rule matched")
