@@ -26,7 +26,7 @@ from receiver.ledger.plans.load import new_syncs, signalled_plans, stored_sync
 from receiver.ledger.plans.outcomes import store_settlements
 from receiver.ledger.plans.start import start_collected, start_held, start_held_runs
 from receiver.ledger.plans.store import store_advances, store_plannings
-from receiver.ledger.queue.claim import Claimed, claim, wake
+from receiver.ledger.queue.claim import ClaimedRun, claim, wake
 from receiver.ledger.queue.leases import release_lost, renew
 from receiver.ledger.queue.pending_work import find_pending_work
 from receiver.ledger.queue.rate_limits import Buckets
@@ -127,7 +127,7 @@ class House:
                 start_collected(uow)
                 uow.finish()
 
-    def claim(self, free: int = 100, *, owner: str = "w-1") -> list[Claimed]:
+    def claim(self, free: int = 100, *, owner: str = "w-1") -> list[ClaimedRun]:
         """Begin the attempts of due runs."""
         self.turn()
         with self.ledger.write() as connection:
@@ -141,13 +141,13 @@ class House:
             uow.finish()
         return list(taken.runs)
 
-    def end(self, *runs: Claimed, fails: str = "", temporary: bool = False) -> None:
+    def end(self, *runs: ClaimedRun, fails: str = "", temporary: bool = False) -> None:
         """Write how attempts ended."""
         bad = OutcomeKind.TEMPORARY if temporary else OutcomeKind.PERMANENT
         kind = bad if fails else OutcomeKind.SUCCEEDED
         self.answer(Outcome(kind, reason=fails), *runs)
 
-    def answer(self, outcome: Outcome, *runs: Claimed, owner: str = "w-1") -> None:
+    def answer(self, outcome: Outcome, *runs: ClaimedRun, owner: str = "w-1") -> None:
         """Write that attempts ended like this."""
         with self.ledger.write() as connection:
             uow = self._unit_of_work(connection)
@@ -156,7 +156,7 @@ class House:
             uow.finish()
         self.turn()
 
-    def work(self) -> list[Claimed]:
+    def work(self) -> list[ClaimedRun]:
         """Do all that there is to do, well."""
         done = []
         while runs := self.claim():
@@ -195,7 +195,7 @@ class House:
             store_replays(uow, asked)
             uow.finish()
 
-    def beat(self, owner: str, *runs: Claimed) -> None:
+    def beat(self, owner: str, *runs: ClaimedRun) -> None:
         """Give a sign of life: renew the leases of these runs, let go of others' lost ones."""
         with self.ledger.write() as connection:
             uow = self._unit_of_work(connection)
@@ -234,6 +234,6 @@ class House:
         return UnitOfWork(connection, self.ledger.now(connection))
 
 
-def texts(runs: Sequence[Claimed]) -> list[str]:
+def texts(runs: Sequence[ClaimedRun]) -> list[str]:
     """What `log.message` was given in each run."""
     return [run.parameters["text"] for run in runs]

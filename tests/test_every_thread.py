@@ -31,7 +31,7 @@ from receiver.ledger.engine.pg_listen import Listener
 from receiver.ledger.engine.postgres import open_postgres
 from receiver.ledger.inbox.deliveries import Arrival
 from receiver.ledger.inbox.group_commit import IntakeWriter
-from receiver.ledger.queue.claim import Claimed
+from receiver.ledger.queue.claim import ClaimedRun
 from receiver.ledger.retention.policy import Policy
 from receiver.notification.parse import read_notification
 from receiver.outbound.deadline_watchdog import Watchdog
@@ -174,7 +174,7 @@ def test_the_threads_of_requests(pool: Pool, breaking: Breaking) -> None:
 def test_a_thread_of_attempts() -> None:
     """What makes attempts breaks it off: that run fails, and the next has its thread."""
 
-    def work(run: Claimed) -> Outcome:
+    def work(run: ClaimedRun) -> Outcome:
         if run.id == "r-1":
             raise SystemExit(1)
         return Outcome(OutcomeKind.SUCCEEDED)
@@ -194,7 +194,7 @@ def made(crew: WorkerPool, name: str) -> Finished:
         "policy": {"timeout": 60}, "state": None, "pending": False, "reason": "",
         "first_attempt_at": 0,
     }  # fmt: skip
-    crew.start(Claimed(**given))
+    crew.start(ClaimedRun(**given))
     ended: list[Finished] = []
 
     def done() -> bool:

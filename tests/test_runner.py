@@ -20,7 +20,7 @@ from receiver.contract import Outcome as Ended
 from receiver.core.errors import PermanentError
 from receiver.core.model import Json, Outcome, OutcomeKind
 from receiver.dispatcher.attempt import REASON_LENGTH, Runner
-from receiver.ledger.queue.claim import Claimed
+from receiver.ledger.queue.claim import ClaimedRun
 from receiver.outbound import Outbound
 from receiver.rules.expressions import Expressions
 from receiver.rules.handlers.registry import Registry
@@ -74,7 +74,7 @@ def attempt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: Lines) -> It
             "state": None, "pending": False, "reason": "",
             "first_attempt_at": 0,
         }  # fmt: skip
-        return runner.run(Claimed(**(given | fields)))
+        return runner.run(ClaimedRun(**(given | fields)))
 
     yield make
     outbound.close()

@@ -14,7 +14,7 @@ from receiver.contract import Call, Pending, Succeeded
 from receiver.core.errors import PostsyncError, TemporaryError
 from receiver.core.logs import Log
 from receiver.core.model import Json, Outcome, OutcomeKind
-from receiver.ledger.queue.claim import Claimed
+from receiver.ledger.queue.claim import ClaimedRun
 from receiver.outbound import Outbound
 from receiver.outbound.secret_masking import Masker
 from receiver.rules.expressions import Expressions, Scope
@@ -36,7 +36,7 @@ class Runner:
     outbound: Outbound
     log: Log
 
-    def run(self, run: Claimed) -> Outcome:
+    def run(self, run: ClaimedRun) -> Outcome:
         """Make one attempt, in the time that its policy gives it."""
         began = time.monotonic()
         attempt = _Attempt(self, run, began)
@@ -49,7 +49,7 @@ class Runner:
         notes = tuple(map(attempt.masker.mask, attempt.notes))
         return replace(outcome, notes=notes, seconds=time.monotonic() - began)
 
-    def _bug(self, run: Claimed, error: BaseException, masker: Masker) -> Outcome:
+    def _bug(self, run: ClaimedRun, error: BaseException, masker: Masker) -> Outcome:
         self.log.error(
             "handler.bug",
             run=run.id,
@@ -63,7 +63,7 @@ class Runner:
 class _Attempt:
     """One attempt under way; its masker has the secrets that were resolved for it."""
 
-    def __init__(self, runner: Runner, run: Claimed, began: float) -> None:
+    def __init__(self, runner: Runner, run: ClaimedRun, began: float) -> None:
         self._runner = runner
         self._run = run
         self._began = began

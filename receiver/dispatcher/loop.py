@@ -32,7 +32,7 @@ from receiver.ledger.audit.key_values import CREATED, PACE, get_value, put_value
 from receiver.ledger.engine.ledger import Ledger, LockMode
 from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.engine.wakeup import Wakeup
-from receiver.ledger.queue.claim import Claimed, Taken, claim, wake
+from receiver.ledger.queue.claim import ClaimedRun, Taken, claim, wake
 from receiver.ledger.queue.clock_shift import ClockWatch, shift_times
 from receiver.ledger.queue.heartbeats import delete_old_heartbeats
 from receiver.ledger.queue.leases import release_lost
@@ -65,7 +65,7 @@ class Dispatcher:
         rules: RulesInForce,
         preparation: Preparation,
         wakeup: Wakeup,
-        attempt: Callable[[Claimed], Any],
+        attempt: Callable[[ClaimedRun], Any],
         pace: Buckets,
         log: Log,
         *,

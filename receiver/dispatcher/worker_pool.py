@@ -14,7 +14,7 @@ from queue import Empty, SimpleQueue
 from receiver.core.logs import Log
 from receiver.core.model import Outcome, OutcomeKind
 from receiver.core.threads import SupervisedThread
-from receiver.ledger.queue.claim import Claimed
+from receiver.ledger.queue.claim import ClaimedRun
 
 GRACE = 10.0
 """Seconds that an attempt may overrun its timeout before its thread is given up."""
@@ -24,7 +24,7 @@ GRACE = 10.0
 class Finished:
     """An attempt that ended in this process."""
 
-    run: Claimed
+    run: ClaimedRun
     outcome: Outcome
 
 
@@ -32,14 +32,14 @@ class Finished:
 class _Attempt:
     """An attempt under way; ``thread`` is the ident of its thread, 0 until that has taken it."""
 
-    run: Claimed
+    run: ClaimedRun
     began: float
     thread: int = 0
     over: bool = False
     given_up: bool = False
 
 
-def shifted(run: Claimed, jump: int) -> Claimed:
+def shifted(run: ClaimedRun, jump: int) -> ClaimedRun:
     """Return the run as begun ``jump`` milliseconds later, by a clock that was set."""
     return replace(run, first_attempt_at=run.first_attempt_at + jump)
 
@@ -55,7 +55,7 @@ class WorkerPool:
     """
 
     def __init__(
-        self, size: int, work: Callable[[Claimed], Outcome], notify: Callable[[], None], log: Log
+        self, size: int, work: Callable[[ClaimedRun], Outcome], notify: Callable[[], None], log: Log
     ) -> None:
         self._size = size
         self._work = work
@@ -95,7 +95,7 @@ class WorkerPool:
         """How many threads each lane keeps busy."""
         return Counter(attempt.run.lane for attempt in self._started.values())
 
-    def start(self, run: Claimed) -> None:
+    def start(self, run: ClaimedRun) -> None:
         """Give an attempt to a free thread."""
         attempt = self._started[run.id, run.attempt] = _Attempt(run, time.monotonic())
         self._todo.put(attempt)

@@ -12,7 +12,7 @@ from receiver.core.model import Outcome, OutcomeKind, Sync, new_id
 from receiver.core.states import RunState
 from receiver.ledger.plans.records import RunChange
 from receiver.ledger.plans.run import Run
-from receiver.ledger.queue.claim import Claimed
+from receiver.ledger.queue.claim import ClaimedRun
 from receiver.planning.parameters import Renderer, Scene
 from receiver.planning.plan_view import PlanView
 from receiver.planning.waves import advance
@@ -53,7 +53,7 @@ class Trial:
         sync: Sync,
         targets: Sequence[int],
         renderer: Renderer,
-        attempt: Callable[[Claimed], Outcome],
+        attempt: Callable[[ClaimedRun], Outcome],
     ) -> None:
         rule = _once(rule)
         named = tuple((place, sync.resources[at].key) for place, at in enumerate(targets))
@@ -83,9 +83,9 @@ class Trial:
         self._plan = replace(self._plan, runs=tuple(runs))
         return outcome
 
-    def _claimed(self, released: Released) -> Claimed:
+    def _claimed(self, released: Released) -> ClaimedRun:
         run, change = released.run, released.change
-        return Claimed(
+        return ClaimedRun(
             id=run.id,
             plan=run.plan,
             sync=run.sync,

@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping
 from receiver.core.model import Outcome, OutcomeKind
 from receiver.core.states import RunState
 from receiver.ledger.plans.outcomes import Settlement
-from receiver.ledger.queue.claim import Claimed
+from receiver.ledger.queue.claim import ClaimedRun
 
 
 def settle(
-    run: Claimed, outcome: Outcome, now: int, draw: Callable[[], float] = random.random
+    run: ClaimedRun, outcome: Outcome, now: int, draw: Callable[[], float] = random.random
 ) -> Settlement:
     """Decide what an outcome makes of its run.
 

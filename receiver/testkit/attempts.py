@@ -18,7 +18,7 @@ from receiver.contract import Answer, Json, Tls
 from receiver.core.logs import Log
 from receiver.core.model import Outcome
 from receiver.dispatcher.attempt import Runner
-from receiver.ledger.queue.claim import Claimed
+from receiver.ledger.queue.claim import ClaimedRun
 from receiver.outbound import Outbound
 from receiver.outbound.client import HttpClient
 from receiver.outbound.secret_masking import Masker
@@ -141,7 +141,7 @@ def _run(
     parameters: Mapping[str, Any] | None,
     timeout: float,
     **fields: Any,
-) -> Claimed:
+) -> ClaimedRun:
     """Return a run as it is claimed, its secrets in files."""
     tree = dict(parameters) if parameters is not None else written_parameters(subject)
     plain, references = split_secrets(tree)
@@ -159,7 +159,7 @@ def _run(
         "policy": {"timeout": timeout}, "pending": fields["state"] is not None, "reason": "",
         "first_attempt_at": int(time.time() * 1000),
     }  # fmt: skip
-    return Claimed(**given, **fields)
+    return ClaimedRun(**given, **fields)
 
 
 class _ReroutingOutbound(Outbound):

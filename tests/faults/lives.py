@@ -16,7 +16,7 @@ from laws import laws_broken
 from receiver.core.model import Outcome, OutcomeKind
 from receiver.core.states import OPEN_PLANS, OPEN_RUNS, PlanState, RunState
 from receiver.ledger.engine.ledger import Ledger
-from receiver.ledger.queue.claim import Claimed
+from receiver.ledger.queue.claim import ClaimedRun
 from receiver.ledger.queue.pauses import Scope
 from receiver.ledger.tables import state_in
 
@@ -73,7 +73,7 @@ class Lives(RuleBasedStateMachine):
         """Begin with an empty ledger."""
         self.stack = ExitStack()
         self.house = House.of(self.stack.enter_context(type(self).new_ledger()), RULES)
-        self.hands: dict[str, list[Claimed]] = {owner: [] for owner in OWNERS}
+        self.hands: dict[str, list[ClaimedRun]] = {owner: [] for owner in OWNERS}
         self.moment = 0
         self.ended: dict[str, Any] = {}
 

@@ -17,7 +17,7 @@ from laws import laws_broken
 
 from receiver.core.model import Outcome, OutcomeKind
 from receiver.ledger.engine.ledger import Ledger
-from receiver.ledger.queue.claim import Claimed
+from receiver.ledger.queue.claim import ClaimedRun
 
 RULES = """
 - name: r
@@ -87,7 +87,7 @@ def next_moment(house: House) -> int:
     return int(house.query("SELECT COUNT(*) FROM syncs")[0])
 
 
-def take_over(house: House) -> list[Claimed]:
+def take_over(house: House) -> list[ClaimedRun]:
     """Look for what was lost, and take it."""
     house.beat("w-2")
     return house.claim(owner="w-2")
@@ -111,7 +111,9 @@ def after(delay: float, act: Callable[[], T]) -> Callable[[threading.Barrier], T
     return start
 
 
-def together(*acts: Callable[[threading.Barrier], list[Claimed] | None]) -> list[list[Claimed]]:
+def together(
+    *acts: Callable[[threading.Barrier], list[ClaimedRun] | None],
+) -> list[list[ClaimedRun]]:
     """Do them at the same time; what each has returned."""
     ready = threading.Barrier(len(acts))
     with ThreadPoolExecutor(len(acts)) as pool:

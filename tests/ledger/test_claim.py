@@ -22,7 +22,7 @@ from receiver.ledger.plans.load import signalled_plans
 from receiver.ledger.plans.outcomes import Settlement, store_settlements
 from receiver.ledger.plans.records import Advance, NewPlan, Planning, RunChange, StoredPlan
 from receiver.ledger.plans.store import store_advances, store_plannings
-from receiver.ledger.queue.claim import Claimed, claim, wake
+from receiver.ledger.queue.claim import ClaimedRun, claim, wake
 from receiver.ledger.queue.leases import release_lost, renew
 from receiver.ledger.queue.pending_work import find_pending_work
 from receiver.ledger.queue.rate_limits import Buckets
@@ -72,7 +72,7 @@ def add_plan(
     return made
 
 
-def take(ledger: Ledger, free: int = 16, limit: int = 16, **options: Any) -> list[Claimed]:
+def take(ledger: Ledger, free: int = 16, limit: int = 16, **options: Any) -> list[ClaimedRun]:
     with ledger.write(options.pop("hold", LockMode.EXCLUSIVE)) as connection:
         now = options.pop("now", None) or ledger.now(connection)
         wake(connection, now)

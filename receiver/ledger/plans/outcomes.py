@@ -16,7 +16,7 @@ from receiver.ledger.engine.unit_of_work import Row, UnitOfWork
 from receiver.ledger.plans.signals import signal
 from receiver.ledger.plans.supersede import mark_superseded, newer_plans_of, superseded_reason
 from receiver.ledger.queue.attempts import update_attempt
-from receiver.ledger.queue.claim import Claimed
+from receiver.ledger.queue.claim import ClaimedRun
 from receiver.ledger.queue.lane_blocks import block_lane
 
 
@@ -28,7 +28,7 @@ class Settlement:
     ``failures`` counts the temporary errors since the other side last answered well.
     """
 
-    run: Claimed
+    run: ClaimedRun
     outcome: Outcome
     state: RunState
     reason: str

@@ -29,8 +29,10 @@ from receiver.ledger.queue.rate_limits import Buckets
 
 
 @dataclass(frozen=True, slots=True)
-class Claimed:
-    """A run whose attempt is ours; times in milliseconds, ``attempt`` and ``claim`` from 1.
+class ClaimedRun:
+    """A run that is claimed for an attempt: what a worker needs of it, its parameters among that.
+
+    Times are in milliseconds; ``attempt`` and ``claim`` count from 1.
 
     ``pending`` says that the other side works on it and is only asked again: that is a claim, and
     still the same attempt. ``reason`` is why it waited until now.
@@ -89,7 +91,7 @@ def wake(connection: Connection, now: int) -> None:
 class Taken:
     """What a claim has taken; ``again_at`` (milliseconds) is when a lane held back may go on."""
 
-    runs: Sequence[Claimed] = ()
+    runs: Sequence[ClaimedRun] = ()
     again_at: int | None = None
 
 
@@ -196,7 +198,7 @@ def _share(
 
 def _take(
     connection: Connection, now: int, owner: str, lease: int, chosen: Sequence[str]
-) -> list[Claimed]:
+) -> list[ClaimedRun]:
     r = tables.runs
     rows = connection.execute(select(r).where(r.c.id.in_(chosen))).all()
     claimed = [_claimed(row, now) for row in rows]
@@ -217,16 +219,16 @@ def _take(
     return sorted(claimed, key=lambda run: order[run.id])
 
 
-def _attempt(run: Claimed, owner: str, now: int) -> dict[str, Any]:
+def _attempt(run: ClaimedRun, owner: str, now: int) -> dict[str, Any]:
     return {
         "run_id": run.id, "number": run.attempt, "owner": owner, "started_at": now, "pending": 0,
         "outcome": "", "reason": "",
     }  # fmt: skip
 
 
-def _claimed(row: Any, now: int) -> Claimed:
+def _claimed(row: Any, now: int) -> ClaimedRun:
     pending = row.state == RunState.PENDING.value
-    return Claimed(
+    return ClaimedRun(
         id=row.id,
         plan=row.plan_id,
         sync=row.sync_id,
@@ -250,7 +252,7 @@ def _claimed(row: Any, now: int) -> Claimed:
     )
 
 
-def _started(run: Claimed) -> Event:
+def _started(run: ClaimedRun) -> Event:
     data = {"rule": run.rule, "action": run.action, "handler": run.handler, "target": run.target}
     return Event(
         "attempt.started", data, sync=run.sync, plan=run.plan, run=run.id, attempt=run.attempt
