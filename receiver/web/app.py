@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
-
-from flask import Flask, Response, request
+from flask import Flask
 from flask.json.provider import DefaultJSONProvider
 
 from receiver.app.composition import Intake
@@ -12,7 +10,6 @@ from receiver.ledger.queries.reader import Reader
 from receiver.web import operator_api, read_api
 from receiver.web.admission import ADMISSION, Admission
 from receiver.web.auth import authenticate, has_known_token
-from receiver.web.client_address import remote_address
 from receiver.web.connection_manager import ON_CUT
 from receiver.web.health import health_blueprint
 from receiver.web.intake import intake_blueprint
@@ -20,15 +17,8 @@ from receiver.web.messages_api import messages_blueprint
 from receiver.web.metrics import Metrics, metrics_blueprint
 from receiver.web.openapi_document import openapi_blueprint
 from receiver.web.problem_details import handle_errors
-from receiver.web.rejected_request_log import RejectedRequestLog
+from receiver.web.rejected_request_log import log_rejected_requests
 from receiver.web.tls import Tls
-from receiver.web.worker import ON_UNREADABLE
-
-REJECTED = {
-    HTTPStatus.UNAUTHORIZED.value: "request.unauthenticated",
-    HTTPStatus.FORBIDDEN.value: "request.forbidden",
-}
-"""Events of the log by the status of a request without the right to ask."""
 
 
 def create_app(intake: Intake, tls: Tls | None = None) -> Flask:
@@ -56,7 +46,7 @@ def create_app(intake: Intake, tls: Tls | None = None) -> Flask:
             intake.settings.allow_anonymous or has_known_token(header, keys, reload=reload)
         )
     )
-    _log_rejected_requests(app, intake)
+    log_rejected_requests(app, intake.log, intake.settings.trusted_proxies)
     handle_errors(app, intake.log)
     return app
 
@@ -68,20 +58,3 @@ def create_worker_app(reader: Reader, owner: str) -> Flask:
     app.register_blueprint(metrics_blueprint(Metrics(reader)))
     app.extensions[ADMISSION] = Admission(lambda _header, _look: False)  # nothing is sent to it
     return app
-
-
-def _log_rejected_requests(app: Flask, intake: Intake) -> None:
-    """Log who is refused for want of the right token, or sends what is no request."""
-    rejected = RejectedRequestLog(intake.log)
-
-    def unreadable(remote: str, reason: str) -> None:
-        rejected.write("request.unreadable", remote, reason=reason[:200])
-
-    def answered(response: Response) -> Response:
-        if event := REJECTED.get(response.status_code):
-            remote = remote_address(request.environ, intake.settings.trusted_proxies)
-            rejected.write(event, remote, method=request.method, path=request.path[:200])
-        return response
-
-    app.extensions[ON_UNREADABLE] = unreadable
-    app.after_request(answered)

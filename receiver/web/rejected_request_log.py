@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from http import HTTPStatus
 from threading import Lock
 
+from flask import Flask, Response, request
+
 from receiver.core.logs import Log
+from receiver.settings.model import Network
+from receiver.web.client_address import remote_address
+from receiver.web.worker import ON_UNREADABLE
+
+REJECTED = {
+    HTTPStatus.UNAUTHORIZED.value: "request.unauthenticated",
+    HTTPStatus.FORBIDDEN.value: "request.forbidden",
+}
+"""Events of the log by the status of a request without the right to ask."""
 
 WINDOW = 60.0
 """Seconds in which an address has one line for each event."""
@@ -39,3 +51,26 @@ class RejectedRequestLog:
             left_out, self._left_out = self._left_out, 0
         more = {"notLogged": left_out} if left_out else {}
         self._log.warning(event, remote=remote, **keys, **more)
+
+
+def log_rejected_requests(app: Flask, log: Log, trusted: Sequence[Network]) -> None:
+    """Log requests of the app that are refused for their token, or that cannot be parsed.
+
+    Args:
+        app: the app.
+        log: where the lines go.
+        trusted: networks of proxies, see `remote_address`.
+    """
+    rejected = RejectedRequestLog(log)
+
+    def unreadable(remote: str, reason: str) -> None:
+        rejected.write("request.unreadable", remote, reason=reason[:200])
+
+    def answered(response: Response) -> Response:
+        if event := REJECTED.get(response.status_code):
+            remote = remote_address(request.environ, trusted)
+            rejected.write(event, remote, method=request.method, path=request.path[:200])
+        return response
+
+    app.extensions[ON_UNREADABLE] = unreadable
+    app.after_request(answered)
