@@ -28,7 +28,7 @@ run: $(VENV)/.run .postsync/senders/argocd .postsync/operators/local ## Set up a
 	@PATH="$(CURDIR)/$(BIN):$$PATH" exec $(BIN)/postsync serve
 
 test: test-deps check ## Set up, check and run every test
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -n 4 --dist loadgroup
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -n 4 --dist loadgroup --no-loadscope-reorder
 
 MINUTES ?= 30
 faults: test-deps ## Kill, freeze, fill and break things for MINUTES, and write down what came of it

@@ -36,6 +36,24 @@ sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give all tests that share a module's fixture to one worker, and what takes long first."""
+    for item in items:
+        if not is_grouped(item) and shares_fixture(item):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+    items.sort(key=lambda item: not (is_grouped(item) or item.get_closest_marker("slow")))
+
+
+def is_grouped(item: pytest.Item) -> bool:
+    return item.get_closest_marker("xdist_group") is not None
+
+
+def shares_fixture(item: pytest.Item) -> bool:
+    if not isinstance(item, pytest.Function):
+        return False
+    return any(made[-1].scope == "module" for made in item._fixtureinfo.name2fixturedefs.values())
+
+
 @pytest.fixture(scope="session")
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty ledger in a file; a copy is made in a twentieth of the time."""

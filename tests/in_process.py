@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
+import os
+import subprocess
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from socketserver import TCPServer
 from typing import Any, TypeAlias
+from unittest.mock import patch
 
 import pytest
 from doors import doors, token_file
@@ -46,6 +50,31 @@ def listening(ledger: Ledger, home: Path) -> Iterator[str]:
 
         with threaded(make_server("127.0.0.1", 0, app, threaded=True)) as url:
             yield url
+
+
+def run_command(
+    arguments: tuple[str, ...], *, environ: Mapping[str, str], folder: Path, answer: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """Run a command as in a process of its own, without the second that its start takes.
+
+    Args:
+        arguments: what is typed after ``postsync``.
+        environ: the whole environment.
+        folder: where it is typed.
+        answer: what is typed when it asks.
+    """
+    with (
+        chdir(folder),
+        patch.dict(os.environ, environ, clear=True),
+        patch("sys.argv", ["postsync", *arguments]),
+        patch("sys.stdin", io.StringIO(answer)),
+        redirect_stdout(io.StringIO()) as out,
+        redirect_stderr(io.StringIO()) as err,
+        pytest.raises(SystemExit) as ended,
+    ):
+        main()
+    code = int(ended.value.code or 0)
+    return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
 
 
 @pytest.fixture

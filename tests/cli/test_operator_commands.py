@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,16 @@ from service import POSTSYNC, ROOT, Service, Target, serving, wait_for
 @pytest.fixture
 def service(tmp_path: Path, target: Target) -> Iterator[Service]:
     with serving(tmp_path / "home", RULES.format(url=target.url)) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def used(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service whose one sync has ended, for tests that leave it so."""
+    target = Target()
+    home = tmp_path_factory.mktemp("used")
+    with closing(target), serving(home, RULES.format(url=target.url)) as made:
+        made.ended(synced(made, "a"))
         yield made
 
 
@@ -113,17 +124,17 @@ def test_a_plan_is_cancelled_after_a_yes(service: Service) -> None:
 @pytest.mark.parametrize(
     "scope", [["--all"], ["--rule", "purge-shop-assets"], ["--handler", "log.message"]]
 )
-def test_what_is_paused_is_listed_until_it_is_resumed(service: Service, scope: list[str]) -> None:
+def test_what_is_paused_is_listed_until_it_is_resumed(used: Service, scope: list[str]) -> None:
     """Of all, of a rule, of a handler; with who and why."""
-    assert typed(service, "pauses").stdout == "nothing is paused\n"
-    assert typed(service, "pause", *scope, "--reason", "the CDN is down").returncode == 0
-    [pause] = told(service, "pauses")
+    assert typed(used, "pauses").stdout == "nothing is paused\n"
+    assert typed(used, "pause", *scope, "--reason", "the CDN is down").returncode == 0
+    [pause] = told(used, "pauses")
     assert (pause["name"], pause["by"], pause["reason"]) == (
         "".join(scope[1:]), "test", "the CDN is down"
     )  # fmt: skip
-    assert "the CDN is down" in typed(service, "pauses").stdout
-    assert typed(service, "resume", *scope).stdout.startswith("resumed ")
-    assert "was not paused" in typed(service, "resume", *scope).stdout
+    assert "the CDN is down" in typed(used, "pauses").stdout
+    assert typed(used, "resume", *scope).stdout.startswith("resumed ")
+    assert "was not paused" in typed(used, "resume", *scope).stdout
 
 
 def test_a_pause_of_all_has_to_be_said(idle: Service) -> None:
@@ -145,12 +156,12 @@ def test_on_a_terminal_a_pause_asks_whether_all_is_meant(idle: Service, answer: 
     assert (code, paused) == ((0, ["all"]) if answer == "y" else (1, []))
 
 
-def test_a_pause_of_a_mistyped_rule_says_so(service: Service) -> None:
+def test_a_pause_of_a_mistyped_rule_says_so(used: Service) -> None:
     """It is set, for a rule that may be about to come, and warned of on stderr."""
-    done = typed(service, "pause", "--rule", "purge-shop-asset")
+    done = typed(used, "pause", "--rule", "purge-shop-asset")
     assert (done.returncode, done.stdout) == (0, "paused rule purge-shop-asset\n")
     assert "did you mean purge-shop-assets?" in done.stderr
-    typed(service, "resume", "--rule", "purge-shop-asset")
+    typed(used, "resume", "--rule", "purge-shop-asset")
 
 
 def test_a_run_and_a_plan_are_shown_in_the_story_of_their_sync(service: Service) -> None:
@@ -235,25 +246,23 @@ def test_export_is_the_whole_trail_and_can_go_on(service: Service) -> None:
     ],
 )
 def test_a_filter_by_a_name_that_nothing_has_says_so(
-    service: Service, arguments: list[str], words: str
+    used: Service, arguments: list[str], words: str
 ) -> None:
     """Once, on stderr; what stands on stdout is for programs as it was."""
-    service.ended(synced(service, "a"))
-    done = typed(service, *arguments)
+    done = typed(used, *arguments)
     assert done.returncode == 0
     assert done.stderr.startswith("warning: ")
     assert done.stderr.count(words) == 1
     assert words not in done.stdout
 
 
-def test_a_replay_of_a_mistyped_rule_is_refused(service: Service) -> None:
+def test_a_replay_of_a_mistyped_rule_is_refused(used: Service) -> None:
     """Nothing is asked of the dispatcher, and a script stops there."""
-    service.ended(synced(service, "a"))
-    done = typed(service, "replay", "last", "--rule", "guardd")
+    done = typed(used, "replay", "last", "--rule", "guardd")
     assert (done.returncode, done.stdout) == (1, "")
     assert "no rule guardd is in force" in done.stderr
     assert "did you mean guarded?" in done.stderr
-    assert service.query("SELECT COUNT(*) FROM replays") == [(0,)]
+    assert used.query("SELECT COUNT(*) FROM replays") == [(0,)]
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from in_process import run_command
 from notifications import notification, resource
-from service import POSTSYNC, ROOT, Target
+from service import ROOT, Target
 
 RULES = """
 version: 1
@@ -56,10 +57,8 @@ class Trying:
         if "--payload" not in arguments:
             defaults += ["--payload", str(self.folder / "payload.json")]
         home = {"POSTSYNC_HOME": str(self.folder / "home"), "POSTSYNC_SECRET_CDN": SECRET}
-        return subprocess.run(
-            [*POSTSYNC, "try", *arguments, *defaults], cwd=ROOT, env={**home, **environ},
-            input=typed, text=True, capture_output=True, check=False, timeout=60,
-        )  # fmt: skip
+        words = ("try", *arguments, *defaults)
+        return run_command(words, environ={**home, **environ}, folder=ROOT, answer=typed)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import subprocess
 from contextlib import suppress
 from typing import Any
 
+from in_process import run_command
 from notifications import notification, resource
 from service import POSTSYNC, ROOT, Service
 
@@ -35,10 +36,7 @@ Done = subprocess.CompletedProcess[str]
 
 def typed(service: Service, *arguments: str, answer: str = "") -> Done:
     """Run a command; ``answer`` is what is typed when it asks."""
-    return subprocess.run(
-        [*POSTSYNC, *arguments], cwd=ROOT, env=service.environ, input=answer, text=True,
-        capture_output=True, check=False, timeout=60,
-    )  # fmt: skip
+    return run_command(arguments, environ=service.environ, folder=ROOT, answer=answer)
 
 
 def typed_on_terminal(service: Service, *arguments: str, answer: str) -> tuple[int, str]:
