@@ -36,6 +36,7 @@ sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in this hook as well
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give all tests that share a module's fixture to one worker, and what takes long first."""
     for item in items:

@@ -138,3 +138,10 @@ def test_what_is_missing_is_told_with_the_way_out(
         machine.python("python3", version, bare=bare)
     assert machine.make() == (2, told)
     assert not (machine.checkout / ".venv").exists()
+
+
+@pytest.mark.xdist_group("groups")
+def test_the_scheduler_sees_the_groups(request: pytest.FixtureRequest) -> None:
+    """It finds them in the ids; else each worker starts a cluster of its own, and all pass."""
+    scheduled = request.config.getoption("loadgroup", default=False)
+    assert request.node.nodeid.endswith("@groups") or not scheduled

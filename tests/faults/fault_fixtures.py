@@ -28,6 +28,7 @@ DEPLOYMENTS: dict[str, type[Deployment]] = {
 }
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in this hook as well
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let deployments of one engine come one after the other: two at a time are load enough."""
     for item in items:

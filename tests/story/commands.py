@@ -35,7 +35,7 @@ Done = subprocess.CompletedProcess[str]
 
 
 def typed(service: Service, *arguments: str, answer: str = "") -> Done:
-    """Run a command; ``answer`` is what is typed when it asks."""
+    """Run a command, but none that forks; ``answer`` is what is typed when it asks."""
     return run_command(arguments, environ=service.environ, folder=ROOT, answer=answer)
 
 
