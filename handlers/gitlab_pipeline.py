@@ -40,7 +40,7 @@ ENDED = frozenset({"success", "failed", "canceled", "skipped"})
 NEWEST = 100
 """Pipelines that are searched: a page of the list, newest first."""
 
-SHOWN_AFTER = 10.0
+LISTED_AFTER = 10.0
 """Seconds that a repeated attempt waits at least, so that a pipeline that was started is listed."""
 
 
@@ -112,7 +112,7 @@ def _start(params: GitLabPipeline, call: Call) -> dict[str, Any]:
         if params.key_variable is None:
             raise
         raise TemporaryError(
-            error.message, delay=max(error.delay or 0.0, SHOWN_AFTER), limited=error.limited
+            error.message, delay=max(error.delay or 0.0, LISTED_AFTER), limited=error.limited
         ) from None
 
 

@@ -55,7 +55,7 @@ markdown block; Slack refuses a longer one, and with it the message
 (https://docs.slack.dev/reference/block-kit/composition-objects/text-object, and of the blocks
 .../blocks/header-block, section-block and markdown-block)."""
 
-SHOWN = 500
+MESSAGE_LENGTH = 500
 """Characters that are kept of what Slack adds to an error."""
 
 BLOCKS_LIMIT = 50
@@ -183,7 +183,7 @@ def _details(data: dict[str, Json], answer: Answer) -> str:
     if not isinstance(messages, list):
         return ""
     lines = [" ".join(str(one).split()) for one in messages if one]
-    return f": {cut(answer.mask('; '.join(lines)), SHOWN)}" if lines else ""
+    return f": {cut(answer.mask('; '.join(lines)), MESSAGE_LENGTH)}" if lines else ""
 
 
 HINTS = {

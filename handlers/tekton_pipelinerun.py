@@ -39,7 +39,7 @@ from receiver.contract import (
 )
 
 PIPELINE_RUN = Kind("tekton.dev/v1", "PipelineRun", "pipelineruns", namespaced=True)
-SHOWN = 500
+MESSAGE_LENGTH = 500
 """Characters of its message that are kept."""
 GONE = "somebody, or a pruner, has deleted it"
 
@@ -126,7 +126,7 @@ def _outcome(params: TektonPipelineRun, call: Call, found: Object) -> Outcome:
     conditions = status.get("conditions") or []
     condition: Object = next((one for one in conditions if one.get("type") == "Succeeded"), {})
     if condition.get("status") == "False":
-        why = call.mask(f"{condition.get('reason')}: {condition.get('message')}")[:SHOWN]
+        why = call.mask(f"{condition.get('reason')}: {condition.get('message')}")[:MESSAGE_LENGTH]
         raise PermanentError(f"PipelineRun {params.namespace}/{call.state['name']} failed: {why}")
     if condition.get("status") != "True":
         return Pending(call.state, params.every)
@@ -134,7 +134,7 @@ def _outcome(params: TektonPipelineRun, call: Call, found: Object) -> Outcome:
         "namespace": params.namespace,
         "name": call.state["name"],
         "reason": str(condition.get("reason") or ""),
-        "message": call.mask(str(condition.get("message") or ""))[:SHOWN],
+        "message": call.mask(str(condition.get("message") or ""))[:MESSAGE_LENGTH],
         "results": _results(status),
     })  # fmt: skip
 

@@ -79,7 +79,7 @@ def run(params: VarnishPurge, call: Call) -> Outcome:
             if name in done:
                 continue
             try:
-                _ask(params, call, f"{cache}/{path.lstrip('/')}", host)
+                _request(params, call, f"{cache}/{path.lstrip('/')}", host)
                 done.append(name)
             except AttemptError as error:
                 failed.append(error)
@@ -101,7 +101,7 @@ def _addresses(params: VarnishPurge, call: Call) -> Iterator[tuple[str, str]]:
             yield f"http://{name}:{parts.port or 80}{parts.path.rstrip('/')}", host
 
 
-def _ask(params: VarnishPurge, call: Call, url: str, host: str) -> None:
+def _request(params: VarnishPurge, call: Call, url: str, host: str) -> None:
     headers = dict(params.headers)
     if params.host is not None or (host and not {"host", "Host"} & headers.keys()):
         headers["Host"] = host

@@ -31,7 +31,7 @@ def run(params: ArgoWorkflow, call: Call) -> Outcome:
         return _poll(params, call, call.state["name"])
     manifest = workflow(params, call)
     name = manifest["metadata"]["name"]
-    answer = _ask(params, call, "POST", "", {"workflow": manifest})
+    answer = _request(params, call, "POST", "", {"workflow": manifest})
     if answer.status != HTTPStatus.CONFLICT:
         raise_for_status(answer, now=call.now)
     elif not _is_ours(params, call, name):
@@ -40,7 +40,7 @@ def run(params: ArgoWorkflow, call: Call) -> Outcome:
 
 
 def _poll(params: ArgoWorkflow, call: Call, name: str) -> Outcome:
-    answer = _ask(params, call, "GET", f"/{quote(name, safe='')}")
+    answer = _request(params, call, "GET", f"/{quote(name, safe='')}")
     if answer.status == HTTPStatus.NOT_FOUND:
         raise PermanentError(f"Workflow {name} is gone, how it ended nobody knows", hint=GONE)
     raise_for_status(answer, now=call.now)
@@ -48,14 +48,14 @@ def _poll(params: ArgoWorkflow, call: Call, name: str) -> Outcome:
 
 
 def _is_ours(params: ArgoWorkflow, call: Call, name: str) -> bool:
-    answer = _ask(params, call, "GET", f"/{quote(name, safe='')}")
+    answer = _request(params, call, "GET", f"/{quote(name, safe='')}")
     raise_for_status(answer, now=call.now)
     metadata = object_of(answer).get("metadata") or {}
     annotations = metadata.get("annotations") or {}
     return bool(annotations.get(KEY) == call.idempotency_key)
 
 
-def _ask(
+def _request(
     params: ArgoWorkflow, call: Call, method: str, path: str, body: dict[str, Any] | None = None
 ) -> Answer:
     headers = {"Content-Type": "application/json"}

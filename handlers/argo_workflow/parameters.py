@@ -21,7 +21,7 @@ from receiver.contract import (
 )
 
 FAILED = frozenset({"Failed", "Error"})
-SHOWN = 500
+MESSAGE_LENGTH = 500
 """Characters of a Workflow's message that are kept."""
 GONE = "its ttlStrategy must be longer than `every`, or workflows be archived"
 
@@ -111,7 +111,7 @@ def outcome(params: ArgoWorkflow, call: Call, found: dict[str, Any], state: Any)
     status = found.get("status") or {}
     phase = status.get("phase", "")
     if phase in FAILED:
-        why = call.mask(str(status.get("message") or "no message"))[:SHOWN]
+        why = call.mask(str(status.get("message") or "no message"))[:MESSAGE_LENGTH]
         raise PermanentError(f"Workflow {name} ended with {phase}: {why}")
     if phase != "Succeeded":
         return Pending(state, params.every)

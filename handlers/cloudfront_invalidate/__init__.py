@@ -10,7 +10,7 @@ from functools import partial
 from itertools import zip_longest
 from urllib.parse import quote
 
-from handlers.cloudfront_invalidate.api import ask
+from handlers.cloudfront_invalidate.api import request
 from handlers.cloudfront_invalidate.parameters import CloudFrontInvalidate
 from receiver.contract import (
     Call,
@@ -63,11 +63,11 @@ def _start(params: CloudFrontInvalidate, call: Call, number: int, paths: list[st
         "Paths": {"Quantity": len(paths), "Items": paths},
         "CallerReference": f"{call.idempotency_key}-{number}",
     }
-    return str(ask(params, call, "CreateInvalidation", {"InvalidationBatch": batch})["Id"])
+    return str(request(params, call, "CreateInvalidation", {"InvalidationBatch": batch})["Id"])
 
 
 def _again_in(params: CloudFrontInvalidate, call: Call, number: str) -> float | None:
-    status = str(ask(params, call, "GetInvalidation", {"Id": number})["Status"])
+    status = str(request(params, call, "GetInvalidation", {"Id": number})["Status"])
     return None if status.lower() == "completed" else params.every
 
 

@@ -33,7 +33,7 @@ ELSEWHERE = ("container-role", "iam-role")
 """Credential providers that call link-local addresses of the machine, past `Call.http`."""
 
 
-def ask(
+def request(
     params: CloudFrontInvalidate, call: Call, operation: str, given: dict[str, Any]
 ) -> dict[str, Any]:
     """Call an operation of the API, and return the invalidation in its answer.

@@ -81,7 +81,7 @@ class GitHub(Params):
         return self
 
 
-def ask(
+def request(
     params: GitHub, call: Call, method: str, path: str, body: Mapping[str, Any] | None = None
 ) -> Answer:
     """Call the API below the repository, and raise for what is no success.

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 from pydantic import Field
 
-from handlers.github.access import DESCRIPTION, RATE, GitHub, ask
+from handlers.github.access import DESCRIPTION, RATE, GitHub, request
 from receiver.contract import (
     Call,
     Handler,
@@ -58,7 +58,7 @@ def run(params: GitHubDeployment, call: Call) -> Outcome:
         "auto_inactive": True,
     }
     try:
-        ask(params, call, "POST", f"deployments/{number}/statuses", body)
+        request(params, call, "POST", f"deployments/{number}/statuses", body)
     except TemporaryError as error:
         raise TemporaryError(
             error.message, delay=error.delay, state={"id": number}, limited=error.limited
@@ -71,7 +71,7 @@ def _created_before(params: GitHubDeployment, call: Call) -> int | None:
     if call.attempt == 1:
         return None
     query = urlencode({"ref": params.ref, "environment": params.environment, "per_page": 100})
-    answer = ask(params, call, "GET", f"deployments?{query}")
+    answer = request(params, call, "GET", f"deployments?{query}")
     try:
         listed = answer.json()
     except ValueError:
@@ -92,7 +92,7 @@ def _create(params: GitHubDeployment, call: Call) -> int:
         "required_contexts": [],
         "payload": {"run": call.idempotency_key},
     }
-    number = object_of(ask(params, call, "POST", "deployments", body)).get("id")
+    number = object_of(request(params, call, "POST", "deployments", body)).get("id")
     if not isinstance(number, int):
         raise PermanentError("GitHub did not tell the deployment's id")
     return number

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
-from handlers.github.access import RATE, GitHub, ask
+from handlers.github.access import RATE, GitHub, request
 from handlers.github.runs import delayed, started_before
 from receiver.contract import (
     Call,
@@ -75,7 +75,7 @@ def run(params: GitHubDispatch, call: Call) -> Outcome:
 
 def _send(params: GitHubDispatch, call: Call, payload: dict[str, Any]) -> None:
     body = {"event_type": params.event, "client_payload": payload}
-    ask(params, call, "POST", "dispatches", body)
+    request(params, call, "POST", "dispatches", body)
 
 
 EXAMPLE = """\

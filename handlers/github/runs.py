@@ -10,13 +10,13 @@ import re
 from typing import Any
 from urllib.parse import urlencode
 
-from handlers.github.access import GitHub, ask
+from handlers.github.access import GitHub, request
 from receiver.contract import Call, TemporaryError, object_of
 
 NEWEST = 100
 """Runs that are searched: a page of the list, newest first."""
 
-SHOWN_AFTER = 10.0
+LISTED_AFTER = 10.0
 """Seconds that a repeated attempt waits at least. GitHub names no time within which a run is in
 the list; it is one of seconds."""
 
@@ -38,7 +38,7 @@ def started_before(params: GitHub, call: Call, path: str, event: str) -> dict[st
 def find(params: GitHub, call: Call, path: str, event: str) -> dict[str, Any] | None:
     """Search the list; see `started_before`."""
     query = urlencode({"event": event, "per_page": NEWEST})
-    data = object_of(ask(params, call, "GET", f"{path}?{query}"))
+    data = object_of(request(params, call, "GET", f"{path}?{query}"))
     whole = re.compile(rf"(?<![\w-]){re.escape(call.idempotency_key)}(?![\w-])")
     for run in data.get("workflow_runs") or []:
         if whole.search(str(run.get("display_title"))):
@@ -50,7 +50,7 @@ def delayed(error: TemporaryError) -> TemporaryError:
     """Return the error of a start with an unclear end, delayed until the run would be listed."""
     return TemporaryError(
         error.message,
-        delay=max(error.delay or 0.0, SHOWN_AFTER),
+        delay=max(error.delay or 0.0, LISTED_AFTER),
         limited=error.limited,
         hint=error.hint,
     )

@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from handlers.github.access import DESCRIPTION, RATE, GitHub, ask
+from handlers.github.access import DESCRIPTION, RATE, GitHub, request
 from receiver.contract import Call, Handler, Outcome, Succeeded, cut, host_of, object_of
 
 
@@ -35,7 +35,7 @@ def run(params: GitHubStatus, call: Call) -> Outcome:
         "description": cut(params.description, DESCRIPTION),
         "target_url": params.target_url,
     }
-    answer = ask(params, call, "POST", f"statuses/{params.sha}", body)
+    answer = request(params, call, "POST", f"statuses/{params.sha}", body)
     return Succeeded({"id": object_of(answer).get("id"), "state": params.state})
 
 

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from pydantic import Field, model_validator
 
-from handlers.github.access import RATE, GitHub, ask
+from handlers.github.access import RATE, GitHub, request
 from handlers.github.runs import delayed, find, started_before
 from receiver.contract import (
     Call,
@@ -93,7 +93,7 @@ def _start(params: GitHubWorkflow, call: Call) -> dict[str, Any]:
     inputs = params.inputs | params.own_input(call.idempotency_key)
     body = {"ref": params.ref, "inputs": inputs}
     try:
-        answer = ask(params, call, "POST", f"{params.path}/dispatches", body)
+        answer = request(params, call, "POST", f"{params.path}/dispatches", body)
     except TemporaryError as error:
         raise (error if params.key_input is None else delayed(error)) from None
     data = object_of(answer) if answer.body else {}
@@ -110,7 +110,7 @@ def _poll(params: GitHubWorkflow, call: Call, started: dict[str, Any]) -> Outcom
     if started["run"] is None:
         found = find(params, call, f"{params.path}/runs", EVENT)
         return Pending(found or started, params.every)
-    data = object_of(ask(params, call, "GET", f"actions/runs/{started['run']}"))
+    data = object_of(request(params, call, "GET", f"actions/runs/{started['run']}"))
     if data.get("status") != "completed":
         return Pending(started, params.every)
     conclusion = str(data.get("conclusion"))

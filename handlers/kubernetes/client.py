@@ -68,7 +68,7 @@ class Api:
             call.hide(secret)
         return cls(found, call)
 
-    def ask(
+    def request(
         self,
         method: str,
         path: str,
@@ -86,7 +86,7 @@ class Api:
     def find(self, path: str) -> Object | None:
         """Return an object, None if it is not there."""
         try:
-            return self.ask("GET", path)
+            return self.request("GET", path)
         except Refused as error:
             if error.reason == "NotFound":
                 return None
@@ -95,7 +95,7 @@ class Api:
     def create(self, path: str, manifest: Object, *, dry_run: bool = False) -> Object:
         """Create an object in a collection; an unknown field is refused."""
         query = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict"}
-        return self.ask(
+        return self.request(
             "POST", path, query=query | ({"dryRun": "All"} if dry_run else {}), body=manifest
         )
 
@@ -113,9 +113,9 @@ class Api:
         Raises:
             TemporaryError: also where somebody else has changed it in the same moment.
         """
-        asked = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict", **(query or {})}
+        options = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict", **(query or {})}
         try:
-            return self.ask("PATCH", path, query=asked, body=body, content_type=content_type)
+            return self.request("PATCH", path, query=options, body=body, content_type=content_type)
         except Refused as error:
             if error.reason in {"Conflict", "AlreadyExists"} and not error.of_fields:
                 raise TemporaryError(error.message) from None
@@ -134,7 +134,7 @@ class Api:
         if uid is not None:
             options["preconditions"] = {"uid": uid}
         try:
-            self.ask("DELETE", path, body=options)
+            self.request("DELETE", path, body=options)
         except Refused as error:
             if error.reason == "NotFound" or (uid is not None and error.reason == "Conflict"):
                 return False

@@ -120,7 +120,7 @@ def _selected(selection: Selection, api: Api, kind: Kind) -> list[Object]:
         return [] if found is None else [found]
     labels = ",".join(f"{name}={value}" for name, value in (selection.labels or {}).items())
     query = {"labelSelector": labels, "limit": str(MOST + 1)}
-    body = api.ask("GET", kind.path(selection.namespace), query=query)
+    body = api.request("GET", kind.path(selection.namespace), query=query)
     items: list[Object] = body.get("items") or []
     return items
 

@@ -173,7 +173,7 @@ def _discovered(api: Api, version: str) -> Object:
     """Return the discovery document of a version, or of a group."""
     path = f"/api/{version}" if version == "v1" else f"/apis/{version}"
     try:
-        return api.ask("GET", path)
+        return api.request("GET", path)
     except Refused as error:
         if error.status != 404:  # noqa: PLR2004 not found: no Status comes with it
             raise

@@ -86,10 +86,10 @@ def _restart(params: KubernetesRestart, api: Api, state: dict[str, Any]) -> Outc
 
 def _poll(params: KubernetesRestart, api: Api, state: dict[str, Any]) -> Outcome:
     found = _there(params, api, state["path"])
-    judged = health(found)
-    if judged.status == "Degraded":
-        raise PermanentError(f"{params.object_} is degraded: {api.call.mask(judged.message)}")
-    return _end(found, state) if judged.status == "Healthy" else Pending(state, params.every)
+    found_health = health(found)
+    if found_health.status == "Degraded":
+        raise PermanentError(f"{params.object_} is degraded: {api.call.mask(found_health.message)}")
+    return _end(found, state) if found_health.status == "Healthy" else Pending(state, params.every)
 
 
 def _there(params: KubernetesRestart, api: Api, path: str) -> Object:

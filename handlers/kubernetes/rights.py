@@ -45,9 +45,9 @@ def missing_rights(api: Api, namespace: str, rights: Sequence[Right]) -> Iterato
 
 def _granted(api: Api, namespace: str, right: Right) -> bool:
     resource, _, part = right.resource.partition("/")
-    asked = {
+    attributes = {
         "namespace": namespace, "verb": right.verb, "group": right.group, "resource": resource,
         "subresource": part,
     }  # fmt: skip
-    body = api.ask("POST", REVIEWS, body={"spec": {"resourceAttributes": {**asked}}})
+    body = api.request("POST", REVIEWS, body={"spec": {"resourceAttributes": {**attributes}}})
     return bool((body.get("status") or {}).get("allowed"))

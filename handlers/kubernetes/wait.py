@@ -69,10 +69,12 @@ def _why_not(params: KubernetesWait, call: Call, found: Object) -> str:
     if params.until is not None:
         done, why = _holds(params.until, call, "until", found)
         return "" if done else why
-    judged = health(found)
-    if judged.status == "Degraded" and params.failed is None:
-        raise PermanentError(f"{params.object_} is degraded: {call.mask(judged.message)}")
-    return "" if judged.status == "Healthy" else f"{judged.status}, {judged.message}"
+    found_health = health(found)
+    if found_health.status == "Degraded" and params.failed is None:
+        raise PermanentError(f"{params.object_} is degraded: {call.mask(found_health.message)}")
+    return (
+        "" if found_health.status == "Healthy" else f"{found_health.status}, {found_health.message}"
+    )
 
 
 def _holds(source: str, call: Call, place: str, found: Object) -> tuple[bool, str]:

@@ -34,7 +34,7 @@ def show(sync: str, *, wait: float, client: Client, output: str) -> None:
       postsync show last --wait 10
       postsync show s-1m7y9gr9ez7egy539n --output json
     """  # noqa: D301 click's \b keeps the lines
-    story = _when_ended(client, _sync_of(client, sync), time.monotonic() + wait)
+    story = _wait_until_ended(client, _sync_of(client, sync), time.monotonic() + wait)
     if output == "json":
         write_json(story)
         return
@@ -50,7 +50,7 @@ def _sync_of(client: Client, number: str) -> str:
     return str(client.get(f"/v1/{kinds}/{quote(number, safe='')}")["sync"])
 
 
-def _when_ended(client: Client, sync: str, until: float) -> SyncDetails:
+def _wait_until_ended(client: Client, sync: str, until: float) -> SyncDetails:
     while True:
         story: SyncDetails = client.get(f"/v1/syncs/{quote(sync, safe='')}")
         waits = story["state"] == SyncState.NEW or any(

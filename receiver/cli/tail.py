@@ -14,7 +14,7 @@ from receiver.cli.screen import write_json, write_line
 from receiver.cli.targets import sync_of
 from receiver.ledger.queries.rows import Event
 
-SHOWN = HIDDEN - {"sync", "run"}
+HIDDEN_HERE = HIDDEN - {"sync", "run"}
 """What a line leaves out; the sync is what one would show, the run what one would retry."""
 
 
@@ -44,7 +44,7 @@ def tail(*, follow: bool, client: Client, output: str, **query: str) -> None:
             if output == "json":
                 write_json(event, indent=None)
             else:
-                write_line(*event_line(event, f"{event['at']:25}", SHOWN))
+                write_line(*event_line(event, f"{event['at']:25}", HIDDEN_HERE))
     except KeyboardInterrupt:
         return
 

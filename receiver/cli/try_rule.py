@@ -28,7 +28,7 @@ from receiver.rules.schema import Rule
 from receiver.settings.loading import load_settings
 from receiver.settings.secrets import Secrets
 
-SHOWN = 10
+LISTED = 10
 """Resources that a message lists."""
 
 
@@ -81,7 +81,7 @@ def _chosen(sync: Sync, found: Sequence[int], target: str) -> tuple[int, ...]:
     for at in found:
         if target in {sync.resources[at].key, sync.resources[at].name}:
             return (at,)
-    keys = ", ".join(sync.resources[at].key for at in found[:SHOWN]) or "the sync itself"
+    keys = ", ".join(sync.resources[at].key for at in found[:LISTED]) or "the sync itself"
     raise PostsyncError(f"the rule does not match {target}", hint=f"it matches {keys}")
 
 

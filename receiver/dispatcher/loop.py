@@ -214,7 +214,7 @@ class Dispatcher:
 
     def _commit(self, turn: Turn) -> None:
         """Write all that the turn has to write, and claim due runs, in one transaction."""
-        with self._ledger.write(turn.hold) as connection:
+        with self._ledger.write(turn.lock_mode) as connection:
             uow = UnitOfWork(connection, self._ledger.now(connection))
             # The clock first: outcomes, leases and claims are reckoned by the clock as it is now.
             self._follow_clock(turn, uow)

@@ -73,7 +73,7 @@ class Turn:
         return bool(self.planned or self.finished or self.taken.runs or self.clock_jumped)
 
     @property
-    def hold(self) -> LockMode:
+    def lock_mode(self) -> LockMode:
         """What others must not do while it is written."""
         return (
             LockMode.EXCLUSIVE

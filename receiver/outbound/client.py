@@ -70,7 +70,7 @@ class HttpClient:
             request = self.session.prepare_request(
                 requests.Request(method, url, headers=dict(headers or {}), data=body)
             )
-            host, where = self._judge(request.url or "")
+            host, where = self._check_url(request.url or "")
             proxy_url = checked_proxy(proxy, self.policy) if proxy else self.proxies.url_for(host)
             if "@" in proxy_url:
                 self.masker.add_secret(proxy_url)
@@ -99,7 +99,7 @@ class HttpClient:
             seconds = max(self.deadline - began, 0.0) if late else None
             raise to_attempt_error(error, host, seconds, self.masker) from None
 
-    def _judge(self, url: str) -> tuple[str, str]:
+    def _check_url(self, url: str) -> tuple[str, str]:
         """Refuse what is no URL, or whose host may not be called; return host and ``host:port``.
 
         It is judged as it will be connected to, after requests has read it: two readers of

@@ -104,7 +104,7 @@ def test_a_pods_token_is_read_anew_each_time(kube: Kube, tmp_path: Path) -> None
 
     def version() -> str:
         api = Api(in_cluster(environ, tmp_path), call(door(outbound)))
-        return str(api.ask("GET", path_of("v1", "namespaces", None, "default"))["kind"])
+        return str(api.request("GET", path_of("v1", "namespaces", None, "default"))["kind"])
 
     (tmp_path / "token").write_text("expired")
     with pytest.raises(Refused, match=r"was answered 401: Unauthorized .*no longer, valid"):
@@ -137,7 +137,9 @@ def test_the_proxy_of_a_kubeconfig_leads_to_its_cluster(kube: Kube) -> None:
         hidden: list[str] = []
         attempt = call(door(outbound), hide=hidden.append)
         api = Api.of(Cluster(kubeconfig=yaml.safe_dump(config)), attempt)
-        assert api.ask("GET", path_of("v1", "namespaces", None, "default"))["kind"] == "Namespace"
+        assert (
+            api.request("GET", path_of("v1", "namespaces", None, "default"))["kind"] == "Namespace"
+        )
     outbound.close()
     assert proxy.heads[0].startswith("CONNECT localhost:443 ")
     assert {"hu%23sh", "hu#sh"} <= set(hidden)

@@ -42,7 +42,7 @@ def _clear(params: KubernetesJob, api: Api) -> bool:
     series = params.labels.get(SERIES, "")
     if not series:
         return False
-    found = api.ask(
+    found = api.request(
         "GET", JOB.path(params.namespace), query={"labelSelector": f"{SERIES}={series}"}
     )
     earlier = [one for one in found.get("items") or [] if not is_ours(api, one)]

@@ -50,7 +50,7 @@ def job_events(api: Api, job: Mapping[str, str]) -> JobEvents:
     wanted = f"involvedObject.uid={job['uid']},reason!=SuccessfulCreate"
     path = path_of("v1", "events", job["namespace"])
     try:
-        listed = api.ask("GET", path, query={"fieldSelector": wanted, "limit": "100"})
+        listed = api.request("GET", path, query={"fieldSelector": wanted, "limit": "100"})
     except Refused as error:
         return JobEvents((), f"Postsync may not read Events: {error.hint or error.message}")
     items: list[Object] = listed.get("items") or []

@@ -91,7 +91,7 @@ def pods_of(api: Api, job: Object) -> list[Object]:
     label = f"batch.kubernetes.io/controller-uid={metadata['uid']}"
     path = path_of("v1", "pods", metadata["namespace"])
     try:
-        listed = api.ask("GET", path, query={"labelSelector": label, "limit": "50"})
+        listed = api.request("GET", path, query={"labelSelector": label, "limit": "50"})
     except Refused as error:
         api.call.say(f"its pods cannot be seen: {error}")
         return []

@@ -128,19 +128,19 @@ def old_lines(connection: Connection, limit: Limits) -> Sequence[int]:
 
 def delete_lines(connection: Connection, numbers: Sequence[int], _: Limits) -> Counts:
     """Delete lines of the trail, and the hooks' messages of them."""
-    said = _delete(connection, tables.messages, tables.messages.c.seq.in_(numbers))
+    messages = _delete(connection, tables.messages, tables.messages.c.seq.in_(numbers))
     lines = _delete(connection, tables.audit_events, tables.audit_events.c.seq.in_(numbers))
-    return said + lines
+    return messages + lines
 
 
 def unused_rule_sets(connection: Connection, limit: Limits) -> Sequence[str]:
     """Choose rule sets that nothing refers to; never the one in force, none soon after a change."""
-    mark = get_value(connection, RULES) or {}
-    if limit.now - (mark.get("loadedAt") or limit.now) < SETTLING_MS:
+    in_force = get_value(connection, RULES) or {}
+    if limit.now - (in_force.get("loadedAt") or limit.now) < SETTLING_MS:
         return ()
     r, p, s = tables.rule_sets.c, tables.plans.c, tables.syncs.c
     unused = select(r.digest).where(
-        r.digest != mark.get("digest"),
+        r.digest != in_force.get("digest"),
         ~exists().where(p.rule_set == r.digest),
         ~exists().where(s.rule_set == r.digest),
     )
