@@ -46,7 +46,7 @@ def health_blueprint(reader: Reader, *, dispatches: bool, owner: str = "") -> Bl
     started = time.monotonic()
     readiness = SingleFlight("readiness", lambda: reader.readiness(owner))
 
-    @routes.get(HEALTHZ.rule)
+    @routes.get(HEALTHZ.url_rule)
     def healthy() -> tuple[Health, HTTPStatus]:
         young = time.monotonic() - started < SILENCE
         reasons = thread_problems()
@@ -55,7 +55,7 @@ def health_blueprint(reader: Reader, *, dispatches: bool, owner: str = "") -> Bl
                 reasons += _problems(readiness.result(PROMPT), young=young)
         return {"healthy": not reasons, "reasons": reasons}, _status(ok=not reasons)
 
-    @routes.get(READYZ.rule)
+    @routes.get(READYZ.url_rule)
     def ready() -> tuple[Ready, HTTPStatus]:
         try:
             state = readiness.result(PATIENT)

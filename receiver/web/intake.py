@@ -164,7 +164,7 @@ def intake_blueprint(intake: Intake, metrics: Metrics) -> Blueprint:
     receive = NotificationEndpoint(intake, metrics).receive
     for operation, defaults in zip(OPERATIONS, ({"channel": DEFAULT_CHANNEL}, {}), strict=True):
         blueprint.add_url_rule(
-            operation.rule,
+            operation.url_rule,
             operation.name,
             receive,
             defaults=defaults,

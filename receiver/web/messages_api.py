@@ -62,7 +62,7 @@ def messages_blueprint(messages: HookMessages, authenticate: Callable[[str], str
     """
     routes = Blueprint("messages", __name__)
 
-    @routes.post(SAY.rule)
+    @routes.post(SAY.url_rule)
     def receive() -> Response:
         try:
             message = _read(authenticate(request.headers.get("Authorization", "")))

@@ -166,7 +166,7 @@ def metrics_blueprint(metrics: Metrics) -> Blueprint:
     """Make `/metrics`; it needs no token."""
     routes = Blueprint("metrics", __name__)
 
-    @routes.get(METRICS.rule)
+    @routes.get(METRICS.url_rule)
     def show() -> Response:
         text = prometheus_client.generate_latest(metrics.registry)
         return Response(text, content_type=prometheus_client.CONTENT_TYPE_LATEST)

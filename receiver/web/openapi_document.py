@@ -32,7 +32,7 @@ def openapi_blueprint() -> Blueprint:
     """Make the route of the document; it needs no token and has no secret."""
     routes = Blueprint("openapi", __name__)
 
-    @routes.get(OPENAPI.rule)
+    @routes.get(OPENAPI.url_rule)
     def openapi() -> Response:
         return jsonify(openapi_document())
 

@@ -63,7 +63,7 @@ class Operation:
         return self.path.split("/")[2] if self.path.startswith("/v1/") else "probes"
 
     @property
-    def rule(self) -> str:
+    def url_rule(self) -> str:
         """The path as Flask writes it."""
         return self.path.replace("{", "<").replace("}", ">")
 
@@ -122,7 +122,7 @@ class Routes:
         for operation, view in zip(self.operations, self._views, strict=True):
             (status,) = operation.answers
             routes.add_url_rule(
-                operation.rule, operation.name, _over(view, intake, status),
+                operation.url_rule, operation.name, _over(view, intake, status),
                 methods=[operation.method.upper()],
             )  # fmt: skip
         return routes
