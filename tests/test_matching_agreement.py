@@ -147,9 +147,8 @@ def test_reasons_name_the_resource(resources: list[Resource], selector: dict[str
     """Each resource that matched has a reason, which begins with its selector."""
     about = sync(*resources, application=SHOP)
     for match in Matcher([rule(resources=[selector])], EXPRESSIONS).match(about):
-        assert len(match.reasons) == len(match.resources)
-        for number, reason in zip(match.resources, match.reasons, strict=True):
-            assert reason.startswith(f"resources[0]: {resources[number].kind} ")
+        for number in match.resources:
+            assert match.reason(number).startswith(f"resources[0]: {resources[number].kind} ")
 
 
 def plain_match(one: Rule, about: Sync) -> tuple[int, ...] | None:

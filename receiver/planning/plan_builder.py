@@ -42,8 +42,8 @@ class PlanMaker:
         collect, series = self._collect(rule, sync), self._series(rule, sync)
         origin = {} if collect is None else _origin(sync)
         targets: list[dict[str, Json]] = [
-            {"index": index, "resource": sync.resources[index].key, "reason": reason, **origin}
-            for index, reason in zip(match.resources, match.reasons, strict=True)
+            {"index": at, "resource": sync.resources[at].key, "reason": match.reason(at), **origin}
+            for at in match.resources
         ]
         numbered = tuple((place, str(item["resource"])) for place, item in enumerate(targets))
         view = PlanView(plan, sync.id, sync.application.key, rule, numbered, ())

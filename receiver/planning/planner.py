@@ -226,16 +226,16 @@ def _match_events(
     """Yield an event for each plan: which rule matched, on which resources and why."""
     for match, plan in zip(matches, plans, strict=True):
         targets: list[Json] = [
-            {"resource": sync.resources[index].key, "reason": reason}
-            for index, reason in zip(match.resources, match.reasons, strict=True)
+            {"resource": sync.resources[index].key, "reason": match.reason(index)}
+            for index in match.resources[:EVENT_TARGETS]
         ]
         data: dict[str, Json] = {
             "rule": match.rule.name,
             "mode": match.rule.mode,
-            "targets": targets[:EVENT_TARGETS],
+            "targets": targets,
         }
         if not plan.collect:
             data["runs"] = len(plan.runs)
-        if len(targets) > EVENT_TARGETS:
-            data["moreTargets"] = len(targets) - EVENT_TARGETS
+        if (more := len(match.resources) - EVENT_TARGETS) > 0:
+            data["moreTargets"] = more
         yield Event("rule.matched", data, delivery, sync.id, plan.id)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import overload
 
 from receiver.core import interruption
 from receiver.core.errors import ExpressionError
@@ -35,14 +34,14 @@ class RuleMatch:
         matched: whether it applies.
         resources: indexes of the resources that matched, ascending; empty for a rule
             without ``resources``, which matches the sync itself.
-        reasons: why, for each of ``resources``.
+        reason: returns why the resource with that index matched.
         errors: where the condition failed: no match there, but there may be one elsewhere.
     """
 
     rule: Rule
     matched: bool
     resources: tuple[int, ...] = ()
-    reasons: Sequence[str] = ()
+    reason: Callable[[int], str] = lambda _index: ""
     errors: tuple[ConditionError, ...] = ()
 
 
@@ -88,28 +87,6 @@ class Matcher:
                 yield explain_rule(compiled, sync, index, facts)
 
 
-class _Reasons(Sequence[str]):
-    """Why each of the resources matched; a text is made when it is read."""
-
-    def __init__(self, compiled: CompiledRule, sync: Sync, resources: tuple[int, ...]) -> None:
-        self._compiled = compiled
-        self._sync = sync
-        self._resources = resources
-
-    def __len__(self) -> int:
-        return len(self._resources)
-
-    @overload
-    def __getitem__(self, at: int) -> str: ...
-    @overload
-    def __getitem__(self, at: slice) -> Sequence[str]: ...
-    def __getitem__(self, at: int | slice) -> str | Sequence[str]:
-        if isinstance(at, slice):
-            return _Reasons(self._compiled, self._sync, self._resources[at])
-        resource = self._sync.resources[self._resources[at]]
-        return explain_selectors(self._compiled, resource).reason
-
-
 def _watched_by(compiled: CompiledRule, sync: Sync, index: ResourceIndex) -> int:
     """Return the resources that the rule selects, whatever was done to them, as bits."""
     if not all(p.holds(sync) for p in compiled.predicates if p.field != "phases"):
@@ -137,7 +114,11 @@ def _match(
         found = tuple(number for number in found if _test(condition, facts, number, errors))
     if not found and not errors:
         return None
-    return RuleMatch(rule, bool(found), found, _Reasons(compiled, sync, found), tuple(errors))
+
+    def reason(number: int) -> str:
+        return explain_selectors(compiled, sync.resources[number]).reason
+
+    return RuleMatch(rule, bool(found), found, reason, tuple(errors))
 
 
 def _test(
