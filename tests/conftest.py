@@ -138,5 +138,4 @@ def serve() -> Iterator[Serve]:
 
     yield start
     for served in started:
-        served.process.terminate()
-        served.process.communicate(timeout=120)
+        served.stop()

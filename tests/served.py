@@ -59,6 +59,10 @@ class Served:
                 return dict(told)
         raise EOFError(name)
 
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.communicate(timeout=120)
+
     def connect(self) -> socket.socket:
         connection = socket.create_connection(("127.0.0.1", self.port), timeout=60)
         connection.settimeout(60)

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import json
 import socket
+from collections.abc import Iterator
 
 import pytest
-from served import Serve, head, rest, status
+from served import Serve, Served, head, rest, status
 
 CHUNKED = head().replace(b"Content-Length: 2", b"Transfer-Encoding: chunked")
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Served]:
+    """A server for all that it refuses, or serves, without remembering it."""
+    made = Served()
+    yield made
+    made.stop()
 
 
 def with_header(line: bytes) -> bytes:
@@ -43,10 +52,9 @@ SECOND = b"POST /echo HTTP/1.1\r\nHost: here\r\nContent-Length: 2\r\n\r\nok"
     ],
 )
 def test_what_two_servers_may_read_differently_is_refused(
-    serve: Serve, sent: bytes, expected: int
+    served: Served, sent: bytes, expected: int
 ) -> None:
     """One problem and the end of the connection: nothing behind it is taken for a request."""
-    served = serve()
     with served.connect() as connection:
         connection.sendall(sent)
         answer = rest(connection)
@@ -60,9 +68,8 @@ def test_what_two_servers_may_read_differently_is_refused(
 
 
 @pytest.mark.parametrize("step", [1, 3, 7])
-def test_a_body_in_chunks_may_come_in_any_pieces(serve: Serve, step: int) -> None:
+def test_a_body_in_chunks_may_come_in_any_pieces(served: Served, step: int) -> None:
     """Its end is found wherever it is cut, with an extension and a trailer; a request follows."""
-    served = serve()
     body = b"5;a=b\r\nabcde\r\nA\r\n0\r\n\r\nabcde\r\n0\r\nX-Sum: 1\r\n\r\n"
     kept = CHUNKED.replace(b"Connection: close\r\n", b"")
     sent = kept + body + head() + b"ok"
@@ -83,9 +90,8 @@ def test_a_body_in_chunks_is_bounded_as_any_other(serve: Serve) -> None:
         assert status(rest(connection)) == 413
 
 
-def test_after_broken_chunks_the_connection_is_not_used_again(serve: Serve) -> None:
+def test_after_broken_chunks_the_connection_is_not_used_again(served: Served) -> None:
     """Where the next request would begin is unknown, whatever the sender wanted."""
-    served = serve()
     kept = CHUNKED.replace(b"Connection: close\r\n", b"")
     with served.connect() as connection:
         connection.sendall(kept + b"2\r\nokay\r\n0\r\n\r\n" + SECOND)
@@ -94,9 +100,8 @@ def test_after_broken_chunks_the_connection_is_not_used_again(serve: Serve) -> N
     assert answer.count(b"HTTP/1.1 ") == 1
 
 
-def test_requests_in_one_go_are_answered_in_their_order(serve: Serve) -> None:
+def test_requests_in_one_go_are_answered_in_their_order(served: Served) -> None:
     """Pipelining is allowed by HTTP/1.1, and nothing is lost by it."""
-    served = serve()
     first = head(length=3).replace(b"Connection: close\r\n", b"") + b"one"
     with served.connect() as connection:
         connection.sendall(first + head() + b"ok")
@@ -105,9 +110,8 @@ def test_requests_in_one_go_are_answered_in_their_order(serve: Serve) -> None:
     assert answer.index(b"\r\n\r\n3") < answer.index(b"\r\n\r\n2")
 
 
-def test_the_servers_version_is_not_told(serve: Serve) -> None:
+def test_the_servers_version_is_not_told(served: Served) -> None:
     """Its name is in every answer; what to look up in a list of holes is not."""
-    served = serve()
     with served.connect() as connection:
         connection.sendall(head() + b"ok")
         answer = rest(connection)
@@ -115,9 +119,8 @@ def test_the_servers_version_is_not_told(serve: Serve) -> None:
     assert lines == [b"Server: gunicorn"]
 
 
-def test_nobodys_word_for_the_scheme_or_the_path_counts(serve: Serve) -> None:
+def test_nobodys_word_for_the_scheme_or_the_path_counts(served: Served) -> None:
     """Gunicorn by itself believes whoever connects from this host."""
-    served = serve()
     for line in (b"X-Forwarded-Proto: https", b"SCRIPT_NAME: /echo", b"PATH_INFO: /held"):
         with served.connect() as connection:
             connection.sendall(with_header(line).replace(b"/echo HTTP", b"/seen HTTP"))
