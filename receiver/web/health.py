@@ -9,7 +9,7 @@ from http import HTTPStatus
 from flask import Blueprint
 
 from receiver.core.threads import thread_problems
-from receiver.ledger.queries.reader import SILENCE, Reader, Readiness
+from receiver.ledger.queries.reader import DEAD_AFTER, Reader, Readiness
 from receiver.web.operation import Operation, Who
 from receiver.web.responses import Health, Ready
 from receiver.web.single_flight import SingleFlight
@@ -48,7 +48,7 @@ def health_blueprint(reader: Reader, *, dispatches: bool, owner: str = "") -> Bl
 
     @routes.get(HEALTHZ.url_rule)
     def healthy() -> tuple[Health, HTTPStatus]:
-        young = time.monotonic() - started < SILENCE
+        young = time.monotonic() - started < DEAD_AFTER
         reasons = thread_problems()
         if dispatches:
             with suppress(TimeoutError):
@@ -89,7 +89,7 @@ def _problems(state: Readiness, *, young: bool) -> list[str]:
 def _silence(seconds: float | None) -> list[str]:
     if seconds is None:
         return ["the dispatcher has never given a sign of life"]
-    return [f"the dispatcher has been silent for {seconds:.0f} s"] if seconds > SILENCE else []
+    return [f"the dispatcher has been silent for {seconds:.0f} s"] if seconds > DEAD_AFTER else []
 
 
 def _status(*, ok: bool) -> HTTPStatus:

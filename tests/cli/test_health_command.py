@@ -44,7 +44,7 @@ def test_the_server_of_this_host_is_healthy() -> None:
 @pytest.mark.usefixtures("port")
 def test_an_unhealthy_server_is_told_with_its_reasons(monkeypatch: pytest.MonkeyPatch) -> None:
     """As `/healthz` has them: its dispatcher never gave a sign of life."""
-    monkeypatch.setattr("receiver.web.health.SILENCE", 0.0)
+    monkeypatch.setattr("receiver.web.health.DEAD_AFTER", 0.0)
     with pytest.raises(ServerError, match="answered 503: the dispatcher has never given a sign"):
         CliRunner().invoke(health, catch_exceptions=False)
 

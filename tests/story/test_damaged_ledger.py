@@ -146,7 +146,7 @@ def test_the_doors_say_that_it_is_damaged_and_write_no_more(
     home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A notification is answered 503 with the way out; the probes, that a restart will tell."""
-    monkeypatch.setattr("receiver.web.health.SILENCE", 0.0)
+    monkeypatch.setattr("receiver.web.health.DEAD_AFTER", 0.0)
     damage(home, "sqlite_autoindex_syncs_1")
     ledger = open_ledger(home / "ledger.db")
     with closing(ledger), doors(ledger, home) as web:

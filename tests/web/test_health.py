@@ -29,7 +29,7 @@ def web(ledger: Ledger, tmp_path: Path) -> Iterator[Doors]:
 @pytest.fixture
 def aged(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if the process had run longer than the dispatcher may be silent."""
-    monkeypatch.setattr("receiver.web.health.SILENCE", 0.0)
+    monkeypatch.setattr("receiver.web.health.DEAD_AFTER", 0.0)
 
 
 def beat(ledger: Ledger, ago: float) -> None:

@@ -67,7 +67,7 @@ def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doors]:
     house = House.of(ledger, RULES)
     with doors(ledger, home) as made, pytest.MonkeyPatch.context() as patch:
         # No dispatcher gives a sign of life here, which is an illness after a while.
-        patch.setattr("receiver.web.health.SILENCE", math.inf)
+        patch.setattr("receiver.web.health.DEAD_AFTER", math.inf)
         house.sync("a1", "a2", application="shop")
         house.end(*house.claim(), fails="answered 404")
         house.work()

@@ -27,7 +27,7 @@ from receiver.ledger.queries.rows import (
     SyncWithPlans,
 )
 from receiver.ledger.queries.status import (
-    SILENCE,
+    DEAD_AFTER,
     Gauge,
     Readiness,
     list_pauses,
@@ -38,7 +38,7 @@ from receiver.ledger.queries.status import (
 from receiver.ledger.queries.trail import EventFilters, Page, read_trail
 from receiver.ledger.queries.waits_for import add_unplanned_reasons, add_waits
 
-__all__ = ["SILENCE", "EventFilters", "Filters", "Page", "Reader", "Readiness"]
+__all__ = ["DEAD_AFTER", "EventFilters", "Filters", "Page", "Reader", "Readiness"]
 
 ALL = Filters()
 

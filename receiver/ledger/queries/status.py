@@ -104,13 +104,13 @@ def read_counters(connection: Connection, now: int) -> list[Gauge]:
     return [*counted, *_gauges(connection, now)]
 
 
-SILENCE = 30.0
+DEAD_AFTER = 30.0
 """Seconds without a sign of life after which a dispatcher counts as dead; it beats every 5."""
 
 
 def _dispatchers(found: Mapping[str, DispatcherHeartbeat], now: int) -> DispatcherStatus:
     ages = {owner: (now - last.at) / 1000 for owner, last in found.items()}
-    alive = [owner for owner, age in ages.items() if age < SILENCE]
+    alive = [owner for owner, age in ages.items() if age < DEAD_AFTER]
     return {
         "heartbeatAgeSeconds": min(ages.values(), default=None),
         "alive": len(alive),

@@ -16,7 +16,7 @@ from receiver.ledger import tables
 from receiver.ledger.audit.key_values import PACE, get_value
 from receiver.ledger.queries.row_mapping import AT_ONCE, moment
 from receiver.ledger.queries.rows import Run, Sync
-from receiver.ledger.queries.status import SILENCE, rules_in_force
+from receiver.ledger.queries.status import DEAD_AFTER, rules_in_force
 from receiver.ledger.queue.heartbeats import read_heartbeats
 from receiver.ledger.queue.lane_blocks import blocked_lanes
 from receiver.ledger.queue.pauses import Pause, Scope, pauses_in_force
@@ -78,7 +78,7 @@ def _why_unplanned(connection: Connection, now: int) -> str:
 
 
 def _dispatcher_alive(connection: Connection, now: int) -> bool:
-    return any((now - one.at) / 1000 < SILENCE for one in read_heartbeats(connection).values())
+    return any((now - one.at) / 1000 < DEAD_AFTER for one in read_heartbeats(connection).values())
 
 
 class _Reasons:
