@@ -30,7 +30,7 @@ class Heartbeat:
 
     @property
     def wait(self) -> float:
-        """Seconds until the next beat, not above 0 when it is due."""
+        """Seconds until the next heartbeat, not above 0 when it is due."""
         return self._next - time.monotonic()
 
     def store(self, uow: UnitOfWork, pool: WorkerPool) -> None:

@@ -99,8 +99,8 @@ class RulesInForce:
     def last_good(self) -> Planner | None:
         """Return the rules that were in force when the ledger was last used."""
         with self._ledger.read() as connection:
-            mark = get_value(connection, RULES) or {}
-            files = get_rule_set(connection, mark.get("digest") or "")
+            stored_rules = get_value(connection, RULES) or {}
+            files = get_rule_set(connection, stored_rules.get("digest") or "")
         if files is None:
             return None
         try:
@@ -160,15 +160,17 @@ class RulesInForce:
 
 def store_reload(connection: Connection, now: int, reload: Reload) -> list[Event]:
     """Store what came of loading the rules, for the next start and `/readyz`; return the events."""
-    mark = get_value(connection, RULES) or {}
+    stored_rules = get_value(connection, RULES) or {}
     if reload.planner is None:
-        put_value(connection, RULES, mark | {"ok": False, "error": reload.error})
-        return [Event("rules.refused", {"reason": reload.error, "inForce": mark.get("digest")})]
+        put_value(connection, RULES, stored_rules | {"ok": False, "error": reload.error})
+        return [
+            Event("rules.refused", {"reason": reload.error, "inForce": stored_rules.get("digest")})
+        ]
     rule_set = reload.planner.rule_set
     store_rule_set(connection, now, rule_set.digest, rule_set.files)
     warnings: list[Json] = [*map(str, rule_set.warnings[:WARNINGS])]
-    mark = {"digest": rule_set.digest, "rules": len(rule_set.rules), "loadedAt": now}
-    put_value(connection, RULES, mark | {"ok": True, "error": "", "warnings": warnings})
+    stored_rules = {"digest": rule_set.digest, "rules": len(rule_set.rules), "loadedAt": now}
+    put_value(connection, RULES, stored_rules | {"ok": True, "error": "", "warnings": warnings})
     names: list[Json] = [rule.name for rule in rule_set.rules]
     loaded = Event("rules.loaded", {"ruleSet": rule_set.digest[:12], "rules": names[:50]})
     return [loaded, *(Event("rules.warning", {"reason": reason}) for reason in warnings)]

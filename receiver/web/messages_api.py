@@ -1,4 +1,4 @@
-"""HookMessages of hooks: a few lines of text about a sync that is under way."""
+"""The endpoint for messages of hooks: a few lines of text about a sync that is under way."""
 
 from __future__ import annotations
 

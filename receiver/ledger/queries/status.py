@@ -62,21 +62,21 @@ def read_readiness(ledger: Ledger, owner: str = "") -> Readiness:
 
 def rules_in_force(connection: Connection) -> RulesStatus:
     """Return which rules are in force, and whether the files were refused since."""
-    mark = get_value(connection, RULES)
-    if mark is None:
+    stored_rules = get_value(connection, RULES)
+    if stored_rules is None:
         error = "no rules have been loaded yet"
         return {
             "ok": False, "refused": False, "error": error, "warnings": [], "digest": None,
             "rules": 0,
         }  # fmt: skip
     return {
-        "ok": mark["ok"],
-        "refused": not mark["ok"],
-        "error": mark["error"],
-        "warnings": mark.get("warnings", []),
-        "digest": mark.get("digest"),
-        "rules": mark.get("rules", 0),
-        "loadedAt": moment(mark.get("loadedAt")),
+        "ok": stored_rules["ok"],
+        "refused": not stored_rules["ok"],
+        "error": stored_rules["error"],
+        "warnings": stored_rules.get("warnings", []),
+        "digest": stored_rules.get("digest"),
+        "rules": stored_rules.get("rules", 0),
+        "loadedAt": moment(stored_rules.get("loadedAt")),
     }
 
 
