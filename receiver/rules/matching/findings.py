@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
-from typing import overload
 
 from receiver.rules.matching.index import numbers_in
 
@@ -39,12 +38,10 @@ class Finding:
     saw: str = ""
 
 
-class Findings(Sequence[Finding]):
+class Findings:
     """A finding for each resource, in their order: 10,000 of them are 4 KB until they are read."""
 
-    def __init__(
-        self, size: int, matched: int, failed: int, make: Callable[[int], Finding]
-    ) -> None:
+    def __init__(self, size: int, matched: int, failed: int, make: Callable[[int], Finding]):
         """Take the verdicts as sets of bits.
 
         Args:
@@ -80,13 +77,11 @@ class Findings(Sequence[Finding]):
     def __len__(self) -> int:
         return self._size
 
-    @overload
-    def __getitem__(self, at: int) -> Finding: ...
-    @overload
-    def __getitem__(self, at: slice) -> Sequence[Finding]: ...
-    def __getitem__(self, at: int | slice) -> Finding | Sequence[Finding]:
-        numbers = range(self._size)[at]
-        return self._make(numbers) if isinstance(numbers, int) else [self._make(n) for n in numbers]
+    def __getitem__(self, at: int) -> Finding:
+        return self._make(range(self._size)[at])
+
+    def __iter__(self) -> Iterator[Finding]:
+        return map(self._make, range(self._size))
 
 
 NONE = Findings(0, 0, 0, lambda _at: Finding(Verdict.REFUSED, "", ""))
