@@ -38,10 +38,10 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 @pytest.hookimpl(tryfirst=True)  # xdist reads the groups in this hook as well
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give all tests that share a module's fixture to one worker, and what takes long first."""
+    """Give all tests that share what is slow to make to one worker, and the slow ones first."""
     for item in items:
-        if not is_grouped(item) and shares_fixture(item):
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+        if not is_grouped(item) and (group := shared_by(item)):
+            item.add_marker(pytest.mark.xdist_group(group))
     items.sort(key=lambda item: not (is_grouped(item) or item.get_closest_marker("slow")))
 
 
@@ -49,10 +49,15 @@ def is_grouped(item: pytest.Item) -> bool:
     return item.get_closest_marker("xdist_group") is not None
 
 
-def shares_fixture(item: pytest.Item) -> bool:
+def shared_by(item: pytest.Item) -> str:
+    """Name whose fixture it has: Argo CD's engine, one of its module, or none ("")."""
     if not isinstance(item, pytest.Function):
-        return False
-    return any(made[-1].scope == "module" for made in item._fixtureinfo.name2fixturedefs.values())
+        return ""
+    fixtures = item._fixtureinfo.name2fixturedefs
+    if "engine" in fixtures:
+        return "argocd"
+    of_module = any(made[-1].scope == "module" for made in fixtures.values())
+    return item.path.stem if of_module else ""
 
 
 @pytest.fixture(scope="session")
