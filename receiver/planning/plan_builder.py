@@ -14,7 +14,7 @@ from receiver.planning.parameters import Renderer, Scene
 from receiver.planning.plan_view import Failure, PlanView, Wave, first_runs
 from receiver.planning.waves import advance
 from receiver.rules.expressions import Expressions, application_facts, parse_template, sync_facts
-from receiver.rules.loading import key_scope
+from receiver.rules.loading import KEY_SCOPE
 from receiver.rules.matching import RuleMatch
 from receiver.rules.schema import Rule, Target
 
@@ -100,7 +100,7 @@ class PlanMaker:
         facts = {"application": application_facts(sync.application), "sync": sync_facts(sync)}
         try:
             template = parse_template(
-                text, lambda source: self._expressions.compile(source, key_scope())
+                text, lambda source: self._expressions.compile(source, KEY_SCOPE)
             )
             if isinstance(template, str):
                 return template

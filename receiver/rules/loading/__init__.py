@@ -8,14 +8,13 @@ from receiver.rules.loading.load import (
     readings,
     rule_set_from,
 )
-from receiver.rules.loading.scopes import action_scope, condition_scope, key_scope
+from receiver.rules.loading.scopes import KEY_SCOPE, action_scope
 
 __all__ = [
+    "KEY_SCOPE",
     "RuleSet",
     "Rulebook",
     "action_scope",
-    "condition_scope",
-    "key_scope",
     "load_rules",
     "place_in_files",
     "readings",

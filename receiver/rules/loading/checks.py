@@ -14,7 +14,7 @@ from receiver.rules.expressions import Expressions, Scope, check_tree, parse_tem
 from receiver.rules.handlers.registry import Registry
 from receiver.rules.handlers.secret_refs import replace_secrets
 from receiver.rules.loading.defaults import sections
-from receiver.rules.loading.scopes import action_scope, condition_scope, key_scope
+from receiver.rules.loading.scopes import KEY_SCOPE, action_scope
 from receiver.rules.schema import Action, FailureAction, Rule, Target
 
 
@@ -43,7 +43,10 @@ def check_rule(rule: Rule, expressions: Expressions) -> Iterator[tuple[FieldErro
     yield from ((mistake, 0) for mistake in check_plans(rule))
     condition = rule.match.condition
     if condition is not None:
-        compile_condition = partial(expressions.compile_condition, scope=condition_scope(rule))
+        compile_condition = partial(
+            expressions.compile_condition,
+            scope=Scope.condition(resource=rule.match.resources is not None),
+        )
         yield from _attempt(("match", "condition"), condition, compile_condition)
     yield from _check_keys(rule, expressions)
     for section, index, action in sections(rule):
@@ -53,7 +56,7 @@ def check_rule(rule: Rule, expressions: Expressions) -> Iterator[tuple[FieldErro
 
 
 def _check_keys(rule: Rule, expressions: Expressions) -> Iterator[tuple[FieldError, int]]:
-    compile_key = partial(expressions.compile, scope=key_scope())
+    compile_key = partial(expressions.compile, scope=KEY_SCOPE)
     for name, owner in (("concurrency", rule.concurrency), ("debounce", rule.debounce)):
         if owner is not None:
             yield from _attempt(

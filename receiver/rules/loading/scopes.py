@@ -7,15 +7,8 @@ from receiver.rules.schema import Action, FailureAction, Rule, Target
 
 EVERYWHERE = ("application", "sync", "syncs", "actions")
 
-
-def key_scope() -> Scope:
-    """Return the scope of ``concurrency.key`` and ``debounce.key``: application and sync."""
-    return Scope(("application", "sync"))
-
-
-def condition_scope(rule: Rule) -> Scope:
-    """Return the scope of ``match.condition``."""
-    return Scope.condition(resource=rule.match.resources is not None)
+KEY_SCOPE = Scope(("application", "sync"))
+"""The scope of ``concurrency.key`` and ``debounce.key``."""
 
 
 def action_scope(rule: Rule, action: FailureAction) -> Scope:
