@@ -60,12 +60,15 @@ class House:
     @classmethod
     def of(cls, ledger: Ledger, rules: str) -> House:
         house = cls(ledger, planner_of(rules))
-        house.use(rules)
+        house._keep_rules()
         return house
 
     def use(self, rules: str) -> None:
         """Put other rules in force."""
         self.planner = planner_of(rules)
+        self._keep_rules()
+
+    def _keep_rules(self) -> None:
         rule_set = self.planner.rule_set
         self.sets[rule_set.digest] = {rule.name: rule for rule in rule_set.rules}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 from notifications import notification
@@ -31,16 +32,22 @@ def rules_of(text: str) -> tuple[Rule, ...]:
     return rule_set_from([("r.yaml", f"version: 1\nrules:\n{text}")]).rules
 
 
+@cache
+def handlers() -> Registry:
+    """Every handler of the distribution; to find them, the metadata of all packages is read."""
+    return Registry.discover()
+
+
 def renderer() -> Renderer:
     """With every handler of the distribution."""
-    return Renderer(Expressions(), Registry.discover())
+    return Renderer(Expressions(), handlers())
 
 
 def planner_of(text: str) -> Planner:
     """A planner over the rules of a YAML list."""
     expressions = Expressions()
     rule_set = rule_set_from([("r.yaml", f"version: 1\nrules:\n{text}")])
-    return Planner(rule_set, expressions, Renderer(expressions, Registry.discover()))
+    return Planner(rule_set, expressions, Renderer(expressions, handlers()))
 
 
 def made_run(**fields: Any) -> Run:

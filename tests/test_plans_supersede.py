@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import shutil
+from pathlib import Path
 
 import pytest
 from house import House, texts
@@ -328,12 +330,15 @@ ARRIVALS = st.permutations(range(6)).flatmap(
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(arrivals=ARRIVALS, queued=st.booleans())
 def test_the_newest_that_covers_a_resource_always_runs_and_everything_ends(
-    tmp_path_factory: object, arrivals: tuple[list[int], list[set[str]], list[int]], queued: bool
+    tmp_path_factory: pytest.TempPathFactory,
+    migrated: Path,
+    arrivals: tuple[list[int], list[set[str]], list[int]],
+    queued: bool,
 ) -> None:
     """Whatever the order in which syncs arrive, and whatever is under way meanwhile."""
     order, names, pace = arrivals
-    folder = tmp_path_factory.mktemp("ledger")  # type: ignore[attr-defined]  # pytest's factory
-    ledger = open_ledger(folder / "ledger.db")
+    folder = tmp_path_factory.mktemp("ledger")
+    ledger = open_ledger(Path(shutil.copy(migrated, folder / "ledger.db")))
     house = House.of(ledger, RULE + ("  concurrency: {}\n" if queued else ""))
     done: list[str] = []
     for finished, wanted, free in zip(order, names, pace, strict=True):
