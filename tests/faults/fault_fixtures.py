@@ -68,6 +68,15 @@ def lasting(request: pytest.FixtureRequest) -> Lasting:
 
 
 @pytest.fixture
+def rate(request: pytest.FixtureRequest) -> float:
+    """Notifications a second under which kills and restarts come: fewer in the short form.
+
+    It is their work, not the faults, that takes most of such a scenario's time.
+    """
+    return 200 if request.config.getoption("--minutes") else 80
+
+
+@pytest.fixture
 def judge(request: pytest.FixtureRequest, record_property: Callable[[str, Any], None]) -> Judge:
     """Tells what a scenario came to, in the table that the whole suite ends with."""
 

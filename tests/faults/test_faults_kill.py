@@ -12,7 +12,7 @@ from senders import Load
 
 
 @pytest.mark.slow
-def test_kill_9(deploy: Deploy, lasting: Lasting, judge: Judge) -> None:
+def test_kill_9(deploy: Deploy, lasting: Lasting, rate: float, judge: Judge) -> None:
     """Random kills under load: all is called for, and twice only what a kill has hit."""
     chance = random.Random(20261121)  # noqa: S311 repeatable, no secret
     deployment = deploy(CALL)
@@ -21,7 +21,7 @@ def test_kill_9(deploy: Deploy, lasting: Lasting, judge: Judge) -> None:
     deployment.start()
     began, seconds = time.monotonic(), lasting(1, 0.2)
     while time.monotonic() < began + seconds:
-        with deployment.load(rate=200, label=f"round{len(loads)}-") as load:
+        with deployment.load(rate=rate, label=f"round{len(loads)}-") as load:
             for victim in chance.sample(list(deployment.victims), len(deployment.victims)):
                 threading.Event().wait(chance.uniform(0.05, 1.0))
                 deployment.hit(victim)

@@ -43,7 +43,7 @@ def sqlite(tmp_path: Path) -> NewLedger:
 def postgresql(ledgers: Databases) -> NewLedger:
     @contextmanager
     def new() -> Iterator[Ledger]:
-        with ledgers.database() as url:
+        with ledgers.emptied() as url:
             ledger = open_postgres(url)
             try:
                 yield ledger

@@ -16,7 +16,7 @@ from service import wait_for
 
 @pytest.mark.slow
 @pytest.mark.long_form("sqlite")
-def test_rolling_restart(deploy: Deploy, lasting: Lasting, judge: Judge) -> None:
+def test_rolling_restart(deploy: Deploy, lasting: Lasting, rate: float, judge: Judge) -> None:
     """Each notification is accepted at one of Argo CD's four tries, and each is done once.
 
     Nobody falls silent here, so the lease is one that a busy machine keeps.
@@ -27,7 +27,7 @@ def test_rolling_restart(deploy: Deploy, lasting: Lasting, judge: Judge) -> None
     loads: list[Load] = []
     began, seconds = time.monotonic(), lasting(1, 0.08)
     while time.monotonic() < began + seconds:
-        with deployment.load(rate=100, label=f"round{len(loads)}-") as load:
+        with deployment.load(rate=rate / 2, label=f"round{len(loads)}-") as load:
             threading.Event().wait(1)
             deployment.roll()
         loads.append(load)
