@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 from contextlib import suppress
+from enum import IntEnum
 from selectors import EVENT_READ, EVENT_WRITE
 from typing import Any
 
@@ -13,7 +14,6 @@ from gunicorn.http.body import LengthReader
 from gunicorn.http.errors import LimitRequestHeaders, NoMoreData, ParseException
 from gunicorn.http.parser import RequestParser
 
-from receiver.web.connection_table import Stage
 from receiver.web.framing import Chunks, Framing, Length
 
 PIECE = 1 << 16
@@ -29,6 +29,21 @@ MANY = 1 << 20
 END = b"\r\n\r\n"
 
 WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+
+class Stage(IntEnum):
+    """What a connection waits for; where there are too many, the first stages are closed first."""
+
+    LEAVING = 0
+    """Its last answer was sent, and its peer has not closed yet."""
+    IDLE = 1
+    """It was answered, and may send a further request."""
+    HEAD = 2
+    """Its handshake, or the head of its request, is not complete, and so its token not known."""
+    ANSWER = 3
+    """Its peer does not read the answer."""
+    BODY = 4
+    """It has a valid token, and its body is not complete."""
 
 
 class Outgoing:

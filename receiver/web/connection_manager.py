@@ -9,8 +9,8 @@ from typing import Any
 
 from gunicorn.workers.gthread import ThreadWorker
 
-from receiver.web.connection import Connection
-from receiver.web.connection_table import MAX_CONNECTIONS, ConnectionTable, Stage
+from receiver.web.connection import Connection, Stage
+from receiver.web.connection_table import MAX_CONNECTIONS, ConnectionTable
 from receiver.web.thread_pools import ThreadPools
 
 TICK = 0.2

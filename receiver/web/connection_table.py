@@ -3,29 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from enum import IntEnum
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from receiver.web.connection import Connection
+from receiver.web.connection import Connection, Stage
 
 MAX_CONNECTIONS = 1000
 """Connections that may wait at one time; it is what gunicorn allows by default."""
-
-
-class Stage(IntEnum):
-    """What a connection waits for; where there are too many, the first stages are closed first."""
-
-    LEAVING = 0
-    """Its last answer was sent, and its peer has not closed yet."""
-    IDLE = 1
-    """It was answered, and may send a further request."""
-    HEAD = 2
-    """Its handshake, or the head of its request, is not complete, and so its token not known."""
-    ANSWER = 3
-    """Its peer does not read the answer."""
-    BODY = 4
-    """It has a valid token, and its body is not complete."""
 
 
 class ConnectionTable:

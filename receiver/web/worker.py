@@ -15,9 +15,8 @@ from typing import Any
 from gunicorn.http.errors import ParseException
 
 from receiver.web.admission import ADMISSION, Admission, Pool
-from receiver.web.connection import Connection
+from receiver.web.connection import Connection, Stage
 from receiver.web.connection_manager import ConnectionManager
-from receiver.web.connection_table import Stage
 from receiver.web.server_errors import BUSY, error_response
 from receiver.web.thread_pools import Work
 
