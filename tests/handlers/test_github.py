@@ -321,7 +321,7 @@ def test_an_app_that_gets_no_token(answer: Reply, kind: str) -> None:
     assert (made.outcome.kind, len(made.seen)) == (OutcomeKind(kind), 1)
 
 
-@pytest.mark.parametrize("pem", ["hush-hush-hush", PEM[:200]])
+@pytest.mark.parametrize("pem", ["hush-hush-hush", PEM[:200]], ids=["no key", "half a key"])
 def test_an_apps_key_that_is_none_says_what_it_should_be(pem: str) -> None:
     """And nothing of it is told."""
     outcome = as_app(Reply(), pem=pem).outcome
