@@ -188,18 +188,21 @@ def test_tail_follows_over_a_restart_and_ends_quietly(service: Service) -> None:
     """Each event once, from the first on; Ctrl-C is no error."""
     first = synced(service, "a")
     service.ended(first)
-    following = subprocess.Popen(
+    with subprocess.Popen(
         [*POSTSYNC, "tail", "-f", "--event", "notification.*", "--output", "json"], cwd=ROOT,
         env=service.environ, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
-    assert following.stdout
-    lines = [json.loads(following.stdout.readline())]
-    service.stop()
-    service.start()
-    second = synced(service, "b")
-    lines.append(json.loads(following.stdout.readline()))
-    following.send_signal(signal.SIGINT)
-    rest, complaints = following.communicate(timeout=20)
+    ) as following:  # fmt: skip
+        try:
+            assert following.stdout
+            lines = [json.loads(following.stdout.readline())]
+            service.stop()
+            service.start()
+            second = synced(service, "b")
+            lines.append(json.loads(following.stdout.readline()))
+            following.send_signal(signal.SIGINT)
+            rest, complaints = following.communicate(timeout=20)
+        finally:
+            following.kill()
     assert (following.returncode, rest, "Aborted" in complaints) == (0, "", False)
     assert [line["sync"] for line in lines] == [first, second]
 
