@@ -20,6 +20,7 @@ from postgres import Databases, Postgres, postgres_server
 from served import LIMIT, Serve, Served
 from service import Target
 
+from receiver.core import threads
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.open import open_ledger
 from receiver.ledger.engine.postgres import PostgresLedger, open_postgres
@@ -39,6 +40,12 @@ pytest_plugins = ["fault_report", "fault_fixtures", "in_process"]
 # Else every process that a test starts compiles all of our modules anew.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
+@pytest.fixture
+def steady_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a thread that broke off count as well when it runs again, for the tests that follow."""
+    monkeypatch.setattr(threads, "STEADY", 0.0)
 
 
 @pytest.hookimpl(tryfirst=True)  # xdist reads the groups in this hook as well

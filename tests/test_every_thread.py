@@ -39,6 +39,8 @@ from receiver.web.admission import Pool
 from receiver.web.thread_pools import ThreadPools, Work
 from receiver.web.tls import Tls
 
+pytestmark = pytest.mark.usefixtures("steady_at_once")
+
 
 class Breaking:
     """Something that a thread calls: it breaks off once, and goes well from then on."""

@@ -29,6 +29,8 @@ from receiver.ledger.queries.reader import Reader
 from receiver.notification.parse import read_notification
 from receiver.settings.model import Settings
 
+pytestmark = pytest.mark.usefixtures("steady_at_once")
+
 MODULE = """
 import sys, threading
 from receiver.contract import Handler, Params, Succeeded

@@ -25,6 +25,8 @@ from receiver.rules.expressions import Expressions
 from receiver.rules.handlers.registry import Registry
 from receiver.rules.loading import Rulebook
 
+pytestmark = pytest.mark.usefixtures("steady_at_once")
+
 GOOD = """
 version: 1
 rules:

@@ -24,6 +24,8 @@ from receiver.core.threads import (
     thread_problems,
 )
 
+pytestmark = pytest.mark.usefixtures("steady_at_once")
+
 ROOT = Path(__file__).parents[1]
 HELPER = ROOT / "receiver" / "core" / "threads.py"
 MAKERS = {"Thread", "Timer", "start_new_thread", "ThreadPoolExecutor"}

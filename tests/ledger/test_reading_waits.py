@@ -66,7 +66,7 @@ def test_a_run_of_a_later_wave_names_its_wave_and_what_is_open_before_it(house: 
 def test_a_run_that_failed_for_the_time_being_names_its_next_attempt(house: House) -> None:
     """With the time; when that has come, it is its turn."""
     house.sync("a")
-    house.end(*house.claim(), fails="503", temporary=True)
+    house.answer(Outcome(OutcomeKind.TEMPORARY, reason="503", delay=600), *house.claim())
     due = only([run for run in Reader(house.ledger).runs(limit=9) if run["state"] == "due"])
     assert waits(house) == f"its next attempt at {due['dueAt']}"
     house.pass_time(3600)
