@@ -13,13 +13,16 @@ from sqlalchemy import text
 from receiver.core.errors import LedgerUnavailable
 from receiver.core.interruption import Stopped
 from receiver.core.logs import configure_logs
-from receiver.core.states import PlanState, SyncState
+from receiver.core.model import Outcome, OutcomeKind
+from receiver.core.states import PlanState, RunState, SyncState
 from receiver.dispatcher.preparation import Preparation
 from receiver.dispatcher.rule_sets import RulesInForce
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.unit_of_work import UnitOfWork
+from receiver.ledger.plans.outcomes import store_settlements
 from receiver.ledger.plans.poison_guard import MAX_DEATHS, PoisonGuard, record_start
 from receiver.ledger.plans.store import store_plannings
+from receiver.planning.retry import settle
 from receiver.rules.expressions import Expressions
 from receiver.rules.handlers.registry import Registry
 from receiver.rules.loading import Rulebook
@@ -170,6 +173,28 @@ def test_a_step_that_three_processes_died_of_fails_its_plan(
     assert (advance.end, advance.reason) == (
         PlanState.FAILED, "broke off: 3 processes in a row ended while they planned it",
     )  # fmt: skip
+
+
+def test_a_stored_output_that_cannot_be_read_fails_its_plan_alone(
+    ledger: Ledger, preparation: Preparation
+) -> None:
+    """The plans of others take their steps in the same turn."""
+    house = House.of(ledger, TWO)
+    damaged, sound = house.sync("a"), house.sync("a", at=1)
+    claimed = house.claim()
+    with ledger.write() as connection:
+        uow = UnitOfWork(connection, ledger.now(connection))
+        ended = [settle(run, Outcome(OutcomeKind.SUCCEEDED), uow.now) for run in claimed]
+        store_settlements(uow, "w-1", ended)
+        uow.finish()
+        connection.execute(
+            text("UPDATE runs SET output = '{' WHERE sync_id = :sync"), {"sync": damaged}
+        )
+    with ledger.read() as connection:
+        steps = {stored.plan.sync: step for stored, step in preparation.step_plans(connection, 10)}
+    assert steps[damaged].end is PlanState.FAILED
+    assert "JSONDecodeError" in steps[damaged].reason
+    assert [change.state for change in steps[sound].changes] == [RunState.DUE]
 
 
 def test_planning_that_is_told_to_stop_leaves_the_rest_new(

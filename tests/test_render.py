@@ -39,7 +39,7 @@ def run_of(action: str, index: int | None = None, **fields: Any) -> Run:
 
 
 def ended(action: str, index: int | None, output: Json) -> Run:
-    return run_of(action, index, state=RunState.SUCCEEDED, output=output)
+    return run_of(action, index, state=RunState.SUCCEEDED, output=json.dumps(output))
 
 
 def release(
@@ -93,7 +93,7 @@ def test_a_run_for_all_sees_an_earlier_action_s_runs_together() -> None:
     )
     earlier = [
         ended("first", 0, {"id": "A"}),
-        run_of("first", 1, state=RunState.SUCCEEDED, output={"id": "B"}),
+        run_of("first", 1, state=RunState.SUCCEEDED, output=json.dumps({"id": "B"})),
     ]
     (change,) = release(rule(say(text, target="batch")), run_of("say"), earlier=earlier)
     assert text_of(change) == f"{KEYS[0]}=A {KEYS[1]}=B true false"

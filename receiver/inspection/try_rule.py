@@ -10,6 +10,7 @@ from typing import Any
 
 from receiver.core.model import Outcome, OutcomeKind, Sync, new_id
 from receiver.core.states import RunState
+from receiver.core.storable import dumps
 from receiver.ledger.plans.records import RunChange
 from receiver.ledger.plans.run import Run
 from receiver.ledger.queue.claim import ClaimedRun
@@ -77,7 +78,7 @@ class Trial:
         outcome = self._attempt(self._claimed(released))
         ended = replace(
             released.run, state=STATES[outcome.kind], reason=outcome.reason,
-            output=outcome.output, attempts=1,
+            output=dumps(outcome.output), attempts=1,
         )  # fmt: skip
         runs = (ended if run.id == ended.id else run for run in self._plan.runs)
         self._plan = replace(self._plan, runs=tuple(runs))

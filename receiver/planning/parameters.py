@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -216,7 +217,7 @@ class _Outputs:
 def _run_facts(run: Run) -> dict[str, Json]:
     return {
         "state": run.state.value,
-        "output": run.output,
+        "output": json.loads(run.output) if run.output else None,
         "reason": run.reason,
         "target": run.target,
     }

@@ -281,7 +281,7 @@ def test_an_ended_run_stirs_its_plan(ledger: Ledger) -> None:
     with ledger.read() as connection:
         assert find_pending_work(connection, 0).signalled
         signalled = signalled_plans(connection, 10)
-    assert [(p.id, p.runs[0].output) for p in signalled] == [(plan.id, {"a": 1})]
+    assert [(p.id, p.runs[0].output) for p in signalled] == [(plan.id, '{"a":1}')]
 
 
 def test_plans_of_one_key_run_one_after_the_other(ledger: Ledger) -> None:

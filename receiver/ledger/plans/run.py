@@ -10,7 +10,6 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, select
 
-from receiver.core.model import Json
 from receiver.core.states import RunState, SkipCause
 from receiver.ledger import tables
 
@@ -21,7 +20,8 @@ class Run:
 
     ``target_index`` is the index of its target in the plan, None for batch and application.
     ``policy`` holds the retry, timeout and deadline of the action, in seconds. ``flow`` is that of
-    its plan. ``output`` is JSON, None until it has succeeded; ``handler_state`` is the text of it.
+    its plan. ``output``, None until it has ended, and ``handler_state`` are text of JSON: it is
+    parsed where it is needed, so that a damaged one does not keep other runs from being read.
     """
 
     id: str
@@ -41,7 +41,7 @@ class Run:
     reason: str = ""
     skip_cause: SkipCause | None = None
     rendered: bool = False
-    output: Json = None
+    output: str | None = None
     handler_state: str | None = None
     attempts: int = 0
     key_number: int = 1
@@ -50,12 +50,11 @@ class Run:
     def from_row(cls, row: Any) -> Run:
         """Make it from a row of `select_runs`."""
         values = dict(zip(_FIELDS, row, strict=True))
-        cause, output = values["skip_cause"], values["output"]
+        cause = values["skip_cause"]
         values.update(
             policy=_read_policy(values["policy"]),
             state=RunState(values["state"]),
             skip_cause=SkipCause(cause) if cause else None,
-            output=json.loads(output) if output else None,
         )
         return cls(**values)
 
