@@ -25,7 +25,7 @@ class Turn:
 
     Attributes:
         claims: whether it plans and claims; while the process drains, it only stores.
-        backlog: what there is to do in the ledger.
+        pending_work: what there is to do in the ledger.
         finished: attempts that have ended here and are not stored yet.
         reload: rules that were loaded and are not stored yet.
         clock_jumped: whether the clock was set, and stored times have to follow.
@@ -85,8 +85,8 @@ class Turn:
         """Store what was prepared, and how attempts of this owner ended."""
         if self.reload:
             uow.events += store_reload(uow.connection, uow.now, self.reload)
-        # Steps before outcomes: an outcome bumps the version of its plan, and a step that was
-        # worked out for the old version would be discarded.
+        # Steps before outcomes: an outcome signals its plan, and a step that was worked out before
+        # the signal would be discarded.
         if self.steps:
             store_advances(uow, self.steps)
         if self.finished:

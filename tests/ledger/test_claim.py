@@ -273,7 +273,7 @@ def stirs(ledger: Ledger) -> int:
         return connection.scalar(select(tables.plans.c.signals)) or 0
 
 
-def test_an_ended_run_stirs_its_plan(ledger: Ledger) -> None:
+def test_an_ended_run_signals_its_plan(ledger: Ledger) -> None:
     """So that the next wave is released, even by a process that starts only then."""
     plan = add_plan(ledger)
     run = take(ledger)[0]
