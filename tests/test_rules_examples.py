@@ -13,6 +13,7 @@ from planning import made_run, renderer, sync_of
 
 from receiver.core.model import Json
 from receiver.core.states import RunState
+from receiver.core.storable import dumps
 from receiver.ledger.plans.records import RunChange
 from receiver.ledger.plans.run import Run
 from receiver.planning.parameters import Scene
@@ -78,7 +79,7 @@ def test_what_the_clean_up_says_holds_for_as_many_as_it_deletes() -> None:
 
 
 def ended(action: str, output: Json) -> Run:
-    return made_run(action=action, target="sync", state=RunState.SUCCEEDED, output=output)
+    return made_run(action=action, target="sync", state=RunState.SUCCEEDED, output=dumps(output))
 
 
 def released(rule: Rule, action: str, number: int, earlier: Sequence[Run] = ()) -> RunChange:
