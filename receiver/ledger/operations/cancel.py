@@ -29,6 +29,8 @@ from receiver.ledger.plans.run import Run, read_runs, select_runs
 from receiver.ledger.plans.signals import signal
 from receiver.ledger.queue.attempts import update_attempt
 
+_HINT = "only what has not ended is cancelled"
+
 
 @dataclass(frozen=True, slots=True)
 class Cancelled:
@@ -46,14 +48,17 @@ def cancel_run(uow: UnitOfWork, act: Act, run: str) -> Cancelled:
         StateConflict: it has ended.
     """
     found = find_run(uow, run)
-    if found.state.ended:
-        raise StateConflict(
-            f"run {run} has ended: it is {found.state}", state=found.state,
-            hint="only what has not ended is cancelled",
-        )  # fmt: skip
+    _refuse_ended("run", found)
     _cancel_runs(uow, act, [found])
     signal(uow, found.plan)
     return Cancelled(runs=(run,))
+
+
+def _refuse_ended(kind: str, found: Run | Plan) -> None:
+    if found.state.ended:
+        raise StateConflict(
+            f"{kind} {found.id} has ended: it is {found.state}", state=found.state, hint=_HINT
+        )
 
 
 def cancel_plan(uow: UnitOfWork, act: Act, plan: str) -> Cancelled:
@@ -64,11 +69,7 @@ def cancel_plan(uow: UnitOfWork, act: Act, plan: str) -> Cancelled:
         StateConflict: it has ended.
     """
     found = find_plan(uow, plan)
-    if found.state.ended:
-        raise StateConflict(
-            f"plan {plan} has ended: it is {found.state}", state=found.state,
-            hint="only what has not ended is cancelled",
-        )  # fmt: skip
+    _refuse_ended("plan", found)
     return _cancel_plans(uow, act, [found])
 
 
@@ -88,7 +89,7 @@ def cancel_sync(uow: UnitOfWork, act: Act, sync: str) -> Cancelled:
     if not plans:
         raise StateConflict(
             f"sync {sync} is {state}, and no plan of it is open", state=state,
-            hint=_elsewhere(uow, sync) or "only what has not ended is cancelled",
+            hint=_elsewhere(uow, sync) or _HINT,
         )  # fmt: skip
     return _cancel_plans(uow, act, plans)
 

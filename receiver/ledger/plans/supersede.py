@@ -83,7 +83,7 @@ def newer_plans_of(uow: UnitOfWork, runs: Sequence[str]) -> Mapping[str, tuple[s
 def mark_superseded(uow: UnitOfWork, plan: str, newer: tuple[str, str]) -> None:
     """Mark a plan under way as superseded: its next step ends it, when what is under way has."""
     by = {"by_plan": newer[0], "by_sync": newer[1], "why": superseded_reason(newer)}
-    uow.add(_LEAVE, {"plan": plan} | by)
+    uow.add(_MARK, {"plan": plan} | by)
     signal(uow, plan)
 
 
@@ -121,22 +121,15 @@ _OF_SERIES = (
         tables.runs.c.section == "actions", tables.plans.c.series.is_not(None),
     )
 )  # fmt: skip
-_LEAVE = (
+_MARK = (
     update(tables.plans)
     .where(tables.plans.c.id == bindparam("plan"))
     .values(
         newer_plan=bindparam("by_plan"), newer_sync=bindparam("by_sync"), reason=bindparam("why"),
     )
 )  # fmt: skip
-_END = (
-    update(tables.plans)
-    .where(tables.plans.c.id == bindparam("plan"))
-    .values(
-        newer_plan=bindparam("by_plan"), newer_sync=bindparam("by_sync"), reason=bindparam("why"),
-        state=PlanState.SUPERSEDED.value, ended_at=bindparam("now"), due_at=None,
-    )
-)  # fmt: skip
-_LEAVE_RUN = (
+_END = _MARK.values(state=PlanState.SUPERSEDED.value, ended_at=bindparam("now"), due_at=None)
+_END_RUN = (
     update(tables.runs)
     .where(tables.runs.c.id == bindparam("run"))
     .values(
@@ -157,7 +150,7 @@ def _supersede(uow: UnitOfWork, plan: Plan, by: Plan) -> None:
     newer = by.id, by.sync
     why = superseded_reason(newer)
     for run in needless:
-        uow.add(_LEAVE_RUN, {"run": run.id, "why": why, "now": uow.now})
+        uow.add(_END_RUN, {"run": run.id, "why": why, "now": uow.now})
         uow.events.append(_run_event(run, why))
     if active:
         mark_superseded(uow, plan.id, newer)
