@@ -42,6 +42,18 @@ class Postgres:
     def url(self, database: str = "postgres") -> str:
         return f"postgresql://{SUPERUSER}@{self.host}:{self.port}/{database}"
 
+    def activity(self) -> str:
+        """What its sessions do, asked beside the network: a line each, for a test that fails."""
+        local = psycopg.connect(
+            host=str(self.folder), port=self.port, user=SUPERUSER, dbname="postgres"
+        )
+        with local as connection:
+            rows = connection.execute(
+                "SELECT pid, state, wait_event, now() - xact_start, left(query, 120) "
+                "FROM pg_stat_activity WHERE application_name = 'postsync'"
+            ).fetchall()
+        return "\n".join(map(str, rows))
+
     def start(self) -> None:
         """Start it, and wait until it takes connections."""
         command = [

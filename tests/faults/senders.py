@@ -35,11 +35,15 @@ def config_map(name: str) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What one try came to; the status is 0 if there was no answer."""
+    """What one try came to; the status is 0 if there was no answer.
+
+    ``detail`` is why it was not taken.
+    """
 
     status: int
     retry_after: str = ""
     sync: str = ""
+    detail: str = ""
 
 
 @dataclass(slots=True)
@@ -84,8 +88,11 @@ class Way:
             text = answer.read()
         except (OSError, http.client.HTTPException):
             return Answered(0)
-        sync = str(json.loads(text).get("sync", "")) if answer.status == 202 else ""
-        return Answered(answer.status, answer.headers.get("Retry-After", ""), sync)
+        told = json.loads(text) if answer.status in {202, 503} else {}
+        return Answered(
+            answer.status, answer.headers.get("Retry-After", ""),
+            str(told.get("sync", "")), str(told.get("detail", "")),
+        )  # fmt: skip
 
 
 class Load(Way):

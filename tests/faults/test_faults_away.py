@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -85,13 +86,24 @@ def _outage(deployment: Cluster, judge: Judge, kind: str, **load: Any) -> Iterat
         threading.Event().wait(2)
         start = time.time()
         yield sending
-        wait_for(lambda: _answer(deployment)[0] == 202, 30, "the intake to take again")
+        _wait_until_taken(deployment)
         deployment.note(kind, "server", start, time.time(), ends=True)
         threading.Event().wait(2)
     deployment.settle()
     judge(deployment, sending, seconds=time.monotonic() - began)
     assert _processes(deployment) == before
     deployment.stop()
+
+
+def _wait_until_taken(deployment: Cluster) -> None:
+    """Wait for the intake to take again; else say what each side of the wire knows of it."""
+    try:
+        wait_for(lambda: _answer(deployment)[0] == 202, 30, "the intake to take again")
+    except TimeoutError as error:
+        answer = deployment.load(rate=1).once(config_map("the-last"))
+        neighbours = subprocess.run(["ip", "neighbour"], capture_output=True, text=True, check=True)
+        error.add_note(f"{answer}\n{neighbours.stdout}\n{deployment.server.activity()}")
+        raise
 
 
 def _answer(deployment: Cluster) -> tuple[int, float]:

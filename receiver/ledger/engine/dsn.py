@@ -14,6 +14,12 @@ SILENCE_MS = 10_000
 transaction may be idle before the server ends it: a process that was frozen within one must not
 hold its locks for longer."""
 
+KEEPALIVES = {"idle": SILENCE_MS // 1000, "interval": 2, "count": 3}
+"""Seconds of silence before a probe, seconds between probes, and probes that may be lost. On both
+sides: a server that waits for the rest of a batch of statements does not count as idle, and would
+hold its locks for two hours after the network has lost the client.
+"""
+
 _SCHEMES = ("postgresql://", "postgres://")
 
 
@@ -31,6 +37,8 @@ def connect_arguments(url: str, busy_timeout: float) -> dict[str, Any]:
     options = {
         "lock_timeout": int(busy_timeout * 1000),
         "idle_in_transaction_session_timeout": SILENCE_MS,
+        "tcp_user_timeout": SILENCE_MS,
+        **{f"tcp_keepalives_{name}": value for name, value in KEEPALIVES.items()},
         "synchronous_commit": "on",
         "timezone": "UTC",
     }
@@ -38,9 +46,7 @@ def connect_arguments(url: str, busy_timeout: float) -> dict[str, Any]:
         **_parsed(url),
         "connect_timeout": CONNECT_TIMEOUT,
         "tcp_user_timeout": SILENCE_MS,
-        "keepalives_idle": SILENCE_MS // 1000,
-        "keepalives_interval": 2,
-        "keepalives_count": 3,
+        **{f"keepalives_{name}": value for name, value in KEEPALIVES.items()},
         "target_session_attrs": "read-write",
         "application_name": "postsync",
         "options": " ".join(f"-c {name}={value}" for name, value in options.items()),
