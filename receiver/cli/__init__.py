@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -85,7 +86,10 @@ class LazyGroup(click.Group):
             return None
         name = cmd_name.replace("-", "_")
         name = f"{name}_" if iskeyword(name) else name
+        gc.disable()  # what is imported stays: to search it for garbage takes a third of the start
         command = getattr(import_module(f"receiver.cli.{name}"), name)
+        gc.freeze()
+        gc.enable()
         assert isinstance(command, click.Command)  # noqa: S101 each module holds its command
         return command
 
