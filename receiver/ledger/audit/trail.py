@@ -97,8 +97,7 @@ def add_counts(connection: Connection, counts: Mapping[tuple[str, str], float]) 
     if counts:
         lock_trail(connection)
         connection.execute(
-            ADD,
-            [{"name": name, "labels": key, "value": n} for (name, key), n in counts.items()],
+            ADD, [{"name": name, "labels": key, "value": n} for (name, key), n in counts.items()]
         )
 
 

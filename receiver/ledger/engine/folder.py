@@ -35,8 +35,7 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         raise LedgerError(
-            f"the ledger's folder {folder} cannot be made: {error.strerror}",
-            hint=WRITABLE,
+            f"the ledger's folder {folder} cannot be made: {error.strerror}", hint=WRITABLE
         ) from None
 
 
@@ -93,6 +92,5 @@ def _open_lock(path: Path) -> IO[str]:
         return path.open("a+", encoding="utf-8")
     except OSError as error:
         raise LedgerError(
-            f"the ledger's lock {path} cannot be opened: {error.strerror}",
-            hint=WRITABLE,
+            f"the ledger's lock {path} cannot be opened: {error.strerror}", hint=WRITABLE
         ) from None

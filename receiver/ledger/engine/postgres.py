@@ -14,14 +14,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from typing import Any
 
-from sqlalchemy import (
-    Connection,
-    Engine,
-    TextClause,
-    create_engine,
-    event,
-    text,
-)
+from sqlalchemy import Connection, Engine, TextClause, create_engine, event, text
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 
 from receiver.core.errors import LedgerError, LedgerUnavailable
@@ -152,10 +145,7 @@ def migrate_postgres(url: str) -> str | None:
 def _engine(url: str, busy_timeout: float) -> Engine:
     arguments = connect_arguments(url, busy_timeout)
     engine = create_engine(
-        "postgresql+psycopg://",
-        pool_size=16,
-        max_overflow=32,
-        connect_args=arguments,
+        "postgresql+psycopg://", pool_size=16, max_overflow=32, connect_args=arguments
     )
     make_parameters_storable(engine)
     ping_idle_connections(engine)

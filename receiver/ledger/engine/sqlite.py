@@ -12,12 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, TextClause, create_engine, event, text
 from sqlalchemy.exc import DBAPIError
 
-from receiver.core.errors import (
-    LedgerDamaged,
-    LedgerError,
-    LedgerGone,
-    LedgerUnavailable,
-)
+from receiver.core.errors import LedgerDamaged, LedgerError, LedgerGone, LedgerUnavailable
 from receiver.core.storable import make_parameters_storable
 from receiver.ledger.engine.corruption import find_damage, is_damage, recovery_from_damage
 from receiver.ledger.engine.folder import WRITABLE, make_folder

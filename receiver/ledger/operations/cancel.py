@@ -16,13 +16,7 @@ from receiver.core.model import Json
 from receiver.core.states import OPEN_PLANS, OPEN_RUNS, PlanState, RunState, Trait
 from receiver.ledger import tables
 from receiver.ledger.engine.unit_of_work import UnitOfWork
-from receiver.ledger.operations.common import (
-    Act,
-    find_plan,
-    find_run,
-    find_sync_state,
-    run_event,
-)
+from receiver.ledger.operations.common import Act, find_plan, find_run, find_sync_state, run_event
 from receiver.ledger.plans.concurrency import activate_next
 from receiver.ledger.plans.plan import Plan, read_plans, select_plans
 from receiver.ledger.plans.run import Run, read_runs, select_runs

@@ -6,16 +6,7 @@ by as long as the run was held back. Pauses may overlap; no moment is given back
 
 from __future__ import annotations
 
-from sqlalchemy import (
-    BigInteger,
-    ColumnElement,
-    bindparam,
-    case,
-    delete,
-    insert,
-    text,
-    update,
-)
+from sqlalchemy import BigInteger, ColumnElement, bindparam, case, delete, insert, text, update
 
 from receiver.core.model import Event, Json
 from receiver.ledger import tables

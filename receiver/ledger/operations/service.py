@@ -15,12 +15,7 @@ from receiver.ledger.operations.cancel import Cancelled, cancel_plan, cancel_run
 from receiver.ledger.operations.common import Act, acted_plan, acted_run
 from receiver.ledger.operations.pause import pause, resume
 from receiver.ledger.operations.replay import ask_replay
-from receiver.ledger.operations.retry import (
-    Chosen,
-    failed_runs,
-    retry_found,
-    retry_run,
-)
+from receiver.ledger.operations.retry import Chosen, failed_runs, retry_found, retry_run
 from receiver.ledger.queries.rows import ActedRun, Plan
 from receiver.ledger.queue.pauses import Scope
 

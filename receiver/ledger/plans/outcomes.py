@@ -201,12 +201,7 @@ def _event(name: str, item: Settlement, data: dict[str, Json]) -> Event:
     run = item.run
     about = {"rule": run.rule, "action": run.action, "handler": run.handler, "target": run.target}
     return Event(
-        name,
-        {**about, **data},
-        sync=run.sync,
-        plan=run.plan,
-        run=run.id,
-        attempt=run.attempt,
+        name, {**about, **data}, sync=run.sync, plan=run.plan, run=run.id, attempt=run.attempt
     )
 
 

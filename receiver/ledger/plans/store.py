@@ -15,21 +15,11 @@ from receiver.ledger.plans.application_memory import update_memories, write_reca
 from receiver.ledger.plans.concurrency import activate_next
 from receiver.ledger.plans.debounce import begin, join, room_for
 from receiver.ledger.plans.plan import Plan, insert_plan
-from receiver.ledger.plans.records import (
-    Advance,
-    NewPlan,
-    Planning,
-    RunChange,
-    StoredPlan,
-)
+from receiver.ledger.plans.records import Advance, NewPlan, Planning, RunChange, StoredPlan
 from receiver.ledger.plans.run import Run
 from receiver.ledger.plans.signals import consume, unconsumed
 from receiver.ledger.plans.start import held_event, start
-from receiver.ledger.plans.supersede import (
-    newer_than,
-    superseded_event,
-    superseded_reason,
-)
+from receiver.ledger.plans.supersede import newer_than, superseded_event, superseded_reason
 from receiver.ledger.queue.fair_queueing import load_virtual_times, next_virtual_time
 from receiver.ledger.queue.pauses import PAUSED_AT, select_paused_at
 

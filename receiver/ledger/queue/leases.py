@@ -25,9 +25,7 @@ def renew(connection: Connection, now: int, owner: str, lease: int, runs: Sequen
         connection.execute(
             update(r)
             .where(
-                r.c.id.in_(runs[start : start + 500]),
-                r.c.owner == owner,
-                text(tables.RUNNING_RUN),
+                r.c.id.in_(runs[start : start + 500]), r.c.owner == owner, text(tables.RUNNING_RUN)
             )
             .values(lease_until=now + lease)
         )
