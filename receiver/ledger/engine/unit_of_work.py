@@ -7,9 +7,10 @@ statements would cost more than everything else that it does.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Executable
+from sqlalchemy import Connection, Executable, Table, Update, bindparam, update
 
 from receiver.core.model import Event
 from receiver.ledger.audit.trail import Counts, append_events
@@ -38,6 +39,11 @@ class UnitOfWork:
     def add(self, statement: Executable, row: Row) -> None:
         """Execute a statement, one defined at a module's level, with this row at the next flush."""
         self._rows.setdefault(statement, []).append(row)
+
+    def change(self, table: Table, row: str, **values: object) -> None:
+        """Give the row of an id new values, by column, at the next flush."""
+        named = {f"new_{column}": value for column, value in values.items()}
+        self.add(_update(table, tuple(values)), {"row": row} | named)
 
     def next_number(self, kind: str, key: str, read: Callable[[], int], step: int = 1) -> int:
         """Return the next number of a sequence: read once, then counted here by ``step``."""
@@ -70,3 +76,9 @@ class UnitOfWork:
         self.flush()
         append_events(self.connection, self.now, self.events, self.counts)
         self.counts.clear()
+
+
+@cache
+def _update(table: Table, columns: tuple[str, ...]) -> Update:
+    values: dict[str, Any] = {column: bindparam(f"new_{column}") for column in columns}
+    return update(table).where(table.c.id == bindparam("row")).values(values)

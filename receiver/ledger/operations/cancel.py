@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, select
 
 from receiver.core.errors import StateConflict
 from receiver.core.model import Json
@@ -106,7 +106,10 @@ def _cancel_plans(uow: UnitOfWork, act: Act, plans: Sequence[Plan]) -> Cancelled
         _cancel_runs(uow, act, found)
         runs += [run.id for run in found]
         signal(uow, plan.id)
-        uow.add(_PLAN, {"plan": plan.id, "why": act.reason_for("cancelled"), "now": uow.now})
+        uow.change(
+            tables.plans, plan.id, state=PlanState.CANCELLED.value, due_at=None,
+            reason=act.reason_for("cancelled"), ended_at=uow.now,
+        )  # fmt: skip
         data: dict[str, Json] = {**act.event_data, "runs": len(found)}
         uow.events.append(plan.event("plan.cancelled", data))
         activate_next(uow, plan.concurrency_key)
@@ -114,31 +117,19 @@ def _cancel_plans(uow: UnitOfWork, act: Act, plans: Sequence[Plan]) -> Cancelled
 
 
 def _cancel_runs(uow: UnitOfWork, act: Act, runs: Sequence[Run]) -> None:
+    why = act.reason_for("cancelled")
     for run in runs:
-        about = {"run": run.id, "why": act.reason_for("cancelled"), "now": uow.now}
-        uow.add(_RUN, about)
+        uow.change(
+            tables.runs, run.id, state=RunState.CANCELLED.value, reason=why, ended_at=uow.now,
+            ready=False, due_at=None, owner=None, lease_until=None,
+        )  # fmt: skip
         if run.state.has(Trait.UNDER_WAY):
-            uow.add(_ATTEMPT, about | {"attempt": run.attempts})
+            attempt = {"run": run.id, "attempt": run.attempts, "why": why, "now": uow.now}
+            uow.add(_ATTEMPT, attempt)
         data: dict[str, Json] = {**act.event_data, "was": run.state}
         uow.events.append(run_event("run.cancelled", run, data))
 
 
-_PLAN = (
-    update(tables.plans)
-    .where(tables.plans.c.id == bindparam("plan"))
-    .values(
-        state=PlanState.CANCELLED.value, reason=bindparam("why"), ended_at=bindparam("now"),
-        due_at=None,
-    )
-)  # fmt: skip
-_RUN = (
-    update(tables.runs)
-    .where(tables.runs.c.id == bindparam("run"))
-    .values(
-        state=RunState.CANCELLED.value, reason=bindparam("why"), ended_at=bindparam("now"),
-        ready=False, due_at=None, owner=None, lease_until=None,
-    )
-)  # fmt: skip
 _ATTEMPT = update_attempt(
     ended_at=bindparam("now"), outcome=RunState.CANCELLED.value, reason=bindparam("why")
 )

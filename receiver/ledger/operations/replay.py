@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, bindparam, insert, select, text, update
+from sqlalchemy import Connection, insert, select, text
 
 from receiver.core.errors import StateConflict
 from receiver.core.model import Event, Json, new_id
@@ -109,18 +109,10 @@ def store_replays(uow: UnitOfWork, replays: Sequence[tuple[Replay, Planning | st
             continue
         refusal = planning if isinstance(planning, str) else ""
         state = "refused" if refusal else "planned"
-        row = {"replay": replay.id, "how": state, "why": refusal, "now": uow.now}
-        uow.add(_ENDED, row)
+        uow.change(r, replay.id, state=state, refusal=refusal, ended_at=uow.now)
         if isinstance(planning, str):
             data: dict[str, Json] = {"replay": replay.id, "by": replay.by, "reason": planning}
             data |= {"rule": replay.rule} if replay.rule else {}
             uow.events.append(Event("sync.replay_refused", data, sync=replay.stored.id))
         else:
             store_plans(uow, planning)
-
-
-_ENDED = (
-    update(tables.replays)
-    .where(tables.replays.c.id == bindparam("replay"))
-    .values(state=bindparam("how"), refusal=bindparam("why"), ended_at=bindparam("now"))
-)

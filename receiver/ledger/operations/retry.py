@@ -131,7 +131,9 @@ def _reopen_plan(uow: UnitOfWork, plan: Plan) -> PlanState:
     if not plan.state.has(Trait.RETRYABLE):
         return plan.state
     state, position = enqueue_plan(uow, plan.concurrency_key, plan.concurrency_limit)
-    uow.add(_REOPENED, {"plan": plan.id, "new_state": state.value, "new_position": position})
+    uow.change(
+        tables.plans, plan.id, state=state.value, queue_position=position, reason="", ended_at=None
+    )
     return state
 
 
@@ -160,19 +162,14 @@ def _reopen_runs(uow: UnitOfWork, act: Act, plan: str) -> None:
         r.skip_cause == SkipCause.EARLIER_FAILURE.value,
     )  # fmt: skip
     for run in read_runs(uow.connection, skipped.order_by(r.id)):
-        uow.add(_WAITING, {"run": run.id})
+        uow.change(
+            tables.runs, run.id, state=RunState.WAITING.value, reason="", skip_cause=None,
+            ended_at=None,
+        )  # fmt: skip
         data: dict[str, Json] = {"by": act.by, "was": run.reason}
         uow.events.append(run_event("run.reopened", run, data))
 
 
-_REOPENED = (
-    update(tables.plans)
-    .where(tables.plans.c.id == bindparam("plan"))
-    .values(
-        state=bindparam("new_state"), queue_position=bindparam("new_position"), reason="",
-        ended_at=None,
-    )
-)  # fmt: skip
 _RETRIED = (
     update(tables.runs)
     .where(tables.runs.c.id == bindparam("run"))
@@ -184,8 +181,3 @@ _RETRIED = (
         ended_at=None, paused_at=PAUSED_AT,
     )
 )  # fmt: skip
-_WAITING = (
-    update(tables.runs)
-    .where(tables.runs.c.id == bindparam("run"))
-    .values(state=RunState.WAITING.value, reason="", skip_cause=None, ended_at=None)
-)

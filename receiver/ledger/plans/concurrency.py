@@ -53,17 +53,11 @@ def activate_next(uow: UnitOfWork, key: str | None) -> None:
     rows = uow.connection.execute(line.order_by(p.c.queue_position).limit(QUEUE_WINDOW)).all()
     for row in rows:
         if active < row.concurrency_limit:
-            uow.connection.execute(_ACTIVATE, {"plan": row.id})
+            uow.change(p, row.id, state=PlanState.ACTIVE.value)
             signal(uow, row.id)
             uow.connection.execute(_RELEASE_RETRIED, {"plan": row.id, "now": uow.now})
             active += 1
 
-
-_ACTIVATE = (
-    update(tables.plans)
-    .where(tables.plans.c.id == bindparam("plan"))
-    .values(state=PlanState.ACTIVE.value)
-)
 
 _RELEASE_RETRIED = (
     update(tables.runs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sqlalchemy import bindparam, func, literal, select, text, update
+from sqlalchemy import func, literal, select, text
 
 from receiver.core.model import Json, from_ms, rfc3339
 from receiver.core.storable import dumps
@@ -27,20 +27,6 @@ read when a wave of the plan is rendered, and a resource that was read costs som
 _JOIN = text(
     "INSERT INTO plan_syncs (plan_id, sync_id, sync_finished_at, joined_at) "
     "VALUES (:plan, :sync, :sync_finished_at, :now) ON CONFLICT (plan_id, sync_id) DO NOTHING"
-)
-_GROW = (
-    update(tables.plans)
-    .where(tables.plans.c.id == bindparam("plan"))
-    .values(targets=bindparam("all_targets"), due_at=bindparam("new_due_at"))
-)
-_NEWEST = {
-    "sync": "sync_id", "application": "application", "sync_finished_at": "sync_finished_at",
-    "concurrency_key": "concurrency_key", "concurrency_limit": "concurrency_limit",
-}  # fmt: skip
-_RENEW = (
-    update(tables.plans)
-    .where(tables.plans.c.id == bindparam("plan"))
-    .values({name: bindparam(f"new_{name}") for name in _NEWEST.values()})
 )
 
 
@@ -102,7 +88,7 @@ def begin(uow: UnitOfWork, new: Plan, collect: Collect) -> None:
     due = uow.now + min(collect.window, collect.longest)
     insert_plan(uow, replace(new, collect_key=collect.key, due_at=due))
     uow.add(_JOIN, _member(uow, new.id, new))
-    uow.events.append(new.event("plan.collecting", {"until": _moment(due)}))
+    uow.events.append(new.event("plan.collecting", {"until": rfc3339(from_ms(due))}))
 
 
 def join(uow: UnitOfWork, new: Plan, collect: Collect, room: Room) -> None:
@@ -110,11 +96,14 @@ def join(uow: UnitOfWork, new: Plan, collect: Collect, room: Room) -> None:
     plan, moments = room.plan, room.moments
     due = min(uow.now + collect.window, plan.created_at + collect.longest)
     uow.add(_JOIN, _member(uow, plan.id, new))
-    uow.add(_GROW, {"plan": plan.id, "all_targets": dumps(room.targets), "new_due_at": due})
+    uow.change(tables.plans, plan.id, targets=dumps(room.targets), due_at=due)
     if new.order[:2] >= plan.order[:2]:
-        values = {f"new_{column}": getattr(new, name) for name, column in _NEWEST.items()}
-        uow.add(_RENEW, {"plan": plan.id} | values)
-    data: dict[str, Json] = {"syncs": len(moments), "until": _moment(due)}
+        uow.change(
+            tables.plans, plan.id, sync_id=new.sync, application=new.application,
+            sync_finished_at=new.sync_finished_at, concurrency_key=new.concurrency_key,
+            concurrency_limit=new.concurrency_limit,
+        )  # fmt: skip
+    data: dict[str, Json] = {"syncs": len(moments), "until": rfc3339(from_ms(due))}
     uow.events.append(replace(new, id=plan.id).event("plan.joined", data))
 
 
@@ -141,7 +130,3 @@ def _moments(uow: UnitOfWork, plan: str) -> dict[str, tuple[int, str]]:
         select(m.c.sync_id, m.c.sync_finished_at).where(m.c.plan_id == plan)
     )
     return {row.sync_id: (row.sync_finished_at, row.sync_id) for row in rows}
-
-
-def _moment(ms: int) -> str:
-    return rfc3339(from_ms(ms))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, select
 
 from receiver.core.model import Event, Json, Outcome, OutcomeKind, from_ms, rfc3339
 from receiver.core.states import RunState, Trait
@@ -36,17 +36,6 @@ class Settlement:
     due_at: int | None = None
 
 
-_KEPT = (
-    "state", "reason", "failures", "due_at", "handler_state", "output", "ended_at",
-)  # fmt: skip
-_SETTLED = (
-    update(tables.runs)
-    .where(tables.runs.c.id == bindparam("run"))
-    .values({name: bindparam(f"new_{name}") for name in _KEPT})
-    .values(owner=None, lease_until=None, ready=False)
-)
-
-
 def store_settlements(uow: UnitOfWork, owner: str, settlements: Sequence[Settlement]) -> None:
     """Store outcomes, attempts, events and counts, but for runs that were taken over meanwhile."""
     ours = _claims_held(uow, owner, [item.run.id for item in settlements])
@@ -70,7 +59,14 @@ def store_settlements(uow: UnitOfWork, owner: str, settlements: Sequence[Settlem
 
 
 def _store(uow: UnitOfWork, item: Settlement) -> None:
-    uow.add(_SETTLED, _settled_row(uow.now, item))
+    ended = item.state.ended
+    state = item.outcome.state if item.outcome.state is not None else item.run.state
+    uow.change(
+        tables.runs, item.run.id, state=item.state.value, reason=item.reason, ready=False,
+        failures=item.failures, due_at=item.due_at, owner=None, lease_until=None,
+        handler_state=None if state is None else dumps(state),
+        output=dumps(item.outcome.output) if ended else None, ended_at=uow.now if ended else None,
+    )  # fmt: skip
     uow.add(_ATTEMPT, _attempt_row(uow.now, item))
     uow.events += _events(item)
     if item.outcome.limited and item.due_at is not None:
@@ -109,16 +105,12 @@ def _block(uow: UnitOfWork, item: Settlement) -> None:
     """Block the lane until this run may be tried again."""
     until = uow.now + int((item.outcome.delay or LIMITED_FOR) * 1000)
     block_lane(uow, item.run.lane, until)
-    data: dict[str, Json] = {"lane": item.run.lane, "until": _moment(until)}
+    data: dict[str, Json] = {"lane": item.run.lane, "until": rfc3339(from_ms(until))}
     uow.events.append(_event("lane.blocked", item, data))
 
 
 LIMITED_FOR = 5.0
 """Seconds that a lane is blocked where the limit's answer names no time."""
-
-
-def _moment(ms: int) -> str:
-    return rfc3339(from_ms(ms))
 
 
 def _claims_held(uow: UnitOfWork, owner: str, runs: Sequence[str]) -> dict[str, int]:
@@ -139,18 +131,6 @@ def _why_dropped(uow: UnitOfWork, item: Settlement) -> dict[str, Json]:
     row = uow.connection.execute(select(a.c.outcome, a.c.reason).where(*mine)).one_or_none()
     how = row.reason if row and row.outcome == RunState.CANCELLED.value else "taken over"
     return {"reason": f"{how} before its outcome was written", "outcome": item.outcome.kind.value}
-
-
-def _settled_row(now: int, item: Settlement) -> Row:
-    ended = item.state.ended
-    state = item.outcome.state if item.outcome.state is not None else item.run.state
-    values = (
-        item.state.value, item.reason, item.failures, item.due_at,
-        None if state is None else dumps(state),
-        dumps(item.outcome.output) if ended else None, now if ended else None,
-    )  # fmt: skip
-    named = zip(_KEPT, values, strict=True)
-    return {"run": item.run.id, **{f"new_{name}": value for name, value in named}}
 
 
 def _attempt_row(now: int, item: Settlement) -> Row:
@@ -178,7 +158,7 @@ def _events(item: Settlement) -> list[Event]:
     run, outcome = item.run, item.outcome
     events = [_event("action.message", item, {"text": note}) for note in outcome.notes]
     data: dict[str, Json] = {"seconds": round(outcome.seconds, 3)}
-    next_at = _moment(item.due_at) if item.due_at is not None else ""
+    next_at = rfc3339(from_ms(item.due_at)) if item.due_at is not None else ""
     if outcome.kind is OutcomeKind.SUCCEEDED:
         events.append(_event("attempt.succeeded", item, data))
     elif item.state is RunState.PENDING:

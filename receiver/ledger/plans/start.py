@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from sqlalchemy import bindparam, select, text, update
 
 from receiver.core.model import Event, Json
@@ -25,15 +23,6 @@ _COLLECTED = text(
     f"SELECT id FROM plans WHERE {tables.COLLECTING_PLAN} AND due_at <= :now "
     f"ORDER BY due_at LIMIT {COLLECTED}"
 )
-_STATE = (
-    update(tables.plans)
-    .where(tables.plans.c.id == bindparam("plan"))
-    .values(
-        state=bindparam("new_state"), reason=bindparam("why"),
-        queue_position=bindparam("new_position"),
-        due_at=None,
-    )
-)  # fmt: skip
 
 
 def start(uow: UnitOfWork, plan: Plan) -> tuple[PlanState, int | None]:
@@ -61,7 +50,7 @@ def end_collecting(uow: UnitOfWork, plan: Plan) -> None:
     """Let a plan collect no more: it starts, or with too many targets it is held."""
     reason = hold_reason(len(plan.targets), plan.hold_above)
     if reason:
-        uow.add(_STATE, _change(plan.id, PlanState.HELD, reason))
+        _change(uow, plan, PlanState.HELD, reason)
         uow.events.append(held_event(plan, reason))
     else:
         _start_stored(uow, plan)
@@ -126,13 +115,16 @@ def _find(uow: UnitOfWork, plan: str, state: PlanState) -> Plan | None:
 
 def _start_stored(uow: UnitOfWork, plan: Plan) -> PlanState:
     state, position = start(uow, plan)
-    uow.add(_STATE, _change(plan.id, state, "", position))
+    _change(uow, plan, state, "", position)
     if state is PlanState.ACTIVE:
         signal(uow, plan.id)
     return state
 
 
 def _change(
-    plan: str, state: PlanState, reason: str, position: int | None = None
-) -> dict[str, Any]:
-    return {"plan": plan, "new_state": state.value, "why": reason, "new_position": position}
+    uow: UnitOfWork, plan: Plan, state: PlanState, reason: str, position: int | None = None
+) -> None:
+    uow.change(
+        tables.plans, plan.id, state=state.value, reason=reason, queue_position=position,
+        due_at=None,
+    )  # fmt: skip

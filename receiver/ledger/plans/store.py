@@ -23,18 +23,6 @@ from receiver.ledger.plans.supersede import newer_than, superseded_event, supers
 from receiver.ledger.queue.fair_queueing import load_virtual_times, next_virtual_time
 from receiver.ledger.queue.pauses import PAUSED_AT, select_paused_at
 
-_PLANNED = (
-    update(tables.syncs)
-    .where(tables.syncs.c.id == bindparam("sync"))
-    .values(
-        {
-            name: bindparam(f"new_{name}")
-            for name in (
-                "state", "reason", "rule_set", "changed", "planned_at", "recalled",
-            )
-        }
-    )
-)  # fmt: skip
 _NEW_RUN = insert(tables.runs).values(
     paused_at=select_paused_at(bindparam("of_rule"), bindparam("of_handler"))
 )
@@ -52,24 +40,13 @@ def store_plannings(uow: UnitOfWork, plannings: Sequence[Planning]) -> None:
     ours = [planning for planning in plannings if planning.sync in still_new]
     load_virtual_times(uow, _due_flows(plan.first for one in ours for plan in one.plans))
     for planning in ours:
-        _store_planning(uow, planning)
+        uow.change(
+            tables.syncs, planning.sync, state=planning.state.value, reason=planning.reason,
+            rule_set=planning.rule_set, changed=planning.changed, planned_at=uow.now,
+            recalled=write_recalled(planning.recalled),
+        )  # fmt: skip
+        store_plans(uow, planning)
     update_memories(uow, ours)
-
-
-def _store_planning(uow: UnitOfWork, planning: Planning) -> None:
-    uow.add(
-        _PLANNED,
-        {
-            "sync": planning.sync,
-            "new_state": planning.state.value,
-            "new_reason": planning.reason,
-            "new_rule_set": planning.rule_set,
-            "new_changed": planning.changed,
-            "new_planned_at": uow.now,
-            "new_recalled": write_recalled(planning.recalled),
-        },
-    )
-    store_plans(uow, planning)
 
 
 def store_plans(uow: UnitOfWork, planning: Planning) -> None:
@@ -224,16 +201,11 @@ def _run_row(run: Run) -> Row:
     }
 
 
-_END = (
-    update(tables.plans)
-    .where(tables.plans.c.id == bindparam("plan"))
-    .values(state=bindparam("how"), reason=bindparam("why"), ended_at=bindparam("now"))
-)
-
-
 def _end_plan(uow: UnitOfWork, advance: Advance, key: str | None) -> None:
     if advance.end is None:
         return
-    how, why = advance.end.value, advance.reason
-    uow.add(_END, {"plan": advance.plan, "how": how, "why": why, "now": uow.now})
+    uow.change(
+        tables.plans, advance.plan, state=advance.end.value, reason=advance.reason,
+        ended_at=uow.now,
+    )  # fmt: skip
     activate_next(uow, key)

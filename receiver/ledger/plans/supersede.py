@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Select, bindparam, update
+from sqlalchemy import Select, bindparam
 
 from receiver.core.model import Event, Json
 from receiver.core.states import OPEN_PLANS, PlanState, RunState, Trait
@@ -82,8 +82,8 @@ def newer_plans_of(uow: UnitOfWork, runs: Sequence[str]) -> Mapping[str, tuple[s
 
 def mark_superseded(uow: UnitOfWork, plan: str, newer: tuple[str, str]) -> None:
     """Mark a plan under way as superseded: its next step ends it, when what is under way has."""
-    by = {"by_plan": newer[0], "by_sync": newer[1], "why": superseded_reason(newer)}
-    uow.add(_MARK, {"plan": plan} | by)
+    why = superseded_reason(newer)
+    uow.change(tables.plans, plan, newer_plan=newer[0], newer_sync=newer[1], reason=why)
     signal(uow, plan)
 
 
@@ -121,22 +121,6 @@ _OF_SERIES = (
         tables.runs.c.section == "actions", tables.plans.c.series.is_not(None),
     )
 )  # fmt: skip
-_MARK = (
-    update(tables.plans)
-    .where(tables.plans.c.id == bindparam("plan"))
-    .values(
-        newer_plan=bindparam("by_plan"), newer_sync=bindparam("by_sync"), reason=bindparam("why"),
-    )
-)  # fmt: skip
-_END = _MARK.values(state=PlanState.SUPERSEDED.value, ended_at=bindparam("now"), due_at=None)
-_END_RUN = (
-    update(tables.runs)
-    .where(tables.runs.c.id == bindparam("run"))
-    .values(
-        state=RunState.SUPERSEDED.value, reason=bindparam("why"), ready=False, due_at=None,
-        ended_at=bindparam("now"),
-    )
-)  # fmt: skip
 
 
 def _supersede(uow: UnitOfWork, plan: Plan, by: Plan) -> None:
@@ -150,13 +134,18 @@ def _supersede(uow: UnitOfWork, plan: Plan, by: Plan) -> None:
     newer = by.id, by.sync
     why = superseded_reason(newer)
     for run in needless:
-        uow.add(_END_RUN, {"run": run.id, "why": why, "now": uow.now})
+        uow.change(
+            tables.runs, run.id, state=RunState.SUPERSEDED.value, reason=why, ready=False,
+            due_at=None, ended_at=uow.now,
+        )  # fmt: skip
         uow.events.append(_run_event(run, why))
     if active:
         mark_superseded(uow, plan.id, newer)
         return
-    ended = {"plan": plan.id, "by_plan": by.id, "by_sync": by.sync, "why": why, "now": uow.now}
-    uow.add(_END, ended)
+    uow.change(
+        tables.plans, plan.id, state=PlanState.SUPERSEDED.value, reason=why, newer_plan=by.id,
+        newer_sync=by.sync, due_at=None, ended_at=uow.now,
+    )  # fmt: skip
     uow.events.append(superseded_event(plan.rule, plan.sync, plan.id, newer))
     if plan.concurrency_key is not None:
         uow.reset_number("open", plan.concurrency_key)
