@@ -18,9 +18,9 @@ from rich.console import Console
 from rich.table import Table
 
 from receiver.core.model import Application, Change, ChangeVerdict, Resource, Sync
-from receiver.rules.expressions import Expressions
-from receiver.rules.matching import Matcher
-from receiver.rules.schema import Rule
+from receiver.rules.expressions.cel import Expressions
+from receiver.rules.matching.matcher import Matcher
+from receiver.rules.schema.rule_file import Rule
 
 KINDS = (
     ("", "ConfigMap"),

@@ -34,7 +34,7 @@ from receiver.notification.application_memory import Memory
 from receiver.notification.parse import read_notification
 from receiver.planning.planner import Planner, memory_key, read_sync, step
 from receiver.planning.retry import settle
-from receiver.rules.schema import Rule
+from receiver.rules.schema.rule_file import Rule
 
 LEASE = 30_000
 """Milliseconds."""

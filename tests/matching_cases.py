@@ -7,7 +7,7 @@ from typing import Any
 
 from receiver.core.model import Application, Change, ChangeVerdict, Destination, Resource, Sync
 from receiver.rules.loading.defaults import merge
-from receiver.rules.schema import Defaults, Rule
+from receiver.rules.schema.rule_file import Defaults, Rule
 
 SHOP = Application(
     "shop",

@@ -13,7 +13,8 @@ from typing import Any
 from receiver.contract import Call, Http
 from receiver.outbound import Outbound
 from receiver.outbound.secret_masking import Masker
-from receiver.rules.expressions import Expressions, Scope
+from receiver.rules.expressions.cel import Expressions
+from receiver.rules.expressions.scope import Scope
 from receiver.testkit import Peer, Reply, Seen, peer
 
 __all__ = ["Peer", "Reply", "Seen", "call", "closed_port", "door", "peer", "raw_peer"]

@@ -14,10 +14,10 @@ from receiver.notification.parse import read_notification
 from receiver.planning.parameters import Renderer
 from receiver.planning.plan_view import ACTIONS
 from receiver.planning.planner import Planner
-from receiver.rules.expressions import Expressions
+from receiver.rules.expressions.cel import Expressions
 from receiver.rules.handlers.registry import Registry
-from receiver.rules.loading import rule_set_from
-from receiver.rules.schema import Rule
+from receiver.rules.loading.load import rule_set_from
+from receiver.rules.schema.rule_file import Rule
 
 
 def sync_of(*resources: dict[str, object], **fields: object) -> Sync:

@@ -11,9 +11,9 @@ from receiver.core.logs import configure_logs
 from receiver.dispatcher.rule_sets import RulesInForce, store_reload
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.queries.reader import Reader
-from receiver.rules.expressions import Expressions
+from receiver.rules.expressions.cel import Expressions
 from receiver.rules.handlers.registry import Registry
-from receiver.rules.loading import Rulebook, load_rules
+from receiver.rules.loading.load import Rulebook, load_rules
 
 RULE = """version: 1
 rules:

@@ -12,9 +12,9 @@ from receiver.contract import Call, Finding, Handler, Outcome, Params, Permanent
 from receiver.contract import Succeeded as Done
 from receiver.inspection.dry_run import DryRun
 from receiver.outbound import Outbound
-from receiver.rules.expressions import Expressions
+from receiver.rules.expressions.cel import Expressions
 from receiver.rules.handlers.registry import Registry
-from receiver.rules.loading import load_rules
+from receiver.rules.loading.load import load_rules
 from receiver.settings.secrets import Secrets
 
 SECRET = "hush-hush-1/2+3"

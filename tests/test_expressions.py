@@ -21,19 +21,10 @@ from receiver.core.model import (
     Source,
     Sync,
 )
-from receiver.rules.expressions import (
-    Bindings,
-    Earlier,
-    Expressions,
-    Program,
-    Scope,
-    application_facts,
-    check_tree,
-    parse_template,
-    render_tree,
-    resource_facts,
-    sync_facts,
-)
+from receiver.rules.expressions.cel import Bindings, Expressions, Program
+from receiver.rules.expressions.facts import application_facts, resource_facts, sync_facts
+from receiver.rules.expressions.scope import Earlier, Scope
+from receiver.rules.expressions.template import check_tree, parse_template, render_tree
 
 APPLICATION = Application(
     name="shop",

@@ -14,7 +14,9 @@ from planning import planner_of, sync_of
 from receiver.core.errors import ExpressionError
 from receiver.core.states import RunState
 from receiver.notification.application_memory import Memory
-from receiver.rules.expressions import Expressions, Scope, parse_template
+from receiver.rules.expressions.cel import Expressions
+from receiver.rules.expressions.scope import Scope
+from receiver.rules.expressions.template import parse_template
 
 TOO_MUCH = "takes more than 192 MiB of memory"
 TOO_LARGE = "the result is larger than 8 MiB"

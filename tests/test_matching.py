@@ -9,9 +9,10 @@ import pytest
 from matching_cases import SHOP, resource, rule, sync
 
 from receiver.core.model import Application, Resource, Sync
-from receiver.rules.expressions import Expressions
-from receiver.rules.matching import ConditionError, Matcher, Verdict
-from receiver.rules.schema import Rule
+from receiver.rules.expressions.cel import Expressions
+from receiver.rules.matching.findings import Verdict
+from receiver.rules.matching.matcher import ConditionError, Matcher
+from receiver.rules.schema.rule_file import Rule
 
 
 def matched(one: Rule, about: Sync) -> tuple[int, ...] | None:

@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 from matching_cases import SHOP, resource, rule, sync
 
 from receiver.core.model import Application, Resource, Sync
-from receiver.rules.expressions import Expressions
-from receiver.rules.matching import Matcher, Verdict
-from receiver.rules.schema import Globs, ResourceMatch, Rule
+from receiver.rules.expressions.cel import Expressions
+from receiver.rules.matching.findings import Verdict
+from receiver.rules.matching.matcher import Matcher
+from receiver.rules.schema.match import Globs, ResourceMatch
+from receiver.rules.schema.rule_file import Rule
 
 EXPRESSIONS = Expressions()
 WORDS = st.sampled_from(["a", "b", "ab", "ba", "a-b", "a/b", ""])

@@ -23,9 +23,9 @@ from receiver.ledger.plans.outcomes import store_settlements
 from receiver.ledger.plans.poison_guard import MAX_DEATHS, PoisonGuard, record_start
 from receiver.ledger.plans.store import store_plannings
 from receiver.planning.retry import settle
-from receiver.rules.expressions import Expressions
+from receiver.rules.expressions.cel import Expressions
 from receiver.rules.handlers.registry import Registry
-from receiver.rules.loading import Rulebook
+from receiver.rules.loading.load import Rulebook
 
 
 @pytest.fixture

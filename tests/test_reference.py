@@ -11,10 +11,10 @@ from toy_handlers import say
 
 from handlers import builtin
 from receiver.contract import Handler, Rate
-from receiver.rules.expressions import Expressions
+from receiver.rules.expressions.cel import Expressions
 from receiver.rules.handlers.reference_page import example_rule, handlers_page, notes
 from receiver.rules.handlers.registry import Registry
-from receiver.rules.loading import load_rules
+from receiver.rules.loading.load import load_rules
 
 
 @pytest.mark.parametrize("handler", builtin(), ids=lambda handler: handler.name)

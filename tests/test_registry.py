@@ -13,7 +13,7 @@ from toy_handlers import post, say, toy_registry
 
 from handlers import slack_message
 from receiver.core.errors import PermanentError, PostsyncError, SettingsError
-from receiver.rules.expressions import Expressions
+from receiver.rules.expressions.cel import Expressions
 from receiver.rules.handlers.entry_points import GROUP, Origin, load
 from receiver.rules.handlers.registry import Registry
 from receiver.rules.handlers.secret_refs import put_values, split_secrets

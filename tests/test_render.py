@@ -16,7 +16,7 @@ from receiver.ledger.plans.records import RunChange
 from receiver.ledger.plans.run import Run
 from receiver.planning.parameters import Scene
 from receiver.planning.plan_view import ON_FAILURE, Failure
-from receiver.rules.schema import Rule
+from receiver.rules.schema.rule_file import Rule
 
 SYNC = sync_of(resource("a"), resource("b"))
 KEYS = [item.key for item in SYNC.resources]

@@ -11,9 +11,9 @@ import pytest
 from toy_handlers import toy_registry
 
 from receiver.core.errors import RuleError
-from receiver.rules.expressions import Expressions
-from receiver.rules.loading import Rulebook, RuleSet, load_rules, rule_set_from
-from receiver.rules.schema import Target
+from receiver.rules.expressions.cel import Expressions
+from receiver.rules.loading.load import Rulebook, RuleSet, load_rules, rule_set_from
+from receiver.rules.schema.rule_file import Target
 
 BROKEN = sorted((Path(__file__).parent / "data/rules/broken").glob("*.yaml"))
 RULE = """

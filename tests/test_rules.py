@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from receiver.contract.durations import duration_text, seconds
-from receiver.rules.schema import ResourceMatch, Retry
+from receiver.rules.schema.match import ResourceMatch
+from receiver.rules.schema.rule_file import Retry
 
 
 @pytest.mark.parametrize(

@@ -17,10 +17,10 @@ from receiver.core.storable import dumps
 from receiver.ledger.plans.records import RunChange
 from receiver.ledger.plans.run import Run
 from receiver.planning.parameters import Scene
-from receiver.rules.expressions import Expressions
+from receiver.rules.expressions.cel import Expressions
 from receiver.rules.handlers.registry import Registry
-from receiver.rules.loading import load_rules
-from receiver.rules.schema import Rule
+from receiver.rules.loading.load import load_rules
+from receiver.rules.schema.rule_file import Rule
 
 ROOT = Path(__file__).parent.parent
 

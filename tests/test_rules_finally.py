@@ -9,10 +9,10 @@ from house import House, texts
 
 from receiver.core.errors import RuleError
 from receiver.ledger.engine.ledger import Ledger
-from receiver.rules.expressions import Expressions
+from receiver.rules.expressions.cel import Expressions
 from receiver.rules.handlers.registry import Registry
-from receiver.rules.loading import load_rules, rule_set_from
-from receiver.rules.schema import Rule, Target, When
+from receiver.rules.loading.load import load_rules, rule_set_from
+from receiver.rules.schema.rule_file import Rule, Target, When
 
 LOG = "uses: log.message, with: {text: x}"
 

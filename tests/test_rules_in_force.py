@@ -21,9 +21,9 @@ from receiver.dispatcher.rule_sets import PROBLEMS, Reload, RulesInForce
 from receiver.ledger import tables
 from receiver.ledger.audit.key_values import RULES, put_value
 from receiver.ledger.engine.ledger import Ledger
-from receiver.rules.expressions import Expressions
+from receiver.rules.expressions.cel import Expressions
 from receiver.rules.handlers.registry import Registry
-from receiver.rules.loading import Rulebook
+from receiver.rules.loading.load import Rulebook
 
 pytestmark = pytest.mark.usefixtures("steady_at_once")
 

@@ -22,7 +22,7 @@ from receiver.core.model import Json, Outcome, OutcomeKind
 from receiver.dispatcher.attempt import REASON_LENGTH, Runner
 from receiver.ledger.queue.claim import ClaimedRun
 from receiver.outbound import Outbound
-from receiver.rules.expressions import Expressions
+from receiver.rules.expressions.cel import Expressions
 from receiver.rules.handlers.registry import Registry
 from receiver.settings.secrets import Secrets
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from receiver.rules.schema import Match
+from receiver.rules.schema.match import Match
 from receiver.settings.loading import load_settings
 
 PAGE = (Path(__file__).parents[1] / "docs/security.md").read_text()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from receiver.core.model import Json
-from receiver.rules.expressions import one_line, seen
+from receiver.rules.expressions.seen import one_line, seen
 
 FACTS: dict[str, Json] = {
     "application": {"name": "shop", "labels": {"tier": "edge", "app.kubernetes.io/name": "web"}},

@@ -91,9 +91,9 @@ def test_a_text_is_utf_8_and_its_mark_is_left_out(tmp_path: Path) -> None:
 
 
 def _rules(path: Path) -> None:
-    from receiver.rules.expressions import Expressions
+    from receiver.rules.expressions.cel import Expressions
     from receiver.rules.handlers.registry import Registry
-    from receiver.rules.loading import load_rules
+    from receiver.rules.loading.load import load_rules
 
     load_rules([path], Registry.discover(), Expressions())
 

@@ -12,8 +12,8 @@ from receiver.ledger.plans.records import Advance, RunChange
 from receiver.ledger.plans.run import Run
 from receiver.planning.plan_view import Failure, PlanView, Wave, first_runs
 from receiver.planning.waves import advance
-from receiver.rules.loading import rule_set_from
-from receiver.rules.schema import Rule
+from receiver.rules.loading.load import rule_set_from
+from receiver.rules.schema.rule_file import Rule
 
 TARGETS = ((0, "ConfigMap/shop/a"), (1, "ConfigMap/shop/b"))
 

@@ -19,7 +19,7 @@ from receiver.contract import (
     Succeeded,
 )
 from receiver.outbound.credential_names import HEADERS
-from receiver.rules.expressions import Expressions
+from receiver.rules.expressions.cel import Expressions
 from receiver.rules.handlers.json_schema import rules_schema
 from receiver.rules.handlers.registry import Registry
 from receiver.rules.handlers.unrendered_checks import check_written

@@ -30,9 +30,9 @@ from receiver.ledger.queue.rate_limits import Buckets
 from receiver.ledger.retention.policy import Policy
 from receiver.outbound import Outbound, own_api_server
 from receiver.planning.parameters import Renderer
-from receiver.rules.expressions import Expressions
+from receiver.rules.expressions.cel import Expressions
 from receiver.rules.handlers.registry import Registry
-from receiver.rules.loading import Rulebook
+from receiver.rules.loading.load import Rulebook
 from receiver.settings.model import Settings
 from receiver.settings.secrets import Secrets
 from receiver.settings.tokens import Keyring

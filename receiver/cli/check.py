@@ -14,9 +14,9 @@ from receiver.app.composition import build_outbound
 from receiver.cli.screen import Part, Styled, write_json, write_line
 from receiver.core.errors import Problem, RuleError
 from receiver.inspection.dry_run import DryRun, DryRunResult
-from receiver.rules.expressions import Expressions
+from receiver.rules.expressions.cel import Expressions
 from receiver.rules.handlers.registry import Registry
-from receiver.rules.loading import RuleSet, load_rules
+from receiver.rules.loading.load import RuleSet, load_rules
 from receiver.settings.loading import load_settings
 from receiver.settings.secrets import Secrets
 

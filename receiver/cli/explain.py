@@ -16,11 +16,12 @@ from receiver.core.model import Json, Sync
 from receiver.core.validation import did_you_mean
 from receiver.notification.change_detection import list_gap
 from receiver.notification.parse import read_notification
-from receiver.rules.expressions import Expressions
+from receiver.rules.expressions.cel import Expressions
 from receiver.rules.handlers.registry import Registry
-from receiver.rules.loading import load_rules
-from receiver.rules.matching import Matcher, RuleExplanation, excerpt, quota
-from receiver.rules.schema import Rule
+from receiver.rules.loading.load import load_rules
+from receiver.rules.matching.explanation import RuleExplanation, excerpt, quota
+from receiver.rules.matching.matcher import Matcher
+from receiver.rules.schema.rule_file import Rule
 from receiver.settings.loading import load_settings
 
 

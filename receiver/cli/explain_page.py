@@ -13,7 +13,8 @@ from rich.text import Text
 from receiver.cli.explain_steps import Step, steps, terms
 from receiver.core.model import Sync
 from receiver.core.terminal_text import escape_controls
-from receiver.rules.matching import Finding, RuleExplanation, Verdict, describe, excerpt, quota
+from receiver.rules.matching.explanation import RuleExplanation, describe, excerpt, quota
+from receiver.rules.matching.findings import Finding, Verdict
 
 STYLES = {Verdict.MATCHED: "green", Verdict.REFUSED: "dim", Verdict.ERROR: "red"}
 FALLBACK = (120, 40)

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from receiver.contract.durations import duration_text
 from receiver.core.model import Sync
 from receiver.ledger.plans.records import hold_reason
-from receiver.rules.matching import RuleExplanation, Verdict
-from receiver.rules.schema import Action, FailureAction, Rule, Target, When
+from receiver.rules.matching.explanation import RuleExplanation
+from receiver.rules.matching.findings import Verdict
+from receiver.rules.schema.rule_file import Action, FailureAction, Rule, Target, When
 
 
 @dataclass(frozen=True, slots=True)

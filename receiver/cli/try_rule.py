@@ -20,11 +20,11 @@ from receiver.dispatcher.attempt import Runner
 from receiver.inspection.try_rule import Trial
 from receiver.notification.parse import read_notification
 from receiver.planning.parameters import Renderer
-from receiver.rules.expressions import Expressions
+from receiver.rules.expressions.cel import Expressions
 from receiver.rules.handlers.registry import Registry
-from receiver.rules.loading import load_rules
-from receiver.rules.matching import Matcher
-from receiver.rules.schema import Rule
+from receiver.rules.loading.load import load_rules
+from receiver.rules.matching.matcher import Matcher
+from receiver.rules.schema.rule_file import Rule
 from receiver.settings.loading import load_settings
 from receiver.settings.secrets import Secrets
 

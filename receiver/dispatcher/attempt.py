@@ -17,7 +17,8 @@ from receiver.core.model import Json, Outcome, OutcomeKind
 from receiver.ledger.queue.claim import ClaimedRun
 from receiver.outbound import Outbound
 from receiver.outbound.secret_masking import Masker
-from receiver.rules.expressions import Expressions, Scope
+from receiver.rules.expressions.cel import Expressions
+from receiver.rules.expressions.scope import Scope
 from receiver.rules.handlers.registry import Registry
 from receiver.rules.handlers.secret_refs import SecretRef, put_values
 from receiver.settings.secrets import Secrets

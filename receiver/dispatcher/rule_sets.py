@@ -25,9 +25,9 @@ from receiver.ledger.audit.key_values import (
 from receiver.ledger.engine.ledger import Ledger
 from receiver.planning.parameters import Renderer
 from receiver.planning.planner import Planner
-from receiver.rules.expressions import Expressions
-from receiver.rules.loading import Rulebook, RuleSet, rule_set_from
-from receiver.rules.schema import Rule
+from receiver.rules.expressions.cel import Expressions
+from receiver.rules.loading.load import Rulebook, RuleSet, rule_set_from
+from receiver.rules.schema.rule_file import Rule
 
 POLL_EVERY = 2.0
 """Seconds between two polls of the files' stats; a ConfigMap's update takes a minute anyway."""

@@ -15,12 +15,15 @@ from receiver.core.model import new_id
 from receiver.core.validation import Path
 from receiver.outbound import Outbound
 from receiver.outbound.secret_masking import Masker
-from receiver.rules.expressions import Expressions, Program, Scope, Template, parse_template
+from receiver.rules.expressions.cel import Expressions, Program
+from receiver.rules.expressions.scope import Scope
+from receiver.rules.expressions.template import Template, parse_template
 from receiver.rules.handlers.registry import Registry
 from receiver.rules.handlers.secret_refs import put_values, split_secrets
-from receiver.rules.loading import RuleSet, action_scope, readings
+from receiver.rules.loading.load import RuleSet, readings
+from receiver.rules.loading.scopes import action_scope
 from receiver.rules.matching.predicates import SPECIAL
-from receiver.rules.schema import FailureAction, Rule
+from receiver.rules.schema.rule_file import FailureAction, Rule
 from receiver.settings.secrets import Secrets
 
 PLAUSIBLE: Mapping[str, Any] = {"BOOL": True, "INT": 1, "UINT": 1, "DOUBLE": 1.0}

@@ -28,10 +28,12 @@ from receiver.ledger.plans.load import planned_with, stored_sync
 from receiver.ledger.queries.rows import written_as_text
 from receiver.notification.application_memory import with_recalled
 from receiver.planning.planner import read_sync
-from receiver.rules.expressions import Expressions
-from receiver.rules.loading import rule_set_from
-from receiver.rules.matching import Excerpt, Matcher, RuleExplanation, Verdict, excerpt
-from receiver.rules.schema import Rule
+from receiver.rules.expressions.cel import Expressions
+from receiver.rules.loading.load import rule_set_from
+from receiver.rules.matching.explanation import Excerpt, RuleExplanation, excerpt
+from receiver.rules.matching.findings import Verdict
+from receiver.rules.matching.matcher import Matcher
+from receiver.rules.schema.rule_file import Rule
 
 MATCHERS = 4
 """Rule sets whose matcher is cached: most requests are for what happened lately."""

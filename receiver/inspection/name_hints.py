@@ -20,8 +20,8 @@ from receiver.ledger.audit.trail import BY_KIND, EVENTS
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.queries.reader import Filters, Reader
 from receiver.ledger.queue.pauses import Scope
-from receiver.rules.loading import rule_set_from
 from receiver.rules.loading.defaults import sections
+from receiver.rules.loading.load import rule_set_from
 
 FEW = 8
 """Names that are listed where none is near."""

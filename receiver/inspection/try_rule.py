@@ -17,7 +17,7 @@ from receiver.ledger.queue.claim import ClaimedRun
 from receiver.planning.parameters import Renderer, Scene
 from receiver.planning.plan_view import PlanView
 from receiver.planning.waves import advance
-from receiver.rules.schema import Rule
+from receiver.rules.schema.rule_file import Rule
 
 STATES = {
     OutcomeKind.SUCCEEDED: RunState.SUCCEEDED,

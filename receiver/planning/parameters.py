@@ -16,19 +16,14 @@ from receiver.core.states import RunState, SkipCause, Trait
 from receiver.ledger.plans.records import RunChange
 from receiver.ledger.plans.run import Run
 from receiver.planning.plan_view import ON_FAILURE, Failure, Wave
-from receiver.rules.expressions import (
-    Bindings,
-    Expressions,
-    application_facts,
-    render_tree,
-    resource_facts,
-    sync_facts,
-)
 from receiver.rules.expressions.bounds import SizeBudget
+from receiver.rules.expressions.cel import Bindings, Expressions
+from receiver.rules.expressions.facts import application_facts, resource_facts, sync_facts
+from receiver.rules.expressions.template import render_tree
 from receiver.rules.handlers.registry import Registry
 from receiver.rules.handlers.secret_refs import SecretRef, split_secrets
-from receiver.rules.loading import action_scope
-from receiver.rules.schema import Action, FailureAction, Rule
+from receiver.rules.loading.scopes import action_scope
+from receiver.rules.schema.rule_file import Action, FailureAction, Rule
 
 LARGEST_WAVE = 32 << 20
 """Characters of all parameters that are rendered for one wave together: they are in memory until

@@ -13,10 +13,12 @@ from receiver.ledger.plans.run import Run
 from receiver.planning.parameters import Renderer, Scene
 from receiver.planning.plan_view import Failure, PlanView, Wave, first_runs
 from receiver.planning.waves import advance
-from receiver.rules.expressions import Expressions, application_facts, parse_template, sync_facts
-from receiver.rules.loading import KEY_SCOPE
-from receiver.rules.matching import RuleMatch
-from receiver.rules.schema import Rule, Target
+from receiver.rules.expressions.cel import Expressions
+from receiver.rules.expressions.facts import application_facts, sync_facts
+from receiver.rules.expressions.template import parse_template
+from receiver.rules.loading.scopes import KEY_SCOPE
+from receiver.rules.matching.matcher import RuleMatch
+from receiver.rules.schema.rule_file import Rule, Target
 
 MOST_RUNS = 20_000
 MOST_TARGETS = 100_000

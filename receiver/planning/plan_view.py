@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from receiver.core.model import Json, new_id
 from receiver.ledger.plans.records import RunChange
 from receiver.ledger.plans.run import Run
-from receiver.rules.schema import Action, FailureAction, Rule, Target
+from receiver.rules.schema.rule_file import Action, FailureAction, Rule, Target
 
 ACTIONS = "actions"
 ON_FAILURE = "onFailure"

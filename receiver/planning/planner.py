@@ -24,10 +24,11 @@ from receiver.notification.parse import read_notification
 from receiver.planning.parameters import Renderer, Scene
 from receiver.planning.plan_builder import MOST_RUNS, MOST_TARGETS, PlanMaker, advance_with
 from receiver.planning.plan_view import PlanView
-from receiver.rules.expressions import Expressions, one_line
-from receiver.rules.loading import RuleSet, place_in_files
-from receiver.rules.matching import Matcher, RuleMatch
-from receiver.rules.schema import Rule, Target
+from receiver.rules.expressions.cel import Expressions
+from receiver.rules.expressions.seen import one_line
+from receiver.rules.loading.load import RuleSet, place_in_files
+from receiver.rules.matching.matcher import Matcher, RuleMatch
+from receiver.rules.schema.rule_file import Rule, Target
 
 ERRORS = 3
 """So many resources on which a condition failed are named, and so many rules in a sync's reason."""

@@ -25,7 +25,7 @@ from receiver.planning.plan_view import (
     new_run,
 )
 from receiver.rules.handlers.secret_refs import with_references
-from receiver.rules.schema import Action, FailureAction, Target, When
+from receiver.rules.schema.rule_file import Action, FailureAction, Target, When
 
 
 def advance(plan: PlanView, release: Release) -> Advance:

@@ -22,7 +22,7 @@ from receiver.ledger.queue.claim import ClaimedRun
 from receiver.outbound import Outbound
 from receiver.outbound.client import HttpClient
 from receiver.outbound.secret_masking import Masker
-from receiver.rules.expressions import Expressions
+from receiver.rules.expressions.cel import Expressions
 from receiver.rules.handlers.registry import Registry
 from receiver.rules.handlers.secret_refs import split_secrets
 from receiver.settings.secrets import Secrets

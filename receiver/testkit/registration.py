@@ -8,7 +8,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from receiver.core.type_tree import slot_of, slots_in
-from receiver.rules.expressions import Expressions
+from receiver.rules.expressions.cel import Expressions
 from receiver.rules.handlers.entry_points import NAME
 from receiver.rules.handlers.registry import Registry
 from receiver.rules.handlers.secret_refs import split_secrets

@@ -24,7 +24,7 @@ from handlers.github.status import GitHubStatus
 from handlers.github.workflow import GitHubWorkflow
 from receiver.contract import Json, Pending, PermanentError, Succeeded, TemporaryError
 from receiver.core.model import OutcomeKind
-from receiver.rules.expressions import Expressions
+from receiver.rules.expressions.cel import Expressions
 from receiver.rules.handlers.registry import Registry
 from receiver.testkit import Case, Fault, Reply, Subject, attempt, usual
 

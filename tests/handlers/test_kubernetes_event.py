@@ -16,9 +16,9 @@ from test_kubernetes_job import KUBECONFIG
 
 from handlers.kubernetes.event import complete, handler
 from receiver.contract import PermanentError, Succeeded, TemporaryError
-from receiver.rules.expressions import Expressions
+from receiver.rules.expressions.cel import Expressions
 from receiver.rules.handlers.registry import Registry
-from receiver.rules.loading import load_rules
+from receiver.rules.loading.load import load_rules
 from receiver.testkit import Case, Fault, Reply, Subject, usual
 
 SUBJECTS = [

@@ -16,7 +16,7 @@ from handlers.kubernetes.read import handler as read
 from handlers.kubernetes.restart import handler as restart
 from handlers.kubernetes.wait import handler as wait
 from receiver.contract import Handler, PermanentError
-from receiver.rules.expressions import Expressions
+from receiver.rules.expressions.cel import Expressions
 from receiver.rules.handlers.registry import Registry
 
 

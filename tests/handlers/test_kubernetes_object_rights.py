@@ -13,9 +13,9 @@ from service import ROOT
 
 from handlers import kubernetes
 from receiver.contract import PermanentError
-from receiver.rules.expressions import Expressions
+from receiver.rules.expressions.cel import Expressions
 from receiver.rules.handlers.registry import Registry
-from receiver.rules.loading import load_rules
+from receiver.rules.loading.load import load_rules
 
 pytestmark = pytest.mark.xdist_group("kubernetes")
 

@@ -11,7 +11,7 @@ from doors import doors
 from manifests import ROOT, Manifest, find, variants
 
 from receiver.ledger.engine.ledger import Ledger
-from receiver.rules.expressions import Expressions
+from receiver.rules.expressions.cel import Expressions
 from receiver.rules.handlers.registry import Registry
 from receiver.rules.loading.load import load_rules
 from receiver.settings.model import Settings

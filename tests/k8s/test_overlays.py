@@ -11,7 +11,7 @@ import pytest
 import yaml
 from manifests import ARGO_CD, K8S, ROOT, Manifest, build, find, with_component
 
-from receiver.rules.expressions import Expressions
+from receiver.rules.expressions.cel import Expressions
 from receiver.rules.handlers.registry import Registry
 from receiver.rules.loading.load import load_rules
 

@@ -22,9 +22,9 @@ from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.operations.replay import store_replays
 from receiver.ledger.plans.poison_guard import PoisonGuard
 from receiver.ledger.plans.store import store_plannings
-from receiver.rules.expressions import Expressions
+from receiver.rules.expressions.cel import Expressions
 from receiver.rules.handlers.registry import Registry
-from receiver.rules.loading import Rulebook
+from receiver.rules.loading.load import Rulebook
 
 OLD = """
 - name: purge

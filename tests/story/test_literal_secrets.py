@@ -15,7 +15,7 @@ from service import Service, Target, serving, wait_for
 
 from receiver.ledger.audit.key_values import RULES, put_value, store_rule_set
 from receiver.ledger.engine.open import open_ledger
-from receiver.rules.loading import rule_set_from
+from receiver.rules.loading.load import rule_set_from
 
 LITERAL = "hunter2-hunter2-hunter2"
 CALL = """

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from receiver.contract import Handler
 from receiver.contract.durations import DURATION, duration_text
 from receiver.rules.handlers.registry import Registry
-from receiver.rules.schema import RuleFile
+from receiver.rules.schema.rule_file import RuleFile
 
 Schema: TypeAlias = dict[str, Any]
 

@@ -15,7 +15,9 @@ from receiver.core.errors import ExpressionError, PermanentError, PostsyncError,
 from receiver.core.model import Json
 from receiver.core.type_tree import slot_of
 from receiver.core.validation import FieldError, Path, did_you_mean, field_errors
-from receiver.rules.expressions import Expressions, Scope, is_template
+from receiver.rules.expressions.cel import Expressions
+from receiver.rules.expressions.scope import Scope
+from receiver.rules.expressions.template import is_template
 from receiver.rules.handlers.entry_points import OURS, Broken, Origin, discover
 from receiver.rules.handlers.parameter_places import places
 from receiver.rules.handlers.secret_refs import check_secrets, put_values, replace_secrets

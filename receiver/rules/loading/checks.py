@@ -10,12 +10,14 @@ from typing import Any
 from receiver.contract.durations import duration_text
 from receiver.core.errors import ExpressionError, PostsyncError
 from receiver.core.validation import FieldError, Path
-from receiver.rules.expressions import Expressions, Scope, check_tree, parse_template
+from receiver.rules.expressions.cel import Expressions
+from receiver.rules.expressions.scope import Scope
+from receiver.rules.expressions.template import check_tree, parse_template
 from receiver.rules.handlers.registry import Registry
 from receiver.rules.handlers.secret_refs import replace_secrets
 from receiver.rules.loading.defaults import sections
 from receiver.rules.loading.scopes import KEY_SCOPE, action_scope
-from receiver.rules.schema import Action, FailureAction, Rule, Target
+from receiver.rules.schema.rule_file import Action, FailureAction, Rule, Target
 
 
 def check_action(

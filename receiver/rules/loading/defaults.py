@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
-from receiver.rules.schema import (
+from receiver.rules.schema.match import Match, ResourceMatch
+from receiver.rules.schema.rule_file import (
     Action,
     Defaults,
     FailureAction,
-    Match,
-    ResourceMatch,
     Retry,
     Rule,
     Target,

@@ -11,12 +11,12 @@ from typing import TypeAlias
 from receiver.core.errors import Problem, RuleError
 from receiver.core.validation import Path as FieldPath
 from receiver.core.yaml_document import read_yaml
-from receiver.rules.expressions import Expressions
+from receiver.rules.expressions.cel import Expressions
 from receiver.rules.handlers.registry import Registry
 from receiver.rules.loading.files import read_text, rule_files
 from receiver.rules.loading.parser import Reading
 from receiver.rules.loading.warnings import find_warnings, missing_files
-from receiver.rules.schema import Rule
+from receiver.rules.schema.rule_file import Rule
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,12 @@ from pydantic import BaseModel, ValidationError
 
 from receiver.core.validation import FieldError, Path, field_errors, keys_at
 from receiver.core.yaml_document import Document
-from receiver.rules.expressions import Expressions
+from receiver.rules.expressions.cel import Expressions
 from receiver.rules.handlers.registry import Registry
 from receiver.rules.loading.checks import check_action, check_rule
 from receiver.rules.loading.defaults import merge, sections
-from receiver.rules.schema import Defaults, FailureAction, Rule, RuleFile, Strict
+from receiver.rules.schema.match import Strict
+from receiver.rules.schema.rule_file import Defaults, FailureAction, Rule, RuleFile
 
 S = TypeVar("S", bound=Strict)
 

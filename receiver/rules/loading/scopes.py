@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from receiver.rules.expressions import Earlier, Scope
-from receiver.rules.schema import Action, FailureAction, Rule, Target
+from receiver.rules.expressions.scope import Earlier, Scope
+from receiver.rules.schema.rule_file import Action, FailureAction, Rule, Target
 
 EVERYWHERE = ("application", "sync", "syncs", "actions")
 

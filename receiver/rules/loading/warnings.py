@@ -15,7 +15,8 @@ from receiver.core.validation import Path as Place
 from receiver.core.yaml_document import Document
 from receiver.rules.matching.cluster_scoped import CLUSTER_SCOPED
 from receiver.rules.matching.predicates import SPECIAL
-from receiver.rules.schema import ResourceMatch, Rule
+from receiver.rules.schema.match import ResourceMatch
+from receiver.rules.schema.rule_file import Rule
 
 REGEX = re.compile(r"\^|\.\*|.*(\$|\\|\(|\||\.\+)", re.DOTALL)
 """What no name has, and regular expressions do: a beginning or characters."""

@@ -9,23 +9,18 @@ from dataclasses import dataclass
 
 from receiver.core.errors import ExpressionError
 from receiver.core.model import Json, Sync
-from receiver.rules.expressions import (
-    Bindings,
-    Expressions,
-    Program,
-    Scope,
-    application_facts,
-    resource_facts,
-    seen,
-    sync_facts,
-)
+from receiver.rules.expressions.cel import Bindings, Expressions, Program
+from receiver.rules.expressions.facts import application_facts, resource_facts, sync_facts
+from receiver.rules.expressions.scope import Scope
+from receiver.rules.expressions.seen import seen
 from receiver.rules.matching.match_predicates import (
     Selector,
     resource_predicates,
     sync_predicates,
 )
 from receiver.rules.matching.predicates import Predicate, Predicates
-from receiver.rules.schema import Match, Rule
+from receiver.rules.schema.match import Match
+from receiver.rules.schema.rule_file import Rule
 
 KEPT = 1_000
 """Resources whose values are kept for the next rule: 9 KB each, measured, outside Python."""

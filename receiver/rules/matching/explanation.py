@@ -13,14 +13,15 @@ from typing import Any
 from receiver.core import interruption
 from receiver.core.errors import ExpressionError
 from receiver.core.model import Change, ChangeVerdict, Resource, Sync
-from receiver.rules.expressions import one_line
+from receiver.rules.expressions.seen import one_line
 from receiver.rules.matching.cluster_scoped import namespace_of
 from receiver.rules.matching.compiled import CompiledRule, Condition, Facts
 from receiver.rules.matching.findings import NONE, Finding, Findings, Verdict
 from receiver.rules.matching.index import ResourceIndex, bits_of, numbers_in
 from receiver.rules.matching.match_predicates import ORDER, Selector
 from receiver.rules.matching.predicates import Predicate
-from receiver.rules.schema import OnUnknownChange, ResourceMatch, Rule
+from receiver.rules.schema.match import ResourceMatch
+from receiver.rules.schema.rule_file import OnUnknownChange, Rule
 
 
 @dataclass(frozen=True, slots=True)

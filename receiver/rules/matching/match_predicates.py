@@ -9,7 +9,8 @@ from typing import Any, TypeAlias
 from receiver.core.model import ChangeVerdict, Resource, Sync
 from receiver.rules.matching.cluster_scoped import namespace_of
 from receiver.rules.matching.predicates import Predicate, Predicates
-from receiver.rules.schema import ApplicationMatch, Match, OnUnknownChange, ResourceMatch
+from receiver.rules.schema.match import ApplicationMatch, Match, ResourceMatch
+from receiver.rules.schema.rule_file import OnUnknownChange
 
 Selector: TypeAlias = tuple[Predicate[Resource], ...]
 Found: TypeAlias = Iterator[Predicate[Resource]]

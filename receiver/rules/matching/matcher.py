@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from receiver.core import interruption
 from receiver.core.errors import ExpressionError
 from receiver.core.model import Sync
-from receiver.rules.expressions import Expressions
+from receiver.rules.expressions.cel import Expressions
 from receiver.rules.matching.compiled import CompiledRule, Condition, Facts, compile_rule
 from receiver.rules.matching.explanation import RuleExplanation, explain_rule, explain_selectors
 from receiver.rules.matching.index import ResourceIndex, RuleIndex, numbers_in
 from receiver.rules.matching.match_predicates import OUTCOME_FIELDS
 from receiver.rules.matching.predicates import Predicates
-from receiver.rules.schema import Rule
+from receiver.rules.schema.rule_file import Rule
 
 
 @dataclass(frozen=True, slots=True)
