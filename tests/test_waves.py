@@ -10,7 +10,7 @@ import pytest
 from receiver.core.states import PlanState, RunState, SkipCause
 from receiver.ledger.plans.records import Advance, RunChange
 from receiver.ledger.plans.run import Run
-from receiver.planning.plan_view import Failure, PlanView, Wave, first_runs
+from receiver.planning.plan_view import PlanView, Wave, first_runs
 from receiver.planning.waves import advance
 from receiver.rules.loading.load import rule_set_from
 from receiver.rules.schema.rule_file import Rule
@@ -46,9 +46,7 @@ class Plan:
             self.causes[change.run] = change.skip_cause
         return result
 
-    def _release(
-        self, wave: Wave, earlier: Sequence[Run], failure: Failure | None
-    ) -> list[RunChange]:
+    def _release(self, wave: Wave, earlier: Sequence[Run], failure: Run | None) -> list[RunChange]:
         del earlier, failure
         return [RunChange(run.id, RunState.DUE) for run, _ in wave]
 
@@ -193,7 +191,7 @@ def test_waves_whose_runs_all_end_at_once_are_passed_in_one_step() -> None:
 
     class Skipping(Plan):
         def _release(
-            self, wave: Wave, earlier: Sequence[Run], failure: Failure | None
+            self, wave: Wave, earlier: Sequence[Run], failure: Run | None
         ) -> list[RunChange]:
             del earlier, failure
             return [RunChange(run.id, RunState.SKIPPED, "if is false: x") for run, _ in wave]

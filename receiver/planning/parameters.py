@@ -15,10 +15,11 @@ from receiver.core.model import Json, Sync
 from receiver.core.states import RunState, SkipCause, Trait
 from receiver.ledger.plans.records import RunChange
 from receiver.ledger.plans.run import Run
-from receiver.planning.plan_view import ON_FAILURE, Failure, Wave
+from receiver.planning.plan_view import ON_FAILURE, Wave
 from receiver.rules.expressions.bounds import SizeBudget
 from receiver.rules.expressions.cel import Bindings, Expressions
 from receiver.rules.expressions.facts import application_facts, resource_facts, sync_facts
+from receiver.rules.expressions.scope import Scope
 from receiver.rules.expressions.template import render_tree
 from receiver.rules.handlers.registry import Registry
 from receiver.rules.handlers.secret_refs import SecretRef, split_secrets
@@ -57,11 +58,7 @@ class Scene:
 
     def facts(self, index: int | None) -> dict[str, Json]:
         """Return what a run on this target sees, or on all of them for None."""
-        facts = {
-            "application": self.application,
-            "sync": self.syncs[-1],
-            "syncs": self.syncs,
-        }
+        facts = {"application": self.application, "sync": self.syncs[-1], "syncs": self.syncs}
         if index is None:
             return facts | {"resources": list(self.resources)}
         return facts | {"resource": self.resources[index]}
@@ -75,7 +72,7 @@ class Renderer:
         self._registry = registry
 
     def release(
-        self, scene: Scene, wave: Wave, earlier: Sequence[Run], failure: Failure | None
+        self, scene: Scene, wave: Wave, earlier: Sequence[Run], failure: Run | None
     ) -> list[RunChange]:
         """Render each run of a wave; what cannot be rendered fails with the path and the reason."""
         outputs = _Outputs(earlier)
@@ -86,15 +83,13 @@ class Renderer:
             try:
                 if action.name not in prepared:
                     prepared[action.name] = self._prepare(scene.rule, action)
-                facts = scene.facts(run.target_index)
-                bindings = self._bind(scene, run, facts, outputs, failure)
-                about = facts | {
-                    "action": run.action,
-                    "target": run.target,
-                    "actions": outputs.seen_by(run),
-                }
-                one = prepared[action.name]
-                change = self._render(scene.rule, run, one, bindings, about)
+                facts = scene.facts(run.target_index) | {"actions": outputs.seen_by(run)}
+                about = {"rule": scene.rule.name, "action": run.action, "target": run.target}
+                if failure and run.section == ON_FAILURE:
+                    bindings = self._expressions.bind(facts | _failure_facts(failure, scene.rule))
+                else:
+                    bindings = self._expressions.bind(facts)
+                change = self._render(prepared[action.name], run, bindings, facts | about)
                 budget.take_tree(change.parameters)
                 changes.append(change)
             except PostsyncError as error:
@@ -103,28 +98,11 @@ class Renderer:
 
     def _prepare(self, rule: Rule, action: FailureAction) -> _Prepared:
         parameters, secrets = split_secrets(action.with_)
-        return _Prepared(action, self._registry.get(action.uses), parameters, secrets, rule)
-
-    def _bind(
-        self,
-        scene: Scene,
-        run: Run,
-        facts: Mapping[str, Json],
-        outputs: _Outputs,
-        failure: Failure | None,
-    ) -> Bindings:
-        values = {**facts, "actions": outputs.seen_by(run)}
-        if failure and run.section == ON_FAILURE:
-            values["failure"] = failure.facts(scene.rule.name)
-        return self._expressions.bind(values)
+        handler, scope = self._registry.get(action.uses), action_scope(rule, action)
+        return _Prepared(action, handler, parameters, secrets, rule, scope)
 
     def _render(
-        self,
-        rule: Rule,
-        run: Run,
-        prepared: _Prepared,
-        bindings: Bindings,
-        about: Mapping[str, Json],
+        self, prepared: _Prepared, run: Run, bindings: Bindings, about: Mapping[str, Json]
     ) -> RunChange:
         compile_here = partial(self._expressions.compile, scope=prepared.scope)
         if prepared.action.if_ is not None:
@@ -137,18 +115,16 @@ class Renderer:
                     run.id, RunState.SKIPPED, f"if is false: {prepared.action.if_}",
                     skip_cause=SkipCause.CONDITION_FALSE,
                 )  # fmt: skip
-        tree: Any = render_tree(
-            prepared.parameters, bindings, compile_here, prepared.handler.quote or str
-        )
-        tree = prepared.handler.complete(tree, {**about, "rule": rule.name})
+        handler = prepared.handler
+        tree: Any = render_tree(prepared.parameters, bindings, compile_here, handler.quote or str)
+        tree = handler.complete(tree, about)
         found = self._registry.check_parameters(
-            prepared.handler, tree, self._expressions, secrets=prepared.secrets
+            handler, tree, self._expressions, secrets=prepared.secrets
         )
         if found:
-            return RunChange(
-                run.id, RunState.FAILED, "not rendered: " + "; ".join(map(str, found)), tree
-            )
-        if rule.mode == "observe":
+            reason = "not rendered: " + "; ".join(map(str, found))
+            return RunChange(run.id, RunState.FAILED, reason, tree)
+        if prepared.rule.mode == "observe":
             return RunChange(
                 run.id, RunState.SKIPPED, "observed only, nothing was sent", tree,
                 skip_cause=SkipCause.OBSERVE_MODE,
@@ -176,10 +152,7 @@ class _Prepared:
     parameters: dict[str, Any]
     secrets: Mapping[str, SecretRef]
     rule: Rule
-
-    @property
-    def scope(self) -> Any:
-        return action_scope(self.rule, self.action)
+    scope: Scope
 
 
 class _Outputs:
@@ -207,6 +180,16 @@ class _Outputs:
         if run.target_index is None:
             return self._whole
         return self._whole | self._own.get(run.target_index, {})
+
+
+def _failure_facts(failure: Run, rule: Rule) -> dict[str, Json]:
+    facts: dict[str, Json] = {
+        "message": failure.reason,
+        "rule": rule.name,
+        "action": failure.action,
+        "resource": failure.target if failure.target_index is not None else None,
+    }
+    return {"failure": facts}
 
 
 def _run_facts(run: Run) -> dict[str, Json]:

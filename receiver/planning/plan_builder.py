@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache
 
 from receiver.core.errors import ExpressionError
 from receiver.core.model import Json, Sync, new_id
 from receiver.ledger.plans.records import Advance, Collect, NewPlan, RunChange
 from receiver.ledger.plans.run import Run
+from receiver.notification.application_memory import finished_ms
 from receiver.planning.parameters import Renderer, Scene
-from receiver.planning.plan_view import Failure, PlanView, Wave, first_runs
+from receiver.planning.plan_view import PlanView, Wave, first_runs
 from receiver.planning.waves import advance
 from receiver.rules.expressions.cel import Expressions
 from receiver.rules.expressions.facts import application_facts, sync_facts
@@ -41,7 +43,8 @@ class PlanMaker:
         """Make a plan with its runs, and the first wave rendered if it may start at once."""
         rule, plan = match.rule, new_id("p")
         key, limit = self._concurrency(rule, sync)
-        collect, series = self._collect(rule, sync), self._series(rule, sync)
+        collect = self._collect(rule, sync)
+        series = f"{rule.name} {self._group(rule, sync)}" if rule.on_newer == "supersede" else None
         origin = {} if collect is None else _origin(sync)
         targets: list[dict[str, Json]] = [
             {"index": at, "resource": sync.resources[at].key, "reason": match.reason(at), **origin}
@@ -51,7 +54,7 @@ class PlanMaker:
         view = PlanView(plan, sync.id, sync.application.key, rule, numbered, ())
         made = NewPlan(
             id=plan, rule=rule.name, mode=rule.mode, targets=targets, key=key, limit=limit,
-            runs=(), first=Advance(plan, sync.id, view.flow), sync_finished_at=_moment(sync),
+            runs=(), first=Advance(plan, sync.id, view.flow), sync_finished_at=finished_ms(sync),
             series=series, hold_above=_hold_above(rule), collect=collect,
         )  # fmt: skip
         return made if collect else self._with_runs(made, view, sync, match.resources)
@@ -87,11 +90,6 @@ class PlanMaker:
         key = f"{rule.name} {written[:16]} {self._group(rule, sync)}"
         return Collect(key, _ms(debounce.window), _ms(debounce.max_wait), _most_targets(rule))
 
-    def _series(self, rule: Rule, sync: Sync) -> str | None:
-        if rule.on_newer != "supersede":
-            return None
-        return f"{rule.name} {self._group(rule, sync)}"
-
     def _group(self, rule: Rule, sync: Sync) -> str:
         """Return what a rule takes together: an application of one sender, or by its own key."""
         rendered = self._render(rule.debounce.key, sync) if rule.debounce else ""
@@ -113,23 +111,16 @@ class PlanMaker:
 
 def advance_with(view: PlanView, scene: Callable[[], Scene], renderer: Renderer) -> Advance:
     """Advance a plan; its scene is only made if a wave is released."""
-    made: list[Scene] = []
+    scene = cache(scene)
 
-    def release(wave: Wave, earlier: Sequence[Run], failure: Failure | None) -> list[RunChange]:
-        if not made:
-            made.append(scene())
-        return renderer.release(made[0], wave, earlier, failure)
+    def release(wave: Wave, earlier: Sequence[Run], failure: Run | None) -> list[RunChange]:
+        return renderer.release(scene(), wave, earlier, failure)
 
     return advance(view, release)
 
 
 def _origin(sync: Sync) -> dict[str, Json]:
     return {"sync": sync.id, "sender": sync.sender, "application": sync.application.key}
-
-
-def _moment(sync: Sync) -> int:
-    """Return when a sync finished, or was received if that is unknown; in milliseconds."""
-    return int(sync.moment.timestamp() * 1000) if sync.moment else 0
 
 
 def _hold_above(rule: Rule) -> int | None:

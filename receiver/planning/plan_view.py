@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from receiver.core.model import Json, new_id
+from receiver.core.model import new_id
 from receiver.ledger.plans.records import RunChange
 from receiver.ledger.plans.run import Run
 from receiver.rules.schema.rule_file import Action, FailureAction, Rule, Target
@@ -35,27 +35,10 @@ class PlanView:
         return f"{self.rule.name} {self.application}"
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """The first failure of a plan, as ``failure`` in expressions."""
-
-    wave: int
-    run: Run
-
-    def facts(self, rule: str) -> dict[str, Json]:
-        """Return it as expressions see it."""
-        return {
-            "message": self.run.reason,
-            "rule": rule,
-            "action": self.run.action,
-            "resource": self.run.target if self.run.target_index is not None else None,
-        }
-
-
 Wave = Sequence[tuple[Run, FailureAction]]
-Release = Callable[[Wave, Sequence[Run], Failure | None], list[RunChange]]
-"""Renders the runs of a wave, given those that ended before and the failure, if there is one:
-each becomes due, skipped (its ``if`` is false) or failed."""
+Release = Callable[[Wave, Sequence[Run], Run | None], list[RunChange]]
+"""Renders the runs of a wave, given those that ended before and the one whose failure counts, if
+there is one: each becomes due, skipped (its ``if`` is false) or failed."""
 
 
 def first_runs(plan: PlanView) -> tuple[Run, ...]:

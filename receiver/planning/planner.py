@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import cache
 
 from receiver.core.errors import TooLarge
 from receiver.core.model import ChangeVerdict, Event, Json, Sync, from_ms
@@ -44,7 +44,7 @@ class Planner:
         self.rule_set = rule_set
         self._matcher = Matcher(rule_set.rules, expressions)
         self._plans = PlanMaker(expressions, renderer)
-        self._place = lru_cache(maxsize=None)(partial(_place_of_condition, rule_set))
+        self._place = cache(lambda rule: place_in_files(rule_set, rule, ("match", "condition")))
 
     def plan(self, sync: Sync, delivery: str, memory: Memory, *, refusal: str = "") -> Planning:
         """Match a sync and lay out its plans.
@@ -215,10 +215,6 @@ def _carried(
     if missed:
         data["notListed"] = [*missed[:EVENT_TARGETS]]
     return data
-
-
-def _place_of_condition(rule_set: RuleSet, rule: str) -> str:
-    return place_in_files(rule_set, rule, ("match", "condition"))
 
 
 def _match_events(

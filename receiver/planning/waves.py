@@ -18,7 +18,6 @@ from receiver.ledger.plans.supersede import superseded_event, superseded_reason
 from receiver.planning.plan_view import (
     ACTIONS,
     ON_FAILURE,
-    Failure,
     PlanView,
     Release,
     first_runs,
@@ -82,8 +81,7 @@ class _Step:
         if self._of(ON_FAILURE):
             return
         for step, action in enumerate(self._plan.rule.on_failure):
-            run = new_run(self._plan, ON_FAILURE, step, action, Target.APPLICATION.value, None)
-            self._add(run)
+            self._add(new_run(self._plan, ON_FAILURE, step, action, Target.APPLICATION.value, None))
 
     def drop_on_failure(self) -> None:
         """Skip what is left of `onFailure` when a retry has made the failure good."""
@@ -104,12 +102,12 @@ class _Step:
             plan = self._plan
             self._events.append(superseded_event(plan.rule.name, plan.sync, plan.id, newer))
 
-    def end(self, failure: Failure | None) -> None:
+    def end(self, failure: Run | None) -> None:
         """End the plan."""
         self._end = PlanState.FAILED if failure else PlanState.SUCCEEDED
         data: dict[str, Json] = {"rule": self._plan.rule.name}
         if failure:
-            self._reason = f"{failure.run.action} ({failure.run.target}): {failure.run.reason}"
+            self._reason = f"{failure.action} ({failure.target}): {failure.reason}"
             data["reason"] = self._reason
         self._emit(f"plan.{self._end}", data)
 
@@ -142,7 +140,7 @@ class _Step:
             if run.section == section and (wave is None or run.wave == wave)
         ]
 
-    def _first_failure(self) -> Failure | None:
+    def _first_failure(self) -> Run | None:
         """Find the failed run that counts: of the lowest wave, without continueOnError.
 
         A run that somebody has cancelled has not done its work either.
@@ -153,10 +151,9 @@ class _Step:
             if run.state.has(Trait.FAILURE)
             and not self._plan.rule.actions[run.step].continue_on_error
         ]
-        first = min(failed, key=lambda run: run.wave, default=None)
-        return Failure(first.wave, first) if first else None
+        return min(failed, key=lambda run: run.wave, default=None)
 
-    def _failure_before(self, section: str, wave: int) -> Failure | None:
+    def _failure_before(self, section: str, wave: int) -> Run | None:
         """Return the failure that counts when a wave is released.
 
         In batches that is also one of the wave itself: what fails for some resources is not
@@ -173,11 +170,7 @@ class _Step:
         return limits is not None and limits.otherwise == "batch"
 
     def _release_wave(
-        self,
-        section: str,
-        wave: int,
-        waiting: Sequence[Run],
-        actions: Sequence[FailureAction],
+        self, section: str, wave: int, waiting: Sequence[Run], actions: Sequence[FailureAction]
     ) -> None:
         earlier = [run for run in self._runs.values() if run.state.ended]
         failure = self._failure_before(section, wave)
@@ -236,7 +229,7 @@ def _next_targets(runs: Sequence[Run], most: int) -> list[int]:
 
 
 def _skip_cause(
-    action: FailureAction, wave: int, failure: Failure | None
+    action: FailureAction, wave: int, failure: Run | None
 ) -> tuple[SkipCause, str] | None:
     """Return why the action does not run in this state of the earlier waves, None if it does."""
     when = action.when if isinstance(action, Action) else When.ALWAYS
