@@ -15,14 +15,7 @@ from receiver.core.states import PlanState, RunState, SkipCause, Trait
 from receiver.ledger.plans.records import Advance, RunChange
 from receiver.ledger.plans.run import Run
 from receiver.ledger.plans.supersede import superseded_event, superseded_reason
-from receiver.planning.plan_view import (
-    ACTIONS,
-    ON_FAILURE,
-    PlanView,
-    Release,
-    first_runs,
-    new_run,
-)
+from receiver.planning.plan_view import ACTIONS, ON_FAILURE, PlanView, Release, first_runs, new_run
 from receiver.rules.handlers.secret_refs import with_references
 from receiver.rules.schema.rule_file import Action, FailureAction, Target, When
 

@@ -108,8 +108,7 @@ class Scope:
         field = name.split(".")[2]
         if field in ONE_RUN:
             return ExpressionError(
-                f"action {action} has one run for each resource",
-                hint=f"use actions.{action}.runs",
+                f"action {action} has one run for each resource", hint=f"use actions.{action}.runs"
             )
         fields = ONE_RUN | ALL_RUNS if earlier[action].one_run else ALL_RUNS
         return ExpressionError(

@@ -124,8 +124,7 @@ def _mistakes(value: dict[str, Any], path: Path) -> Iterator[FieldError]:
         )
     elif "file" in value and not _fits(FILE, value["file"]):
         yield FieldError(
-            (*path, "file"),
-            "must be a name below the secrets folder, without .. and no / first",
+            (*path, "file"), "must be a name below the secrets folder, without .. and no / first"
         )
     form = value.get("format", "{}")
     if not isinstance(form, str) or form.count("{}") != 1:

@@ -127,12 +127,7 @@ Fingerprint: TypeAlias = tuple[tuple[str, int, int, int], ...]
 class Rulebook:
     """The rules of some files and folders. It has no thread: its owner polls it."""
 
-    def __init__(
-        self,
-        paths: Sequence[Path],
-        registry: Registry,
-        expressions: Expressions,
-    ) -> None:
+    def __init__(self, paths: Sequence[Path], registry: Registry, expressions: Expressions) -> None:
         self._paths = tuple(paths)
         self._registry = registry
         self._expressions = expressions

@@ -13,11 +13,7 @@ from receiver.rules.expressions.cel import Bindings, Expressions, Program
 from receiver.rules.expressions.facts import application_facts, resource_facts, sync_facts
 from receiver.rules.expressions.scope import Scope
 from receiver.rules.expressions.seen import seen
-from receiver.rules.matching.match_predicates import (
-    Selector,
-    resource_predicates,
-    sync_predicates,
-)
+from receiver.rules.matching.match_predicates import Selector, resource_predicates, sync_predicates
 from receiver.rules.matching.predicates import Predicate, Predicates
 from receiver.rules.schema.match import Match
 from receiver.rules.schema.rule_file import Rule

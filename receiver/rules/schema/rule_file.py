@@ -74,8 +74,7 @@ class FailureAction(Strict):
     """One entry of `onFailure`: it acts on the application, once per plan."""
 
     name: ActionName = Field(
-        default="",
-        description="Its name in `actions.NAME`; by default `uses` with underscores.",
+        default="", description="Its name in `actions.NAME`; by default `uses` with underscores."
     )
     uses: str = Field(description="The handler.")
     with_: dict[str, Any] = Field(default={}, alias="with", description="The handler's parameters.")
@@ -180,8 +179,7 @@ class Rule(Strict):
     enabled: bool = Field(default=True, description="false: the rule matches nothing.")
     match: Match = Field(description="When the rule applies.")
     on_unknown_change: OnUnknownChange = Field(
-        default="run",
-        description="Whether a resource counts as changed where nobody can tell.",
+        default="run", description="Whether a resource counts as changed where nobody can tell."
     )
     mode: Mode = Field(
         default="run", description="observe plans, renders and logs, and sends nothing."
