@@ -12,30 +12,26 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Any, TypeAlias
 
+from pydantic.alias_generators import to_camel
+
 from receiver.core.model import Application, Json, Resource, Source, Sync, rfc3339
 
 Fields: TypeAlias = Mapping[str, tuple[str, Callable[[Any], Json]]]
 """Of each field its type, as `cel` declares it, and what reads its value from the model."""
 
-DESTINATION: Fields = {
-    "server": ("string", attrgetter("server")),
-    "name": ("string", attrgetter("name")),
-    "namespace": ("string", attrgetter("namespace")),
-}
+
+def _texts(*names: str) -> Fields:
+    """Return fields that are texts in the model too, from their names there."""
+    return {to_camel(name): ("string", attrgetter(name)) for name in names}
+
+
+DESTINATION = _texts("server", "name", "namespace")
 APPLICATION: Fields = {
-    "name": ("string", attrgetter("name")),
-    "namespace": ("string", attrgetter("namespace")),
-    "project": ("string", attrgetter("project")),
-    "uid": ("string", attrgetter("uid")),
+    **_texts("name", "namespace", "project", "uid"),
     "labels": ("map", lambda app: dict(app.labels)),
 }
 SYNC: Fields = {
-    "id": ("string", attrgetter("id")),
-    "sender": ("string", attrgetter("sender")),
-    "channel": ("string", attrgetter("channel")),
-    "phase": ("string", attrgetter("phase")),
-    "message": ("string", attrgetter("message")),
-    "revision": ("string", attrgetter("revision")),
+    **_texts("id", "sender", "channel", "phase", "message", "revision"),
     "revisions": ("strings", lambda sync: list(sync.revisions)),
     "sources": ("list", lambda sync: [_source_facts(source) for source in sync.sources]),
     "startedAt": ("any", lambda sync: _moment(sync.started_at)),
@@ -44,25 +40,17 @@ SYNC: Fields = {
     "dryRun": ("bool", attrgetter("dry_run")),
     "selective": ("bool", attrgetter("selective")),
     "automated": ("bool", attrgetter("automated")),
-    "initiatedBy": ("string", attrgetter("initiated_by")),
+    **_texts("initiated_by"),
     "options": ("strings", lambda sync: list(sync.options)),
 }
 RESOURCE: Fields = {
-    "group": ("string", attrgetter("group")),
-    "version": ("string", attrgetter("version")),
-    "kind": ("string", attrgetter("kind")),
-    "namespace": ("string", attrgetter("namespace")),
-    "name": ("string", attrgetter("name")),
-    "status": ("string", attrgetter("status")),
-    "message": ("string", attrgetter("message")),
-    "hookType": ("string", attrgetter("hook_type")),
-    "hookPhase": ("string", attrgetter("hook_phase")),
-    "syncPhase": ("string", attrgetter("sync_phase")),
+    **_texts("group", "version", "kind", "namespace", "name", "status", "message"),
+    **_texts("hook_type", "hook_phase", "sync_phase"),
     "images": ("strings", lambda resource: list(resource.images)),
     "change": ("string", lambda resource: str(resource.change.verdict)),
     "changeReason": ("string", attrgetter("change.reason")),
     "imageChanged": ("any", attrgetter("image_changed")),
-    "key": ("string", attrgetter("key")),
+    **_texts("key"),
 }
 
 

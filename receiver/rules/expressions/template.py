@@ -53,27 +53,23 @@ class Template:
         return "".join(texts)
 
 
-def parse_template(text: str, compile: Compile) -> str | Template:  # noqa: A002 says what it does
+def parse_template(text: str, compile_: Compile) -> str | Template:
     """Read a string; without an expression it is returned, ``$${{`` as ``${{``.
 
     Raises:
         ExpressionError: ``${{`` without its ``}}``, or an expression that does not compile;
             the column is the place in ``text``.
     """
-    parts: list[str | Program] = []
-    for piece, start in _pieces(text):
-        parts.append(piece if start is None else _compile_at(piece, start, compile))
+    parts = [
+        piece if start is None else _compile_at(piece, start, compile_)
+        for piece, start in _pieces(text)
+    ]
     if all(isinstance(part, str) for part in parts):
         return "".join(map(str, parts))
     return Template(tuple(parts), whole=len(parts) == 1)
 
 
-def render_tree(
-    tree: Any,
-    bindings: Bindings,
-    compile: Compile,  # noqa: A002 as above
-    quote: Quote = str,
-) -> Json:
+def render_tree(tree: Any, bindings: Bindings, compile_: Compile, quote: Quote = str) -> Json:
     """Return the tree (dicts, lists, scalars) with its templates rendered; keys are kept.
 
     Raises:
@@ -88,7 +84,7 @@ def render_tree(
         if not isinstance(value, str):
             return value  # type: ignore[no-any-return] # a scalar of YAML is JSON
         try:
-            template = parse_template(value, compile)
+            template = parse_template(value, compile_)
             return template if isinstance(template, str) else template.render(bindings, quote)
         except ExpressionError as error:
             message = f"{dotted(path)}: {error.message}" if path else error.message
@@ -107,18 +103,13 @@ def _quoted(value: Json, quote: Quote) -> Json:
     return value
 
 
-def check_tree(
-    tree: Any,
-    compile: Compile,  # noqa: A002 as above
-) -> list[tuple[Path, ExpressionError]]:
-    """Return every string of the tree that is no template, with its path and why."""
-    found = []
+def check_tree(tree: Any, compile_: Compile) -> Iterator[tuple[Path, ExpressionError]]:
+    """Yield every string of the tree that is no template, with its path and why."""
     for path, text in strings(tree):
         try:
-            parse_template(text, compile)
+            parse_template(text, compile_)
         except ExpressionError as error:
-            found.append((path, error))
-    return found
+            yield path, error
 
 
 def strings(tree: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
@@ -172,9 +163,9 @@ def _end(text: str, start: int) -> int | None:
     return None
 
 
-def _compile_at(source: str, start: int, compile: Compile) -> Program:  # noqa: A002 as above
+def _compile_at(source: str, start: int, compile_: Compile) -> Program:
     try:
-        return compile(source)
+        return compile_(source)
     except ExpressionError as error:
         column = start + max(error.column, 1)
         raise ExpressionError(error.message, hint=error.hint, column=column) from None
