@@ -51,13 +51,15 @@ LIMITS = {
 class FieldError:
     """What is wrong at a path below the value that was checked.
 
-    ``whole`` says that no further error is reported at this path or below it.
+    ``whole`` says that no further error is reported at this path or below it; ``column`` is that
+    of the mistake in the string at the path, 0 if it is of the whole.
     """
 
     path: Path
     message: str
     hint: str = ""
     whole: bool = False
+    column: int = 0
 
     def __str__(self) -> str:
         text = f"{dotted(self.path)}: {self.message}" if self.path else self.message

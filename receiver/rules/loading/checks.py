@@ -36,34 +36,27 @@ def check_action(
         yield replace(found, path=("with", *found.path))
 
 
-def check_rule(rule: Rule, expressions: Expressions) -> Iterator[tuple[FieldError, int]]:
-    """Check a merged rule: names, targets and every expression.
-
-    Yields each mistake with its column in the string at its path, or 0.
-    """
-    yield from ((mistake, 0) for mistake in _check_names(rule))
-    yield from ((mistake, 0) for mistake in check_plans(rule))
+def check_rule(rule: Rule, expressions: Expressions) -> Iterator[FieldError]:
+    """Check a merged rule: names, targets and every expression."""
+    yield from _check_names(rule)
+    yield from _check_plans(rule)
     condition = rule.match.condition
     if condition is not None:
-        compile_condition = partial(
-            expressions.compile_condition,
-            scope=Scope.condition(resource=rule.match.resources is not None),
-        )
+        scope = Scope.condition(resource=rule.match.resources is not None)
+        compile_condition = partial(expressions.compile_condition, scope=scope)
         yield from _attempt(("match", "condition"), condition, compile_condition)
     yield from _check_keys(rule, expressions)
     for section, index, action in sections(rule):
-        for mistake, column in _check_expressions(rule, action, expressions):
-            path = (section, index, *mistake.path)
-            yield FieldError(path, mistake.message, mistake.hint), column
+        for mistake in _check_expressions(rule, action, expressions):
+            yield replace(mistake, path=(section, index, *mistake.path))
 
 
-def _check_keys(rule: Rule, expressions: Expressions) -> Iterator[tuple[FieldError, int]]:
+def _check_keys(rule: Rule, expressions: Expressions) -> Iterator[FieldError]:
     compile_key = partial(expressions.compile, scope=KEY_SCOPE)
+    parse = partial(parse_template, compile_=compile_key)
     for name, owner in (("concurrency", rule.concurrency), ("debounce", rule.debounce)):
         if owner is not None:
-            yield from _attempt(
-                (name, "key"), owner.key, lambda text: parse_template(text, compile_key)
-            )
+            yield from _attempt((name, "key"), owner.key, parse)
 
 
 def _check_names(rule: Rule) -> Iterator[FieldError]:
@@ -85,27 +78,24 @@ def _check_names(rule: Rule) -> Iterator[FieldError]:
 
 def _check_expressions(
     rule: Rule, action: FailureAction, expressions: Expressions
-) -> Iterator[tuple[FieldError, int]]:
-    scope: Scope = action_scope(rule, action)
+) -> Iterator[FieldError]:
+    scope = action_scope(rule, action)
     if action.if_ is not None:
-        yield from _attempt(
-            ("if",), action.if_, partial(expressions.compile_condition, scope=scope)
-        )
+        compile_condition = partial(expressions.compile_condition, scope=scope)
+        yield from _attempt(("if",), action.if_, compile_condition)
     literal = replace_secrets(action.with_, lambda _path, _value: None)
     for path, error in check_tree(literal, partial(expressions.compile, scope=scope)):
-        yield FieldError(("with", *path), error.message, error.hint), error.column
+        yield FieldError(("with", *path), error.message, error.hint, column=error.column)
 
 
-def _attempt(
-    path: Path, text: str, compile_: Callable[[str], object]
-) -> Iterator[tuple[FieldError, int]]:
+def _attempt(path: Path, text: str, compile_: Callable[[str], object]) -> Iterator[FieldError]:
     try:
         compile_(text)
     except ExpressionError as error:
-        yield FieldError(path, error.message, error.hint), error.column
+        yield FieldError(path, error.message, error.hint, column=error.column)
 
 
-def check_plans(rule: Rule) -> Iterator[FieldError]:
+def _check_plans(rule: Rule) -> Iterator[FieldError]:
     """Check ``limits``, ``debounce`` and ``onNewer`` of a merged rule."""
     yield from _check_limits(rule)
     yield from _check_debounce(rule)
@@ -123,13 +113,11 @@ def _check_limits(rule: Rule) -> Iterator[FieldError]:
     if rule.match.resources is None:
         message = "needs match.resources: without it a plan has no resources to count"
         yield FieldError(("limits", "maxTargets"), message)
-    elif rule.limits.otherwise == "batch" and not _per_resource(rule):
+    elif rule.limits.otherwise == "batch" and not any(
+        action.target is Target.RESOURCE for action in rule.actions
+    ):
         message = "batch needs an action with target resource: nothing else can be taken in parts"
         yield FieldError(("limits", "otherwise"), message, "use hold")
-
-
-def _per_resource(rule: Rule) -> bool:
-    return any(action.target is Target.RESOURCE for action in rule.actions)
 
 
 def _check_debounce(rule: Rule) -> Iterator[FieldError]:

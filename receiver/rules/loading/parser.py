@@ -54,8 +54,8 @@ class Reading:
                 if mistake.whole:
                     self.document.unread.add((*place, *mistake.path))
         for index, rule in self.rules.items():
-            for mistake, column in check_rule(rule, expressions):
-                self._add_problem(self._origin(index, mistake.path), mistake, column)
+            for mistake in check_rule(rule, expressions):
+                self._add_problem(self._origin(index, mistake.path), mistake)
 
     def check_names(self, names: dict[str, str]) -> None:
         """Refuse names that another rule has; ``names`` maps names to places, and gets ours."""
@@ -123,11 +123,11 @@ class Reading:
         merged = path[0] in {"finally", "onFailure", "concurrency"}
         return ("defaults",) if merged and (*own, path[0]) not in self.document.values else own
 
-    def _add_problem(self, place: Path, mistake: FieldError, column: int = 0) -> None:
+    def _add_problem(self, place: Path, mistake: FieldError) -> None:
         path = (*place, *mistake.path)
         if any(path[:end] in self.document.unread for end in range(len(path) + 1)):
             return
-        problem = self.document.problem(path, mistake.message, mistake.hint, column)
+        problem = self.document.problem(path, mistake.message, mistake.hint, mistake.column)
         if problem not in self._reported:  # defaults are merged into many rules
             self._reported.add(problem)
             self.document.problems.append(problem)
