@@ -77,11 +77,6 @@ def explain_selectors(compiled: CompiledRule, resource: Resource) -> Finding:
     return _refusal(f"resources[{number}].{predicate.field}", predicate, resource)
 
 
-def condition_error(message: str) -> Finding:
-    """Return the finding of a condition that could not be evaluated."""
-    return Finding(Verdict.ERROR, "condition", f"condition failed: {message}")
-
-
 def _sync_refusal(compiled: CompiledRule, sync: Sync) -> Finding | None:
     if not compiled.rule.enabled:
         return Finding(Verdict.REFUSED, "enabled", "the rule is not enabled", "true", "false")
@@ -126,7 +121,8 @@ def _condition_refusal(
         if condition.test(facts, resource):
             return None
     except ExpressionError as error:
-        return condition_error(f"{error}: {one_line(condition.source)}")
+        reason = f"condition failed: {error}: {one_line(condition.source)}"
+        return Finding(Verdict.ERROR, "condition", reason)
     wanted, saw = one_line(condition.source), facts.seen(condition.source, resource)
     reason = f"condition is false: {wanted}" + (f"; saw {saw}" if saw else "")
     return Finding(Verdict.REFUSED, "condition", reason, wanted, saw or "false")
@@ -150,16 +146,18 @@ def _first_refusal(selector: Selector, resource: Resource) -> Predicate[Resource
 
 
 def _refusal(field: str, predicate: Predicate[Any], subject: Sync | Resource) -> Finding:
-    saw = format_value(predicate.field, predicate.read(subject), subject)
+    saw = _format_value(predicate.field, predicate.read(subject), subject)
     reason = f"{field} wants {predicate.wanted}, saw {saw}"
     return Finding(Verdict.REFUSED, field, reason, predicate.wanted, saw)
 
 
 def _match(compiled: CompiledRule, number: int, resource: Resource) -> Finding:
-    rule = compiled.rule
+    """Say what the sync did to a resource that matched, and what passed although unknown."""
+    rule, field = compiled.rule, f"resources[{number}]"
     selector = (rule.match.resources or ())[number]
-    what = format_match(selector, rule.on_unknown_change, resource)
-    field = f"resources[{number}]"
+    what = _format_change(selector, rule.on_unknown_change, resource.change)
+    if selector.image_changed is not None:
+        what += f", {_format_images(resource.image_changed)}"
     return Finding(Verdict.MATCHED, field, f"{field}: {describe(resource)} {what}", saw=what)
 
 
@@ -223,15 +221,7 @@ def describe(resource: Resource) -> str:
     return f"{resource.kind} {name}{hook}"
 
 
-def format_match(selector: ResourceMatch, policy: OnUnknownChange, resource: Resource) -> str:
-    """Return what the sync did to a resource that matched, and what passed although unknown."""
-    words = [_format_change(selector, policy, resource.change)]
-    if selector.image_changed is not None:
-        words.append(_format_images(resource.image_changed))
-    return ", ".join(words)
-
-
-def format_value(field: str, value: object, subject: Sync | Resource) -> str:
+def _format_value(field: str, value: object, subject: Sync | Resource) -> str:
     """Return the value that a predicate refused, as text."""
     if field == "change" and isinstance(subject, Resource):
         return _with_reason(str(value), subject.change)

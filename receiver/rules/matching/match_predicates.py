@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from receiver.core.model import ChangeVerdict, Resource, Sync
 from receiver.rules.matching.cluster_scoped import namespace_of
 from receiver.rules.matching.predicates import Predicate, Predicates
-from receiver.rules.schema.match import ApplicationMatch, Match, ResourceMatch
+from receiver.rules.schema.match import Match, ResourceMatch
 from receiver.rules.schema.rule_file import OnUnknownChange
 
 Selector: TypeAlias = tuple[Predicate[Resource], ...]
@@ -53,9 +53,7 @@ def status_of(resource: Resource) -> str:
 
 def _texts(selector: ResourceMatch, predicates: Predicates) -> Found:
     for field in ("kind", "group", "version", "name"):
-        patterns = getattr(selector, field)
-        if patterns is not None:
-            yield predicates.text(field, attrgetter(field), patterns)
+        yield from _text(selector, field, predicates)
     if selector.namespace is not None:
         accept = predicates.globs(selector.namespace).accept
 
@@ -105,11 +103,18 @@ def _change(selector: ResourceMatch, policy: OnUnknownChange, predicates: Predic
 
 def sync_predicates(match: Match, predicates: Predicates) -> Iterator[Predicate[Sync]]:
     """Yield the predicates of a match, in the order in which they are tested."""
-    yield predicates.text("channel", attrgetter("channel"), match.channel)
-    yield _phases(match, predicates)
-    if match.sender is not None:
-        yield predicates.text("sender", attrgetter("sender"), match.sender)
-    yield from _application(match.application, predicates)
+    yield from _text(match, "channel", predicates)
+    mode = "" if "phases" in match.model_fields_set else "default"
+    accept = phases_of(match).__contains__
+    yield predicates.make("phases", attrgetter("phase"), match.phases, accept, mode=mode)
+    yield from _text(match, "sender", predicates)
+    wanted = match.application
+    for field in ("name", "namespace", "project"):
+        yield from _text(wanted, field, predicates, "application.")
+    for label, patterns in wanted.labels.items():
+        yield _label(label, patterns, predicates)
+    for field in ("server", "name", "namespace") if wanted.destination else ():
+        yield from _text(wanted.destination, field, predicates, "application.destination.")
 
 
 def phases_of(match: Match) -> frozenset[str]:
@@ -121,28 +126,12 @@ def phases_of(match: Match) -> frozenset[str]:
     return frozenset(match.phases if "phases" in match.model_fields_set else (*match.phases, ""))
 
 
-def _phases(match: Match, predicates: Predicates) -> Predicate[Sync]:
-    accepted = phases_of(match)
-    mode = "" if "phases" in match.model_fields_set else "default"
-    read = attrgetter("phase")
-    return predicates.make("phases", read, match.phases, accepted.__contains__, mode=mode)
-
-
-def _application(wanted: ApplicationMatch, predicates: Predicates) -> Iterator[Predicate[Sync]]:
-    for field in ("name", "namespace", "project"):
-        yield from _text(wanted, "application", field, predicates)
-    for label, patterns in wanted.labels.items():
-        yield _label(label, patterns, predicates)
-    for field in ("server", "name", "namespace") if wanted.destination else ():
-        yield from _text(wanted.destination, "application.destination", field, predicates)
-
-
 def _text(
-    wanted: object, parent: str, field: str, predicates: Predicates
-) -> Iterator[Predicate[Sync]]:
+    wanted: object, field: str, predicates: Predicates, above: str = ""
+) -> Iterator[Predicate[Any]]:
     patterns = getattr(wanted, field)
     if patterns is not None:
-        path = f"{parent}.{field}"
+        path = above + field
         yield predicates.text(path, attrgetter(path), patterns)
 
 
