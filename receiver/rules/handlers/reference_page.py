@@ -36,7 +36,7 @@ success fails the run at once. What was done before a failure is not done again 
 RULE = """\
 version: 1
 rules:
-- name: {rule}
+- name: {handler}
   match: {{resources: [{selector}]}}
   actions:
   - uses: {handler}
@@ -81,26 +81,18 @@ def example_rule(handler: Handler[Any]) -> str:
     """Return a complete rule file with the handler's example, as YAML."""
     names = set(re.findall(r"\b(?:resource|resources)\b", handler.example))
     target = "resource" if "resource" in names else "batch" if names else "application"
-    new_image = ".images" in handler.example
-    head = RULE.format(
-        rule=handler.name,
-        handler=handler.name,
-        target=target,
-        selector=NEW_IMAGE if new_image else CHANGED,
-    )
+    selector = NEW_IMAGE if ".images" in handler.example else CHANGED
+    head = RULE.format(handler=handler.name, target=target, selector=selector)
     return head + textwrap.indent(handler.example.strip(), " " * 6) + "\n"
 
 
 def handlers_page(registry: Registry) -> str:
     """Return the page as Markdown."""
-    summaries = [f"| [{one.name}](#{_anchor(one.name)}) | {one.summary} |\n" for one in registry]
-    table = "| `uses` | |\n|---|---|\n" + "".join(summaries)
-    return HEAD + table + "".join(_section(handler, registry) for handler in registry)
-
-
-def _anchor(name: str) -> str:
-    """Return the anchor that a heading has on GitHub and GitLab."""
-    return name.replace(".", "")
+    lines = ["| `uses` | |\n|---|---|\n"]
+    for handler in registry:
+        anchor = handler.name.replace(".", "")  # that of a heading on GitHub and GitLab
+        lines.append(f"| [{handler.name}](#{anchor}) | {handler.summary} |\n")
+    return "".join([HEAD, *lines, *(_section(handler, registry) for handler in registry)])
 
 
 def _section(handler: Handler[Any], registry: Registry) -> str:
@@ -113,8 +105,8 @@ def _section(handler: Handler[Any], registry: Registry) -> str:
 
 def _rate(rate: Rate) -> str:
     """Say how many attempts begin with one credential, in the unit that reads best."""
-    unit, number = ("second", rate.per_second) if rate.per_second >= 1 else ("minute", 0.0)
-    number = number or rate.per_second * 60
+    slow = rate.per_second < 1
+    unit, number = ("minute", rate.per_second * 60) if slow else ("second", rate.per_second)
     return (
         f"{number:.4g} attempts a {unit} and credential, {rate.burst} at once; the setting `rates` "
         "has the last word."
@@ -139,8 +131,8 @@ def _parameters(schema: dict[str, Any], defs: dict[str, Any], prefix: str) -> It
             _default(field),
             field.get("description", ""),
         )
-        for model in _models(field, defs):
-            yield from _parameters(model, defs, f"{prefix}{key}.")
+        for branch in _branches(field, defs):
+            yield from _parameters(branch, defs, f"{prefix}{key}.")
 
 
 def _default(field: dict[str, Any]) -> str | None:
@@ -163,12 +155,6 @@ def _types(field: dict[str, Any], defs: dict[str, Any]) -> Iterator[str]:
             yield "reference to a secret"
         elif branch.get("type") != "null":
             yield WORDS.get(branch.get("type", ""), "anything")
-
-
-def _models(field: dict[str, Any], defs: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    for branch in _branches(field, defs):
-        if branch.get("properties"):
-            yield branch
 
 
 def _branches(field: dict[str, Any], defs: dict[str, Any]) -> Iterator[dict[str, Any]]:

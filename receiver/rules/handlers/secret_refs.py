@@ -43,7 +43,8 @@ def split_secrets(tree: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Se
     def take(path: Path, value: dict[str, Any]) -> None:
         for mistake in _mistakes(value, path):
             raise PermanentError(str(mistake))
-        found[pointer(path)] = _read(value)
+        kind: Literal["env", "file"] = "env" if "env" in value else "file"
+        found[pointer(path)] = SecretRef(kind, value[kind], value.get("format", "{}"))
 
     return replace_secrets(tree, take), found
 
@@ -73,8 +74,8 @@ def put_values(tree: Json, values: Mapping[str, Any]) -> Json:
     if "" in values:
         return values[""]  # type: ignore[no-any-return] # whatever the caller put there
     for place, value in values.items():
-        tree = _put(tree, [part.replace("~1", "/").replace("~0", "~") for part in
-                           place.split("/")[1:]], value)  # fmt: skip
+        path = [part.replace("~1", "/").replace("~0", "~") for part in place.split("/")[1:]]
+        tree = _put(tree, path, value)
     return tree
 
 
@@ -106,11 +107,6 @@ def is_secret(value: Any) -> bool:
 def pointer(path: Path) -> str:
     """Write a path as a JSON pointer (RFC 6901)."""
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
-
-
-def _read(value: dict[str, str]) -> SecretRef:
-    kind: Literal["env", "file"] = "env" if "env" in value else "file"
-    return SecretRef(kind, value[kind], value.get("format", "{}"))
 
 
 def _mistakes(value: dict[str, Any], path: Path) -> Iterator[FieldError]:

@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
 
 from receiver.core.errors import Problem, RuleError
 from receiver.core.validation import Path as FieldPath
@@ -121,9 +120,6 @@ def place_in_files(found: RuleSet, rule: str, path: FieldPath) -> str:
     return ""
 
 
-Fingerprint: TypeAlias = tuple[tuple[str, int, int, int], ...]
-
-
 class Rulebook:
     """The rules of some files and folders. It has no thread: its owner polls it."""
 
@@ -131,7 +127,7 @@ class Rulebook:
         self._paths = tuple(paths)
         self._registry = registry
         self._expressions = expressions
-        self._seen: Fingerprint | None = None
+        self._seen: list[tuple[str, int, int, int]] | None = None
 
     def changed(self) -> bool:
         """Whether a file came, went or was written since the last `reload`, good or bad.
@@ -147,13 +143,12 @@ class Rulebook:
         self._seen = self._fingerprint()
         return load_rules(self._paths, self._registry, self._expressions)
 
-    def _fingerprint(self) -> Fingerprint:
-        return tuple(self._stats())
-
-    def _stats(self) -> Iterator[tuple[str, int, int, int]]:
+    def _fingerprint(self) -> list[tuple[str, int, int, int]]:
+        found = []
         try:
             for file in rule_files(self._paths):
                 stat = file.stat()
-                yield str(file), stat.st_mtime_ns, stat.st_size, stat.st_ino
-        except (OSError, ValueError) as error:
-            yield str(error), 0, 0, 0  # a file that is missing, went just now, or is no path
+                found.append((str(file), stat.st_mtime_ns, stat.st_size, stat.st_ino))
+        except (OSError, ValueError) as error:  # it is missing, went just now, or is no path
+            found.append((str(error), 0, 0, 0))
+        return found
