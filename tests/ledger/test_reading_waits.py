@@ -13,8 +13,8 @@ from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.queries.reader import Reader
 from receiver.ledger.queries.rows import Run
 from receiver.ledger.queue.heartbeats import write_heartbeat
-from receiver.ledger.queue.lane_blocks import block_lane
 from receiver.ledger.queue.pauses import Scope
+from receiver.ledger.queue.rate_limits import block_lane
 
 WAVES = """
 - name: r

@@ -17,7 +17,7 @@ from receiver.ledger.plans.signals import signal
 from receiver.ledger.plans.supersede import mark_superseded, newer_plans_of, superseded_reason
 from receiver.ledger.queue.attempts import update_attempt
 from receiver.ledger.queue.claim import ClaimedRun
-from receiver.ledger.queue.lane_blocks import block_lane
+from receiver.ledger.queue.rate_limits import block_lane
 
 
 @dataclass(frozen=True, slots=True)

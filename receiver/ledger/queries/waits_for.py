@@ -18,8 +18,8 @@ from receiver.ledger.queries.row_mapping import AT_ONCE, moment
 from receiver.ledger.queries.rows import Run, Sync
 from receiver.ledger.queries.status import DEAD_AFTER, rules_in_force
 from receiver.ledger.queue.heartbeats import read_heartbeats
-from receiver.ledger.queue.lane_blocks import blocked_lanes
 from receiver.ledger.queue.pauses import Pause, Scope, pauses_in_force
+from receiver.ledger.queue.rate_limits import blocked_lanes
 
 MOST = 1000
 """Runs that are counted before one in its lane."""

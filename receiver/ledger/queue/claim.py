@@ -16,16 +16,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, text, update
+from sqlalchemy import Connection, bindparam, insert, select, text
 
 from receiver.core.model import Event
 from receiver.core.states import RunState
 from receiver.ledger import tables
 from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.queue.attempts import update_attempt
-from receiver.ledger.queue.lane_blocks import blocked_lanes
 from receiver.ledger.queue.pauses import all_paused_since
-from receiver.ledger.queue.rate_limits import Buckets
+from receiver.ledger.queue.rate_limits import Buckets, blocked_lanes
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +126,7 @@ def claim(
     for _, _, lane, handler in chosen:
         pace.spend(lane, handler, now)
         pace.save(connection, lane, handler)
-    claimed = _take(connection, now, owner, lease, [run for _, run, _, _ in chosen])
+    claimed = _take(uow, owner, lease, [run for _, run, _, _ in chosen])
     uow.events += [_started(run) for run in claimed if not run.pending]
     return Taken(claimed, again_at)
 
@@ -166,15 +165,6 @@ def _ready(
     return found, held_back
 
 
-_BEGIN = (
-    update(tables.runs)
-    .where(tables.runs.c.id == bindparam("run"))
-    .values(
-        state=RunState.RUNNING.value, ready=False, owner=bindparam("by"),
-        lease_until=bindparam("until"), attempts=bindparam("attempt"),
-        claims=tables.runs.c.claims + 1, first_attempt_at=bindparam("first"),
-    )
-)  # fmt: skip
 _ATTEMPT = insert(tables.attempts)
 _ASKED_AGAIN = update_attempt(owner=bindparam("by"), outcome="", reason="")
 
@@ -196,34 +186,25 @@ def _share(
     return chosen
 
 
-def _take(
-    connection: Connection, now: int, owner: str, lease: int, chosen: Sequence[str]
-) -> list[ClaimedRun]:
+def _take(uow: UnitOfWork, owner: str, lease: int, chosen: Sequence[str]) -> list[ClaimedRun]:
     r = tables.runs
-    rows = connection.execute(select(r).where(r.c.id.in_(chosen))).all()
-    claimed = [_claimed(row, now) for row in rows]
-    mine = {"by": owner, "until": now + lease}
-    connection.execute(_BEGIN, [
-        {"run": run.id, "attempt": run.attempt, "first": run.first_attempt_at, **mine}
-        for run in claimed
-    ])  # fmt: skip
-    started = [run for run in claimed if not run.pending]
-    if started:
-        connection.execute(_ATTEMPT, [_attempt(run, owner, now) for run in started])
-    asked = [run for run in claimed if run.pending]
-    if asked:
-        connection.execute(_ASKED_AGAIN, [
-            {"run": run.id, "attempt": run.attempt, "by": owner} for run in asked
-        ])  # fmt: skip
-    order = {run: place for place, run in enumerate(chosen)}
-    return sorted(claimed, key=lambda run: order[run.id])
-
-
-def _attempt(run: ClaimedRun, owner: str, now: int) -> dict[str, Any]:
-    return {
-        "run_id": run.id, "number": run.attempt, "owner": owner, "started_at": now, "pending": 0,
-        "outcome": "", "reason": "",
-    }  # fmt: skip
+    rows = uow.connection.execute(select(r).where(r.c.id.in_(chosen))).all()
+    claimed = sorted((_claimed(row, uow.now) for row in rows), key=lambda run: chosen.index(run.id))
+    for run in claimed:
+        uow.change(
+            r, run.id, state=RunState.RUNNING.value, ready=False, owner=owner,
+            lease_until=uow.now + lease, attempts=run.attempt, claims=run.claim,
+            first_attempt_at=run.first_attempt_at,
+        )  # fmt: skip
+        if run.pending:
+            uow.add(_ASKED_AGAIN, {"run": run.id, "attempt": run.attempt, "by": owner})
+        else:
+            uow.add(_ATTEMPT, {
+                "run_id": run.id, "number": run.attempt, "owner": owner, "started_at": uow.now,
+                "pending": 0, "outcome": "", "reason": "",
+            })  # fmt: skip
+    uow.flush()
+    return claimed
 
 
 def _claimed(row: Any, now: int) -> ClaimedRun:

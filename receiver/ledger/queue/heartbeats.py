@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import Connection, delete, select
 
@@ -26,7 +25,7 @@ class DispatcherHeartbeat:
     """
 
     at: int
-    thread_problems: tuple[str, ...] = ()
+    thread_problems: Sequence[str] = ()
     hanging: int = 0
 
 
@@ -46,7 +45,9 @@ def read_heartbeats(connection: Connection) -> dict[str, DispatcherHeartbeat]:
     """Return the last heartbeat of each dispatcher."""
     m = tables.key_values.c
     rows = connection.execute(select(m.name, m.value).where(m.name.startswith(_PREFIX)))
-    return {row.name.removeprefix(_PREFIX): _heartbeat(json.loads(row.value)) for row in rows}
+    return {
+        row.name.removeprefix(_PREFIX): DispatcherHeartbeat(**json.loads(row.value)) for row in rows
+    }
 
 
 def delete_old_heartbeats(connection: Connection, now: int, *, alone: str = "") -> None:
@@ -58,9 +59,3 @@ def delete_old_heartbeats(connection: Connection, now: int, *, alone: str = "") 
     ]
     if old:
         connection.execute(delete(tables.key_values).where(tables.key_values.c.name.in_(old)))
-
-
-def _heartbeat(value: dict[str, Any]) -> DispatcherHeartbeat:
-    return DispatcherHeartbeat(
-        value["at"], tuple(value.get("thread_problems", ())), value.get("hanging", 0)
-    )

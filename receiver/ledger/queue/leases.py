@@ -39,21 +39,23 @@ def release_lost(uow: UnitOfWork, *, alone: str = "") -> None:
         alone: the only owner there is, since it holds the instance lock: then every other one is
             gone, even if its lease has not expired.
     """
-    connection, now = uow.connection, uow.now
     r, a = tables.runs, tables.attempts
-    gone = r.c.owner != alone if alone else r.c.lease_until < now
+    gone = r.c.owner != alone if alone else r.c.lease_until < uow.now
     newest = (a.c.run_id == r.c.id) & (a.c.number == r.c.attempts)
-    rows = connection.execute(
+    rows = uow.connection.execute(
         select(r.c.id, r.c.plan_id, r.c.sync_id, r.c.attempts, r.c.owner, a.c.pending)
         .join(a, newest)
         .where(text(tables.RUNNING_RUN), gone)
         .with_for_update(skip_locked=True, of=r)
     ).all()
-    if not rows:
-        return
-    connection.execute(_RELEASED, [_released(row, now) for row in rows])
-    connection.execute(_LOST, [_lost(row, now) for row in rows])
-    uow.events += [_event(row) for row in rows]
+    for row in rows:
+        state = RunState.PENDING if row.pending else RunState.DUE
+        uow.change(
+            r, row.id, state=state.value, ready=True, owner=None, lease_until=None, due_at=uow.now
+        )
+        uow.add(_LOST, _lost(row, uow.now))
+        uow.events.append(_event(row))
+    uow.flush()
 
 
 def _event(row: Any) -> Event:
@@ -67,22 +69,9 @@ def _event(row: Any) -> Event:
 
 GONE = "its process ended or fell silent"
 
-_RELEASED = (
-    update(tables.runs)
-    .where(tables.runs.c.id == bindparam("run"))
-    .values(
-        state=bindparam("new_state"), ready=True, owner=None, lease_until=None,
-        due_at=bindparam("now"),
-    )
-)  # fmt: skip
 _LOST = update_attempt(
     ended_at=bindparam("ended"), outcome=bindparam("how"), reason=bindparam("why")
 )
-
-
-def _released(row: Any, now: int) -> dict[str, Any]:
-    state = RunState.PENDING if row.pending else RunState.DUE
-    return {"run": row.id, "new_state": state.value, "now": now}
 
 
 def _lost(row: Any, now: int) -> dict[str, Any]:

@@ -1,4 +1,9 @@
-"""Token buckets: how many attempts of a lane a service takes now, by the limits it documents."""
+"""How many attempts of a lane a service takes now, by what it documents and what it has answered.
+
+The limits that it documents are token buckets. If it answers that a limit is met, the lane is
+blocked until a time: all of the lane, that is one credential at one host, since every other attempt
+would meet the same limit, and many services count what they refuse as well.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +14,7 @@ from sqlalchemy import Connection, select, text
 
 from receiver.contract import Rate
 from receiver.ledger import tables
+from receiver.ledger.engine.unit_of_work import UnitOfWork
 
 _MAKE = text(
     "INSERT INTO buckets (lane, tokens, at) VALUES (:lane, 1e9, :now) ON CONFLICT (lane) DO NOTHING"
@@ -86,3 +92,24 @@ class Buckets:
         gained = max(0, now - bucket.at) / 1000 * rate.per_second
         bucket.tokens, bucket.at = min(rate.burst, bucket.tokens + gained), now
         return bucket
+
+
+_BLOCK = text(
+    "INSERT INTO lanes (lane, blocked_until) VALUES (:lane, :until) "
+    "ON CONFLICT (lane) DO UPDATE SET blocked_until = excluded.blocked_until "
+    "WHERE excluded.blocked_until > lanes.blocked_until"
+)
+_PASSED = text("DELETE FROM lanes WHERE blocked_until <= :now")
+
+
+def block_lane(uow: UnitOfWork, lane: str, until: int) -> None:
+    """Let no attempt of the lane begin before that time (milliseconds)."""
+    uow.add(_PASSED, {"now": uow.now})
+    uow.add(_BLOCK, {"lane": lane, "until": until})
+
+
+def blocked_lanes(connection: Connection, now: int) -> dict[str, int]:
+    """Return the blocked lanes, and until when (milliseconds)."""
+    t = tables.lanes.c
+    rows = connection.execute(select(t.lane, t.blocked_until).where(t.blocked_until > now))
+    return {row.lane: row.blocked_until for row in rows}
