@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import JSON, ColumnElement, Connection, cast, func, select, type_coerce
 
 from receiver.ledger import tables
-from receiver.ledger.queries.event_filters import about_plans, about_run, about_sync
+from receiver.ledger.queries.details import about_plans, about_run, about_sync
 from receiver.ledger.queries.lists import applications
 from receiver.ledger.queries.row_mapping import read_events
 from receiver.ledger.queries.rows import Event
