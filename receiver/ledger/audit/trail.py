@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 
 from sqlalchemy import Connection, insert, text
 
@@ -31,6 +32,9 @@ BY_KIND = {
 
 EVENTS = frozenset(f"{kind}.{name}" for kind, names in BY_KIND.items() for name in names.split())
 """The names of the trail's events; docs/audit-trail.md says when each is written."""
+
+Committed = Callable[[datetime, Sequence[Event]], None]
+"""Called after a commit with its time and the events that it stored."""
 
 Counts = Counter[tuple[str, str]]
 """Increments by metric name and labels (JSON, sorted keys)."""

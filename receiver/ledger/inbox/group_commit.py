@@ -10,11 +10,9 @@ which is known as a duplicate the second time.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass, field
-from datetime import datetime
 from queue import Empty, SimpleQueue
 
 from sqlalchemy import insert
@@ -24,7 +22,7 @@ from receiver.core.errors import LedgerUnavailable
 from receiver.core.model import Event
 from receiver.core.threads import SupervisedThread
 from receiver.ledger import tables
-from receiver.ledger.audit.trail import append_events
+from receiver.ledger.audit.trail import Committed, append_events
 from receiver.ledger.engine.ledger import Ledger, LockMode
 from receiver.ledger.inbox.circuit_breaker import CircuitBreaker
 from receiver.ledger.inbox.deliveries import Arrival, InboxRows, Receipt, known_syncs
@@ -47,10 +45,6 @@ class _QueuedArrival:
     arrival: Arrival
     packed: bytes
     done: Future[Receipt] = field(default_factory=Future)
-
-
-Committed = Callable[[datetime, Sequence[Event]], None]
-"""Called after each commit with the events that it stored."""
 
 
 class IntakeWriter:
@@ -115,34 +109,25 @@ class IntakeWriter:
 
     def _store(self, group: list[_QueuedArrival]) -> None:
         group = [waiting for waiting in group if waiting.done.set_running_or_notify_cancel()]
-        if not group:
+        error = self._try(group) if group else None
+        if error is None:
             return
+        again = len(group) > 1 or isinstance(error.__cause__, IntegrityError)
+        for waiting in group:
+            failure = self._try([waiting]) if again and not self._breaker.failed else error
+            if failure is not None:
+                waiting.done.set_exception(_unavailable(failure))
+
+    def _try(self, group: list[_QueuedArrival]) -> Exception | None:
+        """Commit the group and answer its requests; return why it could not be committed."""
         try:
             receipts, events = self._commit(group)
         except Exception as error:  # noqa: BLE001 whatever it was, every request gets its answer
-            again = len(group) > 1 or isinstance(error.__cause__, IntegrityError)
-            for waiting in group:
-                if again and not self._breaker.failed:
-                    self._store_one(waiting)
-                else:
-                    waiting.done.set_exception(_unavailable(error))
-        else:
-            self._answer(group, receipts, events)
-
-    def _store_one(self, waiting: _QueuedArrival) -> None:
-        try:
-            receipts, events = self._commit([waiting])
-        except Exception as error:  # noqa: BLE001 as above
-            waiting.done.set_exception(_unavailable(error))
-        else:
-            self._answer([waiting], receipts, events)
-
-    def _answer(
-        self, group: list[_QueuedArrival], receipts: list[Receipt], events: list[Event]
-    ) -> None:
+            return error
         for waiting, receipt in zip(group, receipts, strict=True):
             waiting.done.set_result(receipt)
         self._committed(group[-1].arrival.received_at, events)
+        return None
 
     def _commit(self, group: list[_QueuedArrival]) -> tuple[list[Receipt], list[Event]]:
         with self._breaker.watch(), self._ledger.write(LockMode.APPEND) as connection:

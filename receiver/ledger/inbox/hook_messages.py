@@ -7,15 +7,13 @@ Application and its time, whichever of the two came first.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from sqlalchemy import Connection, func, insert, select
 
 from receiver.core.model import Event, Json, from_ms, new_id
 from receiver.ledger import tables
-from receiver.ledger.audit.trail import append_events
+from receiver.ledger.audit.trail import Committed, append_events
 from receiver.ledger.engine.ledger import Ledger, LockMode
 
 BEFORE_MS = 30_000
@@ -31,9 +29,6 @@ FAR_MS = 1 << 50
 
 MOST = 1000
 """Messages that are shown with a sync; those of a hook in a loop beyond that are on the trail."""
-
-Committed = Callable[[datetime, Sequence[Event]], None]
-"""Called after the commit with the events that it stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +115,10 @@ def message_events(connection: Connection, sync: str) -> list[int]:
     ).all()
     others = _neighbours(connection, span) if found else []
     return [
-        row.seq for row in found if not _is_nearer_to_another(others, row.at, span.distance(row.at))
+        row.seq
+        for row in found
+        if not any(other.distance(row.at) < span.distance(row.at) for other in others)
     ]
-
-
-def _is_nearer_to_another(others: Sequence[Span], at: int, distance: int) -> bool:
-    return any(other.distance(at) < distance for other in others)
 
 
 def _span(connection: Connection, sync: str) -> Span | None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
 
-from receiver.core.model import Event, from_ms
+from receiver.core.model import from_ms
+from receiver.ledger.audit.trail import Committed
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.operations.approve import approve_plan, approve_run
@@ -21,9 +21,6 @@ from receiver.ledger.queue.pauses import Scope
 
 SLICE = 100
 """Runs that one transaction retries of many: some 50 ms, so that the intake is not held up."""
-
-Committed = Callable[[datetime, Sequence[Event]], None]
-"""Called after each commit with the events that it stored; it wakes this host's dispatcher."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +41,7 @@ class Operations:
 
     Args:
         ledger: the ledger.
-        committed: called after each commit, with its time and events.
+        committed: also wakes this host's dispatcher.
     """
 
     def __init__(self, ledger: Ledger, committed: Committed) -> None:
