@@ -54,7 +54,13 @@ def lock_ledger(path: Path, mountinfo: Path = MOUNTINFO) -> IO[str]:
             "data",
             hint="set POSTSYNC_HOME to a folder on a local disk or a block volume",
         )
-    lock = _open_lock(path.with_suffix(".lock"))
+    place = path.with_suffix(".lock")
+    try:
+        lock = place.open("a+", encoding="utf-8")
+    except OSError as error:
+        raise LedgerError(
+            f"the ledger's lock {place} cannot be opened: {error.strerror}", hint=WRITABLE
+        ) from None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -85,12 +91,3 @@ def file_system_of(folder: Path, mountinfo: Path = MOUNTINFO) -> str:
         if inside and len(point) >= len(best):
             best, kind = point, after.split()[0]
     return kind
-
-
-def _open_lock(path: Path) -> IO[str]:
-    try:
-        return path.open("a+", encoding="utf-8")
-    except OSError as error:
-        raise LedgerError(
-            f"the ledger's lock {path} cannot be opened: {error.strerror}", hint=WRITABLE
-        ) from None

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from enum import Enum, auto
-from typing import Literal
+from typing import ClassVar, Literal
 
 from sqlalchemy import Connection, Engine, TextClause, select
 from sqlalchemy.exc import DBAPIError
@@ -38,9 +38,14 @@ class Ledger(ABC):
     """A ledger that is open in this process. Reopen it after a fork.
 
     Attributes:
+        clock: the database's clock in milliseconds, as an expression.
+        shared: whether others than the processes of one instance may use it at the same time.
         engine: the database.
         offset_ms: added to the database's clock, so that tests can let hours pass.
     """
+
+    clock: ClassVar[TextClause]
+    shared: ClassVar[bool]
 
     def __init__(self, engine: Engine, offset_ms: int = 0) -> None:
         self.engine = engine
@@ -94,16 +99,6 @@ class Ledger(ABC):
     def close(self) -> None:
         """Close every connection."""
         self.engine.dispose()
-
-    @property
-    @abstractmethod
-    def clock(self) -> TextClause:
-        """The database's clock in milliseconds, as an expression."""
-
-    @property
-    @abstractmethod
-    def shared(self) -> bool:
-        """Whether others than the processes of one instance may use it at the same time."""
 
     @abstractmethod
     def notify(self, connection: Connection) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, TextClause, insert, inspect, select, text
+from sqlalchemy import Connection, Engine, TextClause, inspect, select, text
 
 from receiver.core.errors import LedgerError
 from receiver.ledger import tables
+from receiver.ledger.audit.key_values import CREATED, put_value
 
 
 def revision_of(connection: Connection) -> str | None:
@@ -87,8 +87,5 @@ def migrate(engine: Engine, clock: TextClause) -> str | None:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
         if at is None:
-            now = connection.scalar(select(clock))
-            connection.execute(
-                insert(tables.key_values).values(name="created", value=json.dumps(now))
-            )
+            put_value(connection, CREATED, connection.scalar(select(clock)))
     return at

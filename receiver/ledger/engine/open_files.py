@@ -88,7 +88,8 @@ def refuse_to_replace_lost(path: Path) -> None:
     Raises:
         LedgerError: there is no file, and a copy of what it had.
     """
-    copies = _rescued(path)
+    found = path.parent.glob(f"{path.stem}{RESCUED}*.db")
+    copies = sorted(found, key=lambda copy: copy.stat().st_mtime, reverse=True)
     if copies and not path.exists():
         raise LedgerError(
             f"the ledger {path} is gone; it was removed while it was open, and {copies[0]} has all "
@@ -96,12 +97,6 @@ def refuse_to_replace_lost(path: Path) -> None:
             hint=f"{recovery_from_copy(copies[0], path)} to go on with it; or move it away to "
             "begin with an empty ledger",
         )
-
-
-def _rescued(path: Path) -> list[Path]:
-    """Return the copies that lie beside a ledger, the newest first."""
-    found = path.parent.glob(f"{path.stem}{RESCUED}*.db")
-    return sorted(found, key=lambda copy: copy.stat().st_mtime, reverse=True)
 
 
 def recovery_from_copy(copy: Path, path: Path) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from typing import Any
 
-from sqlalchemy import Connection, Engine, TextClause, create_engine, event, text
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 
 from receiver.core.errors import LedgerError, LedgerUnavailable
@@ -42,15 +42,8 @@ _MIGRATION = text("SELECT pg_advisory_xact_lock(hashtext('postsync.migration'), 
 class PostgresLedger(Ledger):
     """A ledger in a PostgreSQL database; the schema is the connection's first one."""
 
-    @property
-    def clock(self) -> TextClause:
-        """The server's clock."""
-        return NOW
-
-    @property
-    def shared(self) -> bool:
-        """Yes."""
-        return True
+    clock = NOW
+    shared = True
 
     def notify(self, connection: Connection) -> None:
         """Notify all listeners, see `receiver.ledger.engine.pg_listen`."""

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, TextClause, create_engine, event, text
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError
 
 from receiver.core.errors import LedgerDamaged, LedgerError, LedgerGone, LedgerUnavailable
@@ -35,14 +35,11 @@ class SqliteLedger(Ledger):
             on what is there already.
     """
 
+    clock = NOW
+    shared = False  # the instance lock keeps others out
+
     def __init__(
-        self,
-        path: Path,
-        engine: Engine,
-        write_lock: WriteLock,
-        *,
-        offset_ms: int = 0,
-        reserve: int = 0,
+        self, path: Path, engine: Engine, write_lock: WriteLock, *, offset_ms: int, reserve: int
     ) -> None:
         super().__init__(engine, offset_ms)
         self.path = path
@@ -50,16 +47,6 @@ class SqliteLedger(Ledger):
         self.files = OpenFiles(path)
         self.reserve = reserve
         self._damage = ""
-
-    @property
-    def clock(self) -> TextClause:
-        """The host's clock."""
-        return NOW
-
-    @property
-    def shared(self) -> bool:
-        """No: the instance lock keeps others out."""
-        return False
 
     def notify(self, connection: Connection) -> None:
         """Do nothing: the one dispatcher is on this host, and has a `Wakeup`."""

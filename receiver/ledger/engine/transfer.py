@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Table, delete, func, insert, select, text
 
 from receiver.core.errors import LedgerError
 from receiver.ledger import tables
+from receiver.ledger.engine.backup import Progress
 from receiver.ledger.engine.dsn import redacted_url
 from receiver.ledger.engine.folder import lock_ledger
 from receiver.ledger.engine.postgres import check_postgres, open_postgres
@@ -17,9 +18,6 @@ from receiver.ledger.engine.sqlite import open_sqlite
 
 ROWS = 1000
 """Rows read and written at a time."""
-
-Progress = Callable[[int, int], None]
-"""Called with the rows that are copied, and how many there are."""
 
 _NEXT_LINE = text(
     "SELECT setval(pg_get_serial_sequence('audit_events', 'seq'), MAX(seq)) FROM audit_events"

@@ -10,7 +10,6 @@ from __future__ import annotations
 import fcntl
 import threading
 from pathlib import Path
-from types import TracebackType
 
 
 class WriteLock:
@@ -28,12 +27,7 @@ class WriteLock:
             self._thread.release()
             raise
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         fcntl.flock(self._file, fcntl.LOCK_UN)
         self._thread.release()
 
