@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
+from dataclasses import astuple
 from typing import Any
 
 from sqlalchemy import Connection, delete, exists, select, text, tuple_
@@ -68,7 +69,7 @@ def write_recalled(recalled: Recalled) -> str:
     if recalled.images:
         tree["images"] = recalled.images
     if recalled.failed:
-        tree["failed"] = {number: _trace(trace) for number, trace in recalled.failed.items()}
+        tree["failed"] = {number: astuple(trace) for number, trace in recalled.failed.items()}
     return dumps(tree)
 
 
@@ -87,16 +88,12 @@ def _read(row: Any) -> Memory:
 
 
 def _row(key: MemoryKey, memory: Memory) -> dict[str, Any]:
-    failed = {key: _trace(trace) for key, trace in memory.failed.items()}
+    failed = {key: astuple(trace) for key, trace in memory.failed.items()}
     return dict(zip(_KEY, key, strict=True)) | {
         "images": dumps(memory.images),
         "images_at": memory.images_at,
         "failed": dumps(failed),
     }
-
-
-def _trace(trace: Trace) -> list[object]:
-    return [trace.sync, trace.finished_at, trace.certain]
 
 
 _KEY = ("sender", "channel", "application")

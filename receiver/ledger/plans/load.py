@@ -20,9 +20,6 @@ from receiver.ledger.plans.run import Run, select_runs
 from receiver.notification.application_memory import Recalled
 
 _S, _D, _P, _R = tables.syncs.c, tables.deliveries.c, tables.plans.c, tables.runs.c
-_SYNCS = select(
-    _S.id, _S.delivery_id, _S.sender, _S.channel, _S.received_at, _D.query, _D.body, _S.resources
-).join(tables.deliveries, _D.id == _S.delivery_id)
 _NEW = (
     select(_S.id, _S.delivery_id, _S.resources, _D.size)
     .join(tables.deliveries, _D.id == _S.delivery_id)
@@ -30,8 +27,14 @@ _NEW = (
     .order_by(_S.id)
     .limit(bindparam("most"))
 )
-_ONE = _SYNCS.where(_S.id == bindparam("sync"))
-
+_ONE = (
+    select(
+        _S.id, _S.delivery_id, _S.sender, _S.channel, _S.received_at, _D.query, _D.body,
+        _S.resources,
+    )
+    .join(tables.deliveries, _D.id == _S.delivery_id)
+    .where(_S.id == bindparam("sync"))
+)  # fmt: skip
 
 MOST_RESOURCES = 10_000
 MOST_BYTES = 8 << 20
@@ -82,20 +85,11 @@ def among(
 
 def stored_sync(connection: Connection, sync: str) -> StoredSync:
     """Read one sync back."""
-    return _stored(connection.execute(_ONE, {"sync": sync}).one())
-
-
-def _stored(row: Any) -> StoredSync:
+    row = connection.execute(_ONE, {"sync": sync}).one()
     return StoredSync(
-        row.id,
-        row.delivery_id,
-        row.sender,
-        row.channel,
-        row.received_at,
-        json.loads(row.query),
-        zlib.decompress(row.body),
-        row.resources,
-    )
+        row.id, row.delivery_id, row.sender, row.channel, row.received_at, json.loads(row.query),
+        zlib.decompress(row.body), row.resources,
+    )  # fmt: skip
 
 
 _SIGNALLED = (

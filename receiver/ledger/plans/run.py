@@ -11,7 +11,9 @@ from typing import Any
 from sqlalchemy import Connection, Select, select
 
 from receiver.core.states import RunState, SkipCause
+from receiver.core.storable import dumps
 from receiver.ledger import tables
+from receiver.ledger.engine.unit_of_work import Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +65,20 @@ _read_policy = lru_cache(maxsize=256)(json.loads)
 """All runs of an action have the same."""
 
 _FIELDS = tuple(Run.__dataclass_fields__)
-_NAMES = {"plan": "plan_id", "sync": "sync_id"}
+_COLUMNS = {name: {"plan": "plan_id", "sync": "sync_id"}.get(name, name) for name in _FIELDS}
 
 
 def select_runs() -> Select[Any]:
     """Return the query of all runs, to be narrowed."""
-    return select(*(tables.runs.c[_NAMES.get(name, name)] for name in _FIELDS))
+    return select(*(tables.runs.c[column] for column in _COLUMNS.values()))
 
 
 def read_runs(connection: Connection, query: Select[Any]) -> list[Run]:
     """Return the runs that a query made from `select_runs` finds."""
     return [Run.from_row(row) for row in connection.execute(query)]
+
+
+def run_row(run: Run) -> Row:
+    """Return the columns of a run that a `Run` has."""
+    row = {column: getattr(run, name) for name, column in _COLUMNS.items()}
+    return row | {"policy": dumps(run.policy)}

@@ -16,7 +16,7 @@ from receiver.ledger.plans.concurrency import activate_next
 from receiver.ledger.plans.debounce import begin, join, room_for
 from receiver.ledger.plans.plan import Plan, insert_plan
 from receiver.ledger.plans.records import Advance, NewPlan, Planning, RunChange, StoredPlan
-from receiver.ledger.plans.run import Run
+from receiver.ledger.plans.run import Run, run_row
 from receiver.ledger.plans.signals import consume, unconsumed
 from receiver.ledger.plans.start import held_event, start
 from receiver.ledger.plans.supersede import newer_than, superseded_event, superseded_reason
@@ -157,7 +157,7 @@ def _write_runs(uow: UnitOfWork, advance: Advance, runs: Sequence[Run]) -> None:
     """Insert the new runs as they come out of the step, and change those that were there."""
     changes = {change.run: _change_row(uow, advance, change) for change in advance.changes}
     for run in runs:
-        uow.add(_NEW_RUN, _run_row(run) | changes.pop(run.id, {}))
+        uow.add(_NEW_RUN, _new_row(run) | changes.pop(run.id, {}))
     for run_id, row in changes.items():
         named = {f"new_{name}": value for name, value in row.items()}
         uow.add(_CHANGE, {"run": run_id} | named)
@@ -175,30 +175,12 @@ def _change_row(uow: UnitOfWork, advance: Advance, change: RunChange) -> Row:
     return dict(zip(_CHANGED, values, strict=True))
 
 
-def _run_row(run: Run) -> Row:
+def _new_row(run: Run) -> Row:
     unchanged = (RunState.WAITING.value, "", None, False, False, "", 0, None, None, None, None)
     return {
-        "id": run.id,
-        "plan_id": run.plan,
-        "sync_id": run.sync,
-        "rule": run.rule,
-        "section": run.section,
-        "step": run.step,
-        "action": run.action,
-        "handler": run.handler,
-        "wave": run.wave,
-        "target": run.target,
-        "target_index": run.target_index,
-        "flow": run.flow,
-        "attempts": run.attempts,
-        "claims": 0,
-        "failures": 0,
-        "key_number": run.key_number,
-        "policy": dumps(run.policy),
-        "of_rule": run.rule,
-        "of_handler": run.handler,
+        **run_row(run), "claims": 0, "failures": 0, "of_rule": run.rule, "of_handler": run.handler,
         **dict(zip(_CHANGED, unchanged, strict=True)),
-    }
+    }  # fmt: skip
 
 
 def _end_plan(uow: UnitOfWork, advance: Advance, key: str | None) -> None:

@@ -76,7 +76,11 @@ def newer_plans_of(uow: UnitOfWork, runs: Sequence[str]) -> Mapping[str, tuple[s
     rows = uow.connection.execute(_OF_SERIES, {"runs": list(runs)}).all()
     plans = {row.run: Plan.from_row(row[:-1]) for row in rows}
     begun = started_elsewhere(uow.connection, list(plans)) if plans else set()
-    found = {run: _newer_since(uow, plan) for run, plan in plans.items() if run not in begun}
+    found = {
+        run: plan.newer or newer_than(uow, plan, made_after=plan.id)  # a replay follows older ones
+        for run, plan in plans.items()
+        if run not in begun
+    }
     return {run: newer for run, newer in found.items() if newer is not None}
 
 
@@ -85,11 +89,6 @@ def mark_superseded(uow: UnitOfWork, plan: str, newer: tuple[str, str]) -> None:
     why = superseded_reason(newer)
     uow.change(tables.plans, plan, newer_plan=newer[0], newer_sync=newer[1], reason=why)
     signal(uow, plan)
-
-
-def _newer_since(uow: UnitOfWork, plan: Plan) -> tuple[str, str] | None:
-    """Return the newer plan of a plan under way; a replay follows older ones."""
-    return plan.newer or newer_than(uow, plan, made_after=plan.id)
 
 
 def superseded_event(rule: str, sync: str, plan: str, newer: tuple[str, str]) -> Event:

@@ -100,17 +100,13 @@ def delete_idle(connection: Connection, now: int) -> None:
 
 
 def _idle(now: int) -> tuple[tuple[Table, ColumnElement[bool]], ...]:
+    homes = (tables.syncs.c.id, tables.plans.c.id, tables.replays.c.id)
+    planned = or_(*(exists().where(home == tables.planning_attempts.c.id) for home in homes))
     return (
         (tables.buckets, tables.buckets.c.at < now - IDLE_MS),
         (tables.lanes, tables.lanes.c.blocked_until < now - IDLE_MS),
-        (tables.planning_attempts, ~_is_there(tables.planning_attempts.c.id)),
+        (tables.planning_attempts, ~planned),
     )
-
-
-def _is_there(one: ColumnElement[str]) -> ColumnElement[bool]:
-    """Whether there is a sync, a plan or a replay of this id."""
-    homes = (tables.syncs.c.id, tables.plans.c.id, tables.replays.c.id)
-    return or_(*(exists().where(home == one) for home in homes))
 
 
 def delete_refused(connection: Connection, deliveries: Sequence[str], _: Limits) -> Counts:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 from sqlalchemy import Connection, Select, exists, func, or_, select, text
@@ -147,13 +148,9 @@ def _bounded(connection: Connection, syncs: Sequence[str]) -> tuple[str, ...]:
     e = tables.audit_events.c
     query = select(e.sync_id, func.count()).where(e.sync_id.in_(syncs)).group_by(e.sync_id)
     lines = {row[0]: int(row[1]) for row in connection.execute(query)}
-    taken, rows = 0, 0
-    for sync in syncs:
-        rows += lines.get(sync, 0)
-        if taken and rows > ROWS:
-            break
-        taken += 1
-    return tuple(syncs[:taken])
+    total = accumulate(lines.get(sync, 0) for sync in syncs)
+    few = [sync for sync, rows in zip(syncs, total, strict=True) if rows <= ROWS]
+    return tuple(few or syncs[:1])
 
 
 def still_deletable(connection: Connection, syncs: Sequence[str], limit: Limits) -> list[str]:
