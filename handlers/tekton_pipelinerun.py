@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
-from handlers.kubernetes.client import Api, Object
+from handlers.kubernetes.client import Api
 from handlers.kubernetes.cluster import OnCluster
 from handlers.kubernetes.dry_run import dry_run_create, dry_run_findings, open_cluster
 from handlers.kubernetes.objects import Kind
@@ -37,6 +37,7 @@ from receiver.contract import (
     Succeeded,
     wrong_shape,
 )
+from receiver.kubernetes.objects import Object
 
 PIPELINE_RUN = Kind("tekton.dev/v1", "PipelineRun", "pipelineruns", namespaced=True)
 MESSAGE_LENGTH = 500

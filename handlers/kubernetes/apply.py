@@ -7,7 +7,6 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from handlers.kubernetes.api_errors import Refused
 from handlers.kubernetes.client import FIELD_MANAGER, Api
 from handlers.kubernetes.cluster import OnCluster
 from handlers.kubernetes.dry_run import open_cluster
@@ -22,6 +21,7 @@ from receiver.contract import (
     Succeeded,
     wrong_shape,
 )
+from receiver.kubernetes.api_errors import Refused
 
 __all__ = ["handler"]
 

@@ -10,43 +10,17 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
-from handlers.kubernetes.api_errors import Refused, refusal
-from handlers.kubernetes.cluster import Access, Cluster, access
+from handlers.kubernetes.cluster import Cluster, access
 from receiver.contract import Answer, Call, Json, PermanentError, TemporaryError, object_of
+from receiver.kubernetes.access import Access
+from receiver.kubernetes.api_errors import Refused, refusal
+from receiver.kubernetes.objects import Object
 
 FIELD_MANAGER = "postsync"
 LARGEST = 8 << 20
 """Bytes of an answer: an object of etcd's 1.5 MiB with its managed fields, or a page of a list."""
-
-Object = dict[str, Any]
-"""An object of Kubernetes as the API server sent it."""
-
-
-def path_of(
-    api_version: str, plural: str, namespace: str | None = None, name: str = "", sub: str = ""
-) -> str:
-    """Return the path of a collection, of an object in it, or of a part of that.
-
-    Args:
-        api_version: as in manifests: ``v1``, ``batch/v1``.
-        plural: the resource's name in paths: ``jobs``.
-        namespace: None for what is in none.
-        name: of the object; "" for the collection.
-        sub: ``status``, ``log``, ...
-
-    Raises:
-        PermanentError: a name that Kubernetes does not allow either: it would lead elsewhere.
-    """
-    root = ["apis", *api_version.split("/")] if "/" in api_version else ["api", api_version]
-    inside = ["namespaces", namespace] if namespace is not None else []
-    parts = [*root, *inside, plural, *([name] if name else []), *([sub] if sub else [])]
-    for part in parts:
-        if part in {"", ".", ".."} or "/" in part or "%" in part:
-            raise PermanentError(f"{part!r} is no name in Kubernetes")
-    return "/" + "/".join(quote(part, safe="") for part in parts)
 
 
 @dataclass(frozen=True, slots=True)

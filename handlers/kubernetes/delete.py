@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from pydantic import Field, model_validator
 
-from handlers.kubernetes.client import Api, Object
+from handlers.kubernetes.client import Api
 from handlers.kubernetes.cluster import OnCluster
 from handlers.kubernetes.object_dry_run import dry_run_kind
 from handlers.kubernetes.objects import AT_ONCE, Kind, KindRef, kind_of
@@ -23,6 +23,7 @@ from receiver.contract import (
     Succeeded,
     wrong_shape,
 )
+from receiver.kubernetes.objects import Object
 
 __all__ = ["handler"]
 

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from handlers.kubernetes.api_errors import Refused
-from handlers.kubernetes.client import Api, Object
+from handlers.kubernetes.client import Api
 from handlers.kubernetes.cluster import Cluster
 from receiver.contract import PLACEHOLDER, Call, Finding, PermanentError
+from receiver.kubernetes.api_errors import Refused
+from receiver.kubernetes.objects import Object
 
 FieldPath: TypeAlias = tuple[str | int, ...]
 

@@ -12,13 +12,15 @@ from typing import Any, Literal
 from pydantic import Field
 
 from handlers.kubernetes import run_labels
-from handlers.kubernetes.api_errors import Refused
-from handlers.kubernetes.client import Api, Object, path_of
+from handlers.kubernetes.client import Api
 from handlers.kubernetes.object_dry_run import dry_run_kind
 from handlers.kubernetes.objects import ObjectRef, OnObject, kind_of
 from handlers.kubernetes.objects import complete as about_resource
 from handlers.kubernetes.run_objects import KEY, name_for
 from receiver.contract import Call, Handler, Outcome, PermanentError, Succeeded, cut_bytes
+from receiver.kubernetes.api_errors import Refused
+from receiver.kubernetes.objects import Object
+from receiver.kubernetes.paths import path_of
 
 LONGEST_NOTE = 1024
 """Bytes: https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1/."""

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from handlers.kubernetes.api_errors import Refused
-from handlers.kubernetes.client import Api, Object
+from handlers.kubernetes.client import Api
 from handlers.kubernetes.cluster import Cluster
 from handlers.kubernetes.dry_run import dry_run_findings, open_cluster
 from handlers.kubernetes.objects import KindRef, kind_of
 from receiver.contract import PLACEHOLDER, Call, Finding, PermanentError
+from receiver.kubernetes.api_errors import Refused
+from receiver.kubernetes.objects import Object
 
 FORCE = "force: true takes these fields over; else leave them out of the manifest"
 NAMESPACE = ("manifest", "metadata", "namespace")

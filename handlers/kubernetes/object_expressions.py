@@ -6,10 +6,10 @@ from typing import Any
 
 from pydantic import model_validator
 
-from handlers.kubernetes.client import Object
 from handlers.kubernetes.objects import OnObject
 from receiver.contract import Call, PermanentError, wrong_shape
 from receiver.core.errors import ExpressionError
+from receiver.kubernetes.objects import Object
 
 CEL_NAME = "object"
 

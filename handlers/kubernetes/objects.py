@@ -13,10 +13,12 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from handlers.kubernetes.api_errors import Refused
-from handlers.kubernetes.client import Api, Object, path_of
+from handlers.kubernetes.client import Api
 from handlers.kubernetes.cluster import OnCluster
 from receiver.contract import Json, Params, PermanentError, wrong_shape
+from receiver.kubernetes.api_errors import Refused
+from receiver.kubernetes.objects import Object
+from receiver.kubernetes.paths import path_of
 
 AT_ONCE = 0.1
 """Seconds until the next step of a run that had to be stored before it is taken."""

@@ -7,11 +7,11 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from handlers.kubernetes.api_errors import Refused
 from handlers.kubernetes.client import Api
 from handlers.kubernetes.object_dry_run import dry_run_kind
 from handlers.kubernetes.objects import OnObject, complete, identity, locate
 from receiver.contract import Call, Handler, Outcome, PermanentError, Succeeded, wrong_shape
+from receiver.kubernetes.api_errors import Refused
 
 __all__ = ["handler"]
 

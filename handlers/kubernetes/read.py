@@ -7,12 +7,13 @@ from typing import Annotated
 
 from pydantic import Field
 
-from handlers.kubernetes.client import Api, Object
+from handlers.kubernetes.client import Api
 from handlers.kubernetes.object_dry_run import dry_run_kind
 from handlers.kubernetes.object_expressions import CEL_NAME, OnVisible, evaluate_on
 from handlers.kubernetes.objects import complete, locate
 from receiver.contract import Call, Cel, Handler, Json, Outcome, PermanentError, Succeeded
 from receiver.core.errors import ExpressionError
+from receiver.kubernetes.objects import Object
 
 __all__ = ["handler"]
 

@@ -6,9 +6,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from handlers.kubernetes.client import Api, Object
+from handlers.kubernetes.client import Api
 from handlers.kubernetes.cluster import OnCluster
-from handlers.kubernetes.health import health
 from handlers.kubernetes.object_dry_run import dry_run_kind
 from handlers.kubernetes.objects import AT_ONCE, ObjectRef, complete, identity, locate
 from receiver.contract import (
@@ -21,6 +20,8 @@ from receiver.contract import (
     PermanentError,
     Succeeded,
 )
+from receiver.kubernetes.health import health
+from receiver.kubernetes.objects import Object
 
 __all__ = ["handler"]
 

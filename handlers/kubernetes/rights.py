@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from handlers.kubernetes.client import Api, path_of
+from handlers.kubernetes.client import Api
 from receiver.contract import Finding
+from receiver.kubernetes.paths import path_of
 
 REVIEWS = path_of("authorization.k8s.io/v1", "selfsubjectaccessreviews")
 

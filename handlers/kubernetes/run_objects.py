@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from handlers.kubernetes.api_errors import Refused
-from handlers.kubernetes.client import Api, Object
+from handlers.kubernetes.client import Api
 from handlers.kubernetes.objects import Kind
 from receiver.contract import Json, PermanentError
+from receiver.kubernetes.api_errors import Refused
+from receiver.kubernetes.objects import Object
 
 KEY = "postsync/run"
 """Annotation with the idempotency key, by which a run recognises its object."""

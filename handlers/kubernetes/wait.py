@@ -6,8 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from handlers.kubernetes.client import Api, Object
-from handlers.kubernetes.health import health
+from handlers.kubernetes.client import Api
 from handlers.kubernetes.object_dry_run import dry_run_kind
 from handlers.kubernetes.object_expressions import CEL_NAME, OnVisible, condition_holds
 from handlers.kubernetes.objects import complete, identity, locate
@@ -22,6 +21,8 @@ from receiver.contract import (
     Succeeded,
 )
 from receiver.core.errors import ExpressionError
+from receiver.kubernetes.health import health
+from receiver.kubernetes.objects import Object
 
 __all__ = ["handler"]
 

@@ -11,10 +11,12 @@ from kube import ADMIN, Kube
 from peers import call, door
 from proxies import tunnels
 
-from handlers.kubernetes.api_errors import Refused, refusal
-from handlers.kubernetes.client import Api, path_of
-from handlers.kubernetes.cluster import Cluster, access, by_kubeconfig, in_cluster
+from handlers.kubernetes.client import Api
+from handlers.kubernetes.cluster import Cluster, access
 from receiver.contract import Answer, PermanentError, TemporaryError
+from receiver.kubernetes.access import by_kubeconfig, in_cluster
+from receiver.kubernetes.api_errors import Refused, refusal
+from receiver.kubernetes.paths import path_of
 from receiver.outbound import Outbound
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from handlers.kubernetes.health import health
+from receiver.kubernetes.health import health
 
 
 def _object(version: str, kind: str, spec: Any = None, status: Any = None, **meta: Any) -> Any:

@@ -8,7 +8,6 @@ import pytest
 from test_kubernetes_objects import CONFIG, WORKLOAD
 
 from handlers.kubernetes.apply import handler as apply
-from handlers.kubernetes.client import path_of
 from handlers.kubernetes.delete import handler as delete
 from handlers.kubernetes.objects import complete
 from handlers.kubernetes.patch import handler as patch
@@ -16,6 +15,7 @@ from handlers.kubernetes.read import handler as read
 from handlers.kubernetes.restart import handler as restart
 from handlers.kubernetes.wait import handler as wait
 from receiver.contract import Handler, PermanentError
+from receiver.kubernetes.paths import path_of
 from receiver.rules.expressions.cel import Expressions
 from receiver.rules.handlers.registry import Registry
 

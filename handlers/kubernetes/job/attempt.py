@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from handlers.kubernetes.api_errors import Refused
-from handlers.kubernetes.client import Api, Object
+from handlers.kubernetes.client import Api
 from handlers.kubernetes.job.deleted import deleted_job_result
 from handlers.kubernetes.job.manifest import job_manifest
 from handlers.kubernetes.job.parameters import KubernetesJob
@@ -16,6 +15,8 @@ from handlers.kubernetes.objects import Kind
 from handlers.kubernetes.run_labels import SERIES
 from handlers.kubernetes.run_objects import create_once, find_created, is_ours, run_state
 from receiver.contract import Call, Json, Outcome, Pending, PermanentError, Succeeded
+from receiver.kubernetes.api_errors import Refused
+from receiver.kubernetes.objects import Object
 
 JOB = Kind("batch/v1", "Job", "jobs", namespaced=True)
 SOON = 1.0

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from handlers.kubernetes.client import Api, Object
+from handlers.kubernetes.client import Api
 from handlers.kubernetes.job.events import COMPLETED, FAILED, job_events
 from handlers.kubernetes.job.result import JobResult, make_result
 from handlers.kubernetes.objects import Kind
 from handlers.kubernetes.run_objects import gone_error
+from receiver.kubernetes.objects import Object
 
 WHY = "somebody has deleted it, or its ttlSecondsAfterFinished passed meanwhile"
 RETRY = "a retry runs it anew, so look first at what it has done"

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from handlers.kubernetes.api_errors import Refused
-from handlers.kubernetes.client import Api, Object, path_of
+from handlers.kubernetes.client import Api
+from receiver.kubernetes.api_errors import Refused
+from receiver.kubernetes.objects import Object
+from receiver.kubernetes.paths import path_of
 
 NO_POD = "FailedCreate"
 """The reason of the Event of a pod that could not be made."""

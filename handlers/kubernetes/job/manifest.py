@@ -7,10 +7,12 @@ from copy import deepcopy
 
 import yaml
 
-from handlers.kubernetes.client import Api, Object, path_of
+from handlers.kubernetes.client import Api
 from handlers.kubernetes.job.parameters import SHORTEST_TTL, ConfigMapKey, KubernetesJob, Source
 from handlers.kubernetes.run_objects import mapping_at, run_metadata
 from receiver.contract import PermanentError
+from receiver.kubernetes.objects import Object
+from receiver.kubernetes.paths import path_of
 
 
 def job_manifest(params: KubernetesJob, api: Api) -> Object:

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from handlers.kubernetes.api_errors import Refused
-from handlers.kubernetes.client import Api, Object, path_of
+from handlers.kubernetes.client import Api
 from receiver.contract import AttemptError, Json
+from receiver.kubernetes.api_errors import Refused
+from receiver.kubernetes.objects import Object
+from receiver.kubernetes.paths import path_of
 
 TERMINAL = ("Complete", "Failed")
 """SuccessCriteriaMet and FailureTarget come before the end: pods may still run."""

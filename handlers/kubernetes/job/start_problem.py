@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from handlers.kubernetes.client import Api, Object
+from handlers.kubernetes.client import Api
 from handlers.kubernetes.job.events import NO_POD, event_text, job_events, when
 from handlers.kubernetes.job.result import pod_problem, pods_of
+from receiver.kubernetes.objects import Object
 
 COMING = frozenset({"FailureTarget", "SuccessCriteriaMet"})
 """Conditions of a Job whose end is decided and not reached yet."""

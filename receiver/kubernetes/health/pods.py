@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from handlers.kubernetes.client import Object
-from handlers.kubernetes.health.result import (
+from receiver.kubernetes.health.result import (
     HEALTHY,
     Health,
     conditions,
@@ -12,6 +11,7 @@ from handlers.kubernetes.health.result import (
     spec_of,
     status_of,
 )
+from receiver.kubernetes.objects import Object
 
 
 def pod(found: Object) -> Health:

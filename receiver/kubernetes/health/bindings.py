@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from handlers.kubernetes.client import Object
-from handlers.kubernetes.health.result import (
+from receiver.kubernetes.health.result import (
     HEALTHY,
     Health,
     degraded,
@@ -11,6 +10,7 @@ from handlers.kubernetes.health.result import (
     spec_of,
     status_of,
 )
+from receiver.kubernetes.objects import Object
 
 WAITING = progressing("its load balancer has no address yet")
 

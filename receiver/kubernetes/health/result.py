@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from handlers.kubernetes.client import Object
+from receiver.kubernetes.objects import Object
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from handlers.kubernetes.client import Object
-from handlers.kubernetes.health.bindings import ingress, service, volume_claim
-from handlers.kubernetes.health.pods import pod
-from handlers.kubernetes.health.result import (
+from receiver.kubernetes.health.bindings import ingress, service, volume_claim
+from receiver.kubernetes.health.pods import pod
+from receiver.kubernetes.health.result import (
     HEALTHY,
     Health,
     conditions,
@@ -19,13 +18,14 @@ from handlers.kubernetes.health.result import (
     progressing,
     status_of,
 )
-from handlers.kubernetes.health.workloads import (
+from receiver.kubernetes.health.workloads import (
     daemon_set,
     deployment,
     job,
     replica_set,
     stateful_set,
 )
+from receiver.kubernetes.objects import Object
 
 __all__ = ["Health", "health"]
 

@@ -1,0 +1,83 @@
+"""What every connection can do: `Connection`, and how it fails."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol
+
+from receiver.argocd.objects import (
+    ApplicationState,
+    ApplicationSummary,
+    LiveObject,
+    ObjectRef,
+    Unreadable,
+)
+from receiver.core.errors import PostsyncError
+
+
+class ConnectionFailed(PostsyncError):
+    """The connection as a whole does not work now: nobody there, 401, 5xx, no time left.
+
+    The message names the connection. It may work again later.
+    """
+
+
+class Connection(Protocol):
+    """Reads for one sender, from any number of threads at once.
+
+    ``deadline`` is as `time.monotonic` counts. Every method raises `ConnectionFailed` for what
+    concerns the whole, also when the deadline passes; it changes nothing anywhere.
+
+    Attributes:
+        name: for messages: ``Argo CD's API https://argocd.example``.
+    """
+
+    @property
+    def name(self) -> str:
+        """For messages: ``Argo CD's API https://argocd.example``."""
+        ...
+
+    def application(
+        self, namespace: str, name: str, deadline: float
+    ) -> ApplicationState | Unreadable:
+        """Return an Application as it is now.
+
+        Args:
+            namespace: the Application's own; "" where it is not known.
+            name: the Application's.
+            deadline: see the class.
+        """
+        ...
+
+    def applications(self, deadline: float) -> list[ApplicationSummary]:
+        """Return every Application that may be seen."""
+        ...
+
+    def live(
+        self,
+        application: ApplicationState,
+        refs: Sequence[ObjectRef],
+        *,
+        deadline: float,
+        content: bool = False,
+    ) -> Mapping[ObjectRef, LiveObject | Unreadable]:
+        """Read objects of an Application, with as few requests as it can.
+
+        What Argo CD has cached is not used if it is older than the end of the Application's
+        last operation: it is asked again until it has compared anew.
+
+        Args:
+            application: as it was read at most a moment before.
+            refs: which objects; each is in what is returned.
+            deadline: see the class.
+            content: whole objects, not their metadata alone.
+        """
+        ...
+
+    def watch(self, deadline: float) -> Iterator[ApplicationSummary]:
+        """Yield each Application as it is now, then each whenever it changes, until the deadline.
+
+        It goes on by itself where it was cut, and tells some again then; it raises
+        `ConnectionFailed` only where a new beginning fails.
+        """
+        ...
