@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from http.client import HTTPException
 from typing import Any
@@ -23,6 +24,7 @@ from receiver.outbound.guard import Guard
 from receiver.outbound.proxies import Proxies, checked_proxy
 from receiver.outbound.response import InvalidHttp
 from receiver.outbound.secret_masking import Masker
+from receiver.outbound.streaming import Stream, whole_lines
 
 PIECE = 1 << 16
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -61,11 +63,94 @@ class HttpClient:
         proxy: str = "",
     ) -> Answer:
         """Send one request; see `receiver.contract.Http.send`."""
-        began, where = time.monotonic(), ""
-        private = self.masker.mask(url) != url
+        request, where, proxy_url = self._prepare(method, url, headers, body, proxy)
+        with (
+            self._errors_told(url, where),
+            self.guard.until(self.deadline),
+            _valid_body(),
+            self._open(request, tls, proxy_url) as response,
+        ):
+            answer = self._read(response, max_answer)
+        return replace(answer, private=self._is_private(url))
+
+    @contextmanager
+    def stream(
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        longest: int = 8 << 20,
+        tls: Tls | None = None,
+        proxy: str = "",
+    ) -> Iterator[Stream]:
+        """Open an answer that goes on until the deadline, and close it after the block.
+
+        ``longest`` is in bytes, of a line; the rest as for `send`.
+        """
+        plain = {"Accept-Encoding": "identity", **(headers or {})}
+        request, where, proxy_url = self._prepare("GET", url, plain, None, proxy)
+        with self._errors_told(url, where), self.guard.until(self.deadline), _valid_body():
+            response = self._open(request, tls, proxy_url)
+            answer = Answer(response.status_code, _head(response), b"", mask=self.masker.mask)
+            if not response.ok:
+                with response:
+                    answer = self._read(response, longest)
+            release = self.guard.keep_watching()
         try:
+            pieces = self._pieces(response, url, where) if response.ok else ()
+            yield Stream(
+                replace(answer, private=self._is_private(url)), whole_lines(pieces, longest)
+            )
+        finally:
+            release()
+            response.close()
+
+    def _pieces(self, response: requests.Response, url: str, where: str) -> Iterator[bytes]:
+        """Yield the body as it comes; that the deadline has ended it is no error."""
+        try:
+            with self._errors_told(url, where), _valid_body():
+                yield from response.iter_content(PIECE)
+        except AttemptError:
+            if time.monotonic() < self.deadline:
+                raise
+
+    def addresses(self, host: str) -> list[str]:
+        """Return every address of a host; see `receiver.contract.Http.addresses`."""
+        with self._errors_told("", host):
+            if refusal := self.policy.refuse_host(host):
+                raise PermanentError(refusal)
+            with self.guard.until(self.deadline):
+                return self.guard.addresses(host)
+
+    def _is_private(self, url: str) -> bool:
+        """Whether a secret is in the address."""
+        return self.masker.mask(url) != url
+
+    @contextmanager
+    def _errors_told(self, url: str, where: str = "") -> Iterator[None]:
+        """Raise the errors of the libraries as an attempt's, with nothing secret in them."""
+        began, private = time.monotonic(), self._is_private(url)
+        try:
+            yield
+        except (AttemptError, requests.RequestException, HTTPError, OSError, InvalidHttp) as error:
+            if private and isinstance(error, NO_URL):  # it quotes the address, or half of it
+                raise PermanentError("the address is no URL", hint=SPLIT_HINT) from None
+            late = time.monotonic() >= self.deadline
+            seconds = max(self.deadline - began, 0.0) if late else None
+            raise to_attempt_error(error, where, seconds, self.masker) from None
+
+    def _prepare(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str] | None,
+        body: bytes | None,
+        proxy: str,
+    ) -> tuple[requests.PreparedRequest, str, str]:
+        """Return a request that may be sent, its ``host:port``, and the proxy on its way."""
+        with self._errors_told(url):
             check_method_and_headers(method, headers or {})
-            if private:
+            if self._is_private(url):
                 check_not_split(url)
             request = self.session.prepare_request(
                 requests.Request(method, url, headers=dict(headers or {}), data=body)
@@ -74,30 +159,7 @@ class HttpClient:
             proxy_url = checked_proxy(proxy, self.policy) if proxy else self.proxies.url_for(host)
             if "@" in proxy_url:
                 self.masker.add_secret(proxy_url)
-            with self.guard.until(self.deadline):
-                answer = self._exchange(request, max_answer, tls, proxy_url)
-        except (AttemptError, requests.RequestException, HTTPError, OSError, InvalidHttp) as error:
-            if private and isinstance(
-                error, NO_URL
-            ):  # its message quotes the address, or half of it
-                raise PermanentError("the address is no URL", hint=SPLIT_HINT) from None
-            late = time.monotonic() >= self.deadline
-            seconds = max(self.deadline - began, 0.0) if late else None
-            raise to_attempt_error(error, where, seconds, self.masker) from None
-        return replace(answer, private=private)
-
-    def addresses(self, host: str) -> list[str]:
-        """Return every address of a host; see `receiver.contract.Http.addresses`."""
-        began = time.monotonic()
-        try:
-            if refusal := self.policy.refuse_host(host):
-                raise PermanentError(refusal)
-            with self.guard.until(self.deadline):
-                return self.guard.addresses(host)
-        except (AttemptError, OSError) as error:
-            late = time.monotonic() >= self.deadline
-            seconds = max(self.deadline - began, 0.0) if late else None
-            raise to_attempt_error(error, host, seconds, self.masker) from None
+        return request, where, proxy_url
 
     def _check_url(self, url: str) -> tuple[str, str]:
         """Refuse what is no URL, or whose host may not be called; return host and ``host:port``.
@@ -121,26 +183,18 @@ class HttpClient:
             raise PermanentError(refusal)
         return parts.hostname, f"{parts.hostname}:{port}"
 
-    def _exchange(
-        self, request: requests.PreparedRequest, most: int, tls: Tls | None, proxy: str
-    ) -> Answer:
-        timeout = self.guard.seconds_left()
+    def _open(
+        self, request: requests.PreparedRequest, tls: Tls | None, proxy: str
+    ) -> requests.Response:
         trust: Any = self.session.verify if tls is None else tls
-        try:
-            with self.session.send(
-                request,
-                stream=True,
-                allow_redirects=False,
-                timeout=timeout,
-                verify=trust,
-                proxies={"http": proxy, "https": proxy} if proxy else {},
-            ) as response:
-                return self._read(response, most)
-        except (requests.RequestException, HTTPError, OSError, AttemptError, InvalidHttp):
-            raise
-        except (ValueError, HTTPException, zlib.error) as error:
-            # Plain errors of the parsers of heads, chunks and compressed bodies.
-            raise InvalidHttp("its body cannot be read") from error
+        return self.session.send(
+            request,
+            stream=True,
+            allow_redirects=False,
+            timeout=self.guard.seconds_left(),
+            verify=trust,
+            proxies={"http": proxy, "https": proxy} if proxy else {},
+        )
 
     def _read(self, response: requests.Response, most: int) -> Answer:
         """Read the body, decoded, up to ``most`` bytes; a longer one is cut and says so."""
@@ -156,8 +210,22 @@ class HttpClient:
         body, truncated = b"".join(pieces), size > most
         if truncated:
             body = self.masker.without_partial_secret(body[:most])
-        names = {name.lower(): value for name, value in response.headers.items()}
-        return Answer(response.status_code, names, body, truncated, self.masker.mask)
+        return Answer(response.status_code, _head(response), body, truncated, self.masker.mask)
+
+
+def _head(response: requests.Response) -> dict[str, str]:
+    return {name.lower(): value for name, value in response.headers.items()}
+
+
+@contextmanager
+def _valid_body() -> Iterator[None]:
+    """Raise the plain errors of the parsers of heads, chunks and compressed bodies as ours."""
+    try:
+        yield
+    except (requests.RequestException, HTTPError, OSError, AttemptError, InvalidHttp):
+        raise
+    except (ValueError, HTTPException, zlib.error) as error:
+        raise InvalidHttp("its body cannot be read") from error
 
 
 def check_not_split(url: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeAlias
@@ -59,6 +59,11 @@ class Guard:
         if self._local.ticket is not None:
             self._watchdog.release(self._local.ticket)
             self._local.ticket = None
+
+    def keep_watching(self) -> Callable[[], None]:
+        """Watch this thread's socket beyond the block; what is returned ends that."""
+        ticket, self._local.ticket = self._local.ticket, None
+        return partial(self._watchdog.release, ticket)
 
     def close(self) -> None:
         """End the watchdog."""
