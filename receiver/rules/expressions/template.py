@@ -44,7 +44,7 @@ class Template:
         """
         first = self.parts[0]
         if self.whole and isinstance(first, Program):
-            return _quoted(first.evaluate(bindings), quote)
+            return map_strings(first.evaluate(bindings), quote)
         budget, texts = SizeBudget(), list[str]()
         for part in self.parts:
             text = part if isinstance(part, str) else _text(part.evaluate(bindings), part.source)
@@ -93,14 +93,15 @@ def render_tree(tree: Any, bindings: Bindings, compile_: Compile, quote: Quote =
     return render(tree, ())
 
 
-def _quoted(value: Json, quote: Quote) -> Json:
-    if isinstance(value, str):
-        return quote(value)
-    if isinstance(value, list):
-        return [_quoted(item, quote) for item in value]
-    if isinstance(value, dict):
-        return {key: _quoted(item, quote) for key, item in value.items()}
-    return value
+def map_strings(tree: Json, change: Callable[[str], str]) -> Json:
+    """Return the tree with each of its strings changed; keys are none of them."""
+    if isinstance(tree, str):
+        return change(tree)
+    if isinstance(tree, list):
+        return [map_strings(item, change) for item in tree]
+    if isinstance(tree, dict):
+        return {key: map_strings(item, change) for key, item in tree.items()}
+    return tree
 
 
 def check_tree(tree: Any, compile_: Compile) -> Iterator[tuple[Path, ExpressionError]]:

@@ -17,7 +17,7 @@ from receiver.core.type_tree import slot_of
 from receiver.core.validation import FieldError, Path, did_you_mean, field_errors
 from receiver.rules.expressions.cel import Expressions
 from receiver.rules.expressions.scope import Scope
-from receiver.rules.expressions.template import is_template
+from receiver.rules.expressions.template import is_template, map_strings
 from receiver.rules.handlers.entry_points import OURS, Broken, Origin, discover
 from receiver.rules.handlers.parameter_places import places
 from receiver.rules.handlers.secret_refs import check_secrets, put_values, replace_secrets
@@ -127,7 +127,8 @@ class Registry:
         """
         if secrets is None:
             found = [*check_secrets(tree), *check_written(handler.params, tree)]
-            known = _hide_templates(replace_secrets(tree, lambda _path, _value: UNKNOWN))
+            known = replace_secrets(tree, lambda _path, _value: UNKNOWN)
+            known = map_strings(known, _hide_template)
         else:
             found = []
             known = put_values(dict(tree), dict.fromkeys(secrets, UNKNOWN))
@@ -162,14 +163,10 @@ def _installed(module: str) -> bool:
         return False
 
 
-def _hide_templates(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _hide_templates(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_hide_templates(item) for item in value]
-    if isinstance(value, str) and not isinstance(value, Unknown):
-        return UNKNOWN if is_template(value) else value.replace("$${{", "${{")
-    return value
+def _hide_template(text: str) -> str:
+    if isinstance(text, Unknown):
+        return text
+    return UNKNOWN if is_template(text) else text.replace("$${{", "${{")
 
 
 def _is_known(kind: str, value: Any) -> bool:
