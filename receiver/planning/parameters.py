@@ -111,10 +111,8 @@ class Renderer:
             except ExpressionError as error:
                 raise ExpressionError(f"if: {error.message}", hint=error.hint) from None
             if not wanted:
-                return RunChange(
-                    run.id, RunState.SKIPPED, f"if is false: {prepared.action.if_}",
-                    skip_cause=SkipCause.CONDITION_FALSE,
-                )  # fmt: skip
+                reason, cause = f"if is false: {prepared.action.if_}", SkipCause.CONDITION_FALSE
+                return RunChange(run.id, RunState.SKIPPED, reason, skip_cause=cause)
         handler = prepared.handler
         tree: Any = render_tree(prepared.parameters, bindings, compile_here, handler.quote or str)
         tree = handler.complete(tree, about)
@@ -125,10 +123,8 @@ class Renderer:
             reason = "not rendered: " + "; ".join(map(str, found))
             return RunChange(run.id, RunState.FAILED, reason, tree)
         if prepared.rule.mode == "observe":
-            return RunChange(
-                run.id, RunState.SKIPPED, "observed only, nothing was sent", tree,
-                skip_cause=SkipCause.OBSERVE_MODE,
-            )  # fmt: skip
+            reason, cause = "observed only, nothing was sent", SkipCause.OBSERVE_MODE
+            return RunChange(run.id, RunState.SKIPPED, reason, tree, skip_cause=cause)
         secrets = {place: asdict(ref) for place, ref in prepared.secrets.items()}
         lane = _lane(prepared, tree)
         if isinstance(prepared.action, Action) and prepared.action.suspend:

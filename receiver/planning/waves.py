@@ -78,14 +78,10 @@ class _Step:
 
     def drop_on_failure(self) -> None:
         """Skip what is left of `onFailure` when a retry has made the failure good."""
+        reason, cause = "nothing has failed any more", SkipCause.FAILURE_RECOVERED
         for run in self._of(ON_FAILURE):
             if run.state is RunState.WAITING:
-                self._change(
-                    RunChange(
-                        run.id, RunState.SKIPPED, "nothing has failed any more",
-                        skip_cause=SkipCause.FAILURE_RECOVERED,
-                    )
-                )  # fmt: skip
+                self._change(RunChange(run.id, RunState.SKIPPED, reason, skip_cause=cause))
 
     def end_superseded(self, newer: tuple[str, str]) -> None:
         """End the plan as superseded when all that has started has ended."""
@@ -194,9 +190,6 @@ class _Step:
         run = self._runs[change.run]
         self._runs[run.id] = replace(run, state=change.state, reason=change.reason)
         self._changes.append(change)
-        self._emit_change(run, change)
-
-    def _emit_change(self, run: Run, change: RunChange) -> None:
         if change.state is RunState.DUE:
             return
         data: dict[str, Json] = {
