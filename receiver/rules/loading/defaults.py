@@ -36,7 +36,7 @@ def merge(rule: Rule, defaults: Defaults) -> Rule:
         for name in FROM_DEFAULTS
         if name not in rule.model_fields_set and name in defaults.model_fields_set
     }
-    retry = merge_retry(rule.retry, defaults.retry)
+    retry = _merge_retry(rule.retry, defaults.retry)
     update |= {"retry": retry, "deadline": _deadline(rule, defaults, retry)}
     update["match"] = _match(rule.match)
     whole = rule.model_copy(update=update)
@@ -55,22 +55,21 @@ def sections(rule: Rule) -> Iterator[tuple[str, int, FailureAction]]:
         yield "onFailure", index, failure
 
 
-def merge_retry(own: Retry, above: Retry) -> Retry:
+def _merge_retry(own: Retry, above: Retry) -> Retry:
     """Return a retry policy whose fields that were not given come from the one above."""
     given = {name: getattr(own, name) for name in own.model_fields_set}
     return above.model_copy(update=given) if given else above
 
 
-def _deadline(own: Rule | FailureAction, above: Rule | Defaults, retry: Retry) -> float:
-    if "deadline" in own.model_fields_set:
-        return own.deadline
-    if "deadline" in above.model_fields_set:
-        return above.deadline
+def _deadline(rule: Rule, defaults: Defaults, retry: Retry) -> float:
+    for given in (rule, defaults):
+        if "deadline" in given.model_fields_set:
+            return given.deadline
     return max(HOUR, retry.for_)
 
 
 def _action(action: A, rule: Rule, prefix: str) -> A:
-    retry = merge_retry(action.retry, rule.retry)
+    retry = _merge_retry(action.retry, rule.retry)
     given = action.model_fields_set
     longest = max(rule.deadline, retry.for_) if "retry" in given else rule.deadline
     deadline = action.deadline if "deadline" in given else longest

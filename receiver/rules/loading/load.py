@@ -51,7 +51,9 @@ def load_rules(paths: Iterable[Path], registry: Registry, expressions: Expressio
             warnings += find_warnings(reading.document, reading.rules.items())
         except Exception as error:  # noqa: BLE001 whatever a file causes, it is refused
             bug = error
-            problems.append(_bug(file, error))
+            message = f"could not be checked: {type(error).__name__}, which is a bug of Postsync"
+            hint = "please report it, with the file"
+            problems.append(Problem(file, 0, 0, "", message, hint))
             continue
         rules += reading.rules.values()
         problems += reading.document.problems
@@ -92,11 +94,6 @@ def _read_texts(paths: Iterable[Path]) -> tuple[tuple[tuple[str, str], ...], lis
         return (), [Problem(folder, 0, 0, "", f"cannot be read: {error.strerror}")]
     problems = [text for text in texts.values() if isinstance(text, Problem)]
     return tuple((file, text) for file, text in texts.items() if isinstance(text, str)), problems
-
-
-def _bug(file: str, error: Exception) -> Problem:
-    message = f"could not be checked: {type(error).__name__}, which is a bug of Postsync"
-    return Problem(file, 0, 0, "", message, "please report it, with the file")
 
 
 def _digest(files: tuple[tuple[str, str], ...]) -> str:
