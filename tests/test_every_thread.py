@@ -35,8 +35,7 @@ from receiver.ledger.queue.claim import ClaimedRun
 from receiver.ledger.retention.policy import Policy
 from receiver.notification.parse import read_notification
 from receiver.outbound.deadline_watchdog import Watchdog
-from receiver.web.admission import Pool
-from receiver.web.thread_pools import ThreadPools, Work
+from receiver.web.thread_pools import Pool, ThreadPools, Work
 from receiver.web.tls import Tls
 
 pytestmark = pytest.mark.usefixtures("steady_at_once")

@@ -8,7 +8,6 @@ from flask.json.provider import DefaultJSONProvider
 from receiver.app.composition import Intake
 from receiver.ledger.queries.reader import Reader
 from receiver.web import operator_api, read_api
-from receiver.web.admission import ADMISSION, Admission
 from receiver.web.auth import authenticate, has_known_token
 from receiver.web.connection_manager import ON_CUT
 from receiver.web.health import health_blueprint
@@ -18,6 +17,7 @@ from receiver.web.metrics import Metrics, metrics_blueprint
 from receiver.web.openapi_document import openapi_blueprint
 from receiver.web.problem_details import handle_errors
 from receiver.web.rejected_request_log import log_rejected_requests
+from receiver.web.thread_pools import ADMISSION, Admission
 from receiver.web.tls import Tls
 
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import zlib
 from http import HTTPStatus
 from typing import Any
 
 from gunicorn.http.errors import ParseException
 
-from receiver.web.encodings import decode
 from receiver.web.problem_details import Refusal
+
+DECODED = frozenset({"gzip", "x-gzip", "deflate"})
+"""Encodings that are decoded; ``identity`` means none (RFC 9110, 8.4.1)."""
+
+ANY_HEADER = 32 + zlib.MAX_WBITS
+"""Let zlib tell a gzip header from its own."""
 
 NOTIFICATION = (
     "name only the fields needed in the template, as `postsync argocd-config` does; "
@@ -32,9 +38,10 @@ def read_body(
     Raises:
         Refusal: 413 for more bytes, counted also where no length was announced; 408 when
             the sender stopped before the end, or was cut off for being slow; 400 when chunks
-            are announced and none can be read; 415 for an unknown Content-Encoding.
+            are announced and none can be read, or the body is not of its Content-Encoding; 415
+            for an unknown one.
     """
-    length = announced(environ)
+    length = _announced(environ)
     if length is not None and length > limit:
         raise _too_large(limit, what, smaller)
     try:
@@ -52,14 +59,13 @@ def read_body(
         raise _too_large(limit, what, smaller)
     if length is not None and len(body) < length:
         raise _incomplete()
-    decoded = decode(body, environ.get("HTTP_CONTENT_ENCODING", ""), limit)
+    decoded = _decode(body, environ.get("HTTP_CONTENT_ENCODING", ""), limit)
     if decoded is None:
         raise _too_large(limit, what, smaller)
     return decoded
 
 
-def announced(environ: dict[str, Any]) -> int | None:
-    """Return the body's announced length, None if it comes in chunks."""
+def _announced(environ: dict[str, Any]) -> int | None:
     if environ.get("HTTP_TRANSFER_ENCODING"):
         return None
     length = environ.get("CONTENT_LENGTH") or "0"
@@ -83,4 +89,50 @@ def _incomplete() -> Refusal:
         "incomplete",
         "the request ended before its announced end",
         hint="it must arrive whole within requestTimeout (POSTSYNC_REQUEST_TIMEOUT)",
+    )
+
+
+def _decode(body: bytes, header: str, limit: int) -> bytes | None:
+    """Undo the encodings that a header names; None if the body is longer than ``limit`` bytes."""
+    words = [word.strip().lower() for word in header.split(",")]
+    for word in reversed([word for word in words if word not in ("", "identity")]):
+        if word not in DECODED:
+            raise _unknown(word)
+        found = _inflate(body, limit) if body else b""
+        if found is None:
+            return None
+        body = found
+    return body
+
+
+def _inflate(body: bytes, limit: int) -> bytes | None:
+    """Decompress, at most ``limit`` bytes and one more."""
+    for header in (ANY_HEADER, -zlib.MAX_WBITS):  # some send `deflate` without its header
+        inflate = zlib.decompressobj(header)
+        try:
+            found = inflate.decompress(body, limit + 1)
+        except zlib.error:
+            continue
+        if len(found) > limit:
+            return None
+        if inflate.eof and not inflate.unused_data:
+            return found
+    raise _broken()
+
+
+def _unknown(word: str) -> Refusal:
+    return Refusal(
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        "unsupported_encoding",
+        f"the body's Content-Encoding {word[:40]!r} is none that is understood",
+        hint="send it as it is, or with Content-Encoding: gzip or deflate",
+    )
+
+
+def _broken() -> Refusal:
+    return Refusal(
+        HTTPStatus.BAD_REQUEST,
+        "bad_encoding",
+        "the body is not of the Content-Encoding that is announced",
+        hint="without the header the body is taken as it is",
     )

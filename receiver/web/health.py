@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import suppress
 from http import HTTPStatus
+from threading import Lock
+from typing import Generic, TypeVar
 
 from flask import Blueprint
 
-from receiver.core.threads import thread_problems
+from receiver.core.threads import start_daemon, thread_problems
 from receiver.ledger.queries.reader import DEAD_AFTER, Reader, Readiness
 from receiver.web.operation import Operation, Who
 from receiver.web.responses import Health, Ready
-from receiver.web.single_flight import SingleFlight
 
 PROMPT = 0.5
 """Seconds that `/healthz` waits for the ledger. One that takes longer takes no write now, which no
@@ -22,7 +25,6 @@ PATIENT = 4.5
 """Seconds that `/readyz` waits: longer than a notification waits for its commit before it is
 answered 503, and shorter than the probe of the manifests waits (k8s/base/deployment.yaml)."""
 
-
 HEALTHZ = Operation(
     "get", "/healthz", "healthz", "Whether everything is alive.", Who.NOBODY,
     {200: Health, 503: Health},
@@ -31,6 +33,40 @@ READYZ = Operation(
     "get", "/readyz", "readyz", "Whether a notification can be stored.", Who.NOBODY,
     {200: Ready, 503: Ready},
 )  # fmt: skip
+
+Result = TypeVar("Result")
+
+
+class SingleFlight(Generic[Result]):
+    """Runs a function in a thread of its own, of which there is never more than one.
+
+    A ledger whose commits hang would otherwise take a thread and a connection for each probe.
+    """
+
+    def __init__(self, name: str, function: Callable[[], Result]) -> None:
+        self._name = name
+        self._function = function
+        self._lock = Lock()
+        self._under_way: Future[Result] | None = None
+
+    def result(self, timeout: float) -> Result:
+        """Return the result of the call that is under way, or of one that begins now.
+
+        Raises:
+            TimeoutError: there is none after ``timeout`` seconds.
+        """
+        with self._lock:
+            future = self._under_way
+            if future is None or future.done():
+                future = self._under_way = Future()
+                start_daemon(self._name, lambda: self._run(future))
+        return future.result(timeout)
+
+    def _run(self, future: Future[Result]) -> None:
+        try:
+            future.set_result(self._function())
+        except BaseException as error:  # noqa: BLE001 it is raised where the result is waited for
+            future.set_exception(error)
 
 
 def health_blueprint(reader: Reader, *, dispatches: bool, owner: str = "") -> Blueprint:

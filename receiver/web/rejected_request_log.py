@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from threading import Lock
+from typing import Any
 
 from flask import Flask, Response, request
 
 from receiver.core.logs import Log
 from receiver.settings.model import Network
-from receiver.web.client_address import remote_address
 from receiver.web.worker import ON_UNREADABLE
 
 REJECTED = {
@@ -54,13 +55,7 @@ class RejectedRequestLog:
 
 
 def log_rejected_requests(app: Flask, log: Log, trusted: Sequence[Network]) -> None:
-    """Log requests of the app that are refused for their token, or that cannot be parsed.
-
-    Args:
-        app: the app.
-        log: where the lines go.
-        trusted: networks of proxies, see `remote_address`.
-    """
+    """Log requests of the app that are refused for their token, or that cannot be parsed."""
     rejected = RejectedRequestLog(log)
 
     def unreadable(remote: str, reason: str) -> None:
@@ -74,3 +69,42 @@ def log_rejected_requests(app: Flask, log: Log, trusted: Sequence[Network]) -> N
 
     app.extensions[ON_UNREADABLE] = unreadable
     app.after_request(answered)
+
+
+def remote_address(environ: dict[str, Any], trusted: Sequence[Network]) -> str:
+    """Return the address that the request came from; only trusted proxies are believed.
+
+    Each proxy appends to X-Forwarded-For whom it was asked by. Read from the right, every entry
+    is as good as the one before it: the first that is of no trusted network is the sender, and
+    what stands left of it the sender may have made up. (werkzeug's ProxyFix counts hops instead:
+    whoever reaches the server past the proxy could name any address.)
+
+    X-Forwarded-For alone counts. A proxy that writes this header passes `Forwarded` on as its
+    sender wrote it. Scheme and host are not asked for by anything here.
+
+    Args:
+        environ: the WSGI environment.
+        trusted: networks of proxies.
+    """
+    remote = str(environ.get("REMOTE_ADDR") or "")
+    for entry in reversed(environ.get("HTTP_X_FORWARDED_FOR", "").split(",")):
+        address, before = _address(remote), _address(entry)
+        if address is None or before is None or not any(address in one for one in trusted):
+            break
+        remote = str(before)
+    return str(_address(remote) or remote)
+
+
+def _address(text: str) -> IPv4Address | IPv6Address | None:
+    """Read an address; some proxies add a port, and brackets to IPv6."""
+    text = text.strip()
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        found = ip_address(text)
+    except ValueError:
+        return None
+    # On a socket for both, an IPv4 peer is ::ffff:10.1.2.3.
+    return getattr(found, "ipv4_mapped", None) or found

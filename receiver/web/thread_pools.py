@@ -1,21 +1,66 @@
-"""The thread pools that answer requests, one for each kind of request."""
+"""The thread pools that answer requests, and which request is answered by which."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
 from receiver.core.threads import SupervisedThread
-from receiver.web.admission import Pool
+
+ADMISSION = "postsync.admission"
+"""Among the app's extensions: its `Admission`. Without one, all requests count as authenticated."""
+
+TOKENLESS = frozenset({"/metrics"})
+"""Paths that need no token, and are served by the pool for requests without one."""
+
+
+class Pool(StrEnum):
+    """The thread pools: one for each kind of request, so that none waits behind another kind."""
+
+    AUTHENTICATED = "known"
+    """Requests with a valid token; these may wait for the ledger."""
+    UNAUTHENTICATED = "strangers"
+    """Requests without one; they are refused, or need none."""
+    HEALTH = "health"
+    """The liveness probe, whatever else is requested."""
+    READINESS = "readiness"
+    """The readiness probe, which may wait for the ledger."""
+
+
+PROBES = {"/healthz": Pool.HEALTH, "/readyz": Pool.READINESS}
 
 THREADS = {Pool.UNAUTHENTICATED: 2, Pool.HEALTH: 2, Pool.READINESS: 2}
 """The other pool has those of the settings. Little waits for a commit here, so few will do."""
 
 QUEUE = {Pool.AUTHENTICATED: 1000, Pool.UNAUTHENTICATED: 200, Pool.HEALTH: 200, Pool.READINESS: 200}
 """Whole requests that wait for a thread of their pool; the next one is answered with 503."""
+
+
+class Admission:
+    """Chooses the pool of a request, and whether its body is read, by its head alone.
+
+    Args:
+        is_known: whether the token in an Authorization header is known; called with False where
+            nothing may wait for a disk, with True where the token files may be read again.
+    """
+
+    def __init__(self, is_known: Callable[[str, bool], bool]) -> None:
+        self._is_known = is_known
+
+    def pool(self, path: str, authorization: str) -> Pool:
+        """Return the pool, without touching a disk."""
+        if path in PROBES:
+            return PROBES[path]
+        known = path not in TOKENLESS and self._is_known(authorization, False)
+        return Pool.AUTHENTICATED if known else Pool.UNAUTHENTICATED
+
+    def is_known_now(self, authorization: str) -> bool:
+        """Return whether a token is known after its files were read again."""
+        return self._is_known(authorization, True)
 
 
 @dataclass(frozen=True, slots=True)

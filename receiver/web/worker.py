@@ -14,11 +14,10 @@ from typing import Any
 
 from gunicorn.http.errors import ParseException
 
-from receiver.web.admission import ADMISSION, Admission, Pool
 from receiver.web.connection import Connection, Stage
 from receiver.web.connection_manager import ConnectionManager
 from receiver.web.server_errors import BUSY, error_response
-from receiver.web.thread_pools import Work
+from receiver.web.thread_pools import ADMISSION, Admission, Pool, Work
 
 LINGER = 2.0
 """Seconds that a peer has to close after its last answer, as in gunicorn."""

@@ -13,11 +13,11 @@ from flask import Flask, abort, request
 
 from receiver.core.logs import configure_logs
 from receiver.settings.model import Settings
-from receiver.web.admission import ADMISSION, Admission
 from receiver.web.body import read_body
 from receiver.web.connection_manager import ON_CUT
 from receiver.web.gunicorn_server import Server
 from receiver.web.problem_details import Refusal, refused
+from receiver.web.thread_pools import ADMISSION, Admission
 from receiver.web.tls import Tls, load_tls
 from receiver.web.worker import ON_UNREADABLE
 

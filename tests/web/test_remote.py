@@ -13,8 +13,12 @@ from notifications import notification, resource
 
 from receiver.core.logs import configure_logs
 from receiver.ledger.engine.ledger import Ledger
-from receiver.web.client_address import remote_address
-from receiver.web.rejected_request_log import MOST, WINDOW, RejectedRequestLog
+from receiver.web.rejected_request_log import (
+    MOST,
+    WINDOW,
+    RejectedRequestLog,
+    remote_address,
+)
 
 PATH = "/v1/notifications"
 PROXIES = [ip_network("10.0.0.0/8"), ip_network("fd00::/8")]

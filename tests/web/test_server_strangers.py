@@ -15,7 +15,7 @@ import pytest
 from certificates import make, needs_openssl, trusting
 from served import Serve, Served, head, rest, status
 
-from receiver.web.connection_table import MAX_CONNECTIONS
+from receiver.web.connection_manager import MAX_CONNECTIONS
 
 LONG = 60.0
 """Seconds until a slow sender is cut off here: nothing below waits for that."""
