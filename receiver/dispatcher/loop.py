@@ -17,6 +17,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
+from functools import partial
 from typing import Any
 
 from receiver.core.errors import HandlersHang, LedgerDamaged, LedgerUnavailable
@@ -83,7 +84,7 @@ class Dispatcher:
         self._lane_limit = max(1, settings.attempt_threads // 4)
         self._lease = int(settings.lease * 1000)
         self.owner = owner
-        self._heartbeat = Heartbeat(self.owner, self._lease)
+        self._heartbeat = Heartbeat(owner, self._lease)
         self._clock = ClockWatch()
         self._stopping = False
         # What was observed and is not stored yet: a commit that fails leaves it to the next turn.
@@ -107,27 +108,25 @@ class Dispatcher:
             LedgerDamaged: at once; only a new process can go on.
             HandlersHang: after the drain, likewise.
         """
-        while not self._try_begin():
-            self._wakeup.wait(AWAY)
+        while not self._stopping and (wait := self._try(self._begin)):
+            self._wakeup.wait(wait)
         while not self._stopping:
-            self._wakeup.wait(self._try_turn(claims=True))
+            self._wakeup.wait(self._try(partial(self._turn, claims=True)))
         self._drain()
         if self._pool.exhausted:
             raise HandlersHang(f"{self._pool.hanging} attempts hang")
 
-    def _try_begin(self) -> bool:
-        """Begin; False if the ledger cannot be used now. Whoever is to stop need not begin."""
+    def _try(self, step: Callable[[], float]) -> float:
+        """Take a step, which returns the seconds until the next one; without a ledger, one."""
         try:
-            if not self._stopping:
-                self._begin()
+            return step()
         except LedgerDamaged:
             raise
         except LedgerUnavailable as error:
             self._log.error("ledger.unavailable", reason=str(error))
-            return False
-        return True
+            return AWAY
 
-    def _begin(self) -> None:
+    def _begin(self) -> float:
         """Take over what an earlier process left, and the rules that it had in force."""
         with self._ledger.write() as connection:
             now = self._ledger.now(connection)
@@ -143,26 +142,18 @@ class Dispatcher:
         self._preparation.act_since = self._settings.act_since or created
         self._preparation.use(self._rules.last_good())
         self._rules.start()
+        return 0.0
 
     def _drain(self) -> None:
+        turn = partial(self._turn, claims=False)
         until = time.monotonic() + self._settings.drain
         while self._pool.busy and time.monotonic() < until:
-            self._wakeup.wait(min(self._try_turn(claims=False), 1.0))
-        self._try_turn(claims=False)
+            self._wakeup.wait(min(self._try(turn), 1.0))
+        self._try(turn)
         # Nobody is to suspect what was left because this process was stopped.
         with suppress(LedgerUnavailable), self._ledger.write(LockMode.APPEND) as connection:
             self._preparation.clear_begun(connection)
         self._log.info("dispatcher.stopped", leftToTheNext=self._pool.busy)
-
-    def _try_turn(self, *, claims: bool) -> float:
-        """Take a turn; a ledger that takes no write costs a second, never the process."""
-        try:
-            return self._turn(claims=claims)
-        except LedgerDamaged:
-            raise
-        except LedgerUnavailable as error:
-            self._log.error("ledger.unavailable", reason=str(error))
-            return AWAY
 
     def _turn(self, *, claims: bool) -> float:
         """Observe, prepare, commit, start; return the seconds until there may be more to do.
@@ -177,10 +168,12 @@ class Dispatcher:
         )
         with lock as mine:
             self._prepare(turn, mine=mine)
-            if not (turn.to_write or self._may_claim(turn)):
+            claimable = turn.claims and turn.pending_work.ready and self._pool.free > 0
+            if not (turn.to_write or claimable):
                 return self._wait_after(turn)
             self._commit(turn)
-        self._start(turn)
+        for run in turn.taken.runs:  # only now, since their claims are committed
+            self._pool.start(run)
         return 0.0 if turn.progressed else self._wait_after(turn)
 
     def _observe(self, *, claims: bool) -> Turn:
@@ -232,11 +225,6 @@ class Dispatcher:
         self._finished, self._reload, self._clock_jump = [], None, 0
         self._log_events(uow)
 
-    def _start(self, turn: Turn) -> None:
-        """Start the attempts that were claimed: only now, since their claims are committed."""
-        for run in turn.taken.runs:
-            self._pool.start(run)
-
     def _follow_clock(self, turn: Turn, uow: UnitOfWork) -> None:
         """Shift the times in memory and in the ledger if the clock was set.
 
@@ -263,9 +251,6 @@ class Dispatcher:
             lane_limit=self._lane_limit,
             pace=self._pace,
         )
-
-    def _may_claim(self, turn: Turn) -> bool:
-        return turn.claims and turn.pending_work.ready and self._pool.free > 0
 
     def _wait_after(self, turn: Turn) -> float:
         """Return the seconds until the next turn, unless a wake-up comes first."""

@@ -44,10 +44,10 @@ from receiver.planning.planner import Planner, memory_key, read_sync, step
 LONGEST = 10.0
 """Processor seconds that planning one sync, or stepping one plan, may take; most take 0.01."""
 
-T = TypeVar("T")
-
 KEPT_SYNCS = 64
 """Syncs cached: twice a turn's batch, since the next waves of a batch come together."""
+
+T = TypeVar("T")
 
 
 class Preparation:
@@ -97,21 +97,16 @@ class Preparation:
         if self._planner is None:
             return []
         made: list[Planning] = []
-        runs = 0
         memories: dict[MemoryKey, Memory] = {}
         query = partial(new_syncs, connection, limit)
         chosen, given_up = self._guard.choose(connection, "syncs", query)
         with suppress(Stopped):  # what is not planned yet stays new
             for one in chosen:
+                work = partial(self._plan, self._planner, connection, one.id, memories)
                 refusal = given_up or too_many(one.resources, self._max_resources)
-                planning = (
-                    _failed_planning(one.id, one.delivery, refusal)
-                    if refusal
-                    else self._plan_sync(self._planner, connection, one, memories)
-                )
-                made.append(planning)
-                runs += sum(len(plan.runs) for plan in planning.plans)
-                if runs > MOST_RUNS:
+                planned: Planning | str = refusal or self._bounded(work, "sync.bug", sync=one.id)
+                made.append(_failed(one, planned) if isinstance(planned, str) else planned)
+                if sum(len(plan.runs) for planning in made for plan in planning.plans) > MOST_RUNS:
                     break
         return made
 
@@ -122,8 +117,9 @@ class Preparation:
         plans, given_up = self._guard.choose(connection, "steps", query)
         with suppress(Stopped):
             for stored in plans:
-                broken = _failed_step(stored.plan, given_up) if given_up else None
-                made.append((stored, broken or self._step(connection, stored)))
+                taken = given_up or self._step(connection, stored)
+                advance = _failed_step(stored.plan, taken) if isinstance(taken, str) else taken
+                made.append((stored, advance))
         return made
 
     def clear_begun(self, connection: Connection) -> None:
@@ -161,28 +157,12 @@ class Preparation:
             return f"no rule {replay.rule} is in force" + (f" ({hint})" if hint else "")
         about: dict[str, Json] = {"replay": replay.id, "by": replay.by}
         about |= {"rule": replay.rule} if replay.rule else {}
-        return self._bounded(
-            partial(self._plan_again, planner, replay, about), "sync.bug", sync=replay.stored.id
-        )
 
-    def _plan_again(self, planner: Planner, replay: Replay, about: dict[str, Json]) -> Planning:
-        sync = with_recalled(self._read(replay.stored), replay.recalled)
-        return planner.replay(sync, replay.stored.delivery, rule=replay.rule, about=about)
+        def plan() -> Planning:
+            sync = with_recalled(self._read(replay.stored), replay.recalled)
+            return planner.replay(sync, replay.stored.delivery, rule=replay.rule, about=about)
 
-    def _plan_sync(
-        self,
-        planner: Planner,
-        connection: Connection,
-        new: NewSync,
-        memories: dict[MemoryKey, Memory],
-    ) -> Planning:
-        work = partial(self._plan, planner, connection, new.id, memories)
-        planning = self._bounded(work, "sync.bug", sync=new.id)
-        return (
-            _failed_planning(new.id, new.delivery, planning)
-            if isinstance(planning, str)
-            else planning
-        )
+        return self._bounded(plan, "sync.bug", sync=replay.stored.id)
 
     def _bounded(self, work: Callable[[], T], bug: str, **about: str) -> T | str:
         """Return what the work returns, or why it could not be done within its bounds.
@@ -203,11 +183,7 @@ class Preparation:
             return f"not planned: {type(error).__name__}; see the log"
 
     def _plan(
-        self,
-        planner: Planner,
-        connection: Connection,
-        new: str,
-        memories: dict[MemoryKey, Memory],
+        self, planner: Planner, connection: Connection, new: str, memories: dict[MemoryKey, Memory]
     ) -> Planning:
         stored = stored_sync(connection, new)
         sync = self._read(stored)
@@ -220,18 +196,17 @@ class Preparation:
             memories[key] = apply_update(memories[key], planning.memory_update)
         return planning
 
-    def _step(self, connection: Connection, stored: StoredPlan) -> Advance:
+    def _step(self, connection: Connection, stored: StoredPlan) -> Advance | str:
         plan = stored.plan
 
         def work() -> Advance:
             rule = self._rules.rule(plan.rule_set, plan.rule)
-            return step(stored, rule, lambda sync: self._sync(connection, sync), self._renderer)
+            return step(stored, rule, read, self._renderer)
 
-        taken = self._bounded(work, "plan.bug", plan=plan.id)
-        return _failed_step(plan, taken) if isinstance(taken, str) else taken
+        def read(sync: str) -> Sync:
+            return self._syncs.get(sync) or self._read(stored_sync(connection, sync))
 
-    def _sync(self, connection: Connection, sync: str) -> Sync:
-        return self._syncs.get(sync) or self._read(stored_sync(connection, sync))
+        return self._bounded(work, "plan.bug", plan=plan.id)
 
     def _read(self, stored: StoredSync) -> Sync:
         """Read a sync and cache it: its next waves need it again soon."""
@@ -255,10 +230,10 @@ class Preparation:
         return ""
 
 
-def _failed_planning(sync: str, delivery: str, reason: str) -> Planning:
+def _failed(new: NewSync, reason: str) -> Planning:
     """Return the planning of a sync that cannot be planned; an operator can replay it."""
-    event = Event("sync.failed", {"reason": reason}, delivery, sync)
-    return Planning(sync, "", SyncState.FAILED, reason, None, events=(event,))
+    event = Event("sync.failed", {"reason": reason}, new.delivery, new.id)
+    return Planning(new.id, "", SyncState.FAILED, reason, None, events=(event,))
 
 
 def _failed_step(plan: Plan, why: str) -> Advance:

@@ -27,16 +27,17 @@ SHARE = 5
 SHORTEST_PAUSE = 0.02
 """Seconds of the shortest pause between two slices."""
 
-Emit = Callable[[Event, int], None]
-"""Called with a line of the trail that is committed, and its time in milliseconds."""
-
 
 class RetentionThread:
-    """Deletes what the policy no longer keeps, frees the space, and empties the write-ahead log."""
+    """Deletes what the policy no longer keeps, frees the space, and empties the write-ahead log.
+
+    ``emit`` gets lines of the trail that are committed, with their times in milliseconds.
+    """
 
     def __init__(
-        self, ledger: Ledger, policy: Policy, emit: Emit, log: Log, *, every: float = EVERY
-    ) -> None:
+        self, ledger: Ledger, policy: Policy, emit: Callable[[Event, int], None], log: Log, *,
+        every: float = EVERY,
+    ) -> None:  # fmt: skip
         self._ledger = ledger
         self._policy = policy
         self._emit = emit

@@ -7,7 +7,7 @@ import traceback
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 
 from sqlalchemy import Connection
 
@@ -82,11 +82,9 @@ class RulesInForce:
     def take_result(self) -> Reload | None:
         """Return the newest result since the last call, None if there is none."""
         newest = None
-        while True:
-            try:
-                newest = self._results.get_nowait()
-            except Empty:
-                return newest
+        while not self._results.empty():  # nobody else takes them
+            newest = self._results.get()
+        return newest
 
     def is_behind(self) -> bool:
         """Whether files have changed whose rules are not taken yet.
@@ -163,9 +161,8 @@ def store_reload(connection: Connection, now: int, reload: Reload) -> list[Event
     stored_rules = get_value(connection, RULES) or {}
     if reload.planner is None:
         put_value(connection, RULES, stored_rules | {"ok": False, "error": reload.error})
-        return [
-            Event("rules.refused", {"reason": reload.error, "inForce": stored_rules.get("digest")})
-        ]
+        about: dict[str, Json] = {"reason": reload.error, "inForce": stored_rules.get("digest")}
+        return [Event("rules.refused", about)]
     rule_set = reload.planner.rule_set
     store_rule_set(connection, now, rule_set.digest, rule_set.files)
     warnings: list[Json] = [*map(str, rule_set.warnings[:WARNINGS])]

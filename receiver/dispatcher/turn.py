@@ -75,11 +75,8 @@ class Turn:
     @property
     def lock_mode(self) -> LockMode:
         """What others must not do while it is written."""
-        return (
-            LockMode.EXCLUSIVE
-            if self.planned or self.reload or self.clock_jumped
-            else LockMode.SHARED
-        )
+        alone = self.planned or self.reload or self.clock_jumped
+        return LockMode.EXCLUSIVE if alone else LockMode.SHARED
 
     def store(self, uow: UnitOfWork, owner: str) -> None:
         """Store what was prepared, and how attempts of this owner ended."""

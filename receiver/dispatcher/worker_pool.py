@@ -9,7 +9,7 @@ import traceback
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 
 from receiver.core.logs import Log
 from receiver.core.model import Outcome, OutcomeKind
@@ -52,6 +52,7 @@ class WorkerPool:
 
     Attributes:
         given_up: how many attempts of each handler ended so.
+        hanging: how many threads were given up and have not ended.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class WorkerPool:
         self._done: SimpleQueue[tuple[_Attempt, Outcome]] = SimpleQueue()
         self._started: dict[tuple[str, int], _Attempt] = {}
         self._lock = threading.Lock()
-        self._hanging = 0
+        self.hanging = 0
         self._threads = 0
         self.given_up = Counter[str]()
         for _ in range(size):
@@ -82,14 +83,9 @@ class WorkerPool:
         return len(self._started)
 
     @property
-    def hanging(self) -> int:
-        """How many threads were given up and have not ended."""
-        return self._hanging
-
-    @property
     def exhausted(self) -> bool:
         """Whether as many threads hang as there should be at all: only a new process helps."""
-        return self._hanging >= self._size
+        return self.hanging >= self._size
 
     def busy_lanes(self) -> Counter[str]:
         """How many threads each lane keeps busy."""
@@ -103,13 +99,11 @@ class WorkerPool:
     def take_finished(self) -> list[Finished]:
         """Return what has ended since the last call, or is given up; their threads are free."""
         ended: list[Finished] = []
-        while True:
-            try:
-                attempt, outcome = self._done.get_nowait()
-            except Empty:
-                return [*ended, *self._give_up()]
+        while not self._done.empty():  # nobody else takes them
+            attempt, outcome = self._done.get()
             del self._started[attempt.run.id, attempt.run.attempt]
             ended.append(Finished(attempt.run, outcome))
+        return [*ended, *self._give_up()]
 
     def shift_times(self, jump: int) -> None:
         """Shift the beginnings of attempts under way; the clock was set by ``jump`` ms."""
@@ -140,15 +134,14 @@ class WorkerPool:
         """Give an attempt up, unless it has ended just now."""
         with self._lock:
             attempt.given_up = not attempt.over
-            self._hanging += attempt.given_up
+            self.hanging += attempt.given_up
         return attempt.given_up
 
     def _log_hang(self, attempt: _Attempt) -> None:
         frame = sys._current_frames().get(attempt.thread)  # noqa: SLF001 documented, and the only way
         where = "".join(traceback.format_stack(frame)) if frame else ""
-        self._log.error(
-            "handler.hangs", run=attempt.run.id, handler=attempt.run.handler, stack=where
-        )
+        run = attempt.run
+        self._log.error("handler.hangs", run=run.id, handler=run.handler, stack=where)
 
     def _add_thread(self) -> None:
         self._threads += 1
@@ -170,7 +163,7 @@ class WorkerPool:
         """Hand an outcome in; return whether the thread has been replaced meanwhile."""
         with self._lock:
             attempt.over = True
-            self._hanging -= attempt.given_up
+            self.hanging -= attempt.given_up
         if not attempt.given_up:
             self._done.put((attempt, outcome))
             self._notify()
