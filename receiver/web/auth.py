@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -34,10 +33,10 @@ def authenticate(header: str, keys: Keyring, *folders: Tokens) -> str:
         owner = tokens.owner(token, name=name)
         if owner is not None:
             raise Refusal(
-                HTTPStatus.FORBIDDEN,
                 "forbidden",
                 f"the token is that of {owner} in `{tokens.folder.name}`, which is not for this",
                 hint=f"this needs a token of the server's {_named(folders)}",
+                status=HTTPStatus.FORBIDDEN,
             )
     raise _unknown(name, token, keys, folders)
 
@@ -60,26 +59,15 @@ def _unknown(name: str, token: str, keys: Keyring, folders: Sequence[Tokens]) ->
         )
     if keys.unreadable:
         return Refusal(
-            HTTPStatus.SERVICE_UNAVAILABLE,
             "tokens_away",
             "the server cannot read its files of tokens now, so it does not know this one",
             hint="try again; the server's log says which file (tokens.away)",
-            headers={"Retry-After": RETRY_AFTER},
-        )
+            status=HTTPStatus.SERVICE_UNAVAILABLE, headers={"Retry-After": RETRY_AFTER},
+        )  # fmt: skip
     return _unauthenticated(
         "the token is not known" + (f" as one of {name!r}" if name else ""),
         f"valid are the lines of the files in the server's {_named(folders)}",
     )
-
-
-def authorize(header: str, keys: Keyring, *, acts: bool) -> str:
-    """Return the name of an operator's token, or of a viewer's where nothing is done.
-
-    Raises:
-        Refusal: as in `authenticate`.
-    """
-    lookers = () if acts else (keys.viewers,)
-    return authenticate(header, keys, keys.operators, *lookers)
 
 
 def _named(folders: Sequence[Tokens]) -> str:
@@ -88,7 +76,12 @@ def _named(folders: Sequence[Tokens]) -> str:
 
 def _presented(header: str) -> tuple[str, str]:
     """Split the header into the demanded name ("" for a bearer token) and the token."""
-    name, token = _split(header)
+    scheme, _, value = header.partition(" ")
+    name, token = "", value.strip()
+    if scheme.lower() == "basic":
+        name, token = _basic(value)
+    elif scheme.lower() != "bearer":
+        raise _unauthenticated("there is no token", "send `Authorization: Bearer TOKEN`")
     if not token.isascii():
         raise _unauthenticated(
             "the token has characters outside ASCII, as no valid one has",
@@ -97,28 +90,18 @@ def _presented(header: str) -> tuple[str, str]:
     return name, token
 
 
-def _split(header: str) -> tuple[str, str]:
-    scheme, _, value = header.partition(" ")
-    if scheme.lower() == "bearer":
-        return "", value.strip()
-    if scheme.lower() != "basic":
-        raise _unauthenticated("there is no token", "send `Authorization: Bearer TOKEN`")
+def _basic(value: str) -> tuple[str, str]:
     try:
         name, _, token = base64.b64decode(value, validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError, ValueError):
-        raise _unauthenticated(
-            "the basic auth cannot be read", "it is base64 of NAME:TOKEN"
-        ) from None
+    except ValueError:  # no base64, or no UTF-8
+        hint = "it is base64 of NAME:TOKEN"
+        raise _unauthenticated("the basic auth cannot be read", hint) from None
     if not name:
         raise _unauthenticated("the basic auth has no name", "its user name is the token's name")
     return name, token
 
 
 def _unauthenticated(message: str, hint: str) -> Refusal:
-    return Refusal(
-        HTTPStatus.UNAUTHORIZED,
-        "unauthenticated",
-        message,
-        hint=hint,
-        headers={"WWW-Authenticate": 'Bearer realm="postsync", Basic realm="postsync"'},
-    )
+    headers = {"WWW-Authenticate": 'Bearer realm="postsync", Basic realm="postsync"'}
+    status = HTTPStatus.UNAUTHORIZED
+    return Refusal("unauthenticated", message, hint=hint, status=status, headers=headers)

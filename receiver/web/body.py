@@ -50,11 +50,9 @@ def read_body(
         raise _incomplete() from None
     except ParseException:
         raise Refusal(
-            HTTPStatus.BAD_REQUEST,
-            "bad_chunks",
-            "the body does not come in the announced chunks",
+            "bad_chunks", "the body does not come in the announced chunks",
             hint="RFC 9112, section 7.1, has their form; a Content-Length is simpler",
-        ) from None
+        ) from None  # fmt: skip
     if len(body) > limit:
         raise _too_large(limit, what, smaller)
     if length is not None and len(body) < length:
@@ -70,26 +68,23 @@ def _announced(environ: dict[str, Any]) -> int | None:
         return None
     length = environ.get("CONTENT_LENGTH") or "0"
     if not length.isdecimal():
-        raise Refusal(HTTPStatus.BAD_REQUEST, "bad_length", "the Content-Length is no number")
+        raise Refusal("bad_length", "the Content-Length is no number")
     return int(length)
 
 
 def _too_large(limit: int, what: str, smaller: str) -> Refusal:
     return Refusal(
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        "too_large",
-        f"the {what} is larger than {limit} bytes",
-        hint=smaller,
-    )
+        "too_large", f"the {what} is larger than {limit} bytes",
+        hint=smaller, status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    )  # fmt: skip
 
 
 def _incomplete() -> Refusal:
     return Refusal(
-        HTTPStatus.REQUEST_TIMEOUT,
-        "incomplete",
-        "the request ended before its announced end",
+        "incomplete", "the request ended before its announced end",
         hint="it must arrive whole within requestTimeout (POSTSYNC_REQUEST_TIMEOUT)",
-    )
+        status=HTTPStatus.REQUEST_TIMEOUT,
+    )  # fmt: skip
 
 
 def _decode(body: bytes, header: str, limit: int) -> bytes | None:
@@ -97,7 +92,12 @@ def _decode(body: bytes, header: str, limit: int) -> bytes | None:
     words = [word.strip().lower() for word in header.split(",")]
     for word in reversed([word for word in words if word not in ("", "identity")]):
         if word not in DECODED:
-            raise _unknown(word)
+            raise Refusal(
+                "unsupported_encoding",
+                f"the body's Content-Encoding {word[:40]!r} is none that is understood",
+                hint="send it as it is, or with Content-Encoding: gzip or deflate",
+                status=HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            )
         found = _inflate(body, limit) if body else b""
         if found is None:
             return None
@@ -117,22 +117,7 @@ def _inflate(body: bytes, limit: int) -> bytes | None:
             return None
         if inflate.eof and not inflate.unused_data:
             return found
-    raise _broken()
-
-
-def _unknown(word: str) -> Refusal:
-    return Refusal(
-        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-        "unsupported_encoding",
-        f"the body's Content-Encoding {word[:40]!r} is none that is understood",
-        hint="send it as it is, or with Content-Encoding: gzip or deflate",
-    )
-
-
-def _broken() -> Refusal:
-    return Refusal(
-        HTTPStatus.BAD_REQUEST,
-        "bad_encoding",
-        "the body is not of the Content-Encoding that is announced",
+    raise Refusal(
+        "bad_encoding", "the body is not of the Content-Encoding that is announced",
         hint="without the header the body is taken as it is",
-    )
+    )  # fmt: skip

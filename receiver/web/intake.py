@@ -50,13 +50,14 @@ class NotificationEndpoint:
         environ = request.environ
         try:
             sender = self._sender(environ.get("HTTP_AUTHORIZATION", ""))
-            _check_channel(channel)
+            if not CHANNEL.fullmatch(channel):
+                raise _no_channel(channel)
             body = read_body(environ, self._limit)
         except Refusal as refusal:
             self._metrics.refused(refusal.reason)
             return refused(refusal)
         query = request.args.to_dict()
-        now = _now()
+        now = datetime.now(UTC)
         try:
             with self._turn if len(body) > LARGE else nullcontext():
                 notification = read_notification(
@@ -97,27 +98,19 @@ class NotificationEndpoint:
         )
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
-def _check_channel(channel: str) -> None:
-    if not CHANNEL.fullmatch(channel):
-        raise Refusal(
-            HTTPStatus.NOT_FOUND,
-            "bad_channel",
-            f"{channel[:100]!r} is no name of a channel",
-            hint=f"a channel matches {CHANNEL.pattern}; without one it is {DEFAULT_CHANNEL!r}",
-        )
+def _no_channel(name: str) -> Refusal:
+    return Refusal(
+        "bad_channel", f"{name[:100]!r} is no name of a channel",
+        hint=f"a channel matches {CHANNEL.pattern}; without one it is {DEFAULT_CHANNEL!r}",
+        status=HTTPStatus.NOT_FOUND,
+    )  # fmt: skip
 
 
 def _accepted(receipt: Receipt) -> Response:
     answer = {
-        "delivery": receipt.delivery,
-        "sync": receipt.sync,
-        "verdict": receipt.verdict.value,
-        "reason": receipt.reason,
-    }
+        "delivery": receipt.delivery, "sync": receipt.sync,
+        "verdict": receipt.verdict.value, "reason": receipt.reason,
+    }  # fmt: skip
     return Response(json.dumps(answer) + "\n", HTTPStatus.ACCEPTED, content_type="application/json")
 
 
@@ -129,19 +122,13 @@ EXAMPLE = {
         "finishedAt": "2026-06-10T08:21:17Z",
         "syncResult": {
             "revision": "9f1c2ab4d0e85c7731b6a2f4e9d80c3b5a6f7e12",
-            "resources": [
-                {
-                    "version": "v1",
-                    "kind": "ConfigMap",
-                    "namespace": "shop",
-                    "name": "assets",
-                    "status": "Synced",
-                    "message": "configmap/assets configured",
-                }
-            ],
+            "resources": [{
+                "version": "v1", "kind": "ConfigMap", "namespace": "shop", "name": "assets",
+                "status": "Synced", "message": "configmap/assets configured",
+            }],
         },
     },
-}
+}  # fmt: skip
 
 OPERATIONS = (
     Operation(
@@ -164,11 +151,7 @@ def intake_blueprint(intake: Intake, metrics: Metrics) -> Blueprint:
     receive = NotificationEndpoint(intake, metrics).receive
     for operation, defaults in zip(OPERATIONS, ({"channel": DEFAULT_CHANNEL}, {}), strict=True):
         blueprint.add_url_rule(
-            operation.url_rule,
-            operation.name,
-            receive,
-            defaults=defaults,
-            methods=["POST"],
+            operation.url_rule, operation.name, receive, defaults=defaults, methods=["POST"],
             provide_automatic_options=False,
-        )
+        )  # fmt: skip
     return blueprint

@@ -7,14 +7,14 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Annotated, Literal
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from receiver.core.validation import field_errors
 from receiver.ledger.inbox.hook_messages import HookMessages, Message
 from receiver.web.body import read_body
 from receiver.web.operation import SEND_ERRORS, Operation, Who
-from receiver.web.problem_details import Refusal, refused
+from receiver.web.problem_details import Refusal
 from receiver.web.responses import MessageReceipt
 
 LARGEST = 4096
@@ -53,25 +53,13 @@ SAY = Operation(
 
 
 def messages_blueprint(messages: HookMessages, authenticate: Callable[[str], str]) -> Blueprint:
-    """Make the route for messages.
-
-    Args:
-        messages: where they are kept.
-        authenticate: returns the name of the token in an Authorization header, or raises
-            Refusal.
-    """
+    """Make the route for messages; ``authenticate`` names the token in a header, or refuses it."""
     routes = Blueprint("messages", __name__)
 
     @routes.post(SAY.url_rule)
-    def receive() -> Response:
-        try:
-            message = _read(authenticate(request.headers.get("Authorization", "")))
-        except Refusal as refusal:
-            return refused(refusal)
-        receipt: MessageReceipt = {"message": messages.store(message)}
-        answer = jsonify(receipt)
-        answer.status_code = HTTPStatus.ACCEPTED
-        return answer
+    def receive() -> tuple[MessageReceipt, HTTPStatus]:
+        message = _read(authenticate(request.headers.get("Authorization", "")))
+        return {"message": messages.store(message)}, HTTPStatus.ACCEPTED
 
     return routes
 
@@ -84,7 +72,7 @@ def _read(sender: str) -> Message:
     except ValidationError as error:
         found = field_errors(error, Origin, query)
         raise Refusal(
-            HTTPStatus.BAD_REQUEST, "bad_parameter", "; ".join(map(str, found)),
+            "bad_parameter", "; ".join(map(str, found)),
             hint="for example ?application=shop&hook=PreSync&wave=1",
         ) from None  # fmt: skip
     body = read_body(request.environ, LARGEST, what="message", smaller="send its last lines")
@@ -95,12 +83,11 @@ def _text(body: bytes) -> str:
     try:
         text = body.decode().replace("\r\n", "\n").strip()
     except UnicodeDecodeError as error:
-        raise Refusal(
-            HTTPStatus.BAD_REQUEST, "not_utf8", f"the message is no UTF-8 at byte {error.start}"
-        ) from None
+        detail = f"the message is no UTF-8 at byte {error.start}"
+        raise Refusal("not_utf8", detail) from None
     if not text:
         raise Refusal(
-            HTTPStatus.BAD_REQUEST, "empty_message", "the message is empty",
+            "empty_message", "the message is empty",
             hint="its text is the body, as of `curl --data-binary 'what happened'`",
         )  # fmt: skip
     return UNSAFE.sub(REPLACEMENT, text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from http import HTTPStatus
 from typing import Any, TypeVar, get_type_hints
 
@@ -14,7 +15,7 @@ from pydantic.alias_generators import to_camel
 
 from receiver.app.composition import Intake
 from receiver.ledger.operations.common import Act
-from receiver.web.auth import authorize
+from receiver.web.auth import authenticate
 from receiver.web.query_params import NoQuery, read_query
 from receiver.web.request_bodies import Why, read_act
 
@@ -105,7 +106,7 @@ class Routes:
                 self._who, {status.value: hints["return"]}, hints.get("query"),
                 hints.get("body", self._body), errors, example,
             ))  # fmt: skip
-            self._views.append(_reading(view, hints, self._body))
+            self._views.append(_reading(view, hints, self._body, status))
             return view
 
         return decorate
@@ -116,21 +117,22 @@ class Routes:
 
         @routes.before_request
         def authorized() -> None:
-            header = request.headers.get("Authorization", "")
-            g.by = authorize(header, intake.keys, acts=self._who is Who.OPERATOR)
+            keys, header = intake.keys, request.headers.get("Authorization", "")
+            viewers = () if self._who is Who.OPERATOR else (keys.viewers,)
+            g.by = authenticate(header, keys, keys.operators, *viewers)
 
         for operation, view in zip(self.operations, self._views, strict=True):
-            (status,) = operation.answers
             routes.add_url_rule(
-                operation.url_rule, operation.name, _over(view, intake, status),
+                operation.url_rule, operation.name, partial(view, intake),
                 methods=[operation.method.upper()],
             )  # fmt: skip
         return routes
 
 
 def _reading(
-    view: Callable[..., Any], hints: Mapping[str, Any], body_model: type[Why] | None
-) -> Callable[..., Any]:
+    view: Callable[..., Any], hints: Mapping[str, Any], body_model: type[Why] | None,
+    status: HTTPStatus,
+) -> Callable[..., Any]:  # fmt: skip
     """Give a view what it names of the current request, and check the rest of that."""
     query_model, body_model = hints.get("query", NoQuery), hints.get("body", body_model)
 
@@ -139,10 +141,7 @@ def _reading(
         if body_model is not None:
             body = read_act(request.environ, body_model)
             found |= {"body": body, "act": Act(g.by, body.reason)}
-        return view(intake, **given, **{name: found[name] for name in found if name in hints})
+        wanted = {name: found[name] for name in found if name in hints}
+        return view(intake, **given, **wanted), status
 
     return call
-
-
-def _over(view: Callable[..., Any], intake: Intake, status: int) -> Callable[..., Any]:
-    return lambda **given: (view(intake, **given), status)

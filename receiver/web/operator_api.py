@@ -11,19 +11,11 @@ from receiver.core.validation import first_line
 from receiver.ledger.operations.common import Act
 from receiver.ledger.operations.retry import Chosen
 from receiver.ledger.queue.pauses import Scope
+from receiver.web import responses
 from receiver.web.operation import ACT_ERRORS, Routes, Who
 from receiver.web.problem_details import Refusal
 from receiver.web.query_params import in_ms
 from receiver.web.request_bodies import Repeat, ReplayBody, RetryBody, Why
-from receiver.web.responses import (
-    CancelledSync,
-    OnePlan,
-    OneRun,
-    Paused,
-    Replayed,
-    Resumed,
-    Retried,
-)
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 """What may be the name of a rule or a handler, here or at a later time."""
@@ -34,78 +26,74 @@ ROUTES = Routes(Who.OPERATOR, ACT_ERRORS, body=Why)
 
 
 @ROUTES.add("post", "/v1/runs/{run}/retry", example={"reason": "the CDN is back"})
-def retry_run(intake: Intake, run: str, act: Act, body: Repeat) -> OneRun:
+def retry_run(intake: Intake, run: str, act: Act, body: Repeat) -> responses.OneRun:
     """Repeat a failed run with its stored parameters."""
     _check_rules(intake, body)
     return {"run": intake.operations.retry(act, run)}
 
 
 @ROUTES.add(
-    "post",
-    "/v1/runs/retry",
+    "post", "/v1/runs/retry",
     example={"rule": "purge", "since": "2h", "limit": 100, "reason": "the CDN is back"},
-)
-def retry_runs(intake: Intake, act: Act, body: RetryBody) -> Retried:
+)  # fmt: skip
+def retry_runs(intake: Intake, act: Act, body: RetryBody) -> responses.Retried:
     """Repeat many failed runs."""
     _check_rules(intake, body)
     chosen = Chosen(body.rule, body.handler, body.application, in_ms(body.since), in_ms(body.until))
     done = intake.operations.retry_many(act, chosen, body.limit)
-    warning = "" if done.runs else _unheard_of(intake, body)
+    names = body.model_dump(include={"rule", "handler", "application"})
+    warning = "" if done.runs else intake.name_hints.for_filters(**names)
     return {
-        "retried": len(done.runs),
-        "runs": list(done.runs),
-        "more": done.more,
-        "until": rfc3339(from_ms(done.until)),
-        "warning": warning,
-    }
+        "retried": len(done.runs), "runs": list(done.runs), "more": done.more,
+        "until": rfc3339(from_ms(done.until)), "warning": warning,
+    }  # fmt: skip
 
 
 @ROUTES.add(
-    "post",
-    "/v1/syncs/{sync}/replay",
-    status=HTTPStatus.ACCEPTED,
+    "post", "/v1/syncs/{sync}/replay", status=HTTPStatus.ACCEPTED,
     example={"rule": "purge", "reason": "the zone was wrong"},
-)
-def replay_sync(intake: Intake, sync: str, act: Act, body: ReplayBody) -> Replayed:
+)  # fmt: skip
+def replay_sync(intake: Intake, sync: str, act: Act, body: ReplayBody) -> responses.Replayed:
     """Plan a sync anew under today's rules."""
     _check_rules(intake, body)
     if body.rule and (mistake := intake.name_hints.for_rule(body.rule)):
-        raise Refusal(HTTPStatus.NOT_FOUND, "no_such_rule", mistake.message, hint=mistake.hint)
+        raise Refusal(
+            "no_such_rule", mistake.message, hint=mistake.hint, status=HTTPStatus.NOT_FOUND
+        )
     replay = intake.operations.replay(act, sync, body.rule, any_rules=body.with_rules_in_force)
-    rule = body.rule or None
-    return {
-        "replay": {"id": replay, "sync": sync, "rule": rule, "by": act.by, "reason": act.reason}
-    }
+    return {"replay": {
+        "id": replay, "sync": sync, "rule": body.rule or None, "by": act.by, "reason": act.reason,
+    }}  # fmt: skip
 
 
 @ROUTES.add("post", "/v1/runs/{run}/cancel", example=ROLLED_BACK)
-def cancel_run(intake: Intake, run: str, act: Act) -> OneRun:
+def cancel_run(intake: Intake, run: str, act: Act) -> responses.OneRun:
     """Cancel a run."""
     return {"run": intake.operations.cancel_run(act, run)}
 
 
 @ROUTES.add("post", "/v1/plans/{plan}/cancel", example=ROLLED_BACK)
-def cancel_plan(intake: Intake, plan: str, act: Act) -> OnePlan:
+def cancel_plan(intake: Intake, plan: str, act: Act) -> responses.OnePlan:
     """Cancel a plan."""
     row, cancelled = intake.operations.cancel_plan(act, plan)
     return {"plan": row, "runs": list(cancelled.runs)}
 
 
 @ROUTES.add("post", "/v1/syncs/{sync}/cancel", example=ROLLED_BACK)
-def cancel_sync(intake: Intake, sync: str, act: Act) -> CancelledSync:
+def cancel_sync(intake: Intake, sync: str, act: Act) -> responses.CancelledSync:
     """Cancel the plans of a sync."""
     cancelled = intake.operations.cancel_sync(act, sync)
     return {"sync": sync, "plans": list(cancelled.plans), "runs": list(cancelled.runs)}
 
 
 @ROUTES.add("post", "/v1/runs/{run}/approve", example={"reason": "checked by hand"})
-def approve_run(intake: Intake, run: str, act: Act) -> OneRun:
+def approve_run(intake: Intake, run: str, act: Act) -> responses.OneRun:
     """Let a held run go on."""
     return {"run": intake.operations.approve_run(act, run)}
 
 
 @ROUTES.add("post", "/v1/plans/{plan}/approve", example={"reason": "the bootstrap is meant"})
-def approve_plan(intake: Intake, plan: str, act: Act) -> OnePlan:
+def approve_plan(intake: Intake, plan: str, act: Act) -> responses.OnePlan:
     """Let a held plan, or the held runs of a plan, go on."""
     row, runs = intake.operations.approve_plan(act, plan)
     return {"plan": row, "runs": runs}
@@ -113,7 +101,7 @@ def approve_plan(intake: Intake, plan: str, act: Act) -> OnePlan:
 
 def _add_pauses(path: str, scope: Scope, what: str, summary: str, reason: str) -> None:
     @ROUTES.add("put", path, name=f"pause{what}", summary=summary, example={"reason": reason})
-    def pause(intake: Intake, act: Act, name: str = "") -> Paused:
+    def pause(intake: Intake, act: Act, name: str = "") -> responses.Paused:
         _check_name(scope, name)
         intake.operations.pause(act, scope, name)
         wanted = scope.value, name
@@ -121,7 +109,7 @@ def _add_pauses(path: str, scope: Scope, what: str, summary: str, reason: str) -
         return {"pause": next(pauses, None), "warning": intake.name_hints.for_pause(scope, name)}
 
     @ROUTES.add("delete", path, name=f"resume{what}", summary="Lift that pause.")
-    def resume(intake: Intake, act: Act, name: str = "") -> Resumed:
+    def resume(intake: Intake, act: Act, name: str = "") -> responses.Resumed:
         return {"resumed": intake.operations.resume(act, scope, name)}
 
 
@@ -141,31 +129,21 @@ _add_pauses(
 def _check_name(scope: Scope, name: str) -> None:
     if scope is not Scope.ALL and not NAME.fullmatch(name):
         raise Refusal(
-            HTTPStatus.BAD_REQUEST, "bad_name", f"{name[:100]!r} is no name of a {scope.value}",
+            "bad_name", f"{name[:100]!r} is no name of a {scope.value}",
             hint=f"a name matches {NAME.pattern}",
         )  # fmt: skip
 
 
-def _unheard_of(intake: Intake, body: RetryBody) -> str:
-    return intake.name_hints.for_filters(
-        rule=body.rule, handler=body.handler, application=body.application
-    )
-
-
 def _check_rules(intake: Intake, body: Repeat) -> None:
-    """Refuse to do something again under older rules, unless these are meant.
-
-    Raises:
-        Refusal: 409 ``rules_refused``, older rules are in force than those that are written, and
-            nobody has said that these are meant.
-    """
+    """Refuse to do something again under rules older than the written ones, unless meant so."""
     rules = intake.reader.rules()
     if body.with_rules_in_force or not rules["refused"]:
         return
     older = f"the rules of {rules.get('loadedAt')} are" if rules["digest"] else "no rules are"
     raise Refusal(
-        HTTPStatus.CONFLICT, "rules_refused",
+        "rules_refused",
         f"the rule files have mistakes, so {older} in force: {first_line(rules['error'])}",
         hint="mend the files and ask again; `--with-rules-in-force` (withRulesInForce) does it "
         "all the same",
-    )  # fmt: skip
+        status=HTTPStatus.CONFLICT,
+    )

@@ -37,33 +37,26 @@ NO_POST = (
 )
 
 
+FAULT = "this is a fault of the receiver; its log has the details"
+
+
 class Refusal(PostsyncError):
     """A request that is not served; ``reason`` is a stable word for metrics and programs."""
 
     def __init__(
-        self,
-        status: HTTPStatus,
-        reason: str,
-        message: str,
-        *,
-        hint: str = "",
-        headers: Mapping[str, str] | None = None,
-    ) -> None:
+        self, reason: str, message: str, *, hint: str = "",
+        status: HTTPStatus = HTTPStatus.BAD_REQUEST, headers: Mapping[str, str] | None = None,
+    ) -> None:  # fmt: skip
         super().__init__(message, hint=hint)
         self.status = status
         self.reason = reason
-        self.headers = headers or {}
+        self.headers = headers
 
 
 def problem(
-    status: int,
-    reason: str,
-    detail: str,
-    *,
-    hint: str = "",
-    headers: Mapping[str, str] | None = None,
-    **members: Any,
-) -> Response:
+    status: int, reason: str, detail: str, *, hint: str = "",
+    headers: Mapping[str, str] | None = None, **members: Any,
+) -> Response:  # fmt: skip
     """Make a problem response; ``members`` are added to its body as they are."""
     text = problem_text(status, reason, detail, hint=hint, **members)
     return Response(text, status, headers, content_type="application/problem+json")
@@ -86,11 +79,7 @@ def problem_text(status: int, reason: str, detail: str, *, hint: str = "", **mem
 def refused(refusal: Refusal) -> Response:
     """Make the response for a request that is not served."""
     return problem(
-        refusal.status,
-        refusal.reason,
-        refusal.message,
-        hint=refusal.hint,
-        headers=refusal.headers,
+        refusal.status, refusal.reason, refusal.message, hint=refusal.hint, headers=refusal.headers
     )
 
 
@@ -100,12 +89,9 @@ def unavailable(error: LedgerUnavailable, log: Log) -> Response:
         event = "ledger.gone" if isinstance(error, LedgerGone) else "ledger.damaged"
         log.error(event, reason=error.message, hint=error.hint)
     return problem(
-        HTTPStatus.SERVICE_UNAVAILABLE,
-        "ledger_unavailable",
-        error.message,
-        hint=error.hint or "try again",
-        headers={"Retry-After": RETRY_AFTER},
-    )
+        HTTPStatus.SERVICE_UNAVAILABLE, "ledger_unavailable", error.message,
+        hint=error.hint or "try again", headers={"Retry-After": RETRY_AFTER},
+    )  # fmt: skip
 
 
 def handle_errors(app: Flask, log: Log) -> None:
@@ -118,11 +104,7 @@ def handle_errors(app: Flask, log: Log) -> None:
 
     def internal(error: Exception) -> Response:
         log.error("request.failed", method=request.method, path=request.path, exc_info=error)
-        return problem(
-            HTTPStatus.INTERNAL_SERVER_ERROR,
-            "internal",
-            "this is a fault of the receiver; its log has the details",
-        )
+        return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", FAULT)
 
     app.register_error_handler(Exception, internal)
 
@@ -142,12 +124,10 @@ def _of_http(error: HTTPException) -> Response:
         return _wrong_method(error)
     if error.code == HTTPStatus.NOT_FOUND:
         return problem(
-            HTTPStatus.NOT_FOUND,
-            "not_found",
-            f"there is nothing at {request.path}",
+            HTTPStatus.NOT_FOUND, "not_found", f"there is nothing at {request.path}",
             hint=f"notifications go to {INTAKE} or {INTAKE}/CHANNEL; GET /v1/openapi.json lists "
             "the rest",
-        )
+        )  # fmt: skip
     status = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
     return problem(status, "bad_request", error.description or error.name)
 
@@ -155,10 +135,8 @@ def _of_http(error: HTTPException) -> Response:
 def _wrong_method(error: MethodNotAllowed) -> Response:
     to_intake = request.path.startswith(INTAKE)
     methods = ["POST"] if to_intake else sorted(set(error.valid_methods or ()) - UNASKED)
+    detail = f"{request.method} is not allowed here, {' or '.join(methods)} is"
     return problem(
-        HTTPStatus.METHOD_NOT_ALLOWED,
-        "method_not_allowed",
-        f"{request.method} is not allowed here, {' or '.join(methods)} is",
-        hint=NO_POST if to_intake else "",
-        headers={"Allow": ", ".join(methods)},
-    )
+        HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", detail,
+        hint=NO_POST if to_intake else "", headers={"Allow": ", ".join(methods)},
+    )  # fmt: skip

@@ -106,7 +106,7 @@ def _page(
 def _found(row: Found | None, kind: str, wanted: str) -> Found:
     if row is None:
         raise Refusal(
-            HTTPStatus.NOT_FOUND, f"no_such_{kind}", f"there is no {kind} {wanted}",
-            hint=f"GET /v1/{kind}s lists them",
+            f"no_such_{kind}", f"there is no {kind} {wanted}",
+            hint=f"GET /v1/{kind}s lists them", status=HTTPStatus.NOT_FOUND,
         )  # fmt: skip
     return row

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from http import HTTPStatus
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -125,18 +124,16 @@ def read_act(environ: dict[str, Any], model: type[B]) -> B:
         return model.model_validate(tree)
     except ValidationError as error:
         found = field_errors(error, model, tree)
-        raise Refusal(
-            HTTPStatus.BAD_REQUEST, "bad_body", "; ".join(map(str, found)), hint=_hint(model)
-        ) from None
+        raise Refusal("bad_body", "; ".join(map(str, found)), hint=_hint(model)) from None
 
 
 def _json(text: bytes) -> Mapping[str, Any]:
     try:
         tree = json.loads(text)
     except (ValueError, RecursionError):
-        raise Refusal(HTTPStatus.BAD_REQUEST, "not_json", "the body is no JSON") from None
+        raise Refusal("not_json", "the body is no JSON") from None
     if not isinstance(tree, dict):
-        raise Refusal(HTTPStatus.BAD_REQUEST, "bad_body", "the body is no JSON object")
+        raise Refusal("bad_body", "the body is no JSON object")
     return tree
 
 

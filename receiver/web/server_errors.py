@@ -7,37 +7,20 @@ from http import HTTPStatus
 
 from gunicorn.http import errors
 
-from receiver.web.problem_details import RETRY_AFTER, problem_text
+from receiver.web.problem_details import FAULT, RETRY_AFTER, problem_text
 
-FRAMING = "send the body with a Content-Length, or with `Transfer-Encoding: chunked` alone"
 SPOKEN = "this server speaks HTTP/1.1 and HTTP/1.0"
 PLAIN = "the request does not follow RFC 9112"
 
 KINDS: tuple[tuple[type[Exception], HTTPStatus, str, str], ...] = (
-    (
-        errors.LimitRequestLine,
-        HTTPStatus.REQUEST_URI_TOO_LONG,
-        "uri_too_long",
-        "what is told goes into the body; the path names a channel, the query the Application",
-    ),
-    (
-        errors.LimitRequestHeaders,
-        HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
-        "headers_too_large",
-        "send fewer or shorter headers; what is told goes into the body",
-    ),
-    (
-        errors.ExpectationFailed,
-        HTTPStatus.EXPECTATION_FAILED,
-        "expectation_failed",
-        "`Expect: 100-continue` is the only expectation that is met",
-    ),
-    (
-        errors.UnsupportedTransferCoding,
-        HTTPStatus.NOT_IMPLEMENTED,
-        "unknown_transfer_coding",
-        FRAMING,
-    ),
+    (errors.LimitRequestLine, HTTPStatus.REQUEST_URI_TOO_LONG, "uri_too_long",
+     "what is told goes into the body; the path names a channel, the query the Application"),
+    (errors.LimitRequestHeaders, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_large",
+     "send fewer or shorter headers; what is told goes into the body"),
+    (errors.ExpectationFailed, HTTPStatus.EXPECTATION_FAILED, "expectation_failed",
+     "`Expect: 100-continue` is the only expectation that is met"),
+    (errors.UnsupportedTransferCoding, HTTPStatus.NOT_IMPLEMENTED, "unknown_transfer_coding",
+     "send the body with a Content-Length, or with `Transfer-Encoding: chunked` alone"),
     (errors.InvalidHTTPVersion, HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, "bad_version", SPOKEN),
     (errors.ForbiddenProxyRequest, HTTPStatus.FORBIDDEN, "forbidden_proxy", "see proxy_allow_ips"),
     (errors.InvalidRequestLine, HTTPStatus.BAD_REQUEST, "bad_request_line", PLAIN),
@@ -46,7 +29,7 @@ KINDS: tuple[tuple[type[Exception], HTTPStatus, str, str], ...] = (
     (errors.InvalidHeader, HTTPStatus.BAD_REQUEST, "bad_header", PLAIN),
     (errors.ObsoleteFolding, HTTPStatus.BAD_REQUEST, "bad_header", "write a header in one line"),
     (errors.ParseException, HTTPStatus.BAD_REQUEST, "unreadable", PLAIN),
-)
+)  # fmt: skip
 """Errors of gunicorn's parser, the special ones first."""
 
 LONGEST = 200
@@ -63,11 +46,7 @@ def error_response(error: BaseException) -> bytes:
     for kind, status, reason, hint in KINDS:
         if isinstance(error, kind):
             return _response(status, reason, str(error)[:LONGEST], hint)
-    return _response(
-        HTTPStatus.INTERNAL_SERVER_ERROR,
-        "internal",
-        "this is a fault of the receiver; its log has the details",
-    )
+    return _response(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", FAULT)
 
 
 def _response(
@@ -87,10 +66,8 @@ NOT_TLS = _response(
 """The answer to plain HTTP on a port with TLS, which went without one otherwise."""
 
 BUSY = _response(
-    HTTPStatus.SERVICE_UNAVAILABLE,
-    "busy",
-    "more requests are waiting than this server holds at one time",
-    "try again",
+    HTTPStatus.SERVICE_UNAVAILABLE, "busy",
+    "more requests are waiting than this server holds at one time", "try again",
     f"Retry-After: {RETRY_AFTER}\r\n",
-)
+)  # fmt: skip
 """The answer to a request for which there is no room now."""
