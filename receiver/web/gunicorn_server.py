@@ -29,14 +29,17 @@ ENDLESS = 1_000_000
 """Connections at which gunicorn would accept no more, probes among them; the worker has bounds of
 its own, and shuts instead those who keep it waiting."""
 
-Factory = Callable[[], tuple[Flask, Callable[[], None]]]
-"""Makes the app and what stops its parts; called in the worker, after the fork."""
-
 
 class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
-    """gunicorn without its command line."""
+    """gunicorn without its command line.
 
-    def __init__(self, settings: Settings, factory: Factory, tls: Tls | None = None) -> None:
+    ``factory`` makes the app and what stops its parts; it is called in the worker, after the fork.
+    """
+
+    def __init__(
+        self, settings: Settings, factory: Callable[[], tuple[Flask, Callable[[], None]]],
+        tls: Tls | None = None,
+    ) -> None:  # fmt: skip
         self._settings = settings
         self._tls = tls
         self._factory = factory
@@ -47,11 +50,12 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         """Set gunicorn up; the operator's own file, if there is one, has the last word."""
         settings = self._settings
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        bounds = {"limit": settings.request_timeout, "max_body": settings.max_body}
         own: dict[str, Any] = {
             "bind": f"{host}:{settings.port}",
             "workers": 1,
             "threads": settings.threads,
-            "worker_class": type("Worker", (Worker,), _bounds(settings)),
+            "worker_class": type("Worker", (Worker,), bounds),
             "worker_connections": ENDLESS,
             "keepalive": 2,
             "graceful_timeout": GRACE,
@@ -63,8 +67,10 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             "worker_tmp_dir": MEMORY if os.access(MEMORY, os.W_OK) else None,
             "worker_exit": self._leave,
         }
-        if self._tls is not None:
-            own |= _tls_settings(self._tls)
+        if (tls := self._tls) is not None:
+            own |= {"certfile": str(tls.certificate), "keyfile": str(tls.key)}
+            # gunicorn asks it for each new connection.
+            own["ssl_context"] = lambda _config, _default: tls.current.context
         if settings.gunicorn_config is not None:
             own |= _read_config(settings.gunicorn_config)
         for name, value in own.items():
@@ -80,19 +86,6 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             self._stop()
 
 
-def _bounds(settings: Settings) -> dict[str, float]:
-    return {"limit": settings.request_timeout, "max_body": settings.max_body}
-
-
-def _tls_settings(tls: Tls) -> dict[str, Any]:
-    """Have gunicorn ask for the context of each new connection."""
-    return {
-        "certfile": str(tls.certificate),
-        "keyfile": str(tls.key),
-        "ssl_context": lambda _config, _default: tls.current.context,
-    }
-
-
 def _read_config(path: Path) -> dict[str, Any]:
     """Run a gunicorn configuration file, and take the settings of its top level.
 
@@ -104,8 +97,10 @@ def _read_config(path: Path) -> dict[str, Any]:
     except Exception as error:
         raise SettingsError(f"gunicorn's configuration {path}: {error}") from error
     known = Config().settings
-    given = {name: value for name, value in found.items() if not name.startswith("_")}
-    plain = {name: value for name, value in given.items() if not isinstance(value, ModuleType)}
+    plain = {
+        name: value for name, value in found.items()
+        if not (name.startswith("_") or isinstance(value, ModuleType))
+    }  # fmt: skip
     for name in plain:
         if name not in known:
             raise SettingsError(f"gunicorn's configuration {path}: there is no setting {name}")

@@ -119,13 +119,14 @@ def _problems(state: Readiness, *, young: bool) -> list[str]:
     if state.dispatcher is None:
         return []
     problems = [f"the dispatcher: {one}" for one in state.dispatcher["ailments"]]
-    return problems if young else problems + _silence(state.dispatcher["heartbeatAgeSeconds"])
-
-
-def _silence(seconds: float | None) -> list[str]:
+    seconds = state.dispatcher["heartbeatAgeSeconds"]
+    if young:
+        return problems
     if seconds is None:
-        return ["the dispatcher has never given a sign of life"]
-    return [f"the dispatcher has been silent for {seconds:.0f} s"] if seconds > DEAD_AFTER else []
+        problems.append("the dispatcher has never given a sign of life")
+    elif seconds > DEAD_AFTER:
+        problems.append(f"the dispatcher has been silent for {seconds:.0f} s")
+    return problems
 
 
 def _status(*, ok: bool) -> HTTPStatus:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import prometheus_client
 from flask import Blueprint, Response
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from receiver.core.errors import LedgerUnavailable
@@ -33,39 +33,31 @@ class Metrics:
     def __init__(self, reader: Reader, tls: Tls | None = None) -> None:
         # They double the page, and nobody uses them.
         prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # theirs
-        self.registry = CollectorRegistry()
+        self.registry = registry = CollectorRegistry()
         self._notifications = Counter(
-            "postsync_notifications",
-            "Notifications of known senders, by what became of them.",
-            ["sender", "channel", "verdict"],
-            registry=self.registry,
-        )
+            "postsync_notifications", "Notifications of known senders, by what became of them.",
+            ["sender", "channel", "verdict"], registry=registry,
+        )  # fmt: skip
         self._refused = Counter(
-            "postsync_refused",
-            "Requests to the intake that were not accepted, by reason.",
-            ["reason"],
-            registry=self.registry,
-        )
+            "postsync_refused", "Requests to the intake that were not accepted, by reason.",
+            ["reason"], registry=registry,
+        )  # fmt: skip
         self._last = Gauge(
             "postsync_last_accepted_timestamp_seconds",
             "When the sender's last notification was accepted, duplicates included.",
-            ["sender"],
-            registry=self.registry,
-        )
+            ["sender"], registry=registry,
+        )  # fmt: skip
         self._latency = Histogram(
-            "postsync_intake_seconds",
-            "Time from a notification's headers to its commit.",
-            buckets=LATENCIES,
-            registry=self.registry,
-        )
+            "postsync_intake_seconds", "Time from a notification's headers to its commit.",
+            buckets=LATENCIES, registry=registry,
+        )  # fmt: skip
         self._slow = Counter(
             "postsync_slow_senders",
             "Connections shut because a request did not arrive within the requestTimeout.",
-            registry=self.registry,
+            registry=registry,
         )
-        ProcessCollector(registry=self.registry)
-        self.registry.register(LedgerMetrics(reader))
-        self.registry.register(CertificateMetric(tls))
+        ProcessCollector(registry=registry)
+        registry.register(Scraped(reader, tls))
 
     def stored(self, sender: str, channel: str, receipt: Receipt, seconds: float) -> None:
         """Count a notification that is on disk."""
@@ -82,54 +74,38 @@ class Metrics:
         self._slow.inc()
 
 
-class CertificateMetric(Collector):
-    """Yields the end of the certificate in force; without TLS the metric has no sample."""
+class Scraped(Collector):
+    """Yields the numbers that are kept elsewhere, as they are at the scrape."""
 
-    def __init__(self, tls: Tls | None) -> None:
-        self._tls = tls
-
-    def collect(self) -> Iterable[Metric]:
-        """Make the one metric."""
-        ends = GaugeMetricFamily(
-            f"{PREFIX}tls_not_after_timestamp_seconds", "When the served certificate expires."
-        )
-        if self._tls is not None:
-            ends.add_metric([], self._tls.current.not_after.timestamp())
-        return [ends]
-
-
-class LedgerMetrics(Collector):
-    """Yields the numbers that are kept in the ledger, as they are at the scrape."""
-
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: Reader, tls: Tls | None) -> None:
         self._reader = reader
+        self._tls = tls
 
     def describe(self) -> Iterable[Metric]:
         """Return nothing at registration: the ledger is read at a scrape alone."""
         return ()
 
     def collect(self) -> Iterable[Metric]:
-        """Make a metric of each name; without the ledger, only `postsync_ledger_up 0`.
+        """Make a metric of each name; without the ledger, `postsync_ledger_up 0` and our own.
 
-        What `_own` has is of this process; the dispatcher's is in the ledger.
+        Without TLS, that of the certificate has no sample.
         """
-        own = _own()
+        # Of this process; the dispatcher's are in the ledger.
+        counters: list[tuple[str, dict[str, str], float]] = [
+            *(("thread_deaths_total", {"thread": name}, n) for name, n in deaths().items()),
+            ("log_lines_lost_total", {"process": "intake"}, lost_lines()),
+        ]
         up = Metric(f"{PREFIX}ledger_up", "1 if the ledger can be read.", "gauge")
         try:
-            counters = self._reader.counters()
+            counters += self._reader.counters()
+            up.add_sample(up.name, {}, 1)
         except LedgerUnavailable:
             up.add_sample(up.name, {}, 0)
-            return [up, *_metrics(own)]
-        up.add_sample(up.name, {}, 1)
-        return [up, *_metrics([*own, *counters])]
-
-
-def _own() -> list[tuple[str, dict[str, str], float]]:
-    """Return what each process counts of itself."""
-    return [
-        *(("thread_deaths_total", {"thread": name}, n) for name, n in deaths().items()),
-        ("log_lines_lost_total", {"process": "intake"}, lost_lines()),
-    ]
+        ends = f"{PREFIX}tls_not_after_timestamp_seconds"
+        certificate = Metric(ends, "When the served certificate expires.", "gauge")
+        if self._tls is not None:
+            certificate.add_sample(ends, {}, self._tls.current.not_after.timestamp())
+        return [up, *_metrics(counters), certificate]
 
 
 def _metrics(counters: Iterable[tuple[str, dict[str, str], float]]) -> list[Metric]:
@@ -138,11 +114,8 @@ def _metrics(counters: Iterable[tuple[str, dict[str, str], float]]) -> list[Metr
     metrics: dict[str, Metric] = {}
     for name, labels, value in ordered:
         family, kind = _family(name, histograms)
-        metric = metrics.get(family)
-        if metric is None:
-            metric = Metric(PREFIX + family, "Kept in the ledger; see docs/metrics.md.", kind)
-            metrics[family] = metric
-        metric.add_sample(PREFIX + name, labels, value)
+        empty = Metric(PREFIX + family, "Kept in the ledger; see docs/metrics.md.", kind)
+        metrics.setdefault(family, empty).add_sample(PREFIX + name, labels, value)
     return list(metrics.values())
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import cache
 from http import HTTPStatus
 from importlib.metadata import version
@@ -19,6 +19,7 @@ from receiver.web.operation import Operation, Who
 from receiver.web.responses import Open, Problem
 
 JSON, PROBLEM, TEXT = "application/json", "application/problem+json", "text/plain"
+BASIC = {"type": "http", "scheme": "basic", "description": "The token's name, and the token."}
 REF = "#/components/schemas/{model}"
 
 OPENAPI = Operation("get", "/v1/openapi.json", "openapi", "This document.", Who.NOBODY, {200: Open})
@@ -62,11 +63,7 @@ def openapi_document() -> dict[str, Any]:
             "schemas": _schemas(),
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer"},
-                "basic": {
-                    "type": "http",
-                    "scheme": "basic",
-                    "description": "The token's name, and the token.",
-                },
+                "basic": BASIC,
             },
         },
     }
@@ -80,8 +77,8 @@ def _operation(operation: Operation) -> dict[str, Any]:
         "tags": [operation.tag],
         "parameters": [*_of_path(operation.path), *_of_query(operation.query)],
         "responses": {
-            **{str(status): _answer(model, status) for status, model in operation.answers.items()},
-            **{str(status): _problem(status) for status in operation.errors},
+            **{str(status): _answer(status, model) for status, model in operation.answers.items()},
+            **{str(status): _answer(status, Problem, PROBLEM) for status in operation.errors},
         },
         "security": [] if operation.who is Who.NOBODY else [{"bearer": []}, {"basic": []}],
     }
@@ -101,15 +98,9 @@ def _of_query(model: type[BaseModel] | None) -> Iterator[dict[str, Any]]:
     whole = model.model_json_schema(ref_template=REF)
     for name, one in whole["properties"].items():
         schema = {key: value for key, value in one.items() if key not in {"title", "description"}}
-        parameter: dict[str, Any] = {
-            "name": name,
-            "in": "query",
-            "required": name in whole.get("required", ()),
-            "schema": schema,
-        }
-        if "description" in one:
-            parameter["description"] = one["description"]
-        yield parameter
+        required = name in whole.get("required", ())
+        about = {"description": one["description"]} if "description" in one else {}
+        yield {"name": name, "in": "query", "required": required, "schema": schema} | about
 
 
 def _body(body: type[BaseModel] | str, example: Any) -> dict[str, Any]:
@@ -120,16 +111,9 @@ def _body(body: type[BaseModel] | str, example: Any) -> dict[str, Any]:
     return {"required": False, "content": {JSON: {"schema": _ref(body)} | more}}
 
 
-def _answer(model: Any, status: int) -> dict[str, Any]:
-    if model is None:
-        content: Mapping[str, Any] = {TEXT: {"schema": {"type": "string"}}}
-    else:
-        content = {JSON: {"schema": _ref(model)}}
-    return {"description": HTTPStatus(status).phrase, "content": content}
-
-
-def _problem(status: int) -> dict[str, Any]:
-    content = {PROBLEM: {"schema": _ref(Problem)}}
+def _answer(status: int, model: Any, media: str = JSON) -> dict[str, Any]:
+    text = {TEXT: {"schema": {"type": "string"}}}
+    content = text if model is None else {media: {"schema": _ref(model)}}
     return {"description": HTTPStatus(status).phrase, "content": content}
 
 

@@ -10,26 +10,13 @@ from typing_extensions import TypedDict
 
 from receiver.core.model import DeliveryVerdict
 from receiver.inspection.explain import RuleFinding
-from receiver.ledger.queries.rows import (
-    ActedRun,
-    Event,
-    Id,
-    Pause,
-    Plan,
-    Run,
-    SyncDetails,
-    SyncWithPlans,
-    Time,
-    written_as_text,
-)
+from receiver.ledger.queries import rows
+from receiver.ledger.queries.rows import Id, written_as_text
 
 NothingFound = Annotated[
-    str,
-    Field(
-        description="Where nothing is found: which filter is a name that nothing has, and which "
-        "name may have been meant. Else empty."
-    ),
-]
+    str, Field(description="Where nothing is found: which filter is a name that nothing has, and "
+               "which name may have been meant. Else empty.")
+]  # fmt: skip
 
 
 @with_config(ConfigDict(extra="allow"))
@@ -67,7 +54,7 @@ class MessageReceipt(TypedDict):
 class Syncs(TypedDict):
     """A page of syncs."""
 
-    syncs: list[SyncWithPlans]
+    syncs: list[rows.SyncWithPlans]
     next: str | None
     warning: NothingFound
 
@@ -75,7 +62,7 @@ class Syncs(TypedDict):
 class Plans(TypedDict):
     """A page of plans."""
 
-    plans: list[Plan]
+    plans: list[rows.Plan]
     next: str | None
     warning: NothingFound
 
@@ -83,7 +70,7 @@ class Plans(TypedDict):
 class Runs(TypedDict):
     """A page of runs."""
 
-    runs: list[Run]
+    runs: list[rows.Run]
     next: str | None
     warning: NothingFound
 
@@ -91,40 +78,37 @@ class Runs(TypedDict):
 class Events(TypedDict):
     """A page of the trail."""
 
-    events: list[Event]
+    events: list[rows.Event]
     next: Annotated[int, Field(description="Give it as `after` to go on, also from an empty page.")]
     more: Annotated[bool, Field(description="Whether there may be more already.")]
     warning: NothingFound
 
 
-class SyncStory(SyncDetails):
+class SyncStory(rows.SyncDetails):
     """A sync with all that belongs to it, and why each rule matched or not."""
 
     explanation: Annotated[
         list[RuleFinding] | None,
-        Field(
-            description="Null for a sync that was not planned, or cannot be explained (now). It "
-            "has 10,000 of the verdicts on resources at most."
-        ),
-    ]
+        Field(description="Null for a sync that was not planned, or cannot be explained (now). It "
+              "has 10,000 of the verdicts on resources at most."),
+    ]  # fmt: skip
     explanationNote: Annotated[  # noqa: N815 a key of the API
-        str,
-        Field(
+        str, Field(
             description="What is left out of `explanation`, or why there is none, and what to do."
         ),
-    ]
+    ]  # fmt: skip
 
 
 class Pauses(TypedDict):
     """All that is paused."""
 
-    pauses: list[Pause]
+    pauses: list[rows.Pause]
 
 
 class Paused(TypedDict):
     """A pause that is in force."""
 
-    pause: Pause | None
+    pause: rows.Pause | None
     warning: Annotated[
         str, Field(description="Why the pause stops nothing now; empty where it does.")
     ]
@@ -139,13 +123,13 @@ class Resumed(TypedDict):
 class OneRun(TypedDict):
     """The run that was acted on."""
 
-    run: ActedRun
+    run: rows.ActedRun
 
 
 class OnePlan(TypedDict):
     """The plan that was acted on, and the runs that this changed."""
 
-    plan: Plan
+    plan: rows.Plan
     runs: list[Id]
 
 
@@ -163,7 +147,7 @@ class Retried(TypedDict):
     retried: int
     runs: list[Id]
     more: Annotated[bool, Field(description="Whether there are more of the chosen ones.")]
-    until: Annotated[Time, Field(description="Give it again to ask for the rest.")]
+    until: Annotated[rows.Time, Field(description="Give it again to ask for the rest.")]
     warning: NothingFound
 
 
@@ -197,4 +181,4 @@ class Ready(TypedDict):
     reasons: list[str]
     rules: NotRequired[Mapping[str, object]]
     dispatcher: NotRequired[Mapping[str, object]]
-    pauses: NotRequired[list[Pause]]
+    pauses: NotRequired[list[rows.Pause]]
