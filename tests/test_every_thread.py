@@ -35,7 +35,7 @@ from receiver.ledger.queue.claim import ClaimedRun
 from receiver.ledger.retention.policy import Policy
 from receiver.notification.parse import read_notification
 from receiver.outbound.deadline_watchdog import Watchdog
-from receiver.web.thread_pools import Pool, ThreadPools, Work
+from receiver.web.thread_pools import Pool, ThreadPools
 from receiver.web.tls import Tls
 
 pytestmark = pytest.mark.usefixtures("steady_at_once")
@@ -164,10 +164,10 @@ def test_the_threads_of_requests(pool: Pool, breaking: Breaking) -> None:
     pools, result = ThreadPools(1), SimpleQueue[str | None]()
     pools.start()
     before = deaths()[pool]
-    pools.submit(pool, Work(breaking, result.put))
+    pools.submit(pool, breaking, result.put)
     assert result.get(timeout=10) is None
     wait_for(dead(pool, before), 10, "its death")
-    pools.submit(pool, Work(lambda: "answered", result.put))
+    pools.submit(pool, lambda: "answered", result.put)
     assert result.get(timeout=10) == "answered"
     pools.shutdown()
 

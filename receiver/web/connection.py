@@ -14,7 +14,7 @@ from gunicorn.http.body import LengthReader
 from gunicorn.http.errors import LimitRequestHeaders, NoMoreData, ParseException
 from gunicorn.http.parser import RequestParser
 
-from receiver.web.framing import Chunks, Framing, Length
+from receiver.web.framing import Chunks, Length
 
 PIECE = 1 << 16
 """Bytes that are read at a time, so that no peer delays the others."""
@@ -95,7 +95,7 @@ class Connection:
         self._config = config
         self._parser = RequestParser(config, (), client)
         self._head = bytearray()
-        self._body: Framing | None = None
+        self._body: Length | Chunks | None = None
         self._discarded = 0
         self.reset()
 
@@ -143,9 +143,7 @@ class Connection:
         try:
             data = self.peer.recv(PIECE)
             while isinstance(self.peer, ssl.SSLSocket) and (more := self.peer.pending()):
-                data += self.peer.recv(
-                    more
-                )  # decrypted already, so that the poller reports no event
+                data += self.peer.recv(more)  # decrypted already: the poller reports no event
         except WOULD_BLOCK:
             return None
         return data

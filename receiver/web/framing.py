@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Protocol
 
 LINE = 8192
 """Bytes of a line between chunks; the parser's own limit is a little lower."""
@@ -12,16 +11,8 @@ SIZE = re.compile(rb"[0-9A-Fa-f]{1,16}")
 """A chunk's size; one of more digits is no size that anybody sends."""
 
 
-class Framing(Protocol):
-    """Follows a body as it arrives."""
-
-    def feed(self, data: bytes) -> bool:
-        """Add the next bytes; return True once the body has ended."""
-        ...
-
-
 class Length:
-    """A body of an announced length."""
+    """A body of an announced length; as for `Chunks`, ``feed`` returns True once it has ended."""
 
     def __init__(self, length: int) -> None:
         self._finish = length

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, TypeAlias
 
 from receiver.core.threads import SupervisedThread
 
@@ -32,6 +31,9 @@ class Pool(StrEnum):
 
 
 PROBES = {"/healthz": Pool.HEALTH, "/readyz": Pool.READINESS}
+
+Work: TypeAlias = tuple[Callable[[], Any], Callable[[Any], None]] | None
+"""Something to do, and what takes its result (None if it raised); None ends a thread."""
 
 THREADS = {Pool.UNAUTHENTICATED: 2, Pool.HEALTH: 2, Pool.READINESS: 2}
 """The other pool has those of the settings. Little waits for a commit here, so few will do."""
@@ -63,21 +65,13 @@ class Admission:
         return self._is_known(authorization, True)
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
-    """Something to do, and a callback for its result (None if it raised)."""
-
-    do: Callable[[], Any]
-    then: Callable[[Any], None]
-
-
 class ThreadPools:
     """A queue and its threads for each pool; one thread submits the work."""
 
     def __init__(self, threads: int) -> None:
         self._threads = {pool: THREADS.get(pool, threads) for pool in Pool}
         self._inside = dict.fromkeys(Pool, 0)
-        self._queues: dict[Pool, SimpleQueue[Work | None]] = {pool: SimpleQueue() for pool in Pool}
+        self._queues: dict[Pool, SimpleQueue[Work]] = {pool: SimpleQueue() for pool in Pool}
 
     def start(self) -> None:
         """Start the threads; call it after the fork."""
@@ -85,12 +79,12 @@ class ThreadPools:
             for number in range(count):
                 SupervisedThread(f"{pool}-{number}", partial(_run, self._queues[pool])).start()
 
-    def submit(self, pool: Pool, work: Work) -> bool:
-        """Have a thread of the pool do it; return False if the pool is full."""
+    def submit(self, pool: Pool, do: Callable[[], Any], then: Callable[[Any], None]) -> bool:
+        """Have a thread of the pool do it, and then take the result; False if the pool is full."""
         if self._inside[pool] >= QUEUE[pool] + self._threads[pool]:
             return False
         self._inside[pool] += 1
-        self._queues[pool].put(work)
+        self._queues[pool].put((do, then))
         return True
 
     def finish(self, pool: Pool) -> None:
@@ -104,10 +98,11 @@ class ThreadPools:
                 self._queues[pool].put(None)
 
 
-def _run(queue: SimpleQueue[Work | None]) -> None:
+def _run(queue: SimpleQueue[Work]) -> None:
     while (work := queue.get()) is not None:
+        do, then = work
         result = None
         try:
-            result = work.do()
+            result = do()
         finally:
-            work.then(result)
+            then(result)

@@ -17,7 +17,7 @@ from gunicorn.http.errors import ParseException
 from receiver.web.connection import Connection, Stage
 from receiver.web.connection_manager import ConnectionManager
 from receiver.web.server_errors import BUSY, error_response
-from receiver.web.thread_pools import ADMISSION, Admission, Pool, Work
+from receiver.web.thread_pools import ADMISSION, Admission, Pool
 
 LINGER = 2.0
 """Seconds that a peer has to close after its last answer, as in gunicorn."""
@@ -163,7 +163,7 @@ class Worker(ConnectionManager):
         def then(result: Any) -> None:
             self.method_queue.defer(self._finish, connection, pool, result)
 
-        if not self.pools.submit(pool, Work(partial(self.handle, connection), then)):
+        if not self.pools.submit(pool, partial(self.handle, connection), then):
             self._refuse(connection)
 
     def _submit_incomplete(self, connection: Connection) -> None:
