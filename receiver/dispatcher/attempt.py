@@ -51,12 +51,8 @@ class Runner:
         return replace(outcome, notes=notes, seconds=time.monotonic() - began)
 
     def _bug(self, run: ClaimedRun, error: BaseException, masker: Masker) -> Outcome:
-        self.log.error(
-            "handler.bug",
-            run=run.id,
-            handler=run.handler,
-            traceback=masker.mask("".join(traceback.format_exception(error))),
-        )
+        text = masker.mask("".join(traceback.format_exception(error)))
+        self.log.error("handler.bug", run=run.id, handler=run.handler, traceback=text)
         reason = f"handler {run.handler} broke off with {type(error).__name__}; see the log"
         return Outcome(OutcomeKind.PERMANENT, reason)
 
@@ -77,12 +73,9 @@ class _Attempt:
             outcome = self._call_handler()
         except TemporaryError as error:
             outcome = Outcome(
-                OutcomeKind.TEMPORARY,
-                str(error),
+                OutcomeKind.TEMPORARY, str(error), delay=error.delay, limited=error.limited,
                 state=self._run.state if error.state is None else error.state,
-                delay=error.delay,
-                limited=error.limited,
-            )
+            )  # fmt: skip
         except PostsyncError as error:
             outcome = Outcome(OutcomeKind.PERMANENT, str(error))
         state = self.masker.mask_tree(outcome.state)
@@ -98,18 +91,12 @@ class _Attempt:
         parameters = runner.registry.build(handler, self._with_secrets())
         timeout = run.policy["timeout"]
         call = Call(
-            run=run.id,
-            idempotency_key=f"{run.id}.{run.key_number}",
-            attempt=run.attempt,
-            state=run.state,
-            timeout=timeout,
-            now=datetime.now(UTC),
+            run=run.id, idempotency_key=f"{run.id}.{run.key_number}", attempt=run.attempt,
+            state=run.state, timeout=timeout, now=datetime.now(UTC),
             http=runner.outbound.http(self._began + timeout, self.masker),
-            evaluate=self._evaluate,
-            say=self.notes.append,
-            mask=self.masker.mask,
-            hide=self.masker.add_secret,
-        )
+            evaluate=self._evaluate, say=self.notes.append,
+            mask=self.masker.mask, hide=self.masker.add_secret,
+        )  # fmt: skip
         ended = handler.run(parameters, call)
         if isinstance(ended, Pending):
             return Outcome(

@@ -60,18 +60,10 @@ class Dispatcher:
     """Plans syncs and runs actions until it is stopped."""
 
     def __init__(
-        self,
-        settings: Settings,
-        ledger: Ledger,
-        rules: RulesInForce,
-        preparation: Preparation,
-        wakeup: Wakeup,
-        attempt: Callable[[ClaimedRun], Any],
-        pace: Buckets,
-        log: Log,
-        *,
+        self, settings: Settings, ledger: Ledger, rules: RulesInForce, preparation: Preparation,
+        wakeup: Wakeup, attempt: Callable[[ClaimedRun], Any], pace: Buckets, log: Log, *,
         owner: str,
-    ) -> None:
+    ) -> None:  # fmt: skip
         self._settings = settings
         self._ledger = ledger
         self._rules = rules
@@ -243,14 +235,9 @@ class Dispatcher:
     def _claim(self, uow: UnitOfWork) -> Taken:
         wake(uow.connection, uow.now)
         return claim(
-            uow,
-            owner=self.owner,
-            lease=self._lease,
-            free=self._pool.free,
-            busy=self._pool.busy_lanes(),
-            lane_limit=self._lane_limit,
-            pace=self._pace,
-        )
+            uow, owner=self.owner, lease=self._lease, free=self._pool.free,
+            busy=self._pool.busy_lanes(), lane_limit=self._lane_limit, pace=self._pace,
+        )  # fmt: skip
 
     def _wait_after(self, turn: Turn) -> float:
         """Return the seconds until the next turn, unless a wake-up comes first."""

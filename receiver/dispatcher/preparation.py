@@ -59,15 +59,9 @@ class Preparation:
     """
 
     def __init__(
-        self,
-        rules: RulesInForce,
-        renderer: Renderer,
-        guard: PoisonGuard,
-        log: Log,
-        *,
-        max_age: float,
-        max_resources: int,
-    ) -> None:
+        self, rules: RulesInForce, renderer: Renderer, guard: PoisonGuard, log: Log, *,
+        max_age: float, max_resources: int,
+    ) -> None:  # fmt: skip
         self._rules = rules
         self._renderer = renderer
         self._guard = guard

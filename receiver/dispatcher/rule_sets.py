@@ -51,14 +51,9 @@ class RulesInForce:
     """Loads rules in a thread of its own; the loop takes the result at its next turn."""
 
     def __init__(
-        self,
-        rulebook: Rulebook,
-        ledger: Ledger,
-        expressions: Expressions,
-        renderer: Renderer,
-        notify: Callable[[], None],
-        log: Log,
-    ) -> None:
+        self, rulebook: Rulebook, ledger: Ledger, expressions: Expressions, renderer: Renderer,
+        notify: Callable[[], None], log: Log,
+    ) -> None:  # fmt: skip
         self._rulebook = rulebook
         self._ledger = ledger
         self._expressions = expressions

@@ -94,18 +94,11 @@ class DryRun:
     def _call(self, timeout: float, masker: Masker) -> Call:
         run = new_id("r")
         return Call(
-            run=run,
-            idempotency_key=f"{run}.1",
-            attempt=1,
-            state=None,
-            timeout=timeout,
-            now=datetime.now(UTC),
-            http=self.outbound.http(time.monotonic() + timeout, masker),
-            evaluate=self._not_now,
-            say=lambda _line: None,
-            hide=masker.add_secret,
-            mask=masker.mask,
-        )
+            run=run, idempotency_key=f"{run}.1", attempt=1, state=None, timeout=timeout,
+            now=datetime.now(UTC), http=self.outbound.http(time.monotonic() + timeout, masker),
+            evaluate=self._not_now, say=lambda _line: None,
+            hide=masker.add_secret, mask=masker.mask,
+        )  # fmt: skip
 
     def _not_now(self, _source: str, _values: Mapping[str, Any]) -> Any:
         raise PostsyncError("expressions over answers are not evaluated in a dry run")

@@ -66,11 +66,9 @@ class RuleFinding(TypedDict):
     ]
     more: Annotated[
         Mapping[Annotated[str, written_as_text(Verdict)], int],
-        Field(
-            description="How many of `resources` are left out, by verdict; what matched is told "
-            "first."
-        ),
-    ]
+        Field(description="How many of `resources` are left out, by verdict; what matched is told "
+              "first."),
+    ]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +86,7 @@ class Explanation:
 
 
 class Explainer:
-    """Explains syncs of one ledger.
-
-    Attributes:
-        lock: held while one is explained.
-    """
+    """Explains syncs of one ledger; ``lock`` is held while one is explained."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -106,10 +100,7 @@ class Explainer:
         There are no rows if what is stored cannot be parsed or matched again: the other details of
         the sync are worth returning without them.
 
-        Args:
-            sync: its id.
-            rule: the only rule that counts, "" for all.
-            resource: the key of the only resource that counts, "" for all.
+        ``rule`` is the only rule that counts, ``resource`` the key of the only resource; "" is all.
 
         Raises:
             LedgerUnavailable: the ledger cannot be read.
@@ -133,8 +124,7 @@ class Explainer:
             stored = stored_sync(connection, sync)
         judged = with_recalled(read_sync(stored), recalled)
         rules, matcher = self._matcher(digest)
-        unknown = _unknown(rules, judged, rule, resource)
-        if unknown:
+        if unknown := _unknown(rules, judged, rule, resource):
             return Explanation([], unknown)
         return _excerpts(matcher, judged, 1 if rule else len(rules), rule, resource)
 
@@ -183,11 +173,7 @@ def _row(sync: Sync, item: RuleExplanation, chosen: Excerpt) -> RuleFinding:
         "verdict": item.finding.verdict,
         "reason": item.finding.reason,
         "resources": [
-            {
-                "resource": sync.resources[number].key,
-                "verdict": cell.verdict,
-                "reason": cell.reason,
-            }
+            {"resource": sync.resources[number].key, "verdict": cell.verdict, "reason": cell.reason}
             for number, cell in chosen.findings.items()
         ],
         "more": chosen.more,

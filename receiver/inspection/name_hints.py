@@ -10,7 +10,6 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TypeAlias
 
 from receiver.core.errors import RuleError
 from receiver.core.states import OPEN_RUNS
@@ -26,15 +25,13 @@ from receiver.rules.loading.load import rule_set_from
 FEW = 8
 """Names that are listed where none is near."""
 
-Known: TypeAlias = frozenset[str]
-
 
 @dataclass(frozen=True, slots=True)
 class InForce:
     """The rules that are in force, and the handlers that they use."""
 
-    rules: Known = frozenset()
-    handlers: Known = frozenset()
+    rules: frozenset[str]
+    handlers: frozenset[str]
 
 
 class NameHints:
@@ -140,9 +137,6 @@ def _no_event(glob: str) -> str:
     pattern = re.compile(re.escape(glob).replace(r"\*", ".*").replace(r"\?", "."))
     if any(map(pattern.fullmatch, EVENTS)):
         return ""
-    kinds = (f"{kind}.*" for kind in BY_KIND)
-    hint = (
-        did_you_mean(glob, [*EVENTS, *kinds])
-        or f"there are {', '.join(f'{kind}.*' for kind in BY_KIND)}"
-    )
+    kinds = [f"{kind}.*" for kind in BY_KIND]
+    hint = did_you_mean(glob, [*EVENTS, *kinds]) or f"there are {', '.join(kinds)}"
     return str(FieldError((), f"no event is called {glob}", hint))

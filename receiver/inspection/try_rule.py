@@ -49,13 +49,9 @@ class Trial:
     """
 
     def __init__(
-        self,
-        rule: Rule,
-        sync: Sync,
-        targets: Sequence[int],
-        renderer: Renderer,
+        self, rule: Rule, sync: Sync, targets: Sequence[int], renderer: Renderer,
         attempt: Callable[[ClaimedRun], Outcome],
-    ) -> None:
+    ) -> None:  # fmt: skip
         rule = _once(rule)
         named = tuple((place, sync.resources[at].key) for place, at in enumerate(targets))
         self._plan = PlanView(new_id("p"), sync.id, sync.application.key, rule, named, ())
@@ -87,36 +83,17 @@ class Trial:
     def _claimed(self, released: Released) -> ClaimedRun:
         run, change = released.run, released.change
         return ClaimedRun(
-            id=run.id,
-            plan=run.plan,
-            sync=run.sync,
-            rule=run.rule,
-            action=run.action,
-            handler=run.handler,
-            target=run.target,
-            target_index=run.target_index,
-            lane=change.lane,
-            attempt=1,
-            claim=1,
-            failures=0,
-            key_number=1,
-            parameters=change.parameters,
-            secrets=change.secrets,
-            policy=run.policy,
-            state=None,
-            pending=False,
-            reason="",
-            first_attempt_at=int(time.time() * 1000),
-        )
+            id=run.id, plan=run.plan, sync=run.sync, rule=run.rule, action=run.action,
+            handler=run.handler, target=run.target, target_index=run.target_index,
+            lane=change.lane, parameters=change.parameters, secrets=change.secrets,
+            policy=run.policy, attempt=1, claim=1, failures=0, key_number=1, state=None,
+            pending=False, reason="", first_attempt_at=int(time.time() * 1000),
+        )  # fmt: skip
 
 
 def _once(rule: Rule) -> Rule:
     plain: dict[str, Any] = {
-        "mode": "run",
-        "limits": None,
-        "debounce": None,
-        "concurrency": None,
-        "on_failure": (),
+        "mode": "run", "limits": None, "debounce": None, "concurrency": None, "on_failure": (),
         "actions": tuple(action.model_copy(update={"suspend": False}) for action in rule.actions),
-    }
+    }  # fmt: skip
     return rule.model_copy(update=plain)
