@@ -1,24 +1,4 @@
-"""Every error that we raise on purpose.
-
-PostsyncError                 message, hint
-├── SettingsError             a setting, a token file, a command's argument
-├── UnreadableFile            a file that a user named is not there, no file, or too large
-├── RuleError                 problems in rule files, all of them at once
-├── PayloadError              a notification that cannot be understood: a 400
-├── ExpressionError           CEL that does not compile, or fails when evaluated
-├── LedgerError               the ledger cannot be opened: nothing starts
-│   └── LedgerInUse           by another instance on this host
-├── LedgerUnavailable         a full disk, a lock: the request is answered 503
-│   ├── LedgerDamaged         the file is broken, and only a backup helps
-│   └── LedgerGone            the file was removed or replaced while it is open
-├── HandlersHang              too many attempts hang: only a new process helps
-├── UnknownId                 an operator names what is not in the ledger: a 404
-├── StateConflict             an operator's act does not fit its object's state: a 409
-├── ServerError               what a server answered to a command of ours
-└── AttemptError              how a handler ends an attempt that did not succeed
-    ├── TemporaryError        tried again by the retry policy
-    └── PermanentError        failed at once
-"""
+"""Every error that we raise on purpose."""
 
 from __future__ import annotations
 
@@ -90,7 +70,7 @@ class RuleError(PostsyncError):
 
 
 class PayloadError(PostsyncError):
-    """A notification that cannot be understood.
+    """A notification that cannot be understood: a 400.
 
     ``reason`` is a stable word for metrics (``not_json``, ``unknown_shape``, ...);
     ``details`` goes into the problem body of the answer.
@@ -115,7 +95,7 @@ class ExpressionError(PostsyncError):
 
 
 class LedgerError(PostsyncError):
-    """The ledger cannot be opened."""
+    """The ledger cannot be opened: nothing starts."""
 
 
 class LedgerInUse(LedgerError):
@@ -123,23 +103,23 @@ class LedgerInUse(LedgerError):
 
 
 class LedgerUnavailable(PostsyncError):
-    """The ledger did not take a write now (disk full, locked); trying again may help."""
+    """The ledger did not take a write now (disk full, locked): a 503; trying again may help."""
 
 
 class LedgerDamaged(LedgerUnavailable):
     """The ledger's file is broken: trying again does not help, and writing might do harm."""
 
 
-class HandlersHang(PostsyncError):
-    """As many attempts hang as the dispatcher has threads, and a thread cannot be ended."""
-
-
 class LedgerGone(LedgerUnavailable):
     """The ledger's file was removed or replaced: what would be written would be lost."""
 
 
+class HandlersHang(PostsyncError):
+    """As many attempts hang as the dispatcher has threads; only a new process helps."""
+
+
 class UnknownId(PostsyncError):
-    """There is nothing of that id in the ledger; ``kind`` is ``run``, ``plan`` or ``sync``."""
+    """The ledger has nothing of that id: a 404; ``kind`` is ``run``, ``plan`` or ``sync``."""
 
     def __init__(self, kind: str, name: str) -> None:
         super().__init__(f"there is no {kind} {name}", hint=f"GET /v1/{kind}s lists them")
@@ -147,7 +127,7 @@ class UnknownId(PostsyncError):
 
 
 class StateConflict(PostsyncError):
-    """An operator's act does not fit the state that its object has now, ``state``."""
+    """An operator's act does not fit the state that its object has now, ``state``: a 409."""
 
     def __init__(self, message: str, *, state: str, hint: str = "") -> None:
         super().__init__(message, hint=hint)

@@ -43,10 +43,7 @@ def interruptible(check: Callable[[], None]) -> Iterator[None]:
 def cpu_limit(seconds: float, then: Callable[[], None] | None = None) -> Callable[[], None]:
     """Return a check that raises `TooLong` after so many seconds of this thread's processor time.
 
-    Args:
-        seconds: what the work may take; that the machine is busy with something else does not
-            count.
-        then: a further check.
+    That the machine is busy with something else does not count. ``then`` is a further check.
     """
     until = time.thread_time() + seconds
 

@@ -44,7 +44,8 @@ def dumps(tree: Any) -> str:
         text = json.dumps(tree, allow_nan=False, separators=(",", ":"))
     except (ValueError, RecursionError):
         text = ""
-    if text and not ESCAPED.search(text) and not (_nests(text) and _deep(tree)):
+    may_be_deep = text.count("[") + text.count("{") > DEEPEST  # the cheap test first
+    if text and not ESCAPED.search(text) and not (may_be_deep and _deep(tree)):
         return text
     return json.dumps(_clean(tree, DEEPEST), separators=(",", ":"))
 
@@ -64,11 +65,11 @@ def _before(
 
 def _row(row: Mapping[str, Any] | Sequence[Any]) -> Any:
     if isinstance(row, Mapping):
-        return {name: _value(value) for name, value in row.items()}
-    return tuple(map(_value, row))
+        return {name: _storable_if_text(value) for name, value in row.items()}
+    return tuple(map(_storable_if_text, row))
 
 
-def _value(value: Any) -> Any:
+def _storable_if_text(value: Any) -> Any:
     return storable(value) if isinstance(value, str) else value
 
 
@@ -78,19 +79,10 @@ def _clean(tree: Any, levels: int) -> Any:
     if isinstance(tree, Mapping | list | tuple) and not levels:
         return TOO_DEEP
     if isinstance(tree, Mapping):
-        return {_key(key): _clean(item, levels - 1) for key, item in tree.items()}
+        return {_storable_if_text(k): _clean(item, levels - 1) for k, item in tree.items()}
     if isinstance(tree, list | tuple):
         return [_clean(item, levels - 1) for item in tree]
     return None if isinstance(tree, float) and not math.isfinite(tree) else tree
-
-
-def _key(key: Any) -> Any:
-    return storable(key) if isinstance(key, str) else key
-
-
-def _nests(text: str) -> bool:
-    """Whether JSON has so many lists and maps that it may be deep: a cheap test before `_deep`."""
-    return text.count("[") + text.count("{") > DEEPEST
 
 
 def _deep(tree: Any) -> bool:

@@ -12,8 +12,8 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from contextlib import suppress
-from queue import Empty, SimpleQueue
 from typing import NoReturn, TypeVar
 
 import structlog
@@ -38,8 +38,7 @@ class SupervisedThread:
 
     Args:
         name: what logs, metrics and the probe call it.
-        body: its work. It returns when the thread is to end; whatever it raises, a SystemExit
-            too, restarts it.
+        body: returns when the thread is to end; whatever it raises, a SystemExit too, restarts it.
         backoff: see `BACKOFF`.
     """
 
@@ -104,11 +103,11 @@ class SupervisedThread:
         with _lock:
             _deaths[self.kind] += 1
         if self._died > len(self._backoff):
-            _log_death("thread.died", self.name, error, again="never, the process ends")
+            _log_death(self.name, error, again="never, the process ends")
             end_process()
         wait = self._backoff[self._died - 1]
         self._steady_at = time.monotonic() + wait + STEADY
-        _log_death("thread.died", self.name, error, again=f"in {wait:g} s")
+        _log_death(self.name, error, again=f"in {wait:g} s")
         return wait
 
 
@@ -119,7 +118,7 @@ def start_daemon(name: str, body: Callable[[], None]) -> threading.Thread:
         try:
             body()
         except BaseException as error:  # noqa: BLE001 nobody else would log it
-            _log_death("thread.died", name, error, again="never, it was to be done once")
+            _log_death(name, error, again="never, it was to be done once")
 
     thread = threading.Thread(target=run, name=name, daemon=True)
     thread.start()
@@ -135,22 +134,16 @@ def call_with_timeout(name: str, call: Callable[[], T], timeout: float) -> T:
     Raises:
         TimeoutError: it took more than ``timeout`` seconds.
     """
-    box: SimpleQueue[tuple[T | None, BaseException | None]] = SimpleQueue()
+    answer: Future[T] = Future()
 
     def run() -> None:
         try:
-            box.put((call(), None))
+            answer.set_result(call())
         except BaseException as error:  # noqa: BLE001 it is raised where the answer is waited for
-            box.put((None, error))
+            answer.set_exception(error)
 
     start_daemon(name, run)
-    try:
-        answer, error = box.get(timeout=timeout)
-    except Empty:
-        raise TimeoutError from None
-    if error is not None:
-        raise error
-    return answer  # type: ignore[return-value]  # None is an answer as well, where T has it
+    return answer.result(timeout)
 
 
 def thread_problems() -> list[str]:
@@ -172,10 +165,10 @@ def end_process() -> NoReturn:
     os._exit(1)
 
 
-def _log_death(event: str, name: str, error: BaseException, *, again: str) -> None:
+def _log_death(name: str, error: BaseException, *, again: str) -> None:
     text = "".join(traceback.format_exception(error))
     with suppress(Exception):  # a log that fails must not end the thread
-        structlog.get_logger().error(event, thread=name, again=again, traceback=text)
+        structlog.get_logger().error("thread.died", thread=name, again=again, traceback=text)
 
 
 def _reset_after_fork() -> None:

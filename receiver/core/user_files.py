@@ -20,8 +20,8 @@ def read_bytes(file: Path, largest: int = LARGEST) -> bytes:
     """Return what is in a regular file.
 
     Raises:
-        Unreadable: there is none, it may not be read, it is something else than a file, or it has
-            more than ``largest`` bytes.
+        UnreadableFile: there is none, it may not be read, it is something else than a file, or it
+            has more than ``largest`` bytes.
     """
     try:
         number = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -40,7 +40,7 @@ def read_stream(name: Path, stream: BinaryIO, largest: int = LARGEST) -> bytes:
     """Return what a stream has until its end, at most ``largest`` bytes.
 
     Raises:
-        Unreadable: it has more.
+        UnreadableFile: it has more.
     """
     body = stream.read(largest + 1)
     if len(body) > largest:
@@ -52,7 +52,7 @@ def read_text(file: Path, largest: int = LARGEST) -> str:
     """Return the UTF-8 text in a regular file, without a byte order mark.
 
     Raises:
-        Unreadable: as `read_bytes`; or it is no UTF-8, and then it says where.
+        UnreadableFile: as `read_bytes`; or it is no UTF-8, and then it says where.
     """
     body = read_bytes(file, largest)
     try:

@@ -60,12 +60,11 @@ class Document:
         if column and path in self.texts:
             line, start = self.texts[path]
             return Problem(self.file, line, start + column - 1, dotted(path), message, hint)
-        place, at = path, (1, 1)
+        place = path
         while place not in self.values and place:
             place = place[:-1]
-        at = self.keys.get(place) or self.values.get(place, at)
-        if column:
-            at = self.values.get(place, at)
+        value = self.values.get(place, (1, 1))
+        at = value if column else self.keys.get(place, value)
         return Problem(self.file, *at, dotted(path), message, hint)
 
 
@@ -82,8 +81,7 @@ def read_yaml(file: str, text: str) -> Document:
         document.problems.append(_syntax(file, text, error))
         return document
     if node is not None:
-        builder = _Builder(document)
-        document.data = builder.build(node, ())
+        document.data = _Builder(document).build(node, ())
     return document
 
 
@@ -151,18 +149,14 @@ class _Builder:
         try:
             return self._build(node, path)
         except _Excess as error:
-            self._document.unread.add(path)
-            self._add_problem(error.node or node, str(error.problem))
-            return None
+            return self._leave_unread(path, error.node or node, str(error.problem))
 
     def _build(self, node: yaml.Node, path: Path) -> Any:
         self._nodes += 1
         check_bounds(len(path) + 1, self._nodes, node)
         self._document.values[path] = _place(node)
         if id(node) in self._open:
-            self._document.unread.add(path)
-            self._add_problem(node, "this alias contains itself")
-            return None
+            return self._leave_unread(path, node, "this alias contains itself")
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node, path)
         self._open.add(id(node))
@@ -205,15 +199,16 @@ class _Builder:
         text = str(node.value)
         kind = node.tag.removeprefix(TAG)
         if kind not in SCALARS:
-            self._document.unread.add(path)
-            self._add_tag_problem(node)
-            return None
+            if node.tag.startswith(TAG):
+                return self._leave_unread(path, node, f"the tag {node.tag} is not read")
+            # Not quoted: it may be a password that begins with an exclamation mark.
+            hint = "put a text that begins with ! in quotes"
+            return self._leave_unread(path, node, "this tag is not read", hint)
         try:
             value = SCALARS[kind](text)
         except ValueError as error:
-            self._document.unread.add(path)
-            self._add_problem(node, str(error), "put it in quotes if it is meant as a text")
-            return None
+            hint = "put it in quotes if it is meant as a text"
+            return self._leave_unread(path, node, str(error), hint)
         if isinstance(value, str):
             self._note_text(node, path, text)
         return value
@@ -225,13 +220,11 @@ class _Builder:
             # No escapes: a column in the text is a column in the file.
             self._document.texts[path] = (start.line + 1, start.column + 1 + quotes // 2)
 
-    def _add_tag_problem(self, node: yaml.ScalarNode) -> None:
-        if node.tag.startswith(TAG):
-            self._add_problem(node, f"the tag {node.tag} is not read")
-        else:  # not quoted: it may be a password that begins with an exclamation mark
-            self._add_problem(
-                node, "this tag is not read", "put a text that begins with ! in quotes"
-            )
+    def _leave_unread(self, path: Path, node: yaml.Node, message: str, hint: str = "") -> Any:
+        """Report why a value is not read; return None, which stands in its place."""
+        self._document.unread.add(path)
+        self._add_problem(node, message, hint)
+        return None
 
     def _add_problem(self, node: yaml.Node, message: str, hint: str = "") -> None:
         self._document.problems.append(
