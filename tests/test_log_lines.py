@@ -17,8 +17,7 @@ from postgres import Databases
 from service import ROOT, TELL, Service, wait_for
 
 from receiver.core.errors import AttemptError
-from receiver.core.log_lines import lost_lines
-from receiver.core.logs import configure_logs
+from receiver.core.logs import configure_logs, lost_lines
 from receiver.outbound.secret_masking import Masker
 
 
@@ -41,8 +40,7 @@ def script(*lines: str) -> list[str]:
     """A program with a log; its stderr is where the test reads what became of it."""
     head = [
         "import sys, os",
-        "from receiver.core import log_lines",
-        "from receiver.core.logs import configure_logs",
+        "from receiver.core.logs import configure_logs, lost_lines",
         "log = configure_logs('json')",
     ]
     return [sys.executable, "-c", "\n".join([*head, *lines])]
@@ -53,7 +51,7 @@ def test_a_reader_that_went_away_costs_the_lines_and_nothing_else() -> None:
     read, write = os.pipe()
     os.close(read)
     done = subprocess.run(
-        script("log.info('said')", "sys.exit(log_lines.lost_lines())"),
+        script("log.info('said')", "sys.exit(lost_lines())"),
         stdout=write, stderr=subprocess.PIPE, text=True, cwd=ROOT, check=False,
     )  # fmt: skip
     os.close(write)
@@ -63,7 +61,7 @@ def test_a_reader_that_went_away_costs_the_lines_and_nothing_else() -> None:
 
 def test_a_process_without_stdout_has_a_log_that_is_lost() -> None:
     """Started with `>&-`, Python has no stdout at all."""
-    program, _, code = script("log.info('said')", "sys.exit(10 + log_lines.lost_lines())")
+    program, _, code = script("log.info('said')", "sys.exit(10 + lost_lines())")
     closed = ["sh", "-c", '"$0" -c "$1" >&-', program, code]
     assert subprocess.run(closed, cwd=ROOT, check=False).returncode == 11
 

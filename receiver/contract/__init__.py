@@ -20,7 +20,6 @@ side goes on working; it raises `TemporaryError` to be tried again by the retry 
 from __future__ import annotations
 
 from receiver.contract.annotations import Cel, Filled, Headers, Secret, Sent
-from receiver.contract.batching import ask_each, in_batches, send_each, start_each
 from receiver.contract.call import Call, Http, Outcome, Pending, Succeeded, Tls
 from receiver.contract.durations import Duration
 from receiver.contract.handler import (
@@ -32,13 +31,20 @@ from receiver.contract.handler import (
     host_of,
     wrong_shape,
 )
-from receiver.contract.lengths import cut, cut_bytes
 from receiver.contract.responses import (
     Answer,
     is_temporary,
     object_of,
     raise_for_status,
     retry_after,
+)
+from receiver.contract.service_limits import (
+    ask_each,
+    cut,
+    cut_bytes,
+    in_batches,
+    send_each,
+    start_each,
 )
 from receiver.core.errors import AttemptError, PermanentError, TemporaryError
 from receiver.core.model import Json

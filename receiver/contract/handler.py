@@ -14,6 +14,10 @@ from pydantic_core import PydanticCustomError
 from receiver.contract.call import Call, Outcome
 from receiver.core.model import Json
 
+Lane: TypeAlias = Callable[[Mapping[str, Json]], str]
+
+WRONG_SHAPE = "wrong_shape"
+
 
 class Params(BaseModel):
     """What stands under `with`: frozen, camelCase keys, an unknown key is an error."""
@@ -21,6 +25,9 @@ class Params(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True
     )
+
+
+P = TypeVar("P", bound=Params)
 
 
 def wrong_shape(message: str) -> PydanticCustomError:
@@ -32,20 +39,8 @@ def wrong_shape(message: str) -> PydanticCustomError:
     return PydanticCustomError(WRONG_SHAPE, "{message}", {"message": message})
 
 
-WRONG_SHAPE = "wrong_shape"
-
-
-P = TypeVar("P", bound=Params)
-
-
-Lane: TypeAlias = Callable[[Mapping[str, Json]], str]
-
-
 def _own_name(_parameters: Mapping[str, Json]) -> str:
     return ""
-
-
-Complete: TypeAlias = Callable[[dict[str, Any], Mapping[str, Any]], dict[str, Any]]
 
 
 def _as_given(parameters: dict[str, Any], _facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -142,7 +137,7 @@ class Handler(Generic[P]):
     library: str = ""
     rate: Rate | None = None
     quote: Callable[[str], str] | None = None
-    complete: Complete = _as_given
+    complete: Callable[[dict[str, Any], Mapping[str, Any]], dict[str, Any]] = _as_given
     permissions: str = ""
     output: str = ""
     errors: str = ""

@@ -1,19 +1,22 @@
 """structlog, set up once: JSON lines on stdout, pretty lines on a terminal.
 
 The lines are the trail's events as they were committed to the ledger, and the few
-that have no sync (a start, a reload, a signal).
+that have no sync (a start, a reload, a signal). A line that cannot be written raises nothing:
+whoever reads stdout may go away (EPIPE), and the disk that it goes to may be full (ENOSPC). It is
+counted; the trail has what happened all the same.
 """
 
 from __future__ import annotations
 
 import sys
+import threading
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any, Literal, cast
+from typing import Any, Literal, TextIO, cast
 
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
-from receiver.core.log_lines import LineLogger
 from receiver.core.model import Event, rfc3339
 from receiver.core.terminal_text import escape_controls
 
@@ -52,9 +55,8 @@ def escape(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
 
 
 def _escaped(value: Any) -> Any:
-    return (
-        escape_controls(value) if isinstance(value, str) else value
-    )  # the rest is shown as its `repr`
+    # What is no text is shown as its `repr`.
+    return escape_controls(value) if isinstance(value, str) else value
 
 
 def configure_logs(style: Literal["auto", "json", "console"] = "auto") -> Log:
@@ -83,13 +85,84 @@ def configure_logs(style: Literal["auto", "json", "console"] = "auto") -> Log:
 
 def write_event(log: Log, event: Event, at: str) -> None:
     """Write one committed event of the trail; ``at`` is its time in the ledger."""
-    ids = {
-        "delivery": event.delivery,
-        "sync": event.sync,
-        "plan": event.plan,
-        "run": event.run,
-        "attempt": event.attempt,
-    }
-    named = {name: value for name, value in ids.items() if value}
+    ids = ("delivery", "sync", "plan", "run", "attempt")
+    named = {name: value for name in ids if (value := getattr(event, name))}
     method = log.warning if event.name in WARNINGS else log.info
     method(event.name, at=at, **named, **event.data)
+
+
+class LostLines:
+    """How many lines this process could not write, and of them how many no ``log.lost`` told."""
+
+    def __init__(self) -> None:
+        self.lines = 0
+        self.unreported = 0
+        self._lock = threading.Lock()
+
+    def add(self) -> bool:
+        """Count one; return whether it is the first that is unreported."""
+        with self._lock:
+            self.lines += 1
+            self.unreported += 1
+            return self.unreported == 1
+
+    def take(self) -> int:
+        """Return how many are unreported, and begin to count them anew."""
+        with self._lock:
+            unreported, self.unreported = self.unreported, 0
+            return unreported
+
+
+_lost = LostLines()
+
+
+def lost_lines() -> int:
+    """Return how many lines of the log this process could not write."""
+    return _lost.lines
+
+
+class LineLogger:
+    """The logger under structlog, in the place of its own `PrintLogger`.
+
+    A stream with a raw one below is written to without a buffer: what a buffer holds after an error
+    would be written later, beside the lines that were counted as lost.
+    """
+
+    def __init__(self, stream: TextIO | None) -> None:
+        self._stream = stream
+        self._raw = getattr(getattr(stream, "buffer", None), "raw", None)
+        self._lock = threading.Lock()
+
+    def msg(self, message: str) -> None:
+        """Write a line, or count it as lost; the next line that is written reports how many."""
+        try:
+            with self._lock:
+                self._write(f"{message}\n")
+        except (OSError, ValueError) as error:  # a ValueError says that it was closed
+            self._lose(error)
+            return
+        if unreported := _lost.take():
+            structlog.get_logger().warning("log.lost", lines=unreported)
+
+    debug = info = warning = error = critical = msg
+
+    def _write(self, text: str) -> None:
+        if self._stream is None:
+            raise OSError("the process was started without one")
+        if self._raw is None:
+            self._stream.write(text)
+            self._stream.flush()
+            return
+        data = text.encode(errors="backslashreplace")
+        while data:
+            data = data[self._raw.write(data) or _raise_blocked() :]
+
+    def _lose(self, error: Exception) -> None:
+        if _lost.add():
+            with suppress(OSError, ValueError, AttributeError):
+                sys.stderr.write(f"postsync: stdout takes no line of the log: {error}\n")
+                sys.stderr.flush()
+
+
+def _raise_blocked() -> int:
+    raise BlockingIOError("it is full, and was set to wait for nobody")

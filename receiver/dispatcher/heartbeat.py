@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 
-from receiver.core.log_lines import lost_lines
+from receiver.core.logs import lost_lines
 from receiver.core.threads import deaths, thread_problems
 from receiver.dispatcher.worker_pool import WorkerPool
 from receiver.ledger.audit.trail import labels

@@ -12,7 +12,7 @@ from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from receiver.core.errors import LedgerUnavailable
-from receiver.core.log_lines import lost_lines
+from receiver.core.logs import lost_lines
 from receiver.core.threads import deaths
 from receiver.ledger.inbox.deliveries import Receipt
 from receiver.ledger.queries.reader import Reader

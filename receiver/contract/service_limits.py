@@ -1,4 +1,9 @@
-"""Batches for services that limit the items of a request; what was sent is not sent again."""
+"""Keeps to what a service limits: the items of a request, and the length of a text.
+
+What was sent in an earlier batch is not sent again. A text that is too long is cut, since a service
+would refuse the whole request for it: the status of a commit would not be written because the
+failure's message is long.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +14,8 @@ from receiver.core.errors import TemporaryError
 from receiver.core.model import Json
 
 T = TypeVar("T")
+
+CUT = "…"
 
 
 def in_batches(items: Iterable[T], size: int) -> list[list[T]]:
@@ -33,13 +40,8 @@ def send_each(state: Any, batches: Sequence[T], send: Callable[[T], None]) -> No
         try:
             send(batch)
         except TemporaryError as error:
-            raise TemporaryError(
-                error.message,
-                delay=error.delay,
-                state={"batchesDone": number},
-                limited=error.limited,
-                hint=error.hint,
-            ) from error
+            error.state = {"batchesDone": number}
+            raise
 
 
 def start_each(state: Any, batches: Sequence[T], start: Callable[[int, T], Json]) -> list[Json]:
@@ -58,13 +60,8 @@ def start_each(state: Any, batches: Sequence[T], start: Callable[[int, T], Json]
         try:
             started.append(start(number, batch))
         except TemporaryError as error:
-            raise TemporaryError(
-                error.message,
-                delay=error.delay,
-                state={"started": started},
-                limited=error.limited,
-                hint=error.hint,
-            ) from error
+            error.state = {"started": started}
+            raise
     return started
 
 
@@ -87,3 +84,16 @@ def ask_each(
         if again is not None:
             return {"started": list(started), "ended": number}, again
     return None
+
+
+def cut(text: str, most: int) -> str:
+    """Return at most so many characters (code points); of a longer text the last one is `…`."""
+    return text if len(text) <= most else text[: most - len(CUT)] + CUT
+
+
+def cut_bytes(text: str, most: int) -> str:
+    """Return at most so many bytes of UTF-8, whole characters; a longer text ends in `…`."""
+    whole = text.encode()
+    if len(whole) <= most:
+        return text
+    return whole[: most - len(CUT.encode())].decode(errors="ignore") + CUT
