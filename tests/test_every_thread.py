@@ -34,7 +34,7 @@ from receiver.ledger.inbox.group_commit import IntakeWriter
 from receiver.ledger.queue.claim import ClaimedRun
 from receiver.ledger.retention.policy import Policy
 from receiver.notification.parse import read_notification
-from receiver.outbound.deadline_watchdog import Watchdog
+from receiver.outbound.guard import Watchdog
 from receiver.web.thread_pools import Pool, ThreadPools
 from receiver.web.tls import Tls
 

@@ -11,8 +11,7 @@ from peers import Reply, closed_port, door, peer, raw_peer
 
 from receiver.core.errors import TemporaryError
 from receiver.outbound import Outbound
-from receiver.outbound.deadline_watchdog import SPARE, Watchdog
-from receiver.outbound.guard import look_up
+from receiver.outbound.guard import SPARE, Watchdog, look_up
 
 Script = Callable[[socket.socket, threading.Event], None]
 

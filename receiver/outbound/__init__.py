@@ -15,10 +15,9 @@ import requests
 from requests.cookies import RequestsCookieJar
 
 from receiver.core.errors import PermanentError, SettingsError
-from receiver.outbound.address_policy import Network, Policy
+from receiver.outbound.address_policy import Network, Policy, origin
 from receiver.outbound.client import HttpClient
 from receiver.outbound.guard import Guard
-from receiver.outbound.origin import origin
 from receiver.outbound.proxies import Proxies, checked_proxy, own_api_server
 from receiver.outbound.secret_masking import Masker
 from receiver.outbound.transport import GuardedAdapter

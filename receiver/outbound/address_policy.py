@@ -1,4 +1,4 @@
-"""Which hosts and addresses may be called; a refusal has its reason."""
+"""What a URL leads to, and which hosts and addresses may be called; a refusal has its reason."""
 
 from __future__ import annotations
 
@@ -8,8 +8,15 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
+from urllib3.exceptions import LocationParseError
+from urllib3.util import parse_url
+
+from receiver.core.errors import PermanentError
+
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
+
+PORTS = {"http": 80, "https": 443}
 
 ALWAYS_DENIED: Sequence[tuple[Network, str]] = (
     # Metadata of AWS, GCP, Azure, Oracle, IBM, DigitalOcean, Hetzner, OpenStack (169.254.169.254),
@@ -89,6 +96,24 @@ class Policy:
         if self.allow_networks and not first_network(self.allow_networks, meant):
             return f"address {text} is not in allowNetworks"
         return ""
+
+
+def origin(text: str) -> tuple[str, str, int]:
+    r"""Return scheme, host and port of a URL, read by the parser that makes the connection.
+
+    Parsers disagree: to `urlsplit` the host of ``https://evil.example\@api.example/`` is
+    ``api.example``, and the request would go to ``evil.example``.
+
+    Raises:
+        PermanentError: it is no URL of http or https.
+    """
+    try:
+        url = parse_url(text)
+    except LocationParseError:
+        raise PermanentError(f"{text!r} is no URL") from None
+    if url.scheme not in PORTS or not url.host:
+        raise PermanentError(f"{text!r} is no URL of http or https")
+    return url.scheme or "", url.host, url.port or PORTS[url.scheme or ""]
 
 
 def first_glob(globs: Iterable[str], name: str) -> str:

@@ -18,7 +18,7 @@ from urllib3.exceptions import HTTPError
 
 from receiver.contract import Answer, Tls
 from receiver.core.errors import AttemptError, PermanentError
-from receiver.outbound.address_policy import Policy
+from receiver.outbound.address_policy import PORTS, Policy
 from receiver.outbound.error_mapping import to_attempt_error
 from receiver.outbound.guard import Guard
 from receiver.outbound.proxies import Proxies, checked_proxy
@@ -31,7 +31,6 @@ TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 """RFC 9110, 5.6.2: what a method or a header's name is made of."""
 VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 FRAMING = frozenset({"content-length", "transfer-encoding"})
-PORTS = {"http": 80, "https": 443}
 SPLIT_HINT = (
     "a secret is in it, so it is not shown; a character like / ? # : or @ in a user or a password "
     "must be written as a percent escape"

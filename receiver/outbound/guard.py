@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import heapq
+import itertools
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, TypeAlias
 
 from receiver.core.errors import PermanentError
-from receiver.core.threads import call_with_timeout
+from receiver.core.threads import SupervisedThread, call_with_timeout
 from receiver.outbound.address_policy import Policy
-from receiver.outbound.deadline_watchdog import Watchdog
+
+Found: TypeAlias = list[tuple[Any, Any, int, str, tuple[Any, ...]]]
+
+SPARE = 64
+"""Entries of released sockets that are left in the watchdog's heap before it is swept."""
 
 
 class DeadlineExceeded(OSError):
@@ -42,7 +48,7 @@ class Guard:
         """Return the seconds that are left.
 
         Raises:
-            Late: there are none.
+            DeadlineExceeded: there are none.
         """
         left: float = self._local.deadline - time.monotonic()
         if left <= 0:
@@ -73,13 +79,21 @@ class Guard:
         """Connect to the first address of the host that is allowed and answers.
 
         The name is looked up once, so that the address that was checked is the one that is
-        connected to.
+        connected to. Each is tried for an equal share of the time, so that none takes all.
 
         Raises:
             PermanentError: no address of it is allowed, or it can be no host's name.
             OSError: none of the allowed ones answered in time, or the name is not known.
         """
-        return self._connect_first(self._allowed(host, port), options)
+        allowed = self._allowed(host, port)
+        failure = OSError("no address was found")
+        for index, one in enumerate(allowed):
+            share = self.seconds_left() / (len(allowed) - index)
+            try:
+                return _connect_one(one, share, options)
+            except OSError as error:
+                failure = error
+        raise failure
 
     def addresses(self, host: str) -> list[str]:
         """Return the addresses of a host that are allowed; raises as `connect` does."""
@@ -97,17 +111,6 @@ class Guard:
             raise PermanentError(f"host {host} may not be called: {reasons}")
         return allowed
 
-    def _connect_first(self, allowed: Found, options: Any) -> socket.socket:
-        """Try one after the other, each for an equal share of the time, so that none takes all."""
-        failure = OSError("no address was found")
-        for index, one in enumerate(allowed):
-            share = self.seconds_left() / (len(allowed) - index)
-            try:
-                return _connect_one(one, share, options)
-            except OSError as error:
-                failure = error
-        raise failure
-
 
 def _connect_one(one: Any, patience: float, options: Any) -> socket.socket:
     family, kind, protocol, _, address = one
@@ -121,9 +124,6 @@ def _connect_one(one: Any, patience: float, options: Any) -> socket.socket:
         sock.close()
         raise
     return sock
-
-
-Found: TypeAlias = list[tuple[Any, Any, int, str, tuple[Any, ...]]]
 
 
 def look_up(host: str, port: int, timeout: float) -> Found:
@@ -148,3 +148,71 @@ def look_up(host: str, port: int, timeout: float) -> Found:
         pass
     call = partial(socket.getaddrinfo, host, port, 0, socket.SOCK_STREAM)
     return call_with_timeout("lookup", call, timeout)
+
+
+class Watchdog:
+    """Shuts sockets down at their deadline, by one thread for all of them.
+
+    A socket's own timeout counts from each read: a peer that sends a byte now and then is never
+    late. And a thread that is blocked in a read cannot check the clock. The watchdog's thread is
+    started with the first socket, and so after a fork.
+    """
+
+    def __init__(self) -> None:
+        self._numbers = itertools.count()
+        self._heap: list[tuple[float, int]] = []
+        self._watched: dict[int, tuple[float, socket.socket]] = {}
+        self._changed = threading.Condition()
+        self._thread: SupervisedThread | None = None
+        self._stopped = False
+
+    def watch(self, sock: socket.socket, deadline: float) -> int:
+        """Shut the socket down at ``deadline`` (monotonic), unless released; return a ticket."""
+        with self._changed:
+            if self._thread is None:
+                self._thread = SupervisedThread("watchdog", self._work)
+                self._thread.start()
+            ticket = next(self._numbers)
+            self._watched[ticket] = (deadline, sock)
+            earliest = self._heap[0][0] if self._heap else float("inf")
+            heapq.heappush(self._heap, (deadline, ticket))
+            if deadline < earliest:
+                self._changed.notify()
+            return ticket
+
+    def release(self, ticket: int) -> None:
+        """Watch the socket no longer."""
+        with self._changed:
+            self._watched.pop(ticket, None)
+            if len(self._heap) > SPARE + 2 * len(self._watched):
+                self._heap = [(deadline, one) for one, (deadline, _) in self._watched.items()]
+                heapq.heapify(self._heap)
+
+    def stop(self) -> None:
+        """End the thread; what it watched is watched no longer."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _work(self) -> None:
+        with self._changed:
+            while not self._stopped:
+                left = self._heap[0][0] - time.monotonic() if self._heap else None
+                if left is None or left > 0:
+                    self._changed.wait(left)
+                    continue
+                _, ticket = heapq.heappop(self._heap)
+                if ticket in self._watched:
+                    _shut_down(self._watched.pop(ticket)[1])
+
+
+def _shut_down(sock: socket.socket) -> None:
+    """Shut down the connection itself.
+
+    An `SSLSocket` would drop its TLS as well, and the thread that reads from it would get the rest,
+    still encrypted, as if it were plain text.
+    """
+    with suppress(OSError):  # it was closed by its owner just now
+        socket.socket.shutdown(sock, socket.SHUT_RDWR)

@@ -7,8 +7,14 @@ from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 
 from receiver.core.errors import PermanentError
-from receiver.outbound.address_policy import Network, Policy, as_address, first_glob, first_network
-from receiver.outbound.origin import origin
+from receiver.outbound.address_policy import (
+    Network,
+    Policy,
+    as_address,
+    first_glob,
+    first_network,
+    origin,
+)
 
 ALWAYS_DIRECT: Sequence[Network | str] = (
     # A proxy's own loopback is never what a rule means.
@@ -41,7 +47,8 @@ class Proxies:
     def of(cls, url: str, direct: Iterable[Network | str]) -> Proxies:
         """Return the proxies, with what is always called directly."""
         every = [*ALWAYS_DIRECT, *direct]
-        hosts = [_glob(one) for one in every if isinstance(one, str)]
+        names = [one for one in every if isinstance(one, str)]
+        hosts = [f"*{name}" if name.startswith(".") else name for name in names]
         return cls(url, hosts, [one for one in every if not isinstance(one, str)])
 
     def url_for(self, host: str) -> str:
@@ -80,7 +87,3 @@ def own_api_server(environ: Mapping[str, str]) -> list[Network | str]:
         return [ip_network(host)] if host else []
     except ValueError:
         return [host]
-
-
-def _glob(host: str) -> str:
-    return f"*{host}" if host.startswith(".") else host

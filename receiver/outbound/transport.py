@@ -125,15 +125,10 @@ def tls_context(tls: Tls) -> ssl.SSLContext:
         raise PermanentError("the authority to trust is no certificate in PEM") from None
     if tls.certificate:
         try:
-            _load_client_certificate(context, tls)
+            with NamedTemporaryFile() as file:  # OpenSSL reads it from a file only
+                file.write(f"{tls.certificate}\n{tls.key}\n".encode())
+                file.flush()
+                context.load_cert_chain(file.name, password="")
         except (ssl.SSLError, ValueError):
             raise PermanentError("the client's certificate or key is none in PEM") from None
     return context
-
-
-def _load_client_certificate(context: ssl.SSLContext, tls: Tls) -> None:
-    """Load our certificate: OpenSSL reads it from a file only, which nobody else can read."""
-    with NamedTemporaryFile() as file:
-        file.write(f"{tls.certificate}\n{tls.key}\n".encode())
-        file.flush()
-        context.load_cert_chain(file.name, password="")
