@@ -12,7 +12,7 @@ import sys
 import threading
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any, Literal, TextIO, cast
+from typing import Literal, TextIO, cast
 
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
@@ -46,17 +46,10 @@ def _stamp(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
 
 def escape(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Escape what a terminal would obey; JSON is escaped by itself. A traceback keeps its lines."""
-    return {
-        key: "\n".join(map(escape_controls, value.split("\n")))
-        if key == "exception"
-        else _escaped(value)
-        for key, value in event.items()
-    }
-
-
-def _escaped(value: Any) -> Any:
-    # What is no text is shown as its `repr`.
-    return escape_controls(value) if isinstance(value, str) else value
+    texts = {key: escape_controls(value) for key, value in event.items() if isinstance(value, str)}
+    if "exception" in event:
+        texts["exception"] = "\n".join(map(escape_controls, event["exception"].split("\n")))
+    return {**event, **texts}
 
 
 def configure_logs(style: Literal["auto", "json", "console"] = "auto") -> Log:
@@ -155,14 +148,13 @@ class LineLogger:
             return
         data = text.encode(errors="backslashreplace")
         while data:
-            data = data[self._raw.write(data) or _raise_blocked() :]
+            written = self._raw.write(data)
+            if not written:
+                raise BlockingIOError("it is full, and was set to wait for nobody")
+            data = data[written:]
 
     def _lose(self, error: Exception) -> None:
         if _lost.add():
             with suppress(OSError, ValueError, AttributeError):
                 sys.stderr.write(f"postsync: stdout takes no line of the log: {error}\n")
                 sys.stderr.flush()
-
-
-def _raise_blocked() -> int:
-    raise BlockingIOError("it is full, and was set to wait for nobody")

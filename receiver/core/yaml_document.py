@@ -72,11 +72,7 @@ def read_yaml(file: str, text: str) -> Document:
     """Parse one file's text; what cannot be parsed is among its problems."""
     document = Document(file)
     try:
-        loader = _Loader(text)
-        try:
-            node = loader.get_single_node()
-        finally:
-            loader.dispose()
+        node = yaml.compose(text, _Loader)
     except yaml.YAMLError as error:
         document.problems.append(_syntax(file, text, error))
         return document

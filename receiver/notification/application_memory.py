@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 from typing import TypeVar
 
 from receiver.core.model import Change, ChangeVerdict, Resource, Sync
@@ -97,13 +98,11 @@ def with_recalled(sync: Sync, recalled: Recalled) -> Sync:
     """Return the sync with its verdicts corrected by what was recalled of its resources."""
     if not (recalled.images or recalled.failed):
         return sync
-    return replace(
-        sync,
-        resources=tuple(
-            _corrected(resource, recalled.images.get(number), recalled.failed.get(number))
-            for number, resource in enumerate(sync.resources)
-        ),
+    resources = (
+        _corrected(resource, recalled.images.get(number), recalled.failed.get(number))
+        for number, resource in enumerate(sync.resources)
     )
+    return replace(sync, resources=tuple(resources))
 
 
 def _corrected(resource: Resource, images: bool | None, trace: Trace | None) -> Resource:
@@ -146,7 +145,7 @@ def _after_success(sync: Sync, watched: Sequence[Resource], *, acted: bool) -> M
     settled = frozenset(r.key for r in sync.resources) if sync.selective else None
     return MemoryUpdate(
         finished_at=finished_ms(sync),
-        images={r.key: _images(r) for r in watched if _is_synced(r) and not _is_generated(r)},
+        images={r.key: _images(r) for r in watched if _has_lasting_images(r)},
         listed=None if partial else frozenset(r.key for r in watched),
         settled=settled if acted else frozenset(),
     )
@@ -165,8 +164,8 @@ def _after_failed_sync(sync: Sync) -> MemoryUpdate | None:
 def apply_update(memory: Memory, update: MemoryUpdate) -> Memory:
     """Return what is remembered after a sync; the same if that changes nothing."""
     failed = {key: trace for key, trace in memory.failed.items() if _still_open(key, trace, update)}
-    for key, trace in update.failed.items():
-        failed[key] = _stronger(failed.get(key), trace)
+    for key, trace in update.failed.items():  # the certain one, of two that are alike the newer
+        failed[key] = max(trace, failed.get(key, trace), key=attrgetter("certain", "finished_at"))
     images = dict(memory.images)
     if update.finished_at >= memory.images_at:
         images = {k: v for k, v in images.items() if update.listed is None or k in update.listed}
@@ -206,24 +205,15 @@ def is_dry_run(sync: Sync) -> bool:
     return sync.dry_run or any(r.message.endswith("dry run)") for r in sync.resources)
 
 
-def _is_synced(resource: Resource) -> bool:
-    """Whether it was applied; a hook has no status up to Argo CD 3.3."""
-    return resource.status == "Synced" or bool(resource.hook_type and not resource.status)
-
-
-def _is_generated(resource: Resource) -> bool:
-    return bool(resource.hook_type and GENERATED.search(resource.name))
+def _has_lasting_images(resource: Resource) -> bool:
+    """Whether it was applied, under a name that comes again; hooks up to 3.3 have no status."""
+    if resource.hook_type:
+        return resource.status in {"", "Synced"} and not GENERATED.search(resource.name)
+    return resource.status == "Synced"
 
 
 def _images(resource: Resource) -> str:
     return " ".join(sorted(resource.images))
-
-
-def _stronger(one: Trace | None, other: Trace) -> Trace:
-    """Return the certain one, of two that are alike the newer."""
-    if one is None or one.certain == other.certain:
-        return other if one is None or other.finished_at >= one.finished_at else one
-    return one if one.certain else other
 
 
 def _newest(known: dict[str, T], least: int) -> dict[str, T]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -12,12 +11,13 @@ from receiver.core.model import Application, Destination, Resource, Source, Sync
 from receiver.notification.change_detection import detect_change
 from receiver.notification.shapes import Found
 from receiver.notification.wire import (
+    WireDestination,
     WireInitiatedBy,
     WireName,
     WireOperation,
     WireOperationState,
     WireResource,
-    WireSource,
+    WireSources,
     WireSyncOperation,
     WireSyncResult,
 )
@@ -72,29 +72,22 @@ def _options(requested: WireSyncOperation) -> tuple[str, ...]:
 
 
 def _with_resources(sync: Sync, done: WireSyncResult) -> Sync:
-    retry_count, dry_run, options = sync.retry_count, sync.dry_run, sync.options
-    entries = done.resources or ()
-    resources = tuple(_resource(entry, retry_count, dry_run, options) for entry in entries)
-    return replace(sync, resources=resources)
+    return replace(sync, resources=tuple(_resource(one, sync) for one in done.resources or ()))
 
 
 def _application(name: WireName) -> Application:
-    there = name.destination
+    there = name.destination or WireDestination()
     return Application(
         name=name.name or "",
         namespace=name.namespace or "",
         project=name.project or "",
         uid=name.uid or "",
         labels={key: value or "" for key, value in (name.labels or {}).items()},
-        destination=Destination(there.server or "", there.name or "", there.namespace or "")
-        if there
-        else Destination(),
+        destination=Destination(there.server or "", there.name or "", there.namespace or ""),
     )
 
 
-def _resource(
-    entry: WireResource, retry_count: int, dry_run: bool, options: Sequence[str]
-) -> Resource:
+def _resource(entry: WireResource, sync: Sync) -> Resource:
     message, status, hook_type = entry.message or "", entry.status or "", entry.hook_type or ""
     return Resource(
         entry.group or "",
@@ -111,16 +104,15 @@ def _resource(
         detect_change(
             message,
             status=status,
-            retry_count=retry_count,
-            dry_run=dry_run,
-            options=options,
+            retry_count=sync.retry_count,
+            dry_run=sync.dry_run,
+            options=sync.options,
             hook=entry.name if hook_type else "",
         ),
     )
 
 
-def _sources(wire: WireSyncResult | WireSyncOperation) -> tuple[Source, ...]:
-    """``source`` is always there, and empty where there are several ``sources``."""
+def _sources(wire: WireSources) -> tuple[Source, ...]:
     return tuple(
         Source(
             repo_url=CREDENTIALS.sub("", source.repo_url or ""),
@@ -129,12 +121,8 @@ def _sources(wire: WireSyncResult | WireSyncOperation) -> tuple[Source, ...]:
             chart=source.chart or "",
         )
         for source in wire.sources or [wire.source]
-        if source and _is_given(source)
+        if source and (source.repo_url or source.path or source.chart)
     )
-
-
-def _is_given(source: WireSource) -> bool:
-    return bool(source.repo_url or source.path or source.chart)
 
 
 def _utc(moment: datetime | None, name: str) -> datetime | None:

@@ -106,16 +106,11 @@ def _listed(found: Found) -> int:
 
 
 def _check_names(found: Found) -> None:
-    for what, name in (
-        ("name", found.application.name),
-        ("namespace", found.application.namespace),
-    ):
+    names = {"name": found.application.name, "namespace": found.application.namespace}
+    for what, name in names.items():
         if name and not NAME.fullmatch(name):
-            raise PayloadError(
-                "bad_name",
-                f"the application's {what} {name[:80]!r} is no Kubernetes name",
-                hint=WAY_OUT,
-            )
+            message = f"the application's {what} {name[:80]!r} is no Kubernetes name"
+            raise PayloadError("bad_name", message, hint=WAY_OUT)
 
 
 def _event_key(tree: Any, query: Mapping[str, str]) -> str:

@@ -36,10 +36,9 @@ def trim(tree: Any, most: int | None) -> dict[str, Trimmed]:
         What the list of the shape ``resources`` had, and under ``""`` that of every other shape.
     """
     beside = tree.get("resources") if isinstance(tree, dict) else tree
-    counts = {"resources": _trim(beside, most)}
+    outer = _trim(beside, most)
     inside = [_trim(entries, most) for entries in _listed(tree)]
-    counts[""] = max(inside, key=lambda one: one.entries, default=Trimmed())
-    return counts
+    return {"resources": outer, "": max(inside, key=lambda one: one.entries)}
 
 
 def _trim(entries: Any, most: int | None) -> Trimmed:
@@ -54,17 +53,11 @@ def _trim(entries: Any, most: int | None) -> Trimmed:
 
 
 def _listed(tree: Any) -> Iterator[Any]:
-    """Yield the list of each operation that a body may have."""
-    if not isinstance(tree, dict):
-        return
-    places = [tree]
-    for key in ("app", "application"):
-        inner = tree.get(key)
-        places += [inner] if isinstance(inner, dict) else []
-    for place in places:
-        yield _at(place, "operationState", "syncResult", "resources")
-    for place in places:
-        yield _at(place, "status", "operationState", "syncResult", "resources")
+    """Yield what stands at each place where a body may have the list of an operation."""
+    places = (tree, _at(tree, "app"), _at(tree, "application"))
+    for path in (("operationState",), ("status", "operationState")):
+        for place in places:
+            yield _at(place, *path, "syncResult", "resources")
 
 
 def _at(tree: Any, *path: str) -> Any:

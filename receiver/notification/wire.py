@@ -70,13 +70,18 @@ class WireSource(Wire):
     chart: Text = None
 
 
-class WireSyncOperation(Wire):
-    """``operation.sync``: what was requested."""
+class WireSources(Wire):
+    """What a sync deploys; ``source`` is always there, and empty where there are ``sources``."""
 
     revision: Text = None
     revisions: Many[Text] | None = None
     source: WireSource | None = None
     sources: Many[WireSource | None] | None = None
+
+
+class WireSyncOperation(WireSources):
+    """``operation.sync``: what was requested."""
+
     dry_run: Flag = None
     resources: list[Any] | None = None
     sync_options: Many[Text] | None = None
@@ -112,13 +117,9 @@ class WireResource(Wire):
     images: Many[Text] | None = None
 
 
-class WireSyncResult(Wire):
+class WireSyncResult(WireSources):
     """``operationState.syncResult``: what was done."""
 
-    revision: Text = None
-    revisions: Many[Text] | None = None
-    source: WireSource | None = None
-    sources: Many[WireSource | None] | None = None
     resources: list[WireResource] | None = None
 
 
@@ -168,24 +169,17 @@ def read(model: type[W], tree: object, path: str = "") -> W:
         return model.model_validate(tree)
     except ValidationError as error:
         items = error.errors(include_url=False, include_context=False)[:SHOWN]
-    raise _wrong_type([(_join(path, item["loc"]), _message(item), item["input"]) for item in items])
-
-
-def _message(item: ErrorDetails) -> str:
-    return "should be an object" if item["type"] == "model_type" else item["msg"]
-
-
-def _join(path: str, loc: tuple[int | str, ...]) -> str:
-    return ".".join(filter(None, (path, *map(str, loc)))) or "the body"
-
-
-def _wrong_type(fields: list[tuple[str, str, object]]) -> PayloadError:
-    texts = [value for _, _, value in fields if isinstance(value, str)]
+    texts = [item["input"] for item in items if isinstance(item["input"], str)]
     by_template = any("<no value>" in text or looks_encoded(text) for text in texts)
-    listed = {path: message for path, message, _ in fields}
-    return PayloadError(
+    fields = dict(_field_and_message(path, item) for item in items)
+    raise PayloadError(
         "wrong_type",
-        "; ".join(f"{path}: {message}" for path, message in listed.items()),
+        "; ".join(f"{field}: {message}" for field, message in fields.items()),
         hint=WAY_OUT if by_template else "",
-        fields=listed,
+        fields=fields,
     )
+
+
+def _field_and_message(path: str, item: ErrorDetails) -> tuple[str, str]:
+    field = ".".join(filter(None, (path, *map(str, item["loc"])))) or "the body"
+    return field, "should be an object" if item["type"] == "model_type" else item["msg"]

@@ -22,9 +22,9 @@ from receiver.outbound.address_policy import PORTS, Policy
 from receiver.outbound.error_mapping import to_attempt_error
 from receiver.outbound.guard import Guard
 from receiver.outbound.proxies import Proxies, checked_proxy
-from receiver.outbound.response import InvalidHttp
 from receiver.outbound.secret_masking import Masker
 from receiver.outbound.streaming import Stream, whole_lines
+from receiver.outbound.transport import InvalidHttp
 
 PIECE = 1 << 16
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")

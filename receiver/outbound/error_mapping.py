@@ -19,8 +19,8 @@ from urllib3.exceptions import DecodeError, InvalidChunkLength
 
 from receiver.core.errors import AttemptError, PermanentError, TemporaryError
 from receiver.outbound.guard import DeadlineExceeded
-from receiver.outbound.response import InvalidHttp
 from receiver.outbound.secret_masking import Masker
+from receiver.outbound.transport import InvalidHttp
 
 PLAIN: tuple[tuple[type[BaseException], str], ...] = (
     (ConnectionRefusedError, "connection refused"),

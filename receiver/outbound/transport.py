@@ -1,10 +1,12 @@
-"""requests' and urllib3's connections, under the guard: its policy and its deadline."""
+"""requests' and urllib3's connections, under the guard, and strict about what HTTP is."""
 
 from __future__ import annotations
 
 import socket
 import ssl
+from email.errors import FirstHeaderLineIsContinuationDefect, MissingHeaderBodySeparatorDefect
 from functools import lru_cache
+from http.client import HTTPException, HTTPResponse
 from tempfile import NamedTemporaryFile
 from typing import Any
 
@@ -18,7 +20,64 @@ from urllib3.exceptions import NewConnectionError
 from receiver.contract import Tls
 from receiver.core.errors import PermanentError
 from receiver.outbound.guard import Guard
-from receiver.outbound.response import StrictResponse
+
+AUTHORITIES = 32
+"""Contexts that are kept: one for each server with an authority of its own."""
+
+NO_HEADER = (FirstHeaderLineIsContinuationDefect, MissingHeaderBodySeparatorDefect)
+BLANK = (b"\r\n", b"\n")
+
+
+class InvalidHttp(HTTPException):
+    """The answer is no valid HTTP; the message quotes nothing of it."""
+
+
+class StrictResponse(HTTPResponse):
+    """A response whose head is read as strictly as RFC 9112 asks.
+
+    `http.client` is lenient: a head that broke off counts as whole, an invalid Content-Length as
+    missing, and half an answer could be read as a success.
+    """
+
+    def begin(self) -> None:
+        """Read the head.
+
+        Raises:
+            InvalidHttp: it breaks off, has a line that is no header, or no usable length.
+        """
+        stream: Any = self.fp
+        lines = _LastLineReader(stream)
+        self.fp = lines  # type: ignore[assignment]  # it has all that reading the head needs
+        try:
+            super().begin()
+        finally:
+            if self.fp is not None:
+                self.fp = stream
+        if lines.last not in BLANK:
+            raise InvalidHttp("its head breaks off")
+        if any(isinstance(one, NO_HEADER) for one in self.msg.defects):
+            raise InvalidHttp("a line of its head is no header")
+        lengths = {one.strip() for value in self.msg.get_all("content-length", ())
+                   for one in value.split(",")}  # fmt: skip
+        if len(lengths) > 1:
+            raise InvalidHttp("it has two lengths")
+        if any(not (one.isascii() and one.isdecimal()) for one in lengths):
+            raise InvalidHttp("its length is no number")
+
+
+class _LastLineReader:
+    """Reads a stream line by line and keeps the last line."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self.last = b""
+
+    def readline(self, limit: int) -> bytes:
+        self.last = self._stream.readline(limit)
+        return self.last
+
+    def close(self) -> None:
+        self._stream.close()
 
 
 class _Guarded(HTTPConnection):
@@ -60,10 +119,6 @@ class _GuardedTls(_Guarded, HTTPSConnection):
             if self._duplicate is not None:
                 self._duplicate.close()
                 self._duplicate = None
-
-
-AUTHORITIES = 32
-"""Contexts that are kept: one for each server with an authority of its own."""
 
 
 class GuardedAdapter(HTTPAdapter):
