@@ -48,7 +48,7 @@ DIRECT = [
 )
 def test_the_proxy_is_passed_for_what_is_excepted(host: str, direct: bool) -> None:
     """Hosts by globs, networks by addresses in any spelling; loopback and services always."""
-    assert Proxies.of("http://proxy.example:3128", DIRECT).url_for(host) == (
+    assert Proxies("http://proxy.example:3128", DIRECT).url_for(host) == (
         "" if direct else "http://proxy.example:3128"
     )
 
@@ -57,7 +57,7 @@ def test_the_proxy_is_passed_for_what_is_excepted(host: str, direct: bool) -> No
 def test_the_own_clusters_api_server_is_called_directly(host: str) -> None:
     """Its host is the one that the kubelet names, an address nearly always."""
     own = own_api_server({"KUBERNETES_SERVICE_HOST": host})
-    assert Proxies.of("http://proxy.example", own).url_for(host) == ""
+    assert Proxies("http://proxy.example", own).url_for(host) == ""
     assert own_api_server({}) == []
 
 

@@ -73,20 +73,15 @@ def read_yaml(file: str, text: str) -> Document:
     document = Document(file)
     try:
         node = yaml.compose(text, _Loader)
+        if node is not None:
+            document.data = _Builder(document).build(node, ())
     except yaml.YAMLError as error:
         document.problems.append(_syntax(file, text, error))
-        return document
-    if node is not None:
-        document.data = _Builder(document).build(node, ())
     return document
 
 
 class _Excess(yaml.MarkedYAMLError):
     """A document beyond the bounds."""
-
-    def __init__(self, what: str, node: yaml.Node | None) -> None:
-        super().__init__(problem=what, problem_mark=node.start_mark if node else None)
-        self.node = node
 
 
 class _Loader(yaml.CSafeLoader):
@@ -112,10 +107,13 @@ class _Loader(yaml.CSafeLoader):
 
 def check_bounds(depth: int, nodes: int, node: yaml.Node | None) -> None:
     """Raise `yaml.YAMLError` at the node if a document is beyond the bounds."""
+    problem = ""
     if depth > DEEPEST:
-        raise _Excess(f"nested more than {DEEPEST} levels deep", node)
-    if nodes > MOST_NODES:
-        raise _Excess(f"more than {MOST_NODES} keys and values, aliases counted each time", node)
+        problem = f"nested more than {DEEPEST} levels deep"
+    elif nodes > MOST_NODES:
+        problem = f"more than {MOST_NODES} keys and values, aliases counted each time"
+    if problem:
+        raise _Excess(problem=problem, problem_mark=node.start_mark if node else None)
 
 
 def _syntax(file: str, text: str, error: yaml.YAMLError) -> Problem:
@@ -142,12 +140,6 @@ class _Builder:
         self._open: set[int] = set()
 
     def build(self, node: yaml.Node, path: Path) -> Any:
-        try:
-            return self._build(node, path)
-        except _Excess as error:
-            return self._leave_unread(path, error.node or node, str(error.problem))
-
-    def _build(self, node: yaml.Node, path: Path) -> Any:
         self._nodes += 1
         check_bounds(len(path) + 1, self._nodes, node)
         self._document.values[path] = _place(node)
@@ -158,7 +150,7 @@ class _Builder:
         self._open.add(id(node))
         try:
             if isinstance(node, yaml.SequenceNode):
-                return [self._build(item, (*path, i)) for i, item in enumerate(node.value)]
+                return [self.build(item, (*path, i)) for i, item in enumerate(node.value)]
             return self._mapping(node, path)
         finally:
             self._open.discard(id(node))
@@ -174,7 +166,7 @@ class _Builder:
                 self._add_problem(key_node, f"the key {key} is here twice", f"first in line {line}")
                 continue
             self._document.keys[(*path, key)] = _place(key_node)
-            result[key] = self._build(value_node, (*path, key))
+            result[key] = self.build(value_node, (*path, key))
         return result
 
     def _key(self, node: yaml.Node) -> str | None:

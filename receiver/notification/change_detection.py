@@ -8,8 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import partial
 
 from receiver.core.model import Change, ChangeVerdict
+
+_changed = partial(Change, ChangeVerdict.CHANGED)
+_unchanged = partial(Change, ChangeVerdict.UNCHANGED)
+_unknown = partial(Change, ChangeVerdict.UNKNOWN)
 
 VERB = re.compile(
     r"(?<![^\s)}])[A-Za-z0-9.-]+/[^\s)}]+ "
@@ -129,18 +134,6 @@ def _without_verb(message: str, only_out_of_sync: bool) -> Change:
     if only_out_of_sync:
         return _changed(f"it was out of sync ({OUT_OF_SYNC_ONLY}); {seen}")
     return _unknown(seen)
-
-
-def _changed(reason: str) -> Change:
-    return Change(ChangeVerdict.CHANGED, reason)
-
-
-def _unchanged(reason: str) -> Change:
-    return Change(ChangeVerdict.UNCHANGED, reason)
-
-
-def _unknown(reason: str) -> Change:
-    return Change(ChangeVerdict.UNKNOWN, reason)
 
 
 def _excerpt(message: str) -> str:

@@ -72,23 +72,20 @@ def check_times(sync: Sync, now: datetime) -> None:
         PayloadError: ``wrong_time``.
     """
     for name, moment in (("startedAt", sync.started_at), ("finishedAt", sync.finished_at)):
-        if moment is None:
-            continue
-        if moment < EARLIEST:
-            raise _wrong_time(
-                name, moment, f"is before {EARLIEST:%Y-%m-%d}, when there was no Argo CD"
-            )
-        if moment > now + AHEAD and now > EARLIEST:
-            raise _wrong_time(
-                name, moment, f"is more than a day ahead of our clock ({rfc3339(now)})"
+        if moment and (why := _cannot_be_true(moment, now)):
+            path = f"operationState.{name}"
+            raise PayloadError(
+                "wrong_time",
+                f"{path}: {rfc3339(moment)} {why}",
+                hint="one of the two clocks is wrong: compare `date -u` on both sides",
+                fields={path: why},
             )
 
 
-def _wrong_time(name: str, moment: datetime, why: str) -> PayloadError:
-    path = f"operationState.{name}"
-    return PayloadError(
-        "wrong_time",
-        f"{path}: {rfc3339(moment)} {why}",
-        hint="one of the two clocks is wrong: compare `date -u` on both sides",
-        fields={path: why},
-    )
+def _cannot_be_true(moment: datetime, now: datetime) -> str:
+    """Return why a time cannot be true, "" if it can."""
+    if moment < EARLIEST:
+        return f"is before {EARLIEST:%Y-%m-%d}, when there was no Argo CD"
+    if moment > now + AHEAD and now > EARLIEST:
+        return f"is more than a day ahead of our clock ({rfc3339(now)})"
+    return ""

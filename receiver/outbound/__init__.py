@@ -58,7 +58,7 @@ class Outbound:
     ) -> None:
         if ca_bundle is not None and not ca_bundle.exists():
             raise SettingsError(f"caBundle {ca_bundle} does not exist")
-        self._proxies = Proxies.of(_checked_setting(proxy), no_proxy)
+        self._proxies = Proxies(_checked_setting(proxy), no_proxy)
         self._policy = Policy(allow_hosts, deny_hosts, allow_networks, deny_networks)
         self._guard = Guard(self._policy)
         self._session = session = _Session()

@@ -130,12 +130,8 @@ def look_up(host: str, port: int, timeout: float) -> Found:
     """Return what `socket.getaddrinfo` finds.
 
     The system's resolver cannot be interrupted and may take minutes where its servers are
-    silent, so it is called in a thread of its own that is abandoned when it is late.
-
-    Args:
-        host: a name or an address; an address needs no resolver and no thread.
-        port: TCP port.
-        timeout: seconds.
+    silent, so it is called in a thread of its own that is abandoned when it is late, after
+    ``timeout`` seconds. An address needs no resolver and no thread.
 
     Raises:
         TimeoutError: nothing was found in time.

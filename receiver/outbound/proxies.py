@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 
 from receiver.core.errors import PermanentError
@@ -28,40 +27,34 @@ ALWAYS_DIRECT: Sequence[Network | str] = (
 )
 
 
-@dataclass(frozen=True, slots=True)
 class Proxies:
-    """The operator's proxy, and the hosts and networks that are called without it.
+    """The operator's proxy, and what is called without it, beside `ALWAYS_DIRECT`.
 
-    Attributes:
+    Args:
         url: of the proxy; "" for none.
-        hosts: globs; one with a leading dot means every host below it.
-        networks: of hosts that are written as addresses. A name is not looked up for it: behind
-            a proxy it may have no address here.
+        direct: globs of hosts, one with a leading dot for every host below it; and networks, of
+            hosts that are written as addresses. A name is not looked up for them: behind a proxy
+            it may have no address here.
     """
 
-    url: str
-    hosts: Sequence[str]
-    networks: Sequence[Network]
-
-    @classmethod
-    def of(cls, url: str, direct: Iterable[Network | str]) -> Proxies:
-        """Return the proxies, with what is always called directly."""
+    def __init__(self, url: str, direct: Iterable[Network | str]) -> None:
         every = [*ALWAYS_DIRECT, *direct]
         names = [one for one in every if isinstance(one, str)]
-        hosts = [f"*{name}" if name.startswith(".") else name for name in names]
-        return cls(url, hosts, [one for one in every if not isinstance(one, str)])
+        self._url = url
+        self._hosts = [f"*{name}" if name.startswith(".") else name for name in names]
+        self._networks = [one for one in every if not isinstance(one, str)]
 
     def url_for(self, host: str) -> str:
         """Return the URL of the proxy that leads to a host, "" if it is called directly."""
         name = host.rstrip(".").lower()
-        if first_glob(self.hosts, name):
+        if first_glob(self._hosts, name):
             return ""
         text = as_address(name)
         if not text:
-            return self.url
+            return self._url
         address = ip_address(text)
         meant = getattr(address, "ipv4_mapped", None) or address
-        return "" if first_network(self.networks, meant) else self.url
+        return "" if first_network(self._networks, meant) else self._url
 
 
 def checked_proxy(url: str, policy: Policy) -> str:
