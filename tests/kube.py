@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -50,6 +51,14 @@ class Kube:
             self.url + path, json={"gracePeriodSeconds": 0}, timeout=PATIENCE
         )
         assert answer.status_code in {200, 202, 404}, answer.text
+
+    @contextmanager
+    def watch(self, path: str, since: str, seconds: int = 2) -> Iterator[Iterator[bytes]]:
+        """Open a watch from a version; its lines, until the server ends it."""
+        query = f"{path}?watch=true&resourceVersion={since}&timeoutSeconds={seconds}"
+        with self._session.get(self.url + query, stream=True, timeout=PATIENCE) as answer:
+            assert answer.ok, answer.text
+            yield answer.iter_lines(chunk_size=None)
 
     def items(self, path: str, **labels: str) -> list[Json]:
         """The objects of a collection."""

@@ -94,13 +94,21 @@ def _status(answer: Answer) -> dict[str, Any]:
     return body if isinstance(body, dict) else {}
 
 
+def missing_right(why: str) -> str:
+    """Return the right that a refusal names: ``get on pods in namespace shop``; "" for another."""
+    found = MISSING_VERB.search(why)
+    if found is None:
+        return ""
+    resource = f"{found['resource']}.{found['group']}".rstrip(".")
+    where = f" in namespace {found['namespace']}" if found["namespace"] else ""
+    return f"{found['verb']} on {resource}{where}"
+
+
 def _hint(status: int, why: str) -> str:
     if status == HTTPStatus.UNAUTHORIZED:
         return "the token or certificate is not, or no longer, valid for this cluster"
-    if status == HTTPStatus.FORBIDDEN and (found := MISSING_VERB.search(why)):
-        resource = f"{found['resource']}.{found['group']}".rstrip(".")
-        where = f" in namespace {found['namespace']}" if found["namespace"] else ""
-        return f"grant the verb {found['verb']} on {resource}{where}; see docs/kubernetes.md"
+    if status == HTTPStatus.FORBIDDEN and (right := missing_right(why)):
+        return f"grant the verb {right}; see docs/kubernetes.md"
     if status == HTTPStatus.NOT_FOUND and why.startswith("namespaces "):
         return "the namespace must be there before"
     if status == HTTPStatus.NOT_FOUND and "could not find the requested resource" in why:

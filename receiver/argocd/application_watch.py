@@ -1,0 +1,107 @@
+"""Watches the Applications of one namespace.
+
+https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from http import HTTPStatus
+from math import ceil
+from typing import Any
+
+from receiver.argocd.application_json import (
+    json_object,
+    mapping,
+    summary_of,
+    text,
+)
+from receiver.argocd.kubernetes_answers import refused
+from receiver.argocd.objects import ApplicationSummary
+from receiver.argocd.pages import pages
+from receiver.argocd.server import Server
+
+PAUSE = 0.2
+"""Seconds before a watch that was cut goes on."""
+LONGEST = 300
+"""Seconds after which a watch is opened anew: a connection that died in silence is no loss then."""
+LATE = 10.0
+"""Seconds that a server may take to end a watch by itself."""
+
+
+class ApplicationWatch:
+    """Knows what it has told, and where to go on: at the same version, or with a new list."""
+
+    def __init__(self, server: Server, path: str) -> None:
+        self._server = server
+        self._path = path
+        self._version = ""
+        self._known: dict[str, ApplicationSummary] = {}
+
+    def follow(self, until: float) -> Iterator[ApplicationSummary]:
+        """Yield what has changed since the last call, and what changes, until then (monotonic).
+
+        Raises:
+            ConnectionFailed: the list cannot be read, or the watch not be opened.
+        """
+        while time.monotonic() < until:
+            if not self._version:
+                yield from self._list(until)
+            yield from self._watch(until)
+            if (left := until - time.monotonic()) > 0:
+                time.sleep(min(left, PAUSE))
+
+    def _list(self, until: float) -> Iterator[ApplicationSummary]:
+        gone = dict(self._known)
+        version = ""
+        for page in pages(self._server, self._path, until):
+            version = page.version
+            for summary in map(summary_of, page.items):
+                gone.pop(summary.key, None)
+                yield from self._news(summary)
+        for summary in gone.values():
+            yield from self._news(summary, deleted=True)
+        self._version = version
+
+    def _watch(self, until: float) -> Iterator[ApplicationSummary]:
+        seconds = min(LONGEST, max(1, ceil(until - time.monotonic())))
+        query = {
+            "timeoutSeconds": str(seconds),
+            "watch": "true",
+            "resourceVersion": self._version,
+            "allowWatchBookmarks": "true",
+        }
+        late = min(until, time.monotonic() + seconds + LATE)
+        with self._server.stream(self._path, late, query) as told:
+            if told.answer.status == HTTPStatus.GONE:
+                self._version = ""
+                return
+            if why := refused(told.answer):
+                raise self._server.failed(f"Applications cannot be watched: {why.reason}")
+            for line in told.lines:
+                event = json_object(line) or {}
+                kind, found = text(event, "type"), mapping(event, "object")
+                if kind == "ERROR":
+                    self._ended_by(found)
+                    return
+                self._version = text(mapping(found, "metadata"), "resourceVersion") or self._version
+                if kind in {"ADDED", "MODIFIED", "DELETED"}:
+                    yield from self._news(summary_of(found), deleted=kind == "DELETED")
+
+    def _ended_by(self, status: Mapping[str, Any]) -> None:
+        """Begin anew where the server no longer has the version; else go on from it."""
+        if status.get("code") == HTTPStatus.GONE:
+            self._version = ""
+
+    def _news(
+        self, summary: ApplicationSummary, *, deleted: bool = False
+    ) -> Iterator[ApplicationSummary]:
+        before = self._known.pop(summary.key, None)
+        if deleted:
+            yield replace(summary, deleted=True)
+            return
+        self._known[summary.key] = summary
+        if summary != before:
+            yield summary

@@ -1,0 +1,114 @@
+"""Argo CD's API as a connection: Applications, and live objects of every cluster that they go to.
+
+https://argo-cd.readthedocs.io/en/stable/developer-guide/api-docs/; paths and parameters are those
+of server/application/application.proto.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from receiver.argocd.application_json import (
+    application_of,
+    json_object,
+    mapping,
+    mappings,
+    summary_of,
+    text,
+)
+from receiver.argocd.argocd_live import LiveByArgoCd
+from receiver.argocd.argocd_paths import application_path, application_query, refused
+from receiver.argocd.objects import (
+    ApplicationState,
+    ApplicationSummary,
+    LiveObject,
+    ObjectRef,
+    Unreadable,
+)
+from receiver.argocd.server import Server
+
+NEEDED = (
+    "metadata.name",
+    "metadata.namespace",
+    "metadata.uid",
+    "metadata.labels",
+    "spec.project",
+    "status.operationState.phase",
+    "status.operationState.startedAt",
+    "status.operationState.finishedAt",
+)
+"""What `summary_of` reads: Argo CD leaves out the rest."""
+ANEW = 60.0
+"""Seconds after which a watch begins anew with all Applications: between what it tells first and
+what it watches Argo CD may miss a change."""
+PAUSE = 1.0
+"""Seconds before a new beginning after a cut."""
+
+
+@dataclass(frozen=True, slots=True)
+class ArgoCdApi:
+    """A connection by Argo CD's API alone; see `receiver.argocd.connection.Connection`."""
+
+    server: Server
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+        return self.server.name
+
+    def application(
+        self, namespace: str, name: str, deadline: float
+    ) -> ApplicationState | Unreadable:
+        """Return an Application as it is now."""
+        answer = self.server.get(application_path(name), deadline, application_query(namespace))
+        return refused(self.server, answer) or application_of(self.server.json(answer))
+
+    def applications(self, deadline: float) -> list[ApplicationSummary]:
+        """Return every Application that the account may get."""
+        fields = ",".join(f"items.{one}" for one in NEEDED)
+        answer = self.server.get("/api/v1/applications", deadline, {"fields": fields})
+        if why := refused(self.server, answer):
+            raise self.server.failed(f"Applications cannot be listed: {why.reason}")
+        return [summary_of(app) for app in mappings(self.server.json(answer), "items")]
+
+    def live(
+        self,
+        application: ApplicationState,
+        refs: Sequence[ObjectRef],
+        *,
+        deadline: float,
+        content: bool = False,
+    ) -> Mapping[ObjectRef, LiveObject | Unreadable]:
+        """Read objects: a few one by one, more of them by one call."""
+        return LiveByArgoCd(self.server, application, deadline, content).read(refs)
+
+    def watch(self, deadline: float) -> Iterator[ApplicationSummary]:
+        """Yield each Application as it is, then each that changes."""
+        known: dict[str, ApplicationSummary] = {}
+        while time.monotonic() < deadline:
+            until = min(deadline, time.monotonic() + ANEW)
+            yield from self._watch_once(until, known)
+            if (left := until - time.monotonic()) > 0:
+                time.sleep(min(left, PAUSE))
+
+    def _watch_once(
+        self, until: float, known: dict[str, ApplicationSummary]
+    ) -> Iterator[ApplicationSummary]:
+        """Yield what differs from ``known``; without a version in the query all come first."""
+        fields = ",".join(("result.type", *(f"result.application.{one}" for one in NEEDED)))
+        with self.server.stream("/api/v1/stream/applications", until, {"fields": fields}) as told:
+            if why := refused(self.server, told.answer):
+                raise self.server.failed(f"Applications cannot be watched: {why.reason}")
+            for line in told.lines:
+                result = mapping(json_object(line) or {}, "result")
+                if not result:
+                    return  # it says why it ends; a new beginning tells whether that lasts
+                deleted = text(result, "type") == "DELETED"
+                summary = summary_of(mapping(result, "application"), deleted=deleted)
+                before = known.pop(summary.key, None)
+                if not deleted:
+                    known[summary.key] = summary
+                if summary != before:
+                    yield summary
