@@ -169,9 +169,8 @@ def _hint(item: ErrorDetails, *, rendered: bool) -> str:
     if kind in {"string_type", "words"} and isinstance(value, bool | int | float):
         return "write string(...) in the expression" if rendered else "put it in quotes"
     if kind in {"literal_error", "enum"}:
-        return did_you_mean(
-            str(value), re.findall(r"'([^']+)'", item.get("ctx", {}).get("expected", ""))
-        )
+        expected = item.get("ctx", {}).get("expected", "")
+        return did_you_mean(str(value), re.findall(r"'([^']+)'", expected))
     return ""
 
 

@@ -106,9 +106,12 @@ def _by_message(message: str, retry_count: int, only_out_of_sync: bool) -> Chang
         return _unchanged(f"{verb}{dry}")
     if reconciled := RECONCILED.search(message):
         return _changed(reconciled[0])
-    if not verb:
-        return _without_verb(message, only_out_of_sync)
-    return _by_verb(verb, message, retry_count, only_out_of_sync)
+    if verb:
+        return _by_verb(verb, message, retry_count, only_out_of_sync)
+    seen = f"its message is no output of apply: {_excerpt(message)}" if message else "no message"
+    if only_out_of_sync:
+        return _changed(f"it was out of sync ({OUT_OF_SYNC_ONLY}); {seen}")
+    return _unknown(seen)
 
 
 def _by_verb(verb: str, message: str, retry_count: int, only_out_of_sync: bool) -> Change:
@@ -127,13 +130,6 @@ def _by_verb(verb: str, message: str, retry_count: int, only_out_of_sync: bool) 
     if only_out_of_sync:
         return _changed(f"{verb}, and it was out of sync ({OUT_OF_SYNC_ONLY})")
     return _unknown(f"{verb}, which is said of every resource, changed or not")
-
-
-def _without_verb(message: str, only_out_of_sync: bool) -> Change:
-    seen = f"its message is no output of apply: {_excerpt(message)}" if message else "no message"
-    if only_out_of_sync:
-        return _changed(f"it was out of sync ({OUT_OF_SYNC_ONLY}); {seen}")
-    return _unknown(seen)
 
 
 def _excerpt(message: str) -> str:

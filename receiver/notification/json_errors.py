@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,8 +25,6 @@ NO_VALUE = "<no value>"
 MISSING = re.compile(rb'(?<!\\)"<no value>"(?!\s*:)')
 """A whole text of these words, as a value: neither a part of a longer one nor a key."""
 
-BOM = b"\xef\xbb\xbf"
-
 PLACE = re.compile(r" at line (\d+) column (\d+)$")
 
 
@@ -44,7 +43,7 @@ def read_json(body: bytes) -> Any:
             "the request has no body",
             hint="the template needs an entry for this webhook with method and body",
         )
-    body = body.removeprefix(BOM)
+    body = body.removeprefix(BOM_UTF8)
     try:
         tree = from_json(MISSING.sub(b"null", body.replace(b"\\u0000", b"\\ufffd")))
     except ValueError as error:

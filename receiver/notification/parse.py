@@ -1,4 +1,8 @@
-"""A notification's bytes -> a Sync and its identity; nothing here touches disk or network."""
+"""A notification's bytes -> a Sync and its identity; nothing here touches disk or network.
+
+An operation that has not finished is refused, and so are times that cannot be true: a clock that is
+wrong must not order the syncs.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +11,22 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from receiver.core.errors import PayloadError
-from receiver.core.model import Sync
+from receiver.core.model import Sync, rfc3339
 from receiver.notification.build import build
-from receiver.notification.checks import check_finished, check_times
 from receiver.notification.json_errors import WAY_OUT, read_json, read_query
 from receiver.notification.resource_list import trim
-from receiver.notification.shapes import Found, find, unknown_shape
+from receiver.notification.shapes import (
+    FINISHED,
+    Found,
+    find,
+    format_keys,
+    misplaced_phases,
+    unknown_shape,
+)
 
 __all__ = ["Notification", "read_notification"]
 
@@ -28,6 +38,22 @@ NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 
 EVENT_KEY_LIMIT = 1000
 """Characters of an event key; ours to choose, it is stored with the sync."""
+
+STATE = ".app.status.operationState"
+"""Where a template finds the operation."""
+
+TRIGGER = (
+    "let the trigger fire when app.status?.operationState?.phase in "
+    "['Succeeded','Failed','Error'], or send other events to a channel of their own, "
+    "/v1/notifications/CHANNEL"
+)
+
+EARLIEST = datetime(2014, 6, 6, tzinfo=UTC)
+"""The first public commit of Kubernetes: nothing was synced before that."""
+
+AHEAD = timedelta(days=1)
+"""How far the sender's clock may be ahead of ours. Clocks of clusters differ by seconds, one set in
+the wrong time zone by up to 14 hours; what is further ahead is no time of an operation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +108,7 @@ def read_notification(
     event_key = "" if channel == CHANNEL else _event_key(tree, query)
     sync = build(found, sender=sender, channel=channel, event_key=event_key, resources=resources)
     if now is not None:
-        check_times(sync, now)
+        _check_times(sync, now)
     weak = not (sync.started_at or sync.finished_at or event_key)
     identity = _identity(sync, body if weak else b"")
     counted = trimmed.get(found.shape, trimmed[""])
@@ -96,7 +122,7 @@ def _find(tree: Any, query: Mapping[str, str], channel: str) -> Found:
         raise unknown_shape(tree, query)
     _check_names(found)
     if channel == CHANNEL:
-        check_finished(found, tree)
+        _check_finished(found, tree)
     return found
 
 
@@ -117,16 +143,14 @@ def _event_key(tree: Any, query: Mapping[str, str]) -> str:
     key = tree.get("eventKey") if isinstance(tree, dict) else None
     if key is None:
         key = query.get("eventKey", "")
+    why = ""
     if isinstance(key, bool) or not isinstance(key, str | int | float):
-        raise _bad_event_key("should be a string")
-    text = str(key)
-    if len(text) > EVENT_KEY_LIMIT:
-        raise _bad_event_key(f"is longer than {EVENT_KEY_LIMIT} characters")
-    return text
-
-
-def _bad_event_key(why: str) -> PayloadError:
-    return PayloadError("wrong_type", f"eventKey: {why}", fields={"eventKey": why})
+        why = "should be a string"
+    elif len(str(key)) > EVENT_KEY_LIMIT:
+        why = f"is longer than {EVENT_KEY_LIMIT} characters"
+    if why:
+        raise PayloadError("wrong_type", f"eventKey: {why}", fields={"eventKey": why})
+    return str(key)
 
 
 def _identity(sync: Sync, body: bytes) -> str:
@@ -147,3 +171,64 @@ def _identity(sync: Sync, body: bytes) -> str:
     if body:
         parts += [sync.revision, hashlib.sha256(body).hexdigest()]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _check_finished(found: Found, tree: Any) -> None:
+    """Refuse an operation that has not finished, or without the time when it did.
+
+    Raises:
+        PayloadError: ``not_finished``; its hint names what the template lacks.
+    """
+    state = found.operation
+    phase = (state and state.phase) or ""
+    if not phase:
+        raise _not_finished(
+            "its phase is missing", _missing_hint("phase", found, misplaced_phases(tree))
+        )
+    if phase not in FINISHED:
+        raise _not_finished(f"its phase is {phase[:80]!r}, none of {', '.join(FINISHED)}", TRIGGER)
+    if found.shape != "resources" and not (state and state.finished_at):
+        raise _not_finished("its finishedAt is missing", _missing_hint("finishedAt", found, []))
+
+
+def _missing_hint(field: str, found: Found, others: list[str]) -> str:
+    """Return what to write in the template so that the field is there."""
+    add = f'"{field}": {{{{toJson {STATE}.{field}}}}}'
+    where = " in the body or the query" if found.shape == "resources" else " in operationState"
+    if others:
+        keys = format_keys(others)
+        return f"{keys} holds one, but it is looked for as `{field}`{where}: write {add}"
+    return f"add {add}{where}; `postsync argocd-config` prints a template that has it"
+
+
+def _not_finished(why: str, hint: str) -> PayloadError:
+    return PayloadError("not_finished", f"the operation has not finished: {why}", hint=hint)
+
+
+def _check_times(sync: Sync, now: datetime) -> None:
+    """Refuse times that cannot be true; ``now`` is by our own clock.
+
+    A sync from the future would be the newest of its Application for years. Where our own clock is
+    plainly wrong, as on a machine that has not synchronised it yet, nothing is refused for it.
+
+    Raises:
+        PayloadError: ``wrong_time``.
+    """
+    for name, moment in (("startedAt", sync.started_at), ("finishedAt", sync.finished_at)):
+        if moment and (why := _cannot_be_true(moment, now)):
+            path = f"operationState.{name}"
+            raise PayloadError(
+                "wrong_time",
+                f"{path}: {rfc3339(moment)} {why}",
+                hint="one of the two clocks is wrong: compare `date -u` on both sides",
+                fields={path: why},
+            )
+
+
+def _cannot_be_true(moment: datetime, now: datetime) -> str:
+    """Return why a time cannot be true, "" if it can."""
+    if moment < EARLIEST:
+        return f"is before {EARLIEST:%Y-%m-%d}, when there was no Argo CD"
+    if moment > now + AHEAD and now > EARLIEST:
+        return f"is more than a day ahead of our clock ({rfc3339(now)})"
+    return ""

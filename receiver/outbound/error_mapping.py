@@ -50,11 +50,8 @@ def to_attempt_error(
 ) -> AttemptError:
     """Turn what the libraries raised into an attempt's error.
 
-    Args:
-        error: whatever was raised.
-        where: ``host:port``, "" if the URL was not understood.
-        seconds: the attempt's time, if it was over; None if it was not.
-        masker: has the attempt's secrets.
+    ``where`` is ``host:port``, "" if the URL was not understood; ``seconds`` the attempt's time, if
+    it was over, else None.
     """
     chain = list(_chain(error))
     for one in chain:

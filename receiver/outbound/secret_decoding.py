@@ -11,6 +11,7 @@ import string
 from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from html.entities import html5
 
 Span = tuple[int, int]
@@ -54,14 +55,12 @@ _READABLE = re.compile(
 )
 
 
+@dataclass(slots=True, eq=False)
 class Decoding:
     """One decoding of a text: its bytes, and where in the original text they came from."""
 
-    __slots__ = ("_place", "data")
-
-    def __init__(self, data: bytes, place: Place) -> None:
-        self.data = data
-        self._place = place
+    data: bytes
+    _place: Place
 
     @classmethod
     def of(cls, data: bytes) -> Decoding:
