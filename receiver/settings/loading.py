@@ -32,7 +32,7 @@ def load_settings(file: Path | None = None, **options: Any) -> Settings:
         SettingsError: names each setting that is not usable, and the file if one was read.
     """
     given = {name: value for name, value in options.items() if value is not None}
-    written = read_settings_file(file, Settings.model_fields) if file else {}
+    written = _read_file(file) if file else {}
 
     class FromFile(Settings):
         @classmethod
@@ -46,16 +46,14 @@ def load_settings(file: Path | None = None, **options: Any) -> Settings:
     try:
         return FromFile(**given)
     except ValidationError as error:
-        lines = [
-            _setting_names(item["loc"]) + message_of(item)
-            for item in error.errors(include_url=False, include_input=False)
-        ]
+        found = error.errors(include_url=False, include_input=False)
+        lines = [_setting_names(item["loc"]) + message_of(item) for item in found]
         where = f"settings ({file} and POSTSYNC_* variables)" if file else "POSTSYNC_* variables"
         raise SettingsError(f"{where}: " + "; ".join(dict.fromkeys(lines))) from None
     except SourceError as error:
-        found = re.search(r'field "(\w+)"', str(error))
+        field = re.search(r'field "(\w+)"', str(error))
         raise SettingsError(
-            f"POSTSYNC_{found[1].upper() if found else '*'} cannot be read",
+            f"POSTSYNC_{field[1].upper() if field else '*'} cannot be read",
             hint="""it is written as JSON: a list as '["one", "two"]', a mapping as '{"key": 1}'""",
         ) from None
 
@@ -78,25 +76,8 @@ def _setting_names(place: tuple[int | str, ...]) -> str:
     return f"{to_camel(name)} (POSTSYNC_{name.upper()}): "
 
 
-def read_settings_file(file: Path, names: Iterable[str]) -> dict[str, Any]:
-    """Return the file's values by the settings' own names.
-
-    Args:
-        file: the YAML file; an empty one sets nothing.
-        names: every setting, in snake_case.
-
-    Raises:
-        SettingsError: it cannot be read, is no YAML, or has keys that are no settings; all
-            of these are named, each with the key that may have been meant.
-    """
-    keys = {to_camel(name): name for name in names}
-    tree = _read(file)
-    if wrong := [_unknown(key, keys) for key in tree if key not in keys]:
-        raise SettingsError(f"settings file {file}: " + "; ".join(wrong))
-    return {keys[key]: value for key, value in tree.items()}
-
-
-def _read(file: Path) -> dict[str, Any]:
+def _read_file(file: Path) -> dict[str, Any]:
+    """Return the values of a YAML file by the settings' own names; an empty one sets nothing."""
     try:
         document = read_yaml(str(file), read_text(file))
     except UnreadableFile as error:
@@ -105,7 +86,11 @@ def _read(file: Path) -> dict[str, Any]:
         raise SettingsError("settings file " + "; ".join(map(str, document.problems)))
     if not isinstance(document.data, dict | None):
         raise SettingsError(f"settings file {file} has no `key: value` lines")
-    return document.data or {}
+    tree = document.data or {}
+    keys = {to_camel(name): name for name in Settings.model_fields}
+    if wrong := [_unknown(key, keys) for key in tree if key not in keys]:
+        raise SettingsError(f"settings file {file}: " + "; ".join(wrong))
+    return {keys[key]: value for key, value in tree.items()}
 
 
 def _unknown(key: str, keys: Iterable[str]) -> str:

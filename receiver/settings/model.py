@@ -19,11 +19,7 @@ from pydantic import (
     model_validator,
 )
 from pydantic.alias_generators import to_camel
-from pydantic_settings import (
-    BaseSettings,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 MIB = 1 << 20
 
@@ -56,8 +52,10 @@ class RateSetting(BaseModel):
         frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True
     )
 
-    per_second: float = Field(gt=0, description="So many a second.")
-    burst: int = Field(ge=1, description="So many at once.")
+    per_second: float = Field(gt=0)
+    """So many a second."""
+    burst: int = Field(ge=1)
+    """So many at once."""
 
 
 class Settings(BaseSettings):
@@ -68,126 +66,80 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="POSTSYNC_", extra="forbid", frozen=True)
 
-    home: Path = Field(
-        default=Path(".postsync"),
-        description="Folder of the ledger, the token folders `senders` and `operators`, and "
-        "`secrets`.",
-    )
-    database: SecretStr | None = Field(
-        default=None,
-        description="PostgreSQL database that keeps the ledger, instead of a SQLite file in "
-        "`home`: `postgresql://USER@HOST:5432/DATABASE`. The password may stand in PGPASSWORD or "
-        "a PGPASSFILE instead.",
-    )
-    rules: list[Path] = Field(
-        default=[Path("config/rules")], description="Rule files and folders of rule files."
-    )
-    host: str = Field(default="127.0.0.1", description="Address that the server listens on.")
-    port: int = Field(default=8080, ge=0, le=65535, description="Port that it listens on.")
-    tls_certificate: Path | None = Field(
-        default=None,
-        description="Certificate in PEM, its chain after it, to serve HTTPS with; read again when "
-        "it changes.",
-    )
-    tls_key: Path | None = Field(default=None, description="Its key in PEM, without passphrase.")
-    trusted_proxies: list[Network] = Field(
-        default=[],
-        description="Networks of proxies whose X-Forwarded-For is believed; empty means none.",
-    )
-    allow_anonymous: bool = Field(
-        default=False, description="Start without any sender's token and accept every sender."
-    )
-    max_body: int = Field(default=8 * MIB, ge=1024, description="Largest notification accepted.")
-    max_resources: int = Field(
-        default=10_000,
-        ge=1,
-        description="Most resources of a sync that is planned; one that lists more is stored as "
-        "failed: too large.",
-    )
-    disk_reserve: int = Field(
-        default=64 * MIB,
-        ge=0,
-        description="Where the disk of a SQLite file has less left, notifications get a 503, so "
-        "that what was accepted can still be worked on.",
-    )
-    request_timeout: float = Field(
-        default=20, gt=0, description="Time for a sender to deliver its whole request."
-    )
-    gunicorn_config: Path | None = Field(
-        default=None,
-        description="gunicorn configuration file with the last word.",
-    )
-    threads: int = Field(default=32, ge=1, le=512, description="Threads of the intake.")
-    max_age: float = Field(
-        default=86400,
-        gt=0,
-        description="A sync that finished longer ago is stored but not acted upon.",
-    )
-    keep_for: float = Field(
-        default=30 * 86400,
-        ge=600,
-        description="A sync that ended longer ago is deleted with all that belongs to it; so are "
-        "refused notifications. Longer than `maxAge`.",
-    )
-    keep_syncs: int = Field(
-        default=1_000_000,
-        ge=1,
-        description="Syncs that are kept; of more the oldest are deleted before `keepFor` is "
-        "over, but not before `maxAge`.",
-    )
-    act_since: Annotated[datetime, AfterValidator(_aware)] | None = Field(
-        default=None,
-        description="A sync that finished earlier is stored but not acted upon; by default the "
-        "moment at which the ledger was created.",
-    )
-    attempt_threads: int = Field(
-        default=64,
-        ge=1,
-        le=256,
-        description="Attempts that run at one time; a quarter of them for one host.",
-    )
-    rates: dict[str, RateSetting] = Field(
-        default={},
-        description="How many attempts of a handler begin with one credential, by its name, "
-        "instead of what its service documents: "
-        "`{cloudflare.purge: {perSecond: 50, burst: 500}}`.",
-    )
-    drain: float = Field(
-        default=25,
-        ge=0,
-        description="Time that attempts under way have to finish after SIGTERM.",
-    )
-    lease: float = Field(
-        default=30, ge=3, description="An attempt whose process is silent for so long is lost."
-    )
-    allow_hosts: list[str] = Field(
-        default=[], description="Hosts (globs) that actions may call; empty means any."
-    )
-    deny_hosts: list[str] = Field(default=[], description="Hosts (globs) that they may not call.")
-    allow_networks: list[Network] = Field(
-        default=[], description="Networks that actions may connect to; empty means any."
-    )
-    deny_networks: list[Network] = Field(
-        default=[],
-        description="Networks that they may not connect to. Link-local and metadata addresses "
-        "are always denied.",
-    )
-    ca_bundle: Path | None = Field(
-        default=None, description="Certificates to trust in outgoing calls, beside none other."
-    )
-    proxy: str | None = Field(
-        default=None, description="HTTP proxy of outgoing calls; the environment's is not used."
-    )
-    no_proxy: list[Annotated[Network | str, PlainValidator(_called_directly)]] = Field(
-        default=[],
-        description="Hosts (globs; `.corp.example` means all below it) and networks that are "
-        "called without `proxy`, beside loopback, `*.svc`, `*.svc.cluster.local` and the API "
-        "server of the own cluster (KUBERNETES_SERVICE_HOST). A network is for hosts that are "
-        "written as addresses: names are not looked up for it.",
-    )
-    log_format: Literal["auto", "json", "console"] = Field(
-        default="auto", description="`auto` is console on a terminal, JSON elsewhere."
-    )
+    home: Path = Path(".postsync")
+    """Folder of the ledger, the token folders `senders` and `operators`, and `secrets`."""
+    database: SecretStr | None = None
+    """PostgreSQL database that keeps the ledger, instead of a SQLite file in `home`:
+    `postgresql://USER@HOST:5432/DATABASE`. The password may stand in PGPASSWORD or a PGPASSFILE
+    instead."""
+    rules: list[Path] = [Path("config/rules")]
+    """Rule files and folders of rule files."""
+    host: str = "127.0.0.1"
+    """Address that the server listens on."""
+    port: int = Field(default=8080, ge=0, le=65535)
+    """Port that it listens on."""
+    tls_certificate: Path | None = None
+    """Certificate in PEM, its chain after it, to serve HTTPS with; read again when it changes."""
+    tls_key: Path | None = None
+    """Its key in PEM, without passphrase."""
+    trusted_proxies: list[Network] = []
+    """Networks of proxies whose X-Forwarded-For is believed; empty means none."""
+    allow_anonymous: bool = False
+    """Start without any sender's token and accept every sender."""
+    max_body: int = Field(default=8 * MIB, ge=1024)
+    """Largest notification accepted."""
+    max_resources: int = Field(default=10_000, ge=1)
+    """Most resources of a sync that is planned; one that lists more is stored as failed: too
+    large."""
+    disk_reserve: int = Field(default=64 * MIB, ge=0)
+    """Where the disk of a SQLite file has less left, notifications get a 503, so that what was
+    accepted can still be worked on."""
+    request_timeout: float = Field(default=20, gt=0)
+    """Time for a sender to deliver its whole request."""
+    gunicorn_config: Path | None = None
+    """gunicorn configuration file with the last word."""
+    threads: int = Field(default=32, ge=1, le=512)
+    """Threads of the intake."""
+    max_age: float = Field(default=86400, gt=0)
+    """A sync that finished longer ago is stored but not acted upon."""
+    keep_for: float = Field(default=30 * 86400, ge=600)
+    """A sync that ended longer ago is deleted with all that belongs to it; so are refused
+    notifications. Longer than `maxAge`."""
+    keep_syncs: int = Field(default=1_000_000, ge=1)
+    """Syncs that are kept; of more the oldest are deleted before `keepFor` is over, but not before
+    `maxAge`."""
+    act_since: Annotated[datetime, AfterValidator(_aware)] | None = None
+    """A sync that finished earlier is stored but not acted upon; by default the moment at which the
+    ledger was created."""
+    attempt_threads: int = Field(default=64, ge=1, le=256)
+    """Attempts that run at one time; a quarter of them for one host."""
+    rates: dict[str, RateSetting] = {}
+    """How many attempts of a handler begin with one credential, by its name, instead of what its
+    service documents: `{cloudflare.purge: {perSecond: 50, burst: 500}}`."""
+    drain: float = Field(default=25, ge=0)
+    """Time that attempts under way have to finish after SIGTERM."""
+    lease: float = Field(default=30, ge=3)
+    """An attempt whose process is silent for so long is lost."""
+    allow_hosts: list[str] = []
+    """Hosts (globs) that actions may call; empty means any."""
+    deny_hosts: list[str] = []
+    """Hosts (globs) that they may not call."""
+    allow_networks: list[Network] = []
+    """Networks that actions may connect to; empty means any."""
+    deny_networks: list[Network] = []
+    """Networks that they may not connect to. Link-local and metadata addresses are always
+    denied."""
+    ca_bundle: Path | None = None
+    """Certificates to trust in outgoing calls, beside none other."""
+    proxy: str | None = None
+    """HTTP proxy of outgoing calls; the environment's is not used."""
+    no_proxy: list[Annotated[Network | str, PlainValidator(_called_directly)]] = []
+    """Hosts (globs; `.corp.example` means all below it) and networks that are called without
+    `proxy`, beside loopback, `*.svc`, `*.svc.cluster.local` and the API server of the own cluster
+    (KUBERNETES_SERVICE_HOST). A network is for hosts that are written as addresses: names are not
+    looked up for it."""
+    log_format: Literal["auto", "json", "console"] = "auto"
+    """`auto` is console on a terminal, JSON elsewhere."""
 
     @model_validator(mode="after")
     def _known_until_too_old(self) -> Self:
@@ -201,12 +153,9 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _certificate_with_its_key(self) -> Self:
         if (self.tls_certificate is None) != (self.tls_key is None):
-            given, missing = (
-                ("tlsKey", "tlsCertificate (POSTSYNC_TLS_CERTIFICATE)")
-                if self.tls_certificate is None
-                else ("tlsCertificate", "tlsKey (POSTSYNC_TLS_KEY)")
-            )
-            raise ValueError(f"{given} is set without {missing}")
+            if self.tls_key is None:
+                raise ValueError("tlsCertificate is set without tlsKey (POSTSYNC_TLS_KEY)")
+            raise ValueError("tlsKey is set without tlsCertificate (POSTSYNC_TLS_CERTIFICATE)")
         return self
 
     @property

@@ -55,14 +55,9 @@ class Secrets:
         if not path.is_relative_to(folder):
             raise TemporaryError(f"secret {{file: {name}}} leads out of the secrets folder")
         try:
-            value = read_bytes(path, LARGEST).decode()
-        except (UnreadableFile, UnicodeDecodeError) as error:
-            why = (
-                error.why
-                if isinstance(error, UnreadableFile)
-                else "cannot be read: it is no UTF-8 text"
-            )
-            raise TemporaryError(
-                f"secret {{file: {name}}} {why}", hint=f"put it into {folder}"
-            ) from None
-        return value.removesuffix("\n").removesuffix("\r")
+            return read_bytes(path, LARGEST).decode().removesuffix("\n").removesuffix("\r")
+        except UnreadableFile as error:
+            why = error.why
+        except UnicodeDecodeError:
+            why = "cannot be read: it is no UTF-8 text"
+        raise TemporaryError(f"secret {{file: {name}}} {why}", hint=f"put it into {folder}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from codecs import BOM_UTF8
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -46,7 +45,7 @@ class FolderTokens:
 
     Attributes:
         mistakes: what is wrong in it; only the token or file in question is left out.
-        away: what could not be read, so that tokens may be valid that are not among ``tokens``.
+        unreadable: why tokens may be valid that are not among ``tokens``.
     """
 
     tokens: list[Token] = field(default_factory=list)
@@ -97,17 +96,14 @@ def _read_file(path: Path, found: FolderTokens) -> None:
         if path.exists() or path.is_symlink():  # else it was removed a moment ago
             found.unreadable.append(f"token file {error.message}")
         return
-    for number, line in _lines(data):
+    for number, line in enumerate(map(bytes.strip, data.splitlines()), 1):
+        if not line:
+            continue
         place = f"token file {path}, line {number}"
         if mistake := _mistake(line):
             found.mistakes.append(f"{place}: {mistake}")
         else:
             found.tokens.append(Token(path.parent.name, path.name, place, sha256(line).digest()))
-
-
-def _lines(data: bytes) -> Iterator[tuple[int, bytes]]:
-    stripped = enumerate((line.strip() for line in data.splitlines()), 1)
-    return ((number, line) for number, line in stripped if line)
 
 
 def _mistake(token: bytes) -> str:

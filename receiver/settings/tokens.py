@@ -34,7 +34,8 @@ class Keyring:
     it is logged and left out, while the rest takes effect: a removed token must end at once.
 
     Attributes:
-        away: what cannot be read now; while there is anything, an unknown token may be a good one.
+        unreadable: what cannot be read now; while there is anything, an unknown token may be a
+            good one.
 
     Raises:
         SettingsError: a token is not usable, stands in two places (it could mean either), or a
