@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, MutableMapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, cast
@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import structlog
 import yaml
 
-from receiver.contract import Answer, Json, Tls
+from receiver.contract import Answer, Json
 from receiver.core.logs import Log
 from receiver.core.model import Outcome
 from receiver.dispatcher.attempt import Runner
@@ -79,20 +79,17 @@ def attempt(
     Raises:
         ContractBroken: the handler broke off with an exception that is no `AttemptError`.
     """
+    tree = dict(parameters) if parameters is not None else written_parameters(subject)
     slow = Fault.SILENT in answers or Fault.DRIPPING in answers
     about = {"state": state, "attempt": number, "key_number": key_number}
-    made = _attempt(subject, answers, SHORT if slow else PATIENCE, parameters, about)
+    made = _attempt(subject, answers, SHORT if slow else PATIENCE, tree, **about)
     if slow and not made.seen:
-        return _attempt(subject, answers, LONGER, parameters, about)
+        return _attempt(subject, answers, LONGER, tree, **about)
     return made
 
 
 def _attempt(
-    subject: Subject,
-    answers: Sequence[Served],
-    timeout: float,
-    parameters: Mapping[str, Any] | None,
-    about: Mapping[str, Any],
+    subject: Subject, answers: Sequence[Served], timeout: float, tree: dict[str, Any], **about: Any
 ) -> Attempted:
     left = list(answers)
     bugs: list[str] = []
@@ -102,11 +99,9 @@ def _attempt(
 
     with peer(answering) as there, TemporaryDirectory() as folder:
         with closing(_ReroutingOutbound(there.url)) as outbound:
-            runner = Runner(
-                Registry([subject.handler]), Expressions(), Secrets(Path(folder)), outbound,
-                _log(bugs),
-            )  # fmt: skip
-            run = _run(subject, Path(folder), parameters, timeout, **about)
+            registry, secrets = Registry([subject.handler]), Secrets(Path(folder))
+            runner = Runner(registry, Expressions(), secrets, outbound, _log(bugs))
+            run = _run(subject, Path(folder), tree, timeout, **about)
             began = time.monotonic()
             outcome = runner.run(run)
             seconds = time.monotonic() - began
@@ -125,25 +120,15 @@ def written_parameters(subject: Subject) -> dict[str, Any]:
 def secret_values(subject: Subject, tree: Mapping[str, Any]) -> dict[str, str]:
     """Return a value for each secret that the parameters refer to, by name."""
     names = sorted({ref.name for ref in split_secrets(tree)[1].values()})
-    return {
-        name: subject.secrets.get(name, sample_secret(number)) for number, name in enumerate(names)
-    }
-
-
-def sample_secret(number: int) -> str:
-    """Return a secret that looks different in JSON, in HTML, in a URL and in base 64."""
-    return f'hush{number}&+/"<Zq8Wk3vXn5TrLm>'
+    # The kit's own look different in JSON, in HTML, in a URL and in base 64.
+    own = {name: f'hush{number}&+/"<Zq8Wk3vXn5TrLm>' for number, name in enumerate(names)}
+    return {name: subject.secrets.get(name, own[name]) for name in names}
 
 
 def _run(
-    subject: Subject,
-    folder: Path,
-    parameters: Mapping[str, Any] | None,
-    timeout: float,
-    **fields: Any,
+    subject: Subject, folder: Path, tree: dict[str, Any], timeout: float, **about: Any
 ) -> ClaimedRun:
     """Return a run as it is claimed, its secrets in files."""
-    tree = dict(parameters) if parameters is not None else written_parameters(subject)
     plain, references = split_secrets(tree)
     for name, value in secret_values(subject, tree).items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -156,10 +141,10 @@ def _run(
         "id": RUN, "plan": "p-kit", "sync": "s-kit", "rule": "kit", "action": "kit",
         "handler": subject.handler.name, "target": "", "target_index": None, "lane": "",
         "claim": 1, "failures": 0, "parameters": plain, "secrets": stored,
-        "policy": {"timeout": timeout}, "pending": fields["state"] is not None, "reason": "",
+        "policy": {"timeout": timeout}, "pending": about["state"] is not None, "reason": "",
         "first_attempt_at": int(time.time() * 1000),
     }  # fmt: skip
-    return ClaimedRun(**given, **fields)
+    return ClaimedRun(**given, **about)
 
 
 class _ReroutingOutbound(Outbound):
@@ -172,47 +157,21 @@ class _ReroutingOutbound(Outbound):
 
     def http(self, deadline: float, masker: Masker) -> HttpClient:
         client = super().http(deadline, masker)
-        return _ReroutingClient(
-            client.session,
-            client.policy,
-            client.guard,
-            client.proxies,
-            client.deadline,
-            client.masker,
-            self,
-        )
+        parts = {field.name: getattr(client, field.name) for field in fields(client)}
+        return _ReroutingClient(**parts, outbound=self)
 
 
 @dataclass(frozen=True, slots=True)
 class _ReroutingClient(HttpClient):
     outbound: _ReroutingOutbound
 
-    def send(
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: Mapping[str, str] | None = None,
-        body: bytes | None = None,
-        max_answer: int = 1 << 20,
-        tls: Tls | None = None,
-        proxy: str = "",
-    ) -> Answer:
+    def send(self, method: str, url: str, **options: Any) -> Answer:
         self.outbound.addresses.append(url)
         parts = urlsplit(url)
         if parts.scheme in {"http", "https"}:
             scheme, netloc, *_ = urlsplit(self.outbound.there)
             url = parts._replace(scheme=scheme, netloc=netloc).geturl()
-        return HttpClient.send(
-            self,
-            method,
-            url,
-            headers=headers,
-            body=body,
-            max_answer=max_answer,
-            tls=tls,
-            proxy=proxy,
-        )
+        return HttpClient.send(self, method, url, **options)
 
 
 def _log(bugs: list[str]) -> Log:

@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+import operator
+from collections.abc import Callable, Container, Mapping
 from functools import partial
-from typing import Any
 
-from receiver.contract import Answer as Answered
-from receiver.contract import (
-    Pending,
-    PermanentError,
-    Succeeded,
-    TemporaryError,
-    is_temporary,
-    retry_after,
-)
+from receiver import contract
+from receiver.contract import Pending, PermanentError, Succeeded, TemporaryError, is_temporary
 from receiver.core.model import Outcome, OutcomeKind
 from receiver.testkit.attempts import attempt
 from receiver.testkit.cases import Case, ContractBroken, End, Served, Subject
@@ -88,37 +81,30 @@ def _check_delay(case: Case, outcome: Outcome) -> None:
     if outcome.kind is not OutcomeKind.TEMPORARY or isinstance(last, Fault):
         return
     headers = {name.lower(): value for name, value in last.headers.items()}
-    asked = retry_after(Answered(last.status, headers, b""))
+    asked = contract.retry_after(contract.Answer(last.status, headers, b""))
     if asked is not None and (outcome.delay or 0) < asked:
         raise ContractBroken(f"{case}: Retry-After of {asked} s, but a delay of {outcome.delay}")
 
 
-def _status(test: Callable[[int], bool], served: Served) -> bool:
-    return isinstance(served, Reply) and test(served.status)
+def _status(statuses: Container[int], served: Served) -> bool:
+    return isinstance(served, Reply) and served.status in statuses
 
 
 def _asks_to_wait(served: Served) -> bool:
-    names = {name.lower() for name in served.headers} if isinstance(served, Reply) else set()
-    return _status(partial(_is, 429), served) and "retry-after" in names
+    named = isinstance(served, Reply) and "retry-after" in map(str.lower, served.headers)
+    return named and _status({429}, served)
 
 
-def _is(wanted: Any, found: Any) -> bool:
-    return bool(wanted == found)
-
-
+FAULTS = (Fault.RESET, Fault.SILENT, Fault.CUT, Fault.GARBLED)
 WANTED: Mapping[str, Callable[[Served], bool]] = {
-    "a 2xx": partial(_status, lambda status: status // 100 == 2),  # noqa: PLR2004 the class
+    "a 2xx": partial(_status, range(200, 300)),
     "a 4xx that no later try changes": partial(
-        _status,
-        lambda status: status // 100 == 4 and not is_temporary(status),  # noqa: PLR2004 the class
+        _status, {status for status in range(400, 500) if not is_temporary(status)}
     ),
-    "408": partial(_status, partial(_is, 408)),
-    "425": partial(_status, partial(_is, 425)),
+    "408": partial(_status, {408}),
+    "425": partial(_status, {425}),
     "429 with a Retry-After": _asks_to_wait,
-    "a 5xx": partial(_status, lambda status: status // 100 == 5),  # noqa: PLR2004 the class
-    **{
-        fault.value: partial(_is, fault)
-        for fault in (Fault.RESET, Fault.SILENT, Fault.CUT, Fault.GARBLED)
-    },
+    "a 5xx": partial(_status, range(500, 600)),
+    **{fault.value: partial(operator.eq, fault) for fault in FAULTS},
 }
 """What every table must have, and the test that a row is for it."""

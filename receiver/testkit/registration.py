@@ -26,7 +26,7 @@ def check_words(subject: Subject) -> None:
         raise ContractBroken(f"the name {handler.name!r} is not like service.verb, in lower case")
     if not handler.summary.endswith(".") or len(handler.summary) > SUMMARY:
         raise ContractBroken(f"the summary is no sentence of at most {SUMMARY} characters")
-    for model in models(handler.params):
+    for model in _models(handler.params):
         for name, field in model.model_fields.items():
             if not (field.description or "").rstrip().endswith("."):
                 raise ContractBroken(f"{model.__name__}.{name} is not described by a sentence")
@@ -45,7 +45,7 @@ def check_example(subject: Subject) -> None:
 
 def check_strictness(subject: Subject) -> None:
     """An unknown field is refused, in nested models too, and nothing can be changed later."""
-    for model in models(subject.handler.params):
+    for model in _models(subject.handler.params):
         if not model.model_config.get("frozen"):
             raise ContractBroken(f"{model.__name__} is not frozen: base it on contract.Params")
         try:
@@ -59,14 +59,13 @@ def check_strictness(subject: Subject) -> None:
 
 def check_lane(subject: Subject) -> None:
     """The lane is a text, also while the address is a secret and not known."""
-    tree = written_parameters(subject)
-    plain, _ = split_secrets(tree)
+    plain, _ = split_secrets(written_parameters(subject))
     for parameters in (plain, {}):
         lane = subject.handler.lane(parameters)
         if not isinstance(lane, str):
             raise ContractBroken(f"the lane of {parameters} is {lane!r}, not a text")
 
 
-def models(kind: Any) -> list[type[BaseModel]]:
+def _models(kind: Any) -> list[type[BaseModel]]:
     """Return a model and those within it."""
     return [slot.kind for slot in slots_in(slot_of(kind)) if slot.is_model]

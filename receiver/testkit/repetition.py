@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from itertools import repeat
 
 from receiver.core.model import OutcomeKind
 from receiver.testkit.attempts import RUN, Attempted, attempt
-from receiver.testkit.cases import Case, ContractBroken, Served, Subject
+from receiver.testkit.cases import Case, ContractBroken, Subject
 from receiver.testkit.server import Reply, Seen
 
 
@@ -16,12 +16,9 @@ def check_key(subject: Subject, case: Case) -> None:
     for number, key_number in ((1, 1), (2, 1), (3, 2)):
         first = () if number == 1 or subject.nothing_yet is None else (subject.nothing_yet,)
         made = attempt(
-            subject,
-            (*first, *case.script),
-            parameters=case.parameters,
-            number=number,
-            key_number=key_number,
-        )
+            subject, (*first, *case.script), parameters=case.parameters,
+            number=number, key_number=key_number,
+        )  # fmt: skip
         key = f"{RUN}.{key_number}"
         carried = any(key in _text(seen) for seen in made.seen)
         if carried and not subject.uses_key:
@@ -36,7 +33,7 @@ def check_parts(subject: Subject, case: Case) -> None:
     whole = _requests(_succeeded(attempt(subject, case.script, parameters=case.parameters)))
     if len(whole) < subject.parts:
         raise ContractBroken(f"parts={subject.parts}, but it makes {len(whole)} requests")
-    served = _repeated(case.script, len(whole))
+    served = [*case.script, *repeat(case.script[-1], len(whole))][: len(whole)]
     for done in range(len(whole) - subject.parts + 1, len(whole)):
         broken = [*served[:done], Reply(503)]
         first = attempt(subject, broken, parameters=case.parameters)
@@ -44,19 +41,14 @@ def check_parts(subject: Subject, case: Case) -> None:
         if first.outcome.kind is not OutcomeKind.TEMPORARY or state is None:
             why = f"ended {first.outcome.kind} with state {state}"
             raise ContractBroken(f"503 after {done} of {len(whole)} requests: {why}")
-        rest = attempt(
-            subject, served[done:], parameters=case.parameters, state=state, number=2
-        )  # fmt: skip
+        left = served[done:]
+        rest = attempt(subject, left, parameters=case.parameters, state=state, number=2)
         both = _requests(first)[:done] + _requests(_succeeded(rest))
         if Counter(both) != Counter(whole):
             again = Counter(both) - Counter(whole)
             why = "sent again" if again else "left out"
             names = list(again or Counter(whole) - Counter(both))
             raise ContractBroken(f"after {done} requests and a 503 it {why} {names}")
-
-
-def _repeated(script: Sequence[Served], length: int) -> list[Served]:
-    return [script[min(place, len(script) - 1)] for place in range(length)]
 
 
 def _succeeded(made: Attempted) -> Attempted:

@@ -8,18 +8,8 @@ from functools import partial
 
 from receiver.contract import Pending, Succeeded, TemporaryError
 from receiver.testkit.cases import Case, Subject
-from receiver.testkit.outcomes import (
-    check_asking,
-    check_case,
-    check_silence,
-    check_table,
-)
-from receiver.testkit.registration import (
-    check_example,
-    check_lane,
-    check_strictness,
-    check_words,
-)
+from receiver.testkit.outcomes import check_asking, check_case, check_silence, check_table
+from receiver.testkit.registration import check_example, check_lane, check_strictness, check_words
 from receiver.testkit.repetition import check_key, check_parts
 from receiver.testkit.secrecy import check_secrets
 from receiver.testkit.server import Fault, Reply

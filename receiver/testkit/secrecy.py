@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
+from itertools import product
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -18,7 +19,7 @@ from receiver.testkit.cases import Case, ContractBroken, Served, Subject
 from receiver.testkit.server import Reply
 
 WINDOW = 8
-"""Characters of a secret that must not be echo_text: half a secret is half the work of guessing."""
+"""Characters of a secret that must not be told: half a secret is half the work of guessing."""
 TIMES = 40
 """How often an echo repeats the secrets, so that wherever a handler cuts, it cuts one."""
 SHIFTS = (0, 12)
@@ -49,9 +50,9 @@ def check_secrets(subject: Subject, case: Case) -> None:
 
 def _echoes(case: Case, echo_text: str) -> list[list[Served]]:
     """Return the case's answers with the secrets in their headers and bodies."""
-    echoes = [(echo, " " * shift + echo_text) for echo in (_as_text, _in_json) for shift in SHIFTS]
     found = [
-        [_echo(one, echo(one, text), echo_text) for one in case.script] for echo, text in echoes
+        [_echo(one, echo(one, " " * shift + echo_text), echo_text) for one in case.script]
+        for echo, shift in product((_as_text, _in_json), SHIFTS)
     ]
     return [script for place, script in enumerate(found) if script not in found[:place]]
 
@@ -84,11 +85,9 @@ def _in_json(served: Served, echo_text: str) -> bytes:
 def _texts_of(made: Attempted) -> Iterator[tuple[str, str]]:
     outcome = made.outcome
     yield "reason", outcome.reason
-    for note in outcome.notes:
-        yield "line on the trail", note
-    for place, tree in (("output", outcome.output), ("state", outcome.state)):
-        for text in _texts(tree):
-            yield place, text
+    yield from (("line on the trail", note) for note in outcome.notes)
+    yield from (("output", text) for text in _texts(outcome.output))
+    yield from (("state", text) for text in _texts(outcome.state))
 
 
 def _texts(tree: Json) -> Iterator[str]:
@@ -126,5 +125,5 @@ def _forms(secret: str) -> Iterator[tuple[str, int]]:
     yield "".join(f"\\u{ord(one):04x}" for one in secret if ord(one) < ASTRAL), 0
     yield data.hex(), 0
     for encode in (base64.b64encode, base64.urlsafe_b64encode):
-        yield encode(secret.encode()).decode(), 0
+        yield encode(data).decode(), 0
         yield encode((USER + secret).encode()).decode(), math.ceil(len(USER) * 8 / 6)
