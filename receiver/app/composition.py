@@ -35,6 +35,7 @@ from receiver.rules.handlers.registry import Registry
 from receiver.rules.loading.load import Rulebook
 from receiver.settings.model import Settings
 from receiver.settings.secrets import Secrets
+from receiver.settings.token_files import token_command
 from receiver.settings.tokens import Keyring
 
 
@@ -68,16 +69,10 @@ def build_intake(settings: Settings, wakeup: Wakeup, log: Log) -> Intake:
     writer = IntakeWriter(ledger, committed)
     writer.start()
     return Intake(
-        settings,
-        writer,
-        Reader(ledger),
-        Explainer(ledger),
-        NameHints(ledger),
-        read_keys(settings, log),
-        log,
-        HookMessages(ledger, committed),
+        settings, writer, Reader(ledger), Explainer(ledger), NameHints(ledger),
+        read_keys(settings, log), log, HookMessages(ledger, committed),
         Operations(ledger, committed),
-    )
+    )  # fmt: skip
 
 
 INTAKE_PATIENCE = 4.0
@@ -93,12 +88,11 @@ def read_keys(settings: Settings, log: Log) -> Keyring:
     """
     keys = Keyring(settings.home, log)
     if not keys.senders.names and not settings.allow_anonymous:
+        folder = settings.home / "senders"
         raise SettingsError(
-            f"there is no sender's token in {settings.home / 'senders'}",
-            hint="write one, for example: `umask 077; mkdir -p "
-            f"{settings.home / 'senders'}; openssl rand -hex 32 > "
-            f"{settings.home / 'senders' / 'argocd'}`; or set POSTSYNC_ALLOW_ANONYMOUS=true to "
-            "take notifications from anybody",
+            f"there is no sender's token in {folder}",
+            hint=f"write one, for example: `{token_command(folder / 'argocd')}`; or set "
+            "POSTSYNC_ALLOW_ANONYMOUS=true to take notifications from anybody",
         )
     return keys
 
@@ -125,13 +119,9 @@ def dispatcher_over(
     runner = Runner(registry, expressions, Secrets(settings.secrets), build_outbound(settings), log)
     rules = RulesInForce(rulebook, ledger, expressions, renderer, wakeup.notify, log)
     pace = Buckets(rates_of(registry, settings), shared=ledger.shared)
+    guard = PoisonGuard(ledger, owner)
     preparation = Preparation(
-        rules,
-        renderer,
-        PoisonGuard(ledger, owner),
-        log,
-        max_age=settings.max_age,
-        max_resources=settings.max_resources,
+        rules, renderer, guard, log, max_age=settings.max_age, max_resources=settings.max_resources
     )
     return Dispatcher(
         settings, ledger, rules, preparation, wakeup, runner.run, pace, log, owner=owner

@@ -16,6 +16,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from itertools import cycle
 
 PR_SET_PDEATHSIG = 1
 """Linux, prctl(2): the signal that a child gets when its parent dies."""
@@ -68,7 +69,8 @@ class Supervisor:
             self._stopping = True
             self._end_next()
         elif number == signal.SIGHUP:
-            self._signal(signal.SIGHUP)
+            for pid in self._children:
+                os.kill(pid, signal.SIGHUP)
         elif number is None and self._ending is not None:
             self._failed = True
             self._print(f"had to kill {self._children[self._ending]}")
@@ -93,10 +95,6 @@ class Supervisor:
             self._ending = next(reversed(self._children))
             self._deadline = time.monotonic() + self._grace
             os.kill(self._ending, signal.SIGTERM)
-
-    def _signal(self, number: int) -> None:
-        for pid in self._children:
-            os.kill(pid, number)
 
     def _print(self, text: str) -> None:
         with suppress(OSError, ValueError, AttributeError):  # nobody reads it
@@ -134,7 +132,7 @@ def _format_exit(code: int) -> str:
 
 
 def cycle_cores() -> Iterator[int]:
-    """Yield the cores that we may use, in turn and without an end, from a random one on.
+    """Return the cores that we may use, in turn and without an end, from a random one on.
 
     Each process gets a core of its own. Python runs one thread of a process at a time (the GIL).
     Spread over two cores, threads that wait for one another wake each other across them at every
@@ -145,9 +143,7 @@ def cycle_cores() -> Iterator[int]:
     """
     cores = sorted(os.sched_getaffinity(0))
     at = random.randrange(len(cores))  # noqa: S311 it guards no secret
-    while True:
-        yield cores[at % len(cores)]
-        at += 1
+    return cycle(cores[at:] + cores[:at])
 
 
 def pin_to_core(core: int) -> None:

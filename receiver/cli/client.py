@@ -6,7 +6,6 @@ import getpass
 import json
 import os
 import re
-import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from receiver.core.user_files import read_text
 from receiver.outbound import Outbound
 from receiver.outbound.secret_masking import Masker
 from receiver.settings.loading import load_settings
+from receiver.settings.token_files import token_command
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 PATIENCE = 30.0
@@ -38,8 +38,6 @@ TRUST = "--ca or POSTSYNC_CA names the PEM file of the authority that signed its
 
 START = "start one with `make run` or `postsync serve`, or set POSTSYNC_URL"
 PLAIN = "; if it speaks no TLS, write http://"
-
-UNAUTHORIZED = HTTPStatus.UNAUTHORIZED.value
 
 PAGE = 500
 """Rows that the API returns at once at most."""
@@ -85,7 +83,7 @@ def _token_hint(home: Path) -> str:
     me = home / getpass.getuser() if home.name == "operators" else home / "argocd"
     return (
         f"neither {home} nor POSTSYNC_TOKEN has one; for the server of this home: "
-        f"`{_token_command(me)}`; another one's is named by --token-file or POSTSYNC_TOKEN"
+        f"`{token_command(me)}`; another one's is named by --token-file or POSTSYNC_TOKEN"
     )
 
 
@@ -105,7 +103,7 @@ def _first_word(path: Path, home: Path) -> str:
 def _token_file_hint(path: Path, home: Path) -> str:
     """Return what to write into a token's file; a new one only in the server's own home."""
     if path.parent == home:
-        return f"`{_token_command(path)}` makes one"
+        return f"`{token_command(path)}` makes one"
     return f"write a token into it that the server has in its HOME/{home.name}"
 
 
@@ -175,15 +173,7 @@ class Client:
                 method, self.url + path, headers=headers, body=body, max_answer=64 << 20
             )
         except AttemptError as error:
-            if isinstance(error, PermanentError):
-                hint = TRUST if self.url.startswith("https:") else "--url or POSTSYNC_URL names it"
-                raise Unreachable(
-                    f"{self.url} cannot be asked: {error.message}", hint=hint
-                ) from None
-            raise Unreachable(
-                f"no server answers at {self.url}: {error}",
-                hint=START + (PLAIN if self.url.startswith("https:") else ""),
-            ) from None
+            raise self._unreachable(error) from None
         try:
             data = answer.json()
         except ValueError:
@@ -195,25 +185,34 @@ class Client:
                 self._message(answer.status, data), hint=self._hint(answer.status, data),
                 status=answer.status,
             )  # fmt: skip
-        self._warn(data.get("warning", ""))
-        return _Answer(self.url, data)
-
-    def _warn(self, warning: str) -> None:
+        warning = data.get("warning", "")
         if warning not in self._warned:
             self._warned.add(warning)
             write_line(Styled(f"warning: {warning}", "yellow"), err=True)
+        return _Answer(self.url, data)
+
+    def _unreachable(self, error: AttemptError) -> Unreachable:
+        tls = self.url.startswith("https:")
+        if isinstance(error, PermanentError):
+            hint = TRUST if tls else "--url or POSTSYNC_URL names it"
+            return Unreachable(f"{self.url} cannot be asked: {error.message}", hint=hint)
+        hint = START + (PLAIN if tls else "")
+        return Unreachable(f"no server answers at {self.url}: {error}", hint=hint)
 
     def _message(self, status: int, data: Mapping[str, Any]) -> str:
         why = data.get("detail") or "; ".join(data.get("reasons", ()))
         text = f"the server answered {status}: {why}"
-        if status == UNAUTHORIZED and self._credentials.token:
+        if status == HTTPStatus.UNAUTHORIZED and self._credentials.token:
             text += f" (the token came from {self._credentials.origin})"
         return text
 
     def _hint(self, status: int, data: Mapping[str, Any]) -> str:
-        if status == UNAUTHORIZED and self._credentials.hint:
+        if status == HTTPStatus.UNAUTHORIZED and self._credentials.hint:
             return self._credentials.hint
-        return _to_commands(data.get("hint", ""))
+        text = str(data.get("hint", ""))
+        for request, command in COMMAND_OF:
+            text = re.sub(request, command, text)
+        return text
 
 
 COMMAND_OF = (
@@ -224,16 +223,3 @@ COMMAND_OF = (
     (r"POST /v1/(?:runs|plans)/(\S+)/approve", r"`postsync approve \1`"),
 )
 """A request in the API's hints, and the command that does the same."""
-
-
-def _to_commands(text: str) -> str:
-    """Return a hint of the API with commands in the place of requests."""
-    for request, command in COMMAND_OF:
-        text = re.sub(request, command, text)
-    return text
-
-
-def _token_command(file: Path) -> str:
-    """Return the shell command that makes a token in this file of the home folder."""
-    folder, path = shlex.quote(str(file.parent)), shlex.quote(str(file))
-    return f"umask 077; mkdir -p {folder}; openssl rand -hex 32 > {path}"

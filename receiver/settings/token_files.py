@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from codecs import BOM_UTF8
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -51,6 +52,12 @@ class FolderTokens:
     tokens: list[Token] = field(default_factory=list)
     mistakes: list[str] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
+
+
+def token_command(file: Path) -> str:
+    """Return the shell command that makes a token in this file, and its folder."""
+    folder, path = shlex.quote(str(file.parent)), shlex.quote(str(file))
+    return f"umask 077; mkdir -p {folder}; openssl rand -hex 32 > {path}"
 
 
 def read_folder(folder: Path) -> FolderTokens:
