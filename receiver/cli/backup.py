@@ -6,7 +6,13 @@ from pathlib import Path
 
 import click
 
-from receiver.cli.options import database_option, output_option, plural, write_answer
+from receiver.cli.options import (
+    database_option,
+    output_option,
+    plural,
+    settings_option,
+    write_answer,
+)
 from receiver.cli.progress import Progress
 from receiver.ledger.engine.backup import back_up
 from receiver.settings.loading import load_settings
@@ -17,8 +23,7 @@ PAGE = 4096
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--settings", "settings_file", type=click.Path(path_type=Path),
-              help="YAML file of settings; it says where the ledger is.")  # fmt: skip
+@settings_option
 @database_option
 @output_option()
 def backup(file: Path, *, settings_file: Path | None, database: str | None, output: str) -> None:
@@ -35,20 +40,15 @@ def backup(file: Path, *, settings_file: Path | None, database: str | None, outp
       postsync backup /backups/postsync-monday.db
       postsync backup "/backups/postsync-$(date +%F).db" --output json
     """  # noqa: D301 click's \b keeps the lines
-    progress = Progress()
-
     ledger = load_settings(settings_file, database=database).ledger
 
-    def show(done: int, of: int) -> None:
+    def copied(done: int, of: int) -> str:
         if isinstance(ledger, Path):
-            progress.show(f"copied {_size(done * PAGE)} of {_size(of * PAGE)}")
-        else:
-            progress.show(f"copied {done:,} of {plural(of, 'row')}")
+            return f"copied {_size(done * PAGE)} of {_size(of * PAGE)}"
+        return f"copied {done:,} of {plural(of, 'row')}"
 
-    try:
-        size = back_up(ledger, file, show)
-    finally:
-        progress.end()
+    with Progress() as progress:
+        size = back_up(ledger, file, lambda done, of: progress.show(copied(done, of)))
     write_answer({"file": str(file), "bytes": size}, output, f"{file}: {_size(size)}, checked")
 
 

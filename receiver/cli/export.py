@@ -27,20 +27,19 @@ def export(*, since: str, after: str, client: Client) -> None:
       postsync export --since 30d > trail.jsonl
       postsync export --after 48213 >> trail.jsonl
     """  # noqa: D301 click's \b keeps the lines
-    last, number, progress = after, 0, Progress()
+    last, number = after, 0
     try:
-        for page in trail.pages(client, {"since": since}, after):
-            for event in page:
-                write_json(event, indent=None)
-                last = str(event["seq"])
-            number += len(page)
-            if page:
-                progress.show(f"{plural(number, 'event')}, up to {page[-1]['at']}")
+        with Progress() as progress:
+            for page in trail.pages(client, {"since": since}, after):
+                for event in page:
+                    write_json(event, indent=None)
+                    last = str(event["seq"])
+                number += len(page)
+                if page:
+                    progress.show(f"{plural(number, 'event')}, up to {page[-1]['at']}")
     except (ServerError, KeyboardInterrupt) as error:
-        progress.end()
         if last:
             write_line(f"postsync: go on with `postsync export --after {last}`", err=True)
         if isinstance(error, ServerError):
             raise
         sys.exit(1)
-    progress.end()

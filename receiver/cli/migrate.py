@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import time
+from contextlib import closing
 from pathlib import Path
 
 import click
 
-from receiver.cli.ledgers import wait_for_server
-from receiver.cli.options import database_option, output_option, plural, write_answer
+from receiver.cli.options import (
+    database_option,
+    output_option,
+    plural,
+    settings_option,
+    write_answer,
+)
 from receiver.cli.progress import Progress
+from receiver.core.errors import LedgerUnavailable
 from receiver.ledger import tables
-from receiver.ledger.engine.open import prepare
+from receiver.ledger.engine.open import open_ledger, prepare
 from receiver.settings.loading import load_settings
 
 
 @click.command()
-@click.option("--settings", "file", type=click.Path(path_type=Path),
-              help="YAML file of settings; it says where the ledger is.")  # fmt: skip
+@settings_option
 @database_option
 @click.option("--from", "source", metavar="FILE",
               type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -25,8 +32,9 @@ from receiver.settings.loading import load_settings
               help="Wait so long for a database that is away.")  # fmt: skip
 @output_option()
 def migrate(
-    file: Path | None, *, database: str | None, source: Path | None, wait: float, output: str
-) -> None:
+    *, settings_file: Path | None, database: str | None, source: Path | None, wait: float,
+    output: str,
+) -> None:  # fmt: skip
     """Bring the ledger to the tables that this version needs; once, before it is started.
 
     Only a ledger in PostgreSQL needs it: a SQLite file is migrated by whoever opens it. Migrations
@@ -39,38 +47,48 @@ def migrate(
       postsync migrate --database postgresql://postsync@db/postsync
       postsync migrate --database postgresql://postsync@db/postsync --from ledger.db
     """  # noqa: D301 click's \b keeps the lines
-    place = load_settings(file, database=database).ledger
+    place = load_settings(settings_file, database=database).ledger
     if isinstance(place, Path):
         if source is not None:
             raise click.UsageError("--from fills a database: name it by --database")
         prepare(place)
         at: str | None = tables.REVISION
     else:
-        wait_for_server(place, wait)
+        _wait_for_server(place, wait)
         at = _migrate(place, source)
     done = {"from": at, "to": tables.REVISION}
     text = "there was nothing to do" if at == tables.REVISION else f"was {at or 'empty'}"
     write_answer(done, output, f"the ledger is at revision {tables.REVISION} ({text})")
 
 
+def _wait_for_server(url: str, patience: float) -> None:
+    """Wait until a database answers, whatever is in it; at most ``patience`` seconds.
+
+    Raises:
+        LedgerUnavailable: it did not.
+        LedgerError: the URL is none of PostgreSQL, or psycopg is not installed.
+    """
+    until = time.monotonic() + patience
+    with closing(open_ledger(url)) as ledger:
+        while True:
+            try:
+                with ledger.read():
+                    return
+            except LedgerUnavailable:
+                if time.monotonic() >= until:
+                    raise
+                time.sleep(min(1.0, patience))
+
+
 def _migrate(database: str, source: Path | None) -> str | None:
     from receiver.ledger.engine.postgres import migrate_postgres
+    from receiver.ledger.engine.transfer import copy_to_postgres
 
     at = migrate_postgres(database)
     if source is not None:
-        _fill(database, source)
+        with Progress() as progress:
+            copy_to_postgres(
+                database, source,
+                lambda done, of: progress.show(f"copied {done:,} of {plural(of, 'row')}"),
+            )  # fmt: skip
     return at
-
-
-def _fill(database: str, source: Path) -> None:
-    from receiver.ledger.engine.transfer import copy_to_postgres
-
-    progress = Progress()
-    try:
-        copy_to_postgres(
-            database,
-            source,
-            lambda done, of: progress.show(f"copied {done:,} of {plural(of, 'row')}"),
-        )
-    finally:
-        progress.end()

@@ -36,6 +36,11 @@ database_option = click.option(
     help="PostgreSQL database of the ledger (better in POSTSYNC_DATABASE: it may have a password).",
 )  # fmt: skip
 
+settings_option = click.option(
+    "--settings", "settings_file", type=click.Path(path_type=Path),
+    help="YAML file of settings; it says where the ledger is.",
+)  # fmt: skip
+
 any_rules_option = click.option(
     "--with-rules-in-force", "any_rules", is_flag=True,
     help="Also while the rule files are refused, and older rules are in force.",

@@ -1,4 +1,4 @@
-"""What `postsync serve` and `postsync work` have in common: options, an address, the dispatcher."""
+"""What `postsync serve` and `postsync work` have in common: options, waiting, the dispatcher."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,9 @@ import click
 
 from receiver.app.composition import build_dispatcher, build_retention_thread
 from receiver.cli.options import Command, database_option
-from receiver.core.errors import HandlersHang, LedgerDamaged, SettingsError
+from receiver.core.errors import HandlersHang, LedgerDamaged, LedgerUnavailable, SettingsError
 from receiver.core.logs import Log, configure_logs
+from receiver.ledger.engine.open import prepare
 from receiver.ledger.engine.wakeup import Wakeup
 from receiver.settings.loading import load_settings, unknown_variables
 from receiver.settings.model import Settings
@@ -50,6 +52,22 @@ def start_log(settings: Settings) -> Log:
     for variable, hint in unknown_variables(os.environ).items():
         log.warning("settings.unknown", variable=variable, hint=hint or "it is no setting")
     return log
+
+
+def wait_for_ledger(settings: Settings, log: Log) -> None:
+    """Wait until the ledger can be used: a database may come up after us.
+
+    Raises:
+        LedgerError: it is there and cannot be used as it is.
+    """
+    while True:
+        try:
+            prepare(settings.ledger)
+        except LedgerUnavailable as error:
+            log.warning("ledger.unavailable", reason=str(error))
+            time.sleep(1)
+        else:
+            return
 
 
 def dispatch(settings: Settings, wakeup: Wakeup, log: Log, owner: str) -> None:

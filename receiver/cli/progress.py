@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from typing import Self
 
 from receiver.cli.screen import overwrite_line, write_line
 
@@ -16,7 +17,10 @@ EVERY_LINE = 10.0
 
 
 class Progress:
-    """One line that is overwritten on a terminal; now and then a further line elsewhere."""
+    """One line that is overwritten on a terminal; now and then a further line elsewhere.
+
+    As a context it leaves the cursor on a line of its own, also after an error.
+    """
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
@@ -32,7 +36,9 @@ class Progress:
         self._shown = True
         overwrite_line(text) if self._live else write_line(text, err=True)
 
-    def end(self) -> None:
-        """Leave the cursor on a line of its own."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
         if self._shown and self._live:
             write_line(err=True)

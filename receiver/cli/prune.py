@@ -8,16 +8,17 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import click
 
-from receiver.cli.ledgers import open_existing
-from receiver.cli.options import output_option, plural, write_answer, yes_option
+from receiver.cli.options import output_option, plural, settings_option, write_answer, yes_option
 from receiver.cli.progress import Progress
 from receiver.cli.screen import confirm, write_line
 from receiver.contract.durations import duration_text, seconds
+from receiver.core.errors import LedgerError
 from receiver.ledger.engine.ledger import Ledger
+from receiver.ledger.engine.open import open_ledger, prepare
 from receiver.ledger.engine.sqlite import SqliteLedger
 from receiver.ledger.engine.vacuum import empty_log, shrink, size
 from receiver.ledger.retention.delete import Counts
@@ -32,22 +33,20 @@ BREATH = 0.02
 """Seconds between two slices in which the ledger is free for others."""
 
 
-class _Age(click.ParamType[float]):
-    """A duration like ``7d``, in seconds."""
-
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        try:
-            return seconds(value)
-        except ValueError as error:
-            self.fail(f"{value!r} {error}", param, ctx)
+def duration(text: str) -> float:
+    """Read a duration like ``7d``, in seconds; click shows this function's name in the help."""
+    try:
+        value: float = seconds(text)
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r} {error}") from None
+    return value
 
 
 @click.command()
-@click.option("--keep-for", type=_Age(), help="What ended longer ago goes (default: the setting).")
-@click.option("--settings", "settings_file", type=click.Path(path_type=Path),
-              help="YAML file of settings; it says where the ledger is.")  # fmt: skip
+@click.option(
+    "--keep-for", type=duration, help="What ended longer ago goes (default: the setting)."
+)
+@settings_option
 @yes_option
 @output_option()
 def prune(keep_for: float | None, *, settings_file: Path | None, yes: bool, output: str) -> None:
@@ -63,10 +62,11 @@ def prune(keep_for: float | None, *, settings_file: Path | None, yes: bool, outp
       postsync prune --yes --output json
     """  # noqa: D301 click's \b keeps the lines
     settings = _settings(settings_file, keep_for)
-    with closing(open_existing(settings)) as ledger:
+    policy = Policy(settings.keep_for, settings.keep_syncs, settings.max_age)
+    with closing(_open(settings.ledger)) as ledger:
         if not yes:
-            _ask(ledger, settings)
-        counts = by_event_key(_prune(ledger, _policy(settings)))
+            _ask(ledger, policy)
+        counts = by_event_key(_prune(ledger, policy))
         freed = _give_back(ledger) if isinstance(ledger, SqliteLedger) else 0
     text = f"deleted {_list(counts)}; gave back {freed / (1 << 20):,.1f} MiB"
     write_answer({"deleted": counts, "freedBytes": freed}, output, text)
@@ -91,51 +91,49 @@ def _settings(file: Path | None, keep_for: float | None) -> Settings:
     return load_settings(file, keep_for=keep_for)
 
 
-def _policy(settings: Settings) -> Policy:
-    return Policy(settings.keep_for, settings.keep_syncs, settings.max_age)
+def _open(place: Path | str) -> Ledger:
+    if isinstance(place, Path) and not place.is_file():
+        raise LedgerError(
+            f"there is no ledger {place}", hint="set POSTSYNC_HOME to the home of the instance"
+        )
+    prepare(place)
+    return open_ledger(place)
 
 
-def _ask(ledger: Ledger, settings: Settings) -> None:
+def _ask(ledger: Ledger, policy: Policy) -> None:
     """Show what would be deleted, and ask; only a yes goes on."""
-    progress, seen = Progress(), Preview()
-    for seen in RetentionJob(ledger, _policy(settings)).preview():
-        progress.show(f"looked at {plural(seen.examined, 'sync')}")
-    progress.end()
+    seen, age = Preview(), duration_text(policy.keep_for)
+    with Progress() as progress:
+        for seen in RetentionJob(ledger, policy).preview():
+            progress.show(f"looked at {plural(seen.examined, 'sync')}")
     if not any(seen.goes.values()):
-        write_line(f"nothing ended more than {duration_text(settings.keep_for)} ago", err=True)
+        write_line(f"nothing ended more than {age} ago", err=True)
         raise click.exceptions.Exit(0)
     kept = f" (of {plural(seen.stored, 'sync')})" if seen.goes["syncs"] else ""
-    confirm(
-        f"Delete what ended more than {duration_text(settings.keep_for)} ago: "
-        f"{_list(seen.goes)}{kept}?"
-    )
+    confirm(f"Delete what ended more than {age} ago: {_list(seen.goes)}{kept}?")
 
 
 def _prune(ledger: Ledger, policy: Policy) -> Counts:
     """Delete in rounds until nothing is left: a sync may keep another one for a round."""
-    job, total, progress = RetentionJob(ledger, policy), Counts(), Progress()
-    try:
-        while done := _round(job, total, progress):
-            total += done
-            if not done["syncs"]:
-                break
-    finally:
-        job.record(_me())
-        progress.end()
+    job, total = RetentionJob(ledger, policy), Counts()
+    with Progress() as progress:
+        try:
+            while done := _round(job, total, progress):
+                total += done
+                if not done["syncs"]:
+                    break
+        finally:
+            job.record(_me())
     return total
 
 
 def _give_back(ledger: SqliteLedger) -> int:
-    """Give the space back to the file system; PostgreSQL keeps it for what comes next.
-
-    Returns:
-        The bytes.
-    """
-    before, progress = size(ledger), Progress()
-    for pages in _with_pauses(shrink(ledger, slack=0)):
-        progress.show(f"gives back the space: {plural(pages, 'page')} to go")
-    empty_log(ledger, limit=0)
-    progress.end()
+    """Give space back to the file system, and return its bytes; PostgreSQL keeps it for later."""
+    before = size(ledger)
+    with Progress() as progress:
+        for pages in _with_pauses(shrink(ledger, slack=0)):
+            progress.show(f"gives back the space: {plural(pages, 'page')} to go")
+        empty_log(ledger, limit=0)
     return before - size(ledger)
 
 

@@ -17,8 +17,13 @@ from flask import Flask
 
 from receiver.app.composition import build_intake, read_keys
 from receiver.app.supervisor import Supervisor
-from receiver.cli.ledgers import wait_for_ledger
-from receiver.cli.processes import check_address, dispatch, process_options, start_log
+from receiver.cli.processes import (
+    check_address,
+    dispatch,
+    process_options,
+    start_log,
+    wait_for_ledger,
+)
 from receiver.cli.screen import write_text
 from receiver.core.errors import LedgerUnavailable
 from receiver.core.logs import Log

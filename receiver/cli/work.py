@@ -10,8 +10,13 @@ import click
 from flask import Flask
 
 from receiver.app.supervisor import Supervisor
-from receiver.cli.ledgers import wait_for_ledger
-from receiver.cli.processes import check_address, dispatch, process_options, start_log
+from receiver.cli.processes import (
+    check_address,
+    dispatch,
+    process_options,
+    start_log,
+    wait_for_ledger,
+)
 from receiver.core.errors import SettingsError
 from receiver.core.model import new_id
 from receiver.ledger.engine.open import open_ledger
