@@ -9,16 +9,23 @@ from collections.abc import Iterator
 import click
 
 from receiver.cli.client import Client
-from receiver.cli.options import output_option, plural, server_options, write_answer, yes_option
+from receiver.cli.options import (
+    api_path,
+    output_option,
+    plural,
+    reason_option,
+    server_options,
+    write_answer,
+    yes_option,
+)
 from receiver.cli.screen import confirm, write_line
-from receiver.cli.targets import api_path
 from receiver.core.states import PlanState, RunState
 from receiver.ledger.queries.rows import PlanWithRuns
 
 
 @click.command()
 @click.argument("number", metavar="ID")
-@click.option("--reason", default="", help="Why, for the trail.")
+@reason_option
 @yes_option
 @output_option()
 @server_options

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import functools
+import re
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Sequence
 from pathlib import Path
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import click
 from rich.console import Console
 from rich.table import Table
 
+from receiver.cli import complete
 from receiver.cli.client import Client, find_token
 from receiver.cli.screen import write_json, write_line
 from receiver.core.terminal_text import escape_controls
@@ -22,6 +23,7 @@ Command: TypeAlias = Callable[..., Any]
 Row = TypeVar("Row")
 
 STDIN = Path("-")
+KINDS = {"r": "run", "p": "plan", "s": "sync"}
 
 UNBOUNDED = 1000
 """Columns where there is no terminal: a row is one line of the pipe, uncut."""
@@ -51,6 +53,17 @@ payload_option = click.option(
     required=True, help="The notification; - reads stdin.",
 )  # fmt: skip
 
+rules_option = click.option(
+    "--rules", "paths", multiple=True, type=click.Path(path_type=Path),
+    help="A rule file or folder, several times; by default those of the settings.",
+)  # fmt: skip
+
+rule_option = click.option(
+    "--rule", default="", help="Only of this rule.", shell_complete=complete.rules
+)
+application_option = click.option("--application", default="", help="Only of this Application.")
+sync_option = click.option("--sync", default="", help="Only of this sync, or `last`.")
+reason_option = click.option("--reason", default="", help="Why, for the trail.")
 yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
 
 
@@ -58,7 +71,7 @@ def read_payload(file: Path) -> bytes:
     """Return a notification from a file, or from stdin if that is ``-``.
 
     Raises:
-        Unreadable: there is none, or it is too large.
+        UnreadableFile: there is none, or it is too large.
     """
     if file == STDIN:
         return read_stream(Path("stdin"), sys.stdin.buffer)
@@ -81,6 +94,38 @@ def server_options(function: Command) -> Command:
     return call
 
 
+def run_filters(function: Command) -> Command:
+    """Give a command the options that choose runs; "" is what was not given."""
+    for option in (
+        click.option("--until", default="", help="Only before: 2h, 7d, or a time."),
+        click.option("--since", default="", help="Only since: 2h, 7d, or a time."),
+        application_option,
+        click.option(
+            "--handler", default="", help="Only of this handler.", shell_complete=complete.handlers
+        ),
+        rule_option,
+    ):
+        function = option(function)
+    return function
+
+
+def api_path(number: str, *letters: str) -> str:
+    """Return the API's path of an id.
+
+    Raises:
+        click.UsageError: it names nothing of these kinds.
+    """
+    if not re.fullmatch(rf"[{''.join(letters)}]-[0-9a-z]+", number):
+        wanted = " or ".join(f"a {KINDS[letter]} ({letter}-...)" for letter in letters)
+        raise click.UsageError(f"{number!r} is not the id of {wanted}")
+    return f"/v1/{KINDS[number[0]]}s/{number}"
+
+
+def sync_of(client: Client, number: str) -> str:
+    """Return a sync's id as it is; of ``last`` that of the newest."""
+    return str(client.get("/v1/syncs/last")["id"]) if number == "last" else number
+
+
 def output_option(default: str = "text") -> Callable[[Command], Command]:
     """Make the option ``--output``: for people, or JSON."""
     return click.option(
@@ -98,37 +143,26 @@ def write_answer(answer: Any, output: str, *lines: str) -> None:
         write_line(line)
 
 
-@dataclass(frozen=True, slots=True)
-class Columns(Generic[Row]):
-    """A table of the API's rows: its headings, a row's cells, and which columns may fold."""
+def write_rows(
+    rows: Sequence[Row], output: str, nothing: str, cells: Callable[[Row], dict[str, str]],
+    folding: Container[str],
+) -> None:  # fmt: skip
+    """Write the server's rows as JSON or as a table; ``nothing`` if there are none.
 
-    headings: Sequence[str]
-    cells: Callable[[Row], Sequence[str]]
-    folding: frozenset[str]
-
-
-def write_rows(rows: Sequence[Row], output: str, columns: Columns[Row], nothing: str) -> None:
-    """Write the server's rows as JSON or as a table; ``nothing`` if there are none."""
-    if output == "json":
-        write_json(rows)
-    elif rows:
-        _print_table(columns.headings, [columns.cells(row) for row in rows], columns.folding)
-    else:
-        write_line(nothing)
-
-
-def _print_table(
-    headings: Sequence[str], rows: Sequence[Sequence[str]], folding: frozenset[str]
-) -> None:
-    """Print a table. Only the columns that may fold do: an id that is cut cannot be copied."""
+    ``cells`` gives a row's texts by their headings. Only the columns of ``folding`` fold: an id
+    that is cut cannot be copied.
+    """
+    if output == "json" or not rows:
+        write_json(rows) if output == "json" else write_line(nothing)
+        return
     console = Console(highlight=False, markup=False)
     if not console.is_terminal:
         console.width = UNBOUNDED
     table = Table(box=None, pad_edge=False)
-    for heading in headings:
+    for heading in cells(rows[0]):
         table.add_column(heading, no_wrap=heading not in folding, overflow="fold")
     for row in rows:
-        table.add_row(*map(escape_controls, row))
+        table.add_row(*map(escape_controls, cells(row).values()))
     console.print(table)
 
 

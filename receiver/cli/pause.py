@@ -3,13 +3,39 @@
 from __future__ import annotations
 
 import sys
+from urllib.parse import quote
 
 import click
 
+from receiver.cli import complete
 from receiver.cli.client import Client
-from receiver.cli.options import output_option, server_options, write_answer
-from receiver.cli.scope import pause_path, scope_name, scope_options
+from receiver.cli.options import Command, output_option, server_options, write_answer
 from receiver.cli.screen import confirm, write_line
+
+
+def scope_options(function: Command) -> Command:
+    """Give a command ``--all``, ``--rule`` and ``--handler``; "" is what was not given."""
+    every = click.option("--all", "every", is_flag=True, help="All rules and handlers.")
+    rule = click.option("--rule", default="", help="This rule only.", shell_complete=complete.rules)
+    handler = click.option(
+        "--handler", default="", help="This handler only.", shell_complete=complete.handlers
+    )
+    return every(rule(handler(function)))
+
+
+def scope(rule: str, handler: str, *, every: bool) -> tuple[str, str]:
+    """Return the API's path of a pause, and the name of what is paused.
+
+    Raises:
+        click.UsageError: more than one was given.
+    """
+    if sum(map(bool, (rule, handler, every))) > 1:
+        raise click.UsageError("either --rule or --handler, or --all")
+    if rule:
+        return f"/v1/pauses/rules/{quote(rule, safe='')}", f"rule {rule}"
+    if handler:
+        return f"/v1/pauses/handlers/{quote(handler, safe='')}", f"handler {handler}"
+    return "/v1/pauses/all", "all"
 
 
 @click.command()
@@ -30,11 +56,11 @@ def pause(
       postsync pause --handler http.request
       postsync pause --all --reason "maintenance"
     """  # noqa: D301 click's \b keeps the lines
-    path = pause_path(rule, handler, every=every)
+    path, name = scope(rule, handler, every=every)
     if not (rule or handler or every):
         _ask_for_all()
     answer = client.send("PUT", path, {"reason": reason} if reason else None)
-    write_answer(answer, output, f"paused {scope_name(rule, handler)}")
+    write_answer(answer, output, f"paused {name}")
 
 
 def _ask_for_all() -> None:

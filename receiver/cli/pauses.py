@@ -5,10 +5,8 @@ from __future__ import annotations
 import click
 
 from receiver.cli.client import Client
-from receiver.cli.options import Columns, output_option, server_options, write_rows
+from receiver.cli.options import output_option, server_options, write_rows
 from receiver.ledger.queries.rows import Pause
-
-HEADINGS = ("PAUSED", "NAME", "BY", "SINCE", "REASON")
 
 
 @click.command()
@@ -21,9 +19,11 @@ def pauses(*, client: Client, output: str) -> None:
       postsync pauses
     """  # noqa: D301 click's \b keeps the lines
     rows: list[Pause] = client.get("/v1/pauses")["pauses"]
-    columns = Columns(HEADINGS, _cells, frozenset({"NAME", "REASON"}))
-    write_rows(rows, output, columns, "nothing is paused")
+    write_rows(rows, output, "nothing is paused", _cells, {"NAME", "REASON"})
 
 
-def _cells(row: Pause) -> list[str]:
-    return [row["scope"], row["name"], row["by"], row["at"], row["reason"]]
+def _cells(row: Pause) -> dict[str, str]:
+    return {
+        "PAUSED": row["scope"], "NAME": row["name"], "BY": row["by"], "SINCE": row["at"],
+        "REASON": row["reason"],
+    }  # fmt: skip

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import click
 
-from receiver.cli import complete
 from receiver.cli.client import Client
 from receiver.cli.empty import empty_list_message
-from receiver.cli.options import Columns, output_option, server_options, write_rows
-from receiver.cli.targets import sync_of
+from receiver.cli.options import (
+    application_option,
+    output_option,
+    rule_option,
+    server_options,
+    sync_of,
+    sync_option,
+    write_rows,
+)
 from receiver.core.states import PlanState
 from receiver.ledger.queries.rows import Plan
 
-HEADINGS = ("PLAN", "STATE", "RULE", "APPLICATION", "SYNC", "SINCE", "REASON")
-FOLDING = frozenset({"RULE", "APPLICATION", "REASON"})
+FOLDING = {"RULE", "APPLICATION", "REASON"}
 
 
 @click.command()
@@ -21,9 +26,9 @@ FOLDING = frozenset({"RULE", "APPLICATION", "REASON"})
     "--state", "states", multiple=True, type=click.Choice([state.value for state in PlanState]),
     help="Only in this state; several times.",
 )  # fmt: skip
-@click.option("--rule", default="", help="Only of this rule.", shell_complete=complete.rules)
-@click.option("--application", default="", help="Only of this Application.")
-@click.option("--sync", default="", help="Only of this sync, or `last`.")
+@rule_option
+@application_option
+@sync_option
 @click.option("--limit", default=50, show_default=True, help="How many.")
 @output_option("table")
 @server_options
@@ -43,11 +48,12 @@ def plans(
     query = {"state": states, "rule": rule, "application": application, "sync": wanted}
     rows: list[Plan] = list(client.pages("/v1/plans", "plans", query, limit))
     nothing = "" if rows else empty_list_message(client, "plan", query)
-    write_rows(rows, output, Columns(HEADINGS, _cells, FOLDING), nothing)
+    write_rows(rows, output, nothing, _cells, FOLDING)
 
 
-def _cells(row: Plan) -> list[str]:
-    return [
-        row["id"], row["state"], row["rule"], row["application"], row["sync"], row["createdAt"],
-        row["reason"],
-    ]  # fmt: skip
+def _cells(row: Plan) -> dict[str, str]:
+    return {
+        "PLAN": row["id"], "STATE": row["state"], "RULE": row["rule"],
+        "APPLICATION": row["application"], "SYNC": row["sync"], "SINCE": row["createdAt"],
+        "REASON": row["reason"],
+    }  # fmt: skip

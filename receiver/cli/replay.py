@@ -6,8 +6,13 @@ import click
 
 from receiver.cli import complete
 from receiver.cli.client import Client
-from receiver.cli.options import any_rules_option, output_option, server_options, write_answer
-from receiver.cli.targets import sync_of
+from receiver.cli.options import (
+    any_rules_option,
+    output_option,
+    server_options,
+    sync_of,
+    write_answer,
+)
 from receiver.core.model import Json
 
 

@@ -6,7 +6,7 @@ import click
 
 from receiver.cli.client import Client
 from receiver.cli.options import output_option, server_options, write_answer
-from receiver.cli.scope import pause_path, scope_name, scope_options
+from receiver.cli.pause import scope, scope_options
 
 
 @click.command()
@@ -22,8 +22,7 @@ def resume(*, rule: str, handler: str, every: bool, client: Client, output: str)
       postsync resume --rule purge-shop-assets
       postsync resume --all
     """  # noqa: D301 click's \b keeps the lines
-    answer = client.send("DELETE", pause_path(rule, handler, every=every))
-    name = scope_name(rule, handler)
-    write_answer(
-        answer, output, f"resumed {name}" if answer["resumed"] else f"{name} was not paused"
-    )
+    path, name = scope(rule, handler, every=every)
+    answer = client.send("DELETE", path)
+    text = f"resumed {name}" if answer["resumed"] else f"{name} was not paused"
+    write_answer(answer, output, text)

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 import click
 
 from receiver.cli.client import Client
-from receiver.cli.filters import run_filters
 from receiver.cli.options import (
     any_rules_option,
+    api_path,
     output_option,
     plural,
+    run_filters,
     server_options,
+    sync_of,
     yes_option,
 )
 from receiver.cli.screen import confirm, write_json, write_line
-from receiver.cli.targets import api_path, sync_of
 from receiver.core.errors import ServerError
 from receiver.core.model import Json
 
@@ -104,13 +106,11 @@ def _many(client: Client, chosen: Mapping[str, str], common: Body, *, yes: bool)
 def _ask(client: Client, chosen: Mapping[str, str]) -> int:
     """Show how many there are, and by which rules and actions, and ask; return how many."""
     query = {"state": "failed", **chosen}
-    by_action: dict[str, int] = {}
-    for run in client.pages("/v1/runs", "runs", query, 100 * AT_ONCE):
-        name = f"{run['rule']} {run['action']}"
-        by_action[name] = by_action.get(name, 0) + 1
+    failed = client.pages("/v1/runs", "runs", query, 100 * AT_ONCE)
+    by_action = Counter(f"{run['rule']} {run['action']}" for run in failed)
     for name, number in sorted(by_action.items()):
         write_line(f"  {number:>7,}  {name}", err=True)
-    total = sum(by_action.values())
+    total = by_action.total()
     if total:
         confirm(f"Retry {plural(total, 'run')} that failed?")
     return total

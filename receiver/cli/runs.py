@@ -6,14 +6,18 @@ import click
 
 from receiver.cli.client import Client
 from receiver.cli.empty import empty_list_message
-from receiver.cli.filters import run_filters
-from receiver.cli.options import Columns, output_option, server_options, write_rows
-from receiver.cli.targets import sync_of
+from receiver.cli.options import (
+    output_option,
+    run_filters,
+    server_options,
+    sync_of,
+    sync_option,
+    write_rows,
+)
 from receiver.core.states import RunState
 from receiver.ledger.queries.rows import Run
 
-HEADINGS = ("RUN", "STATE", "RULE", "ACTION", "APPLICATION", "TARGET", "TRIES", "WHEN", "REASON")
-FOLDING = frozenset({"RULE", "ACTION", "APPLICATION", "TARGET", "REASON"})
+FOLDING = {"RULE", "ACTION", "APPLICATION", "TARGET", "REASON"}
 
 
 @click.command()
@@ -22,7 +26,7 @@ FOLDING = frozenset({"RULE", "ACTION", "APPLICATION", "TARGET", "REASON"})
     help="Only in this state; several times.",
 )  # fmt: skip
 @run_filters
-@click.option("--sync", default="", help="Only of this sync, or `last`.")
+@sync_option
 @click.option("--plan", default="", help="Only of this plan.")
 @click.option("--limit", default=50, show_default=True, help="How many.")
 @output_option("table")
@@ -41,17 +45,15 @@ def runs(
     query = {"state": states, "sync": sync_of(client, sync), "plan": plan, **filters}
     rows: list[Run] = list(client.pages("/v1/runs", "runs", query, limit))
     nothing = "" if rows else empty_list_message(client, "run", query)
-    write_rows(rows, output, Columns(HEADINGS, _cells, FOLDING), nothing)
+    write_rows(rows, output, nothing, _cells, FOLDING)
 
 
-def _cells(row: Run) -> list[str]:
-    when = row["endedAt"] or row["dueAt"] or ""
+def _cells(row: Run) -> dict[str, str]:
+    waits = f"waits for {row['waitsFor']}" if row["waitsFor"] else ""
     reason = "" if row["state"] == RunState.HELD else row["reason"]  # it waits for just that
-    return [
-        row["id"], row["state"], row["rule"], row["action"], row["application"], row["target"],
-        str(row["attempts"]), when, "; ".join(filter(None, (_waits(row), reason))),
-    ]  # fmt: skip
-
-
-def _waits(row: Run) -> str:
-    return f"waits for {row['waitsFor']}" if row["waitsFor"] else ""
+    return {
+        "RUN": row["id"], "STATE": row["state"], "RULE": row["rule"], "ACTION": row["action"],
+        "APPLICATION": row["application"], "TARGET": row["target"], "TRIES": str(row["attempts"]),
+        "WHEN": row["endedAt"] or row["dueAt"] or "",
+        "REASON": "; ".join(filter(None, (waits, reason))),
+    }  # fmt: skip

@@ -10,9 +10,9 @@ from urllib.parse import quote
 import click
 
 from receiver.cli.client import Client
-from receiver.cli.lines import event_line, target_lines
 from receiver.cli.options import output_option, plural, server_options
 from receiver.cli.screen import Part, Styled, write_json, write_line
+from receiver.cli.trail import event_line, target_lines
 from receiver.core.states import PlanState, SyncState, Trait
 from receiver.ledger.queries.rows import PlanWithRuns, SyncDetails
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 import click
 
 from receiver.cli.client import Client
-from receiver.cli.options import Columns, output_option, server_options, write_rows
+from receiver.cli.options import output_option, server_options, write_rows
 from receiver.core.states import SyncState
 from receiver.ledger.queries.rows import SyncWithPlans
 
-HEADINGS = ("SYNC", "FINISHED", "APPLICATION", "PHASE", "CHANGED", "CAME OF IT")
-FOLDING = frozenset({"APPLICATION", "CAME OF IT"})
 NONE_YET = "no syncs yet; `postsync send --example` posts one"
 
 
@@ -24,32 +22,26 @@ NONE_YET = "no syncs yet; `postsync send --example` posts one"
 @click.option("--limit", default=20, show_default=True, help="How many.")
 @output_option("table")
 @server_options
-def syncs(
-    *,
-    application: str,
-    state: str | None,
-    since: str,
-    until: str,
-    limit: int,
-    client: Client,
-    output: str,
-) -> None:
+def syncs(*, limit: int, client: Client, output: str, **query: str | None) -> None:
     """List the newest syncs, and what came of them.
 
     \b
       postsync syncs
       postsync syncs --application shop --since 2d
     """  # noqa: D301 click's \b keeps the lines
-    query = {"application": application, "state": state or "", "since": since, "until": until}
-    rows: list[SyncWithPlans] = list(client.pages("/v1/syncs", "syncs", query, limit))
-    nothing = "no sync is like that" if any(query.values()) else NONE_YET
-    write_rows(rows, output, Columns(HEADINGS, _cells, FOLDING), nothing)
+    chosen = {name: value for name, value in query.items() if value}
+    rows: list[SyncWithPlans] = list(client.pages("/v1/syncs", "syncs", chosen, limit))
+    nothing = "no sync is like that" if chosen else NONE_YET
+    write_rows(rows, output, nothing, _cells, {"APPLICATION", "CAME OF IT"})
 
 
-def _cells(row: SyncWithPlans) -> list[str]:
-    changed = f"{'?' if row['changed'] is None else row['changed']} of {row['resources']}"
-    finished = row["finishedAt"] or ""
-    return [row["id"], finished, row["application"], row["phase"], changed, _result(row)]
+def _cells(row: SyncWithPlans) -> dict[str, str]:
+    changed = "?" if row["changed"] is None else row["changed"]
+    return {
+        "SYNC": row["id"], "FINISHED": row["finishedAt"] or "", "APPLICATION": row["application"],
+        "PHASE": row["phase"], "CHANGED": f"{changed} of {row['resources']}",
+        "CAME OF IT": _result(row),
+    }  # fmt: skip
 
 
 def _result(row: SyncWithPlans) -> str:

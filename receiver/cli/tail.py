@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from itertools import chain
 
 import click
 
-from receiver.cli import complete, trail
+from receiver.cli import trail
 from receiver.cli.client import Client
-from receiver.cli.lines import HIDDEN, event_line
-from receiver.cli.options import output_option, server_options
+from receiver.cli.options import (
+    application_option,
+    output_option,
+    rule_option,
+    server_options,
+    sync_of,
+    sync_option,
+)
 from receiver.cli.screen import write_json, write_line
-from receiver.cli.targets import sync_of
-from receiver.ledger.queries.rows import Event
 
-HIDDEN_HERE = HIDDEN - {"sync", "run"}
+HIDDEN = trail.HIDDEN - {"sync", "run"}
 """What a line leaves out; the sync is what one would show, the run what one would retry."""
 
 
 @click.command()
 @click.option("-f", "--follow", is_flag=True, help="Go on with what comes, until Ctrl-C.")
 @click.option("--since", default="10m", show_default=True, help="Begin at: 10m, 2h, or a time.")
-@click.option("--sync", default="", help="Only of this sync, or `last`.")
-@click.option("--rule", default="", help="Only of this rule.", shell_complete=complete.rules)
-@click.option("--application", default="", help="Only of this Application.")
+@sync_option
+@rule_option
+@application_option
 @click.option("--event", default="", help="Only events of this name; * stands for anything.")
 @output_option()
 @server_options
@@ -39,16 +43,12 @@ def tail(*, follow: bool, client: Client, output: str, **query: str) -> None:
       postsync tail --since 2h --application shop
     """  # noqa: D301 click's \b keeps the lines
     query["sync"] = sync_of(client, query["sync"])
+    now = chain.from_iterable(trail.pages(client, query))
     try:
-        for event in trail.follow(client, query) if follow else _now(client, query):
+        for event in trail.follow(client, query) if follow else now:
             if output == "json":
                 write_json(event, indent=None)
             else:
-                write_line(*event_line(event, f"{event['at']:25}", HIDDEN_HERE))
+                write_line(*trail.event_line(event, f"{event['at']:25}", HIDDEN))
     except KeyboardInterrupt:
         return
-
-
-def _now(client: Client, query: dict[str, str]) -> Iterator[Event]:
-    for page in trail.pages(client, query):
-        yield from page
