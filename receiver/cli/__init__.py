@@ -93,21 +93,15 @@ class LazyGroup(click.Group):
         assert isinstance(command, click.Command)  # noqa: S101 each module holds its command
         return command
 
-    def make_context(
-        self,
-        info_name: str | None,
-        args: list[str],
-        parent: click.Context | None = None,
-        **extra: Any,
-    ) -> click.Context:
+    @_escaping()
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
         """Read the options before the command."""
-        with _escaping():
-            return super().make_context(info_name, args, parent, **extra)
+        return super().make_context(*args, **extra)
 
+    @_escaping()
     def invoke(self, ctx: click.Context) -> Any:
         """Read the command's options, and call it."""
-        with _escaping():
-            return super().invoke(ctx)
+        return super().invoke(ctx)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -8,27 +8,19 @@ from collections.abc import Iterator
 
 import click
 
+from receiver.cli import options
 from receiver.cli.client import Client
-from receiver.cli.options import (
-    api_path,
-    output_option,
-    plural,
-    reason_option,
-    server_options,
-    write_answer,
-    yes_option,
-)
-from receiver.cli.screen import confirm, write_line
+from receiver.cli.screen import confirm, plural, write_answer, write_line
 from receiver.core.states import PlanState, RunState
 from receiver.ledger.queries.rows import PlanWithRuns
 
 
 @click.command()
 @click.argument("number", metavar="ID")
-@reason_option
-@yes_option
-@output_option()
-@server_options
+@options.reason
+@options.yes
+@options.output()
+@options.server
 def approve(number: str, *, reason: str, yes: bool, client: Client, output: str) -> None:
     """Let ID go on: a plan (p-...) held by its rule's `limits`, or a run (r-...) by `suspend`.
 
@@ -39,7 +31,7 @@ def approve(number: str, *, reason: str, yes: bool, client: Client, output: str)
       postsync runs --state held         runs that wait
       postsync approve p-1m7y9gr9ez7egy539n --reason "the bootstrap is meant"
     """  # noqa: D301 click's \b keeps the lines
-    path = api_path(number, "p", "r")
+    path = options.api_path(number, "p", "r")
     if number.startswith("p-"):
         for line in _preview(client.get(path)):
             write_line(line, err=True)

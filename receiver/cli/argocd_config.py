@@ -19,12 +19,8 @@ URL = "http://postsync.postsync.svc:8080"
     "--url", default=URL, show_default=True, help="Where Argo CD's controller reaches us."
 )
 @click.option("--namespace", default="argocd", show_default=True, help="Argo CD's namespace.")
-@click.option(
-    "--output",
-    type=click.Choice(["yaml", "json"]),
-    default="yaml",
-    help="The format; JSON has no comments.",
-)
+@click.option("--output", type=click.Choice(["yaml", "json"]), default="yaml",
+              help="The format; JSON has no comments.")  # fmt: skip
 def argocd_config(url: str, namespace: str, output: str) -> None:
     """Print the notification config for Argo CD, ready to apply.
 
@@ -38,6 +34,3 @@ def argocd_config(url: str, namespace: str, output: str) -> None:
     if output == "json":
         config = json.dumps(yaml.safe_load(config), indent=2) + "\n"
     write_text(config)
-
-
-command = argocd_config

@@ -6,14 +6,9 @@ from pathlib import Path
 
 import click
 
-from receiver.cli.options import (
-    database_option,
-    output_option,
-    plural,
-    settings_option,
-    write_answer,
-)
+from receiver.cli import options
 from receiver.cli.progress import Progress
+from receiver.cli.screen import plural, write_answer
 from receiver.ledger.engine.backup import back_up
 from receiver.settings.loading import load_settings
 
@@ -23,9 +18,9 @@ PAGE = 4096
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@settings_option
-@database_option
-@output_option()
+@options.settings
+@options.database
+@options.output()
 def backup(file: Path, *, settings_file: Path | None, database: str | None, output: str) -> None:
     """Copy the ledger of POSTSYNC_HOME to FILE, which must not exist.
 

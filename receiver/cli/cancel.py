@@ -4,25 +4,17 @@ from __future__ import annotations
 
 import click
 
+from receiver.cli import options
 from receiver.cli.client import Client
-from receiver.cli.options import (
-    api_path,
-    output_option,
-    plural,
-    reason_option,
-    server_options,
-    write_answer,
-    yes_option,
-)
-from receiver.cli.screen import confirm
+from receiver.cli.screen import confirm, plural, write_answer
 
 
 @click.command()
 @click.argument("number", metavar="ID")
-@reason_option
-@yes_option
-@output_option()
-@server_options
+@options.reason
+@options.yes
+@options.output()
+@options.server
 def cancel(number: str, *, reason: str, yes: bool, client: Client, output: str) -> None:
     """Cancel ID: a run (r-...), a plan (p-...), or every plan of a sync (s-...).
 
@@ -33,7 +25,7 @@ def cancel(number: str, *, reason: str, yes: bool, client: Client, output: str) 
       postsync cancel r-1m7y9gr9ez7egy539n --reason "the zone is gone"
       postsync cancel s-1m7y9gr9ez7egy539n
     """  # noqa: D301 click's \b keeps the lines
-    path = api_path(number, "r", "p", "s")
+    path = options.api_path(number, "r", "p", "s")
     if not yes and not number.startswith("r-"):
         confirm(f"Cancel all that is open of {number}?")
     answer = client.send("POST", f"{path}/cancel", {"reason": reason} if reason else None)

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from receiver.app.composition import build_outbound
-from receiver.cli.screen import Part, Styled, write_json, write_line
+from receiver.cli.screen import Styled, write_json, write_line
 from receiver.core.errors import Problem, RuleError
 from receiver.inspection.dry_run import DryRun, DryRunResult
 from receiver.rules.expressions.cel import Expressions
@@ -73,17 +73,13 @@ def _write_problems(
         return
     _write_notes("note", notes)
     for problem in problems:
-        write_line(*_line(problem), err=True)
+        place, _, rest = str(problem).partition(": ")
+        write_line(Styled(place, bold=True), ": ", Styled(rest, "red"), err=True)
 
 
 def _write_notes(word: str, notes: Sequence[Problem]) -> None:
     for note in notes:
         write_line(f"{word}: {note}", err=True)
-
-
-def _line(problem: Problem) -> tuple[Part, ...]:
-    place, _, rest = str(problem).partition(": ")
-    return Styled(place, bold=True), ": ", Styled(rest, "red")
 
 
 def _write_rules(found: RuleSet, output: str, dry_run: DryRunResult | None) -> None:

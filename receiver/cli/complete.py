@@ -1,4 +1,7 @@
-"""Shell completion, from files alone: no server is asked, and errors are silent."""
+"""Shell completion, from files alone: no server is asked, and errors are silent.
+
+What it reads with is imported when a name is completed: the commands start without it.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,6 @@ from click.shell_completion import CompletionItem
 
 from receiver.core.errors import PostsyncError
 from receiver.core.terminal_text import escape_controls
-from receiver.core.yaml_document import read_yaml
-from receiver.rules.handlers.registry import Registry
-from receiver.rules.loading.files import read_text, rule_files
-from receiver.settings.loading import load_settings
 
 
 def rules(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:
@@ -24,6 +23,8 @@ def handlers(
     _context: click.Context, _parameter: click.Parameter, begun: str
 ) -> list[CompletionItem]:
     """Complete the name of a handler."""
+    from receiver.rules.handlers.registry import Registry
+
     return _fitting([handler.name for handler in Registry.discover()], begun)
 
 
@@ -34,6 +35,10 @@ def _fitting(names: Iterable[str], begun: str) -> list[CompletionItem]:
 
 
 def _rule_names() -> Iterator[str]:
+    from receiver.core.yaml_document import read_yaml
+    from receiver.rules.loading.files import read_text, rule_files
+    from receiver.settings.loading import load_settings
+
     try:
         for file in rule_files(load_settings().rules):
             text = read_text(file)

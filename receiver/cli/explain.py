@@ -8,9 +8,9 @@ from pathlib import Path
 
 import click
 
+from receiver.cli import options
 from receiver.cli.explain_page import Page
 from receiver.cli.explain_steps import steps, terms
-from receiver.cli.options import payload_option, read_payload
 from receiver.cli.screen import write_json
 from receiver.core.model import Json, Sync
 from receiver.core.validation import did_you_mean
@@ -26,14 +26,8 @@ from receiver.settings.loading import load_settings
 
 
 @click.command()
-@payload_option
-@click.option(
-    "--rules",
-    "paths",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    help="A rule file or folder, several times; by default those of the settings.",
-)
+@options.payload
+@options.rules
 @click.option("--channel", default="sync", show_default=True, help="What it came by.")
 @click.option("--sender", default="", help="The name of the token that it came with.")
 @click.option("--rule", "name", help="Explain this rule only.")
@@ -53,11 +47,14 @@ def explain(
       postsync explain --payload config/examples/notification.json
       postsync explain --payload - --rule purge-shop-assets < notification.json
     """  # noqa: D301 click's \b keeps the lines
-    sync = read_notification(read_payload(payload), sender=sender, channel=channel, query={}).sync
+    body = options.read_payload(payload)
+    sync = read_notification(body, sender=sender, channel=channel, query={}).sync
     expressions = Expressions()
     found = load_rules(paths or load_settings().rules, Registry.discover(), expressions)
-    rules = _chosen(found.rules, name)
-    _check_resource(sync, resource)
+    _check_known(name, [rule.name for rule in found.rules], "--rule", "there is no rule")
+    rules = [rule for rule in found.rules if name in {None, rule.name}]
+    keys = [one.key for one in sync.resources]
+    _check_known(resource, keys, "--resource", "the sync lists no resource")
     explained = list(Matcher(rules, expressions).explain(sync))
     notes = list(_notes(rules, sync))
     if output == "json":
@@ -66,23 +63,12 @@ def explain(
         Page(sync, resource or "").show(explained, notes)
 
 
-def _chosen(rules: Sequence[Rule], name: str | None) -> Sequence[Rule]:
-    if name is None:
-        return rules
-    chosen = [rule for rule in rules if rule.name == name]
-    if not chosen:
-        hint = did_you_mean(name, [rule.name for rule in rules])
-        message = f"there is no rule {name}" + (f" ({hint})" if hint else "")
-        raise click.BadParameter(message, param_hint="--rule")
-    return chosen
-
-
-def _check_resource(sync: Sync, resource: str | None) -> None:
-    keys = [one.key for one in sync.resources]
-    if resource is not None and resource not in keys:
-        hint = did_you_mean(resource, keys)
-        message = f"the sync lists no resource {resource}" + (f" ({hint})" if hint else "")
-        raise click.BadParameter(message, param_hint="--resource")
+def _check_known(name: str | None, known: Sequence[str], option: str, message: str) -> None:
+    if name is not None and name not in known:
+        hint = did_you_mean(name, known)
+        raise click.BadParameter(
+            f"{message} {name}" + (f" ({hint})" if hint else ""), param_hint=option
+        )
 
 
 def _notes(rules: Sequence[Rule], sync: Sync) -> Iterator[str]:
@@ -111,24 +97,21 @@ def _as_json(
             if resource in {"", r.key}
         ],
         "rules": [_rule_as_json(item, sync, len(explained), resource) for item in explained],
-        "notes": list(notes),
+        "notes": [*notes],
     }
 
 
 def _rule_as_json(item: RuleExplanation, sync: Sync, rules: int, resource: str) -> Json:
     shown = excerpt(item, sync.resources, rules, resource)
-    cells: list[Json] = [
-        {"resource": sync.resources[number].key, **asdict(finding)}
-        for number, finding in shown.findings.items()
-    ]
-    more: dict[str, Json] = {**shown.more}
-    would_run: list[Json] = [asdict(step) for step in steps(item, sync, quota(rules))]
     return {
         "rule": item.rule.name,
         **asdict(item.finding),
         "mode": item.rule.mode,
-        "resources": cells,
-        "more": more,
-        "terms": list(terms(item)),
-        "wouldRun": would_run,
+        "resources": [
+            {"resource": sync.resources[number].key, **asdict(finding)}
+            for number, finding in shown.findings.items()
+        ],
+        "more": {**shown.more},
+        "terms": [*terms(item)],
+        "wouldRun": [asdict(step) for step in steps(item, sync, quota(rules))],
     }

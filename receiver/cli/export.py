@@ -6,18 +6,17 @@ import sys
 
 import click
 
-from receiver.cli import trail
+from receiver.cli import options, trail
 from receiver.cli.client import Client
-from receiver.cli.options import plural, server_options
 from receiver.cli.progress import Progress
-from receiver.cli.screen import write_json, write_line
+from receiver.cli.screen import plural, write_json, write_line
 from receiver.core.errors import ServerError
 
 
 @click.command()
 @click.option("--since", default="", help="Begin at: 30d, 2h, or a time; by default at the first.")
 @click.option("--after", default="", help="Begin after the event of this `seq`, to go on.")
-@server_options
+@options.server
 def export(*, since: str, after: str, client: Client) -> None:
     """Write the trail to standard output: all of it, an event a line, the oldest first.
 

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import click
 
+from receiver.cli import options
 from receiver.cli.client import Client, Credentials
-from receiver.cli.options import ca_option
 from receiver.cli.screen import write_line
 from receiver.settings.loading import load_settings
 
 
 @click.command()
 @click.option("--url", help="The server (default POSTSYNC_URL, or this host's at POSTSYNC_PORT).")
-@ca_option
+@options.ca
 def health(*, url: str | None, ca: Path | None) -> None:
     """Ask a server's /healthz whether it is alive. It needs no token.
 
@@ -24,12 +24,10 @@ def health(*, url: str | None, ca: Path | None) -> None:
     \b
       postsync health
     """  # noqa: D301 click's \b keeps the lines
-    address = url or os.environ.get("POSTSYNC_URL") or _own()
+    address = url or os.environ.get("POSTSYNC_URL")
+    if not address:
+        settings = load_settings()
+        scheme = "http" if settings.tls_certificate is None else "https"
+        address = f"{scheme}://127.0.0.1:{settings.port}"
     Client(address, Credentials("", "no token is needed"), ca).get("/healthz")
     write_line("healthy")
-
-
-def _own() -> str:
-    settings = load_settings()
-    scheme = "http" if settings.tls_certificate is None else "https"
-    return f"{scheme}://127.0.0.1:{settings.port}"

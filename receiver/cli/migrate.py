@@ -8,14 +8,9 @@ from pathlib import Path
 
 import click
 
-from receiver.cli.options import (
-    database_option,
-    output_option,
-    plural,
-    settings_option,
-    write_answer,
-)
+from receiver.cli import options
 from receiver.cli.progress import Progress
+from receiver.cli.screen import plural, write_answer
 from receiver.core.errors import LedgerUnavailable
 from receiver.ledger import tables
 from receiver.ledger.engine.open import open_ledger, prepare
@@ -23,14 +18,14 @@ from receiver.settings.loading import load_settings
 
 
 @click.command()
-@settings_option
-@database_option
+@options.settings
+@options.database
 @click.option("--from", "source", metavar="FILE",
               type=click.Path(exists=True, dir_okay=False, path_type=Path),
               help="Fill the database, which is empty, with the ledger of this file.")  # fmt: skip
 @click.option("--wait", type=click.FloatRange(min=0), default=0, metavar="SECONDS",
               help="Wait so long for a database that is away.")  # fmt: skip
-@output_option()
+@options.output()
 def migrate(
     *, settings_file: Path | None, database: str | None, source: Path | None, wait: float,
     output: str,

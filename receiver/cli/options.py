@@ -1,70 +1,60 @@
-"""Options and output that commands share."""
+"""Options and arguments that commands share."""
 
 from __future__ import annotations
 
 import functools
 import re
 import sys
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from receiver.cli import complete
 from receiver.cli.client import Client, find_token
-from receiver.cli.screen import write_json, write_line
-from receiver.core.terminal_text import escape_controls
 from receiver.core.user_files import read_bytes, read_stream
 
 Command: TypeAlias = Callable[..., Any]
-Row = TypeVar("Row")
 
 STDIN = Path("-")
 KINDS = {"r": "run", "p": "plan", "s": "sync"}
 
-UNBOUNDED = 1000
-"""Columns where there is no terminal: a row is one line of the pipe, uncut."""
-
-ca_option = click.option(
+ca = click.option(
     "--ca", type=click.Path(path_type=Path),
     help="PEM file of the authority to trust (default POSTSYNC_CA, or the public ones).",
 )  # fmt: skip
 
-database_option = click.option(
+database = click.option(
     "--database", metavar="URL",
     help="PostgreSQL database of the ledger (better in POSTSYNC_DATABASE: it may have a password).",
 )  # fmt: skip
 
-settings_option = click.option(
+settings = click.option(
     "--settings", "settings_file", type=click.Path(path_type=Path),
     help="YAML file of settings; it says where the ledger is.",
 )  # fmt: skip
 
-any_rules_option = click.option(
+any_rules = click.option(
     "--with-rules-in-force", "any_rules", is_flag=True,
     help="Also while the rule files are refused, and older rules are in force.",
 )  # fmt: skip
 
-payload_option = click.option(
+payload = click.option(
     "--payload", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
     required=True, help="The notification; - reads stdin.",
 )  # fmt: skip
 
-rules_option = click.option(
+rules = click.option(
     "--rules", "paths", multiple=True, type=click.Path(path_type=Path),
     help="A rule file or folder, several times; by default those of the settings.",
 )  # fmt: skip
 
-rule_option = click.option(
-    "--rule", default="", help="Only of this rule.", shell_complete=complete.rules
-)
-application_option = click.option("--application", default="", help="Only of this Application.")
-sync_option = click.option("--sync", default="", help="Only of this sync, or `last`.")
-reason_option = click.option("--reason", default="", help="Why, for the trail.")
-yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
+rule = click.option("--rule", default="", help="Only of this rule.", shell_complete=complete.rules)
+application = click.option("--application", default="", help="Only of this Application.")
+sync = click.option("--sync", default="", help="Only of this sync, or `last`.")
+reason = click.option("--reason", default="", help="Why, for the trail.")
+yes = click.option("--yes", is_flag=True, help="Do not ask.")
 
 
 def read_payload(file: Path) -> bytes:
@@ -78,12 +68,12 @@ def read_payload(file: Path) -> bytes:
     return read_bytes(file)
 
 
-def server_options(function: Command) -> Command:
+def server(function: Command) -> Command:
     """Give a command the options that find a server, and hand it the ``client``."""
 
     @click.option("--url", help="The server (default POSTSYNC_URL, or http://127.0.0.1:8080).")
     @click.option("--token-file", type=click.Path(path_type=Path), help="File with your token.")
-    @ca_option
+    @ca
     @functools.wraps(function)
     def call(
         *args: Any, url: str | None, token_file: Path | None, ca: Path | None, **options: Any
@@ -99,11 +89,11 @@ def run_filters(function: Command) -> Command:
     for option in (
         click.option("--until", default="", help="Only before: 2h, 7d, or a time."),
         click.option("--since", default="", help="Only since: 2h, 7d, or a time."),
-        application_option,
+        application,
         click.option(
             "--handler", default="", help="Only of this handler.", shell_complete=complete.handlers
         ),
-        rule_option,
+        rule,
     ):
         function = option(function)
     return function
@@ -126,46 +116,9 @@ def sync_of(client: Client, number: str) -> str:
     return str(client.get("/v1/syncs/last")["id"]) if number == "last" else number
 
 
-def output_option(default: str = "text") -> Callable[[Command], Command]:
+def output(default: str = "text") -> Callable[[Command], Command]:
     """Make the option ``--output``: for people, or JSON."""
     return click.option(
         "--output", type=click.Choice([default, "json"]), default=default, show_default=True,
         help="For people, or for programs.",
     )  # fmt: skip
-
-
-def write_answer(answer: Any, output: str, *lines: str) -> None:
-    """Write the server's answer as JSON, or these lines."""
-    if output == "json":
-        write_json(answer)
-        return
-    for line in lines:
-        write_line(line)
-
-
-def write_rows(
-    rows: Sequence[Row], output: str, nothing: str, cells: Callable[[Row], dict[str, str]],
-    folding: Container[str],
-) -> None:  # fmt: skip
-    """Write the server's rows as JSON or as a table; ``nothing`` if there are none.
-
-    ``cells`` gives a row's texts by their headings. Only the columns of ``folding`` fold: an id
-    that is cut cannot be copied.
-    """
-    if output == "json" or not rows:
-        write_json(rows) if output == "json" else write_line(nothing)
-        return
-    console = Console(highlight=False, markup=False)
-    if not console.is_terminal:
-        console.width = UNBOUNDED
-    table = Table(box=None, pad_edge=False)
-    for heading in cells(rows[0]):
-        table.add_column(heading, no_wrap=heading not in folding, overflow="fold")
-    for row in rows:
-        table.add_row(*map(escape_controls, cells(row).values()))
-    console.print(table)
-
-
-def plural(number: int, word: str) -> str:
-    """Return a number with its word: ``1 run``, ``1,204 runs``."""
-    return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"

@@ -7,13 +7,12 @@ from urllib.parse import quote
 
 import click
 
-from receiver.cli import complete
+from receiver.cli import complete, options
 from receiver.cli.client import Client
-from receiver.cli.options import Command, output_option, server_options, write_answer
-from receiver.cli.screen import confirm, write_line
+from receiver.cli.screen import confirm, write_answer, write_line
 
 
-def scope_options(function: Command) -> Command:
+def scope_options(function: options.Command) -> options.Command:
     """Give a command ``--all``, ``--rule`` and ``--handler``; "" is what was not given."""
     every = click.option("--all", "every", is_flag=True, help="All rules and handlers.")
     rule = click.option("--rule", default="", help="This rule only.", shell_complete=complete.rules)
@@ -41,8 +40,8 @@ def scope(rule: str, handler: str, *, every: bool) -> tuple[str, str]:
 @click.command()
 @scope_options
 @click.option("--reason", default="", help="Why, for the trail and for `postsync pauses`.")
-@output_option()
-@server_options
+@options.output()
+@options.server
 def pause(
     *, rule: str, handler: str, every: bool, reason: str, client: Client, output: str
 ) -> None:

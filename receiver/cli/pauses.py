@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import click
 
+from receiver.cli import options
 from receiver.cli.client import Client
-from receiver.cli.options import output_option, server_options, write_rows
+from receiver.cli.screen import write_rows
 from receiver.ledger.queries.rows import Pause
 
 
 @click.command()
-@output_option("table")
-@server_options
+@options.output("table")
+@options.server
 def pauses(*, client: Client, output: str) -> None:
     """List what is paused, by whom and why.
 

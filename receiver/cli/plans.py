@@ -4,17 +4,10 @@ from __future__ import annotations
 
 import click
 
+from receiver.cli import options
 from receiver.cli.client import Client
 from receiver.cli.empty import empty_list_message
-from receiver.cli.options import (
-    application_option,
-    output_option,
-    rule_option,
-    server_options,
-    sync_of,
-    sync_option,
-    write_rows,
-)
+from receiver.cli.screen import write_rows
 from receiver.core.states import PlanState
 from receiver.ledger.queries.rows import Plan
 
@@ -26,12 +19,12 @@ FOLDING = {"RULE", "APPLICATION", "REASON"}
     "--state", "states", multiple=True, type=click.Choice([state.value for state in PlanState]),
     help="Only in this state; several times.",
 )  # fmt: skip
-@rule_option
-@application_option
-@sync_option
+@options.rule
+@options.application
+@options.sync
 @click.option("--limit", default=50, show_default=True, help="How many.")
-@output_option("table")
-@server_options
+@options.output("table")
+@options.server
 def plans(
     *, states: tuple[str, ...], rule: str, application: str, sync: str, limit: int,
     client: Client, output: str,
@@ -44,7 +37,7 @@ def plans(
       postsync plans --state held
       postsync plans --rule purge-shop-assets --state active --state waiting
     """  # noqa: D301 click's \b keeps the lines
-    wanted = sync_of(client, sync)
+    wanted = options.sync_of(client, sync)
     query = {"state": states, "rule": rule, "application": application, "sync": wanted}
     rows: list[Plan] = list(client.pages("/v1/plans", "plans", query, limit))
     nothing = "" if rows else empty_list_message(client, "plan", query)

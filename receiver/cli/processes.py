@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 from receiver.app.composition import build_dispatcher, build_retention_thread
-from receiver.cli.options import Command, database_option
+from receiver.cli import options
 from receiver.core.errors import HandlersHang, LedgerDamaged, LedgerUnavailable, SettingsError
 from receiver.core.logs import Log, configure_logs
 from receiver.ledger.engine.open import prepare
@@ -24,10 +24,10 @@ from receiver.settings.loading import load_settings, unknown_variables
 from receiver.settings.model import Settings
 
 
-def process_options(address: str, port: str) -> Callable[[Command], Command]:
+def process_options(address: str, port: str) -> Callable[[options.Command], options.Command]:
     """Give a command the options of a process that listens, and hand it the ``settings``."""
 
-    def decorate(function: Command) -> Command:
+    def decorate(function: options.Command) -> options.Command:
         @click.option(
             "--settings", "file", type=click.Path(path_type=Path), help="YAML file of settings."
         )
@@ -36,7 +36,7 @@ def process_options(address: str, port: str) -> Callable[[Command], Command]:
         @click.option(
             "--rules", multiple=True, type=click.Path(path_type=Path), help="Rules, file or folder."
         )
-        @database_option
+        @options.database
         @functools.wraps(function)
         def call(*, file: Path | None, rules: tuple[Path, ...], **options: Any) -> Any:
             return function(load_settings(file, rules=list(rules) or None, **options))

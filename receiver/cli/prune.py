@@ -12,9 +12,9 @@ from typing import TypeVar
 
 import click
 
-from receiver.cli.options import output_option, plural, settings_option, write_answer, yes_option
+from receiver.cli import options
 from receiver.cli.progress import Progress
-from receiver.cli.screen import confirm, write_line
+from receiver.cli.screen import confirm, plural, write_answer, write_line
 from receiver.contract.durations import duration_text, seconds
 from receiver.core.errors import LedgerError
 from receiver.ledger.engine.ledger import Ledger
@@ -46,9 +46,9 @@ def duration(text: str) -> float:
 @click.option(
     "--keep-for", type=duration, help="What ended longer ago goes (default: the setting)."
 )
-@settings_option
-@yes_option
-@output_option()
+@options.settings
+@options.yes
+@options.output()
 def prune(keep_for: float | None, *, settings_file: Path | None, yes: bool, output: str) -> None:
     """Delete syncs whose plans have all ended, with all that belongs to them.
 

@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import click
 
-from receiver.cli import complete
+from receiver.cli import complete, options
 from receiver.cli.client import Client
-from receiver.cli.options import (
-    any_rules_option,
-    output_option,
-    server_options,
-    sync_of,
-    write_answer,
-)
+from receiver.cli.screen import write_answer
 from receiver.core.model import Json
 
 
 @click.command()
 @click.argument("sync")
 @click.option("--rule", default="", help="This rule only.", shell_complete=complete.rules)
-@any_rules_option
-@output_option()
-@server_options
+@options.any_rules
+@options.output()
+@options.server
 def replay(sync: str, *, rule: str, any_rules: bool, client: Client, output: str) -> None:
     """Plan SYNC anew under today's rules: an id, or `last`.
 
@@ -33,7 +27,7 @@ def replay(sync: str, *, rule: str, any_rules: bool, client: Client, output: str
       postsync replay s-1m7y9gr9ez7egy539n --rule purge-shop-assets
       postsync replay last
     """  # noqa: D301 click's \b keeps the lines
-    wanted = sync_of(client, sync)
+    wanted = options.sync_of(client, sync)
     body: dict[str, Json] = {"rule": rule} if rule else {}
     body |= {"withRulesInForce": True} if any_rules else {}
     answer = client.send("POST", f"/v1/syncs/{wanted}/replay", body)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import click
 
+from receiver.cli import options
 from receiver.cli.client import Client
-from receiver.cli.options import output_option, server_options, write_answer
 from receiver.cli.pause import scope, scope_options
+from receiver.cli.screen import write_answer
 
 
 @click.command()
 @scope_options
-@output_option()
-@server_options
+@options.output()
+@options.server
 def resume(*, rule: str, handler: str, every: bool, client: Client, output: str) -> None:
     """Lift the pause of a rule, of a handler, or, without an option or with --all, that of all.
 

@@ -8,18 +8,9 @@ from typing import TypeAlias
 
 import click
 
+from receiver.cli import options
 from receiver.cli.client import Client
-from receiver.cli.options import (
-    any_rules_option,
-    api_path,
-    output_option,
-    plural,
-    run_filters,
-    server_options,
-    sync_of,
-    yes_option,
-)
-from receiver.cli.screen import confirm, write_json, write_line
+from receiver.cli.screen import confirm, plural, write_json, write_line
 from receiver.core.errors import ServerError
 from receiver.core.model import Json
 
@@ -31,12 +22,12 @@ AT_ONCE = 1000
 
 @click.command()
 @click.argument("runs", nargs=-1)
-@run_filters
+@options.run_filters
 @click.option("--all", "every", is_flag=True, help="All runs that failed.")
-@any_rules_option
-@yes_option
-@output_option()
-@server_options
+@options.any_rules
+@options.yes
+@options.output()
+@options.server
 def retry(
     runs: tuple[str, ...], *, every: bool, any_rules: bool, yes: bool, client: Client, output: str,
     **filters: str,
@@ -76,10 +67,10 @@ def _named(client: Client, names: Sequence[str], common: Body) -> list[str]:
 
 def _runs_of(client: Client, name: str) -> list[str]:
     """Return the failed runs of a plan, a sync or the newest sync; of a run itself."""
-    number = sync_of(client, name)
+    number = options.sync_of(client, name)
     kind = {"s-": "sync", "p-": "plan"}.get(number[:2])
     if kind is None:
-        return [api_path(number, "r", "p", "s").rpartition("/")[2]]
+        return [options.api_path(number, "r", "p", "s").rpartition("/")[2]]
     client.get(f"/v1/{kind}s/{number}")  # raises if it does not exist
     query = {kind: number, "state": "failed"}
     found = [str(run["id"]) for run in client.pages("/v1/runs", "runs", query, 100 * AT_ONCE)]

@@ -4,16 +4,10 @@ from __future__ import annotations
 
 import click
 
+from receiver.cli import options
 from receiver.cli.client import Client
 from receiver.cli.empty import empty_list_message
-from receiver.cli.options import (
-    output_option,
-    run_filters,
-    server_options,
-    sync_of,
-    sync_option,
-    write_rows,
-)
+from receiver.cli.screen import write_rows
 from receiver.core.states import RunState
 from receiver.ledger.queries.rows import Run
 
@@ -25,12 +19,12 @@ FOLDING = {"RULE", "ACTION", "APPLICATION", "TARGET", "REASON"}
     "--state", "states", multiple=True, type=click.Choice([state.value for state in RunState]),
     help="Only in this state; several times.",
 )  # fmt: skip
-@run_filters
-@sync_option
+@options.run_filters
+@options.sync
 @click.option("--plan", default="", help="Only of this plan.")
 @click.option("--limit", default=50, show_default=True, help="How many.")
-@output_option("table")
-@server_options
+@options.output("table")
+@options.server
 def runs(
     *, states: tuple[str, ...], sync: str, plan: str, limit: int, client: Client, output: str,
     **filters: str,
@@ -42,7 +36,7 @@ def runs(
       postsync runs --state due --state pending --handler http.request
       postsync runs --sync s-1m7y9gr9ez7egy539n
     """  # noqa: D301 click's \b keeps the lines
-    query = {"state": states, "sync": sync_of(client, sync), "plan": plan, **filters}
+    query = {"state": states, "sync": options.sync_of(client, sync), "plan": plan, **filters}
     rows: list[Run] = list(client.pages("/v1/runs", "runs", query, limit))
     nothing = "" if rows else empty_list_message(client, "run", query)
     write_rows(rows, output, nothing, _cells, FOLDING)

@@ -39,16 +39,12 @@ def schema(*, write: bool, check: bool) -> None:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(wanted, encoding="utf-8")
     elif check:
-        _compare(files)
+        stale = [str(file) for file, wanted in files.items() if not _holds(file, wanted)]
+        if stale:
+            raise PostsyncError(f"not as generated: {', '.join(stale)}", hint="run `make generate`")
     else:
         write_text(text)
 
 
-def _compare(files: dict[Path, str]) -> None:
-    stale = [
-        str(file)
-        for file, wanted in files.items()
-        if not file.is_file() or file.read_text(encoding="utf-8") != wanted
-    ]
-    if stale:
-        raise PostsyncError(f"not as generated: {', '.join(stale)}", hint="run `make generate`")
+def _holds(file: Path, text: str) -> bool:
+    return file.is_file() and file.read_text(encoding="utf-8") == text

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import click
 
 from receiver.core.terminal_text import escape_controls
+
+Row = TypeVar("Row")
+
+UNBOUNDED = 1000
+"""Columns where there is no terminal: a row is one line of the pipe, uncut."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +57,49 @@ def confirm(question: str) -> None:
         click.Abort: it was declined.
     """
     click.confirm(escape_controls(question), abort=True, err=True)
+
+
+def write_answer(answer: Any, output: str, *lines: str) -> None:
+    """Write the server's answer as JSON, or these lines."""
+    if output == "json":
+        write_json(answer)
+        return
+    for line in lines:
+        write_line(line)
+
+
+def write_rows(
+    rows: Sequence[Row], output: str, nothing: str, cells: Callable[[Row], dict[str, str]],
+    folding: Container[str],
+) -> None:  # fmt: skip
+    """Write the server's rows as JSON or as a table; ``nothing`` if there are none.
+
+    ``cells`` gives a row's texts by their headings. Only the columns of ``folding`` fold: an id
+    that is cut cannot be copied.
+    """
+    if output == "json":
+        write_json(rows)
+        return
+    if not rows:
+        write_line(nothing)
+        return
+    from rich.console import Console  # here, since few commands need it
+    from rich.table import Table
+
+    console = Console(highlight=False, markup=False)
+    if not console.is_terminal:
+        console.width = UNBOUNDED
+    table = Table(box=None, pad_edge=False)
+    for heading in cells(rows[0]):
+        table.add_column(heading, no_wrap=heading not in folding, overflow="fold")
+    for row in rows:
+        table.add_row(*map(escape_controls, cells(row).values()))
+    console.print(table)
+
+
+def plural(number: int, word: str) -> str:
+    """Return a number with its word: ``1 run``, ``1,204 runs``."""
+    return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"
 
 
 def _escaped(part: Part) -> str:

@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
+from receiver.cli import options
 from receiver.cli.client import Client, find_token
-from receiver.cli.options import ca_option, output_option, read_payload
 from receiver.cli.screen import write_json, write_line
 from receiver.core.errors import ServerError, UnreadableFile
 from receiver.notification.argocd_config import example_notification
@@ -28,8 +28,8 @@ LAST = "last-notification.json"
 @click.option("--url", help="The server (default POSTSYNC_URL, or http://127.0.0.1:8080).")
 @click.option("--token-file", type=click.Path(path_type=Path), help="File with the sender's token.")
 @click.option("--sender", default="", help="Name of a token in HOME/senders.")
-@ca_option
-@output_option()
+@options.ca
+@options.output()
 def send(
     file: Path | None, *, now: bool, example: bool, same: bool, channel: str, url: str | None,
     token_file: Path | None, sender: str, ca: Path | None, output: str,
@@ -60,19 +60,16 @@ def send(
 
 
 def _print(answer: dict[str, Any]) -> None:
-    write_line(f"verdict  {answer['verdict']}" + _because(answer))
+    because = f" ({answer['reason']})" if answer.get("reason") else ""
+    write_line(f"verdict  {answer['verdict']}{because}")
     write_line(f"delivery {answer['delivery']}")
     write_line(f"sync     {answer['sync']}")
     write_line(f"next     postsync show {answer['sync']}")
 
 
-def _because(answer: dict[str, Any]) -> str:
-    return f" ({answer['reason']})" if answer.get("reason") else ""
-
-
 def _read(path: Path) -> bytes:
     try:
-        return read_payload(path)
+        return options.read_payload(path)
     except UnreadableFile as error:
         raise ServerError(
             error.message, hint="`postsync send --example` posts one that comes with Postsync"
@@ -83,7 +80,8 @@ def _moved(body: bytes) -> tuple[bytes, str]:
     """Move the operation's end to now and its start as much; return the new times too."""
     try:
         tree = json.loads(body)
-        state = _state_of(tree)
+        application = tree.get("app", tree)  # the operation's state stands in one of three places
+        state = tree.get("operationState") or application["status"]["operationState"]
         finished = datetime.fromisoformat(state["finishedAt"])
         started = datetime.fromisoformat(state["startedAt"])
     except (ValueError, KeyError, TypeError):
@@ -95,9 +93,3 @@ def _moved(body: bytes) -> tuple[bytes, str]:
     state["finishedAt"] = end.isoformat().replace("+00:00", "Z")
     state["startedAt"] = (end - (finished - started)).isoformat().replace("+00:00", "Z")
     return json.dumps(tree).encode(), f"{state['startedAt']} to {state['finishedAt']}"
-
-
-def _state_of(tree: Any) -> Any:
-    """Find the operation's state in any of the shapes that have one."""
-    application = tree.get("app", tree)
-    return tree.get("operationState") or application["status"]["operationState"]

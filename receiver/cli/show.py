@@ -9,9 +9,9 @@ from urllib.parse import quote
 
 import click
 
+from receiver.cli import options
 from receiver.cli.client import Client
-from receiver.cli.options import output_option, plural, server_options
-from receiver.cli.screen import Part, Styled, write_json, write_line
+from receiver.cli.screen import Part, Styled, plural, write_json, write_line
 from receiver.cli.trail import event_line, target_lines
 from receiver.core.states import PlanState, SyncState, Trait
 from receiver.ledger.queries.rows import PlanWithRuns, SyncDetails
@@ -23,8 +23,8 @@ GOES_ON = PlanState.where(Trait.OPEN, without=Trait.APPROVABLE)
 @click.command()
 @click.argument("sync", metavar="[ID]", default="last")
 @click.option("--wait", type=float, default=0, help="Wait so many seconds for its plans to end.")
-@output_option()
-@server_options
+@options.output()
+@options.server
 def show(sync: str, *, wait: float, client: Client, output: str) -> None:
     """Tell the story of a sync: what came, what matched and why, what was done.
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
+from receiver.cli import options
 from receiver.cli.client import Client
-from receiver.cli.options import output_option, server_options, write_rows
+from receiver.cli.screen import write_rows
 from receiver.core.states import SyncState
 from receiver.ledger.queries.rows import SyncWithPlans
 
@@ -20,8 +21,8 @@ NONE_YET = "no syncs yet; `postsync send --example` posts one"
 @click.option("--since", default="", help="Only those that came since: 2h, 7d, or a time.")
 @click.option("--until", default="", help="Only those that came before: 2h, 7d, or a time.")
 @click.option("--limit", default=20, show_default=True, help="How many.")
-@output_option("table")
-@server_options
+@options.output("table")
+@options.server
 def syncs(*, limit: int, client: Client, output: str, **query: str | None) -> None:
     """List the newest syncs, and what came of them.
 

@@ -6,16 +6,8 @@ from itertools import chain
 
 import click
 
-from receiver.cli import trail
+from receiver.cli import options, trail
 from receiver.cli.client import Client
-from receiver.cli.options import (
-    application_option,
-    output_option,
-    rule_option,
-    server_options,
-    sync_of,
-    sync_option,
-)
 from receiver.cli.screen import write_json, write_line
 
 HIDDEN = trail.HIDDEN - {"sync", "run"}
@@ -25,12 +17,12 @@ HIDDEN = trail.HIDDEN - {"sync", "run"}
 @click.command()
 @click.option("-f", "--follow", is_flag=True, help="Go on with what comes, until Ctrl-C.")
 @click.option("--since", default="10m", show_default=True, help="Begin at: 10m, 2h, or a time.")
-@sync_option
-@rule_option
-@application_option
+@options.sync
+@options.rule
+@options.application
 @click.option("--event", default="", help="Only events of this name; * stands for anything.")
-@output_option()
-@server_options
+@options.output()
+@options.server
 def tail(*, follow: bool, client: Client, output: str, **query: str) -> None:
     """Print the trail's events, the oldest first, and follow it with -f.
 
@@ -42,7 +34,7 @@ def tail(*, follow: bool, client: Client, output: str, **query: str) -> None:
       postsync tail -f --rule purge-shop-assets --event 'attempt.*'
       postsync tail --since 2h --application shop
     """  # noqa: D301 click's \b keeps the lines
-    query["sync"] = sync_of(client, query["sync"])
+    query["sync"] = options.sync_of(client, query["sync"])
     now = chain.from_iterable(trail.pages(client, query))
     try:
         for event in trail.follow(client, query) if follow else now:

@@ -158,7 +158,7 @@ def test_commands_write_by_the_screen_alone() -> None:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
         and node.func.attr in {"echo", "secho", "style", "confirm", "prompt", "print", "write"}
     }  # fmt: skip
-    assert past == {"options.py: print", "explain_page.py: print"}
+    assert past == {"explain_page.py: print"}
 
 
 def test_no_name_is_completed_that_is_not_shown(
