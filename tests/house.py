@@ -18,13 +18,14 @@ from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.inbox.deliveries import Arrival
 from receiver.ledger.inbox.group_commit import IntakeWriter
+from receiver.ledger.operations.approve import approve_plan
 from receiver.ledger.operations.common import Act
 from receiver.ledger.operations.replay import ask_replay, asked_replays, store_replays
 from receiver.ledger.operations.retry import retry_run
 from receiver.ledger.plans.application_memory import load_memories
 from receiver.ledger.plans.load import new_syncs, signalled_plans, stored_sync
 from receiver.ledger.plans.outcomes import store_settlements
-from receiver.ledger.plans.start import start_collected, start_held, start_held_runs
+from receiver.ledger.plans.start import start_collected
 from receiver.ledger.plans.store import store_advances, store_plannings
 from receiver.ledger.queue.claim import ClaimedRun, claim, wake
 from receiver.ledger.queue.leases import release_lost, renew
@@ -168,11 +169,10 @@ class House:
         return done
 
     def approve(self, plan: str) -> None:
-        """Let a held plan, or the held runs of a plan, go on."""
+        """Have an operator let a held plan, or the held runs of a plan, go on."""
         with self.ledger.write() as connection:
             uow = self._unit_of_work(connection)
-            start_held(uow, plan)
-            start_held_runs(uow, plan)
+            approve_plan(uow, Act("ann"), plan)
             uow.finish()
 
     def retry(self, run: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from house import House, texts
 
+from receiver.core.errors import StateConflict
 from receiver.ledger.engine.ledger import Ledger
 
 RULE = """
@@ -62,10 +63,13 @@ def test_an_approval_of_what_is_not_held_changes_nothing(ledger: Ledger) -> None
     """A second click starts nothing twice."""
     house = House.of(ledger, HOLD)
     house.sync("a", "b", "c")
-    for _ in range(2):
-        house.approve(house.plans("id")[0])
+    (plan,) = house.plans("id")
+    house.approve(plan)
+    with pytest.raises(StateConflict):
+        house.approve(plan)
     assert len(house.work()) == 4
-    house.approve(house.plans("id")[0])
+    with pytest.raises(StateConflict):
+        house.approve(plan)
     assert house.work() == []
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from sqlalchemy import bindparam, update
+
 from receiver.core.errors import StateConflict
 from receiver.core.states import PlanState, RunState, Trait
 from receiver.ledger import tables
 from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.operations.common import Act, find_plan, find_run, run_event
 from receiver.ledger.plans.run import Run, read_runs, select_runs
-from receiver.ledger.plans.start import start_held, start_held_runs
+from receiver.ledger.plans.start import start_stored
+from receiver.ledger.queue.fair_queueing import next_virtual_time
+from receiver.ledger.queue.pauses import PAUSED_AT
 
 
 def approve_plan(uow: UnitOfWork, act: Act, plan: str) -> list[str]:
@@ -26,7 +30,7 @@ def approve_plan(uow: UnitOfWork, act: Act, plan: str) -> list[str]:
     if found.state is PlanState.HELD:
         held = _runs(uow, plan, RunState.WAITING)
         uow.events.append(found.event("plan.approved", act.event_data))
-        start_held(uow, plan)
+        start_stored(uow, found)
     elif found.state is PlanState.ACTIVE and held:
         _approve_runs(uow, act, held)
     else:
@@ -62,4 +66,15 @@ def _runs(uow: UnitOfWork, plan: str, state: RunState) -> list[Run]:
 def _approve_runs(uow: UnitOfWork, act: Act, runs: list[Run]) -> None:
     for run in runs:
         uow.events.append(run_event("run.approved", run, act.event_data))
-        start_held_runs(uow, run.plan, run.id)
+        virtual_time = next_virtual_time(uow, run.flow)
+        uow.add(_DUE, {"run": run.id, "new_virtual_time": virtual_time, "now": uow.now})
+
+
+_DUE = (
+    update(tables.runs)
+    .where(tables.runs.c.id == bindparam("run"))
+    .values(
+        state=RunState.DUE.value, ready=True, virtual_time=bindparam("new_virtual_time"),
+        due_at=bindparam("now"), paused_at=PAUSED_AT,
+    )
+)  # fmt: skip
