@@ -43,7 +43,9 @@ def back_up(ledger: Path | str, to: Path, progress: Progress) -> int:
         if isinstance(ledger, Path):
             _copy_sqlite(ledger, part, progress)
         else:
-            _copy_postgres(ledger, part, progress)
+            from receiver.ledger.engine.transfer import copy_from_postgres
+
+            copy_from_postgres(ledger, part, progress)
         _check(part)
         part.chmod(0o600)
         size = _sync(part)
@@ -71,14 +73,6 @@ def _reserved(to: Path) -> Iterator[None]:
         raise
 
 
-def _copy_postgres(url: str, part: Path, progress: Progress) -> None:
-    from receiver.ledger.engine.transfer import copy_from_postgres
-
-    copy_from_postgres(url, part, progress)
-    with closing(sqlite3.connect(part)) as copy:
-        copy.execute("PRAGMA journal_mode = DELETE")  # one file, with nothing beside it
-
-
 def _copy_sqlite(ledger: Path, part: Path, progress: Progress) -> None:
     def report(_status: int, left: int, pages: int) -> None:
         progress(pages - left, pages)
@@ -92,11 +86,11 @@ def _copy_sqlite(ledger: Path, part: Path, progress: Progress) -> None:
         source.execute("BEGIN")
         source.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
         source.backup(copy, pages=PAGES, progress=report)
-        copy.execute("PRAGMA journal_mode = DELETE")  # one file, with nothing beside it
 
 
 def _check(part: Path) -> None:
     with closing(sqlite3.connect(part)) as copy:
+        copy.execute("PRAGMA journal_mode = DELETE")  # one file, with nothing beside it
         found = copy.execute("PRAGMA quick_check(1)").fetchone()[0]
     if found != "ok":
         raise LedgerError(f"the copy is damaged, and so may be the ledger: {found}")

@@ -23,7 +23,6 @@ HEADING = "*** in database main ***"
 PATIENCE = 5.0
 """Seconds of a start for the check: enough for some GB; of a larger file a part is checked."""
 
-
 STEPS = 10_000
 """Instructions of SQLite's virtual machine, some milliseconds, between two checks of the clock."""
 
@@ -34,26 +33,22 @@ def is_damage(error: DBAPIError) -> bool:
     return code & PRIMARY in DAMAGE or code == CUT_OFF
 
 
-def find_damage(path: Path, patience: float = PATIENCE) -> str:
-    """Check the file's pages, for at most ``patience`` seconds; return what is wrong, or ""."""
+def find_damage(path: Path) -> str:
+    """Check the file's pages, for at most `PATIENCE` seconds; return what is wrong, or ""."""
     # Read-only, so that closing it writes nothing of the log back into the file. Where there is no
     # log, it would create one and leave it there, unless the file is declared immutable.
     log = path.with_name(f"{path.name}-wal")
     how = "mode=ro" if log.exists() else "immutable=1"
     try:
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?{how}", uri=True)) as file:
-            found = _quick_check(file, patience)
+            until = time.monotonic() + PATIENCE
+            file.set_progress_handler(lambda: time.monotonic() > until, STEPS)
+            found = str(file.execute("PRAGMA quick_check(1)").fetchone()[0])
     except sqlite3.OperationalError:  # the time is over, or there is no file that can be read
         return ""
     except sqlite3.DatabaseError as error:
         found = str(error)
     return "" if found == "ok" else " ".join(found.removeprefix(HEADING).split())
-
-
-def _quick_check(file: sqlite3.Connection, patience: float) -> str:
-    until = time.monotonic() + patience
-    file.set_progress_handler(lambda: time.monotonic() > until, STEPS)
-    return str(file.execute("PRAGMA quick_check(1)").fetchone()[0])
 
 
 def recovery_from_damage(path: Path) -> str:

@@ -179,20 +179,17 @@ def _open_hint(path: Path, error: DBAPIError) -> str:
 
 def _on_connect(busy_timeout: float) -> Any:
     def configure(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # transactions are begun by `_on_begin`
         try:
-            prepare(connection)
+            connection.execute(f"PRAGMA busy_timeout = {int(busy_timeout * 1000)}")
+            if connection.execute("PRAGMA page_count").fetchone() == (0,):
+                # A file takes this only before its first table; `vacuum.py` needs it.
+                connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
         except sqlite3.Error:
             connection.close()  # it is not in the pool yet
             raise
-
-    def prepare(connection: Any) -> None:
-        connection.isolation_level = None  # transactions are begun by `_on_begin`
-        connection.execute(f"PRAGMA busy_timeout = {int(busy_timeout * 1000)}")
-        if connection.execute("PRAGMA page_count").fetchone() == (0,):
-            # A file takes this only before its first table; `vacuum.py` needs it.
-            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
 
     return configure
 

@@ -45,12 +45,12 @@ class UnitOfWork:
         named = {f"new_{column}": value for column, value in values.items()}
         self.add(_update(table, tuple(values)), {"row": row} | named)
 
-    def next_number(self, kind: str, key: str, read: Callable[[], int], step: int = 1) -> int:
-        """Return the next number of a sequence: read once, then counted here by ``step``."""
+    def next_number(self, kind: str, key: str, read: Callable[[], int]) -> int:
+        """Return the next number of a sequence: read once, then counted here."""
         name = kind, key
         if name not in self._numbers:
             self._numbers[name] = read()
-        self._numbers[name] += step
+        self._numbers[name] += 1
         return self._numbers[name]
 
     def preset_number(self, kind: str, key: str, value: int) -> None:
