@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, RowMapping, select
+from sqlalchemy import Connection, Row, select
 
 from receiver.core.model import DeliveryVerdict, Event, Json, new_id, rfc3339
 from receiver.core.states import SyncState
@@ -48,34 +48,28 @@ class Receipt:
 def known_syncs(connection: Connection, arrivals: list[Arrival]) -> dict[str, tuple[str, str]]:
     """Map each identity that is in the ledger to its sync's id and Application's uid."""
     notifications = [arrival.notification for arrival in arrivals if arrival.notification]
-    rows = connection.execute(
-        select(tables.syncs.c.identity, tables.syncs.c.id, tables.syncs.c.uid).where(
-            tables.syncs.c.identity.in_([item.identity for item in notifications])
-        )
-    )
+    s = tables.syncs.c
+    identities = [notification.identity for notification in notifications]
+    rows = connection.execute(select(s.identity, s.id, s.uid).where(s.identity.in_(identities)))
     known = {row.identity: (row.id, row.uid) for row in rows}
     for arrival in arrivals:
         if arrival.notification and arrival.notification.weak:
             row = _recent(connection, arrival.notification.identity, arrival.received_at)
             if row:
-                known[arrival.notification.identity] = (row["id"], row["uid"])
+                known[arrival.notification.identity] = (row.id, row.uid)
     return known
 
 
-def _recent(connection: Connection, identity: str, now: datetime) -> RowMapping | None:
+def _recent(connection: Connection, identity: str, now: datetime) -> Row[str, str] | None:
     """Find the newest weak sync of this digest, if it came within the window."""
     since = int((now - WEAK_WINDOW).timestamp() * 1000)
-    return (
-        connection.execute(
-            select(tables.syncs.c.id, tables.syncs.c.uid)
-            .where(tables.syncs.c.identity >= f"{identity}@{since:014d}")
-            .where(tables.syncs.c.identity <= f"{identity}@~")
-            .order_by(tables.syncs.c.identity.desc())
-            .limit(1)
-        )
-        .mappings()
-        .first()
-    )
+    s = tables.syncs.c
+    return connection.execute(
+        select(s.id, s.uid)
+        .where(s.identity.between(f"{identity}@{since:014d}", f"{identity}@~"))
+        .order_by(s.identity.desc())
+        .limit(1)
+    ).first()
 
 
 class InboxRows:

@@ -79,11 +79,8 @@ def asked_replays(
 ) -> list[Replay]:
     """Return the replays that are asked for and not planned, the oldest first."""
     r, s = tables.replays, tables.syncs
-    query = (
-        select(r, s.c.recalled)
-        .join(s, s.c.id == r.c.sync_id)
-        .where(text("replays.state = 'asked'"))
-    )
+    query = select(r, s.c.recalled).join(s, s.c.id == r.c.sync_id)
+    query = query.where(text(f"replays.{tables.ASKED_REPLAY}"))
     query = among(query, r.c.id, without, only).order_by(r.c.id).limit(limit)
     return [
         Replay(

@@ -118,7 +118,7 @@ def claim(
     connection, now = uow.connection, uow.now
     if free <= 0 or all_paused_since(connection) is not None:
         return Taken()
-    found, held_back = _ready(connection, now, free, busy, lane_limit, pace)
+    found, held_back = _ready(uow, free, busy, lane_limit, pace)
     chosen = _share(sorted(found), free, busy)
     again_at = min(held_back, default=None)
     if not chosen:
@@ -131,19 +131,16 @@ def claim(
     return Taken(claimed, again_at)
 
 
-def _ready(
-    connection: Connection,
-    now: int,
-    free: int,
-    busy: Mapping[str, int],
-    lane_limit: int,
-    pace: Buckets,
-) -> tuple[list[tuple[int, str, str, str]], list[int]]:
-    """Return the first runs of each lane (virtual time, id, lane, handler).
+_Candidate = tuple[int, str, str, str]
+"""A run that may be taken: its virtual time, id, lane and handler."""
 
-    And when the lanes that are held back may go on.
-    """
-    found: list[tuple[int, str, str, str]] = []
+
+def _ready(
+    uow: UnitOfWork, free: int, busy: Mapping[str, int], lane_limit: int, pace: Buckets
+) -> tuple[list[_Candidate], list[int]]:
+    """Return the first runs of each lane, and when the lanes that are held back may go on."""
+    connection, now = uow.connection, uow.now
+    found: list[_Candidate] = []
     held_back: list[int] = []
     blocked = blocked_lanes(connection, now)
     for lane in connection.scalars(_LANES).all():
@@ -169,16 +166,14 @@ _ATTEMPT = insert(tables.attempts)
 _ASKED_AGAIN = update_attempt(owner=bindparam("by"), outcome="", reason="")
 
 
-def _share(
-    found: Sequence[tuple[int, str, str, str]], free: int, busy: Mapping[str, int]
-) -> list[tuple[int, str, str, str]]:
+def _share(found: Sequence[_Candidate], free: int, busy: Mapping[str, int]) -> list[_Candidate]:
     """Choose in this order; no lane gets more threads than it leaves free.
 
     However many hosts hang, of 64 threads each holds 64 / (hosts + 1) then, and as many are left
     for those that do not.
     """
     has = Counter(busy)
-    chosen: list[tuple[int, str, str, str]] = []
+    chosen: list[_Candidate] = []
     for item in found:
         if has[item[2]] < free - len(chosen):
             has[item[2]] += 1

@@ -43,16 +43,10 @@ UNREPORTED = "pruned"
 """The key of what was deleted and is not on the trail yet: rows by table."""
 
 _WORDS = {
-    "syncs": "syncs",
-    "deliveries": "deliveries",
-    "replays": "replays",
-    "plans": "plans",
-    "runs": "runs",
-    "attempts": "attempts",
-    "audit_events": "events",
-    "messages": "messages",
+    "syncs": "syncs", "deliveries": "deliveries", "replays": "replays", "plans": "plans",
+    "runs": "runs", "attempts": "attempts", "audit_events": "events", "messages": "messages",
     "rule_sets": "ruleSets",
-}
+}  # fmt: skip
 """The keys of the trail's event by table."""
 
 

@@ -103,7 +103,9 @@ def examine(connection: Connection, limit: Limits, after: str = "") -> Examined:
     rows = connection.execute(
         _deletable_query().where(s.id > after).order_by(s.id).limit(EXAMINED)
     ).all()
-    newest = _newest(connection)
+    e = tables.audit_events.c
+    # The sync of the trail's newest line stays: its number must not be used anew.
+    newest = connection.scalar(select(e.sync_id).order_by(e.seq.desc()).limit(1))
     chosen, surplus = [], limit.surplus
     for row in rows:
         if row.busy or row.id == newest:
@@ -135,13 +137,6 @@ def _deletable_query() -> Select[Any]:
 def _end(row: Any) -> int:
     """Return when the last thing happened to a sync; by its own clock it may have come later."""
     return max(int(row.received_at), row.finished_at or 0, row.ended_at or 0)
-
-
-def _newest(connection: Connection) -> str | None:
-    """Return the sync of the trail's newest line, which stays: its number must not be used anew."""
-    e = tables.audit_events.c
-    newest: str | None = connection.scalar(select(e.sync_id).order_by(e.seq.desc()).limit(1))
-    return newest
 
 
 def _bounded(connection: Connection, syncs: Sequence[str]) -> tuple[str, ...]:
