@@ -25,8 +25,6 @@ from receiver.argocd.pages import pages
 from receiver.argocd.server import Server
 from receiver.kubernetes.paths import path_of
 
-OWN = ("https://kubernetes.default.svc", "in-cluster")
-"""How Applications name the cluster that Argo CD itself runs in, by address and by name."""
 TURN = 2.0
 """Seconds for which one of several namespaces is watched; the others miss nothing meanwhile."""
 VERSION, PLURAL = "argoproj.io/v1alpha1", "applications"
@@ -44,7 +42,7 @@ class KubernetesApi:
 
     server: Server
     namespaces: Sequence[str]
-    destinations: Sequence[str] = OWN
+    destinations: Sequence[str]
     discovery: Discovery = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -16,6 +16,7 @@ import click
 from flask import Flask
 
 from receiver.app.composition import build_intake, read_keys
+from receiver.app.connections import warn_of_unknown_senders
 from receiver.app.supervisor import Supervisor
 from receiver.cli.processes import (
     check_address,
@@ -62,7 +63,7 @@ def serve(settings: Settings) -> None:
       postsync serve --database postgresql://postsync@db/postsync
     """  # noqa: D301 click's \b keeps the lines
     log = start_log(settings)
-    read_keys(settings, log)
+    warn_of_unknown_senders(settings, read_keys(settings, log).senders.names, log)
     tls = load_tls(settings, log)
     check_address(settings)
     wakeup = Wakeup()

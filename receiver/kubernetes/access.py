@@ -54,7 +54,7 @@ def in_cluster(environ: Mapping[str, str], folder: Path) -> Access:
     except (KeyError, OSError):
         raise PermanentError(
             "Postsync runs in no cluster, or in a pod without the token of a service account",
-            hint="set automountServiceAccountToken, or name a kubeconfig under cluster",
+            hint="set automountServiceAccountToken, or name a kubeconfig",
         ) from None
     address = f"[{host}]" if ":" in host else host
     return Access(f"https://{address}:{port}", namespace, Tls(authority), token)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,11 @@ def load_settings(file: Path | None = None, **options: Any) -> Settings:
         return FromFile(**given)
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False)
-        lines = [_setting_names(item["loc"]) + message_of(item) for item in found]
+        lines = [
+            _setting_names(item["loc"])
+            + ("is no setting" if item["type"] == "extra_forbidden" else message_of(item))
+            for item in found
+        ]
         where = f"settings ({file} and POSTSYNC_* variables)" if file else "POSTSYNC_* variables"
         raise SettingsError(f"{where}: " + "; ".join(dict.fromkeys(lines))) from None
     except SourceError as error:
@@ -69,11 +74,14 @@ def unknown_variables(environ: Iterable[str]) -> dict[str, str]:
 
 
 def _setting_names(place: tuple[int | str, ...]) -> str:
-    """Return a setting's key and variable, "" for an error in several settings."""
+    """Return a setting's key, its variable and the keys within; "" for several settings."""
     if not place:
         return ""
     name = str(place[0])
-    return f"{to_camel(name)} (POSTSYNC_{name.upper()}): "
+    # In a list, and in what may be one of several types, pydantic's names are for nobody.
+    inside = takewhile(lambda part: isinstance(part, str) and "[" not in part, place[1:])
+    keys = ".".join(map(str, inside))
+    return f"{to_camel(name)} (POSTSYNC_{name.upper()}): " + (f"{keys}: " if keys else "")
 
 
 def _read_file(file: Path) -> dict[str, Any]:

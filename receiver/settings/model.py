@@ -21,6 +21,8 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from receiver.settings.argocd import ConnectionSetting
+
 MIB = 1 << 20
 
 HOST = re.compile(r"[a-z0-9*?_.-]*[a-z*?][a-z0-9*?_.-]*")
@@ -116,6 +118,10 @@ class Settings(BaseSettings):
     rates: dict[str, RateSetting] = {}
     """How many attempts of a handler begin with one credential, by its name, instead of what its
     service documents: `{cloudflare.purge: {perSecond: 50, burst: 500}}`."""
+    argocd: dict[str, ConnectionSetting] = {}
+    """For each sender, by the name of its token, how to ask its Argo CD what a sync really changed:
+    `{argocd: {server: 'https://argocd-server.argocd.svc', token: {file: argocd}}}`; see
+    docs/argocd-connection.md."""
     drain: float = Field(default=25, ge=0)
     """Time that attempts under way have to finish after SIGTERM."""
     lease: float = Field(default=30, ge=3)

@@ -15,6 +15,7 @@ from receiver.argocd.pace import Pace
 from receiver.argocd.server import Server
 from receiver.kubernetes.access import Access, by_kubeconfig
 from receiver.outbound import Outbound
+from receiver.settings.argocd import OWN_CLUSTER
 
 QUICK = Pace(1000, 1000)
 
@@ -29,7 +30,7 @@ def by_kubernetes(
     """A connection to the API server, by default as its administrator."""
     config = kubeconfig or kube.kubeconfig()
     server = Server("the API server", lambda: by_kubeconfig(config, None), outbound, QUICK)
-    return KubernetesApi(server, namespaces)
+    return KubernetesApi(server, namespaces, OWN_CLUSTER)
 
 
 def by_argocd(argocd: ArgoCd, outbound: Outbound, token: str = TOKEN) -> ArgoCdApi:
