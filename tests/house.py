@@ -31,7 +31,7 @@ from receiver.ledger.queue.claim import ClaimedRun, claim, wake
 from receiver.ledger.queue.leases import release_lost, renew
 from receiver.ledger.queue.pending_work import find_pending_work
 from receiver.ledger.queue.rate_limits import Buckets
-from receiver.notification.application_memory import Memory
+from receiver.notification.application_memory import Memory, with_recalled
 from receiver.notification.parse import read_notification
 from receiver.planning.planner import Planner, memory_key, read_sync, step
 from receiver.planning.retry import settle
@@ -57,6 +57,7 @@ class House:
     planner: Planner
     sets: dict[str, dict[str, Rule]] = field(default_factory=dict)
     pace: Buckets = field(default_factory=lambda: Buckets({}))
+    verify_for: int = 0
 
     @classmethod
     def of(cls, ledger: Ledger, rules: str) -> House:
@@ -106,12 +107,23 @@ class House:
                 read = read_sync(stored)
                 key = memory_key(read)
                 memory = load_memories(connection, [key]).get(key, Memory())
-                plannings.append(self.planner.plan(read, stored.delivery, memory))
+                plannings.append(
+                    self.planner.plan_verified(read, stored.delivery, stored.recalled)
+                    if stored.recalled.observed is not None
+                    else self.planner.plan(
+                        read, stored.delivery, memory,
+                        verify_until=self._verify_until(connection),
+                    )
+                )  # fmt: skip
         with self.ledger.write() as connection:
             uow = self._unit_of_work(connection)
             store_plannings(uow, plannings)
             uow.finish()
         return list(syncs)
+
+    def _verify_until(self, connection: Connection) -> int | None:
+        """How long a sync of today may wait for its live objects, if anybody can ask."""
+        return self.ledger.now(connection) + self.verify_for * 1000 if self.verify_for else None
 
     def turn(self) -> None:
         """Start what has collected, and take the next step of each plan until none is left."""
@@ -190,7 +202,15 @@ class House:
             uow.finish()
         with self.ledger.read() as connection:
             asked = [
-                (one, self.planner.replay(read_sync(one.stored), "d-1", rule="", about={}))
+                (
+                    one,
+                    self.planner.replay(
+                        with_recalled(read_sync(one.stored), one.stored.recalled),
+                        "d-1",
+                        rule="",
+                        about={},
+                    ),
+                )
                 for one in asked_replays(connection, 10)
             ]
         with self.ledger.write() as connection:

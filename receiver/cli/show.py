@@ -13,7 +13,7 @@ from receiver.cli import options
 from receiver.cli.client import Client
 from receiver.cli.screen import Part, Styled, plural, write_json, write_line
 from receiver.cli.trail import event_line, target_lines
-from receiver.core.states import PlanState, SyncState, Trait
+from receiver.core.states import UNPLANNED_SYNCS, PlanState, Trait
 from receiver.ledger.queries.rows import PlanWithRuns, SyncDetails
 
 GOES_ON = PlanState.where(Trait.OPEN, without=Trait.APPROVABLE)
@@ -53,7 +53,7 @@ def _sync_of(client: Client, number: str) -> str:
 def _wait_until_ended(client: Client, sync: str, until: float) -> SyncDetails:
     while True:
         story: SyncDetails = client.get(f"/v1/syncs/{quote(sync, safe='')}")
-        waits = story["state"] == SyncState.NEW or any(
+        waits = story["state"] in UNPLANNED_SYNCS or any(
             plan["state"] in GOES_ON for plan in story["plans"]
         )
         if not waits or time.monotonic() >= until:
@@ -67,7 +67,7 @@ def _lines(story: SyncDetails) -> Iterator[tuple[Part, ...]]:
     changed = "" if story["changed"] is None else f", {story['changed']} changed"
     yield (f"{story['resources']} resources{changed}",)
     if story["reason"]:
-        text = "" if story["state"] == SyncState.NEW else f"{story['state']}: "
+        text = "" if story["state"] in UNPLANNED_SYNCS else f"{story['state']}: "
         yield text, story["reason"]
     yield ("",)
     for event in story["events"]:

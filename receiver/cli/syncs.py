@@ -7,7 +7,7 @@ import click
 from receiver.cli import options
 from receiver.cli.client import Client
 from receiver.cli.screen import write_rows
-from receiver.core.states import SyncState
+from receiver.core.states import UNPLANNED_SYNCS, SyncState
 from receiver.ledger.queries.rows import SyncWithPlans
 
 NONE_YET = "no syncs yet; `postsync send --example` posts one"
@@ -46,7 +46,7 @@ def _cells(row: SyncWithPlans) -> dict[str, str]:
 
 
 def _result(row: SyncWithPlans) -> str:
-    if row["state"] == "new":
+    if row["state"] in UNPLANNED_SYNCS:
         return row["reason"]
     if row["state"] != SyncState.PLANNED:
         return f"{row['state']}: {row['reason']}" if row["reason"] else row["state"]

@@ -10,14 +10,16 @@ from typing import Self
 
 
 class SyncState(StrEnum):
-    """Where a sync is: stored, planned, or stored but not acted upon."""
+    """Where a sync is: stored, waiting for its live objects, planned, or not acted upon."""
 
     NEW = "new"
+    VERIFYING = "verifying"
     PLANNED = "planned"
     IGNORED = "ignored"
     FAILED = "failed"
 
 
+UNPLANNED_SYNCS = (SyncState.NEW, SyncState.VERIFYING)
 LEFT_OUT_SYNCS = (SyncState.IGNORED, SyncState.FAILED)
 
 

@@ -15,7 +15,7 @@ synced once a turn, however much there was to do.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
 from functools import partial
 from typing import Any
@@ -24,6 +24,7 @@ from receiver.core.errors import HandlersHang, LedgerDamaged, LedgerUnavailable
 from receiver.core.interruption import Stopped
 from receiver.core.logs import Log, write_event
 from receiver.core.model import from_ms, rfc3339
+from receiver.dispatcher.companion import Companion
 from receiver.dispatcher.heartbeat import Heartbeat
 from receiver.dispatcher.preparation import Preparation
 from receiver.dispatcher.rule_sets import Reload, RulesInForce
@@ -62,13 +63,14 @@ class Dispatcher:
     def __init__(
         self, settings: Settings, ledger: Ledger, rules: RulesInForce, preparation: Preparation,
         wakeup: Wakeup, attempt: Callable[[ClaimedRun], Any], pace: Buckets, log: Log, *,
-        owner: str,
+        owner: str, companions: Sequence[Companion] = (),
     ) -> None:  # fmt: skip
         self._settings = settings
         self._ledger = ledger
         self._rules = rules
         self._preparation = preparation
         preparation.checkpoint = self._between_steps
+        self._companions = companions
         self._wakeup = wakeup
         self._pace = pace
         self._log = log
@@ -134,6 +136,8 @@ class Dispatcher:
         self._preparation.act_since = self._settings.act_since or created
         self._preparation.use(self._rules.last_good())
         self._rules.start()
+        for companion in self._companions:
+            companion.start()
         return 0.0
 
     def _drain(self) -> None:
@@ -142,6 +146,8 @@ class Dispatcher:
         while self._pool.busy and time.monotonic() < until:
             self._wakeup.wait(min(self._try(turn), 1.0))
         self._try(turn)
+        for companion in self._companions:
+            companion.stop()
         # Nobody is to suspect what was left because this process was stopped.
         with suppress(LedgerUnavailable), self._ledger.write(LockMode.APPEND) as connection:
             self._preparation.clear_begun(connection)
@@ -166,6 +172,8 @@ class Dispatcher:
             self._commit(turn)
         for run in turn.taken.runs:  # only now, since their claims are committed
             self._pool.start(run)
+        for companion in self._companions if turn.planned else ():
+            companion.notify()
         return 0.0 if turn.progressed else self._wait_after(turn)
 
     def _observe(self, *, claims: bool) -> Turn:

@@ -55,6 +55,8 @@ class Preparation:
 
     Attributes:
         act_since: syncs that finished before it are stored and not acted upon.
+        verify_until: returns how long a sync of this sender may wait for what its live objects
+            tell, in milliseconds of the ledger's clock; None if nobody can ask.
         checkpoint: called now and then meanwhile; `Stopped` from it leaves the rest undone.
     """
 
@@ -72,7 +74,13 @@ class Preparation:
         self._refused = ""
         self._syncs: OrderedDict[str, Sync] = OrderedDict()
         self.act_since: datetime | None = None
+        self.verify_until: Callable[[Connection, str], int | None] = lambda *_: None
         self.checkpoint: Callable[[], None] = lambda: None
+
+    @property
+    def planner(self) -> Planner | None:
+        """The rules in force, None while there are none."""
+        return self._planner
 
     def use(self, planner: Planner | None) -> None:
         """Plan by this planner from now on; None plans nothing."""
@@ -153,7 +161,7 @@ class Preparation:
         about |= {"rule": replay.rule} if replay.rule else {}
 
         def plan() -> Planning:
-            sync = with_recalled(self._read(replay.stored), replay.recalled)
+            sync = with_recalled(self._read(replay.stored), replay.stored.recalled)
             return planner.replay(sync, replay.stored.delivery, rule=replay.rule, about=about)
 
         return self._bounded(plan, "sync.bug", sync=replay.stored.id)
@@ -181,11 +189,16 @@ class Preparation:
     ) -> Planning:
         stored = stored_sync(connection, new)
         sync = self._read(stored)
+        if stored.recalled.observed is not None:
+            return planner.plan_verified(sync, stored.delivery, stored.recalled)
         key = memory_key(sync)
         if key not in memories:
             memories[key] = load_memories(connection, [key]).get(key, Memory())
         refusal = self._too_old(stored, sync)
-        planning = planner.plan(sync, stored.delivery, memories[key], refusal=refusal)
+        planning = planner.plan(
+            sync, stored.delivery, memories[key], refusal=refusal,
+            verify_until=self.verify_until(connection, sync.sender),
+        )  # fmt: skip
         if planning.memory_update:
             memories[key] = apply_update(memories[key], planning.memory_update)
         return planning

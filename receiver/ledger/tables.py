@@ -84,6 +84,7 @@ deliveries = Table(
 )
 
 NEW_SYNC = state_in([SyncState.NEW])
+VERIFYING_SYNC = state_in([SyncState.VERIFYING])
 LEFT_OUT_SYNC = state_in(LEFT_OUT_SYNCS)
 
 syncs = Table(
@@ -108,7 +109,9 @@ syncs = Table(
     Column("rule_set", Text),
     Column("planned_at", BigInteger),
     Column("recalled", Text),
+    Column("verify_until", BigInteger),
     _partial_index("syncs_new", NEW_SYNC, "id"),
+    _partial_index("syncs_verifying", VERIFYING_SYNC, "sender", "id"),
     Index("syncs_of_application", "application", "id"),
     _partial_index("syncs_left_out", LEFT_OUT_SYNC, "state", "id"),
     _partial_index("syncs_of_rule_set", "rule_set IS NOT NULL", "rule_set"),

@@ -8,13 +8,14 @@ succeeded, and what failed syncs have changed since, which the next one that suc
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from typing import TypeVar
 
-from receiver.core.model import Change, ChangeVerdict, Resource, Sync
+from receiver.core.model import Change, ChangeVerdict, Resource, Sync, from_ms
 from receiver.notification.change_detection import OUT_OF_SYNC_ONLY
+from receiver.notification.live_verdicts import Observed, Sighting, judge
 
 T = TypeVar("T")
 
@@ -31,12 +32,13 @@ MOST = 20_000
 class Trace:
     """What a failed sync did to a resource: changed it for ``certain``, or perhaps.
 
-    ``finished_at`` is the sync's, in milliseconds.
+    Both times are the sync's, in milliseconds; ``started_at`` is 0 if nobody said.
     """
 
     sync: str
     finished_at: int
     certain: bool
+    started_at: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +74,16 @@ class MemoryUpdate:
 
 @dataclass(frozen=True, slots=True)
 class Recalled:
-    """What the memory knew of a sync's resources, by their index; stored with the sync.
+    """What was known of a sync's resources beside its notification; stored with the sync.
 
-    ``images`` is whether their images changed, ``failed`` what failed syncs did to them.
+    ``images`` is whether their images changed, ``failed`` what failed syncs did to them, both from
+    the memory and by the resource's index. ``observed`` is what their live objects told, None
+    where nobody has looked.
     """
 
     images: Mapping[int, bool] = field(default_factory=dict)
     failed: Mapping[int, Trace] = field(default_factory=dict)
+    observed: Observed | None = None
 
 
 def recall(sync: Sync, memory: Memory) -> Recalled:
@@ -95,30 +100,68 @@ def recall(sync: Sync, memory: Memory) -> Recalled:
 
 
 def with_recalled(sync: Sync, recalled: Recalled) -> Sync:
-    """Return the sync with its verdicts corrected by what was recalled of its resources."""
-    if not (recalled.images or recalled.failed):
+    """Return the sync with its verdicts corrected by what was recalled of its resources.
+
+    What it does not list and has changed all the same stands after what it lists.
+    """
+    if recalled == NOTHING:
         return sync
-    resources = (
-        _corrected(resource, recalled.images.get(number), recalled.failed.get(number))
+    seen = recalled.observed or Observed()
+    resources = [
+        _corrected(
+            _seen(sync, resource, seen.listed.get(number)), recalled.images.get(number),
+            recalled.failed.get(number), seen.listed.get(number),
+        )
         for number, resource in enumerate(sync.resources)
-    )
-    return replace(sync, resources=tuple(resources))
+    ]  # fmt: skip
+    return replace(sync, resources=(*resources, *_unlisted(sync, seen)))
 
 
-def _corrected(resource: Resource, images: bool | None, trace: Trace | None) -> Resource:
+NOTHING = Recalled()
+
+
+def _seen(sync: Sync, resource: Resource, seen: Sighting | None) -> Resource:
+    """Return a resource with the verdict of its live object, whose reason has both."""
+    if seen is None or sync.started_at is None or sync.finished_at is None:
+        return resource
+    change = judge(seen, sync.started_at, sync.finished_at)
+    both = f"{change.reason}; its message: {resource.change.reason}"
+    return replace(resource, change=Change(change.verdict, both))
+
+
+def _unlisted(sync: Sync, observed: Observed) -> Iterator[Resource]:
+    """Yield what the sync changed and does not list."""
+    if sync.started_at is None or sync.finished_at is None:
+        return
+    for one, seen in observed.unlisted.items():
+        change = judge(seen, sync.started_at, sync.finished_at)
+        if change.verdict is ChangeVerdict.CHANGED:
+            reason = f"not listed: {change.reason}"
+            yield one.as_resource(Change(ChangeVerdict.CHANGED, reason))
+
+
+def _corrected(
+    resource: Resource, images: bool | None, trace: Trace | None, seen: Sighting | None
+) -> Resource:
     if images is None and trace is None:
         return resource
     change = resource.change
     if images and change.verdict is ChangeVerdict.UNKNOWN:
         change = Change(ChangeVerdict.CHANGED, f"its images changed; {change.reason}")
     if trace and resource.status != "PruneSkipped":
-        change = _after_failure(change, trace)
+        change = _after_failure(change, trace, seen)
     return replace(resource, change=change, image_changed=images)
 
 
-def _after_failure(change: Change, trace: Trace) -> Change:
+def _after_failure(change: Change, trace: Trace, seen: Sighting | None) -> Change:
     by = f"by the failed sync {trace.sync}"
-    if trace.certain and change.verdict is not ChangeVerdict.CHANGED:
+    certain = trace.certain
+    if seen and trace.started_at:
+        started = from_ms(trace.started_at)
+        if seen.is_older_than(started):
+            return change  # whatever that sync's messages said, it did not change this
+        certain = certain or bool(seen.happened(started, from_ms(trace.finished_at)))
+    if certain and change.verdict is not ChangeVerdict.CHANGED:
         return Change(ChangeVerdict.CHANGED, by)
     if change.verdict is ChangeVerdict.UNCHANGED:
         return Change(ChangeVerdict.UNKNOWN, f"{change.reason}, but perhaps changed {by}")
@@ -153,8 +196,9 @@ def _after_success(sync: Sync, watched: Sequence[Resource], *, acted: bool) -> M
 
 def _after_failed_sync(sync: Sync) -> MemoryUpdate | None:
     finished = finished_ms(sync)
+    started = int(sync.started_at.timestamp() * 1000) if sync.started_at else 0
     traces = {
-        r.key: Trace(sync.id, finished, r.change.verdict is ChangeVerdict.CHANGED)
+        r.key: Trace(sync.id, finished, r.change.verdict is ChangeVerdict.CHANGED, started)
         for r in sync.resources
         if not r.hook_type and r.change.verdict is not ChangeVerdict.UNCHANGED
     }

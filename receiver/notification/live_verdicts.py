@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from receiver.core.model import Change, ChangeVerdict, rfc3339
+from receiver.core.model import Change, ChangeVerdict, Resource, rfc3339
 
 MANAGERS = frozenset({"argocd-controller", "argocd-application-controller"})
 """Argo CD's names as a manager of fields: for apply, and for Replace that of its binary."""
@@ -38,6 +38,10 @@ class Sighting:
         found = [(at, f"last changed by {manager}") for manager, at in self.changes]
         return sorted([*found, *([(self.created, "created")] if self.created else [])])
 
+    def is_older_than(self, moment: datetime) -> bool:
+        """Whether all that is known to have happened to it was before a moment."""
+        return bool(self.changes) and self.moments[-1][0] < moment
+
     def happened(self, start: datetime, end: datetime) -> str:
         """Return what Argo CD did to it between two moments, "" if nothing."""
         within = [f"{what} at {rfc3339(at)}" for at, what in self.moments if start <= at <= end]
@@ -53,6 +57,13 @@ class Unlisted:
     kind: str
     namespace: str
     name: str
+
+    def as_resource(self, change: Change) -> Resource:
+        """Return it as the entry that is missing in the sync's list."""
+        return Resource(
+            self.group, self.version, self.kind, self.namespace, self.name, status="Synced",
+            message="", hook_type="", hook_phase="", sync_phase="Sync", images=(), change=change,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,10 @@ from dataclasses import replace
 from functools import cache
 
 from receiver.core.errors import TooLarge
-from receiver.core.model import ChangeVerdict, Event, Json, Sync, from_ms
+from receiver.core.model import ChangeVerdict, Event, Json, Resource, Sync, from_ms, rfc3339
 from receiver.core.states import PlanState, SyncState
 from receiver.ledger.plans.records import Advance, NewPlan, Planning, StoredPlan, StoredSync
+from receiver.ledger.plans.verification import waiting_reason
 from receiver.notification.application_memory import (
     Memory,
     MemoryUpdate,
@@ -24,6 +25,7 @@ from receiver.notification.parse import read_notification
 from receiver.planning.parameters import Renderer, Scene
 from receiver.planning.plan_builder import MOST_RUNS, MOST_TARGETS, PlanMaker, advance_with
 from receiver.planning.plan_view import PlanView
+from receiver.planning.truth import Wanted, find_unlisted, find_wanted
 from receiver.rules.expressions.cel import Expressions
 from receiver.rules.expressions.seen import one_line
 from receiver.rules.loading.load import RuleSet, place_in_files
@@ -46,36 +48,75 @@ class Planner:
         self._plans = PlanMaker(expressions, renderer)
         self._place = cache(lambda rule: place_in_files(rule_set, rule, ("match", "condition")))
 
-    def plan(self, sync: Sync, delivery: str, memory: Memory, *, refusal: str = "") -> Planning:
-        """Match a sync and lay out its plans.
+    def plan(
+        self,
+        sync: Sync,
+        delivery: str,
+        memory: Memory,
+        *,
+        refusal: str = "",
+        verify_until: int | None = None,
+    ) -> Planning:
+        """Match a sync and lay out its plans, or leave it to be verified first.
 
         Args:
             sync: the sync, with its id.
             delivery: the id of the delivery that brought it.
             memory: what the ledger remembers of the application.
             refusal: why the sync is not acted upon, "" if it is.
+            verify_until: how long it may wait for what its live objects tell, in milliseconds;
+                None where nobody can ask.
         """
         recalled = recall(sync, memory)
         sync = with_recalled(sync, recalled)
         update = update_from(sync, self._matcher.watched_images(sync), acted=not refusal)
-        planning = Planning(
-            sync=sync.id,
-            application=sync.application.key,
-            state=SyncState.IGNORED if refusal else SyncState.PLANNED,
-            reason=refusal,
-            rule_set=self.rule_set.digest,
-            changed=sum(r.change.verdict is ChangeVerdict.CHANGED for r in sync.resources),
-            recalled=recalled,
-            memory_key=memory_key(sync),
-            memory_update=update,
-        )
+        planning = self._planned(sync, recalled)
+        planning = replace(planning, memory_key=memory_key(sync), memory_update=update)
         about: dict[str, Json] = {"application": sync.application.key}
         if refusal:
             event = Event("sync.ignored", about | {"reason": refusal}, delivery, sync.id)
-            return replace(planning, events=(event,))
+            ignored = SyncState.IGNORED
+            return replace(planning, state=ignored, reason=refusal, events=(event,))
         about |= _carried(recalled, update, unlisted(sync, memory, update))
+        if verify_until and (wanted := self.wanted(sync)):
+            return _to_verify(
+                planning, wanted, Event("sync.verifying", about, delivery), verify_until
+            )
         found = self._matcher.match(sync)
         return self._laid_out(planning, sync, found, Event("sync.planned", about, delivery))
+
+    def plan_verified(self, sync: Sync, delivery: str, recalled: Recalled) -> Planning:
+        """Lay out the plans of a sync that has waited for what its live objects tell.
+
+        Args:
+            sync: the sync, with its id.
+            delivery: the id of the delivery that brought it.
+            recalled: what was recalled when it was to be planned first, and observed since.
+        """
+        sync = with_recalled(sync, recalled)
+        about = {"application": sync.application.key, **_carried(recalled, None, ())}
+        found = self._matcher.match(sync)
+        planned = Event("sync.planned", about, delivery)
+        return self._laid_out(self._planned(sync, recalled), sync, found, planned)
+
+    def wanted(self, sync: Sync) -> Wanted:
+        """Return which live objects decide; the sync has its verdicts by message."""
+        return find_wanted(self._matcher, sync)
+
+    def unlisted(self, sync: Sync, others: Sequence[Resource]) -> list[Resource]:
+        """Return those of its Application's resources that it does not list and a rule selects."""
+        return find_unlisted(self._matcher, sync, others)
+
+    def _planned(self, sync: Sync, recalled: Recalled) -> Planning:
+        return Planning(
+            sync=sync.id,
+            application=sync.application.key,
+            state=SyncState.PLANNED,
+            reason="",
+            rule_set=self.rule_set.digest,
+            changed=sum(r.change.verdict is ChangeVerdict.CHANGED for r in sync.resources),
+            recalled=recalled,
+        )
 
     def replay(
         self, sync: Sync, delivery: str, *, rule: str, about: Mapping[str, Json]
@@ -176,6 +217,18 @@ def read_sync(stored: StoredSync) -> Sync:
     )
     received = from_ms(stored.received_at)
     return replace(notification.sync, id=stored.id, received_at=received)
+
+
+def _to_verify(planning: Planning, wanted: Wanted, event: Event, until: int) -> Planning:
+    """Leave a sync to be verified; what it changes in the memory is written at once, in order."""
+    data: dict[str, Json] = {**event.data, "objects": len(wanted.listed)}
+    if wanted.unlisted:
+        data["unlisted"] = True
+    data["until"] = rfc3339(from_ms(until))
+    return replace(
+        planning, state=SyncState.VERIFYING, reason=waiting_reason(until), verify_until=until,
+        events=(replace(event, data=data, sync=planning.sync),),
+    )  # fmt: skip
 
 
 def memory_key(sync: Sync) -> tuple[str, str, str]:

@@ -15,7 +15,8 @@ from receiver.ledger import tables
 
 BY_KIND = {
     "notification": "accepted duplicate refused",
-    "sync": "planned ignored failed replay_asked replayed replay_refused",
+    "sync": "verifying verified unverified planned ignored failed replay_asked replayed "
+    "replay_refused",
     "rule": "matched error",
     "plan": "waiting collecting joined filled held approved succeeded failed superseded cancelled",
     "wave": "released",

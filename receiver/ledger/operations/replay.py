@@ -9,15 +9,13 @@ from sqlalchemy import Connection, insert, select, text
 
 from receiver.core.errors import StateConflict
 from receiver.core.model import Event, Json, new_id
-from receiver.core.states import SyncState
+from receiver.core.states import UNPLANNED_SYNCS, SyncState
 from receiver.ledger import tables
 from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.operations.common import Act, find_sync_state
-from receiver.ledger.plans.application_memory import read_recalled
 from receiver.ledger.plans.load import among, stored_sync
 from receiver.ledger.plans.records import Planning, StoredSync
 from receiver.ledger.plans.store import store_plans
-from receiver.notification.application_memory import Recalled
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +23,6 @@ class Replay:
     """A sync that is to be planned anew; ``rule`` is "" for all of them.
 
     ``any_rules`` is whether the rules in force are meant also while newer ones are refused.
-    ``recalled`` is what was known at its first planning: what a sync changed is a fact of the
-    sync.
     """
 
     id: str
@@ -34,7 +30,6 @@ class Replay:
     by: str
     any_rules: bool
     stored: StoredSync
-    recalled: Recalled
 
 
 def ask_replay(uow: UnitOfWork, act: Act, sync: str, rule: str, *, any_rules: bool = False) -> str:
@@ -47,9 +42,10 @@ def ask_replay(uow: UnitOfWork, act: Act, sync: str, rule: str, *, any_rules: bo
         StateConflict: it has not been planned yet, or the same has been asked for already.
     """
     state = find_sync_state(uow, sync)
-    if state is SyncState.NEW:
+    if state in UNPLANNED_SYNCS:
+        when = "rules are in force" if state is SyncState.NEW else "its live objects were read"
         raise StateConflict(
-            f"sync {sync} is new: it is planned as soon as rules are in force", state=state,
+            f"sync {sync} is {state}: it is planned as soon as {when}", state=state,
             hint="`postsync syncs` shows when it is",
         )  # fmt: skip
     r = tables.replays
@@ -78,14 +74,13 @@ def asked_replays(
     only: Collection[str] | None = None,
 ) -> list[Replay]:
     """Return the replays that are asked for and not planned, the oldest first."""
-    r, s = tables.replays, tables.syncs
-    query = select(r, s.c.recalled).join(s, s.c.id == r.c.sync_id)
-    query = query.where(text(f"replays.{tables.ASKED_REPLAY}"))
-    query = among(query, r.c.id, without, only).order_by(r.c.id).limit(limit)
+    r = tables.replays
+    query = among(select(r).where(text(tables.ASKED_REPLAY)), r.c.id, without, only)
+    query = query.order_by(r.c.id).limit(limit)
     return [
         Replay(
             row.id, row.rule, row.operator, row.with_rules_in_force,
-            stored_sync(connection, row.sync_id), read_recalled(row.recalled),
+            stored_sync(connection, row.sync_id),
         )
         for row in connection.execute(query).all()
     ]  # fmt: skip

@@ -9,11 +9,13 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, exists, select, text, tuple_
 
+from receiver.core.model import from_ms
 from receiver.core.storable import dumps
 from receiver.ledger import tables
 from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.plans.records import Planning
 from receiver.notification.application_memory import Memory, Recalled, Trace, apply_update
+from receiver.notification.live_verdicts import Observed, Sighting, Unlisted
 
 MemoryKey = tuple[str, str, str]
 """Sender, channel and Application: each cluster has its own memory, and so has each channel, since
@@ -70,15 +72,49 @@ def write_recalled(recalled: Recalled) -> str:
         tree["images"] = recalled.images
     if recalled.failed:
         tree["failed"] = {number: astuple(trace) for number, trace in recalled.failed.items()}
+    if recalled.observed is not None:
+        tree["observed"] = {
+            "listed": {n: _sighting(seen) for n, seen in recalled.observed.listed.items()},
+            "unlisted": [
+                [*astuple(one), _sighting(seen)] for one, seen in recalled.observed.unlisted.items()
+            ],
+        }
     return dumps(tree)
 
 
 def read_recalled(written: str | None) -> Recalled:
     """Read it back from the sync's row."""
     tree = json.loads(written or "{}")
+    observed = tree.get("observed")
     return Recalled(
         {int(number): changed for number, changed in tree.get("images", {}).items()},
         {int(number): Trace(*trace) for number, trace in tree.get("failed", {}).items()},
+        observed and _observed(observed),
+    )
+
+
+def _sighting(seen: Sighting) -> str | list[Any]:
+    """Write why an object cannot tell, or when what happened to it; in seconds."""
+    if seen.unreadable:
+        return seen.unreadable
+    created = seen.created and int(seen.created.timestamp())
+    return [created, *([manager, int(at.timestamp())] for manager, at in seen.changes)]
+
+
+def _observed(tree: Any) -> Observed:
+    return Observed(
+        {int(number): _read_sighting(seen) for number, seen in tree["listed"].items()},
+        {Unlisted(*one): _read_sighting(seen) for *one, seen in tree["unlisted"]},
+    )
+
+
+def _read_sighting(written: str | list[Any]) -> Sighting:
+    if isinstance(written, str):
+        return Sighting(unreadable=written)
+    created, *changes = written
+    return Sighting(
+        tuple((manager, from_ms(at * 1000)) for manager, at in changes),
+        None if created is None else from_ms(created * 1000),
     )
 
 

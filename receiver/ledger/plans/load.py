@@ -30,7 +30,7 @@ _NEW = (
 _ONE = (
     select(
         _S.id, _S.delivery_id, _S.sender, _S.channel, _S.received_at, _D.query, _D.body,
-        _S.resources,
+        _S.resources, _S.recalled,
     )
     .join(tables.deliveries, _D.id == _S.delivery_id)
     .where(_S.id == bindparam("sync"))
@@ -88,7 +88,7 @@ def stored_sync(connection: Connection, sync: str) -> StoredSync:
     row = connection.execute(_ONE, {"sync": sync}).one()
     return StoredSync(
         row.id, row.delivery_id, row.sender, row.channel, row.received_at, json.loads(row.query),
-        zlib.decompress(row.body), row.resources,
+        zlib.decompress(row.body), row.resources, read_recalled(row.recalled),
     )  # fmt: skip
 
 

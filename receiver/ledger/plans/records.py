@@ -16,7 +16,8 @@ from receiver.notification.application_memory import MemoryUpdate, Recalled
 class StoredSync:
     """A sync as it was stored; times in milliseconds. ``query`` is that of the request's path.
 
-    ``resources`` is how many its notification lists.
+    ``resources`` is how many its notification lists; ``recalled`` is what was recalled of them when
+    it was planned, or when its live objects were asked for.
     """
 
     id: str
@@ -27,6 +28,7 @@ class StoredSync:
     query: Mapping[str, str]
     body: bytes
     resources: int
+    recalled: Recalled
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,8 @@ class Planning:
     """All that planning one sync writes.
 
     ``memory_update`` changes the memory of its Application, which ``memory_key`` names.
+    ``verify_until``, in milliseconds: the sync is not planned yet, but waits for what its live
+    objects tell, at most until then.
     ``asked``: somebody wants these plans, whatever newer ones there are.
     """
 
@@ -124,6 +128,7 @@ class Planning:
     memory_update: MemoryUpdate | None = None
     events: tuple[Event, ...] = ()
     asked: bool = False
+    verify_until: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,8 +42,9 @@ def store_plannings(uow: UnitOfWork, plannings: Sequence[Planning]) -> None:
     for planning in ours:
         uow.change(
             tables.syncs, planning.sync, state=planning.state.value, reason=planning.reason,
-            rule_set=planning.rule_set, changed=planning.changed, planned_at=uow.now,
-            recalled=write_recalled(planning.recalled),
+            rule_set=planning.rule_set, changed=planning.changed,
+            planned_at=None if planning.verify_until else uow.now,
+            recalled=write_recalled(planning.recalled), verify_until=planning.verify_until,
         )  # fmt: skip
         store_plans(uow, planning)
     update_memories(uow, ours)

@@ -138,6 +138,8 @@ def _gauges(connection: Connection, now: int) -> Iterable[Gauge]:
     yield "oldest_due_seconds", {}, max(0.0, (now - oldest) / 1000) if oldest else 0.0
     new = connection.scalar(text(f"SELECT COUNT(*) FROM syncs WHERE {tables.NEW_SYNC}"))
     yield "syncs_unplanned", {}, float(new or 0)
+    verifying = connection.scalar(text(f"SELECT COUNT(*) FROM syncs WHERE {tables.VERIFYING_SYNC}"))
+    yield "syncs_verifying", {}, float(verifying or 0)
     alive = _dispatchers(read_heartbeats(connection), now)
     if alive["heartbeatAgeSeconds"] is not None:
         yield "dispatcher_heartbeat_age_seconds", {}, alive["heartbeatAgeSeconds"]

@@ -10,7 +10,14 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, select, text
 
-from receiver.core.states import OPEN_PLANS, OPEN_RUNS, PlanState, RunState, SyncState
+from receiver.core.states import (
+    OPEN_PLANS,
+    OPEN_RUNS,
+    UNPLANNED_SYNCS,
+    PlanState,
+    RunState,
+    SyncState,
+)
 from receiver.core.validation import first_line
 from receiver.ledger import tables
 from receiver.ledger.audit.key_values import PACE, get_value
@@ -62,9 +69,10 @@ def add_unplanned_reasons(connection: Connection, now: int, syncs: Sequence[Sync
     """Write into syncs that nobody has planned why; how much they changed is not known."""
     reason = ""
     for sync in syncs:
-        if sync["state"] == SyncState.NEW:
-            sync["reason"] = reason = reason or _why_unplanned(connection, now)
-        if sync["state"] in {SyncState.NEW, SyncState.FAILED}:
+        if sync["state"] in UNPLANNED_SYNCS:
+            reason = reason or _why_unplanned(connection, now)
+            sync["reason"] = "; ".join(filter(None, (reason, sync["reason"])))
+        if sync["state"] in {*UNPLANNED_SYNCS, SyncState.FAILED}:
             sync["changed"] = None
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, exists, func, or_, select, text
 
-from receiver.core.states import OPEN_PLANS, SyncState
+from receiver.core.states import OPEN_PLANS, UNPLANNED_SYNCS
 from receiver.ledger import tables
 from receiver.ledger.audit.trail import labels
 from receiver.ledger.inbox.deliveries import WEAK_WINDOW
@@ -126,7 +126,7 @@ def _deletable_query() -> Select[Any]:
     mine, joined = p.sync_id == s.id, tables.plan_syncs.join(tables.plans, p.id == m.plan_id)
     newer = exists().select_from(joined).where(m.sync_id == s.id, p.sync_id != s.id)
     busy = or_(
-        s.state == SyncState.NEW.value, exists().where(mine, p.state.in_(OPEN_PLANS)),
+        s.state.in_(UNPLANNED_SYNCS), exists().where(mine, p.state.in_(OPEN_PLANS)),
         newer.correlate(tables.syncs),
         exists().where(tables.replays.c.sync_id == s.id, text(tables.ASKED_REPLAY)),
     )  # fmt: skip

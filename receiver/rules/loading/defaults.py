@@ -17,7 +17,9 @@ from receiver.rules.schema.rule_file import (
 )
 
 HOUR = 3600.0
-FROM_DEFAULTS = ("concurrency", "on_unknown_change", "mode", "finally_", "on_failure", "timeout")
+FROM_DEFAULTS = (
+    *("concurrency", "on_unknown_change", "verify", "mode", "finally_", "on_failure", "timeout"),
+)
 
 FINALLY: Mapping[str, Any] = {
     "target": Target.APPLICATION,

@@ -19,9 +19,6 @@ from receiver.rules.schema.rule_file import Defaults, FailureAction, Rule, RuleF
 
 S = TypeVar("S", bound=Strict)
 
-LATER = {"onUnknownChange": ("verify", "use run or skip")}
-"""Words of the format that a later release will accept, by their key, with today's alternative."""
-
 NOT_SENT = (
     "Argo CD does not tell a resource's {key}; match.application.labels are those of the "
     "Application"
@@ -97,7 +94,7 @@ class Reading:
             return model.model_validate(raw, by_alias=True, by_name=False)
         except ValidationError as error:
             for mistake in field_errors(error, model, raw):
-                self._add_problem(place, with_key_hint(_later(mistake, raw), model))
+                self._add_problem(place, with_key_hint(mistake, model))
         return None
 
     def _raw_rules(self) -> list[Any]:
@@ -131,16 +128,6 @@ class Reading:
         if problem not in self._reported:  # defaults are merged into many rules
             self._reported.add(problem)
             self.document.problems.append(problem)
-
-
-def _later(mistake: FieldError, raw: Any) -> FieldError:
-    value = raw
-    for part in mistake.path:
-        value = value.get(part) if isinstance(value, dict) else None
-    word, hint = LATER.get(str(mistake.path[-1]) if mistake.path else "", ("", ""))
-    if word and value == word:
-        return FieldError(mistake.path, f"{word} comes in a later release", hint)
-    return mistake
 
 
 def with_key_hint(mistake: FieldError, model: type[BaseModel]) -> FieldError:

@@ -21,6 +21,9 @@ ORDER = (
 )
 """The order of testing: a selector that fails later got further."""
 
+TRUTH_FIELDS = frozenset({"change"})
+"""Fields that the live object answers better than the notification, or alone."""
+
 OUTCOME_FIELDS = frozenset({"status", "image", "imageChanged", "change"})
 """Fields of what a sync did; the others identify the resource."""
 

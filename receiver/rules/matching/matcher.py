@@ -7,14 +7,16 @@ from dataclasses import dataclass
 
 from receiver.core import interruption
 from receiver.core.errors import ExpressionError
-from receiver.core.model import Sync
+from receiver.core.model import ChangeVerdict, Resource, Sync
 from receiver.rules.expressions.cel import Expressions
 from receiver.rules.matching.compiled import CompiledRule, Condition, Facts, compile_rule
 from receiver.rules.matching.explanation import RuleExplanation, explain_rule, explain_selectors
 from receiver.rules.matching.index import ResourceIndex, RuleIndex, numbers_in
-from receiver.rules.matching.match_predicates import OUTCOME_FIELDS
+from receiver.rules.matching.match_predicates import OUTCOME_FIELDS, TRUTH_FIELDS, Selector
 from receiver.rules.matching.predicates import Predicates
 from receiver.rules.schema.rule_file import Rule
+
+UNCHANGED = ChangeVerdict.UNCHANGED
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,47 @@ class Matcher:
             found |= _watched_by(compiled, sync, index)
         return tuple(imaged[number] for number in numbers_in(found))
 
+    def wants_truth(self, sync: Sync) -> tuple[int, ...]:
+        """Return the resources whose live objects decide whether a rule matches them.
+
+        That is what is Synced, no hook, and selected by all else that a rule with `verify` asks,
+        unless its message says that it is unchanged. The resources need their verdicts by message.
+        """
+        index = ResourceIndex(sync.resources)
+        found = {"auto": 0, "always": 0}
+        for compiled in self._verifying(sync):
+            selectors = _without(TRUTH_FIELDS, compiled)
+            found[compiled.rule.verify] |= index.select_any(selectors)
+        return tuple(
+            number
+            for number in numbers_in(found["auto"] | found["always"])
+            if (one := sync.resources[number]).status == "Synced"
+            and not one.hook_type
+            and (found["always"] >> number & 1 or one.change.verdict is not UNCHANGED)
+        )
+
+    def could_select(self, sync: Sync, others: Sequence[Resource]) -> tuple[int, ...]:
+        """Return those of other resources that a rule with `verify` selects by what names them."""
+        index, found = ResourceIndex(others), 0
+        for compiled in self._verifying(sync):
+            found |= index.select_any(_without(OUTCOME_FIELDS, compiled))
+        return numbers_in(found)
+
+    def verifies(self, sync: Sync) -> bool:
+        """Whether a rule with `verify` may match some resource of this sync, listed or not."""
+        return any(True for _ in self._verifying(sync))
+
+    def _verifying(self, sync: Sync) -> Iterator[CompiledRule]:
+        facts = Facts(sync, self._expressions)
+        for compiled in self._index.of_application(sync):
+            if (
+                compiled.rule.verify != "never"
+                and compiled.selectors is not None
+                and all(predicate.holds(sync) for predicate in compiled.predicates)
+                and _test(compiled.sync_condition, facts, None, [])
+            ):
+                yield compiled
+
     def explain(self, sync: Sync, rule: str = "") -> Iterator[RuleExplanation]:
         """Explain every rule, or those of this name, in their order; lazily."""
         index, facts = ResourceIndex(sync.resources), Facts(sync, self._expressions)
@@ -91,10 +134,12 @@ def _watched_by(compiled: CompiledRule, sync: Sync, index: ResourceIndex) -> int
     """Return the resources that the rule selects, whatever was done to them, as bits."""
     if not all(p.holds(sync) for p in compiled.predicates if p.field != "phases"):
         return 0
-    selectors = compiled.selectors or ()
-    return index.select_any(
-        [tuple(p for p in one if p.field not in OUTCOME_FIELDS) for one in selectors]
-    )
+    return index.select_any(_without(OUTCOME_FIELDS, compiled))
+
+
+def _without(fields: frozenset[str], compiled: CompiledRule) -> list[Selector]:
+    """Return the rule's selectors as if they did not ask for these fields."""
+    return [tuple(p for p in one if p.field not in fields) for one in compiled.selectors or ()]
 
 
 def _match(

@@ -14,6 +14,7 @@ from receiver.rules.schema.match import Match, Strict
 Mode = Literal["run", "observe"]
 OnNewer = Literal["parallel", "queue", "supersede"]
 OnUnknownChange = Literal["run", "skip"]
+Verify = Literal["auto", "always", "never"]
 
 
 class Retry(Strict):
@@ -148,6 +149,7 @@ class Defaults(Strict):
     deadline: Duration = DEADLINE
     concurrency: Concurrency | None = None
     on_unknown_change: OnUnknownChange = "run"
+    verify: Verify = "auto"
     mode: Mode = "run"
     finally_: tuple[Action, ...] = Field(default=(), alias="finally")
     on_failure: tuple[FailureAction, ...] = ()
@@ -180,6 +182,12 @@ class Rule(Strict):
     match: Match = Field(description="When the rule applies.")
     on_unknown_change: OnUnknownChange = Field(
         default="run", description="Whether a resource counts as changed where nobody can tell."
+    )
+    verify: Verify = Field(
+        default="auto",
+        description="Which resources that the rest of `match` selects are judged by the live "
+        "object, where the sender has a connection: those whose message says changed or leaves it "
+        "open (auto), all of them (always), or none (never).",
     )
     mode: Mode = Field(
         default="run", description="observe plans, renders and logs, and sends nothing."

@@ -1,0 +1,221 @@
+"""Verification: what a sync really changed is read from its live objects before it is planned.
+
+One worker for each sender that has a connection, so that a slow Argo CD holds up no other. A sync
+that waits is in the ledger as `verifying`; the worker reads its objects, stores what they told and
+gives it back as `new`, to be planned with it. Where the cluster cannot be asked until the sync's
+deadline, that is stored instead, and its rules' `onUnknownChange` decides. A process that is killed
+meanwhile leaves the sync as it is, for the next.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
+from itertools import repeat
+
+from receiver.argocd.connection import Connection, ConnectionFailed
+from receiver.core.errors import LedgerUnavailable
+from receiver.core.interruption import TooLong, cpu_limit, interruptible
+from receiver.core.logs import Log, write_event
+from receiver.core.model import Event, from_ms, rfc3339
+from receiver.core.threads import SupervisedThread
+from receiver.dispatcher.observation import Asked, observe, unverified_event, verified_event
+from receiver.ledger.engine.ledger import Ledger, LockMode
+from receiver.ledger.engine.unit_of_work import UnitOfWork
+from receiver.ledger.plans.load import stored_sync
+from receiver.ledger.plans.records import StoredSync
+from receiver.ledger.plans.verification import (
+    VerifyingSync,
+    store_observed,
+    store_waits,
+    verifying_syncs,
+)
+from receiver.notification.live_verdicts import MANAGERS, Observed
+from receiver.planning.planner import Planner
+
+MOST_SYNCS = 64
+"""Syncs of one round."""
+
+MOST_TOGETHER = 8
+"""Syncs of one Application that are read together: all their lists are in memory then."""
+
+LONGEST_READ = 20.0
+"""Seconds that one Application may be read; after so many a round begins no other."""
+
+LONGEST_MATCH = 10.0
+"""Processor seconds that matching one Application's syncs may take, as in planning."""
+
+PATIENCE = 5.0
+"""Seconds that a stop waits for what is being read; what comes of it later is lost, and read anew.
+"""
+
+IDLE = 5.0
+"""Seconds until the ledger is looked at without a wake-up: for what another process has left."""
+
+BACKOFF = (1.0, 2.0, 5.0, 10.0)
+"""Seconds until a connection that failed is tried again; the last holds from then on."""
+
+
+class Verification:
+    """Verifies the syncs of one sender, in a thread of its own.
+
+    Args:
+        sender: whose syncs.
+        connection: how its cluster is asked.
+        ledger: where they wait.
+        planner: returns the rules in force.
+        wake: called when syncs can be planned.
+        log: gets the lines of the trail.
+        managers: names that Argo CD goes by as a manager of fields.
+    """
+
+    def __init__(
+        self,
+        sender: str,
+        connection: Connection,
+        ledger: Ledger,
+        planner: Callable[[], Planner | None],
+        wake: Callable[[], None],
+        log: Log,
+        *,
+        managers: Collection[str] = MANAGERS,
+    ) -> None:
+        self._sender = sender
+        self._connection = connection
+        self._ledger = ledger
+        self._planner = planner
+        self._wake = wake
+        self._log = log
+        self._managers = managers
+        self._woken = threading.Event()
+        self._stopping = False
+        self._failures = 0
+        self._failed = ""
+        self._again_at = 0.0
+        self._thread = SupervisedThread(f"verification-{sender}", self._work)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def notify(self) -> None:
+        """Look at once: a sync may have begun to wait."""
+        self._woken.set()
+
+    def stop(self) -> None:
+        """End after the Application that is read; what is left waits for the next process."""
+        self._stopping = True
+        self._woken.set()
+        self._thread.join(timeout=PATIENCE)
+
+    def _work(self) -> None:
+        while not self._stopping:
+            self._woken.clear()
+            try:
+                wait = self._round()
+            except LedgerUnavailable as error:
+                self._log.error("ledger.unavailable", reason=str(error))
+                wait = IDLE
+            if not self._stopping:
+                self._woken.wait(wait)
+
+    def _round(self) -> float:
+        """Verify what waits; return the seconds until the next round."""
+        planner = self._planner()
+        with self._ledger.read() as connection:
+            waiting = verifying_syncs(connection, self._sender, MOST_SYNCS)
+        if not waiting or planner is None:
+            return IDLE
+        with self._ledger.exclusive_task(f"verifying {self._sender}") as mine:
+            if not mine:
+                return BACKOFF[0]
+            left = self._verify_in_turn(planner, waiting)
+            self._give_up(planner, left)
+        return max(0.0, self._again_at - time.monotonic())
+
+    def _verify_in_turn(
+        self, planner: Planner, waiting: Sequence[VerifyingSync]
+    ) -> list[VerifyingSync]:
+        """Verify one Application after the other, while all goes well; return what is left."""
+        left = {one.id: one for one in waiting}
+        until = time.monotonic() + LONGEST_READ
+        for syncs in _by_application(waiting):
+            now = time.monotonic()
+            if self._stopping or now > until or now < self._again_at:
+                break
+            try:
+                self._verify(planner, syncs)
+            except ConnectionFailed as error:
+                self._failed = str(error)
+                self._again_at = time.monotonic() + BACKOFF[min(self._failures, len(BACKOFF) - 1)]
+                self._failures += 1
+                break
+            self._failures, self._failed = 0, ""
+            for one in syncs:
+                del left[one.id]
+        return list(left.values())
+
+    def _verify(self, planner: Planner, syncs: Sequence[VerifyingSync]) -> None:
+        """Read what is wanted for syncs of one Application, and store what was seen."""
+        stored = self._stored(syncs)
+        try:
+            with interruptible(cpu_limit(LONGEST_MATCH)):
+                asked = [Asked.of(one, planner) for one in stored]
+                deadline = time.monotonic() + LONGEST_READ
+                seen = observe(self._connection, planner, asked, self._managers, deadline)
+                by = self._connection.name
+                events = list(map(verified_event, asked, seen, repeat(by)))
+        except ConnectionFailed:
+            raise
+        except (TooLong, Exception) as error:  # noqa: BLE001 one Application holds up no other
+            self._log.error("verification.bug", traceback=traceback.format_exc())
+            reason = f"not read: {type(error).__name__}; see the log"
+            seen = [Observed() for _ in stored]
+            events = [unverified_event(one, syncs[0].application, reason) for one in stored]
+        self._store(stored, seen, events)
+
+    def _give_up(self, planner: Planner, left: Sequence[VerifyingSync]) -> None:
+        """Have those planned whose time is over; note down why the others wait."""
+        with self._ledger.read() as connection:
+            now = self._ledger.now(connection)
+        for one in left:
+            if one.until <= now:
+                (stored,) = self._stored([one])
+                reason = self._failed or "it was not its turn in time"
+                unread = Asked.of(stored, planner).unread(reason)
+                self._store([stored], [unread], [unverified_event(stored, one.application, reason)])
+        waiting = [one for one in left if one.until > now]
+        if self._failed and any(self._failed not in one.reason for one in waiting):
+            with self._ledger.write(LockMode.SHARED) as connection:
+                store_waits(connection, waiting, self._failed)
+
+    def _stored(self, syncs: Sequence[VerifyingSync]) -> list[StoredSync]:
+        with self._ledger.read() as connection:
+            return [stored_sync(connection, one.id) for one in syncs]
+
+    def _store(
+        self, stored: Sequence[StoredSync], seen: Sequence[Observed], events: Sequence[Event]
+    ) -> None:
+        """Give syncs back to be planned, each with what was seen; and tell it."""
+        with self._ledger.write(LockMode.SHARED) as connection:
+            uow = UnitOfWork(connection, self._ledger.now(connection))
+            for one, observed, event in zip(stored, seen, events, strict=True):
+                store_observed(uow, one.id, replace(one.recalled, observed=observed), event)
+            uow.finish()
+            self._ledger.notify(connection)
+        self._wake()
+        for event in uow.events:
+            write_event(self._log, event, rfc3339(from_ms(uow.now)))
+
+
+def _by_application(syncs: Sequence[VerifyingSync]) -> Iterator[list[VerifyingSync]]:
+    """Yield the syncs of each Application, in the order of the oldest."""
+    of: dict[str, list[VerifyingSync]] = {}
+    for one in syncs:
+        of.setdefault(one.application, []).append(one)
+    for together in of.values():
+        for start in range(0, len(together), MOST_TOGETHER):
+            yield together[start : start + MOST_TOGETHER]

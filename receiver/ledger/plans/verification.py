@@ -1,0 +1,64 @@
+"""Syncs that wait for what their live objects tell, and what becomes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Update, select, text, update
+
+from receiver.core.model import Event, from_ms, rfc3339
+from receiver.core.states import SyncState
+from receiver.ledger import tables
+from receiver.ledger.engine.unit_of_work import UnitOfWork
+from receiver.ledger.plans.application_memory import write_recalled
+from receiver.notification.application_memory import Recalled
+
+_S = tables.syncs.c
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyingSync:
+    """A sync that waits; ``until`` is in milliseconds."""
+
+    id: str
+    application: str
+    until: int
+    reason: str
+
+
+def verifying_syncs(connection: Connection, sender: str, limit: int) -> list[VerifyingSync]:
+    """Return the oldest syncs of a sender that wait."""
+    query = (
+        select(_S.id, _S.application, _S.verify_until, _S.reason)
+        .where(text(f"syncs.{tables.VERIFYING_SYNC}"), _S.sender == sender)
+        .order_by(_S.id)
+        .limit(limit)
+    )
+    return [VerifyingSync(*row) for row in connection.execute(query)]
+
+
+def store_observed(uow: UnitOfWork, sync: str, recalled: Recalled, event: Event) -> None:
+    """Have a sync planned with what was observed, unless another dispatcher has done so."""
+    values = {
+        "state": SyncState.NEW.value, "reason": "", "verify_until": None,
+        "recalled": write_recalled(recalled),
+    }  # fmt: skip
+    if uow.connection.execute(_waiting(sync).values(values)).rowcount:
+        uow.events.append(event)
+
+
+def store_waits(connection: Connection, syncs: Sequence[VerifyingSync], why: str) -> None:
+    """Store why syncs wait longer."""
+    for one in syncs:
+        reason = f"{waiting_reason(one.until)}; {why}"
+        connection.execute(_waiting(one.id).values(reason=reason))
+
+
+def waiting_reason(until: int) -> str:
+    """Return why a sync waits, "until" in milliseconds."""
+    return f"its live objects are read, until {rfc3339(from_ms(until))} at the latest"
+
+
+def _waiting(sync: str) -> Update:
+    return update(tables.syncs).where(_S.id == sync, _S.state == SyncState.VERIFYING.value)

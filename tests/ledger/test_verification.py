@@ -1,0 +1,338 @@
+"""Syncs that wait for what their live objects tell, and what becomes of them, in a real ledger."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from desks import put_in_force
+from house import NOON, House, later
+from notifications import resource
+from service import wait_for
+from toy_cluster import ToyCluster
+
+from receiver.core.logs import configure_logs
+from receiver.dispatcher.verification import Verification
+from receiver.inspection.explain import Explainer
+from receiver.ledger.engine.ledger import Ledger
+from receiver.ledger.plans.verification import verifying_syncs
+from receiver.ledger.queries.reader import Reader
+
+RULES = """
+- name: configs
+  onUnknownChange: skip
+  match: {resources: [{kind: ConfigMap, name: "*-conf"}]}
+  actions: [{uses: log.message, with: {text: "${{ resource.name }}: ${{ resource.changeReason }}"}}]
+"""
+WITHIN = NOON - timedelta(seconds=10)
+AT = "2026-06-10T11:59:50Z"
+BEFORE = NOON - timedelta(hours=1)
+SINCE = NOON + timedelta(minutes=1)
+ONLY: dict[str, Any] = {
+    "operation": {"sync": {"syncOptions": ["ApplyOutOfSyncOnly=true"]}},
+    "retryCount": 1,
+}
+
+
+@pytest.fixture
+def house(ledger: Ledger) -> House:
+    made = House.of(ledger, RULES)
+    made.verify_for = 120
+    return made
+
+
+@pytest.fixture
+def cluster() -> ToyCluster:
+    return ToyCluster()
+
+
+def worker(house: House, cluster: ToyCluster, sender: str = "argocd") -> Verification:
+    return Verification(
+        sender, cluster, house.ledger, lambda: house.planner, lambda: None, configure_logs("json")
+    )
+
+
+def look(house: House, cluster: ToyCluster) -> None:
+    """One round, as the thread makes it."""
+    worker(house, cluster)._round()
+
+
+def applied(name: str, **fields: Any) -> dict[str, Any]:
+    return resource(name, f"configmap/{name} serverside-applied", **fields)
+
+
+def row(house: House, sync: str) -> tuple[Any, ...]:
+    columns = "state, reason, verify_until, planned_at"
+    (found,) = house.query(f"SELECT {columns} FROM syncs WHERE id = '{sync}'")
+    return tuple(found)
+
+
+def names(house: House) -> list[str]:
+    return house.query("SELECT name FROM audit_events ORDER BY seq")
+
+
+def texts(house: House) -> list[str]:
+    return [run.parameters["text"] for run in house.work()]
+
+
+def test_a_sync_waits_until_its_objects_have_told(house: House, cluster: ToyCluster) -> None:
+    """Then only what really changed is acted upon, and the reason has both sides."""
+    cluster.changed_at = {"a-conf": WITHIN, "b-conf": BEFORE, "c-conf": WITHIN}
+    sync = house.sync(applied("a-conf"), applied("b-conf"), "other")
+    state, reason, until, planned = row(house, sync)
+    assert (state, planned) == ("verifying", None)
+    assert until
+    assert reason.startswith("its live objects are read, until 20")
+    assert texts(house) == []
+    look(house, cluster)
+    assert cluster.asked == [("shop", ["a-conf", "b-conf"])]
+    assert row(house, sync)[0] == "new"
+    house.plan([])
+    assert row(house, sync)[:3] == ("planned", "", None)
+    (told,) = texts(house)
+    assert told.startswith(f"a-conf: its object was last changed by argocd-controller at {AT}, ")
+    assert "during this operation; its message: serverside-applied, which" in told
+    assert names(house)[:4] == [
+        *("notification.accepted", "sync.verifying", "sync.verified", "sync.planned"),
+    ]
+    (verified,) = house.events("sync.verified")
+    assert {key: verified[key] for key in ("changed", "unchanged", "unknown", "by")} == {
+        "changed": 1, "unchanged": 1, "unknown": 0, "by": "the cluster of the test",
+    }  # fmt: skip
+
+
+def test_a_configured_that_changed_nothing_is_found_out(house: House, cluster: ToyCluster) -> None:
+    """Its manifest is stored in another form than in Git, so kubectl says it at every sync."""
+    cluster.changed_at = {"a-conf": BEFORE}
+    house.sync("a-conf")
+    look(house, cluster)
+    house.plan([])
+    assert texts(house) == []
+
+
+def test_nothing_is_asked_where_no_rule_could_match(house: House) -> None:
+    """Neither of other names, nor of what the message calls unchanged, a hook, or failed."""
+    unchanged = resource("a-conf", "configmap/a-conf unchanged")
+    hook = applied("b-conf", hookType="PreSync")
+    failed = applied("c-conf", status="SyncFailed")
+    sync = house.sync("other", unchanged, hook, failed)
+    assert row(house, sync)[0] == "planned"
+    assert house.events("sync.verifying") == []
+
+
+def test_a_dry_run_is_not_asked_about(house: House) -> None:
+    """It changes nothing."""
+    sync = house.sync("a-conf", operation={"sync": {"dryRun": True}})
+    assert row(house, sync)[0] == "planned"
+
+
+@pytest.mark.parametrize(("verify", "state"), [("never", "planned"), ("always", "verifying")])
+def test_a_rule_says_whether_it_wants_the_truth(house: House, verify: str, state: str) -> None:
+    """`never` is as without a connection; `always` asks of what its message calls unchanged."""
+    house.use(RULES.replace("onUnknownChange", f"verify: {verify}\n  onUnknownChange"))
+    unchanged = resource("b-conf", "configmap/b-conf unchanged")
+    entry = applied("a-conf") if verify == "never" else unchanged
+    assert row(house, house.sync(entry))[0] == state
+
+
+def test_what_a_retry_does_not_list_is_found(house: House, cluster: ToyCluster) -> None:
+    """From the Application's own list; only what changed takes part."""
+    cluster.changed_at = {"a-conf": WITHIN, "early-conf": WITHIN, "old-conf": BEFORE, "x": WITHIN}
+    sync = house.sync(applied("a-conf"), **ONLY)
+    look(house, cluster)
+    assert cluster.asked == [("shop", ["a-conf", "early-conf", "old-conf"])]
+    house.plan([])
+    found = texts(house)
+    assert [text.partition(":")[0] for text in found] == ["a-conf", "early-conf"]
+    assert found[1].startswith("early-conf: not listed: its object was last changed by")
+    assert house.events("sync.verified")[0]["unlisted"] == ["ConfigMap/shop/early-conf"]
+    put_in_force(house)
+    explained = Explainer(house.ledger).explain(sync).rows
+    assert explained
+    assert [one["resource"] for one in explained[0]["resources"]][-1] == "ConfigMap/shop/early-conf"
+
+
+def test_a_retry_that_lists_nothing_is_looked_at_all_the_same(
+    house: House, cluster: ToyCluster
+) -> None:
+    """Its first attempt may have changed all that there was to change."""
+    cluster.changed_at = {"early-conf": WITHIN}
+    house.sync(**ONLY)
+    look(house, cluster)
+    house.plan([])
+    assert [text.partition(":")[0] for text in texts(house)] == ["early-conf"]
+
+
+def test_what_cannot_be_known_is_unknown_with_the_reason(house: House, cluster: ToyCluster) -> None:
+    """A later operation's change hides this one's; what is gone tells nothing."""
+    cluster.changed_at = {"a-conf": SINCE}
+    house.use(RULES.replace("onUnknownChange: skip", "onUnknownChange: run"))
+    house.sync(applied("a-conf"), applied("gone-conf"))
+    look(house, cluster)
+    house.plan([])
+    late, gone = texts(house)
+    assert "after it: by a later operation" in late
+    assert "its object cannot tell: it is not there any more" in gone
+    assert "by a later operation" in house.events("sync.verified")[0]["reason"]
+
+
+def test_an_application_that_cannot_be_read_is_not_waited_for(
+    house: House, cluster: ToyCluster
+) -> None:
+    """Asking again would tell the same."""
+    cluster.no_application = "403: the account may not read it"
+    house.sync(applied("a-conf"))
+    look(house, cluster)
+    house.plan([])
+    assert texts(house) == []
+    assert "the account may not read it" in house.events("sync.verified")[0]["reason"]
+
+
+def test_a_clock_that_is_behind_is_noticed(house: House, cluster: ToyCluster) -> None:
+    """The API server's times cannot be held against Argo CD's then."""
+    cluster.changed_at, cluster.clock = {"a-conf": BEFORE}, NOON - timedelta(hours=1)
+    house.sync(applied("a-conf"))
+    look(house, cluster)
+    (verified,) = house.events("sync.verified")
+    assert verified["unknown"] == 1
+    assert "the API server's clock says 2026-06-10T11:00:00Z" in verified["reason"]
+
+
+def test_a_connection_that_fails_is_tried_again_and_told(house: House, cluster: ToyCluster) -> None:
+    """Whoever looks at the sync sees for what it waits."""
+    cluster.failing = "the cluster of the test: nobody there"
+    sync = house.sync(applied("a-conf"))
+    look(house, cluster)
+    state, reason, _, _ = row(house, sync)
+    assert state == "verifying"
+    assert reason.endswith("at the latest; the cluster of the test: nobody there")
+    story = Reader(house.ledger).sync(sync)
+    assert story
+    assert "nobody there" in story["reason"]
+    assert story["changed"] is None
+    cluster.failing, cluster.changed_at = "", {"a-conf": WITHIN}
+    look(house, cluster)
+    house.plan([])
+    assert len(texts(house)) == 1
+
+
+@pytest.mark.parametrize(("policy", "runs"), [("run", 1), ("skip", 0)])
+def test_after_the_deadline_the_rule_decides(
+    house: House, cluster: ToyCluster, policy: str, runs: int
+) -> None:
+    """What nobody could read is unknown, whatever the message said; and it is told."""
+    house.use(RULES.replace("onUnknownChange: skip", f"onUnknownChange: {policy}"))
+    cluster.failing = "the cluster of the test: nobody there"
+    house.sync("a-conf")
+    house.ledger = later(house.ledger, 121)
+    look(house, cluster)
+    house.plan([])
+    found = texts(house)
+    assert len(found) == runs
+    assert all("cannot tell: the cluster of the test: nobody there" in text for text in found)
+    assert [one["reason"] for one in house.events("sync.unverified")] == [cluster.failing]
+
+
+def test_after_a_restart_it_is_tried_before_it_is_given_up(
+    house: House, cluster: ToyCluster
+) -> None:
+    """A process that was away for longer than the deadline asks once more."""
+    cluster.changed_at = {"a-conf": WITHIN}
+    house.sync(applied("a-conf"))
+    house.ledger = later(house.ledger, 1000)
+    look(house, cluster)
+    assert house.events("sync.unverified") == []
+    assert len(house.events("sync.verified")) == 1
+
+
+def test_syncs_of_one_application_are_read_together(house: House, cluster: ToyCluster) -> None:
+    """And those of another by themselves."""
+    cluster.changed_at = {"a-conf": WITHIN, "b-conf": WITHIN}
+    first = [house.store(applied("a-conf"), at=-60), house.store(applied("b-conf"))]
+    other = house.store(applied("a-conf"), application="billing")
+    house.plan([])
+    look(house, cluster)
+    assert cluster.asked == [("shop", ["a-conf", "b-conf"]), ("billing", ["a-conf"])]
+    assert {row(house, sync)[0] for sync in [*first, other]} == {"new"}
+
+
+def test_another_senders_sync_is_left_alone(house: House, cluster: ToyCluster) -> None:
+    """Its cluster is another one."""
+    sync = house.sync(applied("a-conf"), sender="other")
+    look(house, cluster)
+    assert row(house, sync)[0] == "verifying"
+
+
+def test_it_is_verified_once(house: House, cluster: ToyCluster) -> None:
+    """Two dispatchers that have both looked store and plan it once."""
+    cluster.changed_at = {"a-conf": WITHIN}
+    sync = house.sync(applied("a-conf"))
+    with house.ledger.read() as connection:
+        waiting = verifying_syncs(connection, "argocd", 10)
+    for _ in range(2):
+        worker(house, cluster)._verify(house.planner, waiting)
+    house.plan([])
+    worker(house, cluster)._verify(house.planner, waiting)
+    assert row(house, sync)[0] == "planned"
+    assert len(house.events("sync.verified")) == len(house.events("sync.planned")) == 1
+
+
+def test_explain_and_replay_see_the_same(house: House, cluster: ToyCluster) -> None:
+    """What was observed is stored with the sync; the cluster is not asked again."""
+    cluster.changed_at = {"a-conf": WITHIN, "b-conf": BEFORE}
+    sync = house.sync(applied("a-conf"), applied("b-conf"))
+    look(house, cluster)
+    house.plan([])
+    before = texts(house)
+    cluster.changed_at = {}
+    house.replay(sync)
+    assert texts(house) == before
+    put_in_force(house)
+    rows = Explainer(house.ledger).explain(sync).rows
+    assert rows
+    assert [one["verdict"] for one in rows[0]["resources"]] == ["matched", "refused"]
+    assert "before this operation" in rows[0]["resources"][1]["reason"]
+
+
+def test_what_a_failed_sync_changed_is_held_against_the_object_too(
+    house: House, cluster: ToyCluster
+) -> None:
+    """A `configured` of the failed sync that changed nothing is not carried over; a change is."""
+    cluster.changed_at = {"a-conf": BEFORE, "b-conf": NOON - timedelta(seconds=130)}
+    house.sync("a-conf", applied("b-conf"), at=-120, phase="Failed")
+    later_on = [resource(name, f"configmap/{name} unchanged") for name in ("a-conf", "b-conf")]
+    house.sync(*later_on)
+    look(house, cluster)
+    assert cluster.asked == [("shop", ["a-conf", "b-conf"])]
+    house.plan([])
+    assert [text.partition(": by")[0] for text in texts(house)] == ["b-conf"]
+
+
+def test_the_memory_keeps_the_order_in_which_syncs_came(house: House) -> None:
+    """A sync that is planned while an older one waits knows the images of that one."""
+    house.use(RULES.replace('kind: ConfigMap, name: "*-conf"', "kind: ConfigMap"))
+    house.store(applied("a-conf", images=["shop:1"]), at=-60)
+    house.plan([])
+    house.store(applied("a-conf", images=["shop:1"]))
+    house.plan([])
+    found = house.query("SELECT recalled FROM syncs ORDER BY id")
+    assert found == ["{}", '{"images":{"0":false}}']
+
+
+def test_a_thread_does_it_and_wakes_the_loop(house: House, cluster: ToyCluster) -> None:
+    """A sync that began to wait is told to it."""
+    cluster.changed_at = {"a-conf": WITHIN}
+    woken: list[bool] = []
+    thread = Verification(
+        "argocd", cluster, house.ledger, lambda: house.planner, lambda: woken.append(True),
+        configure_logs("json"),
+    )  # fmt: skip
+    thread.start()
+    try:
+        house.sync(applied("a-conf"))
+        thread.notify()
+        wait_for(lambda: bool(woken), 10, "the loop is woken")
+    finally:
+        thread.stop()
+    assert len(house.events("sync.verified")) == 1

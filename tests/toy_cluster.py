@@ -1,0 +1,84 @@
+"""A cluster for tests of those who ask one: what is in it, who asked, and its faults."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from receiver.argocd.connection import ConnectionFailed
+from receiver.argocd.objects import (
+    ApplicationState,
+    ApplicationSummary,
+    FieldsManager,
+    LiveObject,
+    ObjectRef,
+    ResourceState,
+    Unreadable,
+)
+
+CREATED = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@dataclass
+class ToyCluster:
+    """A connection to a cluster of ConfigMaps, each with when Argo CD last changed it.
+
+    ``failing`` is why nothing can be asked; ``clock`` what the API server's clock says.
+    """
+
+    changed_at: dict[str, datetime] = field(default_factory=dict)
+    failing: str = ""
+    no_application: str = ""
+    clock: datetime | None = None
+    manager: str = "argocd-controller"
+    asked: list[tuple[str, list[str]]] = field(default_factory=list)
+    name: str = "the cluster of the test"
+
+    def application(
+        self,
+        namespace: str,
+        name: str,
+        deadline: float,  # noqa: ARG002 as the connection has it
+    ) -> ApplicationState | Unreadable:
+        """An Application that all the ConfigMaps belong to."""
+        if self.failing:
+            raise ConnectionFailed(self.failing)
+        if self.no_application:
+            return Unreadable(self.no_application)
+        summary = ApplicationSummary(namespace, name, "u-1", "web", {}, "Succeeded", None, None)
+        resources = [
+            ResourceState(ObjectRef("", "v1", "ConfigMap", "shop", one), "Synced", "")
+            for one in self.changed_at
+        ]
+        return ApplicationState(summary, None, "https://kubernetes", tuple(resources), (), {})
+
+    def applications(self, deadline: float) -> list[ApplicationSummary]:  # noqa: ARG002 see above
+        """Nothing."""
+        return []
+
+    def live(
+        self,
+        application: ApplicationState,
+        refs: Sequence[ObjectRef],
+        *,
+        deadline: float,  # noqa: ARG002 see above
+        content: bool = False,  # noqa: ARG002 see above
+    ) -> Mapping[ObjectRef, LiveObject | Unreadable]:
+        """What is there, and who asked for it."""
+        self.asked.append((application.summary.name, [ref.name for ref in refs]))
+        return {ref: self._object(ref) for ref in refs}
+
+    def watch(self, deadline: float) -> Iterator[ApplicationSummary]:  # noqa: ARG002 see above
+        """Nothing."""
+        yield from ()
+
+    def _object(self, ref: ObjectRef) -> LiveObject | Unreadable:
+        at = self.changed_at.get(ref.name)
+        if at is None:
+            return Unreadable("it is not there any more", gone=True)
+        managers = (
+            FieldsManager(self.manager, "Apply", "", at),
+            FieldsManager("kube-controller-manager", "Update", "status", datetime.now(UTC)),
+        )
+        return LiveObject(ref, "u", CREATED, managers, {}, {}, self.name, self.clock)
