@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,16 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 def steady_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have a thread that broke off count as well when it runs again, for the tests that follow."""
     monkeypatch.setattr(threads, "STEADY", 0.0)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Never search what is imported and collected for garbage: it stays until the end."""
+    gc.disable()
+    collected = yield
+    gc.freeze()
+    gc.enable()
+    return collected
 
 
 @pytest.hookimpl(tryfirst=True)  # xdist reads the groups in this hook as well

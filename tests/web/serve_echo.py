@@ -5,6 +5,7 @@ The other settings come from the environment, as always.
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -77,4 +78,5 @@ if __name__ == "__main__":
         gunicorn_config=Path(config[0]) if config else None,
     )
     found = load_tls(settings, configure_logs("json"))
+    gc.freeze()  # as `postsync serve` does; it also shortens the end
     Server(settings, lambda: factory(found), found).run()
