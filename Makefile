@@ -2,6 +2,9 @@
 PYTHON ?=
 VENV   := .venv
 BIN    := $(VENV)/bin
+# What a new clone need not make anew: Kubernetes' programs, and what mypy knows of files by their contents
+# (each in a file of its own, since clones may be checked at the same time).
+CACHE  := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/postsync-tests
 
 .DEFAULT_GOAL := help
 
@@ -39,7 +42,7 @@ faults: test-deps ## Kill, freeze, fill and break things for MINUTES, and write 
 check: $(VENV)/.test ## Lint, format, types, imports, sizes, generated files
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(BIN)/mypy --no-sqlite-cache --cache-dir $(CACHE)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python .ci/limits.py
 	$(BIN)/python .ci/rooms.py --check
@@ -47,7 +50,7 @@ check: $(VENV)/.test ## Lint, format, types, imports, sizes, generated files
 
 # What real counterparts the tests use; a missing one is a skipped test with its reason.
 DEBIAN := openssl varnish nginx-light libnginx-mod-http-cache-purge etcd-server postgresql pgbouncer e2fsprogs iproute2 gcc libc6-dev
-KUBE   := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/postsync-tests/kube-$(shell sed -n 's,^require k8s.io/kubernetes v,,p' tests/cluster/go.mod)
+KUBE   := $(CACHE)/kube-$(shell sed -n 's,^require k8s.io/kubernetes v,,p' tests/cluster/go.mod)
 test-deps: $(VENV)/.test ## Install the servers that tests use (Debian, as root)
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	  dpkg -s $(DEBIAN) >/dev/null 2>&1 || { apt-get update -qq && \
