@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from sqlalchemy import Connection
+
+from receiver.app.connections import build_connections
 from receiver.contract import Rate
 from receiver.core.errors import SettingsError
 from receiver.core.logs import Log, write_event
@@ -16,6 +19,7 @@ from receiver.dispatcher.attempt import Runner
 from receiver.dispatcher.preparation import Preparation
 from receiver.dispatcher.retention_thread import RetentionThread
 from receiver.dispatcher.rule_sets import RulesInForce
+from receiver.dispatcher.verification import Verification
 from receiver.inspection.explain import Explainer
 from receiver.inspection.name_hints import NameHints
 from receiver.ledger.engine.ledger import Ledger
@@ -28,6 +32,7 @@ from receiver.ledger.plans.poison_guard import PoisonGuard
 from receiver.ledger.queries.reader import Reader
 from receiver.ledger.queue.rate_limits import Buckets
 from receiver.ledger.retention.policy import Policy
+from receiver.notification.live_verdicts import MANAGERS
 from receiver.outbound import Outbound, own_api_server
 from receiver.planning.parameters import Renderer
 from receiver.rules.expressions.cel import Expressions
@@ -116,16 +121,34 @@ def dispatcher_over(
         log.error("handler.broken", entryPoint=broken.entry_point, reason=broken.reason)
     renderer = Renderer(expressions, registry)
     rulebook = Rulebook(settings.rules, registry, expressions)
-    runner = Runner(registry, expressions, Secrets(settings.secrets), build_outbound(settings), log)
+    outbound = build_outbound(settings)
+    runner = Runner(registry, expressions, Secrets(settings.secrets), outbound, log)
     rules = RulesInForce(rulebook, ledger, expressions, renderer, wakeup.notify, log)
     pace = Buckets(rates_of(registry, settings), shared=ledger.shared)
     guard = PoisonGuard(ledger, owner)
     preparation = Preparation(
         rules, renderer, guard, log, max_age=settings.max_age, max_resources=settings.max_resources
     )
+    connections = build_connections(settings, outbound)
+
+    def verify_until(connection: Connection, sender: str) -> int | None:
+        if connections.for_sender(sender) is None:
+            return None
+        return ledger.now(connection) + int(settings.verify_for * 1000)
+
+    preparation.verify_until = verify_until
+    companions = [
+        Verification(
+            sender, connection, ledger, lambda: preparation.planner, wakeup.notify, log,
+            managers=MANAGERS.union(settings.argocd[sender].managers),
+        )
+        for sender in connections.senders
+        if (connection := connections.for_sender(sender))
+    ]  # fmt: skip
     return Dispatcher(
-        settings, ledger, rules, preparation, wakeup, runner.run, pace, log, owner=owner
-    )
+        settings, ledger, rules, preparation, wakeup, runner.run, pace, log, owner=owner,
+        companions=companions,
+    )  # fmt: skip
 
 
 def rates_of(registry: Registry, settings: Settings) -> dict[str, Rate]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,10 @@ from receiver.core.errors import Problem, RuleError
 from receiver.inspection.dry_run import DryRun, DryRunResult
 from receiver.rules.expressions.cel import Expressions
 from receiver.rules.handlers.registry import Registry
-from receiver.rules.loading.load import RuleSet, load_rules
+from receiver.rules.loading.load import RuleSet, load_rules, readings
+from receiver.rules.loading.warnings import find_unconnected
 from receiver.settings.loading import load_settings
+from receiver.settings.model import Settings
 from receiver.settings.secrets import Secrets
 
 
@@ -36,8 +38,8 @@ def check(files: tuple[Path, ...], output: str, *, cluster: bool, strict: bool) 
     and was most likely not meant, such as a misspelt kind, is a warning there.
 
     With --cluster, expressions stand as placeholders, and what they leave open is noted, above all
-    what depends on a namespace that is known only at run time. Where an
-    action names no kubeconfig, it is the cluster that this runs in, or else that of kubectl.
+    what depends on a namespace that is known only at run time. Where an action names no kubeconfig,
+    it is the cluster that this runs in, or else that of kubectl.
 
     \b
       postsync check
@@ -48,7 +50,7 @@ def check(files: tuple[Path, ...], output: str, *, cluster: bool, strict: bool) 
     paths = files or (settings.rules if settings else ())
     registry, expressions = Registry.discover(), Expressions()
     try:
-        found = load_rules(paths, registry, expressions)
+        found = _with_connections(load_rules(paths, registry, expressions), settings)
     except RuleError as error:
         _write_problems(error.problems, output)
         sys.exit(1)
@@ -61,6 +63,18 @@ def check(files: tuple[Path, ...], output: str, *, cluster: bool, strict: bool) 
             sys.exit(1)
     _write_rules(found, output, dry_run)
     sys.exit(int(strict and bool(found.warnings)))
+
+
+def _with_connections(found: RuleSet, settings: Settings | None) -> RuleSet:
+    """Add the warnings of rules that need a connection, if the settings have none."""
+    if settings is None or settings.argocd:
+        return found
+    warnings = [
+        warning
+        for reading in readings(found)
+        for warning in find_unconnected(reading.document, reading.rules.items())
+    ]
+    return replace(found, warnings=(*found.warnings, *warnings))
 
 
 def _write_problems(

@@ -122,6 +122,8 @@ class Settings(BaseSettings):
     """For each sender, by the name of its token, how to ask its Argo CD what a sync really changed:
     `{argocd: {server: 'https://argocd-server.argocd.svc', token: {file: argocd}}}`; see
     docs/argocd-connection.md."""
+    verify_for: float = Field(default=120, gt=0)
+    """A sync waits no longer for what its live objects tell, and is then planned without."""
     drain: float = Field(default=25, ge=0)
     """Time that attempts under way have to finish after SIGTERM."""
     lease: float = Field(default=30, ge=3)

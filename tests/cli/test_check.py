@@ -70,3 +70,28 @@ def test_files_of_the_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     (tmp_path / "a.yaml").write_text(RULES)
     monkeypatch.setenv("POSTSYNC_RULES", json.dumps([str(tmp_path)]))
     assert CliRunner().invoke(check).exit_code == 0
+
+
+@pytest.mark.parametrize("where", ["rule", "defaults"])
+def test_a_rule_that_wants_the_truth_of_nobody_is_warned_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """No sender of the settings has a connection; with one there is nothing to say."""
+    text = "version: 1\ndefaults: {}\nrules:\n- {name: r, match: {}, actions: [{uses: log.message"
+    text += ", with: {text: x}}]}\n"
+    if where == "rule":
+        text = text.replace("match: {}", "match: {}, verify: always")
+        place = "4:24"
+    else:
+        text = text.replace("{}", "{verify: always}", 1)
+        place = "2:12"
+    file = tmp_path / "a.yaml"
+    file.write_text(text)
+    monkeypatch.setenv("POSTSYNC_RULES", json.dumps([str(file)]))
+    warned = CliRunner().invoke(check, [])
+    assert warned.exit_code == 0
+    assert warned.stderr.startswith(f"warning: {file}:{place}: ")
+    assert "verify: no sender has a connection, so the messages decide" in warned.stderr
+    setting = {"argocd": {"kubernetes": {"inCluster": True}}}
+    monkeypatch.setenv("POSTSYNC_ARGOCD", json.dumps(setting))
+    assert CliRunner().invoke(check, []).stderr == ""

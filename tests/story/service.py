@@ -107,7 +107,8 @@ class Service:
         def done() -> bool:
             story = self.story(sync)
             states = {plan["state"] for plan in story["plans"]}
-            return story["state"] != "new" and not states & {"waiting", "active", "collecting"}
+            planned = story["state"] not in {"new", "verifying"}
+            return planned and not states & {"waiting", "active", "collecting"}
 
         wait_for(done, seconds, f"the end of {sync}")
         return self.story(sync)

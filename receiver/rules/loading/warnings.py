@@ -86,6 +86,21 @@ def find_warnings(document: Document, rules: Iterable[tuple[int, Rule]]) -> Iter
         yield Problem(document.file, 0, 0, "", "has no rules")
 
 
+def find_unconnected(document: Document, rules: Iterable[tuple[int, Rule]]) -> Iterator[Problem]:
+    """Yield a warning for each rule that asks what nobody can tell, if no sender has a connection.
+
+    ``rules`` are those of the file by their index.
+    """
+    for index, rule in rules:
+        if rule.verify == "always":
+            places: list[Place] = [("rules", index, "verify"), ("defaults", "verify")]
+            place = next(place for place in places if place in document.values)
+            yield document.problem(
+                place, "no sender has a connection, so the messages decide",
+                "the setting argocd names one, see docs/argocd-connection.md",
+            )  # fmt: skip
+
+
 def missing_files(paths: Iterable[Path], files: Iterable[str]) -> Iterator[Problem]:
     """Yield each of the paths that has no rule file."""
     names = [Path(file) for file in files]
