@@ -15,7 +15,7 @@ from receiver.core.states import RunState
 from receiver.ledger.plans.records import RunChange
 from receiver.ledger.plans.run import Run
 from receiver.planning.parameters import Scene
-from receiver.planning.plan_view import ON_FAILURE
+from receiver.planning.plan_view import ON_FAILURE, Failure
 from receiver.rules.schema.rule_file import Rule
 
 SYNC = sync_of(resource("a"), resource("b"))
@@ -43,7 +43,7 @@ def ended(action: str, index: int | None, output: Json) -> Run:
 
 
 def release(
-    of: Rule, *runs: Run, earlier: Sequence[Run] = (), failure: Run | None = None,
+    of: Rule, *runs: Run, earlier: Sequence[Run] = (), failure: Failure | None = None,
     sync: Sync = SYNC,
 ) -> list[RunChange]:  # fmt: skip
     """Release runs of a rule, each of the action that has its name."""
@@ -226,7 +226,7 @@ def test_on_failure_sees_what_failed() -> None:
     of = rule(say("x"), say(text).replace("name: say", "name: tell"))
     failed = run_of("say", 1, state=RunState.FAILED, reason="answered 404")
     tell = run_of("tell", section=ON_FAILURE)
-    (change,) = release(of, tell, earlier=[failed], failure=failed)
+    (change,) = release(of, tell, earlier=[failed], failure=Failure.of(failed))
     assert text_of(change) == f"r say {KEYS[1]}: answered 404"
 
 

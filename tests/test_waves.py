@@ -10,7 +10,7 @@ import pytest
 from receiver.core.states import PlanState, RunState, SkipCause
 from receiver.ledger.plans.records import Advance, RunChange
 from receiver.ledger.plans.run import Run
-from receiver.planning.plan_view import PlanView, Wave, first_runs
+from receiver.planning.plan_view import Failure, PlanView, Wave, first_runs
 from receiver.planning.waves import advance
 from receiver.rules.loading.load import rule_set_from
 from receiver.rules.schema.rule_file import Rule
@@ -46,7 +46,9 @@ class Plan:
             self.causes[change.run] = change.skip_cause
         return result
 
-    def _release(self, wave: Wave, earlier: Sequence[Run], failure: Run | None) -> list[RunChange]:
+    def _release(
+        self, wave: Wave, earlier: Sequence[Run], failure: Failure | None
+    ) -> list[RunChange]:
         del earlier, failure
         return [RunChange(run.id, RunState.DUE) for run, _ in wave]
 
@@ -191,7 +193,7 @@ def test_waves_whose_runs_all_end_at_once_are_passed_in_one_step() -> None:
 
     class Skipping(Plan):
         def _release(
-            self, wave: Wave, earlier: Sequence[Run], failure: Run | None
+            self, wave: Wave, earlier: Sequence[Run], failure: Failure | None
         ) -> list[RunChange]:
             del earlier, failure
             return [RunChange(run.id, RunState.SKIPPED, "if is false: x") for run, _ in wave]
@@ -317,3 +319,19 @@ def test_a_superseded_plan_ends_when_what_has_started_has_ended() -> None:
     last = plan.step()
     assert (last.end, last.runs) == (PlanState.SUPERSEDED, ())
     assert last.reason == "superseded by plan p-2 of sync s-2"
+
+
+def test_a_plan_that_failed_before_its_first_wave_does_only_what_is_meant_for_that() -> None:
+    """Its actions are skipped, `onFailure` runs, and it ends as failed with the reason."""
+    actions = "[{uses: log.message, name: a}, {uses: log.message, name: b, wave: 1, when: always}]"
+    plan = Plan(rule(actions, on_failure="[{uses: log.message, name: c}]"))
+    plan.view = replace(plan.view, failure="argocd/shop did not finish")
+    first = plan.step()
+    assert plan.states() == {"a": ["skipped"] * 2, "b": ["due"] * 2}
+    assert first.changes[0].reason == "what it waited for failed"
+    plan.end("b")
+    plan.step()
+    assert plan.states()["c"] == ["due"]
+    plan.end("c")
+    last = plan.step()
+    assert (last.end, last.reason) == (PlanState.FAILED, "argocd/shop did not finish")

@@ -153,6 +153,7 @@ plans = Table(
     Column("concurrency_limit", Integer),
     Column("queue_position", BigInteger),
     Column("hold_above", Integer),
+    Column("failure", Text),
     Column("series", Text),
     Column("sync_finished_at", BigInteger, nullable=False),
     Column("newer_plan", Text),
@@ -184,7 +185,8 @@ plans = Table(
 ``queue_position`` is its number in the queue of its concurrency key, from when it starts.
 ``series`` is what plans have in common of which a newer may supersede an older; ``newer_plan`` is
 the one that did. ``collect_key`` and ``due_at`` are of a plan that collects syncs, ``hold_above``
-is the number of targets above which it waits for an approval.
+is the number of targets above which it waits for an approval, ``failure`` why it has failed before
+its first wave.
 
 ``signals`` counts what has happened to it since its last step was worked out; see
 `receiver.ledger.plans.signals`."""

@@ -15,7 +15,7 @@ from receiver.core.model import Json, Sync
 from receiver.core.states import RunState, SkipCause, Trait
 from receiver.ledger.plans.records import RunChange
 from receiver.ledger.plans.run import Run
-from receiver.planning.plan_view import ON_FAILURE, Wave
+from receiver.planning.plan_view import ON_FAILURE, Failure, Wave
 from receiver.rules.expressions.bounds import SizeBudget
 from receiver.rules.expressions.cel import Bindings, Expressions
 from receiver.rules.expressions.facts import application_facts, resource_facts, sync_facts
@@ -72,7 +72,7 @@ class Renderer:
         self._registry = registry
 
     def release(
-        self, scene: Scene, wave: Wave, earlier: Sequence[Run], failure: Run | None
+        self, scene: Scene, wave: Wave, earlier: Sequence[Run], failure: Failure | None
     ) -> list[RunChange]:
         """Render each run of a wave; what cannot be rendered fails with the path and the reason."""
         outputs = _Outputs(earlier)
@@ -178,12 +178,12 @@ class _Outputs:
         return self._whole | self._own.get(run.target_index, {})
 
 
-def _failure_facts(failure: Run, rule: Rule) -> dict[str, Json]:
+def _failure_facts(failure: Failure, rule: Rule) -> dict[str, Json]:
     facts: dict[str, Json] = {
         "message": failure.reason,
         "rule": rule.name,
         "action": failure.action,
-        "resource": failure.target if failure.target_index is not None else None,
+        "resource": failure.target if failure.of_resource else None,
     }
     return {"failure": facts}
 

@@ -13,7 +13,7 @@ from receiver.ledger.plans.records import Advance, Collect, NewPlan, RunChange
 from receiver.ledger.plans.run import Run
 from receiver.notification.application_memory import finished_ms
 from receiver.planning.parameters import Renderer, Scene
-from receiver.planning.plan_view import PlanView, Wave, first_runs
+from receiver.planning.plan_view import Failure, PlanView, Wave, first_runs
 from receiver.planning.waves import advance
 from receiver.rules.expressions.cel import Expressions
 from receiver.rules.expressions.facts import application_facts, sync_facts
@@ -113,7 +113,7 @@ def advance_with(view: PlanView, scene: Callable[[], Scene], renderer: Renderer)
     """Advance a plan; its scene is only made if a wave is released."""
     scene = cache(scene)
 
-    def release(wave: Wave, earlier: Sequence[Run], failure: Run | None) -> list[RunChange]:
+    def release(wave: Wave, earlier: Sequence[Run], failure: Failure | None) -> list[RunChange]:
         return renderer.release(scene(), wave, earlier, failure)
 
     return advance(view, release)

@@ -18,7 +18,8 @@ ON_FAILURE = "onFailure"
 class PlanView:
     """A plan as far as waves need it; ``targets`` are numbers and keys of its resources.
 
-    ``newer`` are the plan and the sync that supersede it, if any do.
+    ``newer`` are the plan and the sync that supersede it, if any do; ``failure`` is why it has
+    failed before its first wave, "" if it has not.
     """
 
     id: str
@@ -28,6 +29,7 @@ class PlanView:
     targets: tuple[tuple[int, str], ...]
     runs: tuple[Run, ...]
     newer: tuple[str, str] | None = None
+    failure: str = ""
 
     @property
     def flow(self) -> str:
@@ -35,10 +37,36 @@ class PlanView:
         return f"{self.rule.name} {self.application}"
 
 
+BEFORE_ALL = -1001
+"""The wave of what fails a plan before its first one: a rule's lowest is -1000."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What fails a plan: a run, or without an action what the plan has waited for in vain.
+
+    ``target`` is that of the run, ``of_resource`` whether it is a resource.
+    """
+
+    reason: str
+    wave: int = BEFORE_ALL
+    action: str = ""
+    target: str = ""
+    of_resource: bool = False
+
+    @classmethod
+    def of(cls, run: Run) -> Failure:
+        """Return that of a run."""
+        return cls(run.reason, run.wave, run.action, run.target, run.target_index is not None)
+
+    def __str__(self) -> str:
+        return f"{self.action} ({self.target}): {self.reason}" if self.action else self.reason
+
+
 Wave = Sequence[tuple[Run, FailureAction]]
-Release = Callable[[Wave, Sequence[Run], Run | None], list[RunChange]]
-"""Renders the runs of a wave, given those that ended before and the one whose failure counts, if
-there is one: each becomes due, skipped (its ``if`` is false) or failed."""
+Release = Callable[[Wave, Sequence[Run], Failure | None], list[RunChange]]
+"""Renders the runs of a wave, given those that ended before and the failure that counts, if there
+is one: each becomes due, skipped (its ``if`` is false) or failed."""
 
 
 def first_runs(plan: PlanView) -> tuple[Run, ...]:

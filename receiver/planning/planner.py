@@ -242,7 +242,10 @@ def step(
     """Work out the next step of a plan; ``read`` gives a sync by its id if it is needed."""
     plan = stored.plan
     targets = tuple((index, item["resource"]) for index, item in enumerate(plan.targets))
-    view = PlanView(plan.id, plan.sync, plan.application, rule, targets, stored.runs, plan.newer)
+    view = PlanView(
+        plan.id, plan.sync, plan.application, rule, targets, stored.runs, plan.newer,
+        plan.failure or "",
+    )  # fmt: skip
     if plan.state is not PlanState.ACTIVE:
         return Advance(plan.id, plan.sync, view.flow)
 

@@ -15,7 +15,16 @@ from receiver.core.states import PlanState, RunState, SkipCause, Trait
 from receiver.ledger.plans.records import Advance, RunChange
 from receiver.ledger.plans.run import Run
 from receiver.ledger.plans.supersede import superseded_event, superseded_reason
-from receiver.planning.plan_view import ACTIONS, ON_FAILURE, PlanView, Release, first_runs, new_run
+from receiver.planning.plan_view import (
+    ACTIONS,
+    BEFORE_ALL,
+    ON_FAILURE,
+    Failure,
+    PlanView,
+    Release,
+    first_runs,
+    new_run,
+)
 from receiver.rules.handlers.secret_refs import with_references
 from receiver.rules.schema.rule_file import Action, FailureAction, Target, When
 
@@ -91,12 +100,12 @@ class _Step:
             plan = self._plan
             self._events.append(superseded_event(plan.rule.name, plan.sync, plan.id, newer))
 
-    def end(self, failure: Run | None) -> None:
+    def end(self, failure: Failure | None) -> None:
         """End the plan."""
         self._end = PlanState.FAILED if failure else PlanState.SUCCEEDED
         data: dict[str, Json] = {"rule": self._plan.rule.name}
         if failure:
-            self._reason = f"{failure.action} ({failure.target}): {failure.reason}"
+            self._reason = str(failure)
             data["reason"] = self._reason
         self._emit(f"plan.{self._end}", data)
 
@@ -129,20 +138,22 @@ class _Step:
             if run.section == section and (wave is None or run.wave == wave)
         ]
 
-    def _first_failure(self) -> Run | None:
-        """Find the failed run that counts: of the lowest wave, without continueOnError.
+    def _first_failure(self) -> Failure | None:
+        """Find the failure that counts: of the lowest wave, without continueOnError.
 
         A run that somebody has cancelled has not done its work either.
         """
+        if self._plan.failure:
+            return Failure(self._plan.failure)
         failed = [
-            run
+            Failure.of(run)
             for run in self._of(ACTIONS)
             if run.state.has(Trait.FAILURE)
             and not self._plan.rule.actions[run.step].continue_on_error
         ]
-        return min(failed, key=lambda run: run.wave, default=None)
+        return min(failed, key=lambda failure: failure.wave, default=None)
 
-    def _failure_before(self, section: str, wave: int) -> Run | None:
+    def _failure_before(self, section: str, wave: int) -> Failure | None:
         """Return the failure that counts when a wave is released.
 
         In batches that is also one of the wave itself: what fails for some resources is not
@@ -215,14 +226,15 @@ def _next_targets(runs: Sequence[Run], most: int) -> list[int]:
 
 
 def _skip_cause(
-    action: FailureAction, wave: int, failure: Run | None
+    action: FailureAction, wave: int, failure: Failure | None
 ) -> tuple[SkipCause, str] | None:
     """Return why the action does not run in this state of the earlier waves, None if it does."""
     when = action.when if isinstance(action, Action) else When.ALWAYS
     before = failure is not None and failure.wave < wave
     if when is When.SUCCESS and failure:
         batch = "" if before else "an earlier batch of "
-        return SkipCause.EARLIER_FAILURE, f"{batch}wave {failure.wave} failed"
+        what = f"{batch}wave {failure.wave}" if failure.wave > BEFORE_ALL else "what it waited for"
+        return SkipCause.EARLIER_FAILURE, f"{what} failed"
     if when is When.FAILURE and not before:
         return SkipCause.NO_EARLIER_FAILURE, "no earlier wave failed"
     return None

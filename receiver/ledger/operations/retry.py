@@ -25,7 +25,8 @@ from receiver.ledger.queue.pauses import PAUSED_AT
 
 HINTS = {
     RunState.SUCCEEDED: "to do it again, replay its sync: POST /v1/syncs/{sync}/replay",
-    RunState.SKIPPED: "retry the run that failed: that opens again what it had skipped",
+    RunState.SKIPPED: "retry the run that failed: that opens again what it had skipped; where "
+    "none has, replay the sync: POST /v1/syncs/{sync}/replay",
     RunState.HELD: "it waits to be approved: POST /v1/runs/{run}/approve",
     RunState.SUPERSEDED: "a newer plan does its work",
 }

@@ -39,6 +39,7 @@ class Plan:
     concurrency_limit: int | None
     queue_position: int | None
     hold_above: int | None
+    failure: str | None
     series: str | None
     sync_finished_at: int
     newer_plan: str | None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sqlalchemy import text
 
 from receiver.core.model import Event, Json
@@ -54,6 +56,16 @@ def end_collecting(uow: UnitOfWork, plan: Plan) -> None:
         uow.events.append(held_event(plan, reason))
     else:
         start_stored(uow, plan)
+
+
+def fail_unstarted(uow: UnitOfWork, plan: Plan, why: str) -> None:
+    """Let a stored plan fail before its first wave; only what is meant for that case is done.
+
+    It supersedes nothing: it does not do the work of an older plan.
+    """
+    failed = replace(plan, failure=why, series=None)
+    uow.change(tables.plans, plan.id, failure=why, series=None)
+    start_stored(uow, failed)
 
 
 def start_stored(uow: UnitOfWork, plan: Plan) -> None:
