@@ -44,8 +44,9 @@ def with_component(component: Path, resource: Path, folder: Path) -> list[Manife
 
 def variants(folder: Path) -> dict[str, list[Manifest]]:
     """Build everything below k8s/ that a user may apply, by its name."""
-    monitored, argocd, allowed = folder / "monitored", folder / "argocd", folder / "allowed"
-    for own in (monitored, argocd, allowed):
+    names = ("monitored", "argocd", "allowed", "connected")
+    monitored, argocd, allowed, connected = (folder / name for name in names)
+    for own in (monitored, argocd, allowed, connected):
         own.mkdir()
     return {
         "base": build(K8S / "base"),
@@ -54,6 +55,9 @@ def variants(folder: Path) -> dict[str, list[Manifest]]:
         "overlays/postgres-ha": build(K8S / "overlays/postgres-ha"),
         "components/api-server": with_component(
             K8S / "components/api-server", K8S / "base", allowed
+        ),
+        "components/argocd-connection": with_component(
+            K8S / "components/argocd-connection", K8S / "base", connected
         ),
         "components/prometheus": with_component(
             K8S / "components/prometheus", K8S / "base", monitored

@@ -30,6 +30,10 @@ LONGEST = 300
 LATE = 10.0
 """Seconds that a server may take to end a watch by itself."""
 
+PATIENCE = 20
+"""How often a server is asked again in a row that answers 504 "Too large resource version": its
+cache does not have yet what it has just listed."""
+
 
 class ApplicationWatch:
     """Knows what it has told, and where to go on: at the same version, or with a new list."""
@@ -38,6 +42,7 @@ class ApplicationWatch:
         self._server = server
         self._path = path
         self._version = ""
+        self._lagging = 0
         self._known: dict[str, ApplicationSummary] = {}
 
     def follow(self, until: float) -> Iterator[ApplicationSummary]:
@@ -74,7 +79,12 @@ class ApplicationWatch:
             "allowWatchBookmarks": "true",
         }
         late = min(until, time.monotonic() + seconds + LATE)
-        with self._server.stream(self._path, late, query) as told:
+        passing = {HTTPStatus.GATEWAY_TIMEOUT} if self._lagging < PATIENCE else set[int]()
+        with self._server.stream(self._path, late, query, passing=passing) as told:
+            if told.answer.status in passing:
+                self._lagging += 1
+                return
+            self._lagging = 0
             if told.answer.status == HTTPStatus.GONE:
                 self._version = ""
                 return

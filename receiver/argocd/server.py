@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -78,9 +78,20 @@ class Server:
 
     @contextmanager
     def stream(
-        self, path: str, deadline: float, query: Mapping[str, str] | None = None
+        self,
+        path: str,
+        deadline: float,
+        query: Mapping[str, str],
+        *,
+        passing: Container[int] = (),
     ) -> Iterator[Stream]:
         """Open a watch until the deadline; its lines end also where it is cut.
+
+        Args:
+            path: of what is watched.
+            deadline: see `get`.
+            query: says how.
+            passing: statuses that the caller knows what to do with.
 
         Raises:
             ConnectionFailed: it cannot be opened.
@@ -93,7 +104,8 @@ class Server:
                 tls=access.tls,
                 proxy=access.proxy,
             ) as stream:
-                self._check(f"GET {path}", stream.answer)
+                if stream.answer.status not in passing:
+                    self._check(f"GET {path}", stream.answer)
                 yield Stream(stream.answer, _until_cut(stream.lines))
         except AttemptError as error:
             raise self.failed(error.message, error.hint) from None

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import click
 
 from receiver.app.composition import build_outbound
+from receiver.cli.check_connections import CheckedConnections, check_connections
 from receiver.cli.screen import Styled, write_json, write_line
 from receiver.core.errors import Problem, RuleError
 from receiver.inspection.dry_run import DryRun, DryRunResult
@@ -26,27 +27,27 @@ from receiver.settings.secrets import Secrets
 @click.command()
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--output", type=click.Choice(["text", "json"]), default="text", help="The format.")
+@click.option("--settings", "file", type=click.Path(path_type=Path), help="YAML file of settings.")
 @click.option("--strict", is_flag=True, help="Exit with 1 also where there are only warnings.")
-@click.option(
-    "--cluster", is_flag=True,
-    help="Also ask each cluster whether it would take the manifests: a dry run on the server.",
-)  # fmt: skip
-def check(files: tuple[Path, ...], output: str, *, cluster: bool, strict: bool) -> None:
+@click.option("--cluster", is_flag=True, help="Also ask each cluster, and try the connections.")
+def check(
+    files: tuple[Path, ...], output: str, file: Path | None, *, cluster: bool, strict: bool
+) -> None:
     """Check rule FILES and folders; by default those of the settings.
 
     Exits 0 if they can be used, else 1 with every problem, one a line, on stderr. What can be used
     and was most likely not meant, such as a misspelt kind, is a warning there.
 
-    With --cluster, expressions stand as placeholders, and what they leave open is noted, above all
-    what depends on a namespace that is known only at run time. Where an action names no kubeconfig,
-    it is the cluster that this runs in, or else that of kubectl.
+    With --cluster, expressions stand as placeholders, and what they leave open is noted. Where an
+    action names no kubeconfig, it is the cluster that this runs in, or else that of kubectl. Each
+    connection to Argo CD is tried, and the rights that it lacks are named.
 
     \b
       postsync check
       postsync check rules/cdn.yaml
       postsync check --cluster rules/jobs.yaml
     """  # noqa: D301 click's \b keeps the lines
-    settings = load_settings() if cluster or not files else None
+    settings = load_settings(file) if cluster or not files else None
     paths = files or (settings.rules if settings else ())
     registry, expressions = Registry.discover(), Expressions()
     try:
@@ -54,14 +55,13 @@ def check(files: tuple[Path, ...], output: str, *, cluster: bool, strict: bool) 
     except RuleError as error:
         _write_problems(error.problems, output)
         sys.exit(1)
-    dry_run = None
+    asked = None
     if cluster and settings is not None:
-        secrets, outbound = Secrets(settings.secrets), build_outbound(settings)
-        dry_run = DryRun(registry, expressions, secrets, outbound).run(found)
-        if dry_run.problems:
-            _write_problems(dry_run.problems, output, dry_run.notes)
+        asked = _ask_clusters(found, settings, registry, expressions)
+        if asked.problems:
+            _write_problems(asked.problems, output, asked.notes)
             sys.exit(1)
-    _write_rules(found, output, dry_run)
+    (_write_json if output == "json" else _write_text)(found, asked)
     sys.exit(int(strict and bool(found.warnings)))
 
 
@@ -75,6 +75,30 @@ def _with_connections(found: RuleSet, settings: Settings | None) -> RuleSet:
         for warning in find_unconnected(reading.document, reading.rules.items())
     ]
     return replace(found, warnings=(*found.warnings, *warnings))
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What clusters said to the manifests, and what the connections showed."""
+
+    dry_run: DryRunResult
+    connections: CheckedConnections
+
+    @property
+    def problems(self) -> list[Problem]:
+        return [*self.dry_run.problems, *self.connections.problems]
+
+    @property
+    def notes(self) -> list[Problem]:
+        return [*self.dry_run.notes, *self.connections.notes]
+
+
+def _ask_clusters(
+    found: RuleSet, settings: Settings, registry: Registry, expressions: Expressions
+) -> _Asked:
+    outbound = build_outbound(settings)
+    dry_run = DryRun(registry, expressions, Secrets(settings.secrets), outbound)
+    return _Asked(dry_run.run(found), check_connections(settings, outbound))
 
 
 def _write_problems(
@@ -96,22 +120,27 @@ def _write_notes(word: str, notes: Sequence[Problem]) -> None:
         write_line(f"{word}: {note}", err=True)
 
 
-def _write_rules(found: RuleSet, output: str, dry_run: DryRunResult | None) -> None:
-    rules, files = len(found.rules), len(found.files)
-    if output == "json":
-        result: dict[str, Any] = {"rules": rules, "files": files, "digest": found.digest}
-        result["warnings"] = [asdict(warning) for warning in found.warnings]
-        if dry_run is not None:
-            notes = [asdict(note) for note in dry_run.notes]
-            result |= {"dryRuns": dry_run.tried, "notes": notes}
-        write_json(result)
-        return
+def _write_json(found: RuleSet, asked: _Asked | None) -> None:
+    result: dict[str, Any] = {"rules": len(found.rules), "files": len(found.files)}
+    result["digest"] = found.digest
+    result["warnings"] = [asdict(warning) for warning in found.warnings]
+    if asked is not None:
+        result["dryRuns"] = asked.dry_run.tried
+        result["notes"] = [asdict(note) for note in asked.notes]
+        result["connections"] = asked.connections.as_json()
+    write_json(result)
+
+
+def _write_text(found: RuleSet, asked: _Asked | None) -> None:
     _write_notes("warning", found.warnings)
-    _write_notes("note", dry_run.notes if dry_run else ())
-    write_line(
-        f"{_plural(rules, 'rule')} in {_plural(files, 'file')}, digest {found.digest[:12]}"
-        + (f", {_plural(dry_run.tried, 'dry run')}" if dry_run else "")
-    )
+    _write_notes("note", asked.notes if asked else ())
+    rules, files = _plural(len(found.rules), "rule"), _plural(len(found.files), "file")
+    line = f"{rules} in {files}, digest {found.digest[:12]}"
+    write_line(line + (f", {_plural(asked.dry_run.tried, 'dry run')}" if asked else ""))
+    for sender, probes in (asked.connections.tried if asked else {}).items():
+        for one in probes:
+            shown = _plural(one.applications or 0, "Application")
+            write_line(f"argocd.{sender}: {one.name}: {shown}")
 
 
 def _plural(number: int, what: str) -> str:
