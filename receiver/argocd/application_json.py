@@ -23,6 +23,8 @@ from receiver.argocd.objects import (
 def summary_of(app: Mapping[str, Any], *, deleted: bool = False) -> ApplicationSummary:
     """Return what a list or a watch tells of an Application."""
     metadata, operation = mapping(app, "metadata"), _operation(app)
+    compared = mapping(mapping(app, "status"), "sync")
+    asked = mapping(mapping(operation, "operation"), "sync")
     return ApplicationSummary(
         namespace=text(metadata, "namespace"),
         name=text(metadata, "name"),
@@ -33,6 +35,10 @@ def summary_of(app: Mapping[str, Any], *, deleted: bool = False) -> ApplicationS
         started_at=moment(operation, "startedAt"),
         finished_at=moment(operation, "finishedAt"),
         deleted=deleted,
+        operated=_revisions(mapping(operation, "syncResult")) or _revisions(asked),
+        synced=text(compared, "status"),
+        revisions=_revisions(compared),
+        application_set=_application_set(metadata),
     )
 
 
@@ -56,6 +62,19 @@ def _operation(app: Mapping[str, Any]) -> Mapping[str, Any]:
     return mapping(mapping(app, "status"), "operationState")
 
 
+def _revisions(tree: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the revision, or of several sources theirs."""
+    several = tree.get("revisions")
+    found = several if isinstance(several, list) and several else [tree.get("revision")]
+    return tuple(one for one in found if isinstance(one, str) and one)
+
+
+def _application_set(metadata: Mapping[str, Any]) -> str:
+    """Return the ApplicationSet that made an Application: Argo CD makes it the owner."""
+    owners = mappings(metadata, "ownerReferences")
+    return next((text(one, "name") for one in owners if text(one, "kind") == "ApplicationSet"), "")
+
+
 def _resource(entry: Mapping[str, Any]) -> ResourceState:
     health = mapping(entry, "health")
     ref = ObjectRef(
@@ -67,13 +86,11 @@ def _resource(entry: Mapping[str, Any]) -> ResourceState:
 
 
 def _deployment(entry: Mapping[str, Any]) -> Deployment:
-    revisions = entry.get("revisions")
-    several = [str(one) for one in revisions] if isinstance(revisions, list) else []
     by = mapping(entry, "initiatedBy")
     number = entry.get("id")
     return Deployment(
         id=number if isinstance(number, int) else 0,
-        revision=text(entry, "revision") or ",".join(several),
+        revision=text(entry, "revision") or ",".join(_revisions(entry)),
         started_at=moment(entry, "deployStartedAt"),
         deployed_at=moment(entry, "deployedAt"),
         initiated_by="automated" if by.get("automated") is True else text(by, "username"),

@@ -7,7 +7,8 @@ of server/application/application.proto.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 from receiver.argocd.application_json import (
@@ -34,12 +35,25 @@ NEEDED = (
     "metadata.namespace",
     "metadata.uid",
     "metadata.labels",
+    "metadata.ownerReferences",
     "spec.project",
+    "status.sync.status",
+    "status.sync.revision",
+    "status.sync.revisions",
     "status.operationState.phase",
     "status.operationState.startedAt",
     "status.operationState.finishedAt",
+    "status.operationState.syncResult.revision",
+    "status.operationState.syncResult.revisions",
+    "status.operationState.operation.sync.revision",
+    "status.operationState.operation.sync.revisions",
 )
-"""What `summary_of` reads: Argo CD leaves out the rest."""
+"""What `summary_of` reads: of a watch, Argo CD leaves out the rest."""
+NAMES = ("metadata.name", "metadata.namespace")
+"""A list has of the fields that it is asked for only those that Argo CD's
+server/application/forwarder_overwrite.go names: no uid, and no revision."""
+TOLD_WITHIN = 20.0
+"""Seconds in which a watch tells all that a list names, unless some of it is gone meanwhile."""
 ANEW = 60.0
 """Seconds after which a watch begins anew with all Applications: between what it tells first and
 what it watches Argo CD may miss a change."""
@@ -67,11 +81,20 @@ class ArgoCdApi:
 
     def applications(self, deadline: float) -> list[ApplicationSummary]:
         """Return every Application that the account may get."""
-        fields = ",".join(f"items.{one}" for one in NEEDED)
+        fields = ",".join(f"items.{one}" for one in NAMES)
         answer = self.server.get("/api/v1/applications", deadline, {"fields": fields})
         if why := refused(self.server, answer):
             raise self.server.failed(f"Applications cannot be listed: {why.reason}")
-        return [summary_of(app) for app in mappings(self.server.json(answer), "items")]
+        names = {summary_of(app).key for app in mappings(self.server.json(answer), "items")}
+        told: dict[str, ApplicationSummary] = {}
+        until = min(deadline, time.monotonic() + TOLD_WITHIN)
+        with closing(self._watch_once(until, told)) as watch:
+            while names - told.keys() and (one := next(watch, None)):
+                if one.deleted:
+                    names.discard(one.key)
+        if missing := names - told.keys():
+            raise self.server.failed(f"{len(missing)} of its Applications were not told in time")
+        return list(told.values())
 
     def live(
         self,
@@ -95,7 +118,7 @@ class ArgoCdApi:
 
     def _watch_once(
         self, until: float, known: dict[str, ApplicationSummary]
-    ) -> Iterator[ApplicationSummary]:
+    ) -> Generator[ApplicationSummary, None, None]:
         """Yield what differs from ``known``; without a version in the query all come first."""
         fields = ",".join(("result.type", *(f"result.application.{one}" for one in NEEDED)))
         with self.server.stream("/api/v1/stream/applications", until, {"fields": fields}) as told:

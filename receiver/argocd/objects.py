@@ -122,6 +122,10 @@ class ApplicationSummary:
         started_at: of its last operation.
         finished_at: of its last operation; None while it runs.
         deleted: a watch tells that it is gone.
+        operated: the revisions of its last operation, one for each source.
+        synced: ``Synced``, ``OutOfSync`` or ``Unknown``, compared with ``revisions``.
+        revisions: those that it was last compared with, one for each source.
+        application_set: the ApplicationSet that made it; "" where none did.
     """
 
     namespace: str
@@ -133,6 +137,10 @@ class ApplicationSummary:
     started_at: datetime | None
     finished_at: datetime | None
     deleted: bool = False
+    operated: tuple[str, ...] = ()
+    synced: str = ""
+    revisions: tuple[str, ...] = ()
+    application_set: str = ""
 
     @property
     def key(self) -> str:

@@ -64,6 +64,33 @@ def test_applications_are_listed_with_what_is_needed_alone(
     assert one.finished_at
     assert one.uid
     assert argocd.asked[0].startswith("/api/v1/applications?fields=items.metadata.name%2C")
+    assert argocd.asked[1].startswith("/api/v1/stream/applications?fields=result.type%2C")
+
+
+def test_what_an_application_is_at_is_listed(api: ArgoCdApi, apps: Applications) -> None:
+    """The revisions of its last operation and comparison, and the ApplicationSet that made it."""
+    owner = {
+        "apiVersion": "argoproj.io/v1alpha1", "kind": "ApplicationSet", "name": "regions",
+        "uid": "u-1", "controller": True,
+    }  # fmt: skip
+    apps.put("at", ownerReferences=[owner])
+    done = {"syncResult": {"revision": "", "revisions": ["1.2", "abc"]}}
+    apps.change("at", {"sync": {"status": "Synced", "revision": "abd"}, "operationState": done})
+    found = {one.key: one for one in api.applications(deadline())}
+    one = found[f"{apps.namespace}/at"]
+    assert (one.operated, one.synced, one.revisions) == (("1.2", "abc"), "Synced", ("abd",))
+    assert one.application_set == "regions"
+
+
+def test_a_list_that_is_told_in_part_is_no_list(
+    api: ArgoCdApi, apps: Applications, argocd: ArgoCd
+) -> None:
+    """Whoever waits for all Applications must not take some of them for all."""
+    apps.put("one")
+    apps.put("two")
+    argocd.cut_after = 1
+    with pytest.raises(ConnectionFailed, match="of its Applications were not told in time"):
+        api.applications(deadline())
 
 
 def test_an_application_is_read_whole(api: ArgoCdApi, apps: Applications) -> None:
