@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from matching_cases import SHOP, resource, rule, sync
 
-from receiver.core.model import Application, Resource, Sync
+from receiver.core.model import Application, ChangeVerdict, Resource, Sync
 from receiver.rules.expressions.cel import Expressions
 from receiver.rules.matching.findings import Verdict
 from receiver.rules.matching.matcher import Matcher
@@ -217,3 +218,50 @@ def globs(wanted: Globs | None, value: str) -> bool:
 def word(wanted: tuple[str, ...], value: str) -> bool:
     """Whether the word is among those wanted."""
     return "any" in wanted or value in wanted
+
+
+@settings(max_examples=300)
+@given(st.lists(RULES, max_size=6), SYNCS)
+def test_whose_truth_is_not_wanted_matches_alike_whatever_it_is(
+    rules: list[Rule], about: Sync
+) -> None:
+    """What a live object would tell of the others changes nothing for any rule."""
+    matcher = Matcher(rules, EXPRESSIONS)
+    wanted = set(matcher.wants_truth(about))
+    assert all(about.resources[n].status == "Synced" for n in wanted)
+    open_to_all = {
+        n
+        for n, one in enumerate(about.resources)
+        if one.status == "Synced"
+        and not one.hook_type
+        and one.change.verdict is not ChangeVerdict.UNCHANGED
+    }
+    assert wanted <= open_to_all
+    judged = [
+        replace(one, change=replace(one.change, verdict=verdict))
+        if n in open_to_all - wanted
+        else one
+        for verdict in ChangeVerdict
+        for n, one in enumerate(about.resources)
+    ]
+    size = len(about.resources)
+    slices = [judged[start : start + size] for start in range(0, len(judged), size or 1)]
+    found = {
+        tuple((m.rule.name, m.matched, m.resources) for m in matcher.match(other))
+        for other in [about, *(replace(about, resources=tuple(some)) for some in slices)]
+    }
+    assert len(found) == 1
+
+
+@settings(max_examples=100)
+@given(st.lists(RULES, max_size=6), SYNCS)
+def test_a_rule_that_never_verifies_wants_nothing(rules: list[Rule], about: Sync) -> None:
+    """And one that always does wants more than one that does by itself."""
+    never, auto, always = (
+        Matcher([one.model_copy(update={"verify": word}) for one in rules], EXPRESSIONS)
+        for word in ("never", "auto", "always")
+    )
+    assert never.wants_truth(about) == ()
+    assert not never.verifies(about)
+    assert set(auto.wants_truth(about)) <= set(always.wants_truth(about))
+    assert set(always.wants_truth(about)) <= set(always.could_select(about, about.resources))

@@ -15,6 +15,7 @@ import traceback
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from itertools import repeat
+from typing import TypeAlias
 
 from receiver.argocd.connection import Connection, ConnectionFailed
 from receiver.core.errors import LedgerUnavailable
@@ -57,6 +58,10 @@ IDLE = 5.0
 
 BACKOFF = (1.0, 2.0, 5.0, 10.0)
 """Seconds until a connection that failed is tried again; the last holds from then on."""
+
+
+Told: TypeAlias = tuple[Sequence[Observed], Sequence[Event]]
+"""What was seen for each of some syncs, and the line of the trail about it."""
 
 
 class Verification:
@@ -133,7 +138,8 @@ class Verification:
             if not mine:
                 return BACKOFF[0]
             left = self._verify_in_turn(planner, waiting)
-            self._give_up(planner, left)
+            if not self._stopping:
+                self._give_up(planner, left)
         return max(0.0, self._again_at - time.monotonic())
 
     def _verify_in_turn(
@@ -161,21 +167,14 @@ class Verification:
     def _verify(self, planner: Planner, syncs: Sequence[VerifyingSync]) -> None:
         """Read what is wanted for syncs of one Application, and store what was seen."""
         stored = self._stored(syncs)
-        try:
-            with interruptible(cpu_limit(LONGEST_MATCH)):
-                asked = [Asked.of(one, planner) for one in stored]
-                deadline = time.monotonic() + LONGEST_READ
-                seen = observe(self._connection, planner, asked, self._managers, deadline)
-                by = self._connection.name
-                events = list(map(verified_event, asked, seen, repeat(by)))
-        except ConnectionFailed:
-            raise
-        except (TooLong, Exception) as error:  # noqa: BLE001 one Application holds up no other
-            self._log.error("verification.bug", traceback=traceback.format_exc())
-            reason = f"not read: {type(error).__name__}; see the log"
-            seen = [Observed() for _ in stored]
-            events = [unverified_event(one, syncs[0].application, reason) for one in stored]
-        self._store(stored, seen, events)
+
+        def read() -> tuple[list[Observed], list[Event]]:
+            asked = [Asked.of(one, planner) for one in stored]
+            deadline = time.monotonic() + LONGEST_READ
+            seen = observe(self._connection, planner, asked, self._managers, deadline)
+            return seen, list(map(verified_event, asked, seen, repeat(self._connection.name)))
+
+        self._store(stored, self._bounded(read, stored, syncs[0].application))
 
     def _give_up(self, planner: Planner, left: Sequence[VerifyingSync]) -> None:
         """Have those planned whose time is over; note down why the others wait."""
@@ -183,26 +182,50 @@ class Verification:
             now = self._ledger.now(connection)
         for one in left:
             if one.until <= now:
-                (stored,) = self._stored([one])
-                reason = self._failed or "it was not its turn in time"
-                unread = Asked.of(stored, planner).unread(reason)
-                self._store([stored], [unread], [unverified_event(stored, one.application, reason)])
+                self._store_unread(planner, one)
         waiting = [one for one in left if one.until > now]
         if self._failed and any(self._failed not in one.reason for one in waiting):
             with self._ledger.write(LockMode.SHARED) as connection:
                 store_waits(connection, waiting, self._failed)
 
+    def _store_unread(self, planner: Planner, sync: VerifyingSync) -> None:
+        """Have a sync planned although its objects were not read."""
+        stored = self._stored([sync])
+        reason = self._failed or "it was not its turn in time"
+
+        def unread() -> tuple[list[Observed], list[Event]]:
+            seen = Asked.of(stored[0], planner).unread(reason)
+            return [seen], [unverified_event(stored[0], sync.application, reason)]
+
+        self._store(stored, self._bounded(unread, stored, sync.application))
+
+    def _bounded(
+        self, work: Callable[[], Told], stored: Sequence[StoredSync], application: str
+    ) -> Told:
+        """Return what the work returns; a bug of ours leaves syncs to their messages, and is told.
+
+        So one Application for which it fails holds up no other.
+        """
+        try:
+            with interruptible(cpu_limit(LONGEST_MATCH)):
+                return work()
+        except ConnectionFailed:
+            raise
+        except (TooLong, Exception) as error:  # noqa: BLE001 see above
+            self._log.error("verification.bug", traceback=traceback.format_exc())
+            reason = f"not read: {type(error).__name__}; see the log"
+            events = [unverified_event(one, application, reason) for one in stored]
+            return [Observed() for _ in stored], events
+
     def _stored(self, syncs: Sequence[VerifyingSync]) -> list[StoredSync]:
         with self._ledger.read() as connection:
             return [stored_sync(connection, one.id) for one in syncs]
 
-    def _store(
-        self, stored: Sequence[StoredSync], seen: Sequence[Observed], events: Sequence[Event]
-    ) -> None:
+    def _store(self, stored: Sequence[StoredSync], told: Told) -> None:
         """Give syncs back to be planned, each with what was seen; and tell it."""
         with self._ledger.write(LockMode.SHARED) as connection:
             uow = UnitOfWork(connection, self._ledger.now(connection))
-            for one, observed, event in zip(stored, seen, events, strict=True):
+            for one, observed, event in zip(stored, *told, strict=True):
                 store_observed(uow, one.id, replace(one.recalled, observed=observed), event)
             uow.finish()
             self._ledger.notify(connection)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from datetime import timedelta
 from typing import Any
 
@@ -10,14 +11,18 @@ from desks import put_in_force
 from house import NOON, House, later
 from notifications import resource
 from service import wait_for
+from sqlalchemy import text
 from toy_cluster import ToyCluster
 
 from receiver.core.logs import configure_logs
 from receiver.dispatcher.verification import Verification
 from receiver.inspection.explain import Explainer
 from receiver.ledger.engine.ledger import Ledger
+from receiver.ledger.plans.application_memory import read_recalled, write_recalled
 from receiver.ledger.plans.verification import verifying_syncs
 from receiver.ledger.queries.reader import Reader
+from receiver.notification.application_memory import Recalled, Trace
+from receiver.notification.live_verdicts import Observed, Sighting
 
 RULES = """
 - name: configs
@@ -336,3 +341,56 @@ def test_a_thread_does_it_and_wakes_the_loop(house: House, cluster: ToyCluster) 
     finally:
         thread.stop()
     assert len(house.events("sync.verified")) == 1
+
+
+def test_a_stored_sync_that_cannot_be_read_is_left_to_its_message(
+    house: House, cluster: ToyCluster
+) -> None:
+    """A bug of ours holds up neither it nor the others; and the thread lives on."""
+    house.use(RULES.replace("onUnknownChange: skip", "onUnknownChange: run"))
+    broken = house.sync(applied("a-conf"))
+    other = house.sync(applied("a-conf"), application="billing")
+    with house.ledger.write() as connection:
+        connection.execute(
+            text(
+                "UPDATE deliveries SET body = :body WHERE id IN "
+                "(SELECT delivery_id FROM syncs WHERE id = :sync)"
+            ),
+            {"body": zlib.compress(b"{}"), "sync": broken},
+        )
+    cluster.changed_at = {"a-conf": WITHIN}
+    look(house, cluster)
+    assert {row(house, sync)[0] for sync in (broken, other)} == {"new"}
+    (told,) = house.events("sync.unverified")
+    assert told["sync"] == broken
+    assert told["reason"].endswith("; see the log")
+
+
+def test_two_dispatchers_do_not_read_the_same(server_ledger: Ledger, cluster: ToyCluster) -> None:
+    """While one reads, the other leaves the sender's syncs to it."""
+    house = House.of(server_ledger, RULES)
+    house.verify_for = 120
+    house.sync(applied("a-conf"))
+    with server_ledger.exclusive_task("verifying argocd") as mine:
+        assert mine
+        look(house, cluster)
+    assert cluster.asked == []
+
+
+def test_what_was_observed_is_small(house: House, cluster: ToyCluster) -> None:
+    """It is read with the sync from then on: less than its notification has of each resource."""
+    names = [f"{number}-conf" for number in range(1000)]
+    cluster.changed_at = dict.fromkeys(names, WITHIN)
+    sync = house.sync(*map(applied, names))
+    look(house, cluster)
+    (size,) = house.query(f"SELECT LENGTH(recalled) FROM syncs WHERE id = '{sync}'")
+    assert size < 100 * len(names)
+
+
+def test_rows_of_before_are_read() -> None:
+    """A sync that was planned by an older version has neither what was observed nor all times."""
+    assert read_recalled(None) == Recalled()
+    old = read_recalled('{"images":{"0":true},"failed":{"1":["s-1",5,true]}}')
+    assert old == Recalled({0: True}, {1: Trace("s-1", 5, certain=True)})
+    seen = Observed({0: Sighting((("m", WITHIN),), BEFORE), 2: Sighting(unreadable="gone")})
+    assert read_recalled(write_recalled(Recalled(observed=seen))) == Recalled(observed=seen)
