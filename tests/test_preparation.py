@@ -13,7 +13,7 @@ from sqlalchemy import text
 from receiver.core.errors import LedgerUnavailable
 from receiver.core.interruption import Stopped
 from receiver.core.logs import configure_logs
-from receiver.core.model import Outcome, OutcomeKind
+from receiver.core.model import Event, Outcome, OutcomeKind
 from receiver.core.states import PlanState, RunState, SyncState
 from receiver.dispatcher.preparation import Preparation
 from receiver.dispatcher.rule_sets import RulesInForce
@@ -22,6 +22,9 @@ from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.plans.outcomes import store_settlements
 from receiver.ledger.plans.poison_guard import MAX_DEATHS, PoisonGuard, record_start
 from receiver.ledger.plans.store import store_plannings
+from receiver.ledger.plans.verification import store_observed
+from receiver.notification.application_memory import Recalled
+from receiver.notification.live_verdicts import Observed
 from receiver.planning.retry import settle
 from receiver.rules.expressions.cel import Expressions
 from receiver.rules.handlers.registry import Registry
@@ -87,6 +90,33 @@ def test_a_turn_reads_no_more_than_it_may_cost(
     monkeypatch.setattr("receiver.ledger.plans.load.MOST_RESOURCES", 1)
     with ledger.read() as connection:
         assert len(preparation.plan_syncs(connection, 10)) == 1
+
+
+def test_a_sync_of_a_sender_with_a_connection_is_verified_first(
+    ledger: Ledger, preparation: Preparation
+) -> None:
+    """It waits where a rule wants it, and is planned with what was observed; others at once."""
+    house = House.of(ledger, TWO)
+    preparation.verify_until = lambda connection, sender: (
+        ledger.now(connection) + 1000 if sender == "argocd" else None
+    )
+    wanted, other = house.store("a"), house.store("a", sender="other")
+    with ledger.read() as connection:
+        made = {one.sync: one for one in preparation.plan_syncs(connection, 10)}
+    assert made[wanted].state is SyncState.VERIFYING
+    assert made[wanted].verify_until
+    assert made[wanted].plans == ()
+    assert made[other].state is SyncState.PLANNED
+    with ledger.write() as connection:
+        uow = UnitOfWork(connection, ledger.now(connection))
+        store_plannings(uow, list(made.values()))
+        uow.finish()
+        event = Event("sync.verified", {}, sync=wanted)
+        store_observed(uow, wanted, Recalled(observed=Observed()), event)
+    with ledger.read() as connection:
+        (planning,) = preparation.plan_syncs(connection, 10)
+    assert (planning.sync, planning.state) == (wanted, SyncState.PLANNED)
+    assert [plan.rule for plan in planning.plans] == ["r"]
 
 
 def died(ledger: Ledger, sync: str, times: int) -> None:

@@ -206,6 +206,7 @@ defaults:
   retry: {for: 6h, maxDelay: 10m}
   timeout: 20s
   onUnknownChange: skip
+  verify: never
   mode: observe
   concurrency: {limit: 3}
   onFailure:
@@ -219,6 +220,7 @@ rules:
 - name: says
   match: {phases: [Failed, Succeeded], resources: [{kind: Job}, {status: SyncFailed}]}
   onUnknownChange: run
+  verify: auto
   mode: run
   retry: {initialDelay: 1s}
   deadline: 2h
@@ -243,6 +245,7 @@ def test_defaults_are_inherited(merged: RuleSet) -> None:
     """A rule that says nothing has what the defaults of its file say."""
     rule = merged.rules[0]
     assert (rule.on_unknown_change, rule.mode, rule.timeout) == ("skip", "observe", 20)
+    assert rule.verify == "never"
     assert rule.concurrency is not None
     assert rule.concurrency.limit == 3
     assert (rule.retry.for_, rule.retry.max_delay, rule.retry.factor) == (21600, 600, 2)
@@ -262,6 +265,7 @@ def test_rule_overrides_defaults(merged: RuleSet) -> None:
     """What a rule says counts, also where it says the built-in default or nothing at all."""
     rule = merged.rules[1]
     assert (rule.on_unknown_change, rule.mode, rule.on_failure) == ("run", "run", ())
+    assert rule.verify == "auto"
     assert (rule.retry.for_, rule.retry.initial_delay, rule.deadline) == (21600, 1, 7200)
     assert rule.concurrency is not None
     assert (rule.concurrency.key, rule.concurrency.limit) == ("k", 1)

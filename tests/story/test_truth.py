@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 from applications import Applications
-from argocd_server import AWAY, TOKEN, ArgoCd, argocd_server
+from argocd_server import AWAY, SLOW, TOKEN, ArgoCd, argocd_server
 from kube import Json, Kube
 from notifications import notification, resource
+from service import TOKEN as SERVICE_TOKEN
 from service import Service, serving, wait_for
 
 from receiver.core.model import rfc3339
@@ -190,6 +191,23 @@ def test_after_the_deadline_it_goes_on_without(
         (event,) = [one for one in story["events"] if one["event"] == "sync.unverified"]
         assert "Argo CD's API" in event["reason"]
         assert "perhaps changed (its object cannot tell: " in json.dumps(story["explanation"])
+
+
+def test_a_slow_argo_cd_holds_up_nobody_else(
+    tmp_path: Path, controller: Controller, argocd: ArgoCd
+) -> None:
+    """It gives no answer at all; what another sender tells is acted upon meanwhile."""
+    argocd.fault = SLOW
+    (tmp_path / "senders").mkdir()
+    (tmp_path / "senders/other").write_text(f"{SERVICE_TOKEN}other")
+    with connected(tmp_path, controller, argocd, "argocd") as service:
+        body = controller.sync("server-1")
+        waits = told(service, body)
+        wait_for(lambda: bool(argocd.asked), 30, "the question to Argo CD")
+        status, answer = service.request("POST", "/v1/notifications", body, role="other")
+        assert status == 202
+        assert len(acted_on(service, answer["sync"])) == 6
+        assert service.story(waits)["state"] == "verifying"
 
 
 def test_a_killed_process_goes_on(tmp_path: Path, controller: Controller, argocd: ArgoCd) -> None:
