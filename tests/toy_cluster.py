@@ -16,6 +16,7 @@ from receiver.argocd.objects import (
     ResourceState,
     Unreadable,
 )
+from receiver.kubernetes.health import HEALTHY, Health
 
 CREATED = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -24,13 +25,17 @@ CREATED = datetime(2026, 1, 1, tzinfo=UTC)
 class ToyCluster:
     """A connection to a cluster of ConfigMaps, each with when Argo CD last changed it.
 
-    ``failing`` is why nothing can be asked; ``clock`` what the API server's clock says.
+    ``failing`` is why nothing can be asked; ``clock`` what the API server's clock says;
+    ``operation`` when the Application's last one began and ended. An object without one of the
+    ``healths`` is healthy.
     """
 
     changed_at: dict[str, datetime] = field(default_factory=dict)
     failing: str = ""
     no_application: str = ""
     clock: datetime | None = None
+    healths: dict[str, Health] = field(default_factory=dict)
+    operation: tuple[datetime | None, datetime | None] = (None, None)
     manager: str = "argocd-controller"
     asked: list[tuple[str, list[str]]] = field(default_factory=list)
     name: str = "the cluster of the test"
@@ -46,7 +51,9 @@ class ToyCluster:
             raise ConnectionFailed(self.failing)
         if self.no_application:
             return Unreadable(self.no_application)
-        summary = ApplicationSummary(namespace, name, "u-1", "web", {}, "Succeeded", None, None)
+        summary = ApplicationSummary(
+            namespace, name, "u-1", "web", {}, "Succeeded", *self.operation
+        )
         resources = [
             ResourceState(ObjectRef("", "v1", "ConfigMap", "shop", one), "Synced", "")
             for one in self.changed_at
@@ -68,6 +75,20 @@ class ToyCluster:
         """What is there, and who asked for it."""
         self.asked.append((application.summary.name, [ref.name for ref in refs]))
         return {ref: self._object(ref) for ref in refs}
+
+    def health(
+        self,
+        application: ApplicationState,
+        refs: Sequence[ObjectRef],
+        *,
+        deadline: float,
+    ) -> Mapping[ObjectRef, Health | Unreadable]:
+        """How they are."""
+        found = self.live(application, refs, deadline=deadline)
+        return {
+            ref: one if isinstance(one, Unreadable) else self.healths.get(ref.name, HEALTHY)
+            for ref, one in found.items()
+        }
 
     def watch(self, deadline: float) -> Iterator[ApplicationSummary]:  # noqa: ARG002 see above
         """Nothing."""

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection
 
+from receiver.app.companions import build_companions
 from receiver.app.connections import build_connections
 from receiver.contract import Rate
 from receiver.core.errors import SettingsError
@@ -19,7 +20,6 @@ from receiver.dispatcher.attempt import Runner
 from receiver.dispatcher.preparation import Preparation
 from receiver.dispatcher.retention_thread import RetentionThread
 from receiver.dispatcher.rule_sets import RulesInForce
-from receiver.dispatcher.verification import Verification
 from receiver.inspection.explain import Explainer
 from receiver.inspection.name_hints import NameHints
 from receiver.ledger.engine.ledger import Ledger
@@ -32,7 +32,6 @@ from receiver.ledger.plans.poison_guard import PoisonGuard
 from receiver.ledger.queries.reader import Reader
 from receiver.ledger.queue.rate_limits import Buckets
 from receiver.ledger.retention.policy import Policy
-from receiver.notification.live_verdicts import MANAGERS
 from receiver.outbound import Outbound, own_api_server
 from receiver.planning.parameters import Renderer
 from receiver.rules.expressions.cel import Expressions
@@ -137,17 +136,12 @@ def dispatcher_over(
         return ledger.now(connection) + int(settings.verify_for * 1000)
 
     preparation.verify_until = verify_until
-    companions = [
-        Verification(
-            sender, connection, ledger, lambda: preparation.planner, wakeup.notify, log,
-            managers=MANAGERS.union(settings.argocd[sender].managers),
-        )
-        for sender in connections.senders
-        if (connection := connections.for_sender(sender))
-    ]  # fmt: skip
+    companions = build_companions(
+        settings, connections, ledger, preparation, wakeup.notify, log
+    )  # fmt: skip
     return Dispatcher(
         settings, ledger, rules, preparation, wakeup, runner.run, pace, log, owner=owner,
-        companions=companions,
+        companions=tuple(companions),
     )  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from receiver.argocd.application_json import (
 )
 from receiver.argocd.argocd_live import LiveByArgoCd
 from receiver.argocd.argocd_paths import application_path, application_query, refused
+from receiver.argocd.listed_health import listed_health
 from receiver.argocd.objects import (
     ApplicationState,
     ApplicationSummary,
@@ -29,6 +30,7 @@ from receiver.argocd.objects import (
     Unreadable,
 )
 from receiver.argocd.server import Server
+from receiver.kubernetes.health import Health
 
 NEEDED = (
     "metadata.name",
@@ -106,6 +108,16 @@ class ArgoCdApi:
     ) -> Mapping[ObjectRef, LiveObject | Unreadable]:
         """Read objects: a few one by one, more of them by one call."""
         return LiveByArgoCd(self.server, application, deadline, content).read(refs)
+
+    def health(
+        self,
+        application: ApplicationState,
+        refs: Sequence[ObjectRef],
+        *,
+        deadline: float,  # noqa: ARG002 the API tells it with the Application
+    ) -> Mapping[ObjectRef, Health | Unreadable]:
+        """Return what Argo CD thinks of the health of objects of an Application of its API."""
+        return listed_health(application, refs)
 
     def watch(self, deadline: float) -> Iterator[ApplicationSummary]:
         """Yield each Application as it is, then each that changes."""

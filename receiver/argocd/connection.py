@@ -13,6 +13,7 @@ from receiver.argocd.objects import (
     Unreadable,
 )
 from receiver.core.errors import PostsyncError
+from receiver.kubernetes.health import Health
 
 
 class ConnectionFailed(PostsyncError):
@@ -71,6 +72,20 @@ class Connection(Protocol):
             refs: which objects; each is in what is returned.
             deadline: see the class.
             content: whole objects, not their metadata alone.
+        """
+        ...
+
+    def health(
+        self, application: ApplicationState, refs: Sequence[ObjectRef], *, deadline: float
+    ) -> Mapping[ObjectRef, Health | Unreadable]:
+        """Return the health of objects of an Application as they are now.
+
+        Where their cluster is read itself, it is judged by Argo CD's rules, else by Argo CD.
+
+        Args:
+            application: as it was read at most a moment before.
+            refs: which objects; each is in what is returned.
+            deadline: see the class.
         """
         ...
 

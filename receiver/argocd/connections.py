@@ -15,6 +15,7 @@ from receiver.argocd.objects import (
     ObjectRef,
     Unreadable,
 )
+from receiver.kubernetes.health import Health
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,18 @@ class Both:
         """Read objects of whichever cluster the Application goes to."""
         way = self.kubernetes if self.kubernetes.serves(application) else self.argocd
         return way.live(application, refs, deadline=deadline, content=content)
+
+    def health(
+        self, application: ApplicationState, refs: Sequence[ObjectRef], *, deadline: float
+    ) -> Mapping[ObjectRef, Health | Unreadable]:
+        """Judge objects of the server's own cluster; Argo CD's API tells it of others."""
+        if self.kubernetes.serves(application):
+            return self.kubernetes.health(application, refs, deadline=deadline)
+        of = application.summary
+        told = self.argocd.application(of.namespace, of.name, deadline)
+        if isinstance(told, Unreadable):
+            return dict.fromkeys(refs, told)
+        return self.argocd.health(told, refs, deadline=deadline)
 
     def watch(self, deadline: float) -> Iterator[ApplicationSummary]:
         """Yield each Application as it is, then each that changes."""

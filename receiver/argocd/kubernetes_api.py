@@ -14,6 +14,7 @@ from receiver.argocd.application_watch import ApplicationWatch
 from receiver.argocd.discovery import Discovery
 from receiver.argocd.kubernetes_answers import refused
 from receiver.argocd.kubernetes_live import LiveByKubernetes
+from receiver.argocd.listed_health import in_its_list, listed_health
 from receiver.argocd.objects import (
     ApplicationState,
     ApplicationSummary,
@@ -23,6 +24,7 @@ from receiver.argocd.objects import (
 )
 from receiver.argocd.pages import pages
 from receiver.argocd.server import Server
+from receiver.kubernetes.health import HEALTHY, Health
 from receiver.kubernetes.paths import path_of
 
 TURN = 2.0
@@ -93,6 +95,18 @@ class KubernetesApi:
             why = Unreadable(f"its cluster, {where}, is not that of {self.name}")
             return dict.fromkeys(refs, why)
         return LiveByKubernetes(self.server, self.discovery, deadline, content).read(refs)
+
+    def health(
+        self, application: ApplicationState, refs: Sequence[ObjectRef], *, deadline: float
+    ) -> Mapping[ObjectRef, Health | Unreadable]:
+        """Judge objects of this server's cluster; of others the Application may tell it."""
+        if not self.serves(application) and in_its_list(application):
+            return listed_health(application, refs)
+        found = self.live(application, refs, deadline=deadline, content=True)
+        return {
+            ref: one if isinstance(one, Unreadable) else one.health or HEALTHY
+            for ref, one in found.items()
+        }
 
     def watch(self, deadline: float) -> Iterator[ApplicationSummary]:
         """Yield each Application as it is, then each that changes; each namespace in turn."""

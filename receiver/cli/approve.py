@@ -24,6 +24,8 @@ from receiver.ledger.queries.rows import PlanWithRuns
 def approve(number: str, *, reason: str, yes: bool, client: Client, output: str) -> None:
     """Let ID go on: a plan (p-...) held by its rule's `limits`, or a run (r-...) by `suspend`.
 
+    A plan that waits for its resources to be healthy (`waitFor`) starts as they are.
+
     Of a plan it shows first how many runs that lets go, wave by wave; on a terminal it asks.
 
     \b
@@ -43,10 +45,11 @@ def approve(number: str, *, reason: str, yes: bool, client: Client, output: str)
 
 
 def _preview(plan: PlanWithRuns) -> Iterator[str]:
-    """Yield what an approval releases: all of a held plan, or the held runs of an active one."""
-    state = RunState.WAITING if plan["state"] == PlanState.HELD else RunState.HELD
+    """Yield what an approval releases: all of a plan that waits, or the held runs of another."""
+    waits = plan["state"] in {PlanState.HELD, PlanState.GATED}
+    state = RunState.WAITING if waits else RunState.HELD
     runs = [run for run in plan["runs"] if run["state"] == state]
-    if plan["state"] not in {PlanState.HELD, PlanState.ACTIVE} or not runs:
+    if not (waits or plan["state"] == PlanState.ACTIVE) or not runs:
         return
     yield f"{plan['rule']} on {plan['application']}: {plan['reason'] or 'held by suspend'}"
     steps = Counter((run["wave"], run["action"], run["handler"]) for run in runs)

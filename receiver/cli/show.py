@@ -84,8 +84,12 @@ def _waits(plans: Sequence[PlanWithRuns]) -> Iterator[str]:
         for run in plan["runs"]
         if run["waitsFor"]
     )
-    if waits:
+    gated = [plan for plan in plans if plan["state"] == PlanState.GATED and not plan["runs"]]
+    if waits or gated:
         yield ""
+    for plan in gated:  # it has collected syncs, and has its runs when it starts
+        until = f"until {plan['dueAt']}: {plan['reason']}"
+        yield f"{plan['rule']} waits for healthy resources, {until}"
     for (rule, action, why), number in waits.items():
         wait = "waits" if number == 1 else "wait"
         yield f"{rule}: {plural(number, 'run')} of {action} {wait} for {why}"

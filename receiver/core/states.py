@@ -83,12 +83,13 @@ class PlanState(_State):
     """Where a plan is.
 
     ``waiting`` is for a place under its concurrency key, ``collecting`` for further syncs
-    (debounce), ``held`` for an approval.
+    (debounce), ``held`` for an approval, ``gated`` for its resources to be healthy (waitFor).
     """
 
     WAITING = "waiting", Trait.OPEN | Trait.STARTED
     COLLECTING = "collecting", Trait.OPEN
     HELD = "held", Trait.OPEN | Trait.APPROVABLE
+    GATED = "gated", Trait.OPEN
     ACTIVE = "active", Trait.OPEN | Trait.STARTED
     SUCCEEDED = "succeeded", Trait.STARTED | Trait.RETRYABLE
     FAILED = "failed", Trait.STARTED | Trait.RETRYABLE

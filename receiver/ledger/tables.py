@@ -135,6 +135,7 @@ key_values = Table(
 
 STARTED_PLAN = state_in(PlanState.where(Trait.OPEN | Trait.STARTED))
 COLLECTING_PLAN = state_in([PlanState.COLLECTING])
+GATED_PLAN = state_in([PlanState.GATED])
 SIGNALLED_PLAN = "signals > 0"
 
 plans = Table(
@@ -154,6 +155,7 @@ plans = Table(
     Column("queue_position", BigInteger),
     Column("hold_above", Integer),
     Column("failure", Text),
+    Column("gate", Text),
     Column("series", Text),
     Column("sync_finished_at", BigInteger, nullable=False),
     Column("newer_plan", Text),
@@ -172,6 +174,7 @@ plans = Table(
     _partial_index("plans_by_key", STARTED_PLAN, "concurrency_key", "state", "queue_position"),
     _partial_index("plans_collecting", COLLECTING_PLAN, "collect_key", unique=True),
     _partial_index("plans_collected", COLLECTING_PLAN, "due_at"),
+    _partial_index("plans_gated", GATED_PLAN, "id"),
     _partial_index(
         "plans_open_of_series",
         "series IS NOT NULL AND ended_at IS NULL",
@@ -184,9 +187,10 @@ plans = Table(
 
 ``queue_position`` is its number in the queue of its concurrency key, from when it starts.
 ``series`` is what plans have in common of which a newer may supersede an older; ``newer_plan`` is
-the one that did. ``collect_key`` and ``due_at`` are of a plan that collects syncs, ``hold_above``
-is the number of targets above which it waits for an approval, ``failure`` why it has failed before
-its first wave.
+the one that did. ``collect_key`` is of a plan that collects syncs, ``hold_above`` the number of
+targets above which it waits for an approval, ``gate`` how it waits for its resources to be healthy,
+``failure`` why it has failed before its first wave. ``due_at`` is when it collects no more, or
+waits for its resources no longer.
 
 ``signals`` counts what has happened to it since its last step was worked out; see
 `receiver.ledger.plans.signals`."""

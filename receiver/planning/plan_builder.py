@@ -9,6 +9,7 @@ from functools import cache
 
 from receiver.core.errors import ExpressionError
 from receiver.core.model import Json, Sync, new_id
+from receiver.ledger.plans.plan import Gate
 from receiver.ledger.plans.records import Advance, Collect, NewPlan, RunChange
 from receiver.ledger.plans.run import Run
 from receiver.notification.application_memory import finished_ms
@@ -55,7 +56,7 @@ class PlanMaker:
         made = NewPlan(
             id=plan, rule=rule.name, mode=rule.mode, targets=targets, key=key, limit=limit,
             runs=(), first=Advance(plan, sync.id, view.flow), sync_finished_at=finished_ms(sync),
-            series=series, hold_above=_hold_above(rule), collect=collect,
+            series=series, hold_above=_hold_above(rule), gate=_gate(rule), collect=collect,
         )  # fmt: skip
         return made if collect else self._with_runs(made, view, sync, match.resources)
 
@@ -63,7 +64,7 @@ class PlanMaker:
         self, plan: NewPlan, view: PlanView, sync: Sync, indexes: Sequence[int]
     ) -> NewPlan:
         runs = first_runs(view)
-        if plan.hold:
+        if plan.hold or plan.gate:
             return replace(plan, runs=runs)
 
         def scene() -> Scene:
@@ -126,6 +127,11 @@ def _origin(sync: Sync) -> dict[str, Json]:
 def _hold_above(rule: Rule) -> int | None:
     limits = rule.limits
     return limits.max_targets if limits and limits.otherwise == "hold" else None
+
+
+def _gate(rule: Rule) -> Gate | None:
+    wanted = rule.wait_for
+    return Gate(_ms(wanted.healthy), wanted.otherwise) if wanted else None
 
 
 def _most_targets(rule: Rule) -> int:

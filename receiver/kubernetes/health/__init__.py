@@ -27,7 +27,7 @@ from receiver.kubernetes.health.workloads import (
 )
 from receiver.kubernetes.objects import Object
 
-__all__ = ["Health", "health"]
+__all__ = ["HEALTHY", "Health", "health"]
 
 CHECKS: Mapping[tuple[str, str], Callable[[Object], Health]] = {
     ("", "Pod"): pod,

@@ -18,7 +18,8 @@ BY_KIND = {
     "sync": "verifying verified unverified planned ignored failed replay_asked replayed "
     "replay_refused",
     "rule": "matched error",
-    "plan": "waiting collecting joined filled held approved succeeded failed superseded cancelled",
+    "plan": "waiting collecting joined filled held gated opened unhealthy approved "
+    "succeeded failed superseded cancelled",
     "wave": "released",
     "run": "skipped held approved superseded failed retried reopened cancelled",
     "attempt": "started succeeded pending failed lost superseded",

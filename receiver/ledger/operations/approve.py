@@ -1,4 +1,7 @@
-"""An operator lets go on what is held: a plan by its rule's `limits`, a run by `suspend`."""
+"""An operator lets go on what is held: a plan by its rule's `limits`, a run by `suspend`.
+
+So does one whose plan waits for its resources to be healthy: it starts as they are.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +13,16 @@ from receiver.ledger import tables
 from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.operations.common import Act, find_plan, find_run, run_event
 from receiver.ledger.plans.run import Run, read_runs, select_runs
-from receiver.ledger.plans.start import start_stored
+from receiver.ledger.plans.start import go_on, start_stored
 from receiver.ledger.queue.fair_queueing import next_virtual_time
 from receiver.ledger.queue.pauses import PAUSED_AT
 
 
 def approve_plan(uow: UnitOfWork, act: Act, plan: str) -> list[str]:
-    """Start a held plan; of a plan that has started, let all of its held runs go on.
+    """Let a held or gated plan go on; of a plan that has started, all of its held runs.
 
     Returns:
-        The runs that this lets go: all that wait of a held plan, else those that were held.
+        The runs that this lets go: all that wait of such a plan, else those that were held.
 
     Raises:
         UnknownId: there is no such plan.
@@ -30,13 +33,17 @@ def approve_plan(uow: UnitOfWork, act: Act, plan: str) -> list[str]:
     if found.state is PlanState.HELD:
         held = _runs(uow, plan, RunState.WAITING)
         uow.events.append(found.event("plan.approved", act.event_data))
+        go_on(uow, found)
+    elif found.state is PlanState.GATED:
+        held = _runs(uow, plan, RunState.WAITING)
+        uow.events.append(found.event("plan.approved", act.event_data))
         start_stored(uow, found)
     elif found.state is PlanState.ACTIVE and held:
         _approve_runs(uow, act, held)
     else:
         raise StateConflict(
             f"plan {plan} is {found.state}, and nothing of it is held", state=found.state,
-            hint="only what is held is approved; GET /v1/plans?state=held lists it",
+            hint="only what is held or gated is approved; GET /v1/plans?state=held lists it",
         )  # fmt: skip
     return [run.id for run in held]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 from sqlalchemy import Connection, Select, insert, select
 
@@ -16,6 +16,21 @@ from receiver.ledger import tables
 from receiver.ledger.engine.unit_of_work import UnitOfWork
 
 Target = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """How a plan waits for its resources to be healthy (`waitFor`).
+
+    Attributes:
+        longest: milliseconds.
+        otherwise: what becomes of it then: ``fail`` or ``go``.
+        asked: an operator's replay wants it, whatever operations came since.
+    """
+
+    longest: int
+    otherwise: Literal["fail", "go"]
+    asked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +55,7 @@ class Plan:
     queue_position: int | None
     hold_above: int | None
     failure: str | None
+    gate: Gate | None
     series: str | None
     sync_finished_at: int
     newer_plan: str | None
@@ -65,6 +81,7 @@ class Plan:
         """Make it from a row of `select_plans`."""
         values = dict(zip(_FIELDS, row, strict=True))
         values |= {"state": PlanState(values["state"]), "targets": json.loads(values["targets"])}
+        values["gate"] = values["gate"] and Gate(**json.loads(values["gate"]))
         return cls(**values)
 
     def event(self, name: str, data: dict[str, Json]) -> Event:
@@ -90,4 +107,6 @@ def read_plans(connection: Connection, query: Select[Any]) -> Iterator[Plan]:
 def insert_plan(uow: UnitOfWork, plan: Plan) -> None:
     """Store a new plan."""
     row = {column: getattr(plan, name) for name, column in _COLUMNS.items()}
-    uow.add(_INSERT, row | {"state": plan.state.value, "targets": dumps(plan.targets)})
+    gate = plan.gate and dumps(asdict(plan.gate))
+    written = {"state": plan.state.value, "targets": dumps(plan.targets), "gate": gate}
+    uow.add(_INSERT, row | written)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from receiver.core.model import Event, Json
 from receiver.core.states import PlanState, RunState, SkipCause, SyncState
-from receiver.ledger.plans.plan import Plan
+from receiver.ledger.plans.plan import Gate, Plan
 from receiver.ledger.plans.run import Run
 from receiver.notification.application_memory import MemoryUpdate, Recalled
 
@@ -91,6 +91,7 @@ class NewPlan:
     sync_finished_at: int = 0
     series: str | None = None
     hold_above: int | None = None
+    gate: Gate | None = None
     collect: Collect | None = None
 
     @property

@@ -6,18 +6,23 @@ from dataclasses import replace
 
 from sqlalchemy import text
 
-from receiver.core.model import Event, Json
+from receiver.core.model import Event, Json, from_ms, rfc3339
 from receiver.core.states import PlanState
 from receiver.ledger import tables
 from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.plans.concurrency import enqueue_plan
-from receiver.ledger.plans.plan import Plan, read_plans, select_plans
+from receiver.ledger.plans.plan import Gate, Plan, read_plans, select_plans
 from receiver.ledger.plans.records import hold_reason
 from receiver.ledger.plans.signals import signal
 from receiver.ledger.plans.supersede import supersede_older
 
 COLLECTED = 32
 """Plans that one transaction starts because their time has come; the next one takes the rest."""
+
+NAMED = 10
+"""Resources that the event of a plan which waits for them names."""
+
+UNSEEN = "nobody has looked at its resources yet"
 
 _COLLECTED = text(
     f"SELECT id FROM plans WHERE {tables.COLLECTING_PLAN} AND due_at <= :now "
@@ -55,7 +60,28 @@ def end_collecting(uow: UnitOfWork, plan: Plan) -> None:
         _change(uow, plan, PlanState.HELD, reason)
         uow.events.append(held_event(plan, reason))
     else:
+        go_on(uow, plan)
+
+
+def go_on(uow: UnitOfWork, plan: Plan) -> None:
+    """Let a plan that is held by nothing any more wait for its resources, or start."""
+    if plan.gate is None:
         start_stored(uow, plan)
+        return
+    gated = at_gate(uow, plan, plan.gate)
+    _change(uow, plan, gated.state, gated.reason, due_at=gated.due_at)
+
+
+def at_gate(uow: UnitOfWork, plan: Plan, gate: Gate) -> Plan:
+    """Return a plan as it waits for its resources to be healthy, and tell it."""
+    until = uow.now + gate.longest
+    named: list[Json] = [target["resource"] for target in plan.targets[:NAMED]]
+    data: dict[str, Json] = {"until": rfc3339(from_ms(until)), "otherwise": gate.otherwise}
+    data |= {"waitsFor": named} if named else {}
+    if (more := len(plan.targets) - NAMED) > 0:
+        data["more"] = more
+    uow.events.append(plan.event("plan.gated", data))
+    return replace(plan, state=PlanState.GATED, reason=UNSEEN, due_at=until)
 
 
 def fail_unstarted(uow: UnitOfWork, plan: Plan, why: str) -> None:
@@ -88,9 +114,10 @@ def waiting_event(plan: Plan) -> Event:
 
 
 def _change(
-    uow: UnitOfWork, plan: Plan, state: PlanState, reason: str, position: int | None = None
-) -> None:
+    uow: UnitOfWork, plan: Plan, state: PlanState, reason: str, position: int | None = None,
+    due_at: int | None = None,
+) -> None:  # fmt: skip
     uow.change(
         tables.plans, plan.id, state=state.value, reason=reason, queue_position=position,
-        due_at=None,
+        due_at=due_at,
     )  # fmt: skip

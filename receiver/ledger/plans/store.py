@@ -18,7 +18,7 @@ from receiver.ledger.plans.plan import Plan, insert_plan
 from receiver.ledger.plans.records import Advance, NewPlan, Planning, RunChange, StoredPlan
 from receiver.ledger.plans.run import Run, run_row
 from receiver.ledger.plans.signals import consume, unconsumed
-from receiver.ledger.plans.start import held_event, start
+from receiver.ledger.plans.start import at_gate, held_event, start
 from receiver.ledger.plans.supersede import newer_than, superseded_event, superseded_reason
 from receiver.ledger.queue.fair_queueing import load_virtual_times, next_virtual_time
 from receiver.ledger.queue.pauses import PAUSED_AT, select_paused_at
@@ -79,6 +79,9 @@ def _store_plan(uow: UnitOfWork, new: NewPlan, plan: Plan, *, newest: bool) -> N
         insert_plan(uow, replace(plan, state=PlanState.HELD, reason=new.hold))
         _write_runs(uow, replace(new.first, changes=()), new.runs)
         uow.events.append(held_event(plan, new.hold))
+    elif plan.gate:
+        insert_plan(uow, at_gate(uow, plan, plan.gate))
+        _write_runs(uow, replace(new.first, changes=()), new.runs)
     else:
         _store_started(uow, new, plan)
 
@@ -111,6 +114,7 @@ def _unstarted(uow: UnitOfWork, planning: Planning, new: NewPlan) -> Plan:
         application=planning.application, mode=new.mode, state=PlanState.COLLECTING, reason="",
         targets=new.targets, concurrency_key=new.key, concurrency_limit=new.limit,
         queue_position=None, hold_above=new.hold_above, failure=None, series=new.series,
+        gate=new.gate and replace(new.gate, asked=planning.asked),
         sync_finished_at=new.sync_finished_at, newer_plan=None, newer_sync=None, collect_key=None,
         due_at=None, signals=0, created_at=uow.now, ended_at=None,
     )  # fmt: skip

@@ -133,11 +133,7 @@ def _supersede(uow: UnitOfWork, plan: Plan, by: Plan) -> None:
     newer = by.id, by.sync
     why = superseded_reason(newer)
     for run in needless:
-        uow.change(
-            tables.runs, run.id, state=RunState.SUPERSEDED.value, reason=why, ready=False,
-            due_at=None, ended_at=uow.now,
-        )  # fmt: skip
-        uow.events.append(_run_event(run, why))
+        _end_run(uow, run, why)
     if active:
         mark_superseded(uow, plan.id, newer)
         return
@@ -150,6 +146,27 @@ def _supersede(uow: UnitOfWork, plan: Plan, by: Plan) -> None:
         uow.reset_number("open", plan.concurrency_key)
 
 
+def supersede_gated(uow: UnitOfWork, plan: Plan, why: str) -> None:
+    """End a plan that waits for its resources, because a newer operation has changed them."""
+    query = select_runs().where(tables.runs.c.plan_id == plan.id).order_by(tables.runs.c.id)
+    for run in read_runs(uow.connection, query):
+        _end_run(uow, run, why)
+    uow.change(
+        tables.plans, plan.id, state=PlanState.SUPERSEDED.value, reason=why, due_at=None,
+        ended_at=uow.now,
+    )  # fmt: skip
+    uow.events.append(plan.event("plan.superseded", {"reason": why}))
+
+
+def _end_run(uow: UnitOfWork, run: Run, why: str) -> None:
+    uow.change(
+        tables.runs, run.id, state=RunState.SUPERSEDED.value, reason=why, ready=False,
+        due_at=None, ended_at=uow.now,
+    )  # fmt: skip
+    data = {"rule": run.rule, "action": run.action, "target": run.target, "reason": why}
+    uow.events.append(Event("run.superseded", data, sync=run.sync, plan=run.plan, run=run.id))
+
+
 def _tried_in_vain(uow: UnitOfWork, runs: Sequence[Run]) -> set[str]:
     due = [run.id for run in runs if run.state is RunState.DUE and run.attempts]
     return tried_in_vain(uow.connection, due) if due else set()
@@ -159,8 +176,3 @@ def _needless(run: Run, vain: Collection[str], *, active: bool) -> bool:
     """Whether a run is left out; in a plan that is not active none is under way, retried or not."""
     begun = run.section != "actions" or (run.attempts > 0 and run.id not in vain)
     return run.state in _NOT_BEGUN and not (active and begun)
-
-
-def _run_event(run: Run, why: str) -> Event:
-    data = {"rule": run.rule, "action": run.action, "target": run.target, "reason": why}
-    return Event("run.superseded", data, sync=run.sync, plan=run.plan, run=run.id)

@@ -123,7 +123,13 @@ class Plan(TypedDict):
     reason: str
     ruleSet: str
     createdAt: Time
-    dueAt: Annotated[Time | None, Field(description="When a plan that collects syncs starts.")]
+    dueAt: Annotated[
+        Time | None,
+        Field(
+            description="When a plan that collects syncs starts, and until when one waits for its "
+            "resources to be healthy."
+        ),
+    ]
     endedAt: Time | None
     targets: list[dict[str, Any]]
     concurrencyKey: str | None

@@ -119,6 +119,14 @@ def _dispatchers(found: Mapping[str, DispatcherHeartbeat], now: int) -> Dispatch
     }
 
 
+WAITING = {
+    "syncs_unplanned": f"syncs WHERE {tables.NEW_SYNC}",
+    "syncs_verifying": f"syncs WHERE {tables.VERIFYING_SYNC}",
+    "plans_gated": f"plans WHERE {tables.GATED_PLAN}",
+}
+"""Gauges that count what waits, and the rows that each counts."""
+
+
 def _gauges(connection: Connection, now: int) -> Iterable[Gauge]:
     """Count over the partial indexes of what is open: they grow with the backlog, not with time."""
     states = text(
@@ -136,10 +144,8 @@ def _gauges(connection: Connection, now: int) -> Iterable[Gauge]:
     if all_paused_since(connection) is None:
         oldest = connection.scalar(text(f"SELECT MIN(due_at) FROM runs WHERE {tables.READY_RUN}"))
     yield "oldest_due_seconds", {}, max(0.0, (now - oldest) / 1000) if oldest else 0.0
-    new = connection.scalar(text(f"SELECT COUNT(*) FROM syncs WHERE {tables.NEW_SYNC}"))
-    yield "syncs_unplanned", {}, float(new or 0)
-    verifying = connection.scalar(text(f"SELECT COUNT(*) FROM syncs WHERE {tables.VERIFYING_SYNC}"))
-    yield "syncs_verifying", {}, float(verifying or 0)
+    for name, waiting in WAITING.items():
+        yield name, {}, float(connection.scalar(text(f"SELECT COUNT(*) FROM {waiting}")) or 0)
     alive = _dispatchers(read_heartbeats(connection), now)
     if alive["heartbeatAgeSeconds"] is not None:
         yield "dispatcher_heartbeat_age_seconds", {}, alive["heartbeatAgeSeconds"]

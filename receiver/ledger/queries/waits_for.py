@@ -38,7 +38,7 @@ _OPEN = (
             "id", "state", "rule", "handler", "section", "wave", "lane", "ready", "virtual_time",
             "due_at", "failures", "paused_at", "plan_id",
         )),
-        _P.state.label("plan_state"), _P.reason.label("plan_reason"), _P.due_at.label("collects"),
+        _P.state.label("plan_state"), _P.reason.label("plan_reason"), _P.due_at.label("until"),
         _P.concurrency_key, _P.concurrency_limit, _P.queue_position,
     )
     .join(tables.plans, _P.id == _R.plan_id)
@@ -111,8 +111,10 @@ class _Reasons:
     def _of_plan(self, row: Any) -> str:
         if row.plan_state == PlanState.HELD:
             return f"the approval of the plan, which {row.plan_reason}"
+        if row.plan_state == PlanState.GATED:
+            return f"healthy resources, until {moment(row.until)}: {row.plan_reason}"
         if row.plan_state == PlanState.COLLECTING:
-            return f"further syncs, until {moment(row.collects)}"
+            return f"further syncs, until {moment(row.until)}"
         return self._line(row.concurrency_key, row.concurrency_limit, row.queue_position)
 
     def _read_line(self, key: str, limit: int, position: int) -> str:

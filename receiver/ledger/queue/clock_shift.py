@@ -19,6 +19,7 @@ _SHIFTS = [
     text(f"UPDATE runs SET first_attempt_at = first_attempt_at + :jump WHERE {tables.QUEUED_RUN}"),
     text(f"UPDATE runs SET lease_until = lease_until + :jump WHERE {tables.RUNNING_RUN}"),
     text(f"UPDATE plans SET due_at = due_at + :jump WHERE {tables.COLLECTING_PLAN}"),
+    text(f"UPDATE plans SET due_at = due_at + :jump WHERE {tables.GATED_PLAN}"),
     text(f"UPDATE syncs SET verify_until = verify_until + :jump WHERE {tables.VERIFYING_SYNC}"),
     text("UPDATE lanes SET blocked_until = blocked_until + :jump"),
 ]

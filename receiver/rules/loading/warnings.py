@@ -86,6 +86,10 @@ def find_warnings(document: Document, rules: Iterable[tuple[int, Rule]]) -> Iter
         yield Problem(document.file, 0, 0, "", "has no rules")
 
 
+NOBODY = "no sender has a connection"
+CONNECT = "the setting argocd names one, see docs/argocd-connection.md"
+
+
 def find_unconnected(document: Document, rules: Iterable[tuple[int, Rule]]) -> Iterator[Problem]:
     """Yield a warning for each rule that asks what nobody can tell, if no sender has a connection.
 
@@ -95,10 +99,11 @@ def find_unconnected(document: Document, rules: Iterable[tuple[int, Rule]]) -> I
         if rule.verify == "always":
             places: list[Place] = [("rules", index, "verify"), ("defaults", "verify")]
             place = next(place for place in places if place in document.values)
-            yield document.problem(
-                place, "no sender has a connection, so the messages decide",
-                "the setting argocd names one, see docs/argocd-connection.md",
-            )  # fmt: skip
+            yield document.problem(place, f"{NOBODY}, so the messages decide", CONNECT)
+        if rule.wait_for is not None:
+            then = "starts at once" if rule.wait_for.otherwise == "go" else "fails at once"
+            message = f"{NOBODY}, so nobody knows what is healthy: each plan {then}"
+            yield document.problem(("rules", index, "waitFor"), message, CONNECT)
 
 
 def missing_files(paths: Iterable[Path], files: Iterable[str]) -> Iterator[Problem]:

@@ -125,6 +125,17 @@ class Limits(Strict):
     )
 
 
+class WaitFor(Strict):
+    """No action before the resources that matched are healthy, by the sender's connection."""
+
+    healthy: Duration = Field(gt=0, description="The plan waits no longer than this.")
+    otherwise: Literal["fail", "go"] = Field(
+        default="fail",
+        description="What becomes of the plan then, or where nobody can know: it fails, or it "
+        "starts all the same.",
+    )
+
+
 class Debounce(Strict):
     """Several syncs make one plan: it waits until none has come for the length of `window`."""
 
@@ -200,6 +211,9 @@ class Rule(Strict):
     )
     debounce: Debounce | None = Field(
         default=None, description="Collect syncs that come soon after one another into one plan."
+    )
+    wait_for: WaitFor | None = Field(
+        default=None, description="Wait with all actions until the resources are healthy."
     )
     on_newer: OnNewer = Field(
         default="parallel",

@@ -1,0 +1,39 @@
+"""Builds what works beside the dispatcher's loop because it asks others, who may be slow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+
+from receiver.argocd.connections import Connections
+from receiver.core.logs import Log
+from receiver.dispatcher.companion import Companion
+from receiver.dispatcher.health_gate import OTHERS, HealthGate
+from receiver.dispatcher.preparation import Preparation
+from receiver.dispatcher.verification import Verification
+from receiver.ledger.engine.ledger import Ledger
+from receiver.notification.live_verdicts import MANAGERS
+from receiver.settings.model import Settings
+
+
+def build_companions(
+    settings: Settings,
+    connections: Connections,
+    ledger: Ledger,
+    preparation: Preparation,
+    wake: Callable[[], None],
+    log: Log,
+) -> Iterator[Companion]:
+    """Yield those of each sender that has a connection, and those of all others."""
+    for sender in connections.senders:
+        if connection := connections.for_sender(sender):
+            managers = _managers(settings, sender)
+            yield Verification(
+                sender, connection, ledger, lambda: preparation.planner, wake, log,
+                managers=managers,
+            )  # fmt: skip
+            yield HealthGate(sender, connections, ledger, wake, log, managers=managers)
+    yield HealthGate(OTHERS, connections, ledger, wake, log)
+
+
+def _managers(settings: Settings, sender: str) -> Collection[str]:
+    return MANAGERS.union(settings.argocd[sender].managers)
