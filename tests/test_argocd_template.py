@@ -11,6 +11,7 @@ import pytest
 from argocd_engine import Engine, Json
 
 from receiver.notification.parse import read_notification
+from receiver.notification.recovered import Wording, recovered_body
 
 EXAMPLE = Path(__file__).parents[1] / "config/examples/notification.json"
 
@@ -21,14 +22,18 @@ def application() -> Json:
 
 
 def same(engine: Engine, application: Json) -> None:
-    """What our template tells is what the whole Application tells."""
-    ours, whole = (
+    """Our template tells what the whole Application tells, and what is recovered from it."""
+    ours, whole, recovered = (
         read_notification(body, sender="argocd", channel="sync", query={})
-        for body in (engine.render(application), json.dumps(application).encode())
+        for body in (
+            engine.render(application),
+            json.dumps(application).encode(),
+            recovered_body(application, Wording()),
+        )
     )
-    assert (ours.shape, whole.shape) == ("template", "application")
-    assert ours.sync == whole.sync
-    assert ours.identity == whole.identity
+    assert (ours.shape, whole.shape, recovered.shape) == ("template", "application", "application")
+    assert ours.sync == whole.sync == recovered.sync
+    assert ours.identity == whole.identity == recovered.identity
 
 
 def test_the_example_is_what_the_template_renders(engine: Engine, application: Json) -> None:
@@ -36,6 +41,8 @@ def test_the_example_is_what_the_template_renders(engine: Engine, application: J
     body = engine.render(application)
     assert json.loads(body) == json.loads(EXAMPLE.read_bytes())
     assert b"hunter2" not in body
+    assert b"hunter2" in json.dumps(application).encode()
+    assert b"hunter2" not in recovered_body(application, Wording())
     same(engine, application)
 
 

@@ -7,10 +7,12 @@ from collections.abc import Callable, Collection, Iterator
 from receiver.argocd.connections import Connections
 from receiver.core.logs import Log
 from receiver.dispatcher.companion import Companion
+from receiver.dispatcher.gap_repair import GapRepair
 from receiver.dispatcher.health_gate import OTHERS, HealthGate
 from receiver.dispatcher.preparation import Preparation
 from receiver.dispatcher.verification import Verification
 from receiver.ledger.engine.ledger import Ledger
+from receiver.ledger.engine.open import open_ledger
 from receiver.notification.live_verdicts import MANAGERS
 from receiver.settings.model import Settings
 
@@ -32,6 +34,9 @@ def build_companions(
                 managers=managers,
             )  # fmt: skip
             yield HealthGate(sender, connections, ledger, wake, log, managers=managers)
+            if settings.argocd[sender].intake != "notifications":
+                inbox = open_ledger(settings.ledger, reserve=settings.disk_reserve)
+                yield GapRepair(sender, connection, inbox, settings, wake, log)
     yield HealthGate(OTHERS, connections, ledger, wake, log)
 
 

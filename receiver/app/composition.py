@@ -87,11 +87,12 @@ def read_keys(settings: Settings, log: Log) -> Keyring:
     """Load all tokens.
 
     Raises:
-        SettingsError: a token is not usable, or there is no sender's token and anonymous
-            senders are not allowed.
+        SettingsError: a token is not usable, or nothing could come: there is no sender's token,
+            anonymous senders are not allowed, and no Applications are watched instead.
     """
     keys = Keyring(settings.home, log)
-    if not keys.senders.names and not settings.allow_anonymous:
+    watched = any(one.intake == "watch" for one in settings.argocd.values())
+    if not (keys.senders.names or settings.allow_anonymous or watched):
         folder = settings.home / "senders"
         raise SettingsError(
             f"there is no sender's token in {folder}",

@@ -37,8 +37,8 @@ def build_connections(settings: Settings, outbound: Outbound) -> Connections:
 
 def warn_of_unknown_senders(settings: Settings, senders: Sequence[str], log: Log) -> None:
     """Say which connections nobody uses: no token has the sender's name."""
-    for sender in settings.argocd:
-        if sender not in senders:
+    for sender, one in settings.argocd.items():
+        if sender not in senders and one.intake != "watch":
             log.warning(
                 "argocd.unknownSender",
                 sender=sender,

@@ -25,6 +25,7 @@ def summary_of(app: Mapping[str, Any], *, deleted: bool = False) -> ApplicationS
     metadata, operation = mapping(app, "metadata"), _operation(app)
     compared = mapping(mapping(app, "status"), "sync")
     asked = mapping(mapping(operation, "operation"), "sync")
+    history = mappings(mapping(app, "status"), "history")
     return ApplicationSummary(
         namespace=text(metadata, "namespace"),
         name=text(metadata, "name"),
@@ -34,6 +35,8 @@ def summary_of(app: Mapping[str, Any], *, deleted: bool = False) -> ApplicationS
         phase=text(operation, "phase"),
         started_at=moment(operation, "startedAt"),
         finished_at=moment(operation, "finishedAt"),
+        dry_run=asked.get("dryRun") is True,
+        deployed=tuple(filter(None, (moment(one, "deployStartedAt") for one in history))),
         deleted=deleted,
         operated=_revisions(mapping(operation, "syncResult")) or _revisions(asked),
         synced=text(compared, "status"),

@@ -49,6 +49,8 @@ NEEDED = (
     "status.operationState.syncResult.revisions",
     "status.operationState.operation.sync.revision",
     "status.operationState.operation.sync.revisions",
+    "status.operationState.operation.sync.dryRun",
+    "status.history.deployStartedAt",
 )
 """What `summary_of` reads: of a watch, Argo CD leaves out the rest."""
 NAMES = ("metadata.name", "metadata.namespace")

@@ -121,6 +121,8 @@ class ApplicationSummary:
         phase: of its last operation: ``Running``, ``Succeeded``, ...; "" before the first.
         started_at: of its last operation.
         finished_at: of its last operation; None while it runs.
+        dry_run: its last operation is a dry run.
+        deployed: when the operations of its history started, oldest first.
         deleted: a watch tells that it is gone.
         operated: the revisions of its last operation, one for each source.
         synced: ``Synced``, ``OutOfSync`` or ``Unknown``, compared with ``revisions``.
@@ -136,6 +138,8 @@ class ApplicationSummary:
     phase: str
     started_at: datetime | None
     finished_at: datetime | None
+    dry_run: bool = False
+    deployed: tuple[datetime, ...] = ()
     deleted: bool = False
     operated: tuple[str, ...] = ()
     synced: str = ""

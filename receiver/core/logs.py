@@ -24,7 +24,9 @@ Log = FilteringBoundLogger
 
 WARNINGS = frozenset(
     {
+        "connection.failed",
         "notification.refused",
+        "operation.missed",
         "attempt.failed",
         "attempt.lost",
         "plan.failed",

@@ -374,6 +374,18 @@ memories = Table(
 """What is remembered of an Application between its syncs, as JSON by resource: its images, and
 what failed syncs changed."""
 
+missed_operations = Table(
+    "missed_operations",
+    metadata,
+    Column("sender", Text, primary_key=True),
+    Column("application", Text, primary_key=True),
+    Column("started_at", BigInteger, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Index("missed_operations_old", "at"),
+)
+"""Operations that were overwritten before anybody saw them and are on the trail, so that none is
+told of twice."""
+
 planning_attempts = Table(
     "planning_attempts",
     metadata,

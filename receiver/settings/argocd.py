@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, model_validator
@@ -100,6 +100,12 @@ class ConnectionSetting(_Strict):
     """The API server that has the Applications."""
     managers: list[str] = []
     """Further names under which this Argo CD manages fields."""
+    intake: Literal["both", "notifications", "watch"] = "both"
+    """How finished operations come: by notifications, and those that did not arrive from the
+    Applications (`both`); by one of the two alone."""
+    recover_after: float = Field(default=60, ge=0)
+    """An operation of which no notification has come so many seconds after its end was seen is read
+    from its Application, if `intake` is `both`."""
 
     @model_validator(mode="after")
     def _some_way(self) -> Self:

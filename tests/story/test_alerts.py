@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -14,7 +15,7 @@ import yaml
 from certificates import fetch, make, needs_openssl
 from notifications import notification, resource
 from prometheus_client.parser import text_string_to_metric_families
-from service import ROOT, Target, serving
+from service import ROOT, Target, serving, wait_for
 
 ALERTS = ROOT / "config/prometheus/alerts.yaml"
 TESTS = ROOT / "tests/data/prometheus/alerts_test.yaml"
@@ -74,14 +75,16 @@ def test_each_alert_has_its_history_for_promtool() -> None:
 def test_each_metric_of_an_alert_is_there_with_the_labels_that_are_asked_for(
     tmp_path: Path, target: Target
 ) -> None:
-    """On the page of a service that has had a sync."""
+    """On the page of a service that has had a sync, and of an Argo CD that does not answer."""
+    away = {"other": {"server": "http://127.0.0.1:9", "token": {"file": "argocd"}}}
     certificate, key = make(tmp_path / "tls")
     with serving(
         tmp_path / "home", RULES.format(url=target.url),
-        tls_certificate=str(certificate), tls_key=str(key),
+        tls_certificate=str(certificate), tls_key=str(key), argocd=json.dumps(away),
     ) as service:  # fmt: skip
         _, answer = service.request("POST", "/v1/notifications", notification(resource("a")))
         service.ended(answer["sync"])
+        wait_for(lambda: bool(service.events("connection.failed")), 20, "the failure")
         page = fetch(service.port, "/metrics", certificate)
     labels: dict[str, set[str]] = defaultdict(set)
     for family in text_string_to_metric_families(page):

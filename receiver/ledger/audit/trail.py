@@ -15,8 +15,10 @@ from receiver.ledger import tables
 
 BY_KIND = {
     "notification": "accepted duplicate refused",
-    "sync": "verifying verified unverified planned ignored failed replay_asked replayed "
+    "sync": "recovered verifying verified unverified planned ignored failed replay_asked replayed "
     "replay_refused",
+    "operation": "missed",
+    "connection": "failed restored",
     "rule": "matched error",
     "plan": "waiting collecting joined filled held gated opened unhealthy approved "
     "succeeded failed superseded cancelled",

@@ -22,7 +22,8 @@ WEAK_WINDOW = timedelta(minutes=10)
 class Arrival:
     """A notification that waits to be stored; refused ones have no ``notification``.
 
-    ``failure`` is why its sync will not be planned, "" if it will.
+    ``failure`` is why its sync will not be planned, "" if it will; ``recovered`` why it was written
+    from the Application itself, "" for what Argo CD has sent.
     """
 
     sender: str
@@ -32,6 +33,7 @@ class Arrival:
     notification: Notification | None
     refusal: str = ""
     failure: str = ""
+    recovered: str = ""
     query: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -104,9 +106,11 @@ class InboxRows:
         data: dict[str, Json] = {"sender": arrival.sender, "channel": arrival.channel, **about}
         if receipt.reason:
             data["reason"] = receipt.reason
-        name = f"notification.{receipt.verdict}"
+        accepted = receipt.verdict is DeliveryVerdict.ACCEPTED
+        recovered = accepted and bool(arrival.recovered)
+        name = "sync.recovered" if recovered else f"notification.{receipt.verdict}"
         self.events.append(Event(name, data, delivery=receipt.delivery, sync=receipt.sync))
-        if arrival.failure and receipt.verdict is DeliveryVerdict.ACCEPTED:
+        if arrival.failure and accepted:
             why: dict[str, Json] = {"reason": arrival.failure}
             self.events.append(Event("sync.failed", why, receipt.delivery, receipt.sync))
         return receipt
@@ -124,7 +128,7 @@ class InboxRows:
             if found[1] != sync.application.uid:
                 reason += ", although the Application's uid differs"
             return Receipt(delivery, found[0], DeliveryVerdict.DUPLICATE, reason), about
-        receipt = Receipt(delivery, new_id("s"), DeliveryVerdict.ACCEPTED, "")
+        receipt = Receipt(delivery, new_id("s"), DeliveryVerdict.ACCEPTED, arrival.recovered)
         self.known[notification.identity] = (receipt.sync, sync.application.uid)
         self.syncs.append(_sync_row(arrival, notification, receipt))
         about |= {

@@ -85,26 +85,31 @@ IDLE_MS = 86_400_000
 """How long a lane is idle until its bucket, which is full by then, is deleted."""
 
 
-def has_idle(connection: Connection, now: int) -> bool:
+def has_idle(connection: Connection, limit: Limits) -> bool:
     """Whether there is anything that `delete_idle` would delete; takes no lock."""
     return any(
         connection.scalar(select(table).where(which).exists().select())
-        for table, which in _idle(now)
+        for table, which in _idle(limit)
     )
 
 
-def delete_idle(connection: Connection, now: int) -> None:
-    """Delete what is idle: full buckets, lifted blocks, planning attempts that have ended."""
-    for table, which in _idle(now):
+def delete_idle(connection: Connection, limit: Limits) -> None:
+    """Delete what is of no use any more.
+
+    Full buckets, lifted blocks, planning attempts that have ended, missed operations too old to be
+    looked for again.
+    """
+    for table, which in _idle(limit):
         connection.execute(delete(table).where(which))
 
 
-def _idle(now: int) -> tuple[tuple[Table, ColumnElement[bool]], ...]:
+def _idle(limit: Limits) -> tuple[tuple[Table, ColumnElement[bool]], ...]:
     homes = (tables.syncs.c.id, tables.plans.c.id, tables.replays.c.id)
     planned = or_(*(exists().where(home == tables.planning_attempts.c.id) for home in homes))
     return (
-        (tables.buckets, tables.buckets.c.at < now - IDLE_MS),
-        (tables.lanes, tables.lanes.c.blocked_until < now - IDLE_MS),
+        (tables.buckets, tables.buckets.c.at < limit.now - IDLE_MS),
+        (tables.lanes, tables.lanes.c.blocked_until < limit.now - IDLE_MS),
+        (tables.missed_operations, tables.missed_operations.c.at < limit.before),
         (tables.planning_attempts, ~planned),
     )
 

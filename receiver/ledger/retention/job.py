@@ -154,10 +154,11 @@ class RetentionJob:
 
     def _delete_idle(self) -> None:
         with self._ledger.read() as connection:
-            if not has_idle(connection, self._ledger.now(connection)):
+            limit = self._limits(connection)
+            if not has_idle(connection, limit):
                 return
         with self._ledger.write(LockMode.SHARED) as connection:
-            delete_idle(connection, self._ledger.now(connection))
+            delete_idle(connection, limit)
 
     def _slice(self, delete_them: _Delete[T], chosen: Sequence[T], limit: Limits) -> Counts:
         with self._ledger.write() as connection:

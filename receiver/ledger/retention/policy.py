@@ -88,13 +88,12 @@ def limits(connection: Connection, now: int, policy: Policy) -> Limits:
 def count_syncs(connection: Connection) -> int:
     """Return how many syncs there are, from the counters: a count reads the whole table."""
     c = tables.counters.c
-    accepted = ("events_total", labels(event="notification.accepted"))
-    pruned = (PRUNED, labels(table="syncs"))
-    found = {
-        name: connection.scalar(select(c.value).where(c.name == name, c.labels == key))
-        for name, key in (accepted, pruned)
+    stored = [labels(event=event) for event in ("notification.accepted", "sync.recovered")]
+    counted = {
+        name: connection.scalar(select(func.sum(c.value)).where(c.name == name, c.labels.in_(keys)))
+        for name, keys in (("events_total", stored), (PRUNED, [labels(table="syncs")]))
     }
-    return int((found["events_total"] or 0) - (found[PRUNED] or 0))
+    return int((counted["events_total"] or 0) - (counted[PRUNED] or 0))
 
 
 def examine(connection: Connection, limit: Limits, after: str = "") -> Examined:
