@@ -20,6 +20,7 @@ from applications import GROUP
 from kube import Json, Kube
 
 from receiver.core.threads import start_daemon
+from receiver.kubernetes.health import CHECKS, health
 
 TOKEN = "token-of-an-argocd-account"
 ROOT = "/api/v1/applications"
@@ -74,6 +75,15 @@ class ArgoCd:
         app = self.kube.find(f"{GROUP}/namespaces/{namespace}/applications/{name}")
         if app is None or not self.visible(app):
             raise Refused(403, 7, "permission denied")
+        return self.with_health(app)
+
+    def with_health(self, app: Json) -> Json:
+        """Add the health of its resources, as Argo CD does where it is kept in the tree (3.0)."""
+        if app["status"].get("resourceHealthSource") == "appTree":
+            for one in app["status"]["resources"]:
+                if (one.get("group", ""), one["kind"]) in CHECKS and (live := self.live(one)):
+                    found = health(live)
+                    one["health"] = {"status": found.status, "message": found.message}
         return app
 
     def visible(self, app: Json) -> bool:
