@@ -7,7 +7,7 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -20,10 +20,12 @@ from postgres import Databases
 from service import Service, wait_for
 from sqlalchemy import text
 from third_party import distribution
+from toy_argocd import ToyArgoCd, application
 
 from receiver.core.logs import configure_logs
 from receiver.core.model import Outcome, OutcomeKind
 from receiver.core.threads import deaths
+from receiver.dispatcher.gap_repair import GapRepair
 from receiver.dispatcher.retention_thread import RetentionThread
 from receiver.dispatcher.worker_pool import Finished, WorkerPool
 from receiver.ledger.engine.ledger import Ledger, LockMode
@@ -35,6 +37,7 @@ from receiver.ledger.queue.claim import ClaimedRun
 from receiver.ledger.retention.policy import Policy
 from receiver.notification.parse import read_notification
 from receiver.outbound.guard import Watchdog
+from receiver.settings.model import Settings
 from receiver.web.thread_pools import Pool, ThreadPools
 from receiver.web.tls import Tls
 
@@ -103,6 +106,34 @@ def test_housekeeping(file_ledger: Ledger, breaking: Breaking) -> None:
     fill("d-2")
     wait_for(lambda: breaking.calls == 2, 10, "the next round")
     keeping.stop()
+
+
+@pytest.mark.parametrize("thread", ["application-watch-argocd", "gap-repair-argocd"])
+def test_the_threads_of_gap_repair(file_ledger: Ledger, breaking: Breaking, thread: str) -> None:
+    """What asks Argo CD breaks it off; the operation is recovered all the same."""
+    argocd = ToyArgoCd()
+    way = "watch" if thread.startswith("application") else "application"
+    ask = getattr(argocd, way)
+
+    def broken(*asked: Any) -> Any:
+        breaking()
+        return ask(*asked)
+
+    setattr(argocd, way, broken)
+    own = {"kubernetes": {"inCluster": True}, "intake": "watch"}
+    end = datetime.now(UTC)
+    settings = Settings(argocd={"argocd": own}, act_since=end - timedelta(hours=1))
+    argocd.put(application("shop", started=end - timedelta(seconds=9), finished=end))
+    stored: list[int] = []
+    repair = GapRepair(
+        "argocd", argocd, file_ledger, settings, lambda: stored.append(1), configure_logs("json")
+    )
+    repair.start()
+    before = deaths()[thread]
+    wait_for(lambda: bool(stored), 20, "the recovery")
+    assert deaths()[thread] == before + 1
+    argocd.over = True
+    repair.stop()
 
 
 def test_the_listener(ledgers: Databases, breaking: Breaking) -> None:

@@ -57,7 +57,8 @@ class ToyArgoCd:
     """A connection to Applications.
 
     ``failing`` is why nothing can be asked, ``forbidden`` why no Application can be read;
-    ``read`` are those that were read whole; ``over`` ends what watches.
+    ``read`` are those that were read whole; ``over`` ends what watches,
+    ``cut`` each watch when it has told all.
     """
 
     apps: dict[str, Json] = field(default_factory=dict)
@@ -66,6 +67,7 @@ class ToyArgoCd:
     read: list[str] = field(default_factory=list)
     watches: int = 0
     over: bool = False
+    cut: bool = False
     name: str = "Argo CD of the test"
 
     def put(self, app: Json) -> None:
@@ -115,6 +117,8 @@ class ToyArgoCd:
             yield from (replace(one, deleted=True) for key, one in told.items() if key not in now)
             yield from (one for key, one in now.items() if one != told.get(key))
             told = now
+            if self.cut:
+                raise ConnectionFailed("the connection was cut")
             time.sleep(0.02)
 
     def _ask(self, deadline: float) -> None:

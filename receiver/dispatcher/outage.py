@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Sequence
 
@@ -13,6 +14,9 @@ from receiver.ledger.engine.ledger import Ledger, LockMode
 
 BACKOFF = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 """Seconds until a connection that failed is tried again; the last holds from then on."""
+
+STEADY = 60.0
+"""Seconds for which it has to work until the next failure is tried again as soon as a first one."""
 
 
 class Outage:
@@ -33,7 +37,9 @@ class Outage:
         self._about: dict[str, Json] = {"sender": sender, "connection": connection.name, "use": use}
         self._ledger = ledger
         self._log = log
+        self._failing = False
         self._failures = 0
+        self._works_since = time.monotonic()
 
     def failed(self, reason: str) -> float:
         """Count a failure, and tell the first one; return the seconds until the next try.
@@ -43,7 +49,10 @@ class Outage:
         """
         first = Event("connection.failed", {**self._about, "reason": reason})
         counted = Counter({("connection_failures_total", labels(sender=self._sender)): 1})
-        self._store([] if self._failures else [first], counted)
+        self._store([] if self._failing else [first], counted)
+        if not self._failing and time.monotonic() - self._works_since > STEADY:
+            self._failures = 0
+        self._failing = True
         wait = BACKOFF[min(self._failures, len(BACKOFF) - 1)]
         self._failures += 1
         return wait
@@ -54,9 +63,9 @@ class Outage:
         Raises:
             LedgerUnavailable: it could not be told.
         """
-        if self._failures:
+        if self._failing:
             self._store([Event("connection.restored", self._about)], Counter())
-            self._failures = 0
+            self._failing, self._works_since = False, time.monotonic()
 
     def _store(self, events: Sequence[Event], counts: Counter[tuple[str, str]]) -> None:
         with self._ledger.write(LockMode.APPEND) as connection:

@@ -275,6 +275,37 @@ def test_an_outage_is_told_once_and_nothing_is_lost(house: House, argocd: ToyArg
     assert len(house.events("connection.restored")) == 2
 
 
+def test_a_connection_that_is_cut_a_hundred_times_loses_nothing(
+    file_ledger: Ledger, argocd: ToyArgoCd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And nothing is stored twice."""
+    monkeypatch.setattr(outage, "BACKOFF", (0.005,))
+    house, argocd.cut = House.of(file_ledger, RULES), True
+    with repairing(house, argocd, recoverAfter=0):
+        for number in range(100):
+            argocd.put(application(f"a-{number:03}", started=ago(9), finished=ago(5)))
+            before = argocd.watches
+            wait_for(lambda: argocd.watches > before, PATIENCE, "the next watch")  # noqa: B023 at once
+        wait_for(recovered(house, 100), PATIENCE, "all")
+    assert syncs(house) == [f"argocd/a-{number:03}" for number in range(100)]
+    assert house.query("SELECT DISTINCT verdict FROM deliveries") == ["accepted"]
+    assert len(argocd.read) == 100
+
+
+def test_a_connection_that_comes_and_goes_is_tried_less_and_less(
+    file_ledger: Ledger, argocd: ToyArgoCd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has to work for a while until a failure counts as the first one again."""
+    monkeypatch.setattr(outage, "BACKOFF", (1, 2, 5))
+    told = outage.Outage("argocd", argocd, "watch", file_ledger, configure_logs("json"))
+    waits = []
+    for _ in range(4):
+        waits.append(told.failed("cut"))
+        told.over()
+    monkeypatch.setattr(outage, "STEADY", 0)
+    assert [*waits, told.failed("cut")] == [1, 2, 5, 5, 1]
+
+
 def test_what_cannot_be_understood_is_refused_as_from_argocd(
     house: House, argocd: ToyArgoCd
 ) -> None:
