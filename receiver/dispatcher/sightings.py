@@ -75,7 +75,7 @@ class Sightings:
 
     def _finished(self, summary: ApplicationSummary) -> Iterator[Operation]:
         """Yield its operations that count: no dry run, none under way, none too old."""
-        app = summary.namespace, summary.name
+        app = summary.namespace, summary.name, summary.uid
         start, end = summary.started_at, summary.finished_at
         for one in summary.deployed:
             if one != start and one >= self.since:

@@ -126,6 +126,22 @@ def test_nothing_is_read_of_what_was_notified(house: House, argocd: ToyArgoCd) -
     assert len(syncs(house)) == 2
 
 
+def test_what_another_sender_notified_of_is_not_done_twice(house: House, argocd: ToyArgoCd) -> None:
+    """The connection is named unlike the token. Another Argo CD's Application has another uid."""
+    started, finished = ago(9), ago(5)
+    for name, uid in (("shop", "u-shop"), ("other", "u-elsewhere")):
+        body = json.loads(
+            notification(application=name, finished=finished, startedAt=started.isoformat())
+        )
+        body["application"]["uid"] = uid
+        house.bring(json.dumps(body).encode(), sender="argo")
+        argocd.put(application(name, started=started, finished=finished))
+    with repairing(house, argocd):
+        wait_for(recovered(house), PATIENCE, "the other's recovery")
+        quiet()
+    assert argocd.read == ["argocd/other"]
+
+
 def test_what_is_no_finished_operation_is_left_alone(house: House, argocd: ToyArgoCd) -> None:
     """Running, a dry run, none yet, deleted, and older than the age rule."""
     now, before = ago(5), ago(9)

@@ -21,6 +21,7 @@ class Operation:
     Attributes:
         namespace: of the Application itself.
         name: of the Application.
+        uid: of the Application.
         started_at: when it started; with the Application it tells operations apart.
         finished_at: when it finished; None where only the Application's history tells of it.
         phase: how it ended; "" likewise.
@@ -28,6 +29,7 @@ class Operation:
 
     namespace: str
     name: str
+    uid: str
     started_at: datetime
     finished_at: datetime | None = None
     phase: str = ""
@@ -40,6 +42,10 @@ class Operation:
     def recognisable(self, wording: Wording) -> bool:
         """Whether a notification with this wording can be told to be of it."""
         return wording.finished_at and (wording.started_at or self.finished_at is not None)
+
+
+OWN = "the sender's own"
+"""Stands for any uid: the sender's notifications may have none."""
 
 
 def wording_of(connection: Connection, sender: str) -> Wording:
@@ -57,13 +63,15 @@ def wording_of(connection: Connection, sender: str) -> Wording:
 def unknown_operations(
     connection: Connection, sender: str, operations: Sequence[Operation], since: datetime
 ) -> list[Operation]:
-    """Return those of which the sender has no sync, nor one that may be theirs.
+    """Return those of which there is no sync, nor one that may be theirs.
 
-    A sync without a start is known by its end; what the history alone tells of, by its start.
+    A sync without a start is known by its end; what the history alone tells of, by its start. A
+    sync that another sender notified of is theirs if it is of the same Application by its uid: the
+    connection is named by mistake unlike the token.
 
     Args:
         connection: for reading.
-        sender: whose syncs.
+        sender: whose they are.
         operations: finished since then.
         since: syncs that came a day earlier are not looked at: clocks may differ by so much.
     """
@@ -71,18 +79,22 @@ def unknown_operations(
     first = first_id("s", _ms(since - AHEAD))
     s = tables.syncs.c
     rows = connection.execute(
-        select(s.application, s.started_at, s.finished_at)
-        .where(s.application.in_(names), s.id > first, s.sender == sender, s.channel == CHANNEL)
+        select(s.sender, s.uid, s.application, s.started_at, s.finished_at)
+        .where(s.application.in_(names), s.id > first, s.channel == CHANNEL)
         .where(or_(s.started_at.in_({_ms(one.started_at) for one in operations}),
                    s.started_at.is_(None)))
     )  # fmt: skip
-    found = {tuple(row) for row in rows}
-    found |= {(application, start, None) for application, start, _ in found}
+    found = {
+        (OWN if row.sender == sender else row.uid, row.application, row.started_at, end)
+        for row in rows
+        for end in (row.finished_at, None)
+    }
 
     def known(one: Operation) -> bool:
         end = one.finished_at and _ms(one.finished_at)
         return any(
-            (name, start, end) in found
+            (whose, name, start, end) in found
+            for whose in filter(None, (OWN, one.uid))
             for name in (one.application, one.name)
             for start in (_ms(one.started_at), None)
         )
