@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 import sqlite3
-import subprocess
 import sys
 import threading
 import time
@@ -16,6 +15,8 @@ from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+
+from forked import Process, start
 
 from receiver.core.errors import AttemptError
 from receiver.outbound import Outbound
@@ -67,14 +68,10 @@ class Service:
         }
         self.log = log or home / "stdout.log"
         self._door = Outbound(ca_bundle=Path(certificate) if certificate else None)
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Process | None = None
 
     def start(self, *, ready: bool = True) -> None:
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [*POSTSYNC, self.command], cwd=ROOT, env=self.environ, stdout=log,
-                stderr=subprocess.STDOUT, start_new_session=True,
-            )  # fmt: skip
+        self.process = start(self.command, cwd=ROOT, environ=self.environ, log=self.log)
         if ready:
             wait_for(self._ready, 20, "the service to become ready")
 
