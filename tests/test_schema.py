@@ -55,6 +55,8 @@ INVISIBLE = frozenset(
         "template-not-closed",
         "template-typo",
         "two-bodies",
+        "until-of-no-application",
+        "until-without-key",
         "window-zero",
     }
 )

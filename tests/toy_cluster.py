@@ -39,6 +39,7 @@ class ToyCluster:
     manager: str = "argocd-controller"
     asked: list[tuple[str, list[str]]] = field(default_factory=list)
     name: str = "the cluster of the test"
+    listed: list[ApplicationSummary] = field(default_factory=list)
 
     def application(
         self,
@@ -61,8 +62,11 @@ class ToyCluster:
         return ApplicationState(summary, None, "https://kubernetes", tuple(resources), (), {})
 
     def applications(self, deadline: float) -> list[ApplicationSummary]:  # noqa: ARG002 see above
-        """Nothing."""
-        return []
+        """Those that the test has listed."""
+        self.asked.append(("all", []))
+        if self.failing:
+            raise ConnectionFailed(self.failing)
+        return self.listed
 
     def live(
         self,

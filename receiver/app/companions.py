@@ -6,9 +6,10 @@ from collections.abc import Callable, Collection, Iterator
 
 from receiver.argocd.connections import Connections
 from receiver.core.logs import Log
-from receiver.dispatcher.companion import Companion
+from receiver.dispatcher.awaiting import Awaiting
+from receiver.dispatcher.companion import OTHERS, Companion
 from receiver.dispatcher.gap_repair import GapRepair
-from receiver.dispatcher.health_gate import OTHERS, HealthGate
+from receiver.dispatcher.health_gate import HealthGate
 from receiver.dispatcher.preparation import Preparation
 from receiver.dispatcher.verification import Verification
 from receiver.ledger.engine.ledger import Ledger
@@ -34,10 +35,12 @@ def build_companions(
                 managers=managers,
             )  # fmt: skip
             yield HealthGate(sender, connections, ledger, wake, log, managers=managers)
+            yield Awaiting(sender, connections, ledger, wake, log)
             if settings.argocd[sender].intake != "notifications":
                 inbox = open_ledger(settings.ledger, reserve=settings.disk_reserve)
                 yield GapRepair(sender, connection, inbox, settings, wake, log)
     yield HealthGate(OTHERS, connections, ledger, wake, log)
+    yield Awaiting(OTHERS, connections, ledger, wake, log)
 
 
 def _managers(settings: Settings, sender: str) -> Collection[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import quote
 
 import click
@@ -18,6 +18,12 @@ from receiver.ledger.queries.rows import PlanWithRuns, SyncDetails
 
 GOES_ON = PlanState.where(Trait.OPEN, without=Trait.APPROVABLE)
 """States of a plan that will change by itself."""
+
+WAITS_FOR: Mapping[str, str] = {
+    PlanState.GATED: "healthy resources",
+    PlanState.COLLECTING: "Applications",
+}
+"""What a plan without runs waits for, where its reason says more."""
 
 
 @click.command()
@@ -76,6 +82,14 @@ def _lines(story: SyncDetails) -> Iterator[tuple[Part, ...]]:
     yield from ((line,) for line in _waits(story["plans"]))
 
 
+def _plan_waits(plans: Sequence[PlanWithRuns]) -> Iterator[str]:
+    """Yield what plans wait for that have collected syncs: they have runs when they start."""
+    for plan in plans:
+        what = WAITS_FOR.get(plan["state"])
+        if what and plan["reason"] and not plan["runs"]:
+            yield f"{plan['rule']} waits for {what}, until {plan['dueAt']}: {plan['reason']}"
+
+
 def _waits(plans: Sequence[PlanWithRuns]) -> Iterator[str]:
     """Yield what runs wait for, those that wait for the same in one line."""
     waits = Counter(
@@ -84,12 +98,10 @@ def _waits(plans: Sequence[PlanWithRuns]) -> Iterator[str]:
         for run in plan["runs"]
         if run["waitsFor"]
     )
-    gated = [plan for plan in plans if plan["state"] == PlanState.GATED and not plan["runs"]]
-    if waits or gated:
+    told = [*_plan_waits(plans)]
+    if waits or told:
         yield ""
-    for plan in gated:  # it has collected syncs, and has its runs when it starts
-        until = f"until {plan['dueAt']}: {plan['reason']}"
-        yield f"{plan['rule']} waits for healthy resources, {until}"
+    yield from told
     for (rule, action, why), number in waits.items():
         wait = "waits" if number == 1 else "wait"
         yield f"{rule}: {plural(number, 'run')} of {action} {wait} for {why}"

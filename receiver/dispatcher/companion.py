@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
+OTHERS = ""
+"""In place of a sender: all that have no connection."""
+
 
 class Companion(Protocol):
     """It finds its work in the ledger, stores what comes of it, and wakes the loop."""

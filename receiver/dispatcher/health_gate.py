@@ -22,6 +22,7 @@ from receiver.core.errors import LedgerUnavailable
 from receiver.core.logs import Log, write_event
 from receiver.core.model import from_ms, rfc3339
 from receiver.core.threads import SupervisedThread
+from receiver.dispatcher.companion import OTHERS
 from receiver.dispatcher.health_look import Part, Seen, look, parts_of, sentence
 from receiver.ledger.engine.ledger import Ledger, LockMode
 from receiver.ledger.engine.unit_of_work import UnitOfWork
@@ -52,9 +53,6 @@ PAUSE = 0.2
 
 PATIENCE = 5.0
 """Seconds that a stop waits for what is being read; it changes nothing."""
-
-OTHERS = ""
-"""Whose worker is that of the senders without a connection."""
 
 
 class HealthGate:

@@ -156,6 +156,7 @@ plans = Table(
     Column("hold_above", Integer),
     Column("failure", Text),
     Column("gate", Text),
+    Column("awaited", Text),
     Column("series", Text),
     Column("sync_finished_at", BigInteger, nullable=False),
     Column("newer_plan", Text),
@@ -187,10 +188,10 @@ plans = Table(
 
 ``queue_position`` is its number in the queue of its concurrency key, from when it starts.
 ``series`` is what plans have in common of which a newer may supersede an older; ``newer_plan`` is
-the one that did. ``collect_key`` is of a plan that collects syncs, ``hold_above`` the number of
-targets above which it waits for an approval, ``gate`` how it waits for its resources to be healthy,
-``failure`` why it has failed before its first wave. ``due_at`` is when it collects no more, or
-waits for its resources no longer.
+the one that did. ``collect_key`` is of a plan that collects syncs, ``awaited`` the Applications
+that such a one waits for, ``hold_above`` the number of targets above which it waits for an
+approval, ``gate`` how it waits for its resources to be healthy, ``failure`` why it has failed
+before its first wave. ``due_at`` is when it collects no more, or waits for its resources no longer.
 
 ``signals`` counts what has happened to it since its last step was worked out; see
 `receiver.ledger.plans.signals`."""

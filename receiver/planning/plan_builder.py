@@ -9,6 +9,7 @@ from functools import cache
 
 from receiver.core.errors import ExpressionError
 from receiver.core.model import Json, Sync, new_id
+from receiver.ledger.plans.awaited import Awaited
 from receiver.ledger.plans.plan import Gate
 from receiver.ledger.plans.records import Advance, Collect, NewPlan, RunChange
 from receiver.ledger.plans.run import Run
@@ -21,6 +22,7 @@ from receiver.rules.expressions.facts import application_facts, sync_facts
 from receiver.rules.expressions.template import parse_template
 from receiver.rules.loading.scopes import KEY_SCOPE
 from receiver.rules.matching.matcher import RuleMatch
+from receiver.rules.schema.debounce import Debounce
 from receiver.rules.schema.rule_file import Rule, Target
 
 MOST_RUNS = 20_000
@@ -89,7 +91,8 @@ class PlanMaker:
             return None
         written = hashlib.sha256(rule.model_dump_json().encode()).hexdigest()
         key = f"{rule.name} {written[:16]} {self._group(rule, sync)}"
-        return Collect(key, _ms(debounce.window), _ms(debounce.max_wait), _most_targets(rule))
+        window, longest = _ms(debounce.window), _ms(debounce.max_wait)
+        return Collect(key, window, longest, _most_targets(rule), _awaited(debounce, sync))
 
     def _group(self, rule: Rule, sync: Sync) -> str:
         """Return what a rule takes together: an application of one sender, or by its own key."""
@@ -122,6 +125,15 @@ def advance_with(view: PlanView, scene: Callable[[], Scene], renderer: Renderer)
 
 def _origin(sync: Sync) -> dict[str, Json]:
     return {"sync": sync.id, "sender": sync.sender, "application": sync.application.key}
+
+
+def _awaited(debounce: Debounce, sync: Sync) -> Awaited | None:
+    """Return the Applications that a plan waits for; at no revision there are none."""
+    until, revisions = debounce.until, sync.revisions or (sync.revision,)
+    if until is None or not any(revisions):
+        return None
+    which = until.applications.model_dump(by_alias=True, exclude_defaults=True)
+    return Awaited(sync.sender, revisions, which, until.otherwise, _ms(debounce.window))
 
 
 def _hold_above(rule: Rule) -> int | None:

@@ -95,3 +95,21 @@ def test_a_rule_that_wants_the_truth_of_nobody_is_warned_of(
     setting = {"argocd": {"kubernetes": {"inCluster": True}}}
     monkeypatch.setenv("POSTSYNC_ARGOCD", json.dumps(setting))
     assert CliRunner().invoke(check, []).stderr == ""
+
+
+def test_a_rule_that_waits_for_applications_that_nobody_sees_is_warned_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says what the plan does instead."""
+    text = (
+        "version: 1\nrules:\n- name: r\n  match: {}\n  debounce:\n"
+        "    key: ${{ sync.revision }}\n    until: {applications: {project: web}}\n"
+        "  actions: [{uses: log.message, with: {text: x}}]\n"
+    )
+    file = tmp_path / "a.yaml"
+    file.write_text(text)
+    monkeypatch.setenv("POSTSYNC_RULES", json.dumps([str(file)]))
+    warned = CliRunner().invoke(check, [])
+    assert warned.exit_code == 0
+    assert warned.stderr.startswith(f"warning: {file}:7:5: ")
+    assert "so each plan waits for the quiet of window instead" in warned.stderr

@@ -13,7 +13,8 @@ from toy_cluster import ToyCluster
 
 from receiver.argocd.connections import Connections
 from receiver.core.logs import configure_logs
-from receiver.dispatcher.health_gate import OTHERS, HealthGate
+from receiver.dispatcher.companion import OTHERS
+from receiver.dispatcher.health_gate import HealthGate
 from receiver.kubernetes.health import Health
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.unit_of_work import UnitOfWork

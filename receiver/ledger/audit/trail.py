@@ -20,8 +20,8 @@ BY_KIND = {
     "operation": "missed",
     "connection": "failed restored",
     "rule": "matched error",
-    "plan": "waiting collecting joined filled held gated opened unhealthy approved "
-    "succeeded failed superseded cancelled",
+    "plan": "waiting collecting awaits joined filled complete incomplete held gated opened "
+    "unhealthy approved succeeded failed superseded cancelled",
     "wave": "released",
     "run": "skipped held approved superseded failed retried reopened cancelled",
     "attempt": "started succeeded pending failed lost superseded",

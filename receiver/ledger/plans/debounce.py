@@ -85,8 +85,10 @@ def _too_much(uow: UnitOfWork, sync: str, room: Room, most: int) -> str:
 
 def begin(uow: UnitOfWork, new: Plan, collect: Collect) -> None:
     """Store a new plan as one that collects from now on."""
-    due = uow.now + min(collect.window, collect.longest)
-    insert_plan(uow, replace(new, collect_key=collect.key, due_at=due))
+    awaited = collect.awaited
+    due = uow.now + (collect.longest if awaited else min(collect.window, collect.longest))
+    begun = replace(new, collect_key=collect.key, due_at=due, awaited=awaited)
+    insert_plan(uow, replace(begun, reason=awaited.reason) if awaited else begun)
     uow.add(_JOIN, _member(uow, new.id, new))
     uow.events.append(new.event("plan.collecting", {"until": rfc3339(from_ms(due))}))
 
@@ -94,9 +96,12 @@ def begin(uow: UnitOfWork, new: Plan, collect: Collect) -> None:
 def join(uow: UnitOfWork, new: Plan, collect: Collect, room: Room) -> None:
     """Add the sync of a new plan to one that collects: its targets, and more time for others."""
     plan, moments = room.plan, room.moments
-    due = min(uow.now + collect.window, plan.created_at + collect.longest)
+    due = plan.due_at or uow.now
+    if plan.awaited is None:
+        due = min(uow.now + collect.window, plan.created_at + collect.longest)
+        uow.change(tables.plans, plan.id, due_at=due)
     uow.add(_JOIN, _member(uow, plan.id, new))
-    uow.change(tables.plans, plan.id, targets=dumps(room.targets), due_at=due)
+    uow.change(tables.plans, plan.id, targets=dumps(room.targets))
     if new.order[:2] >= plan.order[:2]:
         uow.change(
             tables.plans, plan.id, sync_id=new.sync, application=new.application,

@@ -14,6 +14,7 @@ from receiver.core.states import PlanState
 from receiver.core.storable import dumps
 from receiver.ledger import tables
 from receiver.ledger.engine.unit_of_work import UnitOfWork
+from receiver.ledger.plans.awaited import Awaited
 
 Target = dict[str, Any]
 
@@ -56,6 +57,7 @@ class Plan:
     hold_above: int | None
     failure: str | None
     gate: Gate | None
+    awaited: Awaited | None
     series: str | None
     sync_finished_at: int
     newer_plan: str | None
@@ -82,6 +84,7 @@ class Plan:
         values = dict(zip(_FIELDS, row, strict=True))
         values |= {"state": PlanState(values["state"]), "targets": json.loads(values["targets"])}
         values["gate"] = values["gate"] and Gate(**json.loads(values["gate"]))
+        values["awaited"] = values["awaited"] and Awaited.read(values["awaited"])
         return cls(**values)
 
     def event(self, name: str, data: dict[str, Json]) -> Event:
@@ -107,6 +110,10 @@ def read_plans(connection: Connection, query: Select[Any]) -> Iterator[Plan]:
 def insert_plan(uow: UnitOfWork, plan: Plan) -> None:
     """Store a new plan."""
     row = {column: getattr(plan, name) for name, column in _COLUMNS.items()}
-    gate = plan.gate and dumps(asdict(plan.gate))
-    written = {"state": plan.state.value, "targets": dumps(plan.targets), "gate": gate}
+    written = {
+        "state": plan.state.value,
+        "targets": dumps(plan.targets),
+        "gate": plan.gate and dumps(asdict(plan.gate)),
+        "awaited": plan.awaited and plan.awaited.written,
+    }
     uow.add(_INSERT, row | written)

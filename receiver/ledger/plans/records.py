@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from receiver.core.model import Event, Json
 from receiver.core.states import PlanState, RunState, SkipCause, SyncState
+from receiver.ledger.plans.awaited import Awaited
 from receiver.ledger.plans.plan import Gate, Plan
 from receiver.ledger.plans.run import Run
 from receiver.notification.application_memory import MemoryUpdate, Recalled
@@ -62,13 +63,15 @@ class Advance:
 class Collect:
     """How a plan collects syncs: those with the same ``key``; times in milliseconds.
 
-    A sync that would give it more than ``most`` targets begins another one.
+    A sync that would give it more than ``most`` targets begins another one. A new plan waits for
+    the Applications that are ``awaited``, if there are any.
     """
 
     key: str
     window: int
     longest: int
     most: int
+    awaited: Awaited | None = None
 
 
 @dataclass(frozen=True, slots=True)

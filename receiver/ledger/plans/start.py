@@ -50,7 +50,23 @@ def start_collected(uow: UnitOfWork) -> None:
         uow.flush()
         still = select_plans().where(p.id == due, p.state == PlanState.COLLECTING.value)
         for plan in list(read_plans(uow.connection, still)):  # none if one before superseded it
-            end_collecting(uow, plan)
+            _end_in_time(uow, plan)
+
+
+def _end_in_time(uow: UnitOfWork, plan: Plan) -> None:
+    """Let a plan collect no more, or fail if Applications that it waits for have not come."""
+    awaited = plan.awaited
+    if awaited is None or awaited.met:
+        if awaited:
+            uow.events.append(plan.event("plan.complete", awaited.event_data))
+        end_collecting(uow, plan)
+        return
+    data = awaited.event_data | {"reason": awaited.reason, "otherwise": awaited.otherwise}
+    uow.events.append(plan.event("plan.incomplete", data))
+    if awaited.otherwise == "fail":
+        fail_unstarted(uow, plan, awaited.reason)
+    else:
+        end_collecting(uow, plan)
 
 
 def end_collecting(uow: UnitOfWork, plan: Plan) -> None:

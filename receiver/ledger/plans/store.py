@@ -113,8 +113,8 @@ def _unstarted(uow: UnitOfWork, planning: Planning, new: NewPlan) -> Plan:
         id=new.id, sync=planning.sync, rule_set=planning.rule_set or "", rule=new.rule,
         application=planning.application, mode=new.mode, state=PlanState.COLLECTING, reason="",
         targets=new.targets, concurrency_key=new.key, concurrency_limit=new.limit,
-        queue_position=None, hold_above=new.hold_above, failure=None, series=new.series,
-        gate=new.gate and replace(new.gate, asked=planning.asked),
+        queue_position=None, hold_above=new.hold_above, failure=None, awaited=None,
+        gate=new.gate and replace(new.gate, asked=planning.asked), series=new.series,
         sync_finished_at=new.sync_finished_at, newer_plan=None, newer_sync=None, collect_key=None,
         due_at=None, signals=0, created_at=uow.now, ended_at=None,
     )  # fmt: skip

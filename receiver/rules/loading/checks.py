@@ -122,7 +122,16 @@ def _check_limits(rule: Rule) -> Iterator[FieldError]:
 
 def _check_debounce(rule: Rule) -> Iterator[FieldError]:
     debounce = rule.debounce
-    if debounce is not None and debounce.max_wait < debounce.window:
+    if debounce is None:
+        return
+    if debounce.until is not None and not debounce.key:
+        message = "needs a key: without one a plan collects the syncs of one application"
+        hint = "a commit for several applications has the key ${{ sync.revision }}"
+        yield FieldError(("debounce", "until"), message, hint)
+    if debounce.until is not None and not debounce.until.applications.model_fields_set:
+        message = "names none: give one of name, namespace, project, applicationSet and labels"
+        yield FieldError(("debounce", "until", "applications"), message)
+    if debounce.max_wait < debounce.window:
         longest, window = duration_text(debounce.max_wait), duration_text(debounce.window)
         message = f"{longest} is shorter than the window of {window}"
         yield FieldError(("debounce", "maxWait"), message, "make it as long, or longer")

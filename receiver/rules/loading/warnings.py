@@ -104,6 +104,9 @@ def find_unconnected(document: Document, rules: Iterable[tuple[int, Rule]]) -> I
             then = "starts at once" if rule.wait_for.otherwise == "go" else "fails at once"
             message = f"{NOBODY}, so nobody knows what is healthy: each plan {then}"
             yield document.problem(("rules", index, "waitFor"), message, CONNECT)
+        if rule.debounce is not None and rule.debounce.until is not None:
+            message = f"{NOBODY}, so each plan waits for the quiet of window instead"
+            yield document.problem(("rules", index, "debounce", "until"), message, CONNECT)
 
 
 def missing_files(paths: Iterable[Path], files: Iterable[str]) -> Iterator[Problem]:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 
 from receiver.contract import Duration
+from receiver.rules.schema.debounce import Debounce
 from receiver.rules.schema.match import Match, Strict
 
 Mode = Literal["run", "observe"]
@@ -133,22 +134,6 @@ class WaitFor(Strict):
         default="fail",
         description="What becomes of the plan then, or where nobody can know: it fails, or it "
         "starts all the same.",
-    )
-
-
-class Debounce(Strict):
-    """Several syncs make one plan: it waits until none has come for the length of `window`."""
-
-    window: Duration = Field(
-        default=30.0, gt=0, description="Quiet that ends the waiting; each sync begins it anew."
-    )
-    max_wait: Duration = Field(
-        default=300.0, gt=0, description="The plan waits no longer than this after its first sync."
-    )
-    key: str = Field(
-        default="",
-        description="A string with ${{ }}: syncs with equal keys share a plan; empty: those of "
-        "one application.",
     )
 
 
