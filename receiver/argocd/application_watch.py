@@ -25,6 +25,8 @@ from receiver.argocd.server import Server
 
 PAUSE = 0.2
 """Seconds before a watch that was cut goes on."""
+SHORTEST = 0.5
+"""Seconds that a new beginning has at least: it would fail for lack of time, not of a server."""
 LONGEST = 300
 """Seconds after which a watch is opened anew: a connection that died in silence is no loss then."""
 LATE = 10.0
@@ -51,12 +53,13 @@ class ApplicationWatch:
         Raises:
             ConnectionFailed: the list cannot be read, or the watch not be opened.
         """
-        while time.monotonic() < until:
+        while until - time.monotonic() > SHORTEST:
             if not self._version:
                 yield from self._list(until)
             yield from self._watch(until)
             if (left := until - time.monotonic()) > 0:
                 time.sleep(min(left, PAUSE))
+        time.sleep(max(0.0, until - time.monotonic()))
 
     def _list(self, until: float) -> Iterator[ApplicationSummary]:
         gone = dict(self._known)

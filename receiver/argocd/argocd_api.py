@@ -19,6 +19,7 @@ from receiver.argocd.application_json import (
     summary_of,
     text,
 )
+from receiver.argocd.application_watch import SHORTEST
 from receiver.argocd.argocd_live import LiveByArgoCd
 from receiver.argocd.argocd_paths import application_path, application_query, refused
 from receiver.argocd.listed_health import listed_health
@@ -124,11 +125,12 @@ class ArgoCdApi:
     def watch(self, deadline: float) -> Iterator[ApplicationSummary]:
         """Yield each Application as it is, then each that changes."""
         known: dict[str, ApplicationSummary] = {}
-        while time.monotonic() < deadline:
+        while deadline - time.monotonic() > SHORTEST:
             until = min(deadline, time.monotonic() + ANEW)
             yield from self._watch_once(until, known)
             if (left := until - time.monotonic()) > 0:
                 time.sleep(min(left, PAUSE))
+        time.sleep(max(0.0, deadline - time.monotonic()))
 
     def _watch_once(
         self, until: float, known: dict[str, ApplicationSummary]

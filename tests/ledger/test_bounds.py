@@ -10,12 +10,14 @@ from notifications import resource
 from sqlalchemy import func, insert, select
 from test_retention import DAY, MONTH, just_now, prune, refuse
 
+from receiver.core.model import from_ms
 from receiver.ledger import tables
 from receiver.ledger.audit.key_values import RULES, put_value, store_rule_set
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.inbox.deliveries import Arrival
 from receiver.ledger.inbox.group_commit import REFUSED_BYTES, IntakeWriter
 from receiver.ledger.inbox.hook_messages import HookMessages, Message
+from receiver.ledger.inbox.recovery import Operation, store_missed
 from receiver.ledger.plans.poison_guard import record_start
 from receiver.ledger.queue.heartbeats import delete_old_heartbeats, write_heartbeat
 from receiver.ledger.retention import delete as deleting
@@ -42,6 +44,8 @@ def work(house: House, month: int) -> None:
         write_heartbeat(connection, f"w-{month}", now, [])
         connection.execute(insert(tables.buckets).values(lane=f"h{month}", tokens=1.0, at=now))
         connection.execute(insert(tables.lanes).values(lane=f"h{month}", blocked_until=now))
+        lost = Operation("argocd", f"shop-{month}", "", from_ms(now))
+        store_missed(connection, now, "argocd", {lost: {}})
     image = resource("a", images=[f"shop:{month}"])
     sync = house.sync(image, application=f"shop-{month}", at=just_now() + house_offset(house))
     with house.ledger.write() as connection:
