@@ -139,6 +139,7 @@ def test_a_start_catches_up(
     with connected(tmp_path, controller, argocd, way) as service:
         wait_for(lambda: bool(service.events("rules.loaded")), PATIENCE, "its start")
         service.kill()
+        time.sleep(2)  # an operation takes as long, and is to begin after the ledger was made
         for _ in range(2):
             controller.sync("twice")
             time.sleep(1.1)
