@@ -45,6 +45,16 @@ class Kube:
         assert answer.status_code in {200, 404}, answer.text
         return answer.json() if answer.ok else None
 
+    def merge(self, path: str, body: Any) -> None:
+        """Change an object, unless it was removed meanwhile."""
+        answer = self._session.patch(
+            self.url + path,
+            json=body,
+            headers={"Content-Type": "application/merge-patch+json"},
+            timeout=PATIENCE,
+        )
+        assert answer.status_code in {200, 404}, answer.text
+
     def remove(self, path: str) -> None:
         """Delete an object at once, unless a controller was faster."""
         answer = self._session.delete(

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from typing import Any
 
 from kube import PATIENCE, Json, Kube
-from kubelet import MERGE
 from peers import call, door
 from service import wait_for
 
@@ -111,9 +110,9 @@ class Objects:
         """Let all pods here run, as their node would say."""
         ready = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
         for pod in self.kube.items(self.path("pods")):
-            path = self.path("pods", pod["metadata"]["name"])
-            if self.kube.find(path) and "deletionTimestamp" not in pod["metadata"]:
-                self.kube.ask("PATCH", f"{path}/status", {"status": ready}, MERGE)
+            if "deletionTimestamp" not in pod["metadata"]:
+                path = self.path("pods", pod["metadata"]["name"])
+                self.kube.merge(f"{path}/status", {"status": ready})
 
     def ref(self, kind: str, name: str, version: str = "v1") -> Json:
         """How rules name an object here."""
