@@ -99,8 +99,8 @@ def test_housekeeping(file_ledger: Ledger, breaking: Breaking) -> None:
     keeping = RetentionThread(
         file_ledger, Policy(86_400, 86_400, 86_400), breaking, log, every=0.05
     )
+    before = deaths().get("housekeeping", 0)
     keeping.start()
-    before = deaths()["housekeeping"]
     wait_for(lambda: breaking.calls == 1, 10, "the first round")
     wait_for(dead("housekeeping", before), 10, "its death")
     fill("d-2")
@@ -128,8 +128,8 @@ def test_the_threads_of_gap_repair(file_ledger: Ledger, breaking: Breaking, thre
     repair = GapRepair(
         "argocd", argocd, file_ledger, settings, lambda: stored.append(1), configure_logs("json")
     )
+    before = deaths().get(thread, 0)
     repair.start()
-    before = deaths()[thread]
     wait_for(lambda: bool(stored), 20, "the recovery")
     assert deaths()[thread] == before + 1
     argocd.over = True

@@ -140,8 +140,11 @@ class ArgoCdApi:
         with self.server.stream("/api/v1/stream/applications", until, {"fields": fields}) as told:
             if why := refused(self.server, told.answer):
                 raise self.server.failed(f"Applications cannot be watched: {why.reason}")
-            for line in told.lines:
-                result = mapping(json_object(line) or {}, "result")
+            for number, line in enumerate(told.lines):
+                read = json_object(line)
+                if number == 0 and read is None:
+                    raise self.server.failed("its watch has no JSON, as a page to sign in")
+                result = mapping(read or {}, "result")
                 if not result:
                     return  # it says why it ends; a new beginning tells whether that lasts
                 deleted = text(result, "type") == "DELETED"

@@ -8,7 +8,6 @@ decided where it starts; a process that is killed leaves it to the next.
 
 from __future__ import annotations
 
-import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -18,13 +17,10 @@ from functools import partial
 from receiver.argocd.connection import Connection, ConnectionFailed
 from receiver.argocd.connections import Connections
 from receiver.argocd.objects import ApplicationSummary
-from receiver.core.errors import LedgerUnavailable
-from receiver.core.logs import Log, write_event
-from receiver.core.model import from_ms, rfc3339
-from receiver.core.threads import SupervisedThread
-from receiver.dispatcher.companion import OTHERS
+from receiver.core.logs import Log
+from receiver.dispatcher.companion import IDLE, OTHERS, CompanionThread
 from receiver.dispatcher.standing import Finished, chosen, stand
-from receiver.ledger.engine.ledger import Ledger, LockMode
+from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.plans.awaited import Awaited
 from receiver.ledger.plans.awaiting import awaiting_plans, give_up, store_awaited, syncs_at
@@ -38,14 +34,8 @@ SHARE = 20
 LONGEST_LIST = 60.0
 """Seconds that a list may take."""
 
-IDLE = 5.0
-"""Seconds until the ledger is looked at without a wake-up: for what another process has left."""
-
 PAUSE = 0.5
 """Seconds of the shortest time between two rounds."""
-
-PATIENCE = 5.0
-"""Seconds that a stop waits for what is being read; it changes nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +46,7 @@ class _Listing:
     applications: Sequence[ApplicationSummary] = ()
 
 
-class Awaiting:
+class Awaiting(CompanionThread):
     """Looks at the Applications that one sender's plans wait for, in a thread of its own.
 
     Args:
@@ -75,29 +65,10 @@ class Awaiting:
         wake: Callable[[], None],
         log: Log,
     ) -> None:
+        super().__init__(f"awaiting-{sender}", ledger, wake, log, pause=PAUSE)
         self._sender = sender
         self._connections = connections
-        self._ledger = ledger
-        self._wake = wake
-        self._log = log
-        self._woken = threading.Event()
-        self._stopping = False
         self._forget()
-        self._thread = SupervisedThread(f"awaiting-{sender}", self._work)
-
-    def start(self) -> None:
-        """Start the thread."""
-        self._thread.start()
-
-    def notify(self) -> None:
-        """Look at once: a sync may have come, or a plan begun to wait."""
-        self._woken.set()
-
-    def stop(self) -> None:
-        """End soon; what waits is left to the next process."""
-        self._stopping = True
-        self._woken.set()
-        self._thread.join(timeout=PATIENCE)
 
     def _forget(self) -> None:
         self._listing: _Listing | None = None
@@ -105,18 +76,8 @@ class Awaiting:
         self._trouble = ""
         self._finished = Finished()
 
-    def _work(self) -> None:
-        while not self._stopping:
-            self._woken.clear()
-            try:
-                self._round()
-            except LedgerUnavailable as error:
-                self._log.error("ledger.unavailable", reason=str(error))
-            self._woken.wait(min(IDLE, max(0.0, self._next_list - time.monotonic()) or IDLE))
-            time.sleep(PAUSE)  # the loop wakes it at each turn that plans something
-
-    def _round(self) -> None:
-        """Look at whom the plans wait for, and store it."""
+    def _round(self) -> float:
+        """Look at whom the plans wait for; return the seconds until the next round."""
         began = time.monotonic()
         with self._ledger.read() as connection:
             plans = [one for one in awaiting_plans(connection) if self._is_mine(one)]
@@ -126,9 +87,12 @@ class Awaiting:
         elif connection_to is None:
             self._give_up(plans)
         else:
-            with self._ledger.exclusive_task(f"awaiting {self._sender}") as mine:
+            with self._ledger.exclusive_task(
+                f"awaiting {self._sender}", lasts=3 * LONGEST_LIST
+            ) as mine:
                 if mine:
                     self._look(plans, connection_to, began)
+        return min(IDLE, max(0.0, self._next_list - time.monotonic()) or IDLE)
 
     def _is_mine(self, plan: Plan) -> bool:
         sender = plan.awaited.sender if plan.awaited else ""
@@ -147,7 +111,7 @@ class Awaiting:
             seen = [replace(one, met=False) for one in seen]
         changed = [(one, now) for one, now in zip(plans, seen, strict=True) if one.awaited != now]
         if changed:
-            self._store(partial(_store_all, store_awaited, changed))
+            self._commit(partial(_store_all, store_awaited, changed))
 
     def _is_new(self, began: float) -> bool:
         return self._listing is not None and self._listing.began >= began
@@ -183,17 +147,7 @@ class Awaiting:
 
     def _give_up(self, plans: Sequence[Plan]) -> None:
         waits = [(plan, plan.awaited) for plan in plans if plan.awaited]
-        self._store(partial(_store_all, give_up, waits))
-
-    def _store(self, write: Callable[[UnitOfWork], None]) -> None:
-        with self._ledger.write(LockMode.SHARED) as connection:
-            uow = UnitOfWork(connection, self._ledger.now(connection))
-            write(uow)
-            uow.finish()
-            self._ledger.notify(connection)
-        self._wake()
-        for event in uow.events:
-            write_event(self._log, event, rfc3339(from_ms(uow.now)))
+        self._commit(partial(_store_all, give_up, waits))
 
 
 def _store_all(

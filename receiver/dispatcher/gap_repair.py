@@ -151,7 +151,9 @@ class GapRepair:
         while not self._stopped.is_set():
             mine = False
             try:
-                with self._ledger.exclusive_task(f"gap repair {self._sender}") as mine:
+                with self._ledger.exclusive_task(
+                    f"gap repair {self._sender}", lasts=TERM + 2 * LONGEST_READ
+                ) as mine:
                     if mine:
                         self._repair_for_a_term()
             except LedgerUnavailable as error:

@@ -8,24 +8,21 @@ lets `otherwise` decide when its time is over. A process that is killed leaves i
 
 from __future__ import annotations
 
-import threading
 import time
 import traceback
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 
 from receiver.argocd.connection import ConnectionFailed
 from receiver.argocd.connections import Connections
 from receiver.core.errors import LedgerUnavailable
-from receiver.core.logs import Log, write_event
-from receiver.core.model import from_ms, rfc3339
-from receiver.core.threads import SupervisedThread
-from receiver.dispatcher.companion import OTHERS
+from receiver.core.logs import Log
+from receiver.dispatcher.companion import IDLE, OTHERS, CompanionThread
 from receiver.dispatcher.health_look import Part, Seen, look, parts_of, sentence
 from receiver.ledger.engine.ledger import Ledger, LockMode
-from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.plans.gate import (
     GatedPlan,
     Verdict,
@@ -39,9 +36,6 @@ from receiver.notification.live_verdicts import MANAGERS
 OFTEN, SELDOM = 3.0, 15.0
 """Seconds between two looks at a plan: a tenth of what it has waited, within these bounds."""
 
-IDLE = 5.0
-"""Seconds until the ledger is looked at without a wake-up: for what another process has left."""
-
 TAKEN = 2.0
 """Seconds until the next look where another dispatcher looks now."""
 
@@ -51,11 +45,8 @@ LONGEST_LOOK = 20.0
 PAUSE = 0.2
 """Seconds of the shortest time between two rounds."""
 
-PATIENCE = 5.0
-"""Seconds that a stop waits for what is being read; it changes nothing."""
 
-
-class HealthGate:
+class HealthGate(CompanionThread):
     """Opens the gates of one sender's plans, in a thread of its own.
 
     Args:
@@ -77,42 +68,12 @@ class HealthGate:
         *,
         managers: Collection[str] = MANAGERS,
     ) -> None:
+        super().__init__(f"gate-{sender}", ledger, wake, log, pause=PAUSE)
         self._sender = sender
         self._connections = connections
-        self._ledger = ledger
-        self._wake = wake
-        self._log = log
         self._managers = managers
-        self._woken = threading.Event()
-        self._stopping = False
         self._parts: dict[str, list[Part]] = {}
         self._next: dict[str, float] = {}
-        self._thread = SupervisedThread(f"gate-{sender}", self._work)
-
-    def start(self) -> None:
-        """Start the thread."""
-        self._thread.start()
-
-    def notify(self) -> None:
-        """Look at once: a plan may have begun to wait."""
-        self._woken.set()
-
-    def stop(self) -> None:
-        """End after the Application that is read; what waits is left to the next process."""
-        self._stopping = True
-        self._woken.set()
-        self._thread.join(timeout=PATIENCE)
-
-    def _work(self) -> None:
-        while not self._stopping:
-            self._woken.clear()
-            try:
-                wait = self._round()
-            except LedgerUnavailable as error:
-                self._log.error("ledger.unavailable", reason=str(error))
-                wait = IDLE
-            self._woken.wait(wait)
-            time.sleep(PAUSE)  # the loop wakes it at each turn that plans something
 
     def _round(self) -> float:
         """Look at the plans that are to be looked at; return the seconds until the next round."""
@@ -121,7 +82,7 @@ class HealthGate:
         self._forget({one.id for one in waiting})
         if not waiting:
             return IDLE
-        with self._ledger.exclusive_task(f"gate {self._sender}") as mine:
+        with self._ledger.exclusive_task(f"gate {self._sender}", lasts=2 * LONGEST_LOOK) as mine:
             if not mine:
                 return TAKEN
             seen = self._look_at(self._due(waiting))
@@ -228,14 +189,7 @@ class HealthGate:
         decided = [one for one in verdicts if one.decided]
         if not decided:
             return
-        with self._ledger.write() as connection:
-            uow = UnitOfWork(connection, self._ledger.now(connection))
-            store_verdicts(uow, decided)
-            uow.finish()
-            self._ledger.notify(connection)
-        self._wake()
-        for event in uow.events:
-            write_event(self._log, event, rfc3339(from_ms(uow.now)))
+        self._commit(partial(store_verdicts, verdicts=decided), LockMode.EXCLUSIVE)
 
     def _wait(self, waiting: Sequence[GatedPlan], now: int) -> float:
         looks = (self._next.get(one.id, 0.0) - time.monotonic() for one in waiting)

@@ -9,7 +9,6 @@ meanwhile leaves the sync as it is, for the next.
 
 from __future__ import annotations
 
-import threading
 import time
 import traceback
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -18,11 +17,10 @@ from itertools import repeat
 from typing import TypeAlias
 
 from receiver.argocd.connection import Connection, ConnectionFailed
-from receiver.core.errors import LedgerUnavailable
 from receiver.core.interruption import TooLong, cpu_limit, interruptible
-from receiver.core.logs import Log, write_event
-from receiver.core.model import Event, from_ms, rfc3339
-from receiver.core.threads import SupervisedThread
+from receiver.core.logs import Log
+from receiver.core.model import Event
+from receiver.dispatcher.companion import IDLE, CompanionThread
 from receiver.dispatcher.observation import Asked, observe, unverified_event, verified_event
 from receiver.ledger.engine.ledger import Ledger, LockMode
 from receiver.ledger.engine.unit_of_work import UnitOfWork
@@ -49,13 +47,6 @@ LONGEST_READ = 20.0
 LONGEST_MATCH = 10.0
 """Processor seconds that matching one Application's syncs may take, as in planning."""
 
-PATIENCE = 5.0
-"""Seconds that a stop waits for what is being read; what comes of it later is lost, and read anew.
-"""
-
-IDLE = 5.0
-"""Seconds until the ledger is looked at without a wake-up: for what another process has left."""
-
 BACKOFF = (1.0, 2.0, 5.0, 10.0)
 """Seconds until a connection that failed is tried again; the last holds from then on."""
 
@@ -64,7 +55,7 @@ Told: TypeAlias = tuple[Sequence[Observed], Sequence[Event]]
 """What was seen for each of some syncs, and the line of the trail about it."""
 
 
-class Verification:
+class Verification(CompanionThread):
     """Verifies the syncs of one sender, in a thread of its own.
 
     Args:
@@ -88,44 +79,14 @@ class Verification:
         *,
         managers: Collection[str] = MANAGERS,
     ) -> None:
+        super().__init__(f"verification-{sender}", ledger, wake, log)
         self._sender = sender
         self._connection = connection
-        self._ledger = ledger
         self._planner = planner
-        self._wake = wake
-        self._log = log
         self._managers = managers
-        self._woken = threading.Event()
-        self._stopping = False
         self._failures = 0
         self._failed = ""
         self._again_at = 0.0
-        self._thread = SupervisedThread(f"verification-{sender}", self._work)
-
-    def start(self) -> None:
-        """Start the thread."""
-        self._thread.start()
-
-    def notify(self) -> None:
-        """Look at once: a sync may have begun to wait."""
-        self._woken.set()
-
-    def stop(self) -> None:
-        """End after the Application that is read; what is left waits for the next process."""
-        self._stopping = True
-        self._woken.set()
-        self._thread.join(timeout=PATIENCE)
-
-    def _work(self) -> None:
-        while not self._stopping:
-            self._woken.clear()
-            try:
-                wait = self._round()
-            except LedgerUnavailable as error:
-                self._log.error("ledger.unavailable", reason=str(error))
-                wait = IDLE
-            if not self._stopping:
-                self._woken.wait(wait)
 
     def _round(self) -> float:
         """Verify what waits; return the seconds until the next round."""
@@ -134,7 +95,9 @@ class Verification:
             waiting = verifying_syncs(connection, self._sender, MOST_SYNCS)
         if not waiting or planner is None:
             return IDLE
-        with self._ledger.exclusive_task(f"verifying {self._sender}") as mine:
+        with self._ledger.exclusive_task(
+            f"verifying {self._sender}", lasts=2 * LONGEST_READ
+        ) as mine:
             if not mine:
                 return BACKOFF[0]
             left = self._verify_in_turn(planner, waiting)
@@ -223,15 +186,12 @@ class Verification:
 
     def _store(self, stored: Sequence[StoredSync], told: Told) -> None:
         """Give syncs back to be planned, each with what was seen; and tell it."""
-        with self._ledger.write(LockMode.SHARED) as connection:
-            uow = UnitOfWork(connection, self._ledger.now(connection))
+
+        def write(uow: UnitOfWork) -> None:
             for one, observed, event in zip(stored, *told, strict=True):
                 store_observed(uow, one.id, replace(one.recalled, observed=observed), event)
-            uow.finish()
-            self._ledger.notify(connection)
-        self._wake()
-        for event in uow.events:
-            write_event(self._log, event, rfc3339(from_ms(uow.now)))
+
+        self._commit(write)
 
 
 def _by_application(syncs: Sequence[VerifyingSync]) -> Iterator[list[VerifyingSync]]:

@@ -132,6 +132,15 @@ def test_argo_cd_that_cuts_each_watch_loses_nothing(
     assert len([path for path in argocd.asked if "stream" in path]) > 3
 
 
+def test_a_page_in_place_of_a_watch_fails(outbound: Outbound) -> None:
+    """A proxy's page to sign in comes with 200, again and again; nobody would notice."""
+    with peer(lambda _: Reply(200, b"<!doctype html>\n<title>Sign in</title>\n")) as there:
+        access = Access(there.url, "")
+        api = ArgoCdApi(Server("it", lambda: access, outbound, QUICK))
+        with pytest.raises(ConnectionFailed, match="its watch has no JSON, as a page to sign in"):
+            next(api.watch(deadline()))
+
+
 def test_a_watch_that_cannot_begin_again_fails(
     kube: Kube, argocd: ArgoCd, outbound: Outbound
 ) -> None:

@@ -24,6 +24,7 @@ from receiver.core.model import Event, OutcomeKind
 from receiver.ledger import tables
 from receiver.ledger.audit.trail import append_events
 from receiver.ledger.engine.backup import back_up
+from receiver.ledger.engine.dsn import SILENCE_MS
 from receiver.ledger.engine.folder import lock_ledger
 from receiver.ledger.engine.ledger import LockMode
 from receiver.ledger.engine.open import open_ledger, prepare
@@ -275,6 +276,18 @@ def test_a_task_is_done_by_one_at_a_time(server_ledger: PostgresLedger) -> None:
             assert other_task
     with server_ledger.exclusive_task("planning") as again:
         assert again
+
+
+@pytest.mark.slow
+def test_a_task_that_lasts_longer_than_a_transaction_may_be_idle_stays_whose_it_is(
+    server_ledger: PostgresLedger,
+) -> None:
+    """The server ends who is idle for longer than that, and whose lock it is with them."""
+    with server_ledger.exclusive_task("watching", lasts=30) as mine:
+        assert mine
+        threading.Event().wait(SILENCE_MS / 1000 + 2)
+        with server_ledger.exclusive_task("watching") as others:
+            assert not others
 
 
 def test_who_listens_hears_of_work(server_ledger: PostgresLedger) -> None:

@@ -108,11 +108,16 @@ class Ledger(ABC):
         """
 
     @abstractmethod
-    def exclusive_task(self, task: str) -> AbstractContextManager[bool]:
+    def exclusive_task(self, task: str, *, lasts: float = 0.0) -> AbstractContextManager[bool]:
         """Yield whether nobody else does this task now; nobody begins it within the block.
 
         It only saves that two do the same work at once. It protects no data: what comes of the work
         is checked when it is written.
+
+        Args:
+            task: its name.
+            lasts: seconds that it may last. After that, others may take it for abandoned: a
+                process that was frozen within it must not keep them from it for longer.
         """
 
     def _to_unavailable(self, message: str, error: DBAPIError) -> LedgerUnavailable:  # noqa: ARG002 SQLite's looks at it

@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError, DisconnectionError
 from receiver.core.errors import LedgerError, LedgerUnavailable
 from receiver.core.storable import make_parameters_storable
 from receiver.ledger import tables
-from receiver.ledger.engine.dsn import connect_arguments, redacted_url
+from receiver.ledger.engine.dsn import SILENCE_MS, connect_arguments, redacted_url
 from receiver.ledger.engine.ledger import Ledger, LockMode, driver_message
 from receiver.ledger.engine.migrate import migrate, revision_of
 
@@ -36,6 +36,7 @@ CHANNEL = "postsync"
 _WITHOUT_DISK = text("SET LOCAL synchronous_commit = off")
 _NOTIFY = text(f"NOTIFY {CHANNEL}")
 _SOLE = text("SELECT pg_try_advisory_xact_lock(hashtext(:task), hashtext(current_schema()))")
+_MAY_BE_IDLE = text("SELECT set_config('idle_in_transaction_session_timeout', :ms, true)")
 _MIGRATION = text("SELECT pg_advisory_xact_lock(hashtext('postsync.migration'), 0)")
 
 
@@ -50,10 +51,12 @@ class PostgresLedger(Ledger):
         connection.execute(_NOTIFY)
 
     @contextmanager
-    def exclusive_task(self, task: str) -> Iterator[bool]:
+    def exclusive_task(self, task: str, *, lasts: float = 0.0) -> Iterator[bool]:
         """Yield whether no other process does this task now."""
         try:
             connection = self.engine.connect()
+            if lasts * 1000 > SILENCE_MS:  # its transaction is idle for all that time
+                connection.execute(_MAY_BE_IDLE, {"ms": str(int(lasts * 1000))})
             mine = bool(connection.scalar(_SOLE, {"task": f"postsync.{task}"}))
         except DBAPIError as error:
             raise LedgerUnavailable(

@@ -52,7 +52,7 @@ class SqliteLedger(Ledger):
         """Do nothing: the one dispatcher is on this host, and has a `Wakeup`."""
 
     @contextmanager
-    def exclusive_task(self, task: str) -> Iterator[bool]:  # noqa: ARG002 there is only one dispatcher
+    def exclusive_task(self, task: str, *, lasts: float = 0.0) -> Iterator[bool]:  # noqa: ARG002 there is only one dispatcher
         """Yield True: there is only one dispatcher."""
         yield True
 
