@@ -9,10 +9,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import Generator, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from argocd_engine import Engine, build_engine
+from argocd_server import ArgoCd, argocd_server
 from control_plane import cluster
 from hypothesis import settings
 from kube import Kube
@@ -26,6 +28,7 @@ from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.open import open_ledger
 from receiver.ledger.engine.postgres import PostgresLedger, open_postgres
 from receiver.ledger.engine.sqlite import SqliteLedger
+from receiver.outbound import Outbound
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell starts what it runs in the background so, and all that tests start would inherit it.
@@ -142,6 +145,18 @@ def kube(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kube]:
     """A control plane; its tests belong to the xdist group ``kubernetes``, to start but one."""
     with cluster(tmp_path_factory.mktemp("kube")) as started:
         yield started
+
+
+@pytest.fixture
+def argocd(kube: Kube) -> Iterator[ArgoCd]:
+    with argocd_server(kube) as started:
+        yield started
+
+
+@pytest.fixture
+def outbound() -> Iterator[Outbound]:
+    with closing(Outbound()) as made:
+        yield made
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,6 @@ import base64
 import gzip
 import json
 import re
-from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
@@ -12,13 +11,6 @@ from peers import Reply, Seen, closed_port, door, peer
 
 from receiver.core.errors import PermanentError, SettingsError, TemporaryError
 from receiver.outbound import Outbound
-
-
-@pytest.fixture
-def outbound() -> Iterator[Outbound]:
-    made = Outbound()
-    yield made
-    made.close()
 
 
 def test_a_request_arrives_as_it_was_given_and_its_answer_comes_back(outbound: Outbound) -> None:

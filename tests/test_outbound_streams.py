@@ -3,8 +3,6 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import closing
 
 import pytest
 from peers import Reply, closed_port, peer, raw_peer
@@ -15,12 +13,6 @@ from receiver.outbound.client import HttpClient
 from receiver.outbound.secret_masking import Masker
 
 HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-
-
-@pytest.fixture
-def outbound() -> Iterator[Outbound]:
-    with closing(Outbound()) as made:
-        yield made
 
 
 def _client(outbound: Outbound, seconds: float = 10) -> HttpClient:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
@@ -14,13 +14,6 @@ from receiver.outbound import Outbound
 from receiver.outbound.guard import SPARE, Watchdog, look_up
 
 Script = Callable[[socket.socket, threading.Event], None]
-
-
-@pytest.fixture
-def outbound() -> Iterator[Outbound]:
-    made = Outbound()
-    yield made
-    made.close()
 
 
 def _drip(start: bytes, drop: bytes) -> Script:

@@ -66,13 +66,6 @@ def url(theirs: tuple[Path, Path], ours: Tls) -> Iterator[str]:
     server.server_close()
 
 
-@pytest.fixture
-def outbound() -> Iterator[Outbound]:
-    made = Outbound()
-    yield made
-    made.close()
-
-
 def test_a_servers_own_authority_is_trusted_for_that_request_alone(
     outbound: Outbound, url: str, theirs: tuple[Path, Path]
 ) -> None:

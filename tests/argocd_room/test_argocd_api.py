@@ -8,7 +8,7 @@ from contextlib import closing
 
 import pytest
 from applications import Applications
-from argocd_server import AWAY, HALF, PAGE, SLOW, ArgoCd, argocd_server
+from argocd_server import AWAY, HALF, PAGE, SLOW, ArgoCd
 from connected import apply, by_argocd, config_maps, deadline, ref_of
 from kube import Json, Kube
 
@@ -28,12 +28,6 @@ def apps(kube: Kube) -> Applications:
 @pytest.fixture(scope="module")
 def shop(kube: Kube) -> str:
     return kube.namespace("api-shop")
-
-
-@pytest.fixture
-def argocd(kube: Kube) -> Iterator[ArgoCd]:
-    with argocd_server(kube) as started:
-        yield started
 
 
 @pytest.fixture

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
 from applications import HERE, Applications
-from argocd_server import ArgoCd, argocd_server
+from argocd_server import ArgoCd
 from connected import by_argocd, by_kubernetes, config_maps, deadline, ref_of
 from kube import Kube
 
@@ -16,12 +15,6 @@ from receiver.argocd.objects import ApplicationState, LiveObject
 from receiver.outbound import Outbound
 
 pytestmark = pytest.mark.xdist_group("kubernetes")
-
-
-@pytest.fixture
-def argocd(kube: Kube) -> Iterator[ArgoCd]:
-    with argocd_server(kube) as started:
-        yield started
 
 
 @pytest.mark.parametrize(

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from applications import Applications
-from argocd_server import TOKEN, ArgoCd, argocd_server
+from argocd_server import TOKEN, ArgoCd
 from click.testing import CliRunner, Result
 from connected import by_kubernetes, config_maps, deadline
 from kube import Kube
@@ -31,12 +30,6 @@ PAGE = (ROOT / "docs/argocd-connection.md").read_text()
 ROWS = re.findall(r"^\| `(\w+)` \| (`applications\S+`|a kind of your rules) \|", PAGE, re.MULTILINE)
 NAMESPACE = "rights-argocd"
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
-
-
-@pytest.fixture
-def outbound() -> Iterator[Outbound]:
-    with closing(Outbound()) as made:
-        yield made
 
 
 @pytest.fixture(scope="module")
@@ -154,12 +147,6 @@ def test_each_right_on_objects_that_lacks_is_named(
     assert found == {
         **dict.fromkeys(refs, missing), other: Unreadable("it is not there any more", gone=True),
     }  # fmt: skip
-
-
-@pytest.fixture
-def argocd(kube: Kube) -> Iterator[ArgoCd]:
-    with argocd_server(kube) as started:
-        yield started
 
 
 @pytest.fixture

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -16,12 +14,6 @@ from receiver.argocd.objects import ApplicationState, LiveObject, ObjectRef, Unr
 from receiver.outbound import Outbound
 
 pytestmark = pytest.mark.xdist_group("kubernetes")
-
-
-@pytest.fixture
-def outbound() -> Iterator[Outbound]:
-    with closing(Outbound()) as made:
-        yield made
 
 
 @pytest.fixture(scope="module")

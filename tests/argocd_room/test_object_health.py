@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
 
 import pytest
 from applications import Applications
-from argocd_server import ArgoCd, argocd_server
+from argocd_server import ArgoCd
 from connected import by_argocd, by_kubernetes, deadline
 from kube import Json, Kube
 from objects import WEB, Objects, objects
@@ -23,18 +22,6 @@ pytestmark = pytest.mark.xdist_group("kubernetes")
 
 ELSEWHERE = "https://far.example"
 APP_TREE = {"resourceHealthSource": "appTree"}
-
-
-@pytest.fixture
-def outbound() -> Iterator[Outbound]:
-    with closing(Outbound()) as made:
-        yield made
-
-
-@pytest.fixture
-def argocd(kube: Kube) -> Iterator[ArgoCd]:
-    with argocd_server(kube) as made:
-        yield made
 
 
 @pytest.fixture(scope="module")

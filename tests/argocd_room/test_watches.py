@@ -6,12 +6,12 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from applications import Applications
-from argocd_server import AWAY, ArgoCd, argocd_server
+from argocd_server import AWAY, ArgoCd
 from connected import QUICK, by_argocd, by_kubernetes, deadline
 from kube import Kube
 from peers import Reply, Seen, peer
@@ -25,18 +25,6 @@ from receiver.kubernetes.access import Access
 from receiver.outbound import Outbound
 
 pytestmark = pytest.mark.xdist_group("kubernetes")
-
-
-@pytest.fixture
-def outbound() -> Iterator[Outbound]:
-    with closing(Outbound()) as made:
-        yield made
-
-
-@pytest.fixture
-def argocd(kube: Kube) -> Iterator[ArgoCd]:
-    with argocd_server(kube) as started:
-        yield started
 
 
 @pytest.fixture(params=["kubernetes", "kubernetes, two namespaces", "argocd"])

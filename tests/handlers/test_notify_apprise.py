@@ -7,7 +7,6 @@ import json
 import re
 import socket
 import threading
-from collections.abc import Iterator
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, cast
@@ -26,13 +25,6 @@ from receiver.testkit import Subject, attempt
 from receiver.testkit.registration import check_example, check_strictness, check_words
 
 KIT = Subject(handler)
-
-
-@pytest.fixture
-def outbound() -> Iterator[Outbound]:
-    made = Outbound()
-    yield made
-    made.close()
 
 
 def tell(outbound: Outbound, url: str, seconds: float = 5, **given: Any) -> Outcome:

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 from applications import GROUP, Applications
-from argocd_server import AWAY, HALF, TOKEN, ArgoCd, argocd_server
+from argocd_server import AWAY, HALF, ArgoCd
+from connected_service import connection as connection_of
 from kube import Json, Kube
 from notifications import notification, resource
 from service import TELL, Service, wait_for
@@ -60,10 +61,9 @@ def controller(kube: Kube) -> Controller:
 
 
 @pytest.fixture
-def argocd(kube: Kube, controller: Controller) -> Iterator[ArgoCd]:
-    with argocd_server(kube) as made:
-        made.projects = {controller.project}
-        yield made
+def argocd(argocd: ArgoCd, controller: Controller) -> ArgoCd:
+    argocd.projects = {controller.project}
+    return argocd
 
 
 @contextmanager
@@ -71,17 +71,8 @@ def connected(
     home: Path, controller: Controller, argocd: ArgoCd, way: str, **connection: Any
 ) -> Iterator[Service]:
     """A service whose sender has a connection of one kind."""
-    (home / "secrets").mkdir()
-    (home / "secrets/kubeconfig").write_text(controller.apps.kube.kubeconfig())
-    (home / "secrets/argocd").write_text(TOKEN)
-    namespaces = [controller.apps.namespace]
-    ways: dict[str, Json] = {
-        "kubernetes": {
-            "kubernetes": {"kubeconfig": {"file": "kubeconfig"}, "namespaces": namespaces}
-        },
-        "argocd": {"server": argocd.url, "token": {"file": "argocd"}},
-    }
-    setting = {"test": {"recoverAfter": 2, **ways[way], **connection}}
+    own = connection_of(home, controller.apps.kube, controller.apps.namespace, argocd, way)
+    setting = {"test": {"recoverAfter": 2, **own, **connection}}
     service = Service(home, TELL + "  verify: never\n", argocd=json.dumps(setting))
     try:
         service.start()

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 from applications import Applications
-from argocd_server import AWAY, TOKEN, ArgoCd, argocd_server
+from argocd_server import AWAY, ArgoCd
 from commands import typed
-from kube import PATIENCE, Json, Kube
+from connected_service import connection, plan, texts, told, waits
+from kube import PATIENCE, Kube
 from notifications import notification, resource
 from service import Service, serving, wait_for
 
@@ -71,57 +71,20 @@ class Regions:
         return json.dumps(told).encode()
 
 
-@pytest.fixture
-def argocd(kube: Kube) -> Iterator[ArgoCd]:
-    with argocd_server(kube) as made:
-        yield made
-
-
 @contextmanager
 def connected(
     home: Path, kube: Kube, regions: Regions, argocd: ArgoCd, way: str
 ) -> Iterator[Service]:
     """A service whose sender has a connection of one kind; nothing is recovered by it."""
-    (home / "secrets").mkdir()
-    (home / "secrets/kubeconfig").write_text(kube.kubeconfig())
-    (home / "secrets/argocd").write_text(TOKEN)
     namespace = regions.apps.namespace
-    ways: dict[str, Json] = {
-        "kubernetes": {
-            "kubernetes": {"kubeconfig": {"file": "kubeconfig"}, "namespaces": [namespace]}
-        },
-        "argocd": {"server": argocd.url, "token": {"file": "argocd"}},
-    }
-    setting = {"test": ways[way] | {"intake": "notifications"}}
+    own = connection(home, kube, namespace, argocd, way)
+    setting = {"test": own | {"intake": "notifications"}}
     with serving(home, RULES.replace("NAMESPACE", namespace), argocd=json.dumps(setting)) as made:
         yield made
 
 
-def told(service: Service, body: bytes) -> str:
-    status, answer = service.request("POST", "/v1/notifications", body)
-    assert status == 202, answer
-    return str(answer["sync"])
-
-
-def plan(service: Service, sync: str) -> dict[str, Any]:
-    plans = service.story(sync)["plans"]
-    return dict(plans[0]) if plans else {"state": "", "reason": ""}
-
-
-def waits(service: Service, sync: str, reason: str) -> None:
-    wait_for(
-        lambda: (found := plan(service, sync))["state"] == "collecting"
-        and reason in found["reason"],
-        PATIENCE, f"{sync} to wait for {reason}",
-    )  # fmt: skip
-
-
 def ends(service: Service, sync: str) -> None:
     wait_for(lambda: plan(service, sync)["state"] == "succeeded", PATIENCE, f"the end of {sync}")
-
-
-def texts(service: Service) -> list[str]:
-    return [line["text"] for line in service.events("action.message")]
 
 
 @pytest.mark.parametrize("way", ["kubernetes", "argocd"])
@@ -132,7 +95,12 @@ def test_twenty_regions_are_one_message(
     regions = Regions(kube, f"many-{way}", 20)
     with connected(tmp_path, kube, regions, argocd, way) as service:
         syncs = [told(service, regions.sync(name)) for name in regions.names[:18]]
-        waits(service, syncs[0], f"2 of 20 Applications are not done: {regions.apps.namespace}/")
+        waits(
+            service,
+            syncs[0],
+            "collecting",
+            f"2 of 20 Applications are not done: {regions.apps.namespace}/",
+        )
         assert texts(service) == []
         regions.compare(regions.names[18], REVISION)
         told(service, regions.sync(regions.names[19]))
@@ -147,12 +115,12 @@ def test_a_killed_process_goes_on(tmp_path: Path, kube: Kube, argocd: ArgoCd) ->
     regions = Regions(kube, "many-killed", 2)
     with connected(tmp_path, kube, regions, argocd, "argocd") as service:
         sync = told(service, regions.sync("region-0"))
-        waits(service, sync, "region-1 is Synced at 00000000")
+        waits(service, sync, "collecting", "region-1 is Synced at 00000000")
         argocd.fault = AWAY
-        waits(service, sync, "Argo CD's API")
+        waits(service, sync, "collecting", "Argo CD's API")
         service.kill()
         service.start()
-        waits(service, sync, "region-1 is Synced at 00000000")
+        waits(service, sync, "collecting", "region-1 is Synced at 00000000")
         argocd.fault = None
         told(service, regions.sync("region-1"))
         ends(service, sync)
@@ -164,7 +132,7 @@ def test_show_tells_whom_a_plan_waits_for(tmp_path: Path, kube: Kube, argocd: Ar
     regions = Regions(kube, "many-shown", 2)
     with connected(tmp_path, kube, regions, argocd, "kubernetes") as service:
         sync = told(service, regions.sync("region-0"))
-        waits(service, sync, "region-1")
+        waits(service, sync, "collecting", "region-1")
         shown = typed(service, "show", sync).stdout
         assert "purge waits for Applications, until " in shown
         assert "region-1 is Synced at 00000000" in shown

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 from applications import Applications
-from argocd_server import AWAY, SLOW, TOKEN, ArgoCd, argocd_server
+from argocd_server import AWAY, SLOW, ArgoCd
+from connected_service import connection, told
 from kube import Json, Kube
 from notifications import notification, resource
 from service import TOKEN as SERVICE_TOKEN
@@ -111,38 +112,16 @@ def controller(kube: Kube, request: pytest.FixtureRequest) -> Controller:
     return made
 
 
-@pytest.fixture
-def argocd(kube: Kube) -> Iterator[ArgoCd]:
-    with argocd_server(kube) as made:
-        yield made
-
-
 @contextmanager
 def connected(
     home: Path, controller: Controller, argocd: ArgoCd, way: str, **settings: str
 ) -> Iterator[Service]:
     """A service whose sender has a connection of one kind."""
-    (home / "secrets").mkdir()
-    (home / "secrets/kubeconfig").write_text(controller.kube.kubeconfig())
-    (home / "secrets/argocd").write_text(TOKEN)
-    settings_of: dict[str, Json] = {
-        "kubernetes": {
-            "kubernetes": {
-                "kubeconfig": {"file": "kubeconfig"}, "namespaces": [controller.apps.namespace],
-            },
-        },
-        "argocd": {"server": argocd.url, "token": {"file": "argocd"}},
-    }  # fmt: skip
-    settings["argocd"] = json.dumps({"test": settings_of[way]})
+    own = connection(home, controller.kube, controller.apps.namespace, argocd, way)
+    settings["argocd"] = json.dumps({"test": own})
     rules = RULES.replace("NAMESPACE", controller.namespace)
     with serving(home, rules, log=None, **settings) as service:
         yield service
-
-
-def told(service: Service, body: bytes) -> str:
-    status, answer = service.request("POST", "/v1/notifications", body)
-    assert status == 202, answer
-    return str(answer["sync"])
 
 
 def acted_on(service: Service, sync: str) -> list[str]:

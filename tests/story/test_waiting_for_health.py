@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 from applications import Applications
-from argocd_server import AWAY, TOKEN, ArgoCd, argocd_server
-from kube import PATIENCE, Json, Kube
+from argocd_server import AWAY, ArgoCd
+from connected_service import connection, plan, texts, told, waits
+from kube import PATIENCE, Kube
 from notifications import notification, resource
 from objects import WEB, Objects
 from service import Service, serving, wait_for
@@ -79,51 +80,16 @@ def shop(kube: Kube, request: pytest.FixtureRequest) -> Iterator[Shop]:
     made.objects.outbound.close()
 
 
-@pytest.fixture
-def argocd(kube: Kube) -> Iterator[ArgoCd]:
-    with argocd_server(kube) as made:
-        yield made
-
-
 @contextmanager
 def connected(
     home: Path, shop: Shop, argocd: ArgoCd, way: str = "argocd", *, within: str = "1h",
     otherwise: str = "fail",
 ) -> Iterator[Service]:  # fmt: skip
     """A service whose sender has a connection of one kind."""
-    (home / "secrets").mkdir()
-    (home / "secrets/kubeconfig").write_text(shop.kube.kubeconfig())
-    (home / "secrets/argocd").write_text(TOKEN)
-    ways: dict[str, Json] = {
-        "kubernetes": {
-            "kubernetes": {
-                "kubeconfig": {"file": "kubeconfig"}, "namespaces": [shop.apps.namespace],
-            },
-        },
-        "argocd": {"server": argocd.url, "token": {"file": "argocd"}},
-    }  # fmt: skip
+    own = connection(home, shop.kube, shop.apps.namespace, argocd, way)
     rules = RULES.replace("WITHIN", within).replace("OTHERWISE", otherwise)
-    with serving(home, rules, argocd=json.dumps({"test": ways[way]})) as service:
+    with serving(home, rules, argocd=json.dumps({"test": own})) as service:
         yield service
-
-
-def told(service: Service, body: bytes) -> str:
-    status, answer = service.request("POST", "/v1/notifications", body)
-    assert status == 202, answer
-    return str(answer["sync"])
-
-
-def plan(service: Service, sync: str) -> dict[str, Any]:
-    plans = service.story(sync)["plans"]
-    return dict(plans[0]) if plans else {"state": "", "reason": ""}
-
-
-def waits(service: Service, sync: str, reason: str) -> None:
-    """Wait until a sync's plan is gated for this reason."""
-    wait_for(
-        lambda: (found := plan(service, sync))["state"] == "gated" and reason in found["reason"],
-        PATIENCE, f"{sync} to be gated for {reason}",
-    )  # fmt: skip
 
 
 def ends(service: Service, sync: str, state: str, meanwhile: Callable[[], None]) -> dict[str, Any]:
@@ -141,10 +107,6 @@ def nothing() -> None:
     """While it is waited for an end."""
 
 
-def texts(service: Service) -> list[str]:
-    return [line["text"] for line in service.events("action.message")]
-
-
 @pytest.mark.parametrize("way", ["kubernetes", "argocd"])
 def test_the_smoke_test_runs_when_the_deployment_is_healthy(
     tmp_path: Path, shop: Shop, argocd: ArgoCd, way: str
@@ -152,7 +114,7 @@ def test_the_smoke_test_runs_when_the_deployment_is_healthy(
     """Not before; the story says for whom it waits, and until when."""
     with connected(tmp_path, shop, argocd, way) as service:
         sync = told(service, shop.sync())
-        waits(service, sync, f"Deployment {shop.objects.namespace}/web: Progressing: ")
+        waits(service, sync, "gated", f"Deployment {shop.objects.namespace}/web: Progressing: ")
         assert plan(service, sync)["dueAt"]
         assert texts(service) == []
         ends(service, sync, "succeeded", shop.objects.say_ready)
@@ -182,7 +144,7 @@ def test_a_newer_operation_supersedes_it(tmp_path: Path, shop: Shop, argocd: Arg
     """It has changed the Deployment, and its own plan waits for that."""
     with connected(tmp_path, shop, argocd, "kubernetes") as service:
         old = told(service, shop.sync())
-        waits(service, old, "Progressing")
+        waits(service, old, "gated", "Progressing")
         later = now() + timedelta(seconds=1)
         wait_for(lambda: now() > later, 10, "another second")
         new = told(service, shop.sync("busybox:2"))
@@ -200,13 +162,13 @@ def test_a_killed_process_goes_on(tmp_path: Path, shop: Shop, argocd: ArgoCd) ->
         wait_for(lambda: plan(service, sync)["state"] == "gated" or bool(argocd.asked),
                  PATIENCE, "a question to Argo CD")  # fmt: skip
         argocd.fault = None
-        waits(service, sync, "Progressing")
+        waits(service, sync, "gated", "Progressing")
         argocd.fault = AWAY
-        waits(service, sync, "Argo CD's API")
+        waits(service, sync, "gated", "Argo CD's API")
         until = plan(service, sync)["dueAt"]
         service.kill()
         service.start()
-        waits(service, sync, "Argo CD's API")
+        waits(service, sync, "gated", "Argo CD's API")
         assert plan(service, sync)["dueAt"] == until
         argocd.fault = None
         ends(service, sync, "succeeded", shop.objects.say_ready)
