@@ -33,9 +33,15 @@ class Engine:
         )
         return str(json.loads(told)).encode()
 
-    def send(self, url: str, token: str, *applications: Json) -> list[list[Json]]:
-        """Run the triggers and send; for each Application what was met, with its errors."""
-        told = self._run("send", str(self._config(url)), token, applications=list(applications))
+    def send(
+        self, url: str, token: str, *applications: Json, keys: Json | None = None
+    ) -> list[list[Json]]:
+        """Run the triggers and send; for each Application what was met, with its errors.
+
+        ``keys`` of the ConfigMap are those of the user, beside ours or in their place.
+        """
+        config = self._config(url, keys)
+        told = self._run("send", str(config), token, applications=list(applications))
         return [json.loads(line)["met"] for line in told.splitlines()]
 
     def look(
@@ -55,15 +61,15 @@ class Engine:
         Returns:
             How many sends went well (``sent``), and how many did not (``failed``).
         """
-        config = self._config(url, trigger)
+        config = self._config(url, {"trigger.on-sync-finished": trigger} if trigger else None)
         line = {"app": application, "ahead": ahead}
         told: Json = json.loads(self._run("pass", str(config), token, applications=[line]))
         application["metadata"]["annotations"] = told.pop("annotations")
         return told
 
-    def _config(self, url: str, trigger: str = "") -> Path:
+    def _config(self, url: str, keys: Json | None = None) -> Path:
         tree = yaml.safe_load(notification_config(url))
-        tree["data"] |= {"trigger.on-sync-finished": trigger} if trigger else {}
+        tree["data"] |= keys or {}
         config = self._folder / "notifications.yaml"
         config.write_text(yaml.safe_dump(tree), encoding="utf-8")
         return config

@@ -88,13 +88,13 @@ class House:
         resources = (resource(name) if isinstance(name, str) else name for name in names)
         return self.bring(notification(*resources, finished=finished, **options), sender=sender)
 
-    def bring(self, body: bytes, *, sender: str = "argocd") -> str:
+    def bring(self, body: bytes, *, sender: str = "argocd", channel: str = "sync") -> str:
         """Store a notification, whatever its shape."""
-        read = read_notification(body, sender=sender, channel="sync", query={})
+        read = read_notification(body, sender=sender, channel=channel, query={})
         writer = IntakeWriter(self.ledger, lambda _at, _events: None)
         writer.start()
         try:
-            return writer.submit(Arrival(sender, "sync", body, datetime.now(UTC), read)).sync
+            return writer.submit(Arrival(sender, channel, body, datetime.now(UTC), read)).sync
         finally:
             writer.stop()
 

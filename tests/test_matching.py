@@ -231,6 +231,41 @@ def test_status(wanted: dict[str, Any], fits: tuple[int, ...]) -> None:
     assert selects(wanted, *three) == fits
 
 
+@pytest.mark.parametrize(
+    ("health", "told"),
+    [
+        (
+            "Degraded",
+            "resources[0]: ConfigMap shop/shop-config of unknown change (because), Degraded",
+        ),
+        ("Healthy", "resources[0].health wants Degraded or Missing, saw Healthy"),
+        ("", "resources[0].health wants Degraded or Missing, saw unknown (the notification does"),
+    ],
+)
+def test_health(health: str, told: str) -> None:
+    """Whatever the sync did to it, and with whatever status; what nobody tells is no match."""
+    one = resource(change="unknown", status="OutOfSync", health=health)
+    (found,) = Matcher(
+        [rule(resources=[{"health": ["Degraded", "Missing"]}])], Expressions()
+    ).explain(sync(one))
+    assert found.matched == (health == "Degraded")
+    assert found.resources[0].reason.startswith(told)
+
+
+@pytest.mark.parametrize(
+    ("health", "why", "told"),
+    [
+        ("Degraded", "no pods", "Degraded (no pods)"),
+        ("", "it may not be read", "unknown (it may not be read)"),
+    ],
+)
+def test_why_it_is_so_is_said(health: str, why: str, told: str) -> None:
+    """The message of a health, or why it is unknown."""
+    one = resource(health=health, health_message=why)
+    (found,) = Matcher([rule(resources=[{"health": "Degraded"}])], Expressions()).explain(sync(one))
+    assert found.resources[0].reason.endswith(told)
+
+
 @pytest.mark.parametrize("phase", ["Failed", "Error"])
 def test_after_a_failure_change_and_status_are_wide(phase: str) -> None:
     """With phases Failed or Error, change and status default to any, and may be narrowed."""

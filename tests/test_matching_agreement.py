@@ -47,6 +47,7 @@ RESOURCES = st.builds(
     sync_phase=st.sampled_from(["PreSync", "Sync"]),
     images=st.lists(WORDS, max_size=2).map(tuple),
     image_changed=st.sampled_from([True, False, None]),
+    health=st.sampled_from(["Healthy", "Degraded", ""]),
 )
 SYNCS = st.builds(
     sync,
@@ -70,6 +71,7 @@ SELECTORS = st.fixed_dictionaries(
         "imageChanged": st.booleans(),
         "change": st.sampled_from(["changed", "any", ["unchanged", "unknown"]]),
         "status": st.sampled_from(["Synced", "any"]),
+        "health": st.sampled_from(["Degraded", ["Healthy", "Missing"]]),
         "hookType": st.sampled_from(["any", "none", ["none", "PreSync"]]),
         "syncPhase": st.sampled_from(["any", "Sync"]),
     },
@@ -205,6 +207,7 @@ def plain_select(selector: ResourceMatch, item: Resource, one: Rule) -> bool:
         and images
         and (word(selector.change, change) or unknown)
         and word(selector.status, status)
+        and (selector.health is None or item.health in selector.health)
         and word(selector.hook_type, item.hook_type or "none")
         and word(selector.sync_phase, item.sync_phase)
     )
@@ -253,6 +256,29 @@ def test_whose_truth_is_not_wanted_matches_alike_whatever_it_is(
     assert len(found) == 1
 
 
+@settings(max_examples=300)
+@given(st.lists(RULES, max_size=6), SYNCS, st.sampled_from(["Healthy", "Degraded", "Missing"]))
+def test_whose_health_is_not_wanted_matches_alike_however_it_is(
+    rules: list[Rule], about: Sync, health: str
+) -> None:
+    """What could be read of the others, where the sync tells no health, changes nothing."""
+    about = replace(about, resources=tuple(replace(one, health="") for one in about.resources))
+    matcher = Matcher(rules, EXPRESSIONS)
+    wanted = set(matcher.wants_health(about))
+    assert not any(about.resources[n].hook_type for n in wanted)
+    told = tuple(
+        one if n in wanted or one.hook_type else replace(one, health=health)
+        for n, one in enumerate(about.resources)
+    )
+    found = [
+        [(m.rule.name, m.resources) for m in matcher.match(other) if m.matched]
+        for other in (about, replace(about, resources=told))
+    ]
+    assert found[0] == found[1]
+    if any(one.health for one in told):
+        assert matcher.wants_health(replace(about, resources=told)) == ()
+
+
 @settings(max_examples=100)
 @given(st.lists(RULES, max_size=6), SYNCS)
 def test_a_rule_that_never_verifies_wants_nothing(rules: list[Rule], about: Sync) -> None:
@@ -261,7 +287,7 @@ def test_a_rule_that_never_verifies_wants_nothing(rules: list[Rule], about: Sync
         Matcher([one.model_copy(update={"verify": word}) for one in rules], EXPRESSIONS)
         for word in ("never", "auto", "always")
     )
-    assert never.wants_truth(about) == ()
+    assert never.wants_truth(about) == never.wants_health(about) == ()
     assert not never.verifies(about)
     assert set(auto.wants_truth(about)) <= set(always.wants_truth(about))
     assert set(always.wants_truth(about)) <= set(always.could_select(about, about.resources))

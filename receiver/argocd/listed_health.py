@@ -25,9 +25,16 @@ def listed_health(
     ended, compared = application.summary.finished_at, application.reconciled_at
     if ended is None or compared is None or compared < ended:
         return dict.fromkeys(refs, LATE)
-    listed = {_name(one.ref): one for one in application.resources}
-    found = {ref: listed.get(_name(ref)) or listed.get(_name(ref, "")) for ref in refs}
+    found = find_listed(application, refs)
     return {ref: GONE if one is None else _health(one) for ref, one in found.items()}
+
+
+def find_listed(
+    application: ApplicationState, refs: Sequence[ObjectRef]
+) -> Mapping[ObjectRef, ResourceState | None]:
+    """Return the entries of resources in the Application's own list."""
+    listed = {_name(one.ref): one for one in application.resources}
+    return {ref: listed.get(_name(ref)) or listed.get(_name(ref, "")) for ref in refs}
 
 
 def in_its_list(application: ApplicationState) -> bool:

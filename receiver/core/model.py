@@ -77,7 +77,8 @@ class Change:
 class Resource:
     """One entry of ``operationState.syncResult.resources``.
 
-    ``image_changed`` is None while it is unknown: first sight, or no images.
+    ``image_changed`` is None while it is unknown: first sight, or no images. ``health`` is Argo
+    CD's word, "" while it is unknown; ``health_message`` says why it is so, or why it is unknown.
     """
 
     group: str
@@ -93,6 +94,8 @@ class Resource:
     images: tuple[str, ...]
     change: Change
     image_changed: bool | None = None
+    health: str = ""
+    health_message: str = ""
 
     @property
     def key(self) -> str:

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import chain
 
 from receiver.argocd.connection import Connection
 from receiver.argocd.objects import ApplicationState, LiveObject, ObjectRef, Unreadable
 from receiver.core.model import Change, ChangeVerdict, Event, Json, Resource, Sync, rfc3339
+from receiver.dispatcher.resource_health import REASON, count_health, first_unknown, read_health
 from receiver.ledger.plans.records import StoredSync
 from receiver.notification.application_memory import with_recalled
 from receiver.notification.live_verdicts import Observed, Sighting, Unlisted, changes_by, judge
 from receiver.planning.planner import Planner, read_sync
 from receiver.planning.truth import Wanted
-
-REASON = 200
-"""Characters that are kept of why one object cannot be read."""
-
 
 MOST_NAMED = 50
 """Resources that a line of the trail names."""
@@ -41,7 +38,10 @@ class Asked:
 
     def unread(self, reason: str) -> Observed:
         """Return that none of its objects could be read."""
-        return Observed(dict.fromkeys(self.wanted.listed, Sighting(unreadable=reason[:REASON])))
+        return Observed(
+            dict.fromkeys(self.wanted.listed, Sighting(unreadable=reason[:REASON])),
+            health=dict.fromkeys(self.wanted.health, ("", reason[:REASON])),
+        )
 
     @property
     def started(self) -> datetime:
@@ -85,7 +85,15 @@ def observe(
     looks = [_Look.of(one, planner, others) for one in asked]
     refs = sorted({*chain.from_iterable(look.refs for look in looks)})
     found = connection.live(state, refs, deadline=deadline)
-    return [look.observed(found, managers) for look in looks]
+    healths = read_health(connection, state, list(map(_of_health, asked)), deadline)
+    return [
+        replace(look.observed(found, managers), health=health)
+        for look, health in zip(looks, healths, strict=True)
+    ]
+
+
+def _of_health(asked: Asked) -> dict[int, ObjectRef]:
+    return {number: _ref(asked.sync.resources[number]) for number in asked.wanted.health}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +124,8 @@ class _Look:
         self, found: Mapping[ObjectRef, LiveObject | Unreadable], managers: Collection[str]
     ) -> Observed:
         """Of what is not listed only what the sync changed counts."""
+        if not self.listed and not self.unlisted:
+            return Observed()
         finished = self.asked.finished
         unlisted = {
             one: _sighting(found[ref], finished, managers) for one, ref in self.unlisted.items()
@@ -143,6 +153,8 @@ def verified_event(asked: Asked, observed: Observed, by: str) -> Event:
     data |= {verdict.value: verdicts[verdict] for verdict in ChangeVerdict}
     if observed.unlisted:
         data["unlisted"] = [*map(_name, [*observed.unlisted][:MOST_NAMED])]
+    data |= {"health": count_health(observed.health)} if observed.health else {}
+    unknown = unknown or first_unknown(observed.health)
     data |= {"reason": unknown} if unknown else {}
     return Event("sync.verified", data, asked.stored.delivery, asked.sync.id)
 

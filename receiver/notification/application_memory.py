@@ -112,12 +112,20 @@ def with_recalled(sync: Sync, recalled: Recalled) -> Sync:
             _seen(sync, resource, seen.listed.get(number)), recalled.images.get(number),
             recalled.failed.get(number), seen.listed.get(number),
         )
-        for number, resource in enumerate(sync.resources)
+        for number, resource in enumerate(_with_health(sync.resources, seen.health))
     ]  # fmt: skip
     return replace(sync, resources=(*resources, *_unlisted(sync, seen)))
 
 
 NOTHING = Recalled()
+
+
+def _with_health(
+    resources: Sequence[Resource], health: Mapping[int, tuple[str, str]]
+) -> Iterator[Resource]:
+    for number, one in enumerate(resources):
+        told = health.get(number)
+        yield replace(one, health=told[0], health_message=told[1]) if told else one
 
 
 def _seen(sync: Sync, resource: Resource, seen: Sighting | None) -> Resource:

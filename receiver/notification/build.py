@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from receiver.core.errors import PayloadError
 from receiver.core.model import Application, Destination, Resource, Source, Sync
 from receiver.notification.change_detection import detect_change
+from receiver.notification.own_list import own_resources, read_health, with_health
 from receiver.notification.shapes import Found
 from receiver.notification.wire import (
     WireDestination,
@@ -59,7 +60,7 @@ def build(found: Found, *, sender: str, channel: str, event_key: str, resources:
         options=_options(requested),
         event_key=event_key,
     )
-    return _with_resources(sync, done) if resources else sync
+    return _with_resources(sync, done, found) if resources else sync
 
 
 def _revisions(done: WireSyncResult, requested: WireSyncOperation) -> tuple[str, tuple[str, ...]]:
@@ -71,8 +72,10 @@ def _options(requested: WireSyncOperation) -> tuple[str, ...]:
     return tuple(option.strip() for option in requested.sync_options or () if option)
 
 
-def _with_resources(sync: Sync, done: WireSyncResult) -> Sync:
-    return replace(sync, resources=tuple(_resource(one, sync) for one in done.resources or ()))
+def _with_resources(sync: Sync, done: WireSyncResult, found: Found) -> Sync:
+    listed = (_resource(one, sync) for one in done.resources or ())
+    healthy = with_health(listed, own_resources(found.own))
+    return replace(sync, resources=(*healthy, *found.beside))
 
 
 def _application(name: WireName) -> Application:
@@ -89,6 +92,7 @@ def _application(name: WireName) -> Application:
 
 def _resource(entry: WireResource, sync: Sync) -> Resource:
     message, status, hook_type = entry.message or "", entry.status or "", entry.hook_type or ""
+    health, why = read_health(entry.health)
     return Resource(
         entry.group or "",
         entry.version or "",
@@ -109,6 +113,8 @@ def _resource(entry: WireResource, sync: Sync) -> Resource:
             options=sync.options,
             hook=entry.name if hook_type else "",
         ),
+        health=health,
+        health_message=why,
     )
 
 

@@ -73,10 +73,12 @@ class Observed:
     Attributes:
         listed: the sightings by the index of the resource in the sync's list.
         unlisted: what the sync does not list, and was read all the same.
+        health: by the index likewise, Argo CD's word with its message; "" with why it is unknown.
     """
 
     listed: Mapping[int, Sighting] = field(default_factory=dict)
     unlisted: Mapping[Unlisted, Sighting] = field(default_factory=dict)
+    health: Mapping[int, tuple[str, str]] = field(default_factory=dict)
 
 
 def changes_by(

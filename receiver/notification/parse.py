@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,7 +18,8 @@ from receiver.core.errors import PayloadError
 from receiver.core.model import Sync, rfc3339
 from receiver.notification.build import build
 from receiver.notification.json_errors import WAY_OUT, read_json, read_query
-from receiver.notification.resource_list import trim
+from receiver.notification.own_list import others, own_resources
+from receiver.notification.resource_list import Trimmed, trim
 from receiver.notification.shapes import (
     FINISHED,
     Found,
@@ -27,6 +28,7 @@ from receiver.notification.shapes import (
     misplaced_phases,
     unknown_shape,
 )
+from receiver.notification.wire import WireResource
 
 __all__ = ["Notification", "read_notification"]
 
@@ -111,9 +113,9 @@ def read_notification(
         _check_times(sync, now)
     weak = not (sync.started_at or sync.finished_at or event_key)
     identity = _identity(sync, body if weak else b"")
-    counted = trimmed.get(found.shape, trimmed[""])
-    listed = counted.entries if most is not None and counted.entries > most else _listed(found)
-    return Notification(sync, identity, weak, found.shape, listed, counted.left_out)
+    left_out = trimmed.get(found.shape, trimmed[""]).left_out
+    listed = _count(found, trimmed, most, channel)
+    return Notification(sync, identity, weak, found.shape, listed, left_out)
 
 
 def _find(tree: Any, query: Mapping[str, str], channel: str) -> Found:
@@ -123,12 +125,23 @@ def _find(tree: Any, query: Mapping[str, str], channel: str) -> Found:
     _check_names(found)
     if channel == CHANNEL:
         _check_finished(found, tree)
-    return found
+        return found
+    # There it is what the Application has that may have an event, in an operation or not.
+    return replace(found, beside=others(own_resources(found.own), _listed(found)))
 
 
-def _listed(found: Found) -> int:
+def _listed(found: Found) -> Sequence[WireResource]:
     result = found.operation and found.operation.sync_result
-    return len((result and result.resources) or ())
+    return (result and result.resources) or ()
+
+
+def _count(found: Found, trimmed: Mapping[str, Trimmed], most: int | None, channel: str) -> int:
+    """Return how many resources it lists; of a list that is too long what was counted."""
+    counted = trimmed.get(found.shape, trimmed[""]).entries
+    longest = counted if channel == CHANNEL else max(counted, trimmed["own"].entries)
+    if most is not None and longest > most:
+        return longest
+    return len(_listed(found)) + len(found.beside)
 
 
 def _check_names(found: Found) -> None:

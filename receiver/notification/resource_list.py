@@ -5,7 +5,7 @@ Entries that are no objects are left out, and a list that is too long is emptied
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,12 +33,14 @@ def trim(tree: Any, most: int | None) -> dict[str, Trimmed]:
         most: entries that a list may have; None for any number.
 
     Returns:
-        What the list of the shape ``resources`` had, and under ``""`` that of every other shape.
+        What the list of the shape ``resources`` had, under ``""`` that of every other shape, and
+        under ``own`` that of a whole Application's own resources.
     """
     beside = tree.get("resources") if isinstance(tree, dict) else tree
     outer = _trim(beside, most)
     inside = [_trim(entries, most) for entries in _listed(tree)]
-    return {"resources": outer, "": max(inside, key=lambda one: one.entries)}
+    own = [_trim(_at(place, "status", "resources"), most) for place in _places(tree)]
+    return {"resources": outer, "": _longest(inside), "own": _longest(own)}
 
 
 def _trim(entries: Any, most: int | None) -> Trimmed:
@@ -54,10 +56,18 @@ def _trim(entries: Any, most: int | None) -> Trimmed:
 
 def _listed(tree: Any) -> Iterator[Any]:
     """Yield what stands at each place where a body may have the list of an operation."""
-    places = (tree, _at(tree, "app"), _at(tree, "application"))
+    places = _places(tree)
     for path in (("operationState",), ("status", "operationState")):
         for place in places:
             yield _at(place, *path, "syncResult", "resources")
+
+
+def _places(tree: Any) -> tuple[Any, ...]:
+    return tree, _at(tree, "app"), _at(tree, "application")
+
+
+def _longest(trimmed: Iterable[Trimmed]) -> Trimmed:
+    return max(trimmed, key=lambda one: one.entries)
 
 
 def _at(tree: Any, *path: str) -> Any:

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from receiver.core.errors import PayloadError
+from receiver.core.model import Resource
 from receiver.notification.json_errors import WAY_OUT, looks_encoded
 from receiver.notification.wire import (
     WireApplication,
@@ -50,11 +51,17 @@ WANTED = {
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A body, read: its shape, the Application and, if there is one, its operation."""
+    """A body, read: its shape, the Application and, if there is one, its operation.
+
+    ``own`` is what a whole Application lists as its own, as it came; ``beside`` what of it belongs
+    to the sync although the operation does not list it.
+    """
 
     shape: str
     application: WireName
     operation: WireOperationState | None
+    own: Any = None
+    beside: Sequence[Resource] = ()
 
 
 def find(tree: Any, query: Mapping[str, str]) -> Found:
@@ -90,9 +97,10 @@ def _whole(
     name, spec, status = whole.metadata, whole.spec, whole.status
     if spec:
         name.project, name.destination = spec.project, spec.destination
+    own = status.resources if status else None
     if status and status.operation_state:
-        return Found(shape, name, status.operation_state)
-    return Found("resources" if _is_bare(outer) else shape, name, _operation(outer, query))
+        return Found(shape, name, status.operation_state, own)
+    return Found("resources" if _is_bare(outer) else shape, name, _operation(outer, query), own)
 
 
 def _is_bare(tree: dict[str, Any]) -> bool:

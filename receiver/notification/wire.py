@@ -115,6 +115,7 @@ class WireResource(Wire):
     hook_phase: Text = None
     sync_phase: Text = None
     images: Many[Text] | None = None
+    health: Any = None
 
 
 class WireSyncResult(WireSources):
@@ -136,9 +137,10 @@ class WireOperationState(Wire):
 
 
 class WireStatus(Wire):
-    """``status`` of an Application."""
+    """``status`` of an Application; `own_list` reads its resources."""
 
     operation_state: WireOperationState | None = None
+    resources: Any = None
 
 
 class WireSpec(Wire):

@@ -221,7 +221,7 @@ def read_sync(stored: StoredSync) -> Sync:
 
 def _to_verify(planning: Planning, wanted: Wanted, event: Event, until: int) -> Planning:
     """Leave a sync to be verified; what it changes in the memory is written at once, in order."""
-    data: dict[str, Json] = {**event.data, "objects": len(wanted.listed)}
+    data: dict[str, Json] = {**event.data, "objects": len({*wanted.listed, *wanted.health})}
     if wanted.unlisted:
         data["unlisted"] = True
     data["until"] = rfc3339(from_ms(until))

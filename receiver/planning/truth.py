@@ -16,23 +16,25 @@ class Wanted:
     """What is to be read for a sync.
 
     ``listed`` are resources by their index. ``unlisted``: its list may lack what it changed, and a
-    rule could select that.
+    rule could select that. ``health`` are those, by their index, whose health decides.
     """
 
     listed: tuple[int, ...] = ()
     unlisted: bool = False
+    health: tuple[int, ...] = ()
 
     def __bool__(self) -> bool:
         """Whether anything is to be read."""
-        return bool(self.listed or self.unlisted)
+        return bool(self.listed or self.unlisted or self.health)
 
 
 def find_wanted(matcher: Matcher, sync: Sync) -> Wanted:
     """Return what is to be read for a sync, whose resources have their verdicts by message."""
+    health = matcher.wants_health(sync)
     if is_dry_run(sync) or sync.started_at is None or sync.finished_at is None:
-        return Wanted()
+        return Wanted(health=health)
     gap = bool(list_gap(sync.retry_count, sync.options))
-    return Wanted(matcher.wants_truth(sync), gap and matcher.verifies(sync))
+    return Wanted(matcher.wants_truth(sync), gap and matcher.verifies(sync), health)
 
 
 def find_unlisted(matcher: Matcher, sync: Sync, others: Sequence[Resource]) -> list[Resource]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import zlib
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -14,9 +16,12 @@ from service import wait_for
 from sqlalchemy import text
 from toy_cluster import ToyCluster
 
+from receiver.argocd.objects import ApplicationState, ObjectRef, ResourceState
 from receiver.core.logs import configure_logs
+from receiver.dispatcher.resource_health import read_health
 from receiver.dispatcher.verification import Verification
 from receiver.inspection.explain import Explainer
+from receiver.kubernetes.health import Health
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.plans.application_memory import read_recalled, write_recalled
 from receiver.ledger.plans.verification import verifying_syncs
@@ -394,3 +399,65 @@ def test_rows_of_before_are_read() -> None:
     assert old == Recalled({0: True}, {1: Trace("s-1", 5, certain=True)})
     seen = Observed({0: Sighting((("m", WITHIN),), BEFORE), 2: Sighting(unreadable="gone")})
     assert read_recalled(write_recalled(Recalled(observed=seen))) == Recalled(observed=seen)
+
+
+SICK = """
+- name: sick
+  match: {channel: degraded, resources: [{kind: ConfigMap, health: [Degraded, Missing]}]}
+  actions:
+  - {uses: log.message, with: {text: "${{ resource.name }}: ${{ resource.healthMessage }}"}}
+"""
+
+
+def degraded(house: House, *resources: dict[str, Any]) -> str:
+    """An event on a channel of its own, about what the Application has."""
+    body = {"application": {"name": "shop"}, "eventKey": "1", "resources": resources}
+    return house.plan([house.bring(json.dumps(body).encode(), channel="degraded")])[0]
+
+
+def test_a_health_that_the_notification_tells_is_not_read(house: House) -> None:
+    """Nor that of what its list says nothing of: Argo CD does not judge that."""
+    house.use(SICK)
+    sick = resource("a-conf", health={"status": "Degraded", "message": "no pods"})
+    sync = degraded(house, sick, resource("b-conf"))
+    assert row(house, sync)[0] == "planned"
+    assert texts(house) == ["a-conf: no pods"]
+
+
+def test_where_the_notification_tells_none_it_is_read(house: House, cluster: ToyCluster) -> None:
+    """Of what the rule selects by all else; what is gone is missing."""
+    house.use(SICK)
+    cluster.changed_at = {"a-conf": BEFORE, "b-conf": BEFORE}
+    cluster.healths = {"a-conf": Health("Degraded", "2 of 3 replicas")}
+    names_of = ("a-conf", "b-conf", "gone-conf")
+    sync = degraded(house, *map(resource, names_of), resource("x", kind="Secret"))
+    assert row(house, sync)[0] == "verifying"
+    look(house, cluster)
+    assert cluster.asked[-1] == ("shop", [*names_of])
+    house.plan([])
+    assert texts(house) == ["a-conf: 2 of 3 replicas", "gone-conf: it is not there any more"]
+    (verified,) = house.events("sync.verified")
+    assert verified["health"] == {"Degraded": 1, "Healthy": 1, "Missing": 1}
+
+
+def test_a_health_that_nobody_can_read_is_no_match(house: House, cluster: ToyCluster) -> None:
+    """And is explained."""
+    house.use(SICK)
+    cluster.no_application = "it may not be seen"
+    sync = degraded(house, resource("a-conf"))
+    look(house, cluster)
+    house.plan([])
+    assert row(house, sync)[0] == "planned"
+    assert texts(house) == []
+    put_in_force(house)
+    assert "saw unknown (it may not be seen)" in str(Explainer(house.ledger).explain(sync).rows)
+
+
+def test_the_application_s_own_word_helps_out(cluster: ToyCluster) -> None:
+    """Where the object cannot tell: it may not be read, or Argo CD does not know either."""
+    ref = ObjectRef("", "v1", "ConfigMap", "shop", "a")
+    state = cluster.application("argocd", "shop", 0)
+    assert isinstance(state, ApplicationState)
+    listed = ResourceState(replace(ref, namespace=""), "Synced", "Unknown", "no such type")
+    state = replace(state, resources=(listed,))
+    assert read_health(cluster, state, [{3: ref}, {}], 0) == [{3: ("Unknown", "no such type")}, {}]

@@ -78,6 +78,7 @@ def write_recalled(recalled: Recalled) -> str:
             "unlisted": [
                 [*astuple(one), _sighting(seen)] for one, seen in recalled.observed.unlisted.items()
             ],
+            "health": recalled.observed.health,
         }
     return dumps(tree)
 
@@ -105,6 +106,7 @@ def _observed(tree: Any) -> Observed:
     return Observed(
         {int(number): _read_sighting(seen) for number, seen in tree["listed"].items()},
         {Unlisted(*one): _read_sighting(seen) for *one, seen in tree["unlisted"]},
+        {int(number): (word, why) for number, (word, why) in tree["health"].items()},
     )
 
 

@@ -45,7 +45,7 @@ SYNC: Fields = {
 }
 RESOURCE: Fields = {
     **_texts("group", "version", "kind", "namespace", "name", "status", "message"),
-    **_texts("hook_type", "hook_phase", "sync_phase"),
+    **_texts("hook_type", "hook_phase", "sync_phase", "health", "health_message"),
     "images": ("strings", lambda resource: list(resource.images)),
     "change": ("string", lambda resource: str(resource.change.verdict)),
     "changeReason": ("string", attrgetter("change.reason")),

@@ -99,13 +99,18 @@ def _target(action: Action, match: Match) -> Action:
 
 
 def _match(match: Match) -> Match:
-    if match.resources is None or match.phases == ("Succeeded",):
+    if match.resources is None:
         return match
-    return match.model_copy(update={"resources": tuple(map(_widen, match.resources))})
+    failed = match.phases != ("Succeeded",)
+    found = (_widen(one) if failed or one.health is not None else one for one in match.resources)
+    return match.model_copy(update={"resources": tuple(found)})
 
 
 def _widen(selector: ResourceMatch) -> ResourceMatch:
-    """After a failed sync nobody knows what was changed: match any change and status not given."""
+    """Match any change and status not given.
+
+    After a failed sync nobody knows what was changed, and how healthy something is, is no change.
+    """
     given = selector.model_fields_set
     wide = {name: ("any",) for name in ("change", "status") if name not in given}
     return selector.model_copy(update=wide)

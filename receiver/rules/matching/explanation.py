@@ -156,6 +156,8 @@ def _match(compiled: CompiledRule, number: int, resource: Resource) -> Finding:
     rule, field = compiled.rule, f"resources[{number}]"
     selector = (rule.match.resources or ())[number]
     what = _format_change(selector, rule.on_unknown_change, resource.change)
+    if selector.health is not None:
+        what += f", {_format_health(resource)}"
     if selector.image_changed is not None:
         what += f", {_format_images(resource.image_changed)}"
     return Finding(Verdict.MATCHED, field, f"{field}: {describe(resource)} {what}", saw=what)
@@ -212,6 +214,8 @@ def excerpt(
 
 POLICY = "onUnknownChange: run"
 
+UNTOLD = "the notification does not tell it"
+
 
 def describe(resource: Resource) -> str:
     """Return a resource's name for people: ``ConfigMap shop/shop-config``."""
@@ -225,6 +229,8 @@ def _format_value(field: str, value: object, subject: Sync | Resource) -> str:
     """Return the value that a predicate refused, as text."""
     if field == "change" and isinstance(subject, Resource):
         return _with_reason(str(value), subject.change)
+    if field == "health" and isinstance(subject, Resource):
+        return _format_health(subject)
     if value is None:
         return "unknown" if field == "imageChanged" else "nothing"
     if isinstance(value, tuple):
@@ -236,7 +242,7 @@ def _format_value(field: str, value: object, subject: Sync | Resource) -> str:
 
 def _format_empty(field: str) -> str:
     if field.startswith("application."):
-        return "nothing: the notification does not tell it"
+        return f"nothing: {UNTOLD}"
     return '""' if field == "group" else "nothing"
 
 
@@ -250,6 +256,13 @@ def _format_change(selector: ResourceMatch, policy: OnUnknownChange, change: Cha
 
 def _with_reason(word: str, change: Change) -> str:
     return word if change.reason == word else f"{word} ({change.reason})"
+
+
+def _format_health(resource: Resource) -> str:
+    if not resource.health:
+        return f"unknown ({resource.health_message or UNTOLD})"
+    why = f" ({resource.health_message})" if resource.health_message else ""
+    return resource.health + why
 
 
 def _format_images(changed: bool | None) -> str:

@@ -17,14 +17,14 @@ Found: TypeAlias = Iterator[Predicate[Resource]]
 
 ORDER = (
     *("kind", "group", "version", "namespace", "name", "hookType", "syncPhase"),
-    *("status", "image", "imageChanged", "change"),
+    *("status", "health", "image", "imageChanged", "change"),
 )
 """The order of testing: a selector that fails later got further."""
 
-TRUTH_FIELDS = frozenset({"change"})
+TRUTH_FIELDS = frozenset({"change", "health"})
 """Fields that the live object answers better than the notification, or alone."""
 
-OUTCOME_FIELDS = frozenset({"status", "image", "imageChanged", "change"})
+OUTCOME_FIELDS = frozenset({"status", "health", "image", "imageChanged", "change"})
 """Fields of what a sync did; the others identify the resource."""
 
 
@@ -37,6 +37,7 @@ def resource_predicates(
         *_words("hookType", hook_type_of, selector.hook_type, predicates),
         *_words("syncPhase", attrgetter("sync_phase"), selector.sync_phase, predicates),
         *_words("status", status_of, selector.status, predicates),
+        *_words("health", attrgetter("health"), selector.health or ("any",), predicates),
         *_image(selector, predicates),
         *_image_changed(selector, policy, predicates),
         *_change(selector, policy, predicates),

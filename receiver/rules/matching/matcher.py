@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from receiver.core import interruption
@@ -13,7 +13,7 @@ from receiver.rules.matching.compiled import CompiledRule, Condition, Facts, com
 from receiver.rules.matching.explanation import RuleExplanation, explain_rule, explain_selectors
 from receiver.rules.matching.index import ResourceIndex, RuleIndex, numbers_in
 from receiver.rules.matching.match_predicates import OUTCOME_FIELDS, TRUTH_FIELDS, Selector
-from receiver.rules.matching.predicates import Predicates
+from receiver.rules.matching.predicates import Predicate, Predicates
 from receiver.rules.schema.rule_file import Rule
 
 UNCHANGED = ChangeVerdict.UNCHANGED
@@ -90,7 +90,7 @@ class Matcher:
         index = ResourceIndex(sync.resources)
         found = {"auto": 0, "always": 0}
         for compiled in self._verifying(sync):
-            selectors = _without(TRUTH_FIELDS, compiled)
+            selectors = _without(TRUTH_FIELDS, compiled.selectors)
             found[compiled.rule.verify] |= index.select_any(selectors)
         return tuple(
             number
@@ -100,11 +100,25 @@ class Matcher:
             and (found["always"] >> number & 1 or one.change.verdict is not UNCHANGED)
         )
 
+    def wants_health(self, sync: Sync) -> tuple[int, ...]:
+        """Return the resources whose health, which the sync does not tell, decides about a rule.
+
+        A list that tells the health of any resource says nothing of those that Argo CD does not
+        judge.
+        """
+        if any(one.health for one in sync.resources):
+            return ()
+        index, found = ResourceIndex(sync.resources), 0
+        for compiled in self._verifying(sync):
+            asking = [one for one in compiled.selectors or () if any(map(_is_of_health, one))]
+            found |= index.select_any(_without(TRUTH_FIELDS, asking))
+        return tuple(n for n in numbers_in(found) if not sync.resources[n].hook_type)
+
     def could_select(self, sync: Sync, others: Sequence[Resource]) -> tuple[int, ...]:
         """Return those of other resources that a rule with `verify` selects by what names them."""
         index, found = ResourceIndex(others), 0
         for compiled in self._verifying(sync):
-            found |= index.select_any(_without(OUTCOME_FIELDS, compiled))
+            found |= index.select_any(_without(OUTCOME_FIELDS, compiled.selectors))
         return numbers_in(found)
 
     def verifies(self, sync: Sync) -> bool:
@@ -134,12 +148,16 @@ def _watched_by(compiled: CompiledRule, sync: Sync, index: ResourceIndex) -> int
     """Return the resources that the rule selects, whatever was done to them, as bits."""
     if not all(p.holds(sync) for p in compiled.predicates if p.field != "phases"):
         return 0
-    return index.select_any(_without(OUTCOME_FIELDS, compiled))
+    return index.select_any(_without(OUTCOME_FIELDS, compiled.selectors))
 
 
-def _without(fields: frozenset[str], compiled: CompiledRule) -> list[Selector]:
-    """Return the rule's selectors as if they did not ask for these fields."""
-    return [tuple(p for p in one if p.field not in fields) for one in compiled.selectors or ()]
+def _without(fields: frozenset[str], selectors: Iterable[Selector] | None) -> list[Selector]:
+    """Return a rule's selectors as if they did not ask for these fields."""
+    return [tuple(p for p in one if p.field not in fields) for one in selectors or ()]
+
+
+def _is_of_health(predicate: Predicate[Resource]) -> bool:
+    return predicate.field == "health"
 
 
 def _match(

@@ -29,6 +29,7 @@ class Strict(BaseModel):
 Phase = Literal["Succeeded", "Failed", "Error"]
 ChangeWord = Literal["changed", "unchanged", "unknown", "any"]
 StatusWord = Literal["Synced", "SyncFailed", "Pruned", "PruneSkipped", "any"]
+HealthWord = Literal["Healthy", "Progressing", "Degraded", "Suspended", "Missing", "Unknown"]
 HookWord = Literal["PreSync", "Sync", "PostSync", "SyncFail", "Skip", "any", "none"]
 SyncPhaseWord = Literal["PreSync", "Sync", "PostSync", "SyncFail", "any"]
 
@@ -75,8 +76,8 @@ class ApplicationMatch(Strict):
 class ResourceMatch(Strict):
     """Which resources; everything that is given must match.
 
-    Without further words: changed, Synced, and no hook. Under phases Failed or Error,
-    `change` and `status` default to any.
+    Without further words: changed, Synced, and no hook. Under phases Failed or Error, and beside
+    `health`, `change` and `status` default to any.
     """
 
     group: Globs | None = Field(
@@ -99,6 +100,11 @@ class ResourceMatch(Strict):
     change: Words[ChangeWord] = Field(default=("changed",), description="What the sync did to it.")
     status: Words[StatusWord] = Field(
         default=("Synced",), description="Its status in the sync's result."
+    )
+    health: Words[HealthWord] | None = Field(
+        default=None,
+        description="Its health, as the notification tells it, mostly on a channel of its own, or "
+        "the sender's connection. With it, `change` and `status` default to any.",
     )
     hook_type: Words[HookWord] = Field(
         default=("none",), description="Hooks of these types; none: no hooks."
