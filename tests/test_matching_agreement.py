@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from matching_cases import SHOP, resource, rule, sync
 
-from receiver.core.model import Application, ChangeVerdict, Resource, Sync
+from receiver.core.model import Application, ChangeVerdict, Live, Resource, Sync
 from receiver.rules.expressions.cel import Expressions
 from receiver.rules.matching.findings import Verdict
 from receiver.rules.matching.matcher import Matcher
@@ -33,8 +34,11 @@ CONDITIONS = st.sampled_from(
         "resource.name == 'a'",
         "resource.images[0] == 'a'",
         "sync.options[0] == 'a'",
+        "resource.labels == null || resource.labels['a'] == 'b'",
     ]
 )
+LABELS = st.dictionaries(st.sampled_from(["a", "b/c"]), WORDS, max_size=2)
+LIVES = st.builds(Live, st.none() | LABELS, st.none() | LABELS)
 RESOURCES = st.builds(
     resource,
     name=WORDS,
@@ -48,6 +52,7 @@ RESOURCES = st.builds(
     images=st.lists(WORDS, max_size=2).map(tuple),
     image_changed=st.sampled_from([True, False, None]),
     health=st.sampled_from(["Healthy", "Degraded", ""]),
+    live=LIVES,
 )
 SYNCS = st.builds(
     sync,
@@ -74,6 +79,8 @@ SELECTORS = st.fixed_dictionaries(
         "health": st.sampled_from(["Degraded", ["Healthy", "Missing"]]),
         "hookType": st.sampled_from(["any", "none", ["none", "PreSync"]]),
         "syncPhase": st.sampled_from(["any", "Sync"]),
+        "labels": st.just({"a": ["a*", "b"]}),
+        "annotations": st.just({"b/c": "*"}),
     },
 )
 RULES = st.builds(
@@ -210,7 +217,14 @@ def plain_select(selector: ResourceMatch, item: Resource, one: Rule) -> bool:
         and (selector.health is None or item.health in selector.health)
         and word(selector.hook_type, item.hook_type or "none")
         and word(selector.sync_phase, item.sync_phase)
+        and texts(selector.labels, item.live.labels)
+        and texts(selector.annotations, item.live.annotations)
     )
+
+
+def texts(wanted: Mapping[str, Globs], there: Mapping[str, str] | None) -> bool:
+    """Whether each of these labels or annotations is known and matches."""
+    return all(there and key in there and globs(wanted[key], there[key]) for key in wanted)
 
 
 def globs(wanted: Globs | None, value: str) -> bool:
@@ -279,6 +293,26 @@ def test_whose_health_is_not_wanted_matches_alike_however_it_is(
         assert matcher.wants_health(replace(about, resources=told)) == ()
 
 
+@settings(max_examples=300)
+@given(st.lists(RULES, max_size=6), SYNCS, LIVES)
+def test_who_is_not_asked_matches_alike_whatever_it_would_tell(
+    rules: list[Rule], about: Sync, other: Live
+) -> None:
+    """What a live object has of labels and annotations counts only where it is asked for them."""
+    matcher = Matcher(rules, EXPRESSIONS)
+    asks = matcher.asks(about)
+    told = tuple(
+        replace(one, live=other if n not in asks else one.live)
+        for n, one in enumerate(about.resources)
+    )
+    found = [
+        [(m.rule.name, m.resources) for m in matcher.match(one) if m.matched]
+        for one in (about, replace(about, resources=told))
+    ]
+    assert found[0] == found[1]
+    assert asks.keys() <= matcher.asks_of_others(about, about.resources).keys()
+
+
 @settings(max_examples=100)
 @given(st.lists(RULES, max_size=6), SYNCS)
 def test_a_rule_that_never_verifies_wants_nothing(rules: list[Rule], about: Sync) -> None:
@@ -288,6 +322,7 @@ def test_a_rule_that_never_verifies_wants_nothing(rules: list[Rule], about: Sync
         for word in ("never", "auto", "always")
     )
     assert never.wants_truth(about) == never.wants_health(about) == ()
+    assert never.asks(about) == {}
     assert not never.verifies(about)
     assert set(auto.wants_truth(about)) <= set(always.wants_truth(about))
     assert set(always.wants_truth(about)) <= set(always.could_select(about, about.resources))

@@ -40,6 +40,7 @@ INVISIBLE = frozenset(
         "key-is-a-boolean",
         "key-is-a-number",
         "key-twice",
+        "labels-never-read",
         "limits-without-resources",
         "max-wait-too-short",
         "merge-key",

@@ -40,6 +40,7 @@ class ToyCluster:
     asked: list[tuple[str, list[str]]] = field(default_factory=list)
     name: str = "the cluster of the test"
     listed: list[ApplicationSummary] = field(default_factory=list)
+    labels: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def application(
         self,
@@ -106,4 +107,7 @@ class ToyCluster:
             FieldsManager(self.manager, "Apply", "", at),
             FieldsManager("kube-controller-manager", "Update", "status", datetime.now(UTC)),
         )
-        return LiveObject(ref, "u", CREATED, managers, {}, {}, self.name, self.clock)
+        labels = self.labels.get(ref.name, {})
+        return LiveObject(
+            ref, "u", CREATED, managers, labels, {"note": ref.name}, self.name, self.clock
+        )

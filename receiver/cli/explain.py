@@ -74,11 +74,16 @@ def _check_known(name: str | None, known: Sequence[str], option: str, message: s
 def _notes(rules: Sequence[Rule], sync: Sync) -> Iterator[str]:
     if incomplete := list_gap(sync.retry_count, sync.options):
         yield f"The sync was {incomplete}."
-    selectors = (selector for rule in rules for selector in rule.match.resources or ())
+    selectors = [selector for rule in rules for selector in rule.match.resources or ()]
     if any(selector.image_changed is not None for selector in selectors):
         yield (
             "imageChanged is unknown here: only a server remembers the images of the sync before, "
             "and what failed ones had changed."
+        )
+    if any(selector.live_keys for selector in selectors):
+        yield (
+            "What only live objects know (labels, annotations) is unknown here: a server reads "
+            "them when a sync comes."
         )
     if not sync.sender and any(rule.match.sender is not None for rule in rules):
         yield "Some rules ask for a sender: name one with --sender."

@@ -74,6 +74,23 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class Live:
+    """What the live object of a resource told that no notification has.
+
+    Attributes:
+        labels: its own, None where they are not known.
+        annotations: its own, likewise; of a long value the digest.
+        unknown: why something is not known.
+    """
+
+    labels: Mapping[str, str] | None = None
+    annotations: Mapping[str, str] | None = None
+    unknown: str = (
+        "its live object was not asked for them when the sync was planned, which needs a connection"
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Resource:
     """One entry of ``operationState.syncResult.resources``.
 
@@ -96,6 +113,12 @@ class Resource:
     image_changed: bool | None = None
     health: str = ""
     health_message: str = ""
+    live: Live = Live()
+
+    @property
+    def is_told_by_object(self) -> bool:
+        """Whether its live object tells what the sync did to it; of a hook the message does."""
+        return self.status == "Synced" and not self.hook_type
 
     @property
     def key(self) -> str:

@@ -6,17 +6,20 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from itertools import chain
 
 from receiver.argocd.connection import Connection
 from receiver.argocd.objects import ApplicationState, LiveObject, ObjectRef, Unreadable
-from receiver.core.model import Change, ChangeVerdict, Event, Json, Resource, Sync, rfc3339
+from receiver.core.model import Change, ChangeVerdict, Event, Json, Live, Resource, Sync, rfc3339
+from receiver.dispatcher.live_facts import live_texts
 from receiver.dispatcher.resource_health import REASON, count_health, first_unknown, read_health
 from receiver.ledger.plans.records import StoredSync
 from receiver.notification.application_memory import with_recalled
 from receiver.notification.live_verdicts import Observed, Sighting, Unlisted, changes_by, judge
 from receiver.planning.planner import Planner, read_sync
 from receiver.planning.truth import Wanted
+from receiver.rules.matching.questions import Asks
 
 MOST_NAMED = 50
 """Resources that a line of the trail names."""
@@ -38,9 +41,11 @@ class Asked:
 
     def unread(self, reason: str) -> Observed:
         """Return that none of its objects could be read."""
+        reason, resources = reason[:REASON], self.sync.resources
         return Observed(
-            dict.fromkeys(self.wanted.listed, Sighting(unreadable=reason[:REASON])),
-            health=dict.fromkeys(self.wanted.health, ("", reason[:REASON])),
+            dict.fromkeys(self.wanted.listed, Sighting(unreadable=reason)),
+            health=dict.fromkeys(self.wanted.health, ("", reason)),
+            told={resources[n].key: Live(unknown=reason) for n in self.wanted.asks},
         )
 
     @property
@@ -103,37 +108,44 @@ class _Look:
     asked: Asked
     listed: Mapping[int, ObjectRef]
     unlisted: Mapping[Unlisted, ObjectRef]
+    asks: Sequence[tuple[str, ObjectRef, Asks]]
 
     @classmethod
     def of(cls, asked: Asked, planner: Planner, others: Sequence[Resource]) -> _Look:
         wanted, sync = asked.wanted, asked.sync
         missing = planner.unlisted(sync, others) if wanted.unlisted else []
+        asks = chain(
+            _asks(sync.resources, wanted.asks),
+            _asks(missing, planner.asks_of_others(sync, missing)),
+        )
         return cls(
             asked,
             {number: _ref(sync.resources[number]) for number in wanted.listed},
             {Unlisted(one.group, one.version, one.kind, one.namespace, one.name): _ref(one)
              for one in missing},
+            [*asks],
         )  # fmt: skip
 
     @property
     def refs(self) -> Iterator[ObjectRef]:
         yield from self.listed.values()
         yield from self.unlisted.values()
+        yield from (ref for _, ref, _ in self.asks)
 
     def observed(
         self, found: Mapping[ObjectRef, LiveObject | Unreadable], managers: Collection[str]
     ) -> Observed:
         """Of what is not listed only what the sync changed counts."""
-        if not self.listed and not self.unlisted:
-            return Observed()
-        finished = self.asked.finished
-        unlisted = {
-            one: _sighting(found[ref], finished, managers) for one, ref in self.unlisted.items()
-        }
-        return Observed(
-            {n: _sighting(found[ref], finished, managers) for n, ref in self.listed.items()},
-            {one: seen for one, seen in unlisted.items() if self._changed(seen)},
-        )
+        listed, unlisted = dict[int, Sighting](), dict[Unlisted, Sighting]()
+        if self.listed or self.unlisted:  # then the sync says when it ended
+            look = partial(_sighting, finished=self.asked.finished, managers=managers)
+            listed = {n: look(found[ref]) for n, ref in self.listed.items()}
+            unlisted = {one: look(found[ref]) for one, ref in self.unlisted.items()}
+        unlisted = {one: seen for one, seen in unlisted.items() if self._changed(seen)}
+        there = {self.asked.sync.resources[n].key for n in self.asked.wanted.asks}
+        there |= {one.key for one in unlisted}
+        told = {key: live_texts(found[ref], asks) for key, ref, asks in self.asks if key in there}
+        return Observed(listed, unlisted, told=told)
 
     def _changed(self, seen: Sighting) -> bool:
         change = judge(seen, self.asked.started, self.asked.finished)
@@ -152,7 +164,7 @@ def verified_event(asked: Asked, observed: Observed, by: str) -> Event:
     data: dict[str, Json] = {"application": asked.sync.application.key, "by": by}
     data |= {verdict.value: verdicts[verdict] for verdict in ChangeVerdict}
     if observed.unlisted:
-        data["unlisted"] = [*map(_name, [*observed.unlisted][:MOST_NAMED])]
+        data["unlisted"] = [one.key for one in [*observed.unlisted][:MOST_NAMED]]
     data |= {"health": count_health(observed.health)} if observed.health else {}
     unknown = unknown or first_unknown(observed.health)
     data |= {"reason": unknown} if unknown else {}
@@ -172,12 +184,15 @@ def _resources_of(state: ApplicationState) -> Iterator[Resource]:
         yield entry.as_resource(Change(ChangeVerdict.UNKNOWN, "not listed"))
 
 
+def _asks(
+    resources: Sequence[Resource], asks: Mapping[int, Asks]
+) -> Iterator[tuple[str, ObjectRef, Asks]]:
+    for number, one in asks.items():
+        yield resources[number].key, _ref(resources[number]), one
+
+
 def _ref(one: Resource) -> ObjectRef:
     return ObjectRef(one.group, one.version, one.kind, one.namespace, one.name)
-
-
-def _name(one: Unlisted) -> str:
-    return one.as_resource(Change(ChangeVerdict.CHANGED, "")).key
 
 
 def _sighting(

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from typing import TypeVar
 
-from receiver.core.model import Change, ChangeVerdict, Resource, Sync, from_ms
+from receiver.core.model import Change, ChangeVerdict, Live, Resource, Sync, from_ms
 from receiver.notification.change_detection import OUT_OF_SYNC_ONLY
 from receiver.notification.live_verdicts import Observed, Sighting, judge
 
@@ -114,7 +114,7 @@ def with_recalled(sync: Sync, recalled: Recalled) -> Sync:
         )
         for number, resource in enumerate(_with_health(sync.resources, seen.health))
     ]  # fmt: skip
-    return replace(sync, resources=(*resources, *_unlisted(sync, seen)))
+    return replace(sync, resources=tuple(_told([*resources, *_unlisted(sync, seen)], seen.told)))
 
 
 NOTHING = Recalled()
@@ -126,6 +126,13 @@ def _with_health(
     for number, one in enumerate(resources):
         told = health.get(number)
         yield replace(one, health=told[0], health_message=told[1]) if told else one
+
+
+def _told(resources: Iterable[Resource], told: Mapping[str, Live]) -> Iterator[Resource]:
+    """Yield the resources with what their live objects told beside the change."""
+    for one in resources:
+        live = told.get(one.key) if told else None
+        yield replace(one, live=live) if live else one
 
 
 def _seen(sync: Sync, resource: Resource, seen: Sighting | None) -> Resource:

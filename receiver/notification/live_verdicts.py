@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from receiver.core.model import Change, ChangeVerdict, Resource, rfc3339
+from receiver.core.model import Change, ChangeVerdict, Live, Resource, rfc3339
 
 MANAGERS = frozenset({"argocd-controller", "argocd-application-controller"})
 """Argo CD's names as a manager of fields: for apply, and for Replace that of its binary."""
@@ -58,6 +58,11 @@ class Unlisted:
     namespace: str
     name: str
 
+    @property
+    def key(self) -> str:
+        """That of its resource."""
+        return self.as_resource(Change(ChangeVerdict.UNKNOWN, "")).key
+
     def as_resource(self, change: Change) -> Resource:
         """Return it as the entry that is missing in the sync's list."""
         return Resource(
@@ -74,11 +79,13 @@ class Observed:
         listed: the sightings by the index of the resource in the sync's list.
         unlisted: what the sync does not list, and was read all the same.
         health: by the index likewise, Argo CD's word with its message; "" with why it is unknown.
+        told: what rules ask beside the change, by the key of the resource, listed or not.
     """
 
     listed: Mapping[int, Sighting] = field(default_factory=dict)
     unlisted: Mapping[Unlisted, Sighting] = field(default_factory=dict)
     health: Mapping[int, tuple[str, str]] = field(default_factory=dict)
+    told: Mapping[str, Live] = field(default_factory=dict)
 
 
 def changes_by(

@@ -30,6 +30,7 @@ from receiver.rules.expressions.cel import Expressions
 from receiver.rules.expressions.seen import one_line
 from receiver.rules.loading.load import RuleSet, place_in_files
 from receiver.rules.matching.matcher import Matcher, RuleMatch
+from receiver.rules.matching.questions import Asks
 from receiver.rules.schema.rule_file import Rule, Target
 
 ERRORS = 3
@@ -106,6 +107,10 @@ class Planner:
     def unlisted(self, sync: Sync, others: Sequence[Resource]) -> list[Resource]:
         """Return those of its Application's resources that it does not list and a rule selects."""
         return find_unlisted(self._matcher, sync, others)
+
+    def asks_of_others(self, sync: Sync, others: Sequence[Resource]) -> dict[int, Asks]:
+        """Return what rules ask of the live objects of resources that it does not list."""
+        return self._matcher.asks_of_others(sync, others)
 
     def _planned(self, sync: Sync, recalled: Recalled) -> Planning:
         return Planning(
@@ -221,7 +226,7 @@ def read_sync(stored: StoredSync) -> Sync:
 
 def _to_verify(planning: Planning, wanted: Wanted, event: Event, until: int) -> Planning:
     """Leave a sync to be verified; what it changes in the memory is written at once, in order."""
-    data: dict[str, Json] = {**event.data, "objects": len({*wanted.listed, *wanted.health})}
+    data: dict[str, Json] = {**event.data, "objects": len(wanted.objects)}
     if wanted.unlisted:
         data["unlisted"] = True
     data["until"] = rfc3339(from_ms(until))

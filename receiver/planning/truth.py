@@ -2,39 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from receiver.core.model import Resource, Sync
 from receiver.notification.application_memory import is_dry_run
 from receiver.notification.change_detection import list_gap
 from receiver.rules.matching.matcher import Matcher
+from receiver.rules.matching.questions import Asks
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What is to be read for a sync.
 
-    ``listed`` are resources by their index. ``unlisted``: its list may lack what it changed, and a
-    rule could select that. ``health`` are those, by their index, whose health decides.
+    Attributes:
+        listed: the resources, by their index, that are judged by their objects.
+        unlisted: its list may lack what it changed, and a rule could select that.
+        health: those, by their index, whose health decides.
+        asks: what rules ask of live objects beside, by the index of the resource.
     """
 
     listed: tuple[int, ...] = ()
     unlisted: bool = False
     health: tuple[int, ...] = ()
+    asks: Mapping[int, Asks] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         """Whether anything is to be read."""
-        return bool(self.listed or self.unlisted or self.health)
+        return bool(self.unlisted or self.objects)
+
+    @property
+    def objects(self) -> set[int]:
+        """The resources, by their index, whose objects are read."""
+        return {*self.listed, *self.health, *self.asks}
 
 
 def find_wanted(matcher: Matcher, sync: Sync) -> Wanted:
     """Return what is to be read for a sync, whose resources have their verdicts by message."""
-    health = matcher.wants_health(sync)
+    health, asks = matcher.wants_health(sync), matcher.asks(sync)
     if is_dry_run(sync) or sync.started_at is None or sync.finished_at is None:
-        return Wanted(health=health)
+        return Wanted(health=health, asks=asks)
     gap = bool(list_gap(sync.retry_count, sync.options))
-    return Wanted(matcher.wants_truth(sync), gap and matcher.verifies(sync), health)
+    return Wanted(matcher.wants_truth(sync), gap and matcher.verifies(sync), health, asks)
 
 
 def find_unlisted(matcher: Matcher, sync: Sync, others: Sequence[Resource]) -> list[Resource]:

@@ -97,6 +97,26 @@ def test_a_rule_that_wants_the_truth_of_nobody_is_warned_of(
     assert CliRunner().invoke(check, []).stderr == ""
 
 
+def test_a_selector_that_asks_nobody_is_warned_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a connection no labels are known, so it selects nothing."""
+    file = tmp_path / "a.yaml"
+    file.write_text(
+        "version: 1\nrules:\n- name: r\n  match: {resources: [{kind: Job, labels: {a: b}}]}\n"
+        "  actions: [{uses: log.message, with: {text: x}}]\n"
+    )
+    monkeypatch.setenv("POSTSYNC_RULES", json.dumps([str(file)]))
+    warned = CliRunner().invoke(check, [])
+    assert warned.stderr.startswith(f"warning: {file}:4:35: ")
+    assert (
+        "labels: no sender has a connection, so no labels are known: this selects" in warned.stderr
+    )
+    setting = {"argocd": {"kubernetes": {"inCluster": True}}}
+    monkeypatch.setenv("POSTSYNC_ARGOCD", json.dumps(setting))
+    assert CliRunner().invoke(check, []).stderr == ""
+
+
 def test_a_rule_that_waits_for_applications_that_nobody_sees_is_warned_of(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

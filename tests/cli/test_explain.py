@@ -126,6 +126,7 @@ def test_rules_decided_by_the_sync(payload: Path, rules: Path) -> None:
     assert "from-prod: matched" in page
     assert "from-prod (observe: sends nothing)" in page
     assert "imageChanged is unknown here" in page
+    assert "What only live objects know" not in page
     assert "--sender" not in page
     assert "from-prod: sender wants prod, saw nothing" in flat(run(payload, rules))
     assert "name one with --sender" in flat(run(payload, rules))

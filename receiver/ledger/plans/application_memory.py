@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
-from dataclasses import astuple
+from dataclasses import asdict, astuple
 from typing import Any
 
 from sqlalchemy import Connection, delete, exists, select, text, tuple_
 
-from receiver.core.model import from_ms
+from receiver.core.model import Live, from_ms
 from receiver.core.storable import dumps
 from receiver.ledger import tables
 from receiver.ledger.engine.unit_of_work import UnitOfWork
@@ -80,6 +80,8 @@ def write_recalled(recalled: Recalled) -> str:
             ],
             "health": recalled.observed.health,
         }
+        if told := recalled.observed.told:
+            tree["observed"]["told"] = {key: asdict(live) for key, live in told.items()}
     return dumps(tree)
 
 
@@ -107,6 +109,7 @@ def _observed(tree: Any) -> Observed:
         {int(number): _read_sighting(seen) for number, seen in tree["listed"].items()},
         {Unlisted(*one): _read_sighting(seen) for *one, seen in tree["unlisted"]},
         {int(number): (word, why) for number, (word, why) in tree["health"].items()},
+        {key: Live(**live) for key, live in tree.get("told", {}).items()},
     )
 
 

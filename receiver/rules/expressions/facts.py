@@ -1,8 +1,8 @@
 """The words of the model as expressions see them: camelCase, JSON values only, with their types.
 
 Times are RFC 3339 strings, as in the API and the logs; ``timestamp(sync.finishedAt)``
-makes one of CEL's. A value that is not known is ``""``, or null for ``imageChanged``
-and the times.
+makes one of CEL's. A value that is not known is ``""``, or null for ``imageChanged``,
+the times, and a resource's labels and annotations.
 """
 
 from __future__ import annotations
@@ -50,6 +50,8 @@ RESOURCE: Fields = {
     "change": ("string", lambda resource: str(resource.change.verdict)),
     "changeReason": ("string", attrgetter("change.reason")),
     "imageChanged": ("any", attrgetter("image_changed")),
+    "labels": ("any", lambda resource: _mapping(resource.live.labels)),
+    "annotations": ("any", lambda resource: _mapping(resource.live.annotations)),
     **_texts("key"),
 }
 
@@ -89,6 +91,10 @@ def _source_facts(source: Source) -> Json:
         "targetRevision": source.target_revision,
         "chart": source.chart,
     }
+
+
+def _mapping(texts: Mapping[str, str] | None) -> Json:
+    return None if texts is None else {**texts}
 
 
 def _moment(moment: datetime | None) -> str | None:

@@ -40,6 +40,7 @@ def check_rule(rule: Rule, expressions: Expressions) -> Iterator[FieldError]:
     """Check a merged rule: names, targets and every expression."""
     yield from _check_names(rule)
     yield from _check_plans(rule)
+    yield from _check_verify(rule)
     condition = rule.match.condition
     if condition is not None:
         scope = Scope.condition(resource=rule.match.resources is not None)
@@ -93,6 +94,16 @@ def _attempt(path: Path, text: str, compile_: Callable[[str], object]) -> Iterat
         compile_(text)
     except ExpressionError as error:
         yield FieldError(path, error.message, error.hint, column=error.column)
+
+
+def _check_verify(rule: Rule) -> Iterator[FieldError]:
+    if rule.verify != "never":
+        return
+    for number, selector in enumerate(rule.match.resources or ()):
+        for key in selector.live_keys:
+            message = f"only the live object has {key}, and verify: never reads none"
+            hint = "use verify: auto for this rule"
+            yield FieldError(("match", "resources", number, key), message, hint)
 
 
 def _check_plans(rule: Rule) -> Iterator[FieldError]:

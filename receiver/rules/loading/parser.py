@@ -19,15 +19,12 @@ from receiver.rules.schema.rule_file import Defaults, FailureAction, Rule, RuleF
 
 S = TypeVar("S", bound=Strict)
 
-NOT_SENT = (
-    "Argo CD does not tell a resource's {key}; match.application.labels are those of the "
-    "Application"
-)
 FOREIGN_KEYS = {
     "on": "match.channel says on which channel, match.phases how the sync ended",
     "when": "match says when a rule applies, when in an action on which state of earlier waves",
-    "labels": NOT_SENT,
-    "annotations": NOT_SENT,
+    "labels": "match.application.labels are those of the Application, those of a resource stand "
+    "in match.resources",
+    "annotations": "those of a resource stand in match.resources",
 }
 """Keys that people know from elsewhere, and what says the same here."""
 

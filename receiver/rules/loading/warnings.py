@@ -107,6 +107,11 @@ def find_unconnected(document: Document, rules: Iterable[tuple[int, Rule]]) -> I
         if rule.debounce is not None and rule.debounce.until is not None:
             message = f"{NOBODY}, so each plan waits for the quiet of window instead"
             yield document.problem(("rules", index, "debounce", "until"), message, CONNECT)
+        for number, selector in enumerate(rule.match.resources or ()):
+            for key in selector.live_keys:
+                message = f"{NOBODY}, so no {key} are known: this selects nothing"
+                where = ("rules", index, "match", "resources", number, key)
+                yield document.problem(where, message, CONNECT)
 
 
 def missing_files(paths: Iterable[Path], files: Iterable[str]) -> Iterator[Problem]:

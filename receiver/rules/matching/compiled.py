@@ -15,6 +15,7 @@ from receiver.rules.expressions.scope import Scope
 from receiver.rules.expressions.seen import seen
 from receiver.rules.matching.match_predicates import Selector, resource_predicates, sync_predicates
 from receiver.rules.matching.predicates import Predicate, Predicates
+from receiver.rules.matching.questions import Asks, asks_of
 from receiver.rules.schema.match import Match
 from receiver.rules.schema.rule_file import Rule
 
@@ -103,13 +104,15 @@ class CompiledRule:
     """What is tested, in this order: the sync, the condition, the resources.
 
     A condition that names a resource comes last. ``selectors`` is None for a rule
-    without ``resources``, which matches the sync itself.
+    without ``resources``, which matches the sync itself. ``asks`` is what each selector asks of
+    live objects.
     """
 
     rule: Rule
     predicates: tuple[Predicate[Sync], ...]
     selectors: tuple[Selector, ...] | None
     condition: Condition | None
+    asks: tuple[Asks, ...]
 
     @property
     def sync_condition(self) -> Condition | None:
@@ -136,4 +139,5 @@ def compile_rule(rule: Rule, predicates: Predicates, expressions: Expressions) -
         tuple(sync_predicates(match, predicates)),
         selectors,
         compile_condition(match, expressions),
+        tuple(asks_of(rule)),
     )

@@ -18,7 +18,7 @@ from receiver.rules.matching.cluster_scoped import namespace_of
 from receiver.rules.matching.compiled import CompiledRule, Condition, Facts
 from receiver.rules.matching.findings import NONE, Finding, Findings, Verdict
 from receiver.rules.matching.index import ResourceIndex, bits_of, numbers_in
-from receiver.rules.matching.match_predicates import ORDER, Selector
+from receiver.rules.matching.match_predicates import Selector, Unknown, key_of, rank
 from receiver.rules.matching.predicates import Predicate
 from receiver.rules.schema.match import ResourceMatch
 from receiver.rules.schema.rule_file import OnUnknownChange, Rule
@@ -70,8 +70,8 @@ def explain_selectors(compiled: CompiledRule, resource: Resource) -> Finding:
         predicate = _first_refusal(selector, resource)
         if predicate is None:
             return _match(compiled, number, resource)
-        if ORDER.index(predicate.field) > furthest:
-            furthest, refusal = ORDER.index(predicate.field), (number, predicate)
+        if rank(predicate) > furthest:
+            furthest, refusal = rank(predicate), (number, predicate)
     assert refusal  # noqa: S101 a rule has no empty list of selectors
     number, predicate = refusal
     return _refusal(f"resources[{number}].{predicate.field}", predicate, resource)
@@ -146,7 +146,12 @@ def _first_refusal(selector: Selector, resource: Resource) -> Predicate[Resource
 
 
 def _refusal(field: str, predicate: Predicate[Any], subject: Sync | Resource) -> Finding:
-    saw = _format_value(predicate.field, predicate.read(subject), subject)
+    value = predicate.read(subject)
+    if isinstance(value, Unknown):
+        saw = f"its {key_of(predicate)} are not known: {value.reason}"
+        reason = f"{field} wants {predicate.wanted}, and {saw}"
+        return Finding(Verdict.REFUSED, field, reason, predicate.wanted, saw)
+    saw = _format_value(predicate.field, value, subject)
     reason = f"{field} wants {predicate.wanted}, saw {saw}"
     return Finding(Verdict.REFUSED, field, reason, predicate.wanted, saw)
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
 from operator import attrgetter
 from typing import Any, TypeAlias
 
 from receiver.core.model import ChangeVerdict, Resource, Sync
 from receiver.rules.matching.cluster_scoped import namespace_of
 from receiver.rules.matching.predicates import Predicate, Predicates
-from receiver.rules.schema.match import Match, ResourceMatch
+from receiver.rules.schema.match import Globs, Match, ResourceMatch
 from receiver.rules.schema.rule_file import OnUnknownChange
 
 Selector: TypeAlias = tuple[Predicate[Resource], ...]
@@ -17,15 +19,25 @@ Found: TypeAlias = Iterator[Predicate[Resource]]
 
 ORDER = (
     *("kind", "group", "version", "namespace", "name", "hookType", "syncPhase"),
-    *("status", "health", "image", "imageChanged", "change"),
+    *("status", "health", "image", "imageChanged", "change", "labels", "annotations"),
 )
 """The order of testing: a selector that fails later got further."""
 
-TRUTH_FIELDS = frozenset({"change", "health"})
-"""Fields that the live object answers better than the notification, or alone."""
+LIVE_FIELDS = frozenset({"labels", "annotations"})
+"""Fields that the live object alone answers."""
 
-OUTCOME_FIELDS = frozenset({"status", "health", "image", "imageChanged", "change"})
-"""Fields of what a sync did; the others identify the resource."""
+TRUTH_FIELDS = LIVE_FIELDS | {"change", "health"}
+"""Those, and what it answers better than the notification."""
+
+OUTCOME_FIELDS = TRUTH_FIELDS | {"status", "image", "imageChanged"}
+"""Fields of what is known after a sync alone; the others identify the resource."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """A value that is not known, and why."""
+
+    reason: str
 
 
 def resource_predicates(
@@ -41,8 +53,20 @@ def resource_predicates(
         *_image(selector, predicates),
         *_image_changed(selector, policy, predicates),
         *_change(selector, policy, predicates),
+        *_live_texts("labels", selector.labels, predicates),
+        *_live_texts("annotations", selector.annotations, predicates),
     ]
-    return tuple(sorted(found, key=lambda predicate: ORDER.index(predicate.field)))
+    return tuple(sorted(found, key=rank))
+
+
+def rank(predicate: Predicate[Resource]) -> int:
+    """Return when it is tested, see `ORDER`."""
+    return ORDER.index(key_of(predicate))
+
+
+def key_of(predicate: Predicate[Resource]) -> str:
+    """Return its key in the selector: ``labels`` of ``labels.tier``."""
+    return predicate.field.partition(".")[0]
 
 
 def hook_type_of(resource: Resource) -> str:
@@ -105,6 +129,23 @@ def _change(selector: ResourceMatch, policy: OnUnknownChange, predicates: Predic
         yield predicates.make("change", read, selector.change, accept, mode=policy)
 
 
+def _live_texts(key: str, wanted: Mapping[str, Globs], predicates: Predicates) -> Found:
+    """Yield a predicate for each label, or annotation, that the live object must have."""
+    for name, patterns in wanted.items():
+        read = partial(_live_text, key, name)
+        accept = partial(_is_there, predicates.globs(patterns).accept)
+        yield predicates.make(f"{key}.{name}", read, patterns, accept)
+
+
+def _live_text(key: str, name: str, resource: Resource) -> str | Unknown | None:
+    texts: Mapping[str, str] | None = getattr(resource.live, key)
+    return Unknown(resource.live.unknown) if texts is None else texts.get(name)
+
+
+def _is_there(accept: Callable[[str], bool], value: str | Unknown | None) -> bool:
+    return isinstance(value, str) and accept(value)
+
+
 def sync_predicates(match: Match, predicates: Predicates) -> Iterator[Predicate[Sync]]:
     """Yield the predicates of a match, in the order in which they are tested."""
     yield from _text(match, "channel", predicates)
@@ -140,12 +181,8 @@ def _text(
 
 
 def _label(label: str, patterns: tuple[str, ...], predicates: Predicates) -> Predicate[Sync]:
-    accept = predicates.globs(patterns).accept
-
     def read(sync: Sync) -> str | None:
         return sync.application.labels.get(label)
 
-    def is_there(value: str | None) -> bool:
-        return value is not None and accept(value)
-
-    return predicates.make(f"application.labels.{label}", read, patterns, is_there)
+    accept = partial(_is_there, predicates.globs(patterns).accept)
+    return predicates.make(f"application.labels.{label}", read, patterns, accept)

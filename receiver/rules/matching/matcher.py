@@ -11,12 +11,17 @@ from receiver.core.model import ChangeVerdict, Resource, Sync
 from receiver.rules.expressions.cel import Expressions
 from receiver.rules.matching.compiled import CompiledRule, Condition, Facts, compile_rule
 from receiver.rules.matching.explanation import RuleExplanation, explain_rule, explain_selectors
-from receiver.rules.matching.index import ResourceIndex, RuleIndex, numbers_in
-from receiver.rules.matching.match_predicates import OUTCOME_FIELDS, TRUTH_FIELDS, Selector
+from receiver.rules.matching.index import ResourceIndex, RuleIndex, bits_of, numbers_in
+from receiver.rules.matching.match_predicates import (
+    LIVE_FIELDS,
+    OUTCOME_FIELDS,
+    TRUTH_FIELDS,
+    Selector,
+    key_of,
+)
 from receiver.rules.matching.predicates import Predicate, Predicates
-from receiver.rules.schema.rule_file import Rule
-
-UNCHANGED = ChangeVerdict.UNCHANGED
+from receiver.rules.matching.questions import NO_QUESTION, Asks
+from receiver.rules.schema.rule_file import Rule, Verify
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +97,37 @@ class Matcher:
         for compiled in self._verifying(sync):
             selectors = _without(TRUTH_FIELDS, compiled.selectors)
             found[compiled.rule.verify] |= index.select_any(selectors)
-        return tuple(
-            number
-            for number in numbers_in(found["auto"] | found["always"])
-            if (one := sync.resources[number]).status == "Synced"
-            and not one.hook_type
-            and (found["always"] >> number & 1 or one.change.verdict is not UNCHANGED)
-        )
+        judged = found["auto"] & _open(sync, "auto") | found["always"] & _open(sync, "always")
+        return numbers_in(judged)
+
+    def asks(self, sync: Sync) -> dict[int, Asks]:
+        """Return what rules ask of live objects beside the change, by the resource's index.
+
+        That is where all else that the rule asks is so, or may be so by the live object.
+        """
+        index, found = ResourceIndex(sync.resources), dict[int, Asks]()
+        # Where the sync tells no health, the object does, as in `wants_health`.
+        told = any(one.health for one in sync.resources)
+        fields = LIVE_FIELDS if told else LIVE_FIELDS | {"health"}
+        for compiled in self._verifying(sync):
+            open_ = _open(sync, compiled.rule.verify) if any(compiled.asks) else 0
+            for selector, asks in zip(compiled.selectors or (), compiled.asks, strict=True):
+                if asks:
+                    by_message = index.select(_drop(fields, selector))
+                    bits = by_message | open_ & index.select(_drop(fields | {"change"}, selector))
+                    for number in numbers_in(bits):
+                        found[number] = found.get(number, NO_QUESTION) | asks
+        return found
+
+    def asks_of_others(self, sync: Sync, others: Sequence[Resource]) -> dict[int, Asks]:
+        """Return the same of resources that the sync does not list, each by its index."""
+        index, found = ResourceIndex(others), dict[int, Asks]()
+        for compiled in self._verifying(sync):
+            for selector, asks in zip(compiled.selectors or (), compiled.asks, strict=True):
+                bits = index.select(_drop(OUTCOME_FIELDS, selector)) if asks else 0
+                for number in numbers_in(bits):
+                    found[number] = found.get(number, NO_QUESTION) | asks
+        return found
 
     def wants_health(self, sync: Sync) -> tuple[int, ...]:
         """Return the resources whose health, which the sync does not tell, decides about a rule.
@@ -153,11 +182,26 @@ def _watched_by(compiled: CompiledRule, sync: Sync, index: ResourceIndex) -> int
 
 def _without(fields: frozenset[str], selectors: Iterable[Selector] | None) -> list[Selector]:
     """Return a rule's selectors as if they did not ask for these fields."""
-    return [tuple(p for p in one if p.field not in fields) for one in selectors or ()]
+    return [_drop(fields, one) for one in selectors or ()]
 
 
 def _is_of_health(predicate: Predicate[Resource]) -> bool:
     return predicate.field == "health"
+
+
+def _drop(fields: frozenset[str], selector: Selector) -> Selector:
+    return tuple(predicate for predicate in selector if key_of(predicate) not in fields)
+
+
+def _open(sync: Sync, verify: Verify) -> int:
+    """Return the resources whose live objects tell what the sync did to them, as bits."""
+    found = (
+        number
+        for number, one in enumerate(sync.resources)
+        if one.is_told_by_object
+        and (verify == "always" or one.change.verdict is not ChangeVerdict.UNCHANGED)
+    )
+    return bits_of(found, len(sync.resources))
 
 
 def _match(

@@ -112,6 +112,21 @@ class ResourceMatch(Strict):
     sync_phase: Words[SyncPhaseWord] = Field(
         default=("any",), description="The phase of the sync that it was applied in."
     )
+    labels: dict[str, Globs] = Field(
+        default={},
+        description="Labels that its live object must have, their values as globs. Needs a "
+        "connection.",
+    )
+    annotations: dict[str, Globs] = Field(
+        default={},
+        description="Annotations that its live object must have, their values as globs. Needs a "
+        "connection.",
+    )
+
+    @property
+    def live_keys(self) -> tuple[str, ...]:
+        """Those of its keys that only the live object can answer."""
+        return tuple(key for key in ("labels", "annotations") if getattr(self, key))
 
 
 class Match(Strict):

@@ -1,0 +1,158 @@
+"""What only live objects know: rules ask for it, and it is stored with the sync."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from desks import put_in_force
+from house import NOON, House
+from notifications import resource
+from toy_cluster import ToyCluster
+
+from receiver.core.logs import configure_logs
+from receiver.core.model import Live
+from receiver.dispatcher.verification import Verification
+from receiver.inspection.explain import Explainer
+from receiver.kubernetes.health import Health
+from receiver.ledger.engine.ledger import Ledger
+from receiver.ledger.plans.application_memory import read_recalled, write_recalled
+from receiver.notification.application_memory import Recalled
+from receiver.notification.live_verdicts import Observed
+
+RULES = """
+- name: edge
+  match: {resources: [{kind: ConfigMap, labels: {tier: edge*}}]}
+  actions: [{uses: log.message, with: {text: "${{ resource.name }}"}}]
+"""
+ANY = RULES.replace("kind: ConfigMap,", "kind: ConfigMap, change: any,")
+EXPRESSION = """
+- name: edge
+  match:
+    resources: [{kind: ConfigMap, change: any}]
+    condition: "resource.annotations['note'] == 'a'"
+  actions: [{uses: log.message, with: {text: "${{ resource.name }} ${{ resource.labels.tier }}"}}]
+"""
+WITHIN = NOON - timedelta(seconds=10)
+BEFORE = NOON - timedelta(hours=1)
+
+
+@pytest.fixture
+def house(ledger: Ledger) -> House:
+    made = House.of(ledger, RULES)
+    made.verify_for = 120
+    return made
+
+
+@pytest.fixture
+def cluster() -> ToyCluster:
+    """Two that are at the edge, and one that is not; two were changed."""
+    return ToyCluster(
+        {"a": WITHIN, "b": BEFORE, "c": WITHIN},
+        labels={"a": {"tier": "edge"}, "b": {"tier": "edge-2"}, "c": {"tier": "core"}},
+    )
+
+
+def look(house: House, cluster: ToyCluster) -> None:
+    """Verify what waits, and plan it."""
+    Verification(
+        "argocd", cluster, house.ledger, lambda: house.planner, lambda: None, configure_logs("json")
+    )._round()
+    house.plan([])
+
+
+def texts(house: House) -> list[str]:
+    return [run.parameters["text"] for run in house.work()]
+
+
+def reasons(house: House, sync: str) -> list[str]:
+    put_in_force(house)
+    (row,) = Explainer(house.ledger).explain(sync).rows or []
+    return [one["reason"] for one in row["resources"]]
+
+
+def same(name: str, **fields: Any) -> dict[str, Any]:
+    return resource(name, f"configmap/{name} unchanged", **fields)
+
+
+def test_a_selector_asks_for_labels(house: House, cluster: ToyCluster) -> None:
+    """Of what it matches otherwise: by the object `b` has not changed."""
+    sync = house.sync("a", "b", "c", same("d"))
+    look(house, cluster)
+    assert cluster.asked == [("shop", ["a", "b", "c"])]
+    assert texts(house) == ["a"]
+    assert "labels.tier wants edge*, saw core" in reasons(house, sync)[2]
+
+
+def test_what_did_not_change_is_asked_where_that_is_no_matter(
+    house: House, cluster: ToyCluster
+) -> None:
+    """Hooks too. Their change stays what the message says."""
+    house.use(ANY)
+    hook = resource("b", hookType="PostSync", hookPhase="Succeeded")
+    sync = house.sync(same("a"), hook, same("c"))
+    look(house, cluster)
+    assert cluster.asked == [("shop", ["a", "c"])]
+    assert texts(house) == ["a"]
+    assert "a unchanged" in reasons(house, sync)[0]
+
+
+def test_an_expression_asks_too(house: House, cluster: ToyCluster) -> None:
+    """For all labels and annotations of what the rest of the match selects."""
+    house.use(EXPRESSION)
+    house.sync(same("a"), same("b"))
+    look(house, cluster)
+    assert texts(house) == ["a edge"]
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_what_is_not_known_does_not_match(house: House, cluster: ToyCluster, there: bool) -> None:
+    """Neither what cannot be read, nor anything without a connection; it says why."""
+    house.verify_for = 120 if there else 0
+    cluster.changed_at = {}
+    sync = house.sync("a")
+    look(house, cluster)
+    assert texts(house) == []
+    why = "it is not there any more" if there else "its live object was not asked for them"
+    (reason,) = reasons(house, sync)
+    assert f"labels.tier wants edge*, and its labels are not known: {why}" in reason
+
+
+def test_a_replay_sees_the_same(house: House, cluster: ToyCluster) -> None:
+    """Whatever has become of the object."""
+    sync = house.sync("a")
+    look(house, cluster)
+    before = texts(house)
+    cluster.labels = {}
+    house.replay(sync)
+    assert texts(house) == before == ["a"]
+
+
+def test_what_a_retry_does_not_list_is_asked_as_well(house: House, cluster: ToyCluster) -> None:
+    """It takes part as what is listed does."""
+    only: dict[str, Any] = {"syncOptions": ["ApplyOutOfSyncOnly=true"]}
+    house.sync("c", operation={"sync": only}, retryCount=1)
+    look(house, cluster)
+    assert texts(house) == ["a"]
+
+
+def test_another_event_than_a_sync_asks_as_well(house: House, cluster: ToyCluster) -> None:
+    """On a channel of its own, together with the health."""
+    selector = "change: any, health: Degraded,"
+    rules = ANY.replace("change: any,", selector).replace("match: {", "match: {channel: degraded, ")
+    house.use(rules)
+    cluster.healths = {"a": Health("Degraded", "broken"), "c": Health("Degraded", "broken")}
+    entries = [resource(name) for name in ("a", "b", "c")]
+    body = {"application": {"name": "shop"}, "eventKey": "1", "resources": entries}
+    house.plan([house.bring(json.dumps(body).encode(), channel="degraded")])
+    look(house, cluster)
+    assert texts(house) == ["a"]
+
+
+def test_it_is_stored_as_it_was_told() -> None:
+    """A long annotation as its digest."""
+    told = {"a": Live({"tier": "edge"}, None), "b": Live(unknown="gone")}
+    recalled = Recalled(observed=Observed(told=told))
+    assert read_recalled(write_recalled(recalled)) == recalled
