@@ -57,6 +57,7 @@ test-deps: $(VENV)/.test ## Install the servers that tests use (Debian, as root)
 	  DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends $(DEBIAN) >/dev/null; } \
 	  || echo 'test-deps: could not install: $(DEBIAN); tests that need them will be skipped'; \
 	else echo 'test-deps: not root on Debian; install by hand: $(DEBIAN)'; fi
+	@.ci/get-promtool $(CACHE) >/dev/null 2>&1 || echo 'test-deps: no promtool (Debian: prometheus); the alerts'\'' histories will be skipped'
 	@tests/cluster/build $(KUBE) || echo 'test-deps: tests that need a Kubernetes control plane will be skipped'
 
 lock: ## Lock the dependencies anew (needs uv)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -13,12 +14,14 @@ from typing import Any
 import pytest
 import yaml
 from certificates import fetch, make, needs_openssl
+from control_plane import CACHES
 from notifications import notification, resource
 from prometheus_client.parser import text_string_to_metric_families
 from service import ROOT, Target, serving, wait_for
 
 ALERTS = ROOT / "config/prometheus/alerts.yaml"
-TESTS = ROOT / "tests/data/prometheus/alerts_test.yaml"
+TESTS = sorted((ROOT / "tests/data/prometheus").glob("*_test.yaml"))
+PROMTOOL = shutil.which("promtool", path=f"{os.environ['PATH']}:{CACHES / 'postsync-tests'}")
 OF_THE_TARGET = {"namespace", "job"}
 """Labels that Prometheus adds to what it scrapes."""
 
@@ -41,13 +44,12 @@ def sections() -> set[str]:
     return set(re.findall(r"^### (\w+)$", (ROOT / "docs/metrics.md").read_text(), re.MULTILINE))
 
 
-@pytest.mark.skipif(
-    shutil.which("promtool") is None, reason="needs promtool (Debian: prometheus, 19 MB)"
-)
+@pytest.mark.skipif(PROMTOOL is None, reason="needs promtool; `make test-deps` gets it")
 def test_the_alerts_fire_when_they_should_and_end_again() -> None:
     """As Prometheus itself evaluates them, over made-up histories."""
-    for words in (("check", "rules", str(ALERTS)), ("test", "rules", str(TESTS))):
-        done = subprocess.run(["promtool", *words], check=False, capture_output=True, text=True)
+    for words in (["check", "rules", ALERTS], ["test", "rules", *TESTS]):
+        command = list(map(str, [PROMTOOL, *words]))
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -64,7 +66,7 @@ def test_each_alert_says_how_grave_it_is_and_where_to_read_on() -> None:
 
 def test_each_alert_has_its_history_for_promtool() -> None:
     """Whoever adds an alert shows when it fires."""
-    tests = yaml.safe_load(TESTS.read_text())["tests"]
+    tests = [one for file in TESTS for one in yaml.safe_load(file.read_text())["tests"]]
     fired = {
         one["alertname"] for test in tests for one in test["alert_rule_test"] if one["exp_alerts"]
     }
