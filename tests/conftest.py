@@ -6,7 +6,6 @@ import gc
 import os
 import shutil
 import signal
-import subprocess
 import sys
 from collections.abc import Generator, Iterator
 from contextlib import closing
@@ -170,13 +169,8 @@ def serve() -> Iterator[Serve]:
     """Start servers; all of them end with the test."""
     started: list[Served] = []
 
-    def start(
-        config: Path | None = None,
-        errors: int = subprocess.DEVNULL,
-        limit: float = LIMIT,
-        **settings: object,
-    ) -> Served:
-        started.append(Served(config, errors, limit, **settings))
+    def start(config: Path | None = None, limit: float = LIMIT, **settings: object) -> Served:
+        started.append(Served(config, limit, **settings))
         return started[-1]
 
     yield start

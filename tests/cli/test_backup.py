@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import subprocess
 import threading
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from forked import postsync
 from notifications import notification, resource
-from service import POSTSYNC, ROOT, Service, serving
+from service import ROOT, Service, serving
 from sqlalchemy import insert, text
 
 from receiver.cli import cli
@@ -72,10 +72,7 @@ def test_a_backup_of_a_busy_instance_has_all_that_was_accepted_before(tmp_path: 
         sender = threading.Thread(target=load)
         sender.start()
         try:
-            done = subprocess.run(
-                [*POSTSYNC, "backup", str(copy), "--output", "json"], cwd=ROOT, check=True,
-                env=service.environ, capture_output=True, text=True, timeout=60,
-            )  # fmt: skip
+            done = postsync("backup", copy, "--output", "json", cwd=ROOT, environ=service.environ)
         finally:
             stop.set()
             sender.join()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from pathlib import Path
 
 import click
 import pytest
 from click.testing import CliRunner
-from service import POSTSYNC, ROOT
+from forked import postsync
+from service import ROOT
 
 from receiver.cli import COMMANDS, TOPICS, cli
 
@@ -24,14 +24,12 @@ rules:
 
 def completed(words: str, home: Path, **environ: str) -> list[str]:
     """Return what bash offers for the last of these words."""
-    done = subprocess.run(
-        POSTSYNC, cwd=ROOT, text=True, capture_output=True, check=True,
-        env=os.environ | environ | {
-            "_POSTSYNC_COMPLETE": "bash_complete", "COMP_WORDS": words,
-            "COMP_CWORD": str(words.count(" ")), "POSTSYNC_HOME": str(home),
-        },
-    )  # fmt: skip
-    assert done.stderr == ""
+    asked = {
+        "_POSTSYNC_COMPLETE": "bash_complete", "COMP_WORDS": words,
+        "COMP_CWORD": str(words.count(" ")), "POSTSYNC_HOME": str(home),
+    }  # fmt: skip
+    done = postsync(cwd=ROOT, environ=os.environ | environ | asked)
+    assert (done.returncode, done.stderr) == (0, "")
     return [line.partition(",")[2] for line in done.stdout.split()]
 
 

@@ -9,8 +9,9 @@ import threading
 from pathlib import Path
 
 import pytest
+from forked import postsync
 from postgres import Databases, postgres_server
-from service import POSTSYNC, ROOT
+from service import ROOT
 
 from receiver.ledger import tables
 
@@ -18,10 +19,7 @@ Done = subprocess.CompletedProcess[str]
 
 
 def migrate(*arguments: str, **environ: str) -> Done:
-    return subprocess.run(
-        [*POSTSYNC, "migrate", *arguments], cwd=ROOT, env=os.environ | environ, text=True,
-        capture_output=True, check=False, timeout=90,
-    )  # fmt: skip
+    return postsync("migrate", *arguments, cwd=ROOT, environ=os.environ | environ)
 
 
 def test_it_says_what_it_did(ledgers: Databases) -> None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import os
 import socket
-import subprocess
 from pathlib import Path
 
 import pytest
-from service import POSTSYNC
+from forked import postsync
 
 
 @pytest.mark.parametrize(
@@ -26,10 +25,7 @@ def test_a_variable_that_is_no_setting_is_warned_of(tmp_path: Path, words: list[
             "POSTSYNC_HOME": str(tmp_path), "POSTSYNC_LOG_FORMAT": "json",
             "POSTSYNC_PORT": str(taken.getsockname()[1]), "POSTSYNC_MAXBODY": "1",
         }  # fmt: skip
-        done = subprocess.run(
-            [*POSTSYNC, *words], env=environ, text=True, capture_output=True, check=False,
-            timeout=60,
-        )  # fmt: skip
+        done = postsync(*words, cwd=tmp_path, environ=environ)
     assert "cannot listen on" in done.stderr
     warned = [json.loads(line) for line in done.stdout.splitlines() if "settings.unknown" in line]
     assert [(line["variable"], line["hint"]) for line in warned] == [

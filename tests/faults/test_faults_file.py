@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 from disks import BreakingDisk, breaking_disk
+from forked import postsync
 from scenario import CALL
-from service import POSTSYNC, ROOT, Service, Target
+from service import ROOT, Service, Target
 
 from receiver.ledger.engine.open import open_ledger
 
@@ -76,7 +77,4 @@ def test_a_disk_that_is_read_only_is_told_at_the_start(
 
 
 def _serve(service: Service) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*POSTSYNC, "serve"], cwd=ROOT, env=service.environ, capture_output=True, text=True,
-        check=False, timeout=120,
-    )  # fmt: skip
+    return postsync("serve", cwd=ROOT, environ=service.environ)

@@ -9,9 +9,10 @@ import subprocess
 from contextlib import suppress
 from typing import Any
 
+from forked import Forked, begin_postsync
 from in_process import run_command
 from notifications import notification, resource
-from service import POSTSYNC, ROOT, Service
+from service import ROOT, Service
 
 RULES = """
 version: 1
@@ -42,17 +43,17 @@ def typed(service: Service, *arguments: str, answer: str = "") -> Done:
 def typed_on_terminal(service: Service, *arguments: str, answer: str) -> tuple[int, str]:
     """Run a command on a terminal; return its exit code, and all that the terminal showed."""
     ours, its = pty.openpty()
-    with subprocess.Popen(
-        [*POSTSYNC, *arguments], cwd=ROOT, env=service.environ, stdin=its, stdout=its, stderr=its
-    ) as process:
-        os.close(its)
-        os.write(ours, answer.encode())
-        shown = b""
-        with suppress(OSError):  # the other end is closed
-            while piece := os.read(ours, 4096):
-                shown += piece
+    process = Forked(
+        begin_postsync, *arguments, cwd=ROOT, environ=service.environ, streams=(its, its, its)
+    )
+    os.close(its)
+    os.write(ours, answer.encode())
+    shown = b""
+    with suppress(OSError):  # the other end is closed
+        while piece := os.read(ours, 4096):
+            shown += piece
     os.close(ours)
-    return process.returncode, shown.decode()
+    return process.wait(60), shown.decode()
 
 
 def told(service: Service, *arguments: str) -> Any:

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from cluster import Worker
+from forked import postsync
 from postgres import Postgres, postgres_server
-from service import POSTSYNC, ROOT, Service, Target, group_alive, wait_for
+from service import ROOT, Service, Target, group_alive, wait_for
 
 PAGE = (ROOT / "docs/postgresql.md").read_text()
 SQL = re.compile(r"<!-- sql (\w+) -->\n```sql\n(.*?)```", re.DOTALL)
@@ -121,10 +122,7 @@ def _url(server: Postgres, role: str) -> str:
 
 def migrated(url: str) -> subprocess.CompletedProcess[str]:
     """Run `postsync migrate`."""
-    return subprocess.run(
-        [*POSTSYNC, "migrate", "--database", url], cwd=ROOT, text=True, capture_output=True,
-        check=False, timeout=60,
-    )  # fmt: skip
+    return postsync("migrate", "--database", url, cwd=ROOT, environ=os.environ)
 
 
 def end(part: Service) -> None:

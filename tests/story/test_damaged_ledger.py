@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 from commands import synced, typed
 from doors import AS_OPERATOR, AS_SENDER, doors
+from forked import postsync
 from notifications import notification, resource
-from service import POSTSYNC, TELL, Service, serving, wait_for
+from service import ROOT, TELL, Service, serving, wait_for
 
 from receiver.core.errors import AttemptError, LedgerDamaged, LedgerError
 from receiver.ledger.audit.key_values import put_value
@@ -107,9 +108,7 @@ def test_a_backup_put_in_its_place_goes_on(service: Service, home: Path) -> None
     refused = typed(service, "prune", "--keep-for", "7d")
     assert refused.returncode == 1
     commands = refused.stderr.split("`")[1].replace("BACKUP", str(backup))
-    done = subprocess.run(
-        [*POSTSYNC, "serve"], env=service.environ, text=True, capture_output=True, check=False
-    )
+    done = postsync("serve", cwd=ROOT, environ=service.environ)
     assert (done.returncode, "is damaged" in done.stderr) == (1, True)
     assert subprocess.run(["sh", "-c", commands], check=False).returncode == 0
     service.start()

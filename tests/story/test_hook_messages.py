@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 import yaml
+from forked import postsync
 from notifications import notification, resource
-from service import POSTSYNC, ROOT, Service, free_port, serving
+from service import ROOT, Service, free_port, serving
 
 PAGE = (ROOT / "docs/hook-messages.md").read_text()
 TOKEN = "token-of-the-hooks-012345"
@@ -51,10 +52,9 @@ def curl() -> None:
 
 
 def shown(service: Service, *arguments: str) -> str:
-    return subprocess.run(
-        [*POSTSYNC, "show", *arguments], cwd=ROOT, env=service.environ, text=True,
-        capture_output=True, check=True,
-    ).stdout  # fmt: skip
+    done = postsync("show", *arguments, cwd=ROOT, environ=service.environ)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 @pytest.mark.usefixtures("curl")

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-import subprocess
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from forked import postsync
 from notifications import notification, resource
-from service import POSTSYNC, ROOT, TELL, Service, serving
+from service import ROOT, TELL, Service, serving
 
 
 def post(service: Service, name: str) -> tuple[int, dict[str, str]]:
@@ -79,10 +79,7 @@ def test_what_was_kept_goes_on_where_it_ended(tmp_path: Path) -> None:
         removed(tmp_path)
         assert post(service, "b")[0] == 503
         service.stop()
-        refused = subprocess.run(
-            [*POSTSYNC, "serve"], cwd=ROOT, env=service.environ, text=True, capture_output=True,
-            check=False, timeout=60,
-        )  # fmt: skip
+        refused = postsync("serve", cwd=ROOT, environ=service.environ)
         copy = copy_of(tmp_path)
         assert refused.returncode != 0
         assert f"{copy} has all that it had" in refused.stderr

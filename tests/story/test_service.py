@@ -10,6 +10,7 @@ import subprocess
 from contextlib import closing
 from pathlib import Path
 
+from forked import postsync
 from notifications import notification, resource
 from service import POSTSYNC, ROOT, Service, Target, serving, wait_for
 
@@ -191,10 +192,7 @@ def test_a_second_instance_is_refused(tmp_path: Path, target: Target) -> None:
     """One message, with the process that has the ledger, and exit code 1."""
     with serving(tmp_path, CALL.format(url=target.url)) as service:
         environ = service.environ | {"POSTSYNC_PORT": "0"}
-        done = subprocess.run(
-            [*POSTSYNC, "serve"], cwd=ROOT, env=environ, capture_output=True, text=True,
-            check=False, timeout=120,
-        )  # fmt: skip
+        done = postsync("serve", cwd=ROOT, environ=environ)
         assert done.returncode == 1
         assert "is in use by another instance (process " in done.stderr
         assert "Traceback" not in done.stderr
@@ -206,10 +204,7 @@ def test_a_port_that_is_taken_is_told_before_anything_starts(
     """The address and the way out."""
     port = target.url.rsplit(":", 1)[1].strip("/")
     service = Service(tmp_path, CALL.format(url=target.url))
-    done = subprocess.run(
-        [*POSTSYNC, "serve", "--port", port], cwd=ROOT, env=service.environ, capture_output=True,
-        text=True, check=False, timeout=120,
-    )  # fmt: skip
+    done = postsync("serve", "--port", port, cwd=ROOT, environ=service.environ)
     assert done.returncode == 1
     assert f"cannot listen on 127.0.0.1:{port}" in done.stderr
 

@@ -10,8 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from forked import postsync
 from notifications import notification, resource
-from service import POSTSYNC, ROOT, serving
+from service import ROOT, serving
 
 from receiver.testkit import Reply, Seen, peer
 
@@ -58,9 +59,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _postsync(site: Path, *words: str | Path) -> subprocess.CompletedProcess[str]:
     environ = os.environ | {"PYTHONPATH": str(site)}
-    return subprocess.run(
-        [*POSTSYNC, *words], cwd=ROOT, env=environ, text=True, capture_output=True, check=False
-    )
+    return postsync(*words, cwd=ROOT, environ=environ)
 
 
 @pytest.mark.slow

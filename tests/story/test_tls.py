@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 from certificates import fetch, make, needs_openssl
+from forked import postsync
 from notifications import notification, resource
-from service import POSTSYNC, ROOT, TOKEN, Service, wait_for
+from service import ROOT, TOKEN, Service, wait_for
 
 pytestmark = needs_openssl
 
@@ -39,10 +40,7 @@ def service(tmp_path: Path) -> Iterator[Service]:
 
 def command(service: Service, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
     """Run a command of ours."""
-    return subprocess.run(
-        [*POSTSYNC, *words], cwd=ROOT, env=service.environ | environ, check=False,
-        capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
+    return postsync(*words, cwd=ROOT, environ=service.environ | environ)
 
 
 def test_commands_trust_the_authority_that_they_are_given(service: Service, tmp_path: Path) -> None:

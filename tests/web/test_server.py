@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import signal
 import socket
-import subprocess
-import sys
 import time
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from served import LIMIT, PROGRAM, ROOT, Serve, Served, head, held, rest, status
+from served import LIMIT, Serve, Served, head, held, refused, rest, status
+from service import wait_for
 
 WHOLE = head("/held") + b"ok"
 EMPTY = head("/held", length=0)
@@ -75,14 +73,12 @@ def test_a_body_in_chunks_that_ends_early_is_told_so(serve: Serve) -> None:
 def test_what_an_app_does_after_the_request_is_there_is_not_cut(serve: Serve, sent: bytes) -> None:
     """Waiting for a commit is no slowness of the sender: nothing is shut, and nothing counted."""
     served = serve()
-    assert served.process.stdin
     with served.connect() as connection, served.connect() as silent:
         connection.sendall(sent)
         assert served.line() == "began"
         # Whose time began later is cut off: that of the first is over, too.
         assert (rest(silent), served.line()) == (b"", "cut")
-        served.process.stdin.write("\n")
-        served.process.stdin.flush()
+        served.let_go()
         assert rest(connection).endswith(b"ended")
     served.process.terminate()
     assert served.line() == "stopped"
@@ -119,28 +115,20 @@ def test_sigterm_finishes_what_is_under_way_and_stops_the_parts(
     """An answer that was promised is given; the writer is stopped; the exit is clean."""
     config = tmp_path / "gunicorn.conf.py"
     config.write_text('loglevel = "info"\n')
-    served = serve(config, subprocess.PIPE)
-    assert served.process.stdin
-    assert served.process.stderr
+    served = serve(config)
     with served.connect() as connection:
         connection.sendall(head("/held") + b"ok")
         assert served.line() == "began"
-        served.process.send_signal(signal.SIGTERM)
-        while "Handling signal: term" not in served.process.stderr.readline():
-            pass
-        served.process.stdin.write("\n")
-        served.process.stdin.flush()
+        served.process.terminate()
+        wait_for(lambda: "Handling signal: term" in served.errors(), 20, "the signal")
+        served.let_go()
         assert rest(connection).endswith(b"ended")
-    output, _ = served.process.communicate(timeout=120)
-    assert output.split() == ["stopped"]
-    assert served.process.returncode == 0
+    assert (served.line(), served.line()) == ("stopped", "")
+    assert served.process.wait(120) == 0
 
 
 def test_a_configuration_with_a_typo_is_refused(tmp_path: Path) -> None:
     """Gunicorn itself would ignore an unknown name in silence."""
     config = tmp_path / "gunicorn.conf.py"
     config.write_text("backlogg = 3\n")
-    command = [sys.executable, str(PROGRAM), "0", "1", str(config)]
-    ended = subprocess.run(command, check=False, capture_output=True, text=True, cwd=ROOT)
-    assert ended.returncode == 1
-    assert "there is no setting backlogg" in ended.stderr
+    assert "there is no setting backlogg" in refused(config)

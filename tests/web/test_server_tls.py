@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import socket
 import ssl
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 from certificates import expire, make, needs_openssl, trusting
-from served import LIMIT, PROGRAM, ROOT, Serve, Served, head, held, rest, status
+from served import LIMIT, Serve, Served, head, held, refused, rest, status
 
 pytestmark = needs_openssl
 
@@ -36,7 +34,7 @@ def turn(mount: Path, to: str) -> None:
 
 def start(serve: Serve, folder: Path) -> Served:
     files = {"tls_certificate": folder / "tls.crt", "tls_key": folder / "tls.key"}
-    return serve(None, subprocess.PIPE, **files)
+    return serve(**files)
 
 
 def secured(served: Served, certificate: Path) -> ssl.SSLSocket:
@@ -45,8 +43,8 @@ def secured(served: Served, certificate: Path) -> ssl.SSLSocket:
 
 def errors(served: Served) -> str:
     """End it, and return what it wrote on stderr."""
-    served.process.terminate()
-    return served.process.communicate(timeout=120)[1]
+    served.end()
+    return served.errors()
 
 
 def test_a_request_by_tls_is_served(serve: Serve, mounted: Path) -> None:
@@ -132,7 +130,6 @@ def test_a_renewed_certificate_is_served_without_a_restart(serve: Serve, mounted
     served = start(serve, mounted)
     make(mounted / "..2")
     old, new = mounted / "..1/tls.crt", mounted / "..2/tls.crt"
-    assert served.process.stdin
     with secured(served, old) as before:
         before.sendall(head("/held") + b"ok")
         assert served.line() == "began"
@@ -140,8 +137,7 @@ def test_a_renewed_certificate_is_served_without_a_restart(serve: Serve, mounted
         told = served.event("tls.loaded")
         with secured(served, new) as connection:
             der = connection.getpeercert(binary_form=True)
-        served.process.stdin.write("\n")
-        served.process.stdin.flush()
+        served.let_go()
         assert rest(before).endswith(b"ended")
     assert der == ssl.PEM_cert_to_DER_cert(new.read_text())
     assert told["notAfter"].endswith("Z")
@@ -205,11 +201,6 @@ def test_a_pair_that_cannot_be_served_with_stops_the_start(
     """The message says what is wrong with which file, and the settings' names."""
     certificate, key = make(tmp_path)
     _broken(tmp_path, how)
-    files = {"POSTSYNC_TLS_CERTIFICATE": str(certificate), "POSTSYNC_TLS_KEY": str(key)}
-    ended = subprocess.run(
-        [sys.executable, str(PROGRAM), "0", "1"], check=False, capture_output=True, text=True,
-        cwd=ROOT, env=os.environ | files,
-    )  # fmt: skip
-    assert ended.returncode == 1
-    assert told in ended.stderr
-    assert "tlsCertificate (POSTSYNC_TLS_CERTIFICATE)" in ended.stderr
+    said = refused(tls_certificate=certificate, tls_key=key)
+    assert told in said
+    assert "tlsCertificate (POSTSYNC_TLS_CERTIFICATE)" in said

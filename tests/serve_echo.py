@@ -1,4 +1,4 @@
-"""Serves a small app by our server: PORT TIMEOUT [GUNICORN_CONFIG], as a program of its own.
+"""Serves a small app by our server, as a program of its own.
 
 The other settings come from the environment, as always.
 """
@@ -30,7 +30,7 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
-def factory(tls: Tls | None) -> tuple[Flask, Callable[[], None]]:
+def factory(settings: Settings, tls: Tls | None) -> tuple[Flask, Callable[[], None]]:
     app = Flask("echo")
     app.extensions[ON_CUT] = lambda: say("cut")
     app.extensions[ON_UNREADABLE] = lambda remote, reason: say(f"unreadable {remote} {reason}")
@@ -69,14 +69,14 @@ def factory(tls: Tls | None) -> tuple[Flask, Callable[[], None]]:
     return app, lambda: say("stopped")
 
 
-if __name__ == "__main__":
-    port, timeout, *config = sys.argv[1:]
+def main(port: str, timeout: str, config: str = "") -> None:
+    """Serve until it is told to stop."""
     settings = Settings(
         port=int(port),
         request_timeout=float(timeout),
         threads=4,
-        gunicorn_config=Path(config[0]) if config else None,
+        gunicorn_config=Path(config) if config else None,
     )
     found = load_tls(settings, configure_logs("json"))
     gc.freeze()  # as `postsync serve` does; it also shortens the end
-    Server(settings, lambda: factory(found), found).run()
+    Server(settings, lambda: factory(settings, found), found).run()
