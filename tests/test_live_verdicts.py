@@ -51,6 +51,28 @@ def syncs() -> dict[str, Sync]:
     }
 
 
+@dataclass(frozen=True)
+class Line:
+    """An object of which the times are known, what really was, and its operation's times."""
+
+    truth: str
+    seen: Sighting
+    started: datetime
+    finished: datetime
+
+
+def lines() -> Iterator[Line]:
+    """Every object that was applied: what was refused has no change of its operation."""
+    known = syncs()
+    for line in map(json.loads, (DATA / "live.jsonl").read_text().splitlines()):
+        sync = known[line["payload"]]
+        listed = {one.key: one for one in sync.resources}
+        one = listed.get(line.get("resource", ""))
+        applies = one is None or one.status == "Synced"
+        if applies and "managedFields" in line and sync.started_at and sync.finished_at:
+            yield Line(line["truth"], sighting(line), sync.started_at, sync.finished_at)
+
+
 def entries() -> Iterator[Entry]:
     """Every object of which the times are known; what is not Synced is left to its message."""
     known = syncs()

@@ -26,8 +26,8 @@ class ToyCluster:
     """A connection to a cluster of ConfigMaps, each with when Argo CD last changed it.
 
     ``failing`` is why nothing can be asked; ``clock`` what the API server's clock says;
-    ``operation`` when the Application's last one began and ended. An object without one of the
-    ``healths`` is healthy.
+    ``operation`` when the Application's last one began and ended, ``status_times`` the newest time
+    in its status and when that was written. An object without one of the ``healths`` is healthy.
     """
 
     changed_at: dict[str, datetime] = field(default_factory=dict)
@@ -36,6 +36,7 @@ class ToyCluster:
     clock: datetime | None = None
     healths: dict[str, Health] = field(default_factory=dict)
     operation: tuple[datetime | None, datetime | None] = (None, None)
+    status_times: tuple[datetime | None, datetime | None] = (None, None)
     manager: str = "argocd-controller"
     asked: list[tuple[str, list[str]]] = field(default_factory=list)
     name: str = "the cluster of the test"
@@ -60,7 +61,9 @@ class ToyCluster:
             ResourceState(ObjectRef("", "v1", "ConfigMap", "shop", one), "Synced", "")
             for one in self.changed_at
         ]
-        return ApplicationState(summary, None, "https://kubernetes", tuple(resources), (), {})
+        return ApplicationState(
+            summary, None, "https://kubernetes", tuple(resources), (), {}, *self.status_times
+        )
 
     def applications(self, deadline: float) -> list[ApplicationSummary]:  # noqa: ARG002 see above
         """Those that the test has listed."""

@@ -58,7 +58,24 @@ def application_of(app: Mapping[str, Any]) -> ApplicationState:
         resources=tuple(map(_resource, mappings(status, "resources"))),
         history=tuple(map(_deployment, mappings(status, "history"))),
         body={**app, "metadata": metadata},
+        stamped_at=max(filter(None, _stamps(status)), default=None),
+        written_at=max(filter(None, _status_writes(app)), default=None),
     )
+
+
+def _stamps(status: Mapping[str, Any]) -> Iterator[datetime | None]:
+    """Yield the times that Argo CD's controller takes at the moment at which it writes them."""
+    operation = mapping(status, "operationState")
+    yield from (moment(operation, "startedAt"), moment(operation, "finishedAt"))
+    yield moment(status, "reconciledAt")
+    yield moment(mapping(status, "health"), "lastTransitionTime")
+
+
+def _status_writes(app: Mapping[str, Any]) -> Iterator[datetime | None]:
+    """Yield when each manager of the status has last changed a value."""
+    for entry in mappings(mapping(app, "metadata"), "managedFields"):
+        if "f:status" in mapping(entry, "fieldsV1"):
+            yield moment(entry, "time")
 
 
 def _operation(app: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -201,6 +201,11 @@ class ApplicationState:
         history: oldest first, as many as the Application keeps (10 by default).
         body: the Application without managedFields, as
             `receiver.notification.parse` takes it.
+        stamped_at: the newest time that Argo CD's controller has written into the status, by its
+            clock.
+        written_at: when the status was last changed, by the clock of the API server that has it;
+            None where it is not told. No write is older than what it writes, so this one is the
+            older of the two only where the clocks differ.
     """
 
     summary: ApplicationSummary
@@ -209,3 +214,5 @@ class ApplicationState:
     resources: tuple[ResourceState, ...]
     history: tuple[Deployment, ...]
     body: Mapping[str, Json] = field(repr=False)
+    stamped_at: datetime | None = None
+    written_at: datetime | None = None

@@ -13,6 +13,7 @@ from sqlalchemy import select
 from receiver.argocd.connection import Connection
 from receiver.argocd.objects import ApplicationState, LiveObject, ObjectRef, Unreadable
 from receiver.core.model import Resource, Sync, rfc3339
+from receiver.dispatcher.clock_doubt import find_ahead
 from receiver.kubernetes.health import Health
 from receiver.ledger import tables
 from receiver.ledger.plans.load import stored_sync
@@ -162,7 +163,8 @@ def _changed_since(
 ) -> ObjectRef | None:  # fmt: skip
     """Return an object that Argo CD has changed since the part's operation ended, if there is one.
 
-    An object that cannot tell was not changed: a plan that runs twice is better than none.
+    An object that cannot tell, and one of a clock that may be ahead, was not changed: a plan that
+    runs twice is better than none.
     """
     if part.finished is None or not part.refs:
         return None
@@ -170,7 +172,8 @@ def _changed_since(
         if isinstance(found, LiveObject):
             fields = ((one.manager, one.subresource, one.time) for one in found.managers)
             changes = changes_by(managers, fields)
-            if changes and changes[-1][1] > part.finished:
+            newer = changes and changes[-1][1] > part.finished
+            if newer and not find_ahead(state, found, part.finished, waited=0):
                 return ref
     return None
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
-from functools import partial
+from datetime import UTC, datetime
 from itertools import chain
 
 from receiver.argocd.connection import Connection
 from receiver.argocd.objects import ApplicationState, LiveObject, ObjectRef, Unreadable
 from receiver.core.model import Change, ChangeVerdict, Event, Json, Live, Resource, Sync, rfc3339
+from receiver.dispatcher.clock_doubt import find_ahead, find_behind
 from receiver.dispatcher.live_facts import live_texts
 from receiver.dispatcher.resource_health import REASON, count_health, first_unknown, read_health
 from receiver.ledger.plans.records import StoredSync
@@ -60,6 +60,12 @@ class Asked:
         assert self.sync.finished_at  # noqa: S101 see above
         return self.sync.finished_at
 
+    @property
+    def waited(self) -> float:
+        """Seconds since it was notified, by our own clock."""
+        came = self.sync.received_at
+        return max(0.0, (datetime.now(UTC) - came).total_seconds()) if came else 0.0
+
 
 def observe(
     connection: Connection,
@@ -87,7 +93,7 @@ def observe(
     if isinstance(state, Unreadable):
         return [one.unread(state.reason) for one in asked]
     others = list(_resources_of(state)) if any(one.wanted.unlisted for one in asked) else []
-    looks = [_Look.of(one, planner, others) for one in asked]
+    looks = [_Look.of(one, state, planner, others) for one in asked]
     refs = sorted({*chain.from_iterable(look.refs for look in looks)})
     found = connection.live(state, refs, deadline=deadline)
     healths = read_health(connection, state, list(map(_of_health, asked)), deadline)
@@ -106,12 +112,15 @@ class _Look:
     """What is looked for in behalf of one sync, by what names it in the cluster."""
 
     asked: Asked
+    state: ApplicationState
     listed: Mapping[int, ObjectRef]
     unlisted: Mapping[Unlisted, ObjectRef]
     asks: Sequence[tuple[str, ObjectRef, Asks]]
 
     @classmethod
-    def of(cls, asked: Asked, planner: Planner, others: Sequence[Resource]) -> _Look:
+    def of(
+        cls, asked: Asked, state: ApplicationState, planner: Planner, others: Sequence[Resource]
+    ) -> _Look:
         wanted, sync = asked.wanted, asked.sync
         missing = planner.unlisted(sync, others) if wanted.unlisted else []
         asks = chain(
@@ -120,6 +129,7 @@ class _Look:
         )
         return cls(
             asked,
+            state,
             {number: _ref(sync.resources[number]) for number in wanted.listed},
             {Unlisted(one.group, one.version, one.kind, one.namespace, one.name): _ref(one)
              for one in missing},
@@ -136,16 +146,24 @@ class _Look:
         self, found: Mapping[ObjectRef, LiveObject | Unreadable], managers: Collection[str]
     ) -> Observed:
         """Of what is not listed only what the sync changed counts."""
-        listed, unlisted = dict[int, Sighting](), dict[Unlisted, Sighting]()
-        if self.listed or self.unlisted:  # then the sync says when it ended
-            look = partial(_sighting, finished=self.asked.finished, managers=managers)
-            listed = {n: look(found[ref]) for n, ref in self.listed.items()}
-            unlisted = {one: look(found[ref]) for one, ref in self.unlisted.items()}
+        unlisted = {one: self._see(found[ref], managers) for one, ref in self.unlisted.items()}
         unlisted = {one: seen for one, seen in unlisted.items() if self._changed(seen)}
+        listed = {n: self._see(found[ref], managers) for n, ref in self.listed.items()}
         there = {self.asked.sync.resources[n].key for n in self.asked.wanted.asks}
         there |= {one.key for one in unlisted}
         told = {key: live_texts(found[ref], asks) for key, ref, asks in self.asks if key in there}
         return Observed(listed, unlisted, told=told)
+
+    def _see(self, found: LiveObject | Unreadable, managers: Collection[str]) -> Sighting:
+        """Return what an object tells, as far as the clocks agree."""
+        finished = self.asked.finished
+        seen = _sighting(found, finished, managers)
+        if isinstance(found, Unreadable) or seen.unreadable:
+            return seen
+        if behind := find_behind(self.state, found):
+            return Sighting(unreadable=behind)
+        ahead = find_ahead(self.state, found, finished, self.asked.waited)
+        return Sighting(unreadable=ahead) if ahead and self._changed(seen) else seen
 
     def _changed(self, seen: Sighting) -> bool:
         change = judge(seen, self.asked.started, self.asked.finished)

@@ -229,6 +229,19 @@ def test_a_newer_operation_that_left_it_alone_does_not(ledger: Ledger, cluster: 
     assert house.plans() == ["active"]
 
 
+def test_a_clock_that_may_be_ahead_supersedes_nothing(ledger: Ledger, cluster: ToyCluster) -> None:
+    """What the plan's own operation changed would seem to be changed by the newer one."""
+    house = House.of(ledger, RULE)
+    house.sync("a", at=0)
+    begun = NOON + timedelta(minutes=1)
+    cluster.operation, cluster.healths = (begun, begun + timedelta(seconds=9)), {}
+    cluster.changed_at["a"] = begun
+    cluster.clock = NOON + timedelta(hours=2)
+    cluster.status_times = (begun, begun + timedelta(hours=1))
+    look(house, cluster)
+    assert house.plans() == ["active"]
+
+
 def test_a_replay_is_wanted_whatever_came_since(ledger: Ledger, cluster: ToyCluster) -> None:
     """It waits for what is there now."""
     house = House.of(ledger, RULE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import zlib
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -399,6 +399,34 @@ def test_rows_of_before_are_read() -> None:
     assert old == Recalled({0: True}, {1: Trace("s-1", 5, certain=True)})
     seen = Observed({0: Sighting((("m", WITHIN),), BEFORE), 2: Sighting(unreadable="gone")})
     assert read_recalled(write_recalled(Recalled(observed=seen))) == Recalled(observed=seen)
+
+
+def test_clocks_that_differ_leave_the_verdict_open(house: House, cluster: ToyCluster) -> None:
+    """An API server that is a minute behind would make of each change an older one."""
+    cluster.clock = NOON + timedelta(minutes=10)
+    cluster.status_times = (NOON, NOON - timedelta(minutes=1))
+    cluster.changed_at = {"a-conf": WITHIN - timedelta(minutes=1)}
+    house.sync(applied("a-conf"))
+    look(house, cluster)
+    house.plan([])
+    assert texts(house) == []
+    (verified,) = house.events("sync.verified")
+    told = "its object cannot tell: the clocks of Argo CD and the API server differ by 60 s or more"
+    assert (verified["unknown"], verified["reason"]) == (1, told)
+
+
+def test_a_clock_that_may_be_ahead_leaves_a_change_open(house: House, cluster: ToyCluster) -> None:
+    """What was changed before the operation may seem to be changed by it, and not the reverse."""
+    house.use(RULES.replace("onUnknownChange: skip", "onUnknownChange: run"))
+    cluster.clock = datetime.now(UTC) + timedelta(hours=1)
+    cluster.status_times = (NOON, NOON + timedelta(hours=1))
+    cluster.changed_at = {"a-conf": WITHIN, "b-conf": BEFORE}
+    house.sync(applied("a-conf"), applied("b-conf"))
+    look(house, cluster)
+    house.plan([])
+    (told,) = texts(house)
+    why = "a-conf: its object cannot tell: the API server's clock may be up to 3600 s ahead"
+    assert told.startswith(why)
 
 
 SICK = """
