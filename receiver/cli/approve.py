@@ -24,7 +24,8 @@ from receiver.ledger.queries.rows import PlanWithRuns
 def approve(number: str, *, reason: str, yes: bool, client: Client, output: str) -> None:
     """Let ID go on: a plan (p-...) held by its rule's `limits`, or a run (r-...) by `suspend`.
 
-    A plan that waits for its resources to be healthy (`waitFor`) starts as they are.
+    A plan that waits for its resources to be healthy (`waitFor`) starts as they are, one that
+    collects syncs (`debounce`) with those that have come.
 
     Of a plan it shows first how many runs that lets go, wave by wave; on a terminal it asks.
 
@@ -46,12 +47,13 @@ def approve(number: str, *, reason: str, yes: bool, client: Client, output: str)
 
 def _preview(plan: PlanWithRuns) -> Iterator[str]:
     """Yield what an approval releases: all of a plan that waits, or the held runs of another."""
-    waits = plan["state"] in {PlanState.HELD, PlanState.GATED}
+    waits = plan["state"] in {PlanState.COLLECTING, PlanState.HELD, PlanState.GATED}
     state = RunState.WAITING if waits else RunState.HELD
     runs = [run for run in plan["runs"] if run["state"] == state]
     if not (waits or plan["state"] == PlanState.ACTIVE) or not runs:
         return
-    yield f"{plan['rule']} on {plan['application']}: {plan['reason'] or 'held by suspend'}"
+    why = "collects further syncs" if plan["state"] == PlanState.COLLECTING else "held by suspend"
+    yield f"{plan['rule']} on {plan['application']}: {plan['reason'] or why}"
     steps = Counter((run["wave"], run["action"], run["handler"]) for run in runs)
     for (wave, action, handler), number in sorted(steps.items()):
         yield f"  wave {wave}: {plural(number, 'run')} of {action} ({handler})"

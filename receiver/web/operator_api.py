@@ -94,7 +94,7 @@ def approve_run(intake: Intake, run: str, act: Act) -> responses.OneRun:
 
 @ROUTES.add("post", "/v1/plans/{plan}/approve", example={"reason": "the bootstrap is meant"})
 def approve_plan(intake: Intake, plan: str, act: Act) -> responses.OnePlan:
-    """Let a held plan, or the held runs of a plan, go on."""
+    """Let a plan that waits, or the held runs of a plan, go on."""
     row, runs = intake.operations.approve_plan(act, plan)
     return {"plan": row, "runs": runs}
 

@@ -108,6 +108,21 @@ def regions(ledger: Ledger, cluster: ToyCluster) -> Regions:
     return Regions(ledger, rule(), cluster)
 
 
+def test_an_operator_lets_it_go(regions: Regions) -> None:
+    """With those that have come; the trail tells who was missing. What comes later has its own."""
+    house = regions.house
+    regions.sync(1)
+    regions.look(done(1), region(2))
+    house.approve(house.plans("id")[0])
+    assert texts(house.work()) == ["Succeeded of 1"]
+    (approved,) = house.events("plan.approved")
+    missing = ["argocd/region-2 is Synced at 00000000"]
+    assert (approved["by"], approved["missing"]) == ("ann", missing)
+    assert house.events("plan.incomplete") == []
+    regions.sync(2, at=5)
+    assert house.plans() == ["succeeded", "collecting"]
+
+
 def test_a_plan_starts_when_the_last_application_has_come(regions: Regions) -> None:
     """And not after quiet, however long that is."""
     regions.sync(1)

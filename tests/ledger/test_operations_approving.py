@@ -49,6 +49,19 @@ def test_an_approved_plan_waits_for_its_place(ledger: Ledger) -> None:
     assert texts(house.work()) == ["c", "a", "b"]
 
 
+def test_a_plan_that_collects_starts_with_what_has_come(ledger: Ledger) -> None:
+    """If that is too much for its `limits`, somebody has to approve that, too."""
+    rules = HELD.replace("limits", "debounce: {window: 5m, maxWait: 9m}\n  limits")
+    house = house_of(ledger, rules)
+    house.sync("a")
+    house.sync("b", at=9)
+    shown, _ = desk(house).approve_plan(ANN, plan_of(house))
+    assert (shown["state"], house.work()) == ("held", [])
+    shown, runs = desk(house).approve_plan(ANN, plan_of(house))
+    assert (shown["state"], len(runs)) == ("active", 2)
+    assert texts(house.work()) == ["a", "b"]
+
+
 def test_an_approved_run_is_made(ledger: Ledger) -> None:
     """The others of its plan stay held."""
     house = house_of(ledger, SUSPENDED)

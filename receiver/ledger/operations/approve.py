@@ -1,9 +1,12 @@
 """An operator lets go on what is held: a plan by its rule's `limits`, a run by `suspend`.
 
-So does one whose plan waits for its resources to be healthy: it starts as they are.
+So does one whose plan waits for its resources to be healthy, for Applications or for further syncs:
+it goes on with what is there.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable, Mapping
 
 from sqlalchemy import bindparam, update
 
@@ -12,14 +15,24 @@ from receiver.core.states import PlanState, RunState, Trait
 from receiver.ledger import tables
 from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.operations.common import Act, find_plan, find_run, run_event
+from receiver.ledger.plans.plan import Plan
 from receiver.ledger.plans.run import Run, read_runs, select_runs
-from receiver.ledger.plans.start import go_on, start_stored
+from receiver.ledger.plans.start import end_collecting, go_on, start_stored
 from receiver.ledger.queue.fair_queueing import next_virtual_time
 from receiver.ledger.queue.pauses import PAUSED_AT
 
+WAYS_ON: Mapping[PlanState, Callable[[UnitOfWork, Plan], None]] = {
+    PlanState.COLLECTING: end_collecting,
+    PlanState.HELD: go_on,
+    PlanState.GATED: start_stored,
+}
+"""How a plan that waits goes on when somebody approves it."""
+
 
 def approve_plan(uow: UnitOfWork, act: Act, plan: str) -> list[str]:
-    """Let a held or gated plan go on; of a plan that has started, all of its held runs.
+    """Let a plan that waits go on; of a plan that has started, all of its held runs.
+
+    What it has still to wait for, as for healthy resources after its syncs, it waits for then.
 
     Returns:
         The runs that this lets go: all that wait of such a plan, else those that were held.
@@ -30,20 +43,18 @@ def approve_plan(uow: UnitOfWork, act: Act, plan: str) -> list[str]:
     """
     found = find_plan(uow, plan)
     held = _runs(uow, plan, RunState.HELD)
-    if found.state is PlanState.HELD:
+    if found.state in WAYS_ON:
         held = _runs(uow, plan, RunState.WAITING)
-        uow.events.append(found.event("plan.approved", act.event_data))
-        go_on(uow, found)
-    elif found.state is PlanState.GATED:
-        held = _runs(uow, plan, RunState.WAITING)
-        uow.events.append(found.event("plan.approved", act.event_data))
-        start_stored(uow, found)
+        awaited = found.awaited.event_data if found.awaited else {}
+        uow.events.append(found.event("plan.approved", {**awaited, **act.event_data}))
+        WAYS_ON[found.state](uow, found)
     elif found.state is PlanState.ACTIVE and held:
         _approve_runs(uow, act, held)
     else:
         raise StateConflict(
             f"plan {plan} is {found.state}, and nothing of it is held", state=found.state,
-            hint="only what is held or gated is approved; GET /v1/plans?state=held lists it",
+            hint="only what is held, gated or collecting is approved; GET /v1/plans?state=held "
+            "lists what is held",
         )  # fmt: skip
     return [run.id for run in held]
 
