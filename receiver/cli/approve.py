@@ -50,9 +50,10 @@ def _preview(plan: PlanWithRuns) -> Iterator[str]:
     waits = plan["state"] in {PlanState.COLLECTING, PlanState.HELD, PlanState.GATED}
     state = RunState.WAITING if waits else RunState.HELD
     runs = [run for run in plan["runs"] if run["state"] == state]
-    if not (waits or plan["state"] == PlanState.ACTIVE) or not runs:
+    collects = plan["state"] == PlanState.COLLECTING  # its runs are made when it starts
+    if not (waits or plan["state"] == PlanState.ACTIVE) or not (runs or collects):
         return
-    why = "collects further syncs" if plan["state"] == PlanState.COLLECTING else "held by suspend"
+    why = "collects further syncs" if collects else "held by suspend"
     yield f"{plan['rule']} on {plan['application']}: {plan['reason'] or why}"
     steps = Counter((run["wave"], run["action"], run["handler"]) for run in runs)
     for (wave, action, handler), number in sorted(steps.items()):
