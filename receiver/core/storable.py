@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Engine, event
@@ -66,7 +66,12 @@ def _before(
 def _row(row: Mapping[str, Any] | Sequence[Any]) -> Any:
     if isinstance(row, Mapping):
         return {name: _storable_if_text(value) for name, value in row.items()}
-    return tuple(map(_storable_if_text, row))
+    return storable_values(row)
+
+
+def storable_values(values: Iterable[Any]) -> tuple[Any, ...]:
+    """Return the values of a row with every text among them made storable."""
+    return tuple(map(_storable_if_text, values))
 
 
 def _storable_if_text(value: Any) -> Any:

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, insert, text
 from receiver.core.model import Event
 from receiver.core.storable import dumps
 from receiver.ledger import tables
+from receiver.ledger.engine.prepared import Prepared
 
 BY_KIND = {
     "notification": "accepted duplicate refused",
@@ -76,8 +77,8 @@ def append_events(
     add_counts(connection, {**(counts or {}), **by_name})
     if not events:
         return
-    connection.execute(
-        insert(tables.audit_events),
+    _APPEND.run(
+        connection,
         [
             {
                 "at": at,
@@ -94,6 +95,7 @@ def append_events(
     )
 
 
+_APPEND = Prepared(insert(tables.audit_events))
 ADD = text(
     "INSERT INTO counters (name, labels, value) VALUES (:name, :labels, :value) "
     "ON CONFLICT (name, labels) DO UPDATE SET value = counters.value + excluded.value"
@@ -104,10 +106,13 @@ def add_counts(connection: Connection, counts: Mapping[tuple[str, str], float]) 
     """Add to the counters."""
     if counts:
         lock_trail(connection)
-        connection.execute(
-            ADD, [{"name": name, "labels": key, "value": n} for (name, key), n in counts.items()]
+        _ADD.run(
+            connection,
+            [{"name": name, "labels": key, "value": n} for (name, key), n in counts.items()],
         )
 
+
+_ADD = Prepared(ADD)
 
 SECONDS = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0)
 """Bounds of the attempts' histogram."""

@@ -8,10 +8,11 @@ from contextlib import AbstractContextManager, contextmanager
 from enum import Enum, auto
 from typing import ClassVar, Literal
 
-from sqlalchemy import Connection, Engine, TextClause, select
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from receiver.core.errors import LedgerUnavailable
+from receiver.ledger.engine.prepared import Prepared
 
 Survives = Literal["power", "process"]
 
@@ -38,13 +39,13 @@ class Ledger(ABC):
     """A ledger that is open in this process. Reopen it after a fork.
 
     Attributes:
-        clock: the database's clock in milliseconds, as an expression.
+        now_query: gives the database's clock in milliseconds.
         shared: whether others than the processes of one instance may use it at the same time.
         engine: the database.
         offset_ms: added to the database's clock, so that tests can let hours pass.
     """
 
-    clock: ClassVar[TextClause]
+    now_query: ClassVar[Prepared]
     shared: ClassVar[bool]
 
     def __init__(self, engine: Engine, offset_ms: int = 0) -> None:
@@ -94,7 +95,7 @@ class Ledger(ABC):
 
     def now(self, connection: Connection) -> int:
         """Milliseconds since 1970 by the database's clock, which alone decides what is due."""
-        return int(connection.scalar(select(self.clock)) or 0) + self.offset_ms
+        return int(self.now_query.scalars(connection)[0]) + self.offset_ms
 
     def close(self) -> None:
         """Close every connection."""

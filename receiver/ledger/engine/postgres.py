@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, create_engine, event, select, text
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 
 from receiver.core.errors import LedgerError, LedgerUnavailable
@@ -23,6 +23,7 @@ from receiver.ledger import tables
 from receiver.ledger.engine.dsn import SILENCE_MS, connect_arguments, redacted_url
 from receiver.ledger.engine.ledger import Ledger, LockMode, driver_message
 from receiver.ledger.engine.migrate import migrate, revision_of
+from receiver.ledger.engine.prepared import Prepared
 
 NOW = text("CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)")
 """The server's clock in milliseconds; the transaction may have begun earlier, and waited."""
@@ -43,7 +44,7 @@ _MIGRATION = text("SELECT pg_advisory_xact_lock(hashtext('postsync.migration'), 
 class PostgresLedger(Ledger):
     """A ledger in a PostgreSQL database; the schema is the connection's first one."""
 
-    clock = NOW
+    now_query = Prepared(select(NOW))
     shared = True
 
     def notify(self, connection: Connection) -> None:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, create_engine, event, select, text
 from sqlalchemy.exc import DBAPIError
 
 from receiver.core.errors import LedgerDamaged, LedgerError, LedgerGone, LedgerUnavailable
@@ -19,6 +19,7 @@ from receiver.ledger.engine.folder import WRITABLE, make_folder
 from receiver.ledger.engine.ledger import Ledger, LockMode, driver_message
 from receiver.ledger.engine.migrate import migrate
 from receiver.ledger.engine.open_files import OpenFiles, recovery_from_copy, refuse_to_replace_lost
+from receiver.ledger.engine.prepared import Prepared
 from receiver.ledger.engine.write_lock import WriteLock
 
 NOW = text("CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)")
@@ -35,7 +36,7 @@ class SqliteLedger(Ledger):
             on what is there already.
     """
 
-    clock = NOW
+    now_query = Prepared(select(NOW))
     shared = False  # the instance lock keeps others out
 
     def __init__(

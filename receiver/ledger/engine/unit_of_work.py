@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Executable, Table, Update, bindparam, update
 
 from receiver.core.model import Event
 from receiver.ledger.audit.trail import Counts, append_events
+from receiver.ledger.engine.prepared import prepared
 
 Row = dict[str, Any]
 
@@ -64,7 +65,7 @@ class UnitOfWork:
     def flush(self) -> None:
         """Execute what was gathered, in the order in which each statement first came."""
         for statement, rows in self._rows.items():
-            self.connection.execute(statement, rows)
+            prepared(statement).run(self.connection, rows)
         self._rows.clear()
 
     def finish(self) -> None:

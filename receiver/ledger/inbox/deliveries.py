@@ -12,6 +12,7 @@ from receiver.core.model import DeliveryVerdict, Event, Json, new_id, rfc3339
 from receiver.core.states import SyncState
 from receiver.core.storable import dumps
 from receiver.ledger import tables
+from receiver.ledger.engine.prepared import Prepared, any_of
 from receiver.notification.parse import Notification
 
 WEAK_WINDOW = timedelta(minutes=10)
@@ -50,16 +51,18 @@ class Receipt:
 def known_syncs(connection: Connection, arrivals: list[Arrival]) -> dict[str, tuple[str, str]]:
     """Map each identity that is in the ledger to its sync's id and Application's uid."""
     notifications = [arrival.notification for arrival in arrivals if arrival.notification]
-    s = tables.syncs.c
     identities = [notification.identity for notification in notifications]
-    rows = connection.execute(select(s.identity, s.id, s.uid).where(s.identity.in_(identities)))
-    known = {row.identity: (row.id, row.uid) for row in rows}
+    known = {row.identity: (row.id, row.uid) for row in _KNOWN.all(connection, ids=identities)}
     for arrival in arrivals:
         if arrival.notification and arrival.notification.weak:
             row = _recent(connection, arrival.notification.identity, arrival.received_at)
             if row:
                 known[arrival.notification.identity] = (row.id, row.uid)
     return known
+
+
+_S = tables.syncs.c
+_KNOWN = Prepared(select(_S.identity, _S.id, _S.uid).where(any_of(_S.identity, "ids")))
 
 
 def _recent(connection: Connection, identity: str, now: datetime) -> Row[str, str] | None:

@@ -24,6 +24,7 @@ from receiver.core.threads import SupervisedThread
 from receiver.ledger import tables
 from receiver.ledger.audit.trail import Committed, append_events
 from receiver.ledger.engine.ledger import Ledger, LockMode
+from receiver.ledger.engine.prepared import Prepared
 from receiver.ledger.inbox.circuit_breaker import CircuitBreaker
 from receiver.ledger.inbox.deliveries import Arrival, InboxRows, Receipt, known_syncs
 
@@ -134,11 +135,14 @@ class IntakeWriter:
             store = InboxRows(known_syncs(connection, [waiting.arrival for waiting in group]))
             receipts = [store.add(waiting.arrival, waiting.packed) for waiting in group]
             if store.syncs:
-                connection.execute(insert(tables.syncs), store.syncs)
-            connection.execute(insert(tables.deliveries), store.deliveries)
+                _SYNCS.run(connection, store.syncs)
+            _DELIVERIES.run(connection, store.deliveries)
             append_events(connection, self._ledger.now(connection), store.events)
             self._ledger.notify(connection)
         return receipts, store.events
+
+
+_SYNCS, _DELIVERIES = Prepared(insert(tables.syncs)), Prepared(insert(tables.deliveries))
 
 
 def _fail_unanswered(group: list[_QueuedArrival]) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, selec
 
 from receiver.core.states import SyncState
 from receiver.ledger import tables
+from receiver.ledger.engine.prepared import Prepared, any_of
 from receiver.ledger.plans.application_memory import read_recalled
 from receiver.ledger.plans.plan import Plan, select_plans
 from receiver.ledger.plans.records import PlannedSync, StoredPlan, StoredSync
@@ -27,7 +28,7 @@ _NEW = (
     .order_by(_S.id)
     .limit(bindparam("most"))
 )
-_ONE = (
+_ONE = Prepared(
     select(
         _S.id, _S.delivery_id, _S.sender, _S.channel, _S.received_at, _D.query, _D.body,
         _S.resources, _S.recalled,
@@ -85,7 +86,7 @@ def among(
 
 def stored_sync(connection: Connection, sync: str) -> StoredSync:
     """Read one sync back."""
-    row = connection.execute(_ONE, {"sync": sync}).one()
+    row = _ONE.one(connection, sync=sync)
     return StoredSync(
         row.id, row.delivery_id, row.sender, row.channel, row.received_at, json.loads(row.query),
         zlib.decompress(row.body), row.resources, read_recalled(row.recalled),
@@ -100,10 +101,8 @@ _SIGNALLED = (
     .order_by(_P.id)
     .limit(bindparam("most"))
 )
-_RUNS = (
-    select_runs()
-    .where(_R.plan_id.in_(bindparam("plans", expanding=True)))
-    .order_by(_R.section, _R.step, _R.target_index)
+_RUNS = Prepared(
+    select_runs().where(any_of(_R.plan_id, "plans")).order_by(_R.section, _R.step, _R.target_index)
 )
 
 
@@ -122,7 +121,7 @@ def signalled_plans(
     plans = [(Plan.from_row(row[:-1]), row.recalled) for row in rows]
     collected = _collected(connection, [plan.id for plan, _ in plans if plan.collect_key])
     runs: dict[str, list[Run]] = {plan.id: [] for plan, _ in plans}
-    for row in connection.execute(_RUNS, {"plans": list(runs)}):
+    for row in _RUNS.all(connection, plans=list(runs)):
         run = Run.from_row(row)
         runs[run.plan].append(run)
     return [
@@ -135,10 +134,13 @@ def signalled_plans(
     ]
 
 
+_COUNTS = Prepared(
+    select(_R.plan_id, func.count()).where(any_of(_R.plan_id, "plans")).group_by(_R.plan_id)
+)
+
+
 def _few(connection: Connection, rows: Sequence[Any]) -> Sequence[Any]:
-    count = select(_R.plan_id, func.count()).group_by(_R.plan_id)
-    found = connection.execute(count.where(_R.plan_id.in_([row.id for row in rows])))
-    runs: dict[str, int] = {row[0]: row[1] for row in found}
+    runs: dict[str, int] = dict(_COUNTS.all(connection, plans=[row.id for row in rows]))
     total = list(accumulate(runs.get(row.id, 0) for row in rows))
     return [row for row, sum_ in zip(rows, total, strict=True) if sum_ <= MOST_RUNS] or rows[:1]
 

@@ -12,6 +12,7 @@ from receiver.core.states import RunState, Trait
 from receiver.core.storable import dumps
 from receiver.ledger import tables
 from receiver.ledger.audit.trail import Counts, count_seconds, labels
+from receiver.ledger.engine.prepared import Prepared, any_of
 from receiver.ledger.engine.unit_of_work import Row, UnitOfWork
 from receiver.ledger.plans.signals import signal
 from receiver.ledger.plans.supersede import mark_superseded, newer_plans_of, superseded_reason
@@ -91,14 +92,20 @@ def _without_open_targets(uow: UnitOfWork, plans: Sequence[str]) -> list[str]:
     if not plans:
         return []
     uow.flush()
-    p, r = tables.plans.c, tables.runs.c
-    uow.connection.execute(
-        select(p.id).where(p.id.in_(plans)).order_by(p.id).with_for_update()
-    ).all()
-    open_ = r.state.in_(RunState.where(Trait.RELEASED)), r.target_index.is_not(None)
-    busy = select(r.plan_id).where(r.plan_id == p.id, *open_).exists()
-    query = select(p.id).where(p.id.in_(plans), ~busy).order_by(p.id)
-    return list(uow.connection.scalars(query))
+    _LOCK_PLANS.all(uow.connection, plans=plans)
+    return _WITHOUT_OPEN_TARGETS.scalars(uow.connection, plans=plans)
+
+
+_P, _R = tables.plans.c, tables.runs.c
+_LOCK_PLANS = Prepared(
+    select(_P.id).where(any_of(_P.id, "plans")).order_by(_P.id).with_for_update()
+)
+_OPEN_TARGET = select(_R.plan_id).where(
+    _R.plan_id == _P.id, _R.state.in_(RunState.where(Trait.RELEASED)), _R.target_index.is_not(None)
+)
+_WITHOUT_OPEN_TARGETS = Prepared(
+    select(_P.id).where(any_of(_P.id, "plans"), ~_OPEN_TARGET.exists()).order_by(_P.id)
+)
 
 
 def _block(uow: UnitOfWork, item: Settlement) -> None:
@@ -115,13 +122,14 @@ LIMITED_FOR = 5.0
 
 def _claims_held(uow: UnitOfWork, owner: str, runs: Sequence[str]) -> dict[str, int]:
     """Return the claim's number of each run that this owner still has."""
-    r = tables.runs
-    rows = uow.connection.execute(
-        select(r.c.id, r.c.claims)
-        .where(r.c.id.in_(runs), r.c.state == RunState.RUNNING.value, r.c.owner == owner)
-        .with_for_update()
-    )
-    return {row.id: row.claims for row in rows}
+    return dict(_CLAIMS_HELD.all(uow.connection, runs=runs, by=owner))
+
+
+_CLAIMS_HELD = Prepared(
+    select(_R.id, _R.claims)
+    .where(any_of(_R.id, "runs"), _R.state == RunState.RUNNING.value, _R.owner == bindparam("by"))
+    .with_for_update()
+)
 
 
 def _why_dropped(uow: UnitOfWork, item: Settlement) -> dict[str, Json]:

@@ -12,10 +12,11 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Protocol, TypeVar
 
-from sqlalchemy import Connection, delete, select, text
+from sqlalchemy import Connection, bindparam, delete, select, text
 
 from receiver.ledger import tables
 from receiver.ledger.engine.ledger import Ledger, LockMode
+from receiver.ledger.engine.prepared import Prepared
 
 MAX_DEATHS = 3
 """One may be chance, a kill or a lost node; three in a row while planning the same are not."""
@@ -68,8 +69,7 @@ class PoisonGuard:
 
     def clear(self, connection: Connection) -> None:
         """Delete the record of what was begun, in the transaction that stores what came of it."""
-        t = tables.planning_attempts
-        connection.execute(delete(t).where(t.c.owner == self._owner))
+        _CLEAR.run(connection, [{"by": self._owner}])
 
 
 def _suspect(query: Query[T], known: Mapping[str, int]) -> Sequence[T]:
@@ -78,24 +78,27 @@ def _suspect(query: Query[T], known: Mapping[str, int]) -> Sequence[T]:
     return sorted(found, key=lambda one: (known[one.id], one.id))[:1]
 
 
-_START = text(
-    "INSERT INTO planning_attempts (id, owner, attempts) VALUES (:id, :owner, 1) "
-    "ON CONFLICT (id) DO UPDATE SET "
-    "attempts = planning_attempts.attempts + "
-    "CASE WHEN planning_attempts.owner = excluded.owner THEN 0 ELSE 1 END, "
-    "owner = excluded.owner"
+_T = tables.planning_attempts.c
+_OTHERS = Prepared(select(_T.id, _T.attempts).where(_T.owner != bindparam("by")))
+_CLEAR = Prepared(delete(tables.planning_attempts).where(_T.owner == bindparam("by")))
+_START = Prepared(
+    text(
+        "INSERT INTO planning_attempts (id, owner, attempts) VALUES (:id, :owner, 1) "
+        "ON CONFLICT (id) DO UPDATE SET "
+        "attempts = planning_attempts.attempts + "
+        "CASE WHEN planning_attempts.owner = excluded.owner THEN 0 ELSE 1 END, "
+        "owner = excluded.owner"
+    )
 )
 
 
 def _left_by_others(connection: Connection, owner: str) -> dict[str, int]:
     """Return the ids that other processes began and did not end, and how many processes each."""
-    t = tables.planning_attempts.c
-    rows = connection.execute(select(t.id, t.attempts).where(t.owner != owner))
-    return {row.id: row.attempts for row in rows}
+    return dict(_OTHERS.all(connection, by=owner))
 
 
 def record_start(connection: Connection, owner: str, ids: Iterable[str]) -> None:
     """Record that this dispatcher begins to plan these syncs, plans or replays."""
     rows = [{"id": one, "owner": owner} for one in ids]
     if rows:
-        connection.execute(_START, rows)
+        _START.run(connection, rows)

@@ -12,6 +12,7 @@ from collections.abc import Collection
 from sqlalchemy import bindparam, select, update
 
 from receiver.ledger import tables
+from receiver.ledger.engine.prepared import Prepared, any_of
 from receiver.ledger.engine.unit_of_work import UnitOfWork
 
 _P = tables.plans.c
@@ -21,6 +22,7 @@ _CONSUME = (
     .where(_P.id == bindparam("plan"))
     .values(signals=_P.signals - bindparam("seen"))
 )
+_UNCONSUMED = Prepared(select(_P.id, _P.signals).where(any_of(_P.id, "plans")))
 
 
 def signal(uow: UnitOfWork, plan: str) -> None:
@@ -35,5 +37,4 @@ def consume(uow: UnitOfWork, plan: str, seen: int) -> None:
 
 def unconsumed(uow: UnitOfWork, plans: Collection[str]) -> dict[str, int]:
     """Return the number of signals of each plan that nobody has consumed."""
-    rows = uow.connection.execute(select(_P.id, _P.signals).where(_P.id.in_(plans)))
-    return {row.id: row.signals for row in rows}
+    return dict(_UNCONSUMED.all(uow.connection, plans=plans))

@@ -10,6 +10,7 @@ from sqlalchemy import bindparam, insert, select, update
 from receiver.core.states import PlanState, RunState, SyncState, Trait
 from receiver.core.storable import dumps
 from receiver.ledger import tables
+from receiver.ledger.engine.prepared import Prepared, any_of
 from receiver.ledger.engine.unit_of_work import Row, UnitOfWork
 from receiver.ledger.plans.application_memory import update_memories, write_recalled
 from receiver.ledger.plans.concurrency import activate_next
@@ -27,16 +28,14 @@ _NEW_RUN = insert(tables.runs).values(
     paused_at=select_paused_at(bindparam("of_rule"), bindparam("of_handler"))
 )
 
+_S = tables.syncs.c
+_STILL_NEW = Prepared(select(_S.id).where(any_of(_S.id, "syncs"), _S.state == SyncState.NEW.value))
+
 
 def store_plannings(uow: UnitOfWork, plannings: Sequence[Planning]) -> None:
     """Store the plans of syncs, except those that another dispatcher has planned meanwhile."""
-    s = tables.syncs
     wanted = [planning.sync for planning in plannings]
-    still_new = set(
-        uow.connection.scalars(
-            select(s.c.id).where(s.c.id.in_(wanted), s.c.state == SyncState.NEW.value)
-        )
-    )
+    still_new = set(_STILL_NEW.scalars(uow.connection, syncs=wanted))
     ours = [planning for planning in plannings if planning.sync in still_new]
     load_virtual_times(uow, _due_flows(plan.first for one in ours for plan in one.plans))
     for planning in ours:

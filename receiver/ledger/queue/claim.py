@@ -21,6 +21,7 @@ from sqlalchemy import Connection, bindparam, insert, select, text
 from receiver.core.model import Event
 from receiver.core.states import RunState
 from receiver.ledger import tables
+from receiver.ledger.engine.prepared import Prepared, any_of
 from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.queue.attempts import update_attempt
 from receiver.ledger.queue.pauses import all_paused_since
@@ -59,19 +60,23 @@ class ClaimedRun:
     first_attempt_at: int
 
 
-_WAKE = text(f"UPDATE runs SET ready = TRUE WHERE {tables.SLEEPING_RUN} AND due_at <= :now")
+_WAKE = Prepared(
+    text(f"UPDATE runs SET ready = TRUE WHERE {tables.SLEEPING_RUN} AND due_at <= :now")
+)
 
-_LANES = text(
-    "WITH RECURSIVE lanes(lane) AS ("
-    f" SELECT MIN(lane) FROM runs WHERE {tables.READY_RUN}"
-    " UNION ALL"
-    f" SELECT (SELECT MIN(lane) FROM runs WHERE {tables.READY_RUN} AND lane > lanes.lane)"
-    " FROM lanes"
-    " WHERE lanes.lane IS NOT NULL) SELECT lane FROM lanes WHERE lane IS NOT NULL"
+_LANES = Prepared(
+    text(
+        "WITH RECURSIVE lanes(lane) AS ("
+        f" SELECT MIN(lane) FROM runs WHERE {tables.READY_RUN}"
+        " UNION ALL"
+        f" SELECT (SELECT MIN(lane) FROM runs WHERE {tables.READY_RUN} AND lane > lanes.lane)"
+        " FROM lanes"
+        " WHERE lanes.lane IS NOT NULL) SELECT lane FROM lanes WHERE lane IS NOT NULL"
+    )
 )
 """Steps from lane to lane over the index, however many runs lie between."""
 
-_FIRST = (
+_FIRST = Prepared(
     select(tables.runs.c.virtual_time, tables.runs.c.id, tables.runs.c.handler)
     .where(text(tables.READY_RUN), tables.runs.c.lane == bindparam("wanted"))
     .order_by(tables.runs.c.virtual_time)
@@ -83,7 +88,7 @@ _FIRST = (
 
 def wake(connection: Connection, now: int) -> None:
     """Make the runs ready whose time has come."""
-    connection.execute(_WAKE, {"now": now})
+    _WAKE.run(connection, [{"now": now}])
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,14 +148,14 @@ def _ready(
     found: list[_Candidate] = []
     held_back: list[int] = []
     blocked = blocked_lanes(connection, now)
-    for lane in connection.scalars(_LANES).all():
+    for lane in _LANES.scalars(connection):
         if lane in blocked:
             held_back.append(blocked[lane])
             continue
         most = min(free, lane_limit - busy.get(lane, 0))
         if most <= 0:
             continue
-        rows = connection.execute(_FIRST, {"wanted": lane, "most": most}).all()
+        rows = _FIRST.all(connection, wanted=lane, most=most)
         if not rows:
             continue
         handler = rows[0].handler
@@ -162,6 +167,7 @@ def _ready(
     return found, held_back
 
 
+_CHOSEN = Prepared(select(tables.runs).where(any_of(tables.runs.c.id, "runs")))
 _ATTEMPT = insert(tables.attempts)
 _ASKED_AGAIN = update_attempt(owner=bindparam("by"), outcome="", reason="")
 
@@ -183,8 +189,8 @@ def _share(found: Sequence[_Candidate], free: int, busy: Mapping[str, int]) -> l
 
 def _take(uow: UnitOfWork, owner: str, lease: int, chosen: Sequence[str]) -> list[ClaimedRun]:
     r = tables.runs
-    rows = uow.connection.execute(select(r).where(r.c.id.in_(chosen))).all()
-    claimed = sorted((_claimed(row, uow.now) for row in rows), key=lambda run: chosen.index(run.id))
+    rows = {row.id: row for row in _CHOSEN.all(uow.connection, runs=chosen)}
+    claimed = [_claimed(rows[run], uow.now) for run in chosen if run in rows]
     for run in claimed:
         uow.change(
             r, run.id, state=RunState.RUNNING.value, ready=False, owner=owner,

@@ -11,17 +11,20 @@ from collections.abc import Iterable, Sequence
 from sqlalchemy import text
 
 from receiver.ledger import tables
+from receiver.ledger.engine.prepared import Prepared
 from receiver.ledger.engine.unit_of_work import UnitOfWork
 
 AT_ONCE = 32
 """Flows that one statement reads: always as many, so that it is prepared only once."""
 
 _NAMES = [f"flow_{number}" for number in range(AT_ONCE)]
-_LAST = text(
-    "WITH wanted (flow) AS (VALUES " + ", ".join(f"(:{name})" for name in _NAMES) + ")"
-    " SELECT wanted.flow,"
-    f" (SELECT MAX(virtual_time) FROM runs WHERE flow = wanted.flow AND {tables.QUEUED_RUN}),"
-    f" (SELECT MIN(virtual_time) FROM runs WHERE {tables.READY_RUN}) FROM wanted"
+_LAST = Prepared(
+    text(
+        "WITH wanted (flow) AS (VALUES " + ", ".join(f"(:{name})" for name in _NAMES) + ")"
+        " SELECT wanted.flow,"
+        f" (SELECT MAX(virtual_time) FROM runs WHERE flow = wanted.flow AND {tables.QUEUED_RUN}),"
+        f" (SELECT MIN(virtual_time) FROM runs WHERE {tables.READY_RUN}) FROM wanted"
+    )
 )
 
 
@@ -41,5 +44,5 @@ def load_virtual_times(uow: UnitOfWork, flows: Iterable[str]) -> None:
 def _read(uow: UnitOfWork, flows: Sequence[str]) -> dict[str, int]:
     """Return the virtual time behind which each of at most `AT_ONCE` flows queues."""
     filled = [*flows, *[flows[-1]] * (AT_ONCE - len(flows))]
-    rows = uow.connection.execute(_LAST, dict(zip(_NAMES, filled, strict=True)))
+    rows = _LAST.all(uow.connection, **dict(zip(_NAMES, filled, strict=True)))
     return {flow: max(own or 0, (first or 1) - 1) for flow, own, first in rows}

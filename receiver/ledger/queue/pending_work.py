@@ -7,16 +7,19 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, text
 
 from receiver.ledger import tables
+from receiver.ledger.engine.prepared import Prepared
 
-_BACKLOG = text(
-    "SELECT"
-    " EXISTS (SELECT 1 FROM pauses WHERE scope = 'all') AS paused,"
-    f" (SELECT MIN(due_at) FROM runs WHERE {tables.SLEEPING_RUN}) AS next_due,"
-    f" EXISTS (SELECT 1 FROM runs WHERE {tables.READY_RUN}) AS ready,"
-    f" EXISTS (SELECT 1 FROM syncs WHERE syncs.{tables.NEW_SYNC}) AS new,"
-    f" (SELECT MIN(due_at) FROM plans WHERE {tables.COLLECTING_PLAN}) AS next_collected,"
-    f" EXISTS (SELECT 1 FROM plans WHERE {tables.SIGNALLED_PLAN}) AS signalled,"
-    f" EXISTS (SELECT 1 FROM replays WHERE {tables.ASKED_REPLAY}) AS replays"
+_BACKLOG = Prepared(
+    text(
+        "SELECT"
+        " EXISTS (SELECT 1 FROM pauses WHERE scope = 'all') AS paused,"
+        f" (SELECT MIN(due_at) FROM runs WHERE {tables.SLEEPING_RUN}) AS next_due,"
+        f" EXISTS (SELECT 1 FROM runs WHERE {tables.READY_RUN}) AS ready,"
+        f" EXISTS (SELECT 1 FROM syncs WHERE syncs.{tables.NEW_SYNC}) AS new,"
+        f" (SELECT MIN(due_at) FROM plans WHERE {tables.COLLECTING_PLAN}) AS next_collected,"
+        f" EXISTS (SELECT 1 FROM plans WHERE {tables.SIGNALLED_PLAN}) AS signalled,"
+        f" EXISTS (SELECT 1 FROM replays WHERE {tables.ASKED_REPLAY}) AS replays"
+    )
 )
 """One statement, because each costs a round trip to a server, and every turn asks."""
 
@@ -47,7 +50,7 @@ class PendingWork:
 
 def find_pending_work(connection: Connection, now: int) -> PendingWork:
     """Look, without a lock, whether a transaction is worth its while."""
-    found = connection.execute(_BACKLOG).one()
+    found = _BACKLOG.one(connection)
     next_due = None if found.paused else found.next_due
     return PendingWork(
         now=now,

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, bindparam, select, text
 
 from receiver.contract import Rate
 from receiver.ledger import tables
+from receiver.ledger.engine.prepared import Prepared
 from receiver.ledger.engine.unit_of_work import UnitOfWork
 
 _MAKE = text(
@@ -110,6 +111,8 @@ def block_lane(uow: UnitOfWork, lane: str, until: int) -> None:
 
 def blocked_lanes(connection: Connection, now: int) -> dict[str, int]:
     """Return the blocked lanes, and until when (milliseconds)."""
-    t = tables.lanes.c
-    rows = connection.execute(select(t.lane, t.blocked_until).where(t.blocked_until > now))
-    return {row.lane: row.blocked_until for row in rows}
+    return dict(_BLOCKED.all(connection, now=now))
+
+
+_L = tables.lanes.c
+_BLOCKED = Prepared(select(_L.lane, _L.blocked_until).where(_L.blocked_until > bindparam("now")))
