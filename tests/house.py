@@ -22,7 +22,7 @@ from receiver.ledger.operations.approve import approve_plan
 from receiver.ledger.operations.common import Act
 from receiver.ledger.operations.replay import ask_replay, asked_replays, store_replays
 from receiver.ledger.operations.retry import retry_run
-from receiver.ledger.plans.application_memory import load_memories
+from receiver.ledger.plans.application_memory import memories_of
 from receiver.ledger.plans.load import new_syncs, signalled_plans, stored_sync
 from receiver.ledger.plans.outcomes import store_settlements
 from receiver.ledger.plans.start import start_collected
@@ -106,7 +106,7 @@ class House:
                 stored = stored_sync(connection, new.id)
                 read = read_sync(stored)
                 key = memory_key(read)
-                memory = load_memories(connection, [key]).get(key, Memory())
+                memory = memories_of(connection, [stored.id]).get(key, Memory())
                 plannings.append(
                     self.planner.plan_verified(read, stored.delivery, stored.recalled)
                     if stored.recalled.observed is not None

@@ -123,8 +123,7 @@ class Resource:
     @property
     def key(self) -> str:
         """Its identity within one sync, readable: ``apps/Deployment/shop/web``."""
-        parts = (self.group, self.kind, self.namespace, self.name)
-        name = "/".join(part for part in parts if part)
+        name = "/".join(filter(None, (self.group, self.kind, self.namespace, self.name)))
         return f"{name}@{self.sync_phase}" if self.hook_type else name
 
 

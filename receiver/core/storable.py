@@ -35,13 +35,17 @@ def storable(text: str) -> str:
     return UNSTORABLE.sub(REPLACEMENT, text)
 
 
+_encode = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
+"""Kept: `json.dumps` makes a new one each time that it is not asked for the default form."""
+
+
 def dumps(tree: Any) -> str:
     """Write a tree as JSON that can be stored and read, whatever a service has put into it.
 
     A number that JSON has no word for becomes null, what is nested too deep a text that says so.
     """
     try:
-        text = json.dumps(tree, allow_nan=False, separators=(",", ":"))
+        text = _encode(tree)
     except (ValueError, RecursionError):
         text = ""
     may_be_deep = text.count("[") + text.count("{") > DEEPEST  # the cheap test first

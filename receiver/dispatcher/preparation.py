@@ -24,13 +24,14 @@ from receiver.core.states import PlanState, SyncState
 from receiver.core.validation import did_you_mean, first_line
 from receiver.dispatcher.rule_sets import Reload, RulesInForce
 from receiver.ledger.operations.replay import Replay, asked_replays
-from receiver.ledger.plans.application_memory import MemoryKey, load_memories
+from receiver.ledger.plans.application_memory import MemoryKey, memories_of
 from receiver.ledger.plans.load import (
     MOST_RESOURCES,
     NewSync,
     new_syncs,
     signalled_plans,
     stored_sync,
+    stored_syncs,
 )
 from receiver.ledger.plans.plan import Plan
 from receiver.ledger.plans.poison_guard import PoisonGuard
@@ -73,6 +74,7 @@ class Preparation:
         self._planner: Planner | None = None
         self._refused = ""
         self._syncs: OrderedDict[str, Sync] = OrderedDict()
+        self._kept = 0  # resources of all of them
         self.act_since: datetime | None = None
         self.verify_until: Callable[[Connection, str], int | None] = lambda *_: None
         self.checkpoint: Callable[[], None] = lambda: None
@@ -99,12 +101,13 @@ class Preparation:
         if self._planner is None:
             return []
         made: list[Planning] = []
-        memories: dict[MemoryKey, Memory] = {}
         query = partial(new_syncs, connection, limit)
         chosen, given_up = self._guard.choose(connection, "syncs", query)
+        ids = [one.id for one in chosen]
+        stored, memories = stored_syncs(connection, ids), memories_of(connection, ids)
         with suppress(Stopped):  # what is not planned yet stays new
             for one in chosen:
-                work = partial(self._plan, self._planner, connection, one.id, memories)
+                work = partial(self._plan, self._planner, connection, stored[one.id], memories)
                 refusal = given_up or too_many(one.resources, self._max_resources)
                 planned: Planning | str = refusal or self._bounded(work, "sync.bug", sync=one.id)
                 made.append(_failed(one, planned) if isinstance(planned, str) else planned)
@@ -185,22 +188,21 @@ class Preparation:
             return f"not planned: {type(error).__name__}; see the log"
 
     def _plan(
-        self, planner: Planner, connection: Connection, new: str, memories: dict[MemoryKey, Memory]
-    ) -> Planning:
-        stored = stored_sync(connection, new)
+        self, planner: Planner, connection: Connection, new: Callable[[], StoredSync],
+        memories: dict[MemoryKey, Memory],
+    ) -> Planning:  # fmt: skip
+        stored = new()
         sync = self._read(stored)
         if stored.recalled.observed is not None:
             return planner.plan_verified(sync, stored.delivery, stored.recalled)
-        key = memory_key(sync)
-        if key not in memories:
-            memories[key] = load_memories(connection, [key]).get(key, Memory())
+        memory = memories.get(key := memory_key(sync), Memory())
         refusal = self._too_old(stored, sync)
         planning = planner.plan(
-            sync, stored.delivery, memories[key], refusal=refusal,
+            sync, stored.delivery, memory, refusal=refusal,
             verify_until=self.verify_until(connection, sync.sender),
         )  # fmt: skip
         if planning.memory_update:
-            memories[key] = apply_update(memories[key], planning.memory_update)
+            memories[key] = apply_update(memory, planning.memory_update)
         return planning
 
     def _step(self, connection: Connection, stored: StoredPlan) -> Advance | str:
@@ -217,10 +219,14 @@ class Preparation:
 
     def _read(self, stored: StoredSync) -> Sync:
         """Read a sync and cache it: its next waves need it again soon."""
+        if known := self._syncs.pop(stored.id, None):
+            self._kept -= len(known.resources)
         sync = self._syncs[stored.id] = read_sync(stored)
-        kept = sum(len(one.resources) for one in self._syncs.values())
-        while len(self._syncs) > 1 and (len(self._syncs) > KEPT_SYNCS or kept > MOST_RESOURCES):
-            kept -= len(self._syncs.popitem(last=False)[1].resources)
+        self._kept += len(sync.resources)
+        while len(self._syncs) > 1 and (
+            len(self._syncs) > KEPT_SYNCS or self._kept > MOST_RESOURCES
+        ):
+            self._kept -= len(self._syncs.popitem(last=False)[1].resources)
         return sync
 
     def _too_old(self, stored: StoredSync, sync: Sync) -> str:

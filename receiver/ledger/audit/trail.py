@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 
 from sqlalchemy import Connection, insert, text
 
@@ -47,7 +48,12 @@ Counts = Counter[tuple[str, str]]
 
 def labels(**values: str) -> str:
     """Return labels as the text that is part of a counter's key."""
-    return json.dumps(values, sort_keys=True)
+    return _labels(tuple(sorted(values.items())))
+
+
+@lru_cache(4096)
+def _labels(values: tuple[tuple[str, str], ...]) -> str:
+    return json.dumps(dict(values))
 
 
 _TRAIL = text(

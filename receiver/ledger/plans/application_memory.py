@@ -12,6 +12,7 @@ from sqlalchemy import Connection, delete, exists, select, text, tuple_
 from receiver.core.model import Live, from_ms
 from receiver.core.storable import dumps
 from receiver.ledger import tables
+from receiver.ledger.engine.prepared import Prepared, any_of
 from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.plans.records import Planning
 from receiver.notification.application_memory import Memory, Recalled, Trace, apply_update
@@ -24,13 +25,19 @@ the same sync may come by several."""
 _M = tables.memories.c
 
 
-def load_memories(connection: Connection, keys: Collection[MemoryKey]) -> dict[MemoryKey, Memory]:
-    """The memories of these; those that there are."""
-    if not keys:
-        return {}
-    rows = connection.execute(
-        select(tables.memories).where(tuple_(_M.sender, _M.channel, _M.application).in_(keys))
+_S = tables.syncs.c
+_OF_SYNCS = Prepared(
+    select(tables.memories).where(
+        tuple_(_M.sender, _M.channel, _M.application).in_(
+            select(_S.sender, _S.channel, _S.application).where(any_of(_S.id, "syncs"))
+        )
     )
+)
+
+
+def memories_of(connection: Connection, syncs: Sequence[str]) -> dict[MemoryKey, Memory]:
+    """Return the memories of the Applications of these syncs; those that there are."""
+    rows = _OF_SYNCS.all(connection, syncs=syncs)
     return {(row.sender, row.channel, row.application): _read(row) for row in rows}
 
 
@@ -41,7 +48,7 @@ def update_memories(uow: UnitOfWork, plannings: Sequence[Planning]) -> None:
         for one in plannings
         if one.memory_key and one.memory_update
     ]
-    before = load_memories(uow.connection, {key for key, _ in updates})
+    before = memories_of(uow.connection, [one.sync for one in plannings])
     now = dict(before)
     for key, update in updates:
         now[key] = apply_update(now.get(key, Memory()), update)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import accumulate
 from typing import Any
 
@@ -28,13 +29,13 @@ _NEW = (
     .order_by(_S.id)
     .limit(bindparam("most"))
 )
-_ONE = Prepared(
+_STORED = Prepared(
     select(
         _S.id, _S.delivery_id, _S.sender, _S.channel, _S.received_at, _D.query, _D.body,
         _S.resources, _S.recalled,
     )
     .join(tables.deliveries, _D.id == _S.delivery_id)
-    .where(_S.id == bindparam("sync"))
+    .where(any_of(_S.id, "syncs"))
 )  # fmt: skip
 
 MOST_RESOURCES = 10_000
@@ -86,7 +87,17 @@ def among(
 
 def stored_sync(connection: Connection, sync: str) -> StoredSync:
     """Read one sync back."""
-    row = _ONE.one(connection, sync=sync)
+    return stored_syncs(connection, [sync])[sync]()
+
+
+def stored_syncs(
+    connection: Connection, syncs: Sequence[str]
+) -> dict[str, Callable[[], StoredSync]]:
+    """Read syncs back by one statement; each is unpacked when it is called for."""
+    return {row.id: partial(_unpacked, row) for row in _STORED.all(connection, syncs=syncs)}
+
+
+def _unpacked(row: Any) -> StoredSync:
     return StoredSync(
         row.id, row.delivery_id, row.sender, row.channel, row.received_at, json.loads(row.query),
         zlib.decompress(row.body), row.resources, read_recalled(row.recalled),
