@@ -11,7 +11,7 @@ from receiver.core.errors import LedgerUnavailable
 from receiver.core.states import RunState
 from receiver.ledger import tables
 from receiver.ledger.engine.ledger import Ledger
-from receiver.ledger.engine.prepared import Prepared, any_of
+from receiver.ledger.prepared import Prepared, any_of
 
 RULE = """
 - name: tell

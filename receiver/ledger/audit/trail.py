@@ -13,7 +13,7 @@ from sqlalchemy import Connection, insert, text
 from receiver.core.model import Event
 from receiver.core.storable import dumps
 from receiver.ledger import tables
-from receiver.ledger.engine.prepared import Prepared
+from receiver.ledger.prepared import Prepared
 
 BY_KIND = {
     "notification": "accepted duplicate refused",

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from receiver.core.errors import LedgerUnavailable
-from receiver.ledger.engine.prepared import Prepared
+from receiver.ledger.prepared import Prepared
 
 Survives = Literal["power", "process"]
 

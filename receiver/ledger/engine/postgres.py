@@ -23,7 +23,7 @@ from receiver.ledger import tables
 from receiver.ledger.engine.dsn import SILENCE_MS, connect_arguments, redacted_url
 from receiver.ledger.engine.ledger import Ledger, LockMode, driver_message
 from receiver.ledger.engine.migrate import migrate, revision_of
-from receiver.ledger.engine.prepared import Prepared
+from receiver.ledger.prepared import Prepared
 
 NOW = text("CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)")
 """The server's clock in milliseconds; the transaction may have begun earlier, and waited."""

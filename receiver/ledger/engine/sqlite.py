@@ -19,8 +19,8 @@ from receiver.ledger.engine.folder import WRITABLE, make_folder
 from receiver.ledger.engine.ledger import Ledger, LockMode, driver_message
 from receiver.ledger.engine.migrate import migrate
 from receiver.ledger.engine.open_files import OpenFiles, recovery_from_copy, refuse_to_replace_lost
-from receiver.ledger.engine.prepared import Prepared
 from receiver.ledger.engine.write_lock import WriteLock
+from receiver.ledger.prepared import Prepared
 
 NOW = text("CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)")
 """The database's clock in milliseconds; julianday because SQLite below 3.42 lacks 'subsec'."""

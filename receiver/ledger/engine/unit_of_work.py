@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Executable, Table, Update, bindparam, update
 
 from receiver.core.model import Event
 from receiver.ledger.audit.trail import Counts, append_events
-from receiver.ledger.engine.prepared import prepared
+from receiver.ledger.prepared import prepared
 
 Row = dict[str, Any]
 

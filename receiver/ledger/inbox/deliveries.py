@@ -12,7 +12,7 @@ from receiver.core.model import DeliveryVerdict, Event, Json, new_id, rfc3339
 from receiver.core.states import SyncState
 from receiver.core.storable import dumps
 from receiver.ledger import tables
-from receiver.ledger.engine.prepared import Prepared, any_of
+from receiver.ledger.prepared import Prepared, any_of
 from receiver.notification.parse import Notification
 
 WEAK_WINDOW = timedelta(minutes=10)

@@ -24,9 +24,9 @@ from receiver.core.threads import SupervisedThread
 from receiver.ledger import tables
 from receiver.ledger.audit.trail import Committed, append_events
 from receiver.ledger.engine.ledger import Ledger, LockMode
-from receiver.ledger.engine.prepared import Prepared
 from receiver.ledger.inbox.circuit_breaker import CircuitBreaker
 from receiver.ledger.inbox.deliveries import Arrival, InboxRows, Receipt, known_syncs
+from receiver.ledger.prepared import Prepared
 
 COMMIT_TIMEOUT = 5.0
 """Seconds to wait for the commit; above the 4 that the intake waits for the ledger's lock."""

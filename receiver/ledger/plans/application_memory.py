@@ -12,9 +12,9 @@ from sqlalchemy import Connection, delete, exists, select, text, tuple_
 from receiver.core.model import Live, from_ms
 from receiver.core.storable import dumps
 from receiver.ledger import tables
-from receiver.ledger.engine.prepared import Prepared, any_of
 from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.plans.records import Planning
+from receiver.ledger.prepared import Prepared, any_of
 from receiver.notification.application_memory import Memory, Recalled, Trace, apply_update
 from receiver.notification.live_verdicts import Observed, Sighting, Unlisted
 

@@ -14,11 +14,11 @@ from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, selec
 
 from receiver.core.states import SyncState
 from receiver.ledger import tables
-from receiver.ledger.engine.prepared import Prepared, any_of
 from receiver.ledger.plans.application_memory import read_recalled
 from receiver.ledger.plans.plan import Plan, select_plans
 from receiver.ledger.plans.records import PlannedSync, StoredPlan, StoredSync
 from receiver.ledger.plans.run import Run, select_runs
+from receiver.ledger.prepared import Prepared, any_of
 from receiver.notification.application_memory import Recalled
 
 _S, _D, _P, _R = tables.syncs.c, tables.deliveries.c, tables.plans.c, tables.runs.c

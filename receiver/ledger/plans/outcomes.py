@@ -12,10 +12,10 @@ from receiver.core.states import RunState, Trait
 from receiver.core.storable import dumps
 from receiver.ledger import tables
 from receiver.ledger.audit.trail import Counts, count_seconds, labels
-from receiver.ledger.engine.prepared import Prepared, any_of
 from receiver.ledger.engine.unit_of_work import Row, UnitOfWork
 from receiver.ledger.plans.signals import signal
 from receiver.ledger.plans.supersede import mark_superseded, newer_plans_of, superseded_reason
+from receiver.ledger.prepared import Prepared, any_of
 from receiver.ledger.queue.attempts import update_attempt
 from receiver.ledger.queue.claim import ClaimedRun
 from receiver.ledger.queue.rate_limits import block_lane

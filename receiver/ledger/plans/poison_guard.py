@@ -16,7 +16,7 @@ from sqlalchemy import Connection, bindparam, delete, select, text
 
 from receiver.ledger import tables
 from receiver.ledger.engine.ledger import Ledger, LockMode
-from receiver.ledger.engine.prepared import Prepared
+from receiver.ledger.prepared import Prepared
 
 MAX_DEATHS = 3
 """One may be chance, a kill or a lost node; three in a row while planning the same are not."""

@@ -12,8 +12,8 @@ from collections.abc import Collection
 from sqlalchemy import bindparam, select, update
 
 from receiver.ledger import tables
-from receiver.ledger.engine.prepared import Prepared, any_of
 from receiver.ledger.engine.unit_of_work import UnitOfWork
+from receiver.ledger.prepared import Prepared, any_of
 
 _P = tables.plans.c
 _SIGNAL = update(tables.plans).where(_P.id == bindparam("plan")).values(signals=_P.signals + 1)

@@ -10,7 +10,6 @@ from sqlalchemy import bindparam, insert, select, update
 from receiver.core.states import PlanState, RunState, SyncState, Trait
 from receiver.core.storable import dumps
 from receiver.ledger import tables
-from receiver.ledger.engine.prepared import Prepared, any_of
 from receiver.ledger.engine.unit_of_work import Row, UnitOfWork
 from receiver.ledger.plans.application_memory import update_memories, write_recalled
 from receiver.ledger.plans.concurrency import activate_next
@@ -21,6 +20,7 @@ from receiver.ledger.plans.run import Run, run_row
 from receiver.ledger.plans.signals import consume, unconsumed
 from receiver.ledger.plans.start import at_gate, held_event, start
 from receiver.ledger.plans.supersede import newer_than, superseded_event, superseded_reason
+from receiver.ledger.prepared import Prepared, any_of
 from receiver.ledger.queue.fair_queueing import load_virtual_times, next_virtual_time
 from receiver.ledger.queue.pauses import PAUSED_AT, select_paused_at
 

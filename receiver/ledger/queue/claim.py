@@ -21,8 +21,8 @@ from sqlalchemy import Connection, bindparam, insert, select, text
 from receiver.core.model import Event
 from receiver.core.states import RunState
 from receiver.ledger import tables
-from receiver.ledger.engine.prepared import Prepared, any_of
 from receiver.ledger.engine.unit_of_work import UnitOfWork
+from receiver.ledger.prepared import Prepared, any_of
 from receiver.ledger.queue.attempts import update_attempt
 from receiver.ledger.queue.pauses import all_paused_since
 from receiver.ledger.queue.rate_limits import Buckets, blocked_lanes

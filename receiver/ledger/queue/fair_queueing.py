@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 from sqlalchemy import text
 
 from receiver.ledger import tables
-from receiver.ledger.engine.prepared import Prepared
 from receiver.ledger.engine.unit_of_work import UnitOfWork
+from receiver.ledger.prepared import Prepared
 
 AT_ONCE = 32
 """Flows that one statement reads: always as many, so that it is prepared only once."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, text
 
 from receiver.ledger import tables
-from receiver.ledger.engine.prepared import Prepared
+from receiver.ledger.prepared import Prepared
 
 _BACKLOG = Prepared(
     text(

@@ -14,8 +14,8 @@ from sqlalchemy import Connection, bindparam, select, text
 
 from receiver.contract import Rate
 from receiver.ledger import tables
-from receiver.ledger.engine.prepared import Prepared
 from receiver.ledger.engine.unit_of_work import UnitOfWork
+from receiver.ledger.prepared import Prepared
 
 _MAKE = text(
     "INSERT INTO buckets (lane, tokens, at) VALUES (:lane, 1e9, :now) ON CONFLICT (lane) DO NOTHING"
