@@ -25,13 +25,13 @@ from receiver.core.model import Event, Json, from_ms, rfc3339
 from receiver.core.threads import SupervisedThread
 from receiver.dispatcher.outage import Outage
 from receiver.dispatcher.sightings import Sightings
-from receiver.ledger.audit.key_values import CREATED, get_value
 from receiver.ledger.audit.trail import append_events
 from receiver.ledger.engine.ledger import Ledger, LockMode
 from receiver.ledger.inbox.deliveries import Arrival
 from receiver.ledger.inbox.group_commit import IntakeWriter
 from receiver.ledger.inbox.recovery import (
     Operation,
+    first_use,
     store_missed,
     unknown_operations,
     wording_of,
@@ -165,7 +165,7 @@ class GapRepair:
 
     def _repair_for_a_term(self) -> None:
         until = time.monotonic() + TERM
-        with self._ledger.read() as connection:
+        with self._ledger.write() as connection:
             self._sightings.since = self._oldest(connection)
         self._ours.set()
         while not self._stopped.is_set() and time.monotonic() < until:
@@ -200,9 +200,11 @@ class GapRepair:
             )  # fmt: skip
 
     def _oldest(self, connection: SqlConnection) -> datetime:
-        """Return the end of the oldest operation that is acted upon, as planning judges it."""
-        act_since = self._settings.act_since or from_ms(get_value(connection, CREATED))
+        """Return the end of the oldest operation that is recovered and acted upon."""
         now = from_ms(self._ledger.now(connection))
+        act_since = self._settings.act_since or from_ms(
+            first_use(connection, self._sender, self._ledger.now(connection))
+        )
         # Argo CD writes whole seconds: an operation of the second in which we came is ours.
         return max(
             act_since - timedelta(seconds=1), now - timedelta(seconds=self._settings.max_age)

@@ -19,6 +19,7 @@ from toy_argocd import ToyArgoCd, application
 from receiver.core.logs import configure_logs
 from receiver.dispatcher import gap_repair, outage
 from receiver.dispatcher.gap_repair import GapRepair
+from receiver.ledger.audit.key_values import CREATED, put_value
 from receiver.ledger.engine.ledger import Ledger
 from receiver.settings.model import Settings
 
@@ -33,6 +34,9 @@ PATIENCE = 20
 def ago(seconds: float) -> datetime:
     """A moment in whole seconds, as Argo CD writes them."""
     return datetime.now(UTC).replace(microsecond=0) - timedelta(seconds=seconds)
+
+
+LONG_AGO = ago(86_400)
 
 
 @pytest.fixture
@@ -55,11 +59,16 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @contextmanager
 def repairing(
-    house: House, argocd: ToyArgoCd, *, max_age: float = 86_400, **connection: Any
+    house: House,
+    argocd: ToyArgoCd,
+    *,
+    max_age: float = 86_400,
+    act_since: datetime | None = LONG_AGO,
+    **connection: Any,
 ) -> Iterator[GapRepair]:
     """Repair until the end of the block; a moment is waited for a notification."""
     own = {"kubernetes": {"inCluster": True}, "recoverAfter": 0.4, **connection}
-    settings = Settings(argocd={"argocd": own}, act_since=ago(86_400), max_age=max_age)
+    settings = Settings(argocd={"argocd": own}, act_since=act_since, max_age=max_age)
     log = configure_logs("json")
     made = GapRepair("argocd", argocd, copy(house.ledger), settings, lambda: None, log)
     argocd.over = False
@@ -98,6 +107,32 @@ def test_a_lost_notification_is_recovered(house: House, argocd: ToyArgoCd) -> No
     house.plan([])
     assert [run.parameters["text"] for run in house.work()] == ["a"]
     assert house.events("notification.*") == []
+
+
+def test_what_finished_before_the_connection_was_used_is_left_alone(
+    house: House, argocd: ToyArgoCd
+) -> None:
+    """On a ledger that is older; the next dispatcher begins where the first one did."""
+    with house.ledger.write() as connection:
+        put_value(connection, CREATED, int(ago(7200).timestamp() * 1000))
+    argocd.put(application("old", resource("a"), started=ago(3609), finished=ago(3600)))
+    with repairing(house, argocd, act_since=None):
+        wait_for(lambda: argocd.watches == 1, PATIENCE, "the watch")
+        quiet()
+        argocd.put(application("new", resource("a"), started=ago(3), finished=ago(0)))
+        wait_for(recovered(house), PATIENCE, "the recovery")
+    argocd.put(application("newer", resource("a"), started=ago(3), finished=ago(0)))
+    quiet(2.2)
+    with repairing(house, argocd, act_since=None):
+        wait_for(recovered(house, 2), PATIENCE, "the recovery of what ended meanwhile")
+    assert syncs(house) == ["argocd/new", "argocd/newer"]
+
+
+def test_on_a_new_ledger_it_begins_with_the_ledger(house: House, argocd: ToyArgoCd) -> None:
+    """A connection that was there from the first start."""
+    argocd.put(application("shop", resource("a"), started=ago(3), finished=ago(0)))
+    with repairing(house, argocd, act_since=None):
+        wait_for(recovered(house), PATIENCE, "the recovery")
 
 
 def test_a_late_notification_is_a_duplicate(house: House, argocd: ToyArgoCd) -> None:

@@ -13,6 +13,8 @@ from receiver.ledger import tables
 
 CREATED = "created"
 RULES = "rules"
+CONNECTED = "connected"
+"""When each sender's connection was first used, by sender, in milliseconds."""
 PACE = "pace"
 """What a lane may have of a dispatcher: ``share`` of its threads, ``rates`` by handler a second."""
 

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, or_, select, text
 
 from receiver.core.model import Event, Json, first_id, rfc3339
 from receiver.ledger import tables
+from receiver.ledger.audit.key_values import CONNECTED, CREATED, get_value, put_value
 from receiver.notification.parse import AHEAD, CHANNEL
 from receiver.notification.recovered import Wording
 
@@ -42,6 +43,24 @@ class Operation:
     def recognisable(self, wording: Wording) -> bool:
         """Whether a notification with this wording can be told to be of it."""
         return wording.finished_at and (wording.started_at or self.finished_at is not None)
+
+
+AT_ITS_BEGINNING = 60_000
+"""Milliseconds in the age of a ledger at which a connection has been there from its beginning."""
+
+
+def first_use(connection: Connection, sender: str, now: int) -> int:
+    """Return when a sender's connection was first used, and note it down; in milliseconds.
+
+    What finished before was left to notifications alone: who adds a connection does not mean to
+    have done what these left out.
+    """
+    known: dict[str, int] = get_value(connection, CONNECTED) or {}
+    if sender not in known:
+        created: int = get_value(connection, CREATED)
+        known[sender] = created if now - created < AT_ITS_BEGINNING else now
+        put_value(connection, CONNECTED, known)
+    return known[sender]
 
 
 OWN = "the sender's own"
