@@ -27,7 +27,7 @@ from receiver.ledger.plans.load import new_syncs, signalled_plans, stored_sync
 from receiver.ledger.plans.outcomes import store_settlements
 from receiver.ledger.plans.start import start_collected
 from receiver.ledger.plans.store import store_advances, store_plannings
-from receiver.ledger.queue.claim import ClaimedRun, claim, wake
+from receiver.ledger.queue.claim import ClaimedRun, claim, hurry, wake
 from receiver.ledger.queue.leases import release_lost, renew
 from receiver.ledger.queue.pending_work import find_pending_work
 from receiver.ledger.queue.rate_limits import Buckets
@@ -156,6 +156,13 @@ class House:
             )  # fmt: skip
             uow.finish()
         return list(taken.runs)
+
+    def hurry(self) -> list[ClaimedRun]:
+        """Wake every run that is pending, and begin what is due."""
+        with self.ledger.write() as connection:
+            every = connection.scalars(text("SELECT id FROM runs")).all()
+            hurry(connection, self.ledger.now(connection), every)
+        return self.claim()
 
     def end(self, *runs: ClaimedRun, fails: str = "", temporary: bool = False) -> None:
         """Write how attempts ended."""

@@ -15,6 +15,7 @@ from service import ROOT, wait_for
 
 from handlers.kubernetes.job import handler
 from receiver.contract import Outcome, Pending, Succeeded
+from receiver.dispatcher.watches import Watches
 from receiver.outbound import Outbound
 
 POD: Json = {"containers": [{"name": "main", "image": "busybox"}]}
@@ -66,6 +67,7 @@ class Runs:
         self.outbound = Outbound()
         self.said: list[str] = []
         self.now = datetime(2026, 6, 1, 12, tzinfo=UTC)
+        self.watches: Watches | None = None
 
     def attempt(self, key: str, state: Any = None, **fields: Any) -> Outcome:
         """Make one attempt of the run with this idempotency key."""
@@ -78,6 +80,8 @@ class Runs:
         http = door(self.outbound, PATIENCE)
         run, _, _ = key.partition(".")
         fresh = {"run": run, "idempotency_key": key, "state": state, "now": self.now}
+        if self.watches is not None:
+            fresh["watches"] = self.watches.of_run(run)
         return handler.run(params, call(http, self.said, **fresh))
 
     def start(self, key: str, **fields: Any) -> Any:

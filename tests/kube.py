@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -102,14 +103,18 @@ class Kube:
 
     def used(self, namespace: str, name: str) -> set[tuple[str, str]]:
         """What a service account has asked for, by the audit log: resource and verb."""
+        return set(self.asked(namespace, name))
+
+    def asked(self, namespace: str, name: str) -> Counter[tuple[str, str]]:
+        """How often a service account has asked for what, by the audit log."""
         user = f"system:serviceaccount:{namespace}:{name}"
         lines = map(json.loads, (self.authority.parent / "audit.log").read_text().splitlines())
-        refs = [(line["objectRef"], line["verb"]) for line in lines
-                if line["user"]["username"] == user and "objectRef" in line]  # fmt: skip
-        return {
+        asked = {line["auditID"]: (line["objectRef"], line["verb"]) for line in lines
+                 if line["user"]["username"] == user and "objectRef" in line}  # fmt: skip
+        return Counter(
             ("/".join(filter(None, (ref["resource"], ref.get("subresource")))), verb)
-            for ref, verb in refs
-        }
+            for ref, verb in asked.values()
+        )
 
     def token(self, namespace: str, account: str) -> str:
         """A token of a service account, as a pod gets it."""

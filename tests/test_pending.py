@@ -117,6 +117,20 @@ def test_who_is_lost_while_asking_is_followed_by_who_asks(house: House) -> None:
     assert house.events("attempt.pending")[-1]["reason"].endswith("fell silent while it asked")
 
 
+def test_who_waits_for_what_has_ended_is_asked_at_once(house: House) -> None:
+    """As long as it is pending: another retry waits its time, and who is asked is asked already."""
+    house.answer(pending(), *house.claim())
+    assert house.claim() == []
+    (run,) = house.hurry()
+    assert run.pending
+    assert house.hurry() == []
+    house.answer(Outcome(OutcomeKind.SUCCEEDED), run)
+    assert house.hurry() == []
+    house.sync("d")
+    house.answer(Outcome(OutcomeKind.TEMPORARY, "nobody there", delay=60), *house.claim())
+    assert house.hurry() == []
+
+
 def test_a_retry_is_an_attempt(house: House) -> None:
     """It starts anew what came to a bad end."""
     house.answer(pending(), *house.claim())

@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 import re
+import time
 import tomllib
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
+from peers import peer
 
 from receiver import contract
-from receiver.contract import Call, Handler, Outcome, Params
+from receiver.contract import (
+    Call,
+    Handler,
+    Outcome,
+    Params,
+    PermanentError,
+    Stream,
+    StreamHttp,
+)
 from receiver.core.model import OutcomeKind
+from receiver.outbound import Outbound
+from receiver.outbound.client import HttpClient
+from receiver.outbound.secret_masking import Masker
 from receiver.rules.handlers.entry_points import GROUP
 from receiver.testkit import Fault, Reply, Subject, attempt, checks
 
@@ -28,7 +43,7 @@ def page() -> dict[str, Any]:
     """What the page's code defines, block after block."""
     names: dict[str, Any] = {"__name__": "page"}
     found = blocks("python")
-    assert len(found) == 5
+    assert len(found) == 6
     for block in found:
         exec(compile(block, "docs/writing-a-handler.md", "exec", dont_inherit=True), names)  # noqa: S102 our own page
     return names
@@ -102,3 +117,50 @@ def test_every_name_of_the_contract_is_there() -> None:
     for block in blocks("python"):
         for names in re.findall(r"from receiver\.contract import (.+)", block):
             assert {name.strip() for name in names.split(",")} <= set(contract.__all__)
+
+
+def test_a_watch_tells_what_its_lines_say(page: dict[str, Any], outbound: Outbound) -> None:
+    """And who may not follow says so."""
+    told: list[str] = []
+
+    class Listener:
+        """Wants one opening."""
+
+        @property
+        def wanted(self) -> bool:
+            return not told
+
+        def http(self, seconds: float, secrets: Iterable[str]) -> StreamHttp:
+            client = outbound.http(time.monotonic() + seconds, Masker(secrets))
+            return Led(client, there.url)  # type: ignore[return-value]  # as far as it is used
+
+        @contextmanager
+        def open(self, *, anew: bool) -> Iterator[None]:
+            told.append(f"anew {anew}")
+            yield
+
+        def tell(self, subject: str, news: str) -> None:
+            told.append(f"{subject} {news}")
+
+        def ended(self, subject: str) -> None:
+            told.append(f"{subject} is over")
+
+    one = page["Builds"]("shop", "hush")
+    assert one == page["Builds"]("shop", "hush") != page["Builds"]("shop", "other")
+    assert "hush" not in repr(one)
+    with peer(lambda _: Reply(200, b"b-1 runs\nb-1 ended\n")) as there:
+        one.follow(Listener())
+    assert told == ["anew True", "b-1 runs", "b-1 is over"]
+    told.clear()
+    with peer(lambda _: Reply(403)) as there, pytest.raises(PermanentError, match="403"):
+        one.follow(Listener())
+
+
+class Led(NamedTuple):
+    """Leads what is opened to a server on loopback."""
+
+    client: HttpClient
+    there: str
+
+    def stream(self, _: str, **options: Any) -> AbstractContextManager[Stream]:
+        return self.client.stream(self.there, **options)

@@ -20,6 +20,7 @@ from receiver.dispatcher.attempt import Runner
 from receiver.dispatcher.preparation import Preparation
 from receiver.dispatcher.retention_thread import RetentionThread
 from receiver.dispatcher.rule_sets import RulesInForce
+from receiver.dispatcher.watches import Watches
 from receiver.inspection.explain import Explainer
 from receiver.inspection.name_hints import NameHints
 from receiver.ledger.engine.ledger import Ledger
@@ -122,7 +123,8 @@ def dispatcher_over(
     renderer = Renderer(expressions, registry)
     rulebook = Rulebook(settings.rules, registry, expressions)
     outbound = build_outbound(settings)
-    runner = Runner(registry, expressions, Secrets(settings.secrets), outbound, log)
+    watches = Watches(outbound, ledger, wakeup.notify, log)
+    runner = Runner(registry, expressions, Secrets(settings.secrets), outbound, log, watches.of_run)
     rules = RulesInForce(rulebook, ledger, expressions, renderer, wakeup.notify, log)
     pace = Buckets(rates_of(registry, settings), shared=ledger.shared)
     guard = PoisonGuard(ledger, owner)
@@ -142,7 +144,7 @@ def dispatcher_over(
     )  # fmt: skip
     return Dispatcher(
         settings, ledger, rules, preparation, wakeup, runner.run, pace, log, owner=owner,
-        companions=tuple(companions),
+        companions=tuple(companions), watches=watches,
     )  # fmt: skip
 
 

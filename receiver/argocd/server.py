@@ -15,13 +15,12 @@ from urllib.parse import urlencode
 
 from receiver.argocd.connection import ConnectionFailed
 from receiver.argocd.pace import Pace
-from receiver.contract import Answer, is_temporary, object_of
+from receiver.contract import Answer, Stream, is_temporary, object_of
 from receiver.core.errors import AttemptError
 from receiver.kubernetes.access import Access
 from receiver.outbound import Outbound
 from receiver.outbound.client import HttpClient
 from receiver.outbound.secret_masking import Masker
-from receiver.outbound.streaming import Stream
 
 LARGEST = 64 << 20
 """Bytes of an answer: the managed resources of an Application of some thousand objects, or a page

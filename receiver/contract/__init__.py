@@ -20,7 +20,7 @@ side goes on working; it raises `TemporaryError` to be tried again by the retry 
 from __future__ import annotations
 
 from receiver.contract.annotations import Cel, Filled, Headers, Secret, Sent
-from receiver.contract.call import Call, Http, Outcome, Pending, Succeeded, Tls
+from receiver.contract.call import Call, Outcome, Pending, Succeeded
 from receiver.contract.durations import Duration
 from receiver.contract.handler import (
     PLACEHOLDER,
@@ -31,6 +31,7 @@ from receiver.contract.handler import (
     host_of,
     wrong_shape,
 )
+from receiver.contract.http import Http, Stream, StreamHttp, Tls
 from receiver.contract.responses import (
     Answer,
     is_temporary,
@@ -46,6 +47,7 @@ from receiver.contract.service_limits import (
     send_each,
     start_each,
 )
+from receiver.contract.watching import NoWatches, Teller, Watch, Watches
 from receiver.core.errors import AttemptError, PermanentError, TemporaryError
 from receiver.core.model import Json
 
@@ -62,6 +64,7 @@ __all__ = [
     "Headers",
     "Http",
     "Json",
+    "NoWatches",
     "Outcome",
     "Params",
     "Pending",
@@ -69,9 +72,14 @@ __all__ = [
     "Rate",
     "Secret",
     "Sent",
+    "Stream",
+    "StreamHttp",
     "Succeeded",
+    "Teller",
     "TemporaryError",
     "Tls",
+    "Watch",
+    "Watches",
     "ask_each",
     "cut",
     "cut_bytes",

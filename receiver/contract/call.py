@@ -5,61 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
-from receiver.contract.responses import Answer
+from receiver.contract.http import Http
+from receiver.contract.watching import NoWatches, Watches
 from receiver.core.model import Json
-
-
-@dataclass(frozen=True, slots=True)
-class Tls:
-    """TLS to one server that the usual authorities do not know, or that wants our certificate.
-
-    Attributes:
-        authority: the certificates to trust, PEM; "" for the usual ones.
-        certificate: ours, PEM; "" for none.
-        key: its private key, PEM, not encrypted.
-    """
-
-    authority: str = ""
-    certificate: str = ""
-    key: str = field(default="", repr=False)
-
-
-class Http(Protocol):
-    """Sends HTTP requests: pooled, bounded by the attempt's time, checked by the address policy."""
-
-    def send(
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: Mapping[str, str] | None = None,
-        body: bytes | None = None,
-        max_answer: int = 1 << 20,
-        tls: Tls | None = None,
-        proxy: str = "",
-    ) -> Answer:
-        """Send one request and read its answer, up to ``max_answer`` bytes.
-
-        ``tls`` is for a server that the usual (or the operator's) authorities do not know.
-        ``proxy`` is the URL of an HTTP proxy that leads to it, instead of the operator's; hide
-        the password in it by `Call.hide` before.
-
-        Raises:
-            TemporaryError: nothing was answered: refused, reset, too slow, name unknown.
-            PermanentError: the address is not allowed, or its certificate is not valid.
-        """
-        ...
-
-    def addresses(self, host: str) -> list[str]:
-        """Return every address that a host's name has now, those that may be called.
-
-        Raises:
-            TemporaryError: the name is not known, or its server is silent.
-            PermanentError: none of its addresses may be called.
-        """
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +30,7 @@ class Call:
             a session's key.
         mask: returns a text with all secrets masked, as `Answer.mask` does: for a state, in which
             a secret would fail the run, and for a text before it is cut.
+        watches: tells what is known without a request; see `Watch`.
     """
 
     run: str
@@ -93,6 +44,7 @@ class Call:
     say: Callable[[str], None]
     hide: Callable[[str], None]
     mask: Callable[[str], str] = str
+    watches: Watches = field(default_factory=NoWatches)
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,7 @@ WARNINGS = frozenset(
         "run.failed",
         "sync.failed",
         "sync.replay_refused",
+        "watch.failed",
     }
 )
 

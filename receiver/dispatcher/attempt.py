@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from threading import current_thread, main_thread
 from typing import Any
 
-from receiver.contract import Call, Pending, Succeeded
+from receiver.contract import Call, NoWatches, Pending, Succeeded, Watches
 from receiver.core.errors import PostsyncError, TemporaryError
 from receiver.core.logs import Log
 from receiver.core.model import Json, Outcome, OutcomeKind
@@ -29,13 +29,17 @@ REASON_LENGTH = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Runner:
-    """Makes attempts. It never raises for a handler's fault, and masks every secret."""
+    """Makes attempts. It never raises for a handler's fault, and masks every secret.
+
+    ``watches`` gives those of a run, by its id.
+    """
 
     registry: Registry
     expressions: Expressions
     secrets: Secrets
     outbound: Outbound
     log: Log
+    watches: Callable[[str], Watches] = lambda _run: NoWatches()
 
     def run(self, run: ClaimedRun) -> Outcome:
         """Make one attempt, in the time that its policy gives it."""
@@ -95,7 +99,7 @@ class _Attempt:
             state=run.state, timeout=timeout, now=datetime.now(UTC),
             http=runner.outbound.http(self._began + timeout, self.masker),
             evaluate=self._evaluate, say=self.notes.append,
-            mask=self.masker.mask, hide=self.masker.add_secret,
+            mask=self.masker.mask, hide=self.masker.add_secret, watches=runner.watches(run.id),
         )  # fmt: skip
         ended = handler.run(parameters, call)
         if isinstance(ended, Pending):

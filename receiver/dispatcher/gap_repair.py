@@ -92,8 +92,12 @@ class GapRepair:
         self._writer = IntakeWriter(ledger, self._stored)
         self._log = log
         self._sightings = Sightings(grace)
-        self._watch_outage = Outage(sender, connection, "watch Applications", ledger, log)
-        self._read_outage = Outage(sender, connection, "read an Application", ledger, log)
+        self._watch_outage = Outage.of_connection(
+            sender, connection, "watch Applications", ledger, log
+        )
+        self._read_outage = Outage.of_connection(
+            sender, connection, "read an Application", ledger, log
+        )
         self._blind = False
         self._ours = threading.Event()
         self._woken = threading.Event()

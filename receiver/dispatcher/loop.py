@@ -29,6 +29,7 @@ from receiver.dispatcher.heartbeat import Heartbeat
 from receiver.dispatcher.preparation import Preparation
 from receiver.dispatcher.rule_sets import Reload, RulesInForce
 from receiver.dispatcher.turn import Turn
+from receiver.dispatcher.watches import Watches
 from receiver.dispatcher.worker_pool import Finished, WorkerPool, shifted
 from receiver.ledger.audit.key_values import CREATED, PACE, get_value, put_value
 from receiver.ledger.engine.ledger import Ledger, LockMode
@@ -63,7 +64,7 @@ class Dispatcher:
     def __init__(
         self, settings: Settings, ledger: Ledger, rules: RulesInForce, preparation: Preparation,
         wakeup: Wakeup, attempt: Callable[[ClaimedRun], Any], pace: Buckets, log: Log, *,
-        owner: str, companions: Sequence[Companion] = (),
+        owner: str, companions: Sequence[Companion] = (), watches: Watches | None = None,
     ) -> None:  # fmt: skip
         self._settings = settings
         self._ledger = ledger
@@ -71,6 +72,7 @@ class Dispatcher:
         self._preparation = preparation
         preparation.checkpoint = self._between_steps
         self._companions = companions
+        self._watches = watches
         self._wakeup = wakeup
         self._pace = pace
         self._log = log
@@ -85,6 +87,7 @@ class Dispatcher:
         self._finished: list[Finished] = []
         self._reload: Reload | None = None
         self._clock_jump = 0
+        self._woken: set[str] = set()
 
     def stop(self) -> None:
         """Claim nothing more, and return from `run` when the attempts under way have ended."""
@@ -148,6 +151,8 @@ class Dispatcher:
         self._try(turn)
         for companion in self._companions:
             companion.stop()
+        if self._watches:
+            self._watches.stop()
         # Nobody is to suspect what was left because this process was stopped.
         with suppress(LedgerUnavailable), self._ledger.write(LockMode.APPEND) as connection:
             self._preparation.clear_begun(connection)
@@ -186,7 +191,9 @@ class Dispatcher:
         with self._ledger.read() as connection:
             todo = find_pending_work(connection, self._ledger.now(connection))
         jumped = bool(self._clock_jump or self._clock.measure(todo.now))
-        return Turn(claims, todo, list(self._finished), self._reload, jumped)
+        if claims and self._watches:
+            self._woken |= self._watches.take_woken(self._pool.run_ids())
+        return Turn(claims, todo, list(self._finished), self._reload, jumped, set(self._woken))
 
     def _prepare(self, turn: Turn, *, mine: bool) -> None:
         """Match and render, before the write lock is taken; nothing if planning is not ours."""
@@ -223,6 +230,7 @@ class Dispatcher:
             if turn.planned:
                 self._ledger.notify(connection)
         self._finished, self._reload, self._clock_jump = [], None, 0
+        self._woken.clear()
         self._log_events(uow)
 
     def _follow_clock(self, turn: Turn, uow: UnitOfWork) -> None:

@@ -1,10 +1,10 @@
-"""Tells once when a connection fails at what it is used for, and once when it works again."""
+"""Tells once when what is used beside the loop fails, and once when it works again."""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from receiver.argocd.connection import Connection
 from receiver.core.logs import Log, write_event
@@ -13,33 +13,44 @@ from receiver.ledger.audit.trail import append_events, labels
 from receiver.ledger.engine.ledger import Ledger, LockMode
 
 BACKOFF = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
-"""Seconds until a connection that failed is tried again; the last holds from then on."""
+"""Seconds until what has failed is tried again; the last holds from then on."""
 
 STEADY = 60.0
 """Seconds for which it has to work until the next failure is tried again as soon as a first one."""
 
 
 class Outage:
-    """For one use of a sender's connection, by one thread.
+    """Of one thing that one thread uses.
 
     Args:
-        sender: whose connection.
-        connection: it is named.
-        use: what it is used for, for people: ``watch Applications``.
+        events: what the trail calls it when it fails, and when it works again.
+        about: names it on the trail.
         ledger: of the trail.
         log: gets the trail's lines.
+        sender: whose failures are counted; "" for none.
     """
 
     def __init__(
-        self, sender: str, connection: Connection, use: str, ledger: Ledger, log: Log
-    ) -> None:
-        self._sender = sender
-        self._about: dict[str, Json] = {"sender": sender, "connection": connection.name, "use": use}
+        self, events: tuple[str, str], about: Mapping[str, Json], ledger: Ledger, log: Log, *,
+        sender: str = "",
+    ) -> None:  # fmt: skip
+        self._failed, self._restored = events
+        self._about = dict(about)
         self._ledger = ledger
         self._log = log
+        key = ("connection_failures_total", labels(sender=sender))
+        self._counts = Counter({key: 1} if sender else {})
         self._failing = False
         self._failures = 0
         self._works_since = time.monotonic()
+
+    @classmethod
+    def of_connection(
+        cls, sender: str, connection: Connection, use: str, ledger: Ledger, log: Log
+    ) -> Outage:
+        """Return that of a sender's connection for one use, in words: ``watch Applications``."""
+        about: dict[str, Json] = {"sender": sender, "connection": connection.name, "use": use}
+        return cls(("connection.failed", "connection.restored"), about, ledger, log, sender=sender)
 
     def failed(self, reason: str) -> float:
         """Count a failure, and tell the first one; return the seconds until the next try.
@@ -47,9 +58,8 @@ class Outage:
         Raises:
             LedgerUnavailable: it could not be told.
         """
-        first = Event("connection.failed", {**self._about, "reason": reason})
-        counted = Counter({("connection_failures_total", labels(sender=self._sender)): 1})
-        self._store([] if self._failing else [first], counted)
+        first = Event(self._failed, {**self._about, "reason": reason})
+        self._store([] if self._failing else [first], self._counts)
         if not self._failing and time.monotonic() - self._works_since > STEADY:
             self._failures = 0
         self._failing = True
@@ -64,10 +74,12 @@ class Outage:
             LedgerUnavailable: it could not be told.
         """
         if self._failing:
-            self._store([Event("connection.restored", self._about)], Counter())
+            self._store([Event(self._restored, self._about)], Counter())
             self._failing, self._works_since = False, time.monotonic()
 
     def _store(self, events: Sequence[Event], counts: Counter[tuple[str, str]]) -> None:
+        if not (events or counts):
+            return
         with self._ledger.write(LockMode.APPEND) as connection:
             now = self._ledger.now(connection)
             append_events(connection, now, events, counts)

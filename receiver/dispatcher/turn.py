@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from receiver.dispatcher.rule_sets import Reload, store_reload
@@ -14,7 +14,7 @@ from receiver.ledger.plans.outcomes import store_settlements
 from receiver.ledger.plans.records import Advance, Planning, StoredPlan
 from receiver.ledger.plans.start import start_collected
 from receiver.ledger.plans.store import store_advances, store_plannings
-from receiver.ledger.queue.claim import Taken
+from receiver.ledger.queue.claim import Taken, hurry
 from receiver.ledger.queue.pending_work import PendingWork
 from receiver.planning.retry import settle
 
@@ -29,6 +29,7 @@ class Turn:
         finished: attempts that have ended here and are not stored yet.
         reload: rules that were loaded and are not stored yet.
         clock_jumped: whether the clock was set, and stored times have to follow.
+        woken: runs that wait for something that has ended.
         elsewhere: whether another dispatcher plans what there is to plan.
         plannings: planned syncs.
         steps: next steps of plans.
@@ -43,6 +44,7 @@ class Turn:
     finished: Sequence[Finished]
     reload: Reload | None
     clock_jumped: bool
+    woken: Collection[str] = ()
     elsewhere: bool = False
     plannings: list[Planning] = field(default_factory=list)
     steps: list[tuple[StoredPlan, Advance]] = field(default_factory=list)
@@ -64,7 +66,7 @@ class Turn:
     @property
     def to_write(self) -> bool:
         """Whether there is something to store, claims left aside."""
-        changed = self.finished or self.planned or self.reload
+        changed = self.finished or self.planned or self.reload or self.woken
         return bool(changed or self.heartbeat_due or self.clock_jumped)
 
     @property
@@ -89,6 +91,8 @@ class Turn:
         if self.finished:
             settled = [settle(item.run, item.outcome, uow.now) for item in self.finished]
             store_settlements(uow, owner, settled)
+        if self.woken:  # after the outcomes: one of them may have just become pending
+            hurry(uow.connection, uow.now, self.woken)
         if self.collected:
             start_collected(uow)
         if self.plannings:

@@ -16,14 +16,14 @@ import requests
 from requests.exceptions import InvalidSchema, InvalidURL, MissingSchema
 from urllib3.exceptions import HTTPError
 
-from receiver.contract import Answer, Tls
+from receiver.contract import Answer, Stream, Tls
 from receiver.core.errors import AttemptError, PermanentError
 from receiver.outbound.address_policy import PORTS, Policy
 from receiver.outbound.error_mapping import to_attempt_error
 from receiver.outbound.guard import Guard
 from receiver.outbound.proxies import Proxies, checked_proxy
 from receiver.outbound.secret_masking import Masker
-from receiver.outbound.streaming import Stream, whole_lines
+from receiver.outbound.streaming import whole_lines
 from receiver.outbound.transport import InvalidHttp
 
 PIECE = 1 << 16

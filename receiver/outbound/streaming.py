@@ -1,26 +1,10 @@
-"""An answer that goes on for as long as its server has something to tell: a watch."""
+"""The lines of an answer that goes on for as long as its server has something to tell."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
-from receiver.contract import Answer
 from receiver.core.errors import TemporaryError
-
-
-@dataclass(frozen=True, slots=True)
-class Stream:
-    """An answer under way.
-
-    Attributes:
-        answer: its head; with its body where it is no success, and then there are no lines.
-        lines: each when it has come, without its end; it ends with the answer or at the
-            deadline, and raises an `AttemptError` where the answer breaks off.
-    """
-
-    answer: Answer
-    lines: Iterator[bytes]
 
 
 def whole_lines(pieces: Iterable[bytes], longest: int) -> Iterator[bytes]:

@@ -8,18 +8,26 @@ from kubelet import Kubelet
 from service import wait_for
 
 from receiver.contract import Pending
+from receiver.core.logs import configure_logs
+from receiver.dispatcher.watches import Watches
+from receiver.ledger.engine.sqlite import SqliteLedger
 
 pytestmark = pytest.mark.xdist_group("kubernetes")
 
 
-def test_the_shipped_role_has_what_is_asked_for_and_no_more(kube: Kube, node: Kubelet) -> None:
+def test_the_shipped_role_has_what_is_asked_for_and_no_more(
+    kube: Kube, node: Kubelet, file_ledger: SqliteLedger
+) -> None:
     """By the API server's audit log, after Jobs of all sources and policies."""
     with running(kube, node, "rights") as runs:
+        runs.watches = Watches(runs.outbound, file_ledger, lambda: None, configure_logs("json"))
         for kind, (path, manifest, name) in SOURCES.items():
             runs.put(path, manifest)
             runs.start(f"r-{kind.lower()}.1", **{"from": {kind: name}})
         _by_policy(runs)
         _without_a_pod(runs)
+        wait_for(lambda: ("jobs", "watch") in kube.used("rights", "postsync"), PATIENCE, "a watch")
+        runs.watches.stop()
     role = yaml.safe_load((ROLE / "role.yaml").read_text())
     granted = {
         (resource, verb)

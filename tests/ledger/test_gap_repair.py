@@ -348,7 +348,9 @@ def test_a_connection_that_comes_and_goes_is_tried_less_and_less(
 ) -> None:
     """It has to work for a while until a failure counts as the first one again."""
     monkeypatch.setattr(outage, "BACKOFF", (1, 2, 5))
-    told = outage.Outage("argocd", argocd, "watch", file_ledger, configure_logs("json"))
+    told = outage.Outage.of_connection(
+        "argocd", argocd, "watch", file_ledger, configure_logs("json")
+    )
     waits = []
     for _ in range(4):
         waits.append(told.failed("cut"))

@@ -34,9 +34,9 @@ handler = Handler(
     example=EXAMPLE,
     complete=complete,
     dry_run=dry_run,
-    permissions="In the Job's namespace: `create`, `get`, `list` and `delete` on `jobs`, `list` on "
-    "`pods` and `events`, `get` on `pods/log`; for `from`, `get` on `cronjobs`, `podtemplates` or "
-    "`configmaps`. "
+    permissions="In the Job's namespace: `create`, `get`, `list`, `watch` and `delete` on `jobs`, "
+    "`list` on `pods` and `events`, `get` on `pods/log`; for `from`, `get` on `cronjobs`, "
+    "`podtemplates` or `configmaps`. "
     "See [kubernetes.md](kubernetes.md#rights).",
     output="`namespace`, `name`, `succeeded`, `condition`, `message`, `container`, `exitCode`, "
     "`reason`, `seconds` and `log` (its last lines); without `wait`, `namespace`, `name`, `uid`.",

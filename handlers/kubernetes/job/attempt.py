@@ -11,6 +11,7 @@ from handlers.kubernetes.job.manifest import job_manifest
 from handlers.kubernetes.job.parameters import KubernetesJob
 from handlers.kubernetes.job.result import job_result
 from handlers.kubernetes.job.start_problem import start_problem
+from handlers.kubernetes.job.watch import JobWatch, told_job
 from handlers.kubernetes.objects import Kind
 from handlers.kubernetes.run_labels import SERIES
 from handlers.kubernetes.run_objects import create_once, find_created, is_ours, run_state
@@ -21,6 +22,10 @@ from receiver.kubernetes.objects import Object
 JOB = Kind("batch/v1", "Job", "jobs", namespaced=True)
 SOON = 1.0
 """Seconds until the next attempt while something is about to change."""
+LONGEST_UNREAD = 60.0
+"""Seconds after which it is read although its watch has told nothing new."""
+UNTIL_ASKED = 30.0
+"""Seconds for which it is watched beyond its next attempt, which may have to wait its turn."""
 WITHOUT_POD = 5.0
 """Seconds at most until the next attempt while it has no pod, to report the reason soon."""
 
@@ -62,11 +67,16 @@ def _start(params: KubernetesJob, api: Api) -> Outcome:
     names = run_state(job)
     if not params.wait:
         return Succeeded(names)
-    return Pending(names | {"trouble": ""}, min(params.every, SOON))
+    read = api.call.now.isoformat()
+    return Pending(names | {"trouble": "", "read": read}, min(params.every, SOON))
 
 
 def _poll(params: KubernetesJob, api: Api, state: dict[str, Any]) -> Outcome:
+    told = _told(params, api, state)
+    if told is not None:
+        return _wait(params, api, told, state)
     job = find_created(api, JOB, state)
+    state = state | {"read": api.call.now.isoformat()}
     if job is None:
         result = deleted_job_result(api, JOB, state)
         return _end(result.output, "" if result.succeeded else result.why)
@@ -83,9 +93,23 @@ def _poll(params: KubernetesJob, api: Api, state: dict[str, Any]) -> Outcome:
     return _end(end.output, why)
 
 
+def _told(params: KubernetesJob, api: Api, state: dict[str, Any]) -> Object | None:
+    """Return the Job as its watch tells it; None where it is to be read.
+
+    A watch may have died in silence: so what it tells is not believed for long, nor where a Job
+    without a pod may be given up.
+    """
+    watch = JobWatch(params.cluster, state["namespace"])
+    told = told_job(watch, api.call, state["uid"], params.every + UNTIL_ASKED)
+    if "read" not in state or "withoutPod" in state:
+        return None
+    passed = (api.call.now - datetime.fromisoformat(state["read"])).total_seconds()
+    return told if 0 <= passed < LONGEST_UNREAD else None
+
+
 def _wait(params: KubernetesJob, api: Api, job: Object, state: dict[str, Any]) -> Outcome:
     """Report a new reason why it does not start, and ask again."""
-    kept = {name: state[name] for name in ("namespace", "name", "uid", "trouble")}
+    kept = {name: state[name] for name in ("namespace", "name", "uid", "trouble", "read")}
     found = start_problem(api, job)
     if found is None:
         ready = (job.get("status") or {}).get("ready")

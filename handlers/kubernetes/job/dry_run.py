@@ -13,6 +13,7 @@ from receiver.contract import PLACEHOLDER, Call, Finding, PermanentError
 
 TO_FOLLOW = (
     Right("get", "jobs", "batch"),
+    Right("watch", "jobs", "batch", otherwise="each Job will be asked for, `every` 5 s"),
     Right("list", "pods", otherwise="why a pod failed, or does not start, will not be told"),
     Right("get", "pods/log", otherwise="the last lines of the log will not be told"),
     Right("list", "events", otherwise="why no pod can be made will not be told"),

@@ -73,7 +73,12 @@ class KubernetesJob(OnCluster):
     wait: bool = Field(
         default=True, description="Succeed only when the Job is complete, and fail when it failed."
     )
-    every: Duration = Field(default=5.0, ge=1, description="Time between two lookings at it.")
+    every: Duration = Field(
+        default=5.0,
+        ge=1,
+        description="Time between two lookings at it. Where Jobs may be watched, one that goes on "
+        "costs no request, and an end is seen at once.",
+    )
     pod_deadline: Duration = Field(
         default=POD_DEADLINE,
         ge=1,

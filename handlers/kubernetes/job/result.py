@@ -45,7 +45,7 @@ def job_result(api: Api, job: Object, log_lines: int, trouble: str) -> JobResult
         log_lines: how many lines of its log to read.
         trouble: why its pods did not start, as seen by an earlier attempt: they may be gone now.
     """
-    last = _terminal_condition(job)
+    last = terminal_condition(job)
     if last is None:
         return None
     pod = _relevant_pod(pods_of(api, job))
@@ -66,7 +66,8 @@ def job_result(api: Api, job: Object, log_lines: int, trouble: str) -> JobResult
     })  # fmt: skip
 
 
-def _terminal_condition(job: Object) -> Object | None:
+def terminal_condition(job: Object) -> Object | None:
+    """Return the condition with which a Job has ended, None while it has not."""
     met = [one for one in _conditions(job) if one.get("status") == "True"]
     return next((one for one in met if one.get("type") in TERMINAL), None)
 

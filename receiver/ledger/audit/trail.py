@@ -34,6 +34,7 @@ BY_KIND = {
     "pause": "set lifted",
     "ledger": "pruned",
     "rules": "loaded warning refused",
+    "watch": "failed restored",
 }
 
 EVENTS = frozenset(f"{kind}.{name}" for kind, names in BY_KIND.items() for name in names.split())

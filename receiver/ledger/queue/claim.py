@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, text
+from sqlalchemy import Connection, bindparam, insert, select, text, update
 
 from receiver.core.model import Event
 from receiver.core.states import RunState
@@ -89,6 +89,18 @@ _FIRST = Prepared(
 def wake(connection: Connection, now: int) -> None:
     """Make the runs ready whose time has come."""
     _WAKE.run(connection, [{"now": now}])
+
+
+def hurry(connection: Connection, now: int, runs: Collection[str]) -> None:
+    """Let these runs be asked at once, as far as they are pending and not being asked."""
+    r = tables.runs
+    asleep = select(r.c.id).where(
+        r.c.id.in_(runs), r.c.state == RunState.PENDING.value, ~r.c.ready, r.c.due_at > now
+    )
+    # What another process is about to take is asked already.
+    mine = connection.scalars(asleep.order_by(r.c.id).with_for_update(skip_locked=True)).all()
+    if mine:
+        connection.execute(update(r).where(r.c.id.in_(mine)).values(due_at=now))
 
 
 @dataclass(frozen=True, slots=True)
