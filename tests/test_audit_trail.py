@@ -10,7 +10,7 @@ from receiver.ledger.audit.trail import EVENTS
 ROOT = Path(__file__).parents[1]
 KINDS = (
     "clock|notification|sync|rule|plan|wave|run|attempt|action|rules|message|pause|lane|tokens|ledger"
-    "|handler|dispatcher|tls|request|settings|thread|log|operation|connection|recovery|watch"
+    "|handler|dispatcher|tls|request|settings|thread|log|operation|connection|recovery|watch|fields"
 )
 EVENT = re.compile(rf"""["'](?P<name>(?:{KINDS})\.[a-z_]+)["']""")
 BUILT = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from matching_cases import SHOP, resource, rule, sync
 
-from receiver.core.model import Application, ChangeVerdict, Live, Resource, Sync
+from receiver.core.model import Application, ChangeVerdict, FieldChange, Live, Resource, Sync
 from receiver.rules.expressions.cel import Expressions
 from receiver.rules.matching.findings import Verdict
 from receiver.rules.matching.matcher import Matcher
@@ -35,10 +35,15 @@ CONDITIONS = st.sampled_from(
         "resource.images[0] == 'a'",
         "sync.options[0] == 'a'",
         "resource.labels == null || resource.labels['a'] == 'b'",
+        "'data' in resource.fields && resource.fields.data.changed == true",
     ]
 )
 LABELS = st.dictionaries(st.sampled_from(["a", "b/c"]), WORDS, max_size=2)
-LIVES = st.builds(Live, st.none() | LABELS, st.none() | LABELS)
+FIELDS = st.dictionaries(
+    st.sampled_from(["data", "spec.a[*]"]),
+    st.sampled_from([FieldChange(1, 1), FieldChange(1, 2), FieldChange(unknown="first seen")]),
+)
+LIVES = st.builds(Live, st.none() | LABELS, st.none() | LABELS, FIELDS)
 RESOURCES = st.builds(
     resource,
     name=WORDS,
@@ -81,6 +86,7 @@ SELECTORS = st.fixed_dictionaries(
         "syncPhase": st.sampled_from(["any", "Sync"]),
         "labels": st.just({"a": ["a*", "b"]}),
         "annotations": st.just({"b/c": "*"}),
+        "fields": st.sampled_from(["data", ["data", "spec.a[*]"]]),
     },
 )
 RULES = st.builds(
@@ -198,7 +204,8 @@ def plain_select(selector: ResourceMatch, item: Resource, one: Rule) -> bool:
     lenient = one.on_unknown_change == "run"
     status = item.status or ("Synced" if item.hook_type else "")
     change = item.change.verdict.value
-    unknown = lenient and change == "unknown" and "changed" in selector.change
+    trusting = lenient or selector.fields is not None
+    unknown = trusting and change == "unknown" and "changed" in selector.change
     images = (
         selector.image_changed is None
         or item.image_changed is selector.image_changed
@@ -219,7 +226,14 @@ def plain_select(selector: ResourceMatch, item: Resource, one: Rule) -> bool:
         and word(selector.sync_phase, item.sync_phase)
         and texts(selector.labels, item.live.labels)
         and texts(selector.annotations, item.live.annotations)
+        and (selector.fields is None or differ(selector.fields, item.live, lenient))
     )
+
+
+def differ(paths: Iterable[str], live: Live, lenient: bool) -> bool:
+    """Whether one of the fields has another value, or may have where that is enough."""
+    changes = [live.fields[path].changed if path in live.fields else None for path in paths]
+    return any(changes) or (lenient and None in changes)
 
 
 def texts(wanted: Mapping[str, Globs], there: Mapping[str, str] | None) -> bool:

@@ -36,6 +36,7 @@ INVISIBLE = frozenset(
         "debounce-key",
         "duration-too-long",
         "failure-in-actions",
+        "field-path",
         "if-unknown-function",
         "key-is-a-boolean",
         "key-is-a-number",

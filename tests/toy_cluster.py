@@ -16,6 +16,7 @@ from receiver.argocd.objects import (
     ResourceState,
     Unreadable,
 )
+from receiver.core.model import Json
 from receiver.kubernetes.health import HEALTHY, Health
 
 CREATED = datetime(2026, 1, 1, tzinfo=UTC)
@@ -42,6 +43,8 @@ class ToyCluster:
     name: str = "the cluster of the test"
     listed: list[ApplicationSummary] = field(default_factory=list)
     labels: dict[str, dict[str, str]] = field(default_factory=dict)
+    summaries: dict[str, ApplicationSummary] = field(default_factory=dict)
+    contents: dict[str, dict[str, Json]] = field(default_factory=dict)
 
     def application(
         self,
@@ -54,7 +57,7 @@ class ToyCluster:
             raise ConnectionFailed(self.failing)
         if self.no_application:
             return Unreadable(self.no_application)
-        summary = ApplicationSummary(
+        summary = self.summaries.get(name) or ApplicationSummary(
             namespace, name, "u-1", "web", {}, "Succeeded", *self.operation
         )
         resources = [
@@ -78,11 +81,11 @@ class ToyCluster:
         refs: Sequence[ObjectRef],
         *,
         deadline: float,  # noqa: ARG002 see above
-        content: bool = False,  # noqa: ARG002 see above
+        content: bool = False,
     ) -> Mapping[ObjectRef, LiveObject | Unreadable]:
         """What is there, and who asked for it."""
         self.asked.append((application.summary.name, [ref.name for ref in refs]))
-        return {ref: self._object(ref) for ref in refs}
+        return {ref: self._object(ref, content=content) for ref in refs}
 
     def health(
         self,
@@ -102,7 +105,7 @@ class ToyCluster:
         """Nothing."""
         yield from ()
 
-    def _object(self, ref: ObjectRef) -> LiveObject | Unreadable:
+    def _object(self, ref: ObjectRef, *, content: bool) -> LiveObject | Unreadable:
         at = self.changed_at.get(ref.name)
         if at is None:
             return Unreadable("it is not there any more", gone=True)
@@ -111,6 +114,8 @@ class ToyCluster:
             FieldsManager("kube-controller-manager", "Update", "status", datetime.now(UTC)),
         )
         labels = self.labels.get(ref.name, {})
+        whole = self.contents.get(ref.name, {}) if content else None
         return LiveObject(
-            ref, "u", CREATED, managers, labels, {"note": ref.name}, self.name, self.clock
-        )
+            ref, "u", CREATED, managers, labels, {"note": ref.name}, self.name, self.clock,
+            content=whole,
+        )  # fmt: skip

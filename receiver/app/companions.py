@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterator
 from receiver.argocd.connections import Connections
 from receiver.core.logs import Log
 from receiver.dispatcher.awaiting import Awaiting
+from receiver.dispatcher.baseline import Baseline
 from receiver.dispatcher.companion import OTHERS, Companion
 from receiver.dispatcher.gap_repair import GapRepair
 from receiver.dispatcher.health_gate import HealthGate
@@ -34,6 +35,7 @@ def build_companions(
                 sender, connection, ledger, lambda: preparation.planner, wake, log,
                 managers=managers,
             )  # fmt: skip
+            yield Baseline(sender, connection, ledger, lambda: preparation.planner, managers, log)
             yield HealthGate(sender, connections, ledger, wake, log, managers=managers)
             yield Awaiting(sender, connections, ledger, wake, log)
             if settings.argocd[sender].intake != "notifications":

@@ -82,8 +82,8 @@ def _notes(rules: Sequence[Rule], sync: Sync) -> Iterator[str]:
         )
     if any(selector.live_keys for selector in selectors):
         yield (
-            "What only live objects know (labels, annotations) is unknown here: a server reads "
-            "them when a sync comes."
+            "What only live objects know (labels, annotations, fields) is unknown here: a server "
+            "reads it when a sync comes."
         )
     if not sync.sender and any(rule.match.sender is not None for rule in rules):
         yield "Some rules ask for a sender: name one with --sender."

@@ -74,19 +74,41 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class FieldChange:
+    """What became of one field of a resource's live object.
+
+    Attributes:
+        before: its value after the sync before; null where it was not there.
+        after: its value after this sync, likewise. What is long, or a Secret's, is a digest.
+        unknown: why the two cannot be compared, "" if they can.
+    """
+
+    before: Json = None
+    after: Json = None
+    unknown: str = ""
+
+    @property
+    def changed(self) -> bool | None:
+        """Whether they differ, None if that is not known."""
+        return None if self.unknown else self.before != self.after
+
+
+@dataclass(frozen=True, slots=True)
 class Live:
     """What the live object of a resource told that no notification has.
 
     Attributes:
         labels: its own, None where they are not known.
         annotations: its own, likewise; of a long value the digest.
+        fields: what became of those that rules ask for, by their paths.
         unknown: why something is not known.
     """
 
     labels: Mapping[str, str] | None = None
     annotations: Mapping[str, str] | None = None
+    fields: Mapping[str, FieldChange] = field(default_factory=dict)
     unknown: str = (
-        "its live object was not asked for them when the sync was planned, which needs a connection"
+        "its live object was not read for this when the sync was planned, which needs a connection"
     )
 
 

@@ -1,29 +1,107 @@
-"""What rules ask of a live object beside its change."""
+"""What rules ask of a live object beside its change: labels, annotations, the values of fields."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 
-from receiver.argocd.objects import LiveObject, Unreadable
-from receiver.core.model import Live
+from receiver.argocd.objects import LiveObject, ObjectRef, Unreadable
+from receiver.core.model import FieldChange, Json, Live
 from receiver.dispatcher.resource_health import REASON
+from receiver.kubernetes.field_paths import parse_path, value_at
+from receiver.notification.field_memory import FieldKey, FieldMemory, Operation, Remembered
+from receiver.notification.live_verdicts import Sighting
 from receiver.rules.matching.questions import Asks
 
 LONGEST = 1_000
 """Characters of an annotation that are kept: of a longer one the digest. One of Kubernetes may
 have 262,144."""
 
+MASKED = "Argo CD's API masks the values of a Secret"
+
+
+@dataclass(slots=True)
+class FieldLook:
+    """Compares fields of an Application's objects for one sync after the other.
+
+    Attributes:
+        memory: what they were.
+        news: what is to be remembered after the sync that was looked at last.
+    """
+
+    memory: FieldMemory
+    news: dict[FieldKey, Remembered] = field(default_factory=dict)
+
+    def live(
+        self,
+        resource: str,
+        found: LiveObject | Unreadable,
+        seen: Sighting,
+        asks: Asks,
+        by: Operation | None,
+    ) -> Live:
+        """Return what is asked of one object.
+
+        Args:
+            resource: the key of its resource.
+            found: the object.
+            seen: when what happened to it.
+            asks: what is asked.
+            by: the sync's operation, None where the sync does not say when it ran.
+        """
+        if isinstance(found, Unreadable) or not asks.fields:
+            return live_texts(found, asks)
+        if by is None:
+            return _unknown(live_texts(found, asks), asks, "the sync does not say when it ran")
+        if seen.unreadable:
+            return _unknown(live_texts(found, asks), asks, seen.unreadable)
+        values = field_values(found, asks.fields)
+        changes, news = self.memory.compare(resource, values, seen, by, secret=is_secret(found.ref))
+        self.news |= news
+        return _unknown(live_texts(found, asks), asks, MASKED, but=changes)
+
 
 def live_texts(found: LiveObject | Unreadable, asks: Asks) -> Live:
-    """Return the labels and annotations that are asked for."""
+    """Return the labels and annotations that are asked for; no field is known yet."""
     if isinstance(found, Unreadable):
-        return Live(unknown=found.reason[:REASON])
+        return unread(found.reason, asks)
     return Live(
         {**found.labels} if asks.labels else None,
         {key: _short(text) for key, text in found.annotations.items()}
         if asks.annotations
         else None,
     )
+
+
+def unread(reason: str, asks: Asks) -> Live:
+    """Return that nothing is known of an object."""
+    return _unknown(Live(unknown=reason[:REASON]), asks, reason[:REASON])
+
+
+def field_values(found: LiveObject, paths: Collection[str]) -> dict[str, Json]:
+    """Return the values by their paths, but those that cannot be known."""
+    whole: Json = {**found.content} if found.content is not None else None
+    return {path: value_at(whole, parse_path(path)) for path in paths if not _hides(found, path)}
+
+
+def is_secret(ref: ObjectRef) -> bool:
+    """Whether its values are nobody's business."""
+    return (ref.group, ref.kind) == ("", "Secret")
+
+
+def _hides(found: LiveObject, path: str) -> bool:
+    """Whether a path goes into data of which a value is not known, see `LiveObject.content`."""
+    data = (found.content or {}).get("data")
+    masked = is_secret(found.ref) and isinstance(data, dict) and None in data.values()
+    return masked and parse_path(path)[0] == "data"
+
+
+def _unknown(
+    live: Live, asks: Asks, reason: str, *, but: Mapping[str, FieldChange] | None = None
+) -> Live:
+    fields = {path: FieldChange(unknown=reason) for path in sorted(asks.fields)}
+    return replace(live, fields=fields | {**(but or {})})
 
 
 def _short(text: str) -> str:

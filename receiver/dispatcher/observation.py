@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import chain
+from typing import TypeAlias
 
 from receiver.argocd.connection import Connection
 from receiver.argocd.objects import ApplicationState, LiveObject, ObjectRef, Unreadable
-from receiver.core.model import Change, ChangeVerdict, Event, Json, Live, Resource, Sync, rfc3339
+from receiver.core.model import Change, ChangeVerdict, Event, Json, Resource, Sync, rfc3339
 from receiver.dispatcher.clock_doubt import find_ahead, find_behind
-from receiver.dispatcher.live_facts import live_texts
+from receiver.dispatcher.live_facts import FieldLook, unread
 from receiver.dispatcher.resource_health import REASON, count_health, first_unknown, read_health
+from receiver.ledger.plans.field_values import FieldPlace, FieldUpdate
 from receiver.ledger.plans.records import StoredSync
-from receiver.notification.application_memory import with_recalled
+from receiver.notification.application_memory import finished_ms, is_dry_run, with_recalled
+from receiver.notification.field_memory import FieldMemory, Operation
 from receiver.notification.live_verdicts import Observed, Sighting, Unlisted, changes_by, judge
 from receiver.planning.planner import Planner, read_sync
 from receiver.planning.truth import Wanted
@@ -45,8 +48,17 @@ class Asked:
         return Observed(
             dict.fromkeys(self.wanted.listed, Sighting(unreadable=reason)),
             health=dict.fromkeys(self.wanted.health, ("", reason)),
-            told={resources[n].key: Live(unknown=reason) for n in self.wanted.asks},
+            told={resources[n].key: unread(reason, asks) for n, asks in self.wanted.asks.items()},
         )
+
+    @property
+    def operation(self) -> Operation | None:
+        """When it ran, None where it does not say that. What failed is compared with by nobody."""
+        sync = self.sync
+        keep = sync.phase == "Succeeded" and not is_dry_run(sync)
+        if sync.started_at is None or sync.finished_at is None:
+            return None
+        return Operation(sync.started_at, sync.finished_at, keep)
 
     @property
     def started(self) -> datetime:
@@ -67,13 +79,18 @@ class Asked:
         return max(0.0, (datetime.now(UTC) - came).total_seconds()) if came else 0.0
 
 
+Seen: TypeAlias = tuple[Observed, FieldUpdate | None]
+"""What was seen for one sync, and what is remembered after it."""
+
+
 def observe(
     connection: Connection,
     planner: Planner,
     asked: Sequence[Asked],
     managers: Collection[str],
+    recall: Callable[[ApplicationState], tuple[FieldPlace, FieldMemory]],
     deadline: float,
-) -> list[Observed]:
+) -> list[Seen]:
     """Return what was seen for each of some syncs of one Application.
 
     Args:
@@ -81,30 +98,69 @@ def observe(
         planner: the rules in force.
         asked: the syncs.
         managers: names that Argo CD goes by as a manager of fields.
+        recall: returns what is remembered of an Application's fields.
         deadline: as `time.monotonic` counts.
 
     Raises:
         ConnectionFailed: nothing can be read now.
     """
     if not any(one.wanted for one in asked):
-        return [Observed() for _ in asked]
+        return [(Observed(), None)] * len(asked)
     application = asked[-1].sync.application
     state = connection.application(application.namespace, application.name, deadline)
     if isinstance(state, Unreadable):
-        return [one.unread(state.reason) for one in asked]
-    others = list(_resources_of(state)) if any(one.wanted.unlisted for one in asked) else []
+        return [(one.unread(state.reason), None) for one in asked]
+    others = list(resources_of(state)) if any(one.wanted.unlisted for one in asked) else []
     looks = [_Look.of(one, state, planner, others) for one in asked]
-    refs = sorted({*chain.from_iterable(look.refs for look in looks)})
-    found = connection.live(state, refs, deadline=deadline)
+    found = _read(connection, state, looks, deadline)
     healths = read_health(connection, state, list(map(_of_health, asked)), deadline)
-    return [
-        replace(look.observed(found, managers), health=health)
-        for look, health in zip(looks, healths, strict=True)
-    ]
+    seen = _compare(looks, found, managers, lambda: recall(state))
+    told = zip((seen[one.sync.id] for one in asked), healths, strict=True)
+    return [(replace(observed, health=health), update) for (observed, update), health in told]
 
 
 def _of_health(asked: Asked) -> dict[int, ObjectRef]:
-    return {number: _ref(asked.sync.resources[number]) for number in asked.wanted.health}
+    return {number: ref_of(asked.sync.resources[number]) for number in asked.wanted.health}
+
+
+def _compare(
+    looks: Sequence[_Look],
+    found: Mapping[ObjectRef, LiveObject | Unreadable],
+    managers: Collection[str],
+    recall: Callable[[], tuple[FieldPlace, FieldMemory]],
+) -> dict[str, Seen]:
+    """Return what was seen by the sync's id, but for the health."""
+    fields = any(asks.fields for look in looks for _, _, asks in look.asks)
+    place, memory = recall() if fields else (None, FieldMemory())
+    seen = dict[str, Seen]()
+    for look in sorted(looks, key=_when):
+        compared = FieldLook(memory)
+        observed = look.observed(found, managers, compared)
+        update = FieldUpdate(place, compared.news) if place and compared.news else None
+        seen[look.asked.sync.id] = observed, update
+    return seen
+
+
+def _when(look: _Look) -> int:
+    """The older sync is compared first."""
+    return finished_ms(look.asked.sync)
+
+
+def _read(
+    connection: Connection, state: ApplicationState, looks: Sequence[_Look], deadline: float
+) -> Mapping[ObjectRef, LiveObject | Unreadable]:
+    """Read objects, those whole of which a rule asks for fields.
+
+    Raises:
+        ConnectionFailed: nothing can be read now.
+    """
+    refs = {*chain.from_iterable(look.refs for look in looks)}
+    whole = {ref for look in looks for _, ref, asks in look.asks if asks.fields}
+    found = dict[ObjectRef, LiveObject | Unreadable]()
+    for some, content in ((refs - whole, False), (whole, True)):
+        if some:
+            found |= connection.live(state, sorted(some), deadline=deadline, content=content)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,13 +181,13 @@ class _Look:
         missing = planner.unlisted(sync, others) if wanted.unlisted else []
         asks = chain(
             _asks(sync.resources, wanted.asks),
-            _asks(missing, planner.asks_of_others(sync, missing)),
+            _asks(missing, planner.matcher.asks_of_others(sync, missing)),
         )
         return cls(
             asked,
             state,
-            {number: _ref(sync.resources[number]) for number in wanted.listed},
-            {Unlisted(one.group, one.version, one.kind, one.namespace, one.name): _ref(one)
+            {number: ref_of(sync.resources[number]) for number in wanted.listed},
+            {Unlisted(one.group, one.version, one.kind, one.namespace, one.name): ref_of(one)
              for one in missing},
             [*asks],
         )  # fmt: skip
@@ -143,22 +199,30 @@ class _Look:
         yield from (ref for _, ref, _ in self.asks)
 
     def observed(
-        self, found: Mapping[ObjectRef, LiveObject | Unreadable], managers: Collection[str]
+        self,
+        found: Mapping[ObjectRef, LiveObject | Unreadable],
+        managers: Collection[str],
+        fields: FieldLook,
     ) -> Observed:
         """Of what is not listed only what the sync changed counts."""
-        unlisted = {one: self._see(found[ref], managers) for one, ref in self.unlisted.items()}
-        unlisted = {one: seen for one, seen in unlisted.items() if self._changed(seen)}
         listed = {n: self._see(found[ref], managers) for n, ref in self.listed.items()}
+        others = {one: self._see(found[ref], managers) for one, ref in self.unlisted.items()}
+        unlisted = {one: seen for one, seen in others.items() if self._changed(seen)}
+        by = self.asked.operation
         there = {self.asked.sync.resources[n].key for n in self.asked.wanted.asks}
         there |= {one.key for one in unlisted}
-        told = {key: live_texts(found[ref], asks) for key, ref, asks in self.asks if key in there}
+        told = {
+            key: fields.live(key, found[ref], self._see(found[ref], managers), asks, by)
+            for key, ref, asks in self.asks
+            if key in there
+        }
         return Observed(listed, unlisted, told=told)
 
     def _see(self, found: LiveObject | Unreadable, managers: Collection[str]) -> Sighting:
         """Return what an object tells, as far as the clocks agree."""
-        finished = self.asked.finished
-        seen = _sighting(found, finished, managers)
-        if isinstance(found, Unreadable) or seen.unreadable:
+        finished = self.asked.sync.finished_at
+        seen = sight(found, finished, managers)
+        if isinstance(found, Unreadable) or seen.unreadable or finished is None:
             return seen
         if behind := find_behind(self.state, found):
             return Sighting(unreadable=behind)
@@ -195,7 +259,8 @@ def unverified_event(stored: StoredSync, application: str, reason: str) -> Event
     return Event("sync.unverified", data, stored.delivery, stored.id)
 
 
-def _resources_of(state: ApplicationState) -> Iterator[Resource]:
+def resources_of(state: ApplicationState) -> Iterator[Resource]:
+    """Yield all that belongs to an Application now, as entries of a list."""
     for one in state.resources:
         ref = one.ref
         entry = Unlisted(ref.group, ref.version, ref.kind, ref.namespace, ref.name)
@@ -206,19 +271,21 @@ def _asks(
     resources: Sequence[Resource], asks: Mapping[int, Asks]
 ) -> Iterator[tuple[str, ObjectRef, Asks]]:
     for number, one in asks.items():
-        yield resources[number].key, _ref(resources[number]), one
+        yield resources[number].key, ref_of(resources[number]), one
 
 
-def _ref(one: Resource) -> ObjectRef:
+def ref_of(one: Resource) -> ObjectRef:
+    """Return what names its object."""
     return ObjectRef(one.group, one.version, one.kind, one.namespace, one.name)
 
 
-def _sighting(
-    found: LiveObject | Unreadable, finished: datetime, managers: Collection[str]
+def sight(
+    found: LiveObject | Unreadable, finished: datetime | None, managers: Collection[str]
 ) -> Sighting:
+    """Return when what happened to an object, if the clocks agree that the operation has ended."""
     if isinstance(found, Unreadable):
         return Sighting(unreadable=found.reason[:REASON])
-    if found.read_at and found.read_at < finished:
+    if found.read_at and finished and found.read_at < finished:
         return Sighting(
             unreadable=f"the API server's clock says {rfc3339(found.read_at)}, before the end of "
             "this operation by Argo CD's clock"

@@ -13,17 +13,18 @@ import time
 import traceback
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
-from itertools import repeat
 from typing import TypeAlias
 
 from receiver.argocd.connection import Connection, ConnectionFailed
+from receiver.argocd.objects import ApplicationState
 from receiver.core.interruption import TooLong, cpu_limit, interruptible
 from receiver.core.logs import Log
 from receiver.core.model import Event
 from receiver.dispatcher.companion import IDLE, CompanionThread
-from receiver.dispatcher.observation import Asked, observe, unverified_event, verified_event
+from receiver.dispatcher.observation import Asked, Seen, observe, unverified_event, verified_event
 from receiver.ledger.engine.ledger import Ledger, LockMode
 from receiver.ledger.engine.unit_of_work import UnitOfWork
+from receiver.ledger.plans.field_values import FieldPlace, load_fields, store_fields
 from receiver.ledger.plans.load import stored_sync
 from receiver.ledger.plans.records import StoredSync
 from receiver.ledger.plans.verification import (
@@ -32,6 +33,7 @@ from receiver.ledger.plans.verification import (
     store_waits,
     verifying_syncs,
 )
+from receiver.notification.field_memory import FieldMemory
 from receiver.notification.live_verdicts import MANAGERS, Observed
 from receiver.planning.planner import Planner
 
@@ -51,7 +53,7 @@ BACKOFF = (1.0, 2.0, 5.0, 10.0)
 """Seconds until a connection that failed is tried again; the last holds from then on."""
 
 
-Told: TypeAlias = tuple[Sequence[Observed], Sequence[Event]]
+Told: TypeAlias = tuple[Sequence[Seen], Sequence[Event]]
 """What was seen for each of some syncs, and the line of the trail about it."""
 
 
@@ -131,11 +133,16 @@ class Verification(CompanionThread):
         """Read what is wanted for syncs of one Application, and store what was seen."""
         stored = self._stored(syncs)
 
-        def read() -> tuple[list[Observed], list[Event]]:
+        def recall(state: ApplicationState) -> tuple[FieldPlace, FieldMemory]:
+            place = FieldPlace.of(self._sender, state)
+            return place, load_fields(self._ledger, place)
+
+        def read() -> Told:
             asked = [Asked.of(one, planner) for one in stored]
             deadline = time.monotonic() + LONGEST_READ
-            seen = observe(self._connection, planner, asked, self._managers, deadline)
-            return seen, list(map(verified_event, asked, seen, repeat(self._connection.name)))
+            seen = observe(self._connection, planner, asked, self._managers, recall, deadline)
+            by = self._connection.name
+            return seen, [verified_event(a, s, by) for a, (s, _) in zip(asked, seen, strict=True)]
 
         self._store(stored, self._bounded(read, stored, syncs[0].application))
 
@@ -156,9 +163,9 @@ class Verification(CompanionThread):
         stored = self._stored([sync])
         reason = self._failed or "it was not its turn in time"
 
-        def unread() -> tuple[list[Observed], list[Event]]:
+        def unread() -> Told:
             seen = Asked.of(stored[0], planner).unread(reason)
-            return [seen], [unverified_event(stored[0], sync.application, reason)]
+            return [(seen, None)], [unverified_event(stored[0], sync.application, reason)]
 
         self._store(stored, self._bounded(unread, stored, sync.application))
 
@@ -178,7 +185,7 @@ class Verification(CompanionThread):
             self._log.error("verification.bug", traceback=traceback.format_exc())
             reason = f"not read: {type(error).__name__}; see the log"
             events = [unverified_event(one, application, reason) for one in stored]
-            return [Observed() for _ in stored], events
+            return [(Observed(), None) for _ in stored], events
 
     def _stored(self, syncs: Sequence[VerifyingSync]) -> list[StoredSync]:
         with self._ledger.read() as connection:
@@ -188,8 +195,10 @@ class Verification(CompanionThread):
         """Give syncs back to be planned, each with what was seen; and tell it."""
 
         def write(uow: UnitOfWork) -> None:
-            for one, observed, event in zip(stored, *told, strict=True):
-                store_observed(uow, one.id, replace(one.recalled, observed=observed), event)
+            for one, (observed, fields), event in zip(stored, *told, strict=True):
+                recalled = replace(one.recalled, observed=observed)
+                if store_observed(uow, one.id, recalled, event) and fields:
+                    store_fields(uow, fields)
 
         self._commit(write)
 

@@ -375,6 +375,24 @@ memories = Table(
 """What is remembered of an Application between its syncs, as JSON by resource: its images, and
 what failed syncs changed."""
 
+field_values = Table(
+    "field_values",
+    metadata,
+    Column("sender", Text, primary_key=True),
+    Column("application", Text, primary_key=True),
+    Column("destination", Text, primary_key=True),
+    Column("resource", Text, primary_key=True),
+    Column("path", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+    Column("previous", Text),
+    Column("finished_at", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Index("field_values_old", "at"),
+)
+"""Fields of live objects that rules compare: ``value`` after the sync that finished then,
+``previous`` after the one before that; both are JSON, and a digest where they are long or a
+Secret's. ``at`` is when it was known last that a rule asks for it."""
+
 missed_operations = Table(
     "missed_operations",
     metadata,

@@ -30,7 +30,7 @@ from receiver.rules.expressions.cel import Expressions
 from receiver.rules.expressions.seen import one_line
 from receiver.rules.loading.load import RuleSet, place_in_files
 from receiver.rules.matching.matcher import Matcher, RuleMatch
-from receiver.rules.matching.questions import Asks
+from receiver.rules.matching.questions import AskedFields
 from receiver.rules.schema.rule_file import Rule, Target
 
 ERRORS = 3
@@ -45,7 +45,8 @@ class Planner:
 
     def __init__(self, rule_set: RuleSet, expressions: Expressions, renderer: Renderer) -> None:
         self.rule_set = rule_set
-        self._matcher = Matcher(rule_set.rules, expressions)
+        self.fields = AskedFields.of(rule_set.rules)
+        self.matcher = Matcher(rule_set.rules, expressions)
         self._plans = PlanMaker(expressions, renderer)
         self._place = cache(lambda rule: place_in_files(rule_set, rule, ("match", "condition")))
 
@@ -70,7 +71,7 @@ class Planner:
         """
         recalled = recall(sync, memory)
         sync = with_recalled(sync, recalled)
-        update = update_from(sync, self._matcher.watched_images(sync), acted=not refusal)
+        update = update_from(sync, self.matcher.watched_images(sync), acted=not refusal)
         planning = self._planned(sync, recalled)
         planning = replace(planning, memory_key=memory_key(sync), memory_update=update)
         about: dict[str, Json] = {"application": sync.application.key}
@@ -83,7 +84,7 @@ class Planner:
             return _to_verify(
                 planning, wanted, Event("sync.verifying", about, delivery), verify_until
             )
-        found = self._matcher.match(sync)
+        found = self.matcher.match(sync)
         return self._laid_out(planning, sync, found, Event("sync.planned", about, delivery))
 
     def plan_verified(self, sync: Sync, delivery: str, recalled: Recalled) -> Planning:
@@ -96,21 +97,17 @@ class Planner:
         """
         sync = with_recalled(sync, recalled)
         about = {"application": sync.application.key, **_carried(recalled, None, ())}
-        found = self._matcher.match(sync)
+        found = self.matcher.match(sync)
         planned = Event("sync.planned", about, delivery)
         return self._laid_out(self._planned(sync, recalled), sync, found, planned)
 
     def wanted(self, sync: Sync) -> Wanted:
         """Return which live objects decide; the sync has its verdicts by message."""
-        return find_wanted(self._matcher, sync)
+        return find_wanted(self.matcher, sync)
 
     def unlisted(self, sync: Sync, others: Sequence[Resource]) -> list[Resource]:
         """Return those of its Application's resources that it does not list and a rule selects."""
-        return find_unlisted(self._matcher, sync, others)
-
-    def asks_of_others(self, sync: Sync, others: Sequence[Resource]) -> dict[int, Asks]:
-        """Return what rules ask of the live objects of resources that it does not list."""
-        return self._matcher.asks_of_others(sync, others)
+        return find_unlisted(self.matcher, sync, others)
 
     def _planned(self, sync: Sync, recalled: Recalled) -> Planning:
         return Planning(
@@ -137,7 +134,7 @@ class Planner:
         planning = Planning(
             sync.id, sync.application.key, SyncState.PLANNED, "", self.rule_set.digest, asked=True
         )
-        found = [match for match in self._matcher.match(sync) if rule in {"", match.rule.name}]
+        found = [match for match in self.matcher.match(sync) if rule in {"", match.rule.name}]
         data = {**about, "application": sync.application.key}
         return self._laid_out(planning, sync, found, Event("sync.replayed", data, delivery))
 

@@ -14,13 +14,16 @@ from receiver.core.model import from_ms
 from receiver.ledger import tables
 from receiver.ledger.audit.key_values import RULES, put_value, store_rule_set
 from receiver.ledger.engine.ledger import Ledger
+from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.inbox.deliveries import Arrival
 from receiver.ledger.inbox.group_commit import REFUSED_BYTES, IntakeWriter
 from receiver.ledger.inbox.hook_messages import HookMessages, Message
 from receiver.ledger.inbox.recovery import Operation, store_missed
+from receiver.ledger.plans.field_values import FieldPlace, FieldUpdate, store_fields
 from receiver.ledger.plans.poison_guard import record_start
 from receiver.ledger.queue.heartbeats import delete_old_heartbeats, write_heartbeat
 from receiver.ledger.retention import delete as deleting
+from receiver.notification.field_memory import Remembered
 
 RULES_OF = """
 - name: tell-{month}
@@ -46,6 +49,11 @@ def work(house: House, month: int) -> None:
         connection.execute(insert(tables.lanes).values(lane=f"h{month}", blocked_until=now))
         lost = Operation("argocd", f"shop-{month}", "", from_ms(now))
         store_missed(connection, now, "argocd", {lost: {}})
+        uow = UnitOfWork(connection, now)
+        value = Remembered("1", None, now)
+        place = FieldPlace("argocd", f"shop-{month}", "here")
+        store_fields(uow, FieldUpdate(place, {("ConfigMap/a", "data"): value}))
+        uow.flush()
     image = resource("a", images=[f"shop:{month}"])
     sync = house.sync(image, application=f"shop-{month}", at=just_now() + house_offset(house))
     with house.ledger.write() as connection:

@@ -115,7 +115,7 @@ def test_what_is_not_known_does_not_match(house: House, cluster: ToyCluster, the
     sync = house.sync("a")
     look(house, cluster)
     assert texts(house) == []
-    why = "it is not there any more" if there else "its live object was not asked for them"
+    why = "it is not there any more" if there else "its live object was not read for this"
     (reason,) = reasons(house, sync)
     assert f"labels.tier wants edge*, and its labels are not known: {why}" in reason
 

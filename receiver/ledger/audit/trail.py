@@ -21,6 +21,7 @@ BY_KIND = {
     "replay_refused",
     "operation": "missed",
     "connection": "failed restored",
+    "fields": "read",
     "rule": "matched error",
     "plan": "waiting collecting awaits joined filled complete incomplete held gated opened "
     "unhealthy approved succeeded failed superseded cancelled",

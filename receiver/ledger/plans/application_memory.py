@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, exists, select, text, tuple_
 
-from receiver.core.model import Live, from_ms
+from receiver.core.model import FieldChange, Live, from_ms
 from receiver.core.storable import dumps
 from receiver.ledger import tables
 from receiver.ledger.engine.unit_of_work import UnitOfWork
@@ -116,8 +116,12 @@ def _observed(tree: Any) -> Observed:
         {int(number): _read_sighting(seen) for number, seen in tree["listed"].items()},
         {Unlisted(*one): _read_sighting(seen) for *one, seen in tree["unlisted"]},
         {int(number): (word, why) for number, (word, why) in tree["health"].items()},
-        {key: Live(**live) for key, live in tree.get("told", {}).items()},
+        {key: _read_live(**live) for key, live in tree.get("told", {}).items()},
     )
+
+
+def _read_live(*, fields: dict[str, Any], **texts: Any) -> Live:
+    return Live(fields={path: FieldChange(**one) for path, one in fields.items()}, **texts)
 
 
 def _read_sighting(written: str | list[Any]) -> Sighting:

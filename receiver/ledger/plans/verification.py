@@ -38,14 +38,16 @@ def verifying_syncs(connection: Connection, sender: str, limit: int) -> list[Ver
     return [VerifyingSync(*row) for row in connection.execute(query)]
 
 
-def store_observed(uow: UnitOfWork, sync: str, recalled: Recalled, event: Event) -> None:
-    """Have a sync planned with what was observed, unless another dispatcher has done so."""
+def store_observed(uow: UnitOfWork, sync: str, recalled: Recalled, event: Event) -> bool:
+    """Have a sync planned with what was observed; False if another dispatcher has done so."""
     values = {
         "state": SyncState.NEW.value, "reason": "", "verify_until": None,
         "recalled": write_recalled(recalled),
     }  # fmt: skip
-    if uow.connection.execute(_waiting(sync).values(values)).rowcount:
+    mine = uow.connection.execute(_waiting(sync).values(values)).rowcount > 0
+    if mine:
         uow.events.append(event)
+    return mine
 
 
 def store_waits(connection: Connection, syncs: Sequence[VerifyingSync], why: str) -> None:

@@ -84,6 +84,10 @@ def surplus_lines(connection: Connection, _: Limits) -> Sequence[int]:
 IDLE_MS = 86_400_000
 """How long a lane is idle until its bucket, which is full by then, is deleted."""
 
+WEEK_MS = 604_800_000
+"""How long values are kept at least that nobody has asked for: the rules are looked at once a day,
+and a connection may be away."""
+
 
 def has_idle(connection: Connection, limit: Limits) -> bool:
     """Whether there is anything that `delete_idle` would delete; takes no lock."""
@@ -97,7 +101,7 @@ def delete_idle(connection: Connection, limit: Limits) -> None:
     """Delete what is of no use any more.
 
     Full buckets, lifted blocks, planning attempts that have ended, missed operations too old to be
-    looked for again.
+    looked for again, values of fields that nobody asks for.
     """
     for table, which in _idle(limit):
         connection.execute(delete(table).where(which))
@@ -109,6 +113,7 @@ def _idle(limit: Limits) -> tuple[tuple[Table, ColumnElement[bool]], ...]:
     return (
         (tables.buckets, tables.buckets.c.at < limit.now - IDLE_MS),
         (tables.lanes, tables.lanes.c.blocked_until < limit.now - IDLE_MS),
+        (tables.field_values, tables.field_values.c.at < min(limit.before, limit.now - WEEK_MS)),
         (tables.missed_operations, tables.missed_operations.c.at < limit.before),
         (tables.planning_attempts, ~planned),
     )

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 from pydantic.alias_generators import to_camel
 
-from receiver.core.model import Application, Json, Resource, Source, Sync, rfc3339
+from receiver.core.model import Application, Json, Live, Resource, Source, Sync, rfc3339
 
 Fields: TypeAlias = Mapping[str, tuple[str, Callable[[Any], Json]]]
 """Of each field its type, as `cel` declares it, and what reads its value from the model."""
@@ -52,6 +52,7 @@ RESOURCE: Fields = {
     "imageChanged": ("any", attrgetter("image_changed")),
     "labels": ("any", lambda resource: _mapping(resource.live.labels)),
     "annotations": ("any", lambda resource: _mapping(resource.live.annotations)),
+    "fields": ("any", lambda resource: _field_facts(resource.live)),
     **_texts("key"),
 }
 
@@ -71,6 +72,7 @@ def resource_facts(resource: Resource) -> dict[str, Json]:
 
     ``change`` is ``changed``, ``unchanged`` or ``unknown``; ``imageChanged`` is null while
     it is unknown; ``key`` is readable and unique within the sync: ``apps/Deployment/shop/web``.
+    ``fields`` has each path that a selector asks for, as it is written there.
     """
     return _facts(RESOURCE, resource)
 
@@ -95,6 +97,13 @@ def _source_facts(source: Source) -> Json:
 
 def _mapping(texts: Mapping[str, str] | None) -> Json:
     return None if texts is None else {**texts}
+
+
+def _field_facts(live: Live) -> Json:
+    return {
+        path: {"before": one.before, "after": one.after, "changed": one.changed}
+        for path, one in live.fields.items()
+    }
 
 
 def _moment(moment: datetime | None) -> str | None:

@@ -108,10 +108,15 @@ def find_unconnected(document: Document, rules: Iterable[tuple[int, Rule]]) -> I
             message = f"{NOBODY}, so each plan waits for the quiet of window instead"
             yield document.problem(("rules", index, "debounce", "until"), message, CONNECT)
         for number, selector in enumerate(rule.match.resources or ()):
-            for key in selector.live_keys:
-                message = f"{NOBODY}, so no {key} are known: this selects nothing"
-                where = ("rules", index, "match", "resources", number, key)
-                yield document.problem(where, message, CONNECT)
+            where = ("rules", index, "match", "resources", number)
+            for key, message in _unanswered(selector):
+                yield document.problem((*where, key), message, CONNECT)
+
+
+def _unanswered(selector: ResourceMatch) -> Iterator[tuple[str, str]]:
+    for key in selector.live_keys:
+        then = "onUnknownChange decides" if key == "fields" else "this selects nothing"
+        yield key, f"{NOBODY}, so no {key} are known: {then}"
 
 
 def missing_files(paths: Iterable[Path], files: Iterable[str]) -> Iterator[Problem]:

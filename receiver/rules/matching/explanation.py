@@ -16,6 +16,7 @@ from receiver.core.model import Change, ChangeVerdict, Resource, Sync
 from receiver.rules.expressions.seen import one_line
 from receiver.rules.matching.cluster_scoped import namespace_of
 from receiver.rules.matching.compiled import CompiledRule, Condition, Facts
+from receiver.rules.matching.field_words import POLICY, why_matched, why_refused
 from receiver.rules.matching.findings import NONE, Finding, Findings, Verdict
 from receiver.rules.matching.index import ResourceIndex, bits_of, numbers_in
 from receiver.rules.matching.match_predicates import Selector, Unknown, key_of, rank
@@ -74,7 +75,12 @@ def explain_selectors(compiled: CompiledRule, resource: Resource) -> Finding:
             furthest, refusal = rank(predicate), (number, predicate)
     assert refusal  # noqa: S101 a rule has no empty list of selectors
     number, predicate = refusal
-    return _refusal(f"resources[{number}].{predicate.field}", predicate, resource)
+    field = f"resources[{number}].{predicate.field}"
+    if predicate.field == "fields":
+        paths = (compiled.rule.match.resources or ())[number].fields or ()
+        saw = why_refused(paths, resource.live)
+        return Finding(Verdict.REFUSED, field, f"{field}: {saw}", predicate.wanted, saw)
+    return _refusal(field, predicate, resource)
 
 
 def _sync_refusal(compiled: CompiledRule, sync: Sync) -> Finding | None:
@@ -160,11 +166,14 @@ def _match(compiled: CompiledRule, number: int, resource: Resource) -> Finding:
     """Say what the sync did to a resource that matched, and what passed although unknown."""
     rule, field = compiled.rule, f"resources[{number}]"
     selector = (rule.match.resources or ())[number]
-    what = _format_change(selector, rule.on_unknown_change, resource.change)
+    policy = "skip" if selector.fields else rule.on_unknown_change  # then the fields decide
+    what = _format_change(selector, policy, resource.change)
     if selector.health is not None:
         what += f", {_format_health(resource)}"
     if selector.image_changed is not None:
         what += f", {_format_images(resource.image_changed)}"
+    if selector.fields is not None:
+        what += f", {why_matched(selector.fields, resource.live)}"
     return Finding(Verdict.MATCHED, field, f"{field}: {describe(resource)} {what}", saw=what)
 
 
@@ -216,8 +225,6 @@ def excerpt(
     more = {verdict.value: counts[verdict] for verdict in Verdict if counts[verdict]}
     return Excerpt(dict(sorted(chosen.items())), more)
 
-
-POLICY = "onUnknownChange: run"
 
 UNTOLD = "the notification does not tell it"
 

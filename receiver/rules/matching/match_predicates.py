@@ -19,11 +19,11 @@ Found: TypeAlias = Iterator[Predicate[Resource]]
 
 ORDER = (
     *("kind", "group", "version", "namespace", "name", "hookType", "syncPhase"),
-    *("status", "health", "image", "imageChanged", "change", "labels", "annotations"),
+    *("status", "health", "image", "imageChanged", "change", "labels", "annotations", "fields"),
 )
 """The order of testing: a selector that fails later got further."""
 
-LIVE_FIELDS = frozenset({"labels", "annotations"})
+LIVE_FIELDS = frozenset({"labels", "annotations", "fields"})
 """Fields that the live object alone answers."""
 
 TRUTH_FIELDS = LIVE_FIELDS | {"change", "health"}
@@ -38,6 +38,10 @@ class Unknown:
     """A value that is not known, and why."""
 
     reason: str
+
+
+FieldStates: TypeAlias = tuple[tuple[str, bool | None], ...]
+"""Of each field its path, and whether it changed; None: unknown."""
 
 
 def resource_predicates(
@@ -55,6 +59,7 @@ def resource_predicates(
         *_change(selector, policy, predicates),
         *_live_texts("labels", selector.labels, predicates),
         *_live_texts("annotations", selector.annotations, predicates),
+        *_fields(selector, policy, predicates),
     ]
     return tuple(sorted(found, key=rank))
 
@@ -121,6 +126,7 @@ def _image_changed(
 
 def _change(selector: ResourceMatch, policy: OnUnknownChange, predicates: Predicates) -> Found:
     words: set[str] = {*selector.change}
+    policy = "run" if selector.fields else policy  # where fields are compared, they decide
     if "changed" in words and policy == "run":
         words.add(ChangeVerdict.UNKNOWN)
     if "any" not in words:
@@ -144,6 +150,23 @@ def _live_text(key: str, name: str, resource: Resource) -> str | Unknown | None:
 
 def _is_there(accept: Callable[[str], bool], value: str | Unknown | None) -> bool:
     return isinstance(value, str) and accept(value)
+
+
+def _fields(selector: ResourceMatch, policy: OnUnknownChange, predicates: Predicates) -> Found:
+    wanted = selector.fields
+    if wanted is None:
+        return
+
+    def one_changed(states: FieldStates) -> bool:
+        known = dict(states)
+        found = {known.get(path) for path in wanted}
+        return True in found or (policy == "run" and None in found)
+
+    yield predicates.make("fields", _field_states, wanted, one_changed, mode=policy)
+
+
+def _field_states(resource: Resource) -> FieldStates:
+    return tuple((path, one.changed) for path, one in resource.live.fields.items())
 
 
 def sync_predicates(match: Match, predicates: Predicates) -> Iterator[Predicate[Sync]]:

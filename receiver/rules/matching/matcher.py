@@ -129,6 +129,29 @@ class Matcher:
                     found[number] = found.get(number, NO_QUESTION) | asks
         return found
 
+    def compares_fields_of(self, sync: Sync) -> bool:
+        """Whether a rule may ask for fields at some sync of this Application."""
+        return any(self._comparing(sync))
+
+    def _comparing(self, sync: Sync) -> Iterator[CompiledRule]:
+        for compiled in self._rules:
+            if any(asks.fields for asks in compiled.asks) and _could_be_of(compiled, sync):
+                yield compiled
+
+    def fields_to_know(self, sync: Sync) -> dict[int, frozenset[str]]:
+        """Return the paths that rules will ask for, by the index of the resource.
+
+        Args:
+            sync: any of the Application, on any channel, with the resources that it has.
+        """
+        index, found = ResourceIndex(sync.resources), dict[int, frozenset[str]]()
+        for compiled in self._comparing(sync):
+            for selector, asks in zip(compiled.selectors or (), compiled.asks, strict=True):
+                bits = index.select(_drop(OUTCOME_FIELDS, selector)) if asks.fields else 0
+                for number in numbers_in(bits):
+                    found[number] = found.get(number, frozenset()) | asks.fields
+        return found
+
     def wants_health(self, sync: Sync) -> tuple[int, ...]:
         """Return the resources whose health, which the sync does not tell, decides about a rule.
 
@@ -178,6 +201,16 @@ def _watched_by(compiled: CompiledRule, sync: Sync, index: ResourceIndex) -> int
     if not all(p.holds(sync) for p in compiled.predicates if p.field != "phases"):
         return 0
     return index.select_any(_without(OUTCOME_FIELDS, compiled.selectors))
+
+
+def _could_be_of(compiled: CompiledRule, sync: Sync) -> bool:
+    """Whether the rule may match a sync of this Application, wherever that goes to."""
+    return compiled.rule.enabled and all(
+        predicate.holds(sync)
+        for predicate in compiled.predicates
+        if predicate.field not in {"phases", "channel"}
+        and not predicate.field.startswith("application.destination.")
+    )
 
 
 def _without(fields: frozenset[str], selectors: Iterable[Selector] | None) -> list[Selector]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from receiver.rules.schema.rule_file import Rule
@@ -18,10 +19,15 @@ class Asks:
 
     labels: bool = False
     annotations: bool = False
+    fields: frozenset[str] = frozenset()
 
     def __or__(self, other: Asks) -> Asks:
         """Return what both ask."""
-        return Asks(self.labels or other.labels, self.annotations or other.annotations)
+        return Asks(
+            self.labels or other.labels,
+            self.annotations or other.annotations,
+            self.fields | other.fields,
+        )
 
     def __bool__(self) -> bool:
         """Whether anything is asked."""
@@ -31,11 +37,34 @@ class Asks:
 NO_QUESTION = Asks()
 
 
+@dataclass(frozen=True, slots=True)
+class AskedFields:
+    """Every path that some rules ask for.
+
+    ``digest`` is another one where they ask for others, or of other resources.
+    """
+
+    paths: frozenset[str]
+    digest: str
+
+    @classmethod
+    def of(cls, rules: Iterable[Rule]) -> AskedFields:
+        """Return what the enabled ones ask for."""
+        paths, digest = set[str](), hashlib.sha256()
+        for rule in rules:
+            wanted = {path for one in rule.match.resources or () for path in one.fields or ()}
+            if wanted and rule.enabled:
+                paths |= wanted
+                digest.update(rule.match.model_dump_json().encode())
+        return cls(frozenset(paths), digest.hexdigest())
+
+
 def asks_of(rule: Rule) -> Iterator[Asks]:
     """Yield what each selector asks, with what an expression of the rule may name."""
     named = named_by(rule)
     for selector in rule.match.resources or ():
-        yield named | Asks(bool(selector.labels), bool(selector.annotations))
+        fields = frozenset(selector.fields or ())
+        yield named | Asks(bool(selector.labels), bool(selector.annotations), fields)
 
 
 def named_by(rule: Rule) -> Asks:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 from pydantic_core import CoreSchema, PydanticCustomError
+
+from receiver.kubernetes.field_paths import parse_path
 
 
 def as_list(value: Any) -> Any:
@@ -47,6 +49,15 @@ Words = Annotated[tuple[T, ...], Field(min_length=1), BeforeValidator(as_list), 
 """One word or a list of them; not an empty list."""
 Globs = Words[str]
 """One glob or a list of them; any of them matches. ``*`` and ``?`` as in a shell."""
+
+
+def _field_path(value: str) -> str:
+    parse_path(value)
+    return value
+
+
+FieldPath = Annotated[str, AfterValidator(_field_path)]
+"""See `receiver.kubernetes.field_paths`."""
 
 
 class DestinationMatch(Strict):
@@ -122,11 +133,17 @@ class ResourceMatch(Strict):
         description="Annotations that its live object must have, their values as globs. Needs a "
         "connection.",
     )
+    fields: Words[FieldPath] | None = Field(
+        default=None,
+        description="Paths into its live object: one of these fields must have another value than "
+        "after the sync before. Needs a connection; where it is not known, `onUnknownChange` "
+        "decides.",
+    )
 
     @property
     def live_keys(self) -> tuple[str, ...]:
         """Those of its keys that only the live object can answer."""
-        return tuple(key for key in ("labels", "annotations") if getattr(self, key))
+        return tuple(key for key in ("labels", "annotations", "fields") if getattr(self, key))
 
 
 class Match(Strict):
