@@ -7,6 +7,7 @@ one layer of retries, the dispatcher's: nothing here tries twice.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from http.cookiejar import DefaultCookiePolicy
 from importlib.metadata import version
 from pathlib import Path
@@ -64,7 +65,7 @@ class Outbound:
         self._session = session = _Session()
         session.trust_env = False
         session.headers.clear()
-        session.headers["User-Agent"] = f"postsync/{version('postsync-receiver')}"
+        session.headers["User-Agent"] = _user_agent()
         session.headers["Accept"] = "*/*"
         session.headers["Accept-Encoding"] = "gzip, deflate"
         session.verify = str(ca_bundle) if ca_bundle else True
@@ -92,6 +93,12 @@ def _checked_setting(proxy: str | None) -> str:
         return checked_proxy(proxy, Policy()) if proxy else ""
     except PermanentError as error:
         raise SettingsError(error.message, hint="as in proxy: http://proxy.example:3128") from None
+
+
+@cache
+def _user_agent() -> str:
+    """Look up our version once: that reads the files of a package."""
+    return f"postsync/{version('postsync-receiver')}"
 
 
 class _Session(requests.Session):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from commands import RULES, failed, synced, told
+from forked_shell import forking_postsync
 from postgres import Databases
 from service import ROOT, Service, Target, free_port, wait_for
 
@@ -85,12 +85,13 @@ def test_the_examples_on_postgresql_run(ledgers: Databases, tmp_path: Path) -> N
 def _run(script: str, folder: Path, service: Service) -> subprocess.CompletedProcess[str]:
     """Run it in a shell that stops at the first error, beside the checkout's `config`."""
     (folder / "config").symlink_to(ROOT / "config")
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return subprocess.run(
-        ["bash", "-euxo", "pipefail", "-c", script], cwd=folder, text=True, timeout=120,
-        env=service.environ | {"PATH": path}, check=False,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
+    with forking_postsync(folder) as programs:
+        path = f"{programs}{os.pathsep}{os.environ['PATH']}"
+        return subprocess.run(
+            ["bash", "-euxo", "pipefail", "-c", script], cwd=folder, text=True, timeout=120,
+            env=service.environ | {"PATH": path}, check=False,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
 
 
 def test_each_command_has_an_example() -> None:
