@@ -260,7 +260,7 @@ def argocd_server(kube: Kube) -> Iterator[ArgoCd]:
     argocd = ArgoCd("", kube)
     server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"argocd": argocd}))
     argocd.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = start_daemon("argocd", server.serve_forever)
+    thread = start_daemon("argocd", lambda: server.serve_forever(0.02))
     try:
         yield argocd
     finally:

@@ -114,7 +114,7 @@ def kubelet(kube: Kube, folder: Path) -> Iterator[Kubelet]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / "tls.crt", folder / "tls.key")
     server.socket = context.wrap_socket(server.socket, server_side=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     told.append(Kubelet(kube, server.server_port))
     try:
         yield told[0]

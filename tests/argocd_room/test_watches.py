@@ -40,21 +40,27 @@ def watched(
     return by_kubernetes(kube, outbound, *others, name), apps
 
 
+LAST = "last"
+"""The Application that a test makes when nothing else is to happen."""
+
+
 class Watching:
     """Reads a watch in a thread; ``told`` has what of one namespace it yields."""
 
-    def __init__(self, connection: Connection, namespace: str, seconds: float) -> None:
+    def __init__(self, connection: Connection, apps: Applications) -> None:
         self.told: list[ApplicationSummary] = []
         self.failed: list[ConnectionFailed] = []
-        self._namespace = namespace
-        self._watch = connection.watch(deadline(seconds))
+        self._apps = apps
+        self._watch = connection.watch(deadline())
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
 
     def _read(self) -> None:
         try:
             for one in self._watch:
-                if one.namespace == self._namespace:
+                if one.namespace == self._apps.namespace:
+                    if one.name == LAST:
+                        break
                     self.told.append(one)
         except ConnectionFailed as error:
             self.failed.append(error)
@@ -68,6 +74,8 @@ class Watching:
         raise AssertionError(f"not told: {self.told} {self.failed}")
 
     def end(self) -> None:
+        """Have told all that has happened until now."""
+        self._apps.put(LAST)
         self._thread.join(60)
         assert not self._thread.is_alive()
 
@@ -78,7 +86,7 @@ def test_a_watch_begins_with_all_and_goes_on_with_changes(
     """What is deleted is told too; what changes nothing that matters is not."""
     connection, apps = watched
     apps.put("old", finished="2026-06-01T12:00:03Z")
-    watching = Watching(connection, apps.namespace, 12)
+    watching = Watching(connection, apps)
     first = watching.wait(lambda one: one.name == "old")
     assert first.finished_at
     apps.change("old", {"reconciledAt": "2026-06-01T13:00:00Z"})
@@ -94,6 +102,13 @@ def test_a_watch_begins_with_all_and_goes_on_with_changes(
     assert len([one for one in watching.told if one.name == "old"]) == 1
 
 
+def test_a_watch_ends_with_its_time(watched: tuple[Connection, Applications]) -> None:
+    """Quietly: whoever watches decides whether to begin anew."""
+    connection, apps = watched
+    apps.put("old")
+    assert "old" in [one.name for one in connection.watch(deadline(3))]
+
+
 def test_argo_cd_that_cuts_each_watch_loses_nothing(
     kube: Kube, argocd: ArgoCd, outbound: Outbound, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -105,7 +120,7 @@ def test_argo_cd_that_cuts_each_watch_loses_nothing(
         apps.put(name)
     total = len(kube.ask("GET", "/apis/argoproj.io/v1alpha1/applications")["items"])
     argocd.cut_after = total
-    watching = Watching(by_argocd(argocd, outbound), apps.namespace, 15)
+    watching = Watching(by_argocd(argocd, outbound), apps)
     for number, name in enumerate(names):
         watching.wait(lambda one, name=name: one.name == name)  # type: ignore[misc] # its own name
         apps.put(name, finished=f"2026-06-01T12:0{number + 1}:00Z")

@@ -33,11 +33,11 @@ def twin(tmp_path: Path) -> Iterator[Service]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("deploy", ["postgresql"], indirect=True)
-def test_database_away(deploy: Deploy, judge: Judge, twin: Service) -> None:
+def test_database_away(deploy: Deploy, judge: Judge, rate: float, twin: Service) -> None:
     """The intake answers 503 quickly meanwhile; the same processes go on afterwards."""
     deployment = deploy(CALL)
     assert isinstance(deployment, Cluster)
-    with _outage(deployment, judge, "away", rate=100) as load:
+    with _outage(deployment, judge, "away", rate=rate / 2) as load:
         deployment.server.stop()
         wait_for(lambda: _answer(deployment)[0] == 503, 20, "the first 503")
         asked = [(_answer(deployment)[1], _twins(twin)) for _ in range(5)]
@@ -65,11 +65,11 @@ def test_database_cut_off(deploy: Deploy, judge: Judge, lasting: Lasting, twin: 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("deploy", ["postgresql, standby"], indirect=True)
-def test_failover(deploy: Deploy, judge: Judge) -> None:
+def test_failover(deploy: Deploy, judge: Judge, rate: float) -> None:
     """The standby goes on with all that was accepted; nobody is told, nothing is restarted."""
     deployment = deploy(CALL)
     assert isinstance(deployment, StandbyCluster)
-    with _outage(deployment, judge, "failover", rate=100):
+    with _outage(deployment, judge, "failover", rate=rate / 2):
         deployment.fail_over()
 
 
