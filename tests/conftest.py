@@ -141,7 +141,10 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
 
 @pytest.fixture(scope="session")
 def kube(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kube]:
-    """A control plane; its tests belong to the xdist group ``kubernetes``, to start but one."""
+    """A control plane; its tests belong to two xdist groups, to start but two at most.
+
+    They are ``kubernetes``, and ``kubernetes-services`` for whole services beside it.
+    """
     with cluster(tmp_path_factory.mktemp("kube")) as started:
         yield started
 

@@ -73,7 +73,7 @@ def test_from_argo_cd_3_on_it_is_unknown_without_a_connection(
         assert "wants Degraded, saw unknown (the notification does not tell it)" in told
 
 
-@pytest.mark.xdist_group("kubernetes")
+@pytest.mark.xdist_group("kubernetes-services")
 @pytest.mark.parametrize("way", ["kubernetes", "argocd"])
 def test_a_connection_tells_it(tmp_path: Path, kube: Kube, argocd: ArgoCd, way: str) -> None:
     """Also while the operation of the Application is under way."""

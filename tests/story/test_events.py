@@ -17,7 +17,7 @@ from service import ROOT, serving
 from handlers.kubernetes.event import handler
 from receiver.testkit import Reply, Seen, peer
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("kubernetes")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("kubernetes-services")]
 
 EXAMPLE = ROOT / "config/examples/rules/events-for-all-rules.yaml"
 

@@ -18,7 +18,7 @@ from service import ROOT, Service, serving, wait_for
 
 from receiver.testkit import Reply, Seen, peer
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("kubernetes")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("kubernetes-services")]
 
 EXAMPLES = ROOT / "config/examples/rules"
 SLACK = b'{"ok": true, "channel": "C1", "ts": "1503435956.000247"}'

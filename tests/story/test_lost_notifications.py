@@ -21,7 +21,7 @@ from service import TELL, Service, wait_for
 
 from receiver.core.model import rfc3339
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("kubernetes")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("kubernetes-services")]
 
 PATIENCE = 60
 

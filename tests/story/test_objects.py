@@ -20,7 +20,7 @@ from service import ROOT, Service, serving, wait_for
 
 from receiver.testkit import Reply, Seen, peer
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("kubernetes")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("kubernetes-services")]
 
 EXAMPLES = ROOT / "config/examples/rules"
 PAGE = (ROOT / "docs/kubernetes.md").read_text()

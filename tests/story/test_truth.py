@@ -20,7 +20,7 @@ from service import Service, serving, wait_for
 
 from receiver.core.model import rfc3339
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("kubernetes")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("kubernetes-services")]
 
 RULES = """
 version: 1
