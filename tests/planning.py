@@ -10,6 +10,7 @@ from notifications import notification
 
 from receiver.core.model import Sync, new_id
 from receiver.ledger.plans.run import Run
+from receiver.ledger.queue.claim import ClaimedRun
 from receiver.notification.parse import read_notification
 from receiver.planning.parameters import Renderer
 from receiver.planning.plan_view import ACTIONS
@@ -58,3 +59,13 @@ def made_run(**fields: Any) -> Run:
         "target": "batch", "target_index": None, "policy": {},
     }  # fmt: skip
     return Run(**values | fields)
+
+
+def claimed_run(name: str, lane: str = "") -> ClaimedRun:
+    """A run that was claimed for its first attempt."""
+    return ClaimedRun(
+        id=name, plan="p-1", sync="s-1", rule="rule", action="action", handler="toy.run",
+        target="", target_index=None, lane=lane, attempt=1, claim=1, failures=0, key_number=1,
+        parameters={}, secrets={}, policy={"timeout": 60}, state=None, pending=False, reason="",
+        first_attempt_at=0,
+    )  # fmt: skip

@@ -16,6 +16,7 @@ import pytest
 import structlog
 from certificates import make, needs_openssl
 from notifications import notification, resource
+from planning import claimed_run
 from postgres import Databases
 from service import Service, wait_for
 from sqlalchemy import text
@@ -219,14 +220,7 @@ def test_a_thread_of_attempts() -> None:
 
 
 def made(crew: WorkerPool, name: str) -> Finished:
-    given: dict[str, Any] = {
-        "id": name, "plan": "p-1", "sync": "s-1", "rule": "rule", "action": "action",
-        "handler": "toy.run", "target": "", "target_index": None, "lane": "", "attempt": 1,
-        "claim": 1, "failures": 0, "key_number": 1, "parameters": {}, "secrets": {},
-        "policy": {"timeout": 60}, "state": None, "pending": False, "reason": "",
-        "first_attempt_at": 0,
-    }  # fmt: skip
-    crew.start(ClaimedRun(**given))
+    crew.start(claimed_run(name))
     ended: list[Finished] = []
 
     def done() -> bool:

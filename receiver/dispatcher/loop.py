@@ -17,6 +17,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -35,7 +36,7 @@ from receiver.ledger.audit.key_values import CREATED, PACE, get_value, put_value
 from receiver.ledger.engine.ledger import Ledger, LockMode
 from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.engine.wakeup import Wakeup
-from receiver.ledger.queue.claim import ClaimedRun, Taken, claim, wake
+from receiver.ledger.queue.claim import ClaimedRun, Taken, claim, claimable, wake
 from receiver.ledger.queue.clock_shift import ClockWatch, shift_times
 from receiver.ledger.queue.heartbeats import delete_old_heartbeats
 from receiver.ledger.queue.leases import release_lost
@@ -45,8 +46,11 @@ from receiver.settings.model import Settings
 
 BATCH = 32
 """Syncs, and plans, of one turn: enough to share a disk sync, few enough to stay prompt."""
-BUSY_BATCH = 8
-"""Syncs of one turn while there are runs to be made: planning more does not finish more."""
+ENOUGH = 64
+"""Runs that can be claimed, at which nothing more is planned: that would not finish more, and the
+attempts need the processor. What waits for a slow host does not count."""
+SLOW = 1.0
+"""Seconds that an attempt has lasted of a host that counts as slow."""
 REPLAYS = 4
 """Replays of one turn: their notifications are read whole."""
 ELSEWHERE = 0.02
@@ -54,6 +58,9 @@ ELSEWHERE = 0.02
 """
 AWAY = 1.0
 """Seconds until the next try when the ledger cannot be used."""
+GATHER = 0.005
+"""Seconds that a turn waits at most for what it has started: the outcomes of quick attempts are
+then written together."""
 IDLE = 5.0
 """Seconds of a turn's longest wait: the poll finds what a wake-up that was lost did not report."""
 
@@ -179,6 +186,7 @@ class Dispatcher:
             self._pool.start(run)
         for companion in self._companions if turn.planned else ():
             companion.notify()
+        self._pool.gather(len(turn.taken.runs), GATHER)
         return 0.0 if turn.progressed else self._wait_after(turn)
 
     def _observe(self, *, claims: bool) -> Turn:
@@ -190,6 +198,9 @@ class Dispatcher:
             self._preparation.apply(self._reload)
         with self._ledger.read() as connection:
             todo = find_pending_work(connection, self._ledger.now(connection))
+            if todo.new and todo.ready:
+                ready = claimable(connection, ENOUGH, without=self._pool.slow_lanes(SLOW))
+                todo = replace(todo, new=ready < ENOUGH, left=ready >= ENOUGH)
         jumped = bool(self._clock_jump or self._clock.measure(todo.now))
         if claims and self._watches:
             self._woken |= self._watches.take_woken(self._pool.run_ids())
@@ -203,8 +214,7 @@ class Dispatcher:
             turn.collected = todo.collected
             with self._ledger.read() as connection:
                 if todo.new:
-                    limit = BUSY_BATCH if todo.ready or self._pool.busy else BATCH
-                    turn.plannings = preparation.plan_syncs(connection, limit)
+                    turn.plannings = preparation.plan_syncs(connection, BATCH)
                 if todo.signalled:
                     turn.steps = preparation.step_plans(connection, BATCH)
                 if todo.replays:
@@ -258,6 +268,7 @@ class Dispatcher:
     def _wait_after(self, turn: Turn) -> float:
         """Return the seconds until the next turn, unless a wake-up comes first."""
         until = [ELSEWHERE if turn.elsewhere else IDLE, self._heartbeat.wait]
+        until += [SLOW] if turn.pending_work.left else []
         times = [turn.taken.again_at]
         if not self._stopping:
             times.append(turn.pending_work.next_collected)

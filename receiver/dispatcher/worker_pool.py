@@ -66,6 +66,8 @@ class WorkerPool:
         self._done: SimpleQueue[tuple[_Attempt, Outcome]] = SimpleQueue()
         self._started: dict[tuple[str, int], _Attempt] = {}
         self._lock = threading.Lock()
+        self._awaited = 0
+        self._gathered = threading.Event()
         self.hanging = 0
         self._threads = 0
         self.given_up = Counter[str]()
@@ -91,6 +93,11 @@ class WorkerPool:
         """How many threads each lane keeps busy."""
         return Counter(attempt.run.lane for attempt in self._started.values())
 
+    def slow_lanes(self, seconds: float) -> set[str]:
+        """Return the lanes of which an attempt lasts longer than this."""
+        since = time.monotonic() - seconds
+        return {one.run.lane for one in self._started.values() if one.began < since}
+
     def start(self, run: ClaimedRun) -> None:
         """Give an attempt to a free thread."""
         attempt = self._started[run.id, run.attempt] = _Attempt(run, time.monotonic())
@@ -104,6 +111,15 @@ class WorkerPool:
             del self._started[attempt.run.id, attempt.run.attempt]
             ended.append(Finished(attempt.run, outcome))
         return [*ended, *self._give_up()]
+
+    def gather(self, count: int, seconds: float) -> None:
+        """Wait until so many attempts have ended, at most so long."""
+        self._awaited = count
+        if self._done.qsize() < count:
+            self._gathered.clear()
+            if self._done.qsize() < count:
+                self._gathered.wait(seconds)
+        self._awaited = 0
 
     def shift_times(self, jump: int) -> None:
         """Shift the beginnings of attempts under way; the clock was set by ``jump`` ms."""
@@ -166,5 +182,7 @@ class WorkerPool:
             self.hanging -= attempt.given_up
         if not attempt.given_up:
             self._done.put((attempt, outcome))
+            if self._done.qsize() >= self._awaited:
+                self._gathered.set()
             self._notify()
         return attempt.given_up

@@ -103,6 +103,25 @@ def hurry(connection: Connection, now: int, runs: Collection[str]) -> None:
         connection.execute(update(r).where(r.c.id.in_(mine)).values(due_at=now))
 
 
+_READY = Prepared(
+    text(
+        f"SELECT COUNT(*) FROM (SELECT 1 FROM runs WHERE {tables.READY_RUN} AND lane = :wanted"
+        " LIMIT :most) AS found"
+    )
+)
+
+
+def claimable(connection: Connection, most: int, without: Collection[str]) -> int:
+    """Return how many runs are ready in other lanes than these, counted up to ``most``."""
+    found = 0
+    for lane in _LANES.scalars(connection):
+        if lane not in without:
+            found += _READY.scalars(connection, wanted=lane, most=most - found)[0]
+        if found >= most:
+            break
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Taken:
     """What a claim has taken; ``again_at`` (milliseconds) is when a lane held back may go on."""

@@ -30,7 +30,7 @@ class PendingWork:
 
     ``collected``: a plan has collected syncs for long enough; ``next_collected`` is its time.
     ``replays``: an operator wants a sync planned anew. While all is paused, nothing is ready
-    and nothing becomes due.
+    and nothing becomes due. ``left``: new syncs are left to a later turn while enough is ready.
     """
 
     now: int
@@ -41,6 +41,7 @@ class PendingWork:
     collected: bool = False
     next_collected: int | None = None
     replays: bool = False
+    left: bool = False
 
     @property
     def to_plan(self) -> bool:
