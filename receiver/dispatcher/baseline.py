@@ -9,6 +9,7 @@ field is no first sight of it. A process that is killed meanwhile leaves the res
 from __future__ import annotations
 
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from datetime import datetime
 
 from receiver.argocd.connection import Connection, ConnectionFailed
 from receiver.argocd.objects import ApplicationSummary, LiveObject, ObjectRef, Unreadable
+from receiver.core.errors import LedgerUnavailable
 from receiver.core.logs import Log
 from receiver.core.model import Application, Event, Json, Resource, Sync
 from receiver.dispatcher.companion import IDLE, CompanionThread
@@ -45,7 +47,10 @@ PAUSE = 1.0
 """Seconds between two rounds at least: a baseline has time, and others ask the same server."""
 
 LONGEST_READ = 20.0
-"""Seconds that one Application, or the list of all, may be read."""
+"""Seconds that one Application may be read."""
+
+LONGEST_LIST = 60.0
+"""Seconds that the list of all may take."""
 
 DAY_MS = 86_400_000
 AGAIN_MS = 3_600_000
@@ -61,6 +66,7 @@ class _Pass:
 
     rules: str
     left: deque[ApplicationSummary]
+    beyond: int = 0
     applications: int = 0
     skipped: dict[str, str] = field(default_factory=dict)
 
@@ -99,7 +105,7 @@ class Baseline(CompanionThread):
         if planner is None or not self._is_due(planner):
             return IDLE
         with self._ledger.exclusive_task(
-            f"baseline {self._sender}", lasts=2 * TOGETHER * LONGEST_READ
+            f"baseline {self._sender}", lasts=LONGEST_LIST + 2 * TOGETHER * LONGEST_READ
         ) as mine:
             if not mine:
                 return IDLE
@@ -136,12 +142,16 @@ class Baseline(CompanionThread):
         paths = planner.fields.paths
         listed: list[ApplicationSummary] = []
         if paths:
-            listed = self._connection.applications(time.monotonic() + LONGEST_READ)
+            listed = self._connection.applications(time.monotonic() + LONGEST_LIST)
             self._outage.over()
         with self._ledger.write() as connection:
             now = self._ledger.now(connection)
-            tidy_fields(connection, now, self._sender, {one.key for one in listed}, paths)
-        return _Pass(planner.fields.digest, deque(listed[:MOST]))
+            # An account that may see none any more is no proof that all are gone.
+            there = {one.key for one in listed} or None
+            tidy_fields(connection, now, self._sender, there, paths)
+        compares = planner.matcher.compares_fields_of
+        ours = [one for one in listed if compares(_sync_of(self._sender, one))]
+        return _Pass(planner.fields.digest, deque(ours[:MOST]), beyond=len(ours[MOST:]))
 
     def _take_one(self, planner: Planner, this: _Pass) -> None:
         """Take the next Application's; where the connection fails, once more after the others.
@@ -150,8 +160,6 @@ class Baseline(CompanionThread):
             ConnectionFailed: nothing can be read now.
         """
         one = this.left.popleft()
-        if not planner.matcher.compares_fields_of(_sync_of(self._sender, one)):
-            return
         tried = one.key in this.skipped
         try:
             this.skipped[one.key] = self._take(planner, one)
@@ -160,6 +168,12 @@ class Baseline(CompanionThread):
             if not tried:
                 this.left.append(one)
             raise
+        except LedgerUnavailable:
+            this.left.appendleft(one)
+            raise
+        except Exception as error:  # noqa: BLE001 a bug with one holds up no other, and is told
+            self._log.error("baseline.bug", traceback=traceback.format_exc())
+            this.skipped[one.key] = f"not read: {type(error).__name__}; see the log"
         if not this.skipped[one.key]:
             del this.skipped[one.key]
             this.applications += 1
@@ -218,6 +232,7 @@ class Baseline(CompanionThread):
             "sender": self._sender, "applications": done.applications, "skipped": len(skipped),
         }  # fmt: skip
         data |= {"reasons": skipped[:NAMED]} if skipped else {}
+        data |= {"beyond": done.beyond} if done.beyond else {}
         seldom = AGAIN_MS if skipped else DAY_MS
 
         def write(uow: UnitOfWork) -> None:

@@ -15,7 +15,7 @@ from notifications import resource
 from service import wait_for
 from toy_cluster import ToyCluster
 
-from receiver.argocd.objects import ApplicationSummary
+from receiver.argocd.objects import ApplicationState, ApplicationSummary
 from receiver.core.logs import configure_logs
 from receiver.dispatcher import baseline
 from receiver.dispatcher.baseline import Baseline
@@ -298,6 +298,34 @@ def test_a_connection_that_fails_is_tried_again(
     made._round()
     assert len(values(house)) == 2
     assert len(house.events("connection.restored")) == 1
+
+
+def test_a_pass_has_an_end(
+    house: House, cluster: ToyCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How many Applications are beyond it is told."""
+    monkeypatch.setattr(baseline, "MOST", 1)
+    cluster.listed.append(listed("other", cluster))
+    take(house, cluster)
+    (told,) = house.events("fields.read")
+    assert (told["applications"], told["beyond"]) == (1, 1)
+
+
+def test_one_that_is_odd_holds_up_no_other(house: House, cluster: ToyCluster) -> None:
+    """What our code makes of it is told; whoever comes after it has its turn."""
+
+    class Odd(ToyCluster):
+        def live(self, application: ApplicationState, *args: Any, **more: Any) -> Any:
+            if application.summary.name == "shop":
+                raise RuntimeError("never seen")
+            return super().live(application, *args, **more)
+
+    odd = Odd(cluster.changed_at, contents=cluster.contents, operation=cluster.operation)
+    odd.listed = [*cluster.listed, listed("other", cluster)]
+    take(house, odd)
+    (told,) = house.events("fields.read")
+    assert told["reasons"] == ["argocd/shop: not read: RuntimeError; see the log"]
+    assert len(values(house)) == 2
 
 
 def test_a_thread_does_it(house: House, cluster: ToyCluster) -> None:
