@@ -211,6 +211,11 @@ def test_a_right_without_which_less_is_told_is_noted(
     noted = asked(JOB)
     assert noted.exit_code == 0
     assert "the right to list events in namespace checked is missing: why no pod" in noted.stderr
+    role["rules"][0]["verbs"].remove("watch")
+    kube.ask("PUT", path, role)
+    noted = asked(JOB)
+    assert noted.exit_code == 0
+    assert "the right to watch jobs.batch in namespace checked is missing: each" in noted.stderr
     role["rules"][0]["verbs"] = ["create"]
     kube.ask("PUT", path, role)
     missing = asked(JOB)

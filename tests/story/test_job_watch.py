@@ -5,16 +5,19 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 import yaml
+from cluster import Worker
 from jobs import MANIFEST, ROLE
 from kube import PATIENCE, Json, Kube
 from kubelet import Kubelet
 from notifications import notification, resource
+from postgres import Databases
 from service import Service, serving, wait_for
+from shared_hosts import end
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("kubernetes")]
 
@@ -28,8 +31,17 @@ def jobs(
 ) -> Iterator[Service]:
     """Serve a rule that runs a Job for each ConfigMap, and looks at it so seldom."""
     kubeconfig = account(kube, kube.namespace(namespace), watched=watched)
-    (home / "secrets").mkdir()
+    with serving(home_of(home, kubeconfig), rules(namespace, every)) as service:
+        yield service
+
+
+def home_of(home: Path, kubeconfig: str) -> Path:
+    (home / "secrets").mkdir(parents=True)
     (home / "secrets/kubeconfig").write_text(kubeconfig)
+    return home
+
+
+def rules(namespace: str, every: str) -> str:
     given = {
         "namespace": namespace, "cluster": {"kubeconfig": {"file": "kubeconfig"}},
         "manifest": ONCE, "every": every, "logLines": 0,
@@ -38,8 +50,7 @@ def jobs(
         "name": "it", "match": {"resources": [{"kind": "ConfigMap"}]},
         "actions": [{"uses": "kubernetes.job", "with": given}],
     }  # fmt: skip
-    with serving(home, yaml.safe_dump({"version": 1, "rules": [rule]})) as service:
-        yield service
+    return yaml.safe_dump({"version": 1, "rules": [rule]})
 
 
 def account(kube: Kube, namespace: str, *, watched: bool) -> str:
@@ -158,3 +169,34 @@ def test_without_the_right_to_watch_jobs_are_asked_and_it_is_told_once(
         node.end(second)
         assert service.ended(sync, PATIENCE)["plans"][0]["state"] == "succeeded"
         assert len(service.events("watch.failed")) == 1
+
+
+def test_two_dispatchers_watch_each_for_itself(
+    kube: Kube, node: Kubelet, ledgers: Databases, tmp_path: Path
+) -> None:
+    """Whoever asks is woken; when one is killed, the other sees the ends."""
+    kubeconfig = account(kube, kube.namespace("shared"), watched=True)
+    with ledgers.database() as url, ExitStack() as stack:
+        text = rules("shared", "1s")
+        intake = Service(tmp_path / "intake", text, database=url)
+        one, two = (
+            Worker(home_of(tmp_path / name, kubeconfig), text, database=url, lease="4")
+            for name in ("one", "two")
+        )
+        for part in (intake, one, two):
+            stack.callback(end, part)
+            part.start(ready=False)
+        for part in (intake, one, two):
+            wait_for(part._ready, 30, f"{part.home.name} to be ready")
+        sync = synced(intake, *"abcdef")
+        running = pods(kube, node, "shared", 6)
+        wait_for(lambda: kube.asked("shared", "postsync")["jobs", "watch"] >= 2, PATIENCE, "both")
+        for pod in running[:3]:
+            node.end(pod)
+        one.kill()
+        for pod in running[3:]:
+            node.end(pod)
+        (plan,) = intake.ended(sync, PATIENCE)["plans"]
+        assert [run["state"] for run in plan["runs"]] == ["succeeded"] * 6
+        assert [run["attempts"] for run in plan["runs"]] == [1] * 6
+    assert len(kube.items("/apis/batch/v1/namespaces/shared/jobs")) == 6
