@@ -112,9 +112,13 @@ class WorkerPool:
             ended.append(Finished(attempt.run, outcome))
         return [*ended, *self._give_up()]
 
-    def gather(self, count: int, seconds: float) -> None:
-        """Wait until so many attempts have ended, at most so long."""
-        self._awaited = count
+    def gather(self, seconds: float) -> None:
+        """Wait, at most so long, until all attempts have ended but those that last longer anyway.
+
+        These are the ones that began thrice that time ago.
+        """
+        since = time.monotonic() - 3 * seconds
+        self._awaited = count = sum(one.began >= since for one in self._started.values())
         if self._done.qsize() < count:
             self._gathered.clear()
             if self._done.qsize() < count:
