@@ -200,7 +200,9 @@ class Verification(CompanionThread):
                 if store_observed(uow, one.id, recalled, event) and fields:
                     store_fields(uow, fields)
 
-        self._commit(write)
+        # It waits for no disk, which the intake would wait for too. A loss of power may take it:
+        # then it is read again, unless the sync was planned, whose commit takes it to the disk.
+        self._commit(write, survives="process")
 
 
 def _by_application(syncs: Sequence[VerifyingSync]) -> Iterator[list[VerifyingSync]]:

@@ -13,7 +13,7 @@ from desks import put_in_force
 from house import NOON, House, later
 from notifications import resource
 from service import wait_for
-from sqlalchemy import text
+from sqlalchemy import event, text
 from toy_cluster import ToyCluster
 
 from receiver.argocd.objects import ApplicationState, ObjectRef, ResourceState
@@ -286,6 +286,28 @@ def test_it_is_verified_once(house: House, cluster: ToyCluster) -> None:
     worker(house, cluster)._verify(house.planner, waiting)
     assert row(house, sync)[0] == "planned"
     assert len(house.events("sync.verified")) == len(house.events("sync.planned")) == 1
+
+
+def test_what_was_seen_waits_for_no_disk(house: House, cluster: ToyCluster) -> None:
+    """The intake's commits would wait behind it; the plan that follows waits for the disk."""
+    settings: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if "synchronous" in statement:
+            settings.append(statement)
+
+    house.sync(applied("a-conf"))
+    event.listen(house.ledger.engine, "before_cursor_execute", note)
+    look(house, cluster)
+    seen = settings.copy()
+    house.plan([])
+    event.remove(house.ledger.engine, "before_cursor_execute", note)
+    if house.ledger.shared:
+        assert seen == ["SET LOCAL synchronous_commit = off"]
+        assert settings == seen
+    else:
+        assert seen == ["PRAGMA synchronous = NORMAL"]
+        assert settings[-1] == "PRAGMA synchronous = FULL"
 
 
 def test_explain_and_replay_see_the_same(house: House, cluster: ToyCluster) -> None:
