@@ -60,6 +60,7 @@ class Matcher:
         predicates = Predicates()
         self._rules = [compile_rule(rule, predicates, expressions) for rule in rules]
         self._index = RuleIndex(self._rules)
+        self._asking = any(any(one.asks) for one in self._rules)
         self._expressions = expressions
 
     def match(self, sync: Sync) -> list[RuleMatch]:
@@ -97,8 +98,8 @@ class Matcher:
         for compiled in self._verifying(sync):
             selectors = _without(TRUTH_FIELDS, compiled.selectors)
             found[compiled.rule.verify] |= index.select_any(selectors)
-        judged = found["auto"] & _open(sync, "auto") | found["always"] & _open(sync, "always")
-        return numbers_in(judged)
+        always = _open(sync, found["always"], "always")
+        return numbers_in(always | _open(sync, found["auto"], "auto"))
 
     def asks(self, sync: Sync) -> dict[int, Asks]:
         """Return what rules ask of live objects beside the change, by the resource's index.
@@ -106,15 +107,17 @@ class Matcher:
         That is where all else that the rule asks is so, or may be so by the live object.
         """
         index, found = ResourceIndex(sync.resources), dict[int, Asks]()
+        if not self._asking:
+            return found
         # Where the sync tells no health, the object does, as in `wants_health`.
         told = any(one.health for one in sync.resources)
         fields = LIVE_FIELDS if told else LIVE_FIELDS | {"health"}
         for compiled in self._verifying(sync):
-            open_ = _open(sync, compiled.rule.verify) if any(compiled.asks) else 0
             for selector, asks in zip(compiled.selectors or (), compiled.asks, strict=True):
                 if asks:
                     by_message = index.select(_drop(fields, selector))
-                    bits = by_message | open_ & index.select(_drop(fields | {"change"}, selector))
+                    by_all_else = index.select(_drop(fields | {"change"}, selector))
+                    bits = by_message | _open(sync, by_all_else, compiled.rule.verify)
                     for number in numbers_in(bits):
                         found[number] = found.get(number, NO_QUESTION) | asks
         return found
@@ -226,12 +229,12 @@ def _drop(fields: frozenset[str], selector: Selector) -> Selector:
     return tuple(predicate for predicate in selector if key_of(predicate) not in fields)
 
 
-def _open(sync: Sync, verify: Verify) -> int:
-    """Return the resources whose live objects tell what the sync did to them, as bits."""
+def _open(sync: Sync, among: int, verify: Verify) -> int:
+    """Return those of some resources whose live objects tell what the sync did to them, as bits."""
     found = (
         number
-        for number, one in enumerate(sync.resources)
-        if one.is_told_by_object
+        for number in numbers_in(among)
+        if (one := sync.resources[number]).is_told_by_object
         and (verify == "always" or one.change.verdict is not ChangeVerdict.UNCHANGED)
     )
     return bits_of(found, len(sync.resources))
