@@ -18,6 +18,7 @@ from requests.cookies import RequestsCookieJar
 from receiver.core.errors import PermanentError, SettingsError
 from receiver.outbound.address_policy import Network, Policy, origin
 from receiver.outbound.client import HttpClient
+from receiver.outbound.destinations import Destinations
 from receiver.outbound.guard import Guard
 from receiver.outbound.proxies import Proxies, checked_proxy, own_api_server
 from receiver.outbound.secret_masking import Masker
@@ -59,8 +60,9 @@ class Outbound:
     ) -> None:
         if ca_bundle is not None and not ca_bundle.exists():
             raise SettingsError(f"caBundle {ca_bundle} does not exist")
-        self._proxies = Proxies(_checked_setting(proxy), no_proxy)
         self._policy = Policy(allow_hosts, deny_hosts, allow_networks, deny_networks)
+        proxies = Proxies(_checked_setting(proxy), no_proxy)
+        self._destinations = Destinations(self._policy, proxies)
         self._guard = Guard(self._policy)
         self._session = session = _Session()
         session.trust_env = False
@@ -80,7 +82,9 @@ class Outbound:
             deadline: when its time is over, as `time.monotonic` counts.
             masker: has the attempt's secrets; the password in a proxy's address is added to them.
         """
-        return HttpClient(self._session, self._policy, self._guard, self._proxies, deadline, masker)
+        return HttpClient(
+            self._session, self._policy, self._guard, self._destinations, deadline, masker
+        )
 
     def close(self) -> None:
         """Close the connections that are kept, and end the watchdog's thread."""

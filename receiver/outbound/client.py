@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from http.client import HTTPException
 from typing import Any
-from urllib.parse import urlsplit
 
 import requests
 from requests.exceptions import InvalidSchema, InvalidURL, MissingSchema
@@ -18,10 +17,11 @@ from urllib3.exceptions import HTTPError
 
 from receiver.contract import Answer, Stream, Tls
 from receiver.core.errors import AttemptError, PermanentError
-from receiver.outbound.address_policy import PORTS, Policy
+from receiver.outbound.address_policy import Policy
+from receiver.outbound.destinations import Destinations
 from receiver.outbound.error_mapping import to_attempt_error
 from receiver.outbound.guard import Guard
-from receiver.outbound.proxies import Proxies, checked_proxy
+from receiver.outbound.proxies import checked_proxy
 from receiver.outbound.secret_masking import Masker
 from receiver.outbound.streaming import whole_lines
 from receiver.outbound.transport import InvalidHttp
@@ -46,7 +46,7 @@ class HttpClient:
     session: requests.Session
     policy: Policy
     guard: Guard
-    proxies: Proxies
+    destinations: Destinations
     deadline: float
     masker: Masker
 
@@ -149,38 +149,19 @@ class HttpClient:
         """Return a request that may be sent, its ``host:port``, and the proxy on its way."""
         with self._errors_told(url):
             check_method_and_headers(method, headers or {})
-            if self._is_private(url):
+            if private := self._is_private(url):
                 check_not_split(url)
-            request = self.session.prepare_request(
-                requests.Request(method, url, headers=dict(headers or {}), data=body)
-            )
-            host, where = self._check_url(request.url or "")
-            proxy_url = checked_proxy(proxy, self.policy) if proxy else self.proxies.url_for(host)
+            destination = self.destinations.of(url, private=private)
+            proxy_url = checked_proxy(proxy, self.policy) if proxy else destination.proxy
             if "@" in proxy_url:
                 self.masker.add_secret(proxy_url)
-        return request, where, proxy_url
-
-    def _check_url(self, url: str) -> tuple[str, str]:
-        """Refuse what is no URL, or whose host may not be called; return host and ``host:port``.
-
-        It is judged as it will be connected to, after requests has read it: two readers of
-        one URL may disagree about its host.
-        """
-        try:
-            parts = urlsplit(url)
-            port = parts.port or PORTS.get(parts.scheme)
-        except ValueError as error:
-            raise InvalidURL(f"{url!r} is no URL: {error}") from None
-        if parts.scheme not in PORTS or not parts.hostname:
-            raise PermanentError(f"{url!r} is no URL of http or https")
-        if "@" in parts.netloc:
-            raise PermanentError(
-                f"the URL of {parts.hostname} has a user in it",
-                hint="send an Authorization header instead",
-            )
-        if refusal := self.policy.refuse_host(parts.hostname):
-            raise PermanentError(refusal)
-        return parts.hostname, f"{parts.hostname}:{port}"
+        # As `Session.prepare_request` does it, without what we never use: cookies, files, hooks.
+        request = requests.PreparedRequest()
+        request.prepare_method(method)
+        request.url, request.body = destination.url, body or None
+        request.prepare_headers({**self.session.headers, **(headers or {})})
+        request.prepare_content_length(request.body)
+        return request, destination.place, proxy_url
 
     def _open(
         self, request: requests.PreparedRequest, tls: Tls | None, proxy: str
