@@ -9,6 +9,7 @@ import traceback
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeVar
@@ -147,10 +148,10 @@ class Preparation:
         with suppress(Stopped):
             for one in chosen:
                 too_large = too_many(one.stored.resources, self._max_resources)
-                made.append((one, given_up or too_large or self._replay(one)))
+                made.append((one, given_up or too_large or self._replay(connection, one)))
         return made
 
-    def _replay(self, replay: Replay) -> Planning | str:
+    def _replay(self, connection: Connection, replay: Replay) -> Planning | str:
         planner = self._planner
         if planner is None:
             return f"no rules are in force: {first_line(self._refused)}"
@@ -164,8 +165,16 @@ class Preparation:
         about |= {"rule": replay.rule} if replay.rule else {}
 
         def plan() -> Planning:
-            sync = with_recalled(self._read(replay.stored), replay.stored.recalled)
-            return planner.replay(sync, replay.stored.delivery, rule=replay.rule, about=about)
+            stored, recalled, until = replay.stored, replay.stored.recalled, None
+            if recalled.observed and recalled.observed.blind and not replay.asked_again:
+                until = self.verify_until(connection, stored.sender)
+            if until:
+                recalled = replace(recalled, observed=None)
+            sync = with_recalled(self._read(stored), recalled)
+            planning = planner.replay(
+                sync, stored.delivery, rule=replay.rule, about=about, verify_until=until
+            )
+            return replace(planning, recalled=recalled)
 
         return self._bounded(plan, "sync.bug", sync=replay.stored.id)
 

@@ -298,6 +298,10 @@ pauses = Table(
 """What is paused now: of the scope ``all`` the name is empty."""
 
 ASKED_REPLAY = "state = 'asked'"
+READY_REPLAY = (
+    f"replays.{ASKED_REPLAY} AND NOT EXISTS "
+    f"(SELECT 1 FROM syncs WHERE syncs.id = replays.sync_id AND syncs.{VERIFYING_SYNC})"
+)
 
 replays = Table(
     "replays",
@@ -311,13 +315,15 @@ replays = Table(
     Column("asked_at", BigInteger, nullable=False),
     Column("state", Text, nullable=False),
     Column("refusal", Text, nullable=False),
+    Column("asked_again", Boolean, nullable=False),
     Column("ended_at", BigInteger),
     Index("replays_of_sync", "sync_id"),
     _partial_index("replays_asked", ASKED_REPLAY, "id"),
 )
 """Syncs that an operator wants planned anew; an empty rule means all of them.
 
-``with_rules_in_force`` is whether these are meant also while newer files are refused."""
+``with_rules_in_force`` is whether these are meant also while newer files are refused;
+``asked_again`` whether the sync's live objects, which nobody could read, were asked for again."""
 
 attempts = Table(
     "attempts",

@@ -87,6 +87,13 @@ class Observed:
     health: Mapping[int, tuple[str, str]] = field(default_factory=dict)
     told: Mapping[str, Live] = field(default_factory=dict)
 
+    @property
+    def blind(self) -> bool:
+        """Whether nothing could be read of anything that was asked for."""
+        nothing = all(seen.unreadable for seen in self.listed.values())
+        nothing = nothing and not any(word for word, _ in self.health.values())
+        return nothing and bool(self.listed or self.health)
+
 
 def changes_by(
     managers: Collection[str], entries: Iterable[tuple[str, str, datetime | None]]

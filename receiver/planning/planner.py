@@ -7,10 +7,9 @@ from dataclasses import replace
 from functools import cache
 
 from receiver.core.errors import TooLarge
-from receiver.core.model import ChangeVerdict, Event, Json, Resource, Sync, from_ms, rfc3339
+from receiver.core.model import ChangeVerdict, Event, Json, Resource, Sync, from_ms
 from receiver.core.states import PlanState, SyncState
 from receiver.ledger.plans.records import Advance, NewPlan, Planning, StoredPlan, StoredSync
-from receiver.ledger.plans.verification import waiting_reason
 from receiver.notification.application_memory import (
     Memory,
     MemoryUpdate,
@@ -25,7 +24,7 @@ from receiver.notification.parse import read_notification
 from receiver.planning.parameters import Renderer, Scene
 from receiver.planning.plan_builder import MOST_RUNS, MOST_TARGETS, PlanMaker, advance_with
 from receiver.planning.plan_view import PlanView
-from receiver.planning.truth import Wanted, find_unlisted, find_wanted
+from receiver.planning.truth import Wanted, find_unlisted, find_wanted, leave_to_verify
 from receiver.rules.expressions.cel import Expressions
 from receiver.rules.expressions.seen import one_line
 from receiver.rules.loading.load import RuleSet, place_in_files
@@ -81,7 +80,7 @@ class Planner:
             return replace(planning, state=ignored, reason=refusal, events=(event,))
         about |= _carried(recalled, update, unlisted(sync, memory, update))
         if verify_until and (wanted := self.wanted(sync)):
-            return _to_verify(
+            return leave_to_verify(
                 planning, wanted, Event("sync.verifying", about, delivery), verify_until
             )
         found = self.matcher.match(sync)
@@ -121,21 +120,27 @@ class Planner:
         )
 
     def replay(
-        self, sync: Sync, delivery: str, *, rule: str, about: Mapping[str, Json]
-    ) -> Planning:
-        """Lay out new plans of a sync that was planned before.
+        self, sync: Sync, delivery: str, *, rule: str, about: Mapping[str, Json],
+        verify_until: int | None = None,
+    ) -> Planning:  # fmt: skip
+        """Lay out new plans of a sync that was planned before, or leave it to be verified first.
 
         Args:
             sync: the sync, with its id, judged as at its first planning.
             delivery: the id of the delivery that brought it.
             rule: the only rule that counts, "" for all of them.
             about: what its event has about the replay.
+            verify_until: as for `plan`, where its live objects could not be asked before.
         """
         planning = Planning(
             sync.id, sync.application.key, SyncState.PLANNED, "", self.rule_set.digest, asked=True
         )
         found = [match for match in self.matcher.match(sync) if rule in {"", match.rule.name}]
         data = {**about, "application": sync.application.key}
+        if verify_until and (wanted := self.wanted(sync)):
+            return leave_to_verify(
+                planning, wanted, Event("sync.verifying", data, delivery), verify_until
+            )
         return self._laid_out(planning, sync, found, Event("sync.replayed", data, delivery))
 
     def _laid_out(
@@ -219,18 +224,6 @@ def read_sync(stored: StoredSync) -> Sync:
     )
     received = from_ms(stored.received_at)
     return replace(notification.sync, id=stored.id, received_at=received)
-
-
-def _to_verify(planning: Planning, wanted: Wanted, event: Event, until: int) -> Planning:
-    """Leave a sync to be verified; what it changes in the memory is written at once, in order."""
-    data: dict[str, Json] = {**event.data, "objects": len(wanted.objects)}
-    if wanted.unlisted:
-        data["unlisted"] = True
-    data["until"] = rfc3339(from_ms(until))
-    return replace(
-        planning, state=SyncState.VERIFYING, reason=waiting_reason(until), verify_until=until,
-        events=(replace(event, data=data, sync=planning.sync),),
-    )  # fmt: skip
 
 
 def memory_key(sync: Sync) -> tuple[str, str, str]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from receiver.core.model import Resource, Sync
+from receiver.core.model import Event, Json, Resource, Sync, from_ms, rfc3339
+from receiver.core.states import SyncState
+from receiver.ledger.plans.records import Planning
+from receiver.ledger.plans.verification import waiting_reason
 from receiver.notification.application_memory import is_dry_run
 from receiver.notification.change_detection import list_gap
 from receiver.rules.matching.matcher import Matcher
@@ -57,3 +60,15 @@ def find_unlisted(matcher: Matcher, sync: Sync, others: Sequence[Resource]) -> l
         or one.namespace not in {"", there}  # the list gives what has no namespace one, too
     ]
     return [missing[number] for number in matcher.could_select(sync, missing)]
+
+
+def leave_to_verify(planning: Planning, wanted: Wanted, event: Event, until: int) -> Planning:
+    """Leave a sync to be verified; what it changes in the memory is written at once, in order."""
+    data: dict[str, Json] = {**event.data, "objects": len(wanted.objects)}
+    if wanted.unlisted:
+        data["unlisted"] = True
+    data["until"] = rfc3339(from_ms(until))
+    return replace(
+        planning, state=SyncState.VERIFYING, reason=waiting_reason(until), verify_until=until,
+        events=(replace(event, data=data, sync=planning.sync),),
+    )  # fmt: skip

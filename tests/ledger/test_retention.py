@@ -181,7 +181,7 @@ def test_a_sync_that_is_to_be_planned_anew_stays(ledger: Ledger) -> None:
     house.work()
     refuse(ledger)
     asked = {"id": "y-1", "sync_id": sync, "rule": "", "operator": "ann", "reason": "",
-             "with_rules_in_force": False, "asked_at": 0, "state": "asked",
+             "with_rules_in_force": False, "asked_again": False, "asked_at": 0, "state": "asked",
              "refusal": ""}  # fmt: skip
     with ledger.write() as connection:
         connection.execute(insert(tables.replays), asked)

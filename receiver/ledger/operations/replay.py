@@ -13,6 +13,7 @@ from receiver.core.states import UNPLANNED_SYNCS, SyncState
 from receiver.ledger import tables
 from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.operations.common import Act, find_sync_state
+from receiver.ledger.plans.application_memory import write_recalled
 from receiver.ledger.plans.load import among, stored_sync
 from receiver.ledger.plans.records import Planning, StoredSync
 from receiver.ledger.plans.store import store_plans
@@ -22,13 +23,15 @@ from receiver.ledger.plans.store import store_plans
 class Replay:
     """A sync that is to be planned anew; ``rule`` is "" for all of them.
 
-    ``any_rules`` is whether the rules in force are meant also while newer ones are refused.
+    ``any_rules`` is whether the rules in force are meant also while newer ones are refused,
+    ``asked_again`` whether the live objects, which nobody could read, have been asked for again.
     """
 
     id: str
     rule: str
     by: str
     any_rules: bool
+    asked_again: bool
     stored: StoredSync
 
 
@@ -60,6 +63,7 @@ def ask_replay(uow: UnitOfWork, act: Act, sync: str, rule: str, *, any_rules: bo
     values = {
         "id": replay, "sync_id": sync, "rule": rule, "operator": act.by, "reason": act.reason,
         "asked_at": uow.now, "with_rules_in_force": any_rules, "state": "asked", "refusal": "",
+        "asked_again": False,
     }  # fmt: skip
     uow.connection.execute(insert(r), values)
     data: dict[str, Json] = {"replay": replay, **({"rule": rule} if rule else {}), **act.event_data}
@@ -73,13 +77,13 @@ def asked_replays(
     without: Collection[str] = (),
     only: Collection[str] | None = None,
 ) -> list[Replay]:
-    """Return the replays that are asked for and not planned, the oldest first."""
+    """Return the replays that are to be planned, the oldest first; not while one is verified."""
     r = tables.replays
-    query = among(select(r).where(text(tables.ASKED_REPLAY)), r.c.id, without, only)
+    query = among(select(r).where(text(tables.READY_REPLAY)), r.c.id, without, only)
     query = query.order_by(r.c.id).limit(limit)
     return [
         Replay(
-            row.id, row.rule, row.operator, row.with_rules_in_force,
+            row.id, row.rule, row.operator, row.with_rules_in_force, row.asked_again,
             stored_sync(connection, row.sync_id),
         )
         for row in connection.execute(query).all()
@@ -90,7 +94,7 @@ def store_replays(uow: UnitOfWork, replays: Sequence[tuple[Replay, Planning | st
     """Store the new plans of replays; a text instead is why there are none.
 
     The sync's own row stays as its first planning left it, and so does what is remembered of
-    its application.
+    its application; but what nobody could read of its live objects then is asked for again.
     """
     r = tables.replays
     wanted = [replay.id for replay, _ in replays]
@@ -98,6 +102,9 @@ def store_replays(uow: UnitOfWork, replays: Sequence[tuple[Replay, Planning | st
     asked = set(uow.connection.scalars(still))
     for replay, planning in replays:
         if replay.id not in asked:
+            continue
+        if not isinstance(planning, str) and planning.verify_until:
+            _ask_again(uow, replay, planning)
             continue
         refusal = planning if isinstance(planning, str) else ""
         state = "refused" if refusal else "planned"
@@ -108,3 +115,13 @@ def store_replays(uow: UnitOfWork, replays: Sequence[tuple[Replay, Planning | st
             uow.events.append(Event("sync.replay_refused", data, sync=replay.stored.id))
         else:
             store_plans(uow, planning)
+
+
+def _ask_again(uow: UnitOfWork, replay: Replay, planning: Planning) -> None:
+    """Have the live objects of a sync read; the replay is planned after that, however it ends."""
+    uow.change(tables.replays, replay.id, asked_again=True)
+    uow.change(
+        tables.syncs, planning.sync, state=planning.state.value, reason=planning.reason,
+        verify_until=planning.verify_until, recalled=write_recalled(planning.recalled),
+    )  # fmt: skip
+    uow.events += planning.events

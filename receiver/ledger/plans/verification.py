@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Update, select, text, update
+from sqlalchemy import Connection, Update, case, select, text, update
 
 from receiver.core.model import Event, from_ms, rfc3339
 from receiver.core.states import SyncState
@@ -39,9 +39,13 @@ def verifying_syncs(connection: Connection, sender: str, limit: int) -> list[Ver
 
 
 def store_observed(uow: UnitOfWork, sync: str, recalled: Recalled, event: Event) -> bool:
-    """Have a sync planned with what was observed; False if another dispatcher has done so."""
+    """Have a sync planned with what was observed; False if another dispatcher has done so.
+
+    One that was planned before is asked about for a replay.
+    """
+    state = case((_S.planned_at.is_(None), SyncState.NEW.value), else_=SyncState.PLANNED.value)
     values = {
-        "state": SyncState.NEW.value, "reason": "", "verify_until": None,
+        "state": state, "reason": "", "verify_until": None,
         "recalled": write_recalled(recalled),
     }  # fmt: skip
     mine = uow.connection.execute(_waiting(sync).values(values)).rowcount > 0

@@ -18,7 +18,7 @@ _BACKLOG = Prepared(
         f" EXISTS (SELECT 1 FROM syncs WHERE syncs.{tables.NEW_SYNC}) AS new,"
         f" (SELECT MIN(due_at) FROM plans WHERE {tables.COLLECTING_PLAN}) AS next_collected,"
         f" EXISTS (SELECT 1 FROM plans WHERE {tables.SIGNALLED_PLAN}) AS signalled,"
-        f" EXISTS (SELECT 1 FROM replays WHERE {tables.ASKED_REPLAY}) AS replays"
+        f" EXISTS (SELECT 1 FROM replays WHERE {tables.READY_REPLAY}) AS replays"
     )
 )
 """One statement, because each costs a round trip to a server, and every turn asks."""
