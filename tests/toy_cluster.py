@@ -44,6 +44,7 @@ class ToyCluster:
     listed: list[ApplicationSummary] = field(default_factory=list)
     labels: dict[str, dict[str, str]] = field(default_factory=dict)
     summaries: dict[str, ApplicationSummary] = field(default_factory=dict)
+    kinds: dict[str, tuple[str, str]] = field(default_factory=dict)
     contents: dict[str, dict[str, Json]] = field(default_factory=dict)
 
     def application(
@@ -60,13 +61,15 @@ class ToyCluster:
         summary = self.summaries.get(name) or ApplicationSummary(
             namespace, name, "u-1", "web", {}, "Succeeded", *self.operation
         )
-        resources = [
-            ResourceState(ObjectRef("", "v1", "ConfigMap", "shop", one), "Synced", "")
-            for one in self.changed_at
-        ]
+        resources = [ResourceState(self.ref(one), "Synced", "") for one in self.changed_at]
         return ApplicationState(
             summary, None, "https://kubernetes", tuple(resources), (), {}, *self.status_times
         )
+
+    def ref(self, name: str) -> ObjectRef:
+        """What an Application says of one of its objects."""
+        kind, namespace = self.kinds.get(name, ("ConfigMap", "shop"))
+        return ObjectRef("", "v1", kind, namespace, name)
 
     def applications(self, deadline: float) -> list[ApplicationSummary]:  # noqa: ARG002 see above
         """Those that the test has listed."""
@@ -114,7 +117,8 @@ class ToyCluster:
             FieldsManager("kube-controller-manager", "Update", "status", datetime.now(UTC)),
         )
         labels = self.labels.get(ref.name, {})
-        whole = self.contents.get(ref.name, {}) if content else None
+        metadata: dict[str, Json] = {"namespace": self.ref(ref.name).namespace}
+        whole = {"metadata": metadata, **self.contents.get(ref.name, {})} if content else None
         return LiveObject(
             ref, "u", CREATED, managers, labels, {"note": ref.name}, self.name, self.clock,
             content=whole,

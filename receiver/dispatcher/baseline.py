@@ -21,7 +21,7 @@ from receiver.core.errors import LedgerUnavailable
 from receiver.core.logs import Log
 from receiver.core.model import Application, Event, Json, Resource, Sync
 from receiver.dispatcher.companion import IDLE, CompanionThread
-from receiver.dispatcher.live_facts import field_values, is_secret
+from receiver.dispatcher.live_facts import field_values, is_secret, owner_by
 from receiver.dispatcher.observation import ref_of, resources_of, sight
 from receiver.dispatcher.outage import Outage
 from receiver.ledger.audit.key_values import get_value, put_value
@@ -222,7 +222,7 @@ class Baseline(CompanionThread):
                 continue
             for path, value in field_values(there, one.paths).items():
                 text = canonical(value, digest_key, secret=is_secret(ref))
-                values[one.resource, path] = Remembered(text, None, at)
+                values[one.owner, path] = Remembered(text, None, at)
         return values
 
     def _end(self, done: _Pass) -> None:
@@ -245,19 +245,19 @@ class Baseline(CompanionThread):
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """The paths of one resource that rules will ask for."""
+    """The paths that rules will ask for of an object, by which its fields are remembered."""
 
-    resource: str
+    owner: str
     paths: frozenset[str]
 
     def known_in(self, memory: FieldMemory) -> bool:
-        return all((self.resource, path) in memory.known for path in self.paths)
+        return all((self.owner, path) in memory.known for path in self.paths)
 
 
 def _wanted(planner: Planner, sync: Sync) -> dict[ObjectRef, _Wanted]:
     resources = sync.resources
     return {
-        ref_of(resources[number]): _Wanted(resources[number].key, paths)
+        (ref := ref_of(resources[number])): _Wanted(owner_by(ref), paths)
         for number, paths in planner.matcher.fields_to_know(sync).items()
     }
 

@@ -35,7 +35,6 @@ class FieldLook:
 
     def live(
         self,
-        resource: str,
         found: LiveObject | Unreadable,
         seen: Sighting,
         asks: Asks,
@@ -44,7 +43,6 @@ class FieldLook:
         """Return what is asked of one object.
 
         Args:
-            resource: the key of its resource.
             found: the object.
             seen: when what happened to it.
             asks: what is asked.
@@ -57,7 +55,9 @@ class FieldLook:
         if seen.unreadable:
             return _unknown(live_texts(found, asks), asks, seen.unreadable)
         values = field_values(found, asks.fields)
-        changes, news = self.memory.compare(resource, values, seen, by, secret=is_secret(found.ref))
+        changes, news = self.memory.compare(
+            owner_of(found), values, seen, by, secret=is_secret(found.ref)
+        )
         self.news |= news
         return _unknown(live_texts(found, asks), asks, MASKED, but=changes)
 
@@ -83,6 +83,21 @@ def field_values(found: LiveObject, paths: Collection[str]) -> dict[str, Json]:
     """Return the values by their paths, but those that cannot be known."""
     whole: Json = {**found.content} if found.content is not None else None
     return {path: value_at(whole, parse_path(path)) for path in paths if not _hides(found, path)}
+
+
+def owner_of(found: LiveObject) -> str:
+    """Return what fields are remembered by: the object, with its namespace as it says itself.
+
+    A sync's list names one for what is in none, too.
+    """
+    metadata = (found.content or {}).get("metadata")
+    there = metadata.get("namespace") if isinstance(metadata, dict) else ""
+    return owner_by(replace(found.ref, namespace=str(there or "")))
+
+
+def owner_by(ref: ObjectRef) -> str:
+    """Return the same by what names the object, which is right about the namespace."""
+    return "/".join(filter(None, (ref.group, ref.kind, ref.namespace, ref.name)))
 
 
 def is_secret(ref: ObjectRef) -> bool:

@@ -212,7 +212,7 @@ class _Look:
         there = {self.asked.sync.resources[n].key for n in self.asked.wanted.asks}
         there |= {one.key for one in unlisted}
         told = {
-            key: fields.live(key, found[ref], self._see(found[ref], managers), asks, by)
+            key: fields.live(found[ref], self._see(found[ref], managers), asks, by)
             for key, ref, asks in self.asks
             if key in there
         }

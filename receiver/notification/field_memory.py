@@ -1,6 +1,6 @@
 """What is remembered of the fields that rules compare, from one sync to the next; pure.
 
-A field is known by its resource's key and its path. Its value is JSON in one form, so that equal
+A field is known by its object and its path. Its value is JSON in one form, so that equal
 values are equal texts; what is long, or a Secret's, is a digest.
 """
 
@@ -17,7 +17,7 @@ from receiver.core.model import ChangeVerdict, FieldChange, Json
 from receiver.notification.live_verdicts import Sighting, judge
 
 FieldKey: TypeAlias = tuple[str, str]
-"""A resource's key and a path into it."""
+"""An object, ``apps/Deployment/shop/web``, and a path into it."""
 
 MOST = 20_000
 """Fields that are remembered of one Application."""
@@ -74,13 +74,13 @@ class FieldMemory:
     digest_key: bytes = b""
 
     def compare(
-        self, resource: str, values: Mapping[str, Json], seen: Sighting, by: Operation, *,
+        self, owner: str, values: Mapping[str, Json], seen: Sighting, by: Operation, *,
         secret: bool,
     ) -> tuple[dict[str, FieldChange], dict[FieldKey, Remembered]]:  # fmt: skip
-        """Compare fields of a resource with what they were; and remember them, if ``by`` says so.
+        """Compare fields of an object with what they were; and remember them, if ``by`` says so.
 
         Args:
-            resource: its key.
+            owner: the object.
             values: what they are now, by path.
             seen: the live object that they are in.
             by: the sync's operation.
@@ -92,9 +92,9 @@ class FieldMemory:
         changes, news = dict[str, FieldChange](), dict[FieldKey, Remembered]()
         for path, value in values.items():
             now = canonical(value, self.digest_key, secret=secret)
-            changes[path], new = _compare(self.known.get((resource, path)), now, seen, by)
-            if new and by.keep and ((resource, path) in self.known or len(self.known) < MOST):
-                self.known[resource, path] = news[resource, path] = new
+            changes[path], new = _compare(self.known.get((owner, path)), now, seen, by)
+            if new and by.keep and ((owner, path) in self.known or len(self.known) < MOST):
+                self.known[owner, path] = news[owner, path] = new
         return changes, news
 
 

@@ -138,6 +138,16 @@ def test_at_first_sight_the_policy_decides(house: House, cluster: ToyCluster) ->
     assert "perhaps changed" in reasons(house, sync)[0]
 
 
+def test_what_is_in_no_namespace_is_known_as_well(house: House, cluster: ToyCluster) -> None:
+    """A sync's list names the Application's destination for it, the Application itself nothing."""
+    house.use(RULES.replace("Secret", "Namespace"))
+    cluster.kinds = {"a": ("Namespace", "")}
+    take(house, cluster)
+    change(cluster, "a", "two")
+    entry = resource("a", "namespace/a configured", kind="Namespace", namespace="shop")
+    assert synced(house, cluster, entry)[1] == ["a: two"]
+
+
 def test_where_the_object_cannot_tell_the_fields_decide(house: House, cluster: ToyCluster) -> None:
     """It has no fields of Argo CD's managers, and another value."""
     take(house, cluster)
