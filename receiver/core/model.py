@@ -93,6 +93,12 @@ class FieldChange:
         return None if self.unknown else self.before != self.after
 
 
+NOT_ASKED = (
+    "its live object was not read for this when the sync was planned, which needs a connection"
+)
+"""Why something is not known of an object that nobody has asked for it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Live:
     """What the live object of a resource told that no notification has.
@@ -107,9 +113,12 @@ class Live:
     labels: Mapping[str, str] | None = None
     annotations: Mapping[str, str] | None = None
     fields: Mapping[str, FieldChange] = field(default_factory=dict)
-    unknown: str = (
-        "its live object was not read for this when the sync was planned, which needs a connection"
-    )
+    unknown: str = NOT_ASKED
+
+    @property
+    def unreadable(self) -> bool:
+        """Whether the object was asked and could not be read."""
+        return self.unknown != NOT_ASKED
 
 
 @dataclass(frozen=True, slots=True)

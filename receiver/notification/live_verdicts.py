@@ -92,7 +92,8 @@ class Observed:
         """Whether nothing could be read of anything that was asked for."""
         nothing = all(seen.unreadable for seen in self.listed.values())
         nothing = nothing and not any(word for word, _ in self.health.values())
-        return nothing and bool(self.listed or self.health)
+        nothing = nothing and all(live.unreadable for live in self.told.values())
+        return nothing and bool(self.listed or self.health or self.told)
 
 
 def changes_by(

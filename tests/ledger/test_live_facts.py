@@ -151,6 +151,14 @@ def test_another_event_than_a_sync_asks_as_well(house: House, cluster: ToyCluste
     assert texts(house) == ["a"]
 
 
+def test_a_replay_asks_again_only_where_nobody_could_read() -> None:
+    """What was read stays as it was."""
+    gone, read = Live(unknown="nobody there"), Live({"tier": "edge"})
+    assert Observed(told={"a": gone}).blind
+    assert not Observed(told={"a": gone, "b": read}).blind
+    assert not Observed(told={"a": Live()}).blind
+
+
 def test_it_is_stored_as_it_was_told() -> None:
     """A long annotation as its digest."""
     told = {"a": Live({"tier": "edge"}, None), "b": Live(unknown="gone")}
