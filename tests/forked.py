@@ -28,6 +28,9 @@ CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(
     [
         *("receiver.cli.serve", "receiver.cli.work"),
+        # What they import when they need it.
+        *("receiver.ledger.engine.postgres", "alembic.command", "gunicorn.glogging"),
+        "mako.ext.pygmentplugin",  # by Alembic's templates
         *(module.name for module in pkgutil.iter_modules(handlers.__path__, "handlers.")),
     ]
 )

@@ -71,10 +71,10 @@ def lasting(request: pytest.FixtureRequest) -> Lasting:
 def rate(request: pytest.FixtureRequest) -> float:
     """Notifications a second under which faults come: fewer in the short form.
 
-    It is their work, not the faults, that takes most of such a scenario's time. At 40 a kill or a
-    freeze still falls into attempts (the column ``doubled`` of the report).
+    It is their work, not the faults, that takes most of such a scenario's time. At 40 kills would
+    hardly fall into an attempt (the column ``doubled`` of the report).
     """
-    return 200 if request.config.getoption("--minutes") else 40
+    return 200 if request.config.getoption("--minutes") else 80
 
 
 @pytest.fixture

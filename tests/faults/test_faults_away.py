@@ -65,11 +65,11 @@ def test_database_cut_off(deploy: Deploy, judge: Judge, lasting: Lasting, twin: 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("deploy", ["postgresql, standby"], indirect=True)
-def test_failover(deploy: Deploy, judge: Judge, rate: float) -> None:
+def test_failover(deploy: Deploy, judge: Judge) -> None:
     """The standby goes on with all that was accepted; nobody is told, nothing is restarted."""
     deployment = deploy(CALL)
     assert isinstance(deployment, StandbyCluster)
-    with _outage(deployment, judge, "failover", rate=rate / 2):
+    with _outage(deployment, judge, "failover", rate=100):
         deployment.fail_over()
 
 

@@ -22,12 +22,12 @@ def test_rolling_restart(deploy: Deploy, lasting: Lasting, rate: float, judge: J
     Nobody falls silent here, so the lease is one that a busy machine keeps.
     """
     deployment = deploy(CALL, drain="25", lease="60")
-    deployment.target.delay = 0.05
+    deployment.target.delay = 0.1
     deployment.start()
     loads: list[Load] = []
     began, seconds = time.monotonic(), lasting(1, 0.08)
     while time.monotonic() < began + seconds:
-        with deployment.load(rate=rate / 2, label=f"round{len(loads)}-") as load:
+        with deployment.load(rate=rate / 4, label=f"round{len(loads)}-") as load:
             threading.Event().wait(1)
             deployment.roll()
         loads.append(load)

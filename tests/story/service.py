@@ -168,13 +168,17 @@ PATIENCE = 120.0
 
 
 def wait_for(condition: Callable[[], bool], seconds: float, what: str) -> None:
-    """Wait for so long, or `PATIENCE` if that is longer: what comes late has come."""
+    """Wait for so long, or `PATIENCE` if that is longer: what comes late has come.
+
+    To ask may cost our processes as much as what is waited for: the longer, the less often.
+    """
     seconds = max(seconds, PATIENCE)
-    until = time.monotonic() + seconds
+    began = time.monotonic()
     while not condition():
-        if time.monotonic() > until:
+        waited = time.monotonic() - began
+        if waited > seconds:
             raise TimeoutError(f"waited {seconds} s for {what}")
-        time.sleep(0.02)
+        time.sleep(min(max(0.02, waited / 10), 0.1))
 
 
 @contextmanager

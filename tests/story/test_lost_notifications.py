@@ -127,7 +127,7 @@ def test_a_start_catches_up(
 ) -> None:
     """What ended while nobody was there; what ended before this ledger was made is not its."""
     controller.sync("older", ago=600)
-    with connected(tmp_path, controller, argocd, way) as service:
+    with connected(tmp_path, controller, argocd, way, recoverAfter=0) as service:
         wait_for(lambda: bool(service.events("rules.loaded")), PATIENCE, "its start")
         service.kill()
         time.sleep(2)  # an operation takes as long, and is to begin after the ledger was made
@@ -140,8 +140,9 @@ def test_a_start_catches_up(
         wait_for(lambda: bool(service.events("operation.missed")), PATIENCE, "what is lost")
         service.kill()
         service.start()
-        time.sleep(4)
-        assert syncs(service) == ["once", "twice"]
+        controller.sync("then")
+        wait_for(lambda: len(syncs(service)) == 3, PATIENCE, "the next recovery")
+        assert syncs(service) == ["once", "then", "twice"]
         (missed,) = service.events("operation.missed")
         assert (missed["application"], missed["id"]) == (f"{controller.apps.namespace}/twice", 0)
 
@@ -151,13 +152,14 @@ def test_an_argo_cd_that_fails_is_told_of_once(
     tmp_path: Path, controller: Controller, argocd: ArgoCd, fault: str | int
 ) -> None:
     """And what was to be read meanwhile is recovered when it answers again."""
-    with connected(tmp_path, controller, argocd, "argocd") as service:
+    with connected(tmp_path, controller, argocd, "argocd", recoverAfter=0) as service:
         controller.sync("first")
         wait_for(lambda: len(syncs(service)) == 1, PATIENCE, "the recovery")
         argocd.fault, argocd.faulty = fault, "/applications/"
         controller.sync("second")
         wait_for(lambda: bool(service.events("connection.failed")), PATIENCE, "the failure")
-        time.sleep(4)
+        before = len(argocd.asked)
+        wait_for(lambda: len(argocd.asked) > before, PATIENCE, "the next one")
         argocd.fault = None
         wait_for(lambda: len(syncs(service)) == 2, PATIENCE, "the recovery")
         (failed,) = service.events("connection.failed")

@@ -115,7 +115,7 @@ rules:
 def test_a_stop_while_a_large_sync_is_planned_ends_well(tmp_path: Path) -> None:
     """At once and without suspicion; the sync stays new, and the next start plans it."""
     with serving(tmp_path, SLOW, drain="5") as service:
-        body = notification(*(resource(f"a-{n}-b-c-d") for n in range(2000)))
+        body = notification(*(resource(f"a-{n}-b-c-d") for n in range(600)))
         _, answer = service.request("POST", "/v1/notifications", body)
         begun = "SELECT COUNT(*) FROM planning_attempts"
         wait_for(lambda: service.query(begun) == [(1,)], 20, "the planning to begin")
