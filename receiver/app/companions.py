@@ -12,6 +12,7 @@ from receiver.dispatcher.companion import OTHERS, Companion
 from receiver.dispatcher.gap_repair import GapRepair
 from receiver.dispatcher.health_gate import HealthGate
 from receiver.dispatcher.preparation import Preparation
+from receiver.dispatcher.unconnected import Unconnected
 from receiver.dispatcher.verification import Verification
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.open import open_ledger
@@ -43,6 +44,7 @@ def build_companions(
                 yield GapRepair(sender, connection, inbox, settings, wake, log)
     yield HealthGate(OTHERS, connections, ledger, wake, log)
     yield Awaiting(OTHERS, connections, ledger, wake, log)
+    yield Unconnected(connections.senders, ledger, wake, log)
 
 
 def _managers(settings: Settings, sender: str) -> Collection[str]:

@@ -19,6 +19,7 @@ from toy_cluster import ToyCluster
 from receiver.argocd.objects import ApplicationState, ObjectRef, ResourceState
 from receiver.core.logs import configure_logs
 from receiver.dispatcher.resource_health import read_health
+from receiver.dispatcher.unconnected import Unconnected
 from receiver.dispatcher.verification import Verification
 from receiver.inspection.explain import Explainer
 from receiver.kubernetes.health import Health
@@ -449,6 +450,25 @@ def test_a_clock_that_may_be_ahead_leaves_a_change_open(house: House, cluster: T
     (told,) = texts(house)
     why = "a-conf: its object cannot tell: the API server's clock may be up to 3600 s ahead"
     assert told.startswith(why)
+
+
+def test_without_the_connection_it_goes_on_by_its_message(house: House) -> None:
+    """It was taken out of the settings meanwhile; another dispatcher may have it still."""
+    sync = house.sync("a-conf")
+
+    def look_later(seconds: float, *senders: str) -> None:
+        ledger, log = later(house.ledger, seconds), configure_logs("json")
+        Unconnected(senders, ledger, lambda: None, log)._round()
+
+    look_later(121)
+    look_later(999, "argocd")
+    assert row(house, sync)[0] == "verifying"
+    look_later(181, "other")
+    assert row(house, sync)[0] == "new"
+    house.plan([])
+    assert texts(house) == ["a-conf: configured"]
+    (event,) = house.events("sync.unverified")
+    assert event["reason"] == "sender argocd has no connection any more"
 
 
 SICK = """

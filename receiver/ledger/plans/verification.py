@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Update, case, select, text, update
+from sqlalchemy import ColumnElement, Connection, Update, case, select, text, update
 
 from receiver.core.model import Event, from_ms, rfc3339
 from receiver.core.states import SyncState
@@ -29,9 +29,23 @@ class VerifyingSync:
 
 def verifying_syncs(connection: Connection, sender: str, limit: int) -> list[VerifyingSync]:
     """Return the oldest syncs of a sender that wait."""
+    return _verifying(connection, _S.sender == sender, limit)
+
+
+def overdue_syncs(
+    connection: Connection, senders: Collection[str], before: int, limit: int
+) -> list[VerifyingSync]:
+    """Return the oldest syncs of other senders than these that were to wait until then at most."""
+    others = _S.sender.not_in(senders) & (_S.verify_until < before)
+    return _verifying(connection, others, limit)
+
+
+def _verifying(
+    connection: Connection, which: ColumnElement[bool], limit: int
+) -> list[VerifyingSync]:
     query = (
         select(_S.id, _S.application, _S.verify_until, _S.reason)
-        .where(text(f"syncs.{tables.VERIFYING_SYNC}"), _S.sender == sender)
+        .where(text(f"syncs.{tables.VERIFYING_SYNC}"), which)
         .order_by(_S.id)
         .limit(limit)
     )
