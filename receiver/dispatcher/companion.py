@@ -12,7 +12,7 @@ from receiver.core.errors import LedgerUnavailable
 from receiver.core.logs import Log, write_event
 from receiver.core.model import from_ms, rfc3339
 from receiver.core.threads import SupervisedThread
-from receiver.ledger.engine.ledger import Ledger, LockMode, Survives
+from receiver.ledger.engine.ledger import Ledger, LockMode
 from receiver.ledger.engine.unit_of_work import UnitOfWork
 
 OTHERS = ""
@@ -92,14 +92,10 @@ class CompanionThread(ABC):
                 time.sleep(self._pause)
 
     def _commit(
-        self,
-        write: Callable[[UnitOfWork], None],
-        mode: LockMode = LockMode.SHARED,
-        *,
-        survives: Survives = "power",
+        self, write: Callable[[UnitOfWork], None], mode: LockMode = LockMode.SHARED
     ) -> None:
         """Store something in one transaction, wake the loop here and elsewhere, and log it."""
-        with self._ledger.write(mode, survives=survives) as connection:
+        with self._ledger.write(mode) as connection:
             uow = UnitOfWork(connection, self._ledger.now(connection))
             write(uow)
             uow.finish()

@@ -46,6 +46,10 @@ MOST_TOGETHER = 8
 LONGEST_READ = 20.0
 """Seconds that one Application may be read; after so many a round begins no other."""
 
+TOGETHER = 0.1
+"""Seconds after which what was seen is stored, that of several Applications together: each commit
+waits for the disk, and the intake's commits wait behind it."""
+
 LONGEST_MATCH = 10.0
 """Processor seconds that matching one Application's syncs may take, as in planning."""
 
@@ -113,24 +117,34 @@ class Verification(CompanionThread):
         """Verify one Application after the other, while all goes well; return what is left."""
         left = {one.id: one for one in waiting}
         until = time.monotonic() + LONGEST_READ
+        gathered, store_at = list[tuple[Sequence[StoredSync], Told]](), 0.0
         for syncs in _by_application(waiting):
             now = time.monotonic()
             if self._stopping or now > until or now < self._again_at:
                 break
+            if gathered and now > store_at:
+                self._store(gathered)
+                gathered = []
             try:
-                self._verify(planner, syncs)
+                seen = self._verify(planner, syncs)
             except ConnectionFailed as error:
                 self._failed = str(error)
                 self._again_at = time.monotonic() + BACKOFF[min(self._failures, len(BACKOFF) - 1)]
                 self._failures += 1
                 break
             self._failures, self._failed = 0, ""
+            store_at = store_at if gathered else time.monotonic() + TOGETHER
+            gathered.append(seen)
             for one in syncs:
                 del left[one.id]
+        if gathered:
+            self._store(gathered)
         return list(left.values())
 
-    def _verify(self, planner: Planner, syncs: Sequence[VerifyingSync]) -> None:
-        """Read what is wanted for syncs of one Application, and store what was seen."""
+    def _verify(
+        self, planner: Planner, syncs: Sequence[VerifyingSync]
+    ) -> tuple[Sequence[StoredSync], Told]:
+        """Read what is wanted for syncs of one Application; return what was seen."""
         stored = self._stored(syncs)
 
         def recall(state: ApplicationState) -> tuple[FieldPlace, FieldMemory]:
@@ -144,7 +158,7 @@ class Verification(CompanionThread):
             by = self._connection.name
             return seen, [verified_event(a, s, by) for a, (s, _) in zip(asked, seen, strict=True)]
 
-        self._store(stored, self._bounded(read, stored, syncs[0].application))
+        return stored, self._bounded(read, stored, syncs[0].application)
 
     def _give_up(self, planner: Planner, left: Sequence[VerifyingSync]) -> None:
         """Have those planned whose time is over; note down why the others wait."""
@@ -167,7 +181,7 @@ class Verification(CompanionThread):
             seen = Asked.of(stored[0], planner).unread(reason)
             return [(seen, None)], [unverified_event(stored[0], sync.application, reason)]
 
-        self._store(stored, self._bounded(unread, stored, sync.application))
+        self._store([(stored, self._bounded(unread, stored, sync.application))])
 
     def _bounded(
         self, work: Callable[[], Told], stored: Sequence[StoredSync], application: str
@@ -191,18 +205,17 @@ class Verification(CompanionThread):
         with self._ledger.read() as connection:
             return [stored_sync(connection, one.id) for one in syncs]
 
-    def _store(self, stored: Sequence[StoredSync], told: Told) -> None:
+    def _store(self, gathered: Sequence[tuple[Sequence[StoredSync], Told]]) -> None:
         """Give syncs back to be planned, each with what was seen; and tell it."""
 
         def write(uow: UnitOfWork) -> None:
-            for one, (observed, fields), event in zip(stored, *told, strict=True):
-                recalled = replace(one.recalled, observed=observed)
-                if store_observed(uow, one.id, recalled, event) and fields:
-                    store_fields(uow, fields)
+            for stored, told in gathered:
+                for one, (observed, fields), event in zip(stored, *told, strict=True):
+                    recalled = replace(one.recalled, observed=observed)
+                    if store_observed(uow, one.id, recalled, event) and fields:
+                        store_fields(uow, fields)
 
-        # It waits for no disk, which the intake would wait for too. A loss of power may take it:
-        # then it is read again, unless the sync was planned, whose commit takes it to the disk.
-        self._commit(write, survives="process")
+        self._commit(write)
 
 
 def _by_application(syncs: Sequence[VerifyingSync]) -> Iterator[list[VerifyingSync]]:

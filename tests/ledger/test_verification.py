@@ -282,33 +282,24 @@ def test_it_is_verified_once(house: House, cluster: ToyCluster) -> None:
     with house.ledger.read() as connection:
         waiting = verifying_syncs(connection, "argocd", 10)
     for _ in range(2):
-        worker(house, cluster)._verify(house.planner, waiting)
+        worker(house, cluster)._verify_in_turn(house.planner, waiting)
     house.plan([])
-    worker(house, cluster)._verify(house.planner, waiting)
+    worker(house, cluster)._verify_in_turn(house.planner, waiting)
     assert row(house, sync)[0] == "planned"
     assert len(house.events("sync.verified")) == len(house.events("sync.planned")) == 1
 
 
-def test_what_was_seen_waits_for_no_disk(house: House, cluster: ToyCluster) -> None:
-    """The intake's commits would wait behind it; the plan that follows waits for the disk."""
-    settings: list[str] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        if "synchronous" in statement:
-            settings.append(statement)
-
-    house.sync(applied("a-conf"))
-    event.listen(house.ledger.engine, "before_cursor_execute", note)
+def test_what_was_seen_of_several_applications_is_stored_together(
+    house: House, cluster: ToyCluster
+) -> None:
+    """Each commit waits for the disk, and the intake's commits wait behind it."""
+    commits: list[str] = []
+    for name in ("one", "two", "three"):
+        house.sync(applied("a-conf"), application=name)
+    event.listen(house.ledger.engine, "commit", lambda _: commits.append("commit"))
     look(house, cluster)
-    seen = settings.copy()
-    house.plan([])
-    event.remove(house.ledger.engine, "before_cursor_execute", note)
-    if house.ledger.shared:
-        assert seen == ["SET LOCAL synchronous_commit = off"]
-        assert settings == seen
-    else:
-        assert seen == ["PRAGMA synchronous = NORMAL"]
-        assert settings[-1] == "PRAGMA synchronous = FULL"
+    assert len(house.events("sync.verified")) == 3
+    assert len(commits) == 1
 
 
 def test_explain_and_replay_see_the_same(house: House, cluster: ToyCluster) -> None:
