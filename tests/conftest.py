@@ -112,10 +112,21 @@ def ledgers(postgres: Postgres) -> Databases:
     return Databases(postgres)
 
 
+@pytest.fixture(scope="session")
+def engines() -> dict[str, PostgresLedger]:
+    """By URL; an engine keeps the statements that it has compiled, which take a test as long."""
+    return {}
+
+
 @pytest.fixture
-def server_ledger(ledgers: Databases) -> Iterator[PostgresLedger]:
+def server_ledger(
+    ledgers: Databases, engines: dict[str, PostgresLedger]
+) -> Iterator[PostgresLedger]:
     with ledgers.emptied() as url:
-        opened = open_postgres(url)
+        if url not in engines:
+            engines[url] = open_postgres(url)
+        # An engine of the test's own, for its listeners, over the same connections.
+        opened = PostgresLedger(engines[url].engine.execution_options())
         yield opened
         opened.close()
 
