@@ -17,6 +17,7 @@ from receiver.argocd.objects import (
     Unreadable,
 )
 from receiver.core.model import Json
+from receiver.dispatcher.live_facts import LAST_APPLIED
 from receiver.kubernetes.health import HEALTHY, Health
 
 CREATED = datetime(2026, 1, 1, tzinfo=UTC)
@@ -120,6 +121,7 @@ class ToyCluster:
         metadata: dict[str, Json] = {"namespace": self.ref(ref.name).namespace}
         whole = {"metadata": metadata, **self.contents.get(ref.name, {})} if content else None
         return LiveObject(
-            ref, "u", CREATED, managers, labels, {"note": ref.name}, self.name, self.clock,
+            ref, "u", CREATED, managers, labels, {"note": ref.name, LAST_APPLIED: "c2VjcmV0"},
+            self.name, self.clock,
             content=whole,
         )  # fmt: skip

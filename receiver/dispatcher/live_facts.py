@@ -18,6 +18,9 @@ LONGEST = 1_000
 """Characters of an annotation that are kept: of a longer one the digest. One of Kubernetes may
 have 262,144."""
 
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+"""The annotation with all of the object's manifest, a Secret's values among it."""
+
 MASKED = "Argo CD's API masks the values of a Secret"
 
 
@@ -68,7 +71,7 @@ def live_texts(found: LiveObject | Unreadable, asks: Asks) -> Live:
         return unread(found.reason, asks)
     return Live(
         {**found.labels} if asks.labels else None,
-        {key: _short(text) for key, text in found.annotations.items()}
+        {key: _short(text) for key, text in found.annotations.items() if key != LAST_APPLIED}
         if asks.annotations
         else None,
     )

@@ -99,6 +99,16 @@ def test_what_did_not_change_is_asked_where_that_is_no_matter(
     assert "a unchanged" in reasons(house, sync)[0]
 
 
+def test_the_manifest_in_an_annotation_is_not_kept(house: House, cluster: ToyCluster) -> None:
+    """A Secret that kubectl has applied has its values there."""
+    house.use(EXPRESSION)
+    sync = house.sync(same("a"))
+    look(house, cluster)
+    (recalled,) = house.query(f"SELECT recalled FROM syncs WHERE id = '{sync}'")
+    assert "note" in str(recalled)
+    assert "c2VjcmV0" not in str(recalled)
+
+
 def test_an_expression_asks_too(house: House, cluster: ToyCluster) -> None:
     """For all labels and annotations of what the rest of the match selects."""
     house.use(EXPRESSION)
