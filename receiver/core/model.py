@@ -36,6 +36,14 @@ def first_id(letter: str, ms: int) -> str:
     return f"{letter}-" + "".join([PAIRS[number >> shift & 1023] for shift in range(80, -1, -10)])
 
 
+def made_at(made: str) -> int:
+    """Return when an id was made, in milliseconds since 1970."""
+    number = 0
+    for letter in made.partition("-")[2][:9]:
+        number = number << 5 | ALPHABET.index(letter)
+    return number
+
+
 def rfc3339(moment: datetime) -> str:
     """Write a moment as the API, the logs and Argo CD do, to the millisecond if it has any."""
     spec = "milliseconds" if moment.microsecond else "seconds"

@@ -155,13 +155,16 @@ def store_reload(connection: Connection, now: int, reload: Reload) -> list[Event
     """Store what came of loading the rules, for the next start and `/readyz`; return the events."""
     stored_rules = get_value(connection, RULES) or {}
     if reload.planner is None:
-        put_value(connection, RULES, stored_rules | {"ok": False, "error": reload.error})
+        since = now if stored_rules.get("ok", True) else stored_rules.get("refusedAt", now)
+        refused = {"ok": False, "error": reload.error, "refusedAt": since}
+        put_value(connection, RULES, stored_rules | refused)
         about: dict[str, Json] = {"reason": reload.error, "inForce": stored_rules.get("digest")}
         return [Event("rules.refused", about)]
     rule_set = reload.planner.rule_set
     store_rule_set(connection, now, rule_set.digest, rule_set.files)
     warnings: list[Json] = [*map(str, rule_set.warnings[:WARNINGS])]
     stored_rules = {"digest": rule_set.digest, "rules": len(rule_set.rules), "loadedAt": now}
+    stored_rules["files"] = [name for name, _ in rule_set.files]
     put_value(connection, RULES, stored_rules | {"ok": True, "error": "", "warnings": warnings})
     names: list[Json] = [rule.name for rule in rule_set.rules]
     loaded = Event("rules.loaded", {"ruleSet": rule_set.digest[:12], "rules": names[:50]})

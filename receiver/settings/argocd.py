@@ -107,6 +107,16 @@ class ConnectionSetting(_Strict):
     """An operation of which no notification has come so many seconds after its end was seen is read
     from its Application, if `intake` is `both`."""
 
+    @property
+    def ways(self) -> list[Literal["argocd", "kubernetes"]]:
+        """Whom it asks: Argo CD's API, an API server, or both."""
+        ways: list[Literal["argocd", "kubernetes"]] = []
+        if self.server is not None:
+            ways.append("argocd")
+        if self.kubernetes is not None:
+            ways.append("kubernetes")
+        return ways
+
     @model_validator(mode="after")
     def _some_way(self) -> Self:
         if self.server is None and self.kubernetes is None:

@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import TypeVar
 
 from receiver.app.composition import Intake
+from receiver.inspection.instance_status import InstanceStatus, instance_status
 from receiver.inspection.name_hints import NameHints
 from receiver.ledger.queries.rows import Plan, PlanStory, Run, RunStory, SyncWithPlans
 from receiver.web.operation import READ_ERRORS, Routes, Who
@@ -27,6 +28,13 @@ ROUTES = Routes(Who.VIEWER, READ_ERRORS)
 
 Row = TypeVar("Row", SyncWithPlans, Plan, Run)
 Found = TypeVar("Found")
+
+
+@ROUTES.add("get", "/v1/status")
+def get_status(intake: Intake) -> InstanceStatus:
+    """Tell whether all is well, and if not, what needs a person."""
+    overview, seen = intake.reader.overview()
+    return instance_status(overview, seen, intake.keys.senders.names, intake.settings.argocd)
 
 
 @ROUTES.add("get", "/v1/syncs")

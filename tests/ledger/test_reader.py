@@ -127,7 +127,7 @@ def test_readiness_tells_of_the_rules_in_force_and_the_last_sign_of_life(ledger:
         write_heartbeat(connection, "w-1", ledger.now(connection) - 5_000)
     found = Reader(ledger).readiness()
     assert found.rules == mark | {
-        "refused": True, "warnings": [], "loadedAt": "1970-01-01T00:00:00Z",
+        "refused": True, "warnings": [], "loadedAt": "1970-01-01T00:00:00Z", "refusedAt": None,
     }  # fmt: skip
     assert found.dispatcher
     assert 5 <= (found.dispatcher["heartbeatAgeSeconds"] or 0) < 15

@@ -16,6 +16,8 @@ from receiver.ledger.queries.lists import (
     list_runs,
     list_syncs,
 )
+from receiver.ledger.queries.overview import read_connections, read_overview
+from receiver.ledger.queries.overview_rows import ConnectionSeen, Overview
 from receiver.ledger.queries.rows import (
     Pause,
     Plan,
@@ -123,6 +125,12 @@ class Reader:
     def readiness(self, owner: str = "") -> Readiness:
         """Try a write, and read what the dispatchers say of themselves, or the one of this name."""
         return read_readiness(self._ledger, owner)
+
+    def overview(self) -> tuple[Overview, list[ConnectionSeen]]:
+        """Return the state of the whole, and how the connections to Argo CD do."""
+        with self._ledger.read() as connection:
+            now = self._ledger.now(connection)
+            return read_overview(connection, now), read_connections(connection, now)
 
     def rules(self) -> RulesStatus:
         """Return which rules are in force, and whether the files were refused since."""

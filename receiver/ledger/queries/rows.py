@@ -225,6 +225,7 @@ class RulesStatus(TypedDict):
     digest: str | None
     rules: int
     loadedAt: NotRequired[Time | None]
+    refusedAt: NotRequired[Time | None]
 
 
 class DispatcherStatus(TypedDict):

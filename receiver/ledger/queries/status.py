@@ -53,7 +53,7 @@ def read_readiness(ledger: Ledger, owner: str = "") -> Readiness:
                 found = {name: last for name, last in found.items() if name == owner}
             return Readiness(
                 rules=rules_in_force(connection),
-                dispatcher=_dispatchers(found, ledger.now(connection)),
+                dispatcher=dispatchers_of(found, ledger.now(connection)),
                 pauses=list_pauses(connection),
             )
     except LedgerUnavailable as error:
@@ -77,6 +77,7 @@ def rules_in_force(connection: Connection) -> RulesStatus:
         "digest": stored_rules.get("digest"),
         "rules": stored_rules.get("rules", 0),
         "loadedAt": moment(stored_rules.get("loadedAt")),
+        "refusedAt": None if stored_rules["ok"] else moment(stored_rules.get("refusedAt")),
     }
 
 
@@ -108,7 +109,8 @@ DEAD_AFTER = 30.0
 """Seconds without a sign of life after which a dispatcher counts as dead; it beats every 5."""
 
 
-def _dispatchers(found: Mapping[str, DispatcherHeartbeat], now: int) -> DispatcherStatus:
+def dispatchers_of(found: Mapping[str, DispatcherHeartbeat], now: int) -> DispatcherStatus:
+    """Sum up what the dispatchers have said of themselves last."""
     ages = {owner: (now - last.at) / 1000 for owner, last in found.items()}
     alive = [owner for owner, age in ages.items() if age < DEAD_AFTER]
     return {
@@ -146,7 +148,7 @@ def _gauges(connection: Connection, now: int) -> Iterable[Gauge]:
     yield "oldest_due_seconds", {}, max(0.0, (now - oldest) / 1000) if oldest else 0.0
     for name, waiting in WAITING.items():
         yield name, {}, float(connection.scalar(text(f"SELECT COUNT(*) FROM {waiting}")) or 0)
-    alive = _dispatchers(read_heartbeats(connection), now)
+    alive = dispatchers_of(read_heartbeats(connection), now)
     if alive["heartbeatAgeSeconds"] is not None:
         yield "dispatcher_heartbeat_age_seconds", {}, alive["heartbeatAgeSeconds"]
     yield "dispatchers", {}, alive["alive"]
