@@ -10,6 +10,7 @@ import sys
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import cast
 
 import pytest
 from argocd_engine import Engine, build_engine
@@ -21,6 +22,7 @@ from kubelet import Kubelet, kubelet
 from postgres import Databases, Postgres, postgres_server
 from served import LIMIT, Serve, Served
 from service import Target
+from sqlalchemy import QueuePool
 
 from receiver.core import threads
 from receiver.ledger.engine.ledger import Ledger
@@ -113,9 +115,12 @@ def ledgers(postgres: Postgres) -> Databases:
 
 
 @pytest.fixture(scope="session")
-def engines() -> dict[str, PostgresLedger]:
-    """By URL; an engine keeps the statements that it has compiled, which take a test as long."""
-    return {}
+def engines() -> Iterator[dict[str, PostgresLedger]]:
+    """By URL; an engine keeps its connections and the statements that it has compiled."""
+    made: dict[str, PostgresLedger] = {}
+    yield made
+    for one in made.values():
+        one.close()
 
 
 @pytest.fixture
@@ -128,7 +133,8 @@ def server_ledger(
         # An engine of the test's own, for its listeners, over the same connections.
         opened = PostgresLedger(engines[url].engine.execution_options())
         yield opened
-        opened.close()
+        if cast("QueuePool", opened.engine.pool).checkedout():
+            opened.close()
 
 
 @pytest.fixture(params=["file_ledger", "server_ledger"], ids=["sqlite", "postgresql"])

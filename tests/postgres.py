@@ -114,8 +114,10 @@ class Postgres:
 
 CUT = (
     "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
-    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    " WHERE datname = current_database() AND pid <> pg_backend_pid() AND (state <> 'idle'"
+    " OR pid IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory'))"
 )
+"""Ends who is amid something, as a task; a connection that is idle may serve the next test."""
 EMPTY = "; ".join(
     [
         *(f"DELETE FROM {table}" for table in tables.metadata.sorted_tables),
