@@ -148,6 +148,11 @@ def test_a_version_that_is_not_there_begins_anew(outbound: Outbound, too_old: Re
         (Reply(403, b'{"message": "no right"}'), PermanentError, "answered 403: no right"),
         (Reply(401, b'{"message": "Unauthorized"}'), PermanentError, "answered 401: Unauth"),
         (Reply(503, b"hush-token is away"), TemporaryError, r"answered 503: \S+ is away"),
+        (
+            Reply(200, b'{"type": "ERROR", "object": {"code": 500, "message": "hush-token"}}\n'),
+            TemporaryError,
+            "the watch was ended: ",
+        ),
         (Reply(200, b"<html>\n"), TemporaryError, "is no API server"),
         (Reply(200, b'{"type": "ADDED"}\n'), TemporaryError, "is no API server"),
     ],

@@ -108,7 +108,7 @@ def test_the_end_of_a_job_is_seen_long_before_it_would_be_asked(
         (plan,) = service.ended(sync, PATIENCE)["plans"]
         assert time.monotonic() - began < 1200 - PATIENCE
         assert sorted(run["state"] for run in plan["runs"]) == ["failed", "failed", "succeeded"]
-    assert kube.asked("watched", "postsync")["jobs", "watch"] == 1
+    assert kube.asked("watched", "postsync")["jobs", "watch"] < 3  # anew after two minutes
 
 
 def test_a_job_that_goes_on_is_not_asked(kube: Kube, node: Kubelet, tmp_path: Path) -> None:
@@ -125,7 +125,8 @@ def test_a_job_that_goes_on_is_not_asked(kube: Kube, node: Kubelet, tmp_path: Pa
         asked = kube.asked("going-on", "postsync")
         (before,) = service.query(looked)[0]
         wait_for(lambda: service.query(looked)[0][0] > before + 4, PATIENCE, "more looks")
-        assert kube.asked("going-on", "postsync") == asked
+        further = kube.asked("going-on", "postsync") - asked
+        assert further.total() < 3, further  # what comes once a minute
         node.end(pod)
         assert service.ended(sync, PATIENCE)["plans"][0]["state"] == "succeeded"
 
@@ -134,7 +135,7 @@ def test_a_killed_service_asks_again_and_watches_again(
     kube: Kube, node: Kubelet, tmp_path: Path
 ) -> None:
     """What was watched is in memory alone; a run is asked when its time has come."""
-    with jobs(kube, tmp_path, "killed", every="5s") as service:
+    with jobs(kube, tmp_path, "killed", every="1s") as service:
         sync = synced(service, "a", "b")
         first, second = pods(kube, node, "killed", 2)
         wait_for(lambda: is_watched(kube, "killed"), PATIENCE, "the watch")
@@ -146,7 +147,7 @@ def test_a_killed_service_asks_again_and_watches_again(
         node.end(second)
         assert service.ended(sync, PATIENCE)["plans"][0]["state"] == "succeeded"
         assert service.stop(signal.SIGTERM) == 0
-    assert kube.asked("killed", "postsync")["jobs", "watch"] == 2
+    assert kube.asked("killed", "postsync")["jobs", "watch"] >= 2
 
 
 def test_without_the_right_to_watch_jobs_are_asked_and_it_is_told_once(

@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 from handlers.kubernetes.cluster import Cluster, access
 from handlers.kubernetes.job.result import terminal_condition
 from handlers.kubernetes.run_labels import SERIES
-from receiver.contract import AttemptError, Call, Teller, TemporaryError
+from receiver.contract import AttemptError, Call, Stream, Teller, TemporaryError
 from receiver.kubernetes.api_errors import refusal
 from receiver.kubernetes.objects import Object
 from receiver.kubernetes.paths import path_of
@@ -31,6 +31,8 @@ PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0)
 """Seconds before it goes on where it was cut, the last from then on."""
 STEADY = 10.0
 """Seconds that it has to hold until the next cut counts as a first one."""
+NOT_THERE = frozenset({HTTPStatus.GONE, HTTPStatus.GATEWAY_TIMEOUT})
+"""Answers of a server that no longer has a version, or not yet."""
 LONG = ("completedIndexes", "failedIndexes")
 """Of a Job's status: lists of pods that nobody here needs."""
 
@@ -67,29 +69,32 @@ class JobWatch:
         found = access(self.cluster)
         path = path_of("batch/v1", "jobs", self.namespace)
         query = {
-            "watch": "true", "labelSelector": SERIES, "allowWatchBookmarks": "true",
-            "timeoutSeconds": str(OPEN_FOR), **({"resourceVersion": version} if version else {}),
+            "watch": "true", "labelSelector": SERIES, "timeoutSeconds": str(OPEN_FOR),
+            # Over an old etcd an API server has no bookmarks for a watch without a version.
+            **({"resourceVersion": version, "allowWatchBookmarks": "true"} if version else {}),
         }  # fmt: skip
         headers = {"Accept": "application/json"}
         headers |= {"Authorization": f"Bearer {found.token}"} if found.token else {}
         url = f"{found.server}{path}?{urlencode(query)}"
         http = teller.http(OPEN_FOR + LATE, found.secrets)
         with http.stream(url, headers=headers, tls=found.tls, proxy=found.proxy) as told:
-            if version and told.answer.status in {HTTPStatus.GONE, HTTPStatus.GATEWAY_TIMEOUT}:
-                return ""  # it no longer has this version, or not yet
+            if version and told.answer.status in NOT_THERE:
+                return ""
             if told.answer.status != HTTPStatus.OK:
                 raise refusal(told.answer, f"WATCH {path}", datetime.now(UTC))
             with teller.open(anew=not version):
-                return _tell(teller, told.lines, version)
+                return _tell(teller, told, version)
 
 
-def _tell(teller: Teller, lines: Iterator[bytes], version: str) -> str:
-    for line in _until_cut(lines):
+def _tell(teller: Teller, told: Stream, version: str) -> str:
+    for line in _until_cut(told.lines):
         try:
             event = json.loads(line)
-            if event["type"] == "ERROR":
-                return ""
             found = event["object"]
+            if event["type"] == "ERROR":
+                if found["code"] in NOT_THERE:
+                    return ""
+                raise TemporaryError(f"the watch was ended: {told.answer.mask(found['message'])}")
             if event["type"] != "BOOKMARK":
                 _tell_of(teller, found, gone=event["type"] == "DELETED")
             version = found["metadata"]["resourceVersion"]
