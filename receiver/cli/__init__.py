@@ -30,6 +30,7 @@ TOPICS = {
         "schema": "Print the JSON Schema of rule files, for editors.",
     },
     "Looking": {
+        "status": "Say whether all is well, and what needs you.",
         "syncs": "List the newest syncs.",
         "show": "Tell the story of one sync.",
         "runs": "List runs: what failed, what is under way, what waits.",
@@ -135,6 +136,7 @@ def cli() -> None:
       postsync send FILE --now           post one by hand
       postsync show last                 what came of it, and why
       postsync runs --state failed       what is left to be retried
+      postsync status                    is it well, and what needs you?
 
     \b
     Each command explains itself with `--help`. For completion in bash (zsh, fish alike):

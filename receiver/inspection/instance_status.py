@@ -36,7 +36,8 @@ class ConnectionStatus(TypedDict):
     sender: str
     ways: list[Literal["argocd", "kubernetes"]]
     works: Annotated[
-        bool | None, Field(description="Null where nobody has used it in the last ten minutes.")
+        bool | None,
+        Field(description="Null where it was not used, or failed and is tried no more."),
     ]
     uses: list[ConnectionSeen]
 
@@ -75,8 +76,8 @@ def _connection(
     sender: str, setting: ConnectionSetting, seen: Sequence[ConnectionSeen]
 ) -> ConnectionStatus:
     uses = [one for one in seen if one["sender"] == sender]
-    tried = [one["works"] for one in uses if one["tried"]]
-    works = all(tried) if tried else None
+    known = [one["works"] for one in uses if one["works"] or one["tried"]]
+    works = all(known) if known else None
     return {"sender": sender, "ways": setting.ways, "works": works, "uses": uses}
 
 

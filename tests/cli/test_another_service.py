@@ -32,7 +32,7 @@ def answering(status: int, body: bytes) -> Iterator[str]:
         yield url
 
 
-@pytest.mark.parametrize("command", ["syncs", "runs", "plans", "pauses"])
+@pytest.mark.parametrize("command", ["status", "syncs", "runs", "plans", "pauses"])
 @pytest.mark.parametrize(
     ("status", "body", "what"),
     [

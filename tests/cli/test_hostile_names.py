@@ -81,7 +81,7 @@ def raw(text: str) -> set[str]:
 
 PAYLOAD, REFUSED = ("--payload", "payload.json"), ("--payload", "refused.json")
 COMMANDS = [
-    ["syncs"], ["show", "last"], ["runs"], ["plans"], ["pauses"], ["tail"], ["check"],
+    ["status"], ["syncs"], ["show", "last"], ["runs"], ["plans"], ["pauses"], ["tail"], ["check"],
     ["tail", "--event", "attempt.*"], ["handlers"], ["health"], ["export"],
     ["explain", *PAYLOAD], ["explain", *PAYLOAD, "--rule", "fails"],
     ["explain", *REFUSED], ["explain", *PAYLOAD, "--rule", HOSTILE], ["explain", HOSTILE],
