@@ -13,7 +13,7 @@ from receiver.core.logs import Log, write_event
 from receiver.core.model import Event, Json, from_ms, rfc3339
 from receiver.ledger.audit.connection_states import store_connection_state
 from receiver.ledger.audit.trail import Counts, append_events, labels
-from receiver.ledger.engine.ledger import Ledger, LockMode
+from receiver.ledger.engine.ledger import Ledger, LockMode, Survives
 
 BACKOFF = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 """Seconds until what has failed is tried again; the last holds from then on."""
@@ -102,7 +102,8 @@ class Outage:
         """Store what happened; of a connection also how it does, "" being well."""
         if not (events or counts or self._use):
             return
-        with self._ledger.write(LockMode.APPEND) as connection:
+        survives: Survives = "power" if events or counts else "process"
+        with self._ledger.write(LockMode.APPEND, survives=survives) as connection:
             now = self._ledger.now(connection)
             if self._use is not None:
                 about = self._use.sender, self._use.use, self._use.connection

@@ -22,6 +22,7 @@ from receiver.core.logs import Log
 from receiver.core.model import Event
 from receiver.dispatcher.companion import IDLE, CompanionThread
 from receiver.dispatcher.observation import Asked, Seen, observe, unverified_event, verified_event
+from receiver.dispatcher.outage import Outage
 from receiver.ledger.engine.ledger import Ledger, LockMode
 from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.plans.field_values import FieldPlace, load_fields, store_fields
@@ -90,6 +91,7 @@ class Verification(CompanionThread):
         self._connection = connection
         self._planner = planner
         self._managers = managers
+        self._outage = Outage.of_connection(sender, connection, "read live objects", ledger, log)
         self._failures = 0
         self._failed = ""
         self._again_at = 0.0
@@ -131,8 +133,10 @@ class Verification(CompanionThread):
                 self._failed = str(error)
                 self._again_at = time.monotonic() + BACKOFF[min(self._failures, len(BACKOFF) - 1)]
                 self._failures += 1
+                self._outage.failed(self._failed)
                 break
             self._failures, self._failed = 0, ""
+            self._outage.over()
             store_at = store_at if gathered else time.monotonic() + TOGETHER
             gathered.append(seen)
             for one in syncs:

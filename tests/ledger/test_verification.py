@@ -222,10 +222,13 @@ def test_a_connection_that_fails_is_tried_again_and_told(house: House, cluster: 
     assert story
     assert "nobody there" in story["reason"]
     assert story["changed"] is None
+    (failed,) = house.events("connection.failed")
+    assert (failed["use"], failed["reason"]) == ("read live objects", cluster.failing)
     cluster.failing, cluster.changed_at = "", {"a-conf": WITHIN}
     look(house, cluster)
     house.plan([])
     assert len(texts(house)) == 1
+    assert len(house.events("connection.restored")) == 1
 
 
 @pytest.mark.parametrize(("policy", "runs"), [("run", 1), ("skip", 0)])
@@ -299,7 +302,7 @@ def test_what_was_seen_of_several_applications_is_stored_together(
     event.listen(house.ledger.engine, "commit", lambda _: commits.append("commit"))
     look(house, cluster)
     assert len(house.events("sync.verified")) == 3
-    assert len(commits) == 1
+    assert len(commits) == 1 + 1, "theirs, and that the connection works, once a minute"
 
 
 def test_explain_and_replay_see_the_same(house: House, cluster: ToyCluster) -> None:
