@@ -143,7 +143,7 @@ SEAMS = {
     ),
 }
 
-DOCUMENTED = {"_exit", "_current_frames", "_replace", "_value_"}
+DOCUMENTED = {"_exit", "_current_frames", "_make", "_replace", "_value_"}
 """Names of Python with an underscore that its documentation promises."""
 
 
