@@ -36,19 +36,6 @@ def pool(release: threading.Event) -> WorkerPool:
     return WorkerPool(2, work, lambda: None, configure_logs("json"))
 
 
-def test_a_lane_is_slow_while_an_attempt_of_it_lasts(
-    pool: WorkerPool, release: threading.Event
-) -> None:
-    """And no longer."""
-    pool.start(HELD)
-    assert pool.slow_lanes(30) == set()
-    assert pool.slow_lanes(0) == {"held"}
-    release.set()
-    pool.gather(30)
-    assert [one.run.id for one in pool.take_finished()] == ["r-2"]
-    assert pool.slow_lanes(0) == set()
-
-
 def test_it_gathers_what_ends_soon(pool: WorkerPool) -> None:
     """As soon as the last of them has ended, none is waited for."""
     pool.start(QUICK)

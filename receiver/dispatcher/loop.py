@@ -36,7 +36,7 @@ from receiver.ledger.audit.key_values import CREATED, PACE, get_value, put_value
 from receiver.ledger.engine.ledger import Ledger, LockMode
 from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.engine.wakeup import Wakeup
-from receiver.ledger.queue.claim import ClaimedRun, Taken, claim, claimable, wake
+from receiver.ledger.queue.claim import ClaimedRun, Taken, claim, ready_runs, wake
 from receiver.ledger.queue.clock_shift import ClockWatch, shift_times
 from receiver.ledger.queue.heartbeats import delete_old_heartbeats
 from receiver.ledger.queue.leases import release_lost
@@ -47,10 +47,9 @@ from receiver.settings.model import Settings
 BATCH = 32
 """Syncs, and plans, of one turn: enough to share a disk sync, few enough to stay prompt."""
 ENOUGH = 64
-"""Runs that can be claimed, at which nothing more is planned: that would not finish more, and the
-attempts need the processor. What waits for a slow host does not count."""
-SLOW = 1.0
-"""Seconds that an attempt has lasted of a host that counts as slow."""
+"""Ready runs at which planning may wait: it would not finish more, and takes the processor."""
+LEFT = 0.25
+"""Seconds that new syncs are left for that at most: ready runs may all wait for one slow host."""
 REPLAYS = 4
 """Replays of one turn: their notifications are read whole."""
 ELSEWHERE = 0.02
@@ -90,6 +89,7 @@ class Dispatcher:
         self._heartbeat = Heartbeat(owner, self._lease)
         self._clock = ClockWatch()
         self._stopping = False
+        self._plan_at = 0.0  # new syncs are left to no later time
         # What was observed and is not stored yet: a commit that fails leaves it to the next turn.
         self._finished: list[Finished] = []
         self._reload: Reload | None = None
@@ -198,9 +198,9 @@ class Dispatcher:
             self._preparation.apply(self._reload)
         with self._ledger.read() as connection:
             todo = find_pending_work(connection, self._ledger.now(connection))
-            if todo.new and todo.ready:
-                ready = claimable(connection, ENOUGH, without=self._pool.slow_lanes(SLOW))
-                todo = replace(todo, new=ready < ENOUGH, left=ready >= ENOUGH)
+            if todo.new and time.monotonic() < self._plan_at:
+                left = ready_runs(connection, ENOUGH) >= ENOUGH
+                todo = replace(todo, new=not left, left=left)
         jumped = bool(self._clock_jump or self._clock.measure(todo.now))
         if claims and self._watches:
             self._woken |= self._watches.take_woken(self._pool.run_ids())
@@ -215,6 +215,7 @@ class Dispatcher:
             with self._ledger.read() as connection:
                 if todo.new:
                     turn.plannings = preparation.plan_syncs(connection, BATCH)
+                    self._plan_at = time.monotonic() + LEFT
                 if todo.signalled:
                     turn.steps = preparation.step_plans(connection, BATCH)
                 if todo.replays:
@@ -268,7 +269,7 @@ class Dispatcher:
     def _wait_after(self, turn: Turn) -> float:
         """Return the seconds until the next turn, unless a wake-up comes first."""
         until = [ELSEWHERE if turn.elsewhere else IDLE, self._heartbeat.wait]
-        until += [SLOW] if turn.pending_work.left else []
+        until += [LEFT] if turn.pending_work.left else []
         times = [turn.taken.again_at]
         if not self._stopping:
             times.append(turn.pending_work.next_collected)

@@ -93,11 +93,6 @@ class WorkerPool:
         """How many threads each lane keeps busy."""
         return Counter(attempt.run.lane for attempt in self._started.values())
 
-    def slow_lanes(self, seconds: float) -> set[str]:
-        """Return the lanes of which an attempt lasts longer than this."""
-        since = time.monotonic() - seconds
-        return {one.run.lane for one in self._started.values() if one.began < since}
-
     def start(self, run: ClaimedRun) -> None:
         """Give an attempt to a free thread."""
         attempt = self._started[run.id, run.attempt] = _Attempt(run, time.monotonic())

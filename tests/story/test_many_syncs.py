@@ -96,3 +96,31 @@ def test_the_newest_of_many_syncs_is_done_under_a_slow_target(
         assert service.query("SELECT DISTINCT state FROM plans ORDER BY state") == [
             ("succeeded",), ("superseded",)
         ]  # fmt: skip
+
+
+BLOCKED = """
+version: 1
+rules:
+- name: purge
+  match: {{resources: [{{kind: ConfigMap}}]}}
+  actions: [{{uses: http.request, with: {{url: "{url}"}}}}]
+- name: tell
+  match: {{resources: [{{kind: Secret}}]}}
+  actions: [{{uses: log.message, with: {{text: told}}}}]
+"""
+
+
+def test_what_waits_for_one_host_keeps_no_other_sync_from_its_plan(
+    tmp_path: Path, target: Target
+) -> None:
+    """However much of it is ready: a service that refuses again and again, with 120 runs for it."""
+    target.statuses = [429] * 500
+    with serving(tmp_path, BLOCKED.format(url=target.url)) as service:
+        send(service, 0, *(f"c{number}" for number in range(120)))
+        wait_for(lambda: bool(service.events("lane.blocked")), 20, "the refusal")
+        status, answer = service.request(
+            "POST", "/v1/notifications", notification(resource("s", kind="Secret"))
+        )
+        assert status == 202
+        assert service.ended(str(answer["sync"]), 8)["plans"][0]["state"] == "succeeded"
+        assert service.query("SELECT COUNT(*) > 64 FROM runs WHERE ready") == [(1,)]
