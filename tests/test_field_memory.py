@@ -92,6 +92,24 @@ def test_what_a_failed_sync_changed_the_next_one_has_changed() -> None:
     assert compare(memory, 2, seen(9.5), operation(20)) == FieldChange(1, 2)
 
 
+def test_what_a_failed_sync_may_have_changed_is_not_as_before_at_first_sight() -> None:
+    """The sync after it has nothing left to do; nobody knows what was there."""
+    memory, there, by = FieldMemory(), seen(-60), operation(0)
+    for _ in range(2):
+        changes, _news = memory.compare("a", {"x": 1}, there, by, secret=False, doubtful=True)
+        assert changes["x"].unknown == "first seen by this sync"
+
+
+def test_of_two_that_ended_in_the_same_second_the_later_is_compared_with_the_earlier() -> None:
+    """Argo CD's times are in whole seconds; the one that began later is the later one."""
+    memory = FieldMemory()
+    compare(memory, 0, seen(-60), operation(-10))
+    first, second = (Operation(at(start), at(0), keep=True) for start in (-2, -1))
+    assert compare(memory, 1, seen(-0.5), first) == FieldChange(0, 1)
+    assert compare(memory, 0, seen(-0.5), second) == FieldChange(1, 0)
+    assert compare(memory, 1, seen(-0.5), first).unknown == "a newer sync was compared before"
+
+
 @pytest.mark.parametrize("value", ["short", "x" * 300])
 def test_a_secret_is_a_digest_as_is_what_is_long(value: str) -> None:
     """Another ledger's digest of the same is another one."""

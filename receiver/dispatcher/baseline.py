@@ -202,17 +202,18 @@ class Baseline(CompanionThread):
         again = self._connection.application(listed.namespace, listed.name, until)
         if isinstance(again, Unreadable) or again.summary != state.summary:
             return "it changed while it was read"
-        values = self._values(wanted, found, state.summary.finished_at, memory.digest_key)
+        values = self._values(wanted, found, state.summary, memory.digest_key)
         self._commit(lambda uow: begin_fields(uow, FieldUpdate(place, values)))
         return ""
 
     def _values(
         self, wanted: Mapping[ObjectRef, _Wanted],
-        found: Mapping[ObjectRef, LiveObject | Unreadable], finished: datetime | None,
+        found: Mapping[ObjectRef, LiveObject | Unreadable], last: ApplicationSummary,
         digest_key: bytes,
     ) -> dict[FieldKey, Remembered]:  # fmt: skip
         """Return the values of what has not been changed since the last operation."""
-        at = int(finished.timestamp() * 1000) if finished else 0
+        finished = last.finished_at
+        when = _ms(finished), _ms(last.started_at)
         values = dict[FieldKey, Remembered]()
         for ref, one in wanted.items():
             there = found[ref]
@@ -222,7 +223,7 @@ class Baseline(CompanionThread):
                 continue
             for path, value in field_values(there, one.paths).items():
                 text = canonical(value, digest_key, secret=is_secret(ref))
-                values[one.owner, path] = Remembered(text, None, at)
+                values[one.owner, path] = Remembered(text, None, *when)
         return values
 
     def _end(self, done: _Pass) -> None:
@@ -252,6 +253,10 @@ class _Wanted:
 
     def known_in(self, memory: FieldMemory) -> bool:
         return all((self.owner, path) in memory.known for path in self.paths)
+
+
+def _ms(at: datetime | None) -> int:
+    return int(at.timestamp() * 1000) if at else 0
 
 
 def _wanted(planner: Planner, sync: Sync) -> dict[ObjectRef, _Wanted]:

@@ -42,6 +42,8 @@ class FieldLook:
         seen: Sighting,
         asks: Asks,
         by: Operation | None,
+        *,
+        doubtful: bool = False,
     ) -> Live:
         """Return what is asked of one object.
 
@@ -50,6 +52,7 @@ class FieldLook:
             seen: when what happened to it.
             asks: what is asked.
             by: the sync's operation, None where the sync does not say when it ran.
+            doubtful: whether a failed sync before it may have changed the object.
         """
         if isinstance(found, Unreadable) or not asks.fields:
             return live_texts(found, asks)
@@ -59,7 +62,7 @@ class FieldLook:
             return _unknown(live_texts(found, asks), asks, seen.unreadable)
         values = field_values(found, asks.fields)
         changes, news = self.memory.compare(
-            owner_of(found), values, seen, by, secret=is_secret(found.ref)
+            owner_of(found), values, seen, by, secret=is_secret(found.ref), doubtful=doubtful
         )
         self.news |= news
         return _unknown(live_texts(found, asks), asks, MASKED, but=changes)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -11,21 +10,24 @@ from typing import TypeAlias
 
 from receiver.argocd.connection import Connection
 from receiver.argocd.objects import ApplicationState, LiveObject, ObjectRef, Unreadable
-from receiver.core.model import Change, ChangeVerdict, Event, Json, Resource, Sync, rfc3339
+from receiver.core.model import Change, ChangeVerdict, Live, Resource, Sync, rfc3339
 from receiver.dispatcher.clock_doubt import find_ahead, find_behind
 from receiver.dispatcher.live_facts import FieldLook, unread
-from receiver.dispatcher.resource_health import REASON, count_health, first_unknown, read_health
+from receiver.dispatcher.resource_health import REASON, read_health
 from receiver.ledger.plans.field_values import FieldPlace, FieldUpdate
 from receiver.ledger.plans.records import StoredSync
-from receiver.notification.application_memory import finished_ms, is_dry_run, with_recalled
+from receiver.notification.application_memory import (
+    Trace,
+    finished_ms,
+    is_dry_run,
+    may_have_changed,
+    with_recalled,
+)
 from receiver.notification.field_memory import FieldMemory, Operation
 from receiver.notification.live_verdicts import Observed, Sighting, Unlisted, changes_by, judge
 from receiver.planning.planner import Planner, read_sync
 from receiver.planning.truth import Wanted
 from receiver.rules.matching.questions import Asks
-
-MOST_NAMED = 50
-"""Resources that a line of the trail names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,9 +143,10 @@ def _compare(
     return seen
 
 
-def _when(look: _Look) -> int:
+def _when(look: _Look) -> tuple[int, int]:
     """The older sync is compared first."""
-    return finished_ms(look.asked.sync)
+    by = look.asked.operation
+    return by.when if by else (finished_ms(look.asked.sync), 0)
 
 
 def _read(
@@ -211,12 +214,19 @@ class _Look:
         by = self.asked.operation
         there = {self.asked.sync.resources[n].key for n in self.asked.wanted.asks}
         there |= {one.key for one in unlisted}
-        told = {
-            key: fields.live(found[ref], self._see(found[ref], managers), asks, by)
-            for key, ref, asks in self.asks
-            if key in there
-        }
+        told, failed = dict[str, Live](), self._failed
+        for key, ref, asks in self.asks:
+            if key in there:
+                seen = self._see(found[ref], managers)
+                doubtful = may_have_changed(failed.get(key), seen)
+                told[key] = fields.live(found[ref], seen, asks, by, doubtful=doubtful)
         return Observed(listed, unlisted, told=told)
+
+    @property
+    def _failed(self) -> dict[str, Trace]:
+        """What failed syncs did to what the sync lists, by the resource's key."""
+        resources = self.asked.sync.resources
+        return {resources[n].key: one for n, one in self.asked.stored.recalled.failed.items()}
 
     def _see(self, found: LiveObject | Unreadable, managers: Collection[str]) -> Sighting:
         """Return what an object tells, as far as the clocks agree."""
@@ -232,31 +242,6 @@ class _Look:
     def _changed(self, seen: Sighting) -> bool:
         change = judge(seen, self.asked.started, self.asked.finished)
         return change.verdict is ChangeVerdict.CHANGED
-
-
-def verified_event(asked: Asked, observed: Observed, by: str) -> Event:
-    """Return the trail's line about what was seen."""
-    verdicts = Counter[ChangeVerdict]()
-    unknown = ""
-    for seen in observed.listed.values():
-        change = judge(seen, asked.started, asked.finished)
-        verdicts[change.verdict] += 1
-        if change.verdict is ChangeVerdict.UNKNOWN:
-            unknown = unknown or change.reason
-    data: dict[str, Json] = {"application": asked.sync.application.key, "by": by}
-    data |= {verdict.value: verdicts[verdict] for verdict in ChangeVerdict}
-    if observed.unlisted:
-        data["unlisted"] = [one.key for one in [*observed.unlisted][:MOST_NAMED]]
-    data |= {"health": count_health(observed.health)} if observed.health else {}
-    unknown = unknown or first_unknown(observed.health)
-    data |= {"reason": unknown} if unknown else {}
-    return Event("sync.verified", data, asked.stored.delivery, asked.sync.id)
-
-
-def unverified_event(stored: StoredSync, application: str, reason: str) -> Event:
-    """Return the trail's line about a sync for which nobody could look."""
-    data: dict[str, Json] = {"application": application, "reason": reason}
-    return Event("sync.unverified", data, stored.delivery, stored.id)
 
 
 def resources_of(state: ApplicationState) -> Iterator[Resource]:

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from receiver.core.logs import Log
 from receiver.dispatcher.companion import IDLE, CompanionThread
-from receiver.dispatcher.observation import unverified_event
+from receiver.dispatcher.verification_events import unverified_event
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.plans.load import stored_sync

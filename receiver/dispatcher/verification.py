@@ -21,8 +21,9 @@ from receiver.core.interruption import TooLong, cpu_limit, interruptible
 from receiver.core.logs import Log
 from receiver.core.model import Event
 from receiver.dispatcher.companion import IDLE, CompanionThread
-from receiver.dispatcher.observation import Asked, Seen, observe, unverified_event, verified_event
+from receiver.dispatcher.observation import Asked, Seen, observe
 from receiver.dispatcher.outage import Outage
+from receiver.dispatcher.verification_events import unverified_event, verified_event
 from receiver.ledger.engine.ledger import Ledger, LockMode
 from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.plans.field_values import FieldPlace, load_fields, store_fields

@@ -392,10 +392,11 @@ field_values = Table(
     Column("value", Text, nullable=False),
     Column("previous", Text),
     Column("finished_at", BigInteger, nullable=False),
+    Column("started_at", BigInteger, nullable=False),
     Column("at", BigInteger, nullable=False),
     Index("field_values_old", "at"),
 )
-"""Fields of live objects that rules compare: ``value`` after the sync that finished then,
+"""Fields of live objects that rules compare: ``value`` after the sync that ran then,
 ``previous`` after the one before that; both are JSON, and a digest where they are long or a
 Secret's. ``at`` is when it was known last that a rule asks for it."""
 

@@ -168,14 +168,24 @@ def _corrected(
     return replace(resource, change=change, image_changed=images)
 
 
+def may_have_changed(trace: Trace | None, seen: Sighting) -> bool:
+    """Return whether a failed sync may have changed what its live object tells this of.
+
+    Whatever that sync's messages said, it did not change what was changed before it last.
+    """
+    if trace is None:
+        return False
+    return not trace.started_at or not seen.is_older_than(from_ms(trace.started_at))
+
+
 def _after_failure(change: Change, trace: Trace, seen: Sighting | None) -> Change:
     by = f"by the failed sync {trace.sync}"
     certain = trace.certain
+    if seen and not may_have_changed(trace, seen):
+        return change
     if seen and trace.started_at:
-        started = from_ms(trace.started_at)
-        if seen.is_older_than(started):
-            return change  # whatever that sync's messages said, it did not change this
-        certain = certain or bool(seen.happened(started, from_ms(trace.finished_at)))
+        happened = seen.happened(from_ms(trace.started_at), from_ms(trace.finished_at))
+        certain = certain or bool(happened)
     if certain and change.verdict is not ChangeVerdict.CHANGED:
         return Change(ChangeVerdict.CHANGED, by)
     if change.verdict is ChangeVerdict.UNCHANGED:

@@ -38,13 +38,21 @@ class Remembered:
     Attributes:
         value: after it.
         before: after the one before, None if that is not known.
-        finished_at: when the sync finished, in milliseconds. The same sync may come by several
-            channels, and is compared with ``before`` each time.
+        finished_at: when the sync finished, in milliseconds.
+        started_at: when it began, likewise; of two that ended in the same second it tells which
+            was the later. The same sync may come by several channels, and is compared with
+            ``before`` each time.
     """
 
     value: str
     before: str | None
     finished_at: int
+    started_at: int
+
+    @property
+    def when(self) -> tuple[int, int]:
+        """What its sync is known by, in the order of the syncs."""
+        return self.finished_at, self.started_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +64,9 @@ class Operation:
     keep: bool
 
     @property
-    def at(self) -> int:
-        """When it finished, in milliseconds."""
-        return int(self.finished.timestamp() * 1000)
+    def when(self) -> tuple[int, int]:
+        """When it finished, and began, in milliseconds; see `Remembered.when`."""
+        return int(self.finished.timestamp() * 1000), int(self.started.timestamp() * 1000)
 
 
 @dataclass(slots=True)
@@ -75,7 +83,7 @@ class FieldMemory:
 
     def compare(
         self, owner: str, values: Mapping[str, Json], seen: Sighting, by: Operation, *,
-        secret: bool,
+        secret: bool, doubtful: bool = False,
     ) -> tuple[dict[str, FieldChange], dict[FieldKey, Remembered]]:  # fmt: skip
         """Compare fields of an object with what they were; and remember them, if ``by`` says so.
 
@@ -85,6 +93,7 @@ class FieldMemory:
             seen: the live object that they are in.
             by: the sync's operation.
             secret: whether it is a Secret.
+            doubtful: whether a failed sync before this one may have changed it.
 
         Returns:
             What became of each field, and what is remembered of it now.
@@ -92,29 +101,30 @@ class FieldMemory:
         changes, news = dict[str, FieldChange](), dict[FieldKey, Remembered]()
         for path, value in values.items():
             now = canonical(value, self.digest_key, secret=secret)
-            changes[path], new = _compare(self.known.get((owner, path)), now, seen, by)
+            last = self.known.get((owner, path))
+            changes[path], new = _compare(last, now, seen, by, doubtful=doubtful)
             if new and by.keep and ((owner, path) in self.known or len(self.known) < MOST):
                 self.known[owner, path] = news[owner, path] = new
         return changes, news
 
 
 def _compare(
-    last: Remembered | None, value: str, seen: Sighting, by: Operation
+    last: Remembered | None, value: str, seen: Sighting, by: Operation, *, doubtful: bool
 ) -> tuple[FieldChange, Remembered | None]:
     change = judge(seen, by.started, by.finished)
     if seen.moments and seen.moments[-1][0] > by.finished:
         return FieldChange(unknown=change.reason), None
-    if last and last.finished_at > by.at:
+    if last and last.when > by.when:
         return FieldChange(unknown="a newer sync was compared before"), None
     before = None
     if seen.created and by.started.replace(microsecond=0) <= seen.created:
         before = NOTHING
     elif last:
-        before = last.before if last.finished_at == by.at else last.value
-    elif change.verdict is ChangeVerdict.UNCHANGED:
+        before = last.before if last.when == by.when else last.value
+    elif change.verdict is ChangeVerdict.UNCHANGED and not doubtful:
         before = value
     after: Json = json.loads(value)
-    new = Remembered(value, before, by.at)
+    new = Remembered(value, before, *by.when)
     if before is None:
         return FieldChange(after=after, unknown=FIRST_SIGHT), new
     return FieldChange(json.loads(before), after), new

@@ -50,7 +50,7 @@ def work(house: House, month: int) -> None:
         lost = Operation("argocd", f"shop-{month}", "", from_ms(now))
         store_missed(connection, now, "argocd", {lost: {}})
         uow = UnitOfWork(connection, now)
-        value = Remembered("1", None, now)
+        value = Remembered("1", None, now, now)
         place = FieldPlace("argocd", f"shop-{month}", "here")
         store_fields(uow, FieldUpdate(place, {("ConfigMap/a", "data"): value}))
         uow.flush()

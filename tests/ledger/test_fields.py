@@ -205,6 +205,36 @@ def test_what_failed_is_compared_and_not_kept(house: House, cluster: ToyCluster)
     assert synced(house, cluster, again, at=60)[1] == ["a: two"]
 
 
+@pytest.mark.parametrize("together", [False, True])
+def test_what_failed_first_is_not_lost_where_nothing_is_remembered(
+    house: House, cluster: ToyCluster, together: bool
+) -> None:
+    """The retry has nothing left to do, and perhaps all the same another value than before."""
+    house.use(RULES.replace("skip", "run"))
+    change(cluster, "a", "two")
+    again = resource("a", "configmap/a unchanged")
+    if together:
+        house.sync("a", phase="Failed")
+        house.sync(again, at=60)
+        verify(house, cluster)
+        assert [run.parameters["text"] for run in house.work()] == ["a: two"]
+        return
+    assert synced(house, cluster, "a", phase="Failed")[1] == []
+    sync, texts = synced(house, cluster, again, at=60)
+    assert texts == ["a: two"]
+    assert "first seen by this sync" in reasons(house, sync)[0]
+    assert synced(house, cluster, again, at=120)[1] == []
+
+
+def test_two_that_ended_in_the_same_second_are_two(house: House, cluster: ToyCluster) -> None:
+    """The second is compared with what the first left."""
+    take(house, cluster)
+    change(cluster, "a", "two")
+    assert synced(house, cluster, "a", startedAt="2026-06-10T11:59:45Z")[1] == ["a: two"]
+    change(cluster, "a", "one", 5)
+    assert synced(house, cluster, "a", startedAt="2026-06-10T11:59:54Z")[1] == ["a: one"]
+
+
 def test_two_syncs_that_are_read_together_are_compared_in_their_order(
     house: House, cluster: ToyCluster
 ) -> None:
@@ -287,7 +317,7 @@ def test_a_baseline_of_the_operation_itself_is_no_first_value(
 ) -> None:
     """It was taken after the operation, before its notification was read."""
     change(cluster, "a", "two")
-    cluster.operation = (NOON - timedelta(seconds=20), NOON)
+    cluster.operation = (NOON - timedelta(seconds=30), NOON)
     take(house, cluster)
     sync, texts = synced(house, cluster, "a")
     assert texts == []

@@ -53,7 +53,7 @@ def load_fields(ledger: Ledger, place: FieldPlace) -> FieldMemory:
     """Return what is remembered of an Application's fields."""
     key = _digest_key(ledger)
     with ledger.read() as connection:
-        query = select(_F.resource, _F.path, _F.value, _F.previous, _F.finished_at)
+        query = select(_F.resource, _F.path, _F.value, _F.previous, _F.finished_at, _F.started_at)
         rows = connection.execute(query.where(*_at(place)).limit(MOST))
         known = {(row[0], row[1]): Remembered(*row[2:]) for row in rows}
     return FieldMemory(known, bytes.fromhex(key))
@@ -129,8 +129,9 @@ _INTO = (
 _BEGIN = text(f"{_INTO} DO NOTHING")
 _STORE = text(
     f"{_INTO} DO UPDATE SET value = excluded.value, previous = excluded.previous, "
-    "finished_at = excluded.finished_at, at = excluded.at "
-    "WHERE excluded.finished_at >= field_values.finished_at"
+    "finished_at = excluded.finished_at, started_at = excluded.started_at, at = excluded.at "
+    "WHERE (excluded.finished_at, excluded.started_at) "
+    ">= (field_values.finished_at, field_values.started_at)"
 )
 _MAKE = text(
     "INSERT INTO key_values (name, value) VALUES (:name, :value) ON CONFLICT (name) DO NOTHING"
