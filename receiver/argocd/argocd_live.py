@@ -15,7 +15,8 @@ from receiver.argocd.application_json import application_of, json_object, mappin
 from receiver.argocd.argocd_paths import application_path, application_query, refused
 from receiver.argocd.live_json import live_object
 from receiver.argocd.objects import ApplicationState, LiveObject, ObjectRef, Unreadable
-from receiver.argocd.server import Server, TooLarge
+from receiver.argocd.server import AnswerFailed, Server, TooLarge
+from receiver.argocd.unanswered import read_twice, unanswered
 
 FEW = 3
 """As many objects are asked for one by one: each is read live, whatever Argo CD has cached."""
@@ -42,6 +43,9 @@ class LiveByArgoCd:
 
     def read(self, refs: Sequence[ObjectRef]) -> Mapping[ObjectRef, Found]:
         """Read objects; each is in what is returned."""
+        return read_twice(self._read, refs, self.deadline)
+
+    def _read(self, refs: Sequence[ObjectRef]) -> Mapping[ObjectRef, Found]:
         if len(refs) <= FEW:
             return self._one_by_one(refs)
         left = self.deadline - time.monotonic()
@@ -54,6 +58,8 @@ class LiveByArgoCd:
                 return self._from_cache(refs)
             except TooLarge:
                 why = TOO_LARGE
+            except AnswerFailed as error:
+                return dict.fromkeys(refs, unanswered(error))
         return dict.fromkeys(refs, why) | self._one_by_one(refs[:MANY])
 
     def _wait_until_compared(self, until: float) -> bool | Unreadable:
@@ -78,7 +84,7 @@ class LiveByArgoCd:
         """Read all of the Application at once.
 
         Raises:
-            TooLarge: that is too much.
+            AnswerFailed: they cannot be told; `TooLarge`.
         """
         summary = self.application.summary
         answer = self.server.get(
@@ -117,7 +123,11 @@ class LiveByArgoCd:
             "version": ref.version,
             "kind": ref.kind,
         }
-        answer = self.server.get(application_path(summary.name, "resource"), self.deadline, query)
+        path = application_path(summary.name, "resource")
+        try:
+            answer = self.server.get(path, self.deadline, query)
+        except AnswerFailed as error:  # the object's cluster may be away
+            return unanswered(error)
         why = refused(self.server, answer)
         return why or self._object_of(ref, text(self.server.json(answer), "manifest"))
 

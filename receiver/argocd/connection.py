@@ -17,9 +17,10 @@ from receiver.kubernetes.health import Health
 
 
 class ConnectionFailed(PostsyncError):
-    """The connection as a whole does not work now: nobody there, 401, 5xx, no time left.
+    """The connection as a whole does not work now: nobody there, 401, no time left.
 
-    The message names the connection. It may work again later.
+    So it is, too, where the Application itself, or the list of all, is answered 5xx: what an object
+    of it is answered concerns that alone. The message names the connection. It may work again.
     """
 
 

@@ -14,7 +14,7 @@ from http import HTTPStatus
 from receiver.argocd.application_json import mappings, text
 from receiver.argocd.kubernetes_answers import refused
 from receiver.argocd.objects import ObjectRef, Unreadable
-from receiver.argocd.server import Server
+from receiver.argocd.server import AnswerFailed, Server
 
 STALE = 60.0
 """Seconds after which a kind that was not served is asked for again: it may be new."""
@@ -58,7 +58,11 @@ class Discovery:
         return kinds.get(ref.kind, missing)
 
     def _ask(self, group: str, deadline: float) -> Mapping[str, Served] | Unreadable:
-        answer = self._server.get(f"/apis/{group}" if "/" in group else f"/api/{group}", deadline)
+        path = f"/apis/{group}" if "/" in group else f"/api/{group}"
+        try:
+            answer = self._server.get(path, deadline)
+        except AnswerFailed as error:  # an aggregated API that is away
+            return Unreadable(str(error))
         if answer.status == HTTPStatus.NOT_FOUND:
             return {}
         if why := refused(answer):

@@ -15,7 +15,8 @@ from receiver.argocd.kubernetes_answers import refused
 from receiver.argocd.live_json import live_object
 from receiver.argocd.objects import LiveObject, ObjectRef, Unreadable
 from receiver.argocd.pages import ListRefused, pages
-from receiver.argocd.server import JSON, Server, clock_of
+from receiver.argocd.server import JSON, AnswerFailed, Server, clock_of
+from receiver.argocd.unanswered import read_twice, unanswered
 from receiver.contract import PermanentError
 from receiver.kubernetes.paths import path_of
 
@@ -40,6 +41,9 @@ class LiveByKubernetes:
 
     def read(self, refs: Sequence[ObjectRef]) -> Mapping[ObjectRef, Found]:
         """Read objects; each is in what is returned."""
+        return read_twice(self._read, refs, self.deadline)
+
+    def _read(self, refs: Sequence[ObjectRef]) -> Mapping[ObjectRef, Found]:
         found: dict[ObjectRef, Found] = {}
         alike: dict[tuple[str, str], list[ObjectRef]] = defaultdict(list)
         for ref in refs:
@@ -60,7 +64,10 @@ class LiveByKubernetes:
 
     def _one(self, path: str, ref: ObjectRef) -> Found:
         path = f"{path}/{quote(ref.name, safe='')}"
-        answer = self.server.get(path, self.deadline, accept=self._form())
+        try:
+            answer = self.server.get(path, self.deadline, accept=self._form())
+        except AnswerFailed as error:
+            return unanswered(error)
         if why := refused(answer):
             return GONE if why.gone else why
         return self._object(ref, self.server.json(answer), clock_of(answer))
@@ -80,6 +87,8 @@ class LiveByKubernetes:
                     break
         except ListRefused as error:
             return dict.fromkeys(refs, error.why)
+        except AnswerFailed as error:
+            return dict.fromkeys(refs, unanswered(error))
         return {**dict.fromkeys(missing.values(), GONE), **found}
 
     def _object(

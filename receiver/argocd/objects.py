@@ -102,10 +102,12 @@ class Unreadable:
     Attributes:
         reason: a part of a sentence: ``it is not there any more``.
         gone: it is known not to be there.
+        again: asked once more, it may be told.
     """
 
     reason: str
     gone: bool = False
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,14 @@ SECONDS_EACH = 30.0
 """The longest that one request may take, so that a server that hangs is asked again in time."""
 
 
-class TooLarge(ConnectionFailed):
+class AnswerFailed(ConnectionFailed):
+    """One path was answered 5xx, or with too much; what else is asked for may be answered well.
+
+    So are the kinds of an aggregated API that is away, and of a conversion webhook that fails.
+    """
+
+
+class TooLarge(AnswerFailed):
     """An answer has more than `LARGEST` bytes."""
 
 
@@ -56,7 +63,7 @@ class Server:
         """Return the answer to a GET, whatever its status, unless the server itself fails.
 
         Raises:
-            ConnectionFailed: nobody answers in time, 401, 429, 5xx; `TooLarge`.
+            ConnectionFailed: nobody answers in time, 401, 429; `AnswerFailed` upon 5xx.
         """
         return self._send("GET", path, deadline, query, accept, None)
 
@@ -148,14 +155,17 @@ class Server:
         return self.outbound.http(until, Masker(filter(None, access.secrets))), access
 
     def _check(self, what: str, answer: Answer) -> None:
-        """Refuse what the server as a whole has not answered well."""
+        """Refuse what says that the server as a whole, or this path of it, does not work now."""
         status = answer.status
         lasting = status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.PROXY_AUTHENTICATION_REQUIRED}
         if lasting or is_temporary(status) or 300 <= status < 400:  # noqa: PLR2004 the range of redirects
             hint = "its token is not, or no longer, valid" if lasting else ""
             told = f"{what} was answered {status}"
             why = message_of(answer)
-            raise self.failed(told + (f": {why}" if why else ""), hint)
+            told += f": {why}" if why else ""
+            if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                raise AnswerFailed(f"{self.name}: {told}")
+            raise self.failed(told, hint)
 
 
 def _until_cut(lines: Iterator[bytes]) -> Iterator[bytes]:

@@ -259,7 +259,7 @@ def test_faults_are_told_in_plain_words(
         api.applications(deadline(1 if fault == SLOW else 60))
 
 
-@pytest.mark.parametrize("fault", [AWAY, SLOW, HALF, PAGE, 503])
+@pytest.mark.parametrize("fault", [AWAY, SLOW, HALF, PAGE])
 @pytest.mark.parametrize("number", [1, 4])
 def test_faults_while_objects_are_read_fail_the_whole(
     kube: Kube, api: ArgoCdApi, apps: Applications, shop: str, argocd: ArgoCd,
@@ -272,6 +272,21 @@ def test_faults_while_objects_are_read_fail_the_whole(
     argocd.fault, argocd.faulty = fault, "resource"
     with pytest.raises(ConnectionFailed, match=r"^Argo CD's API: "):
         api.live(state, list(map(ref_of, lives)), deadline=deadline(2))
+
+
+@pytest.mark.parametrize("number", [1, 4])
+def test_objects_of_a_cluster_that_is_away_are_unknown(
+    kube: Kube, api: ArgoCdApi, apps: Applications, shop: str, argocd: ArgoCd, number: int
+) -> None:
+    """Argo CD answers 5xx for them, and well for the Applications of every other cluster."""
+    lives = config_maps(kube, shop, [f"away-{one}" for one in range(number)])
+    apps.put("away", resources=lives)
+    state = _state(api, apps, "away")
+    argocd.fault, argocd.faulty = 503, "resource"
+    found = api.live(state, list(map(ref_of, lives)), deadline=deadline(2.5))
+    assert len(found) == number
+    told = {getattr(one, "reason", "").partition("answered")[2] for one in found.values()}
+    assert told == {" 503: as the test wants it"}
 
 
 def test_a_token_is_never_told(argocd: ArgoCd) -> None:

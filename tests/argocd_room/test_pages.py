@@ -65,3 +65,63 @@ def test_half_a_page_fails_the_whole(outbound: Outbound) -> None:
         pytest.raises(ConnectionFailed, match="without a JSON object"),
     ):
         api.live(APPLICATION, REFS, deadline=deadline())
+
+
+AWAY = Reply(503, json.dumps({"message": "the server is currently unable"}).encode())
+OTHER = [ObjectRef("away.example.com", "v1", "Thing", "shop", f"t-{number}") for number in range(6)]
+
+
+@pytest.mark.parametrize("many", [6, 2])
+@pytest.mark.parametrize("where", ["discovery", "list"])
+def test_a_kind_that_is_away_takes_no_other_with_it(
+    outbound: Outbound, where: str, many: int
+) -> None:
+    """An aggregated API without its pods, or a conversion webhook."""
+    things = {"resources": [{"name": "things", "kind": "Thing", "namespaced": True}]}
+
+    def answer(seen: Seen) -> Reply:
+        if seen.path.startswith("/apis/away.example.com/v1"):
+            known = where == "list" and seen.path == "/apis/away.example.com/v1"
+            return Reply(200, json.dumps(things).encode()) if known else AWAY
+        if seen.path == "/api/v1":
+            return Reply(200, json.dumps(KINDS).encode())
+        return page(REFS, "")
+
+    with peer(answer) as there:
+        server = Server("it", lambda: Access(there.url, ""), outbound, QUICK)
+        api = KubernetesApi(server, ["argocd"], OWN_CLUSTER)
+        found = api.live(APPLICATION, [*OTHER[:many], *REFS], deadline=deadline())
+    assert all(isinstance(found[ref], LiveObject) for ref in REFS)
+    told = {getattr(found[ref], "reason", "") for ref in OTHER[:many]}
+    assert all("answered 503: the server is currently unable" in one for one in told)
+
+
+def test_what_was_not_answered_well_once_is_asked_for_again(outbound: Outbound) -> None:
+    """A moment without a leader of etcd leaves nothing unknown."""
+    with listing(outbound, AWAY, page(REFS, "")) as (api, lists):
+        found = api.live(APPLICATION, REFS, deadline=deadline())
+    assert all(isinstance(found[ref], LiveObject) for ref in REFS)
+    assert len(lists) == 2
+
+
+def test_a_server_that_answers_nothing_well_fails_the_whole(outbound: Outbound) -> None:
+    """The Application itself cannot be read."""
+    with (
+        listing(outbound, AWAY) as (api, _),
+        pytest.raises(ConnectionFailed, match="answered 503"),
+    ):
+        api.application("argocd", "shop", deadline())
+
+
+def test_one_object_that_is_too_large_takes_no_other_with_it(
+    outbound: Outbound, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is it asked for again."""
+    monkeypatch.setattr("receiver.argocd.server.LARGEST", 200)
+    large = Reply(200, b'{"items": ["' + b"x" * 300 + b'"]}')
+    with listing(outbound, *[large] * 10) as (api, lists):
+        found = api.live(APPLICATION, REFS, deadline=deadline())
+    assert {getattr(one, "reason", "").rpartition(" ")[0] for one in found.values()} == {
+        "it: GET /api/v1/namespaces/shop/configmaps has more than 0"
+    }
+    assert len(lists) == 9
