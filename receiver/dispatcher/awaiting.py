@@ -138,10 +138,8 @@ class Awaiting(CompanionThread):
             return replace(awaited, trouble=self._trouble)
         found = chosen(awaited, self._listing.applications)
         names = {name for one in found for name in (one.key, one.name)}
-        since = 2 * plan.created_at - (plan.due_at or plan.created_at)
         with self._ledger.read() as connection:
-            revision = ",".join(awaited.revisions)
-            syncs = syncs_at(connection, awaited.sender, revision, since, names)
+            syncs = syncs_at(connection, plan, awaited, names)
         now = stand(awaited, found, syncs, self._finished, plan.sync_finished_at)
         return replace(now, trouble=self._trouble)
 

@@ -341,3 +341,17 @@ def test_an_old_sync_at_the_revision_does_not_count(regions: Regions) -> None:
     regions.sync(1)
     regions.look(done(1), region(2))
     assert "region-2 is Synced at 00000000" in regions.house.plans("reason")[1]
+
+
+def test_a_replay_counts_the_syncs_of_its_time(regions: Regions) -> None:
+    """Its syncs came long before its plan, and the Applications have gone on since."""
+    first = regions.sync(1)
+    regions.sync(2, at=5)
+    old = int((datetime.now(UTC) - timedelta(hours=3)).timestamp() * 1000)
+    with regions.house.ledger.write() as connection:
+        connection.execute(text(f"UPDATE syncs SET received_at = {old}"))
+        connection.execute(text("UPDATE plans SET state = 'cancelled'"))
+    regions.house.replay(first)
+    regions.look(region(1), region(2))
+    assert texts(regions.house.work()) == ["Succeeded of 1"]
+    assert regions.house.plans() == ["cancelled", "succeeded"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select, text, update
+from sqlalchemy import Connection, func, select, text, update
 
 from receiver.core.states import PlanState, SyncState
 from receiver.ledger import tables
@@ -16,7 +16,7 @@ from receiver.ledger.plans.plan import Plan, read_plans, select_plans
 AT_ONCE = 500
 """Applications that one query names."""
 
-_P, _S = tables.plans.c, tables.syncs.c
+_P, _S, _M = tables.plans.c, tables.syncs.c, tables.plan_syncs.c
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +36,21 @@ def awaiting_plans(connection: Connection) -> list[Plan]:
 
 
 def syncs_at(
-    connection: Connection, sender: str, revision: str, since: int, applications: Collection[str]
+    connection: Connection, plan: Plan, awaited: Awaited, applications: Collection[str]
 ) -> dict[str, SyncSeen]:
-    """Return the syncs of these Applications at a revision that have come since then, by name."""
+    """Return the newest syncs of these Applications at the plan's revision, by name.
+
+    Those count that came with the plan's own syncs, or at most its longest wait before the first of
+    them: a plan of a replay is made long after its syncs came.
+    """
+    members = select(_M.sync_id).where(_M.plan_id == plan.id)
+    first = select(func.min(_S.received_at)).where(_S.id.in_(members))
+    longest = (plan.due_at or plan.created_at) - plan.created_at
+    since = (connection.execute(first).scalar() or plan.created_at) - longest
     query = select(_S.application, _S.id, _S.phase, _S.state, _S.finished_at).where(
-        _S.sender == sender, _S.revision == revision, _S.received_at >= since, _S.phase != ""
-    )
+        _S.sender == awaited.sender, _S.revision == ",".join(awaited.revisions),
+        _S.received_at >= since, _S.phase != "",
+    )  # fmt: skip
     found: dict[str, SyncSeen] = {}
     names = sorted(applications)
     for start in range(0, len(names), AT_ONCE):
