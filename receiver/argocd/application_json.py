@@ -18,6 +18,10 @@ from receiver.argocd.objects import (
     ObjectRef,
     ResourceState,
 )
+from receiver.core.model import EPOCH
+
+END = datetime(9999, 1, 1, tzinfo=UTC)
+"""No time of an Application is later: what counts on from one stays in what can be told."""
 
 
 def summary_of(app: Mapping[str, Any], *, deleted: bool = False) -> ApplicationSummary:
@@ -142,12 +146,16 @@ def texts(tree: Mapping[str, Any], key: str) -> dict[str, str]:
 
 
 def moment(tree: Mapping[str, Any], key: str) -> datetime | None:
-    """Return a time of Kubernetes (RFC 3339), None if it is none."""
+    """Return a time of Kubernetes (RFC 3339), None if it is none, or none that can be true.
+
+    An API server takes any year up to 9999, and a tenant may write it.
+    """
     try:
         found = datetime.fromisoformat(text(tree, key))
-    except ValueError:
+        found = found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         return None
-    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    return found if EPOCH <= found < END else None
 
 
 def json_object(data: str | bytes) -> dict[str, Any] | None:

@@ -15,13 +15,13 @@ from typing import Any
 from receiver.argocd.application_json import (
     json_object,
     mapping,
-    summary_of,
     text,
 )
 from receiver.argocd.kubernetes_answers import refused
 from receiver.argocd.objects import ApplicationSummary
 from receiver.argocd.pages import pages
 from receiver.argocd.server import Server
+from receiver.argocd.summaries import one_summary
 
 PAUSE = 0.2
 """Seconds before a watch that was cut goes on."""
@@ -66,7 +66,7 @@ class ApplicationWatch:
         version = ""
         for page in pages(self._server, self._path, until):
             version = page.version
-            for summary in map(summary_of, page.items):
+            for summary in map(one_summary, page.items):
                 gone.pop(summary.key, None)
                 yield from self._news(summary)
         for summary in gone.values():
@@ -101,7 +101,7 @@ class ApplicationWatch:
                     return
                 self._version = text(mapping(found, "metadata"), "resourceVersion") or self._version
                 if kind in {"ADDED", "MODIFIED", "DELETED"}:
-                    yield from self._news(summary_of(found), deleted=kind == "DELETED")
+                    yield from self._news(one_summary(found), deleted=kind == "DELETED")
 
     def _ended_by(self, status: Mapping[str, Any]) -> None:
         """Begin anew where the server no longer has the version; else go on from it."""

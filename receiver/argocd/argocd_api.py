@@ -16,7 +16,6 @@ from receiver.argocd.application_json import (
     json_object,
     mapping,
     mappings,
-    summary_of,
     text,
 )
 from receiver.argocd.application_watch import SHORTEST
@@ -31,6 +30,7 @@ from receiver.argocd.objects import (
     Unreadable,
 )
 from receiver.argocd.server import Server
+from receiver.argocd.summaries import one_summary
 from receiver.kubernetes.health import Health
 
 NEEDED = (
@@ -90,7 +90,7 @@ class ArgoCdApi:
         answer = self.server.get("/api/v1/applications", deadline, {"fields": fields})
         if why := refused(self.server, answer):
             raise self.server.failed(f"Applications cannot be listed: {why.reason}")
-        names = {summary_of(app).key for app in mappings(self.server.json(answer), "items")}
+        names = {one_summary(app).key for app in mappings(self.server.json(answer), "items")}
         told: dict[str, ApplicationSummary] = {}
         until = min(deadline, time.monotonic() + TOLD_WITHIN)
         with closing(self._watch_once(until, told)) as watch:
@@ -148,7 +148,7 @@ class ArgoCdApi:
                 if not result:
                     return  # it says why it ends; a new beginning tells whether that lasts
                 deleted = text(result, "type") == "DELETED"
-                summary = summary_of(mapping(result, "application"), deleted=deleted)
+                summary = one_summary(mapping(result, "application"), deleted=deleted)
                 before = known.pop(summary.key, None)
                 if not deleted:
                     known[summary.key] = summary

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from receiver.argocd.application_json import application_of, summary_of
+from receiver.argocd.application_json import application_of
 from receiver.argocd.application_watch import ApplicationWatch
 from receiver.argocd.discovery import Discovery
 from receiver.argocd.kubernetes_answers import refused
@@ -24,6 +24,7 @@ from receiver.argocd.objects import (
 )
 from receiver.argocd.pages import pages
 from receiver.argocd.server import Server
+from receiver.argocd.summaries import one_summary
 from receiver.kubernetes.health import HEALTHY, Health
 from receiver.kubernetes.paths import path_of
 
@@ -78,7 +79,7 @@ class KubernetesApi:
         found: dict[str, ApplicationSummary] = {}
         for namespace in self.namespaces:
             for page in pages(self.server, path_of(VERSION, PLURAL, namespace), deadline):
-                found |= {one.key: one for one in map(summary_of, page.items)}
+                found |= {one.key: one for one in map(one_summary, page.items)}
         return list(found.values())
 
     def live(

@@ -189,9 +189,9 @@ def clock_of(answer: Answer) -> datetime | None:
     """Return what the server's clock said when it answered, in whole seconds; None if unknown."""
     try:
         moment = parsedate_to_datetime(answer.headers.get("date", ""))
-    except (ValueError, TypeError, IndexError):
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, TypeError, IndexError, OverflowError):  # the parser's words for no date
         return None
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _url(access: Access, path: str, query: Mapping[str, str] | None) -> str:
