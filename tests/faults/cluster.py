@@ -13,7 +13,7 @@ from pathlib import Path
 import psycopg
 from deployment import Deployment, Row
 from postgres import Postgres, postgres_server
-from service import Service, Target, children, group_alive, wait_for
+from service import Service, Target, children, group_alive
 
 from receiver.ledger.engine.postgres import migrate_postgres
 
@@ -138,7 +138,7 @@ class Cluster(Deployment):
 
     def _wait(self) -> None:
         for part in self.parts:
-            wait_for(part._ready, 30, f"{part.home.name} to be ready")
+            part.wait_until_ready()
 
 
 def _pid(part: Service) -> int:

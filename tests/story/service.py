@@ -73,7 +73,22 @@ class Service:
     def start(self, *, ready: bool = True) -> None:
         self.process = start(self.command, cwd=ROOT, environ=self.environ, log=self.log)
         if ready:
-            wait_for(self._ready, 20, "the service to become ready")
+            self.wait_until_ready()
+
+    def wait_until_ready(self) -> None:
+        """Wait until it is ready; where it is not, its log says why."""
+        try:
+            wait_for(self._ready_or_ended, 20, f"{self.home.name} to be ready")
+        except TimeoutError as error:
+            raise TimeoutError(f"{error}; its log ends with:\n{self._end_of_log()}") from None
+
+    def _ready_or_ended(self) -> bool:
+        if self.process and self.process.poll() is not None:
+            raise AssertionError(f"{self.home.name} has ended:\n{self._end_of_log()}")
+        return self._ready()
+
+    def _end_of_log(self) -> str:
+        return "\n".join(self.log.read_text().splitlines()[-20:])
 
     def _ready(self) -> bool:
         """Whether it takes notifications, and its dispatcher has looked at the rules."""

@@ -144,7 +144,8 @@ def test_a_viewer_may_look_at_everything(web: Doors, operation: Operation) -> No
     path = path_of(web, operation)
     seen = [web.client.get(path, headers=headers) for headers in (AS_VIEWER, AS_OPERATOR)]
     assert [answer.status_code for answer in seen] == [200, 200]
-    assert seen[0].json == seen[1].json
+    first, second = ({**(answer.json or {}), "at": "now"} for answer in seen)
+    assert first == second
 
 
 @pytest.mark.parametrize("operation", EXACT, ids=lambda one: one.name)
