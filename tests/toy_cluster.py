@@ -27,7 +27,8 @@ CREATED = datetime(2026, 1, 1, tzinfo=UTC)
 class ToyCluster:
     """A connection to a cluster of ConfigMaps, each with when Argo CD last changed it.
 
-    ``failing`` is why nothing can be asked; ``clock`` what the API server's clock says;
+    ``failing`` is why nothing can be asked, ``failing_for`` names Applications of which that is so;
+    ``clock`` what the API server's clock says;
     ``operation`` when the Application's last one began and ended, ``status_times`` the newest time
     in its status and when that was written. An object without one of the ``healths`` is healthy.
     """
@@ -47,6 +48,7 @@ class ToyCluster:
     summaries: dict[str, ApplicationSummary] = field(default_factory=dict)
     kinds: dict[str, tuple[str, str]] = field(default_factory=dict)
     contents: dict[str, dict[str, Json]] = field(default_factory=dict)
+    failing_for: set[str] = field(default_factory=set)
 
     def application(
         self,
@@ -55,8 +57,8 @@ class ToyCluster:
         deadline: float,  # noqa: ARG002 as the connection has it
     ) -> ApplicationState | Unreadable:
         """An Application that all the ConfigMaps belong to."""
-        if self.failing:
-            raise ConnectionFailed(self.failing)
+        if self.failing or name in self.failing_for:
+            raise ConnectionFailed(self.failing or f"{name} fails")
         if self.no_application:
             return Unreadable(self.no_application)
         summary = self.summaries.get(name) or ApplicationSummary(

@@ -74,6 +74,9 @@ class HealthGate(CompanionThread):
         self._managers = managers
         self._parts: dict[str, list[Part]] = {}
         self._next: dict[str, float] = {}
+        self._behind: dict[tuple[str, str, str], None] = {}
+        """Applications of which the connection failed, the last one last: they come after others.
+        """
 
     def _round(self) -> float:
         """Look at the plans that are to be looked at; return the seconds until the next round."""
@@ -98,6 +101,8 @@ class HealthGate(CompanionThread):
     def _forget(self, waiting: Collection[str]) -> None:
         self._parts = {plan: parts for plan, parts in self._parts.items() if plan in waiting}
         self._next = {plan: at for plan, at in self._next.items() if plan in waiting}
+        there = {part.application for part in chain.from_iterable(self._parts.values())}
+        self._behind = {one: None for one in self._behind if one in there}
 
     def _due(self, waiting: Sequence[GatedPlan]) -> list[GatedPlan]:
         """Return the plans that it is time to look at, those first that have waited longest."""
@@ -131,7 +136,9 @@ class HealthGate(CompanionThread):
         seen: dict[Part, Seen] = {}
         failed: dict[str, str] = {}
         until = time.monotonic() + LONGEST_LOOK
-        for parts in parts_by_application:
+        turns = {application: number for number, application in enumerate(self._behind, 1)}
+        in_turn = sorted(parts_by_application, key=lambda one: turns.get(one[0].application, 0))
+        for parts in in_turn:
             if self._stopping or time.monotonic() > until:
                 break
             seen |= zip(parts, self._look(parts, failed), strict=True)
@@ -166,11 +173,16 @@ class HealthGate(CompanionThread):
             return [Seen((failed[sender],)) for _ in parts]
         try:
             deadline = time.monotonic() + LONGEST_LOOK
-            return look(connection, parts, self._managers, deadline)
+            seen = look(connection, parts, self._managers, deadline)
         except ConnectionFailed as error:
+            self._behind.pop(parts[0].application, None)
+            self._behind[parts[0].application] = None
             why = failed[sender] = str(error)
         except Exception as error:  # noqa: BLE001 one Application holds up no other
             why = self._bug(error)
+        else:
+            self._behind.pop(parts[0].application, None)
+            return seen
         return [Seen((why,)) for _ in parts]
 
     def _bug(self, error: Exception) -> str:

@@ -96,12 +96,15 @@ class Verification(CompanionThread):
         self._failures = 0
         self._failed = ""
         self._again_at = 0.0
+        self._behind: dict[str, str] = {}
+        """Why Applications could not be read, the oldest failure first: they come after the others.
+        """
 
     def _round(self) -> float:
         """Verify what waits; return the seconds until the next round."""
         planner = self._planner()
         with self._ledger.read() as connection:
-            waiting = verifying_syncs(connection, self._sender, MOST_SYNCS)
+            waiting = verifying_syncs(connection, self._sender, MOST_SYNCS, [*self._behind])
         if not waiting or planner is None:
             return IDLE
         with self._ledger.exclusive_task(
@@ -132,11 +135,13 @@ class Verification(CompanionThread):
                 seen = self._verify(planner, syncs)
             except ConnectionFailed as error:
                 self._failed = str(error)
+                self._put_behind(syncs[0].application, self._failed)
                 self._again_at = time.monotonic() + BACKOFF[min(self._failures, len(BACKOFF) - 1)]
                 self._failures += 1
                 self._outage.failed(self._failed)
                 break
             self._failures, self._failed = 0, ""
+            self._behind.pop(syncs[0].application, None)
             self._outage.over()
             store_at = store_at if gathered else time.monotonic() + TOGETHER
             gathered.append(seen)
@@ -145,6 +150,12 @@ class Verification(CompanionThread):
         if gathered:
             self._store(gathered)
         return list(left.values())
+
+    def _put_behind(self, application: str, why: str) -> None:
+        self._behind.pop(application, None)
+        self._behind[application] = why
+        if len(self._behind) > MOST_SYNCS:
+            del self._behind[next(iter(self._behind))]
 
     def _verify(
         self, planner: Planner, syncs: Sequence[VerifyingSync]
@@ -180,7 +191,8 @@ class Verification(CompanionThread):
     def _store_unread(self, planner: Planner, sync: VerifyingSync) -> None:
         """Have a sync planned although its objects were not read."""
         stored = self._stored([sync])
-        reason = self._failed or "it was not its turn in time"
+        known = self._behind.get(sync.application, self._failed)
+        reason = known or "it was not its turn in time"
 
         def unread() -> Told:
             seen = Asked.of(stored[0], planner).unread(reason)

@@ -525,3 +525,20 @@ def test_the_application_s_own_word_helps_out(cluster: ToyCluster) -> None:
     listed = ResourceState(replace(ref, namespace=""), "Synced", "Unknown", "no such type")
     state = replace(state, resources=(listed,))
     assert read_health(cluster, state, [{3: ref}, {}], 0) == [{3: ("Unknown", "no such type")}, {}]
+
+
+def test_an_application_that_fails_holds_up_no_other(house: House, cluster: ToyCluster) -> None:
+    """It is tried after the others from then on, however many of its syncs wait."""
+    cluster.changed_at, cluster.failing_for = {"a-conf": WITHIN}, {"bad"}
+    bad = [house.sync(applied("a-conf"), application="bad", message=str(n)) for n in range(70)]
+    good = house.sync(applied("a-conf"), application="good")
+    thread = worker(house, cluster)
+    for _ in range(2):
+        thread._again_at = 0.0
+        thread._round()
+    assert row(house, good)[0] == "new"
+    assert {row(house, sync)[0] for sync in bad} == {"verifying"}
+    house.ledger = thread._ledger = later(house.ledger, 121)
+    thread._again_at = 0.0
+    thread._round()
+    assert {told["reason"] for told in house.events("sync.unverified")} == {"bad fails"}

@@ -27,9 +27,11 @@ class VerifyingSync:
     reason: str
 
 
-def verifying_syncs(connection: Connection, sender: str, limit: int) -> list[VerifyingSync]:
-    """Return the oldest syncs of a sender that wait."""
-    return _verifying(connection, _S.sender == sender, limit)
+def verifying_syncs(
+    connection: Connection, sender: str, limit: int, last: Sequence[str] = ()
+) -> list[VerifyingSync]:
+    """Return the oldest syncs of a sender that wait, those of the ``last`` Applications last."""
+    return _verifying(connection, _S.sender == sender, limit, last)
 
 
 def overdue_syncs(
@@ -41,12 +43,14 @@ def overdue_syncs(
 
 
 def _verifying(
-    connection: Connection, which: ColumnElement[bool], limit: int
+    connection: Connection, which: ColumnElement[bool], limit: int, last: Sequence[str] = ()
 ) -> list[VerifyingSync]:
+    turns = {application: number for number, application in enumerate(last, 1)}
+    turn = [case(turns, value=_S.application, else_=0)] if turns else []
     query = (
         select(_S.id, _S.application, _S.verify_until, _S.reason)
         .where(text(f"syncs.{tables.VERIFYING_SYNC}"), which)
-        .order_by(_S.id)
+        .order_by(*turn, _S.id)
         .limit(limit)
     )
     return [VerifyingSync(*row) for row in connection.execute(query)]
