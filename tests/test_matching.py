@@ -422,6 +422,14 @@ def test_condition_of_the_sync() -> None:
     assert matched(one, sync(resource(), options=("Prune=true",))) == (0,)
 
 
+def test_condition_on_a_field_that_nobody_could_read() -> None:
+    """It sees null, and does not fail."""
+    one = rule(
+        resources=[{"fields": "data.a"}], condition="resource.fields['data.a'].after == null"
+    )
+    assert matched(one, sync(resource())) == (0,)
+
+
 def test_condition_that_fails() -> None:
     """A condition that cannot be evaluated is no match there, and is told with its resource."""
     one = rule(resources=[{}], condition="resource.images[0] == 'a'")

@@ -242,3 +242,14 @@ def test_the_lane_is_the_host_that_a_request_keeps_busy() -> None:
     assert "a.example.com" in first
     assert "b.example.com" in second
     assert third == "log.message"
+
+
+def test_a_field_that_nobody_could_read_is_null() -> None:
+    """As on a server without a connection: the expression sees it, and its run does not fail."""
+    actions = say("changed: ${{ resource.fields['data.a'].changed }}")
+    one = rules_of(
+        "- name: r\n  match: {resources: [{kind: ConfigMap, fields: data.a}]}\n"
+        f"  actions:\n{actions}"
+    )[0]
+    (change, _) = release(one, run_of("say", 0), run_of("say", 1))
+    assert text_of(change) == "changed: null"

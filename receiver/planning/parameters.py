@@ -24,6 +24,7 @@ from receiver.rules.expressions.template import render_tree
 from receiver.rules.handlers.registry import Registry
 from receiver.rules.handlers.secret_refs import SecretRef, split_secrets
 from receiver.rules.loading.scopes import action_scope
+from receiver.rules.matching.questions import paths_of
 from receiver.rules.schema.rule_file import Action, FailureAction, Rule
 
 LARGEST_WAVE = 32 << 20
@@ -50,8 +51,9 @@ class Scene:
             targets: of each target its sync's id, and its resource's place in that.
         """
         by_id = {sync.id: sync for sync in syncs}
+        paths = paths_of(rule)
         resources: list[Json] = [
-            dict(resource_facts(by_id[sync].resources[index])) for sync, index in targets
+            resource_facts(by_id[sync].resources[index], paths) for sync, index in targets
         ]
         facts: list[Json] = [sync_facts(sync) for sync in syncs]
         return cls(rule, application_facts(syncs[-1].application), facts, resources)

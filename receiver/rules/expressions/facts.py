@@ -7,14 +7,14 @@ the times, and a resource's labels and annotations.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from operator import attrgetter
 from typing import Any, TypeAlias
 
 from pydantic.alias_generators import to_camel
 
-from receiver.core.model import Application, Json, Live, Resource, Source, Sync, rfc3339
+from receiver.core.model import Application, FieldChange, Json, Resource, Source, Sync, rfc3339
 
 Fields: TypeAlias = Mapping[str, tuple[str, Callable[[Any], Json]]]
 """Of each field its type, as `cel` declares it, and what reads its value from the model."""
@@ -52,7 +52,7 @@ RESOURCE: Fields = {
     "imageChanged": ("any", attrgetter("image_changed")),
     "labels": ("any", lambda resource: _mapping(resource.live.labels)),
     "annotations": ("any", lambda resource: _mapping(resource.live.annotations)),
-    "fields": ("any", lambda resource: _field_facts(resource.live)),
+    "fields": ("any", lambda resource: _field_facts(resource, ())),
     **_texts("key"),
 }
 
@@ -67,14 +67,14 @@ def sync_facts(sync: Sync) -> dict[str, Json]:
     return _facts(SYNC, sync)
 
 
-def resource_facts(resource: Resource) -> dict[str, Json]:
+def resource_facts(resource: Resource, paths: Iterable[str] = ()) -> dict[str, Json]:
     """Return ``resource``: Argo CD's fields, the change verdict with its reason, the key.
 
     ``change`` is ``changed``, ``unchanged`` or ``unknown``; ``imageChanged`` is null while
     it is unknown; ``key`` is readable and unique within the sync: ``apps/Deployment/shop/web``.
-    ``fields`` has each path that a selector asks for, as it is written there.
+    ``fields`` has each of the ``paths``, as a selector writes it: null where nothing is known.
     """
-    return _facts(RESOURCE, resource)
+    return _facts(RESOURCE, resource) | {"fields": _field_facts(resource, paths)}
 
 
 def types_of(fields: Fields, prefix: str = "") -> dict[str, str]:
@@ -99,10 +99,12 @@ def _mapping(texts: Mapping[str, str] | None) -> Json:
     return None if texts is None else {**texts}
 
 
-def _field_facts(live: Live) -> Json:
+def _field_facts(resource: Resource, paths: Iterable[str]) -> Json:
+    unknown = FieldChange(unknown=resource.live.unknown)
+    fields = {**dict.fromkeys(paths, unknown), **resource.live.fields}
     return {
         path: {"before": one.before, "after": one.after, "changed": one.changed}
-        for path, one in live.fields.items()
+        for path, one in fields.items()
     }
 
 

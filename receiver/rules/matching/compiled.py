@@ -5,6 +5,7 @@ A condition is evaluated once per sync, or for each resource if it names one.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from receiver.core.errors import ExpressionError
@@ -24,10 +25,14 @@ KEPT = 1_000
 
 
 class Facts:
-    """The values of one sync for conditions, converted on first use."""
+    """The values of one sync for conditions, converted on first use.
 
-    def __init__(self, sync: Sync, expressions: Expressions) -> None:
+    ``paths`` are the fields that `resource.fields` has in any case.
+    """
+
+    def __init__(self, sync: Sync, expressions: Expressions, paths: Collection[str]) -> None:
         self._sync = sync
+        self._paths = paths
         self._expressions = expressions
         self._values: dict[str, Json] = {}
         self._bound: dict[int | None, Bindings] = {}
@@ -55,7 +60,8 @@ class Facts:
             self._values["sync"] = sync_facts(self._sync)
         if resource is None:
             return self._values
-        return {**self._values, "resource": resource_facts(self._sync.resources[resource])}
+        found = resource_facts(self._sync.resources[resource], self._paths)
+        return {**self._values, "resource": found}
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from receiver.rules.matching.match_predicates import (
     key_of,
 )
 from receiver.rules.matching.predicates import Predicate, Predicates
-from receiver.rules.matching.questions import NO_QUESTION, Asks
+from receiver.rules.matching.questions import NO_QUESTION, Asks, paths_of
 from receiver.rules.schema.rule_file import Rule, Verify
 
 
@@ -62,6 +62,8 @@ class Matcher:
         self._index = RuleIndex(self._rules)
         self._asking = any(any(one.asks) for one in self._rules)
         self._expressions = expressions
+        naming = (rule for rule in rules if "fields" in (rule.match.condition or ""))
+        self._paths = frozenset[str]().union(*map(paths_of, naming))
 
     def match(self, sync: Sync) -> list[RuleMatch]:
         """Return the rules that apply and those whose condition failed, in their order.
@@ -69,13 +71,16 @@ class Matcher:
         The resources need their verdicts on change and images. The cost follows the rules
         that could match, not all rules times all resources.
         """
-        index, facts = ResourceIndex(sync.resources), Facts(sync, self._expressions)
+        index, facts = ResourceIndex(sync.resources), self._facts(sync)
         return [
             found
             for compiled in self._index.candidates(sync)
             if all(predicate.holds(sync) for predicate in compiled.predicates)
             and (found := _match(compiled, sync, index, facts))
         ]
+
+    def _facts(self, sync: Sync) -> Facts:
+        return Facts(sync, self._expressions, self._paths)
 
     def watched_images(self, sync: Sync) -> tuple[int, ...]:
         """Return the resources with images that selectors name, whatever was done to them."""
@@ -181,7 +186,7 @@ class Matcher:
         return any(True for _ in self._verifying(sync))
 
     def _verifying(self, sync: Sync) -> Iterator[CompiledRule]:
-        facts = Facts(sync, self._expressions)
+        facts = self._facts(sync)
         for compiled in self._index.of_application(sync):
             if (
                 compiled.rule.verify != "never"
@@ -193,7 +198,7 @@ class Matcher:
 
     def explain(self, sync: Sync, rule: str = "") -> Iterator[RuleExplanation]:
         """Explain every rule, or those of this name, in their order; lazily."""
-        index, facts = ResourceIndex(sync.resources), Facts(sync, self._expressions)
+        index, facts = ResourceIndex(sync.resources), self._facts(sync)
         for compiled in self._rules:
             if rule in {"", compiled.rule.name}:
                 yield explain_rule(compiled, sync, index, facts)

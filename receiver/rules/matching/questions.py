@@ -52,11 +52,16 @@ class AskedFields:
         """Return what the enabled ones ask for."""
         paths, digest = set[str](), hashlib.sha256()
         for rule in rules:
-            wanted = {path for one in rule.match.resources or () for path in one.fields or ()}
+            wanted = paths_of(rule)
             if wanted and rule.enabled:
                 paths |= wanted
                 digest.update(rule.match.model_dump_json().encode())
         return cls(frozenset(paths), digest.hexdigest())
+
+
+def paths_of(rule: Rule) -> frozenset[str]:
+    """Return the paths into live objects that its selectors ask for."""
+    return frozenset(path for one in rule.match.resources or () for path in one.fields or ())
 
 
 def asks_of(rule: Rule) -> Iterator[Asks]:
