@@ -22,6 +22,7 @@ from receiver.argocd.objects import ApplicationSummary
 from receiver.argocd.pages import pages
 from receiver.argocd.server import Server
 from receiver.argocd.summaries import one_summary
+from receiver.contract import Answer
 
 PAUSE = 0.2
 """Seconds before a watch that was cut goes on."""
@@ -33,8 +34,8 @@ LATE = 10.0
 """Seconds that a server may take to end a watch by itself."""
 
 PATIENCE = 20
-"""How often a server is asked again in a row that answers 504 "Too large resource version": its
-cache does not have yet what it has just listed."""
+"""How often in a row a watch goes on that the server ends with an error, as 504 "Too large resource
+version": its cache does not have yet what it has just listed."""
 
 
 class ApplicationWatch:
@@ -44,7 +45,7 @@ class ApplicationWatch:
         self._server = server
         self._path = path
         self._version = ""
-        self._lagging = 0
+        self._in_vain = 0
         self._known: dict[str, ApplicationSummary] = {}
 
     def follow(self, until: float) -> Iterator[ApplicationSummary]:
@@ -82,12 +83,11 @@ class ApplicationWatch:
             "allowWatchBookmarks": "true",
         }
         late = min(until, time.monotonic() + seconds + LATE)
-        passing = {HTTPStatus.GATEWAY_TIMEOUT} if self._lagging < PATIENCE else set[int]()
+        passing = {HTTPStatus.GATEWAY_TIMEOUT} if self._in_vain < PATIENCE else set[int]()
         with self._server.stream(self._path, late, query, passing=passing) as told:
             if told.answer.status in passing:
-                self._lagging += 1
+                self._in_vain += 1
                 return
-            self._lagging = 0
             if told.answer.status == HTTPStatus.GONE:
                 self._version = ""
                 return
@@ -97,16 +97,26 @@ class ApplicationWatch:
                 event = json_object(line) or {}
                 kind, found = text(event, "type"), mapping(event, "object")
                 if kind == "ERROR":
-                    self._ended_by(found)
+                    self._ended_by(found, told.answer)
                     return
                 self._version = text(mapping(found, "metadata"), "resourceVersion") or self._version
                 if kind in {"ADDED", "MODIFIED", "DELETED"}:
                     yield from self._news(one_summary(found), deleted=kind == "DELETED")
+            self._in_vain = 0
 
-    def _ended_by(self, status: Mapping[str, Any]) -> None:
-        """Begin anew where the server no longer has the version; else go on from it."""
+    def _ended_by(self, status: Mapping[str, Any], answer: Answer) -> None:
+        """Begin anew where the server no longer has the version; else go on from it, for a while.
+
+        Raises:
+            ConnectionFailed: it ends each watch so.
+        """
         if status.get("code") == HTTPStatus.GONE:
             self._version = ""
+            return
+        self._in_vain += 1
+        if self._in_vain > PATIENCE:
+            why = answer.mask(text(status, "message"))
+            raise self._server.failed(f"each watch of Applications is ended: {why}")
 
     def _news(
         self, summary: ApplicationSummary, *, deleted: bool = False

@@ -265,13 +265,18 @@ def test_a_bookmark_moves_the_version(outbound: Outbound, monkeypatch: pytest.Mo
 def test_a_timeout_of_the_server_is_tried_again_at_the_same_version(
     outbound: Outbound, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As 504 "Too large resource version", which an API server whose cache lags answers."""
+    """As 504 "Too large resource version", of one whose cache lags; in the end it has failed."""
     monkeypatch.setattr("receiver.argocd.application_watch.PAUSE", 0)
     error = [{"type": "ERROR", "object": {"code": 504, "message": "Too large resource version"}}]
     later = {"type": "ADDED", "object": _app("a", 151)}
     with _scripted(outbound, [[]], {1: error, 2: [later]}) as (api, seen):
         assert next(api.watch(deadline())).name == "a"
     assert _versions(seen) == ["list", "100", "100"]
+    with (
+        _scripted(outbound, [[]], dict.fromkeys(range(1, 50), error)) as (api, _),
+        pytest.raises(ConnectionFailed, match="each watch of Applications is ended: Too large re"),
+    ):
+        next(api.watch(deadline()))
 
 
 def test_argo_cds_own_error_begins_the_watch_anew(
