@@ -32,11 +32,11 @@ class Toy:
 
     name: str
     script: SimpleQueue[Callable[[Teller], Any]] = field(default_factory=SimpleQueue, compare=False)
-    begun: list[str] = field(default_factory=list, compare=False)
+    begun: list[threading.Thread] = field(default_factory=list, compare=False)
     why: list[BaseException] = field(default_factory=list, compare=False)
 
     def follow(self, teller: Teller) -> None:
-        self.begun.append(threading.current_thread().name)
+        self.begun.append(threading.current_thread())
         if self.why:
             raise self.why[-1]
         with teller.open(anew=True):
@@ -168,7 +168,7 @@ def test_a_watch_that_fails_is_told_once_and_when_it_works_again(
 
 
 def ended(toy: Toy) -> bool:
-    return toy.begun[-1] not in {thread.name for thread in threading.enumerate()}
+    return not toy.begun[-1].is_alive()
 
 
 def test_a_watch_ends_when_nobody_needs_it(made: Watches) -> None:
