@@ -56,6 +56,10 @@ DAY_MS = 86_400_000
 AGAIN_MS = 3_600_000
 """After so long Applications that are new have their turn, and sooner where some were skipped."""
 
+RULE_SETS = 8
+"""So many rule sets are known to have had their pass: dispatchers may have different ones, as while
+rules change."""
+
 NAMED = 5
 """Applications that a line of the trail names."""
 
@@ -115,13 +119,13 @@ class Baseline(CompanionThread):
                 return self._outage.failed(str(error))
 
     def _is_due(self, planner: Planner) -> bool:
-        """Whether these rules ask for what the last pass did not look for, or that is long ago."""
+        """Whether no pass has looked for what these rules ask for, or that is long ago."""
         with self._ledger.read() as connection:
             done = get_value(connection, self._key)
             now = self._ledger.now(connection)
         if done is None:
             return bool(planner.fields.paths)
-        return bool(done["rules"] != planner.fields.digest or done["next"] < now)
+        return bool(done.get(planner.fields.digest, 0) < now)
 
     def _go_on(self, planner: Planner) -> float:
         under_way = self._pass
@@ -138,7 +142,7 @@ class Baseline(CompanionThread):
         return IDLE
 
     def _begin(self, planner: Planner) -> _Pass:
-        """List the Applications; what nobody asks for any more is deleted."""
+        """List the Applications; what nobody has asked for long is deleted."""
         paths = planner.fields.paths
         listed: list[ApplicationSummary] = []
         if paths:
@@ -237,7 +241,9 @@ class Baseline(CompanionThread):
         seldom = AGAIN_MS if skipped else DAY_MS
 
         def write(uow: UnitOfWork) -> None:
-            put_value(uow.connection, self._key, {"rules": done.rules, "next": uow.now + seldom})
+            known = (get_value(uow.connection, self._key) or {}) | {done.rules: uow.now + seldom}
+            newest = sorted(known, key=known.__getitem__)[-RULE_SETS:]
+            put_value(uow.connection, self._key, {one: known[one] for one in newest})
             if done.applications or skipped:
                 uow.events.append(Event("fields.read", data))
 

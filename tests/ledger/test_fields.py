@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 from desks import put_in_force
-from house import NOON, House
+from house import NOON, House, later
 from notifications import resource
+from planning import planner_of
 from service import wait_for
 from toy_cluster import ToyCluster
 
@@ -22,6 +23,7 @@ from receiver.dispatcher.baseline import Baseline
 from receiver.dispatcher.verification import Verification
 from receiver.inspection.explain import Explainer
 from receiver.ledger.engine.ledger import Ledger
+from receiver.ledger.plans.field_values import tidy_fields
 from receiver.notification.live_verdicts import MANAGERS
 
 RULES = """
@@ -38,6 +40,7 @@ OTHERS = """
   actions: [{uses: log.message, with: {text: hello}}]
 """
 LOG = configure_logs("json")
+DAY = 86_400
 
 
 @pytest.fixture
@@ -269,19 +272,61 @@ def test_a_baseline_is_taken_once(house: House, cluster: ToyCluster) -> None:
 
 
 def test_what_nobody_asks_for_is_forgotten(house: House, cluster: ToyCluster) -> None:
-    """Paths of rules that are gone, and Applications that are."""
+    """Paths of rules that are gone, and Applications that are; two days later."""
     cluster.listed.append(listed("other", cluster))
     take(house, cluster)
     assert len(values(house)) == 4
     cluster.listed.pop()
     house.use(RULES.replace("data", "metadata.labels"))
     take(house, cluster)
+    assert len(values(house)) == 6
+    house.ledger = later(house.ledger, 2.1 * DAY)
+    take(house, cluster)
     paths = house.query("SELECT path FROM field_values")
     assert set(paths) == {'metadata.labels["nginx.conf"]'}
     assert len(paths) == 2
     house.use(OTHERS)
     take(house, cluster)
+    house.ledger = later(house.ledger, 2.1 * DAY)
+    take(house, cluster)
     assert values(house) == []
+
+
+def test_dispatchers_with_different_rules_leave_each_other_alone(
+    house: House, cluster: ToyCluster
+) -> None:
+    """Each has one pass a day, and neither deletes what the other asks for."""
+    one, other = planner_of(RULES), planner_of(RULES.replace("data", "metadata.labels"))
+    both = [
+        Baseline("argocd", cluster, house.ledger, lambda: one, MANAGERS, LOG),
+        Baseline("argocd", cluster, house.ledger, lambda: other, MANAGERS, LOG),
+    ]
+    for number in range(6):
+        both[number % 2]._round()
+    assert cluster.asked == [("all", []), ("shop", ["a", "b"])] * 2
+    assert len(values(house)) == 4
+    for day in (1.1, 2.2, 3.3):
+        both[0]._ledger = both[1]._ledger = later(house.ledger, day * DAY)
+        for one_of_them in both:
+            one_of_them._round()
+    assert len(values(house)) == 4
+
+
+def test_how_many_rule_sets_are_remembered_is_bounded(house: House, cluster: ToyCluster) -> None:
+    """The newest ones."""
+    for number in range(baseline.RULE_SETS + 1):
+        house.use(RULES.replace("data", f"metadata.n{number}"))
+        take(house, cluster)
+    (kept,) = house.query("SELECT value FROM key_values WHERE name = 'fields argocd'")
+    assert len(json.loads(kept)) == baseline.RULE_SETS
+    assert house.planner.fields.digest in kept
+
+
+def test_more_paths_than_a_statement_has_parameters(house: House) -> None:
+    """A list is one parameter, however long."""
+    many = [f"data.n{number}" for number in range(70_000)]
+    with house.ledger.write() as connection:
+        tidy_fields(connection, 1, "argocd", many, many)
 
 
 def test_without_a_rule_that_asks_nobody_is_asked(house: House, cluster: ToyCluster) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import astuple, dataclass
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, or_, select, text, update
+from sqlalchemy import Connection, delete, func, select, text, update
 
 from receiver.argocd.objects import ApplicationState
 from receiver.core.storable import dumps
@@ -19,12 +19,16 @@ from receiver.ledger import tables
 from receiver.ledger.audit.key_values import get_value
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.unit_of_work import UnitOfWork
+from receiver.ledger.prepared import any_of
 from receiver.notification.field_memory import MOST, FieldKey, FieldMemory, Remembered
 
 _F = tables.field_values.c
 
 KEY = "digestKey"
 """The key-value with which digests of values are made."""
+
+KEPT_MS = 2 * 86_400_000
+"""So long a value is kept that no rule asks for: each rule set in force asks once a day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +81,9 @@ def tidy_fields(
     connection: Connection, now: int, sender: str, applications: Collection[str] | None,
     paths: Collection[str],
 ) -> None:  # fmt: skip
-    """Delete a sender's values that no rule asks for, or whose Application is gone; keep the rest.
+    """Keep a sender's values that a rule asks for; delete those that none has asked for long.
+
+    Not at once: another dispatcher may have other rules, as while rules change.
 
     Args:
         connection: in a transaction that may write.
@@ -86,15 +92,15 @@ def tidy_fields(
         applications: those that there are, None where that is not known.
         paths: those that a rule asks for.
     """
-    there = select(_F.application).where(_F.sender == sender).distinct()
-    gone = [
-        one
-        for one in connection.scalars(there)
-        if applications is not None and one not in applications
-    ]
-    useless = or_(_F.path.not_in(paths), _F.application.in_(gone))
-    connection.execute(delete(tables.field_values).where(_F.sender == sender, useless))
-    connection.execute(update(tables.field_values).where(_F.sender == sender).values(at=now))
+    lists = {"paths": [*paths], "applications": [*(applications or ())]}
+    asked = update(tables.field_values).where(_F.sender == sender, any_of(_F.path, "paths"))
+    if applications is not None:
+        asked = asked.where(any_of(_F.application, "applications"))
+    else:
+        del lists["applications"]
+    connection.execute(asked.values(at=now), lists)
+    old = _F.at < now - KEPT_MS
+    connection.execute(delete(tables.field_values).where(_F.sender == sender, old))
 
 
 def _at(place: FieldPlace) -> tuple[Any, ...]:
