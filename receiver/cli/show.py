@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import click
@@ -13,8 +14,11 @@ from receiver.cli import options
 from receiver.cli.client import Client
 from receiver.cli.screen import Part, Styled, plural, write_json, write_line
 from receiver.cli.trail import event_line, target_lines
-from receiver.core.states import UNPLANNED_SYNCS, PlanState, Trait
+from receiver.core.states import UNPLANNED_SYNCS, PlanState, SyncState, Trait
 from receiver.ledger.queries.rows import PlanWithRuns, SyncDetails
+
+if TYPE_CHECKING:  # it needs much of the server, which a command need not load
+    from receiver.web.responses import SyncStory
 
 GOES_ON = PlanState.where(Trait.OPEN, without=Trait.APPROVABLE)
 """States of a plan that will change by itself."""
@@ -24,6 +28,9 @@ WAITS_FOR: Mapping[str, str] = {
     PlanState.COLLECTING: "Applications",
 }
 """What a plan without runs waits for, where its reason says more."""
+
+MOST_RULES = 20
+"""Rules that did not match, with a line each; more are in the JSON."""
 
 
 @click.command()
@@ -56,9 +63,9 @@ def _sync_of(client: Client, number: str) -> str:
     return str(client.get(f"/v1/{kinds}/{quote(number, safe='')}")["sync"])
 
 
-def _wait_until_ended(client: Client, sync: str, until: float) -> SyncDetails:
+def _wait_until_ended(client: Client, sync: str, until: float) -> SyncStory:
     while True:
-        story: SyncDetails = client.get(f"/v1/syncs/{quote(sync, safe='')}")
+        story: SyncStory = client.get(f"/v1/syncs/{quote(sync, safe='')}")
         waits = story["state"] in UNPLANNED_SYNCS or any(
             plan["state"] in GOES_ON for plan in story["plans"]
         )
@@ -67,9 +74,8 @@ def _wait_until_ended(client: Client, sync: str, until: float) -> SyncDetails:
         time.sleep(0.2)
 
 
-def _lines(story: SyncDetails) -> Iterator[tuple[Part, ...]]:
-    yield (Styled(f"{story['application']} {story['phase']}", bold=True),)
-    yield (f"sync {story['id']}, finished {story['finishedAt']}, revision {story['revision']}",)
+def _lines(story: SyncStory) -> Iterator[tuple[Part, ...]]:
+    yield from ((part,) for part in _head(story))
     changed = "" if story["changed"] is None else f", {story['changed']} changed"
     yield (f"{story['resources']} resources{changed}",)
     if story["reason"]:
@@ -80,6 +86,32 @@ def _lines(story: SyncDetails) -> Iterator[tuple[Part, ...]]:
         yield event_line(event, f"{str(event['at']).split('T')[1]:14}")
         yield from ((line,) for line in target_lines(event))
     yield from ((line,) for line in _waits(story["plans"]))
+    if story["state"] == SyncState.PLANNED and not story["plans"]:
+        yield from ((line,) for line in _unmatched(story))
+
+
+def _head(story: SyncDetails) -> Iterator[Part]:
+    """Yield what came; a channel of one's own may tell of no operation at all."""
+    what = story["phase"] or f"(channel {story['channel']}, no operation)"
+    yield Styled(f"{story['application']} {what}", bold=True)
+    finished = f", finished {story['finishedAt']}" if story["finishedAt"] else ""
+    revision = f", revision {story['revision']}" if story["revision"] else ""
+    yield f"sync {story['id']}{finished}{revision}"
+
+
+def _unmatched(story: SyncStory) -> Iterator[str]:
+    """Yield why no rule matched, a line for each, with the first resource that it asked about."""
+    rows = story["explanation"] or []
+    if rows:
+        yield ""
+    for row in rows[:MOST_RULES]:
+        first = next(iter(row["resources"]), None)
+        about = f": {first['resource']}: {first['reason']}" if first else f": {row['reason']}"
+        left = len(row["resources"]) - 1 + sum(row["more"].values())
+        more = f" (and {plural(left, 'resource')} more)" if first and left else ""
+        yield f"{row['rule']} did not match{about}{more}"
+    if len(rows) > MOST_RULES:
+        yield f"and {plural(len(rows) - MOST_RULES, 'rule')} more: see --output json"
 
 
 def _plan_waits(plans: Sequence[PlanWithRuns]) -> Iterator[str]:

@@ -82,7 +82,11 @@ def event_line(event: Event, clock: str, hidden: frozenset[str] = HIDDEN) -> tup
     """Return the line of an event; ``clock`` is its time, padded to a column."""
     name = str(event["event"])
     colour = "green" if name.endswith(GOOD) else "red" if name.endswith(BAD) else None
-    about = [f"{key}={_text(value)}" for key, value in event.items() if key not in hidden]
+    about = [
+        f"{key}={_text(value)}"
+        for key, value in event.items()
+        if key not in hidden and value not in ("", None)
+    ]
     number = [f"attempt={event['attempt']}"] if "attempt" in event else []
     return clock, Styled(f"{name:24}", colour), " ".join(number + about)
 

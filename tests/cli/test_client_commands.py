@@ -239,3 +239,17 @@ def test_show_of_an_unknown_sync_ends_with_1(home: Path, postsync: Postsync) -> 
     code, _, err = postsync("show", "s-nothing")
     assert code == 1
     assert "s-nothing" in err
+
+
+def test_show_of_what_tells_of_no_operation_leaves_out_what_there_is_not(
+    home: Path, postsync: Postsync
+) -> None:
+    """Another channel may tell of none; its trail has no empty keys either."""
+    file = home / "notification.json"
+    file.write_text(json.dumps({"application": {"name": "shop", "namespace": "argocd"}}))
+    assert postsync("send", str(file), "--channel", "degraded")[0] == 0
+    title, told, *_ = (out := postsync("show")[1]).splitlines()
+    assert title == "argocd/shop (channel degraded, no operation)"
+    assert re.fullmatch(r"sync s-\w+", told)
+    assert "None" not in out
+    assert not re.search(r"\w+=(\s|$|null)", out)

@@ -9,6 +9,7 @@ import pytest
 from desks import put_in_force, refuse_files
 from house import House
 from in_process import Postsync
+from notifications import resource
 
 from receiver.ledger.engine.sqlite import SqliteLedger
 from receiver.ledger.queue.heartbeats import write_heartbeat
@@ -209,3 +210,18 @@ def test_what_runs_wait_for_stands_in_the_list_and_below_the_story(
     story = postsync("show")[1]
     assert f"purge: 2 runs of one {why.replace('waits', 'wait')}" in story
     assert "purge: 1 run of two waits for wave 1" in story
+
+
+def test_show_says_of_each_rule_why_it_did_not_match(house: House, postsync: Postsync) -> None:
+    """Only where none did: else the trail says what was done."""
+    sync = house.sync(resource("a", "configmap/a unchanged"), "b", application="other")
+    out = postsync("show", sync)[1]
+    assert "careful did not match: application.name" in out
+    sync = house.sync(
+        resource("a", "configmap/a unchanged"),
+        resource("b", "configmap/b unchanged"),
+        application="blog",
+    )
+    out = postsync("show", sync)[1]
+    assert "careful did not match: ConfigMap/shop/a" in out
+    assert "(and 1 resource more)" in out
