@@ -21,6 +21,7 @@ from receiver.rules.handlers.registry import Registry
 from receiver.rules.loading.load import load_rules
 from receiver.rules.matching.explanation import RuleExplanation, excerpt, quota
 from receiver.rules.matching.matcher import Matcher
+from receiver.rules.schema.match import ResourceMatch
 from receiver.rules.schema.rule_file import Rule
 from receiver.settings.loading import load_settings
 
@@ -80,13 +81,18 @@ def _notes(rules: Sequence[Rule], sync: Sync) -> Iterator[str]:
             "imageChanged is unknown here: only a server remembers the images of the sync before, "
             "and what failed ones had changed."
         )
-    if any(selector.live_keys for selector in selectors):
+    if any(map(_needs_object, selectors)):
         yield (
-            "What only live objects know (labels, annotations, fields) is unknown here: a server "
-            "reads it when a sync comes."
+            "What only live objects know (labels, annotations, fields, and health that the "
+            "notification does not tell) is unknown here: a server with a connection reads it when "
+            "a sync comes."
         )
     if not sync.sender and any(rule.match.sender is not None for rule in rules):
         yield "Some rules ask for a sender: name one with --sender."
+
+
+def _needs_object(selector: ResourceMatch) -> bool:
+    return bool(selector.live_keys or selector.health)
 
 
 def _as_json(

@@ -55,13 +55,21 @@ def terms(item: RuleExplanation) -> list[str]:
     return [
         *_debounce_terms(rule),
         *_limit_terms(rule, targets),
+        *_health_terms(rule),
         *([f"onNewer: {rule.on_newer}"] if rule.on_newer != "parallel" else []),
     ]
 
 
 def _debounce_terms(rule: Rule) -> Iterator[str]:
-    if rule.debounce is not None:
-        window, longest = map(duration_text, (rule.debounce.window, rule.debounce.max_wait))
+    if rule.debounce is None:
+        return
+    window, longest = map(duration_text, (rule.debounce.window, rule.debounce.max_wait))
+    if until := rule.debounce.until:
+        yield (
+            f"debounce: waits for the Applications of until, at most {longest}, then "
+            f"{until.otherwise}; without a connection until no sync has come for {window}"
+        )
+    else:
         yield f"debounce: waits until no sync has come for {window}, at most {longest}"
 
 
@@ -73,6 +81,14 @@ def _limit_terms(rule: Rule, targets: int) -> Iterator[str]:
         yield f"limits: {targets} resources, {limits.max_targets} at a time"
     else:
         yield f"held: {hold_reason(targets, limits.max_targets)}"
+
+
+def _health_terms(rule: Rule) -> Iterator[str]:
+    if wait := rule.wait_for:
+        yield (
+            f"waitFor: waits until what matched is healthy, at most {duration_text(wait.healthy)}, "
+            f"then {wait.otherwise}; needs a connection"
+        )
 
 
 def _sorted(found: Iterable[Step]) -> list[Step]:

@@ -306,3 +306,28 @@ def test_one_resource(payload: Path, rules: Path) -> None:
     assert "lists no resource ConfigMap/shop/flag (did you mean ConfigMap/shop/flags?)" in " ".join(
         wrong.stderr.split()
     )
+
+
+def test_what_a_plan_would_wait_for_by_a_connection(payload: Path, rules: Path) -> None:
+    """Its Applications, then the health of what matched: with what becomes of it, and without."""
+    waits = (
+        "  debounce: {key: '${{ sync.revision }}', maxWait: 30m, until: {applications: "
+        "{name: shop-*}, otherwise: fail}}\n  waitFor: {healthy: 10m}\n  actions:"
+    )
+    (rules / "one.yaml").write_text(ONE.replace("  actions:", waits))
+    found = json.loads(run(payload, rules, "--output", "json").stdout)
+    assert found["rules"][0]["terms"] == [
+        (
+            "debounce: waits for the Applications of until, at most 30m, then fail; without a "
+            "connection until no sync has come for 30s"
+        ),
+        "waitFor: waits until what matched is healthy, at most 10m, then fail; needs a connection",
+    ]
+
+
+def test_health_that_is_not_told_comes_with_the_way_out(payload: Path, rules: Path) -> None:
+    """The setting of Argo CD's controller, and a connection."""
+    (rules / "one.yaml").write_text(ONE.replace('name: "*-config"', "health: Degraded"))
+    told = flat(run(payload, rules))
+    assert "controller.resource.health.persist" in told
+    assert "health that the notification does not tell" in told

@@ -70,7 +70,9 @@ def test_from_argo_cd_3_on_it_is_unknown_without_a_connection(
         story = sent(engine, service, degraded(entry("web")))
         assert story["plans"] == []
         told = json.dumps(story["explanation"])
-        assert "wants Degraded, saw unknown (the notification does not tell it)" in told
+        assert (
+            "wants Degraded, saw unknown (the notification does not tell it; a connection" in told
+        )
 
 
 @pytest.mark.xdist_group("kubernetes-services")

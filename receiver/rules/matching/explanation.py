@@ -227,6 +227,7 @@ def excerpt(
 
 
 UNTOLD = "the notification does not tell it"
+NO_HEALTH = f"{UNTOLD}; a connection to Argo CD would, or controller.resource.health.persist there"
 
 
 def describe(resource: Resource) -> str:
@@ -272,7 +273,7 @@ def _with_reason(word: str, change: Change) -> str:
 
 def _format_health(resource: Resource) -> str:
     if not resource.health:
-        return f"unknown ({resource.health_message or UNTOLD})"
+        return f"unknown ({resource.health_message or NO_HEALTH})"
     why = f" ({resource.health_message})" if resource.health_message else ""
     return resource.health + why
 
