@@ -131,7 +131,7 @@ def server_ledger(
         if url not in engines:
             engines[url] = open_postgres(url)
         # An engine of the test's own, for its listeners, over the same connections.
-        opened = PostgresLedger(engines[url].engine.execution_options())
+        opened = PostgresLedger(engines[url].engine.execution_options(), engines[url].lasting)
         yield opened
         if cast("QueuePool", opened.engine.pool).checkedout():
             opened.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -121,7 +121,7 @@ def test_who_plans_keeps_out_who_plans_and_who_claims_but_not_who_only_adds(
     server_ledger: PostgresLedger,
 ) -> None:
     """The intake answers, whatever is done with what it took."""
-    other = PostgresLedger(server_ledger.engine)
+    other = PostgresLedger(server_ledger.engine, server_ledger.lasting)
     impatient = open_postgres(url_of(server_ledger), busy_timeout=0.05)
     with server_ledger.write():
         for hold in (LockMode.EXCLUSIVE, LockMode.SHARED):
@@ -356,3 +356,28 @@ def test_a_file_in_use_is_not_copied_from(
         pytest.raises(LedgerError, match="in use by another instance"),
     ):
         copy_to_postgres(url_of(server_ledger), file_ledger.path, lambda *_: None)
+
+
+def test_tasks_that_last_leave_the_pool_to_the_rest(server_ledger: PostgresLedger) -> None:
+    """As many senders may have an Argo CD that is slow."""
+    with ExitStack() as held:
+        for number in range(60):
+            assert held.enter_context(server_ledger.exclusive_task(f"slow {number}", lasts=60))
+        with server_ledger.read() as connection:
+            assert server_ledger.now(connection) > 0
+
+
+def test_a_pool_that_is_used_up_is_a_ledger_that_cannot_be_used(
+    server_ledger: PostgresLedger,
+) -> None:
+    """Whoever waits for one is told, and tries again."""
+    with ExitStack() as held:
+        for _ in range(48):
+            held.enter_context(server_ledger.read())
+        for use in (server_ledger.read, server_ledger.write):
+            with pytest.raises(LedgerUnavailable, match="in use"), use():
+                pass
+        with pytest.raises(LedgerUnavailable, match="in use"), server_ledger.exclusive_task("a"):
+            pass
+    with server_ledger.read() as connection:
+        assert server_ledger.now(connection) > 0

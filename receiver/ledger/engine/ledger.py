@@ -10,11 +10,15 @@ from typing import ClassVar, Literal
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from receiver.core.errors import LedgerUnavailable
 from receiver.ledger.prepared import Prepared
 
 Survives = Literal["power", "process"]
+
+
+IN_USE = "the ledger cannot be used: all of this process's connections to it are in use"
 
 
 class LockMode(Enum):
@@ -76,6 +80,8 @@ class Ledger(ABC):
             raise self._to_unavailable(
                 f"the ledger took no write: {driver_message(error)}", error
             ) from error
+        except PoolTimeout as error:
+            raise LedgerUnavailable(IN_USE) from error
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -92,6 +98,8 @@ class Ledger(ABC):
             raise self._to_unavailable(
                 f"the ledger cannot be read: {driver_message(error)}", error
             ) from error
+        except PoolTimeout as error:
+            raise LedgerUnavailable(IN_USE) from error
 
     def now(self, connection: Connection) -> int:
         """Milliseconds since 1970 by the database's clock, which alone decides what is due."""

@@ -16,12 +16,14 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, select, text
 from sqlalchemy.exc import DBAPIError, DisconnectionError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.pool import NullPool
 
 from receiver.core.errors import LedgerError, LedgerUnavailable
 from receiver.core.storable import make_parameters_storable
 from receiver.ledger import tables
 from receiver.ledger.engine.dsn import SILENCE_MS, connect_arguments, redacted_url
-from receiver.ledger.engine.ledger import Ledger, LockMode, driver_message
+from receiver.ledger.engine.ledger import IN_USE, Ledger, LockMode, driver_message
 from receiver.ledger.engine.migrate import migrate, revision_of
 from receiver.ledger.prepared import Prepared
 
@@ -42,7 +44,17 @@ _MIGRATION = text("SELECT pg_advisory_xact_lock(hashtext('postsync.migration'), 
 
 
 class PostgresLedger(Ledger):
-    """A ledger in a PostgreSQL database; the schema is the connection's first one."""
+    """A ledger in a PostgreSQL database; the schema is the connection's first one.
+
+    Attributes:
+        lasting: opens a connection for each task that lasts, and closes it after: in the pool
+            they would take those of everything else, as many as there are senders whose Argo CD is
+            slow.
+    """
+
+    def __init__(self, engine: Engine, lasting: Engine, offset_ms: int = 0) -> None:
+        super().__init__(engine, offset_ms)
+        self.lasting = lasting
 
     now_query = Prepared(select(NOW))
     shared = True
@@ -55,7 +67,7 @@ class PostgresLedger(Ledger):
     def exclusive_task(self, task: str, *, lasts: float = 0.0) -> Iterator[bool]:
         """Yield whether no other process does this task now."""
         try:
-            connection = self.engine.connect()
+            connection = (self.lasting if lasts else self.engine).connect()
             if lasts * 1000 > SILENCE_MS:  # its transaction is idle for all that time
                 connection.execute(_MAY_BE_IDLE, {"ms": str(int(lasts * 1000))})
             mine = bool(connection.scalar(_SOLE, {"task": f"postsync.{task}"}))
@@ -63,6 +75,8 @@ class PostgresLedger(Ledger):
             raise LedgerUnavailable(
                 f"the ledger cannot be read: {driver_message(error)}"
             ) from error
+        except PoolTimeout as error:
+            raise LedgerUnavailable(IN_USE) from error
         try:
             yield mine
         finally:
@@ -97,7 +111,9 @@ def open_postgres(url: str, *, busy_timeout: float = 5.0, offset_ms: int = 0) ->
     Raises:
         LedgerError: the URL is no such, or psycopg is not installed.
     """
-    return PostgresLedger(_engine(url, busy_timeout), offset_ms)
+    return PostgresLedger(
+        _engine(url, busy_timeout), _engine(url, busy_timeout, poolclass=NullPool), offset_ms
+    )
 
 
 def check_postgres(url: str) -> None:
@@ -139,11 +155,14 @@ def migrate_postgres(url: str) -> str | None:
         engine.dispose()
 
 
-def _engine(url: str, busy_timeout: float) -> Engine:
+IN_TIME = 5.0
+"""Seconds that a connection of the pool is waited for; a lease may be lost after 30."""
+
+
+def _engine(url: str, busy_timeout: float, **pool: Any) -> Engine:
     arguments = connect_arguments(url, busy_timeout)
-    engine = create_engine(
-        "postgresql+psycopg://", pool_size=16, max_overflow=32, connect_args=arguments
-    )
+    pool = pool or {"pool_size": 16, "max_overflow": 32, "pool_timeout": IN_TIME}
+    engine = create_engine("postgresql+psycopg://", connect_args=arguments, **pool)
     make_parameters_storable(engine)
     ping_idle_connections(engine)
     return engine
