@@ -17,6 +17,7 @@ from typing import TypeAlias
 
 from receiver.argocd.connection import Connection, ConnectionFailed
 from receiver.argocd.objects import ApplicationState
+from receiver.core.errors import LedgerUnavailable
 from receiver.core.interruption import TooLong, cpu_limit, interruptible
 from receiver.core.logs import Log
 from receiver.core.model import Event
@@ -210,7 +211,7 @@ class Verification(CompanionThread):
         try:
             with interruptible(cpu_limit(LONGEST_MATCH)):
                 return work()
-        except ConnectionFailed:
+        except (ConnectionFailed, LedgerUnavailable):
             raise
         except (TooLong, Exception) as error:  # noqa: BLE001 see above
             self._log.error("verification.bug", traceback=traceback.format_exc())

@@ -16,7 +16,8 @@ from service import wait_for
 from sqlalchemy import event, text
 from toy_cluster import ToyCluster
 
-from receiver.argocd.objects import ApplicationState, ObjectRef, ResourceState
+from receiver.argocd.objects import ApplicationState, ObjectRef, ResourceState, Unreadable
+from receiver.core.errors import LedgerUnavailable
 from receiver.core.logs import configure_logs
 from receiver.dispatcher.resource_health import read_health
 from receiver.dispatcher.unconnected import Unconnected
@@ -303,6 +304,22 @@ def test_what_was_seen_of_several_applications_is_stored_together(
     look(house, cluster)
     assert len(house.events("sync.verified")) == 3
     assert len(commits) == 1 + 1, "theirs, and that the connection works, once a minute"
+
+
+class AwayLedger(ToyCluster):
+    """Whoever reads from this cluster finds the ledger away."""
+
+    def application(self, *_: Any) -> ApplicationState | Unreadable:
+        raise LedgerUnavailable("the server closed the connection")
+
+
+def test_a_ledger_that_is_away_for_a_moment_leaves_a_sync_waiting(house: House) -> None:
+    """That is no bug of ours with this sync: it is read in the next round."""
+    sync = house.sync(applied("a-conf"))
+    with pytest.raises(LedgerUnavailable):
+        look(house, AwayLedger())
+    assert row(house, sync)[0] == "verifying"
+    assert not house.events("sync.unverified")
 
 
 def test_explain_and_replay_see_the_same(house: House, cluster: ToyCluster) -> None:
