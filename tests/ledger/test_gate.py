@@ -350,16 +350,14 @@ def test_a_thread_looks_again_until_it_is_healthy(ledger: Ledger, cluster: ToyCl
     assert house.plans() == ["active"]
 
 
-def test_an_application_that_fails_holds_up_no_other(
-    ledger: Ledger, cluster: ToyCluster, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_application_that_fails_holds_up_no_other(ledger: Ledger, cluster: ToyCluster) -> None:
     """It is looked at after the others from then on."""
-    monkeypatch.setattr("receiver.dispatcher.health_gate.OFTEN", 0.0)
     house = House.of(ledger, RULE)
     house.sync("a", at=0, application="bad")
     house.sync("b", at=0, application="good")
     cluster.healths, cluster.failing_for = {}, {"bad"}
     thread = gate(house, cluster)
     for _ in range(2):
+        thread._next = dict.fromkeys(thread._next, 0.0)
         thread._round()
     assert rows(house) == [("gated", "bad fails"), ("active", "")]
