@@ -4,7 +4,8 @@ One worker for each sender that has a connection, so that a slow Argo CD holds u
 that waits is in the ledger as `verifying`; the worker reads its objects, stores what they told and
 gives it back as `new`, to be planned with it. Where the cluster cannot be asked until the sync's
 deadline, that is stored instead, and its rules' `onUnknownChange` decides. A process that is killed
-meanwhile leaves the sync as it is, for the next.
+meanwhile leaves the sync as it is, for the next; of one that has killed some in a row nothing is
+read any more.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ import time
 import traceback
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TypeAlias
+from uuid import uuid4
 
 from receiver.argocd.connection import Connection, ConnectionFailed
 from receiver.argocd.objects import ApplicationState
@@ -29,6 +32,7 @@ from receiver.ledger.engine.ledger import Ledger, LockMode
 from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.plans.field_values import FieldPlace, load_fields, store_fields
 from receiver.ledger.plans.load import stored_sync
+from receiver.ledger.plans.poison_guard import PoisonGuard
 from receiver.ledger.plans.records import StoredSync
 from receiver.ledger.plans.verification import (
     VerifyingSync,
@@ -97,6 +101,7 @@ class Verification(CompanionThread):
         self._failures = 0
         self._failed = ""
         self._again_at = 0.0
+        self._guard = PoisonGuard(ledger, f"verifying {uuid4().hex}", "read its objects")
         self._behind: dict[str, str] = {}
         """Why Applications could not be read, the oldest failure first: they come after the others.
         """
@@ -105,18 +110,34 @@ class Verification(CompanionThread):
         """Verify what waits; return the seconds until the next round."""
         planner = self._planner()
         with self._ledger.read() as connection:
-            waiting = verifying_syncs(connection, self._sender, MOST_SYNCS, [*self._behind])
-        if not waiting or planner is None:
+            waits = verifying_syncs(connection, self._sender, 1)
+        if not waits or planner is None:
             return IDLE
         with self._ledger.exclusive_task(
             f"verifying {self._sender}", lasts=2 * LONGEST_READ
         ) as mine:
             if not mine:
                 return BACKOFF[0]
-            left = self._verify_in_turn(planner, waiting)
-            if not self._stopping:
-                self._give_up(planner, left)
+            self._verify_some(planner)
         return max(0.0, self._again_at - time.monotonic())
+
+    def _verify_some(self, planner: Planner) -> None:
+        """Verify those whose turn it is, one alone of which another process may have died."""
+        with self._ledger.read() as connection:
+            query = partial(verifying_syncs, connection, self._sender, MOST_SYNCS, [*self._behind])
+            may_ask = time.monotonic() >= self._again_at
+            chosen, given_up = (
+                self._guard.choose(connection, "verifying", query) if may_ask else (query(), "")
+            )
+        if given_up:
+            self._store_unread(planner, chosen[0], given_up)
+            return
+        left = self._verify_in_turn(planner, chosen)
+        if left and may_ask:
+            with self._ledger.write(LockMode.SHARED) as connection:
+                self._guard.clear(connection)
+        if not self._stopping:
+            self._give_up(planner, left)
 
     def _verify_in_turn(
         self, planner: Planner, waiting: Sequence[VerifyingSync]
@@ -183,17 +204,16 @@ class Verification(CompanionThread):
             now = self._ledger.now(connection)
         for one in left:
             if one.until <= now:
-                self._store_unread(planner, one)
+                known = self._behind.get(one.application, self._failed)
+                self._store_unread(planner, one, known or "it was not its turn in time")
         waiting = [one for one in left if one.until > now]
         if self._failed and any(self._failed not in one.reason for one in waiting):
             with self._ledger.write(LockMode.SHARED) as connection:
                 store_waits(connection, waiting, self._failed)
 
-    def _store_unread(self, planner: Planner, sync: VerifyingSync) -> None:
+    def _store_unread(self, planner: Planner, sync: VerifyingSync, reason: str) -> None:
         """Have a sync planned although its objects were not read."""
         stored = self._stored([sync])
-        known = self._behind.get(sync.application, self._failed)
-        reason = known or "it was not its turn in time"
 
         def unread() -> Told:
             seen = Asked.of(stored[0], planner).unread(reason)
@@ -230,6 +250,7 @@ class Verification(CompanionThread):
             for stored, told in gathered:
                 for one, (observed, fields), event in zip(stored, *told, strict=True):
                     recalled = replace(one.recalled, observed=observed)
+                    self._guard.clear_some(uow.connection, [one.id])
                     if store_observed(uow, one.id, recalled, event) and fields:
                         store_fields(uow, fields)
 

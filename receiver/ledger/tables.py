@@ -419,7 +419,8 @@ planning_attempts = Table(
     Column("owner", Text, nullable=False),
     Column("attempts", Integer, nullable=False),
 )
-"""Syncs, plans and replays being planned, and how many dispatchers in a row have begun that."""
+"""Syncs, plans and replays being planned, syncs whose objects are being read, and how many
+dispatchers in a row have begun that."""
 
 counters = Table(
     "counters",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -303,7 +304,7 @@ def test_what_was_seen_of_several_applications_is_stored_together(
     event.listen(house.ledger.engine, "commit", lambda _: commits.append("commit"))
     look(house, cluster)
     assert len(house.events("sync.verified")) == 3
-    assert len(commits) == 1 + 1, "theirs, and that the connection works, once a minute"
+    assert len(commits) == 1 + 2, "theirs, that they are begun, and that the connection works"
 
 
 class AwayLedger(ToyCluster):
@@ -559,3 +560,50 @@ def test_an_application_that_fails_holds_up_no_other(house: House, cluster: ToyC
     thread._again_at = 0.0
     thread._round()
     assert {told["reason"] for told in house.events("sync.unverified")} == {"bad fails"}
+
+
+class Killed(BaseException):
+    """In place of a signal that ends the process."""
+
+
+def test_a_sync_whose_reading_kills_the_process_is_given_up(
+    house: House, cluster: ToyCluster
+) -> None:
+    """It is read by three processes, then alone is unread; the rest is verified meanwhile."""
+
+    class Deadly(ToyCluster):
+        def live(self, application: ApplicationState, *args: Any, **how: Any) -> Any:
+            if application.summary.name == "deadly":
+                deaths.append("")
+                raise Killed
+            return super().live(application, *args, **how)
+
+    deaths: list[str] = []
+    there = Deadly({"a-conf": WITHIN})
+    deadly = house.sync(applied("a-conf"), application="deadly")
+    good = house.sync(applied("a-conf"), application="good")
+    house.ledger = later(house.ledger, 5000)
+    for _ in range(6):
+        with suppress(Killed):
+            look(house, there)
+    assert len(deaths) == 3
+    assert {row(house, sync)[0] for sync in (deadly, good)} == {"new"}
+    (told,) = house.events("sync.unverified")
+    assert told["sync"] == deadly
+    assert told["reason"] == "3 processes in a row ended while they read its objects"
+    assert house.query("SELECT id FROM planning_attempts") == []
+    look(house, cluster)
+    house.plan([])
+    assert row(house, deadly)[0] == "planned"
+
+
+def test_a_connection_that_fails_makes_no_sync_suspect(house: House, cluster: ToyCluster) -> None:
+    """However often processes end meanwhile."""
+    cluster.failing = "nobody there"
+    sync = house.sync(applied("a-conf"))
+    for _ in range(5):
+        look(house, cluster)
+    cluster.failing, cluster.changed_at = "", {"a-conf": WITHIN}
+    look(house, cluster)
+    assert row(house, sync)[0] == "new"
+    assert house.events("sync.unverified") == []

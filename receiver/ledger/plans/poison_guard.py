@@ -1,9 +1,10 @@
 """Chooses what is planned next, and sets aside what kills the process that plans it.
 
 Guarantee: a sync, a step or a replay of which `MAX_DEATHS` processes in a row have died is no
-longer planned. It holds because what is begun is in the ledger before, by a transaction that
-outlives the process; and because what a dead process left there is begun alone, alternating with
-the rest: so it holds nothing up, and its turn comes however much there is of the rest.
+longer planned, nor are a sync's objects read. It holds because what is begun is in the ledger
+before, by a transaction that outlives the process; and because what a dead process left there is
+begun alone, alternating with the rest: so it holds nothing up, and its turn comes however much
+there is of the rest.
 """
 
 from __future__ import annotations
@@ -38,11 +39,18 @@ Query = Callable[[Collection[str], Collection[str] | None], Sequence[T]]
 
 
 class PoisonGuard:
-    """Records what this dispatcher begins to plan, and counts who died of it before."""
+    """Records what this dispatcher begins to plan, and counts who died of it before.
 
-    def __init__(self, ledger: Ledger, owner: str) -> None:
+    Args:
+        ledger: outlives the process.
+        owner: names the process, and what it does.
+        work: what it does, for people.
+    """
+
+    def __init__(self, ledger: Ledger, owner: str, work: str = "planned it") -> None:
         self._ledger = ledger
         self._owner = owner
+        self._work = work
         self._after_rest: set[str] = set()
 
     def choose(self, connection: Connection, kind: str, query: Query[T]) -> tuple[Sequence[T], str]:
@@ -61,7 +69,7 @@ class PoisonGuard:
         suspected = bool(chosen) and chosen[0].id in known
         (self._after_rest.discard if suspected else self._after_rest.add)(kind)
         if suspected and known[chosen[0].id] >= MAX_DEATHS:
-            return chosen, f"{MAX_DEATHS} processes in a row ended while they planned it"
+            return chosen, f"{MAX_DEATHS} processes in a row ended while they {self._work}"
         if chosen:
             with self._ledger.write(LockMode.APPEND, survives="process") as writing:
                 record_start(writing, self._owner, [one.id for one in chosen])
@@ -70,6 +78,10 @@ class PoisonGuard:
     def clear(self, connection: Connection) -> None:
         """Delete the record of what was begun, in the transaction that stores what came of it."""
         _CLEAR.run(connection, [{"by": self._owner}])
+
+    def clear_some(self, connection: Connection, ids: Iterable[str]) -> None:
+        """Delete it of these alone, whoever began them; as `clear`."""
+        _CLEAR_SOME.run(connection, [{"one": one} for one in ids])
 
 
 def _suspect(query: Query[T], known: Mapping[str, int]) -> Sequence[T]:
@@ -81,6 +93,7 @@ def _suspect(query: Query[T], known: Mapping[str, int]) -> Sequence[T]:
 _T = tables.planning_attempts.c
 _OTHERS = Prepared(select(_T.id, _T.attempts).where(_T.owner != bindparam("by")))
 _CLEAR = Prepared(delete(tables.planning_attempts).where(_T.owner == bindparam("by")))
+_CLEAR_SOME = Prepared(delete(tables.planning_attempts).where(_T.id == bindparam("one")))
 _START = Prepared(
     text(
         "INSERT INTO planning_attempts (id, owner, attempts) VALUES (:id, :owner, 1) "

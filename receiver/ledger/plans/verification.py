@@ -28,10 +28,21 @@ class VerifyingSync:
 
 
 def verifying_syncs(
-    connection: Connection, sender: str, limit: int, last: Sequence[str] = ()
-) -> list[VerifyingSync]:
-    """Return the oldest syncs of a sender that wait, those of the ``last`` Applications last."""
-    return _verifying(connection, _S.sender == sender, limit, last)
+    connection: Connection, sender: str, limit: int, last: Sequence[str] = (),
+    without: Collection[str] = (), only: Collection[str] | None = None,
+) -> list[VerifyingSync]:  # fmt: skip
+    """Return the oldest syncs of a sender that wait.
+
+    Args:
+        connection: sees them.
+        sender: whose.
+        limit: as many at most.
+        last: Applications whose syncs come after the others.
+        without: ids of those that are left out.
+        only: the only ids, where it is given.
+    """
+    which = (_S.sender == sender) & _S.id.not_in(without)
+    return _verifying(connection, which if only is None else which & _S.id.in_(only), limit, last)
 
 
 def overdue_syncs(
