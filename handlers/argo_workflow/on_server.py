@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import quote
 
 from handlers.argo_workflow.parameters import GONE, ArgoWorkflow, outcome, workflow
 from handlers.kubernetes.run_objects import KEY
@@ -23,6 +22,7 @@ from receiver.contract import (
     object_of,
     raise_for_status,
 )
+from receiver.kubernetes.paths import below
 
 
 def run(params: ArgoWorkflow, call: Call) -> Outcome:
@@ -40,7 +40,7 @@ def run(params: ArgoWorkflow, call: Call) -> Outcome:
 
 
 def _poll(params: ArgoWorkflow, call: Call, name: str) -> Outcome:
-    answer = _request(params, call, "GET", f"/{quote(name, safe='')}")
+    answer = _request(params, call, "GET", name)
     if answer.status == HTTPStatus.NOT_FOUND:
         raise PermanentError(f"Workflow {name} is gone, how it ended nobody knows", hint=GONE)
     raise_for_status(answer, now=call.now)
@@ -48,7 +48,7 @@ def _poll(params: ArgoWorkflow, call: Call, name: str) -> Outcome:
 
 
 def _is_ours(params: ArgoWorkflow, call: Call, name: str) -> bool:
-    answer = _request(params, call, "GET", f"/{quote(name, safe='')}")
+    answer = _request(params, call, "GET", name)
     raise_for_status(answer, now=call.now)
     metadata = object_of(answer).get("metadata") or {}
     annotations = metadata.get("annotations") or {}
@@ -56,13 +56,14 @@ def _is_ours(params: ArgoWorkflow, call: Call, name: str) -> bool:
 
 
 def _request(
-    params: ArgoWorkflow, call: Call, method: str, path: str, body: dict[str, Any] | None = None
+    params: ArgoWorkflow, call: Call, method: str, name: str, body: dict[str, Any] | None = None
 ) -> Answer:
+    """Ask for the Workflow of a name, "" for all of the namespace."""
     headers = {"Content-Type": "application/json"}
     if params.token is not None:
         headers["Authorization"] = f"Bearer {params.token.removeprefix('Bearer ')}"
-    namespace = quote(params.namespace, safe="")
-    url = f"{(params.server or '').rstrip('/')}/api/v1/workflows/{namespace}{path}"
+    where = below("/api/v1/workflows", params.namespace)
+    url = f"{(params.server or '').rstrip('/')}{below(where, name) if name else where}"
     text = None if body is None else json.dumps(body).encode()
     tls = None if params.authority is None else Tls(params.authority)
     return call.http.send(method, url, headers=headers, body=text, tls=tls)

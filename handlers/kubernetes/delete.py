@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
-from urllib.parse import quote
 
 from pydantic import Field, model_validator
 
@@ -24,6 +23,7 @@ from receiver.contract import (
     wrong_shape,
 )
 from receiver.kubernetes.objects import Object
+from receiver.kubernetes.paths import below
 
 __all__ = ["handler"]
 
@@ -81,7 +81,7 @@ def run(params: KubernetesDelete, call: Call) -> Outcome:
         return _find(params.object_, api)
     if "left" not in state:
         for name, uid in state["found"].items():
-            api.delete(_path(state, name), uid=uid, propagation=params.propagation)
+            api.delete(below(state["path"], name), uid=uid, propagation=params.propagation)
         state = state | {"left": list(state["found"]), "why": ""}
         if params.wait:
             return Pending(state, min(params.every, SOON))
@@ -126,15 +126,11 @@ def _selected(selection: Selection, api: Api, kind: Kind) -> list[Object]:
     return items
 
 
-def _path(state: Mapping[str, Any], name: str) -> str:
-    return f"{state['path']}/{quote(name, safe='')}"
-
-
 def _left(api: Api, state: Mapping[str, Any]) -> tuple[list[str], str]:
     """Return from the first object on that is not gone, and why it is not."""
     left: list[str] = state["left"]
     for place, name in enumerate(left):
-        found = api.find(_path(state, name))
+        found = api.find(below(state["path"], name))
         if found is not None and found["metadata"]["uid"] == state["found"][name]:
             finalizers = ", ".join(found["metadata"].get("finalizers") or ["what it still does"])
             return left[place:], api.call.mask(f"{name} is not gone yet: {finalizers}")

@@ -6,7 +6,6 @@ custom resources follow no rule.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +17,7 @@ from handlers.kubernetes.cluster import OnCluster
 from receiver.contract import Json, Params, PermanentError, wrong_shape
 from receiver.kubernetes.api_errors import Refused
 from receiver.kubernetes.objects import Object
-from receiver.kubernetes.paths import path_of
+from receiver.kubernetes.paths import group_path, path_of, version_path
 
 AT_ONCE = 0.1
 """Seconds until the next step of a run that had to be stored before it is taken."""
@@ -126,9 +125,7 @@ def kind_of(api: Api, api_version: str | None, group: str | None, name: str) -> 
         PermanentError: this cluster has no such kind.
     """
     version = api_version or (_preferred(api, group) if group else "v1")
-    if not re.fullmatch(API_VERSION, version):
-        raise PermanentError(f"{api.call.mask(version)!r} is no apiVersion, as `apps/v1` is one")
-    body = _discovered(api, version)
+    body = _discovered(api, version_path(version), version)
     for one in body.get("resources") or []:
         if one.get("kind") == name and "/" not in one["name"]:
             return Kind(version, name, one["name"], bool(one.get("namespaced")))
@@ -167,13 +164,12 @@ def identity(found: Object) -> dict[str, Json]:
 
 
 def _preferred(api: Api, group: str) -> str:
-    body = _discovered(api, group)
+    body = _discovered(api, group_path(group), group)
     return str((body.get("preferredVersion") or {}).get("groupVersion"))
 
 
-def _discovered(api: Api, version: str) -> Object:
+def _discovered(api: Api, path: str, version: str) -> Object:
     """Return the discovery document of a version, or of a group."""
-    path = f"/api/{version}" if version == "v1" else f"/apis/{version}"
     try:
         return api.request("GET", path)
     except Refused as error:

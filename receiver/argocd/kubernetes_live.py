@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from urllib.parse import quote
 
 from receiver.argocd.application_json import mapping, text
 from receiver.argocd.discovery import Discovery, Served
@@ -18,7 +17,7 @@ from receiver.argocd.pages import ListRefused, pages
 from receiver.argocd.server import JSON, AnswerFailed, Server, clock_of
 from receiver.argocd.unanswered import read_twice, unanswered
 from receiver.contract import PermanentError
-from receiver.kubernetes.paths import path_of
+from receiver.kubernetes.paths import below, path_of
 
 FEW = 3
 """As many objects of a kind and namespace are asked for one by one, more by a list."""
@@ -63,7 +62,7 @@ class LiveByKubernetes:
         return {ref: self._one(path, ref) for ref in refs}
 
     def _one(self, path: str, ref: ObjectRef) -> Found:
-        path = f"{path}/{quote(ref.name, safe='')}"
+        path = below(path, ref.name)
         try:
             answer = self.server.get(path, self.deadline, accept=self._form())
         except AnswerFailed as error:
@@ -104,7 +103,10 @@ def collection(ref: ObjectRef, served: Served) -> str:
     """Return the path of the objects of a kind that lie beside this one.
 
     Raises:
-        PermanentError: a name that Kubernetes does not allow either.
+        PermanentError: a name that Kubernetes does not allow either, or a namespace is missing.
     """
-    path_of(ref.api_version, served.plural, ref.namespace or None, ref.name)
-    return path_of(ref.api_version, served.plural, ref.namespace if served.namespaced else None)
+    if served.namespaced and not ref.namespace:  # else that of all namespaces, one of them its own
+        raise PermanentError(f"a {ref.kind} is in a namespace, and none is named")
+    path = path_of(ref.api_version, served.plural, ref.namespace if served.namespaced else None)
+    below(path, ref.name)
+    return path

@@ -183,3 +183,11 @@ def test_a_server_with_a_certificate_of_its_own_is_trusted_when_told(tmp_path: P
         server.shutdown()
     outbound.close()
     assert outcome == Succeeded({"name": NAME})
+
+
+@pytest.mark.parametrize("namespace", ["..", "a/b", "a%2Fb"])
+def test_a_namespace_never_leads_to_another_path(namespace: str) -> None:
+    """It comes of an expression, at times."""
+    made = attempt(SUBJECTS[0], [], parameters=GIVEN | {"namespace": namespace})
+    assert "is no name in Kubernetes" in made.outcome.reason
+    assert not made.seen
