@@ -77,6 +77,67 @@ def test_what_may_well_be_meant_is_not_warned_of(tmp_path: Path, given: dict[str
     assert warnings(tmp_path, **given) == []
 
 
+FIELDS = """version: 1
+rules:
+- name: reload
+  match:
+    resources:
+    - {SELECTOR}
+  actions:
+  - {name: x, wave: -1, uses: log.message, with: {text: x}}
+  - {uses: log.message, with: {text: "TEXT"}}
+"""
+NGINX = """resource.fields['data[\\"nginx.conf\\"]'].changed"""
+
+
+@pytest.mark.parametrize(
+    ("selector", "expression", "told"),
+    [
+        ("kind: ConfigMap, fields: data.nginx.conf", "", 'write data["nginx.conf"]'),
+        ("kind: [Secret, ConfigMap], fields: [data.a, data.b.c]", "", 'write data["b.c"]'),
+        ("kind: Secret, fields: binaryData.a", "", "a Secret has no binaryData"),
+        ("kind: ConfigMap, fields: spec.replicas", "", "a ConfigMap has no spec"),
+        ("fields: data.a, change: unchanged", "", "selects what did not change"),
+        ("fields: data.a", "resource.fields['data.b'].changed", "resource.fields has no data.b"),
+        ("kind: Pod", "resource.fields['data.b'].changed", "no selector of this rule asks for it"),
+        ("fields: data.a", "resource.fields.data.changed", "resource.fields['data.a'].changed"),
+        ("kind: ConfigMap, fields: data.a", NGINX, 'has no data["nginx.conf"]'),
+    ],
+)
+def test_a_field_that_nothing_has_is_warned_of(
+    tmp_path: Path, selector: str, expression: str, told: str
+) -> None:
+    """Such a rule would never match, or its run would fail."""
+    (warning,) = field_warnings(tmp_path, selector, expression)
+    assert told in warning
+    assert ":6:" in warning or ":9:" in warning
+
+
+@pytest.mark.parametrize(
+    ("selector", "expression"),
+    [
+        ("kind: ConfigMap, fields: 'data[\"nginx.conf\"]'", NGINX),
+        ("kind: ConfigMap, fields: metadata.labels.a", ""),
+        ("kind: [ConfigMap, Pod], fields: spec.a", ""),
+        ("kind: ConfigMap, group: example.com, fields: data.a.b", ""),
+        ("fields: data.a, change: [unchanged, changed]", ""),
+        ("fields: data.a", "actions.x.output.fields['y']"),
+    ],
+)
+def test_a_field_that_may_be_there_is_not_warned_of(
+    tmp_path: Path, selector: str, expression: str
+) -> None:
+    """A kind of somebody's own, what is no field of a resource."""
+    assert field_warnings(tmp_path, selector, expression) == []
+
+
+def field_warnings(folder: Path, selector: str, expression: str) -> list[str]:
+    text = f"${{{{ {expression} }}}}" if expression else "x"
+    (folder / "r.yaml").write_text(FIELDS.replace("SELECTOR", selector).replace("TEXT", text))
+    found = load_rules([folder], Registry.discover(), Expressions())
+    return [str(warning) for warning in found.warnings]
+
+
 @pytest.mark.parametrize("text", ["", "# nothing\n", "version: 1\nrules: []\n"])
 def test_a_file_without_rules_is_warned_of(tmp_path: Path, text: str) -> None:
     """Its rules may have been lost when it was written."""

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from matching_cases import SHOP, resource, rule, sync
 
-from receiver.core.model import Application, Resource, Sync
+from receiver.core.model import Application, FieldChange, Live, Resource, Sync
 from receiver.rules.expressions.cel import Expressions
 from receiver.rules.matching.findings import Verdict
 from receiver.rules.matching.matcher import ConditionError, Matcher
@@ -401,6 +401,20 @@ def test_reason_of_a_refusal(wanted: dict[str, Any], subject: Resource, told: st
     """A refusal names the field, what it wants and what it saw."""
     one = rule(settings={"onUnknownChange": "skip"}, resources=[wanted])
     assert reason(one, sync(subject), 0) == f"resources[0].{told}"
+
+
+@pytest.mark.parametrize(
+    ("value", "saw"),
+    [
+        (1, "its fields are as before: data.a; not in the object, now or before: data.b.c"),
+        (None, "its fields are not in the object, now or before: data.a, data.b.c"),
+    ],
+)
+def test_a_field_that_is_not_there_is_told(value: int | None, saw: str) -> None:
+    """Its path may be wrong: that is something else than a field that did not change."""
+    live = Live(fields={"data.a": FieldChange(value, value), "data.b.c": FieldChange()})
+    one = rule(resources=[{"fields": ["data.a", "data.b.c"]}])
+    assert reason(one, sync(resource(live=live)), 0) == f"resources[0].fields: {saw}"
 
 
 def test_condition_of_each_resource() -> None:

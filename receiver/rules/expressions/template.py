@@ -130,6 +130,14 @@ def is_template(text: str) -> bool:
     return any(found[0] == "${{" for found in OPEN.finditer(text))
 
 
+def sources(text: str) -> Iterator[str]:
+    """Yield the expressions of a text; where one has no end, those before it."""
+    try:
+        yield from (piece for piece, at in _pieces(text) if at is not None)
+    except ExpressionError:
+        return
+
+
 def _pieces(text: str) -> Iterator[tuple[str, int | None]]:
     """Yield literal pieces with None, and expressions with the index of their beginning."""
     at = 0

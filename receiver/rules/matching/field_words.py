@@ -13,7 +13,11 @@ def why_refused(paths: Sequence[str], live: Live) -> str:
     """Say why none of the fields counts as changed."""
     if unknown := _unknown(paths, live):
         return f"it is not known whether its fields changed: {unknown}"
-    return f"its fields are as before: {', '.join(paths)}"
+    absent = [path for path in paths if _of(path, live).after is None]
+    there = [path for path in paths if path not in absent]
+    found = [f"as before: {', '.join(there)}"] if there else []
+    found += [f"not in the object, now or before: {', '.join(absent)}"] if absent else []
+    return f"its fields are {'; '.join(found)}"
 
 
 def why_matched(paths: Sequence[str], live: Live) -> str:
