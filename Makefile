@@ -49,7 +49,7 @@ check: $(VENV)/.test ## Lint, format, types, imports, sizes, generated files
 	$(BIN)/python -m receiver.cli schema --check
 
 # What real counterparts the tests use; a missing one is a skipped test with its reason.
-DEBIAN := openssl varnish nginx-light libnginx-mod-http-cache-purge etcd-server postgresql pgbouncer e2fsprogs iproute2 gcc libc6-dev
+DEBIAN := openssl varnish nginx-light libnginx-mod-http-cache-purge postgresql pgbouncer e2fsprogs iproute2 gcc libc6-dev
 KUBE   := $(CACHE)/kube-$(shell sed -n 's,^require k8s.io/kubernetes v,,p' tests/cluster/go.mod)
 test-deps: $(VENV)/.test ## Install the servers that tests use (Debian, as root)
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \

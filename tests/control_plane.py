@@ -1,6 +1,7 @@
 """A real Kubernetes API server with RBAC, its controller manager and etcd, on loopback.
 
-Nodes are missing: `kubelet.py` stands in for one where a test wants pods to run.
+As in a cluster the API server has its watch cache, over an etcd of its time. Nodes are missing:
+`kubelet.py` stands in for one where a test wants pods to run.
 """
 
 from __future__ import annotations
@@ -97,8 +98,6 @@ def _api_server(
     accounts = str(folder / "accounts.key")
     return {
         "etcd_servers": etcd,
-        # With Debian's etcd 3.4 the watch cache answers 504 "Too large resource version".
-        "watch_cache": "false",
         "bind_address": "127.0.0.1",
         "advertise_address": "127.0.0.1",
         "endpoint_reconciler_type": "none",

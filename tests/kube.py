@@ -41,9 +41,9 @@ class Kube:
         return answer.json()
 
     def find(self, path: str) -> Json | None:
-        """An object, None if it is not there."""
+        """An object, None if it is not there, or not yet: 429 while a new kind has no cache."""
         answer = self._session.get(self.url + path, timeout=PATIENCE)
-        assert answer.status_code in {200, 404}, answer.text
+        assert answer.status_code in {200, 404, 429}, answer.text
         return answer.json() if answer.ok else None
 
     def merge(self, path: str, body: Any) -> None:

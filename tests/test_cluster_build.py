@@ -1,4 +1,4 @@
-"""tests/cluster/build: the programs of Kubernetes are built once, or the reason is said."""
+"""tests/cluster/build: the programs of a control plane are built once, or the reason is said."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ while [ "$1" != -o ]; do shift; done
 seq -f 'k8s.io/api/v%g' 250
 case "$3" in *broken) echo 'error: no such package' ;; *) echo "$3" > "$2"; chmod +x "$2" ;; esac
 """
-PROGRAMS = {"kube-apiserver", "kube-controller-manager"}
+PROGRAMS = {"etcd", "kube-apiserver", "kube-controller-manager"}
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def _go(tools: Path, script: str = GO) -> None:
 
 
 def test_what_is_missing_is_built_with_progress(tools: Path, tmp_path: Path) -> None:
-    """Both programs, and nothing half is left."""
+    """All of them, and nothing half is left."""
     _go(tools)
     done = _build(tools, tmp_path / "cache")
     assert done.returncode == 0, done.stderr
@@ -53,8 +53,9 @@ def test_what_is_there_is_not_built_again(tools: Path, tmp_path: Path) -> None:
     assets = tmp_path / "assets"
     assets.mkdir()
     _go(tools)
-    (assets / "kube-apiserver").write_text("there")
-    (assets / "kube-apiserver").chmod(0o755)
+    for name in ("etcd", "kube-apiserver"):
+        (assets / name).write_text("there")
+        (assets / name).chmod(0o755)
     given = {"KUBEBUILDER_ASSETS": str(assets)}
     assert _build(tools, tmp_path / "cache", **given).returncode == 0
     assert [file.name for file in (tmp_path / "cache").iterdir()] == ["kube-controller-manager"]
@@ -69,7 +70,7 @@ def test_a_failed_build_is_told_and_leaves_nothing(tools: Path, tmp_path: Path) 
     done = _build(tools, tmp_path / "cache")
     assert done.returncode == 1
     assert "error: no such package" in done.stderr
-    assert "kube-apiserver could not be built" in done.stdout
+    assert "etcd could not be built" in done.stdout
     assert list((tmp_path / "cache").iterdir()) == []
 
 
@@ -78,4 +79,4 @@ def test_without_go_the_reason_is_said(tools: Path, tmp_path: Path) -> None:
     """No folder is made."""
     done = _build(tools, tmp_path / "cache")
     assert (done.returncode, (tmp_path / "cache").exists()) == (1, False)
-    assert "no go here to build kube-apiserver kube-controller-manager" in done.stdout
+    assert "no go here to build etcd kube-apiserver kube-controller-manager" in done.stdout
