@@ -137,6 +137,16 @@ def test_value(
         ("resource.images.first", "a value of type list(string) has no fields", 16),
         ("startWith(sync.id)", "unknown function startWith (did you mean startsWith?)", 10),
         ("aplication", "unknown name aplication (did you mean application?)", 1),
+        (
+            "resource.labels.app.kubernetes.io/name == 'web'",
+            "unknown name name (write resource.labels['app.kubernetes.io/name'])",
+            35,
+        ),
+        (
+            "application.labels.a.b/name",
+            "a value of type string has no fields (write application.labels['a.b/name'])",
+            21,
+        ),
         ("1 +", "syntax error: unexpected end", 4),
         ("a b", "syntax error: unexpected 'b'", 3),
         ("'abc", "syntax error: cannot read 'abc", 1),

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -33,6 +34,10 @@ FUNCTIONS = (
     "join lastIndexOf lowerAscii map matches replace reverse size split startsWith string "
     "substring timestamp trim type uint upperAscii"
 )
+DOTTED_KEY = re.compile(
+    r"((?:\w+\.)+(?:labels|annotations))\.((?:[\w-]+\.)*[\w-]+/[\w-]+(?:\.[\w-]+)*)"
+)
+"""A label's name that is written like a field, though it has a slash."""
 LONGEST = 10_000
 """Characters of one expression: far more than anybody writes by hand."""
 CACHED_PROGRAMS = 20_000
@@ -166,15 +171,28 @@ class Expressions:
 
 
 def _refusal(issue: Issue, source: str, scope: Scope) -> ExpressionError | None:
+    hint = _dotted_key(source, issue.column)
     if not issue.name:
-        return ExpressionError(issue.message, column=issue.column)
+        return ExpressionError(issue.message, hint=hint, column=issue.column)
     if source[issue.column - 1 : issue.column] == "(":
         hint = did_you_mean(issue.name, FUNCTIONS.split())
         return ExpressionError(f"unknown function {issue.name}", hint=hint, column=issue.column)
     refusal = scope.refuse(issue.name)
     if refusal:
         refusal.column = issue.column
+        refusal.hint = hint or refusal.hint
     return refusal
+
+
+def _dotted_key(source: str, column: int) -> str:
+    """Return how a key such as ``app.kubernetes.io/name`` is written, if that is what is there.
+
+    Written after a dot, its slash divides.
+    """
+    for found in DOTTED_KEY.finditer(source):
+        if found.start() < column <= found.end():
+            return f"write {found[1]}['{found[2]}']"
+    return ""
 
 
 def _first_issue(text: str, source: str) -> ExpressionError:
