@@ -121,9 +121,7 @@ def _syntax(file: str, text: str, error: yaml.YAMLError) -> Problem:
         mark = error.problem_mark
         if isinstance(error, _Excess):
             return Problem(file, mark.line + 1, mark.column + 1, "", str(error.problem))
-        line = text.split("\n")[mark.line : mark.line + 1]
-        tab = bool(line) and line[0][mark.column : mark.column + 1] == "\t"
-        hint = "indent with spaces, YAML takes no tabs" if tab else ""
+        hint = _syntax_hint(text, mark.line, mark.column, error)
         problem = error.problem or ""
         if problem.startswith("but "):
             problem = f"{error.context}, {problem}"
@@ -131,6 +129,18 @@ def _syntax(file: str, text: str, error: yaml.YAMLError) -> Problem:
         return Problem(file, mark.line + 1, mark.column + 1, "", message, hint)
     first = str(error).split("\n", 1)[0]
     return Problem(file, 0, 0, "", f"not valid YAML: {first}")
+
+
+def _syntax_hint(text: str, row: int, column: int, error: yaml.MarkedYAMLError) -> str:
+    """Return the way out of what people write as a text and YAML reads as something else."""
+    line = next(iter(text.split("\n")[row : row + 1]), "")
+    if line[column : column + 1] == "\t":
+        return "indent with spaces, YAML takes no tabs"
+    if "alias" in f"{error.context} {error.problem}":
+        return "put a text that begins with * in quotes"
+    if line[max(column - 1, 0) : column + 2] == "${{":
+        return "put ${{ }} in quotes between { } or [ ]"
+    return ""
 
 
 class _Builder:
