@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -27,6 +27,18 @@ FOREIGN_KEYS = {
     "annotations": "those of a resource stand in match.resources",
 }
 """Keys that people know from elsewhere, and what says the same here."""
+HOMES: Mapping[str, Path] = {
+    "the rule itself": (),
+    "match": ("match",),
+    "match.application": ("match", "application"),
+    "match.resources": ("match", "resources", 0),
+    "debounce": ("debounce",),
+    "debounce.until": ("debounce", "until"),
+    "waitFor": ("waitFor",),
+    "limits": ("limits",),
+    "actions": ("actions", 0),
+}
+"""The parts of a rule that have keys, where one may stand that was written elsewhere."""
 
 
 class Reading:
@@ -138,5 +150,11 @@ def with_key_hint(mistake: FieldError, model: type[BaseModel]) -> FieldError:
         return mistake
     key = str(mistake.path[-1])
     known = ", ".join(sorted(keys_at(model, mistake.path[:-1])))
-    hint = FOREIGN_KEYS.get(key, "").format(key=key)
+    hint = FOREIGN_KEYS.get(key) or _home_of(key)
     return replace(mistake, hint="; ".join(filter(None, (hint, f"there are {known}"))))
+
+
+def _home_of(key: str) -> str:
+    """Return where a key may stand that stands in the wrong place, "" if nowhere."""
+    homes = [home for home, path in HOMES.items() if key in keys_at(Rule, path)]
+    return f"{key} stands in {' or '.join(homes)}" if homes else ""
