@@ -121,7 +121,7 @@ def dispatcher_over(
     for broken in registry.broken:
         log.error("handler.broken", entryPoint=broken.entry_point, reason=broken.reason)
     renderer = Renderer(expressions, registry)
-    rulebook = Rulebook(settings.rules, registry, expressions)
+    rulebook = Rulebook(settings.rules, registry, expressions, connected=bool(settings.argocd))
     outbound = build_outbound(settings)
     watches = Watches(outbound, ledger, wakeup.notify, log)
     runner = Runner(registry, expressions, Secrets(settings.secrets), outbound, log, watches.of_run)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,8 @@ from receiver.core.errors import Problem, RuleError
 from receiver.inspection.dry_run import DryRun, DryRunResult
 from receiver.rules.expressions.cel import Expressions
 from receiver.rules.handlers.registry import Registry
-from receiver.rules.loading.load import RuleSet, load_rules, readings
-from receiver.rules.loading.warnings import find_unconnected
-from receiver.settings.loading import load_settings
+from receiver.rules.loading.load import RuleSet, load_rules
+from receiver.settings.loading import has_settings, load_settings
 from receiver.settings.model import Settings
 from receiver.settings.secrets import Secrets
 
@@ -36,7 +36,8 @@ def check(
     """Check rule FILES and folders; by default those of the settings.
 
     Exits 0 if they can be used, else 1 with every problem, one a line, on stderr. What can be used
-    and was most likely not meant, such as a misspelt kind, is a warning there.
+    and was most likely not meant is a warning there, such as a misspelt kind or, as far as there
+    are settings, a rule that needs a connection to Argo CD where there is none.
 
     With --cluster, expressions stand as placeholders, and what they leave open is noted. Where an
     action names no kubeconfig, it is the cluster that this runs in, or else that of kubectl. Each
@@ -47,11 +48,10 @@ def check(
       postsync check rules/cdn.yaml
       postsync check --cluster rules/jobs.yaml
     """  # noqa: D301 click's \b keeps the lines
-    settings = load_settings(file) if cluster or not files else None
-    paths = files or (settings.rules if settings else ())
+    settings = _settings(files, file, needed=cluster)
     registry, expressions = Registry.discover(), Expressions()
     try:
-        found = _with_connections(load_rules(paths, registry, expressions), settings)
+        found = _load(files, settings, registry, expressions)
     except RuleError as error:
         _write_problems(error.problems, output)
         sys.exit(1)
@@ -65,16 +65,20 @@ def check(
     sys.exit(int(strict and bool(found.warnings)))
 
 
-def _with_connections(found: RuleSet, settings: Settings | None) -> RuleSet:
-    """Add the warnings of rules that need a connection, if the settings have none."""
-    if settings is None or settings.argocd:
-        return found
-    warnings = [
-        warning
-        for reading in readings(found)
-        for warning in find_unconnected(reading.document, reading.rules.items())
-    ]
-    return replace(found, warnings=(*found.warnings, *warnings))
+def _settings(files: Sequence[Path], file: Path | None, *, needed: bool) -> Settings | None:
+    """Load the settings, if there are any or they say what to check; None for files alone."""
+    wanted = needed or not files or file is not None or has_settings(os.environ)
+    return load_settings(file) if wanted else None
+
+
+def _load(
+    files: Sequence[Path], settings: Settings | None, registry: Registry, expressions: Expressions
+) -> RuleSet:
+    """Load the rules; without settings nobody knows whether a sender has a connection."""
+    if settings is None:
+        return load_rules(files, registry, expressions)
+    connected = bool(settings.argocd)
+    return load_rules(files or settings.rules, registry, expressions, connected=connected)
 
 
 @dataclass(frozen=True, slots=True)

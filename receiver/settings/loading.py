@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,11 @@ def load_settings(file: Path | None = None, **options: Any) -> Settings:
             f"POSTSYNC_{field[1].upper() if field else '*'} cannot be read",
             hint="""it is written as JSON: a list as '["one", "two"]', a mapping as '{"key": 1}'""",
         ) from None
+
+
+def has_settings(environ: Collection[str]) -> bool:
+    """Whether any of the variables is a setting."""
+    return any(f"POSTSYNC_{name.upper()}" in environ for name in Settings.model_fields)
 
 
 def unknown_variables(environ: Iterable[str]) -> dict[str, str]:

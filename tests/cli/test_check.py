@@ -117,6 +117,23 @@ def test_a_selector_that_asks_nobody_is_warned_of(
     assert CliRunner().invoke(check, []).stderr == ""
 
 
+def test_files_are_checked_with_the_settings_that_there_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of a file, or of the environment; without any nobody knows whether one is connected."""
+    file, settings = tmp_path / "a.yaml", tmp_path / "settings.yaml"
+    file.write_text(RULES.replace("match: {}", "match: {resources: [{labels: {a: b}}]}"))
+    settings.write_text("port: 8081\n")
+    assert CliRunner().invoke(check, [str(file)]).stderr == ""
+    warned = CliRunner().invoke(check, ["--settings", str(settings), str(file)])
+    assert "labels: no sender has a connection" in warned.stderr
+    missing = CliRunner().invoke(check, ["--settings", str(tmp_path / "none.yaml"), str(file)])
+    assert "none.yaml" in str(missing.exception)
+    monkeypatch.setenv("POSTSYNC_ARGOCD", "not json")
+    broken = CliRunner().invoke(check, [str(file)])
+    assert "POSTSYNC_ARGOCD cannot be read" in str(broken.exception)
+
+
 def test_a_rule_that_waits_for_applications_that_nobody_sees_is_warned_of(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -124,3 +124,13 @@ def test_a_pipe_in_the_place_of_the_rules_is_refused_and_nobody_waits_for_it(
         service.rules.unlink()
         service.rules.write_text(SAY.replace("one", "two"))
         wait_for(lambda: len(service.events("rules.loaded")) == 2, 20, "the next rules")
+
+
+def test_a_rule_that_needs_a_connection_is_warned_of(tmp_path: Path) -> None:
+    """On the trail and at `/readyz`, where no sender of the settings has one."""
+    rules = SAY.replace("kind: ConfigMap", "kind: ConfigMap, labels: {tier: edge}")
+    with serving(tmp_path, rules) as service:
+        (warning,) = service.request("GET", "/readyz")[1]["rules"]["warnings"]
+        assert "labels: no sender has a connection" in warning
+        (told,) = service.events("rules.warning")
+        assert told["reason"] == warning

@@ -14,7 +14,7 @@ from receiver.rules.expressions.cel import Expressions
 from receiver.rules.handlers.registry import Registry
 from receiver.rules.loading.files import read_text, rule_files
 from receiver.rules.loading.parser import Reading
-from receiver.rules.loading.warnings import find_warnings, missing_files
+from receiver.rules.loading.warnings import find_unconnected, find_warnings, missing_files
 from receiver.rules.schema.rule_file import Rule
 
 
@@ -31,8 +31,12 @@ class RuleSet:
     warnings: tuple[Problem, ...] = ()
 
 
-def load_rules(paths: Iterable[Path], registry: Registry, expressions: Expressions) -> RuleSet:
+def load_rules(
+    paths: Iterable[Path], registry: Registry, expressions: Expressions, *, connected: bool = True
+) -> RuleSet:
     """Read, check and merge all rules of these files and folders.
+
+    Where no sender is ``connected``, what a rule asks of a connection is a warning.
 
     Raises:
         RuleError: with every problem of every file.
@@ -49,6 +53,8 @@ def load_rules(paths: Iterable[Path], registry: Registry, expressions: Expressio
             reading.check(registry, expressions)
             reading.check_names(names)
             warnings += find_warnings(reading.document, reading.rules.items())
+            if not connected:
+                warnings += find_unconnected(reading.document, reading.rules.items())
         except Exception as error:  # noqa: BLE001 whatever a file causes, it is refused
             bug = error
             message = f"could not be checked: {type(error).__name__}, which is a bug of Postsync"
@@ -118,12 +124,19 @@ def place_in_files(found: RuleSet, rule: str, path: FieldPath) -> str:
 
 
 class Rulebook:
-    """The rules of some files and folders. It has no thread: its owner polls it."""
+    """The rules of some files and folders. It has no thread: its owner polls it.
 
-    def __init__(self, paths: Sequence[Path], registry: Registry, expressions: Expressions) -> None:
+    ``connected`` says whether any sender has a connection to Argo CD, see `load_rules`.
+    """
+
+    def __init__(
+        self, paths: Sequence[Path], registry: Registry, expressions: Expressions, *,
+        connected: bool = True,
+    ) -> None:  # fmt: skip
         self._paths = tuple(paths)
         self._registry = registry
         self._expressions = expressions
+        self._connected = connected
         self._seen: list[tuple[str, int, int, int]] | None = None
 
     def changed(self) -> bool:
@@ -138,7 +151,7 @@ class Rulebook:
         """Load the files, whole or not at all; see `load_rules`."""
         # Taken before the files are read: a write in between is seen as a change next time.
         self._seen = self._fingerprint()
-        return load_rules(self._paths, self._registry, self._expressions)
+        return load_rules(self._paths, self._registry, self._expressions, connected=self._connected)
 
     def _fingerprint(self) -> list[tuple[str, int, int, int]]:
         found = []

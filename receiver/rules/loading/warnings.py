@@ -96,7 +96,7 @@ CONNECT = "the setting argocd names one, see docs/argocd-connection.md"
 
 
 def find_unconnected(document: Document, rules: Iterable[tuple[int, Rule]]) -> Iterator[Problem]:
-    """Yield a warning for each rule that asks what nobody can tell, if no sender has a connection.
+    """Yield a warning for each rule that asks what nobody can tell without a connection.
 
     ``rules`` are those of the file by their index.
     """
