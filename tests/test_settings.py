@@ -101,3 +101,9 @@ def test_a_variable_that_means_nothing_is_found() -> None:
     """With the one that may have been meant; secrets and the commands' variables are known."""
     environ = ["POSTSYNC_MAXBODY", "POSTSYNC_MAX_BODY", "POSTSYNC_SECRET_X", "POSTSYNC_URL", "HOME"]
     assert unknown_variables(environ) == {"POSTSYNC_MAXBODY": "did you mean POSTSYNC_MAX_BODY?"}
+
+
+def test_a_variable_that_is_a_key_of_a_connection_is_sent_there() -> None:
+    """It is another one for each sender."""
+    [hint] = unknown_variables(["POSTSYNC_RECOVER_AFTER"]).values()
+    assert hint == "recoverAfter is said for each sender, in POSTSYNC_ARGOCD"

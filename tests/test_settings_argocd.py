@@ -65,6 +65,14 @@ def test_a_variable_and_a_file_say_the_same(
         ({"kubernetes": {"inCluster": True, "context": "a"}}, "context is one of a kubeconfig"),
         ({"kubernetes": {"inCluster": True, "namespaces": []}}, "must not be empty"),
         ({**SERVER, "colour": "hush"}, "prod.colour: is no setting"),
+        (
+            {"kubernetes": {"incluster": True}},
+            "prod.kubernetes.incluster: is no setting (did you mean inCluster?)",
+        ),
+        (
+            {**SERVER, "actSince": "hush"},
+            "is no setting (it is a setting of its own, beside argocd",
+        ),
     ],
 )
 def test_what_is_half_or_doubtful_is_refused(
@@ -76,6 +84,24 @@ def test_what_is_half_or_doubtful_is_refused(
     assert told in str(caught.value)
     assert "argocd (POSTSYNC_ARGOCD): prod" in str(caught.value)
     assert "hush" not in str(caught.value)
+
+
+def test_a_senders_name_that_lacks_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The keys of its connection stand where it should."""
+    with pytest.raises(SettingsError) as caught:
+        _settings(monkeypatch, server=SERVER["server"], token=SERVER["token"])
+    assert "server: must be a mapping (is the sender's name missing? argocd: {NAME: {" in str(
+        caught.value
+    )
+
+
+def test_a_wrong_reference_is_not_answered_with_an_expression(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Settings have none."""
+    with pytest.raises(SettingsError) as caught:
+        _settings(monkeypatch, prod={**SERVER, "token": {"env": "ARGOCD_TOKEN"}})
+    assert "${{" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ def _reference(value: object) -> SecretRef:
             "{env: POSTSYNC_SECRET_NAME}"
         )
     for mistake in check_secrets({"it": value}):
-        raise ValueError(f"{mistake.message}{f' ({mistake.hint})' if mistake.hint else ''}")
+        raise ValueError(mistake.message)  # its hint is for rules, which have expressions
     return split_secrets({"it": value})[1]["/it"]
 
 

@@ -10,17 +10,22 @@ from typing import Any
 
 from pydantic import ValidationError
 from pydantic.alias_generators import to_camel
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource
 from pydantic_settings.exceptions import SettingsError as SourceError
 
 from receiver.core.errors import SettingsError, UnreadableFile
 from receiver.core.user_files import read_text
-from receiver.core.validation import did_you_mean, message_of
+from receiver.core.validation import did_you_mean, keys_at, message_of
 from receiver.core.yaml_document import read_yaml
+from receiver.settings.argocd import ConnectionSetting
 from receiver.settings.model import Settings
 
 RULE_SECRETS = "POSTSYNC_SECRET_"
 """Prefix of the variables that rules may refer to as secrets."""
+
+SENDERS_KEYS = {*keys_at(ConnectionSetting, ())}
+"""Keys below a sender's name."""
 
 COMMAND_VARIABLES = {"POSTSYNC_URL", "POSTSYNC_TOKEN", "POSTSYNC_CA", "POSTSYNC_BANNER"}
 """Variables that only commands read; they are no settings of a server."""
@@ -48,11 +53,7 @@ def load_settings(file: Path | None = None, **options: Any) -> Settings:
         return FromFile(**given)
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False)
-        lines = [
-            _setting_names(item["loc"])
-            + ("is no setting" if item["type"] == "extra_forbidden" else message_of(item))
-            for item in found
-        ]
+        lines = [_setting_names(item["loc"]) + _told(item) for item in found]
         where = f"settings ({file} and POSTSYNC_* variables)" if file else "POSTSYNC_* variables"
         raise SettingsError(f"{where}: " + "; ".join(dict.fromkeys(lines))) from None
     except SourceError as error:
@@ -71,11 +72,29 @@ def has_settings(environ: Collection[str]) -> bool:
 def unknown_variables(environ: Iterable[str]) -> dict[str, str]:
     """Return each POSTSYNC_* variable that is no setting, with the one that may have been meant."""
     known = {f"POSTSYNC_{name.upper()}" for name in Settings.model_fields} | COMMAND_VARIABLES
+    of_connections = {
+        f"POSTSYNC_{name.upper()}": f"{to_camel(name)} is said for each sender, in POSTSYNC_ARGOCD"
+        for name in ConnectionSetting.model_fields
+    }
     return {
-        name: did_you_mean(name, known)
+        name: of_connections.get(name) or did_you_mean(name, known)
         for name in sorted(environ)
         if name.startswith("POSTSYNC_") and name not in known and not name.startswith(RULE_SECRETS)
     }
+
+
+def _told(item: ErrorDetails) -> str:
+    """Return what is wrong with a setting, and what may have been meant."""
+    *place, key = item["loc"] or ("",)
+    wrong = item["type"] == "extra_forbidden"
+    if item["loc"][:1] == ("argocd",) and {*item["loc"][1:2]} <= SENDERS_KEYS:
+        hint = "is the sender's name missing? argocd: {NAME: {server: ...}}"
+    elif wrong and key in map(to_camel, Settings.model_fields):
+        hint = f"it is a setting of its own, beside {place[0]}"
+    else:
+        hint = did_you_mean(str(key), keys_at(Settings, place)) if wrong else ""
+    message = "is no setting" if wrong else message_of(item)
+    return message + (f" ({hint})" if hint else "")
 
 
 def _setting_names(place: tuple[int | str, ...]) -> str:
