@@ -89,7 +89,7 @@ def _told(item: ErrorDetails) -> str:
     wrong = item["type"] == "extra_forbidden"
     if item["loc"][:1] == ("argocd",) and {*item["loc"][1:2]} <= SENDERS_KEYS:
         hint = "is the sender's name missing? argocd: {NAME: {server: ...}}"
-    elif wrong and key in map(to_camel, Settings.model_fields):
+    elif wrong and str(key) in map(to_camel, Settings.model_fields):
         hint = f"it is a setting of its own, beside {place[0]}"
     else:
         hint = did_you_mean(str(key), keys_at(Settings, place)) if wrong else ""
