@@ -236,9 +236,10 @@ def differ(paths: Iterable[str], live: Live, lenient: bool) -> bool:
     return any(changes) or (lenient and None in changes)
 
 
-def texts(wanted: Mapping[str, Globs], there: Mapping[str, str] | None) -> bool:
+def texts(wanted: Mapping[str, Globs], there: Mapping[str, str | None] | None) -> bool:
     """Whether each of these labels or annotations is known and matches."""
-    return all(there and key in there and globs(wanted[key], there[key]) for key in wanted)
+    found = {key: text for key, text in (there or {}).items() if text is not None}
+    return all(key in found and globs(wanted[key], found[key]) for key in wanted)
 
 
 def globs(wanted: Globs | None, value: str) -> bool:

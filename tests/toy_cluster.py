@@ -46,6 +46,7 @@ class ToyCluster:
     listed: list[ApplicationSummary] = field(default_factory=list)
     labels: dict[str, dict[str, str]] = field(default_factory=dict)
     summaries: dict[str, ApplicationSummary] = field(default_factory=dict)
+    annotations: dict[str, str] = field(default_factory=dict)
     kinds: dict[str, tuple[str, str]] = field(default_factory=dict)
     contents: dict[str, dict[str, Json]] = field(default_factory=dict)
     failing_for: set[str] = field(default_factory=set)
@@ -123,7 +124,8 @@ class ToyCluster:
         metadata: dict[str, Json] = {"namespace": self.ref(ref.name).namespace}
         whole = {"metadata": metadata, **self.contents.get(ref.name, {})} if content else None
         return LiveObject(
-            ref, "u", CREATED, managers, labels, {"note": ref.name, LAST_APPLIED: "c2VjcmV0"},
+            ref, "u", CREATED, managers, labels,
+            {"note": ref.name, LAST_APPLIED: "c2VjcmV0", **self.annotations},
             self.name, self.clock,
             content=whole,
         )  # fmt: skip

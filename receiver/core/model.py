@@ -113,13 +113,14 @@ class Live:
 
     Attributes:
         labels: its own, None where they are not known.
-        annotations: its own, likewise; of a long value the digest.
+        annotations: those of its own that rules name, likewise; None is one that it has not. Of a
+            long value, and of what may hold a secret, the digest.
         fields: what became of those that rules ask for, by their paths.
         unknown: why something is not known.
     """
 
     labels: Mapping[str, str] | None = None
-    annotations: Mapping[str, str] | None = None
+    annotations: Mapping[str, str | None] | None = None
     fields: Mapping[str, FieldChange] = field(default_factory=dict)
     unknown: str = NOT_ASKED
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -10,7 +11,13 @@ from receiver.argocd.objects import LiveObject, ObjectRef, Unreadable
 from receiver.core.model import FieldChange, Json, Live
 from receiver.dispatcher.resource_health import REASON
 from receiver.kubernetes.field_paths import parse_path, value_at
-from receiver.notification.field_memory import FieldKey, FieldMemory, Operation, Remembered
+from receiver.notification.field_memory import (
+    FieldKey,
+    FieldMemory,
+    Operation,
+    Remembered,
+    keyed_digest,
+)
 from receiver.notification.live_verdicts import Sighting
 from receiver.rules.matching.questions import Asks
 
@@ -20,6 +27,12 @@ have 262,144."""
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 """The annotation with all of the object's manifest, a Secret's values among it."""
+
+MANIFEST = re.compile(r"\s*(\[\s*)?\{|H4sI")
+"""JSON with mappings, and base64 of gzip."""
+
+MANIFEST_LINE = re.compile(r"^\s*(apiVersion|kind|data|stringData)\s*:", re.MULTILINE)
+"""The same as YAML."""
 
 MASKED = "Argo CD's API masks the values of a Secret"
 
@@ -54,30 +67,56 @@ class FieldLook:
             by: the sync's operation, None where the sync does not say when it ran.
             doubtful: whether a failed sync before it may have changed the object.
         """
+        texts = live_texts(found, asks, self.memory.digest_key)
         if isinstance(found, Unreadable) or not asks.fields:
-            return live_texts(found, asks)
+            return texts
         if by is None:
-            return _unknown(live_texts(found, asks), asks, "the sync does not say when it ran")
+            return _unknown(texts, asks, "the sync does not say when it ran")
         if seen.unreadable:
-            return _unknown(live_texts(found, asks), asks, seen.unreadable)
+            return _unknown(texts, asks, seen.unreadable)
         values = field_values(found, asks.fields)
         changes, news = self.memory.compare(
             owner_of(found), values, seen, by, secret=is_secret(found.ref), doubtful=doubtful
         )
         self.news |= news
-        return _unknown(live_texts(found, asks), asks, MASKED, but=changes)
+        return _unknown(texts, asks, MASKED, but=changes)
 
 
-def live_texts(found: LiveObject | Unreadable, asks: Asks) -> Live:
+def live_texts(found: LiveObject | Unreadable, asks: Asks, digest_key: bytes) -> Live:
     """Return the labels and annotations that are asked for; no field is known yet."""
     if isinstance(found, Unreadable):
         return unread(found.reason, asks)
+    labels = {**found.labels} if asks.labels else None
+    if not (asks.annotations or asks.every_annotation):
+        return Live(labels)
+    names = {*asks.annotations, *(found.annotations if asks.every_annotation else ())}
     return Live(
-        {**found.labels} if asks.labels else None,
-        {key: _short(text) for key, text in found.annotations.items() if key != LAST_APPLIED}
-        if asks.annotations
-        else None,
+        labels,
+        {
+            name: _kept(found, name, digest_key, named=name in asks.annotations)
+            for name in sorted(names - {LAST_APPLIED})
+        },
     )
+
+
+def _kept(found: LiveObject, name: str, digest_key: bytes, *, named: bool) -> str | None:
+    """Return an annotation, None if it is not there; of what may hold a secret the digest.
+
+    That is what looks like a manifest, but where a rule names it and the object is no Secret; and
+    of a Secret all that no rule names.
+    """
+    text = found.annotations.get(name)
+    if text is None:
+        return None
+    secret = is_secret(found.ref)
+    if (secret and not named) or ((secret or not named) and looks_like_manifest(text)):
+        return keyed_digest(text, digest_key)
+    return _short(text)
+
+
+def looks_like_manifest(text: str) -> bool:
+    """Whether a text may be an object that somebody has applied, as kapp and Rancher keep it."""
+    return bool(MANIFEST.match(text) or MANIFEST_LINE.search(text))
 
 
 def unread(reason: str, asks: Asks) -> Live:

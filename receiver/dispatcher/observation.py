@@ -132,8 +132,8 @@ def _compare(
     recall: Callable[[], tuple[FieldPlace, FieldMemory]],
 ) -> dict[str, Seen]:
     """Return what was seen by the sync's id, but for the health."""
-    fields = any(asks.fields for look in looks for _, _, asks in look.asks)
-    place, memory = recall() if fields else (None, FieldMemory())
+    keeps = any(asks.remembers for look in looks for _, _, asks in look.asks)
+    place, memory = recall() if keeps else (None, FieldMemory())
     seen = dict[str, Seen]()
     for look in sorted(looks, key=_when):
         compared = FieldLook(memory)

@@ -57,10 +57,15 @@ def cluster() -> ToyCluster:
 
 def look(house: House, cluster: ToyCluster) -> None:
     """Verify what waits, and plan it."""
+    verify(house, cluster)
+    house.plan([])
+
+
+def verify(house: House, cluster: ToyCluster) -> None:
+    """Verify what waits."""
     Verification(
         "argocd", cluster, house.ledger, lambda: house.planner, lambda: None, configure_logs("json")
     )._round()
-    house.plan([])
 
 
 def texts(house: House) -> list[str]:
@@ -107,6 +112,70 @@ def test_the_manifest_in_an_annotation_is_not_kept(house: House, cluster: ToyClu
     (recalled,) = house.query(f"SELECT recalled FROM syncs WHERE id = '{sync}'")
     assert "note" in str(recalled)
     assert "c2VjcmV0" not in str(recalled)
+
+
+MANIFESTS = {
+    "kapp.k14s.io/original": '{"kind":"Secret","data":{"password":"aHVudGVyMg=="}}',
+    "objectset.rio.cattle.io/applied": "H4sIAAAAAAAA/4yRT2",
+    "as.yaml": "kind: Secret\ndata: {password: aHVudGVyMg==}",
+}
+ALL = EXPRESSION.replace("resource.annotations['note'] == 'a'", "size(resource.annotations) > 0")
+
+
+def told(house: House, rules: str, kind: str) -> Any:
+    """The annotations that are stored of one object."""
+    house.use(rules.replace("kind: ConfigMap", "kind: [ConfigMap, Secret]"))
+    cluster = ToyCluster({"a": WITHIN}, labels={"a": {"tier": "edge"}}, annotations=MANIFESTS)
+    cluster.kinds["a"] = (kind, "shop")
+    sync = house.sync(resource("a", f"{kind.lower()}/a configured", kind=kind))
+    look(house, cluster)
+    assert texts(house) == ["a edge"]
+    (recalled,) = house.query(f"SELECT recalled FROM syncs WHERE id = '{sync}'")
+    (live,) = json.loads(recalled)["observed"]["told"].values()
+    return live["annotations"]
+
+
+@pytest.mark.parametrize("kind", ["ConfigMap", "Secret"])
+def test_only_what_a_rule_names_is_kept(house: House, kind: str) -> None:
+    """The manifests of others are none of our business."""
+    assert told(house, EXPRESSION, kind) == {"note": "a"}
+
+
+@pytest.mark.parametrize("kind", ["ConfigMap", "Secret"])
+def test_where_all_are_asked_for_what_may_hold_a_secret_is_a_digest(
+    house: House, kind: str
+) -> None:
+    """Of a Secret that is everything; of others what looks like a manifest."""
+    found = told(house, ALL, kind)
+    assert found.keys() == {"note", *MANIFESTS}
+    hidden = {name for name, text in found.items() if str(text).startswith("digest:")}
+    assert hidden == {*MANIFESTS, *(["note"] if kind == "Secret" else [])}
+
+
+@pytest.mark.parametrize("kind", ["ConfigMap", "Secret"])
+def test_a_manifest_that_a_rule_names_is_kept_but_of_a_secret(house: House, kind: str) -> None:
+    """There its digest still tells that it is there."""
+    name = "kapp.k14s.io/original"
+    wanted = "size(resource.annotations['NAME']) > 0".replace("NAME", name)
+    found = told(house, EXPRESSION.replace("resource.annotations['note'] == 'a'", wanted), kind)
+    assert found.keys() == {name}
+    assert (found[name] == MANIFESTS[name]) == (kind == "ConfigMap")
+
+
+@pytest.mark.parametrize("other", [False, True])
+def test_an_annotation_that_nobody_has_looked_for_is_not_known(
+    house: House, cluster: ToyCluster, other: bool
+) -> None:
+    """Rules that changed meanwhile name another one; one that is not there is known so."""
+    rules = ANY.replace("labels: {tier: edge*}", "annotations: {absent: a}")
+    house.use(rules)
+    sync = house.sync("a")
+    verify(house, cluster)
+    house.use(rules.replace("absent", "note") if other else rules)
+    house.plan([])
+    (reason,) = reasons(house, sync)
+    assert ("not known: its live object was not read for this" in reason) == other
+    assert ("saw nothing" in reason) != other
 
 
 def test_an_expression_asks_too(house: House, cluster: ToyCluster) -> None:

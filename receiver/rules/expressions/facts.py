@@ -14,7 +14,16 @@ from typing import Any, TypeAlias
 
 from pydantic.alias_generators import to_camel
 
-from receiver.core.model import Application, FieldChange, Json, Resource, Source, Sync, rfc3339
+from receiver.core.model import (
+    Application,
+    FieldChange,
+    Json,
+    Live,
+    Resource,
+    Source,
+    Sync,
+    rfc3339,
+)
 
 Fields: TypeAlias = Mapping[str, tuple[str, Callable[[Any], Json]]]
 """Of each field its type, as `cel` declares it, and what reads its value from the model."""
@@ -51,7 +60,7 @@ RESOURCE: Fields = {
     "changeReason": ("string", attrgetter("change.reason")),
     "imageChanged": ("any", attrgetter("image_changed")),
     "labels": ("any", lambda resource: _mapping(resource.live.labels)),
-    "annotations": ("any", lambda resource: _mapping(resource.live.annotations)),
+    "annotations": ("any", lambda resource: _annotations(resource.live)),
     "fields": ("any", lambda resource: _field_facts(resource, ())),
     **_texts("key"),
 }
@@ -97,6 +106,13 @@ def _source_facts(source: Source) -> Json:
 
 def _mapping(texts: Mapping[str, str] | None) -> Json:
     return None if texts is None else {**texts}
+
+
+def _annotations(live: Live) -> Json:
+    """Return those that there are."""
+    if live.annotations is None:
+        return None
+    return {name: text for name, text in live.annotations.items() if text is not None}
 
 
 def _field_facts(resource: Resource, paths: Iterable[str]) -> Json:

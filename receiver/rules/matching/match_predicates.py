@@ -144,8 +144,10 @@ def _live_texts(key: str, wanted: Mapping[str, Globs], predicates: Predicates) -
 
 
 def _live_text(key: str, name: str, resource: Resource) -> str | Unknown | None:
-    texts: Mapping[str, str] | None = getattr(resource.live, key)
-    return Unknown(resource.live.unknown) if texts is None else texts.get(name)
+    texts: Mapping[str, str | None] | None = getattr(resource.live, key)
+    if texts is None or (key == "annotations" and name not in texts):
+        return Unknown(resource.live.unknown)
+    return texts.get(name)
 
 
 def _is_there(accept: Callable[[str], bool], value: str | Unknown | None) -> bool:

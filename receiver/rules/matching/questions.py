@@ -9,25 +9,52 @@ from dataclasses import dataclass
 
 from receiver.rules.schema.rule_file import Rule
 
-NAMED = re.compile(r"""(?<!\bapplication)(?:\.|\[\s*\\*["'])(labels|annotations)\b""")
+NAMED = re.compile(r"""(?<!\bapplication)(?:\.\??|\[\s*\??\\*["'])(labels|annotations)\b""")
 """How an expression names those of a resource: ``resource.labels``, ``r["labels"]``."""
+
+_NAME = r"[A-Za-z0-9_./-]+"
+ONE = re.compile(
+    rf"""(?:\\*["']\s*\])?\s*(?:\[\s*\??\s*\\*["']({_NAME})\\*["']\s*\]|\.\s*\??\s*(\w+)\b(?!\s*\())"""
+)
+"""What follows where it names one of them: ``['note']``, ``[?"note"]``, ``.note``, ``.?note``."""
+
+WITHIN = re.compile(rf"""["']({_NAME})\\*["']\s+in\s+[\w.]*$""")
+"""What stands before where it asks whether one is there: ``'note' in resource``."""
+
+
+LONGEST_NAME = 400
+"""Characters before it in which that is looked for: a name of Kubernetes has at most 317."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asks:
-    """What is asked of one live object."""
+    """What is asked of one live object.
+
+    Attributes:
+        labels: all of them.
+        annotations: the names of those that are named.
+        every_annotation: an expression asks for more than can be seen to be named.
+        fields: paths.
+    """
 
     labels: bool = False
-    annotations: bool = False
+    annotations: frozenset[str] = frozenset()
+    every_annotation: bool = False
     fields: frozenset[str] = frozenset()
 
     def __or__(self, other: Asks) -> Asks:
         """Return what both ask."""
         return Asks(
             self.labels or other.labels,
-            self.annotations or other.annotations,
+            self.annotations | other.annotations,
+            self.every_annotation or other.every_annotation,
             self.fields | other.fields,
         )
+
+    @property
+    def remembers(self) -> bool:
+        """Whether what is remembered is needed: values of before, and the key of digests."""
+        return bool(self.annotations or self.every_annotation or self.fields)
 
     def __bool__(self) -> bool:
         """Whether anything is asked."""
@@ -69,11 +96,25 @@ def asks_of(rule: Rule) -> Iterator[Asks]:
     named = named_by(rule)
     for selector in rule.match.resources or ():
         fields = frozenset(selector.fields or ())
-        yield named | Asks(bool(selector.labels), bool(selector.annotations), fields)
+        yield named | Asks(bool(selector.labels), frozenset(selector.annotations), fields=fields)
 
 
 def named_by(rule: Rule) -> Asks:
     """Return what the rule's expressions may name; at worst too much is asked."""
-    written = (rule.match.condition, rule.actions, rule.finally_, rule.on_failure, rule.debounce)
-    named = {found[1] for part in written for found in NAMED.finditer(str(part))}
-    return Asks("labels" in named, "annotations" in named)
+    parts = (rule.match.condition, rule.actions, rule.finally_, rule.on_failure, rule.debounce)
+    asks = NO_QUESTION
+    for written in map(str, parts):
+        for found in NAMED.finditer(written):
+            asks |= Asks(labels=True) if found[1] == "labels" else _annotations(written, found)
+    return asks
+
+
+def _annotations(written: str, found: re.Match[str]) -> Asks:
+    """Return the annotation that is named at this place; all of them where none can be seen."""
+    after = ONE.match(written, found.end())
+    if after:
+        return Asks(annotations=frozenset({after[1] or after[2]}))
+    within = WITHIN.search(written, max(0, found.start() - LONGEST_NAME), found.start())
+    if within and found[0].startswith(".") and not re.match(r"\s*[.\[]", written[found.end() :]):
+        return Asks(annotations=frozenset({within[1]}))
+    return Asks(every_annotation=True)
