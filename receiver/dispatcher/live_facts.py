@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 
 from receiver.argocd.objects import LiveObject, ObjectRef, Unreadable
 from receiver.core.model import FieldChange, Json, Live
+from receiver.core.storable import dumps
 from receiver.dispatcher.resource_health import REASON
 from receiver.kubernetes.field_paths import parse_path, value_at
 from receiver.notification.field_memory import (
@@ -24,6 +25,12 @@ from receiver.rules.matching.questions import Asks
 LONGEST = 1_000
 """Characters of an annotation that are kept: of a longer one the digest. One of Kubernetes may
 have 262,144."""
+
+MOST_TOLD = 8 * 2**20
+"""Characters of what is told for one sync: that is stored with it, and read whole again. A thousand
+objects may have 256 KiB of annotations each."""
+
+TOO_MUCH = f"of this sync's objects more than {MOST_TOLD:,} characters were asked for"
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 """The annotation with all of the object's manifest, a Secret's values among it."""
@@ -44,10 +51,12 @@ class FieldLook:
     Attributes:
         memory: what they were.
         news: what is to be remembered after the sync that was looked at last.
+        room: characters that may still be told.
     """
 
     memory: FieldMemory
     news: dict[FieldKey, Remembered] = field(default_factory=dict)
+    room: int = MOST_TOLD
 
     def live(
         self,
@@ -58,7 +67,7 @@ class FieldLook:
         *,
         doubtful: bool = False,
     ) -> Live:
-        """Return what is asked of one object.
+        """Return what is asked of one object, as long as there is room for it.
 
         Args:
             found: the object.
@@ -67,6 +76,17 @@ class FieldLook:
             by: the sync's operation, None where the sync does not say when it ran.
             doubtful: whether a failed sync before it may have changed the object.
         """
+        told = self._told(found, seen, asks, by, doubtful=doubtful)
+        size = len(dumps(asdict(told)))
+        if size > self.room and not told.unreadable:
+            return unread(TOO_MUCH, asks)
+        self.room -= size
+        return told
+
+    def _told(
+        self, found: LiveObject | Unreadable, seen: Sighting, asks: Asks, by: Operation | None, *,
+        doubtful: bool,
+    ) -> Live:  # fmt: skip
         texts = live_texts(found, asks, self.memory.digest_key)
         if isinstance(found, Unreadable) or not asks.fields:
             return texts

@@ -178,6 +178,23 @@ def test_an_annotation_that_nobody_has_looked_for_is_not_known(
     assert ("saw nothing" in reason) != other
 
 
+def test_what_is_told_of_one_sync_is_bounded(house: House) -> None:
+    """What is beyond is unknown, with that reason; who changed what is known all the same."""
+    names = [f"n{number}" for number in range(40)]
+    notes = {f"note-{number}": "x" * 1_000 for number in range(500)}
+    house.use(ALL)
+    cluster = ToyCluster(dict.fromkeys(names, WITHIN), annotations=notes)
+    sync = house.sync(*names)
+    verify(house, cluster)
+    (recalled,) = house.query(f"SELECT recalled FROM syncs WHERE id = '{sync}'")
+    assert len(recalled) < 9_000_000
+    told = json.loads(recalled)["observed"]["told"].values()
+    known = [live for live in told if live["annotations"]]
+    assert 10 < len(known) < 20
+    unknown = {live["unknown"] for live in told if not live["annotations"]}
+    assert unknown == {"of this sync's objects more than 8,388,608 characters were asked for"}
+
+
 def test_an_expression_asks_too(house: House, cluster: ToyCluster) -> None:
     """For all labels and annotations of what the rest of the match selects."""
     house.use(EXPRESSION)
