@@ -126,6 +126,14 @@ def test_a_sender_without_a_token_is_warned_of(
     assert [(one["event"], one["sender"]) for one in lines] == [("argocd.unknownSender", "stage")]
 
 
+@pytest.mark.parametrize("name", ["argo prod/x", "", "-a", "a" * 64])
+def test_what_no_token_can_be_called_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such a connection would belong to nobody."""
+    monkeypatch.setenv("POSTSYNC_ARGOCD", json.dumps({name: SERVER}))
+    with pytest.raises(SettingsError, match="is no sender's name: letters, digits"):
+        load_settings()
+
+
 def test_a_rotated_token_counts_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """And one that is missing is told, with where it belongs."""
     secrets = tmp_path / "secrets"

@@ -35,15 +35,20 @@ def build_connections(settings: Settings, outbound: Outbound) -> Connections:
     })  # fmt: skip
 
 
+def unknown_senders(settings: Settings, senders: Sequence[str]) -> dict[str, str]:
+    """Return the connections whose sender is none of these, those of tokens, and say so of each."""
+    hint = f"no token has that name; senders are {', '.join(senders) or 'none'}"
+    return {
+        sender: hint
+        for sender, one in settings.argocd.items()
+        if sender not in senders and one.intake != "watch"
+    }
+
+
 def warn_of_unknown_senders(settings: Settings, senders: Sequence[str], log: Log) -> None:
-    """Say which connections nobody uses: no token has the sender's name."""
-    for sender, one in settings.argocd.items():
-        if sender not in senders and one.intake != "watch":
-            log.warning(
-                "argocd.unknownSender",
-                sender=sender,
-                hint=f"no token has that name; senders are {', '.join(senders) or 'none'}",
-            )
+    """Say in the log which connections no notification belongs to."""
+    for sender, hint in unknown_senders(settings, senders).items():
+        log.warning("argocd.unknownSender", sender=sender, hint=hint)
 
 
 def _connection(setting: ConnectionSetting, secrets: Secrets, outbound: Outbound) -> Connection:

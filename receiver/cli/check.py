@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import click
 
 from receiver.app.composition import build_outbound
-from receiver.cli.check_connections import CheckedConnections, check_connections
+from receiver.cli.check_connections import CheckedConnections, check_connections, sender_warnings
 from receiver.cli.screen import Styled, write_json, write_line
 from receiver.core.errors import Problem, RuleError
 from receiver.inspection.dry_run import DryRun, DryRunResult
@@ -74,11 +74,12 @@ def _settings(files: Sequence[Path], file: Path | None, *, needed: bool) -> Sett
 def _load(
     files: Sequence[Path], settings: Settings | None, registry: Registry, expressions: Expressions
 ) -> RuleSet:
-    """Load the rules; without settings nobody knows whether a sender has a connection."""
+    """Load the rules; without settings nobody knows which senders have a connection."""
     if settings is None:
         return load_rules(files, registry, expressions)
     connected = bool(settings.argocd)
-    return load_rules(files or settings.rules, registry, expressions, connected=connected)
+    found = load_rules(files or settings.rules, registry, expressions, connected=connected)
+    return replace(found, warnings=(*found.warnings, *sender_warnings(settings)))
 
 
 @dataclass(frozen=True, slots=True)

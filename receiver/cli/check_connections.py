@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from receiver.app.connections import build_connections
+from receiver.app.connections import build_connections, unknown_senders
 from receiver.argocd.probe import Probe, probe
 from receiver.core.errors import Problem
 from receiver.outbound import Outbound
 from receiver.settings.model import Settings
+from receiver.settings.token_files import read_folder
 
 PATIENCE = 60.0
 """Seconds in which one connection is tried."""
@@ -54,6 +55,13 @@ def check_connections(settings: Settings, outbound: Outbound) -> CheckedConnecti
         assert connection is not None, sender  # noqa: S101 it is one of them
         found.tried[sender] = probe(connection, time.monotonic() + PATIENCE)
     return found
+
+
+def sender_warnings(settings: Settings) -> Iterator[Problem]:
+    """Yield the connections of which there is no token; where there are no tokens nobody knows."""
+    senders = sorted({one.name for one in read_folder(settings.home / "senders").tokens})
+    for sender, why in unknown_senders(settings, senders).items() if senders else ():
+        yield Problem(f"argocd.{sender}", 0, 0, "", why)
 
 
 def _problem(sender: str, name: str, why: str) -> Problem:

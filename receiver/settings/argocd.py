@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidato
 from pydantic.alias_generators import to_camel
 
 from receiver.rules.handlers.secret_refs import SecretRef, check_secrets, is_secret, split_secrets
+from receiver.settings.token_files import NAME
 
 OWN_CLUSTER = ("https://kubernetes.default.svc", "in-cluster")
 """How Applications name the cluster that Argo CD runs in, by address and by name."""
@@ -54,6 +55,17 @@ def _is_loopback(host: str) -> bool:
     except ValueError:
         return host == "localhost"
 
+
+def _sender(value: str) -> str:
+    if not NAME.fullmatch(value):
+        raise ValueError(
+            "is no sender's name: letters, digits, and . _ - after the first, at most 63"
+        )
+    return value
+
+
+Sender = Annotated[str, AfterValidator(_sender)]
+"""The name of a sender's token, which is that of a file."""
 
 Reference = Annotated[SecretRef, PlainValidator(_reference)]
 

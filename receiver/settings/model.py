@@ -21,7 +21,7 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from receiver.settings.argocd import ConnectionSetting
+from receiver.settings.argocd import ConnectionSetting, Sender
 
 MIB = 1 << 20
 
@@ -118,7 +118,7 @@ class Settings(BaseSettings):
     rates: dict[str, RateSetting] = {}
     """How many attempts of a handler begin with one credential, by its name, instead of what its
     service documents: `{cloudflare.purge: {perSecond: 50, burst: 500}}`."""
-    argocd: dict[str, ConnectionSetting] = {}
+    argocd: dict[Sender, ConnectionSetting] = {}
     """For each sender, by the name of its token, how to ask its Argo CD what a sync really changed:
     `{argocd: {server: 'https://argocd-server.argocd.svc', token: {file: argocd}}}`; see
     docs/argocd-connection.md."""

@@ -150,3 +150,20 @@ def test_a_rule_that_waits_for_applications_that_nobody_sees_is_warned_of(
     assert warned.exit_code == 0
     assert warned.stderr.startswith(f"warning: {file}:7:5: ")
     assert "so each plan waits for the quiet of window instead" in warned.stderr
+
+
+def test_a_connection_of_which_there_is_no_token_is_warned_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the log does at the start; where the tokens are not at hand nothing is said."""
+    file, senders = tmp_path / "a.yaml", tmp_path / "senders"
+    file.write_text(RULES)
+    monkeypatch.setenv("POSTSYNC_HOME", str(tmp_path))
+    kubernetes = {"kubernetes": {"inCluster": True}}
+    setting = {"prod": kubernetes, "stage": kubernetes, "eu": kubernetes | {"intake": "watch"}}
+    monkeypatch.setenv("POSTSYNC_ARGOCD", json.dumps(setting))
+    assert CliRunner().invoke(check, [str(file)]).stderr == ""
+    senders.mkdir()
+    (senders / "prod").write_text("0123456789abcdef" * 4)
+    warned = CliRunner().invoke(check, [str(file)])
+    assert warned.stderr == ("warning: argocd.stage: no token has that name; senders are prod\n")
