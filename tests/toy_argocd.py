@@ -56,7 +56,8 @@ def application(
 class ToyArgoCd:
     """A connection to Applications.
 
-    ``failing`` is why nothing can be asked, ``forbidden`` why no Application can be read;
+    ``failing`` is why nothing can be asked, ``forbidden`` why no Application can be read,
+    or none of ``forbidden_for`` where that has any;
     ``read`` are those that were read whole; ``over`` ends what watches,
     ``cut`` each watch when it has told all.
     """
@@ -64,6 +65,7 @@ class ToyArgoCd:
     apps: dict[str, Json] = field(default_factory=dict)
     failing: str = ""
     forbidden: str = ""
+    forbidden_for: set[str] = field(default_factory=set)
     read: list[str] = field(default_factory=list)
     watches: int = 0
     over: bool = False
@@ -82,7 +84,7 @@ class ToyArgoCd:
     ) -> ApplicationState | Unreadable:
         self._ask(deadline)
         self.read.append(f"{namespace}/{name}")
-        if self.forbidden:
+        if self.forbidden and name in (self.forbidden_for or [name]):
             return Unreadable(self.forbidden)
         if name not in self.apps:
             return Unreadable("it is not there", gone=True)

@@ -24,6 +24,7 @@ from receiver.core.logs import Log, write_event
 from receiver.core.model import Event, Json, from_ms, rfc3339
 from receiver.core.threads import SupervisedThread
 from receiver.dispatcher.outage import Outage
+from receiver.dispatcher.reading import Reading
 from receiver.dispatcher.sightings import Sightings
 from receiver.ledger.audit.trail import append_events
 from receiver.ledger.engine.ledger import Ledger, LockMode
@@ -95,8 +96,8 @@ class GapRepair:
         self._watch_outage = Outage.of_connection(
             sender, connection, "watch Applications", ledger, log
         )
-        self._read_outage = Outage.of_connection(
-            sender, connection, "read an Application", ledger, log
+        self._reading = Reading(
+            Outage.of_connection(sender, connection, "read an Application", ledger, log)
         )
         self._blind = False
         self._ours = threading.Event()
@@ -170,7 +171,7 @@ class GapRepair:
     def _repair_for_a_term(self) -> None:
         until = time.monotonic() + TERM
         with self._ledger.write() as connection:
-            self._sightings.since = self._oldest(connection)
+            self._sightings.begin(self._oldest(connection))
         self._ours.set()
         while not self._stopped.is_set() and time.monotonic() < until:
             self._round()
@@ -179,6 +180,7 @@ class GapRepair:
 
     def _round(self) -> None:
         """Look what became of the operations that are due, and repair those that are missing."""
+        self._reading.forget(self._sightings.unsettled)
         due, since = self._sightings.due(BATCH), self._sightings.since
         if not due:
             return
@@ -223,10 +225,11 @@ class GapRepair:
             if isinstance(state, ApplicationState):
                 self._store(state, operations, wording)
             elif not state.gone:
-                self._later(operations, f"{first.application}: {state.reason}")
+                wait = self._reading.refused(first.application, state.reason)
+                self._sightings.postpone(operations, wait)
                 return True
         except ConnectionFailed as error:
-            self._later(operations, str(error))
+            self._sightings.postpone(operations, self._reading.failed(str(error)))
             return False
         except LedgerUnavailable:
             raise
@@ -234,13 +237,11 @@ class GapRepair:
             self._log.error(
                 "recovery.bug", application=first.application, traceback=traceback.format_exc()
             )
-        else:
-            self._read_outage.over()
+            self._sightings.try_again(operations)
+            return True
         self._sightings.settle(operations)
+        self._reading.worked(first.application)
         return True
-
-    def _later(self, operations: Sequence[Operation], reason: str) -> None:
-        self._sightings.postpone(operations, self._read_outage.failed(reason))
 
     def _store(
         self, state: ApplicationState, operations: Sequence[Operation], wording: Wording

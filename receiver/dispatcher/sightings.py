@@ -12,6 +12,9 @@ from receiver.argocd.objects import ApplicationSummary
 from receiver.ledger.inbox.recovery import Operation
 from receiver.notification.shapes import FINISHED
 
+AGAIN = (10.0, 60.0, 600.0)
+"""Seconds until the next try after each bug; one more leaves an operation to the next start."""
+
 SETTLED = math.inf
 """When an operation is due of which it is known what became of it."""
 
@@ -30,7 +33,23 @@ class Sightings:
         self._grace = grace
         self._lock = threading.Lock()
         self._of: dict[str, dict[Operation, float]] = {}
+        self._bugs: dict[Operation, int] = {}
         self.since = datetime.max.replace(tzinfo=UTC)
+
+    def begin(self, since: datetime) -> None:
+        """Have a new ``since``, and forget what is older: its Application may be gone unseen."""
+        with self._lock:
+            self.since = since
+            for key, seen in [*self._of.items()]:
+                kept = {
+                    one: at for one, at in seen.items()
+                    if (one.finished_at or one.started_at) >= since
+                }  # fmt: skip
+                self._of[key] = kept
+                if not kept:
+                    del self._of[key]
+            left = {one for seen in self._of.values() for one in seen} if self._bugs else set()
+            self._bugs = {one: bugs for one, bugs in self._bugs.items() if one in left}
 
     def note(self, summary: ApplicationSummary) -> None:
         """Take up what an Application says of its last operation, and of those before.
@@ -62,6 +81,23 @@ class Sightings:
     def settle(self, operations: Iterable[Operation]) -> None:
         """Note that it is known what became of them."""
         self._set(operations, SETTLED)
+
+    def unsettled(self) -> set[str]:
+        """Return the Applications with operations of which it is not known yet."""
+        with self._lock:
+            return {
+                key for key, seen in self._of.items() if any(at != SETTLED for at in seen.values())
+            }
+
+    def try_again(self, operations: Iterable[Operation]) -> None:
+        """Have them due again later, a few times: what went wrong with them is a bug."""
+        for one in operations:
+            bugs = self._bugs.get(one, 0)
+            self._bugs[one] = bugs + 1
+            if bugs < len(AGAIN):
+                self.postpone([one], AGAIN[bugs])
+            else:
+                self.settle([one])
 
     def postpone(self, operations: Iterable[Operation], seconds: float) -> None:
         """Have them due again later."""

@@ -31,10 +31,10 @@ COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 class Finished:
-    """Knows since when each finished operation has been seen, by our own monotonic clock."""
+    """Knows since when each last operation has been seen, by our own monotonic clock."""
 
     def __init__(self) -> None:
-        self._seen: dict[tuple[str, datetime | None], float] = {}
+        self._seen: dict[str, tuple[datetime | None, float]] = {}
 
     def on_its_way(self, one: ApplicationSummary, newest: int) -> bool:
         """Whether the notification of its last operation may still come.
@@ -45,7 +45,10 @@ class Finished:
         if _ms(one.finished_at) < newest - 1000 * ON_ITS_WAY:
             return False
         now = time.monotonic()
-        return now - self._seen.setdefault((one.key, one.finished_at), now) < ON_ITS_WAY
+        seen = self._seen.get(one.key)
+        if seen is None or seen[0] != one.finished_at:
+            seen = self._seen[one.key] = one.finished_at, now
+        return now - seen[1] < ON_ITS_WAY
 
 
 @dataclass(frozen=True, slots=True)

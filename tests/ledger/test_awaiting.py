@@ -16,6 +16,7 @@ from receiver.argocd.objects import ApplicationSummary
 from receiver.core.logs import configure_logs
 from receiver.dispatcher.awaiting import Awaiting
 from receiver.dispatcher.companion import OTHERS
+from receiver.dispatcher.standing import Finished
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.queries.reader import Reader
 
@@ -355,3 +356,13 @@ def test_a_replay_counts_the_syncs_of_its_time(regions: Regions) -> None:
     regions.look(region(1), region(2))
     assert texts(regions.house.work()) == ["Succeeded of 1"]
     assert regions.house.plans() == ["cancelled", "succeeded"]
+
+
+def test_only_the_last_operation_of_an_application_is_remembered() -> None:
+    """However many come while some plan waits; the first sight of each counts anew."""
+    finished = Finished()
+    one = ApplicationSummary("argocd", "shop", "u-1", "web", {}, "Succeeded", None, NOON)
+    for second in range(50):
+        last = replace(one, finished_at=NOON + timedelta(seconds=second))
+        assert finished.on_its_way(last, 0)
+    assert len(finished._seen) == 1

@@ -16,9 +16,11 @@ from notifications import notification, resource
 from service import wait_for
 from toy_argocd import ToyArgoCd, application
 
+from receiver.argocd.application_json import summary_of
 from receiver.core.logs import configure_logs
-from receiver.dispatcher import gap_repair, outage
+from receiver.dispatcher import gap_repair, outage, sightings
 from receiver.dispatcher.gap_repair import GapRepair
+from receiver.dispatcher.sightings import Sightings
 from receiver.ledger.audit.key_values import CREATED, put_value
 from receiver.ledger.engine.ledger import Ledger
 from receiver.settings.model import Settings
@@ -425,3 +427,55 @@ def test_what_is_stored_meanwhile_is_a_duplicate(house: House, argocd: ToyArgoCd
         wait_for(lambda: bool(house.events("notification.duplicate")), PATIENCE, "the duplicate")
     assert syncs(house) == ["argocd/shop"]
     assert house.events("sync.recovered") == []
+
+
+def test_an_application_that_cannot_be_read_is_told_once(house: House, argocd: ToyArgoCd) -> None:
+    """Beside others that are recovered; when it is gone, all is well again."""
+    argocd.forbidden, argocd.forbidden_for = "get is missing", {"secret"}
+    argocd.put(application("secret", started=ago(9), finished=ago(5)))
+    with repairing(house, argocd):
+        for number in range(4):
+            argocd.put(application(f"a-{number}", started=ago(9), finished=ago(5)))
+            wait_for(recovered(house, number + 1), PATIENCE, "the recovery")
+        wait_for(lambda: argocd.read.count("argocd/secret") > 2, PATIENCE, "some tries")
+        assert len(house.events("connection.failed")) == 1
+        assert house.events("connection.restored") == []
+        argocd.remove("secret")
+        wait_for(lambda: bool(house.events("connection.restored")), PATIENCE, "the end of it")
+    (failed,) = house.events("connection.failed")
+    assert failed["reason"] == "argocd/secret: get is missing"
+
+
+def test_after_a_bug_it_is_tried_again_a_few_times(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What passes is recovered; what lasts is left alone in the end."""
+    monkeypatch.setattr(sightings, "AGAIN", (0.05, 0.05))
+
+    class Buggy(ToyArgoCd):
+        def application(self, namespace: str, name: str, deadline: float) -> Any:
+            found = super().application(namespace, name, deadline)
+            if name == "lasting" or self.read.count(f"{namespace}/{name}") < 3:
+                raise KeyError(name)
+            return found
+
+    argocd = Buggy()
+    for name in ("lasting", "passing"):
+        argocd.put(application(name, started=ago(9), finished=ago(5)))
+    with repairing(house, argocd):
+        wait_for(recovered(house), PATIENCE, "the recovery")
+        quiet()
+    assert syncs(house) == ["argocd/passing"]
+    assert argocd.read.count("argocd/lasting") == 3
+
+
+def test_what_is_too_old_is_forgotten() -> None:
+    """Its Application may have been deleted while nobody watched."""
+    seen = Sightings(0.0)
+    seen.begin(ago(100))
+    for name, age in (("old", 50), ("new", 5)):
+        seen.note(summary_of(application(name, started=ago(age + 1), finished=ago(age))))
+    seen.settle(seen.due(10)[:1])
+    seen.begin(ago(20))
+    assert [one.name for one in seen.due(10)] == ["new"]
+    assert [*seen._of] == ["argocd/new"]
