@@ -15,6 +15,7 @@ from receiver.argocd.discovery import Discovery
 from receiver.argocd.kubernetes_answers import refused
 from receiver.argocd.kubernetes_live import LiveByKubernetes
 from receiver.argocd.listed_health import in_its_list, listed_health
+from receiver.argocd.live_json import judge
 from receiver.argocd.objects import (
     ApplicationState,
     ApplicationSummary,
@@ -25,7 +26,7 @@ from receiver.argocd.objects import (
 from receiver.argocd.pages import pages
 from receiver.argocd.server import Server
 from receiver.argocd.summaries import one_summary
-from receiver.kubernetes.health import HEALTHY, Health
+from receiver.kubernetes.health import Health
 from receiver.kubernetes.paths import path_of
 
 TURN = 2.0
@@ -105,8 +106,7 @@ class KubernetesApi:
             return listed_health(application, refs)
         found = self.live(application, refs, deadline=deadline, content=True)
         return {
-            ref: one if isinstance(one, Unreadable) else one.health or HEALTHY
-            for ref, one in found.items()
+            ref: one if isinstance(one, Unreadable) else judge(one) for ref, one in found.items()
         }
 
     def watch(self, deadline: float) -> Iterator[ApplicationSummary]:

@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Any
 
 from receiver.argocd.application_json import mapping, mappings, moment, text, texts
-from receiver.argocd.objects import FieldsManager, LiveObject, ObjectRef
+from receiver.argocd.objects import FieldsManager, LiveObject, ObjectRef, Unreadable
 from receiver.core.model import Json
-from receiver.kubernetes.health import health
+from receiver.kubernetes.health import Health, argocd_health
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 """A copy of all that was applied, a Secret's values among it."""
@@ -49,9 +49,16 @@ def live_object(
         annotations=annotations,
         read_from=read_from,
         read_at=read_at,
-        health=health(whole) if content else None,
         content=_content(ref, whole, annotations) if content else None,
     )
+
+
+def judge(found: LiveObject) -> Health | Unreadable:
+    """Return the health of an object that was read whole."""
+    try:
+        return argocd_health({**(found.content or {})})
+    except Exception as error:  # noqa: BLE001 one object of a stranger's kind holds up no other
+        return Unreadable(f"its health cannot be told, for a bug of ours: {type(error).__name__}")
 
 
 def _manager(entry: Mapping[str, Any]) -> FieldsManager:

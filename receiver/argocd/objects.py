@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from receiver.core.model import Json
-from receiver.kubernetes.health import Health
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -78,7 +77,6 @@ class LiveObject:
         read_from: the connection's name, for messages.
         read_at: what the clock of the API server said when it was read; None where it is not
             known, as through Argo CD.
-        health: by Argo CD's rules; None where the content was not read.
         content: the whole object, without managedFields, where it was asked for; of a Secret
             never the values.
     """
@@ -91,7 +89,6 @@ class LiveObject:
     annotations: Mapping[str, str]
     read_from: str
     read_at: datetime | None = None
-    health: Health | None = None
     content: Mapping[str, Json] | None = field(default=None, repr=False)
 
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
-from applications import Applications
+from applications import CRDS, Applications
 from argocd_server import ArgoCd
 from connected import by_argocd, by_kubernetes, deadline
 from kube import Json, Kube
-from objects import WEB, Objects, objects
+from objects import MICE, WEB, Objects, objects
 from service import wait_for
 
 from receiver.argocd.connection import Connection
 from receiver.argocd.connections import Both
+from receiver.argocd.live_json import judge, live_object
 from receiver.argocd.objects import ApplicationState, ObjectRef, Unreadable
 from receiver.kubernetes.health import HEALTHY, Health
 from receiver.outbound import Outbound
@@ -73,6 +75,69 @@ def test_the_own_cluster_is_judged_by_its_objects(
         return ask(connection, apps, "own", ref(shop)) == [HEALTHY]
 
     wait_for(healthy, 60, "the Deployment to be healthy")
+
+
+def _serve(kube: Kube, group: str, version: str, plural: str, kind: str) -> None:
+    """Have a kind served that takes any field."""
+    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    crd = MICE | {
+        "metadata": {"name": f"{plural}.{group}"},
+        "spec": MICE["spec"] | {
+            "group": group,
+            "names": {"kind": kind, "plural": plural},
+            "versions": [{"name": version, "served": True, "storage": True,
+                          "schema": {"openAPIV3Schema": schema}}],
+        },
+    }  # fmt: skip
+    if kube.find(f"{CRDS}/{plural}.{group}") is None:
+        kube.ask("POST", CRDS, crd)
+    path = f"/apis/{group}/{version}/{plural}"
+    wait_for(lambda: kube.find(path) is not None, 60, f"the kind {kind}")
+
+
+def test_custom_resources_are_judged_as_argo_cd_does(
+    kube: Kube, apps: Applications, shop: Objects, outbound: Outbound
+) -> None:
+    """One without a condition is healthy; what a stranger's status has fails no reading."""
+    monitors = ("monitoring.example.com", "v1", "servicemonitors", "ServiceMonitor")
+    rollouts = ("argoproj.io", "v1alpha1", "rollouts", "Rollout")
+    _serve(kube, *monitors)
+    _serve(kube, *rollouts)
+    seen = {"observedGeneration": "1"}
+    put: dict[str, tuple[tuple[str, str, str, str], Json]] = {
+        "bare": (monitors, {"spec": {}}),
+        "odd": (monitors, {"status": "a text"}),
+        "list": (monitors, {"status": ["a list"]}),
+        "unready": (monitors,
+                    {"status": seen | {"conditions": [{"type": "Ready", "status": "False"}]}}),
+        "done": (rollouts, {"status": seen | {"phase": "Healthy"}}),
+        "paused": (rollouts, {"status": seen | {"phase": "Paused", "message": "step"}}),
+        "late": (rollouts, {"status": {"observedGeneration": "0", "phase": "Healthy"}}),
+    }  # fmt: skip
+    refs = {}
+    for name, ((group, version, plural, kind), tree) in put.items():
+        manifest = {"apiVersion": f"{group}/{version}", "kind": kind, **tree}
+        shop.put(f"{group}/{version}/{plural}", name, manifest)
+        refs[name] = ObjectRef(group, version, kind, shop.namespace, name)
+    apps.put("custom")
+    connection = by_kubernetes(kube, outbound, apps.namespace)
+    found = ask(connection, apps, "custom", *refs.values())
+    words = {name: getattr(one, "status", one) for name, one in zip(refs, found, strict=True)}
+    assert words == {
+        "bare": "Healthy", "odd": "Healthy", "list": "Healthy", "unready": "Progressing",
+        "done": "Healthy", "paused": "Suspended", "late": "Progressing",
+    }  # fmt: skip
+
+
+def test_an_object_that_cannot_be_judged_is_unknown() -> None:
+    """A value too deep to be written, for example; the others of its call are told."""
+    deep: list[Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+    status: Json = {"conditions": [{"type": "Ready", "status": deep}]}
+    ref = ObjectRef("farm.example.com", "v1", "Mouse", "shop", "a")
+    found = judge(live_object(ref, {"status": status}, "it", content=True))
+    assert found == Unreadable("its health cannot be told, for a bug of ours: RecursionError")
 
 
 def test_of_another_cluster_the_application_tells_it(

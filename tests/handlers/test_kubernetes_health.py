@@ -3,8 +3,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from json_places import Place, places, put
 
-from receiver.kubernetes.health import health
+from receiver.kubernetes.health import CHECKS, argocd_health, health
 
 
 def _object(version: str, kind: str, spec: Any = None, status: Any = None, **meta: Any) -> Any:
@@ -47,6 +50,16 @@ def _container(**fields: Any) -> Any:
 def _other(condition: str, status: str, version: str = "farm.example.com/v1", **more: Any) -> Any:
     told = {"type": condition, "status": status, "message": "so", **more}
     return _object(version, "Mouse", {}, {"conditions": [told]})
+
+
+def _rollout(phase: str, message: str = "", **more: Any) -> Any:
+    status = {"observedGeneration": "2", "phase": phase, "message": message, **more}
+    return _object("argoproj.io/v1alpha1", "Rollout", {}, status)
+
+
+def _application(word: str) -> Any:
+    status = {"health": {"status": word, "message": "so"}}
+    return _object("argoproj.io/v1alpha1", "Application", {}, status)
 
 
 READY = [{"type": "Ready", "status": "True"}]
@@ -138,6 +151,24 @@ EXIT = _container(state={"terminated": {"exitCode": 3, "reason": "Error"}})
         (_other("Ready", "True", observedGeneration=1), "Progressing", "not seen it"),
         (_object("apiextensions.k8s.io/v1", "CustomResourceDefinition"), "Progressing", "none of"),
         (_other("Established", "True", "apiextensions.k8s.io/v1"), "Healthy", ""),
+        (_other("Ready", "True", observedGeneration="2"), "Healthy", ""),
+        (_other("Ready", "True", observedGeneration="1"), "Progressing", "not seen it"),
+        (_other("Ready", "True", observedGeneration="5f8c"), "Healthy", ""),
+        (_rollout("Healthy"), "Healthy", ""),
+        (_rollout("Progressing", "more replicas"), "Progressing", "more replicas"),
+        (_rollout("Paused", "CanaryPauseStep"), "Suspended", "CanaryPauseStep"),
+        (_rollout("Degraded", "aborted"), "Degraded", "aborted"),
+        (_rollout("Healthy", observedGeneration="1"), "Progressing", "not seen it"),
+        (_rollout("Healthy", observedGeneration=2), "Healthy", ""),
+        (_rollout("Healthy", observedGeneration="7d6f5c"), "Healthy", ""),
+        (_rollout(""), "Progressing", "its phase is not known yet"),
+        (_object("argoproj.io/v1alpha1", "Rollout"), "Progressing", "not seen it"),
+        (_application("Healthy"), "Healthy", ""),
+        (_application("Degraded"), "Degraded", "so"),
+        (_application("Suspended"), "Suspended", "so"),
+        (_application("Missing"), "Progressing", "its health is Missing: so"),
+        (_object("argoproj.io/v1alpha1", "Application"), "Progressing", "not been reconciled"),
+        (_object("argoproj.io/v1alpha1", "AppProject"), "Progressing", "none of the conditions"),
         (_other("Ready", "True") | {"metadata": {"deletionTimestamp": "x"}}, "Progressing", ""),
     ],
 )  # fmt: skip
@@ -145,3 +176,65 @@ def test_health_is_as_argo_cd_judges_it(found: Any, status: str, told: str) -> N
     """Its rules for the usual kinds; for others their usual conditions."""
     judged = health(found)
     assert (judged.status, told in judged.message) == (status, True), judged
+
+
+@pytest.mark.parametrize(
+    ("found", "status"),
+    [
+        (_object("monitoring.coreos.com/v1", "ServiceMonitor"), "Healthy"),
+        (_object("argoproj.io/v1alpha1", "AppProject"), "Healthy"),
+        (_object("farm.example.com/v1", "Mouse", {}, {"conditions": [{"type": "Fed"}]}), "Healthy"),
+        (_other("Ready", "False"), "Progressing"),
+        (_object("apiextensions.k8s.io/v1", "CustomResourceDefinition"), "Progressing"),
+        (_rollout("Paused"), "Suspended"),
+        (_deployment(**DONE | {"updatedReplicas": 1}), "Progressing"),
+    ],
+)
+def test_of_an_application_a_kind_without_conditions_is_healthy(found: Any, status: str) -> None:
+    """Argo CD does not judge it; what it judges is as for who waits."""
+    assert argocd_health(found).status == status
+
+
+ODD = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
+    | st.sampled_from(["2", "Ready", "True", "²", "1e3", "-1", "9" * 5000]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=5), inner,
+                                                                max_size=2),
+    max_leaves=6,
+)  # fmt: skip
+WHOLE = {
+    "spec": {
+        "replicas": 2, "paused": False, "restartPolicy": "Always", "type": "LoadBalancer",
+        "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": 1}},
+    },
+    "status": {
+        **DONE, **ROLLED, **DAEMONS, **BALANCED, "observedGeneration": 2, "phase": "Running",
+        "conditions": [{"type": "Ready", "status": "True", "observedGeneration": 2,
+                        "reason": "So", "message": "so"}],
+        "health": {"status": "Healthy", "message": ""},
+        "containerStatuses": [{"name": "main", "state": {"waiting": {"reason": "So"}},
+                               "lastState": {"terminated": {"exitCode": 1}}}],
+    },
+    "metadata": {"name": "a", "generation": 2},
+}  # fmt: skip
+KINDS = [*CHECKS, ("farm.example.com", "Mouse"), ("", "ConfigMap")]
+
+
+@settings(max_examples=1000, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.sampled_from(KINDS), st.sampled_from(list(places(WHOLE))), ODD,
+    st.sampled_from(list(places(WHOLE))), ODD,
+)  # fmt: skip
+def test_whatever_an_object_has_anywhere_it_is_judged(
+    kind: tuple[str, str], place: Place, value: Any, other: Place, more: Any
+) -> None:
+    """Anybody's controller writes a custom resource's status, and as it likes."""
+    group, name = kind
+    tree = put(WHOLE, place, value)
+    if other in list(places(tree)):
+        tree = put(tree, other, more)
+    found = {"apiVersion": f"{group}/v1" if group else "v1", "kind": name, **tree}
+    for judge in (health, argocd_health):
+        judged = judge(found)
+        assert judged.status in {"Healthy", "Progressing", "Degraded", "Suspended"}
+        assert isinstance(judged.message, str)

@@ -6,6 +6,7 @@ from receiver.kubernetes.health.result import (
     HEALTHY,
     Health,
     degraded,
+    mapping,
     progressing,
     spec_of,
     status_of,
@@ -22,7 +23,7 @@ def service(found: Object) -> Health:
 
 def ingress(found: Object) -> Health:
     """Check an Ingress."""
-    balancer = status_of(found).get("loadBalancer") or {}
+    balancer = mapping(status_of(found), "loadBalancer")
     return HEALTHY if balancer.get("ingress") else WAITING
 
 

@@ -7,6 +7,8 @@ from receiver.kubernetes.health.result import (
     Health,
     conditions,
     degraded,
+    mapping,
+    mappings,
     progressing,
     spec_of,
     status_of,
@@ -30,11 +32,11 @@ def pod(found: Object) -> Health:
 
 
 def _running(found: Object) -> Health:
-    ready = {one.get("status") for one in conditions(found) if one.get("type") == "Ready"}
-    if ready == {"True"}:
+    ready = [one.get("status") for one in conditions(found) if one.get("type") == "Ready"]
+    if ready == ["True"]:
         return HEALTHY
-    for one in status_of(found).get("containerStatuses") or []:
-        if (one.get("lastState") or {}).get("terminated"):
+    for one in mappings(status_of(found), "containerStatuses"):
+        if mapping(one, "lastState").get("terminated"):
             return degraded(f"{one.get('name')} has ended, and is not ready again")
     return progressing("it is not ready yet")
 
@@ -44,8 +46,8 @@ def _trouble(found: Object) -> str:
 
     Those of `initContainers` may: many of them end until what they need is there.
     """
-    for one in status_of(found).get("containerStatuses") or []:
-        waiting = (one.get("state") or {}).get("waiting") or {}
+    for one in mappings(status_of(found), "containerStatuses"):
+        waiting = mapping(mapping(one, "state"), "waiting")
         reason = str(waiting.get("reason") or "")
         if reason.startswith("Err") or reason.endswith(("Error", "BackOff")):
             return f"{one.get('name')}: {reason}: {waiting.get('message') or ''}".strip(": ")
@@ -53,7 +55,7 @@ def _trouble(found: Object) -> str:
 
 
 def _containers(status: Object, *keys: str) -> list[Object]:
-    return [one for key in keys for one in status.get(key) or []]
+    return [one for key in keys for one in mappings(status, key)]
 
 
 def _failure(found: Object) -> str:
@@ -61,7 +63,7 @@ def _failure(found: Object) -> str:
     if status.get("message") or status.get("reason"):
         return f"{status.get('reason') or 'Failed'}: {status.get('message') or ''}".strip(": ")
     for one in _containers(status, "initContainerStatuses", "containerStatuses"):
-        ended = (one.get("state") or {}).get("terminated") or {}
+        ended = mapping(mapping(one, "state"), "terminated")
         if ended.get("exitCode"):
             why = ended.get("message") or ended.get("reason") or "Error"
             return f"{one.get('name')} ended with exit code {ended['exitCode']}: {why}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -23,6 +24,8 @@ class Health:
 
 
 HEALTHY = Health("Healthy")
+DIGITS = re.compile(r"[0-9]{1,19}")
+"""A generation as a text: an int of 64 bits has at most 19 digits."""
 
 
 def progressing(message: str) -> Health:
@@ -35,30 +38,55 @@ def degraded(message: str) -> Health:
     return Health("Degraded", message)
 
 
+UNSEEN = progressing("its controller has not seen it yet")
+
+
 def group_of(found: Object) -> str:
     """Return the group of an object's kind, "" for that of Pods and Services."""
     group, slash, _ = str(found.get("apiVersion") or "").partition("/")
     return group if slash else ""
 
 
+def mapping(tree: Object, key: str) -> dict[str, Any]:
+    """Return what stands under a key, {} if that is no mapping: a custom resource has anything."""
+    value = tree.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def mappings(tree: Object, key: str) -> list[dict[str, Any]]:
+    """Return the mappings of a list, none if it is no list."""
+    value = tree.get(key)
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
+def number(tree: Object, key: str) -> int | None:
+    """Return a whole number, also where a text has it; None if it is none."""
+    value = tree.get(key)
+    if isinstance(value, str) and DIGITS.fullmatch(value):
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
 def spec_of(found: Object) -> dict[str, Any]:
     """Return its spec, {} without one."""
-    return found.get("spec") or {}
+    return mapping(found, "spec")
 
 
 def status_of(found: Object) -> dict[str, Any]:
     """Return its status, {} without one."""
-    return found.get("status") or {}
+    return mapping(found, "status")
 
 
 def conditions(found: Object) -> list[dict[str, Any]]:
     """Return its conditions, none where it has none yet."""
-    listed = status_of(found).get("conditions")
-    return [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+    return mappings(status_of(found), "conditions")
+
+
+def generation_of(found: Object) -> int:
+    """Return which version of its spec an object has, 0 where that is not counted."""
+    return number(mapping(found, "metadata"), "generation") or 0
 
 
 def is_seen(found: Object) -> bool:
     """Whether its controller has seen the object as it is now."""
-    seen: int = status_of(found).get("observedGeneration") or 0
-    generation: int = found["metadata"].get("generation") or 0
-    return seen >= generation
+    return (number(status_of(found), "observedGeneration") or 0) >= generation_of(found)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from receiver.kubernetes.health.result import (
     HEALTHY,
+    UNSEEN,
     Health,
     conditions,
     degraded,
     is_seen,
+    mapping,
+    number,
     progressing,
     spec_of,
     status_of,
 )
 from receiver.kubernetes.objects import Object
-
-UNSEEN = progressing("its controller has not seen it yet")
 
 
 def deployment(found: Object) -> Health:
@@ -43,14 +44,14 @@ def _rollout(found: Object) -> Health:
 
 def stateful_set(found: Object) -> Health:
     """Check a StatefulSet; with a partition, by the replicas that it leaves to be updated."""
-    if not is_seen(found) or not status_of(found).get("observedGeneration"):
+    if not is_seen(found) or not number(status_of(found), "observedGeneration"):
         return UNSEEN
     wanted, ready = _wanted(found), _count(found, "readyReplicas")
     if ready < wanted:
         return progressing(f"{ready} of {wanted} replicas are ready")
-    if (strategy := spec_of(found).get("updateStrategy") or {}).get("type") == "OnDelete":
+    if (strategy := mapping(spec_of(found), "updateStrategy")).get("type") == "OnDelete":
         return HEALTHY
-    meant = wanted - ((strategy.get("rollingUpdate") or {}).get("partition") or 0)
+    meant = wanted - (number(mapping(strategy, "rollingUpdate"), "partition") or 0)
     updated = _count(found, "updatedReplicas")
     if updated < meant:
         return progressing(f"{updated} of {meant} replicas are updated")
@@ -61,7 +62,7 @@ def daemon_set(found: Object) -> Health:
     """Check a DaemonSet."""
     if not is_seen(found):
         return UNSEEN
-    if (spec_of(found).get("updateStrategy") or {}).get("type") == "OnDelete":
+    if mapping(spec_of(found), "updateStrategy").get("type") == "OnDelete":
         return HEALTHY
     wanted = _count(found, "desiredNumberScheduled")
     updated = _count(found, "updatedNumberScheduled")
@@ -88,7 +89,7 @@ def replica_set(found: Object) -> Health:
 
 def job(found: Object) -> Health:
     """Check a Job: healthy at its good end alone."""
-    met = {one.get("type"): one for one in conditions(found) if one.get("status") == "True"}
+    met = {str(one.get("type")): one for one in conditions(found) if one.get("status") == "True"}
     if failed := met.get("Failed"):
         return degraded(f"{failed.get('reason') or 'Failed'}: {failed.get('message') or ''}")
     if "Complete" in met:
@@ -99,9 +100,9 @@ def job(found: Object) -> Health:
 
 
 def _wanted(found: Object) -> int:
-    replicas = spec_of(found).get("replicas")
-    return 1 if replicas is None else int(replicas)
+    replicas = number(spec_of(found), "replicas")
+    return 1 if replicas is None else replicas
 
 
 def _count(found: Object, name: str) -> int:
-    return int(status_of(found).get(name) or 0)
+    return number(status_of(found), name) or 0
