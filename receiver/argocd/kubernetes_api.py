@@ -93,10 +93,9 @@ class KubernetesApi:
     ) -> Mapping[ObjectRef, LiveObject | Unreadable]:
         """Read objects of this server's cluster: a few one by one, more of a kind by a list."""
         if not self.serves(application):
-            where = application.destination or "which it does not name"
-            why = Unreadable(f"its cluster, {where}, is not that of {self.name}")
-            return dict.fromkeys(refs, why)
-        return LiveByKubernetes(self.server, self.discovery, deadline, content).read(refs)
+            return dict.fromkeys(refs, self._elsewhere(application))
+        reading = LiveByKubernetes(self.server, self.discovery, deadline, content, keep=_itself)
+        return reading.read(refs)
 
     def health(
         self, application: ApplicationState, refs: Sequence[ObjectRef], *, deadline: float
@@ -104,10 +103,14 @@ class KubernetesApi:
         """Judge objects of this server's cluster; of others the Application may tell it."""
         if not self.serves(application) and in_its_list(application):
             return listed_health(application, refs)
-        found = self.live(application, refs, deadline=deadline, content=True)
-        return {
-            ref: one if isinstance(one, Unreadable) else judge(one) for ref, one in found.items()
-        }
+        if not self.serves(application):
+            return dict.fromkeys(refs, self._elsewhere(application))
+        judging = LiveByKubernetes(self.server, self.discovery, deadline, content=True, keep=judge)
+        return judging.read(refs)
+
+    def _elsewhere(self, application: ApplicationState) -> Unreadable:
+        where = application.destination or "which it does not name"
+        return Unreadable(f"its cluster, {where}, is not that of {self.name}")
 
     def watch(self, deadline: float) -> Iterator[ApplicationSummary]:
         """Yield each Application as it is, then each that changes; each namespace in turn."""
@@ -117,3 +120,7 @@ class KubernetesApi:
         while time.monotonic() < deadline:
             for watch in watches:
                 yield from watch.follow(min(deadline, time.monotonic() + turn))
+
+
+def _itself(found: LiveObject) -> LiveObject:
+    return found

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from receiver.argocd.application_json import mapping, text
 from receiver.argocd.discovery import Discovery, Served
@@ -25,25 +25,34 @@ METADATA = "application/json;as=PartialObjectMetadata{list};g=meta.k8s.io;v=v1"
 """https://kubernetes.io/docs/reference/using-api/api-concepts/#metadata-only-fetches"""
 SMALL, WHOLE = 500, 50
 """Objects of a page: their metadata alone (a few KB each), and whole."""
-Found = LiveObject | Unreadable
+T = TypeVar("T")
 GONE = Unreadable("it is not there any more", gone=True)
 
 
 @dataclass(frozen=True, slots=True)
-class LiveByKubernetes:
-    """One reading of objects."""
+class LiveByKubernetes(Generic[T]):
+    """One reading of objects.
+
+    Attributes:
+        server: the API server.
+        discovery: its kinds.
+        deadline: as `time.monotonic` counts.
+        content: read whole objects.
+        keep: returns what is kept of an object: those of one page alone are in memory at once.
+    """
 
     server: Server
     discovery: Discovery
     deadline: float
     content: bool
+    keep: Callable[[LiveObject], T]
 
-    def read(self, refs: Sequence[ObjectRef]) -> Mapping[ObjectRef, Found]:
+    def read(self, refs: Sequence[ObjectRef]) -> Mapping[ObjectRef, T | Unreadable]:
         """Read objects; each is in what is returned."""
         return read_twice(self._read, refs, self.deadline)
 
-    def _read(self, refs: Sequence[ObjectRef]) -> Mapping[ObjectRef, Found]:
-        found: dict[ObjectRef, Found] = {}
+    def _read(self, refs: Sequence[ObjectRef]) -> Mapping[ObjectRef, T | Unreadable]:
+        found: dict[ObjectRef, T | Unreadable] = {}
         alike: dict[tuple[str, str], list[ObjectRef]] = defaultdict(list)
         for ref in refs:
             served = self.discovery.find(ref, self.deadline)
@@ -58,10 +67,10 @@ class LiveByKubernetes:
             found |= self._listed(path, some) if len(some) > FEW else self._each(path, some)
         return found
 
-    def _each(self, path: str, refs: Sequence[ObjectRef]) -> dict[ObjectRef, Found]:
+    def _each(self, path: str, refs: Sequence[ObjectRef]) -> dict[ObjectRef, T | Unreadable]:
         return {ref: self._one(path, ref) for ref in refs}
 
-    def _one(self, path: str, ref: ObjectRef) -> Found:
+    def _one(self, path: str, ref: ObjectRef) -> T | Unreadable:
         path = below(path, ref.name)
         try:
             answer = self.server.get(path, self.deadline, accept=self._form())
@@ -71,10 +80,10 @@ class LiveByKubernetes:
             return GONE if why.gone else why
         return self._object(ref, self.server.json(answer), clock_of(answer))
 
-    def _listed(self, path: str, refs: Sequence[ObjectRef]) -> dict[ObjectRef, Found]:
+    def _listed(self, path: str, refs: Sequence[ObjectRef]) -> dict[ObjectRef, T | Unreadable]:
         """Read the collection until all are found."""
         missing = {ref.name: ref for ref in refs}
-        found: dict[ObjectRef, Found] = {}
+        found: dict[ObjectRef, T | Unreadable] = {}
         limit, form = WHOLE if self.content else SMALL, self._form("List")
         try:
             for page in pages(self.server, path, self.deadline, limit=limit, accept=form):
@@ -90,10 +99,9 @@ class LiveByKubernetes:
             return dict.fromkeys(refs, unanswered(error))
         return {**dict.fromkeys(missing.values(), GONE), **found}
 
-    def _object(
-        self, ref: ObjectRef, found: Mapping[str, Any], read_at: datetime | None
-    ) -> LiveObject:
-        return live_object(ref, found, self.server.name, content=self.content, read_at=read_at)
+    def _object(self, ref: ObjectRef, found: Mapping[str, Any], read_at: datetime | None) -> T:
+        name, whole = self.server.name, self.content
+        return self.keep(live_object(ref, found, name, content=whole, read_at=read_at))
 
     def _form(self, of: str = "") -> str:
         return JSON if self.content else METADATA.format(list=of)

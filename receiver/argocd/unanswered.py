@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
-from receiver.argocd.objects import LiveObject, ObjectRef, Unreadable
+from receiver.argocd.objects import ObjectRef, Unreadable
 from receiver.argocd.server import AnswerFailed, TooLarge
 
 SOON = 1.0
@@ -21,10 +21,10 @@ def unanswered(error: AnswerFailed) -> Unreadable:
 
 
 def read_twice(
-    read: Callable[[Sequence[ObjectRef]], Mapping[ObjectRef, LiveObject | Unreadable]],
+    read: Callable[[Sequence[ObjectRef]], Mapping[ObjectRef, T | Unreadable]],
     refs: Sequence[ObjectRef],
     deadline: float,
-) -> Mapping[ObjectRef, LiveObject | Unreadable]:
+) -> Mapping[ObjectRef, T | Unreadable]:
     """Read objects, and once more those whose path was not answered well."""
     found = read(refs)
     late = [ref for ref, one in found.items() if isinstance(one, Unreadable) and one.again]

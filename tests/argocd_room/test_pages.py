@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -125,3 +126,24 @@ def test_one_object_that_is_too_large_takes_no_other_with_it(
         "it: GET /api/v1/namespaces/shop/configmaps has more than 0"
     }
     assert len(lists) == 9
+
+
+def test_of_what_is_judged_only_the_health_stays(outbound: Outbound) -> None:
+    """Not the content of each object that was read for it: a hundred of a megabyte are many."""
+    parts = [REFS[number : number + 1] for number in range(len(REFS))]
+    large = [
+        Reply(200, json.dumps({
+            "metadata": {"continue": "more" if part != parts[-1] else ""},
+            "items": [{"metadata": {"name": part[0].name}, "data": {"a": "x" * 4_000_000}}],
+        }).encode())
+        for part in parts
+    ]  # fmt: skip
+    with listing(outbound, *large) as (api, _):
+        tracemalloc.start()
+        try:
+            found = api.health(APPLICATION, REFS, deadline=deadline())
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert [getattr(one, "status", "") for one in found.values()] == ["Healthy"] * len(REFS)
+    assert peak < 22_000_000
