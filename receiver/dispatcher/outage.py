@@ -77,6 +77,8 @@ class Outage:
         Raises:
             LedgerUnavailable: it could not be told.
         """
+        if self._use is not None:  # it is named beside the reason
+            reason = reason.removeprefix(f"{self._use.connection}: ")
         first = Event(self._failed, {**self._about, "reason": reason})
         self._store([] if self._failing else [first], self._counts, reason)
         if not self._failing and time.monotonic() - self._works_since > STEADY:

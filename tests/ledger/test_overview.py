@@ -187,6 +187,12 @@ def test_a_connection_that_fails_is_told_with_the_reason_and_since_when(house: H
     assert len(house.events("connection.restored")) == 1
 
 
+def test_a_connection_that_fails_is_named_once(house: House) -> None:
+    """Its name stands beside the reason, which begins with it."""
+    outage_of(house).failed("Argo CD of the test: nobody there")
+    assert [event["reason"] for event in house.events("connection.failed")] == ["nobody there"]
+
+
 def test_what_nobody_tries_any_more_is_marked_as_old(house: House) -> None:
     """That it failed an hour ago says nothing of now."""
     outage_of(house).failed("nobody there")
