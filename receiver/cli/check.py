@@ -59,7 +59,7 @@ def check(
     if cluster and settings is not None:
         asked = _ask_clusters(found, settings, registry, expressions)
         if asked.problems:
-            _write_problems(asked.problems, output, asked.notes)
+            _write_refused(found, asked, output)
             sys.exit(1)
     (_write_json if output == "json" else _write_text)(found, asked)
     sys.exit(int(strict and bool(found.warnings)))
@@ -120,6 +120,12 @@ def _write_problems(
         write_line(Styled(place, bold=True), ": ", Styled(rest, "red"), err=True)
 
 
+def _write_refused(found: RuleSet, asked: _Asked, output: str) -> None:
+    if output == "text":
+        _write_counts(found, asked)
+    _write_problems(asked.problems, output, asked.notes)
+
+
 def _write_notes(word: str, notes: Sequence[Problem]) -> None:
     for note in notes:
         write_line(f"{word}: {note}", err=True)
@@ -139,6 +145,11 @@ def _write_json(found: RuleSet, asked: _Asked | None) -> None:
 def _write_text(found: RuleSet, asked: _Asked | None) -> None:
     _write_notes("warning", found.warnings)
     _write_notes("note", asked.notes if asked else ())
+    _write_counts(found, asked)
+
+
+def _write_counts(found: RuleSet, asked: _Asked | None) -> None:
+    """Write how much was looked at: rules, dry runs, and Applications by each connection."""
     rules, files = _plural(len(found.rules), "rule"), _plural(len(found.files), "file")
     line = f"{rules} in {files}, digest {found.digest[:12]}"
     write_line(line + (f", {_plural(asked.dry_run.tried, 'dry run')}" if asked else ""))

@@ -239,6 +239,7 @@ def test_as_json(asked: Check) -> None:
     bad = JOB.replace("busybox", '""')
     (problem,) = json.loads(asked(bad, "--output=json").stdout)["problems"]
     assert problem["path"].endswith("containers[0].image")
+    assert asked(bad).stdout.startswith("1 rule in 1 file, digest ")
 
 
 def test_without_a_cluster_the_way_out_is_told(
