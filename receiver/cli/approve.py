@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import click
 
@@ -41,8 +42,14 @@ def approve(number: str, *, reason: str, yes: bool, client: Client, output: str)
         if not yes and sys.stdin.isatty():
             confirm("Let them go?")
     answer = client.send("POST", f"{path}/approve", {"reason": reason} if reason else None)
-    runs = f", {plural(len(answer['runs']), 'run')}" if "runs" in answer else ""
-    write_answer(answer, output, f"approved {number}{runs}")
+    write_answer(answer, output, f"approved {number}{_let_go(answer)}")
+
+
+def _let_go(answer: Mapping[str, Any]) -> str:
+    """Return how many runs a plan lets go; one that collected syncs makes them when it starts."""
+    if "runs" not in answer:
+        return ""
+    return f", {plural(len(answer['runs']), 'run')}" if answer["runs"] else "; it starts now"
 
 
 def _preview(plan: PlanWithRuns) -> Iterator[str]:

@@ -13,6 +13,7 @@ import click
 
 from receiver.cli import complete
 from receiver.cli.client import Client, find_token
+from receiver.core.states import PlanState, RunState, SyncState
 from receiver.core.user_files import read_bytes, read_stream
 
 Command: TypeAlias = Callable[..., Any]
@@ -55,6 +56,19 @@ application = click.option("--application", default="", help="Only of this Appli
 sync = click.option("--sync", default="", help="Only of this sync, or `last`.")
 reason = click.option("--reason", default="", help="Why, for the trail.")
 yes = click.option("--yes", is_flag=True, help="Do not ask.")
+
+
+class States(click.Choice[str]):
+    """A state of syncs, plans or runs; a state of another of these is told apart from none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the state that was named."""
+        others = {"syncs": SyncState, "plans": PlanState, "runs": RunState}
+        homes = [command for command, states in others.items() if value in {*states}]
+        if homes and value not in self.choices:
+            where = " or ".join(f"`postsync {home} --state {value}`" for home in homes)
+            self.fail(f"{value} is no state of these; there is {where}", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 def read_payload(file: Path) -> bytes:

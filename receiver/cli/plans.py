@@ -16,7 +16,7 @@ FOLDING = {"RULE", "APPLICATION", "REASON"}
 
 @click.command()
 @click.option(
-    "--state", "states", multiple=True, type=click.Choice([state.value for state in PlanState]),
+    "--state", "states", multiple=True, type=options.States([state.value for state in PlanState]),
     help="Only in this state; several times.",
 )  # fmt: skip
 @options.rule

@@ -16,7 +16,7 @@ FOLDING = {"RULE", "ACTION", "APPLICATION", "TARGET", "REASON"}
 
 @click.command()
 @click.option(
-    "--state", "states", multiple=True, type=click.Choice([state.value for state in RunState]),
+    "--state", "states", multiple=True, type=options.States([state.value for state in RunState]),
     help="Only in this state; several times.",
 )  # fmt: skip
 @options.run_filters

@@ -56,7 +56,16 @@ def show(sync: str, *, wait: float, client: Client, output: str) -> None:
 
 
 def _sync_of(client: Client, number: str) -> str:
-    """Return the sync of a run or a plan; anything else is taken for a sync's id."""
+    """Return the sync of a run or a plan; anything else is taken for a sync's id.
+
+    Raises:
+        click.UsageError: it names an Application.
+    """
+    if "/" in number:
+        raise click.UsageError(
+            f"{number!r} is no id; `postsync syncs --application NAMESPACE/NAME` lists those of an "
+            "Application"
+        )
     kinds = {"r-": "runs", "p-": "plans"}.get(number[:2])
     if kinds is None:
         return number

@@ -16,7 +16,7 @@ NONE_YET = "no syncs yet; `postsync send --example` posts one"
 @click.command()
 @click.option("--application", default="", help="Only of this one: namespace/name, or the name.")
 @click.option(
-    "--state", type=click.Choice([state.value for state in SyncState]), help="Only in this."
+    "--state", type=options.States([state.value for state in SyncState]), help="Only in this."
 )
 @click.option("--since", default="", help="Only those that came since: 2h, 7d, or a time.")
 @click.option("--until", default="", help="Only those that came before: 2h, 7d, or a time.")

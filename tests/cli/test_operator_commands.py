@@ -284,6 +284,8 @@ def test_a_replay_of_a_mistyped_rule_is_refused(used: Service) -> None:
         (["runs", "--state", "fialed"], 2, "'failed'"),
         (["plans", "--state", "hold"], 2, "'held'"),
         (["syncs", "--state", "plannd"], 2, "'planned'"),
+        (["syncs", "--state", "collecting"], 2, "there is `postsync plans --state collecting`"),
+        (["show", "argocd/shop"], 2, "`postsync syncs --application NAMESPACE/NAME`"),
         (["runs", "--since", "yesterday"], 1, "since"),
         (["tail", "--since", "yesterday"], 1, "since"),
         (["show", "s-nothing"], 1, "`postsync syncs`"),

@@ -26,6 +26,10 @@ RULES = """
   actions:
   - {name: call, uses: log.message, with: {text: "3"}}
   - {name: tell, uses: log.message, wave: 1, target: application, with: {text: "4"}}
+- name: gathers
+  match: {application: {name: zoo}, resources: [{kind: ConfigMap}]}
+  debounce: {window: 1h, maxWait: 2h}
+  actions: [{name: tell, uses: log.message, with: {text: "6"}}]
 - name: asks
   match: {application: {name: wiki}, resources: [{kind: ConfigMap}]}
   actions: [{name: ask, uses: log.message, suspend: true, with: {text: "5"}}]
@@ -58,6 +62,15 @@ def test_an_approval_shows_what_it_lets_go(house: House, postsync: Postsync) -> 
         "  wave 0: 3 runs of call (log.message)",
         "  wave 1: 1 run of tell (log.message)",
     ]
+
+
+def test_an_approval_of_a_plan_that_collects_counts_no_runs(
+    house: House, postsync: Postsync
+) -> None:
+    """They are made when it starts."""
+    house.sync("a", application="zoo")
+    (plan,) = house.plans("id")
+    assert postsync("approve", plan)[:2] == (0, f"approved {plan}; it starts now\n")
 
 
 def test_the_help_of_approve_names_both_lists_of_what_waits(postsync: Postsync) -> None:
