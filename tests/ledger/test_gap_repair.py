@@ -311,7 +311,7 @@ def test_an_outage_is_told_once_and_nothing_is_lost(house: House, argocd: ToyArg
         wait_for(recovered(house), PATIENCE, "the recovery")
         (failed,) = house.events("connection.failed")
         assert (failed["use"], failed["reason"]) == (
-            "watch Applications", "Argo CD of the test: nobody answers",
+            "watch Applications", "nobody answers",
         )  # fmt: skip
         assert len(house.events("connection.restored")) == 1
         argocd.forbidden = "applications, get is missing"
