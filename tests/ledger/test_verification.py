@@ -225,7 +225,7 @@ def test_a_connection_that_fails_is_tried_again_and_told(house: House, cluster: 
     assert "nobody there" in story["reason"]
     assert story["changed"] is None
     (failed,) = house.events("connection.failed")
-    assert (failed["use"], failed["reason"]) == ("read live objects", cluster.failing)
+    assert (failed["use"], failed["reason"]) == ("read live objects", "nobody there")
     cluster.failing, cluster.changed_at = "", {"a-conf": WITHIN}
     look(house, cluster)
     house.plan([])
