@@ -117,6 +117,28 @@ def test_a_selector_that_asks_nobody_is_warned_of(
     assert CliRunner().invoke(check, []).stderr == ""
 
 
+def test_an_expression_that_asks_nobody_is_warned_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever it stands; once where a selector asks for the same."""
+    file = tmp_path / "a.yaml"
+    file.write_text(
+        "version: 1\nrules:\n- name: r\n  match:\n    resources: [{kind: Job, labels: {a: b}}]\n"
+        "    condition: resource.annotations['a'] == 'b'\n"
+        "  actions:\n  - {uses: log.message, with: {text: '${{ resource.annotations.a }}'}}\n"
+        "  - {name: b, uses: log.message, with: {text: '${{ resource.labels.a }}'}}\n"
+    )
+    monkeypatch.setenv("POSTSYNC_RULES", json.dumps([str(file)]))
+    warned = CliRunner().invoke(check, []).stderr
+    why = "no sender has a connection, so no annotations are known: resource.annotations is null"
+    assert f"{file}:6:5: rules[0].match.condition: {why}" in warned
+    assert f"rules[0].actions[0].with.text: {why}" in warned
+    assert warned.count("no labels are known") == 1
+    setting = {"argocd": {"kubernetes": {"inCluster": True}}}
+    monkeypatch.setenv("POSTSYNC_ARGOCD", json.dumps(setting))
+    assert CliRunner().invoke(check, []).stderr == ""
+
+
 def test_files_are_checked_with_the_settings_that_there_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

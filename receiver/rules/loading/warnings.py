@@ -92,6 +92,7 @@ def find_warnings(document: Document, rules: Iterable[tuple[int, Rule]]) -> Iter
 
 
 NOBODY = "no sender has a connection"
+OF_A_RESOURCE = re.compile(r"""\bresource(?:\.\??|\[\s*\??["'])(labels|annotations)\b""")
 CONNECT = "the setting argocd names one, see docs/argocd-connection.md"
 
 
@@ -112,16 +113,36 @@ def find_unconnected(document: Document, rules: Iterable[tuple[int, Rule]]) -> I
         if rule.debounce is not None and rule.debounce.until is not None:
             message = f"{NOBODY}, so each plan waits for the quiet of window instead"
             yield document.problem(("rules", index, "debounce", "until"), message, CONNECT)
-        for number, selector in enumerate(rule.match.resources or ()):
-            where = ("rules", index, "match", "resources", number)
-            for key, message in _unanswered(selector):
-                yield document.problem((*where, key), message, CONNECT)
+        for place, message in _unanswered(rule, document.data["rules"][index]):
+            yield document.problem(("rules", index, *place), message, CONNECT)
 
 
-def _unanswered(selector: ResourceMatch) -> Iterator[tuple[str, str]]:
-    for key in selector.live_keys:
-        then = "onUnknownChange decides" if key == "fields" else "this selects nothing"
-        yield key, f"{NOBODY}, so no {key} are known: {then}"
+def _unanswered(rule: Rule, written: Any) -> Iterator[tuple[Place, str]]:
+    """Yield what a rule asks of live objects, in selectors and else in expressions."""
+    selected = set[str]()
+    for number, selector in enumerate(rule.match.resources or ()):
+        for key in selector.live_keys:
+            selected.add(key)
+            then = "onUnknownChange decides" if key == "fields" else "this selects nothing"
+            message = f"{NOBODY}, so no {key} are known: {then}"
+            yield ("match", "resources", number, key), message
+    if rule.match.resources:
+        for place, key in _named(written, ()):
+            if key not in selected:
+                yield place, f"{NOBODY}, so no {key} are known: resource.{key} is null"
+
+
+def _named(value: Any, place: Place) -> Iterator[tuple[Place, str]]:
+    """Yield where the texts of a rule name a resource's labels or annotations, and which."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _named(inner, (*place, key))
+    elif isinstance(value, list):
+        for number, inner in enumerate(value):
+            yield from _named(inner, (*place, number))
+    elif isinstance(value, str):
+        for key in sorted({found[1] for found in OF_A_RESOURCE.finditer(value)}):
+            yield place, key
 
 
 def missing_files(paths: Iterable[Path], files: Iterable[str]) -> Iterator[Problem]:
