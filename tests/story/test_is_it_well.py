@@ -35,7 +35,8 @@ def test_a_connection_that_fails_needs_a_person_until_it_works(
             return "watch Applications: works" in typed(service, "status").stdout
 
         wait_for(connected, PATIENCE, "the watch")
-        assert code() == 0
+        answer = typed(service, "status")
+        assert answer.returncode == 0, answer.stdout + answer.stderr
         argocd.fault, argocd.cut_after = AWAY, 1
         apps.change("shop", {"reconciledAt": "2026-06-01T12:00:05Z"})
         wait_for(lambda: code() == 1, PATIENCE, "the failure")
