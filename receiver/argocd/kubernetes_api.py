@@ -5,6 +5,7 @@ https://kubernetes.io/docs/reference/using-api/api-concepts/ has lists and watch
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,6 +32,10 @@ from receiver.kubernetes.paths import path_of
 
 TURN = 2.0
 """Seconds for which one of several namespaces is watched; the others miss nothing meanwhile."""
+MOST_CONTENT = 32 << 20
+"""Bytes of the objects that one call reads whole, as JSON: in memory they are several times as
+large, and all are there at once."""
+TOO_MUCH = Unreadable("the Application's objects are too large to be read at once")
 VERSION, PLURAL = "argoproj.io/v1alpha1", "applications"
 
 
@@ -94,7 +99,9 @@ class KubernetesApi:
         """Read objects of this server's cluster: a few one by one, more of a kind by a list."""
         if not self.serves(application):
             return dict.fromkeys(refs, self._elsewhere(application))
-        reading = LiveByKubernetes(self.server, self.discovery, deadline, content, keep=_itself)
+        reading = LiveByKubernetes(
+            self.server, self.discovery, deadline, content, keep=_Room().keep
+        )
         return reading.read(refs)
 
     def health(
@@ -122,5 +129,13 @@ class KubernetesApi:
                 yield from watch.follow(min(deadline, time.monotonic() + turn))
 
 
-def _itself(found: LiveObject) -> LiveObject:
-    return found
+class _Room:
+    """Keeps objects of one call, those that are whole as long as there is room for them."""
+
+    def __init__(self) -> None:
+        self._left = MOST_CONTENT
+
+    def keep(self, found: LiveObject) -> LiveObject | Unreadable:
+        if found.content is not None:
+            self._left -= len(json.dumps(found.content))
+        return found if self._left >= 0 else TOO_MUCH

@@ -15,7 +15,7 @@ from peers import Reply, Seen, peer
 from receiver.argocd.application_json import application_of
 from receiver.argocd.connection import ConnectionFailed
 from receiver.argocd.kubernetes_api import KubernetesApi
-from receiver.argocd.objects import LiveObject, ObjectRef
+from receiver.argocd.objects import LiveObject, ObjectRef, Unreadable
 from receiver.argocd.server import Server
 from receiver.kubernetes.access import Access
 from receiver.outbound import Outbound
@@ -147,3 +147,17 @@ def test_of_what_is_judged_only_the_health_stays(outbound: Outbound) -> None:
             tracemalloc.stop()
     assert [getattr(one, "status", "") for one in found.values()] == ["Healthy"] * len(REFS)
     assert peak < 22_000_000
+
+
+def test_objects_that_are_too_large_together_are_unknown(
+    outbound: Outbound, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that there was room for are there, and without the content there is room for all."""
+    monkeypatch.setattr("receiver.argocd.kubernetes_api.MOST_CONTENT", 500)
+    for content, number in ((True, 4), (False, 6)):
+        with listing(outbound, page(REFS, "")) as (api, _):
+            found = api.live(APPLICATION, REFS, deadline=deadline(), content=content)
+        assert len([one for one in found.values() if isinstance(one, LiveObject)]) == number
+        assert {one.reason for one in found.values() if isinstance(one, Unreadable)} <= {
+            "the Application's objects are too large to be read at once"
+        }
