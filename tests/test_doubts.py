@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from planning import renderer
 
+from receiver.core.errors import RuleError
 from receiver.core.logs import configure_logs
 from receiver.dispatcher.rule_sets import RulesInForce, store_reload
 from receiver.ledger.engine.ledger import Ledger
@@ -136,6 +137,44 @@ def field_warnings(folder: Path, selector: str, expression: str) -> list[str]:
     (folder / "r.yaml").write_text(FIELDS.replace("SELECTOR", selector).replace("TEXT", text))
     found = load_rules([folder], Registry.discover(), Expressions())
     return [str(warning) for warning in found.warnings]
+
+
+@pytest.mark.parametrize(
+    ("selector", "told"),
+    [
+        ("labels: {app/kubernetes/io: a}", "'app/kubernetes/io' is no name of a label"),
+        ("labels: {'tier*': a}", "only the values are globs"),
+        ("annotations: {tier x: a}", "'tier x' is no name of an annotation"),
+        ("labels: {tier: edge value!}", "'edge value!' is no value of a label"),
+        ("labels: {tier: [edge, a/*]}", "'a/*' is no value of a label"),
+    ],
+)
+def test_a_label_that_no_object_can_have_is_warned_of(
+    tmp_path: Path, selector: str, told: str
+) -> None:
+    """By the syntax of Kubernetes, which objects are held to."""
+    (warning,) = field_warnings(tmp_path, selector, "")
+    assert told in warning
+    assert ":6:" in warning
+
+
+@pytest.mark.parametrize(
+    "selector",
+    [
+        "labels: {app.kubernetes.io/name: 'shop-*'}", "labels: {tier: ['', edge_1.a, '[!a]*']}",
+        "annotations: {example.com/cdn: 'https://a b!'}",
+    ],
+)  # fmt: skip
+def test_a_label_that_an_object_may_have_is_not_warned_of(tmp_path: Path, selector: str) -> None:
+    """The value of an annotation may be any text."""
+    assert field_warnings(tmp_path, selector, "") == []
+
+
+@pytest.mark.parametrize("key", ["labels", "annotations"])
+def test_labels_that_name_none_are_refused(tmp_path: Path, key: str) -> None:
+    """They would match everything."""
+    with pytest.raises(RuleError, match=rf"match.resources\[0\].{key}: names none"):
+        field_warnings(tmp_path, f"{key}: {{}}", "")
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n", "version: 1\nrules: []\n"])

@@ -177,6 +177,8 @@ class _Builder:
                 continue
             self._document.keys[(*path, key)] = _place(key_node)
             result[key] = self.build(value_node, (*path, key))
+        if path and node.value and not result:  # each of its keys has a problem
+            self._document.unread.add(path)
         return result
 
     def _key(self, node: yaml.Node) -> str | None:

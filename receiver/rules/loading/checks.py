@@ -17,6 +17,7 @@ from receiver.rules.handlers.registry import Registry
 from receiver.rules.handlers.secret_refs import replace_secrets
 from receiver.rules.loading.defaults import sections
 from receiver.rules.loading.scopes import KEY_SCOPE, action_scope
+from receiver.rules.schema.match import Strict
 from receiver.rules.schema.rule_file import Action, FailureAction, Rule, Target
 
 
@@ -41,6 +42,7 @@ def check_rule(rule: Rule, expressions: Expressions) -> Iterator[FieldError]:
     yield from _check_names(rule)
     yield from _check_plans(rule)
     yield from _check_verify(rule)
+    yield from _check_empty(rule)
     condition = rule.match.condition
     if condition is not None:
         scope = Scope.condition(resource=rule.match.resources is not None)
@@ -104,6 +106,19 @@ def _check_verify(rule: Rule) -> Iterator[FieldError]:
             message = f"only the live object has {key}, and verify: never reads none"
             hint = "use verify: auto for this rule"
             yield FieldError(("match", "resources", number, key), message, hint)
+
+
+def _check_empty(rule: Rule) -> Iterator[FieldError]:
+    """Refuse labels and annotations that are given and name none: they would match everything."""
+    parts: list[tuple[Path, Strict]] = [(("match", "application"), rule.match.application)]
+    for number, selector in enumerate(rule.match.resources or ()):
+        parts.append((("match", "resources", number), selector))
+    if rule.debounce is not None and rule.debounce.until is not None:
+        parts.append((("debounce", "until", "applications"), rule.debounce.until.applications))
+    for place, part in parts:
+        for key in ("labels", "annotations"):
+            if key in part.model_fields_set and not getattr(part, key):
+                yield FieldError((*place, key), "names none", "give one, or leave it out")
 
 
 def _check_plans(rule: Rule) -> Iterator[FieldError]:

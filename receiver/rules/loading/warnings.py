@@ -14,6 +14,7 @@ from receiver.core.errors import Problem
 from receiver.core.validation import Path as Place
 from receiver.core.yaml_document import Document
 from receiver.rules.loading.field_warnings import field_warnings
+from receiver.rules.loading.label_warnings import label_warnings
 from receiver.rules.matching.cluster_scoped import CLUSTER_SCOPED
 from receiver.rules.matching.predicates import SPECIAL
 from receiver.rules.schema.match import ResourceMatch
@@ -83,10 +84,11 @@ def find_warnings(document: Document, rules: Iterable[tuple[int, Rule]]) -> Iter
             for word, message, hint in _of_kinds(selector):
                 at = (selector.kind or ()).index(word)
                 yield document.problem(_place(document, (*place, at)), message, hint)
-        for where, message, hint in field_warnings(rule):
+        for where, message, hint in (*field_warnings(rule), *label_warnings(rule)):
             own = ("rules", index, *where)
             place = own if own in document.values else ("defaults", *where)
-            yield document.problem(place if place in document.values else own, message, hint)
+            found = place if place in document.values else _place(document, own)
+            yield document.problem(found, message, hint)
     if not count:
         yield Problem(document.file, 0, 0, "", "has no rules")
 
