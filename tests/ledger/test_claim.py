@@ -22,7 +22,7 @@ from receiver.ledger.plans.load import signalled_plans
 from receiver.ledger.plans.outcomes import Settlement, store_settlements
 from receiver.ledger.plans.records import Advance, NewPlan, Planning, RunChange, StoredPlan
 from receiver.ledger.plans.store import store_advances, store_plannings
-from receiver.ledger.queue.claim import ClaimedRun, claim, ready_runs, wake
+from receiver.ledger.queue.claim import ClaimedRun, claim, hurry, ready_runs, wake
 from receiver.ledger.queue.leases import release_lost, renew
 from receiver.ledger.queue.pending_work import find_pending_work
 from receiver.ledger.queue.rate_limits import Buckets
@@ -226,6 +226,18 @@ def test_a_pending_run_comes_back_with_its_state(ledger: Ledger) -> None:
     write(ledger, [settle(run, pending, run.first_attempt_at)])
     again = take(ledger, now=run.first_attempt_at + 5_001, owner="w-2")[0]
     assert (again.state, again.pending) == ({"job": 7}, True)
+
+
+def test_a_pending_run_that_is_woken_is_asked_at_once(ledger: Ledger) -> None:
+    """However many wait for the same thing: PostgreSQL takes no more than 65,535 parameters."""
+    add_plan(ledger)
+    run = take(ledger)[0]
+    pending = outcome(OutcomeKind.PENDING, state={"job": 7}, delay=60.0)
+    write(ledger, [settle(run, pending, run.first_attempt_at)])
+    with ledger.write() as connection:
+        hurry(connection, run.first_attempt_at, [run.id, *(f"r-{n}" for n in range(70_000))])
+    (again,) = take(ledger, now=run.first_attempt_at + 1)
+    assert again.id == run.id
 
 
 def test_an_attempt_that_was_taken_over_cannot_write(ledger: Ledger) -> None:

@@ -95,12 +95,14 @@ def hurry(connection: Connection, now: int, runs: Collection[str]) -> None:
     """Let these runs be asked at once, as far as they are pending and not being asked."""
     r = tables.runs
     asleep = select(r.c.id).where(
-        r.c.id.in_(runs), r.c.state == RunState.PENDING.value, ~r.c.ready, r.c.due_at > now
+        any_of(r.c.id, "runs"), r.c.state == RunState.PENDING.value, ~r.c.ready, r.c.due_at > now
     )
     # What another process is about to take is asked already.
-    mine = connection.scalars(asleep.order_by(r.c.id).with_for_update(skip_locked=True)).all()
+    asleep = asleep.order_by(r.c.id).with_for_update(skip_locked=True)
+    mine = connection.scalars(asleep, {"runs": [*runs]}).all()
     if mine:
-        connection.execute(update(r).where(r.c.id.in_(mine)).values(due_at=now))
+        awake = update(r).where(any_of(r.c.id, "runs")).values(due_at=now)
+        connection.execute(awake, {"runs": [*mine]})
 
 
 _READY = Prepared(
