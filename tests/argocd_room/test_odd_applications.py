@@ -88,9 +88,9 @@ def test_an_odd_time_of_one_is_no_time_and_the_others_are_told(
     state = connection.application(apps.namespace, "first", deadline())
     assert isinstance(state, ApplicationState), state
     assert state.summary.started_at is None
-    listed = {one.name: one for one in connection.applications(deadline())}
-    assert listed["last"].finished_at is None
-    assert listed["usual"].finished_at is not None
+    listed = {one.key: one for one in connection.applications(deadline())}
+    assert listed[f"{apps.namespace}/last"].finished_at is None
+    assert listed[f"{apps.namespace}/usual"].finished_at is not None
 
 
 @RELAXED
