@@ -17,6 +17,7 @@ BUILT = {
     *(f"notification.{verdict}" for verdict in ("accepted", "duplicate", "refused")),
     *(f"run.{state}" for state in ("skipped", "failed", "held")),
     *(f"plan.{state}" for state in ("succeeded", "failed")),
+    "application.unread",  # begins as the names of fields do, which are in quotes too
 }
 """Names that the code puts together from a verdict or a state."""
 
