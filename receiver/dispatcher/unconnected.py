@@ -53,7 +53,7 @@ class Unconnected(CompanionThread):
         def write(uow: UnitOfWork) -> None:
             stored = stored_sync(uow.connection, sync.id)
             reason = f"sender {stored.sender} has no connection any more"
-            recalled = replace(stored.recalled, observed=Observed())
+            recalled = replace(stored.recalled, observed=Observed(unasked=True))
             event = unverified_event(stored, sync.application, reason)
             store_observed(uow, sync.id, recalled, event)
 

@@ -10,6 +10,7 @@ read any more.
 
 from __future__ import annotations
 
+import math
 import time
 import traceback
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -60,8 +61,11 @@ waits for the disk, and the intake's commits wait behind it."""
 LONGEST_MATCH = 10.0
 """Processor seconds that matching one Application's syncs may take, as in planning."""
 
-BACKOFF = (1.0, 2.0, 5.0, 10.0)
-"""Seconds until a connection that failed is tried again; the last holds from then on."""
+TAKEN = 1.0
+"""Seconds until the next look where another dispatcher reads now."""
+
+LONGEST_PAUSE = 10.0
+"""Seconds after which a connection that fails is tried again at the latest: syncs wait for it."""
 
 
 Told: TypeAlias = tuple[Sequence[Seen], Sequence[Event]]
@@ -98,7 +102,6 @@ class Verification(CompanionThread):
         self._planner = planner
         self._managers = managers
         self._outage = Outage.of_connection(sender, connection, "read live objects", ledger, log)
-        self._failures = 0
         self._failed = ""
         self._again_at = 0.0
         self._guard = PoisonGuard(ledger, f"verifying {uuid4().hex}", "read its objects")
@@ -117,12 +120,16 @@ class Verification(CompanionThread):
             f"verifying {self._sender}", lasts=2 * LONGEST_READ
         ) as mine:
             if not mine:
-                return BACKOFF[0]
-            self._verify_some(planner)
-        return max(0.0, self._again_at - time.monotonic())
+                return TAKEN
+            until_deadline = self._verify_some(planner)
+        return max(0.0, min(self._again_at - time.monotonic(), until_deadline))
 
-    def _verify_some(self, planner: Planner) -> None:
-        """Verify those whose turn it is, one alone of which another process may have died."""
+    def _verify_some(self, planner: Planner) -> float:
+        """Verify those whose turn it is, one alone of which another process may have died.
+
+        Returns:
+            The seconds until the time of one that is left is over.
+        """
         with self._ledger.read() as connection:
             query = partial(verifying_syncs, connection, self._sender, MOST_SYNCS, [*self._behind])
             may_ask = time.monotonic() >= self._again_at
@@ -131,13 +138,12 @@ class Verification(CompanionThread):
             )
         if given_up:
             self._store_unread(planner, chosen[0], given_up)
-            return
+            return 0.0
         left = self._verify_in_turn(planner, chosen)
         if left and may_ask:
             with self._ledger.write(LockMode.SHARED) as connection:
                 self._guard.clear(connection)
-        if not self._stopping:
-            self._give_up(planner, left)
+        return math.inf if self._stopping else self._give_up(planner, left)
 
     def _verify_in_turn(
         self, planner: Planner, waiting: Sequence[VerifyingSync]
@@ -158,11 +164,10 @@ class Verification(CompanionThread):
             except ConnectionFailed as error:
                 self._failed = str(error)
                 self._put_behind(syncs[0].application, self._failed)
-                self._again_at = time.monotonic() + BACKOFF[min(self._failures, len(BACKOFF) - 1)]
-                self._failures += 1
-                self._outage.failed(self._failed)
+                pause = min(self._outage.failed(self._failed), LONGEST_PAUSE)
+                self._again_at = time.monotonic() + pause
                 break
-            self._failures, self._failed = 0, ""
+            self._failed = ""
             self._behind.pop(syncs[0].application, None)
             self._outage.over()
             store_at = store_at if gathered else time.monotonic() + TOGETHER
@@ -198,8 +203,12 @@ class Verification(CompanionThread):
 
         return stored, self._bounded(read, stored, syncs[0].application)
 
-    def _give_up(self, planner: Planner, left: Sequence[VerifyingSync]) -> None:
-        """Have those planned whose time is over; note down why the others wait."""
+    def _give_up(self, planner: Planner, left: Sequence[VerifyingSync]) -> float:
+        """Have those planned whose time is over; note down why the others wait.
+
+        Returns:
+            The seconds until the time of the next is over.
+        """
         with self._ledger.read() as connection:
             now = self._ledger.now(connection)
         for one in left:
@@ -210,6 +219,7 @@ class Verification(CompanionThread):
         if self._failed and any(self._failed not in one.reason for one in waiting):
             with self._ledger.write(LockMode.SHARED) as connection:
                 store_waits(connection, waiting, self._failed)
+        return min(((one.until - now) / 1000 for one in waiting), default=math.inf)
 
     def _store_unread(self, planner: Planner, sync: VerifyingSync, reason: str) -> None:
         """Have a sync planned although its objects were not read."""
@@ -237,7 +247,7 @@ class Verification(CompanionThread):
             self._log.error("verification.bug", traceback=traceback.format_exc())
             reason = f"not read: {type(error).__name__}; see the log"
             events = [unverified_event(one, application, reason) for one in stored]
-            return [(Observed(), None) for _ in stored], events
+            return [(Observed(unasked=True), None) for _ in stored], events
 
     def _stored(self, syncs: Sequence[VerifyingSync]) -> list[StoredSync]:
         with self._ledger.read() as connection:

@@ -80,12 +80,14 @@ class Observed:
         unlisted: what the sync does not list, and was read all the same.
         health: by the index likewise, Argo CD's word with its message; "" with why it is unknown.
         told: what rules ask beside the change, by the key of the resource, listed or not.
+        unasked: whether nobody could ask: the connection is gone, or our reading broke off.
     """
 
     listed: Mapping[int, Sighting] = field(default_factory=dict)
     unlisted: Mapping[Unlisted, Sighting] = field(default_factory=dict)
     health: Mapping[int, tuple[str, str]] = field(default_factory=dict)
     told: Mapping[str, Live] = field(default_factory=dict)
+    unasked: bool = False
 
     @property
     def blind(self) -> bool:
@@ -93,7 +95,7 @@ class Observed:
         nothing = all(seen.unreadable for seen in self.listed.values())
         nothing = nothing and not any(word for word, _ in self.health.values())
         nothing = nothing and all(live.unreadable for live in self.told.values())
-        return nothing and bool(self.listed or self.health or self.told)
+        return self.unasked or (nothing and bool(self.listed or self.health or self.told))
 
 
 def changes_by(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from desks import ANN, desk
@@ -12,6 +13,7 @@ from notifications import resource
 from test_operations_replaying import CONFIGS, Today
 from toy_cluster import ToyCluster
 
+from receiver.argocd.objects import ApplicationState, Unreadable
 from receiver.core.logs import configure_logs
 from receiver.dispatcher.verification import Verification
 from receiver.ledger.engine.ledger import Ledger
@@ -65,6 +67,36 @@ def test_what_nobody_could_read_is_asked_for_again(
     assert names[-4:] == [
         "sync.replay_asked", "sync.verifying", "sync.verified", "sync.replayed",
     ]  # fmt: skip
+
+
+class OddCluster(ToyCluster):
+    """Reading from it breaks off, as by a bug of ours, while it fails."""
+
+    def application(self, *place: Any) -> ApplicationState | Unreadable:
+        if self.failing:
+            raise ValueError(self.failing)
+        return super().application(*place)
+
+
+def test_what_broke_off_while_it_was_read_is_asked_for_again(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    """A version that has the bug mended, or a connection that is back, can read it."""
+    today = Today.of(House.of(ledger, CONFIGS), tmp_path)
+    house, cluster = today.house, OddCluster({"a": NOON - timedelta(seconds=10)})
+    sync = unread(house, cluster)
+    house.work()
+    today.write(CONFIGS)
+    today.load()
+    today.preparation.verify_until = lambda connection, _: ledger.now(connection) + 60_000
+    desk(house).replay(ANN, sync)
+    today.turn()
+    assert house.query("SELECT state FROM syncs") == ["verifying"]
+    cluster.failing = ""
+    look(ledger, house, cluster)
+    today.turn()
+    (told,) = texts(house.work())
+    assert "during this operation" in told
 
 
 def test_if_it_cannot_be_read_again_the_replay_goes_on(

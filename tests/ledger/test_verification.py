@@ -50,9 +50,7 @@ ONLY: dict[str, Any] = {
 
 @pytest.fixture
 def house(ledger: Ledger) -> House:
-    made = House.of(ledger, RULES)
-    made.verify_for = 120
-    return made
+    return House.of(ledger, RULES, verify_for=120)
 
 
 @pytest.fixture
@@ -260,6 +258,19 @@ def test_after_a_restart_it_is_tried_before_it_is_given_up(
     look(house, cluster)
     assert house.events("sync.unverified") == []
     assert len(house.events("sync.verified")) == 1
+
+
+def test_a_deadline_waits_for_no_pause(house: House, cluster: ToyCluster) -> None:
+    """What is planned without its objects is planned in time."""
+    cluster.failing = "the cluster of the test: nobody there"
+    house.sync(applied("a-conf"))
+    house.ledger = later(house.ledger, 115)
+    made = worker(house, cluster)
+    waits = []
+    for _ in range(6):
+        made._again_at = 0.0
+        waits.append(made._round())
+    assert waits[-1] <= 5
 
 
 def test_syncs_of_one_application_are_read_together(house: House, cluster: ToyCluster) -> None:

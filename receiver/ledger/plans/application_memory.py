@@ -89,6 +89,8 @@ def write_recalled(recalled: Recalled) -> str:
         }
         if told := recalled.observed.told:
             tree["observed"]["told"] = {key: asdict(live) for key, live in told.items()}
+        if recalled.observed.unasked:
+            tree["observed"]["unasked"] = True
     return dumps(tree)
 
 
@@ -117,6 +119,7 @@ def _observed(tree: Any) -> Observed:
         {Unlisted(*one): _read_sighting(seen) for *one, seen in tree["unlisted"]},
         {int(number): (word, why) for number, (word, why) in tree["health"].items()},
         {key: _read_live(**live) for key, live in tree.get("told", {}).items()},
+        tree.get("unasked", False),
     )
 
 
