@@ -16,6 +16,8 @@ from receiver.outbound.proxies import Proxies
 KEPT = 1_024
 """URLs that are kept: a run of an action mostly goes where the last one went, and to read a URL
 costs a third of a small request."""
+LONGEST = 2_000
+"""Characters of a URL that is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +38,13 @@ class Destinations:
         self._kept = lru_cache(KEPT)(self._read)
 
     def of(self, url: str, *, private: bool) -> Destination:
-        """Return where a request to this URL goes; a private one, with a secret, is not kept.
+        """Return where a request to this URL goes; one with a secret, or a long one, is not kept.
 
         Raises:
             PermanentError: its host may not be called, or it is no URL of http or https.
             RequestException: it is no URL.
         """
-        return self._read(url) if private else self._kept(url)
+        return self._read(url) if private or len(url) > LONGEST else self._kept(url)
 
     def _read(self, url: str) -> Destination:
         """Refuse what is no URL, or whose host may not be called.
