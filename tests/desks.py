@@ -12,6 +12,7 @@ from receiver.ledger.audit.key_values import RULES, put_value, store_rule_set
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.operations.common import Act
 from receiver.ledger.operations.service import Operations
+from receiver.ledger.queue.heartbeats import write_heartbeat
 
 ANN = Act("ann", "mended")
 BOB = Act("bob")
@@ -30,9 +31,34 @@ TWO = """
 """Two waves, and what is said when one fails."""
 
 
+HOLDING = """
+- name: call
+  match: {resources: [{kind: ConfigMap, name: a*}]}
+  actions: [{uses: log.message, with: {text: "${{ resource.name }}"}}]
+- name: careful
+  match: {resources: [{kind: ConfigMap, name: b*}]}
+  limits: {maxTargets: 1}
+  actions: [{uses: log.message, with: {text: held}}]
+- name: ask
+  match: {resources: [{kind: ConfigMap, name: c*}]}
+  actions: [{uses: log.message, suspend: true, with: {text: held}}]
+"""
+"""What runs at once, a plan that may be held, and a run that is."""
+
+
 def house_of(ledger: Ledger, rules: str) -> House:
     """A house with these rules in force."""
     return House.of(ledger, rules)
+
+
+def live_house_of(ledger: Ledger, rules: str) -> House:
+    """A house with these rules in force, and a dispatcher that is alive."""
+    house = house_of(ledger, rules)
+    with ledger.write() as connection:
+        now = ledger.now(connection)
+        store_reload(connection, now, Reload(house.planner))
+        write_heartbeat(connection, "w-1", now)
+    return house
 
 
 def desk(house: House) -> Operations:

@@ -60,8 +60,8 @@ class House:
     verify_for: int = 0
 
     @classmethod
-    def of(cls, ledger: Ledger, rules: str) -> House:
-        house = cls(ledger, planner_of(rules))
+    def of(cls, ledger: Ledger, rules: str, *, verify_for: int = 0) -> House:
+        house = cls(ledger, planner_of(rules), verify_for=verify_for)
         house._keep_rules()
         return house
 

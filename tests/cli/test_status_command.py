@@ -6,37 +6,19 @@ import json
 from pathlib import Path
 
 import pytest
-from desks import ANN, desk, failed, refuse_files
+from desks import ANN, HOLDING, desk, failed, live_house_of, refuse_files
 from house import House
 from in_process import Postsync
 
-from receiver.dispatcher.rule_sets import Reload, store_reload
 from receiver.ledger.engine.ledger import Ledger
-from receiver.ledger.queue.heartbeats import write_heartbeat
 from receiver.ledger.queue.pauses import Scope
-
-RULES = """
-- name: call
-  match: {resources: [{kind: ConfigMap, name: a*}]}
-  actions: [{uses: log.message, with: {text: "${{ resource.name }}"}}]
-- name: careful
-  match: {resources: [{kind: ConfigMap, name: b*}]}
-  limits: {maxTargets: 1}
-  actions: [{uses: log.message, with: {text: held}}]
-"""
 
 pytestmark = pytest.mark.usefixtures("home")
 
 
 @pytest.fixture
 def house(ledger: Ledger) -> House:
-    """With rules in force, and a dispatcher that is alive."""
-    made = House.of(ledger, RULES)
-    with ledger.write() as connection:
-        now = ledger.now(connection)
-        store_reload(connection, now, Reload(made.planner))
-        write_heartbeat(connection, "w-1", now)
-    return made
+    return live_house_of(ledger, HOLDING)
 
 
 def fact(shown: str, name: str) -> str:
@@ -52,7 +34,7 @@ def test_it_ends_with_0_while_all_is_well(house: House, postsync: Postsync) -> N
     code, out, err = postsync("status")
     assert (code, err) == (0, "")
     assert out.splitlines()[0] == "all is well"
-    assert fact(out, "rules").startswith("2 rules in 1 file, digest ")
+    assert fact(out, "rules").startswith("3 rules in 1 file, digest ")
     assert fact(out, "dispatchers").startswith("1 alive, last sign of life ")
     assert fact(out, "senders").startswith("argocd: last at 20")
     assert [fact(out, name) for name in ("paused", "plans", "failing", "connections")] == [

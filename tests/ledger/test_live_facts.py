@@ -41,9 +41,7 @@ BEFORE = NOON - timedelta(hours=1)
 
 @pytest.fixture
 def house(ledger: Ledger) -> House:
-    made = House.of(ledger, RULES)
-    made.verify_for = 120
-    return made
+    return House.of(ledger, RULES, verify_for=120)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from desks import ANN, desk, failed, house_of, only, put_in_force, refuse_files
+from desks import ANN, HOLDING, desk, failed, house_of, only, put_in_force, refuse_files
 from house import House
 from sqlalchemy import event
 
@@ -28,25 +28,13 @@ from receiver.ledger.queries.reader import Reader
 from receiver.ledger.queue.heartbeats import write_heartbeat
 from receiver.ledger.queue.pauses import Scope
 
-RULES = """
-- name: call
-  match: {resources: [{kind: ConfigMap, name: a*}]}
-  actions: [{uses: log.message, with: {text: "${{ resource.name }}"}}]
-- name: careful
-  match: {resources: [{kind: ConfigMap, name: b*}]}
-  limits: {maxTargets: 1}
-  actions: [{uses: log.message, with: {text: held}}]
-- name: ask
-  match: {resources: [{kind: ConfigMap, name: c*}]}
-  actions: [{uses: log.message, suspend: true, with: {text: held}}]
-"""
 SMALL = {"key_values", "pauses"}
 """Tables that have a row for each name that somebody gave."""
 
 
 @pytest.fixture
 def house(ledger: Ledger) -> House:
-    return house_of(ledger, RULES)
+    return house_of(ledger, HOLDING)
 
 
 def read(house: House) -> Overview:
@@ -232,7 +220,7 @@ def statements(ledger: SqliteLedger) -> Iterator[list[tuple[str, Any]]]:
 
 def test_it_reads_indexes_alone(file_ledger: SqliteLedger) -> None:
     """Its cost does not grow with the history: no statement of it scans a large table."""
-    house = house_of(file_ledger, RULES)
+    house = house_of(file_ledger, HOLDING)
     failed(house, "a")
     put_in_force(house)
     with statements(file_ledger) as made:

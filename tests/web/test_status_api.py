@@ -7,29 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from desks import ANN, desk, failed, refuse_files
+from desks import ANN, HOLDING, desk, failed, live_house_of, refuse_files
 from doors import AS_SENDER, AS_VIEWER, Doors, doors
 from house import House
 
 from receiver.core.logs import configure_logs
 from receiver.dispatcher.outage import Outage
-from receiver.dispatcher.rule_sets import Reload, store_reload
 from receiver.ledger.engine.ledger import Ledger
-from receiver.ledger.queue.heartbeats import write_heartbeat
 from receiver.ledger.queue.pauses import Scope
 
-RULES = """
-- name: call
-  match: {resources: [{kind: ConfigMap, name: a*}]}
-  actions: [{uses: log.message, with: {text: "${{ resource.name }}"}}]
-- name: careful
-  match: {resources: [{kind: ConfigMap, name: b*}]}
-  limits: {maxTargets: 1}
-  actions: [{uses: log.message, with: {text: held}}]
-- name: ask
-  match: {resources: [{kind: ConfigMap, name: c*}]}
-  actions: [{uses: log.message, suspend: true, with: {text: held}}]
-"""
 CONNECTIONS = {
     "argocd": {"server": "https://argocd.example.com", "token": {"file": "argocd"}},
     "other": {"kubernetes": {"inCluster": True}},
@@ -44,13 +30,7 @@ def web(ledger: Ledger, tmp_path: Path) -> Iterator[Doors]:
 
 @pytest.fixture
 def house(ledger: Ledger) -> House:
-    """With rules in force, and a dispatcher that is alive."""
-    made = House.of(ledger, RULES)
-    with ledger.write() as connection:
-        now = ledger.now(connection)
-        store_reload(connection, now, Reload(made.planner))
-        write_heartbeat(connection, "w-1", now)
-    return made
+    return live_house_of(ledger, HOLDING)
 
 
 def status(web: Doors) -> Any:
