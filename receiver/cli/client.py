@@ -209,17 +209,21 @@ class Client:
     def _hint(self, status: int, data: Mapping[str, Any]) -> str:
         if status == HTTPStatus.UNAUTHORIZED and self._credentials.hint:
             return self._credentials.hint
-        text = str(data.get("hint", ""))
-        for request, command in COMMAND_OF:
-            text = re.sub(request, command, text)
-        return text
+        return in_commands(str(data.get("hint", "")))
 
 
 COMMAND_OF = (
     (r"GET /v1/(syncs|runs|plans)\?state=(\w+)", r"`postsync \1 --state \2`"),
-    (r"GET /v1/(syncs|runs|plans)/(\S+[a-z0-9])", r"`postsync show \2`"),
+    (r"GET /v1/(syncs|runs|plans|deliveries)/(\S+[a-z0-9])", r"`postsync show \2`"),
     (r"GET /v1/(syncs|runs|plans)\b", r"`postsync \1`"),
     (r"POST /v1/syncs/(\S+)/replay", r"`postsync replay \1`"),
     (r"POST /v1/(?:runs|plans)/(\S+)/approve", r"`postsync approve \1`"),
 )
 """A request in the API's hints, and the command that does the same."""
+
+
+def in_commands(text: str) -> str:
+    """Return a text of the API with the commands in place of its requests."""
+    for request, command in COMMAND_OF:
+        text = re.sub(request, command, text)
+    return text

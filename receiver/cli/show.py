@@ -1,4 +1,4 @@
-"""`postsync show`: shows one sync, its trail and what its runs wait for."""
+"""`postsync show`: shows one sync, its trail and what its runs wait for; or a notification."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import click
 
 from receiver.cli import options
 from receiver.cli.client import Client
+from receiver.cli.delivery import show_delivery
 from receiver.cli.screen import Part, Styled, plural, write_json, write_line
 from receiver.cli.trail import event_line, target_lines
 from receiver.core.states import UNPLANNED_SYNCS, PlanState, SyncState, Trait
@@ -41,12 +42,17 @@ MOST_RULES = 20
 def show(sync: str, *, wait: float, client: Client, output: str) -> None:
     """Tell the story of a sync: what came, what matched and why, what was done.
 
-    ID is that of a sync, or of one of its plans or runs; `last` is the newest sync.
+    ID is that of a sync, or of one of its plans or runs; `last` is the newest sync. Of a delivery
+    (d-...), it is the notification as it was stored; what its names call a credential is masked.
 
     \b
       postsync show last --wait 10
       postsync show s-1m7y9gr9ez7egy539n --output json
+      postsync show d-1m7y9gr9ez7egy539n
     """  # noqa: D301 click's \b keeps the lines
+    if sync.startswith("d-"):
+        show_delivery(client, sync, output)
+        return
     story = _wait_until_ended(client, _sync_of(client, sync), time.monotonic() + wait)
     if output == "json":
         write_json(story)

@@ -88,6 +88,8 @@ def event_line(event: Event, clock: str, hidden: frozenset[str] = HIDDEN) -> tup
         if key not in hidden and value not in ("", None)
     ]
     number = [f"attempt={event['attempt']}"] if "attempt" in event else []
+    came = event.get("delivery") if name.startswith("notification.") else None
+    about += [f"delivery={came}"] if came else []  # what `show` takes to show the notification
     return clock, Styled(f"{name:24}", colour), " ".join(number + about)
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, TypeVar, get_origin
 from flask import request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from receiver.core.model import DeliveryVerdict
 from receiver.core.states import PlanState, RunState, SyncState
 from receiver.core.validation import field_errors
 from receiver.ledger.queries.reader import EventFilters, Filters
@@ -72,6 +73,24 @@ class StoryQuery(Query):
         default="", max_length=2000, description="Explain this resource only, by its key.",
         examples=["apps/Deployment/shop/web"],
     )  # fmt: skip
+
+
+class DeliveriesQuery(Query):
+    """Which stored notifications."""
+
+    application: Application = ""
+    verdict: tuple[DeliveryVerdict, ...] = Field(
+        default=(), description="With one of these verdicts."
+    )
+    since: Since = None
+    until: Until = None
+    limit: Limit = PAGE
+    cursor: Cursor = ""
+
+    @property
+    def state(self) -> tuple[DeliveryVerdict, ...]:
+        """The verdicts: what other lists have states for."""
+        return self.verdict
 
 
 class PlansQuery(Query):
@@ -176,9 +195,9 @@ def read_query(model: type[Q]) -> Q:
         raise Refusal("bad_parameter", detail, hint=f"there are {known}") from None
 
 
-def filters(query: SyncsQuery | PlansQuery | RunsQuery) -> Filters:
+def filters(query: SyncsQuery | DeliveriesQuery | PlansQuery | RunsQuery) -> Filters:
     """Return a query as the ledger's filters."""
-    same = query.model_dump(exclude={"limit", "cursor", "state", "since", "until"})
+    same = query.model_dump(exclude={"limit", "cursor", "state", "verdict", "since", "until"})
     states = tuple(state.value for state in query.state)
     return Filters(states=states, since=in_ms(query.since), until=in_ms(query.until), **same)
 

@@ -9,10 +9,13 @@ from typing import TypeVar
 from receiver.app.composition import Intake
 from receiver.inspection.instance_status import InstanceStatus, instance_status
 from receiver.inspection.name_hints import NameHints
+from receiver.inspection.stored_notification import delivery_story
+from receiver.ledger.queries.delivery_rows import DeliveryStory
 from receiver.ledger.queries.rows import Plan, PlanStory, Run, RunStory, SyncWithPlans
 from receiver.web.operation import READ_ERRORS, Routes, Who
 from receiver.web.problem_details import Refusal
 from receiver.web.query_params import (
+    DeliveriesQuery,
     EventsQuery,
     PlansQuery,
     RunsQuery,
@@ -22,9 +25,11 @@ from receiver.web.query_params import (
     filters,
     place_of,
 )
-from receiver.web.responses import Events, Pauses, Plans, Runs, Syncs, SyncStory
+from receiver.web.responses import Deliveries, Events, Pauses, Plans, Runs, Syncs, SyncStory
 
 ROUTES = Routes(Who.VIEWER, READ_ERRORS)
+
+PLURALS = {"delivery": "deliveries"}
 
 Row = TypeVar("Row", SyncWithPlans, Plan, Run)
 Found = TypeVar("Found")
@@ -51,6 +56,23 @@ def get_sync(intake: Intake, sync: str, query: StoryQuery) -> SyncStory:
     found = _found(intake.reader.sync(wanted) if wanted else None, "sync", sync)
     explained = intake.explainer.explain(found["id"], rule=query.rule, resource=query.resource)
     return {**found, "explanation": explained.rows, "explanationNote": explained.note}
+
+
+@ROUTES.add("get", "/v1/deliveries")
+def list_deliveries(intake: Intake, query: DeliveriesQuery) -> Deliveries:
+    """List stored notifications, the newest first, whole: at most 4 MiB of them a page."""
+    found, more = intake.reader.deliveries(
+        filters(query), limit=query.limit, before=place_of("deliveries", query.cursor)
+    )
+    following = cursor_of("deliveries", found[-1].row["id"]) if more else None
+    warning = "" if found or query.cursor else intake.name_hints.for_filters(**query.names)
+    return {"deliveries": [*map(delivery_story, found)], "next": following, "warning": warning}
+
+
+@ROUTES.add("get", "/v1/deliveries/{delivery}")
+def get_delivery(intake: Intake, delivery: str) -> DeliveryStory:
+    """Show a stored notification; of a sync's id it is that sync's, `last` is the newest sync's."""
+    return delivery_story(_found(intake.reader.delivery(delivery), "delivery", delivery))
 
 
 @ROUTES.add("get", "/v1/plans")
@@ -115,6 +137,6 @@ def _found(row: Found | None, kind: str, wanted: str) -> Found:
     if row is None:
         raise Refusal(
             f"no_such_{kind}", f"there is no {kind} {wanted}",
-            hint=f"GET /v1/{kind}s lists them", status=HTTPStatus.NOT_FOUND,
+            hint=f"GET /v1/{PLURALS.get(kind, f'{kind}s')} lists them", status=HTTPStatus.NOT_FOUND,
         )  # fmt: skip
     return row

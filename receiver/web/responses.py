@@ -11,6 +11,7 @@ from typing_extensions import TypedDict
 from receiver.core.model import DeliveryVerdict
 from receiver.inspection.explain import RuleFinding
 from receiver.ledger.queries import rows
+from receiver.ledger.queries.delivery_rows import DeliveryStory
 from receiver.ledger.queries.rows import Id, written_as_text
 
 NothingFound = Annotated[
@@ -55,6 +56,14 @@ class Syncs(TypedDict):
     """A page of syncs."""
 
     syncs: list[rows.SyncWithPlans]
+    next: str | None
+    warning: NothingFound
+
+
+class Deliveries(TypedDict):
+    """A page of stored notifications."""
+
+    deliveries: list[DeliveryStory]
     next: str | None
     warning: NothingFound
 

@@ -43,11 +43,11 @@ READ = (
     "/v1/syncs", "/v1/syncs/s-1", "/v1/syncs/last", "/v1/plans", "/v1/plans/p-1", "/v1/runs",
     "/v1/runs/r-1", "/v1/runs?state=failed", "/v1/events", "/v1/events?rule=r",
     "/v1/events?sync=s-1", "/v1/events?application=shop", "/v1/events?run=r-1", "/v1/pauses",
-    "/v1/status", "/readyz",
+    "/v1/deliveries", "/v1/deliveries/d-1", "/v1/status", "/readyz",
 )  # fmt: skip
 COMMANDS = (
-    ["show", "s-1"], ["status"], ["syncs"], ["plans"], ["runs"], ["pauses"], ["export"],
-    ["tail", "--since", "2000-01-01T00:00:00Z"],
+    ["show", "s-1"], ["show", "d-1"], ["status"], ["syncs"], ["plans"], ["runs"], ["pauses"],
+    ["export"], ["tail", "--since", "2000-01-01T00:00:00Z"],
 )  # fmt: skip
 
 TEXTS = st.text(st.characters(codec=None), max_size=20) | st.sampled_from(

@@ -26,7 +26,7 @@ ENDED = """
 started=$(jobs -p); kill $started; for one in $started; do wait "$one"; done
 """
 EXAMPLE = "1m7y9gr9ez7egy539n"
-"""The id of the page, of a sync, a plan or a run."""
+"""The id of the page, of a sync, a plan, a run or a delivery."""
 UNWANTED = "s-1m7y9h0c2k8b4w6dnt"
 """The id of a sync that is cancelled."""
 
@@ -57,12 +57,13 @@ def test_the_examples_run(service: Service, target: Target, tmp_path: Path) -> N
     held = synced(service, "c", "d", application="blog")
     wait_for(lambda: bool(service.story(held)["plans"]), 10, "the held plan")
     plan = service.story(held)["plans"][0]["id"]
-    ids = {"s": sync, "r": run, "p": plan}
+    delivery = service.story(sync)["deliveries"][0]["id"]
+    ids = {"s": sync, "r": run, "p": plan, "d": delivery}
     script = "".join(BLOCK.findall(PAGE))
     unwanted = synced(service, "e", "f", application="blog")
     wait_for(lambda: bool(service.story(unwanted)["plans"]), 10, "what is to be cancelled")
     script = script.replace(UNWANTED, unwanted)
-    script = re.sub(rf"\b([srp])-{EXAMPLE}", lambda found: ids[found[1]], script)
+    script = re.sub(rf"\b([srpd])-{EXAMPLE}", lambda found: ids[found[1]], script)
     done = _run(script, tmp_path, service)
     assert done.returncode == 0, done.stdout
     lines = (tmp_path / "trail.jsonl").read_text().splitlines()

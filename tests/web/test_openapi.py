@@ -90,6 +90,7 @@ def known(web: Doors) -> dict[str, list[str]]:
     reader = web.intake.reader
     lists: dict[str, Any] = {"sync": reader.syncs, "plan": reader.plans, "run": reader.runs}
     ids = {name: [row["id"] for row in read(limit=100)] for name, read in lists.items()}
+    ids["delivery"] = [kept.row["id"] for kept in reader.deliveries(limit=100)[0]]
     return ids | {"name": ["purge", "log.message"], "channel": ["sync", "health"]}
 
 

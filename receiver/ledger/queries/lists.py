@@ -58,7 +58,7 @@ def list_syncs(
 ) -> list[SyncWithPlans]:
     """List syncs, the newest first, each with its plans."""
     s = tables.syncs
-    query = _paged(select(*columns(s, Sync)), s, wanted, before, limit, letter="s")
+    query = paged(select(*columns(s, Sync)), s, wanted, before, limit, letter="s")
     if wanted.application:
         query = query.where(s.c.application.in_(applications(connection, wanted.application)))
     if wanted.states:
@@ -73,7 +73,7 @@ def list_syncs(
 def list_plans(connection: Connection, wanted: Filters, limit: int, before: str) -> list[Plan]:
     """List plans, the newest first."""
     p = tables.plans
-    query = _paged(select(*columns(p, Plan)), p, wanted, before, limit, letter="p")
+    query = paged(select(*columns(p, Plan)), p, wanted, before, limit, letter="p")
     query = _of_states(query, p, wanted.states)
     if wanted.rule:
         query = query.where(p.c.rule == wanted.rule)
@@ -106,13 +106,13 @@ def list_runs(connection: Connection, wanted: Filters, limit: int, before: str) 
 def _timed_runs(query: Select[Any], wanted: Filters, before: str, limit: int) -> Select[Any]:
     """Order and cut runs; of states that are bad ends, by the time of the end."""
     if not wanted.states or not BAD_ENDS.issuperset(wanted.states):
-        return _paged(query, tables.runs, wanted, before, limit, letter="r")
+        return paged(query, tables.runs, wanted, before, limit, letter="r")
     ended = tables.runs.c.ended_at
     if wanted.since is not None:
         query = query.where(ended >= wanted.since)
     if wanted.until is not None:
         query = query.where(ended < wanted.until)
-    return _paged(query, tables.runs, wanted, before, limit, letter="")
+    return paged(query, tables.runs, wanted, before, limit, letter="")
 
 
 def _plans_with(sync: str) -> CompoundSelect[Any]:
@@ -144,7 +144,7 @@ _APPLICATIONS = text(
 """Steps from name to name over the index, however many syncs each has."""
 
 
-def _paged(
+def paged(
     query: Select[Any], table: Any, wanted: Filters, before: str, limit: int, *, letter: str
 ) -> Select[Any]:
     """Order and cut a query; with a letter of ids, the times are those that the ids begin with."""

@@ -8,6 +8,12 @@ from sqlalchemy import func, select
 
 from receiver.ledger import tables
 from receiver.ledger.engine.ledger import Ledger
+from receiver.ledger.queries.deliveries import (
+    Kept,
+    delivery_of,
+    list_deliveries,
+    read_deliveries,
+)
 from receiver.ledger.queries.details import plan_story, run_story, sync_details
 from receiver.ledger.queries.lists import (
     Filters,
@@ -104,6 +110,19 @@ class Reader:
             if found is not None:
                 add_waits(connection, self._ledger.now(connection), [found])
             return found
+
+    def deliveries(
+        self, wanted: Filters = ALL, *, limit: int, before: str = ""
+    ) -> tuple[list[Kept], bool]:
+        """List deliveries with their notifications, newest first, and whether there are more."""
+        with self._ledger.read() as connection:
+            return list_deliveries(connection, wanted, limit, before)
+
+    def delivery(self, wanted: str) -> Kept | None:
+        """Return one delivery, by its id or its sync's, or that of the newest sync: ``last``."""
+        with self._ledger.read() as connection:
+            found = delivery_of(connection, wanted)
+            return next(iter(read_deliveries(connection, [found] if found else [])), None)
 
     def has(self, kind: str, wanted: str) -> bool:
         """Whether there is a ``sync``, a ``plan`` or a ``run`` of this id."""

@@ -1,0 +1,91 @@
+"""Masks in what others have sent what its names call a credential.
+
+Postsync does not know other people's secrets. But a template may send Helm values or a manifest,
+and where a name says `password`, nobody needs to see what stands there.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from receiver.outbound.credential_names import names_a_credential
+from receiver.outbound.secret_masking import MASK
+
+_IN_ADDRESS = re.compile(r"(?<=://)[^/?#@\s\"'<>]+(?=@)")
+"""The user and the password of an address."""
+
+_IN_QUERY = re.compile(r"([?&;])([\w.-]+)=([^&;#\s\"'<>]+)")
+_IN_LINE = re.compile(
+    r"^([ \t\"'-]*(?:export )?)([\w.-]+)([\"']?[ \t]*[:=][ \t]*)(\S.*)$", re.MULTILINE
+)
+"""``name: value`` or ``name=value``, as files have it: Helm values, variables."""
+
+_DATA = frozenset({"data", "stringData"})
+"""What a Secret's manifest has its values under."""
+
+
+def redacted(tree: Any) -> Any:
+    """Return a tree of JSON with a mask for each value that a name calls a credential.
+
+    Labels stay: whoever may look at an Application sees them, and rules ask for them.
+    """
+    if isinstance(tree, str):
+        return redacted_text(tree)
+    if isinstance(tree, list):
+        return [redacted(item) for item in tree]
+    return _redacted_object(tree) if isinstance(tree, dict) else tree
+
+
+def _redacted_object(tree: dict[str, Any]) -> dict[str, Any]:
+    """Return an object so; what names a value may stand beside it, as Helm's parameters have it."""
+    hidden: set[str] = set()
+    if isinstance(name := tree.get("name"), str) and names_a_credential(name):
+        hidden |= {"value"}
+    if tree.get("kind") == "Secret":
+        hidden |= _DATA
+    found = {}
+    for key, item in tree.items():
+        if key in hidden or names_a_credential(key):
+            found[key] = _masked(item)
+        else:
+            found[key] = item if key == "labels" else redacted(item)
+    return found
+
+
+def redacted_text(text: str) -> str:
+    """Return a text so: its addresses, its lines of ``name: value``, and JSON in it."""
+    if text.lstrip()[:1] in {"{", "["}:
+        try:
+            tree = json.loads(text)
+        except (ValueError, RecursionError):
+            pass
+        else:
+            without = redacted(tree)
+            return text if without == tree else json.dumps(without, ensure_ascii=False)
+    text = _IN_ADDRESS.sub(MASK, text)
+    text = _IN_QUERY.sub(lambda found: _named(found, f"{found[1]}{found[2]}="), text)
+    return _IN_LINE.sub(lambda found: _named(found, found[1] + found[2] + found[3]), text)
+
+
+def redacted_query(query: Mapping[str, str]) -> dict[str, str]:
+    """Return the parameters of an address so."""
+    return {
+        name: MASK if names_a_credential(name) else redacted_text(value)
+        for name, value in query.items()
+    }
+
+
+def _named(found: re.Match[str], head: str) -> str:
+    return head + MASK if names_a_credential(found[2]) else found[0]
+
+
+def _masked(tree: Any) -> Any:
+    """Mask all values, and keep the form: a reference to a Secret has keys, too."""
+    if isinstance(tree, dict):
+        return {key: _masked(item) for key, item in tree.items()}
+    if isinstance(tree, list):
+        return [_masked(item) for item in tree]
+    return MASK if isinstance(tree, str | int | float) and not isinstance(tree, bool) else tree

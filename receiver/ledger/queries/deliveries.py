@@ -1,0 +1,147 @@
+"""Deliveries with their bodies: the notifications as they were stored."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from sqlalchemy import Connection, Row, Select, func, select
+
+from receiver.ledger import tables
+from receiver.ledger.queries.delivery_rows import DeliveredSync, MadePlan, StoredDelivery
+from receiver.ledger.queries.lists import Filters, applications, paged
+from receiver.ledger.queries.row_mapping import columns, moment
+from receiver.ledger.queries.rows import Delivery
+
+MOST_BYTES = 4 << 20
+"""What the notifications of one page have together, unpacked; at least one is there."""
+
+_D, _S, _P, _M = (
+    tables.deliveries.c, tables.syncs.c, tables.plans.c, tables.plan_syncs.c,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A delivery and its body; None where the body cannot be unpacked."""
+
+    row: StoredDelivery
+    body: bytes | None
+
+
+def list_deliveries(
+    connection: Connection, wanted: Filters, limit: int, before: str
+) -> tuple[list[Kept], bool]:
+    """List deliveries, the newest first, and whether there are more than fit.
+
+    The states that are wanted are verdicts.
+    """
+    query = paged(select(_D.id, _D.size), tables.deliveries, wanted, before, limit + 1, letter="d")
+    if wanted.states:
+        query = query.where(_D.verdict.in_(wanted.states))
+    if wanted.application:
+        names = applications(connection, wanted.application)
+        query = query.where(_D.sync_id.in_(select(_S.id).where(_S.application.in_(names))))
+    found = connection.execute(query).all()
+    chosen, size = list[str](), 0
+    for row in found[:limit]:
+        size += row.size
+        if chosen and size > MOST_BYTES:
+            break
+        chosen.append(row.id)
+    return read_deliveries(connection, chosen), len(found) > len(chosen)
+
+
+def delivery_of(connection: Connection, wanted: str) -> str | None:
+    """Return a delivery's id as it is; of a sync's, or of ``last``, that of its notification."""
+    if wanted == "last":
+        newest = select(func.max(_S.id)).scalar_subquery()
+        return connection.scalar(select(_S.delivery_id).where(_S.id == newest))
+    if wanted.startswith("s-"):
+        return connection.scalar(select(_S.delivery_id).where(_S.id == wanted))
+    return wanted
+
+
+def read_deliveries(connection: Connection, ids: Sequence[str]) -> list[Kept]:
+    """Return these deliveries, the newest first; those that there are."""
+    rows = connection.execute(_select().where(_D.id.in_(ids)).order_by(_D.id.desc())).all()
+    plans = _plans_of(connection, [row.sync for row in rows if row.sync])
+    return [_kept(row, plans) for row in rows]
+
+
+def _select() -> Select[Any]:
+    of_sync = (
+        _S.delivery_id, _S.application, _S.phase, _S.finished_at, _S.state,
+        _S.reason.label("why"), _S.recalled,
+    )  # fmt: skip
+    return select(
+        *columns(tables.deliveries, Delivery), _D.channel, _D.query, _D.body, *of_sync
+    ).outerjoin(tables.syncs, _S.id == _D.sync_id)
+
+
+def _kept(row: Row[Any], plans: dict[str, list[MadePlan]]) -> Kept:
+    values = row._mapping  # noqa: SLF001 SQLAlchemy's public name, so that it is no column
+    told = {key: values[key] for key in Delivery.__annotations__} | {
+        "receivedAt": moment(values["receivedAt"]),
+        "channel": row.channel,
+        "query": json.loads(row.query),
+        "outcome": None if row.delivery_id is None else _outcome(row, plans.get(row.sync, [])),
+    }
+    return Kept(cast("StoredDelivery", told), _unpacked(row.body))
+
+
+def _unpacked(packed: bytes) -> bytes | None:
+    try:
+        return zlib.decompress(packed)
+    except zlib.error:
+        return None
+
+
+def _outcome(row: Row[Any], plans: list[MadePlan]) -> DeliveredSync:
+    return {
+        "delivery": row.delivery_id,
+        "application": row.application,
+        "phase": row.phase,
+        "finishedAt": moment(row.finished_at),
+        "state": row.state,
+        "reason": row.why,
+        "recalled": _recalled(row.recalled),
+        "plans": plans,
+    }
+
+
+def _recalled(written: str | None) -> Any:
+    """Read what is stored with a sync; an older version may have written it otherwise."""
+    try:
+        return None if written is None else json.loads(written, parse_constant=_no_number)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _no_number(word: str) -> None:
+    raise ValueError(word)
+
+
+def _plans_of(connection: Connection, syncs: Sequence[str]) -> dict[str, list[MadePlan]]:
+    """Return the plans of each sync, also those that have collected it, in order of time."""
+    shown = (_P.id, _P.rule, _P.mode, _P.state, _P.targets, _P.sync_id.label("newest"))
+    own = select(*shown, _P.sync_id.label("sync")).where(_P.sync_id.in_(syncs))
+    collecting = (
+        select(*shown, _M.sync_id.label("sync"))
+        .join(tables.plan_syncs, _M.plan_id == _P.id)
+        .where(_M.sync_id.in_(syncs), _P.sync_id != _M.sync_id)
+    )
+    rows = [*connection.execute(own), *connection.execute(collecting)]
+    found: dict[str, list[MadePlan]] = {}
+    for row in sorted(rows, key=lambda row: str(row.id)):
+        found.setdefault(row.sync, []).append({
+            "id": row.id, "rule": row.rule, "mode": row.mode, "state": row.state,
+            "targets": [
+                item["resource"] for item in json.loads(row.targets)
+                if item.get("sync", row.newest) == row.sync
+            ],
+        })  # fmt: skip
+    return found
