@@ -25,7 +25,8 @@ from service import Target
 from sqlalchemy import QueuePool
 
 from receiver.core import threads
-from receiver.ledger.engine.ledger import Ledger
+from receiver.ledger.audit.key_values import CREATED, put_value
+from receiver.ledger.engine.ledger import Ledger, LockMode
 from receiver.ledger.engine.open import open_ledger
 from receiver.ledger.engine.postgres import PostgresLedger, open_postgres
 from receiver.ledger.engine.sqlite import SqliteLedger
@@ -132,6 +133,8 @@ def server_ledger(
             engines[url] = open_postgres(url)
         # An engine of the test's own, for its listeners, over the same connections.
         opened = PostgresLedger(engines[url].engine.execution_options(), engines[url].lasting)
+        with opened.write(LockMode.APPEND) as connection:  # as new as the file of another test
+            put_value(connection, CREATED, opened.now(connection))
         yield opened
         if cast("QueuePool", opened.engine.pool).checkedout():
             opened.close()
