@@ -42,8 +42,9 @@ def add_plan(
     flow: str = "r shop",
     key: str = "",
     targets: bool = False,
+    waiting: int = 0,
 ) -> NewPlan:
-    """Store a plan whose runs are all due."""
+    """Store a plan whose runs are all due, but for the last ones, which wait for their wave."""
     sync, plan = new_id("s"), new_id("p")
     new = tuple(
         made_run(
@@ -55,9 +56,9 @@ def add_plan(
             target_index=i if targets else None,
             policy=POLICY,
         )
-        for i in range(runs)
+        for i in range(runs + waiting)
     )
-    changes = tuple(RunChange(r.id, RunState.DUE, "", {"text": "x"}, {}, lane) for r in new)
+    changes = tuple(RunChange(r.id, RunState.DUE, "", {"text": "x"}, {}, lane) for r in new[:runs])
     first = Advance(plan, sync, flow, changes=changes)
     made = NewPlan(plan, "r", "run", [], key or None, 1 if key else None, new, first)
     planning = Planning(sync, "argocd/shop", SyncState.PLANNED, "", "0" * 64, plans=(made,))
@@ -250,8 +251,8 @@ def test_an_attempt_that_was_taken_over_cannot_write(ledger: Ledger) -> None:
     late = settle(run, outcome(OutcomeKind.SUCCEEDED), 0)
     assert write(ledger, [late]) == ["attempt.superseded"]
     assert write(ledger, [settle(again, outcome(OutcomeKind.SUCCEEDED), 0)], "w-2") == [
-        "attempt.succeeded"
-    ]
+        "attempt.succeeded", "plan.succeeded",
+    ]  # fmt: skip
 
 
 def test_a_lost_attempt_is_made_again_with_the_same_key(ledger: Ledger) -> None:
@@ -280,7 +281,7 @@ def test_a_renewed_lease_is_not_lost(ledger: Ledger) -> None:
 
 def test_only_the_last_of_many_targets_stirs_its_plan(ledger: Ledger) -> None:
     """To look costs as much as the plan has runs, and no step could be taken before."""
-    add_plan(ledger, 3, targets=True)
+    add_plan(ledger, 3, targets=True, key="shop")
     runs = take(ledger)
     done = [settle(run, outcome(OutcomeKind.SUCCEEDED), 0) for run in runs]
     write(ledger, done[:2])
@@ -296,13 +297,58 @@ def stirs(ledger: Ledger) -> int:
 
 def test_an_ended_run_signals_its_plan(ledger: Ledger) -> None:
     """So that the next wave is released, even by a process that starts only then."""
-    plan = add_plan(ledger)
+    plan = add_plan(ledger, waiting=1)
     run = take(ledger)[0]
     write(ledger, [settle(run, outcome(OutcomeKind.SUCCEEDED, output={"a": 1}), 0)])
     with ledger.read() as connection:
         assert find_pending_work(connection, 0).signalled
         signalled = signalled_plans(connection, 10)
     assert [(p.id, p.runs[0].output) for p in signalled] == [(plan.id, '{"a":1}')]
+
+
+def test_a_plan_of_which_all_has_ended_well_ends_with_its_last_outcome(ledger: Ledger) -> None:
+    """No turn has to come for a step that could do nothing else."""
+    add_plan(ledger, 2, targets=True)
+    first, last = take(ledger)
+    assert write(ledger, [settle(first, outcome(OutcomeKind.SUCCEEDED), 0)]) == [
+        "attempt.succeeded"
+    ]
+    assert write(ledger, [settle(last, outcome(OutcomeKind.SUCCEEDED), 0)]) == [
+        "attempt.succeeded", "plan.succeeded",
+    ]  # fmt: skip
+    assert ended_plan(ledger) == ("succeeded", True, 0)
+
+
+@pytest.mark.parametrize(
+    "because", ["signals = 1", "newer_plan = 'p-2'", "failure = 'x'", "concurrency_key = 'k'"]
+)
+def test_a_plan_that_may_end_otherwise_is_left_to_a_step(ledger: Ledger, because: str) -> None:
+    """Something has happened to it, it is superseded or has failed, or another waits for it."""
+    add_plan(ledger)
+    (run,) = take(ledger)
+    with ledger.write() as connection:
+        connection.execute(text(f"UPDATE plans SET {because}"))
+    write(ledger, [settle(run, outcome(OutcomeKind.SUCCEEDED), 0)])
+    state, ended, signals = ended_plan(ledger)
+    assert (state, ended) == ("active", False)
+    assert signals > 0
+
+
+def test_a_plan_of_which_a_run_has_failed_is_left_to_a_step(ledger: Ledger) -> None:
+    """Its rule may go on in spite of that, or have something for that case."""
+    add_plan(ledger, 2)
+    first, last = take(ledger)
+    ends = [settle(first, outcome(OutcomeKind.PERMANENT, reason="no"), 0)]
+    write(ledger, [*ends, settle(last, outcome(OutcomeKind.SUCCEEDED), 0)])
+    assert ended_plan(ledger) == ("active", False, 1)
+
+
+def ended_plan(ledger: Ledger) -> tuple[str, bool, int]:
+    """The only plan's state, whether it has ended, and its signals."""
+    p = tables.plans.c
+    with ledger.read() as connection:
+        state, at, signals = connection.execute(select(p.state, p.ended_at, p.signals)).one()
+    return state, at is not None, signals
 
 
 def test_plans_of_one_key_run_one_after_the_other(ledger: Ledger) -> None:

@@ -15,7 +15,7 @@ from notifications import notification, resource
 from postgres import Databases
 from service import wait_for
 from sqlalchemy import text
-from test_claim import add_plan, outcome, stirs, take, write
+from test_claim import add_plan, ended_plan, outcome, take, write
 from test_intake import arrival, count, writing
 
 from receiver.contract import Rate
@@ -194,8 +194,8 @@ def test_two_who_end_the_last_runs_of_a_plan_at_once_do_not_both_leave_it(
             other = crew.submit(write, server_ledger, done[1:], hold=LockMode.SHARED)
             wait_for(lambda: waits(server_ledger), 5, "the second to wait for the plan")
             connection.commit()
-            other.result(60)
-    assert stirs(server_ledger) == 1
+            assert other.result(60) == ["attempt.succeeded", "plan.succeeded"]
+    assert ended_plan(server_ledger) == ("succeeded", True, 0)
 
 
 def waits(ledger: PostgresLedger) -> bool:

@@ -36,6 +36,14 @@ def enqueue_plan(
     return (PlanState.WAITING if many > (limit or 1) else PlanState.ACTIVE), position
 
 
+def end_plan(
+    uow: UnitOfWork, plan: str, state: PlanState, reason: str = "", key: str | None = None
+) -> None:
+    """End a plan; the slot of its concurrency key goes to the next plan."""
+    uow.change(tables.plans, plan, state=state.value, reason=reason, ended_at=uow.now)
+    activate_next(uow, key)
+
+
 def activate_next(uow: UnitOfWork, key: str | None) -> None:
     """Make the plans that are next active, as many as the key has slots for.
 

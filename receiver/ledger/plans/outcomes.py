@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import and_, bindparam, select
 
 from receiver.core.model import Event, Json, Outcome, OutcomeKind, from_ms, rfc3339
-from receiver.core.states import RunState, Trait
+from receiver.core.states import PlanState, RunState, Trait
 from receiver.core.storable import dumps
 from receiver.ledger import tables
 from receiver.ledger.audit.trail import Counts, count_seconds, labels
 from receiver.ledger.engine.unit_of_work import Row, UnitOfWork
+from receiver.ledger.plans.concurrency import end_plan
 from receiver.ledger.plans.signals import signal
 from receiver.ledger.plans.supersede import mark_superseded, newer_plans_of, superseded_reason
 from receiver.ledger.prepared import Prepared, any_of
@@ -54,7 +56,12 @@ def store_settlements(uow: UnitOfWork, owner: str, settlements: Sequence[Settlem
         if item.state is RunState.SUPERSEDED:
             left[item.run.plan] = newer[item.run.id]
     for plan in _without_open_targets(uow, sorted(ended)):
-        signal(uow, plan)
+        if plan.done:
+            end_plan(uow, plan.id, PlanState.SUCCEEDED)
+            about = {"rule": plan.rule}
+            uow.events.append(Event("plan.succeeded", about, sync=plan.sync_id, plan=plan.id))
+        else:
+            signal(uow, plan.id)
     for plan, by in sorted(left.items()):
         mark_superseded(uow, plan, by)
 
@@ -82,18 +89,22 @@ def _or_superseded(item: Settlement, newer: tuple[str, str] | None) -> Settlemen
     return replace(item, state=RunState.SUPERSEDED, reason=superseded_reason(newer), due_at=None)
 
 
-def _without_open_targets(uow: UnitOfWork, plans: Sequence[str]) -> list[str]:
+def _without_open_targets(uow: UnitOfWork, plans: Sequence[str]) -> list[Any]:
     """Return those of the plans in which no run for a target is open any more.
 
     As long as one is, no next step can be taken, and working one out costs as much as the plan has
     runs. The transaction that ends the last of them must see that the others have ended: so the
     plans are locked before the query.
+
+    Most plans are ``done`` then: all of their runs have ended well, so whatever their rule says,
+    their next step could only end them. Where another plan may wait for the place, that is left to
+    a step, during which nobody else starts plans.
     """
     if not plans:
         return []
     uow.flush()
     _LOCK_PLANS.all(uow.connection, plans=plans)
-    return _WITHOUT_OPEN_TARGETS.scalars(uow.connection, plans=plans)
+    return _WITHOUT_OPEN_TARGETS.all(uow.connection, plans=plans)
 
 
 _P, _R = tables.plans.c, tables.runs.c
@@ -103,8 +114,17 @@ _LOCK_PLANS = Prepared(
 _OPEN_TARGET = select(_R.plan_id).where(
     _R.plan_id == _P.id, _R.state.in_(RunState.where(Trait.RELEASED)), _R.target_index.is_not(None)
 )
+_NOT_WELL = select(_R.plan_id).where(
+    _R.plan_id == _P.id, _R.state.not_in(RunState.where(Trait.SUCCESS))
+)
+_DONE = and_(
+    _P.state == PlanState.ACTIVE.value, _P.signals == 0, _P.newer_plan.is_(None),
+    _P.failure.is_(None), _P.concurrency_key.is_(None), ~_NOT_WELL.exists(),
+)  # fmt: skip
 _WITHOUT_OPEN_TARGETS = Prepared(
-    select(_P.id).where(any_of(_P.id, "plans"), ~_OPEN_TARGET.exists()).order_by(_P.id)
+    select(_P.id, _P.sync_id, _P.rule, _DONE.label("done"))
+    .where(any_of(_P.id, "plans"), ~_OPEN_TARGET.exists())
+    .order_by(_P.id)
 )
 
 

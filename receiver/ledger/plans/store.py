@@ -12,7 +12,7 @@ from receiver.core.storable import dumps
 from receiver.ledger import tables
 from receiver.ledger.engine.unit_of_work import Row, UnitOfWork
 from receiver.ledger.plans.application_memory import update_memories, write_recalled
-from receiver.ledger.plans.concurrency import activate_next
+from receiver.ledger.plans.concurrency import end_plan
 from receiver.ledger.plans.debounce import begin, join, room_for
 from receiver.ledger.plans.plan import Plan, insert_plan
 from receiver.ledger.plans.records import Advance, NewPlan, Planning, RunChange, StoredPlan
@@ -188,10 +188,5 @@ def _new_row(run: Run) -> Row:
 
 
 def _end_plan(uow: UnitOfWork, advance: Advance, key: str | None) -> None:
-    if advance.end is None:
-        return
-    uow.change(
-        tables.plans, advance.plan, state=advance.end.value, reason=advance.reason,
-        ended_at=uow.now,
-    )  # fmt: skip
-    activate_next(uow, key)
+    if advance.end is not None:
+        end_plan(uow, advance.plan, advance.end, advance.reason, key)
