@@ -26,12 +26,12 @@ from typing import Any
 from receiver.core.errors import PayloadError
 from receiver.core.model import Resource
 from receiver.notification.json_errors import WAY_OUT, looks_encoded
+from receiver.notification.reading import read
 from receiver.notification.wire import (
     WireApplication,
     WireName,
     WireOperationState,
     WireSyncResult,
-    read,
 )
 
 NAMES = ("application", "applicationName", "appName", "app", "name")

@@ -1,22 +1,22 @@
-"""What we read of Argo CD's objects. Unknown fields are fine, and null is the same as absent."""
+"""What we read of Argo CD's objects. Unknown fields are fine, and null is the same as absent.
+
+`receiver.notification.reading` reads them.
+"""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Annotated, Any, TypeAlias, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from msgspec import Meta
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
-from pydantic_core import ErrorDetails
-
-from receiver.core.errors import PayloadError
-from receiver.notification.json_errors import WAY_OUT, looks_encoded
 
 Text: TypeAlias = str | None
 Flag: TypeAlias = bool | None
 Moment: TypeAlias = Annotated[datetime | None, BeforeValidator(lambda value: value or None)]
 """An empty text is no moment, as Argo CD writes none."""
-Count: TypeAlias = Annotated[int, Field(ge=0, lt=1 << 31)]
+Count: TypeAlias = Annotated[int, Field(ge=0, lt=1 << 31), Meta(ge=0, lt=1 << 31)]
 
 T = TypeVar("T")
 
@@ -24,16 +24,20 @@ LONGEST = 10_000
 """Entries of a list or map other than the resources, which `resource_list` bounds: each that is
 wrong would cost a kilobyte of complaint."""
 
-Many: TypeAlias = Annotated[list[T], Field(max_length=LONGEST, fail_fast=True)]
-
-SHOWN = 10
-"""Wrongly typed fields that an answer lists."""
+Many: TypeAlias = Annotated[
+    list[T], Field(max_length=LONGEST, fail_fast=True), Meta(max_length=LONGEST)
+]
 
 
 def _not_too_many(labels: Any) -> Any:
     if isinstance(labels, dict) and len(labels) > LONGEST:
         raise ValueError(f"has more than {LONGEST} entries")
     return labels
+
+
+Labels: TypeAlias = Annotated[
+    dict[str, Text], BeforeValidator(_not_too_many), Meta(max_length=LONGEST)
+]
 
 
 class Wire(BaseModel):
@@ -56,7 +60,7 @@ class WireName(Wire):
     name: Text = None
     namespace: Text = None
     uid: Text = None
-    labels: Annotated[dict[str, Text], BeforeValidator(_not_too_many)] | None = None
+    labels: Labels | None = None
     project: Text = None
     destination: WireDestination | None = None
 
@@ -156,32 +160,3 @@ class WireApplication(Wire):
     metadata: WireName
     spec: WireSpec | None = None
     status: WireStatus | None = None
-
-
-W = TypeVar("W", bound=Wire)
-
-
-def read(model: type[W], tree: object, path: str = "") -> W:
-    """Read one object; ``path`` is where it stands in the body.
-
-    Raises:
-        PayloadError: ``wrong_type``, naming each field.
-    """
-    try:
-        return model.model_validate(tree)
-    except ValidationError as error:
-        items = error.errors(include_url=False, include_context=False)[:SHOWN]
-    texts = [item["input"] for item in items if isinstance(item["input"], str)]
-    by_template = any("<no value>" in text or looks_encoded(text) for text in texts)
-    fields = dict(_field_and_message(path, item) for item in items)
-    raise PayloadError(
-        "wrong_type",
-        "; ".join(f"{field}: {message}" for field, message in fields.items()),
-        hint=WAY_OUT if by_template else "",
-        fields=fields,
-    )
-
-
-def _field_and_message(path: str, item: ErrorDetails) -> tuple[str, str]:
-    field = ".".join(filter(None, (path, *map(str, item["loc"])))) or "the body"
-    return field, "should be an object" if item["type"] == "model_type" else item["msg"]
