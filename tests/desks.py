@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 from house import House
 
 from receiver.dispatcher.rule_sets import Reload, store_reload
-from receiver.ledger.audit.key_values import RULES, put_value, store_rule_set
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.operations.common import Act
 from receiver.ledger.operations.service import Operations
@@ -54,10 +53,9 @@ def house_of(ledger: Ledger, rules: str) -> House:
 def live_house_of(ledger: Ledger, rules: str) -> House:
     """A house with these rules in force, and a dispatcher that is alive."""
     house = house_of(ledger, rules)
+    put_in_force(house)
     with ledger.write() as connection:
-        now = ledger.now(connection)
-        store_reload(connection, now, Reload(house.planner))
-        write_heartbeat(connection, "w-1", now)
+        write_heartbeat(connection, "w-1", ledger.now(connection))
     return house
 
 
@@ -78,10 +76,8 @@ def plan_of(house: House) -> str:
 
 def put_in_force(house: House) -> None:
     """Write down which rules are in force, as the dispatcher does when it has loaded them."""
-    found = house.planner.rule_set
     with house.ledger.write() as connection:
-        store_rule_set(connection, house.ledger.now(connection), found.digest, found.files)
-        put_value(connection, RULES, {"ok": True, "error": "", "digest": found.digest})
+        store_reload(connection, house.ledger.now(connection), Reload(house.planner))
 
 
 def refuse_files(house: House, *mistakes: str) -> None:

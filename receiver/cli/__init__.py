@@ -31,6 +31,7 @@ TOPICS = {
     },
     "Looking": {
         "status": "Say whether all is well, and what needs you.",
+        "rules": "List the rules in force and how they do: what fails first.",
         "syncs": "List the newest syncs.",
         "show": "Tell the story of one sync.",
         "runs": "List runs: what failed, what is under way, what waits.",

@@ -27,6 +27,7 @@ class Styled:
 
 
 Part: TypeAlias = str | Styled
+Line: TypeAlias = tuple[Part, ...]
 
 
 def write_line(*parts: Part, err: bool = False) -> None:

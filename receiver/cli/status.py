@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
-from typing import TypeAlias
 
 import click
 
 from receiver.cli import options
 from receiver.cli.client import Client
-from receiver.cli.screen import Part, Styled, plural, write_json, write_line
+from receiver.cli.phrases import paused, why
+from receiver.cli.screen import Line, Styled, plural, write_json, write_line
 from receiver.core.states import PlanState, RunState, SyncState
 from receiver.core.validation import first_line
 from receiver.inspection.instance_status import ConnectionStatus, InstanceStatus
 from receiver.ledger.queries.overview_rows import Group, HandlerFailures, SenderNews
-from receiver.ledger.queries.rows import Pause
-
-Line: TypeAlias = tuple[Part, ...]
 
 NAMED = {SyncState.VERIFYING, PlanState.HELD, PlanState.GATED, "awaiting", RunState.HELD}
 """Those of which the oldest is named: they wait for Argo CD, a person, health, Applications."""
@@ -69,7 +66,7 @@ def _facts(found: InstanceStatus) -> Iterator[tuple[str, list[str]]]:
     """Yield what is so, whether it needs a person or not: a name and lines."""
     yield "rules", _rules(found)
     yield "dispatchers", [_dispatchers(found)]
-    yield "paused", list(map(_pause, found["pauses"]))
+    yield "paused", list(map(paused, found["pauses"]))
     yield "syncs", _groups(found["syncs"])
     yield "plans", _groups(found["plans"])
     due = found["oldestDue"]
@@ -107,11 +104,6 @@ def _dispatchers(found: InstanceStatus) -> str:
     )
 
 
-def _pause(one: Pause) -> str:
-    why = f": {one['reason']}" if one["reason"] else ""
-    return f"{one['scope']} {one['name']}".strip() + f" by {one['by']} since {one['at']}{why}"
-
-
 def _groups(groups: Mapping[str, Group]) -> list[str]:
     """Write how many of each there are, and the oldest of those that wait for something."""
     there = {state: one for state, one in groups.items() if one["count"]}
@@ -130,8 +122,7 @@ def _handler(one: HandlerFailures) -> str:
     again = f"{plural(one['retrying'], 'run')} tried again"
     for_good = f"{plural(one['failed'], 'run')} failed for good in the last hour"
     parts = [for_good] * bool(one["failed"]) + [again] * bool(one["retrying"])
-    why = f": {first_line(one['reason'])}" if one["reason"] else ""
-    return f"{one['handler']}: {', '.join(parts)}{why}"
+    return f"{one['handler']}: {', '.join(parts)}{why(one['reason'])}"
 
 
 def _sender(one: SenderNews) -> str:
@@ -146,6 +137,6 @@ def _connection(one: ConnectionStatus) -> Iterator[str]:
         yield f"{one['sender']}, {ways}: not used lately"
     for use in one["uses"]:
         how = "works" if use["works"] else "fails"
-        why = f": {first_line(use['reason'])}" if use["reason"] else ""
         old = "" if use["tried"] else f" (last seen {use['seenAt']})"
-        yield f"{one['sender']}, {ways}: {use['use']}: {how} since {use['since']}{old}{why}"
+        what = f"{one['sender']}, {ways}: {use['use']}: {how} since {use['since']}{old}"
+        yield what + why(use["reason"])

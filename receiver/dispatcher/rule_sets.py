@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import traceback
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from queue import SimpleQueue
 
@@ -16,6 +16,7 @@ from receiver.core.logs import Log
 from receiver.core.model import Event, Json
 from receiver.core.threads import SupervisedThread
 from receiver.ledger.audit.key_values import (
+    OUTLINE,
     RULES,
     get_rule_set,
     get_value,
@@ -23,9 +24,11 @@ from receiver.ledger.audit.key_values import (
     store_rule_set,
 )
 from receiver.ledger.engine.ledger import Ledger
+from receiver.ledger.queries.rule_rows import RuleOutline
 from receiver.planning.parameters import Renderer
 from receiver.planning.planner import Planner
 from receiver.rules.expressions.cel import Expressions
+from receiver.rules.loading.defaults import sections
 from receiver.rules.loading.load import Rulebook, RuleSet, rule_set_from
 from receiver.rules.schema.rule_file import Rule
 
@@ -166,6 +169,17 @@ def store_reload(connection: Connection, now: int, reload: Reload) -> list[Event
     stored_rules = {"digest": rule_set.digest, "rules": len(rule_set.rules), "loadedAt": now}
     stored_rules["files"] = [name for name, _ in rule_set.files]
     put_value(connection, RULES, stored_rules | {"ok": True, "error": "", "warnings": warnings})
+    put_value(connection, OUTLINE, list(_outline(rule_set)))
     names: list[Json] = [rule.name for rule in rule_set.rules]
     loaded = Event("rules.loaded", {"ruleSet": rule_set.digest[:12], "rules": names[:50]})
     return [loaded, *(Event("rules.warning", {"reason": reason}) for reason in warnings)]
+
+
+def _outline(rule_set: RuleSet) -> Iterator[RuleOutline]:
+    for rule, (file, line) in zip(rule_set.rules, rule_set.places, strict=True):
+        handlers = dict.fromkeys(action.uses for _, _, action in sections(rule))
+        yield {
+            "rule": rule.name, "file": file, "line": line, "description": rule.description,
+            "enabled": rule.enabled, "mode": rule.mode, "channel": list(rule.match.channel),
+            "handlers": list(handlers),
+        }  # fmt: skip

@@ -12,6 +12,7 @@ from receiver.inspection.name_hints import NameHints
 from receiver.inspection.stored_notification import delivery_story
 from receiver.ledger.queries.delivery_rows import DeliveryStory
 from receiver.ledger.queries.rows import Plan, PlanStory, Run, RunStory, SyncWithPlans
+from receiver.ledger.queries.rule_rows import RuleInForce, RuleList
 from receiver.web.operation import READ_ERRORS, Routes, Who
 from receiver.web.problem_details import Refusal
 from receiver.web.query_params import (
@@ -40,6 +41,25 @@ def get_status(intake: Intake) -> InstanceStatus:
     """Tell whether all is well, and if not, what needs a person."""
     overview, seen = intake.reader.overview()
     return instance_status(overview, seen, intake.keys.senders.names, intake.settings.argocd)
+
+
+@ROUTES.add("get", "/v1/rules")
+def list_rules(intake: Intake) -> RuleList:
+    """List the rules in force with what became of them: those that fail first."""
+    return intake.reader.rule_list()
+
+
+@ROUTES.add("get", "/v1/rules/{name}")
+def get_rule(intake: Intake, name: str) -> RuleInForce:
+    """Tell where a rule in force stands, what it has matched last, and how its plans ended."""
+    found = intake.reader.rule_list(name)["rules"]
+    if not found:
+        unknown = intake.name_hints.for_rule(name)
+        raise Refusal(
+            "no_such_rule", f"no rule {name} is in force",
+            hint=unknown.hint if unknown else "", status=HTTPStatus.NOT_FOUND,
+        )  # fmt: skip
+    return found[0]
 
 
 @ROUTES.add("get", "/v1/syncs")

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 import schemathesis
+from desks import house_of, put_in_force
 from doors import AS_OPERATOR, OPERATOR, SENDER, Doors, doors
-from house import House
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
@@ -64,7 +64,8 @@ def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doors]:
     """What failed, ended well, is held, collects and is paused."""
     home = tmp_path_factory.mktemp("home")
     ledger = open_ledger(home / "ledger.db")
-    house = House.of(ledger, RULES)
+    house = house_of(ledger, RULES)
+    put_in_force(house)
     with doors(ledger, home) as made, pytest.MonkeyPatch.context() as patch:
         # No dispatcher gives a sign of life here, which is an illness after a while.
         patch.setattr("receiver.web.health.DEAD_AFTER", math.inf)

@@ -13,6 +13,8 @@ from receiver.ledger import tables
 
 CREATED = "created"
 RULES = "rules"
+OUTLINE = "rule_outline"
+"""The rules in force as lists show them: names, places, handlers (see `RuleOutline`)."""
 CONNECTED = "connected"
 """When each sender's connection was first used, by sender, in milliseconds."""
 PACE = "pace"

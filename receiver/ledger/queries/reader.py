@@ -34,6 +34,8 @@ from receiver.ledger.queries.rows import (
     SyncDetails,
     SyncWithPlans,
 )
+from receiver.ledger.queries.rule_rows import RuleList
+from receiver.ledger.queries.rules import read_rules
 from receiver.ledger.queries.status import (
     DEAD_AFTER,
     Gauge,
@@ -144,6 +146,11 @@ class Reader:
     def readiness(self, owner: str = "") -> Readiness:
         """Try a write, and read what the dispatchers say of themselves, or the one of this name."""
         return read_readiness(self._ledger, owner)
+
+    def rule_list(self, only: str = "") -> RuleList:
+        """List the rules in force, or the one of a name, with what became of their plans."""
+        with self._ledger.read() as connection:
+            return read_rules(connection, self._ledger.now(connection), only)
 
     def overview(self) -> tuple[Overview, list[ConnectionSeen]]:
         """Return the state of the whole, and how the connections to Argo CD do."""

@@ -22,13 +22,15 @@ from receiver.rules.schema.rule_file import Rule
 class RuleSet:
     """Rules with their defaults merged, and the files that they came from (name, text).
 
-    ``warnings`` are valid, and most likely not what was meant; a stored set has none.
+    ``warnings`` are valid, and most likely not what was meant; a stored set has none. ``places``
+    are file and line of each rule, in the same order.
     """
 
     digest: str
     files: tuple[tuple[str, str], ...]
     rules: tuple[Rule, ...]
     warnings: tuple[Problem, ...] = ()
+    places: tuple[tuple[str, int], ...] = ()
 
 
 def load_rules(
@@ -44,6 +46,7 @@ def load_rules(
     paths = tuple(paths)
     files, problems = _read_texts(paths)
     rules: list[Rule] = []
+    places: list[tuple[str, int]] = []
     warnings = list(missing_files(paths, (file for file, _ in files)))
     names: dict[str, str] = {}
     bug: Exception | None = None
@@ -62,10 +65,11 @@ def load_rules(
             problems.append(Problem(file, 0, 0, "", message, hint))
             continue
         rules += reading.rules.values()
+        places += reading.places()
         problems += reading.document.problems
     if problems:
         raise RuleError(problems) from bug
-    return RuleSet(_digest(files), files, tuple(rules), tuple(warnings))
+    return RuleSet(_digest(files), files, tuple(rules), tuple(warnings), tuple(places))
 
 
 def rule_set_from(files: Iterable[tuple[str, str]]) -> RuleSet:
@@ -83,7 +87,8 @@ def rule_set_from(files: Iterable[tuple[str, str]]) -> RuleSet:
     if problems:
         raise RuleError(problems)
     rules = tuple(rule for reading in read for rule in reading.rules.values())
-    return RuleSet(_digest(kept), kept, rules)
+    places = tuple(place for reading in read for place in reading.places())
+    return RuleSet(_digest(kept), kept, rules, places=places)
 
 
 def readings(found: RuleSet) -> Iterator[Reading]:

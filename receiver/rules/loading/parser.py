@@ -76,6 +76,11 @@ class Reading:
                 self._add_problem(path, FieldError((), message, f"see {names[name]}"))
             names.setdefault(name, f"{self.document.file}:{line}")
 
+    def places(self) -> Iterator[tuple[str, int]]:
+        """Yield the file and the line of each rule."""
+        for index in self.rules:
+            yield self.document.file, self.document.problem(("rules", index), "").line
+
     def actions(self) -> Iterator[tuple[Path, Rule, FailureAction]]:
         """Yield each action with its place and its rule; what many rules share, once."""
         seen: set[Path] = set()
