@@ -10,23 +10,20 @@ import os
 import sqlite3
 import statistics
 import sys
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from itertools import count
 
 import psycopg
 from hosts import Postgres, database_server, new_ledger, replicas
-from loading import TELL, body_template, post
+from loading import TELL, Paced, paced
 from rich.console import Console
 from rich.table import Table
 from stage import machine, ours
 
 SECONDS = int(os.environ.get("BENCH_SECONDS", "10"))
 SENT = 500 * SECONDS
-THREADS = 64
 PATIENCE = 600
 
 DONE = "SELECT COUNT(*) FROM runs WHERE state = 'succeeded'"
@@ -34,11 +31,9 @@ DONE = "SELECT COUNT(*) FROM runs WHERE state = 'succeeded'"
 
 @dataclass(frozen=True)
 class Burst:
-    """Seconds of the sending, of each answer, until all was done; and what was not a 202."""
+    """What was sent, and the seconds until all was done."""
 
-    sending: float
-    answers: list[float]
-    refused: int
+    sent: Paced
     emptied: float
 
 
@@ -63,30 +58,13 @@ def _done(ledger: psycopg.Connection) -> int:
 
 
 def burst(ports: list[int], done: Callable[[], int]) -> Burst:
-    body = body_template()
-    numbers, answers, refused = count(), list[float](), list[int]()
     began = time.monotonic()
-
-    def send() -> None:
-        while (number := next(numbers)) < SENT:
-            time.sleep(max(0.0, began + number * SECONDS / SENT - time.monotonic()))
-            asked = time.monotonic()
-            status = post(ports[number % len(ports)], body, f"burst-{number}")
-            answers.append(time.monotonic() - asked)
-            if status != 202:
-                refused.append(status)
-
-    threads = [threading.Thread(target=send) for _ in range(THREADS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    sending = time.monotonic() - began
-    while (so_far := done()) < SENT - len(refused):
+    sent = paced(ports, SENT, SENT / SECONDS, tag="burst-")
+    while (so_far := done()) < SENT - sent.refused:
         if time.monotonic() > began + PATIENCE:
             sys.exit(f"{so_far} of {SENT} after {PATIENCE} s")
         time.sleep(0.1)
-    return Burst(sending, sorted(answers), len(refused), time.monotonic() - began)
+    return Burst(sent, time.monotonic() - began)
 
 
 def main() -> None:
@@ -104,10 +82,10 @@ def main() -> None:
             seen = run()
             table.add_row(
                 name,
-                f"{seen.sending:.1f}",
-                str(seen.refused),
-                f"{statistics.median(seen.answers) * 1000:.0f}",
-                f"{seen.answers[int(len(seen.answers) * 0.99) - 1] * 1000:.0f}",
+                f"{seen.sent.seconds:.1f}",
+                str(seen.sent.refused),
+                f"{statistics.median(seen.sent.answers) * 1000:.0f}",
+                f"{seen.sent.answers[int(len(seen.sent.answers) * 0.99) - 1] * 1000:.0f}",
                 f"{seen.emptied:.1f}",
             )
     Console(width=100).print(table)

@@ -25,7 +25,7 @@ from hosts import Postgres, database_server, new_ledger, replicas
 from loading import Load, load, load_many
 from rich.console import Console
 from rich.table import Table
-from stage import ROOT, free_port, machine, metric, need, ours, program, target
+from stage import ROOT, free_port, in_turns, machine, metric, need, ours, program, target
 
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
 SECONDS = int(os.environ.get("BENCH_SECONDS", "8"))
@@ -56,7 +56,7 @@ UNDER_WAY = 1000
 """Runs that the other side works on while the intake is measured, at least."""
 
 
-def bare() -> Load:
+def bare(seconds: int = SECONDS) -> Load:
     port = free_port()
     command = (
         str(ROOT / ".venv/bin/gunicorn"), "--chdir", "bench", "-k", "gthread", "-w", "1",
@@ -64,10 +64,10 @@ def bare() -> Load:
         "--no-control-socket", "bare:app",
     )  # fmt: skip
     with program(*command, port=port):
-        return load(port, "/v1/notifications", seconds=SECONDS)
+        return load(port, "/v1/notifications", seconds=seconds)
 
 
-def webhook() -> Load:
+def webhook(seconds: int = SECONDS) -> Load:
     hook = {
         "id": "sync",
         "execute-command": "/bin/true",
@@ -85,20 +85,20 @@ def webhook() -> Load:
         port = free_port()
         command = ("webhook", "-hooks", str(hooks), "-ip", "127.0.0.1", "-port", str(port))
         with program(*command, port=port):
-            return load(port, "/hooks/sync", seconds=SECONDS)
+            return load(port, "/hooks/sync", seconds=seconds)
 
 
-def stored() -> Load:
+def stored(seconds: int = SECONDS) -> Load:
     with ours(NOTHING) as (port, _, _):
-        return load(port, "/v1/notifications", seconds=SECONDS)
+        return load(port, "/v1/notifications", seconds=seconds)
 
 
-def in_postgresql(server: Postgres, intakes: int) -> Load:
+def in_postgresql(server: Postgres, intakes: int, seconds: int = SECONDS) -> Load:
     with (
         new_ledger(server) as database,
         replicas(database, NOTHING, intakes=intakes, workers=0) as started,
     ):
-        return load_many(started.ports, "/v1/notifications", seconds=SECONDS)
+        return load_many(started.ports, "/v1/notifications", seconds=seconds)
 
 
 def while_busy() -> Load:
@@ -137,16 +137,7 @@ def main() -> None:
             "PostgreSQL, 1 intake": partial(in_postgresql, server, 1),
             "PostgreSQL, 2 intakes": partial(in_postgresql, server, 2),
         }
-        print_table(in_turns(subjects))
-
-
-def in_turns(subjects: dict[str, Callable[[], Load]]) -> dict[str, list[Load]]:
-    rounds: dict[str, list[Load]] = {name: [] for name in subjects}
-    for number in range(ROUNDS):
-        for name, run in subjects.items():
-            sys.stderr.write(f"round {number + 1} of {ROUNDS}: {name}\n")
-            rounds[name].append(run())
-    return rounds
+        print_table(in_turns(subjects, ROUNDS))
 
 
 def print_table(rounds: dict[str, list[Load]]) -> None:
@@ -169,4 +160,5 @@ def print_table(rounds: dict[str, list[Load]]) -> None:
     Console(width=100).print(table)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -6,11 +6,13 @@ import json
 import re
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http.client import HTTPConnection
+from itertools import count
 from pathlib import Path
 
 from stage import TOKEN
@@ -25,7 +27,7 @@ rules:
 """Rules that give a notification of `body_template` one run, which needs nobody."""
 
 
-def body_template() -> str:
+def body_template(number: int = 40) -> str:
     """A notification of 40 resources, about 10 KB; @@N@@ makes each one another sync."""
     resources = [
         {
@@ -34,7 +36,7 @@ def body_template() -> str:
             "syncPhase": "Sync", "images": [f"ghcr.io/acme/shop-component-{i:02d}:2.4.{i}"],
             "message": f"configmap/config-{i:02d} " + ("configured" if i == 0 else "unchanged"),
         }
-        for i in range(40)
+        for i in range(number)
     ]  # fmt: skip
     start = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     state = {
@@ -114,6 +116,37 @@ def load_many(ports: Sequence[int], path: str, *, seconds: int) -> Load:
         max(one.p99 for one in seen), sum(one.failed for one in seen),
         sum(one.done for one in seen),
     )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Paced:
+    """Seconds of the sending and, sorted, of each answer; and how many were not a 202."""
+
+    seconds: float
+    answers: list[float]
+    refused: int
+
+
+def paced(ports: Sequence[int], number: int, rate: float, *, tag: str = "") -> Paced:
+    """Send so many, each at its own moment whether those before were answered or not."""
+    body, began = body_template(), time.monotonic()
+    numbers, answers, refused = count(), list[float](), list[int]()
+
+    def send() -> None:
+        while (own := next(numbers)) < number:
+            time.sleep(max(0.0, began + own / rate - time.monotonic()))
+            asked = time.monotonic()
+            status = post(ports[own % len(ports)], body, f"{tag}{own}")
+            answers.append(time.monotonic() - asked)
+            if status != 202:
+                refused.append(status)
+
+    threads = [threading.Thread(target=send) for _ in range(64)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return Paced(time.monotonic() - began, sorted(answers), len(refused))
 
 
 LUA = """

@@ -92,6 +92,16 @@ def worst_cases() -> Table:
     return table
 
 
+def names_only(rules: int) -> Callable[[], float]:
+    """What matching 40 resources costs with rules that only a name, or its prefix, tells apart."""
+    names = (f"config-{n}" if n % 2 else f"config-{n}-*" for n in range(rules))
+    own = [
+        rule_of(n, resources=[{"kind": "ConfigMap", "name": name}]) for n, name in enumerate(names)
+    ]
+    matcher, sync = Matcher(own, Expressions()), sync_of(40, kinds=1)
+    return lambda: best(lambda: matcher.match(sync), ROUNDS)
+
+
 def measure(rules: list[Rule], sync: Sync, *, explain: bool = True) -> tuple[str, str, str]:
     matcher = Matcher(rules, Expressions())
     found = sum(max(1, len(match.resources)) for match in matcher.match(sync))

@@ -23,7 +23,7 @@ from hosts import Postgres, database_server, new_ledger, replicas
 from loading import TELL, load
 from rich.console import Console
 from rich.table import Table
-from stage import ROOT, cpu, machine, need
+from stage import ROOT, cpu, in_turns, machine, need
 
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
 BACKLOG = 1_000
@@ -138,11 +138,7 @@ def main() -> None:
             subjects["Procrastinate, 64 at a time"] = partial(theirs, server, found, 64)
         else:
             print(f"no yardstick: {YARDSTICK} was not installed: {found}")
-        rounds: dict[str, list[Cost]] = {name: [] for name in subjects}
-        for number in range(ROUNDS):
-            for name, run in subjects.items():
-                sys.stderr.write(f"round {number + 1} of {ROUNDS}: {name}\n")
-                rounds[name].append(run())
+        rounds = in_turns(subjects, ROUNDS)
     table = Table("", title=f"One run, milliseconds; {machine()}")
     for heading in ("passed", "CPU, worker", "CPU, server", "CPU in all"):
         table.add_column(heading, justify="right")

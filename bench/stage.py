@@ -12,17 +12,32 @@ import re
 import shutil
 import signal
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
 
 ROOT = Path(__file__).parents[1]
 TOKEN = "bench-token-0123456789abcdef"
+
+
+def in_turns(subjects: Mapping[str, Callable[[], T]], rounds: int) -> dict[str, list[T]]:
+    """Run each once a round, so that what else the machine does falls on all of them."""
+    seen: dict[str, list[T]] = {name: [] for name in subjects}
+    for number in range(rounds):
+        for name, run in subjects.items():
+            sys.stderr.write(f"round {number + 1} of {rounds}: {name}\n")
+            seen[name].append(run())
+    return seen
 
 
 def machine() -> str:
@@ -81,8 +96,13 @@ def program(*command: str, port: int = 0, **environ: str) -> Iterator[subprocess
 
 
 @contextmanager
-def ours(rules: str, **environ: str) -> Iterator[tuple[int, Path, subprocess.Popen[bytes]]]:
-    """Serve with these rules on a fresh ledger; gives port, home and process."""
+def ours(
+    rules: str, *launcher: str, **environ: str
+) -> Iterator[tuple[int, Path, subprocess.Popen[bytes]]]:
+    """Serve with these rules on a fresh ledger; gives port, home and process.
+
+    The ``launcher`` is a command that does as `postsync` does.
+    """
     with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR")) as folder:
         home = Path(folder)
         keys(home)
@@ -93,7 +113,7 @@ def ours(rules: str, **environ: str) -> Iterator[tuple[int, Path, subprocess.Pop
             "POSTSYNC_PORT": str(port),
             "POSTSYNC_RULES": json.dumps([str(home / "rules.yaml")]),
         }
-        command = (str(ROOT / ".venv/bin/postsync"), "serve")
+        command = (*(launcher or (str(ROOT / ".venv/bin/postsync"),)), "serve")
         with program(*command, port=port, **settings, **environ) as process:
             until_ready(port)
             yield port, home, process
@@ -158,8 +178,24 @@ def target(answer: str) -> Iterator[tuple[int, Path]]:
 
 def tree(pid: int) -> list[int]:
     """A process and all below it."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [pid, *(p for child in children for p in tree(int(child)))]
+    return [pid, *(p for child in children(pid) for p in tree(child))]
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process has started, in that order."""
+    return [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def parts(pid: int) -> tuple[int, int]:
+    """The intake's process and the dispatcher's, in the order in which they are forked."""
+    intake, dispatcher, *_ = children(pid)
+    return intake, dispatcher
+
+
+def peak(pid: int) -> float:
+    """Megabytes that a process has had at most, shared pages included."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(re.findall(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE)[0]) / 1024
 
 
 def memory(pid: int) -> float:
@@ -180,3 +216,50 @@ def cpu(pid: int) -> float:
         fields = Path(f"/proc/{one}/stat").read_text().rsplit(")", 1)[1].split()
         ticks += int(fields[11]) + int(fields[12])
     return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def written(pid: int) -> int:
+    """Bytes that a process tree has written so far: the ledger, its WAL, and the log."""
+    found = (Path(f"/proc/{one}/io").read_text() for one in tree(pid))
+    return sum(int(re.findall(r"^wchar: (\d+)$", text, re.MULTILINE)[0]) for text in found)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one item: milliseconds of CPU, and kilobytes written."""
+
+    cpu: float
+    written: float
+
+
+def medians(rounds: Sequence[Mapping[str, Cost]]) -> dict[str, Cost]:
+    """Of each part the median cost."""
+    return {
+        name: Cost(
+            statistics.median(costs[name].cpu for costs in rounds),
+            statistics.median(costs[name].written for costs in rounds),
+        )
+        for name in rounds[0]
+    }
+
+
+class Meter:
+    """What each named part spends from now on; a part is one process or more, with their trees."""
+
+    def __init__(self, pids: Mapping[str, Sequence[int]]) -> None:
+        self._pids = pids
+        self._before = self._read()
+
+    def each(self, items: int) -> dict[str, Cost]:
+        """The cost of an item, if there were so many."""
+        now = self._read()
+        return {
+            name: Cost((cpu - before[0]) * 1000 / items, (size - before[1]) / 1000 / items)
+            for (name, (cpu, size)), before in zip(now.items(), self._before.values(), strict=True)
+        }
+
+    def _read(self) -> dict[str, tuple[float, int]]:
+        return {
+            name: (sum(map(cpu, pids)), sum(map(written, pids)))
+            for name, pids in self._pids.items()
+        }

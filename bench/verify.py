@@ -9,7 +9,6 @@ apply, ten of them otherwise than before.
 from __future__ import annotations
 
 import os
-import re
 import signal
 import sqlite3
 import statistics
@@ -27,7 +26,7 @@ from live_cluster import Cluster, connection, started
 from loading import TELL, Load, load, post
 from rich.console import Console
 from rich.table import Table
-from stage import cpu, machine, memory, need, ours
+from stage import cpu, machine, memory, need, ours, parts, peak
 
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))
 SLICE = int(os.environ.get("BENCH_SECONDS", "2"))
@@ -87,7 +86,8 @@ def verified(cluster: Cluster, way: str, rules: str) -> Verified:
             seconds, runs = planned(home / "ledger.db")
             asked = ", ".join(f"{number} {kind}" for kind, number in counted.asked.items())
             lists = max(counted.lists.values(), default=0)
-            return Verified(asked or "0", lists, counted.bytes, seconds, peak(process.pid), runs)
+            peak_of = peak(parts(process.pid)[1])
+            return Verified(asked or "0", lists, counted.bytes, seconds, peak_of, runs)
 
 
 def planned(ledger: Path) -> tuple[float, int]:
@@ -102,18 +102,6 @@ def planned(ledger: Path) -> tuple[float, int]:
             time.sleep(0.05)
         (runs,) = reading.execute("SELECT COUNT(*) FROM runs").fetchone()
     return (at["sync.planned"] - at["notification.accepted"]) / 1000, runs
-
-
-def parts(pid: int) -> tuple[int, int]:
-    """The intake's process and the dispatcher's, in the order in which they are forked."""
-    intake, dispatcher, *_ = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return int(intake), int(dispatcher)
-
-
-def peak(pid: int) -> float:
-    """Megabytes that the dispatcher has had at most, shared pages included."""
-    status = Path(f"/proc/{parts(pid)[1]}/status").read_text()
-    return int(re.findall(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE)[0]) / 1024
 
 
 def settle(pid: int) -> None:
