@@ -10,8 +10,11 @@ from matching_cases import SHOP, resource, rule, sync
 
 from receiver.core.model import Application, FieldChange, Live, Resource, Sync
 from receiver.rules.expressions.cel import Expressions
+from receiver.rules.matching.compiled import compile_rule
 from receiver.rules.matching.findings import Verdict
+from receiver.rules.matching.index import RuleIndex
 from receiver.rules.matching.matcher import ConditionError, Matcher
+from receiver.rules.matching.predicates import Predicates
 from receiver.rules.schema.rule_file import Rule
 
 
@@ -500,3 +503,14 @@ def test_application_name_alone() -> None:
     """An application of which nothing but the name is told can be matched by that name."""
     about = sync(application=Application("shop"))
     assert matched(rule(application={"name": "shop"}), about) == ()
+
+
+@pytest.mark.parametrize("name", ["config-{}", "config-{}*", "config-{}-*-x"])
+def test_rules_told_apart_by_names_are_looked_up(name: str) -> None:
+    """Of a thousand rules for this Application and kind, those with other names cost nothing."""
+    rules = [rule(resources=[{"kind": "ConfigMap", "name": name.format(n)}]) for n in range(1000)]
+    predicates, expressions = Predicates(), Expressions()
+    index = RuleIndex([compile_rule(one, predicates, expressions) for one in rules])
+    about = sync(resource("config-7"), resource("config-30-a-x"))
+    assert len([*index.candidates(about)]) <= 3
+    assert len([*index.of_resources(about)]) <= 3

@@ -160,6 +160,21 @@ def test_match_is_what_the_rules_say(rules: list[Rule], about: Sync) -> None:
     ]
 
 
+@settings(max_examples=300)
+@given(st.lists(RULES, min_size=3, max_size=6), SYNCS)
+def test_many_rules_find_what_each_finds_alone(rules: list[Rule], about: Sync) -> None:
+    """Where rules and resources are many they are looked up, where they are few gone through."""
+    about, many = replace(about, resources=about.resources * 3), rules * 4
+    alone = [Matcher([one], EXPRESSIONS) for one in many]
+    found = Matcher(many, EXPRESSIONS).match(about)
+    expected = [match for matcher in alone for match in matcher.match(about)]
+    assert [(m.rule, m.resources, m.errors) for m in found] == [
+        (m.rule, m.resources, m.errors) for m in expected
+    ]
+    watched = {number for matcher in alone for number in matcher.watched_images(about)}
+    assert Matcher(many, EXPRESSIONS).watched_images(about) == tuple(sorted(watched))
+
+
 @given(st.lists(RESOURCES, max_size=6), SELECTORS)
 def test_reasons_name_the_resource(resources: list[Resource], selector: dict[str, Any]) -> None:
     """Each resource that matched has a reason, which begins with its selector."""

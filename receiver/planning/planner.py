@@ -28,6 +28,7 @@ from receiver.planning.truth import Wanted, find_unlisted, find_wanted, leave_to
 from receiver.rules.expressions.cel import Expressions
 from receiver.rules.expressions.seen import one_line
 from receiver.rules.loading.load import RuleSet, place_in_files
+from receiver.rules.matching.index import ResourceIndex
 from receiver.rules.matching.matcher import Matcher, RuleMatch
 from receiver.rules.matching.questions import AskedFields
 from receiver.rules.schema.rule_file import Rule, Target
@@ -70,7 +71,9 @@ class Planner:
         """
         recalled = recall(sync, memory)
         sync = with_recalled(sync, recalled)
-        update = update_from(sync, self.matcher.watched_images(sync), acted=not refusal)
+        index = ResourceIndex(sync.resources)
+        watched = self.matcher.watched_images(sync, index)
+        update = update_from(sync, watched, acted=not refusal)
         planning = self._planned(sync, recalled)
         planning = replace(planning, memory_key=memory_key(sync), memory_update=update)
         about: dict[str, Json] = {"application": sync.application.key}
@@ -83,7 +86,7 @@ class Planner:
             return leave_to_verify(
                 planning, wanted, Event("sync.verifying", about, delivery), verify_until
             )
-        found = self.matcher.match(sync)
+        found = self.matcher.match(sync, index)
         return self._laid_out(planning, sync, found, Event("sync.planned", about, delivery))
 
     def plan_verified(self, sync: Sync, delivery: str, recalled: Recalled) -> Planning:

@@ -14,7 +14,13 @@ from receiver.rules.expressions.cel import Bindings, Expressions, Program
 from receiver.rules.expressions.facts import application_facts, resource_facts, sync_facts
 from receiver.rules.expressions.scope import Scope
 from receiver.rules.expressions.seen import seen
-from receiver.rules.matching.match_predicates import Selector, resource_predicates, sync_predicates
+from receiver.rules.matching.match_predicates import (
+    OUTCOME_FIELDS,
+    Selector,
+    drop,
+    resource_predicates,
+    sync_predicates,
+)
 from receiver.rules.matching.predicates import Predicate, Predicates
 from receiver.rules.matching.questions import Asks, asks_of
 from receiver.rules.schema.match import Match
@@ -110,13 +116,14 @@ class CompiledRule:
     """What is tested, in this order: the sync, the condition, the resources.
 
     A condition that names a resource comes last. ``selectors`` is None for a rule
-    without ``resources``, which matches the sync itself. ``asks`` is what each selector asks of
-    live objects.
+    without ``resources``, which matches the sync itself; ``naming`` are they without what is asked
+    of the outcome. ``asks`` is what each selector asks of live objects.
     """
 
     rule: Rule
     predicates: tuple[Predicate[Sync], ...]
     selectors: tuple[Selector, ...] | None
+    naming: tuple[Selector, ...]
     condition: Condition | None
     asks: tuple[Asks, ...]
 
@@ -144,6 +151,7 @@ def compile_rule(rule: Rule, predicates: Predicates, expressions: Expressions) -
         rule,
         tuple(sync_predicates(match, predicates)),
         selectors,
+        tuple(drop(OUTCOME_FIELDS, one) for one in selectors or ()),
         compile_condition(match, expressions),
         tuple(asks_of(rule)),
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import chain, compress, count
 from typing import Any
 
@@ -17,45 +17,75 @@ from receiver.rules.matching.match_predicates import Selector, phases_of
 from receiver.rules.matching.predicates import Globs, Predicate
 
 FLAGS = bytes.maketrans(b"01", b"\0\1")
+DIGITS = bytes.maketrans(b"\0\1", b"01")
+
+FEW = 8
+"""Rules, or numbers: so few are gone through one by one sooner than anything is looked up."""
 
 
 def bits_of(numbers: Iterable[int], size: int) -> int:
     """Return the set of these numbers, each below ``size``."""
+    found = tuple(numbers)
+    if len(found) <= FEW:
+        return sum(1 << number for number in set(found))
     digits = bytearray(b"0") * (size + 1)
-    for number in numbers:
+    for number in found:
         digits[size - number] = 49  # the digit 1
     return int(digits, 2)
 
 
 def numbers_in(bits: int) -> tuple[int, ...]:
     """Return the numbers of the set, ascending."""
-    return tuple(compress(count(), bin(bits)[:1:-1].encode().translate(FLAGS)))
+    if bits.bit_count() > FEW:
+        return tuple(compress(count(), bin(bits)[:1:-1].encode().translate(FLAGS)))
+    found = list[int]()
+    while bits:
+        found.append((bits & -bits).bit_length() - 1)
+        bits &= bits - 1
+    return tuple(found)
 
 
 class RuleIndex:
-    """Rules by channel, phase, application and kind; bit i of a set is rule i."""
+    """Rules by channel, phase, application, and what names resources; bit i of a set is rule i."""
 
     def __init__(self, rules: Sequence[CompiledRule]) -> None:
         self._rules = rules
         self._channels, self._phases = Dimension(), Dimension()
-        self._applications, self._kinds = Dimension(), Dimension()
+        self._applications = Dimension()
+        self._kinds, self._names = Dimension(), Dimension()
         for number, compiled in enumerate(rules):
             if compiled.rule.enabled:
                 self._add(1 << number, compiled)
 
     def of_application(self, sync: Sync) -> Iterable[CompiledRule]:
         """Return the rules that could ever match a sync of this channel and Application."""
-        found = self._channels.rules((sync.channel,))
-        found &= self._applications.rules((sync.application.name,))
-        return [self._rules[number] for number in numbers_in(found)]
+        return self._in(self._of_application(sync))
+
+    def of_resources(self, sync: Sync) -> Iterable[CompiledRule]:
+        """Return those of them that could select one of its resources, whatever became of it."""
+        return self._in(self._naming(self._of_application(sync), sync.resources))
 
     def candidates(self, sync: Sync) -> Iterable[CompiledRule]:
         """Return the rules that could match, in their order."""
+        found = self._of_application(sync) & self._phases.rules((sync.phase,))
+        return self._in(self._naming(found, sync.resources))
+
+    def _of_application(self, sync: Sync) -> int:
         found = self._channels.rules((sync.channel,))
-        found &= self._phases.rules((sync.phase,))
-        found &= self._applications.rules((sync.application.name,))
-        if found:
-            found &= self._kinds.rules({resource.kind for resource in sync.resources})
+        return found and found & self._applications.rules((sync.application.name,))
+
+    def _naming(self, found: int, resources: Sequence[Resource]) -> int:
+        """Narrow rules to those that could select one of the resources; a few are left as they are.
+
+        The fields that divide rules best come first.
+        """
+        if found.bit_count() > FEW:
+            found &= self._kinds.rules({one.kind for one in resources})
+        if found.bit_count() > FEW:
+            found &= self._names.rules({one.name for one in resources})
+        return found
+
+    def _in(self, found: int) -> Iterable[CompiledRule]:
         return [self._rules[number] for number in numbers_in(found)]
 
     def _add(self, bit: int, compiled: CompiledRule) -> None:
@@ -66,9 +96,13 @@ class RuleIndex:
             self._phases.add_literal(bit, phase)
         if compiled.selectors is None:
             self._kinds.add(bit, None)
+            self._names.add(bit, None)
         for selector in compiled.selectors or ():
-            kinds = {predicate.field: predicate.globs for predicate in selector}
-            self._kinds.add(bit, kinds.get("kind"))
+            named = {predicate.field: predicate.globs for predicate in selector}
+            self._kinds.add(bit, named.get("kind"))
+            name = named.get("name")
+            # What begins anyhow is tested on each name later, and need not be tested here as well.
+            self._names.add(bit, None if name and "" in name.prefixes else name)
 
 
 class Dimension:
@@ -77,17 +111,19 @@ class Dimension:
     def __init__(self) -> None:
         self._any = 0
         self._literals: defaultdict[str, int] = defaultdict(int)
-        self._globs: defaultdict[Globs, int] = defaultdict(int)
+        self._prefixes: dict[str, defaultdict[Globs, int]] = {}
+        self._lengths: set[int] = set()
 
     def add(self, bit: int, globs: Globs | None) -> None:
         """Add a rule that accepts what the globs do; None: every value, and no value."""
         if globs is None:
             self._any |= bit
-        elif globs.prefixes:
-            self._globs[globs] |= bit
-        else:
-            for literal in globs.literals:
-                self.add_literal(bit, literal)
+            return
+        for literal in globs.literals:
+            self.add_literal(bit, literal)
+        for prefix in globs.prefixes:
+            self._prefixes.setdefault(prefix, defaultdict(int))[globs] |= bit
+            self._lengths.add(len(prefix))
 
     def add_literal(self, bit: int, value: str) -> None:
         """Add a rule that accepts this value."""
@@ -98,10 +134,14 @@ class Dimension:
         found = self._any
         for value in values:
             found |= self._literals.get(value, 0)
-            for globs, rules in self._globs.items():
-                if globs.accept(value):
-                    found |= rules
+            for length in self._lengths:
+                for globs, rules in self._prefixes.get(value[:length], NO_GLOBS).items():
+                    if globs.accept(value):
+                        found |= rules
         return found
+
+
+NO_GLOBS: dict[Globs, int] = {}
 
 
 class ResourceIndex:
@@ -114,8 +154,7 @@ class ResourceIndex:
     def __init__(self, resources: Sequence[Resource]) -> None:
         self._resources = resources
         self._all = (1 << len(resources)) - 1
-        self._columns: dict[str, dict[Any, list[int]]] = {}
-        self._sorted: dict[str, list[str]] = {}
+        self._columns: dict[str, Column] = {}
         self._accepted: dict[Predicate[Resource], int] = {}
 
     def select(self, selector: Selector) -> int:
@@ -137,34 +176,60 @@ class ResourceIndex:
     def _accept(self, predicate: Predicate[Resource]) -> int:
         known = self._accepted.get(predicate)
         if known is None:
-            column = self._column(predicate)
-            values = self._promising(predicate, column)
-            numbers = chain.from_iterable(column[v] for v in values if predicate.accept(v))
-            known = self._accepted[predicate] = bits_of(numbers, len(self._resources))
+            column = self._columns.get(predicate.field)
+            if column is None:
+                values = list(map(predicate.read, self._resources))
+                column = self._columns[predicate.field] = Column(values)
+            known = self._accepted[predicate] = column.accepted_by(predicate)
         return known
 
-    def _column(self, predicate: Predicate[Resource]) -> dict[Any, list[int]]:
-        column = self._columns.get(predicate.field)
-        if column is None:
-            column = self._columns[predicate.field] = {}
-            for number, value in enumerate(map(predicate.read, self._resources)):
-                column.setdefault(value, []).append(number)
-        return column
 
-    def _promising(
-        self, predicate: Predicate[Resource], column: dict[Any, list[int]]
-    ) -> Iterable[Any]:
-        if predicate.globs is None:
-            return column
-        literals = predicate.globs.literals & column.keys()
-        return literals.union(self._by_prefix(predicate.field, predicate.globs, column))
+class Column:
+    """The values of one field of all resources.
 
-    def _by_prefix(self, field: str, globs: Globs, column: dict[str, list[int]]) -> Iterator[str]:
+    The first predicate goes through all of them; where another one comes, many may, and they are
+    looked up.
+    """
+
+    def __init__(self, values: list[Any]) -> None:
+        self._values = values
+        self._distinct = frozenset(values)
+        self._asked = False
+        self._numbers: dict[Any, list[int]] = {}
+        self._sorted: list[str] = []
+
+    def accepted_by(self, predicate: Predicate[Resource]) -> int:
+        """Return the resources whose value the predicate accepts."""
+        accept = predicate.accept
+        accepted = {value for value in self._promising(predicate.globs) if accept(value)}
+        again, self._asked = self._asked, True
+        if len(accepted) == len(self._distinct):
+            return (1 << len(self._values)) - 1
+        if not accepted:
+            return 0
+        if again:
+            return self._look_up(accepted)
+        flags = bytes(map(accepted.__contains__, reversed(self._values)))
+        return int(flags.translate(DIGITS), 2)
+
+    def _look_up(self, accepted: Iterable[Any]) -> int:
+        if not self._numbers:
+            for number, value in enumerate(self._values):
+                self._numbers.setdefault(value, []).append(number)
+        numbers = list(chain.from_iterable(self._numbers[value] for value in accepted))
+        return bits_of(numbers, len(self._values))
+
+    def _promising(self, globs: Globs | None) -> Collection[Any]:
+        if globs is None or (globs.prefixes and not self._asked):
+            return self._distinct
+        return (globs.literals & self._distinct).union(self._by_prefix(globs))
+
+    def _by_prefix(self, globs: Globs) -> Iterator[str]:
         """Yield the values with the prefix of a glob: few, even where there are thousands."""
+        texts = self._sorted
+        if globs.prefixes and not texts:
+            texts = self._sorted = sorted(self._distinct)
         for prefix in globs.prefixes:
-            texts = self._sorted.get(field)
-            if texts is None:
-                texts = self._sorted[field] = sorted(column)
             start = bisect_left(texts, prefix)
             size = len(prefix)
             yield from texts[start : bisect_right(texts, prefix, start, key=lambda t: t[:size])]

@@ -74,6 +74,11 @@ def key_of(predicate: Predicate[Resource]) -> str:
     return predicate.field.partition(".")[0]
 
 
+def drop(fields: frozenset[str], selector: Selector) -> Selector:
+    """Return a selector as if it did not ask for these fields."""
+    return tuple(predicate for predicate in selector if key_of(predicate) not in fields)
+
+
 def hook_type_of(resource: Resource) -> str:
     """Return the resource's hook type; ``none`` if it is no hook."""
     return resource.hook_type or "none"

@@ -17,7 +17,7 @@ from receiver.rules.matching.match_predicates import (
     OUTCOME_FIELDS,
     TRUTH_FIELDS,
     Selector,
-    key_of,
+    drop,
 )
 from receiver.rules.matching.predicates import Predicate, Predicates
 from receiver.rules.matching.questions import NO_QUESTION, Asks, paths_of
@@ -65,13 +65,14 @@ class Matcher:
         naming = (rule for rule in rules if "fields" in (rule.match.condition or ""))
         self._paths = frozenset[str]().union(*map(paths_of, naming))
 
-    def match(self, sync: Sync) -> list[RuleMatch]:
+    def match(self, sync: Sync, index: ResourceIndex | None = None) -> list[RuleMatch]:
         """Return the rules that apply and those whose condition failed, in their order.
 
         The resources need their verdicts on change and images. The cost follows the rules
-        that could match, not all rules times all resources.
+        that could match, not all rules times all resources. ``index`` is that of the sync's
+        resources, if there is one already.
         """
-        index, facts = ResourceIndex(sync.resources), self._facts(sync)
+        index, facts = index or ResourceIndex(sync.resources), self._facts(sync)
         return [
             found
             for compiled in self._index.candidates(sync)
@@ -82,15 +83,17 @@ class Matcher:
     def _facts(self, sync: Sync) -> Facts:
         return Facts(sync, self._expressions, self._paths)
 
-    def watched_images(self, sync: Sync) -> tuple[int, ...]:
+    def watched_images(self, sync: Sync, index: ResourceIndex | None = None) -> tuple[int, ...]:
         """Return the resources with images that selectors name, whatever was done to them."""
-        imaged = [number for number, one in enumerate(sync.resources) if one.images]
-        index, found = ResourceIndex([sync.resources[number] for number in imaged]), 0
-        for compiled in self._index.of_application(sync) if imaged else ():
-            if found == (1 << len(imaged)) - 1:
+        imaged = bits_of(
+            (n for n, one in enumerate(sync.resources) if one.images), len(sync.resources)
+        )
+        index, found = index or ResourceIndex(sync.resources), 0
+        for compiled in self._index.of_resources(sync) if imaged else ():
+            if not imaged & ~found:
                 break
             found |= _watched_by(compiled, sync, index)
-        return tuple(imaged[number] for number in numbers_in(found))
+        return numbers_in(found & imaged)
 
     def wants_truth(self, sync: Sync) -> tuple[int, ...]:
         """Return the resources whose live objects decide whether a rule matches them.
@@ -120,8 +123,8 @@ class Matcher:
         for compiled in self._verifying(sync):
             for selector, asks in zip(compiled.selectors or (), compiled.asks, strict=True):
                 if asks:
-                    by_message = index.select(_drop(fields, selector))
-                    by_all_else = index.select(_drop(fields | {"change"}, selector))
+                    by_message = index.select(drop(fields, selector))
+                    by_all_else = index.select(drop(fields | {"change"}, selector))
                     bits = by_message | _open(sync, by_all_else, compiled.rule.verify)
                     for number in numbers_in(bits):
                         found[number] = found.get(number, NO_QUESTION) | asks
@@ -132,7 +135,7 @@ class Matcher:
         index, found = ResourceIndex(others), dict[int, Asks]()
         for compiled in self._verifying(sync):
             for selector, asks in zip(compiled.selectors or (), compiled.asks, strict=True):
-                bits = index.select(_drop(OUTCOME_FIELDS, selector)) if asks else 0
+                bits = index.select(drop(OUTCOME_FIELDS, selector)) if asks else 0
                 for number in numbers_in(bits):
                     found[number] = found.get(number, NO_QUESTION) | asks
         return found
@@ -155,7 +158,7 @@ class Matcher:
         index, found = ResourceIndex(sync.resources), dict[int, frozenset[str]]()
         for compiled in self._comparing(sync):
             for selector, asks in zip(compiled.selectors or (), compiled.asks, strict=True):
-                bits = index.select(_drop(OUTCOME_FIELDS, selector)) if asks.fields else 0
+                bits = index.select(drop(OUTCOME_FIELDS, selector)) if asks.fields else 0
                 for number in numbers_in(bits):
                     found[number] = found.get(number, frozenset()) | asks.fields
         return found
@@ -178,7 +181,7 @@ class Matcher:
         """Return those of other resources that a rule with `verify` selects by what names them."""
         index, found = ResourceIndex(others), 0
         for compiled in self._verifying(sync):
-            found |= index.select_any(_without(OUTCOME_FIELDS, compiled.selectors))
+            found |= index.select_any(compiled.naming)
         return numbers_in(found)
 
     def verifies(self, sync: Sync) -> bool:
@@ -208,7 +211,7 @@ def _watched_by(compiled: CompiledRule, sync: Sync, index: ResourceIndex) -> int
     """Return the resources that the rule selects, whatever was done to them, as bits."""
     if not all(p.holds(sync) for p in compiled.predicates if p.field != "phases"):
         return 0
-    return index.select_any(_without(OUTCOME_FIELDS, compiled.selectors))
+    return index.select_any(compiled.naming)
 
 
 def _could_be_of(compiled: CompiledRule, sync: Sync) -> bool:
@@ -223,15 +226,11 @@ def _could_be_of(compiled: CompiledRule, sync: Sync) -> bool:
 
 def _without(fields: frozenset[str], selectors: Iterable[Selector] | None) -> list[Selector]:
     """Return a rule's selectors as if they did not ask for these fields."""
-    return [_drop(fields, one) for one in selectors or ()]
+    return [drop(fields, one) for one in selectors or ()]
 
 
 def _is_of_health(predicate: Predicate[Resource]) -> bool:
     return predicate.field == "health"
-
-
-def _drop(fields: frozenset[str], selector: Selector) -> Selector:
-    return tuple(predicate for predicate in selector if key_of(predicate) not in fields)
 
 
 def _open(sync: Sync, among: int, verify: Verify) -> int:

@@ -82,18 +82,23 @@ class Globs:
         prefixes: for each of the others, what a text that it matches begins with.
     """
 
-    __slots__ = ("_regex", "literals", "prefixes")
+    __slots__ = ("_regex", "_starts", "literals", "prefixes")
 
     def __init__(self, patterns: Sequence[str]) -> None:
         wild = [pattern for pattern in patterns if SPECIAL.search(pattern)]
         self.literals = frozenset(patterns) - frozenset(wild)
         self.prefixes = tuple(SPECIAL.split(pattern, maxsplit=1)[0] for pattern in wild)
-        self._regex = _compile(wild) if wild else None
+        pairs = list(zip(wild, self.prefixes, strict=True))
+        self._starts = tuple(prefix for pattern, prefix in pairs if pattern == f"{prefix}*")
+        others = [pattern for pattern, prefix in pairs if pattern != f"{prefix}*"]
+        self._regex = _compile(others) if others else None
 
     def accept(self, text: str) -> bool:
         """Whether one of the patterns matches the whole text."""
-        return text in self.literals or (
-            self._regex is not None and self._regex.match(text) is not None
+        return (
+            text in self.literals
+            or text.startswith(self._starts)
+            or (self._regex is not None and self._regex.match(text) is not None)
         )
 
 
