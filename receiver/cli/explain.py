@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 import click
+from click.core import ParameterSource
 
 from receiver.cli import options
+from receiver.cli.client import Client
 from receiver.cli.explain_page import Page
-from receiver.cli.explain_steps import steps, terms
 from receiver.cli.screen import write_json
-from receiver.core.model import Json, Sync
-from receiver.core.validation import did_you_mean
-from receiver.notification.change_detection import list_gap
+from receiver.cli.stored import StoredNotification, fetch_stored
+from receiver.core.model import Sync
+from receiver.inspection.explained import (
+    Asked,
+    ExplainedSync,
+    NoSuchName,
+    add_rules,
+    check_rule,
+    find_resource,
+    gap_note,
+    head_of,
+    images_note,
+    state_note,
+)
+from receiver.inspection.not_seen import missing_note, not_seen
 from receiver.notification.parse import read_notification
 from receiver.rules.expressions.cel import Expressions
 from receiver.rules.handlers.registry import Registry
 from receiver.rules.loading.load import load_rules
-from receiver.rules.matching.explanation import RuleExplanation, excerpt, quota
 from receiver.rules.matching.matcher import Matcher
 from receiver.rules.schema.match import ResourceMatch
 from receiver.rules.schema.rule_file import Rule
@@ -27,54 +40,111 @@ from receiver.settings.loading import load_settings
 
 
 @click.command()
-@options.payload
-@options.rules
-@click.option("--channel", default="sync", show_default=True, help="What it came by.")
-@click.option("--sender", default="", help="The name of the token that it came with.")
-@click.option("--rule", "name", help="Explain this rule only.")
-@click.option("--resource", help="Explain this resource only, by its key.")
-@click.option("--output", type=click.Choice(["table", "json"]), default="table", help="The format.")
+@click.option("--sync", default="", help="A sync that a server has stored: its id, or `last`.")
+@options.payload(required=False)
+@options.rules("those of the settings, or with --sync those in force")
+@click.option("--rule", "name", default="", help="Explain this rule only.")
+@click.option("--resource", default="", help="Explain this resource only: its key, or KIND/NAME.")
+@click.option("--matched", is_flag=True, help="Leave out what did not match.")
+@options.output("table")
+@options.server_if_asked
+@click.pass_context
 def explain(
-    *, payload: Path, paths: tuple[Path, ...], channel: str, sender: str, name: str | None,
-    resource: str | None, output: str,
+    context: click.Context, /, *, name: str, resource: str, matched: bool, output: str,
+    **source: Any,
 ) -> None:  # fmt: skip
     """Show what the rules make of a notification: each rule on each resource, with the reason.
 
-    It needs no server and does nothing. Of more than 10,000 verdicts it shows an excerpt; --rule
-    and --resource show the rest. Exits 0 whether a rule matches or not, and 1 if the
-    notification or the rules cannot be understood.
+    Of a sync that a server has stored (--sync), by the rules that are in force there now, or by
+    files that are not yet (--rules); `show` has what its own rules made of it. What live objects
+    told when it was planned counts; what nobody asked them then is unknown, and noted.
+
+    Or of a file (--payload), by files alone: that needs no server. Nothing is done either way.
+    Of more than 10,000 verdicts it shows an excerpt; --rule and --resource show the rest.
 
     \b
+      postsync explain --sync last --rule purge-shop-assets
+      postsync explain --sync last --rules rules/ --matched
       postsync explain --payload config/examples/notification.json
-      postsync explain --payload - --rule purge-shop-assets < notification.json
     """  # noqa: D301 click's \b keeps the lines
-    body = options.read_payload(payload)
+    _check_source(context, source["sync"], source["payload"])
+    try:
+        found = _find(Asked(name, resource, matched), **source)
+    except NoSuchName as error:
+        raise click.BadParameter(str(error), param_hint=f"--{error.kind}") from None
+    write_json(found) if output == "json" else Page(found).show()
+
+
+def _find(
+    asked: Asked, *, sync: str, payload: Path | None, paths: tuple[Path, ...], channel: str,
+    sender: str, connect: Callable[[], Client],
+) -> ExplainedSync:  # fmt: skip
+    """Explain the payload, or a stored sync: here by files, or where it is by the rules in force.
+
+    Raises:
+        NoSuchName: there is no such rule or resource.
+    """
+    if payload is not None:
+        return _of_payload(options.read_payload(payload), sender, channel, paths, asked)
+    if paths:
+        return _of_stored(fetch_stored(connect(), sync), paths, asked)
+    return _in_force(connect(), sync, asked)
+
+
+def _check_source(context: click.Context, sync: str, payload: Path | None) -> None:
+    if bool(sync) == (payload is not None):
+        raise click.UsageError("say what is explained: --sync SYNC, or --payload FILE")
+    for one in ("channel", "sender"):
+        if sync and context.get_parameter_source(one) is not ParameterSource.DEFAULT:
+            raise click.UsageError(f"--{one} is for --payload: a stored sync has its own")
+
+
+def _in_force(client: Client, sync: str, asked: Asked) -> ExplainedSync:
+    path = f"/v1/syncs/{quote(sync, safe='')}/explanation"
+    query = {"rule": asked.rule, "resource": asked.resource}
+    found: ExplainedSync = client.get(path, query | ({"matched": "true"} if asked.matched else {}))
+    return found
+
+
+def _of_stored(stored: StoredNotification, paths: Sequence[Path], asked: Asked) -> ExplainedSync:
+    rules, matcher = _load(paths, asked)
+    found = _explained(rules, matcher, stored.judged, asked)
+    missing = not_seen(matcher, stored.sync, stored.recalled, connected=stored.connected)
+    state, reason = stored.outcome["state"], stored.outcome["reason"]
+    found["notes"] += [*images_note(rules, stored.judged), *missing_note(missing, state)]
+    found["notes"] += state_note(state, reason)
+    return found
+
+
+def _of_payload(
+    body: bytes, sender: str, channel: str, paths: Sequence[Path], asked: Asked
+) -> ExplainedSync:
     sync = read_notification(body, sender=sender, channel=channel, query={}).sync
+    rules, matcher = _load(paths or load_settings().rules, asked)
+    found = _explained(rules, matcher, sync, asked)
+    found["notes"] += _notes(rules, sync)
+    return found
+
+
+def _load(paths: Sequence[Path], asked: Asked) -> tuple[list[Rule], Matcher]:
     expressions = Expressions()
-    found = load_rules(paths or load_settings().rules, Registry.discover(), expressions)
-    _check_known(name, [rule.name for rule in found.rules], "--rule", "there is no rule")
-    rules = [rule for rule in found.rules if name in {None, rule.name}]
-    keys = [one.key for one in sync.resources]
-    _check_known(resource, keys, "--resource", "the sync lists no resource")
-    explained = list(Matcher(rules, expressions).explain(sync))
-    notes = list(_notes(rules, sync))
-    if output == "json":
-        write_json(_as_json(sync, explained, notes, resource or ""))
-    else:
-        Page(sync, resource or "").show(explained, notes)
+    found = load_rules(paths, Registry.discover(), expressions).rules
+    check_rule(asked.rule, found)
+    rules = [rule for rule in found if asked.rule in {"", rule.name}]
+    return rules, Matcher(rules, expressions)
 
 
-def _check_known(name: str | None, known: Sequence[str], option: str, message: str) -> None:
-    if name is not None and name not in known:
-        hint = did_you_mean(name, known)
-        raise click.BadParameter(
-            f"{message} {name}" + (f" ({hint})" if hint else ""), param_hint=option
-        )
+def _explained(rules: Sequence[Rule], matcher: Matcher, sync: Sync, asked: Asked) -> ExplainedSync:
+    key = find_resource(asked.resource, sync.resources)
+    found = head_of(sync)
+    for _ in add_rules(found, matcher, sync, Asked(asked.rule, key, asked.matched), len(rules)):
+        pass
+    found["notes"] += gap_note(sync)
+    return found
 
 
 def _notes(rules: Sequence[Rule], sync: Sync) -> Iterator[str]:
-    if incomplete := list_gap(sync.retry_count, sync.options):
-        yield f"The sync was {incomplete}."
+    """Yield what a payload alone cannot tell."""
     selectors = [selector for rule in rules for selector in rule.match.resources or ()]
     if any(selector.image_changed is not None for selector in selectors):
         yield (
@@ -93,36 +163,3 @@ def _notes(rules: Sequence[Rule], sync: Sync) -> Iterator[str]:
 
 def _needs_object(selector: ResourceMatch) -> bool:
     return bool(selector.live_keys or selector.health)
-
-
-def _as_json(
-    sync: Sync, explained: Sequence[RuleExplanation], notes: list[str], resource: str
-) -> Json:
-    return {
-        "application": sync.application.key,
-        "channel": sync.channel,
-        "phase": sync.phase,
-        "resources": [
-            {"resource": r.key, "change": r.change.verdict, "reason": r.change.reason}
-            for r in sync.resources
-            if resource in {"", r.key}
-        ],
-        "rules": [_rule_as_json(item, sync, len(explained), resource) for item in explained],
-        "notes": [*notes],
-    }
-
-
-def _rule_as_json(item: RuleExplanation, sync: Sync, rules: int, resource: str) -> Json:
-    shown = excerpt(item, sync.resources, rules, resource)
-    return {
-        "rule": item.rule.name,
-        **asdict(item.finding),
-        "mode": item.rule.mode,
-        "resources": [
-            {"resource": sync.resources[number].key, **asdict(finding)}
-            for number, finding in shown.findings.items()
-        ],
-        "more": {**shown.more},
-        "terms": [*terms(item)],
-        "wouldRun": [asdict(step) for step in steps(item, sync, quota(rules))],
-    }

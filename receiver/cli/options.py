@@ -41,16 +41,6 @@ any_rules = click.option(
     help="Also while the rule files are refused, and older rules are in force.",
 )  # fmt: skip
 
-payload = click.option(
-    "--payload", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
-    required=True, help="The notification; - reads stdin.",
-)  # fmt: skip
-
-rules = click.option(
-    "--rules", "paths", multiple=True, type=click.Path(path_type=Path),
-    help="A rule file or folder, several times; by default those of the settings.",
-)  # fmt: skip
-
 rule = click.option("--rule", default="", help="Only of this rule.", shell_complete=complete.rules)
 application = click.option("--application", default="", help="Only of this Application.")
 sync = click.option("--sync", default="", help="Only of this sync, or `last`.")
@@ -82,8 +72,37 @@ def read_payload(file: Path) -> bytes:
     return read_bytes(file)
 
 
-def server(function: Command) -> Command:
-    """Give a command the options that find a server, and hand it the ``client``."""
+def payload(*, required: bool = True) -> Callable[[Command], Command]:
+    """Make the options of a notification in a file: ``--payload``, and how it came."""
+    file = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
+
+    def decorate(function: Command) -> Command:
+        for option in (
+            click.option("--sender", default="", help="The name of the token that it came with."),
+            click.option("--channel", default="sync", show_default=True, help="What it came by."),
+            click.option(
+                "--payload", type=file, required=required, help="The notification; - reads stdin."
+            ),
+        ):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+def rules(default: str = "those of the settings") -> Callable[[Command], Command]:
+    """Make the option ``--rules``: files and folders; ``default`` is what counts without it."""
+    return click.option(
+        "--rules", "paths", multiple=True, type=click.Path(path_type=Path),
+        help=f"A rule file or folder, several times; by default {default}.",
+    )  # fmt: skip
+
+
+def server_if_asked(function: Command) -> Command:
+    """Give a command the options that find a server, and hand it ``connect``.
+
+    A command that may do without a server needs no token before it is called.
+    """
 
     @click.option("--url", help="The server (default POSTSYNC_URL, or http://127.0.0.1:8080).")
     @click.option("--token-file", type=click.Path(path_type=Path), help="File with your token.")
@@ -92,10 +111,22 @@ def server(function: Command) -> Command:
     def call(
         *args: Any, url: str | None, token_file: Path | None, ca: Path | None, **options: Any
     ) -> Any:
-        client = Client(url, find_token("operators", token_file), ca)
-        return function(*args, client=client, **options)
+        def connect() -> Client:
+            return Client(url, find_token("operators", token_file), ca)
+
+        return function(*args, connect=connect, **options)
 
     return call
+
+
+def server(function: Command) -> Command:
+    """Give a command the options that find a server, and hand it the ``client``."""
+
+    @functools.wraps(function)
+    def call(*args: Any, connect: Callable[[], Client], **options: Any) -> Any:
+        return function(*args, client=connect(), **options)
+
+    return server_if_asked(call)
 
 
 def run_filters(function: Command) -> Command:

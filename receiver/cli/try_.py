@@ -49,11 +49,9 @@ LISTED = 10
 
 @click.command("try")
 @click.argument("rule", shell_complete=complete.rules)
-@options.payload
-@options.rules
+@options.payload()
+@options.rules()
 @click.option("--target", default="", help="The resource: its name or key (default: the first).")
-@click.option("--channel", default="sync", show_default=True, help="What the notification came by.")
-@click.option("--sender", default="", help="The name of the token that it came with.")
 @options.yes
 @options.output()
 def try_(

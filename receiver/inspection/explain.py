@@ -9,8 +9,8 @@ sync at a time.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from threading import Lock
 from typing import Annotated
@@ -18,13 +18,27 @@ from typing import Annotated
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from receiver.core.errors import LedgerUnavailable
+from receiver.core.errors import LedgerUnavailable, PostsyncError
 from receiver.core.interruption import TooLong, cpu_limit, interruptible
 from receiver.core.model import Sync
 from receiver.core.validation import did_you_mean
-from receiver.ledger.audit.key_values import get_rule_set
+from receiver.inspection.explained import (
+    Asked,
+    ExplainedSync,
+    NoSuchName,
+    add_rules,
+    check_rule,
+    find_resource,
+    gap_note,
+    head_of,
+    images_note,
+    state_note,
+)
+from receiver.inspection.not_seen import missing_note, not_seen
+from receiver.ledger.audit.key_values import RULES, get_rule_set, get_value
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.plans.load import planned_with, stored_sync
+from receiver.ledger.queries.details import sync_state
 from receiver.ledger.queries.rows import written_as_text
 from receiver.notification.application_memory import with_recalled
 from receiver.planning.planner import read_sync
@@ -41,6 +55,8 @@ MATCHERS = 4
 LONGEST = 5.0
 """Processor seconds that one explanation may take: half of what planning the sync may take, since
 notifications wait meanwhile."""
+
+BUSY = "other syncs are being explained: ask again"
 
 PATIENCE = 2.0
 """Seconds that a request waits until another sync is explained."""
@@ -85,6 +101,10 @@ class Explanation:
     note: str = ""
 
 
+class Unexplained(PostsyncError):
+    """A sync that cannot be explained, or not now."""
+
+
 class Explainer:
     """Explains syncs of one ledger; ``lock`` is held while one is explained."""
 
@@ -106,7 +126,7 @@ class Explainer:
             LedgerUnavailable: the ledger cannot be read.
         """
         if not self.lock.acquire(timeout=PATIENCE):
-            return Explanation(None, "other syncs are being explained: ask again")
+            return Explanation(None, BUSY)
         try:
             return self._explain(sync, rule, resource)
         except LedgerUnavailable:
@@ -128,11 +148,74 @@ class Explainer:
             return Explanation([], unknown)
         return _excerpts(matcher, judged, 1 if rule else len(rules), rule, resource)
 
+    def explain_in_force(self, sync: str, asked: Asked, connected: Container[str]) -> ExplainedSync:
+        """Explain a sync by the rules that are in force now, with what would run.
+
+        Args:
+            sync: the id of one that there is.
+            asked: what of it.
+            connected: the senders that have a connection.
+
+        Raises:
+            NoSuchName: the rule or the resource that is asked for is not there.
+            LedgerUnavailable: the ledger cannot be read.
+            Unexplained: the rules or the sync cannot be read, or others are explained.
+        """
+        if not self.lock.acquire(timeout=PATIENCE):
+            raise Unexplained(BUSY)
+        try:
+            return self._by_rules_in_force(sync, asked, connected)
+        except PostsyncError as error:
+            if isinstance(error, LedgerUnavailable | NoSuchName | Unexplained):
+                raise
+            raise Unexplained(f"what is stored of it cannot be matched again: {error}") from None
+        finally:
+            self.lock.release()
+
+    def _by_rules_in_force(
+        self, sync: str, asked: Asked, connected: Container[str]
+    ) -> ExplainedSync:
+        with self._ledger.read() as connection:
+            digest = (get_value(connection, RULES) or {}).get("digest")
+            if not digest:
+                raise Unexplained("no rules are in force")
+            stored = stored_sync(connection, sync)
+            state = sync_state(connection, sync)
+        plain = read_sync(stored)
+        judged = with_recalled(plain, stored.recalled)
+        rules, matcher = self._matcher(digest)
+        check_rule(asked.rule, rules)
+        asked = replace(asked, resource=find_resource(asked.resource, judged.resources))
+        if asked.rule:
+            rules = [one for one in rules if one.name == asked.rule]
+            matcher = Matcher(rules, self._expressions)
+        found = _bounded(head_of(judged), matcher, judged, asked, len(rules))
+        missing = not_seen(matcher, plain, stored.recalled, connected=stored.sender in connected)
+        found["notes"] += [
+            *gap_note(judged), *images_note(rules, judged), *missing_note(missing, state[0]),
+            *state_note(*state),
+        ]  # fmt: skip
+        return found
+
     def _make_matcher(self, digest: str) -> tuple[Sequence[Rule], Matcher]:
         with self._ledger.read() as connection:
             files = get_rule_set(connection, digest) or ()
         rules = rule_set_from(files).rules
         return rules, Matcher(rules, self._expressions)
+
+
+def _bounded(
+    found: ExplainedSync, matcher: Matcher, sync: Sync, asked: Asked, rules: int
+) -> ExplainedSync:
+    """Add rules as long as there is time."""
+    try:
+        with interruptible(cpu_limit(LONGEST)):
+            for _ in add_rules(found, matcher, sync, asked, rules):
+                pass
+    except TooLong:
+        note = f"Explaining took more than {LONGEST:g} s of a core: it ends after "
+        found["notes"].append(f"{note}{len(found['rules'])} of {rules} rules.")
+    return found
 
 
 def _excerpts(matcher: Matcher, sync: Sync, rules: int, rule: str, resource: str) -> Explanation:

@@ -75,6 +75,17 @@ class StoryQuery(Query):
     )  # fmt: skip
 
 
+class ExplanationQuery(Query):
+    """What of an explanation."""
+
+    rule: Id = Field(default="", description="Explain this rule only.")
+    resource: str = Field(
+        default="", max_length=2000, description="Explain this resource only: its key, or "
+        "Kind/name where only one is called so.", examples=["apps/Deployment/shop/web"],
+    )  # fmt: skip
+    matched: bool = Field(default=False, description="Leave out what did not match.")
+
+
 class DeliveriesQuery(Query):
     """Which stored notifications."""
 

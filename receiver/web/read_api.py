@@ -7,6 +7,8 @@ from http import HTTPStatus
 from typing import TypeVar
 
 from receiver.app.composition import Intake
+from receiver.inspection.explain import Unexplained
+from receiver.inspection.explained import Asked, ExplainedSync, NoSuchName
 from receiver.inspection.instance_status import InstanceStatus, instance_status
 from receiver.inspection.name_hints import NameHints
 from receiver.inspection.stored_notification import delivery_story
@@ -18,6 +20,7 @@ from receiver.web.problem_details import Refusal
 from receiver.web.query_params import (
     DeliveriesQuery,
     EventsQuery,
+    ExplanationQuery,
     PlansQuery,
     RunsQuery,
     StoryQuery,
@@ -76,6 +79,26 @@ def get_sync(intake: Intake, sync: str, query: StoryQuery) -> SyncStory:
     found = _found(intake.reader.sync(wanted) if wanted else None, "sync", sync)
     explained = intake.explainer.explain(found["id"], rule=query.rule, resource=query.resource)
     return {**found, "explanation": explained.rows, "explanationNote": explained.note}
+
+
+@ROUTES.add("get", "/v1/syncs/{sync}/explanation")
+def explain_sync(intake: Intake, sync: str, query: ExplanationQuery) -> ExplainedSync:
+    """Tell what the rules that are in force now make of a sync; `last` is the newest."""
+    wanted = intake.reader.newest() if sync == "last" else sync
+    known = wanted if wanted and intake.reader.has("sync", wanted) else None
+    asked = Asked(query.rule, query.resource, query.matched)
+    try:
+        return intake.explainer.explain_in_force(
+            _found(known, "sync", sync), asked, intake.settings.argocd
+        )
+    except NoSuchName as error:
+        status = HTTPStatus.NOT_FOUND
+        raise Refusal(
+            f"no_such_{error.kind}", error.message, hint=error.hint, status=status
+        ) from None
+    except Unexplained as error:
+        status = HTTPStatus.SERVICE_UNAVAILABLE
+        raise Refusal("unexplained", error.message, hint=error.hint, status=status) from None
 
 
 @ROUTES.add("get", "/v1/deliveries")

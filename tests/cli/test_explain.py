@@ -162,7 +162,8 @@ def test_json(payload: Path, rules: Path) -> None:
     found = json.loads(run(payload, rules, "--output", "json").stdout)
     assert found["application"] == "argocd/shop"
     assert found["resources"][0] == {
-        "resource": "ConfigMap/shop/shop-config", "change": "changed", "reason": "configured"
+        "resource": "ConfigMap/shop/shop-config", "name": "ConfigMap shop/shop-config",
+        "change": "changed", "reason": "configured",
     }  # fmt: skip
     [rule] = found["rules"]
     assert (rule["rule"], rule["verdict"]) == ("config", "matched")

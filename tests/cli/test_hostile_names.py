@@ -84,6 +84,8 @@ COMMANDS = [
     ["status"], ["syncs"], ["show", "last"], ["runs"], ["plans"], ["pauses"], ["tail"], ["check"],
     ["tail", "--event", "attempt.*"], ["handlers"], ["health"], ["export"],
     ["explain", *PAYLOAD], ["explain", *PAYLOAD, "--rule", "fails"],
+    ["explain", "--sync", "last"], ["explain", "--sync", HOSTILE],
+    ["explain", "--sync", "last", "--rules", "rules.yaml"],
     ["explain", *REFUSED], ["explain", *PAYLOAD, "--rule", HOSTILE], ["explain", HOSTILE],
     ["try", "fails", *PAYLOAD, "--yes"], ["send", "payload.json"], ["send", "refused.json"],
     ["retry", "last"], ["replay", "last", "--reason", HOSTILE], ["cancel", "last", "--yes"],

@@ -67,6 +67,7 @@ def test_lists_stories_and_acts_are_as_documented(service: Service) -> None:
     for name in ("listSyncs", "listPlans", "listRuns", "listEvents", "listPauses", "readyz"):
         ask(service, name)
     ask(service, "getSync", f"/v1/syncs/{sync}")
+    ask(service, "explainSync", f"/v1/syncs/{sync}/explanation")
     ask(service, "getDelivery", f"/v1/deliveries/{sync}")
     ask(service, "listDeliveries")
     ask(service, "getPlan", f"/v1/plans/{failed['id']}")

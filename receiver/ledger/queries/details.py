@@ -38,6 +38,13 @@ def sync_details(connection: Connection, sync: str) -> SyncDetails | None:
     }
 
 
+def sync_state(connection: Connection, sync: str) -> tuple[str, str]:
+    """Return the state of a sync that there is, and why it is so."""
+    s = tables.syncs.c
+    row = connection.execute(select(s.state, s.reason).where(s.id == sync)).one()
+    return row.state, row.reason
+
+
 def plan_story(connection: Connection, plan: str) -> PlanStory | None:
     """Return a plan: its runs with their attempts, and its events."""
     found = read_one(connection, tables.plans, plan, Plan)
