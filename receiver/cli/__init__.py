@@ -41,6 +41,7 @@ TOPICS = {
     },
     "Acting": {
         "retry": "Repeat runs that failed.",
+        "acknowledge": "Let failed runs be: nobody need look at them any more.",
         "replay": "Plan a sync anew under today's rules.",
         "cancel": "Cancel a run, a plan or all of a sync.",
         "approve": "Let go on what is held for an approval.",

@@ -1,4 +1,4 @@
-"""`postsync approve`: approves a held plan or run."""
+"""`postsync approve`: approves held plans and runs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from receiver.cli import options
+from receiver.cli import many, options
 from receiver.cli.client import Client
 from receiver.cli.screen import confirm, plural, write_answer, write_line
 from receiver.core.states import PlanState, RunState
@@ -17,24 +17,47 @@ from receiver.ledger.queries.rows import PlanWithRuns
 
 
 @click.command()
-@click.argument("number", metavar="ID")
+@click.argument("numbers", metavar="[ID]...", nargs=-1)
+@click.option("--held", is_flag=True, help="All that is held, as far as the other options say.")
+@many.filter_options
 @options.reason
 @options.yes
 @options.output()
 @options.server
-def approve(number: str, *, reason: str, yes: bool, client: Client, output: str) -> None:
+def approve(
+    numbers: tuple[str, ...], *, held: bool, reason: str, yes: bool, client: Client, output: str,
+    **filters: str,
+) -> None:  # fmt: skip
     """Let ID go on: a plan (p-...) held by its rule's `limits`, or a run (r-...) by `suspend`.
 
     A plan that waits for its resources to be healthy (`waitFor`) starts as they are, one that
     collects syncs (`debounce`) with those that have come.
 
-    Of a plan it shows first how many runs that lets go, wave by wave; on a terminal it asks.
+    Of a plan it shows first how many runs that lets go, wave by wave; on a terminal it asks. Of
+    several ids, or what is held and chosen by options, it shows how many there are, and asks.
 
     \b
       postsync plans --state held        plans that wait
       postsync runs --state held         runs that wait
       postsync approve p-1m7y9gr9ez7egy539n --reason "the bootstrap is meant"
+      postsync approve --held --rule purge-shop-assets
     """  # noqa: D301 click's \b keeps the lines
+    chosen = held or any(filters.values())
+    if bool(numbers) == bool(chosen):
+        raise click.UsageError("name what is approved, or choose it with --held, --rule, --since")
+    if len(numbers) == 1:
+        _approve_one(client, numbers[0], reason, yes=yes, output=output)
+        return
+    those = many.named(client, numbers, "p", "r")
+    if chosen:
+        those = many.choose(client, filters, [PlanState.HELD], [RunState.HELD])
+    done = many.act(
+        client, "approve", "approved", list(those), reason=reason, yes=yes, output=output
+    )
+    sys.exit(int(not done))
+
+
+def _approve_one(client: Client, number: str, reason: str, *, yes: bool, output: str) -> None:
     path = options.api_path(number, "p", "r")
     if number.startswith("p-"):
         for line in _preview(client.get(path)):

@@ -218,6 +218,7 @@ COMMAND_OF = (
     (r"GET /v1/(syncs|runs|plans)\b", r"`postsync \1`"),
     (r"POST /v1/syncs/(\S+)/replay", r"`postsync replay \1`"),
     (r"POST /v1/(?:runs|plans)/(\S+)/approve", r"`postsync approve \1`"),
+    (r"POST /v1/runs/(\S+)/retry", r"`postsync retry \1`"),
 )
 """A request in the API's hints, and the command that does the same."""
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias
+from typing import NoReturn, TypeAlias
 
 import click
 
-from receiver.cli import options
+from receiver.cli import many, options
 from receiver.cli.client import Client
-from receiver.cli.screen import confirm, plural, write_json, write_line
+from receiver.cli.screen import confirm, plural, write_answer, write_line
 from receiver.core.errors import ServerError
 from receiver.core.model import Json
 
@@ -23,41 +24,52 @@ AT_ONCE = 1000
 @click.command()
 @click.argument("runs", nargs=-1)
 @options.run_filters
+@click.option("--now", is_flag=True, help="Try RUNS at once that wait for their next attempt.")
 @click.option("--all", "every", is_flag=True, help="All runs that failed.")
 @options.any_rules
 @options.yes
 @options.output()
 @options.server
 def retry(
-    runs: tuple[str, ...], *, every: bool, any_rules: bool, yes: bool, client: Client, output: str,
-    **filters: str,
+    runs: tuple[str, ...], *, now: bool, every: bool, any_rules: bool, yes: bool, client: Client,
+    output: str, **filters: str,
 ) -> None:  # fmt: skip
     """Repeat RUNS that failed, with the parameters that are stored.
 
-    Each is the id of a run, or of a plan or a sync, for what has failed of it; `last` is the newest
-    sync.
+    Each is the id of a run, or of a plan or a sync (`last`: the newest) for what failed of it.
 
     What a failure had skipped is opened again. Name runs, or choose those that failed by
     options; of many it shows how many, and asks. While the rule files have mistakes, it is
-    refused, unless --with-rules-in-force is given: who mends a rule will want a replay.
+    refused, unless --with-rules-in-force is given: who mends a rule will want a replay. With
+    --now, RUNS that wait for a later time are tried, or asked about, at once.
 
     \b
       postsync retry r-1m7y9gr9ez7egy539n
+      postsync retry --now r-1m7y9gr9ez7egy539n
       postsync retry last
       postsync retry --rule purge-shop-assets --since 2h
     """  # noqa: D301 click's \b keeps the lines
     chosen = {name: value for name, value in filters.items() if value}
     if bool(runs) == bool(chosen or every):
         raise click.UsageError("name runs, or choose them with --rule, --since ... or --all")
+    if now:
+        _hurry(client, runs, output)
     common: dict[str, Json] = {"withRulesInForce": True} if any_rules else {}
     if runs:
         answers = _named(client, runs, common)
     else:
         answers = _many(client, chosen, common | ({"all": True} if every else {}), yes=yes)
-    if output == "json":
-        write_json({"retried": len(answers), "runs": answers})
-    else:
-        write_line(f"{plural(len(answers), 'run')} retried")
+    answer = {"retried": len(answers), "runs": answers}
+    write_answer(answer, output, f"{plural(len(answers), 'run')} retried")
+
+
+def _hurry(client: Client, runs: Sequence[str], output: str) -> NoReturn:
+    """Have runs tried at once, and end with whether each of them waited for a time."""
+    if not runs:
+        raise click.UsageError("--now takes the ids of runs")
+    those = list(many.named(client, runs, "r"))
+    done = many.act(client, "hurry", "hurried", those, reason="", yes=True, output=output)
+    sys.exit(int(not done))
 
 
 def _named(client: Client, names: Sequence[str], common: Body) -> list[str]:

@@ -98,7 +98,7 @@ class PlanState(_State):
 
 
 class RunState(_State):
-    """Where a run is."""
+    """Where a run is; ``acknowledged`` is one that failed, which nobody need look at any more."""
 
     WAITING = "waiting", Trait.OPEN
     DUE = "due", Trait.OPEN | Trait.RELEASED | Trait.QUEUED | Trait.CLAIMABLE
@@ -110,6 +110,7 @@ class RunState(_State):
     HELD = "held", Trait.OPEN | Trait.RELEASED | Trait.APPROVABLE
     SUCCEEDED = "succeeded", Trait.SUCCESS
     FAILED = "failed", Trait.FAILURE | Trait.RETRYABLE
+    ACKNOWLEDGED = "acknowledged", Trait.FAILURE | Trait.RETRYABLE
     SKIPPED = "skipped", Trait.SUCCESS
     SUPERSEDED = "superseded", Trait.NONE
     CANCELLED = "cancelled", Trait.FAILURE | Trait.RETRYABLE

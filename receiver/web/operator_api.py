@@ -66,6 +66,18 @@ def replay_sync(intake: Intake, sync: str, act: Act, body: ReplayBody) -> respon
     }}  # fmt: skip
 
 
+@ROUTES.add("post", "/v1/runs/{run}/hurry", example={"reason": "the CDN is back"})
+def hurry_run(intake: Intake, run: str, act: Act) -> responses.OneRun:
+    """Try a run at once, or ask about it, that waits for a later time."""
+    return {"run": intake.operations.hurry_run(act, run)}
+
+
+@ROUTES.add("post", "/v1/runs/{run}/acknowledge", example={"reason": "purged by hand"})
+def acknowledge_run(intake: Intake, run: str, act: Act) -> responses.OneRun:
+    """Let a failed run be: nobody need look at it any more."""
+    return {"run": intake.operations.acknowledge_run(act, run)}
+
+
 @ROUTES.add("post", "/v1/runs/{run}/cancel", example=ROLLED_BACK)
 def cancel_run(intake: Intake, run: str, act: Act) -> responses.OneRun:
     """Cancel a run."""

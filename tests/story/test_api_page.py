@@ -23,6 +23,10 @@ rules:
 - name: purge
   match: {{resources: [{{kind: ConfigMap}}]}}
   actions: [{{uses: http.request, with: {{url: "{url}"}}}}]
+- name: sleep
+  match: {{resources: [{{kind: Job}}]}}
+  retry: {{initialDelay: 30m, maxDelay: 30m}}
+  actions: [{{uses: http.request, with: {{url: "http://127.0.0.1:9/"}}}}]
 - name: careful
   match: {{resources: [{{kind: Secret}}]}}
   limits: {{maxTargets: 1}}
@@ -35,7 +39,7 @@ rules:
 
 @pytest.fixture
 def service(tmp_path: Path, target: Target) -> Iterator[Service]:
-    target.statuses = [404]
+    target.statuses = [404, 404]
     with serving(tmp_path, RULES.format(url=target.url)) as service:
         yield service
 
@@ -64,6 +68,8 @@ def test_the_page_runs_from_top_to_bottom(service: Service, tmp_path: Path) -> N
     run = first(service, "runs", "state=failed")
     held, unwanted = (sent(service, "Secret", name, f"{name}-2") for name in ("b", "c"))
     sent(service, "Service", "d")
+    again = sent(service, "ConfigMap", "f")
+    sent(service, "Job", "sleepy")
     body = tmp_path / "notification.json"
     body.write_bytes(notification(resource("e")))
     names = {
@@ -72,6 +78,8 @@ def test_the_page_runs_from_top_to_bottom(service: Service, tmp_path: Path) -> N
         "NOTIFICATION": str(body),
         "SYNC": sync,
         "RUN": run,
+        "FAILED_RUN": first(service, "runs", f"sync={again}&state=failed"),
+        "SLEEPING_RUN": first(service, "runs", "rule=sleep&state=due"),
         "PLAN": first(service, "plans", f"sync={sync}"),
         "HELD_PLAN": first(service, "plans", f"sync={held}&state=held"),
         "UNWANTED_PLAN": first(service, "plans", f"sync={unwanted}&state=held"),

@@ -241,6 +241,8 @@ def test_while_rule_files_are_refused_nothing_is_repeated_unless_that_is_meant(
         ("/runs/r-1/retry", "no_such_run"),
         ("/runs/r-1/cancel", "no_such_run"),
         ("/runs/r-1/approve", "no_such_run"),
+        ("/runs/r-1/hurry", "no_such_run"),
+        ("/runs/r-1/acknowledge", "no_such_run"),
         ("/plans/p-1/cancel", "no_such_plan"),
         ("/plans/p-1/approve", "no_such_plan"),
         ("/syncs/s-1/cancel", "no_such_sync"),
@@ -257,6 +259,8 @@ def test_what_is_unknown_is_a_404(web: Doors, path: str, reason: str) -> None:
     ("method", "path"),
     [
         ("POST", "/runs/r-1/retry"),
+        ("POST", "/runs/r-1/hurry"),
+        ("POST", "/runs/r-1/acknowledge"),
         ("POST", "/runs/retry"),
         ("POST", "/syncs/s-1/replay"),
         ("POST", "/plans/p-1/cancel"),

@@ -26,7 +26,8 @@ BY_KIND = {
     "plan": "waiting collecting awaits joined filled complete incomplete held gated opened "
     "unhealthy approved succeeded failed superseded cancelled",
     "wave": "released",
-    "run": "skipped held approved superseded failed retried reopened cancelled",
+    "run": "skipped held approved superseded failed acknowledged retried hurried reopened "
+    "cancelled",
     "attempt": "started succeeded pending failed lost superseded",
     "clock": "jumped",
     "lane": "blocked",

@@ -62,7 +62,7 @@ def retry_run(uow: UnitOfWork, act: Act, run: str) -> None:
             f"run {run} is {state}; only one that failed or was cancelled is retried",
             state=state, hint=hint,
         )  # fmt: skip
-    if state is RunState.FAILED and not found.rendered:
+    if state is not RunState.CANCELLED and not found.rendered:
         raise StateConflict(
             f"run {run} has no parameters to repeat: it was {found.reason}", state=state,
             hint=f"mend the rule, then replay the sync: POST /v1/syncs/{found.sync}/replay",

@@ -10,9 +10,11 @@ from receiver.core.model import from_ms
 from receiver.ledger.audit.trail import Committed
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.unit_of_work import UnitOfWork
+from receiver.ledger.operations.acknowledge import acknowledge_run
 from receiver.ledger.operations.approve import approve_plan, approve_run
 from receiver.ledger.operations.cancel import Cancelled, cancel_plan, cancel_run, cancel_sync
 from receiver.ledger.operations.common import Act, acted_plan, acted_run
+from receiver.ledger.operations.hurry import hurry_run
 from receiver.ledger.operations.pause import pause, resume
 from receiver.ledger.operations.replay import ask_replay
 from receiver.ledger.operations.retry import Chosen, failed_runs, retry_found, retry_run
@@ -72,6 +74,18 @@ class Operations:
             more = len(runs) > size
             if not more or len(done) >= limit:
                 return Retried(tuple(done), more, until)
+
+    def hurry_run(self, act: Act, run: str) -> ActedRun:
+        """Have a run tried at once that waits for a time; see there for its errors."""
+        with self._unit_of_work() as uow:
+            hurry_run(uow, act, run)
+            return acted_run(uow, run)
+
+    def acknowledge_run(self, act: Act, run: str) -> ActedRun:
+        """Let a failed run be; see there for its errors."""
+        with self._unit_of_work() as uow:
+            acknowledge_run(uow, act, run)
+            return acted_run(uow, run)
 
     def cancel_run(self, act: Act, run: str) -> ActedRun:
         """Cancel a run; see there for its errors."""

@@ -1,0 +1,128 @@
+"""Acts on many plans and runs: which are meant, how many that are, and what became of each."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Literal, TypeAlias
+
+import click
+
+from receiver.cli import options
+from receiver.cli.client import Client
+from receiver.cli.screen import Styled, confirm, plural, write_json, write_line
+from receiver.core.errors import ServerError
+from receiver.core.model import Json
+from receiver.core.states import PlanState, RunState
+
+Kind: TypeAlias = Literal["plan", "run", "sync"]
+Filters: TypeAlias = Mapping[str, str]
+
+MOST = 100_000
+"""Plans and runs that are acted upon at once."""
+GONE_ON = {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT}
+"""Answers of a server where something is not any more as it was when it was chosen."""
+
+
+@dataclass(frozen=True, slots=True)
+class One:
+    """What is acted upon, and what it is called for people."""
+
+    kind: Kind
+    id: str
+    about: str
+
+
+def named(client: Client, numbers: Sequence[str], *letters: str) -> Iterator[One]:
+    """Yield what these ids are of; ``letters`` are the kinds of ids that are taken.
+
+    Raises:
+        click.UsageError: an id is of another kind.
+    """
+    for number in numbers:
+        found = options.sync_of(client, number) if "s" in letters else number
+        _, kind, wanted = options.api_path(found, *letters).strip("/").split("/")
+        kinds: dict[str, Kind] = {"plans": "plan", "runs": "run", "syncs": "sync"}
+        yield One(kinds[kind], wanted, kind)
+
+
+def choose(
+    client: Client, filters: Filters, plans: Sequence[PlanState], runs: Sequence[RunState]
+) -> Iterator[One]:
+    """Yield the plans and the runs in these states that the filters let through."""
+    states: tuple[tuple[Kind, Sequence[str]], ...] = ("plan", plans), ("run", runs)
+    for kind, wanted in states:
+        query = {**filters, "state": [*wanted]}
+        if not wanted:
+            continue
+        for row in client.pages(f"/v1/{kind}s", f"{kind}s", query, MOST):
+            action = f" {row['action']}" if kind == "run" else ""
+            yield One(kind, row["id"], f"{row['state']} {kind}s of {row['rule']}{action}")
+
+
+def act(
+    client: Client, verb: str, done: str, chosen: Sequence[One], *, reason: str, yes: bool,
+    output: str,
+) -> bool:  # fmt: skip
+    """Say how many they are, ask, and do it with each; return whether all of it was done.
+
+    What has gone on meanwhile is told, and the others are done all the same.
+
+    Args:
+        client: the server.
+        verb: what is done, a part of the API's path.
+        done: the same as it is told afterwards.
+        chosen: what is acted upon.
+        reason: for the trail.
+        yes: whether it is not asked.
+        output: ``json``, or for people.
+
+    Raises:
+        click.Abort: it was declined.
+    """
+    if chosen and not yes:
+        for about, number in sorted(Counter(one.about for one in chosen).items()):
+            write_line(f"  {number:>7,}  {about}", err=True)
+        confirm(f"{verb.capitalize()} {counted(chosen)}?")
+    refused: dict[str, str] = {}
+    body: Json = {"reason": reason} if reason else None
+    for one in chosen:
+        try:
+            client.send("POST", f"/v1/{one.kind}s/{one.id}/{verb}", body)
+        except ServerError as error:
+            if error.status not in GONE_ON:
+                raise
+            refused[one.id] = str(error)
+    left = [one for one in chosen if one.id not in refused]
+    _tell(done, left, refused, output)
+    return not refused
+
+
+def _tell(done: str, left: Sequence[One], refused: Mapping[str, str], output: str) -> None:
+    if output == "json":
+        answer: dict[str, Any] = {done: [one.id for one in left], "refused": refused}
+        write_json(answer)
+        return
+    for why in refused.values():
+        write_line(Styled(why, "red"), err=True)
+    write_line(f"{done} {counted(left)}" if left else "nothing is like that")
+
+
+def counted(chosen: Sequence[One]) -> str:
+    """Return how many plans and runs they are, in words."""
+    kinds = Counter(one.kind for one in chosen)
+    return ", ".join(plural(number, kind) for kind, number in sorted(kinds.items()))
+
+
+def filter_options(function: options.Command) -> options.Command:
+    """Give a command the options that choose plans and runs; "" is what was not given."""
+    for option in (
+        click.option("--until", default="", help="Made before: 2h, 7d, or a time."),
+        click.option("--since", default="", help="Made since: 2h, 7d, or a time."),
+        options.application,
+        options.rule,
+    ):
+        function = option(function)
+    return function
