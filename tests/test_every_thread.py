@@ -212,7 +212,7 @@ def test_a_thread_of_attempts() -> None:
             raise SystemExit(1)
         return Outcome(OutcomeKind.SUCCEEDED)
 
-    crew = WorkerPool(1, work, lambda: None, configure_logs("json"))
+    crew = WorkerPool(1, work, lambda: None, configure_logs("json"), lane_limit=1)
     before = deaths()["attempt"]
     assert made(crew, "r-1").outcome.kind is OutcomeKind.PERMANENT
     wait_for(dead("attempt", before), 10, "its death")

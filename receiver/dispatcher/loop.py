@@ -31,7 +31,7 @@ from receiver.dispatcher.preparation import Preparation
 from receiver.dispatcher.rule_sets import Reload, RulesInForce
 from receiver.dispatcher.turn import Turn
 from receiver.dispatcher.watches import Watches
-from receiver.dispatcher.worker_pool import Finished, WorkerPool, shifted
+from receiver.dispatcher.worker_pool import AHEAD, Finished, WorkerPool, shifted
 from receiver.ledger.audit.key_values import CREATED, PACE, get_value, put_value
 from receiver.ledger.engine.ledger import Ledger, LockMode
 from receiver.ledger.engine.unit_of_work import UnitOfWork
@@ -49,17 +49,16 @@ BATCH = 32
 ENOUGH = 64
 """Ready runs at which planning may wait: it would not finish more, and takes the processor."""
 LEFT = 0.25
-"""Seconds that new syncs are left for that at most: ready runs may all wait for one slow host."""
+"""Seconds that new syncs are left for that at most: ready runs may wait for a host that is slow."""
 REPLAYS = 4
 """Replays of one turn: their notifications are read whole."""
 ELSEWHERE = 0.02
-"""Seconds until the next turn where another dispatcher was planning, and may have left something.
-"""
+"""Seconds until the next turn where another dispatcher was planning; it may have left something."""
 AWAY = 1.0
 """Seconds until the next try when the ledger cannot be used."""
-GATHER = 0.02
+GATHER = 0.03
 """Seconds that a turn waits at most for the attempts that have just begun: the outcomes of quick
-ones are then written together, about 16 of one host at a time instead of 8."""
+ones are then written together, about 30 of one host at a time instead of 8."""
 IDLE = 5.0
 """Seconds of a turn's longest wait: the poll finds what a wake-up that was lost did not report."""
 
@@ -82,8 +81,9 @@ class Dispatcher:
         self._wakeup = wakeup
         self._pace = pace
         self._log = log
-        self._pool = WorkerPool(settings.attempt_threads, attempt, wakeup.notify, log)
-        self._lane_limit = max(1, settings.attempt_threads // 4)
+        threads = settings.attempt_threads
+        self._lane_limit = max(1, threads // 4)
+        self._pool = WorkerPool(threads, attempt, wakeup.notify, log, lane_limit=self._lane_limit)
         self._lease = int(settings.lease * 1000)
         self.owner = owner
         self._heartbeat = Heartbeat(owner, self._lease)
@@ -92,6 +92,7 @@ class Dispatcher:
         self._plan_at = 0.0  # new syncs are left to no later time
         # What was observed and is not stored yet: a commit that fails leaves it to the next turn.
         self._finished: list[Finished] = []
+        self._returned: list[ClaimedRun] = []
         self._reload: Reload | None = None
         self._clock_jump = 0
         self._woken: set[str] = set()
@@ -192,6 +193,7 @@ class Dispatcher:
     def _observe(self, *, claims: bool) -> Turn:
         """Take what has ended, what was loaded, and what the ledger has to do."""
         self._finished += self._pool.take_finished()
+        self._returned += self._pool.take_back(every=not claims)
         self._stopping = self._stopping or self._pool.exhausted
         self._reload = self._rules.take_result() or self._reload
         if claims and self._reload:
@@ -199,12 +201,13 @@ class Dispatcher:
         with self._ledger.read() as connection:
             todo = find_pending_work(connection, self._ledger.now(connection))
             if todo.new and time.monotonic() < self._plan_at:
-                left = ready_runs(connection, ENOUGH) >= ENOUGH
+                left = ready_runs(connection, ENOUGH, self._pool.full_lanes()) >= ENOUGH
                 todo = replace(todo, new=not left, left=left)
         jumped = bool(self._clock_jump or self._clock.measure(todo.now))
         if claims and self._watches:
             self._woken |= self._watches.take_woken(self._pool.run_ids())
-        return Turn(claims, todo, list(self._finished), self._reload, jumped, set(self._woken))
+        ended, woken = self._finished, self._woken
+        return Turn(claims, todo, ended, self._returned, self._reload, jumped, woken)
 
     def _prepare(self, turn: Turn, *, mine: bool) -> None:
         """Match and render, before the write lock is taken; nothing if planning is not ours."""
@@ -240,8 +243,8 @@ class Dispatcher:
             uow.finish()
             if turn.planned:
                 self._ledger.notify(connection)
-        self._finished, self._reload, self._clock_jump = [], None, 0
-        self._woken.clear()
+        self._finished, self._returned, self._woken = [], [], set()
+        self._reload, self._clock_jump = None, 0
         self._log_events(uow)
 
     def _follow_clock(self, turn: Turn, uow: UnitOfWork) -> None:
@@ -264,12 +267,14 @@ class Dispatcher:
         return claim(
             uow, owner=self.owner, lease=self._lease, free=self._pool.free,
             busy=self._pool.busy_lanes(), lane_limit=self._lane_limit, pace=self._pace,
+            ahead=self._pool.ahead(),
         )  # fmt: skip
 
     def _wait_after(self, turn: Turn) -> float:
         """Return the seconds until the next turn, unless a wake-up comes first."""
         until = [ELSEWHERE if turn.elsewhere else IDLE, self._heartbeat.wait]
         until += [LEFT] if turn.pending_work.left else []
+        until += [AHEAD] if self._pool.waiting else []
         times = [turn.taken.again_at]
         if not self._stopping:
             times.append(turn.pending_work.next_collected)

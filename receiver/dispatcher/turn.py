@@ -14,9 +14,14 @@ from receiver.ledger.plans.outcomes import store_settlements
 from receiver.ledger.plans.records import Advance, Planning, StoredPlan
 from receiver.ledger.plans.start import start_collected
 from receiver.ledger.plans.store import store_advances, store_plannings
-from receiver.ledger.queue.claim import Taken, hurry
+from receiver.ledger.queue.claim import ClaimedRun, Taken, hurry
+from receiver.ledger.queue.leases import give_back
 from receiver.ledger.queue.pending_work import PendingWork
 from receiver.planning.retry import settle
+
+STOPPED = "its process was stopped"
+SLOW = "what it would have called is slow now, or takes no more"
+"""Why a run that was claimed was not begun."""
 
 
 @dataclass(slots=True)
@@ -27,6 +32,7 @@ class Turn:
         claims: whether it plans and claims; while the process drains, it only stores.
         pending_work: what there is to do in the ledger.
         finished: attempts that have ended here and are not stored yet.
+        returned: runs that were claimed here and are not begun, which is not stored yet.
         reload: rules that were loaded and are not stored yet.
         clock_jumped: whether the clock was set, and stored times have to follow.
         woken: runs that wait for something that has ended.
@@ -42,6 +48,7 @@ class Turn:
     claims: bool
     pending_work: PendingWork
     finished: Sequence[Finished]
+    returned: Sequence[ClaimedRun]
     reload: Reload | None
     clock_jumped: bool
     woken: Collection[str] = ()
@@ -66,7 +73,7 @@ class Turn:
     @property
     def to_write(self) -> bool:
         """Whether there is something to store, claims left aside."""
-        changed = self.finished or self.planned or self.reload or self.woken
+        changed = self.finished or self.returned or self.planned or self.reload or self.woken
         return bool(changed or self.heartbeat_due or self.clock_jumped)
 
     @property
@@ -91,6 +98,8 @@ class Turn:
         if self.finished:
             settled = [settle(item.run, item.outcome, uow.now) for item in self.finished]
             store_settlements(uow, owner, settled)
+        if self.returned:
+            give_back(uow, owner, self.returned, SLOW if self.claims else STOPPED)
         if self.woken:  # after the outcomes: one of them may have just become pending
             hurry(uow.connection, uow.now, self.woken)
         if self.collected:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import threading
 import time
 import traceback
-from collections import Counter
-from collections.abc import Callable
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from queue import SimpleQueue
+from statistics import fmean
 
 from receiver.core.logs import Log
 from receiver.core.model import Outcome, OutcomeKind
@@ -18,6 +20,10 @@ from receiver.ledger.queue.claim import ClaimedRun
 
 GRACE = 10.0
 """Seconds that an attempt may overrun its timeout before its thread is given up."""
+QUICK = 0.05
+"""Seconds that the attempts of a quick lane last, on average: more of its runs may wait here."""
+AHEAD = 0.25
+"""Seconds that a run waits here at most for a thread of its lane; then it is given back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +36,15 @@ class Finished:
 
 @dataclass(slots=True)
 class _Attempt:
-    """An attempt under way; ``thread`` is the ident of its thread, 0 until that has taken it."""
+    """An attempt under way, or one that waits for a thread of its lane.
+
+    ``began`` is when it was given to a thread, or began to wait; ``thread`` is the ident of its
+    thread, 0 until that has taken it.
+    """
 
     run: ClaimedRun
     began: float
+    waits: bool = False
     thread: int = 0
     over: bool = False
     given_up: bool = False
@@ -44,11 +55,26 @@ def shifted(run: ClaimedRun, jump: int) -> ClaimedRun:
     return replace(run, first_attempt_at=run.first_attempt_at + jump)
 
 
+def _quick_lanes(ended: Sequence[Finished]) -> frozenset[str]:
+    """Return the lanes whose attempts, of those that have just ended, were quick on average.
+
+    A lane whose service takes no more for now is none of them.
+    """
+    seconds = defaultdict[str, list[float]](list)
+    for one in ended:
+        took = math.inf if one.outcome.limited else one.outcome.seconds
+        seconds[one.run.lane].append(took)
+    return frozenset(lane for lane, took in seconds.items() if fmean(took) < QUICK)
+
+
 class WorkerPool:
     """A fixed number of threads; daemons, so that one that hangs cannot hold up an exit.
 
     A thread whose attempt does not end in its time is given up, since nothing can interrupt it, and
     another takes its place.
+
+    A lane has at most ``lane_limit`` of them. While its attempts are quick, as many more of its
+    runs may wait for one of these: so the loop claims more at once, and stores more together.
 
     Attributes:
         given_up: how many attempts of each handler ended so.
@@ -56,15 +82,20 @@ class WorkerPool:
     """
 
     def __init__(
-        self, size: int, work: Callable[[ClaimedRun], Outcome], notify: Callable[[], None], log: Log
-    ) -> None:
+        self, size: int, work: Callable[[ClaimedRun], Outcome], notify: Callable[[], None],
+        log: Log, *, lane_limit: int,
+    ) -> None:  # fmt: skip
         self._size = size
+        self._lane_limit = lane_limit
         self._work = work
         self._notify = notify
         self._log = log
         self._todo: SimpleQueue[_Attempt] = SimpleQueue()
         self._done: SimpleQueue[tuple[_Attempt, Outcome]] = SimpleQueue()
         self._started: dict[tuple[str, int], _Attempt] = {}
+        self._waiting: defaultdict[str, deque[_Attempt]] = defaultdict(deque)
+        self._running = Counter[str]()  # how many threads each lane has
+        self._quick = frozenset[str]()
         self._lock = threading.Lock()
         self._awaited = 0
         self._gathered = threading.Event()
@@ -77,12 +108,17 @@ class WorkerPool:
     @property
     def free(self) -> int:
         """How many threads are idle."""
-        return self._size - len(self._started)
+        return self._size - self.busy_lanes().total()
 
     @property
     def busy(self) -> int:
-        """How many threads make an attempt, or have just made one; not those that hang."""
+        """How many runs are here: attempts that are made, have just ended or wait; none hangs."""
         return len(self._started)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a run waits for a thread of its lane."""
+        return any(one.waits for one in self._started.values())
 
     @property
     def exhausted(self) -> bool:
@@ -91,12 +127,59 @@ class WorkerPool:
 
     def busy_lanes(self) -> Counter[str]:
         """How many threads each lane keeps busy."""
-        return Counter(attempt.run.lane for attempt in self._started.values())
+        with self._lock:
+            return self._running.copy()
+
+    def ahead(self) -> Counter[str]:
+        """How many runs more than it has threads each quick lane may have here."""
+        late = time.monotonic() - QUICK
+        under_way = [one for one in self._started.values() if not one.over]
+        slow = {one.run.lane for one in under_way if one.began < late}
+        room = Counter(dict.fromkeys(self._quick - slow, self._lane_limit))
+        return room - Counter(one.run.lane for one in under_way if one.waits)
+
+    def full_lanes(self) -> frozenset[str]:
+        """Return the lanes of which no more runs are taken: their attempts are not quick."""
+        ahead = self.ahead()
+        busy = self.busy_lanes().items()
+        return frozenset(
+            lane for lane, count in busy if count >= self._lane_limit and not ahead[lane]
+        )
 
     def start(self, run: ClaimedRun) -> None:
-        """Give an attempt to a free thread."""
+        """Give an attempt to a free thread, or let it wait until its lane may have another one."""
         attempt = self._started[run.id, run.attempt] = _Attempt(run, time.monotonic())
+        with self._lock:
+            has, full = self._running[run.lane], self._running.total() >= self._size
+            if has and (full or has >= self._lane_limit):
+                attempt.waits = True
+                self._waiting[run.lane].append(attempt)
+            else:
+                self._begin(attempt)
+
+    def _begin(self, attempt: _Attempt) -> None:
+        """Give an attempt to whichever thread is free next; the lock is held."""
+        attempt.waits, attempt.began = False, time.monotonic()
+        self._running[attempt.run.lane] += 1
         self._todo.put(attempt)
+
+    def _leave(self, lane: str, *, limited: bool = False) -> None:
+        """Give the place of an attempt that has ended to its lane's next run; the lock is held.
+
+        Nothing begins after its service has said that it takes no more: that is given back.
+        """
+        self._running[lane] -= 1
+        waiting = self._waiting.get(lane, deque())
+        if limited:
+            for one in waiting:
+                one.began = -math.inf
+            waiting.clear()
+        if waiting:
+            self._begin(waiting.popleft())
+        if not waiting:
+            self._waiting.pop(lane, None)
+        if not self._running[lane]:
+            del self._running[lane]
 
     def take_finished(self) -> list[Finished]:
         """Return what has ended since the last call, or is given up; their threads are free."""
@@ -105,7 +188,23 @@ class WorkerPool:
             attempt, outcome = self._done.get()
             del self._started[attempt.run.id, attempt.run.attempt]
             ended.append(Finished(attempt.run, outcome))
+        self._quick = _quick_lanes(ended) if ended else self._quick
         return [*ended, *self._give_up()]
+
+    def take_back(self, *, every: bool = False) -> list[ClaimedRun]:
+        """Return the runs that have waited for too long, or all that wait: none of them begins."""
+        late = time.monotonic() - AHEAD
+        with self._lock:
+            back = [
+                one for one in self._started.values() if one.waits and (every or one.began < late)
+            ]
+            for lane in {one.run.lane for one in back}:
+                left = deque(one for one in self._waiting.pop(lane, ()) if one not in back)
+                if left:
+                    self._waiting[lane] = left
+        for attempt in back:
+            del self._started[attempt.run.id, attempt.run.attempt]
+        return [attempt.run for attempt in back]
 
     def gather(self, seconds: float) -> None:
         """Wait, at most so long, until all attempts have ended but those that last longer anyway.
@@ -134,7 +233,7 @@ class WorkerPool:
         now, ended = time.monotonic(), list[Finished]()
         for key, attempt in list(self._started.items()):
             limit = attempt.run.policy["timeout"] + GRACE
-            if now - attempt.began < limit or not self._abandon(attempt):
+            if attempt.waits or now - attempt.began < limit or not self._abandon(attempt):
                 continue
             del self._started[key]
             self._add_thread()
@@ -150,6 +249,8 @@ class WorkerPool:
         with self._lock:
             attempt.given_up = not attempt.over
             self.hanging += attempt.given_up
+            if attempt.given_up:
+                self._leave(attempt.run.lane)
         return attempt.given_up
 
     def _log_hang(self, attempt: _Attempt) -> None:
@@ -179,6 +280,8 @@ class WorkerPool:
         with self._lock:
             attempt.over = True
             self.hanging -= attempt.given_up
+            if not attempt.given_up:
+                self._leave(attempt.run.lane, limited=outcome.limited)
         if not attempt.given_up:
             self._done.put((attempt, outcome))
             if self._done.qsize() >= self._awaited:

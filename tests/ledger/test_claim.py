@@ -81,7 +81,7 @@ def take(ledger: Ledger, free: int = 16, limit: int = 16, **options: Any) -> lis
         taken = claim(
             uow, owner=options.pop("owner", "w-1"), lease=30_000, free=free,
             busy=options.pop("busy", {}), lane_limit=limit,
-            pace=options.pop("pace", Buckets({})),
+            pace=options.pop("pace", Buckets({})), ahead=options.pop("ahead", {}),
         )  # fmt: skip
         uow.finish()
     return list(taken.runs)
@@ -132,6 +132,16 @@ def test_a_lane_gets_no_more_than_its_part_of_the_threads(ledger: Ledger) -> Non
     lanes = [run.lane for run in take(ledger, 16, limit=4)]
     assert (lanes.count("slow"), lanes.count("quick")) == (4, 2)
     assert take(ledger, 16, limit=4, busy={"slow": 4}) == []
+
+
+def test_of_a_quick_lane_more_are_taken_than_it_has_threads(ledger: Ledger) -> None:
+    """They wait for one of its threads, and take none from other lanes."""
+    for lane in ("quick", "slow"):
+        add_plan(ledger, runs=20, lane=lane)
+    taken = take(ledger, free=64, limit=4, ahead={"quick": 3})
+    assert Counter(run.lane for run in taken) == {"quick": 4 + 3, "slow": 4}
+    more = take(ledger, free=60, limit=4, ahead={"quick": 2}, busy={"quick": 4})
+    assert Counter(run.lane for run in more) == {"quick": 2, "slow": 4}
 
 
 def test_a_lane_begins_no_more_than_its_service_takes(ledger: Ledger) -> None:
@@ -198,6 +208,7 @@ def test_what_is_ready_is_counted_up_to_a_bound(ledger: Ledger) -> None:
     with ledger.read() as connection:
         assert ready_runs(connection, 64) == 8
         assert ready_runs(connection, 4) == 4
+        assert ready_runs(connection, 64, without={"b"}) == 5
 
 
 def test_a_later_run_of_the_same_share_queues_behind_the_earlier(ledger: Ledger) -> None:

@@ -28,7 +28,7 @@ BY_KIND = {
     "wave": "released",
     "run": "skipped held approved superseded failed acknowledged retried hurried reopened "
     "cancelled",
-    "attempt": "started succeeded pending failed lost superseded",
+    "attempt": "started succeeded pending failed lost returned superseded",
     "clock": "jumped",
     "lane": "blocked",
     "action": "message",

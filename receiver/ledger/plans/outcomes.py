@@ -19,7 +19,8 @@ from receiver.ledger.plans.signals import signal
 from receiver.ledger.plans.supersede import mark_superseded, newer_plans_of, superseded_reason
 from receiver.ledger.prepared import Prepared, any_of
 from receiver.ledger.queue.attempts import update_attempt
-from receiver.ledger.queue.claim import ClaimedRun
+from receiver.ledger.queue.claim import ClaimedRun, attempt_event
+from receiver.ledger.queue.leases import claims_held
 from receiver.ledger.queue.rate_limits import block_lane
 
 
@@ -41,14 +42,16 @@ class Settlement:
 
 def store_settlements(uow: UnitOfWork, owner: str, settlements: Sequence[Settlement]) -> None:
     """Store outcomes, attempts, events and counts, but for runs that were taken over meanwhile."""
-    ours = _claims_held(uow, owner, [item.run.id for item in settlements])
+    ours = claims_held(uow.connection, owner, [item.run.id for item in settlements])
     ended, left = set(), dict[str, tuple[str, str]]()
     again = [item.run.id for item in settlements if item.state is RunState.DUE]
     newer = newer_plans_of(uow, again) if again else {}
     for given in settlements:
         item = _or_superseded(given, newer.get(given.run.id))
         if ours.get(item.run.id) != item.run.claim:
-            uow.events.append(_event("attempt.superseded", item, _why_dropped(uow, item)))
+            uow.events.append(
+                attempt_event("attempt.superseded", item.run, _why_dropped(uow, item))
+            )
             continue
         _store(uow, item)
         if item.state.ended:
@@ -133,23 +136,11 @@ def _block(uow: UnitOfWork, item: Settlement) -> None:
     until = uow.now + int((item.outcome.delay or LIMITED_FOR) * 1000)
     block_lane(uow, item.run.lane, until)
     data: dict[str, Json] = {"lane": item.run.lane, "until": rfc3339(from_ms(until))}
-    uow.events.append(_event("lane.blocked", item, data))
+    uow.events.append(attempt_event("lane.blocked", item.run, data))
 
 
 LIMITED_FOR = 5.0
 """Seconds that a lane is blocked where the limit's answer names no time."""
-
-
-def _claims_held(uow: UnitOfWork, owner: str, runs: Sequence[str]) -> dict[str, int]:
-    """Return the claim's number of each run that this owner still has."""
-    return dict(_CLAIMS_HELD.all(uow.connection, runs=runs, by=owner))
-
-
-_CLAIMS_HELD = Prepared(
-    select(_R.id, _R.claims)
-    .where(any_of(_R.id, "runs"), _R.state == RunState.RUNNING.value, _R.owner == bindparam("by"))
-    .with_for_update()
-)
 
 
 def _why_dropped(uow: UnitOfWork, item: Settlement) -> dict[str, Json]:
@@ -184,33 +175,27 @@ _ATTEMPT = update_attempt(
 
 def _events(item: Settlement) -> list[Event]:
     run, outcome = item.run, item.outcome
-    events = [_event("action.message", item, {"text": note}) for note in outcome.notes]
+    events = [attempt_event("action.message", item.run, {"text": note}) for note in outcome.notes]
     data: dict[str, Json] = {"seconds": round(outcome.seconds, 3)}
     next_at = rfc3339(from_ms(item.due_at)) if item.due_at is not None else ""
     if outcome.kind is OutcomeKind.SUCCEEDED:
-        events.append(_event("attempt.succeeded", item, data))
+        events.append(attempt_event("attempt.succeeded", item.run, data))
     elif item.state is RunState.PENDING:
         if not run.pending or item.reason != run.reason:  # the same again is no news
             data |= {"reason": item.reason, "nextAt": next_at}
-            events.append(_event("attempt.pending", item, data))
+            events.append(attempt_event("attempt.pending", item.run, data))
     elif outcome.kind is not OutcomeKind.PENDING:
         data |= {"reason": outcome.reason, "temporary": outcome.kind is OutcomeKind.TEMPORARY}
         if next_at:
             data |= {"nextAttempt": run.attempt + 1, "nextAt": next_at}
-        events.append(_event("attempt.failed", item, data))
+        events.append(attempt_event("attempt.failed", item.run, data))
     if item.state is RunState.SUPERSEDED:
-        events.append(_event("run.superseded", item, {"reason": item.reason}))
+        events.append(attempt_event("run.superseded", item.run, {"reason": item.reason}))
     if item.state is RunState.FAILED:
-        events.append(_event("run.failed", item, {"reason": item.reason, "attempts": run.attempt}))
+        events.append(
+            attempt_event("run.failed", item.run, {"reason": item.reason, "attempts": run.attempt})
+        )
     return events
-
-
-def _event(name: str, item: Settlement, data: dict[str, Json]) -> Event:
-    run = item.run
-    about = {"rule": run.rule, "action": run.action, "handler": run.handler, "target": run.target}
-    return Event(
-        name, {**about, **data}, sync=run.sync, plan=run.plan, run=run.id, attempt=run.attempt
-    )
 
 
 def _count(counts: Counts, item: Settlement) -> None:

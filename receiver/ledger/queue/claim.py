@@ -14,11 +14,12 @@ import json
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, text, update
 
-from receiver.core.model import Event
+from receiver.core.model import Event, Json
 from receiver.core.states import RunState
 from receiver.ledger import tables
 from receiver.ledger.engine.unit_of_work import UnitOfWork
@@ -35,7 +36,8 @@ class ClaimedRun:
     Times are in milliseconds; ``attempt`` and ``claim`` count from 1.
 
     ``pending`` says that the other side works on it and is only asked again: that is a claim, and
-    still the same attempt. ``reason`` is why it waited until now.
+    still the same attempt. ``reason`` is why it waited until now. ``fresh`` says that nothing has
+    been tried before: ``first_attempt_at`` is the time of this claim.
     """
 
     id: str
@@ -58,6 +60,7 @@ class ClaimedRun:
     pending: bool
     reason: str
     first_attempt_at: int
+    fresh: bool = False
 
 
 _WAKE = Prepared(
@@ -106,13 +109,22 @@ def hurry(connection: Connection, now: int, runs: Collection[str]) -> None:
 
 
 _READY = Prepared(
-    text(f"SELECT COUNT(*) FROM (SELECT 1 FROM runs WHERE {tables.READY_RUN} LIMIT :most) AS r")
+    text(
+        "SELECT COUNT(*) FROM"
+        f" (SELECT 1 FROM runs WHERE {tables.READY_RUN} AND lane = :wanted LIMIT :most) AS r"
+    )
 )
 
 
-def ready_runs(connection: Connection, most: int) -> int:
-    """Return how many runs are ready, counted up to ``most``."""
-    return int(_READY.scalars(connection, most=most)[0])
+def ready_runs(connection: Connection, most: int, without: Collection[str] = ()) -> int:
+    """Return how many runs are ready, counted up to ``most``, without those of some lanes."""
+    count = 0
+    for lane in _LANES.scalars(connection):
+        if lane not in without:
+            count += int(_READY.scalars(connection, wanted=lane, most=most - count)[0])
+        if count >= most:
+            break
+    return count
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +144,7 @@ def claim(
     busy: Mapping[str, int],
     lane_limit: int,
     pace: Buckets,
+    ahead: Mapping[str, int] = MappingProxyType({}),
 ) -> Taken:
     """Take at most ``free`` ready runs for ``owner`` and begin their attempts; none in a pause.
 
@@ -143,12 +156,14 @@ def claim(
         busy: threads that each lane has already.
         lane_limit: how many threads one lane may have.
         pace: how many attempts each lane's service takes.
+        ahead: how many more of these lanes are taken, which wait for a thread of their lane.
     """
     connection, now = uow.connection, uow.now
     if free <= 0 or all_paused_since(connection) is not None:
         return Taken()
-    found, held_back = _ready(uow, free, busy, lane_limit, pace)
-    chosen = _share(sorted(found), free, busy)
+    room = _Room(free, Counter(busy), lane_limit, Counter(ahead))
+    found, held_back = _ready(uow, room, pace)
+    chosen = [item for item in sorted(found) if room.takes(item[2])]
     again_at = min(held_back, default=None)
     if not chosen:
         return Taken(again_at=again_at)
@@ -156,7 +171,7 @@ def claim(
         pace.spend(lane, handler, now)
         pace.save(connection, lane, handler)
     claimed = _take(uow, owner, lease, [run for _, run, _, _ in chosen])
-    uow.events += [_started(run) for run in claimed if not run.pending]
+    uow.events += [attempt_event("attempt.started", run) for run in claimed if not run.pending]
     return Taken(claimed, again_at)
 
 
@@ -164,9 +179,34 @@ _Candidate = tuple[int, str, str, str]
 """A run that may be taken: its virtual time, id, lane and handler."""
 
 
-def _ready(
-    uow: UnitOfWork, free: int, busy: Mapping[str, int], lane_limit: int, pace: Buckets
-) -> tuple[list[_Candidate], list[int]]:
+@dataclass(slots=True)
+class _Room:
+    """How many more runs may be taken; see `claim`.
+
+    No lane gets more threads than it leaves free. However many hosts hang, of 64 threads each holds
+    64 / (hosts + 1) then, and as many are left for those that do not.
+    """
+
+    free: int
+    busy: Counter[str]
+    lane_limit: int
+    ahead: Counter[str]
+
+    def most(self, lane: str) -> int:
+        """Return how many of a lane may be taken, if all others are left out."""
+        return max(0, min(self.free, self.lane_limit - self.busy[lane])) + self.ahead[lane]
+
+    def takes(self, lane: str) -> bool:
+        """Give a run of this lane a place, if there is one left."""
+        if self.busy[lane] < min(self.lane_limit, self.free):
+            self.busy[lane] += 1
+            self.free -= 1
+            return True
+        self.ahead[lane] -= 1
+        return self.ahead[lane] >= 0
+
+
+def _ready(uow: UnitOfWork, room: _Room, pace: Buckets) -> tuple[list[_Candidate], list[int]]:
     """Return the first runs of each lane, and when the lanes that are held back may go on."""
     connection, now = uow.connection, uow.now
     found: list[_Candidate] = []
@@ -176,7 +216,7 @@ def _ready(
         if lane in blocked:
             held_back.append(blocked[lane])
             continue
-        most = min(free, lane_limit - busy.get(lane, 0))
+        most = room.most(lane)
         if most <= 0:
             continue
         rows = _FIRST.all(connection, wanted=lane, most=most)
@@ -184,31 +224,16 @@ def _ready(
             continue
         handler = rows[0].handler
         pace.load(connection, lane, handler, now)
-        room = pace.room(lane, handler, len(rows), now)
-        if room < len(rows):
+        paced = pace.room(lane, handler, len(rows), now)
+        if paced < len(rows):
             held_back.append(pace.again_at(lane, handler, now))
-        found += [(row.virtual_time, row.id, lane, row.handler) for row in rows[:room]]
+        found += [(row.virtual_time, row.id, lane, row.handler) for row in rows[:paced]]
     return found, held_back
 
 
 _CHOSEN = Prepared(select(tables.runs).where(any_of(tables.runs.c.id, "runs")))
 _ATTEMPT = insert(tables.attempts)
 _ASKED_AGAIN = update_attempt(owner=bindparam("by"), outcome="", reason="")
-
-
-def _share(found: Sequence[_Candidate], free: int, busy: Mapping[str, int]) -> list[_Candidate]:
-    """Choose in this order; no lane gets more threads than it leaves free.
-
-    However many hosts hang, of 64 threads each holds 64 / (hosts + 1) then, and as many are left
-    for those that do not.
-    """
-    has = Counter(busy)
-    chosen: list[_Candidate] = []
-    for item in found:
-        if has[item[2]] < free - len(chosen):
-            has[item[2]] += 1
-            chosen.append(item)
-    return chosen
 
 
 def _take(uow: UnitOfWork, owner: str, lease: int, chosen: Sequence[str]) -> list[ClaimedRun]:
@@ -255,11 +280,14 @@ def _claimed(row: Any, now: int) -> ClaimedRun:
         pending=pending,
         reason=row.reason,
         first_attempt_at=row.first_attempt_at or now,
+        fresh=row.first_attempt_at is None,
     )
 
 
-def _started(run: ClaimedRun) -> Event:
-    data = {"rule": run.rule, "action": run.action, "handler": run.handler, "target": run.target}
+def attempt_event(name: str, run: ClaimedRun, data: Mapping[str, Json] | None = None) -> Event:
+    """Return an event about the attempt that a run is claimed for."""
+    about = {"rule": run.rule, "action": run.action, "handler": run.handler, "target": run.target}
     return Event(
-        "attempt.started", data, sync=run.sync, plan=run.plan, run=run.id, attempt=run.attempt
-    )
+        name, {**about, **(data or {})}, sync=run.sync, plan=run.plan, run=run.id,
+        attempt=run.attempt,
+    )  # fmt: skip

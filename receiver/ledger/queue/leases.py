@@ -1,4 +1,4 @@
-"""The leases of attempts under way, and what becomes of a run whose attempt was lost.
+"""The leases of attempts under way, and what becomes of a run whose attempt was lost or not begun.
 
 If the process is lost while it asks about a pending run, only the answer is: what the attempt has
 started on the other side goes on.
@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, select, text, update
+from sqlalchemy import Connection, bindparam, delete, select, text, update
 
 from receiver.core.model import Event, OutcomeKind
 from receiver.core.states import RunState
 from receiver.ledger import tables
 from receiver.ledger.engine.unit_of_work import UnitOfWork
+from receiver.ledger.prepared import Prepared, any_of
 from receiver.ledger.queue.attempts import update_attempt
+from receiver.ledger.queue.claim import ClaimedRun, attempt_event
 
 
 def renew(connection: Connection, now: int, owner: str, lease: int, runs: Sequence[str]) -> None:
@@ -29,6 +31,45 @@ def renew(connection: Connection, now: int, owner: str, lease: int, runs: Sequen
             )
             .values(lease_until=now + lease)
         )
+
+
+def claims_held(connection: Connection, owner: str, runs: Sequence[str]) -> dict[str, int]:
+    """Return the claim's number of each of these runs that this owner still has."""
+    return dict(_CLAIMS_HELD.all(connection, runs=runs, by=owner))
+
+
+_R = tables.runs.c
+_CLAIMS_HELD = Prepared(
+    select(_R.id, _R.claims)
+    .where(any_of(_R.id, "runs"), _R.state == RunState.RUNNING.value, _R.owner == bindparam("by"))
+    .with_for_update()
+)
+
+
+def give_back(uow: UnitOfWork, owner: str, runs: Sequence[ClaimedRun], why: str) -> None:
+    """Let others claim what this owner has claimed and not begun: it counts as no attempt."""
+    held = claims_held(uow.connection, owner, [run.id for run in runs])
+    for run in runs:
+        if held.get(run.id) != run.claim:
+            continue  # an operator has cancelled it, or it was taken over
+        state = RunState.PENDING if run.pending else RunState.DUE
+        uow.change(
+            tables.runs, run.id, state=state.value, ready=True, owner=None, lease_until=None,
+            attempts=run.attempt if run.pending else run.attempt - 1,
+            first_attempt_at=None if run.fresh else run.first_attempt_at,
+        )  # fmt: skip
+        if run.pending:
+            uow.add(_LOST, _still_pending(run.id, run.attempt))
+        else:
+            uow.add(_NOT_BEGUN, {"run": run.id, "attempt": run.attempt})
+            uow.events.append(attempt_event("attempt.returned", run, {"reason": why}))
+    uow.flush()
+
+
+_A = tables.attempts.c
+_NOT_BEGUN = delete(tables.attempts).where(
+    _A.run_id == bindparam("run"), _A.number == bindparam("attempt")
+)
 
 
 def release_lost(uow: UnitOfWork, *, alone: str = "") -> None:
@@ -75,7 +116,11 @@ _LOST = update_attempt(
 
 
 def _lost(row: Any, now: int) -> dict[str, Any]:
-    named = {"run": row.id, "attempt": row.attempts}
     if row.pending:
-        return named | {"ended": None, "how": OutcomeKind.PENDING.value, "why": ""}
-    return named | {"ended": now, "how": "lost", "why": GONE}
+        return _still_pending(row.id, row.attempts)
+    return {"run": row.id, "attempt": row.attempts, "ended": now, "how": "lost", "why": GONE}
+
+
+def _still_pending(run: str, attempt: int) -> dict[str, Any]:
+    how = OutcomeKind.PENDING.value
+    return {"run": run, "attempt": attempt, "ended": None, "how": how, "why": ""}
