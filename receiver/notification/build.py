@@ -26,6 +26,9 @@ from receiver.notification.wire import (
 CREDENTIALS = re.compile(r"(?<=://)[^/@]*@")
 """``user:token@`` in a repository's address is a secret, and is not kept."""
 
+NO_STATE, NO_OPERATION, NO_REQUEST = WireOperationState(), WireOperation(), WireSyncOperation()
+NO_RESULT, NOBODY, NO_DESTINATION = WireSyncResult(), WireInitiatedBy(), WireDestination()
+
 
 def build(found: Found, *, sender: str, channel: str, event_key: str, resources: bool) -> Sync:
     """Make a Sync of what was parsed; the ledger gives it its id and time of arrival.
@@ -35,11 +38,11 @@ def build(found: Found, *, sender: str, channel: str, event_key: str, resources:
     Raises:
         PayloadError: ``wrong_type`` for a time outside the years 1 to 9999 in UTC.
     """
-    state = found.operation or WireOperationState()
-    operation = state.operation or WireOperation()
-    requested = operation.sync or WireSyncOperation()
-    done = state.sync_result or WireSyncResult()
-    by = operation.initiated_by or WireInitiatedBy()
+    state = found.operation or NO_STATE
+    operation = state.operation or NO_OPERATION
+    requested = operation.sync or NO_REQUEST
+    done = state.sync_result or NO_RESULT
+    by = operation.initiated_by or NOBODY
     revision, revisions = _revisions(done, requested)
     sync = Sync(
         sender=sender,
@@ -79,7 +82,7 @@ def _with_resources(sync: Sync, done: WireSyncResult, found: Found) -> Sync:
 
 
 def _application(name: WireName) -> Application:
-    there = name.destination or WireDestination()
+    there = name.destination or NO_DESTINATION
     return Application(
         name=name.name or "",
         namespace=name.namespace or "",

@@ -37,9 +37,10 @@ def trim(tree: Any, most: int | None) -> dict[str, Trimmed]:
         under ``own`` that of a whole Application's own resources.
     """
     beside = tree.get("resources") if isinstance(tree, dict) else tree
-    outer = _trim(beside, most)
-    inside = [_trim(entries, most) for entries in _listed(tree)]
-    own = [_trim(_at(place, "status", "resources"), most) for place in _places(tree)]
+    outer, places = _trim(beside, most), _places(tree)
+    statuses = [status for place in places if isinstance(status := place.get("status"), dict)]
+    inside = [_trim(entries, most) for entries in _listed([*places, *statuses])]
+    own = [_trim(status.get("resources"), most) for status in statuses]
     return {"resources": outer, "": _longest(inside), "own": _longest(own)}
 
 
@@ -47,30 +48,31 @@ def _trim(entries: Any, most: int | None) -> Trimmed:
     if not isinstance(entries, list):
         return Trimmed()
     listed = len(entries)
-    entries[:] = [entry for entry in entries if isinstance(entry, dict)]
+    if set(map(type, entries)) != {dict}:
+        entries[:] = [entry for entry in entries if isinstance(entry, dict)]
     trimmed = Trimmed(len(entries), listed - len(entries))
     if most is not None and trimmed.entries > most:
         entries.clear()
     return trimmed
 
 
-def _listed(tree: Any) -> Iterator[Any]:
-    """Yield what stands at each place where a body may have the list of an operation."""
-    places = _places(tree)
-    for path in (("operationState",), ("status", "operationState")):
-        for place in places:
-            yield _at(place, *path, "syncResult", "resources")
+def _listed(places: Iterable[dict[str, Any]]) -> Iterator[Any]:
+    """Yield what stands where an operation has its list."""
+    for place in places:
+        state = place.get("operationState")
+        result = state.get("syncResult") if isinstance(state, dict) else None
+        if isinstance(result, dict):
+            yield result.get("resources")
 
 
-def _places(tree: Any) -> tuple[Any, ...]:
-    return tree, _at(tree, "app"), _at(tree, "application")
+def _places(tree: Any) -> list[dict[str, Any]]:
+    """Return the objects of a body that may be the Application, or stand beside its name."""
+    if not isinstance(tree, dict):
+        return []
+    return [
+        one for one in (tree, tree.get("app"), tree.get("application")) if isinstance(one, dict)
+    ]
 
 
 def _longest(trimmed: Iterable[Trimmed]) -> Trimmed:
-    return max(trimmed, key=lambda one: one.entries)
-
-
-def _at(tree: Any, *path: str) -> Any:
-    for key in path:
-        tree = tree.get(key) if isinstance(tree, dict) else None
-    return tree
+    return max(trimmed, key=lambda one: one.entries, default=Trimmed())
