@@ -11,7 +11,7 @@ from receiver.web import operator_api, read_api
 from receiver.web.auth import authenticate, has_known_token
 from receiver.web.connection_manager import ON_CUT
 from receiver.web.health import health_blueprint
-from receiver.web.intake import intake_blueprint
+from receiver.web.intake import add_intake
 from receiver.web.messages_api import messages_blueprint
 from receiver.web.metrics import Metrics, metrics_blueprint
 from receiver.web.openapi_document import openapi_blueprint
@@ -27,7 +27,7 @@ def create_app(intake: Intake, tls: Tls | None = None) -> Flask:
     app.json = provider = DefaultJSONProvider(app)
     provider.sort_keys = False  # keys stand in the order that reads best
     metrics, keys = Metrics(intake.reader, tls), intake.keys
-    app.register_blueprint(intake_blueprint(intake, metrics))
+    add_intake(app, intake, metrics)
     app.register_blueprint(read_api.ROUTES.blueprint("read", intake))
     app.register_blueprint(operator_api.ROUTES.blueprint("operate", intake))
     app.register_blueprint(

@@ -6,11 +6,13 @@ import json
 import re
 import threading
 import time
+from collections.abc import Iterable
 from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
 from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Flask, Response, request
 
 from receiver.app.composition import Intake
 from receiver.core.errors import LedgerUnavailable, PayloadError
@@ -22,11 +24,23 @@ from receiver.web.auth import ANONYMOUS, authenticate
 from receiver.web.body import read_body
 from receiver.web.metrics import Metrics
 from receiver.web.operation import SEND_ERRORS, Operation, Who
-from receiver.web.problem_details import INTAKE, Refusal, problem, refused, unavailable
+from receiver.web.problem_details import (
+    INTAKE,
+    Refusal,
+    internal_error,
+    problem,
+    refused,
+    unavailable,
+)
 from receiver.web.query_params import ChannelQuery, NotificationQuery
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse
 
 CHANNEL = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 DEFAULT_CHANNEL = "sync"
+PLAIN = re.compile(rf"{INTAKE}(?:/({CHANNEL.pattern}))?")
+"""The address of a channel, as Argo CD's users write it."""
 
 LARGE = 1 << 20
 """Bytes of a notification that is read while no other large one is: 8 MiB of small objects are
@@ -52,11 +66,35 @@ class NotificationEndpoint:
             sender = self._sender(environ.get("HTTP_AUTHORIZATION", ""))
             if not CHANNEL.fullmatch(channel):
                 raise _no_channel(channel)
+        except Refusal as refusal:
+            return self._refuse(refusal)
+        return self._take(environ, sender, channel, request.args.to_dict(), begun)
+
+    def receive_plain(self, environ: dict[str, Any]) -> Response | None:
+        """Answer a request that Flask has not seen.
+
+        Returns:
+            The same as `receive`; None if the request is none to the address of a channel, without
+            a query and with a sender's token.
+        """
+        begun = time.perf_counter()
+        address = PLAIN.fullmatch(environ["PATH_INFO"])
+        if address is None or environ["REQUEST_METHOD"] != "POST" or environ["QUERY_STRING"]:
+            return None
+        try:
+            sender = self._sender(environ.get("HTTP_AUTHORIZATION", ""))
+        except Refusal:
+            return None
+        return self._take(environ, sender, address[1] or DEFAULT_CHANNEL, {}, begun)
+
+    def _take(
+        self, environ: dict[str, Any], sender: str, channel: str, query: dict[str, str],
+        begun: float,
+    ) -> Response:  # fmt: skip
+        try:
             body = read_body(environ, self._limit)
         except Refusal as refusal:
-            self._metrics.refused(refusal.reason)
-            return refused(refusal)
-        query = request.args.to_dict()
+            return self._refuse(refusal)
         now = datetime.now(UTC)
         try:
             with self._turn if len(body) > LARGE else nullcontext():
@@ -67,7 +105,7 @@ class NotificationEndpoint:
         except PayloadError as error:
             reason = f"{error.reason}: {error.message}"
             arrival = Arrival(sender, channel, body, now, None, refusal=reason, query=query)
-            return self._refuse(error, arrival)
+            return self._refuse_payload(error, arrival)
         failure = too_many(notification.listed, self._most)
         arrival = Arrival(sender, channel, body, now, notification, failure=failure, query=query)
         try:
@@ -86,7 +124,11 @@ class NotificationEndpoint:
                 return ANONYMOUS
             raise
 
-    def _refuse(self, error: PayloadError, arrival: Arrival) -> Response:
+    def _refuse(self, refusal: Refusal) -> Response:
+        self._metrics.refused(refusal.reason)
+        return refused(refusal)
+
+    def _refuse_payload(self, error: PayloadError, arrival: Arrival) -> Response:
         """Answer 400; the delivery is kept for an operator to look at, if it can be."""
         self._metrics.refused(error.reason)
         members = dict(error.details)
@@ -145,13 +187,29 @@ OPERATIONS = (
 )  # fmt: skip
 
 
-def intake_blueprint(intake: Intake, metrics: Metrics) -> Blueprint:
-    """Make the routes for notifications; a token of a sender is needed."""
+def add_intake(app: Flask, intake: Intake, metrics: Metrics) -> None:
+    """Add the routes for notifications; a token of a sender is needed.
+
+    What is plainly a notification, as nearly every request is, is answered before Flask: its
+    request context and its routing take about as long as all of the parsing. All else is Flask's.
+    """
+    endpoint = NotificationEndpoint(intake, metrics)
     blueprint = Blueprint("intake", __name__)
-    receive = NotificationEndpoint(intake, metrics).receive
     for operation, defaults in zip(OPERATIONS, ({"channel": DEFAULT_CHANNEL}, {}), strict=True):
         blueprint.add_url_rule(
-            operation.url_rule, operation.name, receive, defaults=defaults, methods=["POST"],
-            provide_automatic_options=False,
+            operation.url_rule, operation.name, endpoint.receive, defaults=defaults,
+            methods=["POST"], provide_automatic_options=False,
         )  # fmt: skip
-    return blueprint
+    app.register_blueprint(blueprint)
+    in_flask = app.wsgi_app
+
+    def answer(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        try:
+            response = endpoint.receive_plain(environ)
+        except Exception as error:  # noqa: BLE001 as Flask would, none reaches the server
+            response = internal_error(
+                intake.log, environ["REQUEST_METHOD"], environ["PATH_INFO"], error
+            )
+        return (response or in_flask)(environ, start_response)
+
+    app.wsgi_app = answer  # type: ignore[method-assign]  # as Flask's documentation has it

@@ -102,11 +102,15 @@ def handle_errors(app: Flask, log: Log) -> None:
     app.register_error_handler(LedgerUnavailable, lambda error: unavailable(error, log))
     app.register_error_handler(HTTPException, _of_http)
 
-    def internal(error: Exception) -> Response:
-        log.error("request.failed", method=request.method, path=request.path, exc_info=error)
-        return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", FAULT)
+    app.register_error_handler(
+        Exception, lambda error: internal_error(log, request.method, request.path, error)
+    )
 
-    app.register_error_handler(Exception, internal)
+
+def internal_error(log: Log, method: str, path: str, error: Exception) -> Response:
+    """Log an error that nothing provides for, and make the response for it."""
+    log.error("request.failed", method=method, path=path, exc_info=error)
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", FAULT)
 
 
 def _unknown(error: UnknownId) -> Response:
