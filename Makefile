@@ -8,22 +8,30 @@ CACHE  := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/postsync-tests
 
 .DEFAULT_GOAL := help
 
-.PHONY: help run test faults check test-deps lock generate format bench clean
+.PHONY: help run test suite faults check test-deps lock generate format bench clean
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 # Not compiled here: most of what is installed is never imported, and what is keeps its bytecode then.
 export PYTHONDONTWRITEBYTECODE :=
-$(VENV)/.run: requirements.lock pyproject.toml
+INSTALL := .ci/install $(BIN)/pip $(CACHE)/wheels
+OURSELVES := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile --no-deps --no-build-isolation --editable .
+
+$(VENV)/.new: requirements.lock
 	@python="$$(.ci/find-python '$(PYTHON)')" && "$$python" -m venv --clear $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(VENV)/.test: $(VENV)/.run requirements-dev.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements-dev.lock
+$(VENV)/.run: $(VENV)/.new pyproject.toml
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements.lock
+	$(OURSELVES)
 	@touch $@
+
+# Its lock has what ours has, too.
+$(VENV)/.test: $(VENV)/.new requirements-dev.lock pyproject.toml
+	$(INSTALL) requirements-dev.lock
+	$(OURSELVES)
+	@touch $(VENV)/.run $@
 
 # Tokens of this checkout alone, in a folder that git ignores.
 .postsync/senders/argocd .postsync/operators/local:
@@ -32,8 +40,14 @@ $(VENV)/.test: $(VENV)/.run requirements-dev.lock
 run: $(VENV)/.run .postsync/senders/argocd .postsync/operators/local ## Set up and serve on 127.0.0.1:8080
 	@PATH="$(CURDIR)/$(BIN):$$PATH" exec $(BIN)/postsync serve
 
-test: test-deps check ## Set up, check and run every test
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -n 4 --dist loadgroup --no-loadscope-reorder
+test: test-deps ## Set up, check and run every test
+	@$(MAKE) --no-print-directory --jobs=2 check suite
+
+# Most of the time a test waits for something, so more run than there are cores. What they import is
+# compiled before, by one instead of by each.
+suite: $(VENV)/.test
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest --collect-only -q >/dev/null || true
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -n 6 --dist loadgroup --no-loadscope-reorder
 
 MINUTES ?= 30
 faults: test-deps ## Kill, freeze, fill and break things for MINUTES, and write down what came of it
