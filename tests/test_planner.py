@@ -193,9 +193,28 @@ def test_images_are_compared_with_those_remembered() -> None:
         resource("new", images=["a:1"]),
         resource("none"),
     )
-    planner = planner_of(CONFIG)
+    planner = planner_of(CONFIG + WEB)
     memory = remembered(planner.plan(before, "d-1", Memory()))
     assert planner.plan(now, "d-2", memory).recalled.images == {0: False, 1: True}
+
+
+def test_where_no_rule_asks_images_tell_of_what_messages_leave_open() -> None:
+    """They are remembered all the same, and of all resources where objects are to be read."""
+    planner = planner_of(CONFIG)
+    before = sync_of(resource("a", images=["a:1"]), resource("b", images=["a:1"]))
+    now = sync_of(
+        resource("a", images=["a:2"]),
+        resource("b", "configmap/b serverside-applied", images=["a:2"]),
+    )
+    memory = remembered(planner.plan(before, "d-1", Memory()))
+    planned = planner.plan(now, "d-2", memory)
+    assert planned.recalled.images == {1: True}
+    assert planned.changed == 2
+    assert set(remembered(planned).images.values()) == {"a:2"}
+    until = 1_900_000_000_000
+    verifying = planner.plan(now, "d-2", memory, verify_until=until)
+    assert verifying.verify_until == until
+    assert verifying.recalled.images == {0: True, 1: True}
 
 
 def test_expressions_see_the_verdict_on_images() -> None:

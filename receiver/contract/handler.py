@@ -116,7 +116,8 @@ class Handler(Generic[P]):
             parameters with what follows from it, for example a default that names the
             resource. The facts are those that expressions see (`application`, `sync`, `syncs`,
             `actions`, and `resource` or `resources`), with the names of `rule`, `action` and
-            `target`.
+            `target`. What is known only where a rule asks for it (`labels`, `annotations`,
+            `fields`, `imageChanged`) is null where this rule does not.
             It is called once, before the parameters are checked and stored; a secret is None.
         permissions: the least that the credential must be allowed to do, for the reference.
         output: what `actions.NAME.output` has, for the reference.

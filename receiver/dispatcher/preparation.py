@@ -210,8 +210,12 @@ class Preparation:
             sync, stored.delivery, memory, refusal=refusal,
             verify_until=self.verify_until(connection, sync.sender),
         )  # fmt: skip
-        if planning.memory_update:
-            memories[key] = apply_update(memory, planning.memory_update)
+        if planning.memory_update is None:
+            return planning
+        remembered = apply_update(memory, planning.memory_update)
+        if remembered is memory:  # as mostly; and while we plan nobody else does
+            return replace(planning, memory_update=None)
+        memories[key] = remembered
         return planning
 
     def _step(self, connection: Connection, stored: StoredPlan) -> Advance | str:

@@ -374,12 +374,12 @@ memories = Table(
     Column("sender", Text, primary_key=True),
     Column("channel", Text, primary_key=True),
     Column("application", Text, primary_key=True),
-    Column("images", Text, nullable=False),
+    Column("images", LargeBinary, nullable=False),
     Column("images_at", BigInteger, nullable=False),
     Column("failed", Text, nullable=False),
 )
-"""What is remembered of an Application between its syncs, as JSON by resource: its images, and
-what failed syncs changed."""
+"""What is remembered of an Application between its syncs, as JSON by resource: its images
+(compressed by zlib, for they are long and much alike), and what failed syncs changed."""
 
 field_values = Table(
     "field_values",

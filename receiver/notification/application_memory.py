@@ -86,17 +86,33 @@ class Recalled:
     observed: Observed | None = None
 
 
-def recall(sync: Sync, memory: Memory) -> Recalled:
-    """Return what the memory knows of the sync's resources."""
-    known = memory.images
-    seen = {n: (r.key, _images(r)) for n, r in enumerate(sync.resources) if r.images}
-    images = {n: now != known[key] for n, (key, now) in seen.items() if key in known}
-    if sync.phase != "Succeeded" or is_dry_run(sync) or not memory.failed:
+def recall(sync: Sync, memory: Memory, *, all_images: bool = True) -> Recalled:
+    """Return what the memory knows of the sync's resources.
+
+    Args:
+        sync: with its verdicts by message.
+        memory: that of its Application.
+        all_images: whether it counts of each resource if its images changed, not only of those of
+            which the message leaves open what the sync did to them.
+    """
+    images = _changes(sync, memory.images, all_images=all_images) if memory.images else {}
+    if sync.phase != "Succeeded" or not memory.failed or is_dry_run(sync):
         return Recalled(images)
     finished = finished_ms(sync)
     traces = ((n, memory.failed.get(r.key)) for n, r in enumerate(sync.resources))
     failed = {n: trace for n, trace in traces if trace and trace.finished_at <= finished}
     return Recalled(images, failed)
+
+
+def _changes(sync: Sync, known: Mapping[str, str], *, all_images: bool) -> dict[int, bool]:
+    """Return whether images changed, by the resource's index, where they are known."""
+    open_ = ChangeVerdict.UNKNOWN
+    seen = {
+        n: (r.key, _images(r))
+        for n, r in enumerate(sync.resources)
+        if r.images and (all_images or r.change.verdict is open_)
+    }
+    return {n: now != known[key] for n, (key, now) in seen.items() if key in known}
 
 
 def with_recalled(sync: Sync, recalled: Recalled) -> Sync:
@@ -211,10 +227,12 @@ def update_from(sync: Sync, watched: Iterable[int], *, acted: bool) -> MemoryUpd
 def _after_success(sync: Sync, watched: Sequence[Resource], *, acted: bool) -> MemoryUpdate:
     partial = sync.selective or OUT_OF_SYNC_ONLY in sync.options
     settled = frozenset(r.key for r in sync.resources) if sync.selective else None
+    keys = [r.key for r in watched]
+    lasting = ((key, r) for key, r in zip(keys, watched, strict=True) if _has_lasting_images(r))
     return MemoryUpdate(
         finished_at=finished_ms(sync),
-        images={r.key: _images(r) for r in watched if _has_lasting_images(r)},
-        listed=None if partial else frozenset(r.key for r in watched),
+        images={key: _images(r) for key, r in lasting},
+        listed=None if partial else frozenset(keys),
         settled=settled if acted else frozenset(),
     )
 
@@ -254,7 +272,7 @@ def _still_open(key: str, trace: Trace, update: MemoryUpdate) -> bool:
 
 def unlisted(sync: Sync, memory: Memory, update: MemoryUpdate | None) -> list[str]:
     """Return the keys that failed syncs changed, where this one settles all and lists them not."""
-    if update is None or update.settled is not None:
+    if update is None or update.settled is not None or not memory.failed:
         return []
     listed = {resource.key for resource in sync.resources}
     return sorted(
@@ -282,9 +300,11 @@ def _has_lasting_images(resource: Resource) -> bool:
 
 
 def _images(resource: Resource) -> str:
-    return " ".join(sorted(resource.images))
+    images = resource.images
+    return images[0] if len(images) == 1 else " ".join(sorted(images))
 
 
 def _newest(known: dict[str, T], least: int) -> dict[str, T]:
     """Bound what is remembered; what was added first is dropped first."""
-    return dict(list(known.items())[-max(MOST, least) :])
+    most = max(MOST, least)
+    return known if len(known) <= most else dict(list(known.items())[-most:])

@@ -69,8 +69,8 @@ class Planner:
             verify_until: how long it may wait for what its live objects tell, in milliseconds;
                 None where nobody can ask.
         """
-        recalled = recall(sync, memory)
-        sync = with_recalled(sync, recalled)
+        recalled = recall(sync, memory, all_images=self.matcher.asks_of_images(sync))
+        told, sync = sync, with_recalled(sync, recalled)
         index = ResourceIndex(sync.resources)
         watched = self.matcher.watched_images(sync, index)
         update = update_from(sync, watched, acted=not refusal)
@@ -83,6 +83,8 @@ class Planner:
             return replace(planning, state=ignored, reason=refusal, events=(event,))
         about |= _carried(recalled, update, unlisted(sync, memory, update))
         if verify_until and (wanted := self.wanted(sync)):
+            # The objects may leave open what messages told, and images would tell then.
+            planning = replace(planning, recalled=recall(told, memory))
             return leave_to_verify(
                 planning, wanted, Event("sync.verifying", about, delivery), verify_until
             )

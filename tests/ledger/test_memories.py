@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from typing import Any
 
 import pytest
@@ -53,7 +54,10 @@ def planned(house: House) -> dict[str, Any]:
 
 def memories(house: House) -> list[dict[str, Any]]:
     rows = house.query("SELECT images, failed FROM memories ORDER BY sender, application")
-    return [{"images": json.loads(row[0]), "failed": json.loads(row[1])} for row in rows]
+    return [
+        {"images": json.loads(zlib.decompress(row[0])), "failed": json.loads(row[1])}
+        for row in rows
+    ]
 
 
 def test_the_next_sync_tells_what_a_failed_one_changed(house: House) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+import zlib
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, astuple
 from typing import Any
 
@@ -43,15 +44,19 @@ def memories_of(connection: Connection, syncs: Sequence[str]) -> dict[MemoryKey,
 
 def update_memories(uow: UnitOfWork, plannings: Sequence[Planning]) -> None:
     """Apply what these syncs change to the memories, in their order; write what changes."""
-    updates = [
-        (one.memory_key, one.memory_update)
-        for one in plannings
-        if one.memory_key and one.memory_update
-    ]
-    before = memories_of(uow.connection, [one.sync for one in plannings])
+    updates = {one.sync: (one.memory_key, one.memory_update) for one in plannings}
+    wanted = [sync for sync, (_, update) in updates.items() if update]
+    before = memories_of(uow.connection, wanted) if wanted else {}
     now = dict(before)
-    for key, update in updates:
-        now[key] = apply_update(now.get(key, Memory()), update)
+    for key, update in updates.values():
+        if key and update:
+            now[key] = apply_update(now.get(key, Memory()), update)
+    _write(uow, before, now)
+
+
+def _write(
+    uow: UnitOfWork, before: Mapping[MemoryKey, Memory], now: Mapping[MemoryKey, Memory]
+) -> None:
     for key, memory in sorted(now.items(), key=lambda item: item[0]):
         something = memory.images or memory.failed
         if something and memory is not before.get(key):
@@ -139,13 +144,13 @@ def _read_sighting(written: str | list[Any]) -> Sighting:
 
 def _read(row: Any) -> Memory:
     failed = {key: Trace(*trace) for key, trace in json.loads(row.failed).items()}
-    return Memory(json.loads(row.images), row.images_at, failed)
+    return Memory(json.loads(zlib.decompress(row.images)), row.images_at, failed)
 
 
 def _row(key: MemoryKey, memory: Memory) -> dict[str, Any]:
     failed = {key: astuple(trace) for key, trace in memory.failed.items()}
     return dict(zip(_KEY, key, strict=True)) | {
-        "images": dumps(memory.images),
+        "images": zlib.compress(dumps(memory.images).encode(), 1),
         "images_at": memory.images_at,
         "failed": dumps(failed),
     }

@@ -22,7 +22,7 @@ from receiver.rules.matching.match_predicates import (
     sync_predicates,
 )
 from receiver.rules.matching.predicates import Predicate, Predicates
-from receiver.rules.matching.questions import Asks, asks_of
+from receiver.rules.matching.questions import Asks, asks_of, asks_of_images
 from receiver.rules.schema.match import Match
 from receiver.rules.schema.rule_file import Rule
 
@@ -117,7 +117,8 @@ class CompiledRule:
 
     A condition that names a resource comes last. ``selectors`` is None for a rule
     without ``resources``, which matches the sync itself; ``naming`` are they without what is asked
-    of the outcome. ``asks`` is what each selector asks of live objects.
+    of the outcome. ``asks`` is what each selector asks of live objects, ``asks_of_images`` whether
+    it may ask if images changed.
     """
 
     rule: Rule
@@ -126,6 +127,7 @@ class CompiledRule:
     naming: tuple[Selector, ...]
     condition: Condition | None
     asks: tuple[Asks, ...]
+    asks_of_images: bool
 
     @property
     def sync_condition(self) -> Condition | None:
@@ -154,4 +156,5 @@ def compile_rule(rule: Rule, predicates: Predicates, expressions: Expressions) -
         tuple(drop(OUTCOME_FIELDS, one) for one in selectors or ()),
         compile_condition(match, expressions),
         tuple(asks_of(rule)),
+        asks_of_images(rule),
     )

@@ -53,6 +53,7 @@ class RuleIndex:
         self._channels, self._phases = Dimension(), Dimension()
         self._applications = Dimension()
         self._kinds, self._names = Dimension(), Dimension()
+        self._asking_of_images = 0
         for number, compiled in enumerate(rules):
             if compiled.rule.enabled:
                 self._add(1 << number, compiled)
@@ -60,6 +61,11 @@ class RuleIndex:
     def of_application(self, sync: Sync) -> Iterable[CompiledRule]:
         """Return the rules that could ever match a sync of this channel and Application."""
         return self._in(self._of_application(sync))
+
+    def asks_of_images(self, sync: Sync) -> bool:
+        """Return whether one of them may ask if images changed."""
+        asking = self._asking_of_images
+        return bool(asking and asking & self._of_application(sync))
 
     def of_resources(self, sync: Sync) -> Iterable[CompiledRule]:
         """Return those of them that could select one of its resources, whatever became of it."""
@@ -89,6 +95,8 @@ class RuleIndex:
         return [self._rules[number] for number in numbers_in(found)]
 
     def _add(self, bit: int, compiled: CompiledRule) -> None:
+        if compiled.asks_of_images:
+            self._asking_of_images |= bit
         globs = {predicate.field: predicate.globs for predicate in compiled.predicates}
         self._channels.add(bit, globs["channel"])
         self._applications.add(bit, globs.get("application.name"))

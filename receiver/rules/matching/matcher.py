@@ -83,6 +83,10 @@ class Matcher:
     def _facts(self, sync: Sync) -> Facts:
         return Facts(sync, self._expressions, self._paths)
 
+    def asks_of_images(self, sync: Sync) -> bool:
+        """Whether a rule that may match this sync may ask if images changed."""
+        return self._index.asks_of_images(sync)
+
     def watched_images(self, sync: Sync, index: ResourceIndex | None = None) -> tuple[int, ...]:
         """Return the resources with images that selectors name, whatever was done to them."""
         imaged = bits_of(

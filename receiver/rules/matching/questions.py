@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from receiver.rules.expressions.template import strings
 from receiver.rules.schema.rule_file import Rule
 
 NAMED = re.compile(r"""(?<!\bapplication)(?:\.\??|\[\s*\??\\*["'])(labels|annotations)\b""")
@@ -20,6 +21,10 @@ ONE = re.compile(
 
 WITHIN = re.compile(rf"""["']({_NAME})\\*["']\s+in\s+[\w.]*$""")
 """What stands before where it asks whether one is there: ``'note' in resource``."""
+
+
+OF_IMAGES = re.compile(r"\bimageChanged\b|\bresources\b|\bresource\b(?!\.\w)")
+"""How an expression asks whether images changed: by that name, or by a resource as a whole."""
 
 
 LONGEST_NAME = 400
@@ -107,6 +112,16 @@ def named_by(rule: Rule) -> Asks:
         for found in NAMED.finditer(written):
             asks |= Asks(labels=True) if found[1] == "labels" else _annotations(written, found)
     return asks
+
+
+def asks_of_images(rule: Rule) -> bool:
+    """Whether it may ask if a resource's images changed."""
+    if any(one.image_changed is not None for one in rule.match.resources or ()):
+        return True
+    written = [rule.match.condition or ""]
+    for action in (*rule.actions, *rule.finally_, *rule.on_failure):
+        written += [action.if_ or "", *(text for _, text in strings(action.with_) if "${{" in text)]
+    return any(map(OF_IMAGES.search, written))
 
 
 def _annotations(written: str, found: re.Match[str]) -> Asks:
