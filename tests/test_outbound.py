@@ -35,6 +35,14 @@ def test_connections_are_kept(outbound: Outbound) -> None:
     assert len({seen.port for seen in there.seen}) == 1
 
 
+def test_a_pool_that_was_given_up_is_made_again() -> None:
+    """More servers than may have connections kept, by turns: each call arrives."""
+    with closing(Outbound(pool_size=1)) as outbound, peer() as one, peer() as other:
+        for there in (one, other, one, other):
+            assert door(outbound).send("GET", there.url).status == 200
+    assert (len(one.seen), len(other.seen)) == (2, 2)
+
+
 def test_a_redirect_is_the_answer(outbound: Outbound) -> None:
     """Nothing is followed, wherever it leads."""
     with peer(lambda _: Reply(302, b"moved", {"Location": "http://169.254.169.254/"})) as there:

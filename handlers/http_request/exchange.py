@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import lru_cache
 
 from handlers.http_request.parameters import HttpRequest
 from handlers.http_request.signature import sign
@@ -35,7 +36,8 @@ def merged(ours: Mapping[str, str], theirs: Mapping[str, str]) -> dict[str, str]
     return {name: value for name, value in ours.items() if name.lower() not in named} | dict(theirs)
 
 
-def expected(words: Sequence[int | str]) -> frozenset[int]:
+@lru_cache
+def expected(words: tuple[int | str, ...]) -> frozenset[int]:
     """Return the statuses that ``[201, "3xx"]`` stands for."""
     found: set[int] = set()
     for word in map(str, words):

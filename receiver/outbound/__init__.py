@@ -8,12 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from http.cookiejar import DefaultCookiePolicy
 from importlib.metadata import version
 from pathlib import Path
-
-import requests
-from requests.cookies import RequestsCookieJar
 
 from receiver.core.errors import PermanentError, SettingsError
 from receiver.outbound.address_policy import Network, Policy, origin
@@ -64,16 +60,13 @@ class Outbound:
         proxies = Proxies(_checked_setting(proxy), no_proxy)
         self._destinations = Destinations(self._policy, proxies)
         self._guard = Guard(self._policy)
-        self._session = session = _Session()
-        session.trust_env = False
-        session.headers.clear()
-        session.headers["User-Agent"] = _user_agent()
-        session.headers["Accept"] = "*/*"
-        session.headers["Accept-Encoding"] = "gzip, deflate"
-        session.verify = str(ca_bundle) if ca_bundle else True
-        session.cookies = RequestsCookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
-        for scheme in ("http://", "https://"):
-            session.mount(scheme, GuardedAdapter(self._guard, pool_size))
+        trust = str(ca_bundle) if ca_bundle else True
+        self._adapter = GuardedAdapter(self._guard, pool_size, trust)
+        self._headers = {
+            "User-Agent": _user_agent(),
+            "Accept": "*/*",
+            "Accept-Encoding": "gzip, deflate",
+        }
 
     def http(self, deadline: float, masker: Masker) -> HttpClient:
         """Return the HTTP client of one attempt.
@@ -83,12 +76,13 @@ class Outbound:
             masker: has the attempt's secrets; the password in a proxy's address is added to them.
         """
         return HttpClient(
-            self._session, self._policy, self._guard, self._destinations, deadline, masker
-        )
+            self._adapter, self._headers, self._policy, self._guard, self._destinations, deadline,
+            masker,
+        )  # fmt: skip
 
     def close(self) -> None:
         """Close the connections that are kept, and end the watchdog's thread."""
-        self._session.close()
+        self._adapter.close()
         self._guard.close()
 
 
@@ -103,8 +97,3 @@ def _checked_setting(proxy: str | None) -> str:
 def _user_agent() -> str:
     """Look up our version once: that reads the files of a package."""
     return f"postsync/{version('postsync-receiver')}"
-
-
-class _Session(requests.Session):
-    def get_redirect_target(self, resp: requests.Response) -> None:
-        """Return None: requests would read the answer with a redirect whole, even if unfollowed."""

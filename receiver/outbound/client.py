@@ -7,24 +7,24 @@ import time
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from http.client import HTTPException
-from typing import Any
 
 import requests
 from requests.exceptions import InvalidSchema, InvalidURL, MissingSchema
+from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import HTTPError
 
 from receiver.contract import Answer, Stream, Tls
 from receiver.core.errors import AttemptError, PermanentError
 from receiver.outbound.address_policy import Policy
-from receiver.outbound.destinations import Destinations
+from receiver.outbound.destinations import Destination, Destinations
 from receiver.outbound.error_mapping import to_attempt_error
 from receiver.outbound.guard import Guard
 from receiver.outbound.proxies import checked_proxy
 from receiver.outbound.secret_masking import Masker
 from receiver.outbound.streaming import whole_lines
-from receiver.outbound.transport import InvalidHttp
+from receiver.outbound.transport import GuardedAdapter, InvalidHttp
 
 PIECE = 1 << 16
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -35,15 +35,21 @@ SPLIT_HINT = (
     "a secret is in it, so it is not shown; a character like / ? # : or @ in a user or a password "
     "must be written as a percent escape"
 )
+FAILED = 400
+"""The first status of a failure."""
 NO_URL = (InvalidURL, InvalidSchema, MissingSchema)
 AUTHORITY = re.compile(r"[^:/?#]*:/*([^/?#\\]*)(.*)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class HttpClient:
-    """Sends the requests of one attempt; every error's message is masked."""
+    """Sends the requests of one attempt; every error's message is masked.
 
-    session: requests.Session
+    ``headers`` are those of every request.
+    """
+
+    adapter: GuardedAdapter
+    headers: Mapping[str, str]
     policy: Policy
     guard: Guard
     destinations: Destinations
@@ -62,15 +68,14 @@ class HttpClient:
         proxy: str = "",
     ) -> Answer:
         """Send one request; see `receiver.contract.Http.send`."""
-        request, where, proxy_url = self._prepare(method, url, headers, body, proxy)
+        request, destination, proxy_url = self._prepare(method, url, headers, body, proxy)
         with (
-            self._errors_told(url, where),
+            self._errors_told(url, destination.place),
             self.guard.until(self.deadline),
             _valid_body(),
-            self._open(request, tls, proxy_url) as response,
+            _released(self._open(request, destination, tls, proxy_url)) as response,
         ):
-            answer = self._read(response, max_answer)
-        return replace(answer, private=self._is_private(url))
+            return self._read(response, max_answer, private=self._is_private(url))
 
     @contextmanager
     def stream(
@@ -87,28 +92,27 @@ class HttpClient:
         ``longest`` is in bytes, of a line; the rest as for `send`.
         """
         plain = {"Accept-Encoding": "identity", **(headers or {})}
-        request, where, proxy_url = self._prepare("GET", url, plain, None, proxy)
+        request, destination, proxy_url = self._prepare("GET", url, plain, None, proxy)
+        where, private = destination.place, self._is_private(url)
         with self._errors_told(url, where), self.guard.until(self.deadline), _valid_body():
-            response = self._open(request, tls, proxy_url)
-            answer = Answer(response.status_code, _head(response), b"", mask=self.masker.mask)
-            if not response.ok:
-                with response:
-                    answer = self._read(response, longest)
+            response = self._open(request, destination, tls, proxy_url)
+            answer = Answer(response.status, _head(response), b"", False, self.masker.mask, private)
+            if failed := response.status >= FAILED:
+                with _released(response):
+                    answer = self._read(response, longest, private=private)
             release = self.guard.keep_watching()
         try:
-            pieces = self._pieces(response, url, where) if response.ok else ()
-            yield Stream(
-                replace(answer, private=self._is_private(url)), whole_lines(pieces, longest)
-            )
+            pieces = () if failed else self._pieces(response, url, where)
+            with _released(response):
+                yield Stream(answer, whole_lines(pieces, longest))
         finally:
             release()
-            response.close()
 
-    def _pieces(self, response: requests.Response, url: str, where: str) -> Iterator[bytes]:
+    def _pieces(self, response: BaseHTTPResponse, url: str, where: str) -> Iterator[bytes]:
         """Yield the body as it comes; that the deadline has ended it is no error."""
         try:
             with self._errors_told(url, where), _valid_body():
-                yield from response.iter_content(PIECE)
+                yield from response.stream(PIECE, decode_content=True)
         except AttemptError:
             if time.monotonic() < self.deadline:
                 raise
@@ -145,8 +149,8 @@ class HttpClient:
         headers: Mapping[str, str] | None,
         body: bytes | None,
         proxy: str,
-    ) -> tuple[requests.PreparedRequest, str, str]:
-        """Return a request that may be sent, its ``host:port``, and the proxy on its way."""
+    ) -> tuple[requests.PreparedRequest, Destination, str]:
+        """Return a request that may be sent, where to, and the proxy on its way."""
         with self._errors_told(url):
             check_method_and_headers(method, headers or {})
             if private := self._is_private(url):
@@ -159,42 +163,47 @@ class HttpClient:
         request = requests.PreparedRequest()
         request.prepare_method(method)
         request.url, request.body = destination.url, body or None
-        request.prepare_headers({**self.session.headers, **(headers or {})})
+        request.prepare_headers({**self.headers, **(headers or {})})
         request.prepare_content_length(request.body)
-        return request, destination.place, proxy_url
+        return request, destination, proxy_url
 
     def _open(
-        self, request: requests.PreparedRequest, tls: Tls | None, proxy: str
-    ) -> requests.Response:
-        trust: Any = self.session.verify if tls is None else tls
-        return self.session.send(
-            request,
-            stream=True,
-            allow_redirects=False,
-            timeout=self.guard.seconds_left(),
-            verify=trust,
-            proxies={"http": proxy, "https": proxy} if proxy else {},
-        )
+        self, request: requests.PreparedRequest, to: Destination, tls: Tls | None, proxy: str
+    ) -> BaseHTTPResponse:
+        left = self.guard.seconds_left()
+        return self.adapter.open(request, to, timeout=left, tls=tls, proxy=proxy)
 
-    def _read(self, response: requests.Response, most: int) -> Answer:
+    def _read(self, response: BaseHTTPResponse, most: int, *, private: bool) -> Answer:
         """Read the body, decoded, up to ``most`` bytes; a longer one is cut and says so."""
         pieces, size = [], 0
-        for piece in response.iter_content(PIECE):
+        for piece in response.stream(PIECE, decode_content=True):
             pieces.append(piece)
             size += len(piece)
             if size > most:
                 break
             self.guard.seconds_left()
+        else:
+            response.release_conn()
         # After the watchdog's shutdown the body seems to have ended: it would count as whole.
         self.guard.seconds_left()
         body, truncated = b"".join(pieces), size > most
         if truncated:
             body = self.masker.without_partial_secret(body[:most])
-        return Answer(response.status_code, _head(response), body, truncated, self.masker.mask)
+        return Answer(response.status, _head(response), body, truncated, self.masker.mask, private)
 
 
-def _head(response: requests.Response) -> dict[str, str]:
-    return {name.lower(): value for name, value in response.headers.items()}
+def _head(response: BaseHTTPResponse) -> dict[str, str]:
+    return {name.lower(): value for name, value in response.headers.itermerged()}
+
+
+@contextmanager
+def _released(response: BaseHTTPResponse) -> Iterator[BaseHTTPResponse]:
+    """Give the answer's connection back after the block, closed unless that was done before."""
+    try:
+        yield response
+    finally:
+        response.close()
+        response.release_conn()
 
 
 @contextmanager

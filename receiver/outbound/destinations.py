@@ -22,9 +22,19 @@ LONGEST = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """A URL as requests sends it, its ``host:port``, and the proxy on the way, "" for none."""
+    """A URL as requests sends it, and its parts.
+
+    Attributes:
+        url: the whole.
+        origin: its scheme, host and port, as they stand in it.
+        target: what a request to the host asks for: path and query.
+        place: ``host:port``.
+        proxy: the proxy on the way, "" for none.
+    """
 
     url: str
+    origin: str
+    target: str
     place: str
     proxy: str
 
@@ -70,4 +80,5 @@ class Destinations:
         if refusal := self._policy.refuse_host(parts.hostname):
             raise PermanentError(refusal)
         proxy = self._proxies.url_for(parts.hostname)
-        return Destination(url, f"{parts.hostname}:{port}", proxy)
+        origin, place = f"{parts.scheme}://{parts.netloc}", f"{parts.hostname}:{port}"
+        return Destination(url, origin, request.path_url, place, proxy)

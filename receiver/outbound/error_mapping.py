@@ -14,8 +14,7 @@ from http.client import (
     UnknownProtocol,
 )
 
-from requests.exceptions import ContentDecodingError, ProxyError
-from urllib3.exceptions import DecodeError, InvalidChunkLength
+from urllib3.exceptions import DecodeError, InvalidChunkLength, ProxyError
 
 from receiver.core.errors import AttemptError, PermanentError, TemporaryError
 from receiver.outbound.guard import DeadlineExceeded
@@ -37,7 +36,6 @@ NO_HTTP: tuple[tuple[type[BaseException], str], ...] = (
     (LineTooLong, "a line of its head is too long"),
     (UnknownProtocol, "its version of HTTP is unknown"),
     (BadStatusLine, "it does not begin with a status line"),
-    (ContentDecodingError, "its body is not compressed as its head says"),
     (DecodeError, "its body is not compressed as its head says"),
     (HTTPException, "its head has too many lines"),
 )
