@@ -39,9 +39,9 @@ def threaded(server: TCPServer) -> Iterator[str]:
 
 
 @contextmanager
-def listening(ledger: Ledger, home: Path) -> Iterator[str]:
-    """Serve the app over a ledger; its address."""
-    with doors(ledger, home) as made:
+def listening(ledger: Ledger, home: Path, **options: Any) -> Iterator[str]:
+    """Serve the app over a ledger; its address. The options are settings."""
+    with doors(ledger, home, **options) as made:
 
         def app(environ: dict[str, Any], start: Any) -> Any:
             # As our own server does: a body ends where it was announced to end.

@@ -25,6 +25,7 @@ TOPICS = {
     "Rules": {
         "check": "Check rule files: every mistake with its place.",
         "explain": "Show which rules a notification matches, and why the others do not.",
+        "backtest": "Show what edited rules would have made of the last syncs.",
         "try": "Run one rule's actions once, for real, without a server.",
         "handlers": "List the kinds of action, or describe one.",
         "schema": "Print the JSON Schema of rule files, for editors.",

@@ -28,7 +28,7 @@ from receiver.inspection.explained import (
     images_note,
     state_note,
 )
-from receiver.inspection.not_seen import missing_note, not_seen
+from receiver.inspection.not_seen import not_seen
 from receiver.notification.parse import read_notification
 from receiver.rules.expressions.cel import Expressions
 from receiver.rules.handlers.registry import Registry
@@ -111,7 +111,7 @@ def _of_stored(stored: StoredNotification, paths: Sequence[Path], asked: Asked) 
     found = _explained(rules, matcher, stored.judged, asked)
     missing = not_seen(matcher, stored.sync, stored.recalled, connected=stored.connected)
     state, reason = stored.outcome["state"], stored.outcome["reason"]
-    found["notes"] += [*images_note(rules, stored.judged), *missing_note(missing, state)]
+    found["notes"] += [*images_note(rules, stored.judged), *missing.note(state)]
     found["notes"] += state_note(state, reason)
     return found
 

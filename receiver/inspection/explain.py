@@ -34,7 +34,7 @@ from receiver.inspection.explained import (
     images_note,
     state_note,
 )
-from receiver.inspection.not_seen import missing_note, not_seen
+from receiver.inspection.not_seen import not_seen
 from receiver.ledger.audit.key_values import RULES, get_rule_set, get_value
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.plans.load import planned_with, stored_sync
@@ -192,7 +192,7 @@ class Explainer:
         found = _bounded(head_of(judged), matcher, judged, asked, len(rules))
         missing = not_seen(matcher, plain, stored.recalled, connected=stored.sender in connected)
         found["notes"] += [
-            *gap_note(judged), *images_note(rules, judged), *missing_note(missing, state[0]),
+            *gap_note(judged), *images_note(rules, judged), *missing.note(state[0]),
             *state_note(*state),
         ]  # fmt: skip
         return found

@@ -6,7 +6,7 @@ Rules that are written later cannot know it: such an object may have changed sin
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from receiver.core.model import Live, Sync
 from receiver.core.states import SyncState
@@ -17,8 +17,32 @@ from receiver.rules.matching.matcher import Matcher
 from receiver.rules.matching.questions import Asks
 
 
-def not_seen(matcher: Matcher, sync: Sync, recalled: Recalled, *, connected: bool) -> str:
-    """Return what is not known of the objects that decide, "" if nothing is missing.
+@dataclass(frozen=True, slots=True)
+class NotSeen:
+    """What is not known of objects that decide.
+
+    Attributes:
+        asked: what rules ask of them beside the change, which nothing else tells.
+        change: what they would tell of the change, where messages decide without them.
+    """
+
+    asked: tuple[str, ...] = ()
+    change: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        """Whether anything is missing."""
+        return bool(self.asked or self.change)
+
+    def note(self, state: str) -> list[str]:
+        """Return what to say of it, where the sync is in that state."""
+        if not self or state != SyncState.PLANNED:
+            return []
+        what = ", ".join(self.asked + self.change)
+        return [f"Nobody asked its live objects when it was planned, so it is unknown: {what}."]
+
+
+def not_seen(matcher: Matcher, sync: Sync, recalled: Recalled, *, connected: bool) -> NotSeen:
+    """Return what is not known of the objects that decide.
 
     Args:
         matcher: of the rules that count.
@@ -29,20 +53,15 @@ def not_seen(matcher: Matcher, sync: Sync, recalled: Recalled, *, connected: boo
     by_message = with_recalled(sync, replace(recalled, observed=None))
     wanted = find_wanted(matcher, by_message)
     seen = recalled.observed or Observed()
-    missing = dict.fromkeys(_missing(by_message, wanted, seen))
-    if connected:
-        if {*wanted.listed} - {*seen.listed}:
-            missing["what the sync did by live objects"] = None
-        if wanted.unlisted and recalled.observed is None:
-            missing["what the sync does not list"] = None
-    return ", ".join(missing)
+    asked = tuple(dict.fromkeys(_missing(by_message, wanted, seen)))
+    return NotSeen(asked, tuple(_change(wanted, seen, recalled)) if connected else ())
 
 
-def missing_note(missing: str, state: str) -> list[str]:
-    """Return what to say where something is missing of a sync in that state."""
-    if not missing or state != SyncState.PLANNED:
-        return []
-    return [f"Nobody asked its live objects when it was planned, so it is unknown: {missing}."]
+def _change(wanted: Wanted, seen: Observed, recalled: Recalled) -> Iterator[str]:
+    if {*wanted.listed} - {*seen.listed}:
+        yield "what the sync did by live objects"
+    if wanted.unlisted and recalled.observed is None:
+        yield "what the sync does not list"
 
 
 def _missing(sync: Sync, wanted: Wanted, seen: Observed) -> Iterator[str]:

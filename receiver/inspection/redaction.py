@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from receiver.outbound.credential_names import names_a_credential
@@ -22,6 +23,11 @@ _IN_LINE = re.compile(
     r"^([ \t\"'-]*(?:export )?)([\w.-]+)([\"']?[ \t]*[:=][ \t]*)(\S.*)$", re.MULTILINE
 )
 """``name: value`` or ``name=value``, as files have it: Helm values, variables."""
+
+_SUSPECT = re.compile(r"[=:{\[]")
+"""A text without any of these is none of the above: most are, and are not searched further."""
+
+_is_credential = lru_cache(maxsize=4096)(names_a_credential)
 
 _DATA = frozenset({"data", "stringData"})
 """What a Secret's manifest has its values under."""
@@ -42,13 +48,13 @@ def redacted(tree: Any) -> Any:
 def _redacted_object(tree: dict[str, Any]) -> dict[str, Any]:
     """Return an object so; what names a value may stand beside it, as Helm's parameters have it."""
     hidden: set[str] = set()
-    if isinstance(name := tree.get("name"), str) and names_a_credential(name):
+    if isinstance(name := tree.get("name"), str) and _is_credential(name):
         hidden |= {"value"}
     if tree.get("kind") == "Secret":
         hidden |= _DATA
     found = {}
     for key, item in tree.items():
-        if key in hidden or names_a_credential(key):
+        if key in hidden or _is_credential(key):
             found[key] = _masked(item)
         else:
             found[key] = item if key == "labels" else redacted(item)
@@ -57,6 +63,8 @@ def _redacted_object(tree: dict[str, Any]) -> dict[str, Any]:
 
 def redacted_text(text: str) -> str:
     """Return a text so: its addresses, its lines of ``name: value``, and JSON in it."""
+    if not _SUSPECT.search(text):
+        return text
     if text.lstrip()[:1] in {"{", "["}:
         try:
             tree = json.loads(text)
@@ -73,13 +81,13 @@ def redacted_text(text: str) -> str:
 def redacted_query(query: Mapping[str, str]) -> dict[str, str]:
     """Return the parameters of an address so."""
     return {
-        name: MASK if names_a_credential(name) else redacted_text(value)
+        name: MASK if _is_credential(name) else redacted_text(value)
         for name, value in query.items()
     }
 
 
 def _named(found: re.Match[str], head: str) -> str:
-    return head + MASK if names_a_credential(found[2]) else found[0]
+    return head + MASK if _is_credential(found[2]) else found[0]
 
 
 def _masked(tree: Any) -> Any:

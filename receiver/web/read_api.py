@@ -103,7 +103,7 @@ def explain_sync(intake: Intake, sync: str, query: ExplanationQuery) -> Explaine
 
 @ROUTES.add("get", "/v1/deliveries")
 def list_deliveries(intake: Intake, query: DeliveriesQuery) -> Deliveries:
-    """List stored notifications, the newest first, whole: at most 4 MiB of them a page."""
+    """List stored notifications, the newest first, whole: about 1 MiB of them a page."""
     found, more = intake.reader.deliveries(
         filters(query), limit=query.limit, before=place_of("deliveries", query.cursor)
     )

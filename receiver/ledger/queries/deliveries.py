@@ -16,8 +16,9 @@ from receiver.ledger.queries.lists import Filters, applications, paged
 from receiver.ledger.queries.row_mapping import columns, moment
 from receiver.ledger.queries.rows import Delivery
 
-MOST_BYTES = 4 << 20
-"""What the notifications of one page have together, unpacked; at least one is there."""
+MOST_BYTES = 1 << 20
+"""What the notifications of one page have together, unpacked, with what was seen of live objects;
+at least one is there. It takes the process that takes notifications a quarter of a second."""
 
 _D, _S, _P, _M = (
     tables.deliveries.c, tables.syncs.c, tables.plans.c, tables.plan_syncs.c,
@@ -39,7 +40,9 @@ def list_deliveries(
 
     The states that are wanted are verdicts.
     """
-    query = paged(select(_D.id, _D.size), tables.deliveries, wanted, before, limit + 1, letter="d")
+    seen = select(func.length(_S.recalled)).where(_S.id == _D.sync_id).scalar_subquery()
+    rows = select(_D.id, _D.size, func.coalesce(seen, 0).label("seen"))
+    query = paged(rows, tables.deliveries, wanted, before, limit + 1, letter="d")
     if wanted.states:
         query = query.where(_D.verdict.in_(wanted.states))
     if wanted.application:
@@ -48,7 +51,7 @@ def list_deliveries(
     found = connection.execute(query).all()
     chosen, size = list[str](), 0
     for row in found[:limit]:
-        size += row.size
+        size += row.size + row.seen
         if chosen and size > MOST_BYTES:
             break
         chosen.append(row.id)
