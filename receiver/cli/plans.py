@@ -48,5 +48,5 @@ def _cells(row: Plan) -> dict[str, str]:
     return {
         "PLAN": row["id"], "STATE": row["state"], "RULE": row["rule"],
         "APPLICATION": row["application"], "SYNC": row["sync"], "SINCE": row["createdAt"],
-        "REASON": row["reason"],
+        "REASON": f"waits for {row['waitsFor']}" if row["waitsFor"] else row["reason"],
     }  # fmt: skip

@@ -138,7 +138,7 @@ class OneRun(TypedDict):
 class OnePlan(TypedDict):
     """The plan that was acted on, and the runs that this changed."""
 
-    plan: rows.Plan
+    plan: rows.ActedPlan
     runs: list[Id]
 
 

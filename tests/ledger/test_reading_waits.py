@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from desks import ANN, desk, house_of, only
 from house import House
@@ -134,12 +136,16 @@ def test_runs_of_a_plan_that_has_not_started_wait_for_what_that_waits_for(ledger
     house = house_of(ledger, WAVES + "  concurrency: {key: one, limit: 1}\n")
     for number in range(3):
         house.sync("a", at=number)
-    assert waits(house, plan=2) == "a place under the key 'one': 2 plans before its own, limit 1"
+    first, *_, last = Reader(house.ledger).plans(limit=9)[::-1]
+    place = f"a place under the key 'one': 2 plans before its own, limit 1; {first['id']} has it"
+    assert (waits(house, plan=2), last["waitsFor"], first["waitsFor"]) == (place, place, "")
     held = house_of(ledger, WAVES + "  limits: {maxTargets: 1}\n")
     held.sync("a", "b", at=9)
-    assert waits(held, plan=-1) == (
-        "the approval of the plan, which matches 2 resources, more than maxTargets 1"
-    )
+    why = waits(held, plan=-1)
+    held_since, _, reason = why.partition(": ")
+    assert re.fullmatch(r"the approval of the plan, held since 20\S+Z", held_since)
+    assert reason == "it matches 2 resources, more than maxTargets 1"
+    assert Reader(held.ledger).plans(limit=1)[0]["waitsFor"] == why
 
 
 def test_a_suspended_run_waits_for_an_approval(ledger: Ledger) -> None:
@@ -147,4 +153,19 @@ def test_a_suspended_run_waits_for_an_approval(ledger: Ledger) -> None:
     house = house_of(ledger, WAVES.replace("log.message, with", "log.message, suspend: true, with"))
     house.sync("a")
     house.turn()
-    assert waits(house) == "an approval"
+    assert re.fullmatch(r"an approval, held since 20\S+Z", waits(house))
+
+
+def test_a_plan_that_collects_says_until_when_and_for_whom(ledger: Ledger) -> None:
+    """Wherever plans are shown: in their list, with their sync, and alone."""
+    house = house_of(ledger, WAVES + "  debounce: {window: 1h, maxWait: 2h}\n")
+    sync = house.sync("a")
+    reader = Reader(house.ledger)
+    (listed,) = reader.plans(limit=9)
+    (of_list,) = reader.syncs(limit=9)[0]["plans"]
+    story, alone = reader.sync(sync), reader.plan(listed["id"])
+    assert story
+    assert alone
+    assert listed["waitsFor"] == f"further syncs, until {listed['dueAt']}"
+    told = {one["waitsFor"] for one in (of_list, alone, *story["plans"])}
+    assert told == {listed["waitsFor"]}

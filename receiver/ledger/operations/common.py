@@ -15,8 +15,7 @@ from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.plans.plan import Plan, read_plans, select_plans
 from receiver.ledger.plans.run import Run, read_runs, select_runs
 from receiver.ledger.queries.row_mapping import read_one
-from receiver.ledger.queries.rows import ActedRun
-from receiver.ledger.queries.rows import Plan as PlanRow
+from receiver.ledger.queries.rows import ActedPlan, ActedRun
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +73,10 @@ def acted_run(uow: UnitOfWork, run: str) -> ActedRun:
     return _known(read_one(uow.connection, tables.runs, run, ActedRun), "run", run)
 
 
-def acted_plan(uow: UnitOfWork, plan: str) -> PlanRow:
+def acted_plan(uow: UnitOfWork, plan: str) -> ActedPlan:
     """Return a plan as the answer to an act shows it, after the act."""
     uow.flush()
-    return _known(read_one(uow.connection, tables.plans, plan, PlanRow), "plan", plan)
+    return _known(read_one(uow.connection, tables.plans, plan, ActedPlan), "plan", plan)
 
 
 R = TypeVar("R")

@@ -18,7 +18,7 @@ from receiver.ledger.operations.hurry import hurry_run
 from receiver.ledger.operations.pause import pause, resume
 from receiver.ledger.operations.replay import ask_replay
 from receiver.ledger.operations.retry import Chosen, failed_runs, retry_found, retry_run
-from receiver.ledger.queries.rows import ActedRun, Plan
+from receiver.ledger.queries.rows import ActedPlan, ActedRun
 from receiver.ledger.queue.pauses import Scope
 
 SLICE = 100
@@ -93,7 +93,7 @@ class Operations:
             cancel_run(uow, act, run)
             return acted_run(uow, run)
 
-    def cancel_plan(self, act: Act, plan: str) -> tuple[Plan, Cancelled]:
+    def cancel_plan(self, act: Act, plan: str) -> tuple[ActedPlan, Cancelled]:
         """Cancel a plan; see there for its errors."""
         with self._unit_of_work() as uow:
             cancelled = cancel_plan(uow, act, plan)
@@ -110,7 +110,7 @@ class Operations:
             approve_run(uow, act, run)
             return acted_run(uow, run)
 
-    def approve_plan(self, act: Act, plan: str) -> tuple[Plan, list[str]]:
+    def approve_plan(self, act: Act, plan: str) -> tuple[ActedPlan, list[str]]:
         """Let a held plan, or the held runs of a plan, go on; see there for its errors."""
         with self._unit_of_work() as uow:
             runs = approve_plan(uow, act, plan)

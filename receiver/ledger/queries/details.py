@@ -10,6 +10,7 @@ from receiver.ledger import tables
 from receiver.ledger.inbox.hook_messages import message_events
 from receiver.ledger.queries.row_mapping import read_by, read_events, read_one
 from receiver.ledger.queries.rows import (
+    ActedPlan,
     ActedRun,
     Attempt,
     Delivery,
@@ -47,11 +48,11 @@ def sync_state(connection: Connection, sync: str) -> tuple[str, str]:
 
 def plan_story(connection: Connection, plan: str) -> PlanStory | None:
     """Return a plan: its runs with their attempts, and its events."""
-    found = read_one(connection, tables.plans, plan, Plan)
+    found = read_one(connection, tables.plans, plan, ActedPlan)
     if found is None:
         return None
     events = _events(connection, about_plans(connection, [plan]))
-    return {**_with_runs(connection, [found])[0], "events": events}
+    return {**_with_runs(connection, [{**found, "waitsFor": ""}])[0], "events": events}
 
 
 def run_story(connection: Connection, run: str) -> RunStory | None:
@@ -67,18 +68,21 @@ def run_story(connection: Connection, run: str) -> RunStory | None:
 
 
 def plans_of(connection: Connection, syncs: Sequence[str]) -> dict[str, list[Plan]]:
-    """Return the plans of each sync, in order of time; those that collected it are among them."""
-    own = read_by(connection, tables.plans, "sync", syncs, Plan)
+    """Return the plans of each sync, in order of time; those that collected it are among them.
+
+    What each waits for is not read.
+    """
+    own = read_by(connection, tables.plans, "sync", syncs, ActedPlan)
     collected_by = _collected_by(connection, syncs)
     others = {plan for plans in collected_by.values() for plan in plans}
-    shared = read_by(connection, tables.plans, "id", sorted(others), Plan)
-    return {
-        sync: sorted(
-            own.get(sync, [])
-            + [row for plan in collected_by.get(sync, []) for row in shared[plan]],
-            key=lambda plan: plan["id"],
-        )
+    shared = read_by(connection, tables.plans, "id", sorted(others), ActedPlan)
+    found = {
+        sync: own.get(sync, []) + [row for one in collected_by.get(sync, []) for row in shared[one]]
         for sync in syncs
+    }
+    return {
+        sync: [{**plan, "waitsFor": ""} for plan in sorted(plans, key=lambda plan: plan["id"])]
+        for sync, plans in found.items()
     }
 
 

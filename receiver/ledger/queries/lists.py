@@ -71,9 +71,10 @@ def list_syncs(
 
 
 def list_plans(connection: Connection, wanted: Filters, limit: int, before: str) -> list[Plan]:
-    """List plans, the newest first."""
+    """List plans, the newest first; what each waits for is not read."""
     p = tables.plans
-    query = paged(select(*columns(p, Plan)), p, wanted, before, limit, letter="p")
+    selected = select(*columns(p, Plan), literal("").label("waitsFor"))
+    query = paged(selected, p, wanted, before, limit, letter="p")
     query = _of_states(query, p, wanted.states)
     if wanted.rule:
         query = query.where(p.c.rule == wanted.rule)

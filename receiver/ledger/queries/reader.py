@@ -46,7 +46,7 @@ from receiver.ledger.queries.status import (
     rules_in_force,
 )
 from receiver.ledger.queries.trail import EventFilters, Page, read_trail
-from receiver.ledger.queries.waits_for import add_unplanned_reasons, add_waits
+from receiver.ledger.queries.waits_for import add_plan_waits, add_unplanned_reasons, add_waits
 
 __all__ = ["DEAD_AFTER", "EventFilters", "Filters", "Page", "Reader", "Readiness"]
 
@@ -67,13 +67,17 @@ class Reader:
         """List syncs, newest first, each with its plans; ``before`` is an id."""
         with self._ledger.read() as connection:
             rows = list_syncs(connection, wanted, limit, before)
-            add_unplanned_reasons(connection, self._ledger.now(connection), rows)
+            now = self._ledger.now(connection)
+            add_unplanned_reasons(connection, now, rows)
+            add_plan_waits(connection, now, [plan for sync in rows for plan in sync["plans"]])
             return rows
 
     def plans(self, wanted: Filters = ALL, *, limit: int, before: str = "") -> list[Plan]:
         """List plans, newest first."""
         with self._ledger.read() as connection:
-            return list_plans(connection, wanted, limit, before)
+            rows = list_plans(connection, wanted, limit, before)
+            add_plan_waits(connection, self._ledger.now(connection), rows)
+            return rows
 
     def runs(self, wanted: Filters = ALL, *, limit: int, before: str = "") -> list[Run]:
         """List runs, newest first."""
@@ -94,6 +98,7 @@ class Reader:
             if found is not None:
                 now = self._ledger.now(connection)
                 add_waits(connection, now, [run for plan in found["plans"] for run in plan["runs"]])
+                add_plan_waits(connection, now, found["plans"])
                 add_unplanned_reasons(connection, now, [found])
             return found
 
@@ -103,6 +108,7 @@ class Reader:
             found = plan_story(connection, plan)
             if found is not None:
                 add_waits(connection, self._ledger.now(connection), found["runs"])
+                add_plan_waits(connection, self._ledger.now(connection), [found])
             return found
 
     def run(self, run: str) -> RunStory | None:

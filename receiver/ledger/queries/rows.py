@@ -111,8 +111,8 @@ class RunStory(RunWithTries):
     events: list[Event]
 
 
-class Plan(TypedDict):
-    """One rule applied to one sync, or with debounce to several."""
+class ActedPlan(TypedDict):
+    """A plan after an act: one rule applied to one sync, or with debounce to several."""
 
     id: Id
     sync: Annotated[Id, Field(description="The newest of its syncs.")]
@@ -133,6 +133,19 @@ class Plan(TypedDict):
     endedAt: Time | None
     targets: list[dict[str, Any]]
     concurrencyKey: str | None
+
+
+class Plan(ActedPlan):
+    """A plan as lists show it."""
+
+    waitsFor: Annotated[
+        str,
+        Field(
+            description="What it waits for as a whole, in words: an approval and since when, "
+            "further syncs or Applications, healthy resources, its place under its concurrency key "
+            "and who has it. Empty where it does not wait: its runs may."
+        ),
+    ]
 
 
 class PlanWithRuns(Plan):

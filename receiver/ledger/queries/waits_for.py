@@ -22,7 +22,7 @@ from receiver.core.validation import first_line
 from receiver.ledger import tables
 from receiver.ledger.audit.key_values import PACE, get_value
 from receiver.ledger.queries.row_mapping import AT_ONCE, moment
-from receiver.ledger.queries.rows import Run, Sync
+from receiver.ledger.queries.rows import Plan, Run, Sync
 from receiver.ledger.queries.status import DEAD_AFTER, rules_in_force
 from receiver.ledger.queue.heartbeats import read_heartbeats
 from receiver.ledger.queue.pauses import Pause, Scope, pauses_in_force
@@ -30,16 +30,24 @@ from receiver.ledger.queue.rate_limits import blocked_lanes
 
 MOST = 1000
 """Runs that are counted before one in its lane."""
+FEW = 3
+"""Plans that are named which have the places of a key."""
 
 _R, _P = tables.runs.c, tables.plans.c
+_OF_PLAN = (
+    _P.state.label("plan_state"), _P.reason.label("plan_reason"), _P.due_at.label("until"),
+    _P.concurrency_key, _P.concurrency_limit, _P.queue_position, _P.sync_id,
+)  # fmt: skip
+_PLANS = select(_P.id.label("plan_id"), *_OF_PLAN).where(
+    _P.id.in_(bindparam("plans", expanding=True))
+)
 _OPEN = (
     select(
         *(_R[name] for name in (
             "id", "state", "rule", "handler", "section", "wave", "lane", "ready", "virtual_time",
             "due_at", "failures", "paused_at", "plan_id",
         )),
-        _P.state.label("plan_state"), _P.reason.label("plan_reason"), _P.due_at.label("until"),
-        _P.concurrency_key, _P.concurrency_limit, _P.queue_position,
+        *_OF_PLAN,
     )
     .join(tables.plans, _P.id == _R.plan_id)
     .where(_R.id.in_(bindparam("runs", expanding=True)))
@@ -53,7 +61,13 @@ _BEFORE = text(
     f"SELECT COUNT(*) FROM plans WHERE concurrency_key = :key AND {tables.STARTED_PLAN} "
     "AND queue_position < :position"
 )
+_HAVING = (
+    select(_P.id)
+    .where(_P.concurrency_key == bindparam("key"), text(tables.STARTED_PLAN))
+    .order_by(_P.queue_position)
+)
 WAITING = frozenset(OPEN_RUNS) - {RunState.RUNNING}
+WAITING_PLANS = frozenset(OPEN_PLANS) - {PlanState.ACTIVE}
 
 
 def add_waits(connection: Connection, now: int, runs: Sequence[Run]) -> None:
@@ -63,6 +77,15 @@ def add_waits(connection: Connection, now: int, runs: Sequence[Run]) -> None:
     for start in range(0, len(ids), AT_ONCE):
         for row in connection.execute(_OPEN, {"runs": ids[start : start + AT_ONCE]}):
             waiting[row.id]["waitsFor"] = reasons.of_run(row)
+
+
+def add_plan_waits(connection: Connection, now: int, plans: Sequence[Plan]) -> None:
+    """Write into each plan, as `waitsFor`, what it waits for as a whole."""
+    waiting = {plan["id"]: plan for plan in plans if plan["state"] in WAITING_PLANS}
+    ids, reasons = list(waiting), _Reasons(connection, now)
+    for start in range(0, len(ids), AT_ONCE):
+        for row in connection.execute(_PLANS, {"plans": ids[start : start + AT_ONCE]}):
+            waiting[row.plan_id]["waitsFor"] = reasons.of_plan(row)
 
 
 def add_unplanned_reasons(connection: Connection, now: int, syncs: Sequence[Sync]) -> None:
@@ -101,26 +124,38 @@ class _Reasons:
 
     def of_run(self, row: Any) -> str:
         if row.plan_state != PlanState.ACTIVE and row.plan_state in OPEN_PLANS:
-            return self._of_plan(row)
+            return self.of_plan(row)
         if row.state == RunState.HELD:
-            return "an approval"
+            return f"an approval, held since {self._held_since('run', row.id, row.sync_id)}"
         if row.state == RunState.WAITING:
             return self._waves(row.plan_id, row.section, row.wave)
         return self._pause(row) or self._time(row) or self._turn(row)
 
-    def _of_plan(self, row: Any) -> str:
+    def of_plan(self, row: Any) -> str:
         if row.plan_state == PlanState.HELD:
-            return f"the approval of the plan, which {row.plan_reason}"
+            since = self._held_since("plan", row.plan_id, row.sync_id)
+            return f"the approval of the plan, held since {since}: it {row.plan_reason}"
         if row.plan_state == PlanState.GATED:
             return f"healthy resources, until {moment(row.until)}: {row.plan_reason}"
         if row.plan_state == PlanState.COLLECTING:
-            return f"further syncs, until {moment(row.until)}"
+            whom = "Applications" if row.plan_reason else "further syncs"
+            return f"{whom}, until {moment(row.until)}{_why(row.plan_reason)}"
         return self._line(row.concurrency_key, row.concurrency_limit, row.queue_position)
 
     def _read_line(self, key: str, limit: int, position: int) -> str:
         before = self.connection.scalar(_BEFORE, {"key": key, "position": position})
         plans = "plan" if before == 1 else "plans"
-        return f"a place under the key {key!r}: {before} {plans} before its own, limit {limit}"
+        query = _HAVING.limit(min(limit or 1, FEW))
+        having = self.connection.scalars(query, {"key": key}).all()
+        has = f"; {', '.join(having)} {'has' if len(having) == 1 else 'have'} it"
+        return f"a place under the key {key!r}: {before} {plans} before its own, limit {limit}{has}"
+
+    def _held_since(self, kind: str, wanted: str, sync: str) -> str:
+        e = tables.audit_events.c
+        query = select(func.max(e.at)).where(
+            e.sync_id == sync, e[f"{kind}_id"] == wanted, e.name == f"{kind}.held"
+        )
+        return moment(self.connection.scalar(query) or self.now)
 
     def _read_waves(self, plan: str, section: str, wave: int) -> str:
         query = select(func.count()).where(
@@ -140,8 +175,9 @@ class _Reasons:
         for pause in self._pauses:
             if names.get(pause.scope) == pause.name:
                 what = f"{pause.scope} {pause.name}".strip()
-                why = f": {pause.reason}" if pause.reason else ""
-                return f"the end of the pause of {what}, set by {pause.operator}{why}"
+                return (
+                    f"the end of the pause of {what}, set by {pause.operator}{_why(pause.reason)}"
+                )
         return ""
 
     def _time(self, row: Any) -> str:
@@ -189,6 +225,10 @@ class _Reasons:
     @cached_property
     def _alive(self) -> bool:
         return _dispatcher_alive(self.connection, self.now)
+
+
+def _why(reason: str) -> str:
+    return f": {reason}" if reason else ""
 
 
 def _runs(number: int) -> str:
