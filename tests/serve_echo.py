@@ -18,7 +18,7 @@ from receiver.web.body import read_body
 from receiver.web.connection_manager import ON_CUT
 from receiver.web.gunicorn_server import Server
 from receiver.web.problem_details import Refusal, refused
-from receiver.web.thread_pools import ADMISSION, Admission
+from receiver.web.thread_pools import ADMISSION, LARGEST_FORM, Admission
 from receiver.web.tls import Tls, load_tls
 from receiver.web.worker import ON_UNREADABLE
 
@@ -36,7 +36,9 @@ def factory(settings: Settings, tls: Tls | None) -> tuple[Flask, Callable[[], No
     app.extensions[ON_UNREADABLE] = lambda remote, reason: say(f"unreadable {remote} {reason}")
     app.register_error_handler(Refusal, refused)
 
-    app.extensions[ADMISSION] = Admission(lambda header, _look: header != STRANGER)
+    app.extensions[ADMISSION] = Admission(
+        lambda head, _look: head.authorization != STRANGER, form="/form"
+    )
 
     @app.get("/healthz")
     def healthy() -> str:
@@ -51,6 +53,12 @@ def factory(settings: Settings, tls: Tls | None) -> tuple[Flask, Callable[[], No
         if request.headers.get("Authorization") == STRANGER:
             abort(401)
         return str(len(read_body(request.environ, settings.max_body)))
+
+    @app.post("/form")
+    def form() -> bytes:
+        if int(request.headers["Content-Length"]) > LARGEST_FORM:
+            abort(401)
+        return read_body(request.environ, LARGEST_FORM)
 
     @app.post("/seen")
     def seen() -> str:

@@ -74,6 +74,11 @@ class Keyring:
         """Whether a token is valid for any role; without ``reload`` no file is touched."""
         return _find(self.current() if reload else self._tokens, presented) is not None
 
+    def digests(self, role: str, name: str, *, reload: bool) -> list[bytes]:
+        """Return the SHA-256 of each valid token of a folder's file, by the names of both."""
+        tokens = self.current() if reload else self._tokens
+        return [one.digest for one in tokens if one.owner == (role, name)]
+
     def _reload(self) -> None:
         self._next_check = self._monotonic() + CHECK_EVERY
         before, mistakes, unreadable = dict(self._seen), self._mistakes, self.unreadable

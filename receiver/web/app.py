@@ -15,6 +15,8 @@ from receiver.web.intake import add_intake
 from receiver.web.messages_api import messages_blueprint
 from receiver.web.metrics import Metrics, metrics_blueprint
 from receiver.web.openapi_document import openapi_blueprint
+from receiver.web.page.blueprint import LOGIN, page_blueprint
+from receiver.web.page.sessions import read_session
 from receiver.web.problem_details import handle_errors
 from receiver.web.rejected_request_log import log_rejected_requests
 from receiver.web.thread_pools import ADMISSION, Admission
@@ -36,15 +38,19 @@ def create_app(intake: Intake, tls: Tls | None = None) -> Flask:
             lambda header: authenticate(header, keys, keys.messengers, keys.operators),
         )
     )
+    app.register_blueprint(page_blueprint(intake))
     app.register_blueprint(openapi_blueprint())
     dispatches = intake.settings.database is None
     app.register_blueprint(health_blueprint(intake.reader, dispatches=dispatches))
     app.register_blueprint(metrics_blueprint(metrics))
     app.extensions[ON_CUT] = metrics.slow
     app.extensions[ADMISSION] = Admission(
-        lambda header, reload: (
-            intake.settings.allow_anonymous or has_known_token(header, keys, reload=reload)
-        )
+        lambda head, reload: (
+            intake.settings.allow_anonymous
+            or has_known_token(head.authorization, keys, reload=reload)
+            or read_session(head.cookie, keys, reload=reload) is not None
+        ),
+        form=LOGIN,
     )
     log_rejected_requests(app, intake.log, intake.settings.trusted_proxies)
     handle_errors(app, intake.log)
@@ -56,5 +62,5 @@ def create_worker_app(reader: Reader, owner: str) -> Flask:
     app = Flask("postsync", static_folder=None)
     app.register_blueprint(health_blueprint(reader, dispatches=True, owner=owner))
     app.register_blueprint(metrics_blueprint(Metrics(reader)))
-    app.extensions[ADMISSION] = Admission(lambda _header, _look: False)  # nothing is sent to it
+    app.extensions[ADMISSION] = Admission(lambda _head, _look: False)  # nothing is sent to it
     return app

@@ -15,6 +15,7 @@ from gunicorn.http.errors import LimitRequestHeaders, NoMoreData, ParseException
 from gunicorn.http.parser import RequestParser
 
 from receiver.web.framing import Chunks, Length
+from receiver.web.thread_pools import Head, Pool
 
 PIECE = 1 << 16
 """Bytes that are read at a time, so that no peer delays the others."""
@@ -38,11 +39,13 @@ class Stage(IntEnum):
     """Its last answer was sent, and its peer has not closed yet."""
     IDLE = 1
     """It was answered, and may send a further request."""
-    HEAD = 2
+    FORM = 2
+    """It may have no token: its body is the form that brings one."""
+    HEAD = 3
     """Its handshake, or the head of its request, is not complete, and so its token not known."""
-    ANSWER = 3
+    ANSWER = 4
     """Its peer does not read the answer."""
-    BODY = 4
+    BODY = 5
     """It has a valid token, and its body is not complete."""
 
 
@@ -76,6 +79,7 @@ class Connection:
         request: the one that is being received or answered.
         failure: why there is none.
         unread: whether a body was announced that is not read.
+        pool: the threads that answer it.
         events: what the poller watches it for now; 0 if it does not.
         wants: what its handshake waits for.
         counted: how many of its bytes are in `ConnectionTable.bytes`.
@@ -104,6 +108,7 @@ class Connection:
         self.request: Any = None
         self.failure: Exception | None = None
         self.unread = False
+        self.pool = Pool.UNAUTHENTICATED
         self._body = None
         self._searched = 0
         self._head += self._parser.unreader.take_buffered()
@@ -177,10 +182,13 @@ class Connection:
         return self.request is not None or self.failure is not None
 
     @property
-    def authorization(self) -> str:
-        """The request's Authorization header, empty without one."""
-        values = [value for name, value in self.request.headers if name == "AUTHORIZATION"]
-        return ",".join(values)
+    def head(self) -> Head:
+        """What the request's head says of who sends it."""
+        path, length = self.request.path, self.announced_length()
+        return Head(path, self._header("AUTHORIZATION", ","), self._header("COOKIE", ";"), length)
+
+    def _header(self, wanted: str, separator: str) -> str:
+        return separator.join(value for name, value in self.request.headers if name == wanted)
 
     def send_continue(self) -> None:
         """Ask the peer for its body, if it waits for that (RFC 9110, section 10.1.1)."""

@@ -25,7 +25,7 @@ FILES = 4096
 ON_CUT = "postsync.on_cut"
 """Key of the app's extension that is called when a slow sender was cut off."""
 
-EXPENDABLE = (Stage.HEAD, Stage.IDLE)
+EXPENDABLE = (Stage.HEAD, Stage.IDLE, Stage.FORM)
 """Connections that are not waited for at the end: they have no whole request."""
 
 
@@ -157,7 +157,7 @@ class ConnectionManager(ThreadWorker):  # type: ignore[misc]  # gunicorn has no 
                 self._end(connection)
 
     def _end(self, connection: Connection) -> None:
-        if connection.stage in (Stage.HEAD, Stage.BODY) and (
+        if connection.stage in (Stage.FORM, Stage.HEAD, Stage.BODY) and (
             count := self.wsgi.extensions.get(ON_CUT)
         ):
             count()

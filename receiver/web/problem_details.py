@@ -96,15 +96,23 @@ def unavailable(error: LedgerUnavailable, log: Log) -> Response:
 
 def handle_errors(app: Flask, log: Log) -> None:
     """Give every error of the app a problem body; none shows a traceback."""
-    app.register_error_handler(Refusal, refused)
-    app.register_error_handler(UnknownId, _unknown)
-    app.register_error_handler(StateConflict, _wrong_state)
-    app.register_error_handler(LedgerUnavailable, lambda error: unavailable(error, log))
-    app.register_error_handler(HTTPException, _of_http)
+    app.register_error_handler(Exception, lambda error: problem_of(error, log))
 
-    app.register_error_handler(
-        Exception, lambda error: internal_error(log, request.method, request.path, error)
-    )
+
+def problem_of(error: Exception, log: Log) -> Response:
+    """Make the response for an error of the current request; a fault is logged."""
+    match error:
+        case Refusal():
+            return refused(error)
+        case UnknownId():
+            return _unknown(error)
+        case StateConflict():
+            return _wrong_state(error)
+        case LedgerUnavailable():
+            return unavailable(error, log)
+        case HTTPException():
+            return _of_http(error)
+    return internal_error(log, request.method, request.path, error)
 
 
 def internal_error(log: Log, method: str, path: str, error: Exception) -> Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 from queue import SimpleQueue
@@ -30,6 +31,9 @@ class Pool(StrEnum):
     """The readiness probe, which may wait for the ledger."""
 
 
+LARGEST_FORM = 4096
+"""Bytes of a form that is read before its token is known: a token, and room for long ones."""
+
 PROBES = {"/healthz": Pool.HEALTH, "/readyz": Pool.READINESS}
 
 Work: TypeAlias = tuple[Callable[[], Any], Callable[[Any], None]] | None
@@ -42,27 +46,47 @@ QUEUE = {Pool.AUTHENTICATED: 1000, Pool.UNAUTHENTICATED: 200, Pool.HEALTH: 200, 
 """Whole requests that wait for a thread of their pool; the next one is answered with 503."""
 
 
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What a request's head says of who sends it.
+
+    ``authorization`` and ``cookie`` are these headers, empty without one; ``length`` is in bytes
+    of the body, None if it comes in chunks.
+    """
+
+    path: str
+    authorization: str = ""
+    cookie: str = ""
+    length: int | None = 0
+
+
 class Admission:
     """Chooses the pool of a request, and whether its body is read, by its head alone.
 
     Args:
-        is_known: whether the token in an Authorization header is known; called with False where
+        is_known: whether the token or session in a head is known; called with False where
             nothing may wait for a disk, with True where the token files may be read again.
+        form: path of the form that brings a token; its body is read from anybody, if it is small.
     """
 
-    def __init__(self, is_known: Callable[[str, bool], bool]) -> None:
+    def __init__(self, is_known: Callable[[Head, bool], bool], form: str = "") -> None:
         self._is_known = is_known
+        self._form = form
 
-    def pool(self, path: str, authorization: str) -> Pool:
+    def pool(self, head: Head) -> Pool:
         """Return the pool, without touching a disk."""
-        if path in PROBES:
-            return PROBES[path]
-        known = path not in TOKENLESS and self._is_known(authorization, False)
+        if head.path in PROBES:
+            return PROBES[head.path]
+        known = head.path not in TOKENLESS and self._is_known(head, False)
         return Pool.AUTHENTICATED if known else Pool.UNAUTHENTICATED
 
-    def is_known_now(self, authorization: str) -> bool:
+    def is_known_now(self, head: Head) -> bool:
         """Return whether a token is known after its files were read again."""
-        return self._is_known(authorization, True)
+        return self._is_known(head, True)
+
+    def takes_form(self, head: Head) -> bool:
+        """Return whether the body is the form that brings a token."""
+        return head.path == self._form and head.length is not None and head.length <= LARGEST_FORM
 
 
 class ThreadPools:

@@ -101,7 +101,7 @@ class Worker(ConnectionManager):
                 data = connection.receive()
                 if data is None:
                     self._poll_for(connection, EVENT_READ)
-                elif connection.stage is Stage.BODY:
+                elif connection.stage in (Stage.BODY, Stage.FORM):
                     self._read_body(connection, data)
                 elif data:
                     self._read_head(connection, data)
@@ -119,24 +119,25 @@ class Worker(ConnectionManager):
             self._route(connection)
 
     def _route(self, connection: Connection) -> None:
-        """Route a request by its head: only an authenticated one's body is read, up to a limit."""
-        pool, length = self._pool_for(connection), connection.announced_length()
-        if length != 0 and pool is not Pool.AUTHENTICATED:
+        """Route a request by its head: only an authenticated one's body is read, up to a limit.
+
+        And the form that brings a token.
+        """
+        head, admission = connection.head, self.admission
+        connection.pool = Pool.AUTHENTICATED if admission is None else admission.pool(head)
+        known = connection.pool is Pool.AUTHENTICATED
+        if head.length != 0 and not known and not (admission and admission.takes_form(head)):
             connection.unread = True
-        elif length is not None and length > self.max_body:
+        elif head.length is not None and head.length > self.max_body:
             connection.discard_body()
-        elif length != 0:
+        elif head.length != 0:
             self._begin_body(connection)
             return
-        self._submit(connection, pool)
-
-    def _pool_for(self, connection: Connection) -> Pool:
-        if self.admission is None:
-            return Pool.AUTHENTICATED
-        return self.admission.pool(connection.request.path, connection.authorization)
+        self._submit(connection, connection.pool)
 
     def _begin_body(self, connection: Connection) -> None:
-        self.connections.add(connection, Stage.BODY)
+        known = connection.pool is Pool.AUTHENTICATED
+        self.connections.add(connection, Stage.BODY if known else Stage.FORM)
         connection.send_continue()
         self._read_body(connection, b"", begins=True)
 
@@ -147,7 +148,7 @@ class Worker(ConnectionManager):
         whole = connection.feed_body(data, self.max_body)
         self.connections.count(connection)
         if whole:
-            self._submit(connection, Pool.AUTHENTICATED)
+            self._submit(connection, connection.pool)
             return
         self._poll_for(connection, EVENT_READ)
         while self.connections.bytes > LARGEST_AT_ONCE * self.max_body:
@@ -169,7 +170,7 @@ class Worker(ConnectionManager):
     def _submit_incomplete(self, connection: Connection) -> None:
         """Have the app answer a request whose body is incomplete."""
         connection.request.force_close()
-        self._submit(connection, Pool.AUTHENTICATED)
+        self._submit(connection, connection.pool)
 
     def _refuse(self, connection: Connection) -> None:
         self._leave_poller(connection)
@@ -185,7 +186,7 @@ class Worker(ConnectionManager):
             self.handle_error(None, conn, conn.client, conn.failure)
             return False
         if conn.unread:
-            if self.admission is not None and self.admission.is_known_now(conn.authorization):
+            if self.admission is not None and self.admission.is_known_now(conn.head):
                 return READ_BODY
             conn.discard_body()
         try:
@@ -209,7 +210,7 @@ class Worker(ConnectionManager):
         """Continue with a connection whose request is answered, in the thread that accepts."""
         self.pools.finish(pool)
         if result is READ_BODY:
-            connection.unread = False
+            connection.unread, connection.pool = False, Pool.AUTHENTICATED
             self._hold(connection, Stage.BODY, self.limit)
             self._guarded(connection, self._begin_body)
             return

@@ -176,3 +176,13 @@ def test_a_connection_may_end_its_sending_side_with_its_request(serve: Serve) ->
         connection.sendall(head() + b"ok")
         connection.shutdown(socket.SHUT_WR)
         assert status(rest(connection)) == 200
+
+
+def test_a_form_that_brings_a_token_is_read_from_a_stranger(serve: Serve) -> None:
+    """If it is small, and by the threads of those who have none; half of one is closed in time."""
+    served = serve()
+    whole = answer(served, head("/form", 2, STRANGER) + b"ok")
+    assert (status(whole), whole.endswith(b"ok")) == (200, True)
+    assert status(answer(served, head("/form", 5000, STRANGER))) == 401
+    assert answer(served, head("/form", 4096, STRANGER) + b"half") == b""
+    assert served.line() == "cut"

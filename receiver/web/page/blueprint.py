@@ -1,0 +1,112 @@
+"""Puts the page together: its addresses, who may open which, and what every answer has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from http import HTTPStatus
+from typing import Any
+
+from flask import Blueprint, Response, g, redirect, render_template, request, url_for
+
+from receiver.app.composition import Intake
+from receiver.web.page import login, state
+from receiver.web.page.assets import assets
+from receiver.web.page.headers import add_headers, is_secure
+from receiver.web.page.sessions import read_session
+from receiver.web.page.words import FILTERS, plain
+from receiver.web.problem_details import Refusal, problem_of
+
+ROOT = "/page"
+LOGIN = f"{ROOT}/login"
+
+YEAR = 31_536_000
+"""Seconds: how long a browser may keep a file whose address has a digest of it."""
+
+OPEN = {"page.login", "page.log_in", "page.asset"}
+"""What needs no session."""
+
+PAGES = (("page.status", "Status"),)
+"""The links at the top: endpoints and names."""
+
+VIEWS: dict[str, Callable[..., Any]] = {
+    "/status": state.status,
+}
+"""What is shown, by address; each view is called with the intake and the parts of the address."""
+
+
+def page_blueprint(intake: Intake) -> Blueprint:
+    """Make the routes of the page, over these parts."""
+    routes = Blueprint("page", __name__, template_folder="templates", url_prefix=ROOT)
+    for path, view in VIEWS.items():
+        routes.add_url_rule(path, view.__name__, partial(view, intake))
+    routes.add_url_rule("", "home", lambda: redirect(url_for("page.status"), HTTPStatus.SEE_OTHER))
+    routes.add_url_rule("/login", "login", login.ask)
+    routes.add_url_rule("/login", "log_in", partial(login.log_in, intake), methods=["POST"])
+    routes.add_url_rule("/logout", "log_out", login.log_out, methods=["POST"])
+    routes.add_url_rule("/assets/<name>", "asset", _asset)
+    routes.add_url_rule("/<path:rest>", "nothing", _nothing)
+    routes.before_request(partial(_admit, intake))
+    routes.after_request(add_headers)
+    routes.context_processor(_common)
+    routes.register_error_handler(Exception, partial(_refused, intake))
+
+    @routes.record_once
+    def prepare(made: Any) -> None:
+        templates = made.app.jinja_env
+        templates.filters.update(FILTERS)
+        templates.finalize = plain
+        templates.trim_blocks = templates.lstrip_blocks = True
+        made.app.add_url_rule("/", "root", lambda: redirect(ROOT, HTTPStatus.SEE_OTHER))
+
+    return routes
+
+
+def _admit(intake: Intake) -> Any:
+    """Find the session; without one, only the form that opens one is shown."""
+    cookies = request.headers.get("Cookie", "")
+    g.session = read_session(cookies, intake.keys, secure=is_secure())
+    if g.session is not None or request.endpoint in OPEN:
+        return None
+    if request.method != "GET":
+        raise Refusal(
+            "no_session", "the session has ended, so nothing was done",
+            hint="log in, and do it again", status=HTTPStatus.FORBIDDEN,
+        )  # fmt: skip
+    following = request.full_path.rstrip("?")
+    return redirect(url_for("page.login", next=following), HTTPStatus.SEE_OTHER)
+
+
+def _common() -> dict[str, Any]:
+    """Return what every template may use."""
+    return {
+        "session": g.get("session"), "asset": _asset_url, "here": request.endpoint, "pages": PAGES,
+    }  # fmt: skip
+
+
+def _asset_url(name: str) -> str:
+    return url_for("page.asset", name=name, v=assets()[name].digest)
+
+
+def _asset(name: str) -> Response:
+    found = assets().get(name)
+    if found is None:
+        return _nothing("")
+    current = request.args.get("v") == found.digest
+    keep = f"public, max-age={YEAR}, immutable" if current else "no-cache"
+    return Response(found.data, content_type=found.kind, headers={"Cache-Control": keep})
+
+
+def _nothing(rest: str) -> Response:  # noqa: ARG001 the address, in which nothing else stands
+    raise Refusal("not_found", f"there is nothing at {request.path}", status=HTTPStatus.NOT_FOUND)
+
+
+def _refused(intake: Intake, error: Exception) -> Response:
+    """Show what is wrong, as the API tells it."""
+    answer = problem_of(error, intake.log)
+    if answer.status_code == HTTPStatus.UNAUTHORIZED:
+        answer.headers["WWW-Authenticate"] = 'Bearer realm="postsync"'  # no dialog of the browser
+    told = answer.get_json(force=True)
+    answer.data = render_template("refused.html", problem=told)
+    answer.content_type = "text/html; charset=utf-8"
+    return answer

@@ -1,0 +1,36 @@
+"""The forms of the page: read within bounds, and refused if another site has made them."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+from http import HTTPStatus
+from urllib.parse import parse_qsl
+
+from flask import request
+
+from receiver.web.body import read_body
+from receiver.web.problem_details import Refusal
+from receiver.web.thread_pools import LARGEST_FORM
+
+FIELDS = 10
+"""More than any of the forms has."""
+
+
+def read_form(csrf: str) -> Mapping[str, str]:
+    """Read the current request's form, which carries this token against forgery.
+
+    Raises:
+        Refusal: 403 ``forged``, it does not; 400, it is no form; 413 and 408 as `read_body`.
+    """
+    text = read_body(request.environ, LARGEST_FORM, what="form", smaller="write a shorter reason")
+    try:
+        form = dict(parse_qsl(text.decode(), keep_blank_values=True, max_num_fields=FIELDS))
+    except ValueError:  # no UTF-8, or too many fields
+        raise Refusal("bad_form", "the form cannot be read") from None
+    if not csrf or not hmac.compare_digest(csrf.encode(), form.get("csrf", "").encode()):
+        raise Refusal(
+            "forged", "the form is not one that this page has shown in this session",
+            hint="open the page again, and send the form from there", status=HTTPStatus.FORBIDDEN,
+        )  # fmt: skip
+    return form

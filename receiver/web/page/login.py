@@ -1,0 +1,83 @@
+"""Opens and ends a session: an operator's or a viewer's token, against a cookie."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from http import HTTPStatus
+from typing import Any
+
+from flask import Response, g, make_response, redirect, render_template, request, url_for
+
+from receiver.app.composition import Intake
+from receiver.web.auth import authenticate
+from receiver.web.page.forms import read_form
+from receiver.web.page.headers import is_secure
+from receiver.web.page.sessions import LIFETIME, cookie_name, new_session, read_cookie
+from receiver.web.problem_details import Refusal
+
+LOCAL = re.compile(r"/page(/[A-Za-z0-9._/-]*)?(\?[A-Za-z0-9._/=&%:+-]*)?")
+"""An address of the page itself: no host, no scheme, nothing that a browser might read as one."""
+
+
+def ask() -> Any:
+    """Show the form; its token against forgery has a cookie of its own, as there is no session."""
+    if g.session is not None:
+        return redirect(_local(request.args.get("next", "")), HTTPStatus.SEE_OTHER)
+    return _form(HTTPStatus.OK)
+
+
+def log_in(intake: Intake) -> Any:
+    """Open a session for a token, or say why not."""
+    form = read_form(_presented())
+    token, keys = form.get("token", "").strip(), intake.keys
+    try:
+        name = authenticate(f"Bearer {token}", keys, keys.operators, keys.viewers)
+    except Refusal as refusal:
+        return _form(refusal.status, refusal, form.get("next", ""))
+    operator = keys.operators.owner(token) is not None
+    answer = redirect(_local(form.get("next", "")), HTTPStatus.SEE_OTHER)
+    _set(answer, cookie_name(secure=is_secure()), new_session(token, name, operator=operator))
+    _set(answer, _form_cookie(), "", lifetime=0)
+    return answer
+
+
+def log_out() -> Any:
+    """End the session in this browser."""
+    read_form(g.session.csrf)
+    answer = redirect(url_for("page.login"), HTTPStatus.SEE_OTHER)
+    _set(answer, cookie_name(secure=is_secure()), "", lifetime=0)
+    return answer
+
+
+def _form(status: HTTPStatus, refusal: Refusal | None = None, following: str = "") -> Response:
+    csrf = _presented() or secrets.token_urlsafe(16)
+    following = _local(following or request.args.get("next", ""))
+    answer = make_response(
+        render_template("login.html", csrf=csrf, next=following, refusal=refusal), status
+    )
+    if refusal is not None and status == HTTPStatus.UNAUTHORIZED:
+        answer.headers["WWW-Authenticate"] = 'Bearer realm="postsync"'  # no dialog of the browser
+    _set(answer, _form_cookie(), csrf)
+    return answer
+
+
+def _presented() -> str:
+    """Return what the form's cookie carries against forgery, "" without one."""
+    return read_cookie(request.headers.get("Cookie", ""), _form_cookie())
+
+
+def _form_cookie() -> str:
+    return f"{cookie_name(secure=is_secure())}-form"
+
+
+def _set(answer: Any, name: str, value: str, *, lifetime: int = LIFETIME) -> None:
+    answer.set_cookie(
+        name, value, max_age=lifetime, path="/", secure=is_secure(), httponly=True,
+        samesite="Strict",
+    )  # fmt: skip
+
+
+def _local(address: str) -> str:
+    """Return an address of the page as it is, and its beginning instead of any other."""
+    return address if LOCAL.fullmatch(address) and "//" not in address else url_for("page.home")

@@ -1,0 +1,13 @@
+"""The pages about the instance: how everything is, and the rules in force."""
+
+from __future__ import annotations
+
+from flask import render_template
+
+from receiver.app.composition import Intake
+from receiver.web import read_api
+
+
+def status(intake: Intake) -> str:
+    """Show whether all is well, and what needs a person: as `postsync status`."""
+    return render_template("status.html", status=read_api.get_status(intake))
