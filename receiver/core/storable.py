@@ -75,7 +75,7 @@ def _row(row: Mapping[str, Any] | Sequence[Any]) -> Any:
 
 def storable_values(values: Iterable[Any]) -> tuple[Any, ...]:
     """Return the values of a row with every text among them made storable."""
-    return tuple(map(_storable_if_text, values))
+    return tuple([storable(one) if isinstance(one, str) else one for one in values])
 
 
 def _storable_if_text(value: Any) -> Any:

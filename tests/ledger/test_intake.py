@@ -23,7 +23,7 @@ from receiver.ledger.engine.open import open_ledger
 from receiver.ledger.engine.sqlite import SqliteLedger
 from receiver.ledger.inbox.circuit_breaker import STALL
 from receiver.ledger.inbox.deliveries import Arrival, Receipt
-from receiver.ledger.inbox.group_commit import IntakeWriter
+from receiver.ledger.inbox.group_commit import MOMENT, IntakeWriter
 from receiver.notification.parse import read_notification
 
 
@@ -172,10 +172,8 @@ def test_a_full_disk_refuses_and_leaves_nothing_half_written(file_ledger: Sqlite
         assert writer.submit(arrival(big)).verdict is DeliveryVerdict.ACCEPTED
 
 
-def test_a_stopped_writer_has_stored_what_was_handed_in(ledger: Ledger) -> None:
-    """Stop drains the queue: nobody who waits is left without an answer."""
-    receipts: list[Receipt] = []
-    writer = IntakeWriter(ledger, lambda _at, _events: None)
+def hand_in_eight(writer: IntakeWriter, receipts: list[Receipt]) -> list[threading.Thread]:
+    """Hand eight arrivals to a writer that has not started yet."""
     threads = [
         threading.Thread(
             target=lambda i=i: receipts.append(
@@ -187,11 +185,37 @@ def test_a_stopped_writer_has_stored_what_was_handed_in(ledger: Ledger) -> None:
     for thread in threads:
         thread.start()
     wait_for(lambda: writer._queue.qsize() == 8, 10, "all to be handed in")
+    return threads
+
+
+def test_a_stopped_writer_has_stored_what_was_handed_in(ledger: Ledger) -> None:
+    """Stop drains the queue: nobody who waits is left without an answer."""
+    receipts: list[Receipt] = []
+    writer = IntakeWriter(ledger, lambda _at, _events: None)
+    threads = hand_in_eight(writer, receipts)
     writer.start()
     writer.stop()
     for thread in threads:
         thread.join()
     assert len(receipts) == count(ledger, "syncs") == 8
+
+
+def test_after_several_at_once_the_next_commit_waits_for_more(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So few commits take what many send at once; who sends alone is not kept waiting."""
+    writer = IntakeWriter(ledger, lambda _at, _events: None)
+    threads = hand_in_eight(writer, [])
+    slept: list[float] = []
+    monkeypatch.setattr("time.sleep", slept.append)
+    writer.start()
+    for thread in threads:
+        thread.join()
+    assert slept == []
+    for name in ("one", "two", "three"):
+        writer.submit(arrival(notification(resource("a"), application=name)))
+    assert slept == [MOMENT]
+    writer.stop()
 
 
 def test_a_reserve_of_the_disk_is_left_for_the_work(file_ledger: SqliteLedger) -> None:

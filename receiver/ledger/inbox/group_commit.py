@@ -9,6 +9,7 @@ which is known as a duplicate the second time.
 
 from __future__ import annotations
 
+import time
 import zlib
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
@@ -35,6 +36,11 @@ GROUP = 64
 GROUP_BYTES = 8 << 20
 """Arrivals and bytes that end a group, so that large notifications do not delay many small ones."""
 
+SEVERAL = 4
+MOMENT = 0.002
+"""Where a group had several arrivals, the next one waits so many seconds for what is on its way, as
+PostgreSQL's commit_delay and commit_siblings do: with 16 senders at once, groups of 16 instead of 8
+take a fifth less CPU each. Who sends alone waits for nobody."""
 
 REFUSED_BYTES = 64 << 10
 """Of a body that could not be understood so much is kept, to look at; see also
@@ -57,6 +63,7 @@ class IntakeWriter:
         self._queue: SimpleQueue[_QueuedArrival | None] = SimpleQueue()
         self._breaker = CircuitBreaker()
         self._over = False
+        self._busy = False
         self._thread = SupervisedThread("intake-writer", self._work)
 
     def start(self) -> None:
@@ -95,6 +102,8 @@ class IntakeWriter:
                 _fail_unanswered(group)
 
     def _gather(self, first: _QueuedArrival) -> list[_QueuedArrival]:
+        if self._busy:
+            time.sleep(MOMENT)
         group, size = [first], len(first.packed)
         while len(group) < GROUP and size < GROUP_BYTES:
             try:
@@ -106,6 +115,7 @@ class IntakeWriter:
                 break
             group.append(waiting)
             size += len(waiting.packed)
+        self._busy = len(group) >= SEVERAL
         return group
 
     def _store(self, group: list[_QueuedArrival]) -> None:
