@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,8 @@ from postgres import Databases
 from service import ROOT, TELL, Service, wait_for
 
 from receiver.core.errors import AttemptError
-from receiver.core.logs import configure_logs, lost_lines
+from receiver.core.logs import WARNINGS, configure_logs, lost_lines, write_event
+from receiver.core.model import Event
 from receiver.outbound.secret_masking import Masker
 
 
@@ -34,6 +36,33 @@ def test_a_full_device_costs_the_lines_and_nothing_else(
             log.info("said", number=number)
     assert lost_lines() == before + 3
     assert capsys.readouterr().err.count("stdout takes no line of the log: ") == 1
+
+
+AT = "2026-11-29T12:00:00.123Z"
+IDS = ("delivery", "sync", "plan", "run", "attempt")
+EVENTS = (
+    Event("sync.planned", {"plans": 1, "rules": ["a", "ü"], "odd": None}, sync="s-1"),
+    Event(
+        "run.failed", {"reason": 'a "line"\n\x1b[31m \ud800', "seconds": 0.1}, "d", "s", "p", "r", 2
+    ),
+    Event("attempt.lost", {"at_all": {"b": 1, "a": float("inf")}, "kind": []}, run="r-1"),
+)
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.name)
+def test_an_event_of_the_trail_is_the_line_that_structlog_makes(
+    event: Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its short way changes no byte."""
+    configure_logs("json").info("taken")  # so that what other tests lost has been told
+    monkeypatch.setattr(sys, "stdout", lines := StringIO())
+    log = configure_logs("json")
+    write_event(log, event, AT)
+    ids = {name: value for name in IDS if (value := getattr(event, name))}
+    say = log.warning if event.name in WARNINGS else log.info
+    say(event.name, at=AT, **ids, **event.data)
+    short, whole = lines.getvalue().splitlines()
+    assert short == whole
 
 
 def script(*lines: str) -> list[str]:
