@@ -336,6 +336,7 @@ attempts = Table(
     Column("ended_at", BigInteger),
     Column("outcome", Text, nullable=False),
     Column("reason", Text, nullable=False),
+    sqlite_with_rowid=False,
 )
 """``pending`` counts how often the other side, asked again, still worked on what the attempt had
 started there: asking again is no attempt of its own. ``outcome`` is empty while the attempt is
@@ -418,6 +419,7 @@ planning_attempts = Table(
     Column("id", Text, primary_key=True),
     Column("owner", Text, nullable=False),
     Column("attempts", Integer, nullable=False),
+    sqlite_with_rowid=False,
 )
 """Syncs, plans and replays being planned, syncs whose objects are being read, and how many
 dispatchers in a row have begun that."""
@@ -428,5 +430,6 @@ counters = Table(
     Column("name", Text, primary_key=True),
     Column("labels", Text, primary_key=True),
     Column("value", Float, nullable=False),
+    sqlite_with_rowid=False,
 )
 """Counted in the transaction that they count, so that a metric never disagrees with the ledger."""
