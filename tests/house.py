@@ -5,15 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from notifications import notification, resource
 from planning import planner_of, renderer
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection as SqlConnection
+from sqlalchemy import text
 
+from receiver.argocd.connection import Connection
+from receiver.core.logs import configure_logs
 from receiver.core.model import Outcome, OutcomeKind
+from receiver.core.states import SyncState
+from receiver.dispatcher.handover import Handover, SeenSync
+from receiver.dispatcher.verification import Verification
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.inbox.deliveries import Arrival
@@ -25,6 +31,8 @@ from receiver.ledger.operations.retry import retry_run
 from receiver.ledger.plans.application_memory import memories_of
 from receiver.ledger.plans.load import new_syncs, signalled_plans, stored_sync
 from receiver.ledger.plans.outcomes import store_settlements
+from receiver.ledger.plans.poison_guard import PoisonGuard
+from receiver.ledger.plans.records import Planning
 from receiver.ledger.plans.start import start_collected
 from receiver.ledger.plans.store import store_advances, store_plannings
 from receiver.ledger.queue.claim import ClaimedRun, claim, hurry, wake
@@ -58,6 +66,7 @@ class House:
     sets: dict[str, dict[str, Rule]] = field(default_factory=dict)
     pace: Buckets = field(default_factory=lambda: Buckets({}))
     verify_for: int = 0
+    handover: Handover = field(default_factory=Handover)
 
     @classmethod
     def of(cls, ledger: Ledger, rules: str, *, verify_for: int = 0) -> House:
@@ -99,9 +108,10 @@ class House:
             writer.stop()
 
     def plan(self, syncs: Sequence[str]) -> list[str]:
-        """Plan what is stored in one transaction, as a turn does."""
+        """Plan what is stored, and what was seen, in one transaction, as a turn does."""
+        seen = self.handover.seen(100)
         with self.ledger.read() as connection:
-            plannings = []
+            plannings = [self._with(one) for one in seen]
             for new in new_syncs(connection, 100):
                 stored = stored_sync(connection, new.id)
                 read = read_sync(stored)
@@ -118,10 +128,32 @@ class House:
         with self.ledger.write() as connection:
             uow = self._unit_of_work(connection)
             store_plannings(uow, plannings)
+            PoisonGuard(self.ledger, "w-1").clear_some(connection, [one.id for one in seen])
             uow.finish()
+        self.handover.forget([one.id for one in seen])
         return list(syncs)
 
-    def _verify_until(self, connection: Connection) -> int | None:
+    def _with(self, seen: SeenSync) -> Planning:
+        """Plan a sync that has waited."""
+        stored, recalled = seen.stored, replace(seen.stored.recalled, observed=seen.observed)
+        assert seen.listed
+        planning = self.planner.plan_verified(seen.listed, stored.delivery, recalled)
+        events = (seen.event, *planning.events)
+        return replace(planning, was=SyncState.VERIFYING, fields=seen.fields, events=events)
+
+    def verification(self, cluster: Connection, *, wakes: bool = True) -> Verification:
+        """Make who reads live objects; what that hands over is planned at once, or left."""
+
+        def wake() -> None:
+            if wakes:
+                self.plan([])
+
+        return Verification(
+            "argocd", cluster, self.ledger, lambda: self.planner, self.handover, wake,
+            configure_logs("json"),
+        )  # fmt: skip
+
+    def _verify_until(self, connection: SqlConnection) -> int | None:
         """How long a sync of today may wait for its live objects, if anybody can ask."""
         return self.ledger.now(connection) + self.verify_for * 1000 if self.verify_for else None
 
@@ -260,7 +292,7 @@ class House:
             rows = connection.execute(text(statement)).all()
         return [row[0] if len(row) == 1 else tuple(row) for row in rows]
 
-    def _unit_of_work(self, connection: Connection) -> UnitOfWork:
+    def _unit_of_work(self, connection: SqlConnection) -> UnitOfWork:
         return UnitOfWork(connection, self.ledger.now(connection))
 
 

@@ -33,8 +33,8 @@ def build_companions(
         if connection := connections.for_sender(sender):
             managers = _managers(settings, sender)
             yield Verification(
-                sender, connection, ledger, lambda: preparation.planner, wake, log,
-                managers=managers,
+                sender, connection, ledger, lambda: preparation.planner, preparation.handover,
+                wake, log, managers=managers,
             )  # fmt: skip
             yield Baseline(sender, connection, ledger, lambda: preparation.planner, managers, log)
             yield HealthGate(sender, connections, ledger, wake, log, managers=managers)

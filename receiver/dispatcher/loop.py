@@ -163,7 +163,7 @@ class Dispatcher:
             self._watches.stop()
         # Nobody is to suspect what was left because this process was stopped.
         with suppress(LedgerUnavailable), self._ledger.write(LockMode.APPEND) as connection:
-            self._preparation.clear_begun(connection)
+            self._preparation.clear_begun(connection, self._preparation.handover.unplanned())
         self._log.info("dispatcher.stopped", leftToTheNext=self._pool.busy)
 
     def _turn(self, *, claims: bool) -> float:
@@ -172,11 +172,8 @@ class Dispatcher:
         Others plan nothing until what is planned here is committed, or they would plan the same.
         """
         turn = self._observe(claims=claims)
-        lock = (
-            self._ledger.exclusive_task("planning")
-            if turn.to_plan
-            else nullcontext(enter_result=False)
-        )
+        nobody = nullcontext(enter_result=False)
+        lock = self._ledger.exclusive_task("planning") if turn.to_plan else nobody
         with lock as mine:
             self._prepare(turn, mine=mine)
             claimable = turn.claims and turn.pending_work.ready and self._pool.free > 0
@@ -200,9 +197,10 @@ class Dispatcher:
             self._preparation.apply(self._reload)
         with self._ledger.read() as connection:
             todo = find_pending_work(connection, self._ledger.now(connection))
-            if todo.new and time.monotonic() < self._plan_at:
-                left = ready_runs(connection, ENOUGH, self._pool.full_lanes()) >= ENOUGH
-                todo = replace(todo, new=not left, left=left)
+            todo = replace(todo, seen=bool(self._preparation.handover.unplanned()))
+            early = (todo.new or todo.seen) and time.monotonic() < self._plan_at
+            if early and ready_runs(connection, ENOUGH, self._pool.full_lanes()) >= ENOUGH:
+                todo = replace(todo, new=False, seen=False, left=True)
         jumped = bool(self._clock_jump or self._clock.measure(todo.now))
         if claims and self._watches:
             self._woken |= self._watches.take_woken(self._pool.run_ids())
@@ -216,8 +214,8 @@ class Dispatcher:
             todo, preparation = turn.pending_work, self._preparation
             turn.collected = todo.collected
             with self._ledger.read() as connection:
-                if todo.new:
-                    turn.plannings = preparation.plan_syncs(connection, BATCH)
+                if todo.new or todo.seen:
+                    turn.plannings = preparation.plan_syncs(connection, BATCH, new=todo.new)
                     self._plan_at = time.monotonic() + LEFT
                 if todo.signalled:
                     turn.steps = preparation.step_plans(connection, BATCH)
@@ -234,7 +232,7 @@ class Dispatcher:
             self._follow_clock(turn, uow)
             turn.store(uow, self.owner)
             if turn.planned:
-                self._preparation.clear_begun(connection)
+                self._preparation.clear_begun(connection, turn.waited)
             if turn.heartbeat_due:
                 self._heartbeat.store(uow, self._pool)
             # The claim last: it takes what the steps and outcomes above have made due.
@@ -245,6 +243,7 @@ class Dispatcher:
                 self._ledger.notify(connection)
         self._finished, self._returned, self._woken = [], [], set()
         self._reload, self._clock_jump = None, 0
+        self._preparation.handover.forget(turn.waited)
         self._log_events(uow)
 
     def _follow_clock(self, turn: Turn, uow: UnitOfWork) -> None:

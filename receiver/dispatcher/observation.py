@@ -26,23 +26,27 @@ from receiver.notification.application_memory import (
 from receiver.notification.field_memory import FieldMemory, Operation
 from receiver.notification.live_verdicts import Observed, Sighting, Unlisted, changes_by, judge
 from receiver.planning.planner import Planner, read_sync
-from receiver.planning.truth import Wanted
-from receiver.rules.matching.questions import Asks
+from receiver.rules.matching.questions import Asks, Wanted
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A sync that waits, with its verdicts by message, and what is to be read for it."""
+    """A sync that waits, and what is to be read for it.
+
+    ``listed`` is the sync as its notification has it, ``sync`` with its verdicts by message.
+    """
 
     stored: StoredSync
+    listed: Sync
     sync: Sync
     wanted: Wanted
 
     @classmethod
     def of(cls, stored: StoredSync, planner: Planner) -> Asked:
         """Read a sync; the rules in force say what is wanted."""
-        sync = with_recalled(read_sync(stored), stored.recalled)
-        return cls(stored, sync, planner.wanted(sync))
+        listed = read_sync(stored)
+        sync = with_recalled(listed, stored.recalled)
+        return cls(stored, listed, sync, planner.wanted(sync))
 
     def unread(self, reason: str) -> Observed:
         """Return that none of its objects could be read."""

@@ -6,12 +6,12 @@ Matching and rendering happen here, over a reading connection, so that they hold
 from __future__ import annotations
 
 import traceback
-from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import chain
 from typing import TypeVar
 
 from sqlalchemy import Connection
@@ -23,11 +23,13 @@ from receiver.core.logs import Log
 from receiver.core.model import Event, Json, Sync, from_ms, rfc3339
 from receiver.core.states import PlanState, SyncState
 from receiver.core.validation import did_you_mean, first_line
+from receiver.dispatcher.handover import Handover, SeenSync
+from receiver.dispatcher.observation import Asked
 from receiver.dispatcher.rule_sets import Reload, RulesInForce
+from receiver.dispatcher.sync_cache import SyncCache
 from receiver.ledger.operations.replay import Replay, asked_replays
 from receiver.ledger.plans.application_memory import MemoryKey, memories_of
 from receiver.ledger.plans.load import (
-    MOST_RESOURCES,
     NewSync,
     new_syncs,
     signalled_plans,
@@ -41,13 +43,10 @@ from receiver.notification.application_memory import Memory, apply_update, with_
 from receiver.notification.resource_list import too_many
 from receiver.planning.parameters import Renderer
 from receiver.planning.plan_builder import MOST_RUNS
-from receiver.planning.planner import Planner, memory_key, read_sync, step
+from receiver.planning.planner import Planner, memory_key, step
 
 LONGEST = 10.0
 """Processor seconds that planning one sync, or stepping one plan, may take; most take 0.01."""
-
-KEPT_SYNCS = 64
-"""Syncs cached: twice a turn's batch, since the next waves of a batch come together."""
 
 T = TypeVar("T")
 
@@ -56,6 +55,7 @@ class Preparation:
     """Plans syncs by the rules in force, and steps plans by the rules that they were made by.
 
     Attributes:
+        handover: what is passed between it and those who read live objects.
         act_since: syncs that finished before it are stored and not acted upon.
         verify_until: returns how long a sync of this sender may wait for what its live objects
             tell, in milliseconds of the ledger's clock; None if nobody can ask.
@@ -74,8 +74,8 @@ class Preparation:
         self._max_resources = max_resources
         self._planner: Planner | None = None
         self._refused = ""
-        self._syncs: OrderedDict[str, Sync] = OrderedDict()
-        self._kept = 0  # resources of all of them
+        self._syncs = SyncCache()
+        self.handover = Handover()
         self.act_since: datetime | None = None
         self.verify_until: Callable[[Connection, str], int | None] = lambda *_: None
         self.checkpoint: Callable[[], None] = lambda: None
@@ -97,24 +97,39 @@ class Preparation:
         if reload.planner:
             self.use(reload.planner)
 
-    def plan_syncs(self, connection: Connection, limit: int) -> list[Planning]:
-        """Plan the oldest new syncs, at most ``limit``; none while there are no rules."""
-        if self._planner is None:
-            return []
+    def plan_syncs(self, connection: Connection, limit: int, *, new: bool = True) -> list[Planning]:
+        """Plan syncs that have waited, with what was seen of them, and then the oldest new ones.
+
+        Args:
+            connection: sees the new ones.
+            limit: as many at most; none while there are no rules.
+            new: whether there are new ones.
+        """
         made: list[Planning] = []
+        with suppress(Stopped):  # what is not planned yet stays as it is
+            for planning in chain(self._seen(limit), self._new(connection, limit) if new else ()):
+                made.append(planning)
+                runs = sum(len(plan.runs) for planning in made for plan in planning.plans)
+                if len(made) == limit or runs > MOST_RUNS:
+                    break
+        return made
+
+    def _seen(self, limit: int) -> Iterator[Planning]:
+        if self._planner:
+            yield from map(partial(self._plan_seen, self._planner), self.handover.seen(limit))
+
+    def _new(self, connection: Connection, limit: int) -> Iterator[Planning]:
+        if self._planner is None:
+            return
         query = partial(new_syncs, connection, limit)
         chosen, given_up = self._guard.choose(connection, "syncs", query)
         ids = [one.id for one in chosen]
         stored, memories = stored_syncs(connection, ids), memories_of(connection, ids)
-        with suppress(Stopped):  # what is not planned yet stays new
-            for one in chosen:
-                work = partial(self._plan, self._planner, connection, stored[one.id], memories)
-                refusal = given_up or too_many(one.resources, self._max_resources)
-                planned: Planning | str = refusal or self._bounded(work, "sync.bug", sync=one.id)
-                made.append(_failed(one, planned) if isinstance(planned, str) else planned)
-                if sum(len(plan.runs) for planning in made for plan in planning.plans) > MOST_RUNS:
-                    break
-        return made
+        for one in chosen:
+            work = partial(self._plan, self._planner, connection, stored[one.id], memories)
+            refusal = given_up or too_many(one.resources, self._max_resources)
+            planned: Planning | str = refusal or self._bounded(work, "sync.bug", sync=one.id)
+            yield _failed(one, planned) if isinstance(planned, str) else planned
 
     def step_plans(self, connection: Connection, limit: int) -> list[tuple[StoredPlan, Advance]]:
         """Return the next steps of the plans that something happened to."""
@@ -128,9 +143,13 @@ class Preparation:
                 made.append((stored, advance))
         return made
 
-    def clear_begun(self, connection: Connection) -> None:
-        """Delete the record of what was begun, in the transaction that stores what came of it."""
+    def clear_begun(self, connection: Connection, waited: Iterable[str] = ()) -> None:
+        """Delete the record of what was begun, and of syncs that others began, which have waited.
+
+        It is done in the transaction that stores what came of it.
+        """
         self._guard.clear(connection)
+        self._guard.clear_some(connection, waited)
 
     def plan_replays(
         self, connection: Connection, limit: int
@@ -170,7 +189,7 @@ class Preparation:
                 until = self.verify_until(connection, stored.sender)
             if until:
                 recalled = replace(recalled, observed=None)
-            sync = with_recalled(self._read(stored), recalled)
+            sync = with_recalled(self._syncs.read(stored), recalled)
             planning = planner.replay(
                 sync, stored.delivery, rule=replay.rule, about=about, verify_until=until
             )
@@ -201,7 +220,7 @@ class Preparation:
         memories: dict[MemoryKey, Memory],
     ) -> Planning:  # fmt: skip
         stored = new()
-        sync = self._read(stored)
+        sync = self._syncs.read(stored)
         if stored.recalled.observed is not None:
             return planner.plan_verified(sync, stored.delivery, stored.recalled)
         memory = memories.get(key := memory_key(sync), Memory())
@@ -210,6 +229,10 @@ class Preparation:
             sync, stored.delivery, memory, refusal=refusal,
             verify_until=self.verify_until(connection, sync.sender),
         )  # fmt: skip
+        if planning.wanted:
+            kept = replace(stored, body=b"", recalled=planning.recalled)
+            judged = with_recalled(sync, planning.recalled)
+            self.handover.keep(planner, Asked(kept, sync, judged, planning.wanted))
         if planning.memory_update is None:
             return planning
         remembered = apply_update(memory, planning.memory_update)
@@ -217,6 +240,20 @@ class Preparation:
             return replace(planning, memory_update=None)
         memories[key] = remembered
         return planning
+
+    def _plan_seen(self, planner: Planner, seen: SeenSync) -> Planning:
+        stored, sync = seen.stored, seen.listed
+        assert sync  # noqa: S101 only such are handed over
+        recalled = replace(stored.recalled, observed=seen.observed)
+        work = partial(planner.plan_verified, sync, stored.delivery, recalled)
+        planned: Planning | str = self._bounded(work, "sync.bug", sync=stored.id)
+        if isinstance(planned, str):
+            planned = replace(_failed(stored, planned), recalled=recalled)
+        self._syncs.keep(sync)
+        return replace(
+            planned, was=SyncState.VERIFYING, fields=seen.fields,
+            events=(seen.event, *planned.events),
+        )  # fmt: skip
 
     def _step(self, connection: Connection, stored: StoredPlan) -> Advance | str:
         plan = stored.plan
@@ -226,21 +263,9 @@ class Preparation:
             return step(stored, rule, read, self._renderer)
 
         def read(sync: str) -> Sync:
-            return self._syncs.get(sync) or self._read(stored_sync(connection, sync))
+            return self._syncs.get(sync) or self._syncs.read(stored_sync(connection, sync))
 
         return self._bounded(work, "plan.bug", plan=plan.id)
-
-    def _read(self, stored: StoredSync) -> Sync:
-        """Read a sync and cache it: its next waves need it again soon."""
-        if known := self._syncs.pop(stored.id, None):
-            self._kept -= len(known.resources)
-        sync = self._syncs[stored.id] = read_sync(stored)
-        self._kept += len(sync.resources)
-        while len(self._syncs) > 1 and (
-            len(self._syncs) > KEPT_SYNCS or self._kept > MOST_RESOURCES
-        ):
-            self._kept -= len(self._syncs.popitem(last=False)[1].resources)
-        return sync
 
     def _too_old(self, stored: StoredSync, sync: Sync) -> str:
         """Return why a sync is stored only: it finished long ago, or before we were here."""
@@ -256,7 +281,7 @@ class Preparation:
         return ""
 
 
-def _failed(new: NewSync, reason: str) -> Planning:
+def _failed(new: NewSync | StoredSync, reason: str) -> Planning:
     """Return the planning of a sync that cannot be planned; an operator can replay it."""
     event = Event("sync.failed", {"reason": reason}, new.delivery, new.id)
     return Planning(new.id, "", SyncState.FAILED, reason, None, events=(event,))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
+from receiver.core.states import SyncState
 from receiver.dispatcher.rule_sets import Reload, store_reload
 from receiver.dispatcher.worker_pool import Finished
 from receiver.ledger.engine.ledger import LockMode
@@ -69,6 +70,11 @@ class Turn:
     def planned(self) -> bool:
         """Whether it makes plans or changes them."""
         return bool(self.plannings or self.steps or self.replays or self.collected)
+
+    @property
+    def waited(self) -> list[str]:
+        """The planned syncs that have waited for what their live objects tell."""
+        return [one.sync for one in self.plannings if one.was is SyncState.VERIFYING]
 
     @property
     def to_write(self) -> bool:

@@ -24,13 +24,13 @@ from receiver.notification.parse import read_notification
 from receiver.planning.parameters import Renderer, Scene
 from receiver.planning.plan_builder import MOST_RUNS, MOST_TARGETS, PlanMaker, advance_with
 from receiver.planning.plan_view import PlanView
-from receiver.planning.truth import Wanted, find_unlisted, find_wanted, leave_to_verify
+from receiver.planning.truth import find_unlisted, find_wanted, leave_to_verify
 from receiver.rules.expressions.cel import Expressions
 from receiver.rules.expressions.seen import one_line
 from receiver.rules.loading.load import RuleSet, place_in_files
 from receiver.rules.matching.index import ResourceIndex
 from receiver.rules.matching.matcher import Matcher, RuleMatch
-from receiver.rules.matching.questions import AskedFields
+from receiver.rules.matching.questions import AskedFields, Wanted
 from receiver.rules.schema.rule_file import Rule, Target
 
 ERRORS = 3

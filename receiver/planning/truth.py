@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 
 from receiver.core.model import Event, Json, Resource, Sync, from_ms, rfc3339
 from receiver.core.states import SyncState
@@ -12,33 +12,7 @@ from receiver.ledger.plans.verification import waiting_reason
 from receiver.notification.application_memory import is_dry_run
 from receiver.notification.change_detection import list_gap
 from receiver.rules.matching.matcher import Matcher
-from receiver.rules.matching.questions import Asks
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What is to be read for a sync.
-
-    Attributes:
-        listed: the resources, by their index, that are judged by their objects.
-        unlisted: its list may lack what it changed, and a rule could select that.
-        health: those, by their index, whose health decides.
-        asks: what rules ask of live objects beside, by the index of the resource.
-    """
-
-    listed: tuple[int, ...] = ()
-    unlisted: bool = False
-    health: tuple[int, ...] = ()
-    asks: Mapping[int, Asks] = field(default_factory=dict)
-
-    def __bool__(self) -> bool:
-        """Whether anything is to be read."""
-        return bool(self.unlisted or self.objects)
-
-    @property
-    def objects(self) -> set[int]:
-        """The resources, by their index, whose objects are read."""
-        return {*self.listed, *self.health, *self.asks}
+from receiver.rules.matching.questions import Wanted
 
 
 def find_wanted(matcher: Matcher, sync: Sync) -> Wanted:
@@ -70,5 +44,5 @@ def leave_to_verify(planning: Planning, wanted: Wanted, event: Event, until: int
     data["until"] = rfc3339(from_ms(until))
     return replace(
         planning, state=SyncState.VERIFYING, reason=waiting_reason(until), verify_until=until,
-        events=(replace(event, data=data, sync=planning.sync),),
+        wanted=wanted, events=(replace(event, data=data, sync=planning.sync),),
     )  # fmt: skip

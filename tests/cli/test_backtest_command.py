@@ -16,8 +16,6 @@ from in_process import Postsync, listening
 from notifications import resource
 from toy_cluster import ToyCluster
 
-from receiver.core.logs import configure_logs
-from receiver.dispatcher.verification import Verification
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.plans.load import stored_sync
@@ -228,9 +226,7 @@ def test_what_live_objects_told_then_counts(
     cluster.changed_at = {"a1": NOON - timedelta(seconds=10), "a2": NOON - timedelta(hours=1)}
     said = "configmap/{} serverside-applied"
     house.sync(*(resource(name, said.format(name)) for name in ("a1", "a2", "b1")))
-    planner, log = house.planner, configure_logs("json")
-    Verification("argocd", cluster, ledger, lambda: planner, lambda: None, log)._round()
-    house.plan([])
+    house.verification(cluster)._round()
     monkeypatch.delenv("POSTSYNC_TOKEN", raising=False)
     monkeypatch.setenv("POSTSYNC_HOME", str(tmp_path))
     (tmp_path / "new.yaml").write_text(f"version: 1\nrules:{rule(AS)}{rule(BS, 'other')}")

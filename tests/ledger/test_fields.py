@@ -20,7 +20,6 @@ from receiver.argocd.objects import ApplicationState, ApplicationSummary
 from receiver.core.logs import configure_logs
 from receiver.dispatcher import baseline
 from receiver.dispatcher.baseline import Baseline
-from receiver.dispatcher.verification import Verification
 from receiver.inspection.explain import Explainer
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.plans.field_values import tidy_fields
@@ -82,7 +81,7 @@ def synced(
 
 
 def verify(house: House, cluster: ToyCluster) -> None:
-    Verification("argocd", cluster, house.ledger, lambda: house.planner, lambda: None, LOG)._round()
+    house.verification(cluster)._round()
     house.plan([])
 
 

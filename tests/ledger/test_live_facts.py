@@ -12,9 +12,7 @@ from house import NOON, House
 from notifications import resource
 from toy_cluster import ToyCluster
 
-from receiver.core.logs import configure_logs
 from receiver.core.model import Live
-from receiver.dispatcher.verification import Verification
 from receiver.inspection.explain import Explainer
 from receiver.kubernetes.health import Health
 from receiver.ledger.engine.ledger import Ledger
@@ -61,9 +59,7 @@ def look(house: House, cluster: ToyCluster) -> None:
 
 def verify(house: House, cluster: ToyCluster) -> None:
     """Verify what waits."""
-    Verification(
-        "argocd", cluster, house.ledger, lambda: house.planner, lambda: None, configure_logs("json")
-    )._round()
+    house.verification(cluster)._round()
 
 
 def texts(house: House) -> list[str]:
@@ -168,7 +164,7 @@ def test_an_annotation_that_nobody_has_looked_for_is_not_known(
     rules = ANY.replace("labels: {tier: edge*}", "annotations: {absent: a}")
     house.use(rules)
     sync = house.sync("a")
-    verify(house, cluster)
+    house.verification(cluster, wakes=False)._verify_some(house.planner)
     house.use(rules.replace("absent", "note") if other else rules)
     house.plan([])
     (reason,) = reasons(house, sync)

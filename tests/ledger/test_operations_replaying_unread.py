@@ -32,8 +32,9 @@ def unread(house: House, cluster: ToyCluster) -> str:
 def look(ledger: Ledger, house: House, cluster: ToyCluster) -> None:
     """One round of the thread that reads live objects."""
     Verification(
-        "argocd", cluster, ledger, lambda: house.planner, lambda: None, configure_logs("json")
-    )._round()
+        "argocd", cluster, ledger, lambda: house.planner, house.handover, lambda: None,
+        configure_logs("json"),
+    )._round()  # fmt: skip
 
 
 @pytest.fixture

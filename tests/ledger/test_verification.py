@@ -22,7 +22,6 @@ from receiver.core.errors import LedgerUnavailable
 from receiver.core.logs import configure_logs
 from receiver.dispatcher.resource_health import read_health
 from receiver.dispatcher.unconnected import Unconnected
-from receiver.dispatcher.verification import Verification
 from receiver.inspection.explain import Explainer
 from receiver.kubernetes.health import Health
 from receiver.ledger.engine.ledger import Ledger
@@ -58,15 +57,9 @@ def cluster() -> ToyCluster:
     return ToyCluster()
 
 
-def worker(house: House, cluster: ToyCluster, sender: str = "argocd") -> Verification:
-    return Verification(
-        sender, cluster, house.ledger, lambda: house.planner, lambda: None, configure_logs("json")
-    )
-
-
 def look(house: House, cluster: ToyCluster) -> None:
     """One round, as the thread makes it."""
-    worker(house, cluster)._round()
+    house.verification(cluster)._round()
 
 
 def applied(name: str, **fields: Any) -> dict[str, Any]:
@@ -98,8 +91,6 @@ def test_a_sync_waits_until_its_objects_have_told(house: House, cluster: ToyClus
     assert texts(house) == []
     look(house, cluster)
     assert cluster.asked == [("shop", ["a-conf", "b-conf"])]
-    assert row(house, sync)[0] == "new"
-    house.plan([])
     assert row(house, sync)[:3] == ("planned", "", None)
     (told,) = texts(house)
     assert told.startswith(f"a-conf: its object was last changed by argocd-controller at {AT}, ")
@@ -265,7 +256,7 @@ def test_a_deadline_waits_for_no_pause(house: House, cluster: ToyCluster) -> Non
     cluster.failing = "the cluster of the test: nobody there"
     house.sync(applied("a-conf"))
     house.ledger = later(house.ledger, 115)
-    made = worker(house, cluster)
+    made = house.verification(cluster)
     waits = []
     for _ in range(6):
         made._again_at = 0.0
@@ -281,7 +272,7 @@ def test_syncs_of_one_application_are_read_together(house: House, cluster: ToyCl
     house.plan([])
     look(house, cluster)
     assert cluster.asked == [("shop", ["a-conf", "b-conf"]), ("billing", ["a-conf"])]
-    assert {row(house, sync)[0] for sync in [*first, other]} == {"new"}
+    assert {row(house, sync)[0] for sync in [*first, other]} == {"planned"}
 
 
 def test_another_senders_sync_is_left_alone(house: House, cluster: ToyCluster) -> None:
@@ -298,9 +289,9 @@ def test_it_is_verified_once(house: House, cluster: ToyCluster) -> None:
     with house.ledger.read() as connection:
         waiting = verifying_syncs(connection, "argocd", 10)
     for _ in range(2):
-        worker(house, cluster)._verify_in_turn(house.planner, waiting)
+        house.verification(cluster)._verify_in_turn(house.planner, waiting)
     house.plan([])
-    worker(house, cluster)._verify_in_turn(house.planner, waiting)
+    house.verification(cluster)._verify_in_turn(house.planner, waiting)
     assert row(house, sync)[0] == "planned"
     assert len(house.events("sync.verified")) == len(house.events("sync.planned")) == 1
 
@@ -379,19 +370,14 @@ def test_the_memory_keeps_the_order_in_which_syncs_came(house: House) -> None:
 def test_a_thread_does_it_and_wakes_the_loop(house: House, cluster: ToyCluster) -> None:
     """A sync that began to wait is told to it."""
     cluster.changed_at = {"a-conf": WITHIN}
-    woken: list[bool] = []
-    thread = Verification(
-        "argocd", cluster, house.ledger, lambda: house.planner, lambda: woken.append(True),
-        configure_logs("json"),
-    )  # fmt: skip
+    thread = house.verification(cluster)
     thread.start()
     try:
         house.sync(applied("a-conf"))
         thread.notify()
-        wait_for(lambda: bool(woken), 10, "the loop is woken")
+        wait_for(lambda: bool(house.events("sync.planned")), 10, "the loop is woken")
     finally:
         thread.stop()
-    assert len(house.events("sync.verified")) == 1
 
 
 def test_a_stored_sync_that_cannot_be_read_is_left_to_its_message(
@@ -410,8 +396,9 @@ def test_a_stored_sync_that_cannot_be_read_is_left_to_its_message(
             {"body": zlib.compress(b"{}"), "sync": broken},
         )
     cluster.changed_at = {"a-conf": WITHIN}
-    look(house, cluster)
-    assert {row(house, sync)[0] for sync in (broken, other)} == {"new"}
+    house.verification(cluster, wakes=False)._verify_some(house.planner)
+    assert row(house, broken)[0] == "new"
+    assert house.handover.unplanned() == [other]
     (told,) = house.events("sync.unverified")
     assert told["sync"] == broken
     assert told["reason"].endswith("; see the log")
@@ -561,11 +548,11 @@ def test_an_application_that_fails_holds_up_no_other(house: House, cluster: ToyC
     cluster.changed_at, cluster.failing_for = {"a-conf": WITHIN}, {"bad"}
     bad = [house.sync(applied("a-conf"), application="bad", message=str(n)) for n in range(70)]
     good = house.sync(applied("a-conf"), application="good")
-    thread = worker(house, cluster)
+    thread = house.verification(cluster)
     for _ in range(2):
         thread._again_at = 0.0
         thread._round()
-    assert row(house, good)[0] == "new"
+    assert row(house, good)[0] == "planned"
     assert {row(house, sync)[0] for sync in bad} == {"verifying"}
     house.ledger = thread._ledger = later(house.ledger, 121)
     thread._again_at = 0.0
@@ -598,10 +585,10 @@ def test_a_sync_whose_reading_kills_the_process_is_given_up(
         with suppress(Killed):
             look(house, there)
     assert len(deaths) == 3
-    assert {row(house, sync)[0] for sync in (deadly, good)} == {"new"}
+    assert {row(house, sync)[0] for sync in (deadly, good)} == {"planned"}
     (told,) = house.events("sync.unverified")
     assert told["sync"] == deadly
-    assert told["reason"] == "3 processes in a row ended while they read its objects"
+    assert told["reason"] == "3 processes in a row ended while they verified it"
     assert house.query("SELECT id FROM planning_attempts") == []
     look(house, cluster)
     house.plan([])
@@ -616,5 +603,5 @@ def test_a_connection_that_fails_makes_no_sync_suspect(house: House, cluster: To
         look(house, cluster)
     cluster.failing, cluster.changed_at = "", {"a-conf": WITHIN}
     look(house, cluster)
-    assert row(house, sync)[0] == "new"
+    assert row(house, sync)[0] == "planned"
     assert house.events("sync.unverified") == []

@@ -14,8 +14,6 @@ from house import NOON, House
 from notifications import resource
 from toy_cluster import ToyCluster
 
-from receiver.core.logs import configure_logs
-from receiver.dispatcher.verification import Verification
 from receiver.ledger.engine.ledger import Ledger
 
 RULES = """
@@ -131,10 +129,7 @@ def test_what_live_objects_told_counts(web: Doors, ledger: Ledger) -> None:
     cluster.changed_at = {"a1": NOON - timedelta(seconds=10), "a2": NOON - timedelta(hours=1)}
     said = "configmap/{} serverside-applied"
     sync = house.sync(*(resource(name, said.format(name)) for name in ("a1", "a2")))
-    log = configure_logs("json")
-    planner = house.planner
-    Verification("argocd", cluster, ledger, lambda: planner, lambda: None, log)._round()
-    house.plan([])
+    house.verification(cluster)._round()
     edited(house, RULES.replace("purge", "again"))
     (rule,) = get(web, sync)["rules"]
     assert [cell["verdict"] for cell in rule["resources"]] == ["matched", "refused"]

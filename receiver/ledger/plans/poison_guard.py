@@ -81,7 +81,9 @@ class PoisonGuard:
 
     def clear_some(self, connection: Connection, ids: Iterable[str]) -> None:
         """Delete it of these alone, whoever began them; as `clear`."""
-        _CLEAR_SOME.run(connection, [{"one": one} for one in ids])
+        rows = [{"one": one} for one in ids]
+        if rows:
+            _CLEAR_SOME.run(connection, rows)
 
 
 def _suspect(query: Query[T], known: Mapping[str, int]) -> Sequence[T]:

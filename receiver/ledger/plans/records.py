@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from receiver.core.model import Event, Json
 from receiver.core.states import PlanState, RunState, SkipCause, SyncState
 from receiver.ledger.plans.awaited import Awaited
+from receiver.ledger.plans.field_values import FieldUpdate
 from receiver.ledger.plans.plan import Gate, Plan
 from receiver.ledger.plans.run import Run
 from receiver.notification.application_memory import MemoryUpdate, Recalled
+from receiver.rules.matching.questions import Wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,9 @@ class Planning:
     ``memory_update`` changes the memory of its Application, which ``memory_key`` names.
     ``verify_until``, in milliseconds: the sync is not planned yet, but waits for what its live
     objects tell, at most until then.
+    ``wanted``: what is to be read of them then, which is not stored.
+    ``was``: its state until then: one that has waited is planned with what was seen. ``fields`` are
+    remembered after it.
     ``asked``: somebody wants these plans, whatever newer ones there are.
     """
 
@@ -133,6 +138,9 @@ class Planning:
     events: tuple[Event, ...] = ()
     asked: bool = False
     verify_until: int | None = None
+    wanted: Wanted | None = None
+    was: SyncState = SyncState.NEW
+    fields: FieldUpdate | None = None
 
 
 @dataclass(frozen=True, slots=True)

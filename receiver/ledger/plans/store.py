@@ -7,13 +7,14 @@ from dataclasses import replace
 
 from sqlalchemy import bindparam, insert, select, update
 
-from receiver.core.states import PlanState, RunState, SyncState, Trait
+from receiver.core.states import PlanState, RunState, Trait
 from receiver.core.storable import dumps
 from receiver.ledger import tables
 from receiver.ledger.engine.unit_of_work import Row, UnitOfWork
 from receiver.ledger.plans.application_memory import update_memories, write_recalled
 from receiver.ledger.plans.concurrency import end_plan
 from receiver.ledger.plans.debounce import begin, join, room_for
+from receiver.ledger.plans.field_values import store_fields
 from receiver.ledger.plans.plan import Plan, insert_plan
 from receiver.ledger.plans.records import Advance, NewPlan, Planning, RunChange, StoredPlan
 from receiver.ledger.plans.run import Run, run_row
@@ -29,14 +30,13 @@ _NEW_RUN = insert(tables.runs).values(
 )
 
 _S = tables.syncs.c
-_STILL_NEW = Prepared(select(_S.id).where(any_of(_S.id, "syncs"), _S.state == SyncState.NEW.value))
+_STATES = Prepared(select(_S.id, _S.state).where(any_of(_S.id, "syncs")))
 
 
 def store_plannings(uow: UnitOfWork, plannings: Sequence[Planning]) -> None:
     """Store the plans of syncs, except those that another dispatcher has planned meanwhile."""
-    wanted = [planning.sync for planning in plannings]
-    still_new = set(_STILL_NEW.scalars(uow.connection, syncs=wanted))
-    ours = [planning for planning in plannings if planning.sync in still_new]
+    states = dict(_STATES.all(uow.connection, syncs=[planning.sync for planning in plannings]))
+    ours = [one for one in plannings if states.get(one.sync) == one.was.value]
     load_virtual_times(uow, _due_flows(plan.first for one in ours for plan in one.plans))
     for planning in ours:
         uow.change(
@@ -46,6 +46,8 @@ def store_plannings(uow: UnitOfWork, plannings: Sequence[Planning]) -> None:
             recalled=write_recalled(planning.recalled), verify_until=planning.verify_until,
         )  # fmt: skip
         store_plans(uow, planning)
+        if planning.fields:
+            store_fields(uow, planning.fields)
     update_memories(uow, ours)
 
 

@@ -19,12 +19,13 @@ _S = tables.syncs.c
 
 @dataclass(frozen=True, slots=True)
 class VerifyingSync:
-    """A sync that waits; ``until`` is in milliseconds."""
+    """A sync that waits; ``until`` is in milliseconds. ``planned``: it is read for a replay."""
 
     id: str
     application: str
     until: int
     reason: str
+    planned: bool
 
 
 def verifying_syncs(
@@ -59,7 +60,7 @@ def _verifying(
     turns = {application: number for number, application in enumerate(last, 1)}
     turn = [case(turns, value=_S.application, else_=0)] if turns else []
     query = (
-        select(_S.id, _S.application, _S.verify_until, _S.reason)
+        select(_S.id, _S.application, _S.verify_until, _S.reason, _S.planned_at.is_not(None))
         .where(text(f"syncs.{tables.VERIFYING_SYNC}"), which)
         .order_by(*turn, _S.id)
         .limit(limit)

@@ -30,7 +30,8 @@ class PendingWork:
 
     ``collected``: a plan has collected syncs for long enough; ``next_collected`` is its time.
     ``replays``: an operator wants a sync planned anew. While all is paused, nothing is ready
-    and nothing becomes due. ``left``: new syncs are left to a later turn while enough is ready.
+    and nothing becomes due. ``seen``: so it is of syncs that have waited, which the ledger does not
+    know. ``left``: new syncs are left to a later turn while enough is ready.
     """
 
     now: int
@@ -42,11 +43,12 @@ class PendingWork:
     next_collected: int | None = None
     replays: bool = False
     left: bool = False
+    seen: bool = False
 
     @property
     def to_plan(self) -> bool:
         """Whether there is something that one dispatcher alone does: to plan or to step."""
-        return self.new or self.signalled or self.collected or self.replays
+        return self.new or self.seen or self.signalled or self.collected or self.replays
 
 
 def find_pending_work(connection: Connection, now: int) -> PendingWork:

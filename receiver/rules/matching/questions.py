@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 from receiver.rules.expressions.template import strings
 from receiver.rules.schema.rule_file import Rule
@@ -67,6 +67,32 @@ class Asks:
 
 
 NO_QUESTION = Asks()
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to be read for a sync.
+
+    Attributes:
+        listed: the resources, by their index, that are judged by their objects.
+        unlisted: its list may lack what it changed, and a rule could select that.
+        health: those, by their index, whose health decides.
+        asks: what rules ask of live objects beside, by the index of the resource.
+    """
+
+    listed: tuple[int, ...] = ()
+    unlisted: bool = False
+    health: tuple[int, ...] = ()
+    asks: Mapping[int, Asks] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        """Whether anything is to be read."""
+        return bool(self.unlisted or self.objects)
+
+    @property
+    def objects(self) -> set[int]:
+        """The resources, by their index, whose objects are read."""
+        return {*self.listed, *self.health, *self.asks}
 
 
 @dataclass(frozen=True, slots=True)
