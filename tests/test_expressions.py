@@ -24,7 +24,7 @@ from receiver.core.model import (
 from receiver.rules.expressions.cel import Bindings, Expressions, Program
 from receiver.rules.expressions.facts import application_facts, resource_facts, sync_facts
 from receiver.rules.expressions.scope import Earlier, Scope
-from receiver.rules.expressions.template import check_tree, parse_template, render_tree
+from receiver.rules.expressions.template import check_tree, parse_template, parse_tree, render_tree
 
 APPLICATION = Application(
     name="shop",
@@ -337,8 +337,9 @@ def test_broken_template(
 
 def test_list_within_a_text(compiled: Callable[[str], Program], bindings: Bindings) -> None:
     """A list, a map or null cannot stand within a text."""
+    tree = parse_tree({"a": ["x", "Images: ${{ resource.images }}"]}, compiled)
     with pytest.raises(ExpressionError, match=r"^a\[1\]: resource.images is a list; within"):
-        render_tree({"a": ["x", "Images: ${{ resource.images }}"]}, bindings, compiled)
+        render_tree(tree, bindings)
 
 
 def test_tree(compiled: Callable[[str], Program], bindings: Bindings) -> None:
@@ -348,11 +349,23 @@ def test_tree(compiled: Callable[[str], Program], bindings: Bindings) -> None:
         "text": "To ${{ application.name }}",
         "list": [None, True, "${{ resource.images }}"],
     }
-    assert render_tree(tree, bindings, compiled) == {
+    assert render_tree(parse_tree(tree, compiled), bindings) == {
         "${{ key }}": 1,
         "text": "To shop",
         "list": [None, True, ["ghcr.io/acme/shop:2.4.0"]],
     }
+
+
+def test_what_does_not_compile_fails_where_it_is_rendered(
+    compiled: Callable[[str], Program], bindings: Bindings
+) -> None:
+    """After what stands before it, and with its path: parsing refuses nothing."""
+    first = parse_tree({"a": "${{ sync.idd }}", "b": ["${{ 1 / 0 }}"]}, compiled)
+    with pytest.raises(ExpressionError, match=r"^a: sync has no field idd \(did you mean id\?\)$"):
+        render_tree(first, bindings)
+    second = parse_tree({"a": ["${{ 1 / 0 }}"], "b": "${{ sync.idd }}"}, compiled)
+    with pytest.raises(ExpressionError, match=r"^a\[0\]: divide by zero"):
+        render_tree(second, bindings)
 
 
 def test_all_mistakes_of_a_tree(compiled: Callable[[str], Program]) -> None:
@@ -370,7 +383,8 @@ def test_what_expressions_give_is_quoted_and_what_the_rule_says_is_not(
         "whole": "${{ '<a>' }}",
         "tree": "${{ [{'text': '<a>', 'n': 1}] }}",
     }
-    rendered = render_tree(tree, bindings, compiled, lambda text: text.replace("<", "&lt;"))
+    parsed = parse_tree(tree, compiled)
+    rendered = render_tree(parsed, bindings, lambda text: text.replace("<", "&lt;"))
     assert rendered == {
         "text": "<!here> &lt;!channel>",
         "whole": "&lt;a>",

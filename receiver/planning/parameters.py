@@ -4,28 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from functools import partial
+from dataclasses import dataclass
 from typing import Any
 
-from receiver.contract import Handler
 from receiver.core import interruption
-from receiver.core.errors import ExpressionError, PostsyncError
+from receiver.core.errors import PostsyncError
 from receiver.core.model import Json, Sync
 from receiver.core.states import RunState, SkipCause, Trait
 from receiver.ledger.plans.records import RunChange
 from receiver.ledger.plans.run import Run
 from receiver.planning.plan_view import ON_FAILURE, Failure, Wave
+from receiver.planning.prepared_action import PreparedAction, PreparedActions
 from receiver.rules.expressions.bounds import SizeBudget
 from receiver.rules.expressions.cel import Bindings, Expressions
 from receiver.rules.expressions.facts import application_facts, resource_facts, sync_facts
-from receiver.rules.expressions.scope import Scope
-from receiver.rules.expressions.template import render_tree
 from receiver.rules.handlers.registry import Registry
-from receiver.rules.handlers.secret_refs import SecretRef, split_secrets
-from receiver.rules.loading.scopes import action_scope
 from receiver.rules.matching.questions import paths_of
-from receiver.rules.schema.rule_file import Action, FailureAction, Rule
+from receiver.rules.schema.rule_file import Rule
 
 LARGEST_WAVE = 32 << 20
 """Characters of all parameters that are rendered for one wave together: they are in memory until
@@ -72,85 +67,50 @@ class Renderer:
     def __init__(self, expressions: Expressions, registry: Registry) -> None:
         self._expressions = expressions
         self._registry = registry
+        self._actions = PreparedActions(expressions, registry)
 
     def release(
         self, scene: Scene, wave: Wave, earlier: Sequence[Run], failure: Failure | None
     ) -> list[RunChange]:
         """Render each run of a wave; what cannot be rendered fails with the path and the reason."""
         outputs = _Outputs(earlier)
-        prepared: dict[str, _Prepared] = {}
         changes, budget = [], SizeBudget(LARGEST_WAVE)
         for run, action in wave:
             interruption.checkpoint()
             try:
-                if action.name not in prepared:
-                    prepared[action.name] = self._prepare(scene.rule, action)
+                prepared = self._actions.get(scene.rule, action)
                 facts = scene.facts(run.target_index) | {"actions": outputs.seen_by(run)}
                 about = {"rule": scene.rule.name, "action": run.action, "target": run.target}
                 if failure and run.section == ON_FAILURE:
                     bindings = self._expressions.bind(facts | _failure_facts(failure, scene.rule))
                 else:
                     bindings = self._expressions.bind(facts)
-                change = self._render(prepared[action.name], run, bindings, facts | about)
+                change = self._render(prepared, run, bindings, facts | about)
                 budget.take_tree(change.parameters)
                 changes.append(change)
             except PostsyncError as error:
                 changes.append(RunChange(run.id, RunState.FAILED, f"not rendered: {error}"))
         return changes
 
-    def _prepare(self, rule: Rule, action: FailureAction) -> _Prepared:
-        parameters, secrets = split_secrets(action.with_)
-        handler, scope = self._registry.get(action.uses), action_scope(rule, action)
-        return _Prepared(action, handler, parameters, secrets, rule, scope)
-
     def _render(
-        self, prepared: _Prepared, run: Run, bindings: Bindings, about: Mapping[str, Json]
+        self, prepared: PreparedAction, run: Run, bindings: Bindings, about: Mapping[str, Json]
     ) -> RunChange:
-        compile_here = partial(self._expressions.compile, scope=prepared.scope)
-        if prepared.action.if_ is not None:
-            try:
-                wanted = compile_here(prepared.action.if_).test(bindings)
-            except ExpressionError as error:
-                raise ExpressionError(f"if: {error.message}", hint=error.hint) from None
-            if not wanted:
-                reason, cause = f"if is false: {prepared.action.if_}", SkipCause.CONDITION_FALSE
-                return RunChange(run.id, RunState.SKIPPED, reason, skip_cause=cause)
-        handler = prepared.handler
-        tree: Any = render_tree(prepared.parameters, bindings, compile_here, handler.quote or str)
-        tree = handler.complete(tree, about)
-        found = self._registry.check_parameters(
-            handler, tree, self._expressions, secrets=prepared.secrets
-        )
+        if not prepared.wanted(bindings):
+            reason, cause = f"if is false: {prepared.action.if_}", SkipCause.CONDITION_FALSE
+            return RunChange(run.id, RunState.SKIPPED, reason, skip_cause=cause)
+        handler, secrets = prepared.handler, prepared.secrets
+        tree: Any = handler.complete(prepared.render(bindings), about)
+        found = self._registry.check_parameters(handler, tree, self._expressions, secrets=secrets)
         if found:
             reason = "not rendered: " + "; ".join(map(str, found))
             return RunChange(run.id, RunState.FAILED, reason, tree)
         if prepared.rule.mode == "observe":
             reason, cause = "observed only, nothing was sent", SkipCause.OBSERVE_MODE
             return RunChange(run.id, RunState.SKIPPED, reason, tree, skip_cause=cause)
-        secrets = {place: asdict(ref) for place, ref in prepared.secrets.items()}
-        lane = _lane(prepared, tree)
-        if isinstance(prepared.action, Action) and prepared.action.suspend:
+        lane = prepared.lane(tree)
+        if prepared.suspends:
             return RunChange(run.id, RunState.HELD, "waits to be approved", tree, secrets, lane)
         return RunChange(run.id, RunState.DUE, "", tree, secrets, lane)
-
-
-def _lane(prepared: _Prepared, tree: Mapping[str, Json]) -> str:
-    """Return the lane of a run: the host, and the credential too if the service limits that."""
-    handler = prepared.handler
-    lane = handler.lane(tree) or handler.name
-    if handler.rate is None:
-        return lane
-    return " ".join([lane, *sorted({ref.name for ref in prepared.secrets.values()})])
-
-
-@dataclass(frozen=True, slots=True)
-class _Prepared:
-    action: FailureAction
-    handler: Handler[Any]
-    parameters: dict[str, Any]
-    secrets: Mapping[str, SecretRef]
-    rule: Rule
-    scope: Scope
 
 
 class _Outputs:

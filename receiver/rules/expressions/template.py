@@ -69,28 +69,66 @@ def parse_template(text: str, compile_: Compile) -> str | Template:
     return Template(tuple(parts), whole=len(parts) == 1)
 
 
-def render_tree(tree: Any, bindings: Bindings, compile_: Compile, quote: Quote = str) -> Json:
-    """Return the tree (dicts, lists, scalars) with its templates rendered; keys are kept.
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """An expression or a template that does not compile, which fails whenever it is rendered.
+
+    `check` refuses it, but a rule set that was stored by an older version may have it.
+    """
+
+    message: str
+    hint: str
+    column: int
+
+    @classmethod
+    def of(cls, error: ExpressionError) -> Broken:
+        """Keep why it does not compile."""
+        return cls(error.message, error.hint, error.column)
+
+    def render(self, _bindings: Bindings, _quote: Quote = str) -> Json:
+        """Fail.
+
+        Raises:
+            ExpressionError: always.
+        """
+        raise ExpressionError(self.message, hint=self.hint, column=self.column)
+
+    def test(self, bindings: Bindings) -> bool:
+        """Fail likewise."""
+        return bool(self.render(bindings))
+
+
+def parse_tree(tree: Any, compile_: Compile) -> Any:
+    """Return the tree (dicts, lists, scalars) with its templates parsed, for `render_tree`."""
+    if isinstance(tree, dict):
+        return {key: parse_tree(item, compile_) for key, item in tree.items()}
+    if isinstance(tree, list):
+        return [parse_tree(item, compile_) for item in tree]
+    if not isinstance(tree, str):
+        return tree
+    try:
+        return parse_template(tree, compile_)
+    except ExpressionError as error:
+        return Broken.of(error)
+
+
+def render_tree(parsed: Any, bindings: Bindings, quote: Quote = str, path: Path = ()) -> Json:
+    """Return what `parse_tree` made with its templates rendered; keys are kept.
 
     Raises:
         ExpressionError: the first expression that fails, after the path of its string.
     """
-
-    def render(value: Any, path: Path) -> Json:
-        if isinstance(value, dict):
-            return {key: render(item, (*path, key)) for key, item in value.items()}
-        if isinstance(value, list):
-            return [render(item, (*path, index)) for index, item in enumerate(value)]
-        if not isinstance(value, str):
-            return value  # type: ignore[no-any-return] # a scalar of YAML is JSON
-        try:
-            template = parse_template(value, compile_)
-            return template if isinstance(template, str) else template.render(bindings, quote)
-        except ExpressionError as error:
-            message = f"{dotted(path)}: {error.message}" if path else error.message
-            raise ExpressionError(message, hint=error.hint, column=error.column) from None
-
-    return render(tree, ())
+    if isinstance(parsed, dict):
+        return {key: render_tree(one, bindings, quote, (*path, key)) for key, one in parsed.items()}
+    if isinstance(parsed, list):
+        return [render_tree(one, bindings, quote, (*path, at)) for at, one in enumerate(parsed)]
+    if not isinstance(parsed, Template | Broken):
+        return parsed  # type: ignore[no-any-return] # a scalar of YAML is JSON
+    try:
+        return parsed.render(bindings, quote)
+    except ExpressionError as error:
+        message = f"{dotted(path)}: {error.message}" if path else error.message
+        raise ExpressionError(message, hint=error.hint, column=error.column) from None
 
 
 def map_strings(tree: Json, change: Callable[[str], str]) -> Json:
