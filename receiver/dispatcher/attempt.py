@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from threading import current_thread, main_thread
@@ -31,7 +31,7 @@ REASON_LENGTH = 2_000
 class Runner:
     """Makes attempts. It never raises for a handler's fault, and masks every secret.
 
-    ``watches`` gives those of a run, by its id.
+    ``watches`` gives those of a run, by its id; ``masker`` makes what masks an attempt's secrets.
     """
 
     registry: Registry
@@ -40,6 +40,7 @@ class Runner:
     outbound: Outbound
     log: Log
     watches: Callable[[str], Watches] = lambda _run: NoWatches()
+    masker: Callable[[Iterable[str]], Masker] = Masker
 
     def run(self, run: ClaimedRun) -> Outcome:
         """Make one attempt, in the time that its policy gives it."""
@@ -119,7 +120,7 @@ class _Attempt:
             value = self._runner.secrets.resolve(ref)
             plain += [value, ref.apply(value)]
             values[place] = ref.apply(value)
-        self.masker = Masker(plain)
+        self.masker = self._runner.masker(plain)
         return put_values(self._run.parameters, values)
 
     def _evaluate(self, source: str, values: Mapping[str, Any]) -> Any:

@@ -21,7 +21,10 @@ _DELIMITERS = re.compile(r"[/?&=#:@;,|\"'<>(){}\[\]\\\s]+")
 _QUERY = re.compile(r"[?&;#]([^=&;#]+)=([^&;#]+)")
 _SIGNATURES = frozenset({"auth", "code", "hmac", "key", "sig", "signature"})
 """What the secret in the query of a URL is called beside the usual names."""
-_NAMED = re.compile(r"([A-Za-z0-9_.-]+)[\"']?[ \t]*[:=][ \t]*[\"']?([^\"',\s{}\[\]]+)")
+_NAMED = re.compile(
+    r"(?<![A-Za-z0-9_.-])([A-Za-z0-9_.-]+)[\"']?[ \t]*[:=][ \t]*[\"']?([^\"',\s{}\[\]]+)"
+)
+"""A name begins where a word does: else each character of a key's long lines is tried as well."""
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z-]*\s+(\S{8,})")
 """A ready value of an Authorization header: `Bearer ...`, `Token ...`."""
 _ENTRY = re.compile(r"[-\s]*[\"']?[\w.-]+[\"']?\s*:(?:\s.*)?")

@@ -27,6 +27,7 @@ from receiver.rules.handlers.registry import Registry
 from receiver.rules.handlers.secret_refs import split_secrets
 from receiver.settings.secrets import Secrets
 from receiver.testkit.cases import ContractBroken, Served, Subject
+from receiver.testkit.masking import RememberingMasker
 from receiver.testkit.server import Fault, Seen, peer
 
 RUN = "r-kit"
@@ -100,7 +101,9 @@ def _attempt(
     with peer(answering) as there, TemporaryDirectory() as folder:
         with closing(_ReroutingOutbound(there.url)) as outbound:
             registry, secrets = Registry([subject.handler]), Secrets(Path(folder))
-            runner = Runner(registry, Expressions(), secrets, outbound, _log(bugs))
+            runner = Runner(
+                registry, Expressions(), secrets, outbound, _log(bugs), masker=RememberingMasker
+            )
             run = _run(subject, Path(folder), tree, timeout, **about)
             began = time.monotonic()
             outcome = runner.run(run)
