@@ -70,10 +70,13 @@ class Box:
             text = text.replace(place, f"{self.folder}{place}")
         return text
 
-    def build(self, context: Path) -> None:
-        """Run the steps of the first stage. Raises CalledProcessError with what was printed."""
+    def build(self, context: Path, **settings: str) -> None:
+        """Run the steps of the first stage, pip as it is set up by further variables.
+
+        Raises CalledProcessError with what was printed.
+        """
         steps = stages()[1]
-        environ = os.environ | variables(steps, "ARG") | variables(steps)
+        environ = os.environ | settings | variables(steps, "ARG") | variables(steps)
         environ.pop("PIP_NO_CACHE_DIR")  # the machine's own cache spares its network
         environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environ['PATH']}"
         source = self.folder / "src"
