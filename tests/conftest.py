@@ -68,13 +68,27 @@ def pytest_collection() -> Generator[None, object, object]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give all tests that share what is slow to make to one worker, and the slow ones first."""
     for item in items:
-        if not is_grouped(item) and (group := shared_by(item)):
+        if not group_of(item) and (group := shared_by(item)):
             item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: not (is_grouped(item) or item.get_closest_marker("slow")))
+    items.sort(key=begins)
 
 
-def is_grouped(item: pytest.Item) -> bool:
-    return item.get_closest_marker("xdist_group") is not None
+LONGEST = ("kubernetes-services", "faults-sqlite", "faults-postgresql", "kubernetes", "image")
+"""The groups that take minutes, most of them waiting, the longest first."""
+
+
+def begins(item: pytest.Item) -> int:
+    """Say when it is given out: else a worker is left alone with what takes longest."""
+    group = group_of(item)
+    if group in LONGEST:
+        return LONGEST.index(group)
+    return len(LONGEST) + (not group and item.get_closest_marker("slow") is None)
+
+
+def group_of(item: pytest.Item) -> str:
+    """Return the group that it belongs to, or ""."""
+    marker = item.get_closest_marker("xdist_group")
+    return str(marker.args[0]) if marker else ""
 
 
 def shared_by(item: pytest.Item) -> str:
