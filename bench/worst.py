@@ -1,4 +1,4 @@
-"""The largest notifications that the intake takes, and the memory of the process that has most.
+"""The largest notifications that the intake takes, and the memory of the processes that read them.
 
 Each is as long as `maxBody` lets in, and of small parts, since these cost most once they are read.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from pathlib import Path
 
 from loading import TELL, body_template, post
 from stage import ours, parts, peak, tree
@@ -28,7 +29,8 @@ def bodies() -> dict[str, str]:
     return {
         "empty objects beside": filled(beside, "{}"),
         "numbers beside": filled(beside, "1000"),
-        "lists in lists beside": filled(beside, "[[[[]]]]"),
+        "lists in lists beside": filled(beside, "[" * 40 + "]" * 40),
+        "objects in objects beside": filled(beside, '{"":' * 40 + "0" + "}" * 40),
         "more resources than maxResources": filled(listed, '{"kind":"C"}'),
         f"{RESOURCES:,} resources of many images": filled(listed, images),
     }
@@ -40,18 +42,19 @@ def filled(form: str, part: str, length: int = LARGEST) -> str:
     return form.replace("PARTS", ",".join([part] * number), 1)
 
 
-def worst() -> tuple[float, dict[str, str]]:
-    """Megabytes at most of any process; and by body those so far, with the answer's status."""
-    seen = {}
+def worst() -> dict[str, dict[str, float]]:
+    """Of each body the status of the answer, and the most megabytes that each process had."""
+    seen: dict[str, dict[str, float]] = {}
     with ours(TELL) as (port, home, process):
-        ledger = sqlite3.connect(home / "ledger.db")
-        for name, body in bodies().items():
-            status, until = post(port, body, "worst"), time.monotonic() + PATIENCE
+        ledger, pids = sqlite3.connect(home / "ledger.db"), processes(process.pid)
+        for number, (name, body) in enumerate(bodies().items()):
+            for pid in pids.values():  # its peak is from now on, proc(5)
+                Path(f"/proc/{pid}/clear_refs").write_text("5")
+            status, until = post(port, body, f"worst-{number}"), time.monotonic() + PATIENCE
             while ledger.execute(NEW).fetchone()[0] and time.monotonic() < until:
                 time.sleep(0.1)
-            own = (f"{part} {peak(pid):.0f} MB" for part, pid in processes(process.pid).items())
-            seen[name] = f"{status}; {', '.join(own)}"
-        return max(map(peak, tree(process.pid))), seen
+            seen[name] = {"status": status} | {part: peak(pid) for part, pid in pids.items()}
+    return seen
 
 
 def processes(pid: int) -> dict[str, int]:
@@ -61,5 +64,5 @@ def processes(pid: int) -> dict[str, int]:
 
 
 if __name__ == "__main__":
-    for name, seen in worst()[1].items():
-        print(f"{name}: {seen}")
+    for name, seen in worst().items():
+        print(name, {part: round(value) for part, value in seen.items()})
