@@ -63,7 +63,7 @@ check: $(VENV)/.test ## Lint, format, types, imports, sizes, generated files
 	$(BIN)/python -m receiver.cli schema --check
 
 # What real counterparts the tests use; a missing one is a skipped test with its reason.
-DEBIAN := openssl varnish nginx-light libnginx-mod-http-cache-purge postgresql pgbouncer e2fsprogs iproute2 gcc libc6-dev
+DEBIAN := openssl varnish nginx-light libnginx-mod-http-cache-purge postgresql pgbouncer e2fsprogs iproute2 gcc libc6-dev chromium
 KUBE   := $(CACHE)/kube-$(shell sed -n 's,^require k8s.io/kubernetes v,,p' tests/cluster/go.mod)
 test-deps: $(VENV)/.test ## Install the servers that tests use (Debian, as root)
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
@@ -72,6 +72,7 @@ test-deps: $(VENV)/.test ## Install the servers that tests use (Debian, as root)
 	  || echo 'test-deps: could not install: $(DEBIAN); tests that need them will be skipped'; \
 	else echo 'test-deps: not root on Debian; install by hand: $(DEBIAN)'; fi
 	@.ci/get-promtool $(CACHE) >/dev/null 2>&1 || echo 'test-deps: no promtool (Debian: prometheus); the alerts'\'' histories will be skipped'
+	@.ci/get-npm $(CACHE)/npm >/dev/null 2>&1 || echo 'test-deps: no npm; the tests in a browser will be skipped'
 	@tests/cluster/build $(KUBE) || echo 'test-deps: tests that need a Kubernetes control plane will be skipped'
 
 lock: ## Lock the dependencies anew (needs uv)

@@ -13,6 +13,7 @@ from flask.testing import FlaskClient
 
 from receiver.app.composition import Intake
 from receiver.core.logs import configure_logs
+from receiver.inspection.application_view import ApplicationView
 from receiver.inspection.explain import Explainer
 from receiver.inspection.name_hints import NameHints
 from receiver.ledger.engine.ledger import Ledger
@@ -62,7 +63,7 @@ def build(ledger: Ledger, home: Path, writer: IntakeWriter, **options: Any) -> D
         settings, writer, Reader(ledger), Explainer(ledger), NameHints(ledger),
         Keyring(home, log), log,
         HookMessages(ledger, lambda _at, _events: None),
-        Operations(ledger, lambda _at, _events: None),
+        Operations(ledger, lambda _at, _events: None), ApplicationView(ledger),
     )  # fmt: skip
     app = create_app(intake)
     return Doors(app, app.test_client(), intake, ledger, home)

@@ -14,6 +14,7 @@ import yaml
 ROOT = Path(__file__).parents[1]
 K8S = ROOT / "k8s"
 ARGO_CD = ROOT / "tests/data/k8s/argocd.yaml"
+ARGO_CD_SERVER = ROOT / "tests/data/k8s/argocd-server.yaml"
 
 Manifest: TypeAlias = dict[str, Any]
 
@@ -44,13 +45,16 @@ def with_component(component: Path, resource: Path, folder: Path) -> list[Manife
 
 def variants(folder: Path) -> dict[str, list[Manifest]]:
     """Build everything below k8s/ that a user may apply, by its name."""
-    names = ("monitored", "argocd", "allowed", "connected")
-    monitored, argocd, allowed, connected = (folder / name for name in names)
-    for own in (monitored, argocd, allowed, connected):
+    names = ("monitored", "argocd", "tab", "allowed", "connected")
+    monitored, argocd, tab, allowed, connected = (folder / name for name in names)
+    for own in (monitored, argocd, tab, allowed, connected):
         own.mkdir()
     return {
         "base": build(K8S / "base"),
         "overlays/argocd": with_component(K8S / "overlays/argocd", ARGO_CD, argocd),
+        "overlays/argocd-extension": with_component(
+            K8S / "overlays/argocd-extension", ARGO_CD_SERVER, tab
+        ),
         "overlays/cluster-jobs": build(K8S / "overlays/cluster-jobs"),
         "overlays/postgres-ha": build(K8S / "overlays/postgres-ha"),
         "components/api-server": with_component(

@@ -21,6 +21,7 @@ from receiver.dispatcher.preparation import Preparation
 from receiver.dispatcher.retention_thread import RetentionThread
 from receiver.dispatcher.rule_sets import RulesInForce
 from receiver.dispatcher.watches import Watches
+from receiver.inspection.application_view import ApplicationView
 from receiver.inspection.explain import Explainer
 from receiver.inspection.name_hints import NameHints
 from receiver.ledger.engine.ledger import Ledger
@@ -57,6 +58,7 @@ class Intake:
     log: Log
     messages: HookMessages
     operations: Operations
+    applications: ApplicationView
 
 
 def build_intake(settings: Settings, wakeup: Wakeup, log: Log) -> Intake:
@@ -76,7 +78,7 @@ def build_intake(settings: Settings, wakeup: Wakeup, log: Log) -> Intake:
     return Intake(
         settings, writer, Reader(ledger), Explainer(ledger), NameHints(ledger),
         read_keys(settings, log), log, HookMessages(ledger, committed),
-        Operations(ledger, committed),
+        Operations(ledger, committed), ApplicationView(ledger),
     )  # fmt: skip
 
 

@@ -21,14 +21,15 @@ from receiver.settings.token_files import MAKE, Fingerprint, Token, fingerprint,
 CHECK_EVERY = 1.0
 """Seconds between two checks of the folders."""
 
-ROLES = ("senders", "operators", "viewers", "messengers")
+ROLES = ("senders", "operators", "viewers", "messengers", "extensions")
 
 
 class Keyring:
     """The tokens by what they are for: a folder each, below the home folder.
 
     A sender posts notifications, an operator may do everything at the API, a viewer may read,
-    and a messenger posts the messages of hooks.
+    a messenger posts the messages of hooks, and an extension asks for one Application at a time
+    that Argo CD shows to a user.
 
     The folders are read again when their files change. A mistake is refused at the start. Later
     it is logged and left out, while the rest takes effect: a removed token must end at once.
@@ -49,9 +50,8 @@ class Keyring:
         self._monotonic = monotonic
         self._lock = Lock()
         self._next_check = monotonic() + CHECK_EVERY
-        self.senders, self.operators, self.viewers, self.messengers = self.folders = tuple(
-            Tokens(home / role, self.current) for role in ROLES
-        )
+        self.folders = tuple(Tokens(home / role, self.current) for role in ROLES)
+        self.senders, self.operators, self.viewers, self.messengers, self.extensions = self.folders
         self._seen: dict[Path, Fingerprint | None] = {}
         self._there: set[Path] = set()
         self._tokens: tuple[Token, ...] = ()

@@ -8,6 +8,7 @@ from flask.json.provider import DefaultJSONProvider
 from receiver.app.composition import Intake
 from receiver.ledger.queries.reader import Reader
 from receiver.web import operator_api, read_api
+from receiver.web.application_api import application_blueprint
 from receiver.web.auth import authenticate, has_known_token
 from receiver.web.connection_manager import ON_CUT
 from receiver.web.health import health_blueprint
@@ -39,6 +40,7 @@ def create_app(intake: Intake, tls: Tls | None = None) -> Flask:
         )
     )
     app.register_blueprint(page_blueprint(intake))
+    app.register_blueprint(application_blueprint(intake.applications, keys))
     app.register_blueprint(openapi_blueprint())
     dispatches = intake.settings.database is None
     app.register_blueprint(health_blueprint(intake.reader, dispatches=dispatches))

@@ -14,7 +14,15 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core.core_schema import TypedDictSchema
 
-from receiver.web import health, intake, messages_api, metrics, operator_api, read_api
+from receiver.web import (
+    application_api,
+    health,
+    intake,
+    messages_api,
+    metrics,
+    operator_api,
+    read_api,
+)
 from receiver.web.operation import Operation, Who
 from receiver.web.responses import Open, Problem
 
@@ -25,7 +33,8 @@ REF = "#/components/schemas/{model}"
 OPENAPI = Operation("get", "/v1/openapi.json", "openapi", "This document.", Who.NOBODY, {200: Open})
 OPERATIONS = (
     *intake.OPERATIONS, messages_api.SAY, *read_api.ROUTES.operations,
-    *operator_api.ROUTES.operations, OPENAPI, health.HEALTHZ, health.READYZ, metrics.METRICS,
+    *operator_api.ROUTES.operations, *application_api.OPERATIONS, OPENAPI, health.HEALTHZ,
+    health.READYZ, metrics.METRICS,
 )  # fmt: skip
 
 

@@ -32,6 +32,7 @@ class Who(StrEnum):
     NOBODY = "no token"
     SENDER = "a sender's token"
     MESSENGER = "a messenger's or an operator's token"
+    EXTENSION = "an extension's token, and the headers of Argo CD's proxy"
     VIEWER = "a viewer's or an operator's token"
     OPERATOR = "an operator's token"
 

@@ -104,6 +104,12 @@ class DeliveriesQuery(Query):
         return self.verdict
 
 
+class NewestQuery(Query):
+    """How many of the newest."""
+
+    limit: int = Field(default=10, ge=1, le=100, description="How many.")
+
+
 class PlansQuery(Query):
     """Which plans."""
 

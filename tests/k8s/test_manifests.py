@@ -123,13 +123,12 @@ def test_only_argo_cd_and_prometheus_come_in(base: list[Manifest]) -> None:
     spec = find(base, "NetworkPolicy")["spec"]
     assert spec["policyTypes"] == ["Ingress", "Egress"]
     [door] = spec["ingress"]
-    assert [
-        (
-            *peer["namespaceSelector"]["matchLabels"].values(),
-            *peer["podSelector"]["matchLabels"].values(),
-        )
-        for peer in door["from"]
-    ] == [("argocd", "argocd-notifications-controller"), ("monitoring", "prometheus")]
+    argocd, prometheus = door["from"]
+    assert [*argocd["namespaceSelector"]["matchLabels"].values()] == ["argocd"]
+    [names] = argocd["podSelector"]["matchExpressions"]
+    assert names["values"] == ["argocd-notifications-controller", "argocd-server"]
+    assert [*prometheus["namespaceSelector"]["matchLabels"].values()] == ["monitoring"]
+    assert [*prometheus["podSelector"]["matchLabels"].values()] == ["prometheus"]
     assert door["ports"] == [{"port": "http"}]
     blocks = [
         peer["ipBlock"] for rule in spec["egress"] for peer in rule["to"] if "ipBlock" in peer

@@ -16,7 +16,7 @@ from receiver.settings.model import Settings
 
 Pod = dict[str, Any]
 NAMES = {"intake": "postsync", "worker": "postsync-worker"}
-TOKENS = {"senders", "operators", "viewers", "messengers"}
+TOKENS = {"senders", "operators", "viewers", "messengers", "extensions"}
 URL = {
     "name": "POSTSYNC_DATABASE",
     "valueFrom": {"secretKeyRef": {"name": "postsync-database", "key": "url"}},

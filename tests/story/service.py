@@ -49,7 +49,7 @@ class Service:
 
     def __init__(self, home: Path, rules: str, *, log: Path | None = None, **settings: str) -> None:
         self.home = home
-        for role in ("senders", "operators"):
+        for role in ("senders", "operators", "extensions"):
             (home / role).mkdir(parents=True, exist_ok=True)
             (home / role / "test").write_text(TOKEN + role)
         self.rules = home / "rules.yaml"

@@ -75,6 +75,7 @@ def test_the_page_runs_from_top_to_bottom(service: Service, tmp_path: Path) -> N
     names = {
         "POSTSYNC_TOKEN": TOKEN + "operators",
         "SENDER_TOKEN": TOKEN + "senders",
+        "EXTENSION_TOKEN": TOKEN + "extensions",
         "NOTIFICATION": str(body),
         "SYNC": sync,
         "RUN": run,

@@ -6,9 +6,10 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
 from functools import cache, cached_property
-from typing import Any
+from typing import Annotated, Any
 
 from sqlalchemy import Connection, bindparam, func, select, text
+from typing_extensions import TypedDict
 
 from receiver.core.states import (
     OPEN_PLANS,
@@ -22,7 +23,7 @@ from receiver.core.validation import first_line
 from receiver.ledger import tables
 from receiver.ledger.audit.key_values import PACE, get_value
 from receiver.ledger.queries.row_mapping import AT_ONCE, moment
-from receiver.ledger.queries.rows import Plan, Run, Sync
+from receiver.ledger.queries.rows import Id, Plan, Sync, written_as_text
 from receiver.ledger.queries.status import DEAD_AFTER, rules_in_force
 from receiver.ledger.queue.heartbeats import read_heartbeats
 from receiver.ledger.queue.pauses import Pause, Scope, pauses_in_force
@@ -70,7 +71,15 @@ WAITING = frozenset(OPEN_RUNS) - {RunState.RUNNING}
 WAITING_PLANS = frozenset(OPEN_PLANS) - {PlanState.ACTIVE}
 
 
-def add_waits(connection: Connection, now: int, runs: Sequence[Run]) -> None:
+class Waiting(TypedDict):
+    """A row that says what it waits for."""
+
+    id: Id
+    state: Annotated[str, written_as_text(RunState)]
+    waitsFor: str
+
+
+def add_waits(connection: Connection, now: int, runs: Sequence[Waiting]) -> None:
     """Write into each run, as `waitsFor`, what it waits for."""
     waiting = {run["id"]: run for run in runs if run["state"] in WAITING}
     ids, reasons = list(waiting), _Reasons(connection, now)

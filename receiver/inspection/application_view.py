@@ -1,0 +1,75 @@
+"""What one Application's owner may see: its own syncs, notified by the sender that it belongs to.
+
+Argo CD has decided that the user may see the Application in the project that it belongs to now.
+A sync whose notification names another project is not shown: it was made before the Application
+came to this one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from receiver.ledger.engine.ledger import Ledger
+from receiver.ledger.plans.load import stored_sync
+from receiver.ledger.queries.application import runs_of_sync, syncs_of_application, with_plans
+from receiver.ledger.queries.application_rows import ApplicationRuns, ApplicationSyncs
+from receiver.ledger.queries.rows import Sync
+from receiver.notification.parse import read_notification
+
+PROJECTS = 10_000
+"""Syncs whose project is kept: to know one, its notification is read."""
+MOST = 100
+"""Syncs of an Application that are looked at, so that one among them is found by its id."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApplicationOf:
+    """An Application of a sender, ``namespace/name``, in its project."""
+
+    sender: str
+    application: str
+    project: str
+
+
+class ApplicationView:
+    """Reads the syncs of one Application at a time.
+
+    Raises:
+        LedgerUnavailable: (every method) the ledger cannot be read.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._project = lru_cache(maxsize=PROJECTS)(self._read_project)
+
+    def syncs(self, whose: ApplicationOf, limit: int) -> ApplicationSyncs:
+        """List its newest syncs with their plans."""
+        found = [one for one in self._newest(whose, limit) if self._is_of(whose, one)]
+        with self._ledger.read() as connection:
+            syncs = with_plans(connection, self._ledger.now(connection), found)
+        return {"application": whose.application, "project": whose.project, "syncs": syncs}
+
+    def runs(self, whose: ApplicationOf, sync: str) -> ApplicationRuns | None:
+        """List the runs of one of its newest syncs; None if it is none of them."""
+        newest = self._newest(whose, MOST)
+        if not any(one["id"] == sync and self._is_of(whose, one) for one in newest):
+            return None
+        with self._ledger.read() as connection:
+            return runs_of_sync(connection, self._ledger.now(connection), sync)
+
+    def _newest(self, whose: ApplicationOf, limit: int) -> list[Sync]:
+        with self._ledger.read() as connection:
+            return syncs_of_application(connection, whose.sender, whose.application, limit)
+
+    def _is_of(self, whose: ApplicationOf, sync: Sync) -> bool:
+        return self._project(sync["id"]) in {"", whose.project}
+
+    def _read_project(self, sync: str) -> str:
+        with self._ledger.read() as connection:
+            stored = stored_sync(connection, sync)
+        found = read_notification(
+            stored.body, sender=stored.sender, channel=stored.channel, query=stored.query,
+            resources=False,
+        )  # fmt: skip
+        return found.sync.application.project
