@@ -84,7 +84,7 @@ def by_kubeconfig(text: str, context: str | None) -> Access:
 
 def _parsed(text: str) -> Any:
     try:
-        return yaml.load(text, yaml.CSafeLoader)
+        return yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError):
         return None
 
