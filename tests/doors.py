@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any
 
 from flask import Flask
 from flask.testing import FlaskClient
+from werkzeug.routing import Rule
 
 from receiver.app.composition import Intake
 from receiver.core.logs import configure_logs
@@ -31,6 +32,24 @@ VIEWER = "token-of-a-viewer-0123456"
 AS_SENDER = {"Authorization": f"Bearer {SENDER}"}
 AS_OPERATOR = {"Authorization": f"Bearer {OPERATOR}"}
 AS_VIEWER = {"Authorization": f"Bearer {VIEWER}"}
+
+
+_compiled = Rule._compile_builder
+_kept: dict[object, Callable[..., tuple[str, str]]] = {}
+
+
+def _kept_builder(rule: Rule, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
+    """Compile what makes a route's URLs once for the apps of all tests: else it is most of an app.
+
+    Private: Werkzeug may do it otherwise, which `test_private_seams` would tell.
+    """
+    key = rule.rule, *rule._trace, str(rule.defaults), append_unknown
+    if key not in _kept:
+        _kept[key] = _compiled(rule, append_unknown)
+    return _kept[key]
+
+
+Rule._compile_builder = _kept_builder  # type: ignore[assignment,method-assign]
 
 
 @dataclass(frozen=True)

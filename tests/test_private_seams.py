@@ -24,6 +24,7 @@ from gunicorn.http.parser import RequestParser
 from gunicorn.workers.gthread import PollableMethodQueue, ThreadWorker
 from service import ROOT
 from urllib3.connection import HTTPConnection
+from werkzeug.routing import Map, Rule
 
 HEAD = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
 
@@ -120,6 +121,11 @@ SEAMS = {
         "the composer, in C, calls these for each node: so its depth is bounded",
         lambda: yaml.CSafeLoader,
         "descend_resolver ascend_resolver",
+    ),
+    "Werkzeug's routes": Seam(
+        "the tests' apps share what makes the URLs of their routes (doors.py)",
+        lambda: next(Map([Rule("/")]).iter_rules()),
+        "_compile_builder _trace",
     ),
     "botocore's credentials": Seam(
         "providers that would ask the network or start a program are taken out",
