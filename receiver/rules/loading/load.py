@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from receiver.core.errors import Problem, RuleError
+from receiver.core.garbage import no_collections
 from receiver.core.validation import Path as FieldPath
 from receiver.core.yaml_document import read_yaml
 from receiver.rules.expressions.cel import Expressions
@@ -33,6 +34,7 @@ class RuleSet:
     places: tuple[tuple[str, int], ...] = ()
 
 
+@no_collections()
 def load_rules(
     paths: Iterable[Path], registry: Registry, expressions: Expressions, *, connected: bool = True
 ) -> RuleSet:
@@ -72,6 +74,7 @@ def load_rules(
     return RuleSet(_digest(files), files, tuple(rules), tuple(warnings), tuple(places))
 
 
+@no_collections()
 def rule_set_from(files: Iterable[tuple[str, str]]) -> RuleSet:
     """Rebuild a stored set that was valid when it was stored.
 

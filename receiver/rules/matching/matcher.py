@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from receiver.core import interruption
 from receiver.core.errors import ExpressionError
+from receiver.core.garbage import no_collections
 from receiver.core.model import ChangeVerdict, Resource, Sync
 from receiver.rules.expressions.cel import Expressions
 from receiver.rules.matching.compiled import CompiledRule, Condition, Facts, compile_rule
@@ -55,6 +56,7 @@ class RuleMatch:
 class Matcher:
     """Applies rules to syncs. It is pure, and safe to share between threads."""
 
+    @no_collections()
     def __init__(self, rules: Sequence[Rule], expressions: Expressions) -> None:
         """Compile globs and conditions of merged rules, once."""
         predicates = Predicates()

@@ -132,9 +132,8 @@ def asks_of(rule: Rule) -> Iterator[Asks]:
 
 def named_by(rule: Rule) -> Asks:
     """Return what the rule's expressions may name; at worst too much is asked."""
-    parts = (rule.match.condition, rule.actions, rule.finally_, rule.on_failure, rule.debounce)
     asks = NO_QUESTION
-    for written in map(str, parts):
+    for written in _expressions_of(rule):
         for found in NAMED.finditer(written):
             asks |= Asks(labels=True) if found[1] == "labels" else _annotations(written, found)
     return asks
@@ -142,12 +141,17 @@ def named_by(rule: Rule) -> Asks:
 
 def asks_of_images(rule: Rule) -> bool:
     """Whether it may ask if a resource's images changed."""
-    if any(one.image_changed is not None for one in rule.match.resources or ()):
-        return True
-    written = [rule.match.condition or ""]
+    selectors = rule.match.resources or ()
+    asked = any(one.image_changed is not None for one in selectors)
+    return asked or any(map(OF_IMAGES.search, _expressions_of(rule)))
+
+
+def _expressions_of(rule: Rule) -> Iterator[str]:
+    """Yield every text of a rule in which expressions about resources may stand."""
+    yield rule.match.condition or ""
     for action in (*rule.actions, *rule.finally_, *rule.on_failure):
-        written += [action.if_ or "", *(text for _, text in strings(action.with_) if "${{" in text)]
-    return any(map(OF_IMAGES.search, written))
+        yield action.if_ or ""
+        yield from (text for _, text in strings(action.with_) if "${{" in text)
 
 
 def _annotations(written: str, found: re.Match[str]) -> Asks:
