@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
+from operator import attrgetter
 
 from receiver.core.errors import TooLarge
 from receiver.core.model import ChangeVerdict, Event, Json, Resource, Sync, from_ms
@@ -74,8 +75,7 @@ class Planner:
         index = ResourceIndex(sync.resources)
         watched = self.matcher.watched_images(sync, index)
         update = update_from(sync, watched, acted=not refusal)
-        planning = self._planned(sync, recalled)
-        planning = replace(planning, memory_key=memory_key(sync), memory_update=update)
+        planning = self._planned(sync, recalled, update)
         about: dict[str, Json] = {"application": sync.application.key}
         if refusal:
             event = Event("sync.ignored", about | {"reason": refusal}, delivery, sync.id)
@@ -113,15 +113,20 @@ class Planner:
         """Return those of its Application's resources that it does not list and a rule selects."""
         return find_unlisted(self.matcher, sync, others)
 
-    def _planned(self, sync: Sync, recalled: Recalled) -> Planning:
+    def _planned(
+        self, sync: Sync, recalled: Recalled, update: MemoryUpdate | None = None
+    ) -> Planning:
+        verdicts = list(map(attrgetter("change.verdict"), sync.resources))
         return Planning(
             sync=sync.id,
             application=sync.application.key,
             state=SyncState.PLANNED,
             reason="",
             rule_set=self.rule_set.digest,
-            changed=sum(r.change.verdict is ChangeVerdict.CHANGED for r in sync.resources),
+            changed=verdicts.count(ChangeVerdict.CHANGED),
             recalled=recalled,
+            memory_key=memory_key(sync),
+            memory_update=update,
         )
 
     def replay(
@@ -164,9 +169,9 @@ class Planner:
         if incomplete := list_gap(sync.retry_count, sync.options):
             data["incomplete"] = incomplete
         events = (
-            replace(first, data=data, sync=sync.id),
+            Event(first.name, data, first.delivery, sync.id),
             *self._error_events(sync, first.delivery, found),
-            *_match_events(sync, first.delivery, matches, plans),
+            *_match_events(sync, first.delivery, plans),
         )
         return replace(planning, reason=self._left_out(found), plans=plans, events=events)
 
@@ -273,22 +278,16 @@ def _carried(
     return data
 
 
-def _match_events(
-    sync: Sync, delivery: str, matches: Sequence[RuleMatch], plans: Sequence[NewPlan]
-) -> Iterator[Event]:
+def _match_events(sync: Sync, delivery: str, plans: Sequence[NewPlan]) -> Iterator[Event]:
     """Yield an event for each plan: which rule matched, on which resources and why."""
-    for match, plan in zip(matches, plans, strict=True):
+    for plan in plans:
         targets: list[Json] = [
-            {"resource": sync.resources[index].key, "reason": match.reason(index)}
-            for index in match.resources[:EVENT_TARGETS]
+            {"resource": target["resource"], "reason": target["reason"]}
+            for target in plan.targets[:EVENT_TARGETS]
         ]
-        data: dict[str, Json] = {
-            "rule": match.rule.name,
-            "mode": match.rule.mode,
-            "targets": targets,
-        }
+        data: dict[str, Json] = {"rule": plan.rule, "mode": plan.mode, "targets": targets}
         if not plan.collect:
             data["runs"] = len(plan.runs)
-        if (more := len(match.resources) - EVENT_TARGETS) > 0:
+        if (more := len(plan.targets) - EVENT_TARGETS) > 0:
             data["moreTargets"] = more
         yield Event("rule.matched", data, delivery, sync.id, plan.id)

@@ -13,7 +13,7 @@ from receiver.contract import Cel, Handler
 from receiver.contract.handler import WRONG_SHAPE
 from receiver.core.errors import ExpressionError, PermanentError, PostsyncError, SettingsError
 from receiver.core.model import Json
-from receiver.core.type_tree import slot_of, slots_in
+from receiver.core.type_tree import Slot, fields, slots_in
 from receiver.core.validation import FieldError, Path, did_you_mean, field_errors
 from receiver.rules.expressions.cel import Expressions
 from receiver.rules.expressions.scope import Scope
@@ -186,18 +186,22 @@ def _has_unknown(value: Any) -> bool:
 
 def _check_cel(model: type[BaseModel], tree: Any, expressions: Expressions) -> Iterator[FieldError]:
     """Compile the parameters that are marked as expressions, in nested models too."""
-    if not _may_have_cel(model):
-        return
-    for slot, value, path in places(slot_of(model), tree):
-        if isinstance(value, str) and not isinstance(value, Unknown):
-            for mark in slot.marks:
-                if isinstance(mark, Cel):
-                    yield from _compile(value, mark, expressions, path)
+    for field, inner in _with_cel(model).items():
+        for slot, value, path in places(inner, tree[field], (field,)) if field in tree else ():
+            if isinstance(value, str) and not isinstance(value, Unknown):
+                for mark in slot.marks:
+                    if isinstance(mark, Cel):
+                        yield from _compile(value, mark, expressions, path)
 
 
 @cache
-def _may_have_cel(model: type[BaseModel]) -> bool:
-    return any(slot.has(Cel) for slot in slots_in(slot_of(model)))
+def _with_cel(model: type[BaseModel]) -> Mapping[str, Slot]:
+    """Return the fields of a model that are, or may have in them, such an expression."""
+    return {
+        field: slot
+        for field, slot in fields(model).items()
+        if any(one.has(Cel) for one in slots_in(slot))
+    }
 
 
 def _compile(source: str, mark: Cel, expressions: Expressions, path: Path) -> Iterator[FieldError]:
