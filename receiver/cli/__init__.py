@@ -34,7 +34,7 @@ TOPICS = {
         "status": "Say whether all is well, and what needs you.",
         "rules": "List the rules in force and how they do: what fails first.",
         "syncs": "List the newest syncs.",
-        "show": "Tell the story of one sync.",
+        "show": "Tell what came of a sync, and its story.",
         "runs": "List runs: what failed, what is under way, what waits.",
         "plans": "List plans: what is held, collecting, waiting or under way.",
         "pauses": "List what is paused.",

@@ -93,12 +93,6 @@ def event_line(event: Event, clock: str, hidden: frozenset[str] = HIDDEN) -> tup
     return clock, Styled(f"{name:24}", colour), " ".join(number + about)
 
 
-def target_lines(event: Event) -> list[str]:
-    """Return a line for each resource that a rule matched, with its reason."""
-    targets: Any = event.get("targets", ())  # a key of some events alone
-    return [f"{'':26}{target['resource']}: {target['reason']}" for target in targets]
-
-
 def _text(value: Any) -> str:
     """Write a value as one word, in quotes if it is not: a hook's text may have lines."""
     if not isinstance(value, str):

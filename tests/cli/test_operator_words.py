@@ -210,7 +210,7 @@ def test_the_newest_sync_is_called_last_by_every_filter(house: House, postsync: 
         assert {row["sync"] for row in rows} == {sync}
 
 
-def test_what_runs_wait_for_stands_in_the_list_and_below_the_story(
+def test_what_runs_wait_for_stands_in_the_list_and_above_the_story(
     house: House, postsync: Postsync
 ) -> None:
     """Runs that wait for the same are one line of the story."""
@@ -221,8 +221,8 @@ def test_what_runs_wait_for_stands_in_the_list_and_below_the_story(
     assert len(rows) == 2
     assert all(why in row for row in rows)
     story = postsync("show")[1]
-    assert f"purge: 2 runs of one {why.replace('waits', 'wait')}" in story
-    assert "purge: 1 run of two waits for wave 1" in story
+    assert f"  one (log.message): 2 due, {why.replace('waits', 'waiting')} (r-" in story
+    assert "  two (log.message, wave 1): 1 waiting for wave 1: 2 runs of earlier waves" in story
 
 
 def test_show_says_of_each_rule_why_it_did_not_match(house: House, postsync: Postsync) -> None:

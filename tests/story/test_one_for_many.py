@@ -134,5 +134,6 @@ def test_show_tells_whom_a_plan_waits_for(tmp_path: Path, kube: Kube, argocd: Ar
         sync = told(service, regions.sync("region-0"))
         waits(service, sync, "collecting", "region-1")
         shown = typed(service, "show", sync).stdout
-        assert "purge waits for Applications, until " in shown
+        assert "purge: collecting, matched 1 resource" in shown
+        assert "; waits for Applications, until " in shown
         assert "region-1 is Synced at 00000000" in shown

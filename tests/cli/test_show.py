@@ -1,0 +1,208 @@
+"""`postsync show SYNC`: what came of it at a glance, and what of its story is told."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from desks import put_in_force
+from house import House
+from in_process import Postsync
+
+from receiver.ledger.engine.sqlite import SqliteLedger
+
+RULES = """
+- name: purge
+  match: {resources: [{kind: ConfigMap, name: "a*"}]}
+  actions:
+  - {name: call, uses: log.message, with: {text: "1"}}
+  - {name: tell, uses: log.message, wave: 1, target: application, with: {text: "2"}}
+  onFailure: [{name: alarm, uses: log.message, with: {text: "3"}}]
+- name: careful
+  match: {resources: [{kind: ConfigMap, name: "b*"}]}
+  limits: {maxTargets: 1}
+  actions: [{name: call, uses: log.message, with: {text: "4"}}]
+- name: whole
+  match: {application: {name: shop}}
+  actions: [{name: tell, uses: log.message, target: application, with: {text: "5"}}]
+- name: elsewhere
+  match: {application: {name: blog}}
+  actions: [{uses: log.message, with: {text: "6"}}]
+- name: secrets
+  match: {resources: [{kind: Secret}]}
+  actions: [{uses: log.message, with: {text: "7"}}]
+"""
+
+
+@pytest.fixture
+def ledger(file_ledger: SqliteLedger) -> SqliteLedger:
+    """One engine: what is told is the same for both."""
+    return file_ledger
+
+
+@pytest.fixture
+def house(ledger: SqliteLedger, home: Path) -> House:
+    """A house beside a server."""
+    assert home.is_dir()
+    made = House.of(ledger, RULES)
+    put_in_force(made)
+    return made
+
+
+@pytest.fixture
+def sync(house: House) -> str:
+    """A sync of which two runs of twelve fail, a plan is held, and two rules do not match."""
+    sync = house.sync(*(f"a{number}" for number in range(12)), "b1", "b2")
+    runs = house.claim()
+    bad = [run for run in runs if run.target.endswith(("a3", "a7"))]
+    house.end(*bad, fails="answered 404")
+    house.end(*(run for run in runs if run not in bad))
+    house.work()
+    return sync
+
+
+def shown(postsync: Postsync, *arguments: str) -> list[str]:
+    code, out, err = postsync("show", *arguments)
+    assert (code, err) == (0, "")
+    return out.splitlines()
+
+
+def ids(house: House, where: str) -> str:
+    rows = house.query(f"SELECT id FROM runs WHERE {where} ORDER BY id")
+    return ", ".join(rows)
+
+
+@pytest.mark.usefixtures("sync")
+def test_it_begins_with_a_line_for_each_rule_and_action(house: House, postsync: Postsync) -> None:
+    """What failed first, then what waits: how many, in which state and why, with their ids."""
+    lines = shown(postsync)
+    plans = dict(house.plans("rule, id"))
+    purge, careful, whole = plans["purge"], plans["careful"], plans["whole"]
+    failed, skipped, alarm, held, told = (
+        ids(house, where)
+        for where in (
+            "state = 'failed'", "state = 'skipped'", "action = 'alarm'", "rule = 'careful'",
+            "rule = 'whole'",
+        )
+    )  # fmt: skip
+    why = "call (ConfigMap/shop/a3): answered 404"
+    at = lines.index("14 resources, 14 changed")
+    assert lines[at + 1 : at + 6] == [
+        "",
+        f"purge: failed, matched 12 resources, plan {purge}: {why}",
+        f"  call (log.message): 2 failed: answered 404 ({failed}); 10 succeeded",
+        f"  tell (log.message, wave 1): 1 skipped: wave 0 failed ({skipped})",
+        f"  alarm (log.message, onFailure): 1 succeeded ({alarm})",
+    ]
+    assert lines[at + 6].startswith(f"careful: held, matched 2 resources, plan {careful}; waits ")
+    assert lines[at + 6].endswith(": it matches 2 resources, more than maxTargets 1")
+    assert lines[at + 7 : at + 11] == [
+        f"  call (log.message): 2 waiting ({held})",
+        f"whole: succeeded, matched the sync itself, plan {whole}",
+        f"  tell (log.message): 1 succeeded ({told})",
+        "did not match: elsewhere, secrets",
+    ]
+
+
+@pytest.mark.usefixtures("sync")
+def test_what_is_equal_is_told_once(postsync: Postsync) -> None:
+    """With how many more there are; `--whole` tells each."""
+    lines = shown(postsync)
+    at = next(n for n, line in enumerate(lines) if "rule.matched" in line and "purge" in line)
+    assert lines[at + 1].strip().startswith("ConfigMap/shop/a0: resources[0]: ConfigMap shop/a0")
+    assert lines[at + 2].strip() == "and 11 resources more like it"
+    succeeded = [line for line in lines if "attempt.succeeded" in line and "rule=purge" in line]
+    assert [line.partition("target=")[2].split()[0] for line in succeeded] == [
+        "ConfigMap/shop/a0", "application",
+    ]  # fmt: skip
+    assert any("and 9 more like it, the last at " in line for line in lines)
+    assert sum("attempt.failed" in line for line in lines) == 2
+    every = shown(postsync, "--whole")
+    assert not any("more like it" in line for line in every)
+    assert sum("attempt.succeeded" in line and "rule=purge" in line for line in every) == 11
+    assert len(every) > len(lines) + 20
+
+
+@pytest.mark.usefixtures("sync")
+def test_only_what_failed(postsync: Postsync) -> None:
+    """The plans that failed, with the runs that did, and their lines."""
+    lines = shown(postsync, "--failed")
+    text = "\n".join(lines)
+    assert "call (log.message): 2 failed: answered 404" in text
+    assert not any(word in text for word in ("succeeded", "careful", "whole", "did not match"))
+    assert "plan.failed" in text
+
+
+@pytest.mark.usefixtures("sync")
+def test_only_one_rule(postsync: Postsync) -> None:
+    """Its plan and lines; of one that did not match why."""
+    text = "\n".join(shown(postsync, "--rule", "careful"))
+    assert "careful: held" in text
+    assert not any(word in text for word in ("purge", "whole", "did not match"))
+    text = "\n".join(shown(postsync, "--rule", "secrets"))
+    assert (
+        "secrets did not match: ConfigMap/shop/a0: resources[0].kind wants Secret, saw ConfigMap "
+        "(and 13 resources more)"
+    ) in text
+    assert "careful" not in text
+
+
+@pytest.mark.usefixtures("sync")
+def test_only_one_run(house: House, postsync: Postsync) -> None:
+    """Its plan's line, its own, and theirs of the trail."""
+    run = house.query("SELECT id FROM runs WHERE state = 'failed' ORDER BY id")[0]
+    lines = shown(postsync, "--run", run)
+    assert f"  call (log.message): 1 failed: answered 404 ({run})" in lines
+    assert [line.split()[1] for line in lines if "target=" in line] == [
+        "attempt.started", "attempt.failed", "run.failed",
+    ]  # fmt: skip
+
+
+def test_programs_get_what_was_chosen(sync: str, postsync: Postsync) -> None:
+    """Of the answer of the API; without a choice all of it."""
+    found: dict[str, Any] = {}
+    for name, arguments in (("all", []), ("failed", ["--failed"]), ("rule", ["--rule", "whole"])):
+        out = postsync("show", sync, *arguments, "--output", "json")[1]
+        found[name] = json.loads(out)
+    assert {plan["rule"] for plan in found["all"]["plans"]} == {"purge", "careful", "whole"}
+    assert [len(plan["runs"]) for plan in found["failed"]["plans"]] == [2]
+    assert [plan["rule"] for plan in found["rule"]["plans"]] == ["whole"]
+    assert found["failed"]["id"] == sync
+
+
+@pytest.mark.usefixtures("sync")
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--rule", "purg"], "there was no rule purg in force then (did you mean purge?)"),
+        (["--run", "r-nothing"], "has no run r-nothing"),
+    ],
+)
+def test_what_it_has_not_is_wrong_usage(
+    postsync: Postsync, arguments: list[str], words: str
+) -> None:
+    """With the nearest name, where there is one."""
+    code, _, err = postsync("show", *arguments)
+    assert (code, words in " ".join(err.split())) == (2, True)
+
+
+def test_many_reasons_of_one_action_are_counted(house: House, postsync: Postsync) -> None:
+    """A service that says something else to each would fill the screen."""
+    house.sync(*(f"a{number}" for number in range(12)))
+    for number, run in enumerate(house.claim()):
+        if run.rule == "purge":
+            house.end(run, fails=f"answered {400 + number}")
+    house.work()
+    (line,) = (line for line in shown(postsync) if line.startswith("  call (log.message)"))
+    assert line.count("answered") == 5
+    assert line.endswith("; 7 more for 7 other reasons")
+
+
+def test_a_plan_that_collects_says_until_when(house: House, postsync: Postsync) -> None:
+    """It has no runs yet that could."""
+    house.use(RULES.replace("limits: {maxTargets: 1}", "debounce: {window: 1h, maxWait: 2h}"))
+    house.sync("b1")
+    (line,) = (line for line in shown(postsync) if line.startswith("careful: collecting"))
+    assert "; waits for further syncs, until 20" in line
