@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import Annotated, Any, TypeVar, get_origin
+from typing import Annotated, Any, Literal, TypeVar, get_origin
 
 from flask import request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -59,6 +59,14 @@ class SyncsQuery(Query):
 
     application: Application = ""
     state: tuple[SyncState, ...] = Field(default=(), description="In one of these states.")
+    phase: str = Field(default="", max_length=40, description="That ended so.", examples=["Failed"])
+    outcome: PlanState | Literal[""] = Field(
+        default="", description="With a plan of its own in this state."
+    )
+    text: str = Field(
+        default="", max_length=200,
+        description="With this in its Application, revision or reason.",
+    )  # fmt: skip
     since: Since = None
     until: Until = None
     limit: Limit = PAGE
@@ -193,14 +201,16 @@ class ChannelQuery(NotificationQuery):
 Q = TypeVar("Q", bound=Query)
 
 
-def read_query(model: type[Q]) -> Q:
-    """Read the current request's query.
+def read_query(model: type[Q], *, blanks: bool = True) -> Q:
+    """Read the current request's query; without ``blanks`` what is empty counts as not given.
 
     Raises:
         Refusal: 400 ``bad_parameter``, with each parameter that is wrong.
     """
     given: dict[str, Any] = {}
     for name, values in request.args.lists():
+        if not (blanks or any(values)):
+            continue
         field = model.model_fields.get(name)
         many = field is not None and get_origin(field.annotation) is tuple
         given[name] = values if many else values[-1]

@@ -19,7 +19,9 @@ from sqlalchemy import (
     Table,
     Text,
     bindparam,
+    exists,
     literal,
+    or_,
     select,
     text,
     union,
@@ -32,6 +34,9 @@ from receiver.ledger.queries.details import plans_of
 from receiver.ledger.queries.row_mapping import columns, read_rows
 from receiver.ledger.queries.rows import Plan, Run, Sync, SyncWithPlans
 
+EXAMINED = 20_000
+"""Syncs that a page looks through for a phase, an outcome or a text, as of the trail's lines."""
+
 BAD_ENDS = frozenset(RunState) - {*OPEN_RUNS, RunState.SUCCEEDED}
 
 
@@ -41,6 +46,9 @@ class Filters:
 
     ``application`` is ``namespace/name``, or a name alone in whichever namespace. The times are
     those of the making; for runs that ended in another way than well those of their end.
+
+    Of syncs alone: ``phase``, ``outcome``, the state of a plan of it, and ``text``, which stands
+    in its Application, its revision or its reason, in upper or lower case.
     """
 
     states: tuple[str, ...] = ()
@@ -51,6 +59,9 @@ class Filters:
     plan: str = ""
     since: int | None = None
     until: int | None = None
+    phase: str = ""
+    outcome: str = ""
+    text: str = ""
 
 
 def list_syncs(
@@ -65,9 +76,33 @@ def list_syncs(
         query = query.where(_state_in(s, wanted.states))
         if set(wanted.states) <= set(LEFT_OUT_SYNCS):
             query = query.where(text(tables.LEFT_OUT_SYNC))
-    rows = read_rows(connection, query, Sync)
+    if looks := _looked_for(wanted):
+        query = _among_newest(connection, query).where(*looks)
+    rows = read_rows(connection, query.limit(limit), Sync)
     plans = plans_of(connection, [row["id"] for row in rows])
     return [{**row, "plans": plans[row["id"]]} for row in rows]
+
+
+def _looked_for(wanted: Filters) -> list[ColumnElement[bool]]:
+    """Return the conditions for which there is no index."""
+    s, p = tables.syncs.c, tables.plans.c
+    found: list[ColumnElement[bool]] = []
+    if wanted.phase:
+        found.append(s.phase == wanted.phase)
+    if wanted.outcome:
+        found.append(exists().where(p.sync_id == s.id, p.state == wanted.outcome))
+    if wanted.text:
+        places = (s.application, s.revision, s.reason)
+        found.append(or_(*(one.icontains(wanted.text, autoescape=True) for one in places)))
+    return found
+
+
+def _among_newest(connection: Connection, query: Select[Any]) -> Select[Any]:
+    """Cut a query of syncs to the newest of what it finds, so that it costs no more than that."""
+    column = tables.syncs.c.id
+    oldest = query.with_only_columns(column).limit(1).offset(EXAMINED - 1)
+    last = connection.scalar(oldest)
+    return query if last is None else query.where(column >= last)
 
 
 def list_plans(connection: Connection, wanted: Filters, limit: int, before: str) -> list[Plan]:

@@ -10,7 +10,7 @@ from typing import Any
 from flask import Blueprint, Response, g, redirect, render_template, request, url_for
 
 from receiver.app.composition import Intake
-from receiver.web.page import login, state
+from receiver.web.page import acts, login, runs, state, story, syncs
 from receiver.web.page.assets import assets
 from receiver.web.page.headers import add_headers, is_secure
 from receiver.web.page.sessions import read_session
@@ -26,10 +26,23 @@ YEAR = 31_536_000
 OPEN = {"page.login", "page.log_in", "page.asset"}
 """What needs no session."""
 
-PAGES = (("page.status", "Status"),)
+PAGES = (
+    ("page.syncs", "Syncs"),
+    ("page.runs", "Runs"),
+    ("page.rules", "Rules"),
+    ("page.status", "Status"),
+)
 """The links at the top: endpoints and names."""
 
 VIEWS: dict[str, Callable[..., Any]] = {
+    "": syncs.syncs,
+    "/syncs/<number>": story.sync,
+    "/syncs/<number>/trail": story.trail,
+    "/plans/<number>": story.plan,
+    "/runs/<number>": story.run,
+    "/deliveries/<number>": story.delivery,
+    "/runs": runs.runs,
+    "/rules": state.rules,
     "/status": state.status,
 }
 """What is shown, by address; each view is called with the intake and the parts of the address."""
@@ -40,7 +53,12 @@ def page_blueprint(intake: Intake) -> Blueprint:
     routes = Blueprint("page", __name__, template_folder="templates", url_prefix=ROOT)
     for path, view in VIEWS.items():
         routes.add_url_rule(path, view.__name__, partial(view, intake))
-    routes.add_url_rule("", "home", lambda: redirect(url_for("page.status"), HTTPStatus.SEE_OTHER))
+    for kind in ("sync", "plan", "run"):
+        path, given = f"/{kind}s/<number>/<word>", {"kind": kind}
+        routes.add_url_rule(path, f"ask_{kind}", partial(acts.ask, intake), defaults=given)
+        routes.add_url_rule(
+            path, f"act_{kind}", partial(acts.act, intake), defaults=given, methods=["POST"]
+        )
     routes.add_url_rule("/login", "login", login.ask)
     routes.add_url_rule("/login", "log_in", partial(login.log_in, intake), methods=["POST"])
     routes.add_url_rule("/logout", "log_out", login.log_out, methods=["POST"])

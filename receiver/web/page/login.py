@@ -80,4 +80,4 @@ def _set(answer: Any, name: str, value: str, *, lifetime: int = LIFETIME) -> Non
 
 def _local(address: str) -> str:
     """Return an address of the page as it is, and its beginning instead of any other."""
-    return address if LOCAL.fullmatch(address) and "//" not in address else url_for("page.home")
+    return address if LOCAL.fullmatch(address) and "//" not in address else url_for("page.syncs")

@@ -11,3 +11,8 @@ from receiver.web import read_api
 def status(intake: Intake) -> str:
     """Show whether all is well, and what needs a person: as `postsync status`."""
     return render_template("status.html", status=read_api.get_status(intake))
+
+
+def rules(intake: Intake) -> str:
+    """Show the rules in force, those that fail first: as `postsync rules`."""
+    return render_template("rules.html", rules=read_api.list_rules(intake))

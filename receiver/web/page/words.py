@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
-from markupsafe import Markup
+from flask import url_for
+from markupsafe import Markup, escape
 
 from receiver.core.states import PlanState, RunState, SyncState
 from receiver.core.terminal_text import escape_controls
@@ -18,14 +19,19 @@ TONES: Mapping[str, str] = {
     RunState.HELD: "ask", SyncState.NEW: "wait", SyncState.VERIFYING: "wait",
     PlanState.WAITING: "wait", PlanState.COLLECTING: "wait", PlanState.GATED: "wait",
     PlanState.ACTIVE: "wait", RunState.DUE: "wait", RunState.RUNNING: "wait",
-    RunState.PENDING: "wait", "matched": "good", "temporary_error": "retry",
-    "permanent_error": "bad", "changed": "good",
+    RunState.PENDING: "wait", "matched": "good", "temporary": "retry",
+    "permanent": "bad",
 }  # fmt: skip
 """What a state means to who looks: good, bad, a person is asked, or it goes on by itself. The
 others are over, and neither good nor bad."""
 
 MARKS = {"good": "✓", "bad": "✕", "ask": "?", "wait": "…", "retry": "↻", "": "·"}
 """The same without colours."""
+
+IDS = re.compile(r"\b[sprd]-[0-9a-z]{18}\b")
+
+KINDS = {"s": "page.sync", "p": "page.plan", "r": "page.run", "d": "page.delivery"}
+"""The pages of what an id names, by its letter."""
 
 LAYOUT = re.compile(r"[^\n\t]+")
 """What stands between line breaks and tabs."""
@@ -82,11 +88,22 @@ def plain(value: Any) -> Any:
     return LAYOUT.sub(lambda found: escape_controls(found[0]), value)
 
 
+def linked(text: str) -> Markup:
+    """Write others' words with a link at each id in them."""
+    return Markup(IDS.sub(_link, str(escape(plain(text)))))  # noqa: S704 escaped, and an id is plain
+
+
+def _link(found: re.Match[str]) -> str:
+    address = url_for(KINDS[found[0][0]], number=found[0])
+    return f'<a class="id" href="{address}">{found[0]}</a>'
+
+
 def plural(number: int, word: str) -> str:
     """Write how many there are of something."""
     return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"
 
 
 FILTERS: Mapping[str, Callable[..., Any]] = {
-    "tone": tone, "mark": mark, "clock": clock, "ago": ago, "span": span, "plural": plural,
+    "tone": tone, "mark": mark, "clock": clock, "ago": ago, "span": span, "linked": linked,
+    "plural": plural,
 }  # fmt: skip

@@ -1,0 +1,164 @@
+"""The pages about one sync, plan, run or notification: what was decided, and what came of it."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from flask import render_template
+
+from receiver.app.composition import Intake
+from receiver.inspection.explain import RuleFinding
+from receiver.ledger.queries.rows import Event, Plan, RunWithTries
+from receiver.web import read_api
+from receiver.web.page.acts import acts_on
+from receiver.web.page.timeline import timeline
+from receiver.web.page.words import tone
+from receiver.web.query_params import EventsQuery, NoQuery, StoryQuery, read_query
+
+GROUPS = 20
+"""Different reasons of one rule that are listed; those that matched come first."""
+
+NAMED = 12
+"""Resources that are named with each of them."""
+
+RUNS = 20
+"""Runs of a plan in its sync's page; its own page has more."""
+
+RUNS_OF_PLAN = 300
+
+LINES = 40
+"""Last lines of the trail in a sync's page; the trail has a page of its own."""
+
+LARGEST = 64 << 10
+"""Characters of a JSON text that are shown; the API has all of it."""
+
+FIRST = ("bad", "ask", "retry", "wait", "", "good")
+
+HIDDEN = frozenset({"seq", "at", "event", "delivery", "sync", "plan", "run", "attempt", "targets"})
+"""Keys of a line of the trail that have a place of their own."""
+
+
+def sync(intake: Intake, number: str) -> str:
+    """Tell a sync's story, as `postsync show`."""
+    query = read_query(StoryQuery, blanks=False)
+    story = read_api.get_sync(intake, number, query)
+    plans = [_plan(one, RUNS) for one in story["plans"]]
+    return render_template(
+        "sync.html", sync=story, query=query, plans=plans,
+        rules=_rules(story["explanation"] or [], story["plans"], whole=bool(query.rule)),
+        line=timeline(story), events=_lines(story["events"][-LINES:]),
+        acts=acts_on("sync", story),
+    )  # fmt: skip
+
+
+def trail(intake: Intake, number: str) -> str:
+    """Show the trail of a sync, a page at a time."""
+    after = int(read_query(EventsQuery, blanks=False).after)
+    found = read_api.list_events(intake, EventsQuery(sync=number, after=after, limit=200))
+    return render_template(
+        "trail.html", number=number, events=_lines(found["events"]), after=after,
+        following=found["next"] if found["more"] else None,
+    )  # fmt: skip
+
+
+def plan(intake: Intake, number: str) -> str:
+    """Tell of a plan with its runs."""
+    read_query(NoQuery)
+    found = read_api.get_plan(intake, number)
+    return render_template(
+        "plan.html", plan=_plan(found, RUNS_OF_PLAN), events=_lines(found["events"][-LINES:])
+    )
+
+
+def run(intake: Intake, number: str) -> str:
+    """Tell of a run: what it was given, each attempt, what came back, what it waits for."""
+    read_query(NoQuery)
+    found = read_api.get_run(intake, number)
+    return render_template(
+        "run.html", run=found, parameters=_json(found["parameters"]),
+        output=_json(found["output"]), events=_lines(found["events"]),
+        acts=acts_on("run", found),
+    )  # fmt: skip
+
+
+def delivery(intake: Intake, number: str) -> str:
+    """Show a notification as it was stored."""
+    read_query(NoQuery)
+    found = read_api.get_delivery(intake, number)
+    text = found["text"] if found["notification"] is None else _json(found["notification"])
+    return render_template("delivery.html", delivery=found, text=text)
+
+
+def _plan(found: Any, most: int) -> dict[str, Any]:
+    """Return a plan with those of its runs that are shown: what needs somebody first."""
+    runs: Sequence[RunWithTries] = found["runs"]
+    ordered = sorted(runs, key=lambda one: FIRST.index(tone(one["state"])))
+    shown = ordered[:most]
+    shown.sort(key=lambda one: (one["section"] != "actions", one["wave"], one["id"]))
+    return {
+        **found, "shown": [{**one, "acts": acts_on("run", one)} for one in shown],
+        "more": Counter(one["state"] for one in ordered[most:]),
+        "counts": Counter(one["state"] for one in runs),
+        "acts": acts_on("plan", found),
+    }  # fmt: skip
+
+
+def _rules(
+    findings: Sequence[RuleFinding], plans: Sequence[Plan], *, whole: bool
+) -> list[dict[str, Any]]:
+    """Return each rule's verdict with its plans; those that matched come first."""
+    made: dict[str, list[Plan]] = {}
+    for one in plans:
+        made.setdefault(one["rule"], []).append(one)
+    rows = [_rule(one, made.pop(one["rule"], []), whole=whole) for one in findings]
+    rows.sort(key=lambda row: ("matched", "error", "refused").index(row["verdict"]))
+    later = [
+        {"rule": rule, "verdict": "matched", "reason": "", "plans": plans, "groups": [],
+         "matched": len(plans[-1]["targets"]), "others": 0, "left": 0}
+        for rule, plans in made.items() if not whole
+    ]  # fmt: skip
+    return rows + later
+
+
+def _rule(finding: RuleFinding, plans: Sequence[Plan], *, whole: bool) -> dict[str, Any]:
+    groups: dict[tuple[str, str], list[str]] = {}
+    for one in finding["resources"]:
+        groups.setdefault((one["verdict"], one["reason"]), []).append(one["resource"])
+    listed = sorted(groups.items(), key=lambda item: item[0][0] != "matched")
+    most = len(listed) if whole else GROUPS
+    count = Counter(one["verdict"] for one in finding["resources"]) + Counter(finding["more"])
+    return {
+        **finding, "plans": plans, "matched": count["matched"],
+        "others": sum(count.values()) - count["matched"],
+        "groups": [
+            {"verdict": verdict, "reason": reason, "names": names[: most if whole else NAMED],
+             "more": len(names) - (len(names) if whole else NAMED)}
+            for (verdict, reason), names in listed[:most]
+        ],
+        "left": max(len(listed) - most, 0) + sum(finding["more"].values()),
+    }  # fmt: skip
+
+
+def _lines(events: Iterable[Event]) -> list[dict[str, Any]]:
+    """Return lines of the trail, each with its further keys as text, and what it is about."""
+    found = []
+    for event in events:
+        said: Mapping[str, Any] = event
+        words = [
+            f"{key}={value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"
+            for key, value in said.items() if key not in HIDDEN and value not in ("", None)
+        ]  # fmt: skip
+        attempt = [f"attempt={event['attempt']}"] if "attempt" in event else []
+        found.append({**event, "words": " ".join(attempt + words)})
+    return found
+
+
+def _json(value: Any) -> str:
+    if value is None:
+        return ""
+    text = json.dumps(value, ensure_ascii=False, indent=1)
+    more = len(text) - LARGEST
+    return text if more <= 0 else f"{text[:LARGEST]}\n... and {more:,} characters more"
