@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -45,7 +46,8 @@ EVENTS = frozenset(f"{kind}.{name}" for kind, names in BY_KIND.items() for name 
 Committed = Callable[[datetime, Sequence[Event]], None]
 """Called after a commit with its time and the events that it stored."""
 
-Counts = Counter[tuple[str, str]]
+_Key = tuple[str, str]
+Counts = Counter[_Key]
 """Increments by metric name and labels (JSON, sorted keys)."""
 
 
@@ -127,11 +129,26 @@ SECONDS = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0)
 """Bounds of the attempts' histogram."""
 
 
+_Histogram = tuple[Sequence[tuple[float, _Key]], _Key, _Key]
+
+
 def count_seconds(counts: Counts, name: str, seconds: float, **key: str) -> None:
     """Count one duration into a cumulative histogram, as Prometheus wants it."""
-    for bound in SECONDS:
+    buckets, total, count = _histogram(name, tuple(key.items()))
+    for bound, bucket in buckets:
         if seconds <= bound:
-            counts[f"{name}_bucket", labels(le=str(bound), **key)] += 1
-    counts[f"{name}_bucket", labels(le="+Inf", **key)] += 1
-    counts[f"{name}_sum", labels(**key)] += seconds  # type: ignore[assignment]  # Counter holds floats as well
-    counts[f"{name}_count", labels(**key)] += 1
+            counts[bucket] += 1
+    counts[total] += seconds  # type: ignore[assignment]  # Counter holds floats as well
+    counts[count] += 1
+
+
+@lru_cache(1024)
+def _histogram(name: str, key: tuple[tuple[str, str], ...]) -> _Histogram:
+    """Return the keys of a histogram: of each bucket with its bound, of the sum, of the count."""
+    named = dict(key)
+    buckets = [(bound, str(bound)) for bound in SECONDS] + [(math.inf, "+Inf")]
+    return (
+        [(bound, (f"{name}_bucket", labels(le=le, **named))) for bound, le in buckets],
+        (f"{name}_sum", labels(**named)),
+        (f"{name}_count", labels(**named)),
+    )
