@@ -6,9 +6,11 @@ import time
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from receiver.core.model import Change, ChangeVerdict
-from receiver.notification.change_detection import detect_change
+from receiver.notification.change_detection import PLAIN, RECONCILED, VERB, detect_change
 
 CHANGED, UNCHANGED, UNKNOWN = ChangeVerdict.CHANGED, ChangeVerdict.UNCHANGED, ChangeVerdict.UNKNOWN
 
@@ -252,3 +254,15 @@ def test_a_huge_message_is_read_in_linear_time(message: str) -> None:
     began = time.process_time()
     assert verdict(message).verdict is UNKNOWN
     assert time.process_time() - began < 2
+
+
+PIECES = ["configmap/x", "a", "/", " ", "unchanged", "created", ")", "}", "(", "\n", ". ", "-"]
+
+
+@given(st.lists(st.sampled_from([*PIECES, "reconciliation required create"]), max_size=9))
+def test_a_plain_message_says_what_any_other_way_of_reading_it_finds(pieces: list[str]) -> None:
+    """It is looked at by one expression instead of two."""
+    for message in ("".join(pieces), f"{''.join(pieces)}/x unchanged"):
+        if plain := PLAIN.fullmatch(message):
+            assert VERB.findall(message) == [(plain[1], "")]
+            assert not RECONCILED.search(message)

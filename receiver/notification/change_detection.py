@@ -16,6 +16,13 @@ _changed = partial(Change, ChangeVerdict.CHANGED)
 _unchanged = partial(Change, ChangeVerdict.UNCHANGED)
 _unknown = partial(Change, ChangeVerdict.UNKNOWN)
 
+CREATED, CONFIGURED, UNCHANGED = (
+    _changed("created"),
+    _changed("configured"),
+    _unchanged("unchanged"),
+)
+"""What most resources of all syncs have: the same for all of them."""
+
 VERB = re.compile(
     r"(?<![^\s)}])[A-Za-z0-9.-]+/[^\s)}]+ "
     r"(created|configured|unchanged|serverside-applied|replaced|updated)"
@@ -26,6 +33,9 @@ VERB = re.compile(
 It begins only where a word begins (or the bracket of a dry run or of a list of rules ended), and
 a name has no bracket: that keeps the search linear in a message of any length.
 """
+
+PLAIN = re.compile(r"[A-Za-z0-9.-]+/[^\s)}]+ (created|configured|unchanged)")
+"""The whole of most messages: what `VERB` finds in them, and `RECONCILED` does not."""
 
 RECONCILED = re.compile(
     r"reconciliation required (?:create|update|recreate)(?!, but object opted out)"
@@ -100,6 +110,8 @@ def _by_status(status: str, message: str) -> Change | None:
 
 
 def _by_message(message: str, retry_count: int, only_out_of_sync: bool) -> Change:
+    if plain := PLAIN.fullmatch(message):
+        return _by_verb(plain[1], message, retry_count, only_out_of_sync)
     found = VERB.findall(message) if "/" in message else []  # the cheap test first
     verb, dry = found[-1] if found else ("", "")
     if dry:
@@ -117,14 +129,14 @@ def _by_message(message: str, retry_count: int, only_out_of_sync: bool) -> Chang
 def _by_verb(verb: str, message: str, retry_count: int, only_out_of_sync: bool) -> Change:
     match verb:
         case "created" | "configured":
-            return _changed(verb)
+            return CREATED if verb == "created" else CONFIGURED
         case "unchanged" if retry_count > 0:
             return _unknown(
                 f"unchanged, but in a retry (retryCount {retry_count}), which hides "
                 "what an earlier attempt did"
             )
         case "unchanged":
-            return _unchanged(verb)
+            return UNCHANGED
         case "replaced" if RECREATED in message:
             return _changed("deleted and replaced")
     if only_out_of_sync:

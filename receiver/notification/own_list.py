@@ -22,6 +22,8 @@ ALONE = Change(ChangeVerdict.UNCHANGED, "listed by the Application, and by no op
 
 def read_health(told: Any) -> tuple[str, str]:
     """Return a health and its message, as Argo CD or a template of one's own writes them."""
+    if told is None:
+        return "", ""
     if not isinstance(told, dict):
         return _text(told), ""
     return _text(told.get("status")), _text(told.get("message"))
