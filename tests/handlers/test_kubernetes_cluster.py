@@ -51,6 +51,7 @@ def test_a_context_says_which_cluster() -> None:
     [
         ("hush: [", None, "the kubeconfig is none"),
         ("hush", None, "the kubeconfig is none"),
+        pytest.param("[" * 30_000, None, "the kubeconfig is none", id="deeper than a stack"),
         (_config(current=""), None, "the kubeconfig has no current-context"),
         (_config(), "three", "the kubeconfig has no context three"),
         (_config(user={"exec": {"command": "hush"}}), None, "the kubeconfig has exec, which"),
