@@ -148,6 +148,7 @@ def test_a_url_that_is_none_is_refused(outbound: Outbound, url: str, words: str)
     [
         ({"X-A": "b\r\nX-C: d"}, "header X-A has a line break"),
         ({"X-A": "b\nc"}, "header X-A has a line break"),
+        ({"X-A": " b"}, "header X-A has a line break .* or begins with white space"),
         ({"X-A\r\nX-B": "c"}, "is no header's name"),
         ({"X A": "c"}, "is no header's name"),
         ({"X-A": "\u2192"}, "another character that no header can carry"),

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from functools import lru_cache
 
 from handlers.http_request.parameters import HttpRequest
 from handlers.http_request.signature import sign
 from handlers.http_request.storable import storable
 from receiver.contract import Answer, Call, Json, PermanentError
+from receiver.outbound import merged_headers
 
 
 def send(params: HttpRequest, call: Call) -> Answer:
@@ -21,19 +21,13 @@ def send(params: HttpRequest, call: Call) -> Answer:
     headers = {"Idempotency-Key": call.idempotency_key}
     if params.has_json:
         headers["Content-Type"] = "application/json"
-    headers = merged(headers, params.headers)
+    headers = merged_headers(headers, params.headers)
     if params.signing_secret is not None:
         signature = sign(params.signing_secret, call.idempotency_key, call.now, body or b"")
-        headers = merged(headers, signature)
+        headers = merged_headers(headers, signature)
     return call.http.send(
         params.method, params.url, headers=headers, body=body, max_answer=params.capture_limit
     )
-
-
-def merged(ours: Mapping[str, str], theirs: Mapping[str, str]) -> dict[str, str]:
-    """Return both, the second instead of the first where the names differ only in case."""
-    named = {name.lower() for name in theirs}
-    return {name: value for name, value in ours.items() if name.lower() not in named} | dict(theirs)
 
 
 @lru_cache

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urljoin
 
-from handlers.http_request.exchange import expected, facts, merged, output
+from handlers.http_request.exchange import expected, facts, output
 from handlers.http_request.parameters import HttpRequest, Poll
 from receiver.contract import (
     Answer,
@@ -38,7 +38,7 @@ def poll_once(params: HttpRequest, poll: Poll, call: Call) -> Outcome:
     url = _checked_url(params, poll, call.state["url"])
     try:
         answer = call.http.send(
-            poll.method, url, headers=merged({}, poll.headers), max_answer=params.capture_limit
+            poll.method, url, headers=poll.headers, max_answer=params.capture_limit
         )
         raise_for_status(answer, expect=expected(poll.expect), now=call.now)
     except TemporaryError as error:

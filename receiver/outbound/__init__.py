@@ -13,14 +13,14 @@ from pathlib import Path
 
 from receiver.core.errors import PermanentError, SettingsError
 from receiver.outbound.address_policy import Network, Policy, origin
-from receiver.outbound.client import HttpClient
+from receiver.outbound.client import HttpClient, merged_headers
 from receiver.outbound.destinations import Destinations
 from receiver.outbound.guard import Guard
 from receiver.outbound.proxies import Proxies, checked_proxy, own_api_server
 from receiver.outbound.secret_masking import Masker
 from receiver.outbound.transport import GuardedAdapter
 
-__all__ = ["Outbound", "origin", "own_api_server"]
+__all__ = ["Outbound", "merged_headers", "origin", "own_api_server"]
 
 
 class Outbound:

@@ -18,18 +18,20 @@ from urllib3.exceptions import HTTPError
 from receiver.contract import Answer, Stream, Tls
 from receiver.core.errors import AttemptError, PermanentError
 from receiver.outbound.address_policy import Policy
-from receiver.outbound.destinations import Destination, Destinations
+from receiver.outbound.destinations import Destinations
 from receiver.outbound.error_mapping import to_attempt_error
 from receiver.outbound.guard import Guard
 from receiver.outbound.proxies import checked_proxy
 from receiver.outbound.secret_masking import Masker
 from receiver.outbound.streaming import whole_lines
-from receiver.outbound.transport import GuardedAdapter, InvalidHttp
+from receiver.outbound.transport import GuardedAdapter, InvalidHttp, Request
 
 PIECE = 1 << 16
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 """RFC 9110, 5.6.2: what a method or a header's name is made of."""
-VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+VALUE = re.compile(r"(?!\s)[\t\x20-\x7e\x80-\xff]*")
+WITHOUT_BODY = frozenset({"GET", "HEAD"})
+"""Methods whose requests tell no length where they have no body."""
 FRAMING = frozenset({"content-length", "transfer-encoding"})
 SPLIT_HINT = (
     "a secret is in it, so it is not shown; a character like / ? # : or @ in a user or a password "
@@ -68,12 +70,12 @@ class HttpClient:
         proxy: str = "",
     ) -> Answer:
         """Send one request; see `receiver.contract.Http.send`."""
-        request, destination, proxy_url = self._prepare(method, url, headers, body, proxy)
+        request = self._prepare(method, url, headers, body, proxy)
         with (
-            self._errors_told(url, destination.place),
+            self._errors_told(url, request.destination.place),
             self.guard.until(self.deadline),
             _valid_body(),
-            _released(self._open(request, destination, tls, proxy_url)) as response,
+            _released(self._open(request, tls)) as response,
         ):
             return self._read(response, max_answer, private=self._is_private(url))
 
@@ -92,10 +94,10 @@ class HttpClient:
         ``longest`` is in bytes, of a line; the rest as for `send`.
         """
         plain = {"Accept-Encoding": "identity", **(headers or {})}
-        request, destination, proxy_url = self._prepare("GET", url, plain, None, proxy)
-        where, private = destination.place, self._is_private(url)
+        request = self._prepare("GET", url, plain, None, proxy)
+        where, private = request.destination.place, self._is_private(url)
         with self._errors_told(url, where), self.guard.until(self.deadline), _valid_body():
-            response = self._open(request, destination, tls, proxy_url)
+            response = self._open(request, tls)
             answer = Answer(response.status, _head(response), b"", False, self.masker.mask, private)
             if failed := response.status >= FAILED:
                 with _released(response):
@@ -149,8 +151,8 @@ class HttpClient:
         headers: Mapping[str, str] | None,
         body: bytes | None,
         proxy: str,
-    ) -> tuple[requests.PreparedRequest, Destination, str]:
-        """Return a request that may be sent, where to, and the proxy on its way."""
+    ) -> Request:
+        """Return a request that may be sent."""
         with self._errors_told(url):
             check_method_and_headers(method, headers or {})
             if private := self._is_private(url):
@@ -159,19 +161,13 @@ class HttpClient:
             proxy_url = checked_proxy(proxy, self.policy) if proxy else destination.proxy
             if "@" in proxy_url:
                 self.masker.add_secret(proxy_url)
-        # As `Session.prepare_request` does it, without what we never use: cookies, files, hooks.
-        request = requests.PreparedRequest()
-        request.prepare_method(method)
-        request.url, request.body = destination.url, body or None
-        request.prepare_headers({**self.headers, **(headers or {})})
-        request.prepare_content_length(request.body)
-        return request, destination, proxy_url
+        method, whole = method.upper(), merged_headers(self.headers, headers or {})
+        if body or method not in WITHOUT_BODY:
+            whole["Content-Length"] = str(len(body or b""))
+        return Request(method, destination, proxy_url, whole, body or None)
 
-    def _open(
-        self, request: requests.PreparedRequest, to: Destination, tls: Tls | None, proxy: str
-    ) -> BaseHTTPResponse:
-        left = self.guard.seconds_left()
-        return self.adapter.open(request, to, timeout=left, tls=tls, proxy=proxy)
+    def _open(self, request: Request, tls: Tls | None) -> BaseHTTPResponse:
+        return self.adapter.open(request, timeout=self.guard.seconds_left(), tls=tls)
 
     def _read(self, response: BaseHTTPResponse, most: int, *, private: bool) -> Answer:
         """Read the body, decoded, up to ``most`` bytes; a longer one is cut and says so."""
@@ -231,6 +227,12 @@ def check_not_split(url: str) -> None:
         raise PermanentError("the address is no URL", hint=SPLIT_HINT)
 
 
+def merged_headers(ours: Mapping[str, str], theirs: Mapping[str, str]) -> dict[str, str]:
+    """Return both; of those whose names differ only in case, the last one."""
+    every = (*ours.items(), *theirs.items())
+    return dict({name.lower(): (name, value) for name, value in every}.values())
+
+
 def check_method_and_headers(method: str, headers: Mapping[str, str]) -> None:
     """Refuse a method or header that would break out of its line, or change the framing.
 
@@ -246,5 +248,6 @@ def check_method_and_headers(method: str, headers: Mapping[str, str]) -> None:
             raise PermanentError(f"header {name} follows from the body and cannot be set")
         if not VALUE.fullmatch(value):
             raise PermanentError(
-                f"header {name} has a line break or another character that no header can carry"
+                f"header {name} has a line break or another character that no header can carry, "
+                "or begins with white space"
             )
