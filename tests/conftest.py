@@ -7,8 +7,8 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Generator, Iterator
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import cast
 
@@ -139,19 +139,33 @@ def engines() -> Iterator[dict[str, PostgresLedger]]:
 
 
 @pytest.fixture
-def server_ledger(
+def new_on_server(
     ledgers: Databases, engines: dict[str, PostgresLedger]
+) -> Callable[[], AbstractContextManager[PostgresLedger]]:
+    """Gives new ledgers on the server, one after the other."""
+
+    @contextmanager
+    def new() -> Iterator[PostgresLedger]:
+        with ledgers.emptied() as url:
+            if url not in engines:
+                engines[url] = open_postgres(url)
+            # An engine of the test's own, for its listeners, over the same connections.
+            opened = PostgresLedger(engines[url].engine.execution_options(), engines[url].lasting)
+            with opened.write(LockMode.APPEND) as connection:  # as new as the file of another test
+                put_value(connection, CREATED, opened.now(connection))
+            yield opened
+            if cast("QueuePool", opened.engine.pool).checkedout():
+                opened.close()
+
+    return new
+
+
+@pytest.fixture
+def server_ledger(
+    new_on_server: Callable[[], AbstractContextManager[PostgresLedger]],
 ) -> Iterator[PostgresLedger]:
-    with ledgers.emptied() as url:
-        if url not in engines:
-            engines[url] = open_postgres(url)
-        # An engine of the test's own, for its listeners, over the same connections.
-        opened = PostgresLedger(engines[url].engine.execution_options(), engines[url].lasting)
-        with opened.write(LockMode.APPEND) as connection:  # as new as the file of another test
-            put_value(connection, CREATED, opened.now(connection))
+    with new_on_server() as opened:
         yield opened
-        if cast("QueuePool", opened.engine.pool).checkedout():
-            opened.close()
 
 
 @pytest.fixture(params=["file_ledger", "server_ledger"], ids=["sqlite", "postgresql"])

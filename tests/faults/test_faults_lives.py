@@ -12,12 +12,10 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 from lives import Lives, NewLedger
-from postgres import Databases
 from scenario import Lasting
 
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.open import open_ledger
-from receiver.ledger.engine.postgres import open_postgres
 
 
 @pytest.fixture
@@ -40,17 +38,8 @@ def sqlite(tmp_path: Path) -> NewLedger:
 
 
 @pytest.fixture
-def postgresql(ledgers: Databases) -> NewLedger:
-    @contextmanager
-    def new() -> Iterator[Ledger]:
-        with ledgers.emptied() as url:
-            ledger = open_postgres(url)
-            try:
-                yield ledger
-            finally:
-                ledger.close()
-
-    return new
+def postgresql(new_on_server: NewLedger) -> NewLedger:
+    return new_on_server
 
 
 @pytest.mark.slow
