@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -101,6 +101,7 @@ class ToyArgoCd:
         *,
         deadline: float,
         content: bool = False,
+        annotations: Collection[str] | None = (),
     ) -> Mapping[ObjectRef, LiveObject | Unreadable]:
         raise NotImplementedError
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -16,6 +16,7 @@ from receiver.argocd.objects import (
     ResourceState,
     Unreadable,
 )
+from receiver.argocd.room import Room
 from receiver.core.model import Json
 from receiver.dispatcher.live_facts import LAST_APPLIED
 from receiver.kubernetes.health import HEALTHY, Health
@@ -89,10 +90,15 @@ class ToyCluster:
         *,
         deadline: float,  # noqa: ARG002 see above
         content: bool = False,
+        annotations: Collection[str] | None = (),
     ) -> Mapping[ObjectRef, LiveObject | Unreadable]:
         """What is there, and who asked for it."""
         self.asked.append((application.summary.name, [ref.name for ref in refs]))
-        return {ref: self._object(ref, content=content) for ref in refs}
+        found = {ref: self._object(ref, content=content) for ref in refs}
+        keep = Room(content=content, annotations=annotations).keep
+        return {
+            ref: keep(one) if isinstance(one, LiveObject) else one for ref, one in found.items()
+        }
 
     def health(
         self,

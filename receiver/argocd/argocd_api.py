@@ -7,7 +7,7 @@ of server/application/application.proto.
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -29,6 +29,7 @@ from receiver.argocd.objects import (
     ObjectRef,
     Unreadable,
 )
+from receiver.argocd.room import Room
 from receiver.argocd.server import Server
 from receiver.argocd.summaries import one_summary
 from receiver.kubernetes.health import Health
@@ -108,9 +109,11 @@ class ArgoCdApi:
         *,
         deadline: float,
         content: bool = False,
+        annotations: Collection[str] | None = (),
     ) -> Mapping[ObjectRef, LiveObject | Unreadable]:
         """Read objects: a few one by one, more of them by one call."""
-        return LiveByArgoCd(self.server, application, deadline, content).read(refs)
+        keep = Room(content=content, annotations=annotations).keep
+        return LiveByArgoCd(self.server, application, deadline, content, keep).read(refs)
 
     def health(
         self,

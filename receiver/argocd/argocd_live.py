@@ -7,9 +7,11 @@ once, as they were when Argo CD last compared them.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, repeat
+
+import msgspec
 
 from receiver.argocd.application_json import application_of, json_object, mappings, text
 from receiver.argocd.argocd_paths import application_path, application_query, refused
@@ -32,14 +34,29 @@ LATE = Unreadable("Argo CD has not compared the Application again since the oper
 TOO_LARGE = Unreadable("the Application's objects are too large to be read at once")
 
 
+class _Item(msgspec.Struct):
+    """Of a managed resource what is read; all else is not even unpacked, and may be larger."""
+
+    group: str = ""
+    kind: str = ""
+    namespace: str = ""
+    name: str = ""
+    liveState: str = ""  # noqa: N815 Argo CD's name
+
+
+class _Managed(msgspec.Struct):
+    items: list[_Item] = []
+
+
 @dataclass(frozen=True, slots=True)
 class LiveByArgoCd:
-    """One reading of an Application's objects."""
+    """One reading of an Application's objects; ``keep`` returns what is kept of one."""
 
     server: Server
     application: ApplicationState
     deadline: float
     content: bool
+    keep: Callable[[LiveObject], LiveObject | Unreadable]
 
     def read(self, refs: Sequence[ObjectRef]) -> Mapping[ObjectRef, Found]:
         """Read objects; each is in what is returned."""
@@ -86,19 +103,9 @@ class LiveByArgoCd:
         Raises:
             AnswerFailed: they cannot be told; `TooLarge`.
         """
-        summary = self.application.summary
-        answer = self.server.get(
-            application_path(summary.name, "managed-resources"),
-            self.deadline,
-            application_query(summary.namespace),
-        )
-        if why := refused(self.server, answer):
-            return dict.fromkeys(refs, why)
-        states = {
-            (text(item, "group"), text(item, "kind"), text(item, "namespace"), text(item, "name")):
-            text(item, "liveState")
-            for item in mappings(self.server.json(answer), "items")
-        }  # fmt: skip
+        states = self._managed()
+        if isinstance(states, Unreadable):
+            return dict.fromkeys(refs, states)
         found: dict[ObjectRef, Found] = {}
         for ref in refs:
             state = states.get((ref.group, ref.kind, ref.namespace, ref.name))
@@ -110,6 +117,25 @@ class LiveByArgoCd:
                 else self._object_of(ref, state)
             )
         return found
+
+    def _managed(self) -> dict[tuple[str, ...], str] | Unreadable:
+        """Return all live objects of the Application as JSON, by what names them."""
+        summary = self.application.summary
+        answer = self.server.get(
+            application_path(summary.name, "managed-resources"),
+            self.deadline,
+            application_query(summary.namespace),
+        )
+        if why := refused(self.server, answer):
+            return why
+        try:
+            items = msgspec.json.decode(answer.body, type=_Managed).items
+        except msgspec.MsgspecError:
+            items = [
+                _Item(*(text(item, name) for name in _Item.__struct_fields__))
+                for item in mappings(self.server.json(answer), "items")
+            ]
+        return {(one.group, one.kind, one.namespace, one.name): one.liveState for one in items}
 
     def _one_by_one(self, refs: Iterable[ObjectRef]) -> dict[ObjectRef, Found]:
         return {ref: self._one(ref) for ref in refs}
@@ -143,4 +169,4 @@ class LiveByArgoCd:
         found = json_object(state)
         if found is None:
             return Unreadable(f"{self.server.name} tells it in a form that cannot be read")
-        return live_object(ref, found, self.server.name, content=self.content)
+        return self.keep(live_object(ref, found, self.server.name, content=self.content))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from receiver.argocd.objects import (
@@ -62,6 +62,7 @@ class Connection(Protocol):
         *,
         deadline: float,
         content: bool = False,
+        annotations: Collection[str] | None = (),
     ) -> Mapping[ObjectRef, LiveObject | Unreadable]:
         """Read objects of an Application, with as few requests as it can.
 
@@ -73,6 +74,7 @@ class Connection(Protocol):
             refs: which objects; each is in what is returned.
             deadline: see the class.
             content: whole objects, not their metadata alone.
+            annotations: names of those that are kept, None for all, where objects are not whole.
         """
         ...
 

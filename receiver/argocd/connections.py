@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from receiver.argocd.argocd_api import ArgoCdApi
@@ -47,10 +47,13 @@ class Both:
         *,
         deadline: float,
         content: bool = False,
+        annotations: Collection[str] | None = (),
     ) -> Mapping[ObjectRef, LiveObject | Unreadable]:
         """Read objects of whichever cluster the Application goes to."""
         way = self.kubernetes if self.kubernetes.serves(application) else self.argocd
-        return way.live(application, refs, deadline=deadline, content=content)
+        return way.live(
+            application, refs, deadline=deadline, content=content, annotations=annotations
+        )
 
     def health(
         self, application: ApplicationState, refs: Sequence[ObjectRef], *, deadline: float

@@ -5,9 +5,8 @@ https://kubernetes.io/docs/reference/using-api/api-concepts/ has lists and watch
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from receiver.argocd.application_json import application_of
@@ -25,6 +24,7 @@ from receiver.argocd.objects import (
     Unreadable,
 )
 from receiver.argocd.pages import pages
+from receiver.argocd.room import Room
 from receiver.argocd.server import Server
 from receiver.argocd.summaries import one_summary
 from receiver.kubernetes.health import Health
@@ -32,10 +32,6 @@ from receiver.kubernetes.paths import path_of
 
 TURN = 2.0
 """Seconds for which one of several namespaces is watched; the others miss nothing meanwhile."""
-MOST_CONTENT = 32 << 20
-"""Bytes of the objects that one call reads whole, as JSON: in memory they are several times as
-large, and all are there at once."""
-TOO_MUCH = Unreadable("the Application's objects are too large to be read at once")
 VERSION, PLURAL = "argoproj.io/v1alpha1", "applications"
 
 
@@ -95,14 +91,13 @@ class KubernetesApi:
         *,
         deadline: float,
         content: bool = False,
+        annotations: Collection[str] | None = (),
     ) -> Mapping[ObjectRef, LiveObject | Unreadable]:
         """Read objects of this server's cluster: a few one by one, more of a kind by a list."""
         if not self.serves(application):
             return dict.fromkeys(refs, self._elsewhere(application))
-        reading = LiveByKubernetes(
-            self.server, self.discovery, deadline, content, keep=_Room().keep
-        )
-        return reading.read(refs)
+        keep = Room(content=content, annotations=annotations).keep
+        return LiveByKubernetes(self.server, self.discovery, deadline, content, keep).read(refs)
 
     def health(
         self, application: ApplicationState, refs: Sequence[ObjectRef], *, deadline: float
@@ -127,15 +122,3 @@ class KubernetesApi:
         while time.monotonic() < deadline:
             for watch in watches:
                 yield from watch.follow(min(deadline, time.monotonic() + turn))
-
-
-class _Room:
-    """Keeps objects of one call, those that are whole as long as there is room for them."""
-
-    def __init__(self) -> None:
-        self._left = MOST_CONTENT
-
-    def keep(self, found: LiveObject) -> LiveObject | Unreadable:
-        if found.content is not None:
-            self._left -= len(json.dumps(found.content))
-        return found if self._left >= 0 else TOO_MUCH

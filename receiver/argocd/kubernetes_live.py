@@ -25,6 +25,8 @@ METADATA = "application/json;as=PartialObjectMetadata{list};g=meta.k8s.io;v=v1"
 """https://kubernetes.io/docs/reference/using-api/api-concepts/#metadata-only-fetches"""
 SMALL, WHOLE = 500, 50
 """Objects of a page: their metadata alone (a few KB each), and whole."""
+LARGEST_PAGE = 16 << 20
+"""Bytes of a page: it is in memory three times while it is read. A larger one is parted."""
 T = TypeVar("T")
 GONE = Unreadable("it is not there any more", gone=True)
 
@@ -86,7 +88,9 @@ class LiveByKubernetes(Generic[T]):
         found: dict[ObjectRef, T | Unreadable] = {}
         limit, form = WHOLE if self.content else SMALL, self._form("List")
         try:
-            for page in pages(self.server, path, self.deadline, limit=limit, accept=form):
+            for page in pages(
+                self.server, path, self.deadline, limit=limit, accept=form, largest=LARGEST_PAGE
+            ):
                 for item in page.items:
                     ref = missing.pop(text(mapping(item, "metadata"), "name"), None)
                     if ref is not None:

@@ -45,7 +45,13 @@ class Page:
 
 
 def pages(
-    server: Server, path: str, deadline: float, *, limit: int = LIMIT, accept: str = JSON
+    server: Server,
+    path: str,
+    deadline: float,
+    *,
+    limit: int = LIMIT,
+    accept: str = JSON,
+    largest: int | None = None,
 ) -> Iterator[Page]:
     """Yield the pages of a list; smaller ones where one is too large.
 
@@ -59,7 +65,7 @@ def pages(
     while True:
         query = {"limit": str(limit)} | ({"continue": token} if token else {})
         try:
-            answer = server.get(path, deadline, query, accept)
+            answer = server.get(path, deadline, query, accept, largest)
         except TooLarge:
             if limit == 1:
                 raise

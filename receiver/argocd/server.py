@@ -38,7 +38,7 @@ class AnswerFailed(ConnectionFailed):
 
 
 class TooLarge(AnswerFailed):
-    """An answer has more than `LARGEST` bytes."""
+    """An answer has more bytes than are read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,18 +58,20 @@ class Server:
     pace: Pace = field(default_factory=Pace, repr=False)
 
     def get(
-        self, path: str, deadline: float, query: Mapping[str, str] | None = None, accept: str = JSON
-    ) -> Answer:
+        self, path: str, deadline: float, query: Mapping[str, str] | None = None,
+        accept: str = JSON, largest: int | None = None,
+    ) -> Answer:  # fmt: skip
         """Return the answer to a GET, whatever its status, unless the server itself fails.
 
         Raises:
-            ConnectionFailed: nobody answers in time, 401, 429; `AnswerFailed` upon 5xx.
+            ConnectionFailed: nobody answers in time, 401, 429; `AnswerFailed` upon 5xx, and
+                `TooLarge` where it has more than ``largest`` bytes, or `LARGEST`.
         """
-        return self._send("GET", path, deadline, query, accept, None)
+        return self._send("GET", path, deadline, query, accept, None, largest or LARGEST)
 
     def post(self, path: str, deadline: float, body: Mapping[str, Any]) -> Answer:
         """Return the answer to a question that has a body; as `get`."""
-        return self._send("POST", path, deadline, None, JSON, json.dumps(body).encode())
+        return self._send("POST", path, deadline, None, JSON, json.dumps(body).encode(), LARGEST)
 
     def json(self, answer: Answer) -> dict[str, Any]:
         """Return the JSON object that an answer is.
@@ -122,7 +124,7 @@ class Server:
 
     def _send(
         self, method: str, path: str, deadline: float, query: Mapping[str, str] | None,
-        accept: str, body: bytes | None,
+        accept: str, body: bytes | None, largest: int,
     ) -> Answer:  # fmt: skip
         http, access = self._way(deadline, SECONDS_EACH)
         headers = _headers(access, accept) | ({} if body is None else {"Content-Type": JSON})
@@ -132,7 +134,7 @@ class Server:
                 _url(access, path, query),
                 headers=headers,
                 body=body,
-                max_answer=LARGEST,
+                max_answer=largest,
                 tls=access.tls,
                 proxy=access.proxy,
             )
@@ -140,7 +142,7 @@ class Server:
             raise self.failed(error.message, error.hint) from None
         self._check(f"{method} {path}", answer)
         if answer.truncated:
-            raise TooLarge(f"{self.name}: {method} {path} has more than {LARGEST >> 20} MiB")
+            raise TooLarge(f"{self.name}: {method} {path} has more than {largest >> 20} MiB")
         return answer
 
     def _way(self, deadline: float, longest: float = float("inf")) -> tuple[HttpClient, Access]:

@@ -163,10 +163,15 @@ def _read(
     """
     refs = {*chain.from_iterable(look.refs for look in looks)}
     whole = {ref for look in looks for _, ref, asks in look.asks if asks.fields}
+    every = any(asks.every_annotation for look in looks for _, _, asks in look.asks)
+    named = {name for look in looks for _, _, asks in look.asks for name in asks.annotations}
+    names = None if every else named
     found = dict[ObjectRef, LiveObject | Unreadable]()
     for some, content in ((refs - whole, False), (whole, True)):
         if some:
-            found |= connection.live(state, sorted(some), deadline=deadline, content=content)
+            found |= connection.live(
+                state, sorted(some), deadline=deadline, content=content, annotations=names
+            )
     return found
 
 

@@ -41,6 +41,9 @@ class Unconnected(CompanionThread):
         super().__init__("verification-of-others", ledger, wake, log)
         self._senders = senders
 
+    def notify(self) -> None:
+        """Do nothing: what the loop has planned waits for a minute at least."""
+
     def _round(self) -> float:
         with self._ledger.read() as connection:
             before = self._ledger.now(connection) - LATER

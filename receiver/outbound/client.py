@@ -182,9 +182,13 @@ class HttpClient:
             response.release_conn()
         # After the watchdog's shutdown the body seems to have ended: it would count as whole.
         self.guard.seconds_left()
-        body, truncated = b"".join(pieces), size > most
+        truncated = size > most
         if truncated:
-            body = self.masker.without_partial_secret(body[:most])
+            pieces[-1] = pieces[-1][: most - size]
+        body = b"".join(pieces)
+        pieces.clear()  # an answer may have 64 MiB
+        if truncated:
+            body = self.masker.without_partial_secret(body)
         return Answer(response.status, _head(response), body, truncated, self.masker.mask, private)
 
 

@@ -118,7 +118,7 @@ def test_one_object_that_is_too_large_takes_no_other_with_it(
     outbound: Outbound, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nor is it asked for again."""
-    monkeypatch.setattr("receiver.argocd.server.LARGEST", 200)
+    monkeypatch.setattr("receiver.argocd.kubernetes_live.LARGEST_PAGE", 200)
     large = Reply(200, b'{"items": ["' + b"x" * 300 + b'"]}')
     with listing(outbound, *[large] * 10) as (api, lists):
         found = api.live(APPLICATION, REFS, deadline=deadline())
@@ -153,7 +153,7 @@ def test_objects_that_are_too_large_together_are_unknown(
     outbound: Outbound, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Those that there was room for are there, and without the content there is room for all."""
-    monkeypatch.setattr("receiver.argocd.kubernetes_api.MOST_CONTENT", 500)
+    monkeypatch.setattr("receiver.argocd.room.MOST", 500)
     for content, number in ((True, 4), (False, 6)):
         with listing(outbound, page(REFS, "")) as (api, _):
             found = api.live(APPLICATION, REFS, deadline=deadline(), content=content)
