@@ -26,7 +26,7 @@ def resource(
         "", "v1", kind, "shop", name, "Synced", "", "", "", "Sync", (),
         Change(ChangeVerdict(change), "because"),
     )  # fmt: skip
-    return replace(plain, **more)
+    return plain._replace(**more)
 
 
 def sync(*resources: Resource, **more: Any) -> Sync:

@@ -285,7 +285,7 @@ def test_whose_truth_is_not_wanted_matches_alike_whatever_it_is(
     }
     assert wanted <= open_to_all
     judged = [
-        replace(one, change=replace(one.change, verdict=verdict))
+        one._replace(change=replace(one.change, verdict=verdict))
         if n in open_to_all - wanted
         else one
         for verdict in ChangeVerdict
@@ -306,12 +306,12 @@ def test_whose_health_is_not_wanted_matches_alike_however_it_is(
     rules: list[Rule], about: Sync, health: str
 ) -> None:
     """What could be read of the others, where the sync tells no health, changes nothing."""
-    about = replace(about, resources=tuple(replace(one, health="") for one in about.resources))
+    about = replace(about, resources=tuple(one._replace(health="") for one in about.resources))
     matcher = Matcher(rules, EXPRESSIONS)
     wanted = set(matcher.wants_health(about))
     assert not any(about.resources[n].hook_type for n in wanted)
     told = tuple(
-        one if n in wanted or one.hook_type else replace(one, health=health)
+        one if n in wanted or one.hook_type else one._replace(health=health)
         for n, one in enumerate(about.resources)
     )
     found = [
@@ -332,7 +332,7 @@ def test_who_is_not_asked_matches_alike_whatever_it_would_tell(
     matcher = Matcher(rules, EXPRESSIONS)
     asks = matcher.asks(about)
     told = tuple(
-        replace(one, live=other if n not in asks else one.live)
+        one._replace(live=other if n not in asks else one.live)
         for n, one in enumerate(about.resources)
     )
     found = [

@@ -178,7 +178,7 @@ class Backtest:
         targets = []
         for changed in (True, False):
             resources = tuple(
-                replace(one, image_changed=changed)
+                one._replace(image_changed=changed)
                 if one.images and one.image_changed is None
                 else one
                 for one in sync.resources

@@ -141,14 +141,14 @@ def _with_health(
 ) -> Iterator[Resource]:
     for number, one in enumerate(resources):
         told = health.get(number)
-        yield replace(one, health=told[0], health_message=told[1]) if told else one
+        yield one._replace(health=told[0], health_message=told[1]) if told else one
 
 
 def _told(resources: Iterable[Resource], told: Mapping[str, Live]) -> Iterator[Resource]:
     """Yield the resources with what their live objects told beside the change."""
     for one in resources:
         live = told.get(one.key) if told else None
-        yield replace(one, live=live) if live else one
+        yield one._replace(live=live) if live else one
 
 
 def _seen(sync: Sync, resource: Resource, seen: Sighting | None) -> Resource:
@@ -157,7 +157,7 @@ def _seen(sync: Sync, resource: Resource, seen: Sighting | None) -> Resource:
         return resource
     change = judge(seen, sync.started_at, sync.finished_at)
     both = f"{change.reason}; its message: {resource.change.reason}"
-    return replace(resource, change=Change(change.verdict, both))
+    return resource._replace(change=Change(change.verdict, both))
 
 
 def _unlisted(sync: Sync, observed: Observed) -> Iterator[Resource]:
@@ -181,7 +181,7 @@ def _corrected(
         change = Change(ChangeVerdict.CHANGED, f"its images changed; {change.reason}")
     if trace and resource.status != "PruneSkipped":
         change = _after_failure(change, trace, seen)
-    return replace(resource, change=change, image_changed=images)
+    return resource._replace(change=change, image_changed=images)
 
 
 def may_have_changed(trace: Trace | None, seen: Sighting) -> bool:

@@ -8,7 +8,6 @@ set, it has the health of each resource (controller/health.go of Argo CD).
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import replace
 from typing import Any, TypeAlias
 
 from receiver.core.model import Change, ChangeVerdict, Resource
@@ -66,7 +65,7 @@ def with_health(listed: Iterable[Resource], own: Iterable[Resource]) -> list[Res
     # What is in no namespace has that of the destination in an operation's list.
     pairs = ((one, told.get(_name(one)) or told.get(_name(one, ""))) for one in listed)
     return [
-        replace(one, health=of.health, health_message=of.health_message) if of else one
+        one._replace(health=of.health, health_message=of.health_message) if of else one
         for one, of in pairs
     ]
 
