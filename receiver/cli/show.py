@@ -3,99 +3,128 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import click
 
 from receiver.cli import complete, options
-from receiver.cli.client import Client
-from receiver.cli.delivery import show_delivery
-from receiver.cli.screen import write_json, write_line
+from receiver.cli.client import Client, Query
+from receiver.cli.delivery_page import delivery_lines
+from receiver.cli.plan_page import plan_page
+from receiver.cli.run_page import run_lines
+from receiver.cli.screen import Line, write_json, write_line
 from receiver.cli.story_choice import Choice
 from receiver.cli.story_page import story_lines
-from receiver.core.states import UNPLANNED_SYNCS, PlanState, Trait
+from receiver.core.states import UNPLANNED_SYNCS, PlanState, RunState, Trait
 
 if TYPE_CHECKING:  # it needs much of the server, which a command need not load
     from receiver.web.responses import SyncStory
 
 GOES_ON = PlanState.where(Trait.OPEN, without=Trait.APPROVABLE)
-"""States of a plan that will change by itself."""
+RUNS_ON = RunState.where(Trait.OPEN, without=Trait.APPROVABLE)
+"""States of a plan and of a run that will change by themselves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What is asked for: ``until`` is when waiting ends, in seconds of the monotonic clock."""
+
+    client: Client
+    choice: Choice
+    whole: bool
+    until: float
+
+    def get(self, path: str, goes_on: Callable[[Any], bool], query: Query | None = None) -> Any:
+        """Return an answer of the API, once it does not go on any more or there is no more time."""
+        while True:
+            found = self.client.get(path, query)
+            if not goes_on(found) or time.monotonic() >= self.until:
+                return found
+            time.sleep(0.2)
 
 
 @click.command()
-@click.argument("sync", metavar="[ID]", default="last")
+@click.argument("ids", metavar="[ID]...", nargs=-1)
 @click.option("--rule", default="", help="Only of this rule.", shell_complete=complete.rules)
 @click.option("--run", default="", help="Only of this run.")
 @click.option("--failed", is_flag=True, help="Only what failed.")
 @click.option("--whole", is_flag=True, help="Fold nothing: also lines that are equal.")
-@click.option("--wait", type=float, default=0, help="Wait so many seconds for its plans to end.")
+@click.option("--wait", type=float, default=0, help="Wait so many seconds for the end.")
 @options.output()
 @options.server
 def show(
-    sync: str, *, rule: str, run: str, failed: bool, whole: bool, wait: float, client: Client,
-    output: str,
+    ids: tuple[str, ...], *, rule: str, run: str, failed: bool, whole: bool, wait: float,
+    client: Client, output: str,
 ) -> None:  # fmt: skip
     """Tell what came of a sync: a line for each rule and action, then what happened, in order.
 
-    ID is that of a sync, or of one of its plans or runs; `last` is the newest sync. Of a delivery
-    (d-...), it is the notification as it was stored; what its names call a credential is masked.
+    ID is that of a sync; `last` is the newest. Of a plan (p-...) or a run (r-...) it tells of that
+    one: parameters, attempts, output. Of a delivery (d-...), it is the notification as it was
+    stored; what its names call a credential is masked. Several are told one after the other.
 
     \b
       postsync show last --wait 10
       postsync show last --failed
-      postsync show s-1m7y9gr9ez7egy539n --rule purge-shop-assets --whole
+      postsync show r-1m7y9gr9ez7egy539n
     """  # noqa: D301 click's \b keeps the lines
-    if sync.startswith("d-"):
-        show_delivery(client, sync, output)
-        return
-    wanted = _sync_of(client, sync)
-    story = _wait_until_ended(client, wanted, rule, time.monotonic() + wait)
-    chosen = Choice(rule, run, failed).of(story)
-    _check_found(chosen, rule, run)
+    ask = Ask(client, Choice(rule, run, failed), whole, time.monotonic() + wait)
+    told = [_told(ask, one) for one in ids or ("last",)]
     if output == "json":
-        write_json(chosen)
+        write_json(told[0][0] if len(told) == 1 else [answer for answer, _ in told])
         return
-    for line in story_lines(chosen, about=rule, whole=whole):
-        write_line(*line)
+    for number, (_, lines) in enumerate(told):
+        if number:
+            write_line()
+        for line in lines:
+            write_line(*line)
 
 
-def _check_found(chosen: SyncStory, rule: str, run: str) -> None:
-    """Check that the sync has what was asked for by name.
-
-    Raises:
-        click.BadParameter: it has not.
-    """
-    if run and not chosen["plans"]:
-        raise click.BadParameter(f"sync {chosen['id']} has no run {run}", param_hint="--run")
-    if rule and not (chosen["plans"] or chosen["explanation"]):
-        why = chosen["explanationNote"] or f"nothing is known of rule {rule}"
-        raise click.BadParameter(why, param_hint="--rule")
-
-
-def _sync_of(client: Client, number: str) -> str:
-    """Return the sync of a run or a plan; anything else is taken for a sync's id.
+def _told(ask: Ask, number: str) -> tuple[Any, Iterator[Line]]:
+    """Return the API's answer about an id, and its lines.
 
     Raises:
-        click.UsageError: it names an Application.
+        click.UsageError: it names an Application, or of what is no sync a part is asked for.
     """
     if "/" in number:
         raise click.UsageError(
             f"{number!r} is no id; `postsync syncs --application NAMESPACE/NAME` lists those of an "
             "Application"
         )
-    kinds = {"r-": "runs", "p-": "plans"}.get(number[:2])
-    if kinds is None:
-        return number
-    return str(client.get(f"/v1/{kinds}/{quote(number, safe='')}")["sync"])
+    path, kind = quote(number, safe=""), number[:2]
+    if kind in {"d-", "r-", "p-"} and ask.choice != Choice():
+        raise click.UsageError(f"--rule, --run and --failed are for a sync; {number} is told whole")
+    if kind == "d-":
+        delivery = ask.client.get(f"/v1/deliveries/{path}")
+        return delivery, delivery_lines(delivery)
+    if kind == "r-":
+        run = ask.get(f"/v1/runs/{path}", lambda run: run["state"] in RUNS_ON)
+        return run, run_lines(run, whole=ask.whole)
+    if kind == "p-":
+        plan = ask.get(f"/v1/plans/{path}", lambda plan: plan["state"] in GOES_ON)
+        return plan, plan_page(plan, whole=ask.whole)
+    story = ask.get(f"/v1/syncs/{path}", _goes_on, {"rule": ask.choice.rule})
+    chosen = ask.choice.of(story)
+    _check_found(chosen, ask.choice)
+    return chosen, story_lines(chosen, about=ask.choice.rule, whole=ask.whole)
 
 
-def _wait_until_ended(client: Client, sync: str, rule: str, until: float) -> SyncStory:
-    while True:
-        story: SyncStory = client.get(f"/v1/syncs/{quote(sync, safe='')}", {"rule": rule})
-        waits = story["state"] in UNPLANNED_SYNCS or any(
-            plan["state"] in GOES_ON for plan in story["plans"]
-        )
-        if not waits or time.monotonic() >= until:
-            return story
-        time.sleep(0.2)
+def _goes_on(story: SyncStory) -> bool:
+    return story["state"] in UNPLANNED_SYNCS or any(
+        plan["state"] in GOES_ON for plan in story["plans"]
+    )
+
+
+def _check_found(chosen: SyncStory, choice: Choice) -> None:
+    """Check that the sync has what was asked for by name.
+
+    Raises:
+        click.BadParameter: it has not.
+    """
+    if choice.run and not chosen["plans"]:
+        raise click.BadParameter(f"sync {chosen['id']} has no run {choice.run}", param_hint="--run")
+    if choice.rule and not (chosen["plans"] or chosen["explanation"]):
+        why = chosen["explanationNote"] or f"nothing is known of rule {choice.rule}"
+        raise click.BadParameter(why, param_hint="--rule")

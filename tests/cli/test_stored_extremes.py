@@ -46,8 +46,8 @@ READ = (
     "/v1/deliveries", "/v1/deliveries/d-1", "/v1/status", "/readyz",
 )  # fmt: skip
 COMMANDS = (
-    ["show", "s-1"], ["show", "d-1"], ["status"], ["syncs"], ["plans"], ["runs"], ["pauses"],
-    ["export"], ["tail", "--since", "2000-01-01T00:00:00Z"],
+    ["show", "s-1"], ["show", "d-1", "p-1", "r-1"], ["status"], ["syncs"], ["plans"], ["runs"],
+    ["pauses"], ["export"], ["tail", "--since", "2000-01-01T00:00:00Z"],
 )  # fmt: skip
 
 TEXTS = st.text(st.characters(codec=None), max_size=20) | st.sampled_from(
