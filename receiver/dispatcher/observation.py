@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import chain
@@ -163,9 +163,7 @@ def _read(
     """
     refs = {*chain.from_iterable(look.refs for look in looks)}
     whole = {ref for look in looks for _, ref, asks in look.asks if asks.fields}
-    every = any(asks.every_annotation for look in looks for _, _, asks in look.asks)
-    named = {name for look in looks for _, _, asks in look.asks for name in asks.annotations}
-    names = None if every else named
+    names = _annotations(asks for look in looks for _, _, asks in look.asks)
     found = dict[ObjectRef, LiveObject | Unreadable]()
     for some, content in ((refs - whole, False), (whole, True)):
         if some:
@@ -173,6 +171,16 @@ def _read(
                 state, sorted(some), deadline=deadline, content=content, annotations=names
             )
     return found
+
+
+def _annotations(asked: Iterable[Asks]) -> Collection[str] | None:
+    """Return the names of the annotations that are asked for, None if that may be any."""
+    names = set[str]()
+    for asks in asked:
+        if asks.every_annotation:
+            return None
+        names |= asks.annotations
+    return names
 
 
 @dataclass(frozen=True, slots=True)
