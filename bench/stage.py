@@ -19,7 +19,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -176,6 +176,19 @@ def target(answer: str) -> Iterator[tuple[int, Path]]:
             yield port, Path(folder, "access.log")
 
 
+def of_process(pid: int, file: str) -> str:
+    """Read what Linux tells of a process; "" if it has just ended."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/{file}").read_text()
+    return ""
+
+
+def number(pattern: str, text: str) -> int:
+    """The first number that the pattern finds, else 0."""
+    found = re.search(pattern, text, re.MULTILINE)
+    return int(found.group(1)) if found else 0
+
+
 def tree(pid: int) -> list[int]:
     """A process and all below it."""
     return [pid, *(p for child in children(pid) for p in tree(child))]
@@ -183,7 +196,7 @@ def tree(pid: int) -> list[int]:
 
 def children(pid: int) -> list[int]:
     """The processes that a process has started, in that order."""
-    return [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return list(map(int, of_process(pid, f"task/{pid}/children").split()))
 
 
 def parts(pid: int) -> tuple[int, int]:
@@ -194,34 +207,25 @@ def parts(pid: int) -> tuple[int, int]:
 
 def peak(pid: int) -> float:
     """Megabytes that a process has had at most, shared pages included."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(re.findall(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE)[0]) / 1024
+    return number(r"^VmHWM:\s+(\d+) kB", of_process(pid, "status")) / 1024
 
 
 def memory(pid: int) -> float:
     """Megabytes of a process tree: proportional set size, shared pages counted once."""
-    total = 0
-    for one in tree(pid):
-        found = re.search(
-            r"^Pss:\s+(\d+) kB", Path(f"/proc/{one}/smaps_rollup").read_text(), re.MULTILINE
-        )
-        total += int(found.group(1)) if found else 0
-    return total / 1024
+    rollups = (of_process(one, "smaps_rollup") for one in tree(pid))
+    return sum(number(r"^Pss:\s+(\d+) kB", text) for text in rollups) / 1024
 
 
 def cpu(pid: int) -> float:
     """CPU seconds of a process tree so far."""
-    ticks = 0
-    for one in tree(pid):
-        fields = Path(f"/proc/{one}/stat").read_text().rsplit(")", 1)[1].split()
-        ticks += int(fields[11]) + int(fields[12])
+    stats = (of_process(one, "stat").rpartition(")")[2].split() for one in tree(pid))
+    ticks = sum(int(fields[11]) + int(fields[12]) for fields in stats if fields)
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def written(pid: int) -> int:
     """Bytes that a process tree has written so far: the ledger, its WAL, and the log."""
-    found = (Path(f"/proc/{one}/io").read_text() for one in tree(pid))
-    return sum(int(re.findall(r"^wchar: (\d+)$", text, re.MULTILINE)[0]) for text in found)
+    return sum(number(r"^wchar: (\d+)$", of_process(one, "io")) for one in tree(pid))
 
 
 @dataclass(frozen=True)
