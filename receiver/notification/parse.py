@@ -17,7 +17,7 @@ from typing import Any
 from receiver.core.errors import PayloadError
 from receiver.core.model import Sync, rfc3339
 from receiver.notification.build import build
-from receiver.notification.json_errors import WAY_OUT, read_json, read_query
+from receiver.notification.json_errors import WAY_OUT, check_values, read_json, read_query
 from receiver.notification.own_list import others, own_resources
 from receiver.notification.resource_list import Trimmed, trim
 from receiver.notification.shapes import (
@@ -85,6 +85,7 @@ def read_notification(
     resources: bool = True,
     now: datetime | None = None,
     most: int | None = None,
+    values: int | None = None,
 ) -> Notification:
     """Parse one notification, of any of the shapes in `receiver.notification.shapes`.
 
@@ -99,11 +100,14 @@ def read_notification(
         resources: whether the sync gets its resources.
         now: our time, to refuse times that cannot be true; None for what was accepted before.
         most: resources that it may list; of more none is read, and they are only counted.
+        values: about how many values its body may have; None for any number.
 
     Raises:
-        PayloadError: ``empty``, ``not_json``, ``double_encoded``, ``unknown_shape``,
-            ``wrong_type``, ``bad_name``, ``not_finished`` or ``wrong_time``.
+        PayloadError: ``too_many_values``, ``empty``, ``not_json``, ``double_encoded``,
+            ``unknown_shape``, ``wrong_type``, ``bad_name``, ``not_finished`` or ``wrong_time``.
     """
+    if values is not None:
+        check_values(body, values)
     tree = read_json(body)
     query, trimmed = read_query(query), trim(tree, most)
     found = _find(tree, query, channel)

@@ -6,6 +6,7 @@ is left to the models: they accept more, and name each mistake.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
 from functools import cache
 from types import UnionType
@@ -17,12 +18,9 @@ from pydantic_core import ErrorDetails
 
 from receiver.core.errors import PayloadError
 from receiver.notification.json_errors import WAY_OUT, looks_encoded
-from receiver.notification.wire import Moment, Wire
+from receiver.notification.wire import SHOWN, Moment, Wire
 
 W = TypeVar("W", bound=Wire)
-
-SHOWN = 10
-"""Wrongly typed fields that an answer lists."""
 
 SECOND = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z\Z"
 """A moment as Argo CD writes it. Fractions of a second are the models' to read: they cut off what
@@ -37,11 +35,9 @@ def read(model: type[W], tree: object, path: str = "") -> W:
     Raises:
         PayloadError: ``wrong_type``, naming each field.
     """
-    try:
-        found: Any = msgspec.convert(tree, _struct(model))
-    except msgspec.ValidationError:
-        return _read_any(model, tree, path)
-    return cast("W", found)
+    with suppress(msgspec.ValidationError):
+        return cast("W", msgspec.convert(tree, _struct(model)))
+    return _read_any(model, tree, path)
 
 
 def _read_any(model: type[W], tree: object, path: str) -> W:
@@ -98,7 +94,7 @@ def _typed(hint: Any) -> Any:
     origin, parts = get_origin(hint), get_args(hint)
     if origin is Annotated:
         limits = [one for one in parts[1:] if isinstance(one, msgspec.Meta)]
-        return Annotated[(_typed(parts[0]), *limits)]
+        return Annotated[(_typed(parts[0]), *limits)] if limits else _typed(parts[0])
     if origin in (Union, UnionType):
         return Union[tuple(map(_typed, parts))]  # noqa: UP007 made of what is known at runtime
     return origin[tuple(map(_typed, parts))] if origin else hint

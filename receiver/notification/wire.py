@@ -9,8 +9,17 @@ from datetime import datetime
 from typing import Annotated, Any, TypeAlias, TypeVar
 
 from msgspec import Meta
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 from pydantic.alias_generators import to_camel
+from pydantic_core import ErrorDetails, InitErrorDetails
 
 Text: TypeAlias = str | None
 Flag: TypeAlias = bool | None
@@ -38,6 +47,40 @@ def _not_too_many(labels: Any) -> Any:
 Labels: TypeAlias = Annotated[
     dict[str, Text], BeforeValidator(_not_too_many), Meta(max_length=LONGEST)
 ]
+
+
+SLICE = 100
+SHOWN = 10
+"""Wrongly typed fields that an answer lists."""
+
+
+def _until_shown(entries: Any, read: ValidatorFunctionWrapHandler) -> Any:
+    """Read resources in slices, and no further once there are complaints enough to show.
+
+    Each complaint takes a kilobyte, and an entry may earn thirteen.
+    """
+    if not isinstance(entries, list) or len(entries) <= SLICE:
+        return read(entries)
+    found: list[Any] = []
+    wrong: list[InitErrorDetails] = []
+    for start in range(0, len(entries), SLICE):
+        try:
+            found += read(entries[start : start + SLICE])
+        except ValidationError as error:
+            wrong += [_moved(item, start) for item in error.errors(include_url=False)]
+        if len(wrong) >= SHOWN:
+            break
+    if wrong:
+        raise ValidationError.from_exception_data("resources", wrong)
+    return found
+
+
+def _moved(item: ErrorDetails, by: int) -> InitErrorDetails:
+    number, *inside = item["loc"]
+    return InitErrorDetails(
+        type=item["type"], loc=(int(number) + by, *inside), input=item["input"],
+        ctx=item.get("ctx", {}),
+    )  # fmt: skip
 
 
 class Wire(BaseModel):
@@ -125,7 +168,7 @@ class WireResource(Wire):
 class WireSyncResult(WireSources):
     """``operationState.syncResult``: what was done."""
 
-    resources: list[WireResource] | None = None
+    resources: Annotated[list[WireResource], WrapValidator(_until_shown)] | None = None
 
 
 class WireOperationState(Wire):

@@ -43,8 +43,12 @@ PLAIN = re.compile(rf"{INTAKE}(?:/({CHANNEL.pattern}))?")
 """The address of a channel, as Argo CD's users write it."""
 
 LARGE = 1 << 20
-"""Bytes of a notification that is read while no other large one is: 8 MiB of small objects are
-up to 250 MB once they are read (measured), and Python reads one at a time anyway."""
+"""Bytes of a notification that is read while no other large one is: 8 MiB may be 120 MB once they
+are read (measured), and Python reads one at a time anyway."""
+
+BYTES_PER_VALUE = 8
+"""Of `maxBody`, for each value that a notification may have. Those of Argo CD have 20 or more; 8
+MiB of the smallest that JSON knows would be 400 MB once they are read."""
 
 
 class NotificationEndpoint:
@@ -55,6 +59,7 @@ class NotificationEndpoint:
         self._limit = intake.settings.max_body
         self._turn = threading.Lock()
         self._most = intake.settings.max_resources
+        self._values = self._limit // BYTES_PER_VALUE
         self._open = intake.settings.allow_anonymous
         self._metrics = metrics
 
@@ -91,21 +96,22 @@ class NotificationEndpoint:
         self, environ: dict[str, Any], sender: str, channel: str, query: dict[str, str],
         begun: float,
     ) -> Response:  # fmt: skip
-        try:
-            body = read_body(environ, self._limit)
-        except Refusal as refusal:
-            return self._refuse(refusal)
         now = datetime.now(UTC)
+        body = b""
         try:
-            with self._turn if len(body) > LARGE else nullcontext():
+            with self._turn if _may_be_large(environ) else nullcontext():
+                body = read_body(environ, self._limit)
                 notification = read_notification(
                     body, sender=sender, channel=channel, query=query, resources=False, now=now,
-                    most=self._most,
+                    most=self._most, values=self._values,
                 )  # fmt: skip
+        except Refusal as refusal:
+            return self._refuse(refusal)
         except PayloadError as error:
             reason = f"{error.reason}: {error.message}"
             arrival = Arrival(sender, channel, body, now, None, refusal=reason, query=query)
-            return self._refuse_payload(error, arrival)
+            # Without what it holds on to: all that was read, until the commit.
+            return self._refuse_payload(error.with_traceback(None), arrival)
         failure = too_many(notification.listed, self._most)
         arrival = Arrival(sender, channel, body, now, notification, failure=failure, query=query)
         try:
@@ -138,6 +144,12 @@ class NotificationEndpoint:
         return problem(
             HTTPStatus.BAD_REQUEST, error.reason, error.message, hint=error.hint, **members
         )
+
+
+def _may_be_large(environ: dict[str, Any]) -> bool:
+    length = environ.get("CONTENT_LENGTH") or ""
+    plain = length.isdecimal() and not environ.get("HTTP_CONTENT_ENCODING")
+    return not plain or int(length) > LARGE
 
 
 def _no_channel(name: str) -> Refusal:
