@@ -33,7 +33,7 @@ MARKS = b"{[,:"
 counted too: no text of Argo CD has so many that it would matter."""
 
 
-def check_values(body: bytes, most: int) -> None:
+def _check_values(body: bytes, most: int) -> None:
     """Refuse a body of more than ``most`` `MARKS`: each may take 100 bytes of memory once read.
 
     Raises:
@@ -52,15 +52,17 @@ def check_values(body: bytes, most: int) -> None:
         )
 
 
-def read_json(body: bytes) -> Any:
-    """Read a body as JSON.
+def read_json(body: bytes, values: int | None = None) -> Any:
+    """Read a body as JSON, if it has no more than about so many values.
 
     A byte order mark is skipped, and ``"<no value>"`` is null. The escaped NUL, which
     PostgreSQL cannot store, becomes U+FFFD.
 
     Raises:
-        PayloadError: ``empty``, ``not_json`` or ``double_encoded``.
+        PayloadError: ``too_many_values``, ``empty``, ``not_json`` or ``double_encoded``.
     """
+    if values is not None:
+        _check_values(body, values)
     if not body.strip():
         raise PayloadError(
             "empty",

@@ -17,7 +17,7 @@ from typing import Any
 from receiver.core.errors import PayloadError
 from receiver.core.model import Sync, rfc3339
 from receiver.notification.build import build
-from receiver.notification.json_errors import WAY_OUT, check_values, read_json, read_query
+from receiver.notification.json_errors import WAY_OUT, read_json, read_query
 from receiver.notification.own_list import others, own_resources
 from receiver.notification.resource_list import Trimmed, trim
 from receiver.notification.shapes import (
@@ -106,19 +106,15 @@ def read_notification(
         PayloadError: ``too_many_values``, ``empty``, ``not_json``, ``double_encoded``,
             ``unknown_shape``, ``wrong_type``, ``bad_name``, ``not_finished`` or ``wrong_time``.
     """
-    if values is not None:
-        check_values(body, values)
-    tree = read_json(body)
+    tree = read_json(body, values)
     query, trimmed = read_query(query), trim(tree, most)
     found = _find(tree, query, channel)
     event_key = "" if channel == CHANNEL else _event_key(tree, query)
     sync = build(found, sender=sender, channel=channel, event_key=event_key, resources=resources)
-    if now is not None:
-        _check_times(sync, now)
+    _check_times(sync, now)
     weak = not (sync.started_at or sync.finished_at or event_key)
     identity = _identity(sync, body if weak else b"")
-    left_out = trimmed.get(found.shape, trimmed[""]).left_out
-    listed = _count(found, trimmed, most, channel)
+    listed, left_out = _count(found, trimmed, most, channel)
     return Notification(sync, identity, weak, found.shape, listed, left_out)
 
 
@@ -139,13 +135,18 @@ def _listed(found: Found) -> Sequence[WireResource]:
     return (result and result.resources) or ()
 
 
-def _count(found: Found, trimmed: Mapping[str, Trimmed], most: int | None, channel: str) -> int:
-    """Return how many resources it lists; of a list that is too long what was counted."""
-    counted = trimmed.get(found.shape, trimmed[""]).entries
-    longest = counted if channel == CHANNEL else max(counted, trimmed["own"].entries)
+def _count(
+    found: Found, trimmed: Mapping[str, Trimmed], most: int | None, channel: str
+) -> tuple[int, int]:
+    """Return how many resources it lists, and how many entries were none.
+
+    Of a list that is too long it is what was counted.
+    """
+    main = trimmed.get(found.shape, trimmed[""])
+    longest = main.entries if channel == CHANNEL else max(main.entries, trimmed["own"].entries)
     if most is not None and longest > most:
-        return longest
-    return len(_listed(found)) + len(found.beside)
+        return longest, main.left_out
+    return len(_listed(found)) + len(found.beside), main.left_out
 
 
 def _check_names(found: Found) -> None:
@@ -222,8 +223,8 @@ def _not_finished(why: str, hint: str) -> PayloadError:
     return PayloadError("not_finished", f"the operation has not finished: {why}", hint=hint)
 
 
-def _check_times(sync: Sync, now: datetime) -> None:
-    """Refuse times that cannot be true; ``now`` is by our own clock.
+def _check_times(sync: Sync, now: datetime | None) -> None:
+    """Refuse times that cannot be true; ``now`` is by our own clock, None for any time.
 
     A sync from the future would be the newest of its Application for years. Where our own clock is
     plainly wrong, as on a machine that has not synchronised it yet, nothing is refused for it.
@@ -231,6 +232,8 @@ def _check_times(sync: Sync, now: datetime) -> None:
     Raises:
         PayloadError: ``wrong_time``.
     """
+    if now is None:
+        return
     for name, moment in (("startedAt", sync.started_at), ("finishedAt", sync.finished_at)):
         if moment and (why := _cannot_be_true(moment, now)):
             path = f"operationState.{name}"
