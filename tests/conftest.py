@@ -125,8 +125,9 @@ def postgres() -> Iterator[Postgres]:
 
 
 @pytest.fixture(scope="session")
-def ledgers(postgres: Postgres) -> Databases:
-    return Databases(postgres)
+def ledgers(postgres: Postgres) -> Iterator[Databases]:
+    with closing(Databases(postgres)) as made:
+        yield made
 
 
 @pytest.fixture(scope="session")
