@@ -1,6 +1,7 @@
 """The largest notifications that the intake takes, and the memory of the processes that read them.
 
-Each is as long as `maxBody` lets in, and of small parts, since these cost most once they are read.
+Each is as long as `maxBody` lets in, or of as many values, and of small parts, since these cost
+most once they are read. One is of more values: it is refused.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from loading import TELL, body_template, post
 from stage import ours, parts, peak, tree
 
 LARGEST = 8 << 20
+VALUES = LARGEST // 8 - 1000
+"""Brackets, commas and colons that a notification may have, but those round the parts."""
 RESOURCES = 10_000
 """As many as `maxResources` lets be planned."""
 PATIENCE = 120
@@ -24,21 +27,22 @@ def bodies() -> dict[str, str]:
     empty = body_template(0)
     beside = empty[:-1] + ', "beside": [PARTS]}'
     listed = empty.replace('"resources": []', '"resources": [PARTS]')
-    room = (LARGEST - len(empty)) // RESOURCES
-    images = filled('{"kind":"C","name":"a","images":[PARTS]}', '"a"', room - 1)
+    images = '{"kind":"C","name":"a","images":[PARTS]}'.replace("PARTS", ",".join(['"a"'] * 90))
     return {
         "empty objects beside": filled(beside, "{}"),
         "numbers beside": filled(beside, "1000"),
         "lists in lists beside": filled(beside, "[" * 40 + "]" * 40),
         "objects in objects beside": filled(beside, '{"":' * 40 + "0" + "}" * 40),
+        "too many objects": filled(beside, "{}", LARGEST),
         "more resources than maxResources": filled(listed, '{"kind":"C"}'),
         f"{RESOURCES:,} resources of many images": filled(listed, images),
     }
 
 
-def filled(form: str, part: str, length: int = LARGEST) -> str:
-    """Repeat a part in a form until that is so long."""
-    number = (length - len(form)) // (len(part) + 1)
+def filled(form: str, part: str, values: int = VALUES) -> str:
+    """Repeat a part in a form until that is as long as it may be, or has as many values."""
+    each = 1 + sum(map(part.count, "{[,:"))
+    number = min((LARGEST - len(form)) // (len(part) + 1), values // each)
     return form.replace("PARTS", ",".join([part] * number), 1)
 
 
