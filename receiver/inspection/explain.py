@@ -20,7 +20,7 @@ from typing_extensions import TypedDict
 
 from receiver.core.errors import LedgerUnavailable, PostsyncError
 from receiver.core.interruption import TooLong, cpu_limit, interruptible
-from receiver.core.model import Sync
+from receiver.core.model import Resource, Sync
 from receiver.core.validation import did_you_mean
 from receiver.inspection.explained import (
     Asked,
@@ -95,10 +95,12 @@ class Explanation:
         rows: one for each rule; None for a sync that was not matched with any, or that cannot be
             matched again.
         note: what is left out and how to see it, "" if all is there.
+        resources: those of the sync, each with what it did to them; none where there are no rows.
     """
 
     rows: list[RuleFinding] | None
     note: str = ""
+    resources: Sequence[Resource] = ()
 
 
 class Unexplained(PostsyncError):
@@ -146,7 +148,8 @@ class Explainer:
         rules, matcher = self._matcher(digest)
         if unknown := _unknown(rules, judged, rule, resource):
             return Explanation([], unknown)
-        return _excerpts(matcher, judged, 1 if rule else len(rules), rule, resource)
+        found = _excerpts(matcher, judged, 1 if rule else len(rules), rule, resource)
+        return replace(found, resources=judged.resources)
 
     def explain_in_force(self, sync: str, asked: Asked, connected: Container[str]) -> ExplainedSync:
         """Explain a sync by the rules that are in force now, with what would run.

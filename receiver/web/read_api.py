@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import TypeVar
 
 from receiver.app.composition import Intake
+from receiver.core.model import Resource
 from receiver.inspection.explain import Unexplained
 from receiver.inspection.explained import Asked, ExplainedSync, NoSuchName
 from receiver.inspection.instance_status import InstanceStatus, instance_status
@@ -75,10 +76,24 @@ def list_syncs(intake: Intake, query: SyncsQuery) -> Syncs:
 @ROUTES.add("get", "/v1/syncs/{sync}")
 def get_sync(intake: Intake, sync: str, query: StoryQuery) -> SyncStory:
     """Tell a sync's whole story; `last` is the newest."""
+    return explained_story(intake, sync, query)[0]
+
+
+def explained_story(
+    intake: Intake, sync: str, query: StoryQuery
+) -> tuple[SyncStory, Sequence[Resource]]:
+    """Return a sync's story, and its resources with what it did to them, where they are known.
+
+    Raises:
+        Refusal: 404, there is no such sync.
+    """
     wanted = intake.reader.newest() if sync == "last" else sync
     found = _found(intake.reader.sync(wanted) if wanted else None, "sync", sync)
     explained = intake.explainer.explain(found["id"], rule=query.rule, resource=query.resource)
-    return {**found, "explanation": explained.rows, "explanationNote": explained.note}
+    story: SyncStory = {
+        **found, "explanation": explained.rows, "explanationNote": explained.note,
+    }  # fmt: skip
+    return story, explained.resources
 
 
 @ROUTES.add("get", "/v1/syncs/{sync}/explanation")

@@ -79,6 +79,7 @@ def test_a_sync_tells_which_rules_matched_and_why_the_others_did_not(
     """With the reason of each resource, equal ones together."""
     sync = id_of(house, "syncs", "application = 'argocd/shop' AND changed = 3")
     told = words(look(web, f"/syncs/{sync}"))
+    assert "Resources 3: 3 changed, 0 unchanged, 0 unknown" in told
     assert "purge-shop-assets ✓ matched 2 of 3 ✕ failed" in told
     assert "tell-team no match 0 application.name wants blog, saw shop" in told
     assert "ConfigMap/shop/assets-img, ConfigMap/shop/assets-js" in told

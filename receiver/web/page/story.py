@@ -10,6 +10,7 @@ from typing import Any
 from flask import render_template
 
 from receiver.app.composition import Intake
+from receiver.core.model import ChangeVerdict, Resource
 from receiver.inspection.explain import RuleFinding
 from receiver.ledger.queries.rows import Event, Plan, RunWithTries
 from receiver.web import read_api
@@ -44,12 +45,12 @@ HIDDEN = frozenset({"seq", "at", "event", "delivery", "sync", "plan", "run", "at
 def sync(intake: Intake, number: str) -> str:
     """Tell a sync's story, as `postsync show`."""
     query = read_query(StoryQuery, blanks=False)
-    story = read_api.get_sync(intake, number, query)
+    story, resources = read_api.explained_story(intake, number, query)
     plans = [_plan(one, RUNS) for one in story["plans"]]
     return render_template(
         "sync.html", sync=story, query=query, plans=plans,
         rules=_rules(story["explanation"] or [], story["plans"], whole=bool(query.rule)),
-        line=timeline(story), events=_lines(story["events"][-LINES:]),
+        changes=_changes(resources), line=timeline(story), events=_lines(story["events"][-LINES:]),
         acts=acts_on("sync", story),
     )  # fmt: skip
 
@@ -104,6 +105,25 @@ def _plan(found: Any, most: int) -> dict[str, Any]:
         "counts": Counter(one["state"] for one in runs),
         "acts": acts_on("plan", found),
     }  # fmt: skip
+
+
+def _changes(resources: Sequence[Resource]) -> list[dict[str, Any]]:
+    """Return what the sync did to its resources: each verdict, and its reasons with whom."""
+    found: list[dict[str, Any]] = []
+    for verdict in ChangeVerdict:
+        reasons: dict[str, list[str]] = {}
+        for one in resources:
+            if one.change.verdict is verdict:
+                reasons.setdefault(one.change.reason, []).append(one.key)
+        groups = [
+            {"reason": reason, "names": names[:NAMED], "more": len(names) - NAMED}
+            for reason, names in list(reasons.items())[:GROUPS]
+        ]
+        found.append({
+            "verdict": verdict, "count": sum(map(len, reasons.values())), "groups": groups,
+            "left": sum(map(len, list(reasons.values())[GROUPS:])),
+        })  # fmt: skip
+    return found if resources else []
 
 
 def _rules(
