@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -73,10 +74,10 @@ def _target_lines(event: Event, *, whole: bool) -> Iterator[str]:
             yield f"{'':26}and {plural(len(more), 'resource')} more like it"
 
 
-def _reason(target: Any) -> str:
+def _reason(told: Any) -> str:
     """Return a resource's reason without its name."""
-    name = target["resource"].rpartition("/")[2]
-    return str(target["reason"]).replace(f"/{name} ", "/ ").replace(f" {name} ", " ")
+    name = re.escape(told["resource"].rpartition("/")[2])
+    return re.sub(rf"(?<![\w.-]){name}(?![\w.-])", "*", told["reason"])
 
 
 def _head(story: SyncDetails) -> Iterator[Part]:
@@ -92,14 +93,33 @@ def _summary(story: SyncStory, about: str) -> Iterator[Line]:
     """Yield what came of each rule: its plans; of those that have none, their names or why."""
     for plan in sorted(story["plans"], key=urgency):
         yield from plan_lines(plan)
+    if about:
+        yield from _of_rule(story["explanation"] or [])
+        return
     rows = [row for row in story["explanation"] or [] if row["verdict"] != "matched"]
     if story["state"] != SyncState.PLANNED or not rows:
         return
-    if about or not story["plans"]:
+    if not story["plans"]:
         yield from _unmatched(rows)
     else:
         names = named([row["rule"] for row in rows])
         yield (f"did not match: {names}",)
+
+
+def _of_rule(rows: Sequence[RuleFinding]) -> Iterator[Line]:
+    """Yield of one rule what it left out, and why; equal reasons as one."""
+    for row in rows:
+        left_out = [one for one in row["resources"] if one["verdict"] != "matched"]
+        if row["verdict"] == "matched":
+            yield from [("it left out:",)] if left_out else []
+        else:
+            yield (f"{row['rule']} did not match{'' if left_out else ': ' + row['reason']}",)
+        for one, more in folded(left_out, _reason):
+            yield (f"  {one['resource']}: {one['reason']}",)
+            if more:
+                yield (f"  and {plural(len(more), 'resource')} more like it",)
+        if row["more"]:
+            yield (f"  and {plural(sum(row['more'].values()), 'resource')} more",)
 
 
 def _unmatched(rows: Sequence[RuleFinding]) -> Iterator[Line]:

@@ -141,12 +141,29 @@ def test_only_one_rule(postsync: Postsync) -> None:
     text = "\n".join(shown(postsync, "--rule", "careful"))
     assert "careful: held" in text
     assert not any(word in text for word in ("purge", "whole", "did not match"))
-    text = "\n".join(shown(postsync, "--rule", "secrets"))
-    assert (
-        "secrets did not match: ConfigMap/shop/a0: resources[0].kind wants Secret, saw ConfigMap "
-        "(and 13 resources more)"
-    ) in text
-    assert "careful" not in text
+    assert "ConfigMap/shop/b1: resources[0]: ConfigMap shop/b1 changed" in text
+
+
+@pytest.mark.usefixtures("sync")
+def test_what_one_rule_left_out_is_told_with_the_reason(postsync: Postsync) -> None:
+    """Whether it matched others or nothing; equal reasons once."""
+    lines = shown(postsync, "--rule", "secrets")
+    at = lines.index("secrets did not match")
+    assert lines[at + 1 : at + 3] == [
+        "  ConfigMap/shop/a0: resources[0].kind wants Secret, saw ConfigMap",
+        "  and 13 resources more like it",
+    ]
+    assert "elsewhere did not match: application.name wants blog, saw shop" in (
+        shown(postsync, "--rule", "elsewhere")
+    )
+    lines = shown(postsync, "--rule", "purge")
+    at = lines.index("it left out:")
+    assert lines[at + 1 : at + 3] == [
+        f"  ConfigMap/shop/{name}: resources[0].name wants a*, saw {name}" for name in ("b1", "b2")
+    ]
+    lines = shown(postsync, "--rule", "careful")
+    at = lines.index("it left out:")
+    assert lines[at + 2] == "  and 11 resources more like it"
 
 
 @pytest.mark.usefixtures("sync")
