@@ -62,6 +62,7 @@ def test_the_newest_sync_is_first_with_what_came_of_it(web: Doors, house: House)
     told = words(page)
     assert "3 of 3 ✕ purge-shop-assets failed" in told
     assert "answered 404: no such zone" in told
+    assert "1 of 1 ? migrate held" in told
     assert house.query("SELECT COUNT(*) FROM syncs") == [5]
 
 

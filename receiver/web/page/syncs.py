@@ -9,7 +9,8 @@ from typing import Any
 from flask import redirect, render_template, request, url_for
 
 from receiver.app.composition import Intake
-from receiver.core.states import UNPLANNED_SYNCS, PlanState, SyncState
+from receiver.core.states import PlanState, RunState, SyncState
+from receiver.ledger.queries.reader import Filters
 from receiver.ledger.queries.rows import Plan, SyncWithPlans
 from receiver.web import read_api
 from receiver.web.page.words import IDS, KINDS, tone
@@ -17,6 +18,9 @@ from receiver.web.query_params import SyncsQuery, read_query
 
 CHIPS = 4
 """Plans of a sync that are named in its row; the others are counted."""
+
+MANY = 200
+"""Held runs whose plans are shown as held: those of the newest syncs."""
 
 FIRST = ("bad", "ask", "retry", "wait", "good", "")
 """Whose chips come first: what needs somebody."""
@@ -37,11 +41,13 @@ def syncs(intake: Intake) -> Any:
     filtered = sorted(given.keys() - {"limit", "cursor"})
     newest = {name: given[name] for name in filtered}
     older = found["next"] and url_for("page.syncs", **newest, cursor=found["next"])
-    needs = read_api.get_status(intake)["needs"]
+    status = read_api.get_status(intake)
+    held = _held(intake) if status["runs"][RunState.HELD]["count"] else set()
     return render_template(
-        "syncs.html", rows=[*map(_row, found["syncs"])], warning=found["warning"], query=query,
+        "syncs.html", rows=[_row(one, held) for one in found["syncs"]],
+        warning=found["warning"], query=query,
         filtered=filtered, older=older, newest=newest, phases=PHASES, times=TIMES,
-        states=list(SyncState), outcomes=list(PlanState), needs=needs,
+        states=list(SyncState), outcomes=list(PlanState), needs=status["needs"],
     )  # fmt: skip
 
 
@@ -49,16 +55,25 @@ def _place(text: str) -> str:
     return url_for(KINDS[text[0]], number=text) if IDS.fullmatch(text) else ""
 
 
-def _row(sync: SyncWithPlans) -> dict[str, Any]:
-    """Return a sync as its row shows it."""
-    plans = sorted(sync["plans"], key=lambda plan: FIRST.index(tone(plan["state"])))
+def _held(intake: Intake) -> set[str]:
+    """Return the plans that are under way, and of which a run waits for a person."""
+    runs = intake.reader.runs(Filters(states=(RunState.HELD,)), limit=MANY)
+    return {run["plan"] for run in runs}
+
+
+def _row(sync: SyncWithPlans, held: set[str]) -> dict[str, Any]:
+    """Return a sync as its row shows it; a plan with a held run is shown as held."""
+    shown: list[Plan] = [
+        {**plan, "state": PlanState.HELD} if plan["id"] in held else plan for plan in sync["plans"]
+    ]
+    plans = sorted(shown, key=lambda plan: FIRST.index(tone(plan["state"])))
     more = Counter(plan["state"] for plan in plans[CHIPS:])
     return {**sync, "shown": plans[:CHIPS], "more": more, "note": _note(sync, plans)}
 
 
 def _note(sync: SyncWithPlans, plans: list[Plan]) -> str:
     """Say what the chips do not: why there are none, or what the worst plan says."""
-    if sync["state"] in UNPLANNED_SYNCS or sync["state"] != SyncState.PLANNED:
+    if sync["state"] != SyncState.PLANNED:
         return sync["reason"]
     if not plans:
         return sync["reason"] or "no rule matched"
