@@ -26,6 +26,8 @@ from service import ROOT
 from urllib3.connection import HTTPConnection
 from werkzeug.routing import Map, Rule
 
+from receiver.web.worker import KeptSettings
+
 HEAD = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
 
 
@@ -185,3 +187,27 @@ def test_no_other_private_name_of_a_library_is_used() -> None:
         if not re.search(rf"\b(self|cls|super\(\))\.{name}\b", line) or "SLF001" in line
     }
     assert found - known == set()
+
+
+def test_gunicorn_takes_settings_that_are_kept() -> None:
+    """They are those of its own configuration, and the parser asks for nothing else."""
+    config = Config()
+    config.set("limit_request_line", 100)
+    kept = KeptSettings(config)
+    one = RequestParser(kept, (), ("127.0.0.1", 1))
+    one.unreader.unread(HEAD)
+    assert next(one).limit_request_line == kept.limit_request_line == 100
+    names = [
+        *config.settings,
+        "is_ssl",
+        "address",
+        "worker_class_str",
+        "uid",
+        "gid",
+        "logger_class",
+    ]
+    assert [str(getattr(kept, name)) for name in names] == [
+        str(getattr(config, name)) for name in names
+    ]
+    with pytest.raises(AttributeError):
+        _ = kept.no_such_setting

@@ -36,11 +36,26 @@ READ_BODY = object()
 """The result of a request whose token has become known: its body is to be read."""
 
 
+class KeptSettings:
+    """gunicorn's settings, each looked up once: a request asks for some thirty of them."""
+
+    def __init__(self, config: Any) -> None:
+        self._config = config
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._config, name)
+        setattr(self, name, value)
+        return value
+
+
 class Worker(ConnectionManager):
     """Reads requests, and submits whole ones to the thread pools."""
 
+    cfg: Any
+
     def run(self) -> None:
         """Serve until the end."""
+        self.cfg = KeptSettings(self.cfg)
         self.admission: Admission | None = self.wsgi.extensions.get(ADMISSION)
         super().run()
 
