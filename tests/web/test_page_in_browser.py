@@ -180,3 +180,22 @@ def test_all_of_it_works_without_scripts(browser: Browser, url: str, house: Hous
     expect(page.get_by_label("Token")).to_be_visible()
     context.close()
     assert len(house.events("run.approved")) == 1
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without"])
+def test_a_link_from_elsewhere_leads_to_its_place(
+    browser: Browser, url: str, house: House, *, scripts: bool
+) -> None:
+    """The cookie does not come along from another site, and need not be asked for again."""
+    context = browser.new_context(base_url=url, java_script_enabled=scripts)
+    page = enter(context)
+    place = f"{url}/page/runs/{failed_run(house)}"
+    elsewhere = url.replace("127.0.0.1", "localhost") + "/elsewhere"  # another site, to a browser
+    link = f'<!doctype html><a href="{place}">the run</a>'
+    page.route("**/elsewhere", lambda route: route.fulfill(body=link, content_type="text/html"))
+    page.goto(elsewhere)
+    page.get_by_role("link", name="the run").click()
+    if not scripts:
+        page.get_by_role("link", name="Go on with the session").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("purge of purge-shop-assets")
+    context.close()

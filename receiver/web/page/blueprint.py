@@ -59,6 +59,7 @@ def page_blueprint(intake: Intake) -> Blueprint:
         routes.add_url_rule(
             path, f"act_{kind}", partial(acts.act, intake), defaults=given, methods=["POST"]
         )
+    routes.add_url_rule("/", "slash", lambda: redirect(ROOT, HTTPStatus.SEE_OTHER))
     routes.add_url_rule("/login", "login", login.ask)
     routes.add_url_rule("/login", "log_in", partial(login.log_in, intake), methods=["POST"])
     routes.add_url_rule("/logout", "log_out", login.log_out, methods=["POST"])

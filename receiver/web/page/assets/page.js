@@ -87,6 +87,14 @@ if (part && told) {
   plan();
 }
 
+// Who comes by a link from elsewhere is sent here without his cookie (SameSite=Strict); from here it goes along.
+const form = document.querySelector("form.login");
+if (form) {
+  fetch(location.href, { redirect: "manual" }).then((answer) => {
+    if (answer.type === "opaqueredirect") location.replace(form.elements.next.value);
+  }).catch(() => {});
+}
+
 // j and k go from row to row, / to the filter: links and fields have the focus, Enter opens.
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input, select, textarea")) return;
