@@ -291,3 +291,39 @@ def test_what_is_in_hand_at_a_stop_makes_no_sync_suspect(house: House, here: Pro
     here.dispatcher._drain()
     assert states(house) == ["verifying"]
     assert house.query("SELECT id FROM planning_attempts") == []
+
+
+def test_one_that_cannot_be_planned_with_it_keeps_what_was_seen(
+    house: House, here: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A replay, by rules that were mended, goes by it; the cluster may tell it no more."""
+    sync = bring(house)
+    here.turn()
+    here.look()
+    monkeypatch.setattr("receiver.planning.planner.MOST_TARGETS", 0)
+    here.turn()
+    assert states(house) == ["failed"]
+    assert names(house, "sync.*")[-2:] == ["sync.verified", "sync.failed"]
+    with house.ledger.read() as connection:
+        seen = stored_sync(connection, sync).recalled.observed
+    assert seen
+    assert [one.unreadable for one in seen.listed.values()] == ["", ""]
+    assert here.in_hand == []
+
+
+def test_few_are_kept_as_they_were_read(
+    house: House, here: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that came last; the notifications of the others are read again."""
+    monkeypatch.setattr("receiver.dispatcher.handover.MOST_KEPT", 1)
+    first, last = bring(house), house.store(resource("a-conf"), application="billing")
+    here.turn()
+    with house.ledger.write() as connection:
+        change = "UPDATE deliveries SET body = :b WHERE id = (SELECT delivery_id FROM syncs"
+        nothing = {"b": zlib.compress(b"{}"), "id": last}
+        connection.execute(text(f"{change} WHERE id = :id)"), nothing)
+    here.look()
+    assert here.in_hand == [first, last]
+    here.turn()
+    assert states(house) == ["planned", "planned"]
+    assert house.events("sync.unverified") == []
