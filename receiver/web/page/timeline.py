@@ -20,6 +20,9 @@ LEFT, RIGHT, TOP, LANE = 250, 1000, 24, 18
 CUT = 54
 """Units of a time in which nothing was under way, if it is long."""
 
+READABLE = 40
+"""Units that a cut has at least to be named."""
+
 LANES = 40
 """Runs that are drawn; the tables have all."""
 
@@ -28,6 +31,9 @@ NARROW = 3.0
 
 LABEL, TICK = 36, 130
 """Characters of a lane's name, and units between two times of the axis."""
+
+PATIENT = 5.0
+"""How much longer than all that was under way together a pause may be before it is cut."""
 
 LONG_PAUSE = 5.0
 """Seconds without anything under way that are never cut."""
@@ -73,9 +79,11 @@ class Axis:
     def __init__(self, busy: Iterable[tuple[float, float]]) -> None:
         spans = _merged(busy)
         total = sum(end - begin for begin, end in spans)
-        self.spans = _merged(spans, gap=max(LONG_PAUSE, total))
+        self.spans = _merged(spans, gap=max(LONG_PAUSE, total * PATIENT))
         length = max(sum(end - begin for begin, end in self.spans), 0.001)
-        self.scale = (RIGHT - LEFT - 8 - CUT * (len(self.spans) - 1)) / length
+        cuts = len(self.spans) - 1
+        self.cut = min(CUT, (RIGHT - LEFT) / 2 / cuts) if cuts else CUT
+        self.scale = (RIGHT - LEFT - 8 - self.cut * cuts) / length
 
     def at(self, moment: float) -> float:
         """Return the place of a moment; one beyond the ends is at the end."""
@@ -84,16 +92,16 @@ class Axis:
             if moment < begin:
                 gap = begin - self.spans[number - 1][1] if number else 0
                 part = (moment - self.spans[number - 1][1]) / gap if gap else 1
-                return x - CUT * (1 - part) if number else x
+                return x - self.cut * (1 - part) if number else x
             if moment <= end:
                 return x + (moment - begin) * self.scale
-            x += (end - begin) * self.scale + CUT
-        return x - CUT
+            x += (end - begin) * self.scale + self.cut
+        return x - self.cut
 
     def ticks(self) -> list[tuple[float, str]]:
         """Return places of the axis that have their time written, from left to right."""
         found: list[tuple[float, str]] = []
-        taken = [cut.x + CUT / 2 for cut in self.cuts()]
+        taken = [cut.x + self.cut / 2 for cut in self.cuts()]
         for begin, end in self.spans:
             count = max(int((end - begin) * self.scale / TICK), 1)
             step = (end - begin) / count
@@ -108,9 +116,10 @@ class Axis:
     def cuts(self) -> list[Bar]:
         """Return what is left out."""
         return [
-            Bar(round(self.at(end), 1), CUT, "", span(begin - end))
+            Bar(round(self.at(end), 1), round(self.cut, 1), "",
+                span(begin - end) if self.cut >= READABLE else "")
             for (_, end), (begin, _) in zip(self.spans, self.spans[1:], strict=False)
-        ]
+        ]  # fmt: skip
 
 
 def timeline(story: SyncStory, now: datetime | None = None) -> Timeline:
