@@ -12,7 +12,7 @@ from receiver.core.storable import dumps
 from receiver.ledger import tables
 from receiver.ledger.engine.unit_of_work import Row, UnitOfWork
 from receiver.ledger.plans.application_memory import update_memories, write_recalled
-from receiver.ledger.plans.concurrency import end_plan
+from receiver.ledger.plans.concurrency import activate_next, end_plan
 from receiver.ledger.plans.debounce import begin, join, room_for
 from receiver.ledger.plans.field_values import store_fields
 from receiver.ledger.plans.plan import Plan, insert_plan
@@ -99,13 +99,19 @@ def _store_superseded(uow: UnitOfWork, plan: Plan, newer: tuple[str, str]) -> No
 
 def _store_started(uow: UnitOfWork, new: NewPlan, plan: Plan) -> None:
     state, position = start(uow, plan)
-    insert_plan(uow, replace(plan, state=state, queue_position=position))
+    plan = replace(plan, state=state, queue_position=position)
     if state is PlanState.WAITING:
+        insert_plan(uow, plan)
         _write_runs(uow, replace(new.first, changes=()), new.runs)
         return
-    _write_runs(uow, new.first, (*new.runs, *new.first.runs))
-    _end_plan(uow, new.first, plan.concurrency_key)
-    uow.events += new.first.events
+    first = new.first
+    if first.end is not None:  # as it is inserted: an update may come before that, see `flush`
+        plan = replace(plan, state=first.end, reason=first.reason, ended_at=uow.now)
+    insert_plan(uow, plan)
+    _write_runs(uow, first, (*new.runs, *first.runs))
+    if first.end is not None:
+        activate_next(uow, plan.concurrency_key)
+    uow.events += first.events
 
 
 def _unstarted(uow: UnitOfWork, planning: Planning, new: NewPlan) -> Plan:
