@@ -91,6 +91,7 @@ def test_what_happens_is_seen_without_a_reload(page: Page, house: House) -> None
     sync = house.query(f"SELECT sync_id FROM runs WHERE id = '{run}'")[0]
     page.goto(f"/page/syncs/{sync}")
     page.locator("#why-migrate summary").click()
+    page.get_by_role("link", name="From its beginning").focus()
     desk(house).approve_run(ANN, run)
     house.work()
     expect(page.locator("section.card")).to_contain_text("succeeded", timeout=30_000)

@@ -3,6 +3,7 @@
 
 const EVERY = 5000; // milliseconds
 const SLOWEST = 60000;
+const SHARE = 20; // a page that takes long to make is asked for so many times more seldom
 const part = document.querySelector("[data-live]");
 const told = document.getElementById("live");
 
@@ -22,7 +23,7 @@ if (part && told) {
     const at = document.activeElement;
     const chosen = document.getSelection();
     const marks = chosen && !chosen.isCollapsed && part.contains(chosen.anchorNode);
-    return marks || (part.contains(at) && at.matches("input, select, textarea"));
+    return marks || (part.contains(at) && at.matches("input, select, textarea, summary, pre, .line"));
   };
 
   const replace = (fresh) => {
@@ -44,6 +45,7 @@ if (part && told) {
   const refresh = async () => {
     if (busy || !live || document.hidden || inUse()) return plan();
     busy = true;
+    const begun = performance.now();
     try {
       const answer = await fetch(location.href, { redirect: "manual", headers: { Accept: "text/html" } });
       if (answer.type === "opaqueredirect") {
@@ -56,7 +58,7 @@ if (part && told) {
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       const fresh = page.querySelector(`[data-live="${part.dataset.live}"]`);
       if (fresh && !inUse()) replace(fresh);
-      wait = EVERY;
+      wait = Math.min(Math.max(EVERY, (performance.now() - begun) * SHARE), SLOWEST);
       tell("Live.");
     } catch (error) {
       wait = Math.min(wait * 2, SLOWEST);
