@@ -82,7 +82,7 @@ AIMS = (
         f"one notification of {LARGE:,} resources, one changed: written",
         792, 150, "large", unit="KB",
     ),
-    Aim("largest notification that is taken: memory of any process", 1900, 300, "worst", unit="MB"),
+    Aim("largest notification, any shape: memory of any process", 1900, 300, "worst", unit="MB"),
 )  # fmt: skip
 ARGO_EVENTS = (
     "Argo Events at the same guarantees, the whole way, to webhook running curl (28 November)"
@@ -130,7 +130,7 @@ def large(number: int = 10) -> Seen:
 
 
 def largest() -> Seen:
-    """What is refused costs the intake as much as what is not."""
+    """Those that are refused count too: they have been in memory."""
     seen = worst()
     most = {f"worst: {body}": max(own["intake"], own["dispatcher"]) for body, own in seen.items()}
     return Seen(most | {"worst": max(most.values())}, {})
