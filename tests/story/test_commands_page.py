@@ -29,13 +29,21 @@ EXAMPLE = "1m7y9gr9ez7egy539n"
 """The id of the page, of a sync, a plan, a run or a delivery."""
 UNWANTED = "s-1m7y9h0c2k8b4w6dnt"
 """The id of a sync that is cancelled."""
+SLEEPING = "r-1m7y9h4k3p9c5x7eqv"
+"""The id of a run that waits for its next attempt."""
+SLEEPER = """
+- name: sleep
+  match: {application: {name: zoo}, resources: [{kind: ConfigMap}]}
+  retry: {initialDelay: 30m, maxDelay: 30m}
+  actions: [{uses: http.request, with: {url: "http://127.0.0.1:9/"}}]
+"""
 
 
 @pytest.fixture
 def service(tmp_path: Path, target: Target) -> Iterator[Service]:
     """A service with a rule that fails, and a plan that is held."""
     service = Service(tmp_path / "home", RULES.format(url=target.url))
-    service.rules.write_text(service.rules.read_text() + _first_steps())
+    service.rules.write_text(service.rules.read_text() + SLEEPER + _first_steps())
     try:
         service.start()
         yield service
@@ -62,12 +70,20 @@ def test_the_examples_run(service: Service, target: Target, tmp_path: Path) -> N
     script = "".join(BLOCK.findall(PAGE))
     unwanted = synced(service, "e", "f", application="blog")
     wait_for(lambda: bool(service.story(unwanted)["plans"]), 10, "what is to be cancelled")
-    script = script.replace(UNWANTED, unwanted)
+    asleep = synced(service, "g", application="zoo")
+    wait_for(lambda: len(_sleeping(service, asleep)) == 1, 10, "a run that waits for a time")
+    script = script.replace(UNWANTED, unwanted).replace(SLEEPING, _sleeping(service, asleep)[0])
     script = re.sub(rf"\b([srpd])-{EXAMPLE}", lambda found: ids[found[1]], script)
     done = _run(script, tmp_path, service)
     assert done.returncode == 0, done.stdout
     lines = (tmp_path / "trail.jsonl").read_text().splitlines()
     assert len(lines) > len(set(lines)) > 10
+
+
+def _sleeping(service: Service, sync: str) -> list[str]:
+    """The runs of a sync that have failed for the time being."""
+    runs = told(service, "runs", "--sync", sync, "--state", "due")
+    return [run["id"] for run in runs if run["waitsFor"].startswith("its next attempt")]
 
 
 def test_the_examples_on_postgresql_run(ledgers: Databases, tmp_path: Path) -> None:
