@@ -12,7 +12,7 @@ KINDS = (
     "clock|notification|sync|rule|plan|wave|run|attempt|action|rules|message|pause|lane|tokens|ledger"
     "|handler|dispatcher|tls|request|settings|thread|log|operation|connection|recovery|watch|fields"
 )
-EVENT = re.compile(rf"""["'](?P<name>(?:{KINDS})\.[a-z_]+)["']""")
+EVENT = re.compile(rf"""["'](?P<name>(?:{KINDS})\.(?!html["'])[a-z_]+)["']""")
 BUILT = {
     *(f"notification.{verdict}" for verdict in ("accepted", "duplicate", "refused")),
     *(f"run.{state}" for state in ("skipped", "failed", "held")),

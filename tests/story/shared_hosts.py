@@ -112,7 +112,7 @@ def _keep_to_their_own(parts: list[Service]) -> None:
     for intake in parts[:2]:
         intake.rules.unlink()
     for worker in parts[2:]:
-        for role in ("senders", "operators"):
+        for role in ("senders", "operators", "extensions"):
             shutil.rmtree(worker.home / role)
 
 

@@ -225,6 +225,7 @@ def test_all_end_well_when_they_are_told_to(hosts: Hosts) -> None:
         assert {path.name for path in intake.home.iterdir()} == {
             "senders",
             "operators",
+            "extensions",
             "stdout.log",
         }
     for worker in hosts.workers:
