@@ -27,7 +27,7 @@ from receiver.testkit.registration import check_example, check_strictness, check
 KIT = Subject(handler)
 
 
-def tell(outbound: Outbound, url: str, seconds: float = 5, **given: Any) -> Outcome:
+def tell(outbound: Outbound, url: str, seconds: float = 60, **given: Any) -> Outcome:
     params = NotifyApprise.model_validate({"url": url, "body": "synced", **given})
     return handler.run(params, call(door(outbound, seconds), timeout=seconds))
 

@@ -132,6 +132,8 @@ def test_what_finished_before_the_connection_was_used_is_left_alone(
 
 def test_on_a_new_ledger_it_begins_with_the_ledger(house: House, argocd: ToyArgoCd) -> None:
     """A connection that was there from the first start."""
+    with house.ledger.write() as connection:  # a file is the copy of one that may be minutes old
+        put_value(connection, CREATED, int(ago(0).timestamp() * 1000))
     argocd.put(application("shop", resource("a"), started=ago(3), finished=ago(0)))
     with repairing(house, argocd, act_since=None):
         wait_for(recovered(house), PATIENCE, "the recovery")
