@@ -82,7 +82,7 @@ def build(ledger: Ledger, home: Path, writer: IntakeWriter, **options: Any) -> D
         settings, writer, Reader(ledger), Explainer(ledger), NameHints(ledger),
         Keyring(home, log), log,
         HookMessages(ledger, lambda _at, _events: None),
-        Operations(ledger, lambda _at, _events: None), ApplicationView(ledger),
+        Operations(ledger, lambda _at, _events: None), ApplicationView(ledger, settings.page_url),
     )  # fmt: skip
     app = create_app(intake)
     return Doors(app, app.test_client(), intake, ledger, home)

@@ -78,7 +78,7 @@ def build_intake(settings: Settings, wakeup: Wakeup, log: Log) -> Intake:
     return Intake(
         settings, writer, Reader(ledger), Explainer(ledger), NameHints(ledger),
         read_keys(settings, log), log, HookMessages(ledger, committed),
-        Operations(ledger, committed), ApplicationView(ledger),
+        Operations(ledger, committed), ApplicationView(ledger, settings.page_url),
     )  # fmt: skip
 
 

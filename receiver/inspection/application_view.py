@@ -39,8 +39,9 @@ class ApplicationView:
         LedgerUnavailable: (every method) the ledger cannot be read.
     """
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, page_url: str | None = None) -> None:
         self._ledger = ledger
+        self._page = f"{page_url.rstrip('/')}/page/syncs" if page_url else None
         self._project = lru_cache(maxsize=PROJECTS)(self._read_project)
 
     def syncs(self, whose: ApplicationOf, limit: int) -> ApplicationSyncs:
@@ -48,7 +49,10 @@ class ApplicationView:
         found = [one for one in self._newest(whose, limit) if self._is_of(whose, one)]
         with self._ledger.read() as connection:
             syncs = with_plans(connection, self._ledger.now(connection), found)
-        return {"application": whose.application, "project": whose.project, "syncs": syncs}
+        return {
+            "application": whose.application, "project": whose.project, "page": self._page,
+            "syncs": syncs,
+        }  # fmt: skip
 
     def runs(self, whose: ApplicationOf, sync: str) -> ApplicationRuns | None:
         """List the runs of one of its newest syncs; None if it is none of them."""

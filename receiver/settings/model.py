@@ -84,6 +84,9 @@ class Settings(BaseSettings):
     """Certificate in PEM, its chain after it, to serve HTTPS with; read again when it changes."""
     tls_key: Path | None = None
     """Its key in PEM, without passphrase."""
+    page_url: Annotated[str, Field(pattern=r"^https?://[^\s/]+(/\S*)?$")] | None = None
+    """Address at which people reach this server's page, for links that lead to it from elsewhere:
+    `https://postsync.example.com`."""
     trusted_proxies: list[Network] = []
     """Networks of proxies whose X-Forwarded-For is believed; empty means none."""
     allow_anonymous: bool = False

@@ -53,6 +53,7 @@ def test_the_newest_syncs_are_told_with_what_came_of_them(web: Doors, house: Hou
     house.turn()
     found = get(web)
     assert (found["application"], found["project"]) == ("argocd/shop", "web")
+    assert found["page"] is None  # nobody has said where people reach it
     newest, older = found["syncs"]
     assert ([newest["id"], older["id"]], newest["changed"]) == ([second, first], 1)
     (asks,) = newest["plans"]

@@ -40,7 +40,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def web(file_ledger: SqliteLedger, tmp_path: Path) -> Iterator[Doors]:
     token_file(tmp_path, "extensions/argocd", TOKEN)
-    with doors(file_ledger, tmp_path) as made:
+    with doors(file_ledger, tmp_path, page_url="https://postsync.example.com/") as made:
         yield made
 
 
@@ -98,6 +98,15 @@ def test_the_tab_says_what_waits_and_why(page: Page, house: House) -> None:
         "waits for an approval, held since"
     )
     assert axe_finds(page) == []
+
+
+def test_a_sync_leads_to_the_page(page: Page, house: House) -> None:
+    """Where there is more, and an operator can act."""
+    sync = house.sync("a")
+    page.goto("applications/argocd/shop")
+    page.evaluate("openTab()")
+    link = page.locator("#tab").get_by_role("link", name=sync)
+    expect(link).to_have_attribute("href", f"https://postsync.example.com/page/syncs/{sync}")
 
 
 def test_an_application_without_syncs_says_so(page: Page, house: House) -> None:

@@ -136,7 +136,7 @@
       data.more ? `and ${data.more} more` : null);
   }
 
-  function Sync({ application, sync }) {
+  function Sync({ application, page, sync }) {
     const [open, setOpen] = useState(false);
     const changed = sync.changed === null ? "" : `, ${sync.changed} changed`;
     const listed = sync.resources === 1 ? "1 resource" : `${sync.resources} resources`;
@@ -146,7 +146,9 @@
         h("strong", null, `${sync.phase || sync.channel} `),
         h("time", { dateTime: when, title: when }, new Date(when).toLocaleString()),
         ` ${sync.revision.slice(0, 8)}, ${listed}${changed} `,
-        h("code", null, sync.id)),
+        page
+          ? h("a", { href: `${page}/${sync.id}`, rel: "noopener", target: "_blank" }, sync.id)
+          : h("code", null, sync.id)),
       sync.reason ? h("div", null, sync.reason) : null,
       sync.plans.length
         ? h("table", null,
@@ -174,7 +176,7 @@
     return h("div", { style: { overflowX: "auto", padding: 20 } },
       h(Problem, { error }),
       data.syncs.length
-        ? data.syncs.map((sync) => h(Sync, { application, key: sync.id, sync }))
+        ? data.syncs.map((sync) => h(Sync, { application, key: sync.id, page: data.page, sync }))
         : "No sync of this Application has been notified yet.");
   }
 

@@ -64,6 +64,10 @@ class ApplicationSyncs(TypedDict):
 
     application: Annotated[str, Field(examples=["argocd/shop"])]
     project: str
+    page: Annotated[
+        str | None,
+        Field(description="Where people see more of a sync: this with `/SYNC` (`pageUrl`)."),
+    ]
     syncs: list[SyncOfApplication]
 
 
