@@ -52,6 +52,10 @@ def linger():
 def slow():
     ends("slow", 0.3)
 
+def early():
+    say("up")
+    wait()  # it has not come to handle signals yet
+
 def leave():
     sys.stdin.readline()
 
@@ -117,6 +121,13 @@ def test_a_child_that_is_killed_is_named_with_its_signal(start: Start) -> None:
     os.kill(min(children(process.pid)), signal.SIGKILL)
     assert process.wait(120) == 1
     assert "the stay process ended (signal SIGKILL)" in process.communicate()[1]
+
+
+def test_a_stop_before_a_child_listens_is_no_failure(start: Start) -> None:
+    """It has begun nothing that would have to be ended."""
+    process = start("stay", "early")
+    process.terminate()
+    assert process.wait(20) == 0
 
 
 def test_one_that_does_not_stop_is_killed_after_the_grace(start: Start) -> None:

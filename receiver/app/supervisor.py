@@ -111,6 +111,8 @@ def _fork(body: Body, core: int) -> int:
         pin_to_core(core)
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C reaches all of us
+        # Until the body handles it: nothing has begun that a stop would have to end.
+        signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         if os.getppid() == parent:  # it may have died before prctl
             body()

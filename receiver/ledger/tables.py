@@ -375,7 +375,7 @@ memories = Table(
     Column("sender", Text, primary_key=True),
     Column("channel", Text, primary_key=True),
     Column("application", Text, primary_key=True),
-    Column("images", LargeBinary, nullable=False),
+    Column("packed_images", LargeBinary, nullable=False),
     Column("images_at", BigInteger, nullable=False),
     Column("failed", Text, nullable=False),
 )

@@ -53,7 +53,7 @@ def planned(house: House) -> dict[str, Any]:
 
 
 def memories(house: House) -> list[dict[str, Any]]:
-    rows = house.query("SELECT images, failed FROM memories ORDER BY sender, application")
+    rows = house.query("SELECT packed_images, failed FROM memories ORDER BY sender, application")
     return [
         {"images": json.loads(zlib.decompress(row[0])), "failed": json.loads(row[1])}
         for row in rows

@@ -144,13 +144,13 @@ def _read_sighting(written: str | list[Any]) -> Sighting:
 
 def _read(row: Any) -> Memory:
     failed = {key: Trace(*trace) for key, trace in json.loads(row.failed).items()}
-    return Memory(json.loads(zlib.decompress(row.images)), row.images_at, failed)
+    return Memory(json.loads(zlib.decompress(row.packed_images)), row.images_at, failed)
 
 
 def _row(key: MemoryKey, memory: Memory) -> dict[str, Any]:
     failed = {key: astuple(trace) for key, trace in memory.failed.items()}
     return dict(zip(_KEY, key, strict=True)) | {
-        "images": zlib.compress(dumps(memory.images).encode(), 1),
+        "packed_images": zlib.compress(dumps(memory.images).encode(), 1),
         "images_at": memory.images_at,
         "failed": dumps(failed),
     }
@@ -158,10 +158,11 @@ def _row(key: MemoryKey, memory: Memory) -> dict[str, Any]:
 
 _KEY = ("sender", "channel", "application")
 _REMEMBER = text(
-    "INSERT INTO memories (sender, channel, application, images, images_at, failed) "
-    "VALUES (:sender, :channel, :application, :images, :images_at, :failed) "
+    "INSERT INTO memories (sender, channel, application, packed_images, images_at, failed) "
+    "VALUES (:sender, :channel, :application, :packed_images, :images_at, :failed) "
     "ON CONFLICT (sender, channel, application) DO UPDATE "
-    "SET images = excluded.images, images_at = excluded.images_at, failed = excluded.failed"
+    "SET packed_images = excluded.packed_images, images_at = excluded.images_at, "
+    "failed = excluded.failed"
 )
 _FORGET = text(
     "DELETE FROM memories "
