@@ -14,7 +14,7 @@ from service import ROOT, children, group_alive
 Start = Callable[..., "subprocess.Popen[str]"]
 
 SCRIPT = """
-import signal, sys, time
+import signal, sys, threading, time
 from receiver.app.supervisor import Supervisor
 
 def say(word):
@@ -51,6 +51,22 @@ def linger():
 
 def slow():
     ends("slow", 0.3)
+
+def size():
+    pages = open("/proc/self/statm").read().split()[1]
+    return int(pages) * 4096 >> 20
+
+def large():
+    def fill():
+        parts = [bytearray(b"x") * (4 << 20) for _ in range(4)]
+        kept.append(bytearray(1 << 16))  # what lies above keeps an arena from shrinking
+    kept, before = [], size()
+    for _ in range(8):
+        thread = threading.Thread(target=fill)
+        thread.start()
+        thread.join()
+    say(f"grew by {size() - before} MB")
+    stay()
 
 def early():
     say("up")
@@ -163,3 +179,11 @@ def test_children_end_one_after_the_other_the_first_one_last(start: Start) -> No
     out, _ = process.communicate(timeout=120)
     assert out.splitlines() == ["slow asked", "slow ended", "linger asked", "linger ended"]
     assert process.returncode == 0
+
+
+def test_what_was_freed_is_returned_to_the_system(start: Start) -> None:
+    """However many threads have held something large, one after another."""
+    process = start("large")
+    assert process.stdout
+    told = process.stdout.readline()
+    assert int(told.split()[2]) < 8, told
