@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -26,6 +26,7 @@ from receiver.inspection.explained import (
     gap_note,
     head_of,
     images_note,
+    payload_notes,
     state_note,
 )
 from receiver.inspection.not_seen import not_seen
@@ -34,7 +35,6 @@ from receiver.rules.expressions.cel import Expressions
 from receiver.rules.handlers.registry import Registry
 from receiver.rules.loading.load import load_rules
 from receiver.rules.matching.matcher import Matcher
-from receiver.rules.schema.match import ResourceMatch
 from receiver.rules.schema.rule_file import Rule
 from receiver.settings.loading import load_settings
 
@@ -122,7 +122,7 @@ def _of_payload(
     sync = read_notification(body, sender=sender, channel=channel, query={}).sync
     rules, matcher = _load(paths or load_settings().rules, asked)
     found = _explained(rules, matcher, sync, asked)
-    found["notes"] += _notes(rules, sync)
+    found["notes"] += payload_notes(rules, sync)
     return found
 
 
@@ -141,25 +141,3 @@ def _explained(rules: Sequence[Rule], matcher: Matcher, sync: Sync, asked: Asked
         pass
     found["notes"] += gap_note(sync)
     return found
-
-
-def _notes(rules: Sequence[Rule], sync: Sync) -> Iterator[str]:
-    """Yield what a payload alone cannot tell."""
-    selectors = [selector for rule in rules for selector in rule.match.resources or ()]
-    if any(selector.image_changed is not None for selector in selectors):
-        yield (
-            "imageChanged is unknown here: only a server remembers the images of the sync before, "
-            "and what failed ones had changed."
-        )
-    if any(map(_needs_object, selectors)):
-        yield (
-            "What only live objects know (labels, annotations, fields, and health that the "
-            "notification does not tell) is unknown here: a server with a connection reads it when "
-            "a sync comes."
-        )
-    if not sync.sender and any(rule.match.sender is not None for rule in rules):
-        yield "Some rules ask for a sender: name one with --sender."
-
-
-def _needs_object(selector: ResourceMatch) -> bool:
-    return bool(selector.live_keys or selector.health)

@@ -9,7 +9,8 @@ sync at a time.
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from threading import Lock
@@ -18,7 +19,7 @@ from typing import Annotated
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from receiver.core.errors import LedgerUnavailable, PostsyncError
+from receiver.core.errors import LedgerUnavailable, PostsyncError, RuleError
 from receiver.core.interruption import TooLong, cpu_limit, interruptible
 from receiver.core.model import Resource, Sync
 from receiver.core.validation import did_you_mean
@@ -164,35 +165,52 @@ class Explainer:
             LedgerUnavailable: the ledger cannot be read.
             Unexplained: the rules or the sync cannot be read, or others are explained.
         """
+        with self.turn():
+            return self.explain_stored(sync, *self.in_force(), asked, connected)
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Have the place of the one sync that is explained.
+
+        Raises:
+            LedgerUnavailable: the ledger cannot be read.
+            Unexplained: others are explained, or what is stored does not fit any more.
+        """
         if not self.lock.acquire(timeout=PATIENCE):
             raise Unexplained(BUSY)
         try:
-            return self._by_rules_in_force(sync, asked, connected)
+            yield
         except PostsyncError as error:
-            if isinstance(error, LedgerUnavailable | NoSuchName | Unexplained):
+            if isinstance(error, LedgerUnavailable | NoSuchName | Unexplained | RuleError):
                 raise
             raise Unexplained(f"what is stored of it cannot be matched again: {error}") from None
         finally:
             self.lock.release()
 
-    def _by_rules_in_force(
-        self, sync: str, asked: Asked, connected: Container[str]
-    ) -> ExplainedSync:
+    def in_force(self) -> tuple[Sequence[Rule], Matcher]:
+        """Return the rules that are in force now; call it in one's `turn`."""
         with self._ledger.read() as connection:
             digest = (get_value(connection, RULES) or {}).get("digest")
-            if not digest:
-                raise Unexplained("no rules are in force")
+        if not digest:
+            raise Unexplained("no rules are in force")
+        return self._matcher(digest)
+
+    def explain_stored(
+        self, sync: str, rules: Sequence[Rule], matcher: Matcher, asked: Asked,
+        connected: Container[str],
+    ) -> ExplainedSync:  # fmt: skip
+        """Explain a stored sync by these rules; call it in one's `turn`."""
+        with self._ledger.read() as connection:
             stored = stored_sync(connection, sync)
             state = sync_state(connection, sync)
         plain = read_sync(stored)
         judged = with_recalled(plain, stored.recalled)
-        rules, matcher = self._matcher(digest)
         check_rule(asked.rule, rules)
         asked = replace(asked, resource=find_resource(asked.resource, judged.resources))
         if asked.rule:
             rules = [one for one in rules if one.name == asked.rule]
             matcher = Matcher(rules, self._expressions)
-        found = _bounded(head_of(judged), matcher, judged, asked, len(rules))
+        found = bounded(head_of(judged), matcher, judged, asked, len(rules))
         missing = not_seen(matcher, plain, stored.recalled, connected=stored.sender in connected)
         found["notes"] += [
             *gap_note(judged), *images_note(rules, judged), *missing.note(state[0]),
@@ -207,7 +225,7 @@ class Explainer:
         return rules, Matcher(rules, self._expressions)
 
 
-def _bounded(
+def bounded(
     found: ExplainedSync, matcher: Matcher, sync: Sync, asked: Asked, rules: int
 ) -> ExplainedSync:
     """Add rules as long as there is time."""

@@ -212,6 +212,24 @@ def images_note(rules: Sequence[Rule], sync: Sync) -> list[str]:
     return []
 
 
+def payload_notes(rules: Sequence[Rule], sync: Sync) -> Iterator[str]:
+    """Yield what a notification alone cannot tell."""
+    selectors = [selector for rule in rules for selector in rule.match.resources or ()]
+    if any(selector.image_changed is not None for selector in selectors):
+        yield (
+            "imageChanged is unknown here: only a server remembers the images of the sync before, "
+            "and what failed ones had changed."
+        )
+    if any(selector.live_keys or selector.health for selector in selectors):
+        yield (
+            "What only live objects know (labels, annotations, fields, and health that the "
+            "notification does not tell) is unknown here: a server with a connection reads it when "
+            "a sync comes."
+        )
+    if not sync.sender and any(rule.match.sender is not None for rule in rules):
+        yield "Some rules ask for a sender, and none is named."
+
+
 def _chosen(item: RuleExplanation, sync: Sync, rules: int, asked: Asked) -> Excerpt:
     if not asked.matched:
         return excerpt(item, sync.resources, rules, asked.resource)

@@ -99,13 +99,10 @@ def explained_story(
 @ROUTES.add("get", "/v1/syncs/{sync}/explanation")
 def explain_sync(intake: Intake, sync: str, query: ExplanationQuery) -> ExplainedSync:
     """Tell what the rules that are in force now make of a sync; `last` is the newest."""
-    wanted = intake.reader.newest() if sync == "last" else sync
-    known = wanted if wanted and intake.reader.has("sync", wanted) else None
+    known = stored_sync(intake, sync)
     asked = Asked(query.rule, query.resource, query.matched)
     try:
-        return intake.explainer.explain_in_force(
-            _found(known, "sync", sync), asked, intake.settings.argocd
-        )
+        return intake.explainer.explain_in_force(known, asked, intake.settings.argocd)
     except NoSuchName as error:
         status = HTTPStatus.NOT_FOUND
         raise Refusal(
@@ -114,6 +111,16 @@ def explain_sync(intake: Intake, sync: str, query: ExplanationQuery) -> Explaine
     except Unexplained as error:
         status = HTTPStatus.SERVICE_UNAVAILABLE
         raise Refusal("unexplained", error.message, hint=error.hint, status=status) from None
+
+
+def stored_sync(intake: Intake, sync: str) -> str:
+    """Return the id of a stored sync; `last` is the newest.
+
+    Raises:
+        Refusal: 404, there is no such sync.
+    """
+    wanted = intake.reader.newest() if sync == "last" else sync
+    return _found(wanted if wanted and intake.reader.has("sync", wanted) else None, "sync", sync)
 
 
 @ROUTES.add("get", "/v1/deliveries")

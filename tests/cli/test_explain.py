@@ -129,7 +129,7 @@ def test_rules_decided_by_the_sync(payload: Path, rules: Path) -> None:
     assert "What only live objects know" not in page
     assert "--sender" not in page
     assert "from-prod: sender wants prod, saw nothing" in flat(run(payload, rules))
-    assert "name one with --sender" in flat(run(payload, rules))
+    assert "Some rules ask for a sender, and none is named" in flat(run(payload, rules))
 
 
 def test_condition_that_fails(payload: Path, rules: Path) -> None:

@@ -34,7 +34,6 @@ class RuleSet:
     places: tuple[tuple[str, int], ...] = ()
 
 
-@no_collections()
 def load_rules(
     paths: Iterable[Path], registry: Registry, expressions: Expressions, *, connected: bool = True
 ) -> RuleSet:
@@ -47,9 +46,24 @@ def load_rules(
     """
     paths = tuple(paths)
     files, problems = _read_texts(paths)
+    warnings = missing_files(paths, (file for file, _ in files))
+    return load_texts(
+        files, registry, expressions, connected=connected, problems=problems, warnings=warnings
+    )
+
+
+@no_collections()
+def load_texts(
+    files: tuple[tuple[str, str], ...], registry: Registry, expressions: Expressions, *,
+    connected: bool = True, problems: Iterable[Problem] = (), warnings: Iterable[Problem] = (),
+) -> RuleSet:  # fmt: skip
+    """Check and merge all rules of these files (name, text), as `load_rules`.
+
+    ``problems`` and ``warnings`` are those that are known already.
+    """
+    problems, warnings = list(problems), list(warnings)
     rules: list[Rule] = []
     places: list[tuple[str, int]] = []
-    warnings = list(missing_files(paths, (file for file, _ in files)))
     names: dict[str, str] = {}
     bug: Exception | None = None
     for file, text in files:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from receiver.core.interruption import checkpoint
 from receiver.core.validation import FieldError, Path, field_errors, keys_at
 from receiver.core.yaml_document import Document
 from receiver.rules.expressions.cel import Expressions
@@ -55,11 +56,13 @@ class Reading:
     def check(self, registry: Registry, expressions: Expressions) -> None:
         """Check handlers, parameters and expressions."""
         for place, action in self._raw_actions():
+            checkpoint()
             for mistake in check_action(action, registry, expressions):
                 self._add_problem(place, mistake)
                 if mistake.whole:
                     self.document.unread.add((*place, *mistake.path))
         for index, rule in self.rules.items():
+            checkpoint()
             for mistake in check_rule(rule, expressions):
                 self._add_problem(self._origin(index, mistake.path), mistake)
 

@@ -17,13 +17,17 @@ FIELDS = 10
 """More than any of the forms has."""
 
 
-def read_form(csrf: str) -> Mapping[str, str]:
+def read_form(
+    csrf: str, largest: int = LARGEST_FORM, smaller: str = "write a shorter reason"
+) -> Mapping[str, str]:
     """Read the current request's form, which carries this token against forgery.
+
+    It has ``largest`` bytes at most; ``smaller`` is the hint of how it gets smaller.
 
     Raises:
         Refusal: 403 ``forged``, it does not; 400, it is no form; 413 and 408 as `read_body`.
     """
-    text = read_body(request.environ, LARGEST_FORM, what="form", smaller="write a shorter reason")
+    text = read_body(request.environ, largest, what="form", smaller=smaller)
     try:
         form = dict(parse_qsl(text.decode(), keep_blank_values=True, max_num_fields=FIELDS))
     except ValueError:  # no UTF-8, or too many fields

@@ -6,6 +6,7 @@ from flask import render_template
 
 from receiver.app.composition import Intake
 from receiver.web import read_api
+from receiver.web.page import what_if
 
 
 def status(intake: Intake) -> str:
@@ -15,4 +16,6 @@ def status(intake: Intake) -> str:
 
 def rules(intake: Intake) -> str:
     """Show the rules in force, those that fail first: as `postsync rules`."""
-    return render_template("rules.html", rules=read_api.list_rules(intake))
+    return render_template(
+        "rules.html", rules=read_api.list_rules(intake), asked=what_if.Form("last")
+    )

@@ -12,6 +12,7 @@ from flask import render_template
 from receiver.app.composition import Intake
 from receiver.core.model import ChangeVerdict, Resource
 from receiver.inspection.explain import RuleFinding
+from receiver.inspection.explained import RuleTold
 from receiver.ledger.queries.rows import Event, Plan, RunWithTries
 from receiver.web import read_api
 from receiver.web.page.acts import acts_on
@@ -49,7 +50,7 @@ def sync(intake: Intake, number: str) -> str:
     plans = [_plan(one, RUNS) for one in story["plans"]]
     return render_template(
         "sync.html", sync=story, query=query, plans=plans,
-        rules=_rules(story["explanation"] or [], story["plans"], whole=bool(query.rule)),
+        rules=verdicts(story["explanation"] or [], story["plans"], whole=bool(query.rule)),
         changes=_changes(resources), line=timeline(story), events=_lines(story["events"][-LINES:]),
         acts=acts_on("sync", story),
     )  # fmt: skip
@@ -126,8 +127,8 @@ def _changes(resources: Sequence[Resource]) -> list[dict[str, Any]]:
     return found if resources else []
 
 
-def _rules(
-    findings: Sequence[RuleFinding], plans: Sequence[Plan], *, whole: bool
+def verdicts(
+    findings: Sequence[RuleFinding] | Sequence[RuleTold], plans: Sequence[Plan], *, whole: bool
 ) -> list[dict[str, Any]]:
     """Return each rule's verdict with its plans; those that matched come first."""
     made: dict[str, list[Plan]] = {}
@@ -143,7 +144,7 @@ def _rules(
     return rows + later
 
 
-def _rule(finding: RuleFinding, plans: Sequence[Plan], *, whole: bool) -> dict[str, Any]:
+def _rule(finding: RuleFinding | RuleTold, plans: Sequence[Plan], *, whole: bool) -> dict[str, Any]:
     groups: dict[tuple[str, str], list[str]] = {}
     for one in finding["resources"]:
         groups.setdefault((one["verdict"], one["reason"]), []).append(one["resource"])
