@@ -15,6 +15,7 @@ from receiver.ledger.queries.deliveries import (
     read_deliveries,
 )
 from receiver.ledger.queries.details import plan_story, run_story, sync_details
+from receiver.ledger.queries.history import History, read_history
 from receiver.ledger.queries.lists import (
     Filters,
     all_applications,
@@ -163,6 +164,11 @@ class Reader:
         with self._ledger.read() as connection:
             now = self._ledger.now(connection)
             return read_overview(connection, now), read_connections(connection, now)
+
+    def history(self) -> tuple[History, History]:
+        """Count the notifications and the runs of the last 24 hours, by the hour."""
+        with self._ledger.read() as connection:
+            return read_history(connection, self._ledger.now(connection))
 
     def rules(self) -> RulesStatus:
         """Return which rules are in force, and whether the files were refused since."""

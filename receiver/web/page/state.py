@@ -5,13 +5,21 @@ from __future__ import annotations
 from flask import render_template
 
 from receiver.app.composition import Intake
+from receiver.core.model import DeliveryVerdict
+from receiver.core.states import RunState
 from receiver.web import read_api
 from receiver.web.page import what_if
+from receiver.web.page.chart import chart
 
 
 def status(intake: Intake) -> str:
     """Show whether all is well, and what needs a person: as `postsync status`."""
-    return render_template("status.html", status=read_api.get_status(intake))
+    came, ran = intake.reader.history()
+    charts = [
+        chart("Notifications", "notification", came, [one.value for one in DeliveryVerdict]),
+        chart("Runs", "run", ran, [one.value for one in RunState]),
+    ]
+    return render_template("status.html", status=read_api.get_status(intake), charts=charts)
 
 
 def rules(intake: Intake) -> str:
