@@ -86,8 +86,19 @@ def act(
         for about, number in sorted(Counter(one.about for one in chosen).items()):
             write_line(f"  {number:>7,}  {about}", err=True)
         confirm(f"{verb.capitalize()} {counted(chosen)}?")
+    refused = send_each(client, verb, chosen, {"reason": reason} if reason else None)
+    left = [one for one in chosen if one.id not in refused]
+    _tell(done, left, refused, output)
+    return not refused
+
+
+def send_each(client: Client, verb: str, chosen: Sequence[One], body: Json) -> dict[str, str]:
+    """Have it done with each; return by id what was refused and why, which stops no other.
+
+    Raises:
+        ServerError: the server cannot be asked, or the token is refused.
+    """
     refused: dict[str, str] = {}
-    body: Json = {"reason": reason} if reason else None
     for one in chosen:
         try:
             client.send("POST", f"/v1/{one.kind}s/{one.id}/{verb}", body)
@@ -95,9 +106,13 @@ def act(
             if error.status not in GONE_ON:
                 raise
             refused[one.id] = str(error)
-    left = [one for one in chosen if one.id not in refused]
-    _tell(done, left, refused, output)
-    return not refused
+    return refused
+
+
+def write_refused(refused: Mapping[str, str]) -> None:
+    """Write on stderr why something was refused, an equal reason once."""
+    for why in dict.fromkeys(refused.values()):
+        write_line(Styled(why, "red"), err=True)
 
 
 def _tell(done: str, left: Sequence[One], refused: Mapping[str, str], output: str) -> None:
@@ -105,8 +120,7 @@ def _tell(done: str, left: Sequence[One], refused: Mapping[str, str], output: st
         answer: dict[str, Any] = {done: [one.id for one in left], "refused": refused}
         write_json(answer)
         return
-    for why in refused.values():
-        write_line(Styled(why, "red"), err=True)
+    write_refused(refused)
     write_line(f"{done} {counted(left)}" if left else "nothing is like that")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NoReturn, TypeAlias
 
 import click
@@ -56,11 +56,15 @@ def retry(
         _hurry(client, runs, output)
     common: dict[str, Json] = {"withRulesInForce": True} if any_rules else {}
     if runs:
-        answers = _named(client, runs, common)
+        done, refused = _named(client, runs, common)
     else:
-        answers = _many(client, chosen, common | ({"all": True} if every else {}), yes=yes)
-    answer = {"retried": len(answers), "runs": answers}
-    write_answer(answer, output, f"{plural(len(answers), 'run')} retried")
+        done = _many(client, chosen, common | ({"all": True} if every else {}), yes=yes)
+        refused = {}
+    if output != "json":
+        many.write_refused(refused)
+    answer = {"retried": len(done), "runs": done, "refused": refused}
+    write_answer(answer, output, f"{plural(len(done), 'run')} retried")
+    sys.exit(int(bool(refused)))
 
 
 def _hurry(client: Client, runs: Sequence[str], output: str) -> NoReturn:
@@ -72,23 +76,26 @@ def _hurry(client: Client, runs: Sequence[str], output: str) -> NoReturn:
     sys.exit(int(not done))
 
 
-def _named(client: Client, names: Sequence[str], common: Body) -> list[str]:
-    runs = [run for name in names for run in _runs_of(client, name)]
-    return [str(client.send("POST", f"/v1/runs/{run}/retry", common)["run"]["id"]) for run in runs]
+def _named(client: Client, names: Sequence[str], common: Body) -> tuple[list[str], dict[str, str]]:
+    """Retry what these ids name; return the runs that are, and why others are refused."""
+    those = {one.id: one for name in names for one in _runs_of(client, name)}
+    refused = many.send_each(client, "retry", [*those.values()], common)
+    return [run for run in those if run not in refused], refused
 
 
-def _runs_of(client: Client, name: str) -> list[str]:
-    """Return the failed runs of a plan, a sync or the newest sync; of a run itself."""
-    number = options.sync_of(client, name)
-    kind = {"s-": "sync", "p-": "plan"}.get(number[:2])
-    if kind is None:
-        return [options.api_path(number, "r", "p", "s").rpartition("/")[2]]
-    client.get(f"/v1/{kind}s/{number}")  # raises if it does not exist
-    query = {kind: number, "state": "failed"}
-    found = [str(run["id"]) for run in client.pages("/v1/runs", "runs", query, 100 * AT_ONCE)]
+def _runs_of(client: Client, name: str) -> Iterator[many.One]:
+    """Yield the failed runs of a plan, a sync or the newest sync; of a run itself."""
+    (named,) = many.named(client, [name], "r", "p", "s")
+    if named.kind == "run":
+        yield named
+        return
+    client.get(f"/v1/{named.kind}s/{named.id}")  # raises if it does not exist
+    query = {named.kind: named.id, "state": "failed"}
+    found = [*client.pages("/v1/runs", "runs", query, 100 * AT_ONCE)]
     if not found:
-        raise ServerError(f"nothing of {number} has failed", hint=f"`postsync show {number}`")
-    return found
+        raise ServerError(f"nothing of {named.id} has failed", hint=f"`postsync show {named.id}`")
+    for run in found:
+        yield many.One("run", run["id"], f"{run['rule']} {run['action']}")
 
 
 def _many(client: Client, chosen: Mapping[str, str], common: Body, *, yes: bool) -> list[str]:

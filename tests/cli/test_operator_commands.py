@@ -82,7 +82,7 @@ def test_many_are_retried_after_a_yes(service: Service, target: Target) -> None:
     assert typed(service, *arguments, answer="y\n").stdout == "2 runs retried\n"
     service.ended(sync)
     assert set(states(service, sync).values()) == {"succeeded"}
-    assert told(service, "retry", "--all", "--yes") == {"retried": 0, "runs": []}
+    assert told(service, "retry", "--all", "--yes") == {"retried": 0, "runs": [], "refused": {}}
 
 
 def test_a_sync_is_replayed(service: Service, target: Target) -> None:

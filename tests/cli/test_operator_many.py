@@ -135,6 +135,19 @@ def test_failed_runs_are_acknowledged(house: House, postsync: Postsync) -> None:
     assert "is acknowledged; only one that failed" in err
 
 
+def test_a_retry_that_is_refused_stops_no_other(house: House, postsync: Postsync) -> None:
+    """What was done and what was not are both told; the exit code says that not all was."""
+    house.end(*house.claim(), fails="answered 404")
+    (failed,) = house.query("SELECT id FROM runs WHERE rule = 'calls'")
+    (held,) = house.query("SELECT id FROM runs WHERE rule = 'asks'")
+    code, out, err = postsync("retry", "r-000", held, failed)
+    assert (code, out) == (1, "1 run retried\n")
+    assert "r-000" in err
+    assert f"`postsync approve {held}`" in err
+    told = json.loads(postsync("retry", failed, "--output", "json")[1])
+    assert (told["retried"], told["runs"], [*told["refused"]]) == (0, [], [failed])
+
+
 def test_a_run_that_waits_for_a_time_is_tried_now(house: House, postsync: Postsync) -> None:
     """Of several those that do; the hint for the others names a command."""
     house.answer(Outcome(OutcomeKind.TEMPORARY, "busy", delay=600), *house.claim())

@@ -145,7 +145,7 @@ def test_a_retry_while_the_files_are_refused_can_be_meant(house: House, postsync
     assert postsync("replay", "last", "--with-rules-in-force")[0] == 0
     told = json.loads(postsync("retry", "--all", "--yes", "--with-rules-in-force",
                                "--output", "json")[1])  # fmt: skip
-    assert told == {"retried": 0, "runs": []}
+    assert told == {"retried": 0, "runs": [], "refused": {}}
 
 
 def test_a_sync_that_is_not_planned_is_not_shown_as_unchanged(
