@@ -61,7 +61,9 @@ class SyncsQuery(Query):
     state: tuple[SyncState, ...] = Field(default=(), description="In one of these states.")
     phase: str = Field(default="", max_length=40, description="That ended so.", examples=["Failed"])
     outcome: PlanState | Literal[""] = Field(
-        default="", description="With a plan of its own in this state."
+        default="",
+        description="With a plan of its own in this state; one with a held run counts as `held`, "
+        "and not as `active`.",
     )
     text: str = Field(
         default="", max_length=200,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -18,7 +19,8 @@ FOUND: dict[str, list[str]] = {
     "application=shop": ["argocd/shop", "argocd/shop"],
     "phase=Failed": ["argocd/docs"],
     "outcome=failed": ["argocd/shop"],
-    "outcome=active&text=": ["argocd/api"],
+    "outcome=held&text=": ["argocd/api"],
+    "outcome=active": [],
     "text=DOC": ["argocd/docs"],
     "text=9f1c2&application=api": ["argocd/api"],
     "text=%25": [],
@@ -114,6 +116,25 @@ def test_what_waits_says_what_for(web: Doors, house: House) -> None:
     plan, sync = house.query(f"SELECT plan_id, sync_id FROM runs WHERE id = '{run}'")[0]
     for path in (f"/runs/{run}", f"/plans/{plan}", f"/syncs/{sync}"):
         assert "approv" in words(look(web, path)).partition("Trail")[0]
+
+
+def test_what_is_tried_again_says_why_it_has_to_be(file_ledger: Ledger, tmp_path: Path) -> None:
+    """Whoever looks while a target is down wants to know that it is."""
+    house = fill(file_ledger)
+    house.sync("assets-img", application="later", at=9e8)
+    house.end(*house.claim(), fails="connection refused", temporary=True)
+    plan = id_of(house, "plans", "application = 'argocd/later'")
+    with doors(file_ledger, tmp_path) as web:
+        log_in(web.client)
+        for path in ("/runs?state=due", f"/plans/{plan}"):
+            told = words(look(web, path)).partition("Trail")[0]
+            assert re.search(r"its (next attempt|turn) [^✕]+, after: connection refused", told)
+
+
+def test_a_rule_without_resources_has_matched_the_sync_itself(web: Doors, house: House) -> None:
+    """None of them is no count of what it matched."""
+    sync = id_of(house, "syncs", "application = 'argocd/blog'")
+    assert "tell-team ✓ matched the sync itself ✓ succeeded" in words(look(web, f"/syncs/{sync}"))
 
 
 def test_a_notification_is_shown_as_it_was_stored(web: Doors, house: House) -> None:

@@ -18,6 +18,7 @@ from sqlalchemy import (
     Select,
     Table,
     Text,
+    and_,
     bindparam,
     exists,
     literal,
@@ -28,7 +29,7 @@ from sqlalchemy import (
 )
 
 from receiver.core.model import first_id
-from receiver.core.states import LEFT_OUT_SYNCS, OPEN_RUNS, RunState
+from receiver.core.states import LEFT_OUT_SYNCS, OPEN_RUNS, PlanState, RunState
 from receiver.ledger import tables
 from receiver.ledger.queries.details import plans_of
 from receiver.ledger.queries.row_mapping import columns, read_rows
@@ -48,7 +49,8 @@ class Filters:
     those of the making; for runs that ended in another way than well those of their end.
 
     Of syncs alone: ``phase``, ``outcome``, the state of a plan of it, and ``text``, which stands
-    in its Application, its revision or its reason, in upper or lower case.
+    in its Application, its revision or its reason, in upper or lower case. A plan of which a run
+    is held counts as ``held`` there, and not as ``active``.
     """
 
     states: tuple[str, ...] = ()
@@ -90,11 +92,22 @@ def _looked_for(wanted: Filters) -> list[ColumnElement[bool]]:
     if wanted.phase:
         found.append(s.phase == wanted.phase)
     if wanted.outcome:
-        found.append(exists().where(p.sync_id == s.id, p.state == wanted.outcome))
+        found.append(exists().where(p.sync_id == s.id, _outcome_is(wanted.outcome)))
     if wanted.text:
         places = (s.application, s.revision, s.reason)
         found.append(or_(*(one.icontains(wanted.text, autoescape=True) for one in places)))
     return found
+
+
+def _outcome_is(outcome: str) -> ColumnElement[bool]:
+    """Return the condition of a plan that is shown in this state."""
+    state, r = tables.plans.c.state, tables.runs.c
+    run_held = exists().where(r.plan_id == tables.plans.c.id, r.state == RunState.HELD.value)
+    if outcome == PlanState.HELD:
+        return or_(state == outcome, run_held)
+    if outcome == PlanState.ACTIVE:
+        return and_(state == outcome, ~run_held)
+    return state == outcome
 
 
 def _among_newest(connection: Connection, query: Select[Any]) -> Select[Any]:

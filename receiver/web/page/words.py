@@ -98,6 +98,13 @@ def _link(found: re.Match[str]) -> str:
     return f'<a class="id" href="{address}">{found[0]}</a>'
 
 
+def why(run: Mapping[str, Any]) -> str:
+    """Say what a run waits for, and what its last attempt came to; or why it ended as it did."""
+    waits, reason = run["waitsFor"], run["reason"]
+    both = waits and reason and run["attempts"]
+    return f"{waits}, after: {reason}" if both else waits or reason
+
+
 def plural(number: int, word: str) -> str:
     """Write how many there are of something."""
     return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"
@@ -105,5 +112,5 @@ def plural(number: int, word: str) -> str:
 
 FILTERS: Mapping[str, Callable[..., Any]] = {
     "tone": tone, "mark": mark, "clock": clock, "ago": ago, "span": span, "linked": linked,
-    "plural": plural,
+    "plural": plural, "why": why,
 }  # fmt: skip
