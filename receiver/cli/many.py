@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Literal, TypeAlias
@@ -83,13 +83,20 @@ def act(
         click.Abort: it was declined.
     """
     if chosen and not yes:
-        for about, number in sorted(Counter(one.about for one in chosen).items()):
-            write_line(f"  {number:>7,}  {about}", err=True)
+        write_counts(one.about for one in chosen)
         confirm(f"{verb.capitalize()} {counted(chosen)}?")
     refused = send_each(client, verb, chosen, {"reason": reason} if reason else None)
     left = [one for one in chosen if one.id not in refused]
     _tell(done, left, refused, output)
     return not refused
+
+
+def write_counts(abouts: Iterable[str]) -> int:
+    """Write on stderr how many there are of each; return how many that is together."""
+    counts = Counter(abouts)
+    for about, number in sorted(counts.items()):
+        write_line(f"  {number:>7,}  {about}", err=True)
+    return counts.total()
 
 
 def send_each(client: Client, verb: str, chosen: Sequence[One], body: Json) -> dict[str, str]:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NoReturn, TypeAlias
 
 import click
 
 from receiver.cli import many, options
 from receiver.cli.client import Client
-from receiver.cli.screen import confirm, plural, write_answer, write_line
+from receiver.cli.screen import confirm, plural, write_answer
 from receiver.core.errors import ServerError
 from receiver.core.model import Json
 
@@ -56,10 +55,15 @@ def retry(
         _hurry(client, runs, output)
     common: dict[str, Json] = {"withRulesInForce": True} if any_rules else {}
     if runs:
-        done, refused = _named(client, runs, common)
+        done, refused = _named(client, runs, common, yes=yes)
     else:
         done = _many(client, chosen, common | ({"all": True} if every else {}), yes=yes)
         refused = {}
+    _tell(done, refused, output)
+
+
+def _tell(done: Sequence[str], refused: Mapping[str, str], output: str) -> NoReturn:
+    """Tell which runs are retried and why others are not, and end with whether all are."""
     if output != "json":
         many.write_refused(refused)
     answer = {"retried": len(done), "runs": done, "refused": refused}
@@ -76,9 +80,17 @@ def _hurry(client: Client, runs: Sequence[str], output: str) -> NoReturn:
     sys.exit(int(not done))
 
 
-def _named(client: Client, names: Sequence[str], common: Body) -> tuple[list[str], dict[str, str]]:
-    """Retry what these ids name; return the runs that are, and why others are refused."""
-    those = {one.id: one for name in names for one in _runs_of(client, name)}
+def _named(
+    client: Client, names: Sequence[str], common: Body, *, yes: bool
+) -> tuple[list[str], dict[str, str]]:
+    """Retry what these ids name; return the runs that are, and why others are refused.
+
+    It asks where a plan or a sync means more than one run.
+    """
+    found = [[*_runs_of(client, name)] for name in names]
+    those = {one.id: one for runs in found for one in runs}
+    if not yes and max(map(len, found)) > 1:
+        _ask(one.about for one in those.values())
     refused = many.send_each(client, "retry", [*those.values()], common)
     return [run for run in those if run not in refused], refused
 
@@ -100,8 +112,11 @@ def _runs_of(client: Client, name: str) -> Iterator[many.One]:
 
 def _many(client: Client, chosen: Mapping[str, str], common: Body, *, yes: bool) -> list[str]:
     """Retry all that the filters choose, in requests of a size that a server can answer."""
-    if not yes and not _ask(client, chosen):
-        return []
+    if not yes:
+        query = {"state": "failed", **chosen}
+        failed = client.pages("/v1/runs", "runs", query, 100 * AT_ONCE)
+        if not _ask(f"{run['rule']} {run['action']}" for run in failed):
+            return []
     body: dict[str, Json] = {"state": "failed", **chosen, **common, "limit": AT_ONCE}
     done: list[str] = []
     more = True
@@ -113,14 +128,9 @@ def _many(client: Client, chosen: Mapping[str, str], common: Body, *, yes: bool)
     return done
 
 
-def _ask(client: Client, chosen: Mapping[str, str]) -> int:
+def _ask(runs: Iterable[str]) -> int:
     """Show how many there are, and by which rules and actions, and ask; return how many."""
-    query = {"state": "failed", **chosen}
-    failed = client.pages("/v1/runs", "runs", query, 100 * AT_ONCE)
-    by_action = Counter(f"{run['rule']} {run['action']}" for run in failed)
-    for name, number in sorted(by_action.items()):
-        write_line(f"  {number:>7,}  {name}", err=True)
-    total = by_action.total()
+    total = many.write_counts(runs)
     if total:
         confirm(f"Retry {plural(total, 'run')} that failed?")
     return total

@@ -135,6 +135,23 @@ def test_failed_runs_are_acknowledged(house: House, postsync: Postsync) -> None:
     assert "is acknowledged; only one that failed" in err
 
 
+def test_a_sync_of_which_many_failed_is_retried_after_a_yes(
+    house: House, postsync: Postsync, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The id of a sync or a plan does not say how many there are; a single one is not asked for."""
+    house.sync("a", "b", application="zoo", at=60)
+    runs = house.claim()
+    house.end(*runs, fails="answered 404")
+    type_in(monkeypatch, "n\n")
+    code, out, err = postsync("retry", "last")
+    assert (code, out) == (1, "")
+    assert err.startswith("        2  calls call\nRetry 2 runs that failed?")
+    assert house.events("run.retried") == []
+    type_in(monkeypatch, "y\n")
+    assert postsync("retry", "last")[:2] == (0, "2 runs retried\n")
+    assert postsync("retry", runs[0].sync)[:2] == (0, "1 run retried\n")
+
+
 def test_a_retry_that_is_refused_stops_no_other(house: House, postsync: Postsync) -> None:
     """What was done and what was not are both told; the exit code says that not all was."""
     house.end(*house.claim(), fails="answered 404")

@@ -101,7 +101,7 @@ def test_what_failed_of_the_newest_sync_is_retried(house: House, postsync: Posts
     house.end(*house.claim(), fails="refused")
     (plan,) = house.plans("id")
     for name in ("last", sync, plan):
-        assert postsync("retry", name)[:2] == (0, "2 runs retried\n")
+        assert postsync("retry", name, "--yes")[:2] == (0, "2 runs retried\n")
         house.end(*house.claim(), fails="refused")
     house.sync("c", at=60)
     code, _, err = postsync("retry", "last")
