@@ -111,14 +111,19 @@ def approve_plan(intake: Intake, plan: str, act: Act) -> responses.OnePlan:
     return {"plan": row, "runs": runs}
 
 
+def set_pause(intake: Intake, act: Act, scope: Scope, name: str) -> responses.Paused:
+    """Pause all, a rule or a handler; of all the name is empty."""
+    _check_name(scope, name)
+    intake.operations.pause(act, scope, name)
+    wanted = scope.value, name
+    pauses = (one for one in intake.reader.pauses() if (one["scope"], one["name"]) == wanted)
+    return {"pause": next(pauses, None), "warning": intake.name_hints.for_pause(scope, name)}
+
+
 def _add_pauses(path: str, scope: Scope, what: str, summary: str, reason: str) -> None:
     @ROUTES.add("put", path, name=f"pause{what}", summary=summary, example={"reason": reason})
     def pause(intake: Intake, act: Act, name: str = "") -> responses.Paused:
-        _check_name(scope, name)
-        intake.operations.pause(act, scope, name)
-        wanted = scope.value, name
-        pauses = (one for one in intake.reader.pauses() if (one["scope"], one["name"]) == wanted)
-        return {"pause": next(pauses, None), "warning": intake.name_hints.for_pause(scope, name)}
+        return set_pause(intake, act, scope, name)
 
     @ROUTES.add("delete", path, name=f"resume{what}", summary="Lift that pause.")
     def resume(intake: Intake, act: Act, name: str = "") -> responses.Resumed:

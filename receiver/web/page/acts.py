@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -138,8 +138,9 @@ def ask(intake: Intake, kind: str, number: str, word: str) -> str:
     read_query(NoQuery)
     deed = _deed(kind, word)
     return render_template(
-        "ask.html", deed=deed, kind=kind, number=number, thing=_thing(intake, kind, number),
-        refused=deed.again and intake.reader.rules()["refused"], longest=LONGEST,
+        "ask.html", deed=deed, name=kind, number=number, thing=_thing(intake, kind, number),
+        back=url_for(f"page.{kind}", number=number), longest=LONGEST,
+        refused=deed.again and intake.reader.rules()["refused"],
     )  # fmt: skip
 
 
@@ -147,11 +148,30 @@ def act(intake: Intake, kind: str, number: str, word: str) -> Any:
     """Do it, and show what it was done to."""
     deed = _deed(kind, word)
     form = read_form(g.session.csrf)
+    deed.do(intake, number, act_of(form), form.get("older") == "yes")
+    return redirect(url_for(f"page.{kind}", number=number), HTTPStatus.SEE_OTHER)
+
+
+def act_of(form: Mapping[str, str]) -> Act:
+    """Return who acts and why, by the answer to a question.
+
+    Raises:
+        Refusal: 400, the reason is too long.
+    """
     reason = form.get("reason", "").strip()
     if len(reason) > LONGEST:
         raise Refusal("bad_form", f"the reason has more than {LONGEST} characters")
-    deed.do(intake, number, Act(g.session.name, reason), form.get("older") == "yes")
-    return redirect(url_for(f"page.{kind}", number=number), HTTPStatus.SEE_OTHER)
+    return Act(g.session.name, reason)
+
+
+def check_operator() -> None:
+    """Refuse with 403 whoever may only look."""
+    if not g.session.operator:
+        raise Refusal(
+            "forbidden", f"{g.session.name} is a viewer, who looks and does not act",
+            hint="log in with a token of the server's folder `operators`",
+            status=HTTPStatus.FORBIDDEN,
+        )  # fmt: skip
 
 
 def _deed(kind: str, word: str) -> Deed:
@@ -160,12 +180,7 @@ def _deed(kind: str, word: str) -> Deed:
         raise Refusal(
             "not_found", f"there is nothing at {request.path}", status=HTTPStatus.NOT_FOUND
         )
-    if not g.session.operator:
-        raise Refusal(
-            "forbidden", f"{g.session.name} is a viewer, who looks and does not act",
-            hint="log in with a token of the server's folder `operators`",
-            status=HTTPStatus.FORBIDDEN,
-        )  # fmt: skip
+    check_operator()
     return deed
 
 

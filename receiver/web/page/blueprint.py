@@ -10,7 +10,7 @@ from typing import Any
 from flask import Blueprint, Response, g, redirect, render_template, request, url_for
 
 from receiver.app.composition import Intake
-from receiver.web.page import acts, login, runs, state, story, syncs, what_if
+from receiver.web.page import acts, login, pauses, runs, state, story, syncs, what_if
 from receiver.web.page.assets import assets
 from receiver.web.page.headers import add_headers, is_secure
 from receiver.web.page.sessions import read_session
@@ -59,6 +59,10 @@ def page_blueprint(intake: Intake) -> Blueprint:
         routes.add_url_rule(
             path, f"act_{kind}", partial(acts.act, intake), defaults=given, methods=["POST"]
         )
+    ask, act = partial(pauses.ask, intake), partial(pauses.act, intake)
+    for path in ("/pauses/<scope>/<word>", "/pauses/<scope>/<name>/<word>"):
+        routes.add_url_rule(path, "ask_pause", ask)
+        routes.add_url_rule(path, "act_pause", act, methods=["POST"])
     routes.add_url_rule("/rules", "what_if", partial(what_if.show, intake), methods=["POST"])
     routes.add_url_rule("/", "slash", lambda: redirect(ROOT, HTTPStatus.SEE_OTHER))
     routes.add_url_rule("/login", "login", login.ask)

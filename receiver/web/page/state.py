@@ -7,6 +7,7 @@ from flask import render_template
 from receiver.app.composition import Intake
 from receiver.core.model import DeliveryVerdict
 from receiver.core.states import RunState
+from receiver.ledger.queue.pauses import Scope
 from receiver.web import read_api
 from receiver.web.page import what_if
 from receiver.web.page.chart import chart
@@ -24,6 +25,10 @@ def status(intake: Intake) -> str:
 
 def rules(intake: Intake) -> str:
     """Show the rules in force, those that fail first: as `postsync rules`."""
+    found = read_api.list_rules(intake)
+    handlers = sorted({handler for rule in found["rules"] for handler in rule["handlers"]})
+    held = [one["name"] for rule in found["rules"] for one in rule["pauses"]
+            if one["scope"] == Scope.HANDLER]  # fmt: skip
     return render_template(
-        "rules.html", rules=read_api.list_rules(intake), asked=what_if.Form("last")
+        "rules.html", rules=found, handlers=handlers, held=held, asked=what_if.Form("last")
     )
