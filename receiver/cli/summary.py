@@ -77,8 +77,9 @@ def _action(runs: Sequence[RunWithTries], of_plan: str) -> Iterator[Line]:
 
 
 def _of_run(run: RunWithTries, of_plan: str) -> str:
-    """Return what a run waits for, or why it is so, as it follows its state."""
+    """Return what a run waits for and what its last attempt came to, or why it is so."""
     if (what := run["waitsFor"]) and what != of_plan:
         waiting = "" if run["state"] == RunState.WAITING else ", waiting"
-        return f"{waiting} for {what}"
+        after = f", after: {run['reason']}" if run["reason"] and run["attempts"] else ""
+        return f"{waiting} for {what}{after}"
     return f": {run['reason']}" if run["reason"] else ""

@@ -205,6 +205,18 @@ def test_what_it_has_not_is_wrong_usage(
     assert (code, words in " ".join(err.split())) == (2, True)
 
 
+def test_a_run_that_is_tried_again_says_what_the_last_attempt_came_to(
+    house: House, postsync: Postsync
+) -> None:
+    """Beside when the next one is: while a target is down, that is what one looks for."""
+    house.sync("b1")
+    (run,) = (run for run in house.claim() if run.rule == "careful")
+    house.end(run, fails="connection refused", temporary=True)
+    (line,) = (line for line in shown(postsync, "--run", run.id) if "call (log.message)" in line)
+    assert "1 due, waiting for its next attempt at 20" in line
+    assert line.endswith(f", after: connection refused ({run.id})")
+
+
 def test_many_reasons_of_one_action_are_counted(house: House, postsync: Postsync) -> None:
     """A service that says something else to each would fill the screen."""
     house.sync(*(f"a{number}" for number in range(12)))
