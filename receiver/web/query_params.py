@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import Annotated, Any, Literal, TypeVar, get_origin
+from typing import Annotated, Any, TypeVar, get_origin
 
 from flask import request
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from receiver.core.model import DeliveryVerdict
 from receiver.core.states import PlanState, RunState, SyncState
@@ -54,16 +54,24 @@ class NoQuery(Query):
     """No parameters: one that is misplaced here is refused, not passed over."""
 
 
+def _plan_state(value: str) -> str:
+    """Take a state, or nothing: a form sends what was not chosen, too."""
+    if value and value not in {*PlanState}:
+        raise ValueError(f"must be {', '.join(PlanState)}")
+    return value
+
+
 class SyncsQuery(Query):
     """Which syncs."""
 
     application: Application = ""
     state: tuple[SyncState, ...] = Field(default=(), description="In one of these states.")
     phase: str = Field(default="", max_length=40, description="That ended so.", examples=["Failed"])
-    outcome: PlanState | Literal[""] = Field(
+    outcome: Annotated[str, AfterValidator(_plan_state)] = Field(
         default="",
         description="With a plan of its own in this state; one with a held run counts as `held`, "
         "and not as `active`.",
+        json_schema_extra={"enum": ["", *PlanState]},
     )
     text: str = Field(
         default="", max_length=200,
