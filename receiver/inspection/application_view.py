@@ -7,12 +7,19 @@ came to this one.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.plans.load import stored_sync
-from receiver.ledger.queries.application import runs_of_sync, syncs_of_application, with_plans
+from receiver.ledger.queries.application import (
+    Collected,
+    collected_with,
+    runs_of_sync,
+    syncs_of_application,
+    with_plans,
+)
 from receiver.ledger.queries.application_rows import ApplicationRuns, ApplicationSyncs
 from receiver.ledger.queries.rows import Sync
 from receiver.notification.parse import read_notification
@@ -48,7 +55,10 @@ class ApplicationView:
         """List its newest syncs with their plans."""
         found = [one for one in self._newest(whose, limit) if self._is_of(whose, one)]
         with self._ledger.read() as connection:
-            syncs = with_plans(connection, self._ledger.now(connection), found)
+            # In the same state: a plan may collect another sync at any time.
+            collected = collected_with(connection, [one["id"] for one in found])
+            closed = self._closed(whose, collected)
+            syncs = with_plans(connection, self._ledger.now(connection), found, closed)
         return {
             "application": whose.application, "project": whose.project, "page": self._page,
             "syncs": syncs,
@@ -60,11 +70,21 @@ class ApplicationView:
         if not any(one["id"] == sync and self._is_of(whose, one) for one in newest):
             return None
         with self._ledger.read() as connection:
-            return runs_of_sync(connection, self._ledger.now(connection), sync)
+            closed = self._closed(whose, collected_with(connection, [sync]))
+            return runs_of_sync(connection, self._ledger.now(connection), sync, closed)
 
     def _newest(self, whose: ApplicationOf, limit: int) -> list[Sync]:
         with self._ledger.read() as connection:
             return syncs_of_application(connection, whose.sender, whose.application, limit)
+
+    def _closed(self, whose: ApplicationOf, collected: Sequence[Collected]) -> frozenset[str]:
+        """Return the plans that act on others' resources, too: they have collected their syncs."""
+        return frozenset(
+            one.plan
+            for one in collected
+            if (one.sender, one.application) != (whose.sender, whose.application)
+            or self._project(one.sync) not in {"", whose.project}
+        )
 
     def _is_of(self, whose: ApplicationOf, sync: Sync) -> bool:
         return self._project(sync["id"]) in {"", whose.project}

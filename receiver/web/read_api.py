@@ -34,6 +34,8 @@ from receiver.web.responses import Deliveries, Events, Pauses, Plans, Runs, Sync
 
 ROUTES = Routes(Who.VIEWER, READ_ERRORS)
 
+OLDER = "newer rule files are refused, so these rules are older: `postsync status` says why"
+
 PLURALS = {"delivery": "deliveries"}
 
 Row = TypeVar("Row", SyncWithPlans, Plan, Run)
@@ -102,15 +104,18 @@ def explain_sync(intake: Intake, sync: str, query: ExplanationQuery) -> Explaine
     known = stored_sync(intake, sync)
     asked = Asked(query.rule, query.resource, query.matched)
     try:
-        return intake.explainer.explain_in_force(known, asked, intake.settings.argocd)
+        found = intake.explainer.explain_in_force(known, asked, intake.settings.argocd)
     except NoSuchName as error:
-        status = HTTPStatus.NOT_FOUND
-        raise Refusal(
-            f"no_such_{error.kind}", error.message, hint=error.hint, status=status
-        ) from None
+        status, hint = HTTPStatus.NOT_FOUND, error.hint
+        if not hint and (unknown := intake.name_hints.for_rule(query.rule)):
+            hint = unknown.hint
+        raise Refusal(f"no_such_{error.kind}", error.message, hint=hint, status=status) from None
     except Unexplained as error:
         status = HTTPStatus.SERVICE_UNAVAILABLE
         raise Refusal("unexplained", error.message, hint=error.hint, status=status) from None
+    if intake.reader.rules()["refused"]:
+        found["notes"].append(OLDER)
+    return found
 
 
 def stored_sync(intake: Intake, sync: str) -> str:

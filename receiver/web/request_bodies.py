@@ -85,9 +85,10 @@ class RetryBody(Repeat):
     state: Literal["failed"] = Field(default="failed", description="Only what failed is retried.")
     rule: Name = Field(default="", description="Of this rule.")
     handler: Name = Field(default="", description="Of this handler.")
-    application: Name = Field(
-        default="", description="Of this Application: namespace/name, or the name alone."
-    )
+    application: str = Field(
+        default="", max_length=507,
+        description="Of this Application: namespace/name, or the name alone.",
+    )  # fmt: skip
     since: Moment | None = Field(
         default=None,
         description="Failed since then: a time, or a duration back from now.",

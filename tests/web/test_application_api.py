@@ -99,6 +99,43 @@ def test_what_another_project_had_is_not_shown(web: Doors, house: House) -> None
     assert [sync["id"] for sync in get(web, project="secret")["syncs"]] == [then]
 
 
+GATHERING = """
+- name: gather
+  match: {resources: [{kind: ConfigMap}]}
+  debounce: {window: 1m, maxWait: 2m, key: all}
+  actions: [{uses: log.message, with: {text: "${{ resource.name }}"}}]
+"""
+
+
+@pytest.mark.parametrize("other", [{"application": "blog"}, {"sender": "other"}])
+def test_a_plan_that_acts_for_others_too_tells_no_more_than_its_state(
+    web: Doors, ledger: Ledger, other: dict[str, Any]
+) -> None:
+    """Its runs name their resources."""
+    house = house_of(ledger, GATHERING)
+    house.sync("a", **other)
+    ours = house.sync("b", at=1)
+    (plan,) = get(web)["syncs"][0]["plans"]
+    assert (plan["rule"], plan["state"], plan["waitsFor"]) == ("gather", "collecting", "")
+    house.pass_time(600)
+    house.turn()
+    (plan,) = get(web)["syncs"][0]["plans"]
+    assert (plan["state"], plan["runs"], plan["reason"]) == ("active", {}, "")
+    assert get(web, f"/{ours}/runs") == {"runs": [], "more": 0}
+
+
+def test_a_plan_that_has_collected_our_own_syncs_is_told_whole(web: Doors, ledger: Ledger) -> None:
+    """They are of the same Application."""
+    house = house_of(ledger, GATHERING)
+    house.sync("a")
+    ours = house.sync("b", at=1)
+    house.pass_time(600)
+    house.turn()
+    assert sorted(run["target"] for run in get(web, f"/{ours}/runs")["runs"]) == [
+        "ConfigMap/shop/a", "ConfigMap/shop/b",
+    ]  # fmt: skip
+
+
 def test_another_argo_cd_has_a_token_of_its_own(web: Doors, house: House) -> None:
     """An Application of the same name is another one there."""
     token_file(web.home, "extensions/other", "token-of-the-other-argo-cd")

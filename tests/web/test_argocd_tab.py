@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from playwright.sync_api import Browser, Page, expect
 from service import ROOT
 from werkzeug.serving import make_server
 
-from receiver.core.model import Json
+from receiver.core.model import Json, Outcome, OutcomeKind
 from receiver.ledger.engine.sqlite import SqliteLedger
 
 SCRIPT = (ROOT / "k8s/overlays/argocd-extension/extension-postsync.js").read_text()
@@ -94,10 +95,23 @@ def test_the_tab_says_what_waits_and_why(page: Page, house: House) -> None:
     button = tab.get_by_role("button", name="Show runs").first
     button.focus()
     page.keyboard.press("Enter")
-    expect(tab.get_by_role("row", name="log_message (log.message)")).to_contain_text(
-        "waits for an approval, held since"
-    )
+    row = tab.get_by_role("row", name="log_message (log.message)")
+    expect(row).to_contain_text("waits for an approval, held since")
+    expect(row).to_contain_text("ask")
     assert axe_finds(page) == []
+
+
+def test_what_is_tried_again_says_what_went_wrong(page: Page, house: House) -> None:
+    """Beside what it waits for."""
+    house.sync("a")
+    house.answer(Outcome(OutcomeKind.TEMPORARY, "connection refused", delay=600), *house.claim())
+    page.goto("applications/argocd/shop")
+    page.evaluate("openTab()")
+    page.locator("#tab").get_by_role("button", name="Show runs").click()
+    row = page.locator("#tab").get_by_role("row", name="log_message (log.message)")
+    expect(row).to_contain_text(
+        re.compile("waits for its next attempt.*; after: connection refused")
+    )
 
 
 def test_a_sync_leads_to_the_page(page: Page, house: House) -> None:

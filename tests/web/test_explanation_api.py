@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from desks import house_of, put_in_force
+from desks import house_of, put_in_force, refuse_files
 from doors import AS_VIEWER, Doors, doors
 from house import NOON, House
 from notifications import resource
@@ -96,6 +96,18 @@ def test_one_rule_one_resource_or_what_matched(web: Doors, house: House) -> None
     (rule,) = found["rules"]
     assert [cell["verdict"] for cell in rule["resources"]] == ["matched"]
     assert get(web, sync, matched="true", resource="ConfigMap/a1")["rules"] == []
+
+
+def test_older_rules_are_told_to_be_older(web: Doors, house: House) -> None:
+    """While newer files are refused; a rule that only these have is told with the way out."""
+    sync = house.sync("a1")
+    put_in_force(house)
+    before = get(web, sync)["notes"]
+    refuse_files(house, "r.yaml:1: no such kind")
+    *others, note = get(web, sync)["notes"]
+    assert others == before
+    assert "newer rule files are refused" in note
+    assert "unless it has mistakes" in refused(web, sync, rule="brand-new")[2]
 
 
 def test_what_is_not_there_is_told(web: Doors, house: House) -> None:

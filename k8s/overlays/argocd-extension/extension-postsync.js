@@ -119,17 +119,23 @@
   const Row = ({ cells, head }) =>
     h("tr", null, ...cells.map((one, n) => h(head ? "th" : "td", { key: n, style: cell }, one)));
 
+  // Why it is as it is: what it waits for, and how its last attempt ended.
+  const why = (one, tried) =>
+    [one.waitsFor && `waits for ${one.waitsFor}`, (!one.waitsFor || tried) && one.reason]
+      .filter(Boolean).join("; after: ");
+
   function Runs({ application, sync }) {
-    const { data, error } = useAnswer(application, `/${sync}/runs`);
+    const { data, error } = useAnswer(application, `/${sync.id}/runs`);
+    const rules = Object.fromEntries(sync.plans.map((plan) => [plan.id, plan.rule]));
     if (!data) return error ? h(Problem, { error }) : "…";
     return h("div", null,
       h(Problem, { error }),
       h("table", null,
-        h("thead", null, h(Row, { cells: ["Run", "State", "Target", "Why"], head: true })),
+        h("thead", null, h(Row, { cells: ["Rule", "Run", "State", "Target", "Why"], head: true })),
         h("tbody", null, ...data.runs.map((run) => h(Row, {
           cells: [
-            `${run.action} (${run.handler})`, h(State, { state: run.state }), run.target,
-            run.waitsFor ? `waits for ${run.waitsFor}` : run.reason,
+            rules[run.plan], `${run.action} (${run.handler})`, h(State, { state: run.state }),
+            run.target, why(run, run.attempts),
           ],
           key: run.id,
         })))),
@@ -156,7 +162,7 @@
           h("tbody", null, ...sync.plans.map((plan) => h(Row, {
             cells: [
               plan.rule, h(State, { state: plan.state }), counted(plan.runs),
-              plan.waitsFor ? `waits for ${plan.waitsFor}` : plan.reason,
+              why(plan, false),
             ],
             key: plan.id,
           }))))
@@ -167,7 +173,7 @@
           onClick: () => setOpen(!open), type: "button",
         }, open ? "Hide runs" : "Show runs")
         : null,
-      open ? h(Runs, { application, sync: sync.id }) : null);
+      open ? h(Runs, { application, sync }) : null);
   }
 
   function Tab({ application }) {

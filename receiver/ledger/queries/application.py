@@ -6,7 +6,8 @@ An answer is small, however much a sync has set going.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, case, func, literal, select
 
@@ -39,19 +40,55 @@ def syncs_of_application(
     return read_rows(connection, query.order_by(_S.id.desc()).limit(limit), Sync)
 
 
-def with_plans(connection: Connection, now: int, syncs: Sequence[Sync]) -> list[SyncOfApplication]:
-    """Add the plans of these syncs; ``now`` in milliseconds."""
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """A sync that a plan has collected: whose it is."""
+
+    plan: str
+    sync: str
+    sender: str
+    application: str
+
+
+def collected_with(connection: Connection, syncs: Sequence[str]) -> list[Collected]:
+    """Return all syncs that plans of these have collected (`debounce`), others' among them."""
+    m = tables.plan_syncs.c
+    theirs = select(m.plan_id).where(m.sync_id.in_(syncs))
+    query = (
+        select(m.plan_id, m.sync_id, _S.sender, _S.application)
+        .join(tables.syncs, _S.id == m.sync_id)
+        .where(m.plan_id.in_(theirs))
+    )
+    return [Collected(*row) for row in connection.execute(query)]
+
+
+def with_plans(
+    connection: Connection, now: int, syncs: Sequence[Sync], closed: Collection[str]
+) -> list[SyncOfApplication]:
+    """Add the plans of these syncs.
+
+    Args:
+        connection: sees the syncs.
+        now: in milliseconds.
+        syncs: of one Application.
+        closed: plans of which no more than the rule and the state is told.
+    """
     add_unplanned_reasons(connection, now, syncs)
     plans = plans_of(connection, [sync["id"] for sync in syncs])
     every = [plan for group in plans.values() for plan in group]
     add_plan_waits(connection, now, every)
-    runs = _count_runs(connection, [plan["id"] for plan in every])
+    for plan in every:
+        if plan["id"] in closed:
+            plan["reason"], plan["waitsFor"] = "", ""
+    runs = _count_runs(connection, [plan["id"] for plan in every if plan["id"] not in closed])
     return [_lean(sync, [_lean_plan(plan, runs) for plan in plans[sync["id"]]]) for sync in syncs]
 
 
-def runs_of_sync(connection: Connection, now: int, sync: str) -> ApplicationRuns:
-    """List the runs of a sync's plans; ``now`` in milliseconds."""
-    plans = [plan["id"] for plan in plans_of(connection, [sync])[sync]]
+def runs_of_sync(
+    connection: Connection, now: int, sync: str, closed: Collection[str]
+) -> ApplicationRuns:
+    """List the runs of a sync's plans but the closed ones; ``now`` in milliseconds."""
+    plans = [plan["id"] for plan in plans_of(connection, [sync])[sync] if plan["id"] not in closed]
     well = case((_R.state.in_(RunState.where(Trait.SUCCESS)), 1), else_=0)
     query = select(*columns(tables.runs, RunOfApplication), literal("").label("waitsFor"))
     query = query.where(_R.plan_id.in_(plans)).order_by(well, _R.id).limit(MOST_RUNS)

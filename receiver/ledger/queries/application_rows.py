@@ -17,7 +17,7 @@ RunCounts = Annotated[
 
 
 class PlanOfApplication(TypedDict):
-    """One rule applied to a sync."""
+    """One rule applied to a sync; of one that collects others' syncs, too, only rule and state."""
 
     id: Id
     rule: str
@@ -44,7 +44,7 @@ class SyncOfApplication(TypedDict):
 
 
 class RunOfApplication(TypedDict):
-    """One action for one target, without what was sent and answered."""
+    """One action for one target, without what was sent; a reason may quote an answer."""
 
     id: Id
     plan: Id
