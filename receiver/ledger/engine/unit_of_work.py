@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Executable, Table, Update, bindparam, update
+from sqlalchemy import Connection, Executable, Insert, Table, Update, bindparam, update
 
 from receiver.core.model import Event
 from receiver.ledger.audit.trail import Counts, append_events
@@ -63,10 +63,13 @@ class UnitOfWork:
         self._numbers.pop((kind, key), None)
 
     def flush(self) -> None:
-        """Execute what was gathered, in the order in which each statement first came."""
-        for statement, rows in self._rows.items():
+        """Execute what was gathered: new rows first, as others may be told to change them.
+
+        Else each statement at the place at which it first came.
+        """
+        gathered, self._rows = self._rows, {}
+        for statement, rows in sorted(gathered.items(), key=_changes_rows):
             prepared(statement).run(self.connection, rows)
-        self._rows.clear()
 
     def finish(self) -> None:
         """Flush, then append the events and add the counts; nothing may be written after it.
@@ -77,6 +80,10 @@ class UnitOfWork:
         self.flush()
         append_events(self.connection, self.now, self.events, self.counts)
         self.counts.clear()
+
+
+def _changes_rows(item: tuple[Executable, list[Row]]) -> bool:
+    return not isinstance(item[0], Insert)
 
 
 @cache

@@ -105,7 +105,7 @@ def _store_started(uow: UnitOfWork, new: NewPlan, plan: Plan) -> None:
         _write_runs(uow, replace(new.first, changes=()), new.runs)
         return
     first = new.first
-    if first.end is not None:  # as it is inserted: an update may come before that, see `flush`
+    if first.end is not None:  # it is inserted as one that has ended
         plan = replace(plan, state=first.end, reason=first.reason, ended_at=uow.now)
     insert_plan(uow, plan)
     _write_runs(uow, first, (*new.runs, *first.runs))
