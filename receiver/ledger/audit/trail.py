@@ -61,8 +61,8 @@ def _labels(values: tuple[tuple[str, str], ...]) -> str:
     return json.dumps(dict(values))
 
 
-_TRAIL = text(
-    "SELECT pg_advisory_xact_lock(hashtext('postsync.trail'), hashtext(current_schema()))"
+_TRAIL = Prepared(
+    text("SELECT pg_advisory_xact_lock(hashtext('postsync.trail'), hashtext(current_schema()))")
 )
 
 
@@ -74,7 +74,7 @@ def lock_trail(connection: Connection) -> None:
     whole anyway.
     """
     if connection.dialect.name == "postgresql":
-        connection.execute(_TRAIL)
+        _TRAIL.run(connection, [{}])
 
 
 def append_events(

@@ -32,12 +32,12 @@ NOW = text("CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)")
 
 _KEY = "hashtext('postsync.state'), hashtext(current_schema())"
 _LOCKS = {
-    LockMode.EXCLUSIVE: text(f"SELECT pg_advisory_xact_lock({_KEY})"),
-    LockMode.SHARED: text(f"SELECT pg_advisory_xact_lock_shared({_KEY})"),
+    LockMode.EXCLUSIVE: Prepared(text(f"SELECT pg_advisory_xact_lock({_KEY})")),
+    LockMode.SHARED: Prepared(text(f"SELECT pg_advisory_xact_lock_shared({_KEY})")),
 }
 CHANNEL = "postsync"
-_WITHOUT_DISK = text("SET LOCAL synchronous_commit = off")
-_NOTIFY = text(f"NOTIFY {CHANNEL}")
+_WITHOUT_DISK = Prepared(text("SET LOCAL synchronous_commit = off"))
+_NOTIFY = Prepared(text(f"NOTIFY {CHANNEL}"))
 _SOLE = text("SELECT pg_try_advisory_xact_lock(hashtext(:task), hashtext(current_schema()))")
 _MAY_BE_IDLE = text("SELECT set_config('idle_in_transaction_session_timeout', :ms, true)")
 _MIGRATION = text("SELECT pg_advisory_xact_lock(hashtext('postsync.migration'), 0)")
@@ -61,7 +61,7 @@ class PostgresLedger(Ledger):
 
     def notify(self, connection: Connection) -> None:
         """Notify all listeners, see `receiver.ledger.engine.pg_listen`."""
-        connection.execute(_NOTIFY)
+        _NOTIFY.run(connection, [{}])
 
     @contextmanager
     def exclusive_task(self, task: str, *, lasts: float = 0.0) -> Iterator[bool]:
@@ -87,9 +87,9 @@ class PostgresLedger(Ledger):
     def _writing(self, mode: LockMode, *, lasting: bool) -> Iterator[Connection]:
         with self.engine.begin() as connection:
             if not lasting:
-                connection.execute(_WITHOUT_DISK)
+                _WITHOUT_DISK.run(connection, [{}])
             if mode in _LOCKS:
-                connection.execute(_LOCKS[mode])
+                _LOCKS[mode].run(connection, [{}])
             yield connection
 
     @contextmanager

@@ -43,6 +43,10 @@ class SqliteLedger(Ledger):
         self, path: Path, engine: Engine, write_lock: WriteLock, *, offset_ms: int, reserve: int
     ) -> None:
         super().__init__(engine, offset_ms)
+        # Made once: each is an engine of its own over the same connections.
+        self._readers = engine.execution_options(postsync_read=True)
+        self._writers = engine.execution_options(postsync_lasting=True)
+        self._quick_writers = engine.execution_options(postsync_lasting=False)
         self.path = path
         self.write_lock = write_lock
         self.files = OpenFiles(path)
@@ -71,7 +75,7 @@ class SqliteLedger(Ledger):
             self._leave_reserve()
         with self.write_lock:
             self._check_files()
-            engine = self.engine.execution_options(postsync_lasting=lasting)
+            engine = self._writers if lasting else self._quick_writers
             with engine.begin() as connection:
                 yield connection
 
@@ -121,7 +125,7 @@ class SqliteLedger(Ledger):
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
         self.check_still_there()
-        with self.engine.connect().execution_options(postsync_read=True) as connection:
+        with self._readers.connect() as connection:
             yield connection
 
 
@@ -195,12 +199,18 @@ def _on_connect(busy_timeout: float) -> Any:
     return configure
 
 
+_READ = Prepared(text("BEGIN"))
+_WRITE = Prepared(text("BEGIN IMMEDIATE"))
+_LASTING = Prepared(text("PRAGMA synchronous = FULL"))
+_QUICK = Prepared(text("PRAGMA synchronous = NORMAL"))
+"""It leaves the log to the operating system, which outlives the process."""
+
+
 def _on_begin(connection: Connection) -> None:
     options = connection.get_execution_options()
     if options.get("postsync_read", False):
-        connection.exec_driver_sql("BEGIN")
+        _READ.run(connection, [{}])
         return
-    # NORMAL leaves the log to the operating system, which outlives the process.
-    level = "FULL" if options.get("postsync_lasting", True) else "NORMAL"
-    connection.exec_driver_sql(f"PRAGMA synchronous = {level}")
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    level = _LASTING if options.get("postsync_lasting", True) else _QUICK
+    level.run(connection, [{}])
+    _WRITE.run(connection, [{}])

@@ -13,6 +13,7 @@ from enum import StrEnum
 from sqlalchemy import ColumnElement, Connection, ScalarSelect, and_, func, or_, select, text
 
 from receiver.ledger import tables
+from receiver.ledger.prepared import Prepared
 
 
 class Scope(StrEnum):
@@ -49,13 +50,12 @@ def select_paused_at(rule: ColumnElement[str], handler: ColumnElement[str]) -> S
 PAUSED_AT = select_paused_at(tables.runs.c.rule, tables.runs.c.handler)
 """``paused_at`` of a stored run as the pauses in force want it, for an UPDATE."""
 
-_ALL = text("SELECT at FROM pauses WHERE scope = 'all'")
+_ALL = Prepared(text("SELECT at FROM pauses WHERE scope = 'all'"))
 
 
 def all_paused_since(connection: Connection) -> int | None:
     """Return when all was paused, in milliseconds; None if it is not."""
-    since: int | None = connection.scalar(_ALL)
-    return since
+    return next(iter(_ALL.scalars(connection)), None)
 
 
 def pauses_in_force(connection: Connection) -> list[Pause]:
