@@ -20,9 +20,10 @@ _IN_ADDRESS = re.compile(r"(?<=://)[^/?#@\s\"'<>]+(?=@)")
 
 _IN_QUERY = re.compile(r"([?&;])([\w.-]+)=([^&;#\s\"'<>]+)")
 _IN_LINE = re.compile(
-    r"^([ \t\"'-]*(?:export )?)([\w.-]+)([\"']?[ \t]*[:=][ \t]*)(\S.*)$", re.MULTILINE
+    r"^([ \t\"'-]*(?:export )?)([\w.][\w.-]*)([\"']?[ \t]*[:=][ \t]*)(\S.*)$", re.MULTILINE
 )
-"""``name: value`` or ``name=value``, as files have it: Helm values, variables."""
+"""``name: value`` or ``name=value``, as files have it: Helm values, variables. A name begins with
+no dash: where two parts may take the same characters, each way to share them would be tried."""
 
 _SUSPECT = re.compile(r"[=:{\[]")
 """A text without any of these is none of the above: most are, and are not searched further."""
