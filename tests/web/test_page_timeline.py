@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,22 @@ def test_a_long_time_without_anything_is_cut(house: House) -> None:
     first, second = picture.lanes[2].bars
     assert second.x - first.x < 200
     assert all(bar.x >= LEFT and bar.x + bar.width <= RIGHT + 5 for bar in (first, second))
+
+
+def test_what_failed_for_good_waits_for_nothing_until_it_is_retried(house: House) -> None:
+    """Nor does what was skipped for it."""
+    sync = recent(house, "a")
+    house.end(*house.claim(), fails="answered 404")
+    house.pass_time(300)
+    house.retry(str(house.query("SELECT id FROM runs WHERE state = 'failed'")[0]))
+    house.pass_time(10)
+    purge = drawn(house, sync, 310).lanes[2]
+    assert re.fullmatch(r"waits 1\d s: a dispatcher: .*", purge.waits[-1].title)
+    house.work()
+    purge, tell = drawn(house, sync, 310).lanes[2:]
+    assert re.fullmatch(r"waits 1\d s: waited", purge.waits[-1].title)
+    assert re.fullmatch(r"waits 1\d s: waited", tell.waits[-1].title)
+    assert purge.waits[-1].x > purge.bars[0].x + 10
 
 
 def test_the_axis_has_its_moments_in_their_order() -> None:

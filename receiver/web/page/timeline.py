@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from receiver.core.states import RunState
-from receiver.ledger.queries.rows import PlanWithRuns, RunWithTries
+from receiver.ledger.queries.rows import Event, PlanWithRuns, RunWithTries
 from receiver.web.page.words import span, tone
 from receiver.web.responses import SyncStory
 
@@ -37,6 +37,9 @@ PATIENT = 5.0
 
 LONG_PAUSE = 5.0
 """Seconds without anything under way that are never cut."""
+
+AGAIN = frozenset({"run.retried", "run.reopened"})
+"""The events with which a run that had ended waits again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +131,15 @@ def timeline(story: SyncStory, now: datetime | None = None) -> Timeline:
     runs = [(plan, run) for plan in story["plans"] for run in plan["runs"]]
     shown = {run["id"] for _, run in runs[:LANES]}
     axis = Axis(_busy(story, [run for _, run in runs[:LANES]], until))
+    again = _begun_again(story["events"])
     lanes = [_operation(story, axis)]
     for plan in story["plans"]:
         lanes.append(_plan_lane(plan, axis, until))
         ordered = sorted(plan["runs"], key=lambda run: (run["section"] != "actions", run["wave"]))
-        lanes += [_run_lane(plan, run, axis, until) for run in ordered if run["id"] in shown]
+        lanes += [
+            _run_lane(plan, run, axis, until, again.get(run["id"], ()))
+            for run in ordered if run["id"] in shown
+        ]  # fmt: skip
     for number, lane in enumerate(lanes):
         lane.y = TOP + number * LANE
     tries = sum(len(run["tries"]) for _, run in runs)
@@ -183,13 +190,25 @@ def _plan_lane(plan: PlanWithRuns, axis: Axis, until: float) -> Lane:
     return lane
 
 
-def _run_lane(plan: PlanWithRuns, run: RunWithTries, axis: Axis, until: float) -> Lane:
+def _begun_again(events: Iterable[Event]) -> dict[str, list[float]]:
+    """Return when runs that had ended were opened again: until then they waited for nothing."""
+    found: dict[str, list[float]] = {}
+    for event in events:
+        if event["event"] in AGAIN:
+            found.setdefault(event["run"], []).append(_seconds(event["at"]))
+    return found
+
+
+def _run_lane(
+    plan: PlanWithRuns, run: RunWithTries, axis: Axis, until: float, again: Sequence[float]
+) -> Lane:
     target = run["target"].rpartition("/")[2]
     wave = f"wave {run['wave']}" if run["section"] == "actions" else "on failure"
     lane = Lane(_short(f"{wave}: {run['action']} {target}"), f"{run['action']}: {run['target']}")
     at = _seconds(plan["createdAt"])
     for one in run["tries"]:
         begin, end = _seconds(one["startedAt"]), _seconds(one["endedAt"], until)
+        at = max([at, *(moment for moment in again if moment <= begin)])
         lane.waits += _wait(axis, at, begin, "waited")
         outcome = one["outcome"] or "under way"
         how = tone(one["outcome"]) if one["outcome"] else "wait"
@@ -197,7 +216,7 @@ def _run_lane(plan: PlanWithRuns, run: RunWithTries, axis: Axis, until: float) -
         lane.bars.append(_bar(axis, begin, end, how, f"{what}: {one['reason']}".rstrip(": ")))
         at = end
     if not RunState(run["state"]).ended:
-        lane.waits += _wait(axis, at, until, run["waitsFor"] or run["state"])
+        lane.waits += _wait(axis, max([at, *again]), until, run["waitsFor"] or run["state"])
     return lane
 
 
