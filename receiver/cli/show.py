@@ -18,7 +18,7 @@ from receiver.cli.run_page import run_lines
 from receiver.cli.screen import Line, write_json, write_line
 from receiver.cli.story_choice import Choice
 from receiver.cli.story_page import story_lines
-from receiver.core.states import UNPLANNED_SYNCS, PlanState, RunState, Trait
+from receiver.core.states import UNPLANNED_SYNCS, PlanState, RunState, SyncState, Trait
 
 if TYPE_CHECKING:  # it needs much of the server, which a command need not load
     from receiver.web.responses import SyncStory
@@ -106,8 +106,10 @@ def _told(ask: Ask, number: str) -> tuple[Any, Iterator[Line]]:
         plan = ask.get(f"/v1/plans/{path}", lambda plan: plan["state"] in GOES_ON)
         return plan, plan_page(plan, whole=ask.whole)
     story = ask.get(f"/v1/syncs/{path}", _goes_on, {"rule": ask.choice.rule})
+    _check_found(story, ask.choice)
     chosen = ask.choice.of(story)
-    _check_found(chosen, ask.choice)
+    if ask.choice.failed and not chosen["plans"] and story["state"] != SyncState.FAILED:
+        return chosen, iter([(f"nothing of {_about(story, ask.choice)} has failed",)])
     return chosen, story_lines(chosen, about=ask.choice.rule, whole=ask.whole)
 
 
@@ -117,14 +119,22 @@ def _goes_on(story: SyncStory) -> bool:
     )
 
 
-def _check_found(chosen: SyncStory, choice: Choice) -> None:
-    """Check that the sync has what was asked for by name.
+def _check_found(story: SyncStory, choice: Choice) -> None:
+    """Check that the sync has what was asked for by name, whether it failed or not.
 
     Raises:
         click.BadParameter: it has not.
     """
-    if choice.run and not chosen["plans"]:
-        raise click.BadParameter(f"sync {chosen['id']} has no run {choice.run}", param_hint="--run")
-    if choice.rule and not (chosen["plans"] or chosen["explanation"]):
-        why = chosen["explanationNote"] or f"nothing is known of rule {choice.rule}"
+    plans = Choice(choice.rule, choice.run).of(story)["plans"]
+    if choice.run and not plans:
+        raise click.BadParameter(f"sync {story['id']} has no run {choice.run}", param_hint="--run")
+    if choice.rule and not (plans or story["explanation"]):
+        why = story["explanationNote"] or f"nothing is known of rule {choice.rule}"
         raise click.BadParameter(why, param_hint="--rule")
+
+
+def _about(story: SyncStory, choice: Choice) -> str:
+    """Return what of a sync is asked for, in words."""
+    run = f"run {choice.run} in " if choice.run else ""
+    rule = f"rule {choice.rule} in " if choice.rule else ""
+    return f"{run}{rule}sync {story['id']} of {story['application']}"

@@ -10,6 +10,7 @@ import pytest
 from desks import put_in_force
 from house import House
 from in_process import Postsync
+from sqlalchemy import text
 
 from receiver.ledger.engine.sqlite import SqliteLedger
 
@@ -215,6 +216,32 @@ def test_a_run_that_is_tried_again_says_what_the_last_attempt_came_to(
     (line,) = (line for line in shown(postsync, "--run", run.id) if "call (log.message)" in line)
     assert "1 due, waiting for its next attempt at 20" in line
     assert line.endswith(f", after: connection refused ({run.id})")
+
+
+@pytest.mark.parametrize("about", ["--rule", "--run", ""])
+def test_where_nothing_failed_that_is_said(
+    house: House, sync: str, postsync: Postsync, about: str
+) -> None:
+    """What is named is known all the same."""
+    if about:
+        (run,) = house.query("SELECT id FROM runs WHERE rule = 'whole'")
+        wanted = {"--rule": "whole", "--run": run}[about]
+        (line,) = shown(postsync, sync, about, wanted, "--failed")
+        assert line == f"nothing of {about[2:]} {wanted} in sync {sync} of argocd/shop has failed"
+        return
+    sync = house.sync("b1", application="zoo", at=60)
+    house.work()
+    assert shown(postsync, "--failed") == [f"nothing of sync {sync} of argocd/zoo has failed"]
+    told = json.loads(postsync("show", "--failed", "--output", "json")[1])
+    assert (told["id"], told["plans"]) == (sync, [])
+
+
+def test_of_a_sync_that_failed_itself_the_reason_is_told(house: House, postsync: Postsync) -> None:
+    """It has no plans that could have."""
+    sync = house.store("b1")
+    with house.ledger.write() as connection:
+        connection.execute(text("UPDATE syncs SET state = 'failed', reason = 'three deaths'"))
+    assert "failed: three deaths" in shown(postsync, sync, "--failed")
 
 
 def test_many_reasons_of_one_action_are_counted(house: House, postsync: Postsync) -> None:
