@@ -35,8 +35,9 @@ from receiver.ledger.plans.poison_guard import PoisonGuard
 from receiver.ledger.plans.records import Planning
 from receiver.ledger.plans.start import start_collected
 from receiver.ledger.plans.store import store_advances, store_plannings
+from receiver.ledger.plans.supersede import supersede_returned
 from receiver.ledger.queue.claim import ClaimedRun, claim, hurry, wake
-from receiver.ledger.queue.leases import release_lost, renew
+from receiver.ledger.queue.leases import give_back, release_lost, renew
 from receiver.ledger.queue.pending_work import find_pending_work
 from receiver.ledger.queue.rate_limits import Buckets
 from receiver.notification.application_memory import Memory, with_recalled
@@ -208,6 +209,15 @@ class House:
             uow = self._unit_of_work(connection)
             items = [settle(run, outcome, uow.now) for run in runs]
             store_settlements(uow, owner, items)
+            uow.finish()
+        self.turn()
+
+    def give_back(self, *runs: ClaimedRun, owner: str = "w-1") -> None:
+        """Let go of runs that were claimed and not begun, as a turn does."""
+        with self.ledger.write() as connection:
+            uow = self._unit_of_work(connection)
+            give_back(uow, owner, runs, "slow")
+            supersede_returned(uow, [run.id for run in runs])
             uow.finish()
         self.turn()
 

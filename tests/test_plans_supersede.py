@@ -60,6 +60,20 @@ def test_a_newer_plan_takes_over_what_an_older_one_has_not_started(ledger: Ledge
     assert len(house.events("run.superseded")) == 2
 
 
+def test_a_newer_plan_takes_over_what_was_claimed_and_not_begun(ledger: Ledger) -> None:
+    """It counted as under way while it waited for a thread."""
+    house = House.of(ledger, RULE)
+    send(house, 1, "a", "b")
+    first, second = house.claim()
+    send(house, 2, "a", "b")
+    house.give_back(second)
+    house.end(first)
+    assert house.plans() == ["superseded", "active"]
+    assert sorted(texts(house.work())) == ["a of 2", "all of 2", "b of 2"]
+    (told,) = (one for one in house.events("run.superseded") if one["run"] == second.id)
+    assert "superseded by plan" in told["reason"]
+
+
 def test_a_plan_that_covers_less_supersedes_nothing(ledger: Ledger) -> None:
     """Nobody else would do what is left of the older one."""
     house = House.of(ledger, RULE)

@@ -127,6 +127,20 @@ def test_what_waits_too_long_is_taken_back_and_never_begun(
     assert names(one.run for one in pool.take_finished()) == ["r-1"]
 
 
+def test_what_waits_too_long_does_not_begin_either_while_nobody_takes_it_back(
+    pool: WorkerPool, release: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The loop may be busy for seconds, and a pause or a cancel has been answered meanwhile."""
+    monkeypatch.setattr(worker_pool, "AHEAD", 0.05)
+    for name in ("r-1", "r-2", "r-3"):
+        pool.start(run_of("held", name))
+    time.sleep(0.06)
+    release.set()
+    wait_for(lambda: not pool.busy_lanes(), 10, "the first to end")
+    assert names(pool.take_back()) == ["r-2", "r-3"]
+    assert names(one.run for one in pool.take_finished()) == ["r-1"]
+
+
 def test_all_that_waits_is_taken_back_for_a_stop(pool: WorkerPool) -> None:
     """What has begun is left to end."""
     for name in ("r-1", "r-2"):

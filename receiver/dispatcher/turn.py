@@ -15,6 +15,7 @@ from receiver.ledger.plans.outcomes import store_settlements
 from receiver.ledger.plans.records import Advance, Planning, StoredPlan
 from receiver.ledger.plans.start import start_collected
 from receiver.ledger.plans.store import store_advances, store_plannings
+from receiver.ledger.plans.supersede import supersede_returned
 from receiver.ledger.queue.claim import ClaimedRun, Taken, hurry
 from receiver.ledger.queue.leases import give_back
 from receiver.ledger.queue.pending_work import PendingWork
@@ -106,6 +107,7 @@ class Turn:
             store_settlements(uow, owner, settled)
         if self.returned:
             give_back(uow, owner, self.returned, SLOW if self.claims else STOPPED)
+            supersede_returned(uow, [run.id for run in self.returned])
         if self.woken:  # after the outcomes: one of them may have just become pending
             hurry(uow.connection, uow.now, self.woken)
         if self.collected:

@@ -174,6 +174,9 @@ class WorkerPool:
             for one in waiting:
                 one.began = -math.inf
             waiting.clear()
+        late = time.monotonic() - AHEAD  # the loop gives back what has waited for so long
+        while waiting and waiting[0].began < late:
+            waiting.popleft()
         if waiting:
             self._begin(waiting.popleft())
         if not waiting:

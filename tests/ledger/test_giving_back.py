@@ -59,6 +59,19 @@ def test_a_later_attempt_that_was_not_begun_leaves_the_earlier_ones(ledger: Ledg
     assert (again.attempt, again.first_attempt_at) == (2, first.first_attempt_at)
 
 
+def test_a_deadline_that_was_shifted_meanwhile_stays_shifted(ledger: Ledger) -> None:
+    """The clock was set, or a pause has ended, while the run was claimed."""
+    add_plan(ledger)
+    (first,) = take(ledger)
+    write(ledger, [settle(first, outcome(OutcomeKind.TEMPORARY), 0, lambda: 0.0)])
+    (second,) = take(ledger)
+    with ledger.write() as connection:
+        connection.execute(text("UPDATE runs SET first_attempt_at = first_attempt_at + 3600000"))
+    given_back(ledger, second)
+    (again,) = take(ledger)
+    assert again.first_attempt_at == first.first_attempt_at + 3_600_000
+
+
 def test_a_pending_run_that_was_not_asked_stays_pending(ledger: Ledger) -> None:
     """What was started there goes on; that nobody has asked is no news."""
     add_plan(ledger)

@@ -84,6 +84,19 @@ def newer_plans_of(uow: UnitOfWork, runs: Sequence[str]) -> Mapping[str, tuple[s
     return {run: newer for run, newer in found.items() if newer is not None}
 
 
+def supersede_returned(uow: UnitOfWork, runs: Sequence[str]) -> None:
+    """End those of the runs that were claimed, and given back, whose work a newer plan does.
+
+    While they were claimed they counted as under way when that plan started.
+    """
+    newer = newer_plans_of(uow, runs) if runs else {}
+    due = tables.runs.c.id.in_(list(newer)), tables.runs.c.state == RunState.DUE.value
+    query = select_runs().where(*due).order_by(tables.runs.c.id)
+    for run in read_runs(uow.connection, query) if newer else ():
+        _end_run(uow, run, superseded_reason(newer[run.id]))
+        mark_superseded(uow, run.plan, newer[run.id])
+
+
 def mark_superseded(uow: UnitOfWork, plan: str, newer: tuple[str, str]) -> None:
     """Mark a plan under way as superseded: its next step ends it, when what is under way has."""
     why = superseded_reason(newer)

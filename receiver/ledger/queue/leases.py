@@ -56,7 +56,8 @@ def give_back(uow: UnitOfWork, owner: str, runs: Sequence[ClaimedRun], why: str)
         uow.change(
             tables.runs, run.id, state=state.value, ready=True, owner=None, lease_until=None,
             attempts=run.attempt if run.pending else run.attempt - 1,
-            first_attempt_at=None if run.fresh else run.first_attempt_at,
+            # What others have the ledger say: it is shifted when the clock is set, or by a pause.
+            **({"first_attempt_at": None} if run.fresh else {}),
         )  # fmt: skip
         if run.pending:
             uow.add(_LOST, _still_pending(run.id, run.attempt))
