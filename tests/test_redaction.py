@@ -54,3 +54,11 @@ def test_a_long_text_is_searched_once(part: str) -> None:
     """At this size a search that tries each way to divide the text would take hours."""
     text = part * (2_000_000 // len(part)) + "\n="
     assert redacted_text(text) == text
+
+
+@pytest.mark.parametrize("levels", [400, 600, 900, 5000])
+@pytest.mark.parametrize("brackets", ["[]", '{"a":}'])
+def test_a_text_nested_too_deep_is_masked_as_a_whole(levels: int, brackets: str) -> None:
+    """Its list has other notifications, which are shown."""
+    text = brackets[:-1] * levels + "1" + brackets[-1] * levels
+    assert redacted([{"note": text}, "x"]) in ([{"note": note}, "x"] for note in (text, "[secret]"))

@@ -68,15 +68,26 @@ def redacted_text(text: str) -> str:
         return text
     if text.lstrip()[:1] in {"{", "["}:
         try:
-            tree = json.loads(text)
-        except (ValueError, RecursionError):
+            return _redacted_json(text)
+        except RecursionError:
+            return MASK
+        except ValueError:
             pass
-        else:
-            without = redacted(tree)
-            return text if without == tree else json.dumps(without, ensure_ascii=False)
     text = _IN_ADDRESS.sub(MASK, text)
     text = _IN_QUERY.sub(lambda found: _named(found, f"{found[1]}{found[2]}="), text)
     return _IN_LINE.sub(lambda found: _named(found, found[1] + found[2] + found[3]), text)
+
+
+def _redacted_json(text: str) -> str:
+    """Return a text of JSON so.
+
+    Raises:
+        ValueError: it is none.
+        RecursionError: it is nested deeper than Python can follow.
+    """
+    tree = json.loads(text)
+    without = redacted(tree)
+    return text if without == tree else json.dumps(without, ensure_ascii=False)
 
 
 def redacted_query(query: Mapping[str, str]) -> dict[str, str]:
