@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
 import pytest
@@ -62,3 +63,11 @@ def test_a_text_nested_too_deep_is_masked_as_a_whole(levels: int, brackets: str)
     """Its list has other notifications, which are shown."""
     text = brackets[:-1] * levels + "1" + brackets[-1] * levels
     assert redacted([{"note": text}, "x"]) in ([{"note": note}, "x"] for note in (text, "[secret]"))
+
+
+def test_a_long_name_is_not_kept() -> None:
+    """It is masked by its end; what remembers the names has no reference to it."""
+    name = "a" * 100_000 + "Password"
+    before = sys.getrefcount(name)
+    assert redacted({name: "x"}) == {name: "[secret]"}
+    assert sys.getrefcount(name) == before

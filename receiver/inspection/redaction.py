@@ -28,7 +28,11 @@ no dash: where two parts may take the same characters, each way to share them wo
 _SUSPECT = re.compile(r"[=:{\[]")
 """A text without any of these is none of the above: most are, and are not searched further."""
 
-_is_credential = lru_cache(maxsize=4096)(names_a_credential)
+_LONGEST = 200
+"""Characters of a name, from its end, that are asked about and remembered: it may have megabytes,
+and what calls it a credential is its end."""
+
+_asked = lru_cache(maxsize=4096)(names_a_credential)
 
 _DATA = frozenset({"data", "stringData"})
 """What a Secret's manifest has its values under."""
@@ -96,6 +100,10 @@ def redacted_query(query: Mapping[str, str]) -> dict[str, str]:
         name: MASK if _is_credential(name) else redacted_text(value)
         for name, value in query.items()
     }
+
+
+def _is_credential(name: str) -> bool:
+    return _asked(name[-_LONGEST:])
 
 
 def _named(found: re.Match[str], head: str) -> str:
