@@ -7,15 +7,16 @@ from functools import partial
 from http import HTTPStatus
 from typing import Any
 
-from flask import Blueprint, Response, g, redirect, render_template, request, url_for
+from flask import Blueprint, Response, g, redirect, request, url_for
 
 from receiver.app.composition import Intake
 from receiver.web.page import acts, login, pauses, runs, state, story, syncs, what_if
 from receiver.web.page.assets import assets
 from receiver.web.page.headers import add_headers, is_secure
+from receiver.web.page.refusals import by_links, refused
 from receiver.web.page.sessions import read_session
 from receiver.web.page.words import FILTERS, plain
-from receiver.web.problem_details import Refusal, problem_of
+from receiver.web.problem_details import Refusal
 
 ROOT = "/page"
 LOGIN = f"{ROOT}/login"
@@ -73,12 +74,12 @@ def page_blueprint(intake: Intake) -> Blueprint:
     routes.before_request(partial(_admit, intake))
     routes.after_request(add_headers)
     routes.context_processor(_common)
-    routes.register_error_handler(Exception, partial(_refused, intake))
+    routes.register_error_handler(Exception, partial(refused, intake))
 
     @routes.record_once
     def prepare(made: Any) -> None:
         templates = made.app.jinja_env
-        templates.filters.update(FILTERS)
+        templates.filters.update(FILTERS, by_links=by_links)
         templates.finalize = plain
         templates.trim_blocks = templates.lstrip_blocks = True
         made.app.add_url_rule("/", "root", lambda: redirect(ROOT, HTTPStatus.SEE_OTHER))
@@ -123,14 +124,3 @@ def _asset(name: str) -> Response:
 
 def _nothing(rest: str) -> Response:  # noqa: ARG001 the address, in which nothing else stands
     raise Refusal("not_found", f"there is nothing at {request.path}", status=HTTPStatus.NOT_FOUND)
-
-
-def _refused(intake: Intake, error: Exception) -> Response:
-    """Show what is wrong, as the API tells it."""
-    answer = problem_of(error, intake.log)
-    if answer.status_code == HTTPStatus.UNAUTHORIZED:
-        answer.headers["WWW-Authenticate"] = 'Bearer realm="postsync"'  # no dialog of the browser
-    told = answer.get_json(force=True)
-    answer.data = render_template("refused.html", problem=told)
-    answer.content_type = "text/html; charset=utf-8"
-    return answer
