@@ -71,7 +71,7 @@ def shown(postsync: Postsync, *arguments: str) -> list[str]:
 
 
 def ids(house: House, where: str) -> str:
-    rows = house.query(f"SELECT id FROM runs WHERE {where} ORDER BY id")
+    rows = house.query(f"SELECT id FROM runs WHERE {where} ORDER BY target_index")
     return ", ".join(rows)
 
 
@@ -105,6 +105,21 @@ def test_it_begins_with_a_line_for_each_rule_and_action(house: House, postsync: 
         f"  tell (log.message): 1 succeeded ({told})",
         "did not match: elsewhere, secrets",
     ]
+
+
+def test_actions_are_told_in_their_turn(house: House, postsync: Postsync) -> None:
+    """By waves, then as the rule has them; ids of one millisecond are in no order."""
+    names = [f"step_{number}" for number in range(12)]
+    actions = "\n".join(
+        f"  - {{name: {name}, uses: log.message, target: application, wave: {number % 2}, with: "
+        "{text: x}}"
+        for number, name in enumerate(names)
+    )
+    house.use(f"- name: long\n  match: {{resources: [{{kind: ConfigMap}}]}}\n  actions:\n{actions}")
+    house.sync("a")
+    house.work()
+    told = [line.split()[0] for line in shown(postsync) if line.startswith("  step_")]
+    assert told == names[::2] + names[1::2]
 
 
 @pytest.mark.usefixtures("sync")

@@ -24,6 +24,10 @@ from receiver.ledger.queries.rows import (
     SyncDetails,
 )
 
+_R = tables.runs.c
+IN_TURN = (_R.section, _R.wave, _R.step, _R.target_index)
+"""The order of a plan's runs: as they begin, and in a wave as in the rule. Their ids have none."""
+
 
 def sync_details(connection: Connection, sync: str) -> SyncDetails | None:
     """Return a sync: its deliveries, plans with runs and attempts, and events in order."""
@@ -104,7 +108,7 @@ def _collected_by(connection: Connection, syncs: Sequence[str]) -> dict[str, lis
 def _with_runs(connection: Connection, plans: Sequence[Plan]) -> list[PlanWithRuns]:
     ids = [plan["id"] for plan in plans]
     syncs = syncs_of(connection, ids)
-    runs = read_by(connection, tables.runs, "plan", ids, ActedRun)
+    runs = read_by(connection, tables.runs, "plan", ids, ActedRun, IN_TURN)
     every = [run["id"] for group in runs.values() for run in group]
     tries = read_by(connection, tables.attempts, "run", every, Attempt)
     return [

@@ -66,10 +66,14 @@ def read_one(connection: Connection, table: Table, wanted: str, model: type[R]) 
 
 
 def read_by(
-    connection: Connection, table: Table, key: str, values: Sequence[str], model: type[R]
-) -> dict[str, list[R]]:
-    """Read the rows that have one of these values under a key of the model, by it and in order."""
-    every = select(*columns(table, model)).order_by(*table.primary_key)
+    connection: Connection, table: Table, key: str, values: Sequence[str], model: type[R],
+    order: Sequence[ColumnElement[Any]] = (),
+) -> dict[str, list[R]]:  # fmt: skip
+    """Read the rows that have one of these values under a key of the model, by it.
+
+    They are in this order, or in that of the primary key.
+    """
+    every = select(*columns(table, model)).order_by(*order, *table.primary_key)
     parent: Any = _column(table, key)
     found: dict[str, list[R]] = {}
     for start in range(0, len(values), AT_ONCE):

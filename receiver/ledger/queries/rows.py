@@ -152,7 +152,10 @@ class PlanWithRuns(Plan):
     """A plan with its runs and attempts."""
 
     syncs: list[Id]
-    runs: list[RunWithTries]
+    runs: Annotated[
+        list[RunWithTries],
+        Field(description="Of actions, then of onFailure: by waves, then as in the rule."),
+    ]
 
 
 class PlanStory(PlanWithRuns):
