@@ -70,6 +70,7 @@ def test_an_empty_file_sets_nothing(tmp_path: Path) -> None:
     [
         ("tlsKey: tls.key", r"tlsKey is set without tlsCertificate \(POSTSYNC_TLS_CERTIFICATE\)"),
         ("tlsCertificate: tls.crt", r"tlsCertificate is set without tlsKey \(POSTSYNC_TLS_KEY\)"),
+        ("pageLogin: {userHeader: A, groupsHeader: B}", "pageLogin is set without trustedProxies"),
         (
             "trustedProxies: [10.0.0.1/8]",
             r"trustedProxies \(POSTSYNC_TRUSTED_PROXIES\): must be a network [^;]*$",

@@ -60,6 +60,27 @@ class RateSetting(BaseModel):
     """So many at once."""
 
 
+HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,100}$")]
+Group = Annotated[str, Field(min_length=1, pattern=r"^[^,]*[^,\s][^,]*$")]
+
+
+class PageLogin(BaseModel):
+    """Who a proxy that has logged people in says they are, for the page."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True
+    )
+
+    user_header: HeaderName
+    """The header with the user's name."""
+    groups_header: HeaderName
+    """The header with the user's groups, separated by commas."""
+    operators: list[Group] = []
+    """Groups whose members look and act."""
+    viewers: list[Group] = []
+    """Groups whose members look."""
+
+
 class Settings(BaseSettings):
     """Everything that an operator can set. Durations are in seconds, sizes in bytes.
 
@@ -89,6 +110,8 @@ class Settings(BaseSettings):
     `https://postsync.example.com`."""
     trusted_proxies: list[Network] = []
     """Networks of proxies whose X-Forwarded-For is believed; empty means none."""
+    page_login: PageLogin | None = None
+    """Headers by which a proxy of `trustedProxies` says who looks at the page; see docs/page.md."""
     allow_anonymous: bool = False
     """Start without any sender's token and accept every sender."""
     max_body: int = Field(default=8 * MIB, ge=1024)
@@ -167,6 +190,12 @@ class Settings(BaseSettings):
             if self.tls_key is None:
                 raise ValueError("tlsCertificate is set without tlsKey (POSTSYNC_TLS_KEY)")
             raise ValueError("tlsKey is set without tlsCertificate (POSTSYNC_TLS_CERTIFICATE)")
+        return self
+
+    @model_validator(mode="after")
+    def _login_by_somebody(self) -> Self:
+        if self.page_login is not None and not self.trusted_proxies:
+            raise ValueError("pageLogin is set without trustedProxies, whose headers it believes")
         return self
 
     @property

@@ -17,6 +17,7 @@ from receiver.web.messages_api import messages_blueprint
 from receiver.web.metrics import Metrics, metrics_blueprint
 from receiver.web.openapi_document import openapi_blueprint
 from receiver.web.page.blueprint import LOGIN, page_blueprint
+from receiver.web.page.proxied import is_proxied
 from receiver.web.page.sessions import read_session
 from receiver.web.problem_details import handle_errors
 from receiver.web.rejected_request_log import log_rejected_requests
@@ -51,6 +52,7 @@ def create_app(intake: Intake, tls: Tls | None = None) -> Flask:
             intake.settings.allow_anonymous
             or has_known_token(head.authorization, keys, reload=reload)
             or read_session(head.cookie, keys, reload=reload) is not None
+            or is_proxied(intake.settings, head.path, head.remote, head.header)
         ),
         form=LOGIN,
     )

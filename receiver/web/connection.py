@@ -185,7 +185,14 @@ class Connection:
     def head(self) -> Head:
         """What the request's head says of who sends it."""
         path, length = self.request.path, self.announced_length()
-        return Head(path, self._header("AUTHORIZATION", ","), self._header("COOKIE", ";"), length)
+        return Head(
+            path, self._header("AUTHORIZATION", ","), self._header("COOKIE", ";"), length,
+            self.request.headers, self._remote,
+        )  # fmt: skip
+
+    @property
+    def _remote(self) -> str:
+        return str(self.client[0]) if isinstance(self.client, tuple) else ""
 
     def _header(self, wanted: str, separator: str) -> str:
         return separator.join(value for name, value in self.request.headers if name == wanted)

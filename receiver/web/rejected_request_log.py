@@ -88,15 +88,15 @@ def remote_address(environ: dict[str, Any], trusted: Sequence[Network]) -> str:
     """
     remote = str(environ.get("REMOTE_ADDR") or "")
     for entry in reversed(environ.get("HTTP_X_FORWARDED_FOR", "").split(",")):
-        address, before = _address(remote), _address(entry)
+        address, before = read_address(remote), read_address(entry)
         if address is None or before is None or not any(address in one for one in trusted):
             break
         remote = str(before)
-    return str(_address(remote) or remote)
+    return str(read_address(remote) or remote)
 
 
-def _address(text: str) -> IPv4Address | IPv6Address | None:
-    """Read an address; some proxies add a port, and brackets to IPv6."""
+def read_address(text: str) -> IPv4Address | IPv6Address | None:
+    """Read an address, None if it is none; some proxies add a port, and brackets to IPv6."""
     text = text.strip()
     if text.startswith("["):
         text = text[1:].partition("]")[0]

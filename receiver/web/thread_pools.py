@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
@@ -51,13 +51,20 @@ class Head:
     """What a request's head says of who sends it.
 
     ``authorization`` and ``cookie`` are these headers, empty without one; ``length`` is in bytes
-    of the body, None if it comes in chunks.
+    of the body, None if it comes in chunks; ``headers`` are all, by their names in capitals, and
+    ``remote`` is the address of the peer.
     """
 
     path: str
     authorization: str = ""
     cookie: str = ""
     length: int | None = 0
+    headers: Sequence[tuple[str, str]] = ()
+    remote: str = ""
+
+    def header(self, wanted: str) -> str:
+        """Return a header, its values joined as WSGI does, "" without one."""
+        return ",".join(value for name, value in self.headers if name == wanted.upper())
 
 
 class Admission:

@@ -167,9 +167,11 @@ def act_of(form: Mapping[str, str]) -> Act:
 def check_operator() -> None:
     """Refuse with 403 whoever may only look."""
     if not g.session.operator:
+        ways = ("log in with a token of the server's folder `operators`",
+                "the setting pageLogin has the groups of operators")  # fmt: skip
         raise Refusal(
             "forbidden", f"{g.session.name} is a viewer, who looks and does not act",
-            hint="log in with a token of the server's folder `operators`",
+            hint=ways[g.session.proxied],
             status=HTTPStatus.FORBIDDEN,
         )  # fmt: skip
 

@@ -73,6 +73,7 @@ def page_blueprint(intake: Intake) -> Blueprint:
     routes.add_url_rule("/<path:rest>", "nothing", _nothing)
     routes.before_request(partial(_admit, intake))
     routes.after_request(add_headers)
+    routes.after_request(login.keep_csrf)
     routes.context_processor(_common)
     routes.register_error_handler(Exception, partial(refused, intake))
 
@@ -91,6 +92,8 @@ def _admit(intake: Intake) -> Any:
     """Find the session; without one, only the form that opens one is shown."""
     cookies = request.headers.get("Cookie", "")
     g.session = read_session(cookies, intake.keys, secure=is_secure())
+    if g.session is None and request.endpoint not in OPEN:
+        g.session = login.proxied(intake.settings)
     if g.session is not None or request.endpoint in OPEN:
         return None
     if request.method != "GET":

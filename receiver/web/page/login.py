@@ -10,10 +10,12 @@ from typing import Any
 from flask import Response, g, make_response, redirect, render_template, request, url_for
 
 from receiver.app.composition import Intake
+from receiver.settings.model import Settings
 from receiver.web.auth import authenticate
 from receiver.web.page.forms import read_form
 from receiver.web.page.headers import is_secure
-from receiver.web.page.sessions import LIFETIME, cookie_name, new_session, read_cookie
+from receiver.web.page.proxied import read_proxied
+from receiver.web.page.sessions import LIFETIME, Session, cookie_name, new_session, read_cookie
 from receiver.web.problem_details import Refusal
 
 LOCAL = re.compile(r"/page(/[A-Za-z0-9._/-]*)?(\?[A-Za-z0-9._/=&%:+-]*)?")
@@ -47,6 +49,27 @@ def log_out() -> Any:
     read_form(g.session.csrf)
     answer = redirect(url_for("page.login"), HTTPStatus.SEE_OTHER)
     _set(answer, cookie_name(secure=is_secure()), "", lifetime=0)
+    return answer
+
+
+def proxied(settings: Settings) -> Session | None:
+    """Return the session of a user whom a trusted proxy names, see `read_proxied`.
+
+    Without a cookie against forgery the answer brings one: none of his forms is good before.
+    """
+    kept = _presented()
+    csrf = kept or secrets.token_urlsafe(16)
+    remote = str(request.environ.get("REMOTE_ADDR") or "")
+    found = read_proxied(settings, remote, lambda name: request.headers.get(name, ""), csrf)
+    if found is not None and not kept:
+        g.new_csrf = csrf
+    return found
+
+
+def keep_csrf(answer: Response) -> Response:
+    """Have the browser keep what `proxied` has made against forgery."""
+    if "new_csrf" in g:
+        _set(answer, _form_cookie(), g.new_csrf)
     return answer
 
 

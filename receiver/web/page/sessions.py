@@ -34,11 +34,15 @@ ROLES = {"o": "operators", "v": "viewers"}
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Whose it is, whether he may act, and the token that his forms carry against forgery."""
+    """Whose it is, whether he may act, and the token that his forms carry against forgery.
+
+    ``proxied`` is whether a proxy has logged him in, so that he cannot log out here.
+    """
 
     name: str
     operator: bool
     csrf: str
+    proxied: bool = False
 
 
 def new_session(token: str, name: str, *, operator: bool, now: float | None = None) -> str:
