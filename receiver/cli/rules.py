@@ -12,6 +12,7 @@ from receiver.cli import complete, options
 from receiver.cli.client import Client
 from receiver.cli.phrases import paused, why
 from receiver.cli.screen import Line, Styled, write_json, write_line, write_rows
+from receiver.core.states import RunState
 from receiver.core.validation import first_line
 from receiver.ledger.queries.rule_rows import RuleInForce, RuleList
 
@@ -37,7 +38,7 @@ def rules(*, name: str, client: Client, output: str) -> None:
         if output == "json":
             write_json(one)
             return
-        for line in _lines(one):
+        for line in (*_lines(one), *_failure_lines(one, client)):
             write_line(*line)
         return
     found: RuleList = client.get("/v1/rules")
@@ -89,11 +90,18 @@ def _lines(rule: RuleInForce) -> Iterator[Line]:
     for name, facts in _facts(rule):
         for number, fact in enumerate(facts):
             yield Styled(f"  {'' if number else name:<14}", bold=True), fact
-    named = join([rule["rule"]])
-    yield (f"  its plans: `postsync plans --rule {named}`",)
-    if rule["failing"]:
-        yield (f"  what failed: `postsync runs --rule {named} --state failed`",)
-        yield (f"  again: `postsync retry --rule {named}`",)
+    yield (f"  its plans: `postsync plans --rule {join([rule['rule']])}`",)
+
+
+def _failure_lines(rule: RuleInForce, client: Client) -> Iterator[Line]:
+    """Yield the commands about its newest plan, if that failed; none repeats what is let be."""
+    last = rule["lastMatched"]
+    if last is None or not rule["failing"]:
+        return
+    yield (f"  what failed: `postsync show {last['sync']} --rule {join([rule['rule']])} --failed`",)
+    query = {"plan": last["plan"], "state": RunState.FAILED, "limit": "1"}
+    if client.get("/v1/runs", query)["runs"]:
+        yield (f"  again: `postsync retry {last['plan']}`",)
 
 
 def _facts(rule: RuleInForce) -> Iterator[tuple[str, list[str]]]:

@@ -46,7 +46,19 @@ def test_one_rule_is_told_with_the_commands_that_tell_more(
     assert out.splitlines()[0] == "careful: paused, failed  (r.yaml:7)"
     assert f"sync {sync} of argocd/shop" in out
     assert "rule careful by ann since 20" in out
-    assert "postsync retry --rule careful" in out
+    (plan,) = house.plans("id")
+    assert f"what failed: `postsync show {sync} --rule careful --failed`" in out
+    assert f"again: `postsync retry {plan}`" in out
+
+
+def test_what_was_let_be_is_not_told_to_be_retried(house: House, postsync: Postsync) -> None:
+    """What failed is shown all the same: the plan stays failed."""
+    sync = failed(house, "b")
+    desk(house).acknowledge_run(ANN, house.query("SELECT id FROM runs WHERE state = 'failed'")[0])
+    out = postsync("rules", "careful")[1]
+    assert "postsync retry" not in out
+    assert f"`postsync show {sync} --rule careful --failed`" in out
+    assert "1 acknowledged" in postsync("show", sync, "--rule", "careful", "--failed")[1]
 
 
 @pytest.mark.usefixtures("house")
