@@ -153,6 +153,26 @@ def test_axe_finds_nothing_serious(browser: Browser, url: str, house: House, sch
     assert {place: wrong for place, wrong in found.items() if wrong} == {}
 
 
+def test_what_would_happen_is_asked_on_the_rules_page(
+    browser: Browser, url: str, house: House
+) -> None:
+    """And axe finds nothing in the answer, nor in what is wrong with a rule file."""
+    house.sync("asked", at=9e8)
+    context = browser.new_context(base_url=url, bypass_csp=True)
+    page = enter(context)
+    page.goto("/page/rules")
+    page.get_by_role("button", name="Show what would happen").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("argocd/shop")
+    for summary in page.locator("summary").all():
+        summary.click()
+    assert axe_finds(page) == []
+    page.get_by_label("By this rule file").fill("version: 2")
+    page.get_by_role("button", name="Show what would happen").click()
+    expect(page.get_by_role("alert")).to_contain_text("pasted.yaml:1:")
+    assert axe_finds(page) == []
+    context.close()
+
+
 def test_a_phone_needs_no_scrolling_sideways(browser: Browser, url: str, house: House) -> None:
     """But the picture of the time, which scrolls by itself."""
     context = browser.new_context(base_url=url, viewport=PHONE)  # type: ignore[arg-type]  # its own dict
