@@ -53,6 +53,16 @@ def test_a_filter_looks_through_the_newest_syncs_only(
     assert "among the newest 20,000" in words(look(web, "?text=blog"))
 
 
+def test_a_held_plan_is_shown_so_however_many_runs_are_held(web: Doors, house: House) -> None:
+    """Those of a newer plan do not hide it."""
+    jobs = [resource(f"migrate-{number}", kind="Job") for number in range(210)]
+    house.sync(*jobs, application="many", at=9e8)
+    assert house.query("SELECT COUNT(*) FROM runs WHERE state = 'held'") == [211]
+    page = look(web, "?outcome=held")
+    assert rows(page) == ["argocd/many", "argocd/api"]
+    assert words(page).count("? migrate held") == 2
+
+
 def test_what_needs_a_person_stands_above_all(web: Doors, house: House) -> None:
     """With the command that helps, and a link to what it is about."""
     desk(house).pause(ANN, Scope.RULE, "migrate")

@@ -32,7 +32,7 @@ from receiver.core.model import first_id
 from receiver.core.states import LEFT_OUT_SYNCS, OPEN_RUNS, PlanState, RunState
 from receiver.ledger import tables
 from receiver.ledger.queries.details import plans_of
-from receiver.ledger.queries.row_mapping import columns, read_rows
+from receiver.ledger.queries.row_mapping import AT_ONCE, columns, read_rows
 from receiver.ledger.queries.rows import Plan, Run, Sync, SyncWithPlans
 
 EXAMINED = 20_000
@@ -108,6 +108,17 @@ def _outcome_is(outcome: str) -> ColumnElement[bool]:
     if outcome == PlanState.ACTIVE:
         return and_(state == outcome, ~run_held)
     return state == outcome
+
+
+def with_held_runs(connection: Connection, plans: Sequence[str]) -> set[str]:
+    """Return those of the plans of which a run is held."""
+    r = tables.runs.c
+    query = select(r.plan_id).where(r.state == RunState.HELD.value).distinct()
+    found: set[str] = set()
+    for start in range(0, len(plans), AT_ONCE):
+        some = plans[start : start + AT_ONCE]
+        found.update(connection.scalars(query.where(r.plan_id.in_(some))))
+    return found
 
 
 def _among_newest(connection: Connection, query: Select[Any]) -> Select[Any]:

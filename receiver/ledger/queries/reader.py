@@ -22,6 +22,7 @@ from receiver.ledger.queries.lists import (
     list_plans,
     list_runs,
     list_syncs,
+    with_held_runs,
 )
 from receiver.ledger.queries.overview import read_connections, read_overview
 from receiver.ledger.queries.overview_rows import ConnectionSeen, Overview
@@ -79,6 +80,11 @@ class Reader:
             rows = list_plans(connection, wanted, limit, before)
             add_plan_waits(connection, self._ledger.now(connection), rows)
             return rows
+
+    def with_held_runs(self, plans: Sequence[str]) -> set[str]:
+        """Return those of the plans of which a run is held."""
+        with self._ledger.read() as connection:
+            return with_held_runs(connection, plans)
 
     def runs(self, wanted: Filters = ALL, *, limit: int, before: str = "") -> list[Run]:
         """List runs, newest first."""

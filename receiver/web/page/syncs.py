@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any
 
 from flask import redirect, render_template, request, url_for
 
 from receiver.app.composition import Intake
-from receiver.core.states import PlanState, RunState, SyncState
-from receiver.ledger.queries.reader import Filters
+from receiver.core.states import PlanState, SyncState
 from receiver.ledger.queries.rows import Plan, SyncWithPlans
 from receiver.web import read_api
 from receiver.web.page.words import IDS, KINDS, tone
@@ -18,9 +18,6 @@ from receiver.web.query_params import SyncsQuery, read_query
 
 CHIPS = 4
 """Plans of a sync that are named in its row; the others are counted."""
-
-MANY = 200
-"""Held runs whose plans are shown as held: those of the newest syncs."""
 
 FIRST = ("bad", "ask", "retry", "wait", "good", "")
 """Whose chips come first: what needs somebody."""
@@ -41,13 +38,12 @@ def syncs(intake: Intake) -> Any:
     filtered = sorted(given.keys() - {"limit", "cursor"})
     newest = {name: given[name] for name in filtered}
     older = found["next"] and url_for("page.syncs", **newest, cursor=found["next"])
-    status = read_api.get_status(intake)
-    held = _held(intake) if status["runs"][RunState.HELD]["count"] else set()
+    held = _held(intake, found["syncs"])
     return render_template(
         "syncs.html", rows=[_row(one, held) for one in found["syncs"]],
         warning=found["warning"], query=query,
         filtered=filtered, older=older, newest=newest, phases=PHASES, times=TIMES,
-        states=list(SyncState), outcomes=list(PlanState), needs=status["needs"],
+        states=list(SyncState), outcomes=list(PlanState), needs=read_api.get_status(intake)["needs"],
     )  # fmt: skip
 
 
@@ -55,10 +51,12 @@ def _place(text: str) -> str:
     return url_for(KINDS[text[0]], number=text) if IDS.fullmatch(text) else ""
 
 
-def _held(intake: Intake) -> set[str]:
+def _held(intake: Intake, syncs: Iterable[SyncWithPlans]) -> set[str]:
     """Return the plans that are under way, and of which a run waits for a person."""
-    runs = intake.reader.runs(Filters(states=(RunState.HELD,)), limit=MANY)
-    return {run["plan"] for run in runs}
+    active = {
+        plan["id"] for sync in syncs for plan in sync["plans"] if plan["state"] == PlanState.ACTIVE
+    }
+    return intake.reader.with_held_runs(sorted(active))
 
 
 def _row(sync: SyncWithPlans, held: set[str]) -> dict[str, Any]:
