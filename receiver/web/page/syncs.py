@@ -43,7 +43,8 @@ def syncs(intake: Intake) -> Any:
         "syncs.html", rows=[_row(one, held) for one in found["syncs"]],
         warning=found["warning"], query=query,
         filtered=filtered, older=older, newest=newest, phases=PHASES, times=TIMES,
-        states=list(SyncState), outcomes=list(PlanState), needs=read_api.get_status(intake)["needs"],
+        states=list(SyncState), outcomes=list(PlanState),
+        needs=read_api.get_status(intake)["needs"],
     )  # fmt: skip
 
 
