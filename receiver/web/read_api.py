@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import TypeVar
 
 from receiver.app.composition import Intake
-from receiver.core.model import Resource
 from receiver.inspection.explain import Unexplained
 from receiver.inspection.explained import Asked, ExplainedSync, NoSuchName
 from receiver.inspection.instance_status import InstanceStatus, instance_status
@@ -78,24 +77,10 @@ def list_syncs(intake: Intake, query: SyncsQuery) -> Syncs:
 @ROUTES.add("get", "/v1/syncs/{sync}")
 def get_sync(intake: Intake, sync: str, query: StoryQuery) -> SyncStory:
     """Tell a sync's whole story; `last` is the newest."""
-    return explained_story(intake, sync, query)[0]
-
-
-def explained_story(
-    intake: Intake, sync: str, query: StoryQuery
-) -> tuple[SyncStory, Sequence[Resource]]:
-    """Return a sync's story, and its resources with what it did to them, where they are known.
-
-    Raises:
-        Refusal: 404, there is no such sync.
-    """
     wanted = intake.reader.newest() if sync == "last" else sync
-    found = _found(intake.reader.sync(wanted) if wanted else None, "sync", sync)
+    found = existing(intake.reader.sync(wanted) if wanted else None, "sync", sync)
     explained = intake.explainer.explain(found["id"], rule=query.rule, resource=query.resource)
-    story: SyncStory = {
-        **found, "explanation": explained.rows, "explanationNote": explained.note,
-    }  # fmt: skip
-    return story, explained.resources
+    return {**found, "explanation": explained.rows, "explanationNote": explained.note}
 
 
 @ROUTES.add("get", "/v1/syncs/{sync}/explanation")
@@ -125,7 +110,7 @@ def stored_sync(intake: Intake, sync: str) -> str:
         Refusal: 404, there is no such sync.
     """
     wanted = intake.reader.newest() if sync == "last" else sync
-    return _found(wanted if wanted and intake.reader.has("sync", wanted) else None, "sync", sync)
+    return existing(wanted if wanted and intake.reader.has("sync", wanted) else None, "sync", sync)
 
 
 @ROUTES.add("get", "/v1/deliveries")
@@ -142,7 +127,7 @@ def list_deliveries(intake: Intake, query: DeliveriesQuery) -> Deliveries:
 @ROUTES.add("get", "/v1/deliveries/{delivery}")
 def get_delivery(intake: Intake, delivery: str) -> DeliveryStory:
     """Show a stored notification; of a sync's id it is that sync's, `last` is the newest sync's."""
-    return delivery_story(_found(intake.reader.delivery(delivery), "delivery", delivery))
+    return delivery_story(existing(intake.reader.delivery(delivery), "delivery", delivery))
 
 
 @ROUTES.add("get", "/v1/plans")
@@ -155,7 +140,7 @@ def list_plans(intake: Intake, query: PlansQuery) -> Plans:
 @ROUTES.add("get", "/v1/plans/{plan}")
 def get_plan(intake: Intake, plan: str) -> PlanStory:
     """Tell a plan with its runs."""
-    return _found(intake.reader.plan(plan), "plan", plan)
+    return existing(intake.reader.plan(plan), "plan", plan)
 
 
 @ROUTES.add("get", "/v1/runs")
@@ -168,7 +153,7 @@ def list_runs(intake: Intake, query: RunsQuery) -> Runs:
 @ROUTES.add("get", "/v1/runs/{run}")
 def get_run(intake: Intake, run: str) -> RunStory:
     """Tell a run with its attempts."""
-    return _found(intake.reader.run(run), "run", run)
+    return existing(intake.reader.run(run), "run", run)
 
 
 @ROUTES.add("get", "/v1/events")
@@ -203,7 +188,12 @@ def _page(
     return page, following, warning
 
 
-def _found(row: Found | None, kind: str, wanted: str) -> Found:
+def existing(row: Found | None, kind: str, wanted: str) -> Found:
+    """Return what the ledger has of an id.
+
+    Raises:
+        Refusal: 404, it has nothing.
+    """
     if row is None:
         raise Refusal(
             f"no_such_{kind}", f"there is no {kind} {wanted}",

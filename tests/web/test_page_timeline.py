@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from desks import live_house_of
@@ -39,7 +38,8 @@ def house(file_ledger: Ledger) -> House:
 
 
 def drawn(house: House, sync: str, after: float = 0) -> Timeline:
-    found: Any = Reader(house.ledger).sync(sync)
+    found = Reader(house.ledger).sync_excerpt(sync, runs=LANES, lines=0)
+    assert found
     return timeline(found, datetime.now(UTC) + timedelta(seconds=after))
 
 

@@ -68,7 +68,7 @@ def run_story(connection: Connection, run: str) -> RunStory | None:
     application = connection.scalar(select(p.application).where(p.id == found["plan"])) or ""
     tries = read_by(connection, tables.attempts, "run", [run], Attempt).get(run, [])
     events = _events(connection, about_run(connection, run))
-    return {**_with_tries(found, application, tries), "events": events}
+    return {**with_tries(found, application, tries), "events": events}
 
 
 def plans_of(connection: Connection, syncs: Sequence[str]) -> dict[str, list[Plan]]:
@@ -116,7 +116,7 @@ def _with_runs(connection: Connection, plans: Sequence[Plan]) -> list[PlanWithRu
             **plan,
             "syncs": syncs.get(plan["id"], [plan["sync"]]),
             "runs": [
-                _with_tries(run, plan["application"], tries.get(run["id"], []))
+                with_tries(run, plan["application"], tries.get(run["id"], []))
                 for run in runs.get(plan["id"], [])
             ],
         }
@@ -124,7 +124,8 @@ def _with_runs(connection: Connection, plans: Sequence[Plan]) -> list[PlanWithRu
     ]
 
 
-def _with_tries(run: ActedRun, application: str, tries: list[Attempt]) -> RunWithTries:
+def with_tries(run: ActedRun, application: str, tries: list[Attempt]) -> RunWithTries:
+    """Return a run with these attempts; what it waits for is not read."""
     return {**run, "application": application, "waitsFor": "", "tries": tries}
 
 

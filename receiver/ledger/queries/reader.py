@@ -15,6 +15,7 @@ from receiver.ledger.queries.deliveries import (
     read_deliveries,
 )
 from receiver.ledger.queries.details import plan_story, run_story, sync_details
+from receiver.ledger.queries.excerpts import plan_excerpt, run_excerpt, sync_excerpt
 from receiver.ledger.queries.history import History, read_history
 from receiver.ledger.queries.lists import (
     Filters,
@@ -29,11 +30,13 @@ from receiver.ledger.queries.overview_rows import ConnectionSeen, Overview
 from receiver.ledger.queries.rows import (
     Pause,
     Plan,
+    PlanExcerptStory,
     PlanStory,
     RulesStatus,
     Run,
     RunStory,
     SyncDetails,
+    SyncExcerpt,
     SyncWithPlans,
 )
 from receiver.ledger.queries.rule_rows import RuleList
@@ -122,6 +125,34 @@ class Reader:
         """Return one run with its attempts and events; None if there is no such run."""
         with self._ledger.read() as connection:
             found = run_story(connection, run)
+            if found is not None:
+                add_waits(connection, self._ledger.now(connection), [found])
+            return found
+
+    def sync_excerpt(self, sync: str, *, runs: int, lines: int) -> SyncExcerpt | None:
+        """Return a sync with so many runs of each plan and last lines; None if there is none."""
+        with self._ledger.read() as connection:
+            found = sync_excerpt(connection, sync, runs, lines)
+            if found is not None:
+                now = self._ledger.now(connection)
+                add_waits(connection, now, [run for plan in found["plans"] for run in plan["runs"]])
+                add_plan_waits(connection, now, found["plans"])
+                add_unplanned_reasons(connection, now, [found])
+            return found
+
+    def plan_excerpt(self, plan: str, *, runs: int, lines: int) -> PlanExcerptStory | None:
+        """Return a plan with so many of its runs and last lines; None if there is none."""
+        with self._ledger.read() as connection:
+            found = plan_excerpt(connection, plan, runs, lines)
+            if found is not None:
+                add_waits(connection, self._ledger.now(connection), found["runs"])
+                add_plan_waits(connection, self._ledger.now(connection), [found])
+            return found
+
+    def run_excerpt(self, run: str, *, lines: int) -> RunStory | None:
+        """Return a run with its first and last attempts and last lines; None if there is none."""
+        with self._ledger.read() as connection:
+            found = run_excerpt(connection, run, lines)
             if found is not None:
                 add_waits(connection, self._ledger.now(connection), [found])
             return found

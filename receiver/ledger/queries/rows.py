@@ -158,6 +158,20 @@ class PlanWithRuns(Plan):
     ]
 
 
+class PlanExcerpt(Plan):
+    """A plan with some of its runs; ``counts`` is how many there are, by state."""
+
+    syncs: list[Id]
+    counts: dict[str, int]
+    runs: list[RunWithTries]
+
+
+class PlanExcerptStory(PlanExcerpt):
+    """A plan with some of its runs, and the last that the trail says of it."""
+
+    events: list[Event]
+
+
 class PlanStory(PlanWithRuns):
     """A plan with all that the trail says of it."""
 
@@ -214,6 +228,18 @@ class SyncDetails(Sync):
 
     deliveries: list[Delivery]
     plans: list[PlanWithRuns]
+    events: list[Event]
+
+
+class SyncExcerpt(Sync):
+    """A sync with some of the runs of its plans, and the last that the trail says of it.
+
+    ``again`` are the lines with which these runs, when they had ended, were opened again.
+    """
+
+    deliveries: list[Delivery]
+    plans: list[PlanExcerpt]
+    again: list[Event]
     events: list[Event]
 
 

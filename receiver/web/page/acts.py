@@ -14,13 +14,12 @@ from receiver.app.composition import Intake
 from receiver.core.states import UNPLANNED_SYNCS, PlanState, RunState, Trait
 from receiver.ledger.operations.approve import WAYS_ON
 from receiver.ledger.operations.common import Act
-from receiver.ledger.queries.rows import ActedRun, PlanWithRuns
+from receiver.ledger.queries.rows import ActedRun, PlanExcerpt, SyncExcerpt
 from receiver.web import operator_api, read_api
 from receiver.web.page.forms import read_form
 from receiver.web.problem_details import Refusal
 from receiver.web.query_params import NoQuery, read_query
 from receiver.web.request_bodies import Repeat, ReplayBody
-from receiver.web.responses import SyncStory
 
 LONGEST = 500
 """Characters of a reason, as in the API."""
@@ -97,7 +96,8 @@ DEEDS: dict[tuple[str, str], Deed] = {
 def acts_on(kind: str, row: Any) -> list[tuple[str, str]]:
     """Return the words and labels of what this session may do to a sync, a plan or a run now.
 
-    A viewer may do nothing. ``row`` is what the API tells of it, a plan with its runs.
+    A viewer may do nothing. ``row`` is what the API tells of it, a plan with how many runs
+    of which state it has.
     """
     if not g.session.operator:
         return []
@@ -107,16 +107,16 @@ def acts_on(kind: str, row: Any) -> list[tuple[str, str]]:
     ]
 
 
-def _on_sync(sync: SyncStory) -> set[str]:
+def _on_sync(sync: SyncExcerpt) -> set[str]:
     possible = set() if sync["state"] in UNPLANNED_SYNCS else {"replay"}
     if any(not PlanState(plan["state"]).ended for plan in sync["plans"]):
         possible.add("cancel")
     return possible
 
 
-def _on_plan(plan: PlanWithRuns) -> set[str]:
+def _on_plan(plan: PlanExcerpt) -> set[str]:
     state = PlanState(plan["state"])
-    held = any(RunState(run["state"]).has(Trait.APPROVABLE) for run in plan["runs"])
+    held = any(RunState(one).has(Trait.APPROVABLE) for one in plan["counts"])
     possible = set() if state.ended else {"cancel"}
     return possible | {"approve"} if held or state in WAYS_ON else possible
 
@@ -189,9 +189,11 @@ def _deed(kind: str, word: str) -> Deed:
 def _thing(intake: Intake, kind: str, number: str) -> str:
     """Return what it is about, in words."""
     if kind == "run":
-        run = read_api.get_run(intake, number)
+        run = read_api.existing(intake.reader.run_excerpt(number, lines=0), "run", number)
         return f"{run['action']} of {run['rule']} for {run['target']}, {run['state']}"
     if kind == "plan":
-        plan = read_api.get_plan(intake, number)
+        plan = read_api.existing(
+            intake.reader.plan_excerpt(number, runs=0, lines=0), "plan", number
+        )
         return f"{plan['rule']} for {plan['application']}, {plan['state']}"
     return ""

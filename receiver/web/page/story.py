@@ -13,11 +13,10 @@ from receiver.app.composition import Intake
 from receiver.core.model import ChangeVerdict, Resource
 from receiver.inspection.explain import RuleFinding
 from receiver.inspection.explained import RuleTold
-from receiver.ledger.queries.rows import Event, Plan, RunWithTries
+from receiver.ledger.queries.rows import Event, Plan, PlanExcerpt
 from receiver.web import read_api
 from receiver.web.page.acts import acts_on
 from receiver.web.page.timeline import timeline
-from receiver.web.page.words import tone
 from receiver.web.query_params import EventsQuery, NoQuery, StoryQuery, read_query
 
 GROUPS = 20
@@ -32,12 +31,10 @@ RUNS = 20
 RUNS_OF_PLAN = 300
 
 LINES = 40
-"""Last lines of the trail in a sync's page; the trail has a page of its own."""
+"""Last lines of the trail in the page of a sync, a plan or a run."""
 
 LARGEST = 64 << 10
 """Characters of a JSON text that are shown; the API has all of it."""
-
-FIRST = ("bad", "ask", "retry", "wait", "", "good")
 
 HIDDEN = frozenset({"seq", "at", "event", "delivery", "sync", "plan", "run", "attempt", "targets"})
 """Keys of a line of the trail that have a place of their own."""
@@ -46,13 +43,17 @@ HIDDEN = frozenset({"seq", "at", "event", "delivery", "sync", "plan", "run", "at
 def sync(intake: Intake, number: str) -> str:
     """Tell a sync's story, as `postsync show`."""
     query = read_query(StoryQuery, blanks=False)
-    story, resources = read_api.explained_story(intake, number, query)
-    plans = [_plan(one, RUNS) for one in story["plans"]]
+    known = read_api.stored_sync(intake, number)
+    story = read_api.existing(
+        intake.reader.sync_excerpt(known, runs=RUNS, lines=LINES), "sync", known
+    )
+    explained = intake.explainer.explain(known, rule=query.rule, resource=query.resource)
     return render_template(
-        "sync.html", sync=story, query=query, plans=plans,
-        rules=verdicts(story["explanation"] or [], story["plans"], whole=bool(query.rule)),
-        changes=_changes(resources), line=timeline(story), events=_lines(story["events"][-LINES:]),
-        acts=acts_on("sync", story),
+        "sync.html", sync=story, query=query, note=explained.note,
+        plans=[_plan(one) for one in story["plans"]],
+        rules=verdicts(explained.rows or [], story["plans"], whole=bool(query.rule)),
+        changes=_changes(explained.resources), line=timeline(story),
+        events=_lines(story["events"]), lines=LINES, acts=acts_on("sync", story),
     )  # fmt: skip
 
 
@@ -69,16 +70,16 @@ def trail(intake: Intake, number: str) -> str:
 def plan(intake: Intake, number: str) -> str:
     """Tell of a plan with its runs."""
     read_query(NoQuery)
-    found = read_api.get_plan(intake, number)
-    return render_template(
-        "plan.html", plan=_plan(found, RUNS_OF_PLAN), events=_lines(found["events"][-LINES:])
+    found = read_api.existing(
+        intake.reader.plan_excerpt(number, runs=RUNS_OF_PLAN, lines=LINES), "plan", number
     )
+    return render_template("plan.html", plan=_plan(found), events=_lines(found["events"]))
 
 
 def run(intake: Intake, number: str) -> str:
     """Tell of a run: what it was given, each attempt, what came back, what it waits for."""
     read_query(NoQuery)
-    found = read_api.get_run(intake, number)
+    found = read_api.existing(intake.reader.run_excerpt(number, lines=LINES), "run", number)
     return render_template(
         "run.html", run=found, parameters=_json(found["parameters"]),
         output=_json(found["output"]), events=_lines(found["events"]),
@@ -94,16 +95,12 @@ def delivery(intake: Intake, number: str) -> str:
     return render_template("delivery.html", delivery=found, text=text)
 
 
-def _plan(found: Any, most: int) -> dict[str, Any]:
-    """Return a plan with those of its runs that are shown: what needs somebody first."""
-    runs: Sequence[RunWithTries] = found["runs"]
-    ordered = sorted(runs, key=lambda one: FIRST.index(tone(one["state"])))
-    shown = ordered[:most]
-    shown.sort(key=lambda one: (one["section"] != "actions", one["wave"], one["id"]))
+def _plan(found: PlanExcerpt) -> dict[str, Any]:
+    """Return a plan with those of its runs that are shown, and how many are not."""
+    shown = found["runs"]
     return {
         **found, "shown": [{**one, "acts": acts_on("run", one)} for one in shown],
-        "more": Counter(one["state"] for one in ordered[most:]),
-        "counts": Counter(one["state"] for one in runs),
+        "more": Counter(found["counts"]) - Counter(one["state"] for one in shown),
         "acts": acts_on("plan", found),
     }  # fmt: skip
 

@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from receiver.core.states import RunState
-from receiver.ledger.queries.rows import Event, PlanWithRuns, RunWithTries
+from receiver.ledger.queries.rows import Event, PlanExcerpt, RunWithTries, SyncExcerpt
 from receiver.web.page.words import span, tone
-from receiver.web.responses import SyncStory
 
 LEFT, RIGHT, TOP, LANE = 250, 1000, 24, 18
 """Where the time begins and ends, and heights of the axis and of a lane, in the picture's units."""
@@ -24,7 +23,7 @@ READABLE = 40
 """Units that a cut has at least to be named."""
 
 LANES = 40
-"""Runs that are drawn; the tables have all."""
+"""Runs that are drawn at most."""
 
 NARROW = 3.0
 """Units of an attempt at least: else many would not be seen."""
@@ -37,9 +36,6 @@ PATIENT = 5.0
 
 LONG_PAUSE = 5.0
 """Seconds without anything under way that are never cut."""
-
-AGAIN = frozenset({"run.retried", "run.reopened"})
-"""The events with which a run that had ended waits again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,32 +121,31 @@ class Axis:
         ]  # fmt: skip
 
 
-def timeline(story: SyncStory, now: datetime | None = None) -> Timeline:
+def timeline(story: SyncExcerpt, now: datetime | None = None) -> Timeline:
     """Draw a sync."""
     until = (now or datetime.now(UTC)).timestamp()
     runs = [(plan, run) for plan in story["plans"] for run in plan["runs"]]
     shown = {run["id"] for _, run in runs[:LANES]}
     axis = Axis(_busy(story, [run for _, run in runs[:LANES]], until))
-    again = _begun_again(story["events"])
+    again = _begun_again(story["again"])
     lanes = [_operation(story, axis)]
     for plan in story["plans"]:
         lanes.append(_plan_lane(plan, axis, until))
-        ordered = sorted(plan["runs"], key=lambda run: (run["section"] != "actions", run["wave"]))
         lanes += [
             _run_lane(plan, run, axis, until, again.get(run["id"], ()))
-            for run in ordered if run["id"] in shown
+            for run in plan["runs"] if run["id"] in shown
         ]  # fmt: skip
     for number, lane in enumerate(lanes):
         lane.y = TOP + number * LANE
-    tries = sum(len(run["tries"]) for _, run in runs)
-    about = f"{len(story['plans'])} plans, {len(runs)} runs, {tries} attempts over time"
+    every = sum(sum(plan["counts"].values()) for plan in story["plans"])
+    about = f"{len(story['plans'])} plans, {every} runs over time"
     return Timeline(
-        TOP + LANE * len(lanes) + 6, lanes, axis.ticks(), axis.cuts(), len(runs) - len(shown), about
+        TOP + LANE * len(lanes) + 6, lanes, axis.ticks(), axis.cuts(), every - len(shown), about
     )
 
 
 def _busy(
-    story: SyncStory, runs: Sequence[RunWithTries], until: float
+    story: SyncExcerpt, runs: Sequence[RunWithTries], until: float
 ) -> Iterable[tuple[float, float]]:
     """Yield when something was under way, and moments that the axis must have."""
     received = _seconds(story["receivedAt"])
@@ -167,7 +162,7 @@ def _busy(
             yield until, until
 
 
-def _operation(story: SyncStory, axis: Axis) -> Lane:
+def _operation(story: SyncExcerpt, axis: Axis) -> Lane:
     received = _seconds(story["receivedAt"])
     begin, end = _seconds(story["startedAt"], received), _seconds(story["finishedAt"], received)
     how = {"Succeeded": "good", "Failed": "bad", "Error": "bad"}.get(story["phase"], "")
@@ -180,7 +175,7 @@ def _operation(story: SyncStory, axis: Axis) -> Lane:
     return lane
 
 
-def _plan_lane(plan: PlanWithRuns, axis: Axis, until: float) -> Lane:
+def _plan_lane(plan: PlanExcerpt, axis: Axis, until: float) -> Lane:
     made = _seconds(plan["createdAt"])
     lane = Lane(_short(f"{plan['rule']}: {plan['state']}"), plan["rule"], group=True)
     begins = [_seconds(one["startedAt"]) for run in plan["runs"] for one in run["tries"]]
@@ -194,13 +189,12 @@ def _begun_again(events: Iterable[Event]) -> dict[str, list[float]]:
     """Return when runs that had ended were opened again: until then they waited for nothing."""
     found: dict[str, list[float]] = {}
     for event in events:
-        if event["event"] in AGAIN:
-            found.setdefault(event["run"], []).append(_seconds(event["at"]))
+        found.setdefault(event["run"], []).append(_seconds(event["at"]))
     return found
 
 
 def _run_lane(
-    plan: PlanWithRuns, run: RunWithTries, axis: Axis, until: float, again: Sequence[float]
+    plan: PlanExcerpt, run: RunWithTries, axis: Axis, until: float, again: Sequence[float]
 ) -> Lane:
     target = run["target"].rpartition("/")[2]
     wave = f"wave {run['wave']}" if run["section"] == "actions" else "on failure"
