@@ -24,7 +24,7 @@ def cancel(
     numbers: tuple[str, ...], *, held: bool, reason: str, yes: bool, client: Client, output: str,
     **filters: str,
 ) -> None:  # fmt: skip
-    """Cancel ID: a run (r-...), a plan (p-...), or every plan of a sync (s-...).
+    """Cancel ID: a run (r-...), a plan (p-...), or every plan of a sync (s-..., `last`).
 
     What is running is cut off as far as Postsync is concerned: its outcome is not written, and
     the other side may have acted. A cancelled plan starts no onFailure.
@@ -55,6 +55,7 @@ def cancel(
 
 
 def _cancel_one(client: Client, number: str, reason: str, *, yes: bool, output: str) -> None:
+    number = options.sync_of(client, number)
     path = options.api_path(number, "r", "p", "s")
     if not yes and not number.startswith("r-"):
         confirm(f"Cancel all that is open of {number}?")

@@ -48,6 +48,24 @@ def named(client: Client, numbers: Sequence[str], *letters: str) -> Iterator[One
         yield One(kinds[kind], wanted, kind)
 
 
+def failed_runs(client: Client, name: str) -> Iterator[One]:
+    """Yield the failed runs of a plan, a sync or the newest sync (`last`); of a run itself.
+
+    Raises:
+        ServerError: there is no such plan or sync, or nothing of it has failed.
+        click.UsageError: it is the id of something else.
+    """
+    (meant,) = named(client, [name], "r", "p", "s")
+    if meant.kind == "run":
+        yield meant
+        return
+    client.get(f"/v1/{meant.kind}s/{meant.id}")  # raises if it does not exist
+    found = [*choose(client, {meant.kind: meant.id}, [], [RunState.FAILED])]
+    if not found:
+        raise ServerError(f"nothing of {meant.id} has failed", hint=f"`postsync show {meant.id}`")
+    yield from found
+
+
 def choose(
     client: Client, filters: Filters, plans: Sequence[PlanState], runs: Sequence[RunState]
 ) -> Iterator[One]:
@@ -83,7 +101,7 @@ def act(
         click.Abort: it was declined.
     """
     if chosen and not yes:
-        write_counts(one.about for one in chosen)
+        write_counts(chosen)
         confirm(f"{verb.capitalize()} {counted(chosen)}?")
     refused = send_each(client, verb, chosen, {"reason": reason} if reason else None)
     left = [one for one in chosen if one.id not in refused]
@@ -91,9 +109,9 @@ def act(
     return not refused
 
 
-def write_counts(abouts: Iterable[str]) -> int:
-    """Write on stderr how many there are of each; return how many that is together."""
-    counts = Counter(abouts)
+def write_counts(chosen: Iterable[One]) -> int:
+    """Write on stderr how many there are of what; return how many that is together."""
+    counts = Counter(one.about for one in chosen)
     for about, number in sorted(counts.items()):
         write_line(f"  {number:>7,}  {about}", err=True)
     return counts.total()
@@ -128,7 +146,10 @@ def _tell(done: str, left: Sequence[One], refused: Mapping[str, str], output: st
         write_json(answer)
         return
     write_refused(refused)
-    write_line(f"{done} {counted(left)}" if left else "nothing is like that")
+    if left:
+        write_line(f"{done} {counted(left)}")
+    elif not refused:
+        write_line("nothing is like that")
 
 
 def counted(chosen: Sequence[One]) -> str:

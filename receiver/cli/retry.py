@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NoReturn, TypeAlias
 
 import click
@@ -11,8 +11,8 @@ import click
 from receiver.cli import many, options
 from receiver.cli.client import Client
 from receiver.cli.screen import confirm, plural, write_answer
-from receiver.core.errors import ServerError
 from receiver.core.model import Json
+from receiver.core.states import RunState
 
 Body: TypeAlias = dict[str, Json]
 
@@ -87,36 +87,18 @@ def _named(
 
     It asks where a plan or a sync means more than one run.
     """
-    found = [[*_runs_of(client, name)] for name in names]
+    found = [[*many.failed_runs(client, name)] for name in names]
     those = {one.id: one for runs in found for one in runs}
     if not yes and max(map(len, found)) > 1:
-        _ask(one.about for one in those.values())
+        _ask(those.values())
     refused = many.send_each(client, "retry", [*those.values()], common)
     return [run for run in those if run not in refused], refused
 
 
-def _runs_of(client: Client, name: str) -> Iterator[many.One]:
-    """Yield the failed runs of a plan, a sync or the newest sync; of a run itself."""
-    (named,) = many.named(client, [name], "r", "p", "s")
-    if named.kind == "run":
-        yield named
-        return
-    client.get(f"/v1/{named.kind}s/{named.id}")  # raises if it does not exist
-    query = {named.kind: named.id, "state": "failed"}
-    found = [*client.pages("/v1/runs", "runs", query, 100 * AT_ONCE)]
-    if not found:
-        raise ServerError(f"nothing of {named.id} has failed", hint=f"`postsync show {named.id}`")
-    for run in found:
-        yield many.One("run", run["id"], f"{run['rule']} {run['action']}")
-
-
 def _many(client: Client, chosen: Mapping[str, str], common: Body, *, yes: bool) -> list[str]:
     """Retry all that the filters choose, in requests of a size that a server can answer."""
-    if not yes:
-        query = {"state": "failed", **chosen}
-        failed = client.pages("/v1/runs", "runs", query, 100 * AT_ONCE)
-        if not _ask(f"{run['rule']} {run['action']}" for run in failed):
-            return []
+    if not yes and not _ask(many.choose(client, chosen, [], [RunState.FAILED])):
+        return []
     body: dict[str, Json] = {"state": "failed", **chosen, **common, "limit": AT_ONCE}
     done: list[str] = []
     more = True
@@ -128,7 +110,7 @@ def _many(client: Client, chosen: Mapping[str, str], common: Body, *, yes: bool)
     return done
 
 
-def _ask(runs: Iterable[str]) -> int:
+def _ask(runs: Iterable[many.One]) -> int:
     """Show how many there are, and by which rules and actions, and ask; return how many."""
     total = many.write_counts(runs)
     if total:

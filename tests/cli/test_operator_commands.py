@@ -76,7 +76,7 @@ def test_many_are_retried_after_a_yes(service: Service, target: Target) -> None:
     arguments = ["retry", "--rule", "purge-shop-assets", "--since", "1h"]
     done = typed(service, *arguments, answer="n\n")
     assert done.returncode == 1
-    assert "2  purge-shop-assets purge" in done.stderr
+    assert "2  failed runs of purge-shop-assets purge" in done.stderr
     assert "Retry 2 runs that failed?" in done.stderr
     assert len(told(service, "runs", "--state", "failed")) == 2
     assert typed(service, *arguments, answer="y\n").stdout == "2 runs retried\n"

@@ -130,8 +130,8 @@ def test_failed_runs_are_acknowledged(house: House, postsync: Postsync) -> None:
     assert (code, out) == (0, "acknowledged 1 run\n")
     assert "acknowledged" in postsync("runs", "--rule", "calls")[1]
     (run,) = house.query("SELECT id FROM runs WHERE rule = 'calls'")
-    code, _, err = postsync("acknowledge", run)
-    assert code == 1
+    code, out, err = postsync("acknowledge", run)
+    assert (code, out) == (1, "")
     assert "is acknowledged; only one that failed" in err
 
 
@@ -145,7 +145,7 @@ def test_a_sync_of_which_many_failed_is_retried_after_a_yes(
     type_in(monkeypatch, "n\n")
     code, out, err = postsync("retry", "last")
     assert (code, out) == (1, "")
-    assert err.startswith("        2  calls call\nRetry 2 runs that failed?")
+    assert err.startswith("        2  failed runs of calls call\nRetry 2 runs that failed?")
     assert house.events("run.retried") == []
     type_in(monkeypatch, "y\n")
     assert postsync("retry", "last")[:2] == (0, "2 runs retried\n")
@@ -163,6 +163,28 @@ def test_a_retry_that_is_refused_stops_no_other(house: House, postsync: Postsync
     assert f"`postsync approve {held}`" in err
     told = json.loads(postsync("retry", failed, "--output", "json")[1])
     assert (told["retried"], told["runs"], [*told["refused"]]) == (0, [], [failed])
+
+
+def test_what_failed_of_a_sync_is_acknowledged_after_a_yes(
+    house: House, postsync: Postsync, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its id or a plan's, or `last`; a single run is not asked for."""
+    house.sync("a", "b", application="zoo", at=60)
+    first, *others = house.claim()
+    house.end(first, *others, fails="answered 404")
+    assert postsync("acknowledge", first.sync)[:2] == (0, "acknowledged 1 run\n")
+    type_in(monkeypatch, "y\n")
+    code, out, err = postsync("acknowledge", "last", "--reason", "by hand")
+    assert (code, out.splitlines()[-1]) == (0, "acknowledged 2 runs")
+    assert "Acknowledge 2 runs?" in err
+    assert len(house.events("run.acknowledged")) == 3
+
+
+def test_the_newest_sync_is_cancelled(house: House, postsync: Postsync) -> None:
+    """It is `last`, alone as among others."""
+    sync = house.sync("a", application="zoo", at=60)
+    assert postsync("cancel", "last", "--yes")[:2] == (0, f"cancelled {sync}, 1 run\n")
+    assert len(house.events("plan.cancelled")) == 1
 
 
 def test_a_run_that_waits_for_a_time_is_tried_now(house: House, postsync: Postsync) -> None:
