@@ -165,7 +165,11 @@ def test_runs_are_listed_by_state(web: Doors, house: House) -> None:
     assert house.query("SELECT COUNT(*) FROM runs WHERE state = 'failed'") == [2]
 
 
-@pytest.mark.parametrize("path", ["/syncs/s-1", "/plans/p-1", "/runs/r-1", "/deliveries/d-1"])
+@pytest.mark.parametrize(
+    "path",
+    ["/syncs/s-1", "/plans/p-1", "/runs/r-1", "/deliveries/d-1", "/syncs/s-1/trail",
+     f"/syncs/{'s' * 101}/trail", "/syncs/s-1/cancel", "/plans/p-1/cancel", "/runs/r-1/cancel"],
+)  # fmt: skip
 def test_what_is_unknown_is_told(web: Doors, path: str) -> None:
     """With the status of the API."""
     answer = web.client.get(f"/page{path}")

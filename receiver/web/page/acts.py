@@ -11,6 +11,7 @@ from typing import Any
 from flask import g, redirect, render_template, request, url_for
 
 from receiver.app.composition import Intake
+from receiver.core.errors import UnknownId
 from receiver.core.states import UNPLANNED_SYNCS, PlanState, RunState, Trait
 from receiver.ledger.operations.approve import WAYS_ON
 from receiver.ledger.operations.common import Act
@@ -196,4 +197,6 @@ def _thing(intake: Intake, kind: str, number: str) -> str:
             intake.reader.plan_excerpt(number, runs=0, lines=0), "plan", number
         )
         return f"{plan['rule']} for {plan['application']}, {plan['state']}"
+    if not intake.reader.has("sync", number):
+        raise UnknownId("sync", number)
     return ""

@@ -59,6 +59,7 @@ def sync(intake: Intake, number: str) -> str:
 
 def trail(intake: Intake, number: str) -> str:
     """Show the trail of a sync, a page at a time."""
+    number = read_api.stored_sync(intake, number)
     after = int(read_query(EventsQuery, blanks=False).after)
     found = read_api.list_events(intake, EventsQuery(sync=number, after=after, limit=200))
     return render_template(
