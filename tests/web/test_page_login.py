@@ -78,13 +78,14 @@ def test_a_wrong_token_is_not_shown_again(web: Doors) -> None:
 
 
 def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(web: Doors) -> None:
-    """And not sent without TLS, once there is any."""
+    """And not sent without TLS, once there is any, also before the first of two proxies."""
     plain = cookie_line(try_in(web.client, OPERATOR))
     for word in ("HttpOnly", "SameSite=Strict", "Path=/", f"Max-Age={LIFETIME}"):
         assert word in plain
     assert "Secure" not in plain
-    by_proxy = {"X-Forwarded-Proto": "https"}
-    for headers, base in ((by_proxy, None), ({}, "https://localhost")):
+    proxies = [{"X-Forwarded-Proto": told} for told in ("https", "https, http", "HTTPS")]
+    cases = [(headers, None) for headers in proxies]
+    for headers, base in (*cases, ({}, "https://localhost")):
         client = web.app.test_client()
         csrf = csrf_of(client.get("/page/login", headers=headers, base_url=base))
         form = {"csrf": csrf, "token": OPERATOR}

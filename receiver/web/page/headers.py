@@ -22,11 +22,12 @@ HEADERS = {
 
 
 def is_secure() -> bool:
-    """Whether the browser speaks TLS, to us or, as it says itself, to a proxy before us.
+    """Whether the browser speaks TLS, to us or, as is said, to a proxy of those before us.
 
     Who makes that up gets a cookie that is kept better than need be.
     """
-    return "https" in (request.scheme, request.headers.get("X-Forwarded-Proto", "").strip())
+    told = request.headers.get("X-Forwarded-Proto", "").split(",")
+    return "https" in {request.scheme, *(one.strip().lower() for one in told)}
 
 
 def add_headers(response: Response) -> Response:
