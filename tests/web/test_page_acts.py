@@ -131,6 +131,17 @@ def test_an_act_is_on_the_trail_with_who_did_it_and_why(
     look(web, f"/{kind}s/{number}")
 
 
+@pytest.mark.parametrize("letter", ["理", "\N{GRINNING FACE}"])
+def test_a_reason_has_its_500_characters_in_every_script(
+    web: Doors, house: House, letter: str
+) -> None:
+    """Of which a form makes nine or twelve each."""
+    run = failed_run(house)
+    assert press(web, f"/runs/{run}/acknowledge", reason=letter * 500).status_code == 303
+    (line,) = house.events("run.acknowledged")
+    assert line["reason"] == letter * 500
+
+
 def test_what_cannot_be_done_any_more_is_told(web: Doors, house: House) -> None:
     """Somebody else may have been faster."""
     run = failed_run(house)

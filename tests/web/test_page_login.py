@@ -219,7 +219,7 @@ def test_a_session_counts_as_known_before_its_body_is_read(web: Doors) -> None:
 def test_a_form_that_is_too_large_or_no_form_is_refused(web: Doors) -> None:
     """As a page, like everything else here."""
     page = log_in(web.client)
-    large = web.client.post("/page/logout", data={"csrf": csrf_of(page), "x": "y" * 5000})
+    large = web.client.post("/page/logout", data={"csrf": csrf_of(page), "x": "y" * 9000})
     assert large.status_code == 413
     odd = web.client.post("/page/logout", data=b"\xff\xfe")
     assert odd.status_code == 400

@@ -11,14 +11,16 @@ from flask import request
 
 from receiver.web.body import read_body
 from receiver.web.problem_details import Refusal
-from receiver.web.thread_pools import LARGEST_FORM
+
+LARGEST = 8192
+"""Bytes of a form of a session: of a reason's 500 characters, each may become twelve of them."""
 
 FIELDS = 10
 """More than any of the forms has."""
 
 
 def read_form(
-    csrf: str, largest: int = LARGEST_FORM, smaller: str = "write a shorter reason"
+    csrf: str, largest: int = LARGEST, smaller: str = "write a shorter reason"
 ) -> Mapping[str, str]:
     """Read the current request's form, which carries this token against forgery.
 

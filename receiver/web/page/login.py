@@ -17,6 +17,7 @@ from receiver.web.page.headers import is_secure
 from receiver.web.page.proxied import read_proxied
 from receiver.web.page.sessions import LIFETIME, Session, cookie_name, new_session, read_cookie
 from receiver.web.problem_details import Refusal
+from receiver.web.thread_pools import LARGEST_FORM
 
 LOCAL = re.compile(r"/page(/[A-Za-z0-9._/-]*)?(\?[A-Za-z0-9._/=&%:+-]*)?")
 """An address of the page itself: no host, no scheme, nothing that a browser might read as one."""
@@ -31,7 +32,7 @@ def ask() -> Any:
 
 def log_in(intake: Intake) -> Any:
     """Open a session for a token, or say why not."""
-    form = read_form(_presented())
+    form = read_form(_presented(), LARGEST_FORM, "paste the token alone")
     token, keys = form.get("token", "").strip(), intake.keys
     try:
         name = authenticate(f"Bearer {token}", keys, keys.operators, keys.viewers)
