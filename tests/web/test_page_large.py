@@ -12,6 +12,7 @@ from house import House
 from page import RULES, log_in, look, words
 
 from receiver.ledger.engine.ledger import Ledger
+from receiver.ledger.queries.excerpts import EDGE
 from receiver.ledger.queries.reader import Reader
 from receiver.web.page.story import LINES, RUNS, RUNS_OF_PLAN
 
@@ -69,6 +70,26 @@ def test_a_large_plans_pages_read_the_runs_and_lines_that_they_show(
         assert f"… {MANY - 1} due" in told
         assert f"Not shown: … {MANY - shown} due … 1 waiting" in told
     assert "cancel" in look(web, f"/plans/{plan}/cancel").text.lower()
+
+
+def test_of_many_attempts_the_first_and_the_last_are_shown(web: Doors, house: House) -> None:
+    """In the picture of their sync, and in the table of their run; how many are between is told."""
+    sync = house.sync("assets-a", at=9e8)
+    house.end(*house.claim(), fails="answered 503", temporary=True)
+    (run,) = house.query("SELECT id FROM runs WHERE action = 'purge'")
+    change(
+        house,
+        "INSERT INTO attempts (run_id, number, owner, started_at, pending, ended_at, outcome,"
+        " reason) WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)"
+        " SELECT run_id, i, owner, started_at + i * 60000, 0, ended_at + i * 60000, outcome, reason"
+        " FROM attempts, n WHERE number = 1",
+        f"UPDATE runs SET attempts = 1000 WHERE id = '{run}'",
+    )
+    assert look(web, f"/syncs/{sync}").text.count('class="bar retry"') == 2 * EDGE
+    assert f"{1000 - 2 * EDGE} further attempts not drawn" in look(web, f"/syncs/{sync}").text
+    page = look(web, f"/runs/{run}")
+    assert page.text.count('<th scope="row" class="num">') == 2 * EDGE
+    assert f"{1000 - 2 * EDGE} further attempts {1000 - EDGE + 1} " in words(page)
 
 
 def test_of_each_plan_what_needs_somebody_is_read_first(ledger: Ledger) -> None:

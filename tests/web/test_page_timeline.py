@@ -14,7 +14,7 @@ from page import log_in, look, words
 
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.queries.reader import Reader
-from receiver.web.page.timeline import CUT, LANES, LEFT, RIGHT, Axis, Timeline, timeline
+from receiver.web.page.timeline import CUT, CUTS, LANES, LEFT, RIGHT, Axis, Timeline, timeline
 from receiver.web.page.words import ago, plain, span
 
 RULES = """
@@ -130,6 +130,15 @@ def test_many_cuts_leave_room_for_what_was_done() -> None:
     assert places == sorted(set(places))
     assert all(LEFT <= x <= RIGHT for x in places)
     assert {cut.title for cut in axis.cuts()} == {""}
+
+
+def test_of_very_many_pauses_the_longest_are_cut() -> None:
+    """As of runs that were tried again for weeks: each cut is drawn, and asked for each place."""
+    spans = [(number * 100.0, number * 100.0) for number in range(300_000)]
+    axis = Axis([*spans, (4e7, 4e7), (5e7, 5e7)])
+    assert len(axis.cuts()) == 2
+    uneven = [(number**2 * 10.0, number**2 * 10.0) for number in range(1000)]
+    assert len(Axis(uneven).cuts()) == CUTS
 
 
 def test_one_moment_alone_is_an_axis_too() -> None:

@@ -8,16 +8,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import pairwise
 
 from receiver.core.states import RunState
 from receiver.ledger.queries.rows import Event, PlanExcerpt, RunWithTries, SyncExcerpt
-from receiver.web.page.words import span, tone
+from receiver.web.page.words import plural, span, tone
 
 LEFT, RIGHT, TOP, LANE = 250, 1000, 24, 18
 """Where the time begins and ends, and heights of the axis and of a lane, in the picture's units."""
 
 CUT = 54
 """Units of a time in which nothing was under way, if it is long."""
+
+CUTS = 60
+"""Pauses that are cut at most: the longest."""
 
 READABLE = 40
 """Units that a cut has at least to be named."""
@@ -30,6 +34,9 @@ NARROW = 3.0
 
 LABEL, TICK = 36, 130
 """Characters of a lane's name, and units between two times of the axis."""
+
+REASON = 200
+"""Characters of an attempt's reason."""
 
 PATIENT = 5.0
 """How much longer than all that was under way together a pause may be before it is cut."""
@@ -78,7 +85,9 @@ class Axis:
     def __init__(self, busy: Iterable[tuple[float, float]]) -> None:
         spans = _merged(busy)
         total = sum(end - begin for begin, end in spans)
-        self.spans = _merged(spans, gap=max(LONG_PAUSE, total * PATIENT))
+        pauses = sorted((begin - end for (_, end), (begin, _) in pairwise(spans)), reverse=True)
+        shorter = pauses[CUTS] if len(pauses) > CUTS else 0.0
+        self.spans = _merged(spans, gap=max(LONG_PAUSE, total * PATIENT, shorter))
         length = max(sum(end - begin for begin, end in self.spans), 0.001)
         cuts = len(self.spans) - 1
         self.cut = min(CUT, (RIGHT - LEFT) / 2 / cuts) if cuts else CUT
@@ -117,7 +126,7 @@ class Axis:
         return [
             Bar(round(self.at(end), 1), round(self.cut, 1), "",
                 span(begin - end) if self.cut >= READABLE else "")
-            for (_, end), (begin, _) in zip(self.spans, self.spans[1:], strict=False)
+            for (_, end), (begin, _) in pairwise(self.spans)
         ]  # fmt: skip
 
 
@@ -199,19 +208,26 @@ def _run_lane(
     target = run["target"].rpartition("/")[2]
     wave = f"wave {run['wave']}" if run["section"] == "actions" else "on failure"
     lane = Lane(_short(f"{wave}: {run['action']} {target}"), f"{run['action']}: {run['target']}")
-    at = _seconds(plan["createdAt"])
+    at, before = _seconds(plan["createdAt"]), 0
     for one in run["tries"]:
         begin, end = _seconds(one["startedAt"]), _seconds(one["endedAt"], until)
         at = max([at, *(moment for moment in again if moment <= begin)])
-        lane.waits += _wait(axis, at, begin, "waited")
+        lane.waits += _wait(axis, at, begin, _waited(one["number"] - before - 1))
         outcome = one["outcome"] or "under way"
         how = tone(one["outcome"]) if one["outcome"] else "wait"
         what = f"attempt {one['number']}, {outcome}, {span(end - begin)}"
-        lane.bars.append(_bar(axis, begin, end, how, f"{what}: {one['reason']}".rstrip(": ")))
-        at = end
+        lane.bars.append(
+            _bar(axis, begin, end, how, f"{what}: {one['reason'][:REASON]}".rstrip(": "))
+        )
+        at, before = end, one["number"]
     if not RunState(run["state"]).ended:
         lane.waits += _wait(axis, max([at, *again]), until, run["waitsFor"] or run["state"])
     return lane
+
+
+def _waited(left_out: int) -> str:
+    """Return what a wait between two attempts is, of which so many between them are not read."""
+    return f"waited; {plural(left_out, 'further attempt')} not drawn" if left_out else "waited"
 
 
 def _bar(axis: Axis, begin: float, end: float, how: str, title: str) -> Bar:
