@@ -33,8 +33,9 @@ def approve(
     A plan that waits for its resources to be healthy (`waitFor`) starts as they are, one that
     collects syncs (`debounce`) with those that have come.
 
-    Of a plan it shows first how many runs that lets go, wave by wave; on a terminal it asks. Of
-    several ids, or what is held and chosen by options, it shows how many there are, and asks.
+    Of a plan it shows first how many runs that lets go, wave by wave; on a terminal it asks,
+    elsewhere it goes ahead. Of several ids, or what is held and chosen by options, it shows how
+    many there are, and asks.
 
     \b
       postsync plans --state held        plans that wait

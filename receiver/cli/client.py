@@ -219,6 +219,8 @@ COMMAND_OF = (
     (r"POST /v1/syncs/(\S+)/replay", r"`postsync replay \1`"),
     (r"POST /v1/(?:runs|plans)/(\S+)/approve", r"`postsync approve \1`"),
     (r"POST /v1/runs/(\S+)/retry", r"`postsync retry \1`"),
+    (r"POST /v1/runs/(\S+)/hurry", r"`postsync retry --now \1`"),
+    (r"POST /v1/runs/(\S+)/retry", r"`postsync retry \1`"),
 )
 """A request in the API's hints, and the command that does the same."""
 

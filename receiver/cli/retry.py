@@ -49,8 +49,7 @@ def retry(
       postsync retry --rule purge-shop-assets --since 2h
     """  # noqa: D301 click's \b keeps the lines
     chosen = {name: value for name, value in filters.items() if value}
-    if bool(runs) == bool(chosen or every):
-        raise click.UsageError("name runs, or choose them with --rule, --since ... or --all")
+    _check_choice(named=bool(runs), chosen=bool(chosen or every), now=now)
     if now:
         _hurry(client, runs, output)
     common: dict[str, Json] = {"withRulesInForce": True} if any_rules else {}
@@ -60,6 +59,18 @@ def retry(
         done = _many(client, chosen, common | ({"all": True} if every else {}), yes=yes)
         refused = {}
     _tell(done, refused, output)
+
+
+def _check_choice(*, named: bool, chosen: bool, now: bool) -> None:
+    """Check that runs are either named or chosen, and named for ``--now``.
+
+    Raises:
+        click.UsageError: they are not.
+    """
+    if now and (chosen or not named):
+        raise click.UsageError("--now takes the ids of runs, and no option that chooses them")
+    if named == chosen:
+        raise click.UsageError("name runs, or choose them with --rule, --since ... or --all")
 
 
 def _tell(done: Sequence[str], refused: Mapping[str, str], output: str) -> NoReturn:
@@ -73,8 +84,6 @@ def _tell(done: Sequence[str], refused: Mapping[str, str], output: str) -> NoRet
 
 def _hurry(client: Client, runs: Sequence[str], output: str) -> NoReturn:
     """Have runs tried at once, and end with whether each of them waited for a time."""
-    if not runs:
-        raise click.UsageError("--now takes the ids of runs")
     those = list(many.named(client, runs, "r"))
     done = many.act(client, "hurry", "hurried", those, reason="", yes=True, output=output)
     sys.exit(int(not done))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
@@ -52,12 +53,20 @@ def overwrite_line(text: str) -> None:
 
 
 def confirm(question: str) -> None:
-    """Ask on stderr; only a yes goes on.
+    """Ask on stderr; only a yes goes on. Where nobody can answer, it names the option for that.
 
     Raises:
-        click.Abort: it was declined.
+        click.Abort: it was declined, or not answered.
     """
-    click.confirm(escape_controls(question), abort=True, err=True)
+    try:
+        agreed = click.confirm(escape_controls(question), err=True)
+    except click.Abort:
+        if not sys.stdin.isatty():
+            write_line(err=True)
+            write_line("nobody has answered; with --yes it does not ask", err=True)
+        raise
+    if not agreed:
+        raise click.Abort
 
 
 def write_answer(answer: Any, output: str, *lines: str) -> None:

@@ -75,6 +75,7 @@ def test_without_a_yes_nothing_is_approved(
     code, _, err = postsync("approve", "--held")
     assert code == 1
     assert "Aborted!" in err
+    assert "with --yes it does not ask" in err
     assert house.events("*.approved") == []
     assert postsync("approve", "--held", "--yes")[0] == 0
     assert len(house.events("*.approved")) == 3
@@ -192,9 +193,22 @@ def test_a_run_that_waits_for_a_time_is_tried_now(house: House, postsync: Postsy
     house.answer(Outcome(OutcomeKind.TEMPORARY, "busy", delay=600), *house.claim())
     (run,) = house.query("SELECT id FROM runs WHERE rule = 'calls'")
     (held,) = house.query("SELECT id FROM runs WHERE rule = 'asks'")
+    assert f"`postsync retry --now {run}`" in postsync("retry", run)[2]
     assert postsync("retry", "--now", run)[:2] == (0, "hurried 1 run\n")
     assert [one.id for one in house.claim()] == [run]
     code, _, err = postsync("retry", "--now", held)
     assert code == 1
     assert "waits for no time" in err
-    assert postsync("retry", "--now", "--rule", "calls")[0] == 2
+    for arguments in ([], ["--rule", "calls"], [run, "--rule", "calls"]):
+        code, _, err = postsync("retry", "--now", *arguments)
+        assert (code, "--now takes the ids of runs" in err) == (2, True)
+
+
+def test_the_hint_about_a_run_that_waits_for_no_time_names_the_command(
+    house: House, postsync: Postsync
+) -> None:
+    """A path of the API is nothing to type."""
+    house.end(*house.claim(), fails="answered 404")
+    (failed,) = house.query("SELECT id FROM runs WHERE rule = 'calls'")
+    err = postsync("retry", "--now", failed)[2]
+    assert (f"`postsync retry {failed}`" in err, "/v1/" in err) == (True, False)

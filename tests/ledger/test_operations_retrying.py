@@ -102,7 +102,8 @@ def test_the_plan_waits_for_its_place_again(ledger: Ledger) -> None:
 
 
 @pytest.mark.parametrize(
-    ("ends", "hint"), [("due", "under way"), ("succeeded", "replay"), ("skipped", "that failed")]
+    ("ends", "hint"),
+    [("due", "/hurry tries it"), ("succeeded", "replay"), ("skipped", "that failed")],
 )
 def test_only_what_failed_or_was_cancelled_is_retried(ledger: Ledger, ends: str, hint: str) -> None:
     """Anything else is told its state and what would help."""

@@ -61,7 +61,7 @@ def test_a_run_that_failed_is_retried(web: Doors, house: House) -> None:
     }  # fmt: skip
     problem = ask(web, "POST", f"/runs/{run}/retry", status=409)
     assert (problem["reason"], problem["state"]) == ("wrong_state", "due")
-    assert "under way" in problem["hint"]
+    assert f"POST /v1/runs/{run}/hurry" in problem["hint"]
     assert house.events("run.retried")[0]["by"] == "ann"
 
 

@@ -23,10 +23,16 @@ from receiver.ledger.queue.attempts import started_elsewhere
 from receiver.ledger.queue.fair_queueing import next_virtual_time
 from receiver.ledger.queue.pauses import PAUSED_AT
 
+HURRY = (
+    "GET /v1/runs/{run} tells what it waits for; if that is a time, POST /v1/runs/{run}/hurry "
+    "tries it at once"
+)
 HINTS = {
     RunState.SUCCEEDED: "to do it again, replay its sync: POST /v1/syncs/{sync}/replay",
     RunState.SKIPPED: "retry the run that failed: that opens again what it had skipped; where "
     "none has, replay the sync: POST /v1/syncs/{sync}/replay",
+    RunState.DUE: HURRY,
+    RunState.PENDING: HURRY,
     RunState.HELD: "it waits to be approved: POST /v1/runs/{run}/approve",
     RunState.SUPERSEDED: "a newer plan does its work",
 }
