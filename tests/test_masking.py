@@ -15,9 +15,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from spellings import SPELLINGS, WRAPPED, spell
 
+from receiver.core.credential_texts import MASK
 from receiver.outbound import secret_masking as masking
 from receiver.outbound.secret_decoding import Decoding, unescaped
-from receiver.outbound.secret_masking import MASK, SHORTEST, Masker
+from receiver.outbound.secret_masking import SHORTEST, Masker
 from receiver.outbound.secret_parts import revealing_parts
 
 SECRETS = st.text(

@@ -62,6 +62,22 @@ def test_broken_json_shows_the_place_and_names_to_json(
     assert f"line {line}, column {column}" in error.message
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"password": "hunter2-a", "m": ""v"}',
+        b'{"password": ""hunter2-a"", "m": 1}',
+        b'{"values": "password: hunter2-a\nb: 1", "m": 1}',
+        b'{"password": "' + b"x" * 500 + b'hunter2", "m": ""v"}',
+    ],
+)
+def test_the_excerpt_has_no_credential(body: bytes) -> None:
+    """It is stored as the reason, logged and answered."""
+    error = refused(body)
+    assert "hunter2" not in f"{error} {error.details}"
+    assert "[secret]" in error.message
+
+
 def test_the_excerpt_is_short() -> None:
     """Only the surroundings of the place are shown, not the whole body."""
     error = refused(b'{"a": "' + b"x" * 10_000 + b'", oops, "b": "' + b"y" * 10_000 + b'"}')

@@ -18,7 +18,7 @@ from receiver.contract import (
     Sent,
     Succeeded,
 )
-from receiver.outbound.credential_names import HEADERS
+from receiver.core.credential_names import HEADERS
 from receiver.rules.expressions.cel import Expressions
 from receiver.rules.handlers.json_schema import rules_schema
 from receiver.rules.handlers.registry import Registry

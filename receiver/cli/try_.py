@@ -17,6 +17,7 @@ import yaml
 from receiver.app.composition import build_outbound
 from receiver.cli import complete, options
 from receiver.cli.screen import Part, Styled, confirm, write_json, write_line
+from receiver.core.credential_texts import MASK
 from receiver.core.errors import PostsyncError
 from receiver.core.logs import Log, escape
 from receiver.core.model import Json, Outcome, OutcomeKind, Sync, new_id
@@ -25,7 +26,6 @@ from receiver.core.validation import did_you_mean
 from receiver.dispatcher.attempt import Runner
 from receiver.inspection.try_rule import Released, Trial
 from receiver.notification.parse import read_notification
-from receiver.outbound.secret_masking import MASK
 from receiver.planning.parameters import Renderer
 from receiver.rules.expressions.cel import Expressions
 from receiver.rules.handlers.registry import Registry

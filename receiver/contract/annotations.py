@@ -50,7 +50,7 @@ class HeadersMark:
 Headers: TypeAlias = Annotated[dict[str, str], HeadersMark()]
 """Headers: `check` refuses a literal or an expression in one that carries a credential.
 
-Those are `receiver.outbound.credential_names.HEADERS`: `Authorization`, `Cookie` and their like.
+Those are `receiver.core.credential_names.HEADERS`: `Authorization`, `Cookie` and their like.
 """
 
 
@@ -59,7 +59,7 @@ class Sent:
     """Marks a tree that is sent to a service as it is written.
 
     Write ``json: Annotated[Any, Sent()]``: `check` then refuses a literal under a key that names a
-    credential (`receiver.outbound.credential_names`), at any depth. A reference to a secret can
+    credential (`receiver.core.credential_names`), at any depth. A reference to a secret can
     stand in any place of it.
     """
 

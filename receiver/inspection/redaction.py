@@ -7,35 +7,16 @@ and where a name says `password`, nobody needs to see what stands there.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any
 
-from receiver.outbound.credential_names import names_a_credential
-from receiver.outbound.secret_masking import MASK
-
-_IN_ADDRESS = re.compile(r"(?<=://)[^/?#@\s\"'<>]+(?=@)")
-"""The user and the password of an address."""
-
-_IN_QUERY = re.compile(r"([?&;])([\w.-]+)=([^&;#\s\"'<>]+)")
-_IN_LINE = re.compile(
-    r"^([ \t\"'-]*(?:export )?)([\w.][\w.-]*)([\"']?[ \t]*[:=][ \t]*)(\S.*)$", re.MULTILINE
+from receiver.core.credential_texts import (
+    DATA,
+    MASK,
+    credential_spans,
+    is_credential,
+    without_credentials,
 )
-"""``name: value`` or ``name=value``, as files have it: Helm values, variables. A name begins with
-no dash: where two parts may take the same characters, each way to share them would be tried."""
-
-_SUSPECT = re.compile(r"[=:{\[]")
-"""A text without any of these is none of the above: most are, and are not searched further."""
-
-_LONGEST = 200
-"""Characters of a name, from its end, that are asked about and remembered: it may have megabytes,
-and what calls it a credential is its end."""
-
-_asked = lru_cache(maxsize=4096)(names_a_credential)
-
-_DATA = frozenset({"data", "stringData"})
-"""What a Secret's manifest has its values under."""
 
 
 def redacted(tree: Any) -> Any:
@@ -53,13 +34,13 @@ def redacted(tree: Any) -> Any:
 def _redacted_object(tree: dict[str, Any]) -> dict[str, Any]:
     """Return an object so; what names a value may stand beside it, as Helm's parameters have it."""
     hidden: set[str] = set()
-    if isinstance(name := tree.get("name"), str) and _is_credential(name):
+    if isinstance(name := tree.get("name"), str) and is_credential(name):
         hidden |= {"value"}
     if tree.get("kind") == "Secret":
-        hidden |= _DATA
+        hidden |= DATA
     found = {}
     for key, item in tree.items():
-        if key in hidden or _is_credential(key):
+        if key in hidden or is_credential(key):
             found[key] = _masked(item)
         else:
             found[key] = item if key == "labels" else redacted(item)
@@ -68,8 +49,6 @@ def _redacted_object(tree: dict[str, Any]) -> dict[str, Any]:
 
 def redacted_text(text: str) -> str:
     """Return a text so: its addresses, its lines of ``name: value``, and JSON in it."""
-    if not _SUSPECT.search(text):
-        return text
     if text.lstrip()[:1] in {"{", "["}:
         try:
             return _redacted_json(text)
@@ -77,9 +56,7 @@ def redacted_text(text: str) -> str:
             return MASK
         except ValueError:
             pass
-    text = _IN_ADDRESS.sub(MASK, text)
-    text = _IN_QUERY.sub(lambda found: _named(found, f"{found[1]}{found[2]}="), text)
-    return _IN_LINE.sub(lambda found: _named(found, found[1] + found[2] + found[3]), text)
+    return without_credentials(text, credential_spans(text))
 
 
 def _redacted_json(text: str) -> str:
@@ -97,17 +74,8 @@ def _redacted_json(text: str) -> str:
 def redacted_query(query: Mapping[str, str]) -> dict[str, str]:
     """Return the parameters of an address so."""
     return {
-        name: MASK if _is_credential(name) else redacted_text(value)
-        for name, value in query.items()
+        name: MASK if is_credential(name) else redacted_text(value) for name, value in query.items()
     }
-
-
-def _is_credential(name: str) -> bool:
-    return _asked(name[-_LONGEST:])
-
-
-def _named(found: re.Match[str], head: str) -> str:
-    return head + MASK if _is_credential(found[2]) else found[0]
 
 
 def _masked(tree: Any) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
+from receiver.core.credential_texts import credential_spans, without_credentials
 from receiver.core.errors import PayloadError
 
 WAY_OUT = "write values in the template as {{toJson .app.metadata.name}}, without quotes round it"
@@ -115,7 +116,7 @@ def _broken(body: bytes, problem: str) -> PayloadError:
     at = _offset(body, problem)
     line, column = body.count(b"\n", 0, at) + 1, at - body.rfind(b"\n", 0, at)
     before, after = body[max(0, at - AROUND) : at + 1], body[at + 1 : at + AROUND]
-    excerpt = (before + after).decode("utf-8", "replace")
+    excerpt = _excerpt(body, at)
     return PayloadError(
         "not_json",
         f"the body is not JSON: {PLACE.sub('', problem)} at line {line}, column {column}, "
@@ -125,6 +126,16 @@ def _broken(body: bytes, problem: str) -> PayloadError:
         column=column,
         excerpt=excerpt,
     )
+
+
+def _excerpt(body: bytes, at: int) -> str:
+    """Return what stands round a place, without what names before it call a credential.
+
+    It goes into logs and to whoever asks for a refused notification.
+    """
+    text = body[: at + AROUND].decode("utf-8", "replace")
+    start = len(body[: max(0, at - AROUND)].decode("utf-8", "replace"))
+    return without_credentials(text, credential_spans(text), start)
 
 
 def _offset(body: bytes, problem: str) -> int:

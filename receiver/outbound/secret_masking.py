@@ -11,6 +11,7 @@ import base64
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
+from receiver.core.credential_texts import MASK
 from receiver.core.model import Json
 from receiver.outbound.secret_decoding import (
     WHITE,
@@ -22,7 +23,6 @@ from receiver.outbound.secret_decoding import (
 )
 from receiver.outbound.secret_parts import REVEALING, revealing_parts
 
-MASK = "[secret]"
 ROUNDS = 6
 """Layers of escapes that are resolved: JSON in JSON in a URL in HTML has four."""
 DEPTH = 3

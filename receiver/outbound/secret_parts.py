@@ -6,7 +6,7 @@ import base64
 import re
 from collections.abc import Iterator
 
-from receiver.outbound.credential_names import names_a_credential
+from receiver.core.credential_names import names_a_credential
 
 REVEALING = 8
 """Characters. Half a secret is half the work of guessing; what is shorter stands in many words."""

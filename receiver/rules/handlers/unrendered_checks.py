@@ -13,9 +13,9 @@ from typing import Any
 from pydantic import BaseModel
 
 from receiver.contract.annotations import Filled, HeadersMark, SecretMark, Sent
+from receiver.core.credential_names import HEADERS, names_a_credential
 from receiver.core.type_tree import Slot, slot_of, slots_in
 from receiver.core.validation import FieldError, Path
-from receiver.outbound.credential_names import HEADERS, names_a_credential
 from receiver.rules.expressions.template import is_template
 from receiver.rules.handlers.parameter_places import places
 from receiver.rules.handlers.secret_refs import is_secret
