@@ -33,6 +33,11 @@ def is_damage(error: DBAPIError) -> bool:
     return code & PRIMARY in DAMAGE or code == CUT_OFF
 
 
+def is_io_error(error: DBAPIError) -> bool:
+    """Whether the disk has failed a read or a write."""
+    return getattr(error.orig, "sqlite_errorcode", 0) & PRIMARY == sqlite3.SQLITE_IOERR
+
+
 def find_damage(path: Path) -> str:
     """Check the file's pages, for at most `PATIENCE` seconds; return what is wrong, or ""."""
     # Read-only, so that closing it writes nothing of the log back into the file. Where there is no

@@ -14,7 +14,12 @@ from sqlalchemy.exc import DBAPIError
 
 from receiver.core.errors import LedgerDamaged, LedgerError, LedgerGone, LedgerUnavailable
 from receiver.core.storable import make_parameters_storable
-from receiver.ledger.engine.corruption import find_damage, is_damage, recovery_from_damage
+from receiver.ledger.engine.corruption import (
+    find_damage,
+    is_damage,
+    is_io_error,
+    recovery_from_damage,
+)
 from receiver.ledger.engine.folder import WRITABLE, make_folder
 from receiver.ledger.engine.ledger import Ledger, LockMode, driver_message
 from receiver.ledger.engine.migrate import migrate
@@ -52,6 +57,7 @@ class SqliteLedger(Ledger):
         self.files = OpenFiles(path)
         self.reserve = reserve
         self._damage = ""
+        self._disk_failed = False
 
     def notify(self, connection: Connection) -> None:
         """Do nothing: the one dispatcher is on this host, and has a `Wakeup`."""
@@ -75,15 +81,38 @@ class SqliteLedger(Ledger):
             self._leave_reserve()
         with self.write_lock:
             self._check_files()
+            if self._disk_failed:
+                self._write_anew()
             engine = self._writers if lasting else self._quick_writers
             with engine.begin() as connection:
                 yield connection
 
     def _to_unavailable(self, message: str, error: DBAPIError) -> LedgerUnavailable:
+        self._disk_failed = self._disk_failed or is_io_error(error)
         if not is_damage(error):
             return super()._to_unavailable(message, error)
         self._damage = f"the ledger {self.path} is damaged: {driver_message(error)}"
         return LedgerDamaged(self._damage, hint=recovery_from_damage(self.path))
+
+    def _write_anew(self) -> None:
+        """Move all that the log has into the file, and begin a new log, after a write has failed.
+
+        The system tells a failed write once, and takes the pages for written from then on: the next
+        sync of them succeeds, and a loss of power takes them, and all that follows them in the log.
+        So nothing is taken until what is committed has been written again, elsewhere.
+        """
+        connection = self.engine.raw_connection()
+        try:
+            connection.execute("PRAGMA synchronous = FULL")
+            busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.Error as error:
+            message = f"the disk has failed a write, and what was written is not safe: {error}"
+            raise LedgerUnavailable(message) from error
+        finally:
+            connection.close()
+        if busy:
+            raise LedgerUnavailable("the disk has failed a write, and the log is read meanwhile")
+        self._disk_failed = False
 
     def _leave_reserve(self) -> None:
         disk = os.statvfs(self.path.parent)
