@@ -6,7 +6,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -18,6 +17,7 @@ from typing import IO, Any
 
 import psycopg
 import pytest
+from service import free_port
 
 from receiver.ledger import tables
 from receiver.ledger.engine.postgres import migrate_postgres
@@ -200,7 +200,7 @@ class Databases:
 def standby_of(primary: Postgres) -> Iterator[Postgres]:
     """Start a server that has all that the other has committed, before that says so."""
     folder = Path(tempfile.mkdtemp(prefix="postsync-pg-"))
-    server = Postgres(folder, _free_port(), options=primary.options)
+    server = Postgres(folder, free_port(), options=primary.options)
     try:
         _give(folder)
         server.follow(primary)
@@ -226,7 +226,7 @@ def postgres_server(
         pytest.skip("no PostgreSQL server is installed (Debian: postgresql)")
     folder = Path(tempfile.mkdtemp(prefix="postsync-pg-"))  # where its user may look
     fast = ["-c", "fsync=off", "-c", "full_page_writes=off"]
-    server = Postgres(folder, _free_port(), None, [] if durable else fast, host, namespace)
+    server = Postgres(folder, free_port(), None, [] if durable else fast, host, namespace)
     try:
         _give(folder)
         command = [str(_program("initdb")), "-D", str(folder / "data"), "-U", SUPERUSER]
@@ -274,12 +274,6 @@ SERVER_USER = _user()
 def _give(folder: Path) -> None:
     if SERVER_USER is not None:
         shutil.chown(folder, SERVER_USER)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-    return port
 
 
 def _children(parent: int) -> list[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +30,10 @@ from receiver.ledger.prepared import Prepared
 
 NOW = text("CAST(ROUND((julianday('now') - 2440587.5) * 86400000) AS INTEGER)")
 """The database's clock in milliseconds; julianday because SQLite below 3.42 lacks 'subsec'."""
+
+
+DISTRUST = 1.0
+"""Seconds after a failed write in which nothing is believed of a disk."""
 
 
 class SqliteLedger(Ledger):
@@ -57,7 +62,7 @@ class SqliteLedger(Ledger):
         self.files = OpenFiles(path)
         self.reserve = reserve
         self._damage = ""
-        self._disk_failed = False
+        self._disk_failed = 0.0  # when, by the monotonic clock; 0 if it has not
 
     def notify(self, connection: Connection) -> None:
         """Do nothing: the one dispatcher is on this host, and has a `Wakeup`."""
@@ -88,7 +93,8 @@ class SqliteLedger(Ledger):
                 yield connection
 
     def _to_unavailable(self, message: str, error: DBAPIError) -> LedgerUnavailable:
-        self._disk_failed = self._disk_failed or is_io_error(error)
+        if is_io_error(error):
+            self._disk_failed = time.monotonic()
         if not is_damage(error):
             return super()._to_unavailable(message, error)
         self._damage = f"the ledger {self.path} is damaged: {driver_message(error)}"
@@ -99,8 +105,11 @@ class SqliteLedger(Ledger):
 
         The system tells a failed write once, and takes the pages for written from then on: the next
         sync of them succeeds, and a loss of power takes them, and all that follows them in the log.
-        So nothing is taken until what is committed has been written again, elsewhere.
+        So nothing is taken until what is committed has been written again, elsewhere. For some
+        milliseconds that may succeed in vain as well: while an ext4 gives up, before it refuses.
         """
+        if time.monotonic() - self._disk_failed < DISTRUST:
+            raise LedgerUnavailable("the disk has failed a write just now")
         connection = self.engine.raw_connection()
         try:
             connection.execute("PRAGMA synchronous = FULL")
@@ -112,7 +121,7 @@ class SqliteLedger(Ledger):
             connection.close()
         if busy:
             raise LedgerUnavailable("the disk has failed a write, and the log is read meanwhile")
-        self._disk_failed = False
+        self._disk_failed = 0.0
 
     def _leave_reserve(self) -> None:
         disk = os.statvfs(self.path.parent)
