@@ -13,6 +13,7 @@ DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 CUT_OFF = sqlite3.SQLITE_IOERR_SHORT_READ
 """The file, or its log, has become shorter under those who have it open: they never read it again,
 and only a start can."""
+FAILED_SYNC = frozenset({sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC})
 PRIMARY = 0xFF
 """The bits of SQLite's error codes that have the primary one
 (https://www.sqlite.org/rescode.html)."""
@@ -33,9 +34,9 @@ def is_damage(error: DBAPIError) -> bool:
     return code & PRIMARY in DAMAGE or code == CUT_OFF
 
 
-def is_io_error(error: DBAPIError) -> bool:
-    """Whether the disk has failed a read or a write."""
-    return getattr(error.orig, "sqlite_errorcode", 0) & PRIMARY == sqlite3.SQLITE_IOERR
+def is_failed_sync(error: DBAPIError) -> bool:
+    """Whether what was written before has not reached the disk; a failed write is told at once."""
+    return getattr(error.orig, "sqlite_errorcode", 0) in FAILED_SYNC
 
 
 def find_damage(path: Path) -> str:

@@ -18,7 +18,7 @@ from receiver.core.storable import make_parameters_storable
 from receiver.ledger.engine.corruption import (
     find_damage,
     is_damage,
-    is_io_error,
+    is_failed_sync,
     recovery_from_damage,
 )
 from receiver.ledger.engine.folder import WRITABLE, make_folder
@@ -93,7 +93,7 @@ class SqliteLedger(Ledger):
                 yield connection
 
     def _to_unavailable(self, message: str, error: DBAPIError) -> LedgerUnavailable:
-        if is_io_error(error):
+        if is_failed_sync(error):
             self._disk_failed = time.monotonic()
         if not is_damage(error):
             return super()._to_unavailable(message, error)
