@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 import subprocess
 import threading
@@ -39,11 +40,22 @@ def threaded(server: TCPServer) -> Iterator[str]:
 
 
 @contextmanager
-def listening(ledger: Ledger, home: Path, **options: Any) -> Iterator[str]:
-    """Serve the app over a ledger; its address. The options are settings."""
+def listening(
+    ledger: Ledger, home: Path, *, posts: float = math.inf, **options: Any
+) -> Iterator[str]:
+    """Serve the app over a ledger; its address. The options are settings.
+
+    After so many ``posts`` it answers as a proxy does whose server is gone.
+    """
+    left = posts
     with doors(ledger, home, **options) as made:
 
         def app(environ: dict[str, Any], start: Any) -> Any:
+            nonlocal left
+            left -= environ["REQUEST_METHOD"] == "POST"
+            if left < 0:
+                start("503 Service Unavailable", [("Content-Type", "application/json")])
+                return [b'{"detail": "gone away"}']
             # As our own server does: a body ends where it was announced to end.
             environ["wsgi.input"] = get_input_stream(environ)
             return made.app(environ, start)

@@ -121,14 +121,17 @@ def send_each(client: Client, verb: str, chosen: Sequence[One], body: Json) -> d
     """Have it done with each; return by id what was refused and why, which stops no other.
 
     Raises:
-        ServerError: the server cannot be asked, or the token is refused.
+        ServerError: the server cannot be asked, or the token is refused; what was done before is
+            told on stderr.
     """
     refused: dict[str, str] = {}
-    for one in chosen:
+    for before, one in enumerate(chosen):
         try:
             client.send("POST", f"/v1/{one.kind}s/{one.id}/{verb}", body)
         except ServerError as error:
             if error.status not in GONE_ON:
+                write_refused(refused)
+                write_broken_off(before - len(refused), f"at {one.kind} {one.id}")
                 raise
             refused[one.id] = str(error)
     return refused
@@ -138,6 +141,12 @@ def write_refused(refused: Mapping[str, str]) -> None:
     """Write on stderr why something was refused, an equal reason once."""
     for why in dict.fromkeys(refused.values()):
         write_line(Styled(why, "red"), err=True)
+
+
+def write_broken_off(done: int, where: str) -> None:
+    """Write on stderr how many were done before the server could not be asked any more."""
+    if done:
+        write_line(Styled(f"broke off {where}: {done:,} before it are done", "red"), err=True)
 
 
 def _tell(done: str, left: Sequence[One], refused: Mapping[str, str], output: str) -> None:

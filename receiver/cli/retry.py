@@ -11,6 +11,7 @@ import click
 from receiver.cli import many, options
 from receiver.cli.client import Client
 from receiver.cli.screen import confirm, plural, write_answer
+from receiver.core.errors import ServerError
 from receiver.core.model import Json
 from receiver.core.states import RunState
 
@@ -112,7 +113,11 @@ def _many(client: Client, chosen: Mapping[str, str], common: Body, *, yes: bool)
     done: list[str] = []
     more = True
     while more:
-        answer = client.send("POST", "/v1/runs/retry", body)
+        try:
+            answer = client.send("POST", "/v1/runs/retry", body)
+        except ServerError:
+            many.write_broken_off(len(done), "between two requests")
+            raise
         done += answer["runs"]
         more = answer["more"] and bool(answer["runs"])
         body["until"] = answer["until"]  # what fails anew meanwhile is not retried again

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from desks import ANN, desk, put_in_force
 from house import House
-from in_process import Postsync
+from in_process import Postsync, listening
 
 from receiver.core.model import Outcome, OutcomeKind
 from receiver.ledger.engine.sqlite import SqliteLedger
@@ -164,6 +164,26 @@ def test_a_retry_that_is_refused_stops_no_other(house: House, postsync: Postsync
     assert f"`postsync approve {held}`" in err
     told = json.loads(postsync("retry", failed, "--output", "json")[1])
     assert (told["retried"], told["runs"], [*told["refused"]]) == (0, [], [failed])
+
+
+@pytest.mark.parametrize(
+    ("command", "where"),
+    [(("cancel", "--rule", "careful"), "at plan p-"), (("retry", "--all"), "between two requests")],
+)
+def test_what_was_done_before_the_server_went_away_is_told(
+    house: House, home: Path, postsync: Postsync, monkeypatch: pytest.MonkeyPatch,
+    command: tuple[str, ...], where: str,
+) -> None:  # fmt: skip
+    """Else an operator would have to look for it in the trail."""
+    house.sync("a", application="zoo", at=4)
+    house.end(*house.claim(), fails="answered 404")
+    monkeypatch.setattr("receiver.cli.retry.AT_ONCE", 1)
+    for posts, told in ((0, False), (1, True)):
+        with listening(house.ledger, home, posts=posts) as url:
+            monkeypatch.setenv("POSTSYNC_URL", url)
+            code, out, err = postsync(*command, "--yes")
+        assert (code, out, "gone away" in err) == (1, "", True)
+        assert (f"broke off {where}" in err, "1 before it are done" in err) == (told, told)
 
 
 def test_what_failed_of_a_sync_is_acknowledged_after_a_yes(
