@@ -44,6 +44,13 @@ class Deed:
     danger: bool = False
 
 
+def _plainly(
+    do: Callable[[Intake, str, Act], object],
+) -> Callable[[Intake, str, Act, bool], object]:
+    """Do what repeats nothing, and so asks for no rules."""
+    return lambda intake, number, act, _older: do(intake, number, act)
+
+
 DEEDS: dict[tuple[str, str], Deed] = {
     ("sync", "replay"): Deed(
         "Replay", "The sync is planned anew under the rules of now; what matches runs again.",
@@ -54,16 +61,16 @@ DEEDS: dict[tuple[str, str], Deed] = {
     ),
     ("sync", "cancel"): Deed(
         "Cancel", "All plans of the sync that have not ended are ended.",
-        lambda intake, number, act, _older: operator_api.cancel_sync(intake, number, act),
+        _plainly(operator_api.cancel_sync),
         danger=True,
     ),
     ("plan", "approve"): Deed(
         "Approve", "The plan, or what of it is held, goes on.",
-        lambda intake, number, act, _older: operator_api.approve_plan(intake, number, act),
+        _plainly(operator_api.approve_plan),
     ),
     ("plan", "cancel"): Deed(
         "Cancel", "The plan ends: none of its runs begins any more.",
-        lambda intake, number, act, _older: operator_api.cancel_plan(intake, number, act),
+        _plainly(operator_api.cancel_plan),
         danger=True,
     ),
     ("run", "retry"): Deed(
@@ -75,19 +82,19 @@ DEEDS: dict[tuple[str, str], Deed] = {
     ),
     ("run", "hurry"): Deed(
         "Try now", "The run does not wait for its time.",
-        lambda intake, number, act, _older: operator_api.hurry_run(intake, number, act),
+        _plainly(operator_api.hurry_run),
     ),
     ("run", "approve"): Deed(
         "Approve", "The run goes on.",
-        lambda intake, number, act, _older: operator_api.approve_run(intake, number, act),
+        _plainly(operator_api.approve_run),
     ),
     ("run", "acknowledge"): Deed(
         "Acknowledge", "The run stays failed, and is not counted as failing any more.",
-        lambda intake, number, act, _older: operator_api.acknowledge_run(intake, number, act),
+        _plainly(operator_api.acknowledge_run),
     ),
     ("run", "cancel"): Deed(
         "Cancel", "The run ends, and fails its wave.",
-        lambda intake, number, act, _older: operator_api.cancel_run(intake, number, act),
+        _plainly(operator_api.cancel_run),
         danger=True,
     ),
 }  # fmt: skip
