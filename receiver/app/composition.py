@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from threading import Lock
 
 from sqlalchemy import Connection
 
@@ -47,7 +48,7 @@ from receiver.settings.tokens import Keyring
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """What the web application needs."""
+    """What the web application needs; ``long_story`` is held while a long story is told."""
 
     settings: Settings
     writer: IntakeWriter
@@ -59,6 +60,7 @@ class Intake:
     messages: HookMessages
     operations: Operations
     applications: ApplicationView
+    long_story: Lock = field(default_factory=Lock)
 
 
 def build_intake(settings: Settings, wakeup: Wakeup, log: Log) -> Intake:

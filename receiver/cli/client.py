@@ -214,13 +214,13 @@ class Client:
 
 COMMAND_OF = (
     (r"GET /v1/(syncs|runs|plans)\?state=(\w+)", r"`postsync \1 --state \2`"),
+    (r"GET /v1/runs\?(sync|plan)=(\S+[a-z0-9])", r"`postsync runs --\1 \2`"),
     (r"GET /v1/(syncs|runs|plans|deliveries)/(\S+[a-z0-9])", r"`postsync show \2`"),
     (r"GET /v1/(syncs|runs|plans)\b", r"`postsync \1`"),
     (r"POST /v1/syncs/(\S+)/replay", r"`postsync replay \1`"),
     (r"POST /v1/(?:runs|plans)/(\S+)/approve", r"`postsync approve \1`"),
     (r"POST /v1/runs/(\S+)/retry", r"`postsync retry \1`"),
     (r"POST /v1/runs/(\S+)/hurry", r"`postsync retry --now \1`"),
-    (r"POST /v1/runs/(\S+)/retry", r"`postsync retry \1`"),
 )
 """A request in the API's hints, and the command that does the same."""
 

@@ -15,6 +15,7 @@ from receiver.inspection.stored_notification import delivery_story
 from receiver.ledger.queries.delivery_rows import DeliveryStory
 from receiver.ledger.queries.rows import Plan, PlanStory, Run, RunStory, SyncWithPlans
 from receiver.ledger.queries.rule_rows import RuleInForce, RuleList
+from receiver.web.long_stories import take_turn_if_long
 from receiver.web.operation import READ_ERRORS, Routes, Who
 from receiver.web.problem_details import Refusal
 from receiver.web.query_params import (
@@ -78,7 +79,11 @@ def list_syncs(intake: Intake, query: SyncsQuery) -> Syncs:
 def get_sync(intake: Intake, sync: str, query: StoryQuery) -> SyncStory:
     """Tell a sync's whole story; `last` is the newest."""
     wanted = intake.reader.newest() if sync == "last" else sync
-    found = existing(intake.reader.sync(wanted) if wanted else None, "sync", sync)
+    found = None
+    if wanted:
+        take_turn_if_long(intake, "sync", wanted)
+        found = intake.reader.sync(wanted)
+    found = existing(found, "sync", sync)
     explained = intake.explainer.explain(found["id"], rule=query.rule, resource=query.resource)
     return {**found, "explanation": explained.rows, "explanationNote": explained.note}
 
@@ -140,6 +145,7 @@ def list_plans(intake: Intake, query: PlansQuery) -> Plans:
 @ROUTES.add("get", "/v1/plans/{plan}")
 def get_plan(intake: Intake, plan: str) -> PlanStory:
     """Tell a plan with its runs."""
+    take_turn_if_long(intake, "plan", plan)
     return existing(intake.reader.plan(plan), "plan", plan)
 
 

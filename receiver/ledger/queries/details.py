@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from sqlalchemy import ColumnElement, Connection, and_, select
 
@@ -127,6 +128,13 @@ def _with_runs(connection: Connection, plans: Sequence[Plan]) -> list[PlanWithRu
 def with_tries(run: ActedRun, application: str, tries: list[Attempt]) -> RunWithTries:
     """Return a run with these attempts; what it waits for is not read."""
     return {**run, "application": application, "waitsFor": "", "tries": tries}
+
+
+def is_long(connection: Connection, kind: Literal["sync", "plan"], wanted: str, lines: int) -> bool:
+    """Whether the trail has more than so many lines of a sync or a plan."""
+    about = about_sync(connection, wanted) if kind == "sync" else about_plans(connection, [wanted])
+    further = select(tables.audit_events.c.seq).where(about).offset(lines).limit(1)
+    return connection.scalar(further) is not None
 
 
 def _events(connection: Connection, about: ColumnElement[bool]) -> list[Event]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from sqlalchemy import func, select
 
@@ -14,7 +15,7 @@ from receiver.ledger.queries.deliveries import (
     list_deliveries,
     read_deliveries,
 )
-from receiver.ledger.queries.details import plan_story, run_story, sync_details
+from receiver.ledger.queries.details import is_long, plan_story, run_story, sync_details
 from receiver.ledger.queries.excerpts import plan_excerpt, run_excerpt, sync_excerpt
 from receiver.ledger.queries.history import History, read_history
 from receiver.ledger.queries.lists import (
@@ -120,6 +121,11 @@ class Reader:
                 add_waits(connection, self._ledger.now(connection), found["runs"])
                 add_plan_waits(connection, self._ledger.now(connection), [found])
             return found
+
+    def is_long(self, kind: Literal["sync", "plan"], wanted: str, lines: int) -> bool:
+        """Whether the trail has more than so many lines of a sync or a plan."""
+        with self._ledger.read() as connection:
+            return is_long(connection, kind, wanted, lines)
 
     def run(self, run: str) -> RunStory | None:
         """Return one run with its attempts and events; None if there is no such run."""
