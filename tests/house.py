@@ -40,8 +40,9 @@ from receiver.ledger.queue.claim import ClaimedRun, claim, hurry, wake
 from receiver.ledger.queue.leases import give_back, release_lost, renew
 from receiver.ledger.queue.pending_work import find_pending_work
 from receiver.ledger.queue.rate_limits import Buckets
-from receiver.notification.application_memory import Memory, with_recalled
+from receiver.notification.application_memory import Memory
 from receiver.notification.parse import read_notification
+from receiver.notification.recalled import with_recalled
 from receiver.planning.planner import Planner, memory_key, read_sync, step
 from receiver.planning.retry import settle
 from receiver.rules.schema.rule_file import Rule

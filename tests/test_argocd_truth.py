@@ -9,15 +9,10 @@ from functools import cache
 from pathlib import Path
 
 from receiver.core.model import Change, ChangeVerdict, Resource, Sync
-from receiver.notification.application_memory import (
-    Memory,
-    apply_update,
-    recall,
-    update_from,
-    with_recalled,
-)
+from receiver.notification.application_memory import Memory, apply_update, recall, update_from
 from receiver.notification.change_detection import list_gap
 from receiver.notification.parse import read_notification
+from receiver.notification.recalled import with_recalled
 
 DATA = Path(__file__).parent / "data/argocd"
 

@@ -23,8 +23,8 @@ from receiver.ledger.plans.outcomes import store_settlements
 from receiver.ledger.plans.poison_guard import MAX_DEATHS, PoisonGuard, record_start
 from receiver.ledger.plans.store import store_plannings
 from receiver.ledger.plans.verification import store_observed
-from receiver.notification.application_memory import Recalled
 from receiver.notification.live_verdicts import Observed
+from receiver.notification.recalled import Recalled
 from receiver.planning.retry import settle
 from receiver.rules.expressions.cel import Expressions
 from receiver.rules.handlers.registry import Registry

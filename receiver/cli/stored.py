@@ -12,8 +12,8 @@ from receiver.core.errors import ServerError
 from receiver.core.model import Sync
 from receiver.ledger.plans.application_memory import read_recalled
 from receiver.ledger.queries.delivery_rows import DeliveredSync, DeliveryStory
-from receiver.notification.application_memory import Recalled, with_recalled
 from receiver.notification.parse import read_notification
+from receiver.notification.recalled import Recalled, with_recalled
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,8 @@ from receiver.kubernetes.health import Health
 from receiver.ledger import tables
 from receiver.ledger.plans.load import stored_sync
 from receiver.ledger.plans.plan import Plan
-from receiver.notification.application_memory import with_recalled
 from receiver.notification.live_verdicts import changes_by
+from receiver.notification.recalled import with_recalled
 from receiver.planning.planner import read_sync
 
 NAMED = 5

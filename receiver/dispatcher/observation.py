@@ -16,15 +16,10 @@ from receiver.dispatcher.live_facts import FieldLook, unread
 from receiver.dispatcher.resource_health import REASON, read_health
 from receiver.ledger.plans.field_values import FieldPlace, FieldUpdate
 from receiver.ledger.plans.records import StoredSync
-from receiver.notification.application_memory import (
-    Trace,
-    finished_ms,
-    is_dry_run,
-    may_have_changed,
-    with_recalled,
-)
+from receiver.notification.application_memory import finished_ms, is_dry_run
 from receiver.notification.field_memory import FieldMemory, Operation
 from receiver.notification.live_verdicts import Observed, Sighting, Unlisted, changes_by, judge
+from receiver.notification.recalled import Trace, may_have_changed, with_recalled
 from receiver.planning.planner import Planner, read_sync
 from receiver.rules.matching.questions import Asks, Wanted
 

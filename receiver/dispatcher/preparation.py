@@ -39,7 +39,8 @@ from receiver.ledger.plans.load import (
 from receiver.ledger.plans.plan import Plan
 from receiver.ledger.plans.poison_guard import PoisonGuard
 from receiver.ledger.plans.records import Advance, Planning, StoredPlan, StoredSync
-from receiver.notification.application_memory import Memory, apply_update, with_recalled
+from receiver.notification.application_memory import Memory, apply_update
+from receiver.notification.recalled import with_recalled
 from receiver.notification.resource_list import too_many
 from receiver.planning.parameters import Renderer
 from receiver.planning.plan_builder import MOST_RUNS

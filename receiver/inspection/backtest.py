@@ -16,7 +16,7 @@ from receiver.core.model import Sync
 from receiver.core.states import SyncState
 from receiver.inspection.not_seen import not_seen
 from receiver.ledger.queries.delivery_rows import DeliveredSync, MadePlan
-from receiver.notification.application_memory import Recalled, with_recalled
+from receiver.notification.recalled import Recalled, with_recalled
 from receiver.rules.expressions.cel import Expressions
 from receiver.rules.matching.matcher import Matcher, RuleMatch
 from receiver.rules.schema.rule_file import Rule

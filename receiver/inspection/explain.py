@@ -41,7 +41,7 @@ from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.plans.load import planned_with, stored_sync
 from receiver.ledger.queries.details import sync_state
 from receiver.ledger.queries.rows import written_as_text
-from receiver.notification.application_memory import with_recalled
+from receiver.notification.recalled import with_recalled
 from receiver.planning.planner import read_sync
 from receiver.rules.expressions.cel import Expressions
 from receiver.rules.loading.load import rule_set_from

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 
 from receiver.core.model import Live, Sync
 from receiver.core.states import SyncState
-from receiver.notification.application_memory import Recalled, with_recalled
 from receiver.notification.live_verdicts import Observed
+from receiver.notification.recalled import Recalled, with_recalled
 from receiver.planning.truth import find_wanted
 from receiver.rules.matching.matcher import Matcher
 from receiver.rules.matching.questions import Asks, Wanted

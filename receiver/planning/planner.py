@@ -14,14 +14,13 @@ from receiver.ledger.plans.records import Advance, NewPlan, Planning, StoredPlan
 from receiver.notification.application_memory import (
     Memory,
     MemoryUpdate,
-    Recalled,
     recall,
     unlisted,
     update_from,
-    with_recalled,
 )
 from receiver.notification.change_detection import list_gap
 from receiver.notification.parse import read_notification
+from receiver.notification.recalled import Recalled, with_recalled
 from receiver.planning.parameters import Renderer, Scene
 from receiver.planning.plan_builder import MOST_RUNS, MOST_TARGETS, PlanMaker, advance_with
 from receiver.planning.plan_view import PlanView

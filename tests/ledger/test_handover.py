@@ -28,8 +28,8 @@ from receiver.ledger.engine.wakeup import Wakeup
 from receiver.ledger.plans.load import stored_sync
 from receiver.ledger.plans.verification import store_observed
 from receiver.ledger.queue.rate_limits import Buckets
-from receiver.notification.application_memory import Recalled
 from receiver.notification.live_verdicts import Observed
+from receiver.notification.recalled import Recalled
 from receiver.settings.model import Settings
 
 RULES = """

@@ -17,8 +17,8 @@ from receiver.inspection.explain import Explainer
 from receiver.kubernetes.health import Health
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.plans.application_memory import read_recalled, write_recalled
-from receiver.notification.application_memory import Recalled
 from receiver.notification.live_verdicts import Observed
+from receiver.notification.recalled import Recalled
 
 RULES = """
 - name: edge

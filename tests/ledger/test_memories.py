@@ -13,7 +13,8 @@ from notifications import resource
 
 from receiver.inspection.explain import Explainer
 from receiver.ledger.engine.ledger import Ledger
-from receiver.notification.application_memory import MOST, Memory, MemoryUpdate, Trace, apply_update
+from receiver.notification.application_memory import MOST, Memory, MemoryUpdate, apply_update
+from receiver.notification.recalled import Trace
 
 RULES = """
 - name: configs

@@ -28,8 +28,8 @@ from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.plans.application_memory import read_recalled, write_recalled
 from receiver.ledger.plans.verification import verifying_syncs
 from receiver.ledger.queries.reader import Reader
-from receiver.notification.application_memory import Recalled, Trace
 from receiver.notification.live_verdicts import Observed, Sighting
+from receiver.notification.recalled import Recalled, Trace
 
 RULES = """
 - name: configs

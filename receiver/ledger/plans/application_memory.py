@@ -16,8 +16,9 @@ from receiver.ledger import tables
 from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.plans.records import Planning
 from receiver.ledger.prepared import Prepared, any_of
-from receiver.notification.application_memory import Memory, Recalled, Trace, apply_update
+from receiver.notification.application_memory import Memory, apply_update
 from receiver.notification.live_verdicts import Observed, Sighting, Unlisted
+from receiver.notification.recalled import Recalled, Trace
 
 MemoryKey = tuple[str, str, str]
 """Sender, channel and Application: each cluster has its own memory, and so has each channel, since

@@ -19,7 +19,7 @@ from receiver.ledger.plans.plan import Plan, select_plans
 from receiver.ledger.plans.records import PlannedSync, StoredPlan, StoredSync
 from receiver.ledger.plans.run import Run, select_runs
 from receiver.ledger.prepared import Prepared, any_of
-from receiver.notification.application_memory import Recalled
+from receiver.notification.recalled import Recalled
 
 _S, _D, _P, _R = tables.syncs.c, tables.deliveries.c, tables.plans.c, tables.runs.c
 _NEW = (

@@ -11,7 +11,8 @@ from receiver.ledger.plans.awaited import Awaited
 from receiver.ledger.plans.field_values import FieldUpdate
 from receiver.ledger.plans.plan import Gate, Plan
 from receiver.ledger.plans.run import Run
-from receiver.notification.application_memory import MemoryUpdate, Recalled
+from receiver.notification.application_memory import MemoryUpdate
+from receiver.notification.recalled import Recalled
 from receiver.rules.matching.questions import Wanted
 
 

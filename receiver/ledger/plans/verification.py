@@ -12,7 +12,7 @@ from receiver.core.states import SyncState
 from receiver.ledger import tables
 from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.plans.application_memory import write_recalled
-from receiver.notification.application_memory import Recalled
+from receiver.notification.recalled import Recalled
 
 _S = tables.syncs.c
 
