@@ -276,3 +276,16 @@ def test_a_list_that_may_lack_changes_is_told(house: House, retries: int, option
     told = planned(house).get("incomplete", "")
     assert bool(told) == (retries > 0 and options)
     assert not told or "may be missing from the list" in told
+
+
+@pytest.mark.parametrize("column", ["packed_images", "failed"])
+def test_a_memory_that_cannot_be_read_is_none(house: House, column: str) -> None:
+    """A damaged row holds no sync up, and the next sync writes it anew."""
+    house.sync(web("web:1"), at=0)
+    house.sync(web("web:2"), same("b"), at=10, phase="Failed")
+    with house.ledger.write() as connection:
+        connection.exec_driver_sql(f"UPDATE memories SET {column} = '{{'")
+    house.sync(web("web:2"), at=20)
+    assert planned(house)["resources"] == 1
+    house.sync(web("web:3"), at=30)
+    assert done(house)[-1] == "web"

@@ -144,8 +144,12 @@ def _read_sighting(written: str | list[Any]) -> Sighting:
 
 
 def _read(row: Any) -> Memory:
-    failed = {key: Trace(*trace) for key, trace in json.loads(row.failed).items()}
-    return Memory(json.loads(zlib.decompress(row.packed_images)), row.images_at, failed)
+    """Read a row; a damaged one is nothing remembered, so that no sync waits for it."""
+    try:
+        failed = {key: Trace(*trace) for key, trace in json.loads(row.failed).items()}
+        return Memory(json.loads(zlib.decompress(row.packed_images)), row.images_at, failed)
+    except (ValueError, TypeError, AttributeError, zlib.error):
+        return Memory()
 
 
 def _row(key: MemoryKey, memory: Memory) -> dict[str, Any]:
