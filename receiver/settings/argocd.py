@@ -76,8 +76,8 @@ class _Strict(BaseModel):
     )
 
 
-class KubernetesSetting(_Strict):
-    """The API server that has the Applications."""
+class ApiServerSetting(_Strict):
+    """An API server, and as whom it is asked."""
 
     in_cluster: bool = False
     """The cluster that Postsync runs in, as its service account."""
@@ -85,10 +85,6 @@ class KubernetesSetting(_Strict):
     """Another one, by its kubeconfig: `{file: NAME}`."""
     context: str | None = None
     """A context of the kubeconfig; by default its current one."""
-    namespaces: Annotated[list[str], Field(min_length=1)] = ["argocd"]
-    """Those of the Applications."""
-    destinations: list[str] = list(OWN_CLUSTER)
-    """How Applications name this cluster, by address or by name."""
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
@@ -97,6 +93,15 @@ class KubernetesSetting(_Strict):
         if self.context and self.kubeconfig is None:
             raise ValueError("context is one of a kubeconfig, and there is none")
         return self
+
+
+class KubernetesSetting(ApiServerSetting):
+    """The API server that has the Applications."""
+
+    namespaces: Annotated[list[str], Field(min_length=1)] = ["argocd"]
+    """Those of the Applications."""
+    destinations: list[str] = list(OWN_CLUSTER)
+    """How Applications name this cluster, by address or by name."""
 
 
 class ConnectionSetting(_Strict):

@@ -16,7 +16,7 @@ from pydantic_settings.exceptions import SettingsError as SourceError
 
 from receiver.core.errors import SettingsError, UnreadableFile
 from receiver.core.user_files import read_text
-from receiver.core.validation import did_you_mean, keys_at, message_of
+from receiver.core.validation import did_you_mean, dotted, keys_at, message_of
 from receiver.core.yaml_document import read_yaml
 from receiver.settings.argocd import ConnectionSetting
 from receiver.settings.model import Settings
@@ -102,10 +102,20 @@ def _setting_names(place: tuple[int | str, ...]) -> str:
     if not place:
         return ""
     name = str(place[0])
-    # In a list, and in what may be one of several types, pydantic's names are for nobody.
-    inside = takewhile(lambda part: isinstance(part, str) and "[" not in part, place[1:])
-    keys = ".".join(map(str, inside))
+    inside = takewhile(lambda depth: _is_written(place, depth), range(1, len(place)))
+    keys = dotted([place[depth] for depth in inside])
     return f"{to_camel(name)} (POSTSYNC_{name.upper()}): " + (f"{keys}: " if keys else "")
+
+
+def _is_written(place: tuple[int | str, ...], depth: int) -> bool:
+    """Whether this part of a place is a key or an entry of the settings.
+
+    Where there may be one of several types, pydantic's names of these are for nobody.
+    """
+    part, before = place[depth], place[depth - 1]
+    if isinstance(part, int) or isinstance(before, int):
+        return bool(keys_at(Settings, place[: depth + isinstance(part, int)]))
+    return "[" not in part
 
 
 def _read_file(file: Path) -> dict[str, Any]:

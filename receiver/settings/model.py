@@ -22,6 +22,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from receiver.settings.argocd import ConnectionSetting, Sender
+from receiver.settings.tenants import TenantsSetting
 
 MIB = 1 << 20
 
@@ -148,6 +149,8 @@ class Settings(BaseSettings):
     """For each sender, by the name of its token, how to ask its Argo CD what a sync really changed:
     `{argocd: {server: 'https://argocd-server.argocd.svc', token: {file: argocd}}}`; see
     docs/argocd-connection.md."""
+    tenants: TenantsSetting | None = None
+    """Namespaces that may have rules of their own, and the bounds of these."""
     verify_for: float = Field(default=120, gt=0)
     """A sync waits no longer for what its live objects tell, and is then planned without."""
     drain: float = Field(default=25, ge=0)

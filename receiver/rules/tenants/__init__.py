@@ -1,0 +1,1 @@
+"""Rules that stand in namespaces, each a custom resource, within the bounds of its tenant."""

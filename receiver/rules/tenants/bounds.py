@@ -1,0 +1,165 @@
+"""The bounds of tenants: what rules in a namespace may see and use, as the operator grants it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from receiver.core.model import Sync
+from receiver.core.validation import FieldError, dotted
+from receiver.rules.loading.defaults import sections
+from receiver.rules.matching.predicates import Globs
+from receiver.rules.schema.match import Strict
+from receiver.rules.schema.rule_file import Rule
+
+NAMESPACE = re.compile(r"[a-z0-9*?-]+")
+PROJECT = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
+ASK = "ask who runs Postsync to add it"
+"""The way out of what only an operator can grant."""
+
+
+def _namespace(value: str) -> str:
+    if not NAMESPACE.fullmatch(value):
+        raise ValueError(f"{value} is no namespace and no glob of one, as team-a or shop-*")
+    return value
+
+
+def _project(value: str) -> str:
+    if not PROJECT.fullmatch(value):
+        raise ValueError(f"{value} is no project: each is named whole, without a glob")
+    return value
+
+
+class TenantBounds(Strict):
+    """What the rules of some namespaces may do; what is not granted here is refused."""
+
+    namespaces: Annotated[
+        tuple[Annotated[str, AfterValidator(_namespace)], ...], Field(min_length=1)
+    ]
+    """The namespaces, as globs."""
+    projects: tuple[Annotated[str, AfterValidator(_project)], ...] = ()
+    """Projects whose Applications their rules see, beside those with the rule's own namespace as
+    their destination."""
+    handlers: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Handlers that their rules may use, by name."""
+    max_rules: int = Field(default=50, ge=1)
+    """Rules that a namespace may have."""
+    max_rule_size: int = Field(default=65536, ge=1024)
+    """Bytes of one rule."""
+
+
+@dataclass(frozen=True)
+class Tenants:
+    """The bounds of all tenants.
+
+    Attributes:
+        bounds: of which the first entry that fits a namespace counts.
+        destinations: how Applications name the cluster of the tenants' namespaces.
+        senders: whose Applications name it so; empty: every sender's.
+    """
+
+    bounds: Sequence[TenantBounds] = ()
+    destinations: frozenset[str] = frozenset()
+    senders: frozenset[str] = frozenset()
+
+    def of(self, namespace: str) -> TenantBounds | None:
+        """Return the bounds of a namespace; None: it may have no rules."""
+        number = self._number(namespace)
+        return None if number is None else self.bounds[number]
+
+    def refusal(self, namespace: str, sync: Sync) -> str:
+        """Return why the rules of a namespace may not see a sync, "" if they may."""
+        bounds = self.of(namespace)
+        if bounds is None:
+            return _no_bounds(namespace)
+        if self.senders and sync.sender not in self.senders:
+            return f"sender {sync.sender} is not among tenants.senders"
+        application = sync.application
+        if application.project in bounds.projects:
+            return ""
+        destination = application.destination
+        cluster = destination.server or destination.name
+        if cluster in self.destinations and destination.namespace == namespace:
+            return ""
+        projects = f", nor of project {' or '.join(bounds.projects)}" if bounds.projects else ""
+        return (
+            f"application {application.key} (project {application.project}, destination "
+            f"{cluster or 'unknown'} namespace {destination.namespace or 'unknown'}) is not one of "
+            f"namespace {namespace}{projects}"
+        )
+
+    def check(self, rule: Rule, namespace: str) -> Iterator[FieldError]:
+        """Yield what a merged rule of a namespace has beyond its bounds, by path below the rule."""
+        bounds = self.of(namespace)
+        if bounds is None:
+            hint = "ask who runs Postsync to add it to tenants.bounds"
+            yield FieldError((), _no_bounds(namespace), hint, whole=True)
+            return
+        for section, index, action in sections(rule):
+            if action.uses not in bounds.handlers:
+                message = (
+                    f"handler {action.uses} is not among those of namespace {namespace} "
+                    f"({self.place(namespace, 'handlers')})"
+                )
+                yield FieldError((section, index, "uses"), message, ASK)
+        yield from _check_awaited(rule, bounds, self.place(namespace, "projects"))
+
+    def too_large(self, namespace: str, size: int) -> str:
+        """Return why a rule of so many bytes is refused, "" if it is not."""
+        bounds = self.of(namespace)
+        if bounds is None or size <= bounds.max_rule_size:
+            return ""
+        return (
+            f"the rule has {size} bytes; one of namespace {namespace} may have at most "
+            f"{bounds.max_rule_size} ({self.place(namespace, 'maxRuleSize')})"
+        )
+
+    def too_many(self, namespace: str, others: int) -> str:
+        """Return why a rule beside so many others of its namespace is refused, "" if it is not."""
+        bounds = self.of(namespace)
+        if bounds is None or others < bounds.max_rules:
+            return ""
+        return (
+            f"namespace {namespace} has {others} rules already, which is all that it may have "
+            f"({self.place(namespace, 'maxRules')})"
+        )
+
+    def place(self, namespace: str, key: str) -> str:
+        """Return where in the settings a bound of a namespace stands."""
+        number = self._number(namespace)
+        return dotted(("tenants", "bounds", *(() if number is None else (number, key))))
+
+    def _number(self, namespace: str) -> int | None:
+        fitting = (number for number, globs in enumerate(self._globs) if globs.accept(namespace))
+        return next(fitting, None)
+
+    @cached_property
+    def _globs(self) -> list[Globs]:
+        return [Globs(one.namespaces) for one in self.bounds]
+
+
+NO_TENANTS = Tenants()
+"""No namespace may have rules."""
+
+
+def _no_bounds(namespace: str) -> str:
+    return f"namespace {namespace} may have no rules: no entry of tenants.bounds names it"
+
+
+def _check_awaited(rule: Rule, bounds: TenantBounds, place: str) -> Iterator[FieldError]:
+    """Refuse a rule that waits for Applications which it may not see: it would tell of them."""
+    if rule.debounce is None or rule.debounce.until is None:
+        return
+    awaited = rule.debounce.until.applications.project or ()
+    if awaited and {*awaited} <= {*bounds.projects}:
+        return
+    yield FieldError(
+        ("debounce", "until", "applications", "project"),
+        f"must name, whole, projects of {place}: whom a rule waits for, it must be allowed to see",
+        f"name one of {', '.join(bounds.projects)}" if bounds.projects else ASK,
+    )

@@ -1,0 +1,76 @@
+"""The setting `tenants`: which namespaces may have rules of their own, and within what bounds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from receiver.core.errors import SettingsError
+from receiver.settings.loading import load_settings
+from receiver.settings.tenants import tenants_of
+
+BOUNDS = {"namespaces": ["team-a", "shop-*"], "handlers": ["slack.message"]}
+GRANT = {"kubernetes": {"inCluster": True}, "bounds": [BOUNDS]}
+
+
+def test_a_grant_says_whose_rules_may_do_what(tmp_path: Path) -> None:
+    """By a glob, too; the first entry that fits counts, and what fits none has no bounds."""
+    file = tmp_path / "settings.yaml"
+    wide = {"namespaces": ["*-a"], "handlers": ["http.request"]}
+    file.write_text(json.dumps({"tenants": GRANT | {"bounds": [BOUNDS, wide]}}))
+    tenants = tenants_of(load_settings(file).tenants)
+    granted = {name: tenants.of(name) for name in ("team-a", "shop-eu", "team-b-a", "other")}
+    assert {name: one and one.handlers for name, one in granted.items()} == {
+        "team-a": ("slack.message",),
+        "shop-eu": ("slack.message",),
+        "team-b-a": ("http.request",),
+        "other": None,
+    }
+
+
+def test_without_a_grant_no_namespace_may_have_rules() -> None:
+    """That is the default."""
+    assert tenants_of(load_settings().tenants).of("default") is None
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        ({"bounds": [BOUNDS]}, "kubernetes: is missing"),
+        ({"kubernetes": {"inCluster": True}}, "bounds: is missing"),
+        (GRANT | {"bounds": []}, "bounds: must not be empty"),
+        (GRANT | {"bounds": [{"namespaces": ["a"]}]}, "bounds[0].handlers: is missing"),
+        (GRANT | {"bounds": [BOUNDS, {}]}, "bounds[1].namespaces: is missing"),
+        (
+            GRANT | {"bounds": [BOUNDS | {"namespaces": ["Team A"]}]},
+            "bounds[0].namespaces: Team A is no namespace and no glob of one, as team-a or shop-*",
+        ),
+        (
+            GRANT | {"bounds": [BOUNDS | {"projects": ["team-*"]}]},
+            "bounds[0].projects: team-* is no project: each is named whole, without a glob",
+        ),
+        (GRANT | {"bounds": [BOUNDS | {"maxRules": 0}]}, "bounds[0].maxRules: must be at least 1"),
+        (
+            GRANT | {"bounds": [BOUNDS | {"handler": ["a"]}]},
+            "bounds[0].handler: is no setting (did you mean handlers?)",
+        ),
+        (GRANT | {"destinations": []}, "destinations: must not be empty"),
+        (GRANT | {"kubernetes": {}}, "kubernetes: needs inCluster: true or a kubeconfig"),
+        (
+            GRANT | {"kubernetes": {"inCluster": True, "namespaces": ["a"]}},
+            "kubernetes.namespaces: is no setting",
+        ),
+        (GRANT | {"senders": ["a b"]}, "senders: is no sender's name"),
+    ],
+)
+def test_what_is_half_or_doubtful_is_refused(
+    setting: dict[str, Any], told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The entry is named by its number."""
+    monkeypatch.setenv("POSTSYNC_TENANTS", json.dumps(setting))
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    assert f"tenants (POSTSYNC_TENANTS): {told}" in str(caught.value)
