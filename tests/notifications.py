@@ -29,6 +29,7 @@ def resource(name: str, message: str = "", **fields: Any) -> Body:
 def notification(
     *resources: Body,
     application: str = "shop",
+    project: str = "web",
     phase: str = "Succeeded",
     finished: datetime | None = None,
     **state: Any,
@@ -37,7 +38,7 @@ def notification(
     end = finished or datetime.now(UTC)
     return json.dumps(
         {
-            "application": {"name": application, "namespace": "argocd", "project": "web"},
+            "application": {"name": application, "namespace": "argocd", "project": project},
             "operationState": {
                 "phase": phase,
                 "startedAt": (end - timedelta(seconds=30)).isoformat(),

@@ -65,7 +65,7 @@ def fill(ledger: Ledger) -> House:
     house.work()
     house.sync(resource("web", kind="Deployment"), application="blog", at=at + 60)
     house.work()
-    house.sync("other", application="docs", at=at + 90, phase="Failed")
+    house.sync("other", application="docs", project="manuals", at=at + 90, phase="Failed")
     house.sync(resource("migrate-7", kind="Job"), application="api", at=at + 120)
     house.sync("assets-img", "assets-js", "other", at=at + 180)
     house.end(*house.claim(), fails="answered 404: no such zone")

@@ -87,7 +87,7 @@ def test_planning_tells_how_many_of_what_there_were() -> None:
             "ruleSet": planner.rule_set.digest[:12],
         }
     ]  # fmt: skip
-    assert (planning.state, planning.changed) == (SyncState.PLANNED, 1)
+    assert (planning.state, planning.changes["changed"]) == (SyncState.PLANNED, 1)
     assert {(e.delivery, e.sync) for e in planning.events} == {("d-1", "s-1")}
 
 
@@ -209,7 +209,7 @@ def test_where_no_rule_asks_images_tell_of_what_messages_leave_open() -> None:
     memory = remembered(planner.plan(before, "d-1", Memory()))
     planned = planner.plan(now, "d-2", memory)
     assert planned.recalled.images == {1: True}
-    assert planned.changed == 2
+    assert planned.changes["changed"] == 2
     assert set(remembered(planned).images.values()) == {"a:2"}
     until = 1_900_000_000_000
     verifying = planner.plan(now, "d-2", memory, verify_until=until)

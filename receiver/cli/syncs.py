@@ -15,6 +15,7 @@ NONE_YET = "no syncs yet; `postsync send --example` posts one"
 
 @click.command()
 @click.option("--application", default="", help="Only of this one: namespace/name, or the name.")
+@click.option("--project", default="", help="Only of this AppProject.")
 @click.option(
     "--state", type=options.States([state.value for state in SyncState]), help="Only in this."
 )

@@ -56,7 +56,7 @@ class NameHints:
 
     def for_filters(
         self, *, rule: str = "", handler: str = "", application: str = "", event: str = "",
-        **ids: str,
+        project: str = "", **ids: str,
     ) -> str:  # fmt: skip
         """Return which of these filters can choose nothing, since nothing has that name.
 
@@ -69,6 +69,7 @@ class NameHints:
             self._absent("rule", rule, Filters(rule=rule), kept) if rule else "",
             self._absent("handler", handler, Filters(handler=handler), kept) if handler else "",
             self._no_application(application) if application else "",
+            self._no_project(project) if project else "",
         ]
         return "; ".join(filter(None, hints))
 
@@ -98,10 +99,11 @@ class NameHints:
         known = self._reader.applications()
         short = "/" not in name
         names = {one.rpartition("/")[2] for one in known} if short else set(known)
-        if not names or name in names:
-            return ""
-        hint = did_you_mean(name, names) or _few(names)
-        return str(FieldError((), f"no sync of {name} is in the ledger", hint))
+        return _unheard_of(name, names, f"no sync of {name} is in the ledger")
+
+    def _no_project(self, name: str) -> str:
+        names = {*self._reader.projects()} - {""}
+        return _unheard_of(name, names, f"none of the newest syncs is of the project {name}")
 
     def _in_force(self) -> InForce | None:
         """Return the names in force; None before any were loaded, or if they cannot be parsed.
@@ -123,6 +125,12 @@ class NameHints:
         rules = rule_set_from(files).rules
         uses = (action.uses for rule in rules for _, _, action in sections(rule))
         return InForce(frozenset(rule.name for rule in rules), frozenset(uses))
+
+
+def _unheard_of(name: str, names: Collection[str], message: str) -> str:
+    if not names or name in names:
+        return ""
+    return str(FieldError((), message, did_you_mean(name, names) or _few(names)))
 
 
 def _few(names: Collection[str]) -> str:

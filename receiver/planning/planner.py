@@ -122,7 +122,7 @@ class Planner:
             state=SyncState.PLANNED,
             reason="",
             rule_set=self.rule_set.digest,
-            changed=verdicts.count(ChangeVerdict.CHANGED),
+            changes={one.value: verdicts.count(one) for one in ChangeVerdict},
             recalled=recalled,
             memory_key=memory_key(sync),
             memory_update=update,

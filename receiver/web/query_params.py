@@ -20,7 +20,7 @@ from receiver.web.request_bodies import Moment, moment
 PAGE = 50
 LARGEST_PAGE = 500
 
-NAMES = {"rule", "handler", "application", "event", "sync", "plan", "run"}
+NAMES = {"rule", "handler", "application", "project", "event", "sync", "plan", "run"}
 
 Limit = Annotated[int, Field(ge=1, le=LARGEST_PAGE, description="Rows of a page.")]
 Cursor = Annotated[str, Field(max_length=200, description="The page before's `next`.")]
@@ -66,6 +66,7 @@ class SyncsQuery(Query):
 
     application: Application = ""
     state: tuple[SyncState, ...] = Field(default=(), description="In one of these states.")
+    project: str = Field(default="", max_length=253, description="Of this AppProject.")
     phase: str = Field(default="", max_length=40, description="That ended so.", examples=["Failed"])
     outcome: Annotated[str, AfterValidator(_plan_state)] = Field(
         default="",

@@ -65,7 +65,7 @@ def add_plan(
     row = {
         "id": sync, "identity": sync, "delivery_id": "d", "sender": "argocd", "channel": "sync",
         "application": "argocd/shop", "uid": "", "phase": "Succeeded", "revision": "",
-        "received_at": 0, "resources": 0, "changed": 0, "state": "new", "reason": "",
+        "received_at": 0, "resources": 0, "project": "web", "state": "new", "reason": "",
     }  # fmt: skip
     with ledger.write() as connection:
         connection.execute(insert(tables.syncs).values(row))

@@ -95,6 +95,8 @@ def test_a_sync_waits_until_its_objects_have_told(house: House, cluster: ToyClus
     (told,) = texts(house)
     assert told.startswith(f"a-conf: its object was last changed by argocd-controller at {AT}, ")
     assert "during this operation; its message: serverside-applied, which" in told
+    (found,) = house.query("SELECT changed, unchanged, unknown FROM syncs")
+    assert tuple(found) == (2, 1, 0)
     assert names(house)[:4] == [
         *("notification.accepted", "sync.verifying", "sync.verified", "sync.planned"),
     ]
@@ -212,7 +214,7 @@ def test_a_connection_that_fails_is_tried_again_and_told(house: House, cluster: 
     story = Reader(house.ledger).sync(sync)
     assert story
     assert "nobody there" in story["reason"]
-    assert story["changed"] is None
+    assert (story["changed"], story["unchanged"], story["unknown"]) == (None, None, None)
     (failed,) = house.events("connection.failed")
     assert (failed["use"], failed["reason"]) == ("read live objects", "nobody there")
     cluster.failing, cluster.changed_at = "", {"a-conf": WITHIN}

@@ -8,15 +8,20 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from desks import live_house_of
 from doors import Doors, doors
 from house import House
-from page import failed_run, fill, id_of, log_in, look, rows, words
+from notifications import resource
+from page import RULES, failed_run, fill, id_of, log_in, look, rows, words
 
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.open import open_ledger
 
 FOUND: dict[str, list[str]] = {
     "application=shop": ["argocd/shop", "argocd/shop"],
+    "project=manuals": ["argocd/docs"],
+    "project=web&phase=Failed": [],
+    "project=manual": [],
     "phase=Failed": ["argocd/docs"],
     "outcome=failed": ["argocd/shop"],
     "outcome=held&text=": ["argocd/api"],
@@ -62,10 +67,26 @@ def test_the_newest_sync_is_first_with_what_came_of_it(web: Doors, house: House)
     page = look(web, "")
     assert rows(page) == ["argocd/shop", "argocd/api", "argocd/docs", "argocd/blog", "argocd/shop"]
     told = words(page)
-    assert "3 of 3 ✕ purge-shop-assets failed" in told
+    assert "3 changed 0 unchanged 0 unknown ✕ purge-shop-assets failed" in told
     assert "answered 404: no such zone" in told
-    assert "1 of 1 ? migrate held" in told
+    assert "1 changed 0 unchanged 0 unknown ? migrate held" in told
     assert house.query("SELECT COUNT(*) FROM syncs") == [5]
+
+
+def test_a_row_says_of_how_many_resources_it_is_known_what_the_sync_did(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    """Nothing while nobody has judged them."""
+    house = live_house_of(ledger, RULES)
+    alike = resource("b", "configmap/b unchanged")
+    applied = [resource(name, f"configmap/{name} serverside-applied") for name in "cd"]
+    house.sync("a", alike, *applied)
+    house.store("a", "b", application="new")
+    with doors(ledger, tmp_path) as web:
+        log_in(web.client)
+        new, shop = words(look(web, "")).partition("argocd/shop")[::2]
+    assert "argocd/new web 9f1c2ab Succeeded 2 resources" in new
+    assert "web 9f1c2ab Succeeded 1 changed 1 unchanged 2 unknown" in shop
 
 
 def test_an_id_leads_to_what_it_names(web: Doors, house: House) -> None:

@@ -81,6 +81,10 @@ WHOLE = "no sync of argocd/shpo is in the ledger (did you mean argocd/shop?)"
             "syncs?application=zzz",
             "no sync of zzz is in the ledger (there is shop)",
         ),
+        (
+            "syncs?project=wbe",
+            "none of the newest syncs is of the project wbe (did you mean web?)",
+        ),
         ("runs?rule=purge-asets&application=shpo", f"{RULE} (did you mean purge-assets?); {SHOP}"),
     ],
 )  # fmt: skip

@@ -158,6 +158,7 @@ def _sync_row(arrival: Arrival, notification: Notification, receipt: Receipt) ->
         "sender": sync.sender,
         "channel": sync.channel,
         "application": sync.application.key,
+        "project": sync.application.project,
         "uid": sync.application.uid,
         "phase": sync.phase,
         "revision": sync.revision or ",".join(sync.revisions),
@@ -165,7 +166,6 @@ def _sync_row(arrival: Arrival, notification: Notification, receipt: Receipt) ->
         "finished_at": _ms(sync.finished_at) if sync.finished_at else None,
         "received_at": received,
         "resources": notification.listed,
-        "changed": 0,
         "state": SyncState.FAILED.value if arrival.failure else SyncState.NEW.value,
         "reason": arrival.failure,
     }

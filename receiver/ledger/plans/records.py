@@ -131,7 +131,7 @@ class Planning:
     state: SyncState
     reason: str
     rule_set: str | None
-    changed: int = 0
+    changes: Mapping[str, int] = field(default_factory=dict)
     plans: tuple[NewPlan, ...] = ()
     recalled: Recalled = field(default_factory=Recalled)
     memory_key: tuple[str, str, str] | None = None

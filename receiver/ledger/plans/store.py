@@ -41,7 +41,7 @@ def store_plannings(uow: UnitOfWork, plannings: Sequence[Planning]) -> None:
     for planning in ours:
         uow.change(
             tables.syncs, planning.sync, state=planning.state.value, reason=planning.reason,
-            rule_set=planning.rule_set, changed=planning.changed,
+            rule_set=planning.rule_set, **planning.changes,
             planned_at=None if planning.verify_until else uow.now,
             recalled=write_recalled(planning.recalled), verify_until=planning.verify_until,
         )  # fmt: skip

@@ -36,7 +36,8 @@ from receiver.ledger.queries.row_mapping import AT_ONCE, columns, read_rows
 from receiver.ledger.queries.rows import Plan, Run, Sync, SyncWithPlans
 
 EXAMINED = 20_000
-"""Syncs that a page looks through for a phase, an outcome or a text, as of the trail's lines."""
+"""Syncs that a page looks through for a project, a phase, an outcome or a text, as of the trail's
+lines."""
 
 BAD_ENDS = frozenset(RunState) - {*OPEN_RUNS, RunState.SUCCEEDED}
 
@@ -48,9 +49,9 @@ class Filters:
     ``application`` is ``namespace/name``, or a name alone in whichever namespace. The times are
     those of the making; for runs that ended in another way than well those of their end.
 
-    Of syncs alone: ``phase``, ``outcome``, the state of a plan of it, and ``text``, which stands
-    in its Application, its revision or its reason, in upper or lower case. A plan of which a run
-    is held counts as ``held`` there, and not as ``active``.
+    Of syncs alone: ``project``, ``phase``, ``outcome``, the state of a plan of it, and ``text``,
+    which stands in its Application, its revision or its reason, in upper or lower case. A plan of
+    which a run is held counts as ``held`` there, and not as ``active``.
     """
 
     states: tuple[str, ...] = ()
@@ -61,6 +62,7 @@ class Filters:
     plan: str = ""
     since: int | None = None
     until: int | None = None
+    project: str = ""
     phase: str = ""
     outcome: str = ""
     text: str = ""
@@ -89,6 +91,8 @@ def _looked_for(wanted: Filters) -> list[ColumnElement[bool]]:
     """Return the conditions for which there is no index."""
     s, p = tables.syncs.c, tables.plans.c
     found: list[ColumnElement[bool]] = []
+    if wanted.project:
+        found.append(s.project == wanted.project)
     if wanted.phase:
         found.append(s.phase == wanted.phase)
     if wanted.outcome:
@@ -192,6 +196,13 @@ def applications(connection: Connection, wanted: str) -> list[str]:
 def all_applications(connection: Connection) -> Sequence[str]:
     """Return every Application that a sync was of, as ``namespace/name``."""
     return connection.scalars(_APPLICATIONS).all()
+
+
+def newest_projects(connection: Connection) -> Sequence[str]:
+    """Return every AppProject that the newest syncs were of."""
+    s = tables.syncs.c
+    newest = select(s.project).order_by(s.id.desc()).limit(EXAMINED).subquery()
+    return connection.scalars(select(newest.c.project).distinct()).all()
 
 
 _APPLICATIONS = text(

@@ -24,6 +24,7 @@ from receiver.ledger.queries.lists import (
     list_plans,
     list_runs,
     list_syncs,
+    newest_projects,
     with_held_runs,
 )
 from receiver.ledger.queries.overview import read_connections, read_overview
@@ -192,6 +193,11 @@ class Reader:
         """List the Applications that syncs were of, as ``namespace/name``."""
         with self._ledger.read() as connection:
             return all_applications(connection)
+
+    def projects(self) -> Sequence[str]:
+        """List the AppProjects that the newest syncs were of."""
+        with self._ledger.read() as connection:
+            return newest_projects(connection)
 
     def readiness(self, owner: str = "") -> Readiness:
         """Try a write, and read what the dispatchers say of themselves, or the one of this name."""

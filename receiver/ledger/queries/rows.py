@@ -185,6 +185,7 @@ class Sync(TypedDict):
     sender: str
     channel: str
     application: str
+    project: str
     phase: str
     revision: str
     startedAt: Time | None
@@ -192,8 +193,13 @@ class Sync(TypedDict):
     receivedAt: Time
     resources: int
     changed: Annotated[
-        int | None, Field(description="Resources; null while nobody has planned it.")
+        int | None,
+        Field(
+            description="Resources, as `unchanged` and `unknown`; null while nobody has planned it."
+        ),
     ]
+    unchanged: int | None
+    unknown: int | None
     state: Annotated[str, written_as_text(SyncState)]
     reason: Annotated[
         str,

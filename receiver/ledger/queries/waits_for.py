@@ -105,7 +105,7 @@ def add_unplanned_reasons(connection: Connection, now: int, syncs: Sequence[Sync
             reason = reason or _why_unplanned(connection, now)
             sync["reason"] = "; ".join(filter(None, (reason, sync["reason"])))
         if sync["state"] in {*UNPLANNED_SYNCS, SyncState.FAILED}:
-            sync["changed"] = None
+            sync["changed"] = sync["unchanged"] = sync["unknown"] = None
 
 
 def _why_unplanned(connection: Connection, now: int) -> str:
