@@ -78,7 +78,9 @@ def _load(
     if settings is None:
         return load_rules(files, registry, expressions)
     connected = bool(settings.argocd)
-    found = load_rules(files or settings.rules, registry, expressions, connected=connected)
+    found = load_rules(
+        files or settings.rules, registry, expressions, connected=connected, in_force=not files
+    )
     return replace(found, warnings=(*found.warnings, *sender_warnings(settings)))
 
 

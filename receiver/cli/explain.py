@@ -120,7 +120,7 @@ def _of_payload(
     body: bytes, sender: str, channel: str, paths: Sequence[Path], asked: Asked
 ) -> ExplainedSync:
     sync = read_notification(body, sender=sender, channel=channel, query={}).sync
-    rules, matcher = _load(paths or load_settings().rules, asked)
+    rules, matcher = _load(paths, asked)
     found = _explained(rules, matcher, sync, asked)
     found["notes"] += payload_notes(rules, sync)
     return found
@@ -128,7 +128,8 @@ def _of_payload(
 
 def _load(paths: Sequence[Path], asked: Asked) -> tuple[list[Rule], Matcher]:
     expressions = Expressions()
-    found = load_rules(paths, Registry.discover(), expressions).rules
+    files = paths or load_settings().rules
+    found = load_rules(files, Registry.discover(), expressions, in_force=not paths).rules
     check_rule(asked.rule, found)
     rules = [rule for rule in found if asked.rule in {"", rule.name}]
     return rules, Matcher(rules, expressions)

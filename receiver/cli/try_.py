@@ -111,7 +111,7 @@ def _prepare(
     """
     settings = load_settings()
     registry, expressions = Registry.discover(), Expressions()
-    rules = load_rules(paths or settings.rules, registry, expressions).rules
+    rules = load_rules(paths or settings.rules, registry, expressions, in_force=not paths).rules
     rule = _named(name, rules).model_copy(update={"enabled": True})
     sync = read_notification(payload, sender=sender, channel=channel, query={}).sync
     sync = replace(sync, id=new_id("s"), received_at=datetime.now(UTC))

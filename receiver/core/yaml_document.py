@@ -80,6 +80,18 @@ def read_yaml(file: str, text: str) -> Document:
     return document
 
 
+def read_all(file: str, text: str) -> list[Document]:
+    """Parse all documents of one file's text; where one cannot be parsed, it is the last."""
+    documents: list[Document] = []
+    try:
+        for node in yaml.compose_all(text, _Loader):
+            documents.append(Document(file))
+            documents[-1].data = _Builder(documents[-1]).build(node, ())
+    except yaml.YAMLError as error:
+        documents.append(Document(file, problems=[_syntax(file, text, error)]))
+    return documents
+
+
 class _Excess(yaml.MarkedYAMLError):
     """A document beyond the bounds."""
 

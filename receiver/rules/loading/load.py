@@ -10,13 +10,13 @@ from pathlib import Path
 from receiver.core.errors import Problem, RuleError
 from receiver.core.garbage import no_collections
 from receiver.core.validation import Path as FieldPath
-from receiver.core.yaml_document import read_yaml
 from receiver.rules.expressions.cel import Expressions
 from receiver.rules.handlers.registry import Registry
 from receiver.rules.loading.files import read_text, rule_files
 from receiver.rules.loading.parser import Reading
 from receiver.rules.loading.warnings import find_unconnected, find_warnings, missing_files
 from receiver.rules.schema.rule_file import Rule
+from receiver.rules.tenants.document import documents, misplaced
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +35,13 @@ class RuleSet:
 
 
 def load_rules(
-    paths: Iterable[Path], registry: Registry, expressions: Expressions, *, connected: bool = True
-) -> RuleSet:
+    paths: Iterable[Path], registry: Registry, expressions: Expressions, *,
+    connected: bool = True, in_force: bool = False,
+) -> RuleSet:  # fmt: skip
     """Read, check and merge all rules of these files and folders.
 
-    Where no sender is ``connected``, what a rule asks of a connection is a warning.
+    Where no sender is ``connected``, what a rule asks of a connection is a warning. Files that are
+    to be ``in_force`` are rule files: PostSyncRules come into force in their cluster alone.
 
     Raises:
         RuleError: with every problem of every file.
@@ -47,6 +49,8 @@ def load_rules(
     paths = tuple(paths)
     files, problems = _read_texts(paths)
     warnings = missing_files(paths, (file for file, _ in files))
+    if in_force:
+        problems += [found for file, text in files for found in misplaced(file, text)]
     return load_texts(
         files, registry, expressions, connected=connected, problems=problems, warnings=warnings
     )
@@ -68,21 +72,23 @@ def load_texts(
     bug: Exception | None = None
     for file, text in files:
         try:
-            reading = Reading(read_yaml(file, text))
-            reading.check(registry, expressions)
-            reading.check_names(names)
-            warnings += find_warnings(reading.document, reading.rules.items())
-            if not connected:
-                warnings += find_unconnected(reading.document, reading.rules.items())
+            found = [*_readings(file, text)]
+            for reading in found:
+                reading.check(registry, expressions)
+                reading.check_names(names)
+                warnings += find_warnings(reading.document, reading.rules.items())
+                if not connected:
+                    warnings += find_unconnected(reading.document, reading.rules.items())
         except Exception as error:  # noqa: BLE001 whatever a file causes, it is refused
             bug = error
             message = f"could not be checked: {type(error).__name__}, which is a bug of Postsync"
             hint = "please report it, with the file"
             problems.append(Problem(file, 0, 0, "", message, hint))
             continue
-        rules += reading.rules.values()
-        places += reading.places()
-        problems += reading.document.problems
+        for reading in found:
+            rules += reading.rules.values()
+            places += reading.places()
+            problems += reading.document.problems
     if problems:
         raise RuleError(problems) from bug
     return RuleSet(_digest(files), files, tuple(rules), tuple(warnings), tuple(places))
@@ -99,7 +105,7 @@ def rule_set_from(files: Iterable[tuple[str, str]]) -> RuleSet:
         RuleError: the format itself has changed, so that a file cannot be read.
     """
     kept = tuple(files)
-    read = [Reading(read_yaml(file, text)) for file, text in kept]
+    read = [reading for file, text in kept for reading in _readings(file, text)]
     problems = [problem for reading in read for problem in reading.document.problems]
     if problems:
         raise RuleError(problems)
@@ -111,7 +117,12 @@ def rule_set_from(files: Iterable[tuple[str, str]]) -> RuleSet:
 def readings(found: RuleSet) -> Iterator[Reading]:
     """Parse the files of a set again, for the places of its parts."""
     for file, text in found.files:
-        yield Reading(read_yaml(file, text))
+        yield from _readings(file, text)
+
+
+def _readings(file: str, text: str) -> Iterator[Reading]:
+    """Parse a rule file, or each PostSyncRule of a file."""
+    return map(Reading, documents(file, text))
 
 
 def _read_texts(paths: Iterable[Path]) -> tuple[tuple[tuple[str, str], ...], list[Problem]]:
@@ -173,7 +184,10 @@ class Rulebook:
         """Load the files, whole or not at all; see `load_rules`."""
         # Taken before the files are read: a write in between is seen as a change next time.
         self._seen = self._fingerprint()
-        return load_rules(self._paths, self._registry, self._expressions, connected=self._connected)
+        return load_rules(
+            self._paths, self._registry, self._expressions,
+            connected=self._connected, in_force=True,
+        )  # fmt: skip
 
     def _fingerprint(self) -> list[tuple[str, int, int, int]]:
         found = []

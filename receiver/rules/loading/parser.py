@@ -17,6 +17,8 @@ from receiver.rules.loading.checks import check_action, check_rule
 from receiver.rules.loading.defaults import merge, sections
 from receiver.rules.schema.match import Strict
 from receiver.rules.schema.rule_file import Defaults, FailureAction, Rule, RuleFile
+from receiver.rules.tenants.document import ResourceDocument
+from receiver.rules.tenants.names import full_name
 
 S = TypeVar("S", bound=Strict)
 
@@ -49,6 +51,7 @@ class Reading:
         self.document = document
         self.rules: dict[int, Rule] = {}
         self._defaults = Defaults()
+        self.namespace = document.namespace if isinstance(document, ResourceDocument) else ""
         self._reported = set(document.problems)
         if document.data is not None and () not in document.unread:
             self._read()
@@ -73,6 +76,7 @@ class Reading:
             if not isinstance(name, str):
                 continue
             path: Path = ("rules", index, "name")
+            name = self._full_name(name)
             line, _ = self.document.values[path]
             if name in names:
                 message = f"another rule has the name {name}"
@@ -104,7 +108,11 @@ class Reading:
         for index, raw in enumerate(raw_rules):
             rule = self._shape(Rule, raw, ("rules", index))
             if rule is not None:
-                self.rules[index] = merge(rule, self._defaults)
+                named = rule.model_copy(update={"name": self._full_name(rule.name)})
+                self.rules[index] = merge(named, self._defaults)
+
+    def _full_name(self, name: str) -> str:
+        return full_name(self.namespace, name) if self.namespace else name
 
     def _shape(self, model: type[S], raw: Any, place: Path = ()) -> S | None:
         try:

@@ -1,0 +1,25 @@
+"""What the custom resource is called in the API, and its rule in force."""
+
+from __future__ import annotations
+
+GROUP = "postsync.dev"
+VERSION = "v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"
+KIND = "PostSyncRule"
+PLURAL = "postsyncrules"
+SHORT_NAME = "psr"
+
+
+def full_name(namespace: str, name: str) -> str:
+    """Return what a PostSyncRule's rule is called in force; no name in a rule file has a slash."""
+    return f"{namespace}/{name}"
+
+
+def tenant_of(rule: str) -> str:
+    """Return the namespace that a rule belongs to by its name, "" if it is the operator's."""
+    return rule.rpartition("/")[0]
+
+
+def file_name(namespace: str, name: str) -> str:
+    """Return the name of the one file in the rule set of a PostSyncRule."""
+    return f"{PLURAL}/{namespace}/{name}"
