@@ -59,7 +59,7 @@ def test_a_tenants_rule_sees_the_syncs_into_its_own_namespace(destination: Desti
 )
 def test_a_tenants_rule_sees_no_sync_that_goes_elsewhere(destination: Destination) -> None:
     """Nor one of which it is not known where it goes."""
-    assert "is not one of namespace team-a" in _tenants().refusal("team-a", _sync(destination))
+    assert "tenant wants namespace team-a of" in _tenants().refusal("team-a", _sync(destination))
 
 
 def test_a_named_project_is_seen_wherever_its_syncs_go() -> None:
@@ -67,8 +67,8 @@ def test_a_named_project_is_seen_wherever_its_syncs_go() -> None:
     tenants, elsewhere = _tenants(projects=["shop"]), Destination("https://eu.example", "", "x")
     assert tenants.refusal("team-a", _sync(elsewhere, "shop")) == ""
     assert tenants.refusal("team-a", _sync(elsewhere, "shop2")) == (
-        "application argocd/shop (project shop2, destination https://eu.example namespace x) is "
-        "not one of namespace team-a, nor of project shop"
+        "tenant wants namespace team-a of https://kubernetes.default.svc or in-cluster, or project "
+        "shop, saw namespace x of https://eu.example, project shop2, from sender prod"
     )
 
 
@@ -77,13 +77,17 @@ def test_the_sender_says_whose_cluster_is_meant() -> None:
     found = replace(_sync(), sender="eu")
     assert _tenants().refusal("team-a", found) == ""
     assert _tenants(senders=("argocd",)).refusal("team-a", found) == (
-        "sender eu is not among tenants.senders"
+        "tenant wants namespace team-a of https://kubernetes.default.svc or in-cluster, from "
+        "sender argocd, saw namespace team-a of https://kubernetes.default.svc, project web, from "
+        "sender eu"
     )
 
 
 def test_a_namespace_without_bounds_sees_nothing_and_may_have_no_rules() -> None:
     """The message says whom to ask for what."""
-    assert "may have no rules" in NO_TENANTS.refusal("team-a", _sync())
+    assert "tenant wants nothing: its namespace may have no rules, saw" in NO_TENANTS.refusal(
+        "team-a", _sync()
+    )
     (told,) = _told(RULE, _tenants(), "team-b")
     assert told == (
         "namespace team-b may have no rules: no entry of tenants.bounds names it (ask who runs "

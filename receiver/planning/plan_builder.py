@@ -24,6 +24,7 @@ from receiver.rules.loading.scopes import KEY_SCOPE
 from receiver.rules.matching.matcher import RuleMatch
 from receiver.rules.schema.debounce import Debounce
 from receiver.rules.schema.rule_file import Rule, Target
+from receiver.rules.tenants.names import tenant_of
 
 MOST_RUNS = 20_000
 MOST_TARGETS = 100_000
@@ -81,7 +82,9 @@ class PlanMaker:
             return f"queue {rule.name} {self._group(rule, sync)}", 1
         if rule.concurrency is None:
             return None, None
-        rendered = self._render(rule.concurrency.key, sync)
+        rendered, tenant = self._render(rule.concurrency.key, sync), tenant_of(rule.name)
+        if rendered and tenant:  # rules share keys, but no tenant those of others
+            rendered = f"tenant {tenant} {rendered}"
         return rendered or f"rule {rule.name}", rule.concurrency.limit
 
     def _collect(self, rule: Rule, sync: Sync) -> Collect | None:

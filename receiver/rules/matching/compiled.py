@@ -20,11 +20,15 @@ from receiver.rules.matching.match_predicates import (
     drop,
     resource_predicates,
     sync_predicates,
+    tenant_predicate,
 )
 from receiver.rules.matching.predicates import Predicate, Predicates
 from receiver.rules.matching.questions import Asks, asks_of, asks_of_images
 from receiver.rules.schema.match import Match
 from receiver.rules.schema.rule_file import Rule
+from receiver.rules.tenants.bounds import NO_TENANTS, Tenants
+from receiver.rules.tenants.names import tenant_of
+from receiver.rules.tenants.sight import Sight
 
 KEPT = 1_000
 """Resources whose values are kept for the next rule: 9 KB each, measured, outside Python."""
@@ -118,7 +122,7 @@ class CompiledRule:
     A condition that names a resource comes last. ``selectors`` is None for a rule
     without ``resources``, which matches the sync itself; ``naming`` are they without what is asked
     of the outcome. ``asks`` is what each selector asks of live objects, ``asks_of_images`` whether
-    it may ask if images changed.
+    it may ask if images changed. ``sight`` is what a tenant's rule sees, None for the operator's.
     """
 
     rule: Rule
@@ -128,6 +132,7 @@ class CompiledRule:
     condition: Condition | None
     asks: tuple[Asks, ...]
     asks_of_images: bool
+    sight: Sight | None
 
     @property
     def sync_condition(self) -> Condition | None:
@@ -140,9 +145,13 @@ class CompiledRule:
         return self.condition if self.condition and self.condition.per_resource else None
 
 
-def compile_rule(rule: Rule, predicates: Predicates, expressions: Expressions) -> CompiledRule:
+def compile_rule(
+    rule: Rule, predicates: Predicates, expressions: Expressions, tenants: Tenants = NO_TENANTS
+) -> CompiledRule:
     """Compile a merged rule. A condition that does not compile fails when it is evaluated."""
-    match = rule.match
+    match, tenant = rule.match, tenant_of(rule.name)
+    sight = tenants.sight(tenant) if tenant else None
+    bounds = [] if sight is None else [tenant_predicate(sight, predicates)]
     selectors = None
     if match.resources is not None:
         selectors = tuple(
@@ -151,10 +160,11 @@ def compile_rule(rule: Rule, predicates: Predicates, expressions: Expressions) -
         )
     return CompiledRule(
         rule,
-        tuple(sync_predicates(match, predicates)),
+        (*bounds, *sync_predicates(match, predicates)),
         selectors,
         tuple(drop(OUTCOME_FIELDS, one) for one in selectors or ()),
         compile_condition(match, expressions),
         tuple(asks_of(rule)),
         asks_of_images(rule),
+        sight,
     )

@@ -15,6 +15,7 @@ from receiver.core.model import Resource, Sync
 from receiver.rules.matching.compiled import CompiledRule
 from receiver.rules.matching.match_predicates import Selector, phases_of
 from receiver.rules.matching.predicates import Globs, Predicate
+from receiver.rules.tenants.sight import Reach
 
 FLAGS = bytes.maketrans(b"01", b"\0\1")
 DIGITS = bytes.maketrans(b"\0\1", b"01")
@@ -51,7 +52,7 @@ class RuleIndex:
     def __init__(self, rules: Sequence[CompiledRule]) -> None:
         self._rules = rules
         self._channels, self._phases = Dimension(), Dimension()
-        self._applications = Dimension()
+        self._applications, self._tenants = Dimension(), Dimension()
         self._kinds, self._names = Dimension(), Dimension()
         self._asking_of_images = 0
         for number, compiled in enumerate(rules):
@@ -78,7 +79,8 @@ class RuleIndex:
 
     def _of_application(self, sync: Sync) -> int:
         found = self._channels.rules((sync.channel,))
-        return found and found & self._applications.rules((sync.application.name,))
+        found = found and found & self._applications.rules((sync.application.name,))
+        return found and found & self._tenants.rules(Reach.of(sync).keys)
 
     def _naming(self, found: int, resources: Sequence[Resource]) -> int:
         """Narrow rules to those that could select one of the resources; a few are left as they are.
@@ -100,6 +102,7 @@ class RuleIndex:
         globs = {predicate.field: predicate.globs for predicate in compiled.predicates}
         self._channels.add(bit, globs["channel"])
         self._applications.add(bit, globs.get("application.name"))
+        self._add_tenant(bit, compiled)
         for phase in phases_of(compiled.rule.match):
             self._phases.add_literal(bit, phase)
         if compiled.selectors is None:
@@ -111,6 +114,13 @@ class RuleIndex:
             name = named.get("name")
             # What begins anyhow is tested on each name later, and need not be tested here as well.
             self._names.add(bit, None if name and "" in name.prefixes else name)
+
+    def _add_tenant(self, bit: int, compiled: CompiledRule) -> None:
+        if compiled.sight is None:
+            self._tenants.add(bit, None)
+        else:
+            for key in compiled.sight.keys:
+                self._tenants.add_literal(bit, key)
 
 
 class Dimension:

@@ -13,6 +13,7 @@ from receiver.rules.matching.cluster_scoped import namespace_of
 from receiver.rules.matching.predicates import Predicate, Predicates
 from receiver.rules.schema.match import Globs, Match, ResourceMatch
 from receiver.rules.schema.rule_file import OnUnknownChange
+from receiver.rules.tenants.sight import Reach, Sight
 
 Selector: TypeAlias = tuple[Predicate[Resource], ...]
 Found: TypeAlias = Iterator[Predicate[Resource]]
@@ -174,6 +175,11 @@ def _fields(selector: ResourceMatch, policy: OnUnknownChange, predicates: Predic
 
 def _field_states(resource: Resource) -> FieldStates:
     return tuple((path, one.changed) for path, one in resource.live.fields.items())
+
+
+def tenant_predicate(sight: Sight, predicates: Predicates) -> Predicate[Sync]:
+    """Return the predicate by which a tenant's rule sees no sync beyond its bounds."""
+    return predicates.make("tenant", Reach.of, (str(sight),), sight.takes)
 
 
 def sync_predicates(match: Match, predicates: Predicates) -> Iterator[Predicate[Sync]]:

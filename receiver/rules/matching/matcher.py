@@ -23,6 +23,7 @@ from receiver.rules.matching.match_predicates import (
 from receiver.rules.matching.predicates import Predicate, Predicates
 from receiver.rules.matching.questions import NO_QUESTION, Asks, paths_of
 from receiver.rules.schema.rule_file import Rule, Verify
+from receiver.rules.tenants.bounds import NO_TENANTS, Tenants
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +58,12 @@ class Matcher:
     """Applies rules to syncs. It is pure, and safe to share between threads."""
 
     @no_collections()
-    def __init__(self, rules: Sequence[Rule], expressions: Expressions) -> None:
-        """Compile globs and conditions of merged rules, once."""
+    def __init__(
+        self, rules: Sequence[Rule], expressions: Expressions, tenants: Tenants = NO_TENANTS
+    ) -> None:
+        """Compile globs and conditions of merged rules, once; a tenant's see what it may."""
         predicates = Predicates()
-        self._rules = [compile_rule(rule, predicates, expressions) for rule in rules]
+        self._rules = [compile_rule(rule, predicates, expressions, tenants) for rule in rules]
         self._index = RuleIndex(self._rules)
         self._asking = any(any(one.asks) for one in self._rules)
         self._expressions = expressions
@@ -222,10 +225,13 @@ def _watched_by(compiled: CompiledRule, sync: Sync, index: ResourceIndex) -> int
 
 def _could_be_of(compiled: CompiledRule, sync: Sync) -> bool:
     """Whether the rule may match a sync of this Application, wherever that goes to."""
+    left_open = {"phases", "channel"}
+    if not sync.application.destination.namespace:
+        left_open.add("tenant")  # whose it is, only a sync tells then
     return compiled.rule.enabled and all(
         predicate.holds(sync)
         for predicate in compiled.predicates
-        if predicate.field not in {"phases", "channel"}
+        if predicate.field not in left_open
         and not predicate.field.startswith("application.destination.")
     )
 

@@ -16,6 +16,7 @@ from receiver.rules.loading.defaults import sections
 from receiver.rules.matching.predicates import Globs
 from receiver.rules.schema.match import Strict
 from receiver.rules.schema.rule_file import Rule
+from receiver.rules.tenants.sight import BLIND, Reach, Sight
 
 NAMESPACE = re.compile(r"[a-z0-9*?-]+")
 PROJECT = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
@@ -72,26 +73,17 @@ class Tenants:
         number = self._number(namespace)
         return None if number is None else self.bounds[number]
 
-    def refusal(self, namespace: str, sync: Sync) -> str:
-        """Return why the rules of a namespace may not see a sync, "" if they may."""
+    def sight(self, namespace: str) -> Sight:
+        """Return which syncs the rules of a namespace see."""
         bounds = self.of(namespace)
         if bounds is None:
-            return _no_bounds(namespace)
-        if self.senders and sync.sender not in self.senders:
-            return f"sender {sync.sender} is not among tenants.senders"
-        application = sync.application
-        if application.project in bounds.projects:
-            return ""
-        destination = application.destination
-        cluster = destination.server or destination.name
-        if cluster in self.destinations and destination.namespace == namespace:
-            return ""
-        projects = f", nor of project {' or '.join(bounds.projects)}" if bounds.projects else ""
-        return (
-            f"application {application.key} (project {application.project}, destination "
-            f"{cluster or 'unknown'} namespace {destination.namespace or 'unknown'}) is not one of "
-            f"namespace {namespace}{projects}"
-        )
+            return BLIND
+        return Sight(namespace, frozenset(bounds.projects), self.destinations, self.senders)
+
+    def refusal(self, namespace: str, sync: Sync) -> str:
+        """Return why the rules of a namespace may not see a sync, "" if they may."""
+        sight, reach = self.sight(namespace), Reach.of(sync)
+        return "" if sight.takes(reach) else f"tenant wants {sight}, saw {reach}"
 
     def check(self, rule: Rule, namespace: str) -> Iterator[FieldError]:
         """Yield what a merged rule of a namespace has beyond its bounds, by path below the rule."""

@@ -1,0 +1,117 @@
+"""What the rules of tenants match, and what is said of what they do not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from matching_cases import resource, rule, sync
+from notifications import resource as entry
+from planning import renderer, rules_of, sync_of
+
+from receiver.core.model import Destination, Sync
+from receiver.planning.plan_builder import PlanMaker
+from receiver.rules.expressions.cel import Expressions
+from receiver.rules.matching.index import RuleIndex
+from receiver.rules.matching.matcher import Matcher, RuleMatch
+from receiver.rules.schema.rule_file import Rule
+from receiver.rules.tenants.bounds import NO_TENANTS, TenantBounds, Tenants
+
+CLUSTER = "https://kubernetes.default.svc"
+TENANTS = Tenants(
+    (
+        TenantBounds(namespaces=("team-a",), projects=("shop",), handlers=("toy.say",)),
+        TenantBounds(namespaces=("team-*",), handlers=("toy.say",)),
+    ),
+    frozenset({CLUSTER}),
+)
+ALL = [{"kind": "*", "change": "any"}]
+
+
+def _rule(name: str) -> Rule:
+    return rule("any", resources=ALL).model_copy(update={"name": name})
+
+
+def _sync(namespace: str, project: str = "web") -> Sync:
+    plain = sync(resource())
+    destination = Destination(CLUSTER, "", namespace)
+    application = replace(plain.application, project=project, destination=destination)
+    return replace(plain, application=application)
+
+
+@pytest.mark.parametrize(
+    ("about", "matched"),
+    [
+        (_sync("team-a"), ["own", "team-a/any"]),
+        (_sync("team-b"), ["own", "team-b/any"]),
+        (_sync("team-b", "shop"), ["own", "team-a/any", "team-b/any"]),
+        (_sync("other"), ["own"]),
+    ],
+)
+def test_a_tenants_rule_matches_within_its_bounds_alone(about: Sync, matched: list[str]) -> None:
+    """However wide it is written, and whatever else is there; the operator's see all."""
+    rules = [_rule(name) for name in ("own", "team-a/any", "team-b/any", "other/any")]
+    found = Matcher(rules, Expressions(), TENANTS).match(about)
+    assert [match.rule.name for match in found] == matched
+    explained = Matcher(rules, Expressions(), TENANTS).explain(about)
+    assert [one.rule.name for one in explained if one.matched] == matched
+
+
+def test_where_nothing_is_granted_a_tenants_rule_matches_nothing() -> None:
+    """As when the operator has taken the grant back."""
+    matcher = Matcher([_rule("team-a/any")], Expressions(), NO_TENANTS)
+    assert matcher.match(_sync("team-a")) == []
+    (told,) = matcher.explain(_sync("team-a"))
+    assert told.finding.field == "tenant"
+    assert told.finding.reason == (
+        "tenant wants nothing: its namespace may have no rules, saw namespace team-a of "
+        f"{CLUSTER}, project web, from sender prod"
+    )
+
+
+def test_a_sync_of_others_is_explained_by_the_bound() -> None:
+    """Before anything else of the rule is, so it tells of no other field."""
+    other = _rule("team-b/any").model_copy(
+        update={"match": rule("x", sender="nobody", resources=ALL).match}
+    )
+    (told,) = Matcher([other], Expressions(), TENANTS).explain(_sync("team-a"))
+    assert told.finding.reason == (
+        f"tenant wants namespace team-b of {CLUSTER}, saw namespace team-a of {CLUSTER}, project "
+        "web, from sender prod"
+    )
+
+
+def test_of_many_tenants_those_of_the_sync_are_looked_up() -> None:
+    """The others are not gone through: the cost of a sync follows its own tenants."""
+    rules = [_rule(f"team-{number}/any") for number in range(500)]
+    matcher = Matcher([*rules, _rule("team-a/any")], Expressions(), TENANTS)
+    index: RuleIndex = matcher._index
+    assert [one.rule.name for one in index.candidates(_sync("team-7"))] == ["team-7/any"]
+    assert [one.rule.name for one in index.candidates(_sync("x", "shop"))] == ["team-a/any"]
+    assert index.candidates(_sync("team-7000")) == []
+
+
+def test_what_another_tenant_would_read_is_not_read() -> None:
+    """Live objects are asked for where a rule that may see the sync asks."""
+    asking = rule("x", resources=[{"kind": "ConfigMap", "labels": {"tier": "edge"}}])
+    matcher = Matcher([asking.model_copy(update={"name": "team-b/any"})], Expressions(), TENANTS)
+    assert matcher.wants_truth(_sync("team-a")) == ()
+    assert matcher.asks(_sync("team-a")) == {}
+    assert matcher.wants_truth(_sync("team-b")) == (0,)
+
+
+def test_a_key_of_a_tenant_is_its_own() -> None:
+    """Rules share keys for concurrency; a tenant can wait for, or hold up, no other's."""
+    text = """
+- name: any
+  match: {}
+  concurrency: {key: deploy}
+  actions: [{uses: log.message, with: {message: hello}}]
+"""
+    (own,) = rules_of(text)
+    maker = PlanMaker(Expressions(), renderer())
+    keys = [
+        maker.make(sync_of(entry("a")), RuleMatch(one, matched=True)).key
+        for one in (own, *(own.model_copy(update={"name": f"{team}/any"}) for team in ("a", "b")))
+    ]
+    assert keys == ["deploy", "tenant a deploy", "tenant b deploy"]
