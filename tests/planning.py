@@ -18,6 +18,7 @@ from receiver.planning.planner import Planner
 from receiver.rules.expressions.cel import Expressions
 from receiver.rules.handlers.registry import Registry
 from receiver.rules.loading.load import rule_set_from
+from receiver.rules.matching.compiled import RuleCompiler
 from receiver.rules.schema.rule_file import Rule
 
 
@@ -48,7 +49,8 @@ def planner_of(text: str) -> Planner:
     """A planner over the rules of a YAML list."""
     expressions = Expressions()
     rule_set = rule_set_from([("r.yaml", f"version: 1\nrules:\n{text}")])
-    return Planner(rule_set, expressions, Renderer(expressions, handlers()))
+    own = RuleCompiler(expressions).compile_set(rule_set)
+    return Planner(own, expressions, Renderer(expressions, handlers()))
 
 
 def made_run(**fields: Any) -> Run:

@@ -111,7 +111,7 @@ def test_a_key_of_a_tenant_is_its_own() -> None:
     (own,) = rules_of(text)
     maker = PlanMaker(Expressions(), renderer())
     keys = [
-        maker.make(sync_of(entry("a")), RuleMatch(one, matched=True)).key
+        maker.make(sync_of(entry("a")), RuleMatch(one, matched=True), "0").key
         for one in (own, *(own.model_copy(update={"name": f"{team}/any"}) for team in ("a", "b")))
     ]
     assert keys == ["deploy", "tenant a deploy", "tenant b deploy"]

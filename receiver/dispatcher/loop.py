@@ -192,9 +192,7 @@ class Dispatcher:
         self._finished += self._pool.take_finished()
         self._returned += self._pool.take_back(every=not claims)
         self._stopping = self._stopping or self._pool.exhausted
-        self._reload = self._rules.take_result() or self._reload
-        if claims and self._reload:
-            self._preparation.apply(self._reload)
+        self._take_rules(claims=claims)
         with self._ledger.read() as connection:
             todo = find_pending_work(connection, self._ledger.now(connection))
             todo = replace(todo, seen=bool(self._preparation.handover.unplanned()))
@@ -206,6 +204,14 @@ class Dispatcher:
             self._woken |= self._watches.take_woken(self._pool.run_ids())
         ended, woken = self._finished, self._woken
         return Turn(claims, todo, ended, self._returned, self._reload, jumped, woken)
+
+    def _take_rules(self, *, claims: bool) -> None:
+        """Plan by what was loaded; what came of the rule files is also stored before more comes."""
+        self._reload = self._reload or self._rules.take_result()
+        if claims and self._reload:
+            self._preparation.apply(self._reload)
+        if self._reload and not self._reload.of_files:
+            self._reload = None
 
     def _prepare(self, turn: Turn, *, mine: bool) -> None:
         """Match and render, before the write lock is taken; nothing if planning is not ours."""

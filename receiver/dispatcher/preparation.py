@@ -74,6 +74,7 @@ class Preparation:
         self._max_age = max_age
         self._max_resources = max_resources
         self._planner: Planner | None = None
+        self._number = 0
         self._refused = ""
         self._syncs = SyncCache()
         self.handover = Handover()
@@ -94,8 +95,10 @@ class Preparation:
 
     def apply(self, reload: Reload) -> None:
         """Plan by the rules that were loaded, or keep why they were refused."""
-        self._refused = reload.error
-        if reload.planner:
+        if reload.of_files:
+            self._refused = reload.error
+        if reload.planner and reload.number >= self._number:
+            self._number = reload.number
             self.use(reload.planner)
 
     def plan_syncs(self, connection: Connection, limit: int, *, new: bool = True) -> list[Planning]:
@@ -177,7 +180,7 @@ class Preparation:
             return f"no rules are in force: {first_line(self._refused)}"
         if self._refused and not replay.any_rules:
             return f"the rule files are refused: {first_line(self._refused)}"
-        names = [rule.name for rule in planner.rule_set.rules]
+        names = planner.names
         if replay.rule and replay.rule not in names:
             hint = did_you_mean(replay.rule, names)
             return f"no rule {replay.rule} is in force" + (f" ({hint})" if hint else "")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 import traceback
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from queue import SimpleQueue
+from typing import TypeAlias
 
 from sqlalchemy import Connection
 
@@ -30,7 +30,10 @@ from receiver.planning.planner import Planner
 from receiver.rules.expressions.cel import Expressions
 from receiver.rules.loading.defaults import sections
 from receiver.rules.loading.load import Rulebook, RuleSet, rule_set_from
+from receiver.rules.matching.compiled import CompiledSet, RuleCompiler
 from receiver.rules.schema.rule_file import Rule
+from receiver.rules.tenants.bounds import NO_TENANTS, Tenants
+from receiver.rules.tenants.names import tenant_of
 
 POLL_EVERY = 2.0
 """Seconds between two polls of the files' stats; a ConfigMap's update takes a minute anyway."""
@@ -39,23 +42,49 @@ WARNINGS = 20
 PROBLEMS = 20
 """Problems of a refused set that are reported; `postsync check` has all of them."""
 OLDER_SETS = 16
-"""Older rule sets whose plans may still be under way, kept ready to use."""
+OLDER_RULES = 1_000
+"""Older sets of the rule files, and of custom resources, whose plans may still be under way, kept
+ready to use."""
+
+Kept: TypeAlias = "OrderedDict[str, Mapping[str, Rule]]"
 
 
 @dataclass(frozen=True, slots=True)
 class Reload:
-    """What came of loading the rules: a planner, or the reason why there is none."""
+    """What came of loading rules.
+
+    Attributes:
+        planner: applies the rules now in force; None where there are none, or still the old ones.
+        error: why the rule files were refused, "" if they were not.
+        of_files: whether the rule files were loaded, and not custom resources alone.
+        number: grows with each.
+    """
 
     planner: Planner | None
     error: str = ""
+    of_files: bool = True
+    number: int = 0
+
+    def after(self, earlier: Reload | None) -> Reload:
+        """Return what came of both, of which one at most is of the rule files."""
+        if earlier is None:
+            return self
+        files = self if self.of_files else earlier
+        # Each has its number before it is put there, so another may come in between.
+        newest, other = sorted((self, earlier), key=lambda one: one.number, reverse=True)
+        planner = newest.planner or other.planner
+        return Reload(planner, files.error, files.of_files, newest.number)
 
 
 class RulesInForce:
-    """Loads rules in a thread of its own; the loop takes the result at its next turn."""
+    """Loads the rule files in a thread of its own, and takes the rules of custom resources.
+
+    The loop takes the result at its next turn.
+    """
 
     def __init__(
         self, rulebook: Rulebook, ledger: Ledger, expressions: Expressions, renderer: Renderer,
-        notify: Callable[[], None], log: Log,
+        notify: Callable[[], None], log: Log, *, tenants: Tenants = NO_TENANTS,
     ) -> None:  # fmt: skip
         self._rulebook = rulebook
         self._ledger = ledger
@@ -64,13 +93,19 @@ class RulesInForce:
         self._notify = notify
         self._log = log
         self._wanted = threading.Event()
-        self._results: SimpleQueue[Reload] = SimpleQueue()
-        self._older: OrderedDict[str, Mapping[str, Rule]] = OrderedDict()
+        self._results = deque[Reload]()
+        self._compiler = RuleCompiler(expressions, tenants)
+        self._lock = threading.Lock()  # of what follows
+        self._own: CompiledSet | None = None
+        self._custom: dict[str, CompiledSet] = {}
+        self._number = 0
+        self._older: Kept = OrderedDict()
+        self._older_custom: Kept = OrderedDict()
         self._loading = False
 
     def start(self) -> None:
         """Load the rules now, then whenever their files change."""
-        self._results.put(self._load())
+        self._results.append(self._load())
         SupervisedThread("rules", self._watch).start()
 
     def request_reload(self) -> None:
@@ -78,11 +113,14 @@ class RulesInForce:
         self._wanted.set()
 
     def take_result(self) -> Reload | None:
-        """Return the newest result since the last call, None if there is none."""
-        newest = None
-        while not self._results.empty():  # nobody else takes them
-            newest = self._results.get()
-        return newest
+        """Return what has come since the last call, None if there is nothing.
+
+        The rule files are loaded at most once in it: what was put into force is stored first.
+        """
+        found: Reload | None = None
+        while self._results and not (found and found.of_files and self._results[0].of_files):
+            found = self._results.popleft().after(found)  # nobody else takes them
+        return found
 
     def is_behind(self) -> bool:
         """Whether files have changed whose rules are not taken yet.
@@ -90,7 +128,32 @@ class RulesInForce:
         The loader notices by itself, and wakes the loop when it has loaded them.
         """
         # In the order of the loader's steps, so that none is missed.
-        return self._rulebook.changed() or self._loading or not self._results.empty()
+        return self._rulebook.changed() or self._loading or bool(self._results)
+
+    def compile(self, rule_set: RuleSet) -> CompiledSet:
+        """Compile the set of a custom resource."""
+        with self._lock:
+            return self._compiler.compile_set(rule_set)
+
+    def put_custom(self, changes: Mapping[str, CompiledSet | None]) -> int:
+        """Put the sets of custom resources into force, by the name of their rule; None ends one.
+
+        Returns:
+            The number of the result that has them.
+        """
+        with self._lock:
+            for name, found in changes.items():
+                if found is None:
+                    self._custom.pop(name, None)
+                else:
+                    self._custom[name] = found
+            self._number += 1
+            if self._own is not None:
+                planner = self._planner(self._own)
+                self._results.append(Reload(planner, of_files=False, number=self._number))
+            number = self._number
+        self._notify()
+        return number
 
     def last_good(self) -> Planner | None:
         """Return the rules that were in force when the ledger was last used."""
@@ -100,25 +163,30 @@ class RulesInForce:
         if files is None:
             return None
         try:
-            return self._planner(rule_set_from(files))
+            rule_set = rule_set_from(files)
+            with self._lock:
+                self._own = self._compiler.compile_set(rule_set)
+                return self._planner(self._own)
         except Exception as error:  # noqa: BLE001 whatever it is, the files of today may be good
             self._log_bug(error)
             return None
 
     def rule(self, digest: str, name: str) -> Rule:
         """Return a rule as it was in the set of that digest."""
-        if digest not in self._older:
+        in_force = self._custom.get(name)
+        if in_force is not None and in_force.rule_set.digest == digest:
+            return in_force.rule_set.rules[0]
+        of_files = not tenant_of(name)
+        kept, most = (self._older, OLDER_SETS) if of_files else (self._older_custom, OLDER_RULES)
+        if digest not in kept:
             with self._ledger.read() as connection:
                 files = get_rule_set(connection, digest) or ()
-            self.keep(rule_set_from(files))
-        return self._older[digest][name]
+            _keep(kept, most, rule_set_from(files))
+        return kept[digest][name]
 
     def keep(self, rule_set: RuleSet) -> None:
-        """Cache a set's rules for the plans that refer to it."""
-        self._older[rule_set.digest] = {rule.name: rule for rule in rule_set.rules}
-        self._older.move_to_end(rule_set.digest)
-        while len(self._older) > OLDER_SETS:
-            self._older.popitem(last=False)
+        """Cache the rules of the rule files for the plans that refer to them."""
+        _keep(self._older, OLDER_SETS, rule_set)
 
     def _watch(self) -> None:
         while True:
@@ -131,33 +199,48 @@ class RulesInForce:
     def _load(self) -> Reload:
         """Load the rules; if that fails, the last good ones stay, and the reason is returned."""
         try:
-            return Reload(self._planner(self._rulebook.reload()))
+            rule_set = self._rulebook.reload()
+            with self._lock:
+                own = self._compiler.compile_set(rule_set)
+                planner = self._planner(own)
+                self._own = own
+                self._number += 1
+                return Reload(planner, number=self._number)
         except RuleError as error:
             if error.__cause__ is not None:
                 self._log_bug(error.__cause__)
-            return Reload(None, error.first_problems(PROBLEMS))
+            return Reload(None, error.first_problems(PROBLEMS), number=self._number)
         except Exception as error:  # noqa: BLE001 a bug of ours, or no memory: the files are refused
             self._log_bug(error)
-            return Reload(None, f"the rules could not be loaded: {type(error).__name__}")
+            why = f"the rules could not be loaded: {type(error).__name__}"
+            return Reload(None, why, number=self._number)
 
     def _load_next(self) -> None:
         self._loading = True
         try:
-            self._results.put(self._load())
+            self._results.append(self._load())
         finally:
             self._loading = False
 
     def _log_bug(self, error: BaseException) -> None:
         self._log.error("rules.bug", traceback="".join(traceback.format_exception(error)))
 
-    def _planner(self, rule_set: RuleSet) -> Planner:
-        return Planner(rule_set, self._expressions, self._renderer)
+    def _planner(self, own: CompiledSet) -> Planner:
+        custom = [self._custom[name] for name in sorted(self._custom)]
+        return Planner(own, self._expressions, self._renderer, custom)
+
+
+def _keep(kept: Kept, most: int, rule_set: RuleSet) -> None:
+    kept[rule_set.digest] = {rule.name: rule for rule in rule_set.rules}
+    kept.move_to_end(rule_set.digest)
+    while len(kept) > most:
+        kept.popitem(last=False)
 
 
 def store_reload(connection: Connection, now: int, reload: Reload) -> list[Event]:
-    """Store what came of loading the rules, for the next start and `/readyz`; return the events."""
+    """Store what came of the rule files, for the next start and `/readyz`; return the events."""
     stored_rules = get_value(connection, RULES) or {}
-    if reload.planner is None:
+    if reload.error or reload.planner is None:
         since = now if stored_rules.get("ok", True) else stored_rules.get("refusedAt", now)
         refused = {"ok": False, "error": reload.error, "refusedAt": since}
         put_value(connection, RULES, stored_rules | refused)

@@ -86,7 +86,8 @@ class Turn:
     @property
     def progressed(self) -> bool:
         """Whether it did something that may have made more to do."""
-        return bool(self.planned or self.finished or self.taken.runs or self.clock_jumped)
+        done = self.planned or self.finished or self.taken.runs or self.reload
+        return bool(done or self.clock_jumped)
 
     @property
     def lock_mode(self) -> LockMode:

@@ -128,6 +128,28 @@ rule_sets = Table(
     Column("loaded_at", BigInteger, nullable=False),
 )
 
+custom_rules = Table(
+    "custom_rules",
+    metadata,
+    Column("namespace", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("uid", Text, nullable=False),
+    Column("generation", BigInteger, nullable=False),
+    Column("digest", Text),
+    Column("ready", Boolean, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("since", BigInteger, nullable=False),
+    Column("told", Text, nullable=False),
+    Column("told_at", BigInteger, nullable=False),
+    _partial_index("custom_rules_of_set", "digest IS NOT NULL", "digest"),
+)
+"""The PostSyncRules of the cluster as they were known last; a row goes with its object.
+
+``digest`` is of the rule set that is in force for it, NULL if there is none: of the version of
+``generation`` if it is ``ready``, else of an earlier one that was. ``since`` is when that became
+so, ``told`` the digest of the status that was written into the object last, at ``told_at``."""
+
 key_values = Table(
     "key_values",
     metadata,

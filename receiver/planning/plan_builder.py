@@ -43,8 +43,11 @@ class PlanMaker:
         self._expressions = expressions
         self._renderer = renderer
 
-    def make(self, sync: Sync, match: RuleMatch) -> NewPlan:
-        """Make a plan with its runs, and the first wave rendered if it may start at once."""
+    def make(self, sync: Sync, match: RuleMatch, rule_set: str) -> NewPlan:
+        """Make a plan with its runs, and the first wave rendered if it may start at once.
+
+        ``rule_set`` is the digest of the set that the rule comes from.
+        """
         rule, plan = match.rule, new_id("p")
         key, limit = self._concurrency(rule, sync)
         collect = self._collect(rule, sync)
@@ -57,9 +60,10 @@ class PlanMaker:
         numbered = tuple((place, str(item["resource"])) for place, item in enumerate(targets))
         view = PlanView(plan, sync.id, sync.application.key, rule, numbered, ())
         made = NewPlan(
-            id=plan, rule=rule.name, mode=rule.mode, targets=targets, key=key, limit=limit,
-            runs=(), first=Advance(plan, sync.id, view.flow), sync_finished_at=finished_ms(sync),
-            series=series, hold_above=_hold_above(rule), gate=_gate(rule), collect=collect,
+            id=plan, rule=rule.name, rule_set=rule_set, mode=rule.mode, targets=targets,
+            key=key, limit=limit, runs=(), first=Advance(plan, sync.id, view.flow),
+            sync_finished_at=finished_ms(sync), series=series, hold_above=_hold_above(rule),
+            gate=_gate(rule), collect=collect,
         )  # fmt: skip
         return made if collect else self._with_runs(made, view, sync, match.resources)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
+from itertools import chain
 from operator import attrgetter
 
 from receiver.core.errors import TooLarge
@@ -28,6 +29,7 @@ from receiver.planning.truth import find_unlisted, find_wanted, leave_to_verify
 from receiver.rules.expressions.cel import Expressions
 from receiver.rules.expressions.seen import one_line
 from receiver.rules.loading.load import RuleSet, place_in_files
+from receiver.rules.matching.compiled import CompiledSet
 from receiver.rules.matching.index import ResourceIndex
 from receiver.rules.matching.matcher import Matcher, RuleMatch
 from receiver.rules.matching.questions import AskedFields, Wanted
@@ -41,14 +43,38 @@ EVENT_TARGETS = 50
 
 
 class Planner:
-    """Applies one rule set. Pure but for the ids that it makes."""
+    """Applies the rule files' set, and any number of others. Pure but for the ids that it makes.
 
-    def __init__(self, rule_set: RuleSet, expressions: Expressions, renderer: Renderer) -> None:
-        self.rule_set = rule_set
-        self.fields = AskedFields.of(rule_set.rules)
-        self.matcher = Matcher(rule_set.rules, expressions)
+    Attributes:
+        rule_set: the rule files' set.
+        custom: the sets of custom resources, of one rule each, by the rule's name.
+        fields: what all of them ask of fields.
+        matcher: applies all of them.
+    """
+
+    def __init__(
+        self, own: CompiledSet, expressions: Expressions, renderer: Renderer,
+        custom: Sequence[CompiledSet] = (),
+    ) -> None:  # fmt: skip
+        self.rule_set = own.rule_set
+        self.custom = {rule.name: one.rule_set for one in custom for rule in one.rule_set.rules}
+        compiled = [*own.rules, *chain.from_iterable(one.rules for one in custom)]
+        self.fields = AskedFields.of(one.rule for one in compiled)
+        self.matcher = Matcher((), expressions, compiled=compiled)
         self._plans = PlanMaker(expressions, renderer)
-        self._place = cache(lambda rule: place_in_files(rule_set, rule, ("match", "condition")))
+        self._place = cache(self._place_of_condition)
+
+    @property
+    def names(self) -> list[str]:
+        """The names of all rules."""
+        return [*(rule.name for rule in self.rule_set.rules), *self.custom]
+
+    def set_of(self, rule: str) -> RuleSet:
+        """Return the rule set that a rule comes from."""
+        return self.custom.get(rule, self.rule_set)
+
+    def _place_of_condition(self, rule: str) -> str:
+        return place_in_files(self.set_of(rule), rule, ("match", "condition"))
 
     def plan(
         self,
@@ -157,11 +183,13 @@ class Planner:
     ) -> Planning:
         matches = [match for match in found if match.matched]
         _check_size(matches)
-        plans = tuple(self._plans.make(sync, match) for match in matches)
+        plans = tuple(
+            self._plans.make(sync, match, self.set_of(match.rule.name).digest) for match in matches
+        )
         data: dict[str, Json] = {
             **first.data,
             "resources": len(sync.resources),
-            "rules": len(self.rule_set.rules),
+            "rules": len(self.rule_set.rules) + len(self.custom),
             "matched": len(plans),
             "ruleSet": self.rule_set.digest[:12],
         }
@@ -176,7 +204,7 @@ class Planner:
 
     def _left_out(self, found: Sequence[RuleMatch]) -> str:
         """Return why rules that might match did not: there are none, or their condition failed."""
-        if not self.rule_set.rules:
+        if not (self.rule_set.rules or self.custom):
             return "there are no rules: no rule file in force has one"
         failed = [
             f"rule {match.rule.name}: condition failed, {len(match.errors)} times: "

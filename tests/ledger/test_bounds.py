@@ -19,6 +19,7 @@ from receiver.ledger.inbox.deliveries import Arrival
 from receiver.ledger.inbox.group_commit import REFUSED_BYTES, IntakeWriter
 from receiver.ledger.inbox.hook_messages import HookMessages, Message
 from receiver.ledger.inbox.recovery import Operation, store_missed
+from receiver.ledger.plans.custom_rules import CustomRule, store_custom_rule
 from receiver.ledger.plans.field_values import FieldPlace, FieldUpdate, store_fields
 from receiver.ledger.plans.poison_guard import record_start
 from receiver.ledger.queue.heartbeats import delete_old_heartbeats, write_heartbeat
@@ -53,6 +54,9 @@ def work(house: House, month: int) -> None:
         value = Remembered("1", None, now, now)
         place = FieldPlace("argocd", f"shop-{month}", "here")
         store_fields(uow, FieldUpdate(place, {("ConfigMap/a", "data"): value}))
+        custom = f"custom {month}"
+        store_rule_set(connection, now, custom, ())
+        store_custom_rule(uow, CustomRule("shop", "a", "u", month, custom, True, "Ready", ""))
         uow.flush()
     image = resource("a", images=[f"shop:{month}"])
     sync = house.sync(image, application=f"shop-{month}", at=just_now() + house_offset(house))

@@ -60,7 +60,7 @@ def add_plan(
     )
     changes = tuple(RunChange(r.id, RunState.DUE, "", {"text": "x"}, {}, lane) for r in new[:runs])
     first = Advance(plan, sync, flow, changes=changes)
-    made = NewPlan(plan, "r", "run", [], key or None, 1 if key else None, new, first)
+    made = NewPlan(plan, "r", "0" * 64, "run", [], key or None, 1 if key else None, new, first)
     planning = Planning(sync, "argocd/shop", SyncState.PLANNED, "", "0" * 64, plans=(made,))
     row = {
         "id": sync, "identity": sync, "delivery_id": "d", "sender": "argocd", "channel": "sync",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -22,9 +23,15 @@ from receiver.ledger.audit.trail import append_events
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.open import open_ledger
 from receiver.ledger.engine.sqlite import SqliteLedger
+from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.inbox.deliveries import Arrival
 from receiver.ledger.inbox.group_commit import IntakeWriter
 from receiver.ledger.inbox.hook_messages import HookMessages, Message
+from receiver.ledger.plans.custom_rules import (
+    CustomRule,
+    delete_custom_rule,
+    store_custom_rule,
+)
 from receiver.ledger.plans.poison_guard import record_start
 from receiver.ledger.queries.reader import Reader
 from receiver.ledger.retention.job import Preview, RetentionJob
@@ -286,6 +293,43 @@ def test_rule_sets_go_when_nothing_refers_to_them(ledger: Ledger) -> None:
     house.pass_time(1000)
     assert prune(house.ledger)["rule_sets"] == 1
     assert set(house.query("SELECT digest FROM rule_sets")) == {used, "in force"}
+
+
+def test_the_set_of_a_custom_rule_stays_while_it_is_in_force_and_an_hour_longer(
+    ledger: Ledger,
+) -> None:
+    """A dispatcher may still plan by the one that was replaced just now."""
+    house = House.of(ledger, RULES_OF_ALL)
+
+    def change(write: Callable[[UnitOfWork], None]) -> None:
+        with house.ledger.write() as connection:
+            put_value(connection, RULES, {"digest": "files", "loadedAt": 1, "ok": True})
+            for digest in ("first", "second"):
+                store_rule_set(connection, 0, digest, ())
+            write(uow := UnitOfWork(connection, house.ledger.now(connection)))
+            uow.finish()
+
+    def put(generation: int, digest: str) -> Callable[[UnitOfWork], None]:
+        rule = CustomRule("shop", "a", "uid", generation, digest, True, "Ready", "")
+        return lambda uow: store_custom_rule(uow, rule)
+
+    def kept() -> set[str]:
+        prune(house.ledger)
+        return set(house.query("SELECT digest FROM rule_sets"))
+
+    change(put(1, "first"))
+    house.pass_time(2 * 3600)
+    assert kept() == {"first"}
+    change(put(2, "second"))
+    assert kept() == {"first", "second"}
+    house.pass_time(2 * 3600)
+    assert kept() == {"second"}
+    change(put(1, "first"))  # of a dispatcher that has not seen the newer version yet
+    house.pass_time(2 * 3600)
+    assert kept() == {"second"}
+    change(lambda uow: delete_custom_rule(uow, ("shop", "a")))
+    house.pass_time(2 * 3600)
+    assert kept() == set()
 
 
 def test_what_a_killed_round_deleted_is_told_by_the_next(ledger: Ledger) -> None:

@@ -81,6 +81,7 @@ class Collect:
 class NewPlan:
     """A plan before it is stored, when it is decided whether it starts, waits or joins another one.
 
+    ``rule_set`` is the digest of the set that its rule comes from.
     ``targets`` are ``{index, resource, reason}``, of a plan that collects syncs also
     ``{sync, sender, application}``. ``sync_finished_at`` is in milliseconds; ``series`` names what
     it has in common with the plans that it may supersede.
@@ -88,6 +89,7 @@ class NewPlan:
 
     id: str
     rule: str
+    rule_set: str
     mode: str
     targets: list[dict[str, Json]]
     key: str | None

@@ -117,7 +117,7 @@ def _store_started(uow: UnitOfWork, new: NewPlan, plan: Plan) -> None:
 def _unstarted(uow: UnitOfWork, planning: Planning, new: NewPlan) -> Plan:
     """Return a new plan as the ledger has it until it starts."""
     return Plan(
-        id=new.id, sync=planning.sync, rule_set=planning.rule_set or "", rule=new.rule,
+        id=new.id, sync=planning.sync, rule_set=new.rule_set, rule=new.rule,
         application=planning.application, mode=new.mode, state=PlanState.COLLECTING, reason="",
         targets=new.targets, concurrency_key=new.key, concurrency_limit=new.limit,
         queue_position=None, hold_above=new.hold_above, failure=None, awaited=None,

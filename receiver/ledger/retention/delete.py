@@ -140,13 +140,15 @@ def delete_lines(connection: Connection, numbers: Sequence[int], _: Limits) -> C
 
 
 def unused_rule_sets(connection: Connection, limit: Limits) -> Sequence[str]:
-    """Choose rule sets that nothing refers to; never the one in force, none soon after a change."""
+    """Choose rule sets that nothing refers to; never one in force, none soon after a change."""
     in_force = get_value(connection, RULES) or {}
     if limit.now - (in_force.get("loadedAt") or limit.now) < SETTLING_MS:
         return ()
-    r, p, s = tables.rule_sets.c, tables.plans.c, tables.syncs.c
+    r, p, s, c = tables.rule_sets.c, tables.plans.c, tables.syncs.c, tables.custom_rules.c
     unused = select(r.digest).where(
         r.digest != in_force.get("digest"),
+        r.loaded_at < limit.now - SETTLING_MS,
+        ~exists().where(c.digest.is_not(None), c.digest == r.digest),
         ~exists().where(p.rule_set == r.digest),
         ~exists().where(s.rule_set == r.digest),
     )

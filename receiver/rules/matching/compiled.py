@@ -5,15 +5,17 @@ A condition is evaluated once per sync, or for each resource if it names one.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from receiver.core.errors import ExpressionError
+from receiver.core.garbage import no_collections
 from receiver.core.model import Json, Sync
 from receiver.rules.expressions.cel import Bindings, Expressions, Program
 from receiver.rules.expressions.facts import application_facts, resource_facts, sync_facts
 from receiver.rules.expressions.scope import Scope
 from receiver.rules.expressions.seen import seen
+from receiver.rules.loading.load import RuleSet
 from receiver.rules.matching.match_predicates import (
     OUTCOME_FIELDS,
     Selector,
@@ -168,3 +170,30 @@ def compile_rule(
         asks_of_images(rule),
         sight,
     )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CompiledSet:
+    """A rule set, with its rules compiled in their order."""
+
+    rule_set: RuleSet
+    rules: tuple[CompiledRule, ...]
+
+
+class RuleCompiler:
+    """Compiles rules; what several of them ask alike is one object, also of several sets."""
+
+    def __init__(self, expressions: Expressions, tenants: Tenants = NO_TENANTS) -> None:
+        self._expressions = expressions
+        self._tenants = tenants
+        self._predicates = Predicates()
+
+    @no_collections()
+    def compile(self, rules: Iterable[Rule]) -> tuple[CompiledRule, ...]:
+        """Compile globs and conditions of merged rules."""
+        predicates, expressions = self._predicates, self._expressions
+        return tuple(compile_rule(rule, predicates, expressions, self._tenants) for rule in rules)
+
+    def compile_set(self, rule_set: RuleSet) -> CompiledSet:
+        """Compile the rules of a set."""
+        return CompiledSet(rule_set, self.compile(rule_set.rules))

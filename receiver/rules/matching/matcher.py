@@ -10,7 +10,7 @@ from receiver.core.errors import ExpressionError
 from receiver.core.garbage import no_collections
 from receiver.core.model import ChangeVerdict, Resource, Sync
 from receiver.rules.expressions.cel import Expressions
-from receiver.rules.matching.compiled import CompiledRule, Condition, Facts, compile_rule
+from receiver.rules.matching.compiled import CompiledRule, Condition, Facts, RuleCompiler
 from receiver.rules.matching.explanation import RuleExplanation, explain_rule, explain_selectors
 from receiver.rules.matching.index import ResourceIndex, RuleIndex, bits_of, numbers_in
 from receiver.rules.matching.match_predicates import (
@@ -20,7 +20,7 @@ from receiver.rules.matching.match_predicates import (
     Selector,
     drop,
 )
-from receiver.rules.matching.predicates import Predicate, Predicates
+from receiver.rules.matching.predicates import Predicate
 from receiver.rules.matching.questions import NO_QUESTION, Asks, paths_of
 from receiver.rules.schema.rule_file import Rule, Verify
 from receiver.rules.tenants.bounds import NO_TENANTS, Tenants
@@ -59,15 +59,21 @@ class Matcher:
 
     @no_collections()
     def __init__(
-        self, rules: Sequence[Rule], expressions: Expressions, tenants: Tenants = NO_TENANTS
-    ) -> None:
-        """Compile globs and conditions of merged rules, once; a tenant's see what it may."""
-        predicates = Predicates()
-        self._rules = [compile_rule(rule, predicates, expressions, tenants) for rule in rules]
+        self, rules: Iterable[Rule], expressions: Expressions, tenants: Tenants = NO_TENANTS,
+        compiled: Iterable[CompiledRule] = (),
+    ) -> None:  # fmt: skip
+        """Compile globs and conditions of merged rules, once; a tenant's see what it may.
+
+        What is ``compiled`` already comes after them.
+        """
+        self._rules = [*RuleCompiler(expressions, tenants).compile(rules), *compiled]
         self._index = RuleIndex(self._rules)
         self._asking = any(any(one.asks) for one in self._rules)
+        self._comparing_fields = [
+            one for one in self._rules if any(asks.fields for asks in one.asks)
+        ]
         self._expressions = expressions
-        naming = (rule for rule in rules if "fields" in (rule.match.condition or ""))
+        naming = (one.rule for one in self._rules if "fields" in (one.rule.match.condition or ""))
         self._paths = frozenset[str]().union(*map(paths_of, naming))
 
     def match(self, sync: Sync, index: ResourceIndex | None = None) -> list[RuleMatch]:
@@ -154,9 +160,7 @@ class Matcher:
         return any(self._comparing(sync))
 
     def _comparing(self, sync: Sync) -> Iterator[CompiledRule]:
-        for compiled in self._rules:
-            if any(asks.fields for asks in compiled.asks) and _could_be_of(compiled, sync):
-                yield compiled
+        return (one for one in self._comparing_fields if _could_be_of(one, sync))
 
     def fields_to_know(self, sync: Sync) -> dict[int, frozenset[str]]:
         """Return the paths that rules will ask for, by the index of the resource.

@@ -8,11 +8,12 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from fnmatch import translate
 from typing import Any, Generic, TypeVar
+from weakref import WeakValueDictionary
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Predicate(Generic[T]):
     """One field of a sync or resource, and the values that are accepted.
 
@@ -36,17 +37,18 @@ class Predicate(Generic[T]):
 
 
 class Predicates:
-    """Makes predicates; equal ones are the same object."""
+    """Makes predicates; equal ones are the same object, as long as a rule has it."""
 
     def __init__(self) -> None:
-        self._globs: dict[tuple[str, ...], Globs] = {}
-        self._made: dict[tuple[str, ...], Predicate[Any]] = {}
+        self._globs = WeakValueDictionary[tuple[str, ...], Globs]()
+        self._made = WeakValueDictionary[tuple[str, ...], Predicate[Any]]()
 
     def globs(self, patterns: tuple[str, ...]) -> Globs:
         """Return these patterns compiled, once for all rules that have them."""
-        if patterns not in self._globs:
-            self._globs[patterns] = Globs(patterns)
-        return self._globs[patterns]
+        found = self._globs.get(patterns)
+        if found is None:
+            found = self._globs[patterns] = Globs(patterns)
+        return found
 
     def text(self, field: str, read: Callable[[T], str], patterns: tuple[str, ...]) -> Predicate[T]:
         """Return a predicate over a text that always has a value, be it empty."""
@@ -65,10 +67,11 @@ class Predicates:
     ) -> Predicate[T]:
         """Return a predicate, which field, words and mode identify."""
         key = (field, mode, *words)
-        if key not in self._made:
+        found = self._made.get(key)
+        if found is None:
             wanted = " or ".join(word or '""' for word in words)
-            self._made[key] = Predicate(field, read, wanted, accept, globs)
-        return self._made[key]
+            found = self._made[key] = Predicate(field, read, wanted, accept, globs)
+        return found
 
 
 SPECIAL = re.compile(r"[*?\[]")
@@ -82,7 +85,7 @@ class Globs:
         prefixes: for each of the others, what a text that it matches begins with.
     """
 
-    __slots__ = ("_regex", "_starts", "literals", "prefixes")
+    __slots__ = ("__weakref__", "_regex", "_starts", "literals", "prefixes")
 
     def __init__(self, patterns: Sequence[str]) -> None:
         wild = [pattern for pattern in patterns if SPECIAL.search(pattern)]
