@@ -45,9 +45,9 @@ def with_component(component: Path, resource: Path, folder: Path) -> list[Manife
 
 def variants(folder: Path) -> dict[str, list[Manifest]]:
     """Build everything below k8s/ that a user may apply, by its name."""
-    names = ("monitored", "argocd", "tab", "allowed", "connected")
-    monitored, argocd, tab, allowed, connected = (folder / name for name in names)
-    for own in (monitored, argocd, tab, allowed, connected):
+    names = ("monitored", "argocd", "tab", "allowed", "connected", "defined")
+    monitored, argocd, tab, allowed, connected, defined = (folder / name for name in names)
+    for own in (monitored, argocd, tab, allowed, connected, defined):
         own.mkdir()
     return {
         "base": build(K8S / "base"),
@@ -62,6 +62,9 @@ def variants(folder: Path) -> dict[str, list[Manifest]]:
         ),
         "components/argocd-connection": with_component(
             K8S / "components/argocd-connection", K8S / "base", connected
+        ),
+        "components/postsyncrules": with_component(
+            K8S / "components/postsyncrules", K8S / "base", defined
         ),
         "components/prometheus": with_component(
             K8S / "components/prometheus", K8S / "base", monitored

@@ -28,7 +28,7 @@ TOPICS = {
         "backtest": "Show what edited rules would have made of the last syncs.",
         "try": "Run one rule's actions once, for real, without a server.",
         "handlers": "List the kinds of action, or describe one.",
-        "schema": "Print the JSON Schema of rule files, for editors.",
+        "schema": "Print the JSON Schema of rule files, or the CRD of PostSyncRule.",
     },
     "Looking": {
         "status": "Say whether all is well, and what needs you.",

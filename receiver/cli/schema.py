@@ -1,4 +1,4 @@
-"""`postsync schema`: prints the JSON Schema of a rule file."""
+"""`postsync schema`: prints the JSON Schema of a rule file, or the definition of PostSyncRule."""
 
 from __future__ import annotations
 
@@ -13,27 +13,35 @@ from receiver.notification.argocd_config import example_notification
 from receiver.rules.handlers.json_schema import rules_schema
 from receiver.rules.handlers.reference_page import handlers_page
 from receiver.rules.handlers.registry import Registry
+from receiver.rules.tenants.definition import definition_text
 
 SCHEMA_FILE = Path("config/rules.schema.json")
 PAGE_FILE = Path("docs/handlers.md")
 EXAMPLE_FILE = Path("config/examples/notification.json")
+DEFINITION_FILE = Path("k8s/components/postsyncrules/definition.yaml")
 
 
 @click.command()
+@click.option("--crd", is_flag=True, help="The definition of PostSyncRule, to apply to a cluster.")
 @click.option("--write", is_flag=True, hidden=True, help="Write the generated files.")
 @click.option("--check", is_flag=True, hidden=True, help="Fail if a generated file is stale.")
-def schema(*, write: bool, check: bool) -> None:
-    """Print the JSON Schema of a rule file, for editors.
+def schema(*, crd: bool, write: bool, check: bool) -> None:
+    """Print the JSON Schema of a rule file, for editors; or the definition of PostSyncRule.
 
-    Save it and begin a rule file with the line: # yaml-language-server: $schema=FILE
+    Save the schema and begin a rule file with the line: # yaml-language-server: $schema=FILE
 
     \b
       postsync schema > rules.schema.json
+      postsync schema --crd | kubectl apply --filename -
     """  # noqa: D301 click's \b keeps the lines
+    if crd:
+        write_text(definition_text())
+        return
     registry = Registry.discover()
     text = json.dumps(rules_schema(registry), indent=2, ensure_ascii=False) + "\n"
     example = example_notification().decode()
     files = {SCHEMA_FILE: text, PAGE_FILE: handlers_page(registry), EXAMPLE_FILE: example}
+    files |= {DEFINITION_FILE: definition_text()}
     if write:
         for file, wanted in files.items():
             file.parent.mkdir(parents=True, exist_ok=True)

@@ -11,12 +11,22 @@ from click.testing import CliRunner
 from receiver.cli.schema import schema
 from receiver.core.errors import PostsyncError
 
+ROOT = Path(__file__).parent.parent.parent
+
 
 def test_print() -> None:
     """The schema is printed for whoever wants it elsewhere."""
     answer = CliRunner().invoke(schema)
     assert answer.exit_code == 0
     assert json.loads(answer.stdout)["title"] == "Rules of postsync"
+
+
+def test_definition_for_a_cluster() -> None:
+    """The definition of PostSyncRule is what the component has."""
+    answer = CliRunner().invoke(schema, ["--crd"])
+    assert answer.exit_code == 0
+    shipped = ROOT / "k8s/components/postsyncrules/definition.yaml"
+    assert answer.stdout == shipped.read_text()
 
 
 def test_generated_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -26,7 +36,8 @@ def test_generated_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert isinstance(stale.exception, PostsyncError)
     assert str(stale.exception) == (
         "not as generated: config/rules.schema.json, docs/handlers.md, "
-        "config/examples/notification.json (run `make generate`)"
+        "config/examples/notification.json, k8s/components/postsyncrules/definition.yaml "
+        "(run `make generate`)"
     )
     assert CliRunner().invoke(schema, ["--write"]).exit_code == 0
     assert CliRunner().invoke(schema, ["--check"]).exit_code == 0

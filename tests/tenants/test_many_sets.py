@@ -24,9 +24,7 @@ from receiver.rules.matching.compiled import CompiledSet
 from receiver.rules.tenants.bounds import TenantBounds, Tenants
 from receiver.rules.tenants.resource import load_resource
 
-TENANTS = Tenants(
-    (TenantBounds(namespaces=("shop",), projects=("web",), handlers=("toy.say",)),)
-)
+TENANTS = Tenants((TenantBounds(namespaces=("shop",), projects=("web",), handlers=("toy.say",)),))
 
 FILES = """
 version: 1

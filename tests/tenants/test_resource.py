@@ -10,11 +10,13 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from shown_rules import RESOURCES
 from toy_handlers import toy_registry
 
 from receiver.core.errors import RuleError
 from receiver.core.yaml_document import read_yaml
 from receiver.rules.expressions.cel import Expressions
+from receiver.rules.handlers.registry import Registry
 from receiver.rules.loading.load import Rulebook, RuleSet, load_rules, rule_set_from
 from receiver.rules.tenants.document import NO_NAMESPACE
 from receiver.rules.tenants.names import API_VERSION, tenant_of
@@ -254,3 +256,11 @@ def test_rule_files_in_force_have_no_resources(tmp_path: Path) -> None:
         f"{tmp_path}/team.yaml:2:1: is a PostSyncRule of Kubernetes, and no rule file "
         "(a PostSyncRule comes into force in its cluster alone: kubectl apply -f FILE)"
     )
+
+
+def test_examples_of_the_pages_pass_check(tmp_path: Path) -> None:
+    """Each PostSyncRule that a page shows can be used as it stands."""
+    (tmp_path / "shown.yaml").write_text("---\n".join(RESOURCES))
+    found = load_rules([tmp_path / "shown.yaml"], Registry.discover(), Expressions())
+    assert len(found.rules) == len(RESOURCES) > 0
+    assert found.warnings == ()

@@ -48,7 +48,7 @@ SHARED: Schema = {
 
 def rules_schema(registry: Registry) -> Schema:
     """Return the schema of a rule file in which ``uses`` decides what ``with`` may hold."""
-    schema: Schema = _tidy(RuleFile.model_json_schema())
+    schema: Schema = tidy(RuleFile.model_json_schema())
     definitions: Schema = schema["$defs"] | SHARED
     branches = []
     for handler in registry:
@@ -78,7 +78,7 @@ def _branch(handler: Handler[Any], parameters: Schema) -> Schema:
 
 def _parameters(handler: Handler[Any]) -> tuple[Schema, Schema]:
     """Return the schema of a handler's parameters and its definitions, by unique names."""
-    schema = _tidy(
+    schema = tidy(
         handler.params.model_json_schema(ref_template=f"#/$defs/{handler.name}.{{model}}")
     )
     inner = schema.pop("$defs", {})
@@ -116,10 +116,10 @@ def _open_branch(schema: Schema) -> list[Schema]:
     return [_open_fields(schema)]
 
 
-def _tidy(schema: Any) -> Any:
+def tidy(schema: Any) -> Any:
     """Drop what editors show and nobody reads: titles, nulls that stand for "absent"."""
     if isinstance(schema, list):
-        return [_tidy(item) for item in schema]
+        return [tidy(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
     kept = _without_null({k: v for k, v in schema.items() if not _is_noise(k, v)})
@@ -140,8 +140,8 @@ def _without_null(schema: Schema) -> Schema:
 
 def _tidy_part(key: str, value: Any) -> Any:
     if key in {"properties", "$defs"}:  # their keys are names, not words of JSON Schema
-        return {name: _tidy(part) for name, part in value.items()}
-    return _tidy(value)
+        return {name: tidy(part) for name, part in value.items()}
+    return tidy(value)
 
 
 def _is_noise(key: str, value: Any) -> bool:
