@@ -15,6 +15,7 @@ from werkzeug.routing import Rule
 from receiver.app.composition import Intake
 from receiver.core.logs import configure_logs
 from receiver.inspection.application_view import ApplicationView
+from receiver.inspection.bounded_backtest import Backtester
 from receiver.inspection.explain import Explainer
 from receiver.inspection.name_hints import NameHints
 from receiver.ledger.engine.ledger import Ledger
@@ -83,6 +84,7 @@ def build(ledger: Ledger, home: Path, writer: IntakeWriter, **options: Any) -> D
         Keyring(home, log), log,
         HookMessages(ledger, lambda _at, _events: None),
         Operations(ledger, lambda _at, _events: None), ApplicationView(ledger, settings.page_url),
+        Backtester(ledger),
     )  # fmt: skip
     app = create_app(intake)
     return Doors(app, app.test_client(), intake, ledger, home)

@@ -23,6 +23,7 @@ from receiver.dispatcher.retention_thread import RetentionThread
 from receiver.dispatcher.rule_sets import RulesInForce
 from receiver.dispatcher.watches import Watches
 from receiver.inspection.application_view import ApplicationView
+from receiver.inspection.bounded_backtest import Backtester
 from receiver.inspection.explain import Explainer
 from receiver.inspection.name_hints import NameHints
 from receiver.ledger.engine.ledger import Ledger
@@ -60,6 +61,7 @@ class Intake:
     messages: HookMessages
     operations: Operations
     applications: ApplicationView
+    backtester: Backtester
     long_story: Lock = field(default_factory=Lock)
 
 
@@ -81,6 +83,7 @@ def build_intake(settings: Settings, wakeup: Wakeup, log: Log) -> Intake:
         settings, writer, Reader(ledger), Explainer(ledger), NameHints(ledger),
         read_keys(settings, log), log, HookMessages(ledger, committed),
         Operations(ledger, committed), ApplicationView(ledger, settings.page_url),
+        Backtester(ledger),
     )  # fmt: skip
 
 

@@ -57,7 +57,7 @@ def backtest(
     """  # noqa: D301 click's \b keeps the lines
     expressions = Expressions()
     rules = load_rules(paths, Registry.discover(), expressions).rules
-    work = Backtest(rules, expressions, rule)
+    work = Backtest(rules, expressions, [rule] if rule else ())
     times = _judge_all(work, client, query)
     _check_rule(rule, rules, work.rows)
     if output == "json":

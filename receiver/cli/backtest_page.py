@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TypeAlias
 
 from receiver.cli.screen import Part, Styled, plural
-from receiver.inspection.backtest import Backtest, Difference, Doubt, RuleBacktest
+from receiver.inspection.backtest import Backtest, Difference, Doubt, RuleBacktest, tells
 
 Line: TypeAlias = tuple[Part, ...]
 
@@ -19,21 +19,14 @@ def lines(work: Backtest, oldest: str, newest: str) -> Iterator[Line]:
     yield (Styled(f"{plural(work.syncs, 'sync')} compared{when}", bold=True),)
     for doubt in work.left_out:
         yield (f"left out: {_doubt(doubt)}",)
-    same = [row for row in work.rows if not _tells(row)]
+    same = [row for row in work.rows if not tells(row)]
     for row in work.rows:
-        if _tells(row):
+        if tells(row):
             yield ("",)
             yield from _rule(row)
     if same:
         yield ("",)
         yield (f"the same as before: {', '.join(map(_same, same))}",)
-
-
-def _tells(row: RuleBacktest) -> bool:
-    return bool(
-        row["inAddition"]["syncs"] or row["noLonger"]["syncs"] or row["wouldObserve"]
-        or row["unknown"] or row["failed"]
-    )  # fmt: skip
 
 
 def _same(row: RuleBacktest) -> str:

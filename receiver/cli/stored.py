@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass
 from urllib.parse import quote
 
 from receiver.cli.client import Client, in_commands
 from receiver.core.errors import ServerError
 from receiver.core.model import Sync
-from receiver.ledger.plans.application_memory import read_recalled
+from receiver.inspection.stored_notification import sync_of
 from receiver.ledger.queries.delivery_rows import DeliveredSync, DeliveryStory
-from receiver.notification.parse import read_notification
 from receiver.notification.recalled import Recalled, with_recalled
 
 
@@ -64,14 +62,5 @@ def read_stored(found: DeliveryStory, connected: set[str]) -> StoredNotification
     if found["notification"] is None or outcome is None:
         why = in_commands(found["note"]) or found["reason"]
         raise ServerError(f"delivery {found['id']} has no notification of a sync: {why}")
-    read = read_notification(
-        json.dumps(found["notification"]).encode(),
-        sender=found["sender"], channel=found["channel"], query=found["query"],
-    )  # fmt: skip
-    received = datetime.fromisoformat(found["receivedAt"])
-    return StoredNotification(
-        replace(read.sync, id=found["sync"] or "", received_at=received),
-        read_recalled(json.dumps(outcome["recalled"] or {})),
-        found["sender"] in connected,
-        outcome,
-    )
+    sync, recalled = sync_of(found, outcome, json.dumps(found["notification"]).encode())
+    return StoredNotification(sync, recalled, found["sender"] in connected, outcome)

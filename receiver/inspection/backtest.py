@@ -6,7 +6,7 @@ rule's name and by the resources. What its actions send is not.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -77,17 +77,27 @@ class RuleBacktest(TypedDict):
     failed: list[Doubt]
 
 
+def tells(row: RuleBacktest) -> bool:
+    """Whether there is more to say of a rule than that it is the same as before."""
+    return bool(
+        row["inAddition"]["syncs"] or row["noLonger"]["syncs"] or row["wouldObserve"]
+        or row["unknown"] or row["failed"]
+    )  # fmt: skip
+
+
 class Backtest:
     """Takes one sync after the other; what it keeps does not grow with them.
 
     Args:
         rules: the edited ones.
         expressions: compiles their conditions.
-        only: the name of the only rule that counts, "" for all.
+        only: the names of the only rules that count, none for all.
     """
 
-    def __init__(self, rules: Sequence[Rule], expressions: Expressions, only: str = "") -> None:
-        rules = [_without_actions(rule) for rule in rules if only in {"", rule.name}]
+    def __init__(
+        self, rules: Sequence[Rule], expressions: Expressions, only: Collection[str] = ()
+    ) -> None:
+        rules = [_without_actions(rule) for rule in rules if not only or rule.name in only]
         self._only = only
         self._matcher = Matcher(rules, expressions)
         self._alone = {rule.name: Matcher([rule], expressions) for rule in rules}
@@ -111,6 +121,7 @@ class Backtest:
         """Compare what the rules make of a sync with what was made of it.
 
         One that was not planned in its time, as it was too old or was given up, would not be now.
+        It counts as a whole or, if an interruption ends this, not at all.
 
         Args:
             sync: as its notification tells it.
@@ -121,13 +132,15 @@ class Backtest:
         if outcome["state"] != SyncState.PLANNED:
             self.leave_out(outcome["state"], sync.id, outcome["reason"])
             return
-        self.syncs += 1
         judged = with_recalled(sync, recalled)
         matches = {match.rule.name: match for match in self._matcher.match(judged)}
         had = _had(outcome["plans"], self._only)
+        unknown, alone = self._unknown(sync, recalled, judged, connected=connected)
+        self.syncs += 1
         for name in had:
             self._rows.setdefault(name, _row(name, None))
-        unknown = self._unknown(sync, recalled, judged, {*matches, *had}, connected=connected)
+        for name in alone & {*matches, *had}:
+            self._rows[name]["byMessageAlone"] += 1
         for name, row in self._rows.items():
             before, match = had.get(name, set()), matches.get(name)
             if match is not None and match.errors:
@@ -152,26 +165,25 @@ class Backtest:
                 _differ(row[key], sync.id, outcome, targets)  # type: ignore[literal-required]  # the two above
 
     def _unknown(
-        self, sync: Sync, recalled: Recalled, judged: Sync, names: Iterable[str], *,
-        connected: bool,
-    ) -> Mapping[str, str]:  # fmt: skip
+        self, sync: Sync, recalled: Recalled, judged: Sync, *, connected: bool
+    ) -> tuple[Mapping[str, str], set[str]]:
         """Return of which rules the verdict on a sync cannot be known, and for want of what.
 
-        Where only the change is not known by live objects, messages decide, and that is counted.
+        And those for which only the change is not known by live objects, where messages decide.
         """
-        found = dict[str, str]()
+        found, alone = dict[str, str](), set[str]()
         if not_seen(self._matcher, sync, recalled, connected=connected):
             for name, matcher in self._alone.items():
                 missing = not_seen(matcher, sync, recalled, connected=connected)
                 if missing.asked:
                     found[name] = ", ".join(missing.asked)
-                elif missing and name in names:
-                    self._rows[name]["byMessageAlone"] += 1
+                elif missing:
+                    alone.add(name)
         if any(one.images and one.image_changed is None for one in judged.resources):
             for name in self._imaging:
                 if self._depends_on_images(name, judged):
                     found[name] = ", ".join(filter(None, (found.get(name), "images of before")))
-        return found
+        return found, alone
 
     def _depends_on_images(self, name: str, sync: Sync) -> bool:
         """Whether a rule's verdict is another one if the images that are not known had changed."""
@@ -209,11 +221,11 @@ def _asks_for_images(rule: Rule) -> bool:
     return any(one.image_changed is not None for one in rule.match.resources or ())
 
 
-def _had(plans: Sequence[MadePlan], only: str) -> dict[str, set[str]]:
+def _had(plans: Sequence[MadePlan], only: Collection[str]) -> dict[str, set[str]]:
     """Return for what each rule has run, also by replays; one that observes has not."""
     found: dict[str, set[str]] = {}
     for plan in plans:
-        if plan["mode"] == "run" and only in {"", plan["rule"]}:
+        if plan["mode"] == "run" and (not only or plan["rule"] in only):
             found.setdefault(plan["rule"], set()).update(plan["targets"] or [ITSELF])
     return found
 

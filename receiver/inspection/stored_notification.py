@@ -1,15 +1,21 @@
-"""A stored notification as it may be shown."""
+"""A stored notification: as it may be shown, and as the sync that it was."""
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from receiver.core.errors import PayloadError
-from receiver.core.model import DeliveryVerdict
+from receiver.core.model import DeliveryVerdict, Sync
 from receiver.inspection.redaction import redacted, redacted_query, redacted_text
+from receiver.ledger.plans.application_memory import read_recalled
 from receiver.ledger.queries.deliveries import Kept
-from receiver.ledger.queries.delivery_rows import DeliveryStory
+from receiver.ledger.queries.delivery_rows import DeliveredSync, DeliveryStory, StoredDelivery
 from receiver.notification.json_errors import read_json
+from receiver.notification.parse import read_notification
+from receiver.notification.recalled import Recalled
 
 DEEPEST = 200
 """Levels of a tree that are shown; an Application has some ten, and the API's clients have limits
@@ -23,6 +29,18 @@ def delivery_story(kept: Kept) -> DeliveryStory:
     return {
         **kept.row, "query": query, "notification": tree, "text": text, "note": _note(kept),
     }  # fmt: skip
+
+
+def sync_of(row: StoredDelivery, outcome: DeliveredSync, body: bytes) -> tuple[Sync, Recalled]:
+    """Return the sync that a stored notification told of, and what was known when it was planned.
+
+    Raises:
+        PayloadError: this version does not understand it.
+    """
+    read = read_notification(body, sender=row["sender"], channel=row["channel"], query=row["query"])
+    received = datetime.fromisoformat(row["receivedAt"])
+    sync = replace(read.sync, id=row["sync"] or "", received_at=received)
+    return sync, read_recalled(json.dumps(outcome["recalled"] or {}))
 
 
 def _read(body: bytes) -> tuple[Any, str]:

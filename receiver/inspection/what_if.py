@@ -64,7 +64,7 @@ def what_if(
     """
     sync = what if isinstance(what, str) else _read(what)
     with explainer.turn():
-        found, matcher = _load(rules) if rules.strip() else explainer.in_force()
+        found, matcher = _pasted(rules) if rules.strip() else explainer.in_force()
         if isinstance(sync, str):
             return explainer.explain_stored(sync, found, matcher, Asked(), connected)
         told = bounded(head_of(sync), matcher, sync, Asked(), len(found))
@@ -85,7 +85,18 @@ def _read(pasted: Pasted) -> Sync:
     return found.sync
 
 
-def _load(text: str) -> tuple[Sequence[Rule], Matcher]:
+def _pasted(text: str) -> tuple[Sequence[Rule], Matcher]:
+    rules, expressions = load_pasted(text)
+    return rules, Matcher(rules, expressions)
+
+
+def load_pasted(text: str) -> tuple[Sequence[Rule], Expressions]:
+    """Load a pasted rule file, and what its conditions are compiled by.
+
+    Raises:
+        RuleError: it has mistakes.
+        Unexplained: to check it takes too long.
+    """
     expressions = Expressions()
     try:
         with interruptible(cpu_limit(LONGEST)):
@@ -95,4 +106,4 @@ def _load(text: str) -> tuple[Sequence[Rule], Matcher]:
             f"to check the rules takes more than {LONGEST:g} s of a core",
             hint="paste fewer, or let `postsync check` and `postsync explain --rules` do it",
         ) from None
-    return rules, Matcher(rules, expressions)
+    return rules, expressions

@@ -16,6 +16,7 @@ from in_process import Postsync, listening
 from notifications import resource
 from toy_cluster import ToyCluster
 
+from receiver.inspection.bounded_backtest import Backtester
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.plans.load import stored_sync
@@ -107,6 +108,20 @@ def test_programs_get_the_same_as_json(house: House, edit: Any) -> None:
             "resources": ["ConfigMap/shop/a1"], "more": 0,
         }
     ]  # fmt: skip
+
+
+def test_the_page_finds_the_same(house: House, edit: Any) -> None:
+    """Within its bounds."""
+    house.sync("a1", "b1", resource("c1", image="x:1"))
+    house.sync("a1", resource("b2", "configmap/b2 serverside-applied"), at=1)
+    house.store("a1", at=2)
+    rules = rule(BS) + rule("resources: [{kind: ConfigMap, imageChanged: true}]", "images")
+    found = told(edit(rules, "--output", "json"))["all"]
+    page = Backtester(house.ledger).test(f"version: 1\nrules:{rules}", 0, (), whole=True)
+    assert (page.work.rows, page.work.left_out) == (found["rules"], found["leftOut"])
+    assert (page.work.syncs, page.oldest, page.newest, page.stopped) == (
+        2, found["oldest"], found["newest"], "",
+    )  # fmt: skip
 
 
 def test_the_rules_of_then_make_no_difference(house: House, edit: Any) -> None:

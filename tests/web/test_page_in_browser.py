@@ -186,6 +186,39 @@ def test_a_phone_needs_no_scrolling_sideways(browser: Browser, url: str, house: 
     assert set(wide.values()) == {PHONE["width"]}, wide
 
 
+@pytest.mark.usefixtures("house")
+@pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without"])
+def test_a_rule_file_is_back_tested_on_a_phone(
+    browser: Browser, url: str, tmp_path: Path, *, scripts: bool
+) -> None:
+    """By choosing a file; it leads to the syncs, and axe finds nothing in what it tells."""
+    rules = "version: 1\nrules:\n- name: purge-shop-assets\n  match: {resources: [{name: other}]}\n"
+    file = tmp_path / "edited.yaml"
+    file.write_text(f"{rules}  actions: [{{uses: log.message, with: {{text: x}}}}]\n")
+    context = browser.new_context(
+        base_url=url, java_script_enabled=scripts, bypass_csp=True, viewport=PHONE  # type: ignore[arg-type]  # its own dict
+    )  # fmt: skip
+    page = enter(context)
+    page.goto("/page/rules")
+    page.get_by_label("The rule file").set_input_files(file)
+    page.get_by_role("button", name="Back-test").click()
+    card = page.locator(".card")
+    expect(card).to_contain_text("ran for 2 syncs, would for 1")
+    expect(card).to_contain_text("+ in addition: 1 sync, 1 resource")
+    expect(page.get_by_label("or its text")).to_have_value(file.read_text())
+    if scripts:
+        assert axe_finds(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+    page.get_by_label("or its text").fill("version: 2")
+    page.get_by_role("button", name="Back-test").click()
+    expect(page.get_by_role("alert")).to_contain_text("pasted.yaml:1:")
+    page.get_by_label("or its text").fill(file.read_text())
+    page.get_by_role("button", name="Back-test").click()
+    card.get_by_role("link", name="argocd/shop").first.click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("argocd/shop")
+    context.close()
+
+
 def test_all_of_it_works_without_scripts(browser: Browser, url: str, house: House) -> None:
     """As by a text browser, or where scripts are not allowed."""
     context = browser.new_context(base_url=url, java_script_enabled=False)

@@ -10,7 +10,7 @@ from typing import Any
 from flask import Blueprint, Response, g, redirect, request, url_for
 
 from receiver.app.composition import Intake
-from receiver.web.page import acts, login, pauses, runs, state, story, syncs, what_if
+from receiver.web.page import acts, backtest, login, pauses, runs, state, story, syncs, what_if
 from receiver.web.page.assets import assets
 from receiver.web.page.headers import add_headers, is_secure
 from receiver.web.page.refusals import by_links, refused
@@ -64,6 +64,8 @@ def page_blueprint(intake: Intake) -> Blueprint:
     for path in ("/pauses/<scope>/<word>", "/pauses/<scope>/<name>/<word>"):
         routes.add_url_rule(path, "ask_pause", ask)
         routes.add_url_rule(path, "act_pause", act, methods=["POST"])
+    routes.add_url_rule("/backtest", "ask_backtest", partial(backtest.ask, intake))
+    routes.add_url_rule("/backtest", "backtest", partial(backtest.show, intake), methods=["POST"])
     routes.add_url_rule("/rules", "what_if", partial(what_if.show, intake), methods=["POST"])
     routes.add_url_rule("/", "slash", lambda: redirect(ROOT, HTTPStatus.SEE_OTHER))
     routes.add_url_rule("/login", "login", login.ask)

@@ -5,9 +5,13 @@ from __future__ import annotations
 import hmac
 from collections.abc import Mapping
 from http import HTTPStatus
+from io import BytesIO
 from urllib.parse import parse_qsl
 
 from flask import request
+from werkzeug.exceptions import HTTPException
+from werkzeug.formparser import FormDataParser
+from werkzeug.http import parse_options_header
 
 from receiver.web.body import read_body
 from receiver.web.problem_details import Refusal
@@ -29,14 +33,29 @@ def read_form(
     Raises:
         Refusal: 403 ``forged``, it does not; 400, it is no form; 413 and 408 as `read_body`.
     """
-    text = read_body(request.environ, largest, what="form", smaller=smaller)
+    body = read_body(request.environ, largest, what="form", smaller=smaller)
     try:
-        form = dict(parse_qsl(text.decode(), keep_blank_values=True, max_num_fields=FIELDS))
-    except ValueError:  # no UTF-8, or too many fields
-        raise Refusal("bad_form", "the form cannot be read") from None
+        form = _fields(body)
+    except (ValueError, HTTPException):  # no UTF-8, no parts, or too many of them
+        raise Refusal(
+            "bad_form", "the form cannot be read", hint="a file must be text in UTF-8"
+        ) from None
     if not csrf or not hmac.compare_digest(csrf.encode(), form.get("csrf", "").encode()):
         raise Refusal(
             "forged", "the form is not one that this page has shown in this session",
             hint="open the page again, and send the form from there", status=HTTPStatus.FORBIDDEN,
         )  # fmt: skip
     return form
+
+
+def _fields(body: bytes) -> dict[str, str]:
+    """Return the fields of a form, and the texts of the files that come with it."""
+    kind, options = parse_options_header(request.content_type)
+    if kind != "multipart/form-data":
+        return dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=FIELDS))
+    parser = FormDataParser(
+        stream_factory=lambda *_, **__: BytesIO(), max_form_memory_size=len(body),
+        max_form_parts=FIELDS, silent=False,
+    )  # fmt: skip
+    _, fields, files = parser.parse(BytesIO(body), kind, len(body), options)
+    return fields.to_dict() | {name: file.read().decode() for name, file in files.items()}

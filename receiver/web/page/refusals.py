@@ -78,7 +78,7 @@ def _anchor(address: str, text: str) -> str:
 
 def _back(told: Any) -> list[tuple[str, str]]:
     """Return addresses and names of where one came from: the form, and what it is about."""
-    if request.endpoint == "page.what_if":
+    if request.endpoint in {"page.what_if", "page.backtest"}:
         return [(url_for("page.rules"), "Back to the rules")]
     given = request.view_args or {}
     kind, number, word = (given.get(name, "") for name in ("kind", "number", "word"))

@@ -9,7 +9,7 @@ from receiver.core.model import DeliveryVerdict
 from receiver.core.states import RunState
 from receiver.ledger.queue.pauses import Scope
 from receiver.web import read_api
-from receiver.web.page import what_if
+from receiver.web.page import backtest, what_if
 from receiver.web.page.chart import chart
 
 
@@ -29,6 +29,5 @@ def rules(intake: Intake) -> str:
     handlers = sorted({handler for rule in found["rules"] for handler in rule["handlers"]})
     held = [one["name"] for rule in found["rules"] for one in rule["pauses"]
             if one["scope"] == Scope.HANDLER]  # fmt: skip
-    return render_template(
-        "rules.html", rules=found, handlers=handlers, held=held, asked=what_if.Form("last")
-    )
+    forms = {"asked": what_if.Form("last"), "tested": backtest.Form(), "times": backtest.TIMES}
+    return render_template("rules.html", rules=found, handlers=handlers, held=held, **forms)

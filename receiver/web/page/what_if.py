@@ -48,7 +48,7 @@ def show(intake: Intake) -> Response:
     try:
         found = _explain(intake, asked)
     except (RuleError, PayloadError, Unexplained, Refusal) as error:
-        return _answer(asked, _status(error), mistakes=_mistakes(error))
+        return _answer(asked, status_of(error), mistakes=mistakes_of(error))
     return _answer(asked, HTTPStatus.OK, found=found)
 
 
@@ -57,11 +57,7 @@ def _explain(intake: Intake, asked: Form) -> ExplainedSync:
         ("rules are", asked.rules, LARGEST_RULES),
         ("notification is", asked.notification, LARGEST_NOTIFICATION),
     ):
-        if len(text.encode()) > most:
-            raise Refusal(
-                "too_large", f"the {name} larger than {most} bytes", hint=SMALLER,
-                status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-            )  # fmt: skip
+        checked_size(name, text, most, SMALLER)
     if asked.notification.strip():
         what: str | Pasted = Pasted(asked.notification.encode(), asked.sender, asked.channel)
     else:
@@ -69,14 +65,29 @@ def _explain(intake: Intake, asked: Form) -> ExplainedSync:
     return what_if(intake.explainer, what, asked.rules, intake.settings.argocd)
 
 
-def _status(error: PostsyncError) -> HTTPStatus:
+def checked_size(name: str, text: str, most: int, smaller: str) -> None:
+    """Check that what was filled in has so many bytes at most.
+
+    Raises:
+        Refusal: 413, it has more.
+    """
+    if len(text.encode()) > most:
+        raise Refusal(
+            "too_large", f"the {name} larger than {most} bytes", hint=smaller,
+            status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        )  # fmt: skip
+
+
+def status_of(error: PostsyncError) -> HTTPStatus:
+    """Return the status of an answer that tells what is wrong."""
     if isinstance(error, Refusal):
         return error.status
     unexplained = isinstance(error, Unexplained)
     return HTTPStatus.SERVICE_UNAVAILABLE if unexplained else HTTPStatus.BAD_REQUEST
 
 
-def _mistakes(error: PostsyncError) -> list[str]:
+def mistakes_of(error: PostsyncError) -> list[str]:
+    """Return what is wrong, a line each."""
     if isinstance(error, RuleError):
         return error.first_problems(MISTAKES).split("\n")
     return [str(error)]
