@@ -9,10 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 from receiver.ledger.engine.ledger import Ledger
-from receiver.ledger.plans.load import stored_sync
 from receiver.ledger.queries.application import (
     Collected,
     collected_with,
@@ -22,10 +20,7 @@ from receiver.ledger.queries.application import (
 )
 from receiver.ledger.queries.application_rows import ApplicationRuns, ApplicationSyncs
 from receiver.ledger.queries.rows import Sync
-from receiver.notification.parse import read_notification
 
-PROJECTS = 10_000
-"""Syncs whose project is kept: to know one, its notification is read."""
 MOST = 100
 """Syncs of an Application that are looked at, so that one among them is found by its id."""
 
@@ -49,7 +44,6 @@ class ApplicationView:
     def __init__(self, ledger: Ledger, page_url: str | None = None) -> None:
         self._ledger = ledger
         self._page = f"{page_url.rstrip('/')}/page/syncs" if page_url else None
-        self._project = lru_cache(maxsize=PROJECTS)(self._read_project)
 
     def syncs(self, whose: ApplicationOf, limit: int) -> ApplicationSyncs:
         """List its newest syncs with their plans."""
@@ -83,17 +77,8 @@ class ApplicationView:
             one.plan
             for one in collected
             if (one.sender, one.application) != (whose.sender, whose.application)
-            or self._project(one.sync) not in {"", whose.project}
+            or one.project not in {"", whose.project}
         )
 
     def _is_of(self, whose: ApplicationOf, sync: Sync) -> bool:
-        return self._project(sync["id"]) in {"", whose.project}
-
-    def _read_project(self, sync: str) -> str:
-        with self._ledger.read() as connection:
-            stored = stored_sync(connection, sync)
-        found = read_notification(
-            stored.body, sender=stored.sender, channel=stored.channel, query=stored.query,
-            resources=False,
-        )  # fmt: skip
-        return found.sync.application.project
+        return sync["project"] in {"", whose.project}

@@ -45,9 +45,9 @@ class Collected:
     """A sync that a plan has collected: whose it is."""
 
     plan: str
-    sync: str
     sender: str
     application: str
+    project: str
 
 
 def collected_with(connection: Connection, syncs: Sequence[str]) -> list[Collected]:
@@ -55,7 +55,7 @@ def collected_with(connection: Connection, syncs: Sequence[str]) -> list[Collect
     m = tables.plan_syncs.c
     theirs = select(m.plan_id).where(m.sync_id.in_(syncs))
     query = (
-        select(m.plan_id, m.sync_id, _S.sender, _S.application)
+        select(m.plan_id, _S.sender, _S.application, _S.project)
         .join(tables.syncs, _S.id == m.sync_id)
         .where(m.plan_id.in_(theirs))
     )
