@@ -28,6 +28,7 @@ TOPICS = {
         "backtest": "Show what edited rules would have made of the last syncs.",
         "try": "Run one rule's actions once, for real, without a server.",
         "handlers": "List the kinds of action, or describe one.",
+        "convert": "Make custom resources of rule files, and the other way round.",
         "schema": "Print the JSON Schema of rule files, or the CRD of PostSyncRule.",
     },
     "Looking": {

@@ -11,6 +11,7 @@ import click
 from receiver.cli import options
 from receiver.cli.backtest_page import lines
 from receiver.cli.client import Client
+from receiver.cli.known_tenants import known_tenants
 from receiver.cli.progress import Progress
 from receiver.cli.screen import plural, write_json, write_line
 from receiver.cli.stored import connected_senders, read_stored
@@ -57,7 +58,7 @@ def backtest(
     """  # noqa: D301 click's \b keeps the lines
     expressions = Expressions()
     rules = load_rules(paths, Registry.discover(), expressions).rules
-    work = Backtest(rules, expressions, [rule] if rule else ())
+    work = Backtest(rules, expressions, [rule] if rule else (), known_tenants())
     times = _judge_all(work, client, query)
     _check_rule(rule, rules, work.rows)
     if output == "json":

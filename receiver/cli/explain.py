@@ -13,6 +13,7 @@ from click.core import ParameterSource
 from receiver.cli import options
 from receiver.cli.client import Client
 from receiver.cli.explain_page import Page
+from receiver.cli.known_tenants import known_tenants
 from receiver.cli.screen import write_json
 from receiver.cli.stored import StoredNotification, fetch_stored
 from receiver.core.model import Sync
@@ -132,7 +133,7 @@ def _load(paths: Sequence[Path], asked: Asked) -> tuple[list[Rule], Matcher]:
     found = load_rules(files, Registry.discover(), expressions, in_force=not paths).rules
     check_rule(asked.rule, found)
     rules = [rule for rule in found if asked.rule in {"", rule.name}]
-    return rules, Matcher(rules, expressions)
+    return rules, Matcher(rules, expressions, known_tenants())
 
 
 def _explained(rules: Sequence[Rule], matcher: Matcher, sync: Sync, asked: Asked) -> ExplainedSync:

@@ -16,6 +16,7 @@ import yaml
 
 from receiver.app.composition import build_outbound
 from receiver.cli import complete, options
+from receiver.cli.known_tenants import known_tenants
 from receiver.cli.screen import Part, Styled, confirm, write_json, write_line
 from receiver.core.credential_texts import MASK
 from receiver.core.errors import PostsyncError
@@ -33,6 +34,7 @@ from receiver.rules.handlers.secret_refs import SecretRef, put_values
 from receiver.rules.loading.load import load_rules
 from receiver.rules.matching.matcher import Matcher
 from receiver.rules.schema.rule_file import Rule
+from receiver.rules.tenants.bounds import Tenants
 from receiver.settings.loading import load_settings
 from receiver.settings.secrets import Secrets
 
@@ -115,7 +117,7 @@ def _prepare(
     rule = _named(name, rules).model_copy(update={"enabled": True})
     sync = read_notification(payload, sender=sender, channel=channel, query={}).sync
     sync = replace(sync, id=new_id("s"), received_at=datetime.now(UTC))
-    found = _matched(rule, sync, expressions)
+    found = _matched(rule, sync, expressions, known_tenants(settings))
     chosen = _chosen(sync, found, target)
     outbound = build_outbound(settings)
     runner = Runner(registry, expressions, Secrets(settings.secrets), outbound, _log())
@@ -131,8 +133,8 @@ def _named(name: str, rules: Sequence[Rule]) -> Rule:
     raise PostsyncError(f"there is no rule {name}", hint=hint)
 
 
-def _matched(rule: Rule, sync: Sync, expressions: Expressions) -> tuple[int, ...]:
-    matcher = Matcher([rule], expressions)
+def _matched(rule: Rule, sync: Sync, expressions: Expressions, tenants: Tenants) -> tuple[int, ...]:
+    matcher = Matcher([rule], expressions, tenants)
     for match in matcher.match(sync):
         if match.matched:
             return match.resources

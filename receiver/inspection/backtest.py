@@ -20,6 +20,7 @@ from receiver.notification.recalled import Recalled, with_recalled
 from receiver.rules.expressions.cel import Expressions
 from receiver.rules.matching.matcher import Matcher, RuleMatch
 from receiver.rules.schema.rule_file import Rule
+from receiver.rules.tenants.bounds import NO_TENANTS, Tenants
 
 EXAMPLES = 3
 """Syncs that are named of each kind of difference: enough to look into, however many there are."""
@@ -92,15 +93,17 @@ class Backtest:
         rules: the edited ones.
         expressions: compiles their conditions.
         only: the names of the only rules that count, none for all.
+        tenants: what the rules of namespaces see.
     """
 
     def __init__(
-        self, rules: Sequence[Rule], expressions: Expressions, only: Collection[str] = ()
-    ) -> None:
+        self, rules: Sequence[Rule], expressions: Expressions, only: Collection[str] = (),
+        tenants: Tenants = NO_TENANTS,
+    ) -> None:  # fmt: skip
         rules = [_without_actions(rule) for rule in rules if not only or rule.name in only]
         self._only = only
-        self._matcher = Matcher(rules, expressions)
-        self._alone = {rule.name: Matcher([rule], expressions) for rule in rules}
+        self._matcher = Matcher(rules, expressions, tenants)
+        self._alone = {rule.name: Matcher([rule], expressions, tenants) for rule in rules}
         self._imaging = [rule.name for rule in rules if _asks_for_images(rule)]
         self._rows = {rule.name: _row(rule.name, rule.mode) for rule in rules}
         self.syncs = 0

@@ -254,7 +254,8 @@ def test_rule_files_in_force_have_no_resources(tmp_path: Path) -> None:
     (problem,) = caught.value.problems
     assert str(problem) == (
         f"{tmp_path}/team.yaml:2:1: is a PostSyncRule of Kubernetes, and no rule file "
-        "(a PostSyncRule comes into force in its cluster alone: kubectl apply -f FILE)"
+        "(a PostSyncRule comes into force in its cluster: kubectl apply -f FILE; "
+        "`postsync convert` makes a rule file of it)"
     )
 
 

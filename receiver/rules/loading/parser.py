@@ -47,11 +47,16 @@ HOMES: Mapping[str, Path] = {
 class Reading:
     """A parsed document; ``rules`` are those of the right shape, merged with defaults, by index."""
 
-    def __init__(self, document: Document) -> None:
+    def __init__(self, document: Document, namespace: str | None = None) -> None:
+        """Parse a document; ``namespace`` says whose the rules are, if not whose it says.
+
+        "" is the operator's.
+        """
         self.document = document
         self.rules: dict[int, Rule] = {}
         self._defaults = Defaults()
-        self.namespace = document.namespace if isinstance(document, ResourceDocument) else ""
+        own = document.namespace if isinstance(document, ResourceDocument) else ""
+        self.namespace = own if namespace is None else namespace
         self._reported = set(document.problems)
         if document.data is not None and () not in document.unread:
             self._read()

@@ -26,10 +26,14 @@ T = TypeVar("T")
 OBJECT = re.compile(r"""^["'{ ]*kind\b|\bPostSyncRule|\bpostsync\.dev/""", re.MULTILINE)
 """What a text has that may be objects of Kubernetes; all others are read once."""
 
+NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 LISTS = ("List", f"{KIND}List")
 """What `kubectl get` makes of several."""
 NO_NAMESPACE = "in a file, a PostSyncRule names the namespace that it belongs to"
-APPLY = "a PostSyncRule comes into force in its cluster alone: kubectl apply -f FILE"
+APPLY = (
+    "a PostSyncRule comes into force in its cluster: kubectl apply -f FILE; `postsync convert` "
+    "makes a rule file of it"
+)
 NAME_HINT = "metadata.name is the rule's name"
 
 
@@ -38,7 +42,7 @@ class _Metadata(Strict):
 
     model_config = ConfigDict(extra="ignore")
 
-    namespace: str = Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)
+    namespace: str = Field(pattern=f"^{NAMESPACE.pattern}$", max_length=63)
 
 
 class _PostSyncRule(Strict):
