@@ -22,6 +22,7 @@ from receiver.contract import (
     Rate,
     Secret,
     Succeeded,
+    by_parameters,
     host_of,
     in_batches,
     raise_for_status,
@@ -93,6 +94,7 @@ handler = Handler(
     params=BunnyPurge,
     run=run,
     example=EXAMPLE,
+    confine=by_parameters,
     output="`urls` or `tags`, how many there were, or `everything: true`; `requests`.",
     lane=host_of("api"),
     # "Purge rate limits": those of prefixes, the tighter ones; of exact URLs 120 and 5 a second.

@@ -19,6 +19,7 @@ from receiver.contract import (
     PermanentError,
     Sent,
     Succeeded,
+    by_parameters,
     host_of,
     raise_for_status,
 )
@@ -100,6 +101,7 @@ handler = Handler(
     params=CloudEventsSend,
     run=run,
     example=EXAMPLE,
+    confine=by_parameters,
     output="`id` of the event and `status`.",
     lane=host_of("url"),
     extra="cloudevents",

@@ -27,6 +27,7 @@ from receiver.contract import (
     Rate,
     Secret,
     Succeeded,
+    by_parameters,
     host_of,
     in_batches,
     raise_for_status,
@@ -145,6 +146,7 @@ handler = Handler(
     params=CloudflarePurge,
     run=run,
     example=EXAMPLE,
+    confine=by_parameters,
     output="`files`, `tags`, `hosts` or `prefixes`, how many there were, or `everything: true`; "
     "`requests`.",
     errors="An answer that does not say `success: true` fails the run.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from receiver.contract import Call, Handler, Outcome, Params, Succeeded, cut
+from receiver.contract import Call, Handler, Outcome, Params, Succeeded, by_parameters, cut
 
 LONGEST = 10_000
 """Our choice: the trail is read as lines."""
@@ -29,5 +29,6 @@ handler = Handler(
     params=LogMessage,
     run=run,
     example='text: "Deployed ${{ application.name }} at ${{ sync.revision }}"\n',
+    confine=by_parameters,
     output="`text`.",
 )

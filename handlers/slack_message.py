@@ -25,6 +25,7 @@ from receiver.contract import (
     Secret,
     Succeeded,
     TemporaryError,
+    by_parameters,
     cut,
     host_of,
     object_of,
@@ -208,6 +209,7 @@ handler = Handler(
     params=SlackMessage,
     run=run,
     example=EXAMPLE,
+    confine=by_parameters,
     output="`ts` and `channel`, for `thread` and `update` of later actions; both null from a "
     "webhook.",
     errors="`ratelimited` and faults of Slack's are tried again; others, such as "

@@ -35,6 +35,7 @@ from receiver.contract import (
     PermanentError,
     Sent,
     Succeeded,
+    needs,
     wrong_shape,
 )
 from receiver.kubernetes.objects import Object
@@ -157,6 +158,7 @@ handler = Handler(
     params=TektonPipelineRun,
     run=run,
     example=EXAMPLE,
+    confine=needs("cluster"),
     complete=complete,
     dry_run=dry_run,
     permissions="`create` and `get` on `pipelineruns` (tekton.dev) in that namespace. "

@@ -24,6 +24,7 @@ from receiver.contract import (
     PermanentError,
     Succeeded,
     TemporaryError,
+    by_parameters,
     host_of,
     raise_for_status,
     wrong_shape,
@@ -139,6 +140,7 @@ handler = Handler(
     params=VarnishPurge,
     run=run,
     example=EXAMPLE,
+    confine=by_parameters,
     lane=_first_cache,
     output="`caches`, how many were asked; `requests`.",
     errors="404 is a success: nothing is cached there. All caches are asked, also when one "

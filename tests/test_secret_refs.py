@@ -64,7 +64,10 @@ def test_format() -> None:
         ({"file": 1}, "a.file: must be a name below the secrets folder"),
         ({"env": "POSTSYNC_SECRET_A", "format": "{} {}"}, "a.format: must have {} exactly once"),
         ({"env": "POSTSYNC_SECRET_A", "format": 1}, "a.format: must have {} exactly once"),
-        ({"env": "POSTSYNC_SECRET_A", "file": "a"}, "a: a secret is in env or in a file, not in"),
+        (
+            {"env": "POSTSYNC_SECRET_A", "file": "a"},
+            "a: a secret is in one place, not in",
+        ),
     ],
 )
 def test_refusal(value: dict[str, Any], message: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from matching_cases import sync
-from planning import rules_of
+from planning import handlers, rules_of
 
 from receiver.core.model import Application, Destination, Sync
 from receiver.rules.tenants.bounds import NO_TENANTS, TenantBounds, Tenants
@@ -35,7 +35,9 @@ def _sync(destination: Destination = HERE, project: str = "web") -> Sync:
 
 
 def _told(text: str, tenants: Tenants, namespace: str = "team-a") -> list[str]:
-    return [str(one) for rule in rules_of(text) for one in tenants.check(rule, namespace)]
+    return [
+        str(one) for rule in rules_of(text) for one in tenants.check(rule, namespace, handlers())
+    ]
 
 
 @pytest.mark.parametrize(

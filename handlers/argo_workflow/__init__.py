@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from handlers.argo_workflow import in_cluster, on_server
 from handlers.argo_workflow.parameters import ArgoWorkflow
 from handlers.kubernetes.run_labels import complete
-from receiver.contract import Call, Finding, Handler, Outcome, host_of
+from receiver.contract import Call, Finding, Handler, Outcome, host_of, needs
 
 __all__ = ["ArgoWorkflow", "handler"]
 
@@ -41,6 +41,7 @@ handler = Handler(
     params=ArgoWorkflow,
     run=run,
     example=EXAMPLE,
+    confine=needs("cluster", "server"),
     complete=complete,
     dry_run=dry_run,
     output="`name`; with `wait` also `phase` and `outputs`.",

@@ -22,6 +22,7 @@ from receiver.contract import (
     ask_each,
     host_of,
     in_batches,
+    needs,
     start_each,
 )
 
@@ -102,6 +103,7 @@ handler = Handler(
     params=CloudFrontInvalidate,
     run=run,
     example=EXAMPLE,
+    confine=needs("secretAccessKey"),
     output="`invalidations`, a list of their ids; `paths`, how many there were.",
     errors="`TooManyInvalidationsInProgress`, `Throttling` and `RequestExpired` are tried again,"
     " though they answer 400.",

@@ -18,6 +18,7 @@ from receiver.contract import (
     Sent,
     Succeeded,
     TemporaryError,
+    by_parameters,
     host_of,
     wrong_shape,
 )
@@ -91,6 +92,7 @@ handler = Handler(
     params=GitHubDispatch,
     run=run,
     example=EXAMPLE,
+    confine=by_parameters,
     output="`event`.",
     errors="A 403 of a rate limit is tried again when it ends.",
     lane=host_of("api"),

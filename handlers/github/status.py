@@ -10,7 +10,16 @@ from typing import Literal
 from pydantic import Field
 
 from handlers.github.access import DESCRIPTION, RATE, GitHub, request
-from receiver.contract import Call, Handler, Outcome, Succeeded, cut, host_of, object_of
+from receiver.contract import (
+    Call,
+    Handler,
+    Outcome,
+    Succeeded,
+    by_parameters,
+    cut,
+    host_of,
+    object_of,
+)
 
 
 class GitHubStatus(GitHub):
@@ -54,6 +63,7 @@ handler = Handler(
     params=GitHubStatus,
     run=run,
     example=EXAMPLE,
+    confine=by_parameters,
     output="`id` and `state`.",
     errors="A 403 of a rate limit is tried again when it ends.",
     lane=host_of("api"),

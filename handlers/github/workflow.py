@@ -23,6 +23,7 @@ from receiver.contract import (
     Sent,
     Succeeded,
     TemporaryError,
+    by_parameters,
     host_of,
     object_of,
     wrong_shape,
@@ -133,6 +134,7 @@ handler = Handler(
     params=GitHubWorkflow,
     run=run,
     example=EXAMPLE,
+    confine=by_parameters,
     output="`run` and `url`; with `wait` also `conclusion`.",
     errors="A 403 of a rate limit is tried again when it ends. With `wait`, a run that ended "
     "otherwise than well fails the run.",

@@ -5,7 +5,15 @@ from __future__ import annotations
 from handlers.http_request.exchange import expected, output, send
 from handlers.http_request.parameters import HttpRequest
 from handlers.http_request.polling import poll_once, start_polling
-from receiver.contract import Call, Handler, Outcome, Succeeded, host_of, raise_for_status
+from receiver.contract import (
+    Call,
+    Handler,
+    Outcome,
+    Succeeded,
+    by_parameters,
+    host_of,
+    raise_for_status,
+)
 
 __all__ = ["handler"]
 
@@ -40,6 +48,7 @@ handler = Handler(
     params=HttpRequest,
     run=run,
     example=EXAMPLE,
+    confine=by_parameters,
     output="`status`, `headers`, `body`, `json` (null where the answer is none) and `truncated`;"
     " with `poll` those of the last answer. Where a secret is in the address, `headers` has the"
     " content type alone and `body` is empty.",

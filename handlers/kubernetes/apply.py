@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import Field, model_validator
@@ -12,6 +12,7 @@ from handlers.kubernetes.cluster import OnCluster
 from handlers.kubernetes.dry_run import open_cluster
 from handlers.kubernetes.object_dry_run import FORCE, dry_run_apply
 from handlers.kubernetes.objects import identity, kind_of
+from handlers.kubernetes.tenancy import as_service_account, has_own_cluster, in_namespace
 from receiver.contract import (
     Call,
     Finding,
@@ -19,6 +20,7 @@ from receiver.contract import (
     Outcome,
     PermanentError,
     Succeeded,
+    Tenant,
     wrong_shape,
 )
 from receiver.kubernetes.api_errors import Refused
@@ -81,6 +83,13 @@ def dry_run(params: KubernetesApply, call: Call) -> Sequence[Finding]:
     return dry_run_apply(api, params.manifest, _query(params), APPLY)
 
 
+def confine(parameters: Mapping[str, Any], tenant: Tenant) -> Iterator[Finding]:
+    """Find another namespace than the tenant's, and pods that run as another service account."""
+    yield from in_namespace(parameters, tenant, ("manifest", "metadata", "namespace"))
+    if not has_own_cluster(parameters):
+        yield from as_service_account(parameters.get("manifest"), tenant, ("manifest",))
+
+
 def _query(params: KubernetesApply) -> dict[str, str]:
     return {"fieldManager": params.field_manager, "force": str(params.force).lower()}
 
@@ -100,6 +109,7 @@ handler = Handler(
     run=run,
     example=EXAMPLE,
     dry_run=dry_run,
+    confine=confine,
     permissions="`patch` on the kind, and `create` for an object that is not there yet. "
     "See [kubernetes.md](kubernetes.md#rights).",
     output="`apiVersion`, `kind`, `namespace`, `name`, `uid`, `generation`, `resourceVersion`.",

@@ -13,7 +13,16 @@ from http import HTTPStatus
 from urllib.parse import urlencode
 
 from handlers.kubernetes.cluster import Cluster, access
-from receiver.contract import Answer, Call, Json, PermanentError, TemporaryError, object_of
+from handlers.kubernetes.tenancy import cluster_for, require_within
+from receiver.contract import (
+    Answer,
+    Call,
+    Json,
+    PermanentError,
+    TemporaryError,
+    Tenant,
+    object_of,
+)
 from receiver.kubernetes.access import Access
 from receiver.kubernetes.api_errors import Refused, refusal
 from receiver.kubernetes.objects import Object
@@ -33,14 +42,16 @@ class Api:
 
     access: Access
     call: Call
+    tenant: Tenant | None = None
+    """Whose namespace alone it serves, where its credentials are not the tenant's."""
 
     @classmethod
     def of(cls, cluster: Cluster | None, call: Call) -> Api:
         """Open a cluster; see `handlers.kubernetes.cluster.access`."""
-        found = access(cluster)
+        found = access(cluster_for(cluster, call.tenant))
         for secret in found.secrets:  # only the whole text of a kubeconfig is masked already
             call.hide(secret)
-        return cls(found, call)
+        return cls(found, call, call.tenant if cluster is None else None)
 
     def request(
         self,
@@ -128,6 +139,8 @@ class Api:
         body: Json,
         content_type: str,
     ) -> Answer:
+        if self.tenant is not None:
+            require_within(path, self.tenant)
         headers = {"Accept": "application/json, */*;q=0.5"}
         if body is not None:
             headers["Content-Type"] = content_type

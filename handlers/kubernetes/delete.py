@@ -11,6 +11,7 @@ from handlers.kubernetes.client import Api
 from handlers.kubernetes.cluster import OnCluster
 from handlers.kubernetes.object_dry_run import dry_run_kind
 from handlers.kubernetes.objects import AT_ONCE, Kind, KindRef, kind_of
+from handlers.kubernetes.tenancy import object_in_namespace
 from receiver.contract import (
     Call,
     Duration,
@@ -155,6 +156,7 @@ handler = Handler(
     params=KubernetesDelete,
     run=run,
     example=EXAMPLE,
+    confine=object_in_namespace,
     dry_run=dry_run_kind,
     permissions="`get` and `delete` on the kind; with `labels`, `list` too. "
     "See [kubernetes.md](kubernetes.md#rights).",

@@ -17,6 +17,7 @@ from handlers.kubernetes.object_dry_run import dry_run_kind
 from handlers.kubernetes.objects import ObjectRef, OnObject, kind_of
 from handlers.kubernetes.objects import complete as about_resource
 from handlers.kubernetes.run_objects import KEY, name_for
+from handlers.kubernetes.tenancy import object_in_namespace
 from receiver.contract import Call, Handler, Outcome, PermanentError, Succeeded, cut_bytes
 from receiver.kubernetes.api_errors import Refused
 from receiver.kubernetes.objects import Object
@@ -151,6 +152,7 @@ handler = Handler(
     summary="Tell of the outcome by an Event, as `kubectl describe` and Argo CD show it.",
     params=KubernetesEvent,
     run=run,
+    confine=object_in_namespace,
     example="""\
 object: {apiVersion: apps/v1, kind: Deployment, namespace: shop, name: web}
 reason: CachePurged

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
@@ -10,7 +10,17 @@ from pydantic import Field, model_validator
 from handlers.kubernetes.client import Api
 from handlers.kubernetes.object_dry_run import dry_run_kind
 from handlers.kubernetes.objects import OnObject, complete, identity, locate
-from receiver.contract import Call, Handler, Outcome, PermanentError, Succeeded, wrong_shape
+from handlers.kubernetes.tenancy import as_service_account, has_own_cluster, object_in_namespace
+from receiver.contract import (
+    Call,
+    Finding,
+    Handler,
+    Outcome,
+    PermanentError,
+    Succeeded,
+    Tenant,
+    wrong_shape,
+)
 from receiver.kubernetes.api_errors import Refused
 
 __all__ = ["handler"]
@@ -58,6 +68,13 @@ def run(params: KubernetesPatch, call: Call) -> Outcome:
         ) from None
 
 
+def confine(parameters: Mapping[str, Any], tenant: Tenant) -> Iterator[Finding]:
+    """Find another namespace than the tenant's, and pods that run as another service account."""
+    yield from object_in_namespace(parameters, tenant)
+    if not has_own_cluster(parameters):
+        yield from as_service_account(parameters.get("patch"), tenant, ("patch",))
+
+
 EXAMPLE = """\
 object: {apiVersion: apps/v1, kind: Deployment, namespace: shop, name: worker}
 patch: {spec: {replicas: 2}}
@@ -70,6 +87,7 @@ handler = Handler(
     run=run,
     example=EXAMPLE,
     dry_run=dry_run_kind,
+    confine=confine,
     complete=complete,
     permissions="`patch` on the kind. See [kubernetes.md](kubernetes.md#rights).",
     output="`apiVersion`, `kind`, `namespace`, `name`, `uid`, `generation`, `resourceVersion`.",

@@ -11,6 +11,7 @@ from handlers.kubernetes.client import Api
 from handlers.kubernetes.object_dry_run import dry_run_kind
 from handlers.kubernetes.object_expressions import CEL_NAME, OnVisible, evaluate_on
 from handlers.kubernetes.objects import complete, locate
+from handlers.kubernetes.tenancy import object_in_namespace
 from receiver.contract import Call, Cel, Handler, Json, Outcome, PermanentError, Succeeded
 from receiver.core.errors import ExpressionError
 from receiver.kubernetes.objects import Object
@@ -75,6 +76,7 @@ handler = Handler(
     params=KubernetesRead,
     run=run,
     example=EXAMPLE,
+    confine=object_in_namespace,
     dry_run=dry_run_kind,
     complete=complete,
     permissions="`get` on the kind. See [kubernetes.md](kubernetes.md#rights).",

@@ -10,6 +10,7 @@ from handlers.kubernetes.client import Api
 from handlers.kubernetes.cluster import OnCluster
 from handlers.kubernetes.object_dry_run import dry_run_kind
 from handlers.kubernetes.objects import AT_ONCE, ObjectRef, complete, identity, locate
+from handlers.kubernetes.tenancy import object_in_namespace
 from receiver.contract import (
     Call,
     Duration,
@@ -114,6 +115,7 @@ handler = Handler(
     params=KubernetesRestart,
     run=run,
     example=EXAMPLE,
+    confine=object_in_namespace,
     dry_run=dry_run_kind,
     complete=complete,
     permissions="`get` and `patch` on the kind. See [kubernetes.md](kubernetes.md#rights).",

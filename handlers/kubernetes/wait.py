@@ -10,6 +10,7 @@ from handlers.kubernetes.client import Api
 from handlers.kubernetes.object_dry_run import dry_run_kind
 from handlers.kubernetes.object_expressions import CEL_NAME, OnVisible, condition_holds
 from handlers.kubernetes.objects import complete, identity, locate
+from handlers.kubernetes.tenancy import object_in_namespace
 from receiver.contract import (
     Call,
     Cel,
@@ -98,6 +99,7 @@ handler = Handler(
     params=KubernetesWait,
     run=run,
     example=EXAMPLE,
+    confine=object_in_namespace,
     dry_run=dry_run_kind,
     complete=complete,
     permissions="`get` on the kind. See [kubernetes.md](kubernetes.md#rights).",

@@ -11,7 +11,7 @@ from threading import Lock
 from sqlalchemy import Connection
 
 from receiver.app.companions import build_companions
-from receiver.app.connections import build_connections
+from receiver.app.connections import build_connections, build_tenant_attempts
 from receiver.contract import Rate
 from receiver.core.errors import SettingsError
 from receiver.core.logs import Log, write_event
@@ -43,6 +43,7 @@ from receiver.rules.handlers.registry import Registry
 from receiver.rules.loading.load import Rulebook
 from receiver.settings.model import Settings
 from receiver.settings.secrets import Secrets
+from receiver.settings.tenants import tenants_of
 from receiver.settings.token_files import token_command
 from receiver.settings.tokens import Keyring
 
@@ -127,11 +128,14 @@ def dispatcher_over(
     registry, expressions = Registry.discover(), Expressions()
     for broken in registry.broken:
         log.error("handler.broken", entryPoint=broken.entry_point, reason=broken.reason)
-    renderer = Renderer(expressions, registry)
+    renderer = Renderer(expressions, registry, tenants_of(settings.tenants))
     rulebook = Rulebook(settings.rules, registry, expressions, connected=bool(settings.argocd))
     outbound = build_outbound(settings)
     watches = Watches(outbound, ledger, wakeup.notify, log)
-    runner = Runner(registry, expressions, Secrets(settings.secrets), outbound, log, watches.of_run)
+    runner = Runner(
+        registry, expressions, Secrets(settings.secrets), outbound, log,
+        build_tenant_attempts(settings, outbound), watches.of_run,
+    )  # fmt: skip
     rules = RulesInForce(rulebook, ledger, expressions, renderer, wakeup.notify, log)
     pace = Buckets(rates_of(registry, settings), shared=ledger.shared)
     guard = PoisonGuard(ledger, owner)

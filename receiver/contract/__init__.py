@@ -28,7 +28,9 @@ from receiver.contract.handler import (
     Handler,
     Params,
     Rate,
+    by_parameters,
     host_of,
+    needs,
     wrong_shape,
 )
 from receiver.contract.http import Http, Stream, StreamHttp, Tls
@@ -47,6 +49,7 @@ from receiver.contract.service_limits import (
     send_each,
     start_each,
 )
+from receiver.contract.tenant import Tenant
 from receiver.contract.watching import NoWatches, Teller, Watch, Watches
 from receiver.core.errors import AttemptError, PermanentError, TemporaryError
 from receiver.core.model import Json
@@ -77,15 +80,18 @@ __all__ = [
     "Succeeded",
     "Teller",
     "TemporaryError",
+    "Tenant",
     "Tls",
     "Watch",
     "Watches",
     "ask_each",
+    "by_parameters",
     "cut",
     "cut_bytes",
     "host_of",
     "in_batches",
     "is_temporary",
+    "needs",
     "object_of",
     "raise_for_status",
     "retry_after",

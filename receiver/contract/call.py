@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, TypeAlias
 
 from receiver.contract.http import Http
+from receiver.contract.tenant import Tenant
 from receiver.contract.watching import NoWatches, Watches
 from receiver.core.model import Json
 
@@ -31,6 +32,7 @@ class Call:
         mask: returns a text with all secrets masked, as `Answer.mask` does: for a state, in which
             a secret would fail the run, and for a text before it is cut.
         watches: tells what is known without a request; see `Watch`.
+        tenant: for whom it is; None for whoever runs Postsync.
     """
 
     run: str
@@ -45,6 +47,7 @@ class Call:
     hide: Callable[[str], None]
     mask: Callable[[str], str] = str
     watches: Watches = field(default_factory=NoWatches)
+    tenant: Tenant | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
 from urllib.parse import urlsplit
@@ -12,6 +12,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
 from receiver.contract.call import Call, Outcome
+from receiver.contract.tenant import Tenant
 from receiver.core.model import Json
 
 Lane: TypeAlias = Callable[[Mapping[str, Json]], str]
@@ -85,6 +86,29 @@ class Finding:
     certain: bool = True
 
 
+Confine: TypeAlias = Callable[[Mapping[str, Any], Tenant], Iterable[Finding]]
+
+
+def by_parameters(_parameters: Mapping[str, Any], _tenant: Tenant) -> Iterator[Finding]:
+    """Find nothing: a `Handler.confine` of what has all that it uses from its parameters."""
+    return iter(())
+
+
+def needs(*fields: str) -> Confine:
+    """Return a `Handler.confine` that wants one of these parameters.
+
+    Without any of them, credentials of Postsync itself would be used.
+    """
+
+    def confine(parameters: Mapping[str, Any], _tenant: Tenant) -> Iterator[Finding]:
+        if all(parameters.get(field) is None for field in fields):
+            which = " or ".join(fields)
+            message = f"{which} is missing, and Postsync's own credentials are none of a tenant's"
+            yield Finding((), message, f"give {which} from a Secret of the rule's namespace")
+
+    return confine
+
+
 @dataclass(frozen=True, slots=True)
 class Rate:
     """How many attempts a service takes of one credential: so many a second, ``burst`` at once."""
@@ -126,6 +150,12 @@ class Handler(Generic[P]):
         dry_run: asks the service, for `postsync check --cluster`, whether it would take these
             parameters, and changes nothing there. What is known only at run time stands as
             `PLACEHOLDER`, 1, true, or an empty list or mapping. It may raise as `run` does.
+        confine: finds what of the parameters a tenant may not have: another namespace than its
+            own, or what would use credentials of Postsync itself. It is asked when a rule is
+            loaded (what is not known yet is a text like another, and what is found there is
+            passed over), when its parameters were rendered, and at each attempt. Without it, no
+            tenant can use the handler; `by_parameters` if it uses nothing but its parameters,
+            `needs` if that is so where one of some is given. A secret is some text there.
     """
 
     name: str
@@ -143,3 +173,4 @@ class Handler(Generic[P]):
     output: str = ""
     errors: str = ""
     dry_run: Callable[[P, Call], Sequence[Finding]] | None = None
+    confine: Confine | None = None

@@ -10,10 +10,11 @@ from datetime import UTC, datetime
 from threading import current_thread, main_thread
 from typing import Any
 
-from receiver.contract import Call, NoWatches, Pending, Succeeded, Watches
+from receiver.contract import Call, NoWatches, Pending, Succeeded, Tenant, Watches
 from receiver.core.errors import PostsyncError, TemporaryError
 from receiver.core.logs import Log
 from receiver.core.model import Json, Outcome, OutcomeKind
+from receiver.dispatcher.tenants.attempts import NO_ATTEMPTS, TenantAttempts
 from receiver.ledger.queue.claim import ClaimedRun
 from receiver.outbound import Outbound
 from receiver.outbound.secret_masking import Masker
@@ -31,7 +32,8 @@ REASON_LENGTH = 2_000
 class Runner:
     """Makes attempts. It never raises for a handler's fault, and masks every secret.
 
-    ``watches`` gives those of a run, by its id; ``masker`` makes what masks an attempt's secrets.
+    ``tenants`` admits those of tenants; ``watches`` gives those of a run, by its id; ``masker``
+    makes what masks an attempt's secrets.
     """
 
     registry: Registry
@@ -39,6 +41,7 @@ class Runner:
     secrets: Secrets
     outbound: Outbound
     log: Log
+    tenants: TenantAttempts = NO_ATTEMPTS
     watches: Callable[[str], Watches] = lambda _run: NoWatches()
     masker: Callable[[Iterable[str]], Masker] = Masker
 
@@ -93,14 +96,17 @@ class _Attempt:
     def _call_handler(self) -> Outcome:
         run, runner = self._run, self._runner
         handler = runner.registry.get(run.handler)
-        parameters = runner.registry.build(handler, self._with_secrets())
-        timeout = run.policy["timeout"]
+        admitted, timeout = runner.tenants.admit(run, handler), run.policy["timeout"]
+        deadline = self._began + timeout
+        tree = self._with_secrets(admitted.tenant, deadline)
+        parameters = runner.registry.build(handler, tree)
         call = Call(
             run=run.id, idempotency_key=f"{run.id}.{run.key_number}", attempt=run.attempt,
             state=run.state, timeout=timeout, now=datetime.now(UTC),
-            http=runner.outbound.http(self._began + timeout, self.masker),
+            http=runner.outbound.http(deadline, self.masker, admitted.hosts),
             evaluate=self._evaluate, say=self.notes.append,
             mask=self.masker.mask, hide=self.masker.add_secret, watches=runner.watches(run.id),
+            tenant=admitted.tenant,
         )  # fmt: skip
         ended = handler.run(parameters, call)
         if isinstance(ended, Pending):
@@ -111,13 +117,16 @@ class _Attempt:
             return Outcome(OutcomeKind.SUCCEEDED, output=ended.output)
         raise TypeError(f"the handler returned {type(ended).__name__}")
 
-    def _with_secrets(self) -> Json:
+    def _with_secrets(self, tenant: Tenant | None, deadline: float) -> Json:
         """Return the parameters with their secrets, each of which is masked from here on."""
         values = {}
         plain = []
         for place, stored in self._run.secrets.items():
             ref = SecretRef(**stored)  # type: ignore[arg-type]  # as `Renderer` wrote it
-            value = self._runner.secrets.resolve(ref)
+            if tenant is None:
+                value = self._runner.secrets.resolve(ref)
+            else:
+                value = self._runner.tenants.secret(tenant.namespace, ref, deadline)
             plain += [value, ref.apply(value)]
             values[place] = ref.apply(value)
         self.masker = self._runner.masker(plain)

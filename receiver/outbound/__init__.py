@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from receiver.core.errors import PermanentError, SettingsError
-from receiver.outbound.address_policy import Network, Policy, origin
+from receiver.outbound.address_policy import HostBounds, Network, Policy, origin
 from receiver.outbound.client import HttpClient, merged_headers
 from receiver.outbound.destinations import Destinations
 from receiver.outbound.guard import Guard
@@ -68,16 +68,17 @@ class Outbound:
             "Accept-Encoding": "gzip, deflate",
         }
 
-    def http(self, deadline: float, masker: Masker) -> HttpClient:
+    def http(self, deadline: float, masker: Masker, bounds: HostBounds | None = None) -> HttpClient:
         """Return the HTTP client of one attempt.
 
         Args:
             deadline: when its time is over, as `time.monotonic` counts.
             masker: has the attempt's secrets; the password in a proxy's address is added to them.
+            bounds: the hosts beyond which this attempt calls none.
         """
         return HttpClient(
             self._adapter, self._headers, self._policy, self._guard, self._destinations, deadline,
-            masker,
+            masker, bounds,
         )  # fmt: skip
 
     def close(self) -> None:

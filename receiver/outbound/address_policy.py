@@ -98,6 +98,29 @@ class Policy:
         return ""
 
 
+@dataclass(frozen=True, slots=True)
+class HostBounds:
+    """Hosts (globs) beyond which an attempt calls none, whatever the policy allows beside them.
+
+    ``place`` is where in the settings they stand.
+    """
+
+    hosts: Sequence[str]
+    place: str
+
+    def require(self, host: str) -> None:
+        """Refuse a host that is not among them.
+
+        Raises:
+            PermanentError: it is not.
+        """
+        if not first_glob(self.hosts, host.rstrip(".").lower()):
+            raise PermanentError(
+                f"host {host} is not among those that this rule may call ({self.place})",
+                hint="ask who runs Postsync to add it",
+            )
+
+
 def origin(text: str) -> tuple[str, str, int]:
     r"""Return scheme, host and port of a URL, read by the parser that makes the connection.
 

@@ -17,7 +17,7 @@ from urllib3.exceptions import HTTPError
 
 from receiver.contract import Answer, Stream, Tls
 from receiver.core.errors import AttemptError, PermanentError
-from receiver.outbound.address_policy import Policy
+from receiver.outbound.address_policy import HostBounds, Policy, origin
 from receiver.outbound.destinations import Destinations
 from receiver.outbound.error_mapping import to_attempt_error
 from receiver.outbound.guard import Guard
@@ -47,7 +47,7 @@ AUTHORITY = re.compile(r"[^:/?#]*:/*([^/?#\\]*)(.*)", re.DOTALL)
 class HttpClient:
     """Sends the requests of one attempt; every error's message is masked.
 
-    ``headers`` are those of every request.
+    ``headers`` are those of every request, ``bounds`` those of whom the attempt is for.
     """
 
     adapter: GuardedAdapter
@@ -57,6 +57,7 @@ class HttpClient:
     destinations: Destinations
     deadline: float
     masker: Masker
+    bounds: HostBounds | None = None
 
     def send(
         self,
@@ -124,6 +125,7 @@ class HttpClient:
         with self._errors_told("", host):
             if refusal := self.policy.refuse_host(host):
                 raise PermanentError(refusal)
+            self._require_bounds(host)
             with self.guard.until(self.deadline):
                 return self.guard.addresses(host)
 
@@ -158,13 +160,20 @@ class HttpClient:
             if private := self._is_private(url):
                 check_not_split(url)
             destination = self.destinations.of(url, private=private)
+            self._require_bounds(destination.place.rpartition(":")[0])
             proxy_url = checked_proxy(proxy, self.policy) if proxy else destination.proxy
+            if proxy:
+                self._require_bounds(origin(proxy)[1].strip("[]"))
             if "@" in proxy_url:
                 self.masker.add_secret(proxy_url)
         method, whole = method.upper(), merged_headers(self.headers, headers or {})
         if body or method not in WITHOUT_BODY:
             whole["Content-Length"] = str(len(body or b""))
         return Request(method, destination, proxy_url, whole, body or None)
+
+    def _require_bounds(self, host: str) -> None:
+        if self.bounds is not None:
+            self.bounds.require(host)
 
     def _open(self, request: Request, tls: Tls | None) -> BaseHTTPResponse:
         return self.adapter.open(request, timeout=self.guard.seconds_left(), tls=tls)

@@ -21,6 +21,8 @@ from receiver.rules.expressions.facts import application_facts, resource_facts, 
 from receiver.rules.handlers.registry import Registry
 from receiver.rules.matching.questions import paths_of
 from receiver.rules.schema.rule_file import Rule
+from receiver.rules.tenants.bounds import NO_TENANTS, Tenants
+from receiver.rules.tenants.names import tenant_of
 
 LARGEST_WAVE = 32 << 20
 """Characters of all parameters that are rendered for one wave together: they are in memory until
@@ -64,9 +66,12 @@ class Scene:
 class Renderer:
     """Makes runs due. It is shared by all plans."""
 
-    def __init__(self, expressions: Expressions, registry: Registry) -> None:
+    def __init__(
+        self, expressions: Expressions, registry: Registry, tenants: Tenants = NO_TENANTS
+    ) -> None:
         self._expressions = expressions
         self._registry = registry
+        self._tenants = tenants
         self._actions = PreparedActions(expressions, registry)
 
     def release(
@@ -101,6 +106,8 @@ class Renderer:
         handler, secrets = prepared.handler, prepared.secrets
         tree: Any = handler.complete(prepared.render(bindings), about)
         found = self._registry.check_parameters(handler, tree, self._expressions, secrets=secrets)
+        if tenant := tenant_of(prepared.rule.name):
+            found += self._tenants.overstepping(tenant, handler, tree, secrets)
         if found:
             reason = "not rendered: " + "; ".join(map(str, found))
             return RunChange(run.id, RunState.FAILED, reason, tree)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -16,6 +16,7 @@ from receiver.rules.handlers.registry import Registry
 from receiver.rules.handlers.secret_refs import split_secrets
 from receiver.rules.loading.scopes import action_scope
 from receiver.rules.schema.rule_file import Action, FailureAction, Rule
+from receiver.rules.tenants.names import tenant_of
 
 KEPT = 1_000
 """Actions kept: those of some hundred rules, with their templates parsed."""
@@ -68,11 +69,17 @@ class PreparedAction:
         return render_tree(self.templates, bindings, self.handler.quote or str)
 
     def lane(self, tree: Mapping[str, Json]) -> str:
-        """Return the lane of a run: the host, and the credential too if the service limits that."""
-        lane = self.handler.lane(tree) or self.handler.name
+        """Return the lane of a run: the host, and the credential too if the service limits that.
+
+        A tenant has lanes of its own, so that none can bring a limit of a service upon others.
+        """
+        lane, tenant = self.handler.lane(tree) or self.handler.name, tenant_of(self.rule.name)
+        lane += f" of {tenant}" if tenant else ""
         if self.handler.rate is None:
             return lane
-        return " ".join([lane, *sorted({ref["name"] for ref in self.secrets.values()})])
+        refs = self.secrets.values()
+        named = {"/".join(filter(None, (ref["name"], ref.get("key")))) for ref in refs}
+        return " ".join([lane, *sorted(named)])
 
 
 class PreparedActions:
@@ -102,7 +109,7 @@ class PreparedActions:
         parameters, secrets = split_secrets(action.with_)
         handler, scope = self._registry.get(action.uses), action_scope(rule, action)
         compile_here = partial(self._expressions.compile, scope=scope)
-        stored = {place: asdict(ref) for place, ref in secrets.items()}
+        stored = {place: ref.stored for place, ref in secrets.items()}
         condition: Program | Broken | None = None
         if action.if_ is not None:
             try:

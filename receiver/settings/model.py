@@ -150,7 +150,8 @@ class Settings(BaseSettings):
     `{argocd: {server: 'https://argocd-server.argocd.svc', token: {file: argocd}}}`; see
     docs/argocd-connection.md."""
     tenants: TenantsSetting | None = None
-    """Namespaces that may have rules of their own, and the bounds of these."""
+    """Namespaces that may have rules of their own, and the bounds of these; see
+    docs/security.md."""
     verify_for: float = Field(default=120, gt=0)
     """A sync waits no longer for what its live objects tell, and is then planned without."""
     drain: float = Field(default=25, ge=0)

@@ -29,9 +29,11 @@ class Secrets:
             TemporaryError: it is not there, or empty; an operator can add it while the retries
                 go on.
         """
+        if ref.kind == "secret":
+            raise TemporaryError(f"secret {ref} is one of a namespace, which is not asked here")
         value = self._variable(ref.name) if ref.kind == "env" else self._file(ref.name)
         if not value:
-            raise TemporaryError(f"secret {{{ref.kind}: {ref.name}}} is empty")
+            raise TemporaryError(f"secret {ref} is empty")
         return value
 
     def _variable(self, name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, MutableMapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, cast
@@ -20,6 +20,7 @@ from receiver.core.model import Outcome
 from receiver.dispatcher.attempt import Runner
 from receiver.ledger.queue.claim import ClaimedRun
 from receiver.outbound import Outbound
+from receiver.outbound.address_policy import HostBounds
 from receiver.outbound.client import HttpClient
 from receiver.outbound.secret_masking import Masker
 from receiver.rules.expressions.cel import Expressions
@@ -158,15 +159,15 @@ class _ReroutingOutbound(Outbound):
         self.there = there
         self.addresses: list[str] = []
 
-    def http(self, deadline: float, masker: Masker) -> HttpClient:
-        client = super().http(deadline, masker)
+    def http(self, deadline: float, masker: Masker, bounds: HostBounds | None = None) -> HttpClient:
+        client = super().http(deadline, masker, bounds)
         parts = {field.name: getattr(client, field.name) for field in fields(client)}
         return _ReroutingClient(**parts, outbound=self)
 
 
 @dataclass(frozen=True, slots=True)
 class _ReroutingClient(HttpClient):
-    outbound: _ReroutingOutbound
+    outbound: _ReroutingOutbound = field(kw_only=True)
 
     def send(self, method: str, url: str, **options: Any) -> Answer:
         self.outbound.addresses.append(url)

@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from typing import Any
+
 from handlers.kubernetes.job.attempt import run
 from handlers.kubernetes.job.dry_run import dry_run
 from handlers.kubernetes.job.parameters import KubernetesJob
 from handlers.kubernetes.job.variables import complete
-from receiver.contract import Handler
+from handlers.kubernetes.tenancy import as_service_account, at, has_own_cluster, in_namespace
+from receiver.contract import Finding, Handler, Tenant
 
 __all__ = ["handler"]
+
+
+def confine(parameters: Mapping[str, Any], tenant: Tenant) -> Iterator[Finding]:
+    """Find another namespace than the tenant's, and pods that run as another service account."""
+    metadata, pods = ("manifest", "metadata"), ("manifest", "spec", "template")
+    yield from in_namespace(
+        parameters, tenant, ("namespace",), (*metadata, "namespace"),
+        (*pods, "metadata", "namespace"),
+    )  # fmt: skip
+    if not has_own_cluster(parameters):
+        pod = (*pods, "spec")
+        yield from as_service_account(at(parameters, *pod), tenant, pod)
+
 
 EXAMPLE = """\
 namespace: shop
@@ -34,6 +51,7 @@ handler = Handler(
     example=EXAMPLE,
     complete=complete,
     dry_run=dry_run,
+    confine=confine,
     permissions="In the Job's namespace: `create`, `get`, `list`, `watch` and `delete` on `jobs`, "
     "`list` on `pods` and `events`, `get` on `pods/log`; for `from`, `get` on `cronjobs`, "
     "`podtemplates` or `configmaps`. "

@@ -15,6 +15,7 @@ from handlers.kubernetes.job.watch import JobWatch, told_job
 from handlers.kubernetes.objects import Kind
 from handlers.kubernetes.run_labels import SERIES
 from handlers.kubernetes.run_objects import create_once, find_created, is_ours, run_state
+from handlers.kubernetes.tenancy import cluster_for
 from receiver.contract import Call, Json, Outcome, Pending, PermanentError, Succeeded
 from receiver.kubernetes.api_errors import Refused
 from receiver.kubernetes.objects import Object
@@ -99,7 +100,7 @@ def _told(params: KubernetesJob, api: Api, state: dict[str, Any]) -> Object | No
     A watch may have died in silence: so what it tells is not believed for long, nor where a Job
     without a pod may be given up.
     """
-    watch = JobWatch(params.cluster, state["namespace"])
+    watch = JobWatch(cluster_for(params.cluster, api.call.tenant), state["namespace"])
     told = told_job(watch, api.call, state["uid"], params.every + UNTIL_ASKED)
     if "read" not in state or "withoutPod" in state:
         return None

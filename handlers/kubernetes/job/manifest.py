@@ -10,6 +10,7 @@ import yaml
 from handlers.kubernetes.client import Api
 from handlers.kubernetes.job.parameters import SHORTEST_TTL, ConfigMapKey, KubernetesJob, Source
 from handlers.kubernetes.run_objects import mapping_at, run_metadata
+from handlers.kubernetes.tenancy import give_service_account
 from receiver.contract import PermanentError
 from receiver.kubernetes.objects import Object
 from receiver.kubernetes.paths import path_of
@@ -19,7 +20,8 @@ def job_manifest(params: KubernetesJob, api: Api) -> Object:
     """Return the Job to create, named after the run.
 
     Raises:
-        PermanentError: its source does not exist, or is no Job.
+        PermanentError: its source does not exist, is no Job, or runs as another service account
+            than a tenant's may.
     """
     job = deepcopy(params.manifest) if params.from_ is None else _made_of(params, params.from_, api)
     metadata, spec = _checked(job or {})
@@ -27,6 +29,8 @@ def job_manifest(params: KubernetesJob, api: Api) -> Object:
         metadata, api, params.namespace, params.labels, params.annotations, prefix="postsync"
     )
     pod = mapping_at(mapping_at(spec, "template"), "spec")
+    if api.tenant is not None:
+        give_service_account(pod, api.tenant)
     if pod.get("restartPolicy", "Always") == "Always":  # as PodTemplates have it, and no Job
         pod["restartPolicy"] = "Never"
     _give(pod, {"POSTSYNC_RUN": api.call.run, **params.env})

@@ -118,20 +118,18 @@ class Registry:
         expressions: Expressions,
         *,
         secrets: Collection[str] | None = None,
+        tenant: bool = False,
     ) -> list[FieldError]:
         """Return what is wrong with an action's parameters, as far as they are known.
 
-        ``secrets`` None: the tree is as it is written, and its templates and references are
-        not known yet. Otherwise the tree is rendered, and only the values at these JSON
-        pointers are unknown.
+        ``secrets`` None: the tree is as it is written, in a ``tenant``'s rule or the operator's,
+        and its templates and references are not known yet. Otherwise the tree is rendered, and
+        only the values at these JSON pointers are unknown.
         """
+        known, found = known_part(tree, secrets), list[FieldError]()
         if secrets is None:
-            found = [*check_secrets(tree), *check_written(handler.params, tree)]
-            known = replace_secrets(tree, lambda _path, _value: UNKNOWN)
-            known = map_strings(known, _hide_template)
-        else:
-            found = []
-            known = put_values(dict(tree), dict.fromkeys(secrets, UNKNOWN))
+            found += check_secrets(tree, tenant=tenant)
+            found += check_written(handler.params, tree, tenant=tenant)
         try:
             handler.params.model_validate(known, by_alias=True, by_name=False)
         except ValidationError as error:
@@ -161,6 +159,14 @@ def _installed(module: str) -> bool:
         return find_spec(module) is not None
     except ModuleNotFoundError:  # its package is not there either
         return False
+
+
+def known_part(tree: Mapping[str, Any], secrets: Collection[str] | None) -> Any:
+    """Return parameters with `UNKNOWN` for what is not known: see `Registry.check_parameters`."""
+    if secrets is not None:
+        return put_values(dict(tree), dict.fromkeys(secrets, UNKNOWN))
+    known = replace_secrets(tree, lambda _path, _value: UNKNOWN)
+    return map_strings(known, _hide_template)
 
 
 def _hide_template(text: str) -> str:

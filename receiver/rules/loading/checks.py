@@ -22,9 +22,13 @@ from receiver.rules.schema.rule_file import Action, FailureAction, Rule, Target
 
 
 def check_action(
-    action: Mapping[str, Any], registry: Registry, expressions: Expressions
-) -> Iterator[FieldError]:
-    """Check ``uses`` and the literal part of ``with`` of an action as it is written."""
+    action: Mapping[str, Any], registry: Registry, expressions: Expressions, *,
+    tenant: bool = False,
+) -> Iterator[FieldError]:  # fmt: skip
+    """Check ``uses`` and the literal part of ``with`` of an action as it is written.
+
+    ``tenant`` says that it is of a rule in a namespace.
+    """
     uses, parameters = action.get("uses"), action.get("with", {})
     if not isinstance(uses, str) or not isinstance(parameters, dict):
         return
@@ -33,7 +37,7 @@ def check_action(
     except PostsyncError as error:
         yield FieldError(("uses",), error.message, error.hint)
         return
-    for found in registry.check_parameters(handler, parameters, expressions):
+    for found in registry.check_parameters(handler, parameters, expressions, tenant=tenant):
         yield replace(found, path=("with", *found.path))
 
 

@@ -65,7 +65,8 @@ class Reading:
         """Check handlers, parameters and expressions."""
         for place, action in self._raw_actions():
             checkpoint()
-            for mistake in check_action(action, registry, expressions):
+            tenant = bool(self.namespace)
+            for mistake in check_action(action, registry, expressions, tenant=tenant):
                 self._add_problem(place, mistake)
                 if mistake.whole:
                     self.document.unread.add((*place, *mistake.path))

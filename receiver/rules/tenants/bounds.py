@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
+from receiver.contract import Handler, Tenant
+from receiver.core.errors import PostsyncError
 from receiver.core.model import Sync
 from receiver.core.validation import FieldError, dotted
+from receiver.rules.handlers.registry import Registry
 from receiver.rules.loading.defaults import sections
 from receiver.rules.matching.predicates import Globs
 from receiver.rules.schema.match import Strict
-from receiver.rules.schema.rule_file import Rule
+from receiver.rules.schema.rule_file import FailureAction, Rule
+from receiver.rules.tenants.confinement import overstepping
 from receiver.rules.tenants.sight import BLIND, Reach, Sight
 
 NAMESPACE = re.compile(r"[a-z0-9*?-]+")
@@ -36,6 +41,12 @@ def _project(value: str) -> str:
     return value
 
 
+def _service_account(value: str) -> str:
+    if not PROJECT.fullmatch(value):
+        raise ValueError(f"{value} is no name of a service account")
+    return value
+
+
 class TenantBounds(Strict):
     """What the rules of some namespaces may do; what is not granted here is refused."""
 
@@ -48,6 +59,11 @@ class TenantBounds(Strict):
     their destination."""
     handlers: Annotated[tuple[str, ...], Field(min_length=1)]
     """Handlers that their rules may use, by name."""
+    hosts: tuple[str, ...] = ()
+    """Hosts (globs) that their actions may call, of those that `allowHosts` and the other lists
+    allow; empty means all of these."""
+    service_account: Annotated[str, AfterValidator(_service_account)] = "default"
+    """What their Jobs run as."""
     max_rules: int = Field(default=50, ge=1)
     """Rules that a namespace may have."""
     max_rule_size: int = Field(default=65536, ge=1024)
@@ -85,21 +101,53 @@ class Tenants:
         sight, reach = self.sight(namespace), Reach.of(sync)
         return "" if sight.takes(reach) else f"tenant wants {sight}, saw {reach}"
 
-    def check(self, rule: Rule, namespace: str) -> Iterator[FieldError]:
-        """Yield what a merged rule of a namespace has beyond its bounds, by path below the rule."""
+    def check(self, rule: Rule, namespace: str, registry: Registry) -> Iterator[FieldError]:
+        """Yield what a merged rule of a namespace has beyond its bounds, by path below the rule.
+
+        What an expression will give is judged when it has.
+        """
         bounds = self.of(namespace)
         if bounds is None:
             hint = "ask who runs Postsync to add it to tenants.bounds"
-            yield FieldError((), _no_bounds(namespace), hint, whole=True)
+            yield FieldError((), no_bounds(namespace), hint, whole=True)
             return
         for section, index, action in sections(rule):
-            if action.uses not in bounds.handlers:
-                message = (
-                    f"handler {action.uses} is not among those of namespace {namespace} "
-                    f"({self.place(namespace, 'handlers')})"
-                )
-                yield FieldError((section, index, "uses"), message, ASK)
+            for found in self._check_action(action, namespace, registry):
+                yield replace(found, path=(section, index, *found.path))
         yield from _check_awaited(rule, bounds, self.place(namespace, "projects"))
+
+    def _check_action(
+        self, action: FailureAction, namespace: str, registry: Registry
+    ) -> Iterator[FieldError]:
+        if refusal := self.handler_refusal(namespace, action.uses):
+            yield FieldError(("uses",), refusal, ASK)
+            return
+        with suppress(PostsyncError):  # there is none of that name: `check_action` says so
+            handler = registry.get(action.uses)
+            for found in self.overstepping(namespace, handler, action.with_):
+                yield replace(found, path=("with", *found.path))
+
+    def handler_refusal(self, namespace: str, handler: str) -> str:
+        """Return why the rules of a namespace may not use a handler, "" if they may."""
+        bounds = self.of(namespace)
+        if bounds is None:
+            return no_bounds(namespace)
+        if handler in bounds.handlers:
+            return ""
+        place = self.place(namespace, "handlers")
+        return f"handler {handler} is not among those of namespace {namespace} ({place})"
+
+    def overstepping(
+        self, namespace: str, handler: Handler[Any], tree: Mapping[str, Any],
+        secrets: Collection[str] | None = None,
+    ) -> Iterator[FieldError]:  # fmt: skip
+        """Yield what of an action's parameters is beyond the bounds of a namespace."""
+        bounds = self.of(namespace)
+        if bounds is None:
+            yield FieldError((), no_bounds(namespace))
+        else:
+            tenant = Tenant(namespace, bounds.service_account)
+            yield from overstepping(handler, tree, tenant, secrets)
 
     def too_large(self, namespace: str, size: int) -> str:
         """Return why a rule of so many bytes is refused, "" if it is not."""
@@ -139,7 +187,8 @@ NO_TENANTS = Tenants()
 """No namespace may have rules."""
 
 
-def _no_bounds(namespace: str) -> str:
+def no_bounds(namespace: str) -> str:
+    """Return why a namespace may have no rules."""
     return f"namespace {namespace} may have no rules: no entry of tenants.bounds names it"
 
 

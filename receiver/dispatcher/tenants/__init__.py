@@ -1,0 +1,1 @@
+"""PostSyncRules: watched, judged, put into force, and told how they do."""
