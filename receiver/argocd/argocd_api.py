@@ -18,10 +18,10 @@ from receiver.argocd.application_json import (
     mappings,
     text,
 )
-from receiver.argocd.application_watch import SHORTEST
 from receiver.argocd.argocd_live import LiveByArgoCd
 from receiver.argocd.argocd_paths import application_path, application_query, refused
 from receiver.argocd.listed_health import listed_health
+from receiver.argocd.object_watch import SHORTEST
 from receiver.argocd.objects import (
     ApplicationState,
     ApplicationSummary,

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from receiver.argocd.application_json import application_of
-from receiver.argocd.application_watch import ApplicationWatch
 from receiver.argocd.discovery import Discovery
 from receiver.argocd.kubernetes_answers import refused
 from receiver.argocd.kubernetes_live import LiveByKubernetes
 from receiver.argocd.listed_health import in_its_list, listed_health
 from receiver.argocd.live_json import judge
+from receiver.argocd.object_watch import ObjectWatch
 from receiver.argocd.objects import (
     ApplicationState,
     ApplicationSummary,
@@ -117,8 +117,9 @@ class KubernetesApi:
     def watch(self, deadline: float) -> Iterator[ApplicationSummary]:
         """Yield each Application as it is, then each that changes; each namespace in turn."""
         paths = [path_of(VERSION, PLURAL, namespace) for namespace in self.namespaces]
-        watches = [ApplicationWatch(self.server, path) for path in paths]
+        watches = [ObjectWatch(self.server, path, "Applications", one_summary) for path in paths]
         turn = TURN if len(watches) > 1 else deadline - time.monotonic()
         while time.monotonic() < deadline:
             for watch in watches:
-                yield from watch.follow(min(deadline, time.monotonic() + turn))
+                for one, gone in watch.follow(min(deadline, time.monotonic() + turn)):
+                    yield replace(one, deleted=True) if gone else one

@@ -40,7 +40,7 @@ def test_a_token_that_was_replaced_is_used_at_the_next_opening(
     kube: Kube, outbound: Outbound, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody notices, and nothing is lost; one that is no longer valid is told."""
-    monkeypatch.setattr("receiver.argocd.application_watch.LONGEST", 1)
+    monkeypatch.setattr("receiver.argocd.object_watch.LONGEST", 1)
     apps = Applications(kube, kube.namespace("rotated-argocd"))
     pod = account_in(kube, apps.namespace, tmp_path)
     server = Server("it", lambda: in_cluster(pod.environ, tmp_path), outbound, QUICK)

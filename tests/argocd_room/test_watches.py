@@ -202,7 +202,7 @@ def test_a_watch_that_is_cut_a_hundred_times_goes_on_where_it_was(
     outbound: Outbound, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing is lost, nothing told twice, and there is one list."""
-    monkeypatch.setattr("receiver.argocd.application_watch.PAUSE", 0)
+    monkeypatch.setattr("receiver.argocd.object_watch.PAUSE", 0)
     events = {
         number: [{"type": "MODIFIED", "object": _app(f"a{number % 7}", 100 + number, number % 60)}]
         for number in range(1, 101)
@@ -219,7 +219,7 @@ def test_a_server_that_does_not_know_the_version_yet_is_asked_again(
     outbound: Outbound, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its cache lags behind what it has listed; in the end it has failed."""
-    monkeypatch.setattr("receiver.argocd.application_watch.PAUSE", 0)
+    monkeypatch.setattr("receiver.argocd.object_watch.PAUSE", 0)
     later = {"type": "ADDED", "object": _app("a", 151)}
     with _scripted(outbound, [[]], {1: 504, 2: 504, 3: [later]}) as (api, seen):
         assert next(api.watch(deadline())).name == "a"
@@ -238,7 +238,7 @@ def test_a_version_that_is_too_old_leads_to_a_new_list(
     outbound: Outbound, monkeypatch: pytest.MonkeyPatch, gone: Any
 ) -> None:
     """Which tells what has changed, what is new and what is gone."""
-    monkeypatch.setattr("receiver.argocd.application_watch.PAUSE", 0)
+    monkeypatch.setattr("receiver.argocd.object_watch.PAUSE", 0)
     lists = [
         [_app("same", 1), _app("changed", 2), _app("removed", 3)],
         [_app("same", 1), _app("changed", 4, 5), _app("new", 5)],
@@ -254,7 +254,7 @@ def test_a_version_that_is_too_old_leads_to_a_new_list(
 
 def test_a_bookmark_moves_the_version(outbound: Outbound, monkeypatch: pytest.MonkeyPatch) -> None:
     """So that a quiet namespace never becomes too old."""
-    monkeypatch.setattr("receiver.argocd.application_watch.PAUSE", 0)
+    monkeypatch.setattr("receiver.argocd.object_watch.PAUSE", 0)
     bookmark = {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": "150"}}}
     later = {"type": "ADDED", "object": _app("a", 151)}
     with _scripted(outbound, [[]], {1: [bookmark], 2: [later]}) as (api, seen):
@@ -266,7 +266,7 @@ def test_a_timeout_of_the_server_is_tried_again_at_the_same_version(
     outbound: Outbound, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As 504 "Too large resource version", of one whose cache lags; in the end it has failed."""
-    monkeypatch.setattr("receiver.argocd.application_watch.PAUSE", 0)
+    monkeypatch.setattr("receiver.argocd.object_watch.PAUSE", 0)
     error = [{"type": "ERROR", "object": {"code": 504, "message": "Too large resource version"}}]
     later = {"type": "ADDED", "object": _app("a", 151)}
     with _scripted(outbound, [[]], {1: error, 2: [later]}) as (api, seen):

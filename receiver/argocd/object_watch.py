@@ -1,4 +1,4 @@
-"""Watches the Applications of one namespace.
+"""Watches the objects of one collection: the Applications of a namespace, all of some kind.
 
 https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes
 """
@@ -6,11 +6,10 @@ https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
 from math import ceil
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 from receiver.argocd.application_json import (
     json_object,
@@ -18,10 +17,8 @@ from receiver.argocd.application_json import (
     text,
 )
 from receiver.argocd.kubernetes_answers import refused
-from receiver.argocd.objects import ApplicationSummary
-from receiver.argocd.pages import pages
+from receiver.argocd.pages import LIMIT, pages
 from receiver.argocd.server import Server
-from receiver.argocd.summaries import one_summary
 from receiver.contract import Answer
 
 PAUSE = 0.2
@@ -38,18 +35,49 @@ PATIENCE = 20
 version": its cache does not have yet what it has just listed."""
 
 
-class ApplicationWatch:
-    """Knows what it has told, and where to go on: at the same version, or with a new list."""
+class Keyed(Protocol):
+    """What is told of an object."""
 
-    def __init__(self, server: Server, path: str) -> None:
+    @property
+    def key(self) -> str:
+        """Its identity within the collection."""
+
+
+T = TypeVar("T", bound=Keyed)
+
+
+class ObjectWatch(Generic[T]):
+    """Knows what it has told, and where to go on: at the same version, or with a new list.
+
+    Args:
+        server: the API server.
+        path: of the collection.
+        kind: of its objects, for messages: ``Applications``.
+        read: makes of an object what is told of it; what is equal is not told again.
+        limit: objects of a page of its list.
+        known: what was told before, in another process.
+        answered: called when the server has answered.
+    """
+
+    def __init__(
+        self, server: Server, path: str, kind: str, read: Callable[[Mapping[str, Any]], T], *,
+        limit: int = LIMIT, known: Mapping[str, T] | None = None,
+        answered: Callable[[], None] = lambda: None,
+    ) -> None:  # fmt: skip
         self._server = server
         self._path = path
+        self._kind = kind
+        self._read = read
+        self._limit = limit
+        self._answered = answered
         self._version = ""
         self._in_vain = 0
-        self._known: dict[str, ApplicationSummary] = {}
+        self._known: dict[str, T] = {**(known or {})}
 
-    def follow(self, until: float) -> Iterator[ApplicationSummary]:
+    def follow(self, until: float) -> Iterator[tuple[T, bool]]:
         """Yield what has changed since the last call, and what changes, until then (monotonic).
+
+        With each comes whether it is gone.
 
         Raises:
             ConnectionFailed: the list cannot be read, or the watch not be opened.
@@ -62,19 +90,20 @@ class ApplicationWatch:
                 time.sleep(min(left, PAUSE))
         time.sleep(max(0.0, until - time.monotonic()))
 
-    def _list(self, until: float) -> Iterator[ApplicationSummary]:
+    def _list(self, until: float) -> Iterator[tuple[T, bool]]:
         gone = dict(self._known)
         version = ""
-        for page in pages(self._server, self._path, until):
+        for page in pages(self._server, self._path, until, limit=self._limit):
+            self._answered()
             version = page.version
-            for summary in map(one_summary, page.items):
-                gone.pop(summary.key, None)
-                yield from self._news(summary)
-        for summary in gone.values():
-            yield from self._news(summary, deleted=True)
+            for found in map(self._read, page.items):
+                gone.pop(found.key, None)
+                yield from self._news(found)
+        for found in gone.values():
+            yield from self._news(found, gone=True)
         self._version = version
 
-    def _watch(self, until: float) -> Iterator[ApplicationSummary]:
+    def _watch(self, until: float) -> Iterator[tuple[T, bool]]:
         seconds = min(LONGEST, max(1, ceil(until - time.monotonic())))
         query = {
             "timeoutSeconds": str(seconds),
@@ -92,7 +121,8 @@ class ApplicationWatch:
                 self._version = ""
                 return
             if why := refused(told.answer):
-                raise self._server.failed(f"Applications cannot be watched: {why.reason}")
+                raise self._server.failed(f"{self._kind} cannot be watched: {why.reason}")
+            self._answered()
             for line in told.lines:
                 event = json_object(line) or {}
                 kind, found = text(event, "type"), mapping(event, "object")
@@ -101,7 +131,7 @@ class ApplicationWatch:
                     return
                 self._version = text(mapping(found, "metadata"), "resourceVersion") or self._version
                 if kind in {"ADDED", "MODIFIED", "DELETED"}:
-                    yield from self._news(one_summary(found), deleted=kind == "DELETED")
+                    yield from self._news(self._read(found), gone=kind == "DELETED")
             self._in_vain = 0
 
     def _ended_by(self, status: Mapping[str, Any], answer: Answer) -> None:
@@ -116,15 +146,11 @@ class ApplicationWatch:
         self._in_vain += 1
         if self._in_vain > PATIENCE:
             why = answer.mask(text(status, "message"))
-            raise self._server.failed(f"each watch of Applications is ended: {why}")
+            raise self._server.failed(f"each watch of {self._kind} is ended: {why}")
 
-    def _news(
-        self, summary: ApplicationSummary, *, deleted: bool = False
-    ) -> Iterator[ApplicationSummary]:
-        before = self._known.pop(summary.key, None)
-        if deleted:
-            yield replace(summary, deleted=True)
-            return
-        self._known[summary.key] = summary
-        if summary != before:
-            yield summary
+    def _news(self, found: T, *, gone: bool = False) -> Iterator[tuple[T, bool]]:
+        before = self._known.pop(found.key, None)
+        if not gone:
+            self._known[found.key] = found
+        if gone or found != before:
+            yield found, gone
