@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from receiver.app.companions import build_companions
 from receiver.app.connections import build_connections, build_tenant_attempts
+from receiver.app.tenants import build_tenants
 from receiver.contract import Rate
 from receiver.core.errors import SettingsError
 from receiver.core.logs import Log, write_event
@@ -21,6 +22,7 @@ from receiver.dispatcher.attempt import Runner
 from receiver.dispatcher.preparation import Preparation
 from receiver.dispatcher.retention_thread import RetentionThread
 from receiver.dispatcher.rule_sets import RulesInForce
+from receiver.dispatcher.tenants.judge import Judge
 from receiver.dispatcher.watches import Watches
 from receiver.inspection.application_view import ApplicationView
 from receiver.inspection.bounded_backtest import Backtester
@@ -128,7 +130,8 @@ def dispatcher_over(
     registry, expressions = Registry.discover(), Expressions()
     for broken in registry.broken:
         log.error("handler.broken", entryPoint=broken.entry_point, reason=broken.reason)
-    renderer = Renderer(expressions, registry, tenants_of(settings.tenants))
+    tenants = tenants_of(settings.tenants)
+    renderer = Renderer(expressions, registry, tenants)
     rulebook = Rulebook(settings.rules, registry, expressions, connected=bool(settings.argocd))
     outbound = build_outbound(settings)
     watches = Watches(outbound, ledger, wakeup.notify, log)
@@ -136,7 +139,8 @@ def dispatcher_over(
         registry, expressions, Secrets(settings.secrets), outbound, log,
         build_tenant_attempts(settings, outbound), watches.of_run,
     )  # fmt: skip
-    rules = RulesInForce(rulebook, ledger, expressions, renderer, wakeup.notify, log)
+    wake = wakeup.notify
+    rules = RulesInForce(rulebook, ledger, expressions, renderer, wake, log, tenants=tenants)
     pace = Buckets(rates_of(registry, settings), shared=ledger.shared)
     guard = PoisonGuard(ledger, owner)
     preparation = Preparation(
@@ -150,12 +154,14 @@ def dispatcher_over(
         return ledger.now(connection) + int(settings.verify_for * 1000)
 
     preparation.verify_until = verify_until
-    companions = build_companions(
-        settings, connections, ledger, preparation, wakeup.notify, log
-    )  # fmt: skip
+    judge = Judge(tenants, registry, expressions, log, connected=bool(settings.argocd))
+    companions = (
+        *build_tenants(settings, judge, rules, preparation, ledger, outbound, wake, log),
+        *build_companions(settings, connections, ledger, preparation, wake, log),
+    )
     return Dispatcher(
         settings, ledger, rules, preparation, wakeup, runner.run, pace, log, owner=owner,
-        companions=tuple(companions), watches=watches,
+        companions=companions, watches=watches,
     )  # fmt: skip
 
 

@@ -42,7 +42,7 @@ def build_tenant_attempts(settings: Settings, outbound: Outbound) -> TenantAttem
     if settings.tenants is None:
         return TenantAttempts()
     setting, secrets = settings.tenants.kubernetes, Secrets(settings.secrets)
-    name, access = _to_api_server(setting, secrets)
+    name, access = to_api_server(setting, secrets)
     ref = setting.kubeconfig
     kubeconfig = None if ref is None else lambda: ref.apply(secrets.resolve(ref))
     return TenantAttempts(
@@ -100,12 +100,13 @@ def _to_argocd(server: str, token: SecretRef, ca_bundle: Path | None, secrets: S
 
 
 def _kubernetes(setting: KubernetesSetting, secrets: Secrets, outbound: Outbound) -> KubernetesApi:
-    name, access = _to_api_server(setting, secrets)
+    name, access = to_api_server(setting, secrets)
     server = Server(name, access, outbound)
     return KubernetesApi(server, tuple(setting.namespaces), tuple(setting.destinations))
 
 
-def _to_api_server(setting: ApiServerSetting, secrets: Secrets) -> tuple[str, Callable[[], Access]]:
+def to_api_server(setting: ApiServerSetting, secrets: Secrets) -> tuple[str, Callable[[], Access]]:
+    """Return what an API server is called, and what finds the way to it."""
     ref = setting.kubeconfig
     if ref is None:
         return "the own API server", lambda: in_cluster(os.environ, SERVICE_ACCOUNT)

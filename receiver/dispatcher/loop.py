@@ -36,6 +36,7 @@ from receiver.ledger.audit.key_values import CREATED, PACE, get_value, put_value
 from receiver.ledger.engine.ledger import Ledger, LockMode
 from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.engine.wakeup import Wakeup
+from receiver.ledger.plans.custom_rules import delete_custom_rules
 from receiver.ledger.queue.claim import ClaimedRun, Taken, claim, ready_runs, wake
 from receiver.ledger.queue.clock_shift import ClockWatch, shift_times
 from receiver.ledger.queue.heartbeats import delete_old_heartbeats
@@ -141,6 +142,8 @@ class Dispatcher:
             pace = {"share": self._lane_limit, "rates": dict(self._pace.rates)}
             put_value(connection, PACE, pace)
             delete_old_heartbeats(connection, now, alone=alone)
+            if self._settings.tenants is None:
+                delete_custom_rules(connection, now)
             uow.finish()
             created = from_ms(get_value(connection, CREATED))
         self._log_events(uow)

@@ -67,9 +67,13 @@ class Outage:
         cls, sender: str, connection: Connection, use: str, ledger: Ledger, log: Log
     ) -> Outage:
         """Return that of a sender's connection for one use, in words: ``watch Applications``."""
-        made = ConnectionUse(sender, connection.name, use)
+        return cls.of_use(ConnectionUse(sender, connection.name, use), ledger, log)
+
+    @classmethod
+    def of_use(cls, use: ConnectionUse, ledger: Ledger, log: Log) -> Outage:
+        """Return that of one use of a connection."""
         events = ("connection.failed", "connection.restored")
-        return cls(events, asdict(made), ledger, log, use=made)
+        return cls(events, asdict(use), ledger, log, use=use)
 
     def failed(self, reason: str) -> float:
         """Count a failure, and tell the first one; return the seconds until the next try.

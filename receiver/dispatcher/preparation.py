@@ -6,7 +6,7 @@ Matching and rendering happen here, over a reading connection, so that they hold
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -60,6 +60,9 @@ class Preparation:
         act_since: syncs that finished before it are stored and not acted upon.
         verify_until: returns how long a sync of this sender may wait for what its live objects
             tell, in milliseconds of the ledger's clock; None if nobody can ask.
+        rules_brought: returns "" where the rules that a new sync brings are in force, if those in
+            force have this number; None where it has to wait, or why they could not be read.
+        waiting: returns the ids of new syncs that wait for them.
         checkpoint: called now and then meanwhile; `Stopped` from it leaves the rest undone.
     """
 
@@ -80,6 +83,8 @@ class Preparation:
         self.handover = Handover()
         self.act_since: datetime | None = None
         self.verify_until: Callable[[Connection, str], int | None] = lambda *_: None
+        self.rules_brought: Callable[[Sync, int], str | None] = lambda *_: ""
+        self.waiting: Callable[[int], Collection[str]] = lambda _: ()
         self.checkpoint: Callable[[], None] = lambda: None
 
     @property
@@ -125,15 +130,24 @@ class Preparation:
     def _new(self, connection: Connection, limit: int) -> Iterator[Planning]:
         if self._planner is None:
             return
-        query = partial(new_syncs, connection, limit)
+        waiting = self.waiting(self._number)
+
+        def query(
+            without: Collection[str] = (), only: Collection[str] | None = None
+        ) -> Sequence[NewSync]:
+            return new_syncs(connection, limit, {*waiting, *without}, only)
+
         chosen, given_up = self._guard.choose(connection, "syncs", query)
         ids = [one.id for one in chosen]
         stored, memories = stored_syncs(connection, ids), memories_of(connection, ids)
         for one in chosen:
             work = partial(self._plan, self._planner, connection, stored[one.id], memories)
             refusal = given_up or too_many(one.resources, self._max_resources)
-            planned: Planning | str = refusal or self._bounded(work, "sync.bug", sync=one.id)
-            yield _failed(one, planned) if isinstance(planned, str) else planned
+            planned: Planning | str | None = refusal or self._bounded(work, "sync.bug", sync=one.id)
+            if planned is None:
+                self._guard.release([one.id])
+            else:
+                yield _failed(one, planned) if isinstance(planned, str) else planned
 
     def step_plans(self, connection: Connection, limit: int) -> list[tuple[StoredPlan, Advance]]:
         """Return the next steps of the plans that something happened to."""
@@ -222,11 +236,24 @@ class Preparation:
     def _plan(
         self, planner: Planner, connection: Connection, new: Callable[[], StoredSync],
         memories: dict[MemoryKey, Memory],
-    ) -> Planning:  # fmt: skip
+    ) -> Planning | None:  # fmt: skip
         stored = new()
         sync = self._syncs.read(stored)
         if stored.recalled.observed is not None:
             return planner.plan_verified(sync, stored.delivery, stored.recalled)
+        unread = self.rules_brought(sync, self._number)
+        if unread is None:
+            return None
+        planning = self._first(planner, connection, stored, sync, memories)
+        if unread:
+            event = Event("sync.rules_unread", {"reason": unread}, stored.delivery, stored.id)
+            planning = replace(planning, events=(event, *planning.events))
+        return planning
+
+    def _first(
+        self, planner: Planner, connection: Connection, stored: StoredSync, sync: Sync,
+        memories: dict[MemoryKey, Memory],
+    ) -> Planning:  # fmt: skip
         memory = memories.get(key := memory_key(sync), Memory())
         refusal = self._too_old(stored, sync)
         planning = planner.plan(

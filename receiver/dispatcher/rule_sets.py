@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import traceback
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -80,6 +80,9 @@ class RulesInForce:
     """Loads the rule files in a thread of its own, and takes the rules of custom resources.
 
     The loop takes the result at its next turn.
+
+    Attributes:
+        restore: returns the sets of custom resources that were in force last.
     """
 
     def __init__(
@@ -102,6 +105,7 @@ class RulesInForce:
         self._older: Kept = OrderedDict()
         self._older_custom: Kept = OrderedDict()
         self._loading = False
+        self.restore: Callable[[], Iterable[RuleSet]] = tuple
 
     def start(self) -> None:
         """Load the rules now, then whenever their files change."""
@@ -157,6 +161,9 @@ class RulesInForce:
 
     def last_good(self) -> Planner | None:
         """Return the rules that were in force when the ledger was last used."""
+        restored = self.restore()
+        with self._lock:
+            self._custom = {one.rules[0].name: self._compiler.compile_set(one) for one in restored}
         with self._ledger.read() as connection:
             stored_rules = get_value(connection, RULES) or {}
             files = get_rule_set(connection, stored_rules.get("digest") or "")

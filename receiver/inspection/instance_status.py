@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from shlex import join
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 from typing_extensions import TypedDict
 
 from receiver.core.states import PlanState, RunState, SyncState
 from receiver.core.validation import first_line
+from receiver.ledger.audit.connection_states import TENANTS
 from receiver.ledger.queries.overview_rows import ConnectionSeen, Overview, SenderNews
 from receiver.settings.argocd import ConnectionSetting
 
@@ -30,11 +31,14 @@ class Need(TypedDict):
     next: Annotated[str, Field(description="The command that shows more, or helps.")]
 
 
+Way: TypeAlias = Literal["argocd", "kubernetes"]
+
+
 class ConnectionStatus(TypedDict):
     """A sender's connection to Argo CD, by the settings and as it was seen."""
 
     sender: str
-    ways: list[Literal["argocd", "kubernetes"]]
+    ways: list[Way]
     works: Annotated[
         bool | None,
         Field(description="Null where it was not used, or failed and is tried no more."),
@@ -52,7 +56,7 @@ class InstanceStatus(Overview):
 
 def instance_status(
     overview: Overview, seen: Sequence[ConnectionSeen], senders: Collection[str],
-    settings: Mapping[str, ConnectionSetting],
+    settings: Mapping[str, ConnectionSetting], *, tenants: bool = False,
 ) -> InstanceStatus:  # fmt: skip
     """Put together what the ledger and the settings know.
 
@@ -61,8 +65,12 @@ def instance_status(
         seen: how the connections do.
         senders: whose tokens are valid; those that have sent nothing are shown, too.
         settings: the connection of each sender that has one.
+        tenants: whether namespaces may have rules, which an API server has.
     """
-    connections = [_connection(name, one, seen) for name, one in settings.items()]
+    ways = {name: one.ways for name, one in settings.items()}
+    if tenants:
+        ways[TENANTS] = ["kubernetes"]
+    connections = [_connection(name, one, seen) for name, one in ways.items()]
     told = {name: SenderNews(sender=name, lastAt=None, refused=0, reason="") for name in senders}
     told |= {one["sender"]: one for one in overview["senders"]}
     needs = [*_of_overview(overview), *_of_connections(connections)]
@@ -72,13 +80,11 @@ def instance_status(
     }  # fmt: skip
 
 
-def _connection(
-    sender: str, setting: ConnectionSetting, seen: Sequence[ConnectionSeen]
-) -> ConnectionStatus:
+def _connection(sender: str, ways: list[Way], seen: Sequence[ConnectionSeen]) -> ConnectionStatus:
     uses = [one for one in seen if one["sender"] == sender]
     known = [one["works"] for one in uses if one["works"] or one["tried"]]
     works = all(known) if known else None
-    return {"sender": sender, "ways": setting.ways, "works": works, "uses": uses}
+    return {"sender": sender, "ways": ways, "works": works, "uses": uses}
 
 
 def _of_overview(status: Overview) -> Iterator[Need]:

@@ -46,7 +46,11 @@ Found = TypeVar("Found")
 def get_status(intake: Intake) -> InstanceStatus:
     """Tell whether all is well, and if not, what needs a person."""
     overview, seen = intake.reader.overview()
-    return instance_status(overview, seen, intake.keys.senders.names, intake.settings.argocd)
+    settings = intake.settings
+    return instance_status(
+        overview, seen, intake.keys.senders.names, settings.argocd,
+        tenants=settings.tenants is not None,
+    )  # fmt: skip
 
 
 @ROUTES.add("get", "/v1/rules")

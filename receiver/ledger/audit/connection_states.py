@@ -12,6 +12,8 @@ from receiver.ledger import tables
 from receiver.ledger.audit.key_values import get_value, put_value
 
 _PREFIX = "connection "
+TENANTS = "(tenants)"
+"""In place of a sender: the API server that has the tenants' rules; no sender has such a name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from receiver.ledger.prepared import Prepared
 BY_KIND = {
     "notification": "accepted duplicate refused",
     "sync": "recovered verifying verified unverified planned ignored failed replay_asked replayed "
-    "replay_refused",
+    "replay_refused rules_unread",
     "operation": "missed",
     "connection": "failed restored",
     "fields": "read",
@@ -37,6 +37,7 @@ BY_KIND = {
     "pause": "set lifted",
     "ledger": "pruned",
     "rules": "loaded warning refused",
+    "postsyncrule": "loaded refused removed",
     "watch": "failed restored",
 }
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import zlib
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from sqlalchemy import Connection, delete, select, text
+from sqlalchemy import Connection, delete, select, text, update
 
 from receiver.ledger import tables
 from receiver.ledger.engine.unit_of_work import UnitOfWork
@@ -58,9 +59,12 @@ _SELECT = select(
 )  # fmt: skip
 
 
-def read_custom_rules(connection: Connection) -> list[CustomRule]:
-    """Return all, by namespace and name."""
-    return [CustomRule(*row) for row in connection.execute(_SELECT.order_by(_C.namespace, _C.name))]
+def read_custom_rules(
+    connection: Connection, namespaces: Collection[str] | None = None
+) -> list[CustomRule]:
+    """Return all, or those of some namespaces, by namespace and name."""
+    query = _SELECT if namespaces is None else _SELECT.where(_C.namespace.in_(namespaces))
+    return [CustomRule(*row) for row in connection.execute(query.order_by(_C.namespace, _C.name))]
 
 
 def read_custom_sets(connection: Connection, namespace: str = "") -> dict[str, Files]:
@@ -114,6 +118,15 @@ def delete_custom_rule(uow: UnitOfWork, key: Key) -> None:
     """Forget one that is gone."""
     _let_go(uow, key)
     uow.add(_DELETE, _of_one(key))
+
+
+def delete_custom_rules(connection: Connection, now: int) -> None:
+    """Forget all: no namespace may have rules any more."""
+    in_force = select(_C.digest).where(_C.digest.is_not(None))
+    connection.execute(
+        update(tables.rule_sets).where(_R.digest.in_(in_force)).values(loaded_at=now)
+    )
+    connection.execute(delete(tables.custom_rules))
 
 
 def _let_go(uow: UnitOfWork, key: Key) -> None:

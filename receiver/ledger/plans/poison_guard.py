@@ -79,6 +79,11 @@ class PoisonGuard:
         """Delete the record of what was begun, in the transaction that stores what came of it."""
         _CLEAR.run(connection, [{"by": self._owner}])
 
+    def release(self, ids: Iterable[str]) -> None:
+        """Record that these were not begun after all."""
+        with self._ledger.write(LockMode.APPEND, survives="process") as writing:
+            self.clear_some(writing, ids)
+
     def clear_some(self, connection: Connection, ids: Iterable[str]) -> None:
         """Delete it of these alone, whoever began them; as `clear`."""
         rows = [{"one": one} for one in ids]

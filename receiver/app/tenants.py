@@ -1,0 +1,42 @@
+"""Builds what keeps the rules of tenants in force."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from receiver.app.connections import to_api_server
+from receiver.argocd.pace import Pace
+from receiver.argocd.server import Server
+from receiver.core.logs import Log
+from receiver.dispatcher.companion import Companion
+from receiver.dispatcher.preparation import Preparation
+from receiver.dispatcher.rule_sets import RulesInForce
+from receiver.dispatcher.tenants.custom_rules import CustomRules
+from receiver.dispatcher.tenants.fresh_rules import FreshRules
+from receiver.dispatcher.tenants.judge import Judge
+from receiver.dispatcher.tenants.rule_watch import RuleWatch
+from receiver.ledger.engine.ledger import Ledger
+from receiver.outbound import Outbound
+from receiver.settings.model import Settings
+from receiver.settings.secrets import Secrets
+from receiver.settings.tenants import tenants_of
+
+READING = 100.0
+"""Requests a second for rules that syncs bring: each of these waits for its own."""
+
+
+def build_tenants(
+    settings: Settings, judge: Judge, rules: RulesInForce, preparation: Preparation,
+    ledger: Ledger, outbound: Outbound, wake: Callable[[], None], log: Log,
+) -> Sequence[Companion]:  # fmt: skip
+    """Return the companions that keep tenants' rules in force; none where there are no tenants."""
+    if settings.tenants is None:
+        return ()
+    tenants = tenants_of(settings.tenants)
+    name, access = to_api_server(settings.tenants.kubernetes, Secrets(settings.secrets))
+    server = Server(name, access, outbound, Pace(READING, int(2 * READING)))
+    custom = CustomRules(judge, rules, ledger, wake, log)
+    fresh = FreshRules(server, tenants.destinations, custom, ledger, wake, log)
+    rules.restore = custom.restore
+    preparation.rules_brought, preparation.waiting = fresh.ask, fresh.waiting
+    return custom, fresh, RuleWatch(server, tenants, custom, ledger, log)

@@ -1,0 +1,296 @@
+"""Puts PostSyncRules into force one by one, and keeps in the ledger what is known of them.
+
+What the API server tells is noted by whoever asks it, and taken up here in a thread of its own: a
+burst of changes is one transaction, and one new index of all rules. A rule is in force only after
+its set is in the ledger, to which plans refer. A rule that cannot be in force keeps itself out
+alone; its last good version stays, as of rule files, unless the bounds of today do not allow it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from receiver.core.errors import RuleError
+from receiver.core.logs import Log
+from receiver.core.model import Event, Json
+from receiver.dispatcher.companion import IDLE, CompanionThread
+from receiver.dispatcher.rule_sets import RulesInForce
+from receiver.dispatcher.tenants.judge import TOO_MANY, Judge, Judged
+from receiver.dispatcher.tenants.seen_rule import SeenRule
+from receiver.ledger.audit.key_values import store_rule_set
+from receiver.ledger.engine.ledger import Ledger, LockMode
+from receiver.ledger.engine.unit_of_work import UnitOfWork
+from receiver.ledger.plans.custom_rules import (
+    CustomRule,
+    Key,
+    delete_custom_rule,
+    read_custom_rules,
+    read_custom_sets,
+    store_custom_rule,
+)
+from receiver.rules.loading.load import RuleSet, rule_set_from
+from receiver.rules.matching.compiled import CompiledSet
+from receiver.rules.tenants.names import full_name
+
+BATCH = 500
+"""Rules that are judged, stored and put into force together: about half a second of a core."""
+
+STAYS = "the version before it stays in force"
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What was seen of one rule last; ``gone`` if it is not there any more."""
+
+    seen: SeenRule
+    gone: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """What becomes of one: the row that is known of it, and its set if that is a new one."""
+
+    key: Key
+    row: CustomRule | None
+    rule_set: RuleSet | None = None
+
+
+class CustomRules(CompanionThread):
+    """What is known of all PostSyncRules.
+
+    Args:
+        judge: says which may be in force.
+        rules: takes those that are.
+        ledger: keeps what is known.
+        wake: called when it has changed.
+        log: gets the lines of the trail.
+    """
+
+    def __init__(
+        self, judge: Judge, rules: RulesInForce, ledger: Ledger, wake: Callable[[], None], log: Log
+    ) -> None:
+        super().__init__("custom-rules", ledger, wake, log)
+        self._judge = judge
+        self._rules = rules
+        self._lock = threading.Lock()  # of what follows
+        self._news: dict[Key, News] = {}
+        self._newest: dict[Key, SeenRule] = {}
+        self._removed: dict[Key, str] = {}
+        self._noted = 0
+        self._settled = 0
+        self._number = 0
+        # Of this thread alone; it is not started when `restore` is called.
+        self._rows: dict[Key, CustomRule] = {}
+        self._sets: dict[Key, RuleSet] = {}
+        self._taken = defaultdict[str, set[str]](set)  # names in force, by namespace
+        self._waiting: dict[Key, SeenRule] = {}
+        self._lapsed: list[_Change] = []
+
+    def restore(self) -> list[RuleSet]:
+        """Return the rules that were in force last and may still be: the API server may be away."""
+        with self._ledger.read() as connection:
+            rows = read_custom_rules(connection)
+            files = read_custom_sets(connection)
+        self._rows, self._sets, self._lapsed = {}, {}, []
+        for row in rows:
+            self._rows[row.key] = row
+            try:
+                found = rule_set_from(files[row.digest]) if row.digest in files else None
+            except RuleError:  # of an older version of ours: today's cannot read it
+                found = None
+            if found and self._judge.may_stay(found, row.namespace, self._others(row.key)):
+                self._sets[row.key] = found
+                self._taken[row.namespace].add(row.name)
+            elif row.digest:
+                message = "its bounds do not allow it any more; it is judged anew when it is seen"
+                lapsed = replace(
+                    row, digest=None, ready=False, reason="BeyondBounds", message=message
+                )
+                self._lapsed.append(_Change(row.key, lapsed))
+        return [*self._sets.values()]
+
+    def known(self) -> dict[str, SeenRule]:
+        """Return those that the ledger knows, for the watch to find out which are gone."""
+        return {
+            full_name(*key): SeenRule(*key, row.uid, row.generation, "")
+            for key, row in [*self._rows.items()]
+        }
+
+    def note(self, news: Iterable[News]) -> int:
+        """Note what was seen; what is older than what was noted before is left out.
+
+        Returns:
+            A number to ask `settled` with.
+        """
+        with self._lock:
+            for one in news:
+                if self._is_news(one):
+                    self._news[one.seen.place] = one
+            self._noted += 1
+            number = self._noted
+        self.notify()
+        return number
+
+    def note_absence(self, key: Key) -> int:
+        """Note that an object is not there now: what a watch still tells of it is old."""
+        with self._lock:
+            known = self._newest.get(key)
+            uid = known.uid if known else self._uid_in_ledger(key)
+            self._removed[key] = uid
+            seen = SeenRule(*key, uid, 0, "")
+            self._news[key] = News(seen, gone=True)
+            self._noted += 1
+            number = self._noted
+        self.notify()
+        return number
+
+    def settled(self, number: int) -> int | None:
+        """Return the number of the rules that have what was noted by then; None: not yet."""
+        with self._lock:
+            return self._number if self._settled >= number else None
+
+    def _uid_in_ledger(self, key: Key) -> str:
+        row = self._rows.get(key)
+        return row.uid if row else ""
+
+    def _is_news(self, one: News) -> bool:
+        key = one.seen.place
+        if self._removed.get(key) == one.seen.uid and not one.gone:
+            return False
+        newest = self._newest.get(key)
+        # One that is gone does not come back: what has its name then is another one.
+        if newest and one.gone and newest.uid != one.seen.uid:
+            return False
+        if newest and not one.gone and newest.version > one.seen.version:
+            return False
+        self._removed.pop(key, None)
+        if one.gone:
+            self._newest.pop(key, None)
+        else:
+            self._newest[key] = one.seen
+        return True
+
+    def _round(self) -> float:
+        """Take up what was noted; return the seconds until the next round."""
+        with self._lock:
+            batch = [self._news.pop(key) for key in [*self._news][:BATCH]]
+            number = self._noted if not self._news else self._settled
+        try:
+            self._take(batch)
+        except BaseException:
+            with self._lock:
+                self._news = {one.seen.place: one for one in batch} | self._news
+            raise
+        with self._lock:
+            advanced, self._settled = number > self._settled, max(self._settled, number)
+            more = bool(self._news)
+        if advanced:
+            self._wake()
+        return 0.0 if more else IDLE
+
+    def _take(self, batch: Sequence[News]) -> None:
+        changes = [*self._lapsed, *filter(None, map(self._change, batch))]
+        if not changes:
+            return
+        self._commit(lambda uow: _store(uow, changes), LockMode.EXCLUSIVE)
+        self._lapsed = []
+        compiled: dict[str, CompiledSet | None] = {}
+        for one in changes:
+            self._keep(one)
+            if one.rule_set is not None:
+                compiled[full_name(*one.key)] = self._rules.compile(one.rule_set)
+            elif one.row is None or one.row.digest is None:
+                compiled[full_name(*one.key)] = None
+        if compiled:
+            with self._lock:
+                self._number = self._rules.put_custom(compiled)
+        self._make_room(changes)
+
+    def _keep(self, change: _Change) -> None:
+        """Remember what is stored."""
+        if change.row is None:
+            self._rows.pop(change.key, None)
+        else:
+            self._rows[change.key] = change.row
+        if change.rule_set is not None:
+            self._sets[change.key] = change.rule_set
+        elif change.row is None or change.row.digest is None:
+            self._sets.pop(change.key, None)
+
+    def _change(self, news: News) -> _Change | None:
+        """Return what becomes of a rule, None where that is known already."""
+        seen, key = news.seen, news.seen.place
+        self._waiting.pop(key, None)
+        before = self._rows.get(key)
+        same = before if before and before.uid == seen.uid else None
+        if news.gone:
+            self._taken[seen.namespace].discard(seen.name)
+            return _Change(key, None) if same else None
+        judged = self._judge.judge(seen, self._others(key))
+        if judged.reason == TOO_MANY:
+            self._waiting[key] = seen
+        found = self._outcome(seen, judged, same)
+        if before and replace(before, since=0) == found.row:
+            return None
+        return found
+
+    def _outcome(self, seen: SeenRule, judged: Judged, same: CustomRule | None) -> _Change:
+        """Return what becomes of a rule that was judged; ``same`` is what was known of it."""
+        key, rule_set = seen.place, judged.rule_set
+        last = same.digest if same and key in self._sets else None
+        digest = rule_set.digest if rule_set else last
+        stays = f"\n{STAYS}" if last and rule_set is None else ""
+        in_force = self._taken[seen.namespace]
+        (in_force.add if digest else in_force.discard)(seen.name)
+        row = CustomRule(
+            *key, seen.uid, seen.generation, digest, rule_set is not None, judged.reason,
+            judged.message + stays,
+        )  # fmt: skip
+        return _Change(key, row, None if digest == last else rule_set)
+
+    def _others(self, key: Key) -> int:
+        """Return how many other rules of its namespace are in force."""
+        namespace, name = key
+        return len(self._taken[namespace] - {name})
+
+    def _make_room(self, changes: Sequence[_Change]) -> None:
+        """Judge those again that had no room, where a rule of their namespace has gone."""
+        left = {one.key[0] for one in changes if one.row is None or one.row.digest is None}
+        again = [seen for key, seen in self._waiting.items() if key[0] in left]
+        with self._lock:
+            for seen in again:
+                self._news.setdefault(seen.place, News(seen, gone=False))
+
+
+def _store(uow: UnitOfWork, changes: Sequence[_Change]) -> None:
+    """Store what has changed, unless another dispatcher has stored it, or something newer."""
+    namespaces = {one.key[0] for one in changes}
+    stored = {row.key: row for row in read_custom_rules(uow.connection, namespaces)}
+    for one in changes:
+        before = stored.get(one.key)
+        if one.row is None:
+            if before is not None:
+                delete_custom_rule(uow, one.key)
+                uow.events.append(Event("postsyncrule.removed", {"rule": full_name(*one.key)}))
+            continue
+        if one.rule_set is not None:
+            store_rule_set(uow.connection, uow.now, one.rule_set.digest, one.rule_set.files)
+        if before and (replace(before, since=0) == one.row or _is_newer(before, one.row)):
+            continue
+        store_custom_rule(uow, one.row)
+        uow.events.append(_event(one.row))
+
+
+def _is_newer(before: CustomRule, row: CustomRule) -> bool:
+    return before.uid == row.uid and before.generation > row.generation
+
+
+def _event(row: CustomRule) -> Event:
+    about: dict[str, Json] = {"rule": full_name(*row.key), "generation": row.generation}
+    if row.ready:
+        return Event("postsyncrule.loaded", {**about, "ruleSet": (row.digest or "")[:12]})
+    in_force = row.digest[:12] if row.digest else None
+    return Event("postsyncrule.refused", {**about, "reason": row.message, "inForce": in_force})

@@ -1,0 +1,186 @@
+"""Has the rules that a sync brings in force before the sync is planned.
+
+A sync that lists PostSyncRules waits, still `new` in the ledger, until these very objects have been
+read from the API server and taken up; no other sync waits for it. What waits is in memory alone:
+whoever plans the sync after a restart, or in another process, reads them anew.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+
+from receiver.argocd.connection import ConnectionFailed
+from receiver.argocd.kubernetes_answers import refused
+from receiver.argocd.server import Server
+from receiver.contract import PermanentError
+from receiver.core.logs import Log
+from receiver.core.model import Sync
+from receiver.dispatcher.companion import IDLE, CompanionThread
+from receiver.dispatcher.tenants.custom_rules import CustomRules, News
+from receiver.dispatcher.tenants.seen_rule import SeenRule
+from receiver.kubernetes.paths import path_of
+from receiver.ledger.engine.ledger import Ledger
+from receiver.ledger.plans.custom_rules import Key
+from receiver.rules.tenants.names import API_VERSION, GROUP, KIND, PLURAL
+
+LONGEST = 10.0
+"""Seconds that a sync waits at most; then it is planned by what is known, and the trail says so."""
+MOST_RULES = 100
+"""PostSyncRules of one sync that are read: more take longer than it may wait."""
+MOST_SYNCS = 1_000
+"""Syncs that wait at once; the statement that leaves them out names each."""
+FORGOTTEN = 60.0
+"""Seconds after its time until a sync is forgotten: another process has planned it."""
+AGAIN = 0.5
+"""Seconds until what could not be read is asked for again."""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """A sync that waits.
+
+    Attributes:
+        left: its rules that are not read yet.
+        until: the time of the process at which it waits no longer.
+        noted: the number by which what was read for it is taken up.
+        reason: why something could not be read.
+        told: whether the loop was told that its time is over.
+    """
+
+    left: set[Key]
+    until: float
+    noted: int = 0
+    reason: str = "there was no time to read them"
+    told: bool = False
+
+
+class FreshRules(CompanionThread):
+    """Reads what new syncs bring, in a thread of its own.
+
+    Args:
+        server: the API server that has the rules.
+        clusters: how Applications name its cluster.
+        custom: takes up what was read.
+        ledger: that of the loop.
+        wake: called when a sync waits no longer.
+        log: gets the lines of the trail.
+    """
+
+    def __init__(
+        self, server: Server, clusters: Collection[str], custom: CustomRules, ledger: Ledger,
+        wake: Callable[[], None], log: Log,
+    ) -> None:  # fmt: skip
+        super().__init__("custom-rules-of-syncs", ledger, wake, log)
+        self._server = server
+        self._clusters = clusters
+        self._custom = custom
+        self._lock = threading.Lock()
+        self._waiting: dict[str, _Waiting] = {}
+
+    def notify(self) -> None:
+        """Do nothing: whoever has to wait asks for it."""
+
+    def waiting(self, number: int) -> set[str]:
+        """Return the syncs that still wait, where the rules in force have this number."""
+        with self._lock:
+            return {sync for sync, one in self._waiting.items() if not self._over(one, number)}
+
+    def ask(self, sync: Sync, number: int) -> str | None:
+        """Return "" where the rules that a sync brings are in force, None where it has to wait.
+
+        A text is why they could not be read in time; it is asked for each sync until it is planned.
+        """
+        with self._lock:
+            one = self._waiting.get(sync.id)
+            if one is not None and self._over(one, number):
+                del self._waiting[sync.id]
+                return "" if self._is_settled(one, number) else one.reason
+            if one is not None:
+                return None
+            brought = set(self._brought(sync))
+            if not brought:
+                return ""
+            if len(brought) > MOST_RULES or len(self._waiting) >= MOST_SYNCS:
+                return f"{len(brought)} rules of a sync, and {len(self._waiting)} syncs that wait, "
+                "are too many to be read first"
+            self._waiting[sync.id] = _Waiting(brought, time.monotonic() + LONGEST)
+        self._woken.set()
+        return None
+
+    def _brought(self, sync: Sync) -> Iterator[Key]:
+        destination = sync.application.destination
+        cluster = destination.server or destination.name
+        if cluster and cluster.rstrip("/") not in self._clusters:
+            return
+        for one in sync.resources:
+            if one.group == GROUP and one.kind == KIND:
+                yield one.namespace or destination.namespace, one.name
+
+    def _is_settled(self, one: _Waiting, number: int) -> bool:
+        settled = self._custom.settled(one.noted) if not one.left else None
+        return settled is not None and settled <= number
+
+    def _over(self, one: _Waiting, number: int) -> bool:
+        return self._is_settled(one, number) or time.monotonic() >= one.until
+
+    def _round(self) -> float:
+        """Read what is asked for; return the seconds until the next round."""
+        self._tell()
+        with self._lock:
+            asked = [one for one in self._waiting.values() if not one.told]
+        wanted: dict[Key, list[_Waiting]] = {}
+        for waiting in asked:
+            for key in waiting.left:
+                wanted.setdefault(key, []).append(waiting)
+        read = [self._read(key, ones) for key, ones in wanted.items() if not self._stopping]
+        if wanted:
+            return 0.0 if all(read) else AGAIN
+        until = min((one.until for one in asked), default=math.inf)
+        return max(0.0, min(IDLE, until - time.monotonic()))
+
+    def _tell(self) -> None:
+        """Tell the loop whose time is over, and forget those that it does not ask for."""
+        now = time.monotonic()
+        with self._lock:
+            over = [one for one in self._waiting.values() if one.until <= now and not one.told]
+            for one in over:
+                one.told = True
+            self._waiting = {
+                sync: one for sync, one in self._waiting.items() if one.until > now - FORGOTTEN
+            }
+        if over:
+            self._wake()
+
+    def _read(self, key: Key, ones: Collection[_Waiting]) -> bool:
+        """Read one rule for all who have asked for it by now; return whether that went well."""
+        deadline = max(one.until for one in ones)
+        number, reason = self._note(key, deadline)
+        with self._lock:
+            for one in ones:
+                if reason:
+                    one.reason = reason
+                else:
+                    one.left.discard(key)
+                    one.noted = max(one.noted, number)
+        return not reason
+
+    def _note(self, key: Key, deadline: float) -> tuple[int, str]:
+        """Note a rule as it is now; return the number of the note, or why it cannot be read."""
+        try:
+            path = path_of(API_VERSION, PLURAL, *key)
+            answer = self._server.get(path, min(deadline, time.monotonic() + LONGEST))
+            why = refused(answer)
+            if why is None:
+                seen = SeenRule.of(self._server.json(answer))
+                return self._custom.note([News(seen, gone=False)]), ""
+        except PermanentError:  # no such name can be
+            return self._custom.note_absence(key), ""
+        except ConnectionFailed as error:
+            return 0, str(error)
+        if why.gone:
+            return self._custom.note_absence(key), ""
+        return 0, why.reason

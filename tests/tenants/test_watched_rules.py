@@ -1,0 +1,148 @@
+"""PostSyncRules of a real API server come into force one by one, and stay so without it."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from kube import Json, Kube
+from notifications import resource
+from postsyncrules import PostSyncRules, is_ready, known, said, serving, tell, tenants_of
+from relays import relay
+from service import Service, wait_for
+
+from receiver.rules.tenants.names import GROUP, KIND
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("kubernetes-services")]
+
+PATIENCE = 60
+NUMBERS = itertools.count()
+
+
+@pytest.fixture
+def rules(kube: Kube) -> PostSyncRules:
+    return PostSyncRules(kube, kube.namespace(f"team-{time.monotonic_ns()}"))
+
+
+def of(service: Service, namespace: str) -> list[str]:
+    """The rules of a namespace that are known; a test before may have left others."""
+    return [one for one in known(service) if one.startswith(f"{namespace}/")]
+
+
+def entry(rules: PostSyncRules, name: str) -> Json:
+    """A PostSyncRule as a sync lists it."""
+    return resource(name, group=GROUP, kind=KIND, version="v1alpha1", namespace=rules.namespace)
+
+
+def test_a_rule_is_in_force_as_it_stands_in_the_cluster(
+    tmp_path: Path, rules: PostSyncRules
+) -> None:
+    """From a list or by the watch; changed, broken, mended, removed."""
+    team = rules.namespace
+    rules.put("old")
+    with serving(tmp_path, tenants_of(tmp_path, rules.kube.kubeconfig(), team)) as service:
+        wait_for(lambda: is_ready(service, f"{team}/old"), PATIENCE, "the list")
+        rules.put("new", "from the watch")
+        wait_for(lambda: is_ready(service, f"{team}/new"), PATIENCE, "the watch")
+        assert said(service, tell(service, team)) == ["from the watch", "hello"]
+        assert said(service, tell(service, "elsewhere")) == []
+        rules.put("new", "${{ nonsense }}")
+        wait_for(lambda: not is_ready(service, f"{team}/new"), PATIENCE, "the broken version")
+        assert known(service)[f"{team}/new"] == (False, True, "Invalid")
+        assert said(service, tell(service, team)) == ["from the watch", "hello"]
+        (line,) = service.events("postsyncrule.refused")
+        assert line["reason"].startswith("spec.actions[0].with.text: ")
+        assert line["reason"].endswith("\nthe version before it stays in force")
+        rules.put("new", "mended")
+        wait_for(lambda: is_ready(service, f"{team}/new"), PATIENCE, "the mended version")
+        assert said(service, tell(service, team)) == ["hello", "mended"]
+        rules.remove("old")
+        wait_for(lambda: f"{team}/old" not in known(service), PATIENCE, "the removal")
+        assert said(service, tell(service, team)) == ["mended"]
+
+
+def test_a_rule_beyond_its_bounds_keeps_itself_out(
+    tmp_path: Path, kube: Kube, rules: PostSyncRules
+) -> None:
+    """And one of a namespace that may have none; each says what to ask for."""
+    team, stranger = rules.namespace, PostSyncRules(kube, kube.namespace(f"s{time.monotonic_ns()}"))
+    rules.put("good")
+    call = {"uses": "http.request", "target": "application", "with": {"url": "https://e.example"}}
+    rules.put("beyond", actions=[call])
+    stranger.put("any")
+    with serving(tmp_path, tenants_of(tmp_path, kube.kubeconfig(), team)) as service:
+        wait_for(lambda: f"{stranger.namespace}/any" in known(service), PATIENCE, "the stranger")
+        wait_for(lambda: len(of(service, team)) == 2, PATIENCE, "the team's")
+        found = known(service)
+        assert found[f"{team}/good"] == (True, True, "InForce")
+        assert found[f"{team}/beyond"] == (False, False, "BeyondBounds")
+        assert found[f"{stranger.namespace}/any"] == (False, False, "NoBounds")
+
+
+def test_a_rule_that_had_no_room_comes_into_force_when_another_goes(
+    tmp_path: Path, rules: PostSyncRules
+) -> None:
+    team = rules.namespace
+    setting = tenants_of(tmp_path, rules.kube.kubeconfig(), team, maxRules=2)
+    for name in ("a", "b", "c"):
+        rules.put(name)
+    with serving(tmp_path, setting) as service:
+        wait_for(lambda: len(of(service, team)) == 3, PATIENCE, "all three")
+        assert known(service)[f"{team}/c"] == (False, False, "TooMany")
+        rules.remove("a")
+        wait_for(lambda: is_ready(service, f"{team}/c"), PATIENCE, "the room")
+
+
+def test_without_the_api_server_the_last_rules_stay_in_force_also_over_a_restart(
+    tmp_path: Path, rules: PostSyncRules
+) -> None:
+    """What the sync itself brings is waited for a while, and then the trail says so."""
+    team = rules.namespace
+    rules.put("kept", "kept")
+    parts = urlsplit(rules.kube.url)
+    with relay(parts.port or 0) as way:
+        config = rules.kube.kubeconfig().replace(str(parts.port), str(way.port))
+        with serving(tmp_path, tenants_of(tmp_path, config, team)) as service:
+            wait_for(lambda: is_ready(service, f"{team}/kept"), PATIENCE, "the list")
+            way.close()
+            assert said(service, tell(service, team)) == ["kept"]
+            service.kill()
+            service.start()
+            assert said(service, tell(service, team)) == ["kept"]
+            began = time.monotonic()
+            waiting = tell(service, team, resource("a"), entry(rules, "unread"))
+            other = tell(service, team)
+            assert said(service, other) == ["kept"]
+            assert service.story(waiting)["state"] == "new"
+            assert said(service, waiting) == ["kept"]
+            assert time.monotonic() - began > 9
+            (line,) = service.events("sync.rules_unread")
+            assert line["sync"] == waiting
+            _, status = service.request("GET", "/v1/status", role="operators")
+            assert [one["about"] for one in status["needs"]] == ["connection"]
+            assert "cannot watch PostSyncRules" in status["needs"][0]["text"]
+
+
+def test_what_a_sync_brings_is_in_force_for_that_very_sync(
+    tmp_path: Path, rules: PostSyncRules
+) -> None:
+    """Changed and notified of at once, two hundred times: each is planned by the new version."""
+    team = rules.namespace
+    with serving(tmp_path, tenants_of(tmp_path, rules.kube.kubeconfig(), team)) as service:
+        syncs = {}
+        for number in range(200):
+            rules.put("brought", f"version {number}")
+            sync = tell(service, team, resource("a"), entry(rules, "brought"))
+            syncs[sync] = number
+            if number % 4 == 3:
+                service.ended(sync)
+            else:
+                wait_for(lambda sync=sync: service.story(sync)["state"] == "planned", 30, sync)  # type: ignore[misc] # its own
+        for sync, number in syncs.items():
+            assert said(service, sync) == [f"version {number}"]
+        rules.remove("brought")
+        assert said(service, tell(service, team, resource("a"), entry(rules, "brought"))) == []
+        assert service.events("sync.rules_unread") == []
