@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from receiver.contract import Rate
 from receiver.core.errors import SettingsError
 from receiver.settings.loading import load_settings
 from receiver.settings.tenants import tenants_of
@@ -74,3 +75,11 @@ def test_what_is_half_or_doubtful_is_refused(
     with pytest.raises(SettingsError) as caught:
         load_settings()
     assert f"tenants (POSTSYNC_TENANTS): {told}" in str(caught.value)
+
+
+def test_the_rate_of_a_tenant_is_that_of_its_entry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """None where it says none."""
+    limited = BOUNDS | {"namespaces": ["a"], "rate": {"perSecond": 2, "burst": 5}}
+    monkeypatch.setenv("POSTSYNC_TENANTS", json.dumps(GRANT | {"bounds": [limited, BOUNDS]}))
+    tenants = tenants_of(load_settings().tenants)
+    assert (tenants.rate("a"), tenants.rate("team-a")) == (Rate(2, 5), None)

@@ -141,7 +141,7 @@ def dispatcher_over(
     )  # fmt: skip
     wake = wakeup.notify
     rules = RulesInForce(rulebook, ledger, expressions, renderer, wake, log, tenants=tenants)
-    pace = Buckets(rates_of(registry, settings), shared=ledger.shared)
+    pace = Buckets(rates_of(registry, settings), shared=ledger.shared, of_tenant=tenants.rate)
     guard = PoisonGuard(ledger, owner)
     preparation = Preparation(
         rules, renderer, guard, log, max_age=settings.max_age, max_resources=settings.max_resources

@@ -16,7 +16,7 @@ from receiver.rules.handlers.registry import Registry
 from receiver.rules.handlers.secret_refs import split_secrets
 from receiver.rules.loading.scopes import action_scope
 from receiver.rules.schema.rule_file import Action, FailureAction, Rule
-from receiver.rules.tenants.names import tenant_of
+from receiver.rules.tenants.names import lane_of, tenant_of
 
 KEPT = 1_000
 """Actions kept: those of some hundred rules, with their templates parsed."""
@@ -74,7 +74,7 @@ class PreparedAction:
         A tenant has lanes of its own, so that none can bring a limit of a service upon others.
         """
         lane, tenant = self.handler.lane(tree) or self.handler.name, tenant_of(self.rule.name)
-        lane += f" of {tenant}" if tenant else ""
+        lane = lane_of(lane, tenant) if tenant else lane
         if self.handler.rate is None:
             return lane
         refs = self.secrets.values()

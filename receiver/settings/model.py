@@ -21,6 +21,7 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from receiver.rules.schema.rate import AttemptRate
 from receiver.settings.argocd import ConnectionSetting, Sender
 from receiver.settings.tenants import TenantsSetting
 
@@ -46,19 +47,6 @@ def _called_directly(entry: object) -> Network | str:
         return text
     hint = "write a host, a glob as *.corp.example, or a network as 10.0.0.0/8, without a port"
     raise ValueError(f"{entry} is neither a host nor a network: {hint}")
-
-
-class RateSetting(BaseModel):
-    """How many attempts of a handler begin with one credential."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True
-    )
-
-    per_second: float = Field(gt=0)
-    """So many a second."""
-    burst: int = Field(ge=1)
-    """So many at once."""
 
 
 HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,100}$")]
@@ -142,7 +130,7 @@ class Settings(BaseSettings):
     ledger was created."""
     attempt_threads: int = Field(default=64, ge=1, le=256)
     """Attempts that run at one time; a quarter of them for one host."""
-    rates: dict[str, RateSetting] = {}
+    rates: dict[str, AttemptRate] = {}
     """How many attempts of a handler begin with one credential, by its name, instead of what its
     service documents: `{cloudflare.purge: {perSecond: 50, burst: 500}}`."""
     argocd: dict[Sender, ConnectionSetting] = {}

@@ -167,6 +167,26 @@ def test_a_lane_begins_no_more_than_its_service_takes(ledger: Ledger) -> None:
     assert now < nothing.again_at <= now + 1001
 
 
+def test_all_rules_of_a_tenant_begin_no_more_than_its_rate(ledger: Ledger) -> None:
+    """Over all of its lanes together, each of which has its turn; others go on."""
+    for lane in ("a.example of team-a", "b.example of team-a key", "a.example of team-b"):
+        add_plan(ledger, 4, lane=lane, flow=f"{lane} shop")
+    add_plan(ledger, 4, lane="a.example", flow="own shop")
+    rates = {"team-a": Rate(per_second=0.001, burst=4)}
+    pace = Buckets({}, of_tenant=rates.get)
+    taken = Counter(run.lane for run in take(ledger, 64, pace=pace))
+    assert taken == {
+        "a.example of team-a": 2, "b.example of team-a key": 2, "a.example of team-b": 4,
+        "a.example": 4,
+    }  # fmt: skip
+    with ledger.write() as connection:
+        uow = UnitOfWork(connection, ledger.now(connection))
+        nothing = claim(uow, owner="w", lease=1, free=9, busy={}, lane_limit=9, pace=pace)
+    assert nothing.runs == ()
+    assert nothing.again_at is not None
+    assert uow.now < nothing.again_at <= uow.now + 1_000_001
+
+
 def test_a_limit_that_was_met_blocks_its_lane_until_the_time_that_was_asked_for(
     ledger: Ledger,
 ) -> None:

@@ -265,6 +265,35 @@ def test_dispatchers_share_what_a_service_takes(server_ledger: PostgresLedger) -
     assert taken == [3, 0, 0]
 
 
+def test_dispatchers_share_what_a_tenant_may(server_ledger: PostgresLedger) -> None:
+    """Also where its lanes have no limit of a service."""
+    rates = {"team-a": Rate(per_second=0.001, burst=3)}
+    for lane in ("a.example of team-a", "b.example of team-a"):
+        add_plan(server_ledger, runs=5, lane=lane, flow=f"{lane} shop")
+    taken = [
+        len(take(server_ledger, pace=Buckets({}, shared=True, of_tenant=rates.get), owner=owner))
+        for owner in ("w-1", "w-2", "w-3")
+    ]
+    assert taken == [3, 0, 0]
+
+
+def test_of_claims_in_one_moment_one_takes_from_a_tenants_bucket(
+    server_ledger: PostgresLedger,
+) -> None:
+    """The other does not wait for it, and asks again soon: no two claims wait for each other."""
+    rates = {"team-a": Rate(per_second=1, burst=3)}
+    one, two = (Buckets({}, shared=True, of_tenant=rates.get) for _ in range(2))
+    lane = "a.example of team-a"
+    with server_ledger.write(LockMode.SHARED) as connection:
+        one.load_tenant(connection, lane, server_ledger.now(connection))  # which makes it
+    with server_ledger.write(LockMode.SHARED) as first:
+        now = server_ledger.now(first)
+        one.load_tenant(first, lane, now)
+        with server_ledger.write(LockMode.SHARED) as second:
+            two.load_tenant(second, lane, now)
+        assert (one.tenant_waits(lane, now), two.tenant_waits(lane, now)) == (0, now + 50)
+
+
 def test_a_task_is_done_by_one_at_a_time(server_ledger: PostgresLedger) -> None:
     """Two that plan the same would work for nothing."""
     with (

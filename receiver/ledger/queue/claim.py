@@ -163,12 +163,11 @@ def claim(
         return Taken()
     room = _Room(free, Counter(busy), lane_limit, Counter(ahead))
     found, held_back = _ready(uow, room, pace)
-    chosen = [item for item in sorted(found) if room.takes(item[2])]
+    chosen = _choose(found, held_back, room, pace, now)
     again_at = min(held_back, default=None)
     if not chosen:
         return Taken(again_at=again_at)
-    for _, _, lane, handler in chosen:
-        pace.spend(lane, handler, now)
+    for lane, handler in {(lane, handler) for _, _, lane, handler in chosen}:
         pace.save(connection, lane, handler)
     claimed = _take(uow, owner, lease, [run for _, run, _, _ in chosen])
     uow.events += [attempt_event("attempt.started", run) for run in claimed if not run.pending]
@@ -224,11 +223,27 @@ def _ready(uow: UnitOfWork, room: _Room, pace: Buckets) -> tuple[list[_Candidate
             continue
         handler = rows[0].handler
         pace.load(connection, lane, handler, now)
+        pace.load_tenant(connection, lane, now)
         paced = pace.room(lane, handler, len(rows), now)
         if paced < len(rows):
             held_back.append(pace.again_at(lane, handler, now))
         found += [(row.virtual_time, row.id, lane, row.handler) for row in rows[:paced]]
     return found, held_back
+
+
+def _choose(
+    found: list[_Candidate], held_back: list[int], room: _Room, pace: Buckets, now: int
+) -> list[_Candidate]:
+    """Take those with the lowest virtual time, as many as lanes and tenants may begin."""
+    chosen = []
+    for item in sorted(found):
+        _, _, lane, handler = item
+        if waits := pace.tenant_waits(lane, now):
+            held_back.append(waits)
+        elif room.takes(lane):
+            chosen.append(item)
+            pace.spend(lane, handler, now)
+    return chosen
 
 
 _CHOSEN = Prepared(select(tables.runs).where(any_of(tables.runs.c.id, "runs")))

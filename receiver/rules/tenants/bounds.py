@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
-from receiver.contract import Handler, Tenant
+from receiver.contract import Handler, Rate, Tenant
 from receiver.core.errors import PostsyncError
 from receiver.core.model import Sync
 from receiver.core.validation import FieldError, dotted
@@ -19,6 +19,7 @@ from receiver.rules.handlers.registry import Registry
 from receiver.rules.loading.defaults import sections
 from receiver.rules.matching.predicates import Globs
 from receiver.rules.schema.match import Strict
+from receiver.rules.schema.rate import AttemptRate
 from receiver.rules.schema.rule_file import FailureAction, Rule
 from receiver.rules.tenants.confinement import overstepping
 from receiver.rules.tenants.sight import BLIND, Reach, Sight
@@ -64,6 +65,8 @@ class TenantBounds(Strict):
     allow; empty means all of these."""
     service_account: Annotated[str, AfterValidator(_service_account)] = "default"
     """What their Jobs run as."""
+    rate: AttemptRate | None = None
+    """How many attempts of all rules of a namespace begin together; none: as many as there are."""
     max_rules: int = Field(default=50, ge=1)
     """Rules that a namespace may have."""
     max_rule_size: int = Field(default=65536, ge=1024)
@@ -148,6 +151,12 @@ class Tenants:
         else:
             tenant = Tenant(namespace, bounds.service_account)
             yield from overstepping(handler, tree, tenant, secrets)
+
+    def rate(self, namespace: str) -> Rate | None:
+        """Return how many attempts of a namespace's rules begin, None for any number."""
+        bounds = self.of(namespace)
+        rate = bounds.rate if bounds is not None else None
+        return Rate(rate.per_second, rate.burst) if rate is not None else None
 
     def too_large(self, namespace: str, size: int) -> str:
         """Return why a rule of so many bytes is refused, "" if it is not."""
