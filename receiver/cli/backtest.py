@@ -56,9 +56,9 @@ def backtest(
       postsync backtest --rules rules/
       postsync backtest --rules new.yaml --rule purge-shop-assets --since 24h
     """  # noqa: D301 click's \b keeps the lines
-    expressions = Expressions()
-    rules = load_rules(paths, Registry.discover(), expressions).rules
-    work = Backtest(rules, expressions, [rule] if rule else (), known_tenants())
+    registry, expressions = Registry.discover(), Expressions()
+    rules = load_rules(paths, registry, expressions).rules
+    work = Backtest(rules, expressions, [rule] if rule else (), known_tenants(registry))
     times = _judge_all(work, client, query)
     _check_rule(rule, rules, work.rows)
     if output == "json":

@@ -22,6 +22,7 @@ from receiver.rules.loading.load import RuleSet, load_rules
 from receiver.settings.loading import has_settings, load_settings
 from receiver.settings.model import Settings
 from receiver.settings.secrets import Secrets
+from receiver.settings.tenants import tenants_of
 
 
 @click.command()
@@ -79,8 +80,9 @@ def _load(
         return load_rules(files, registry, expressions)
     connected = bool(settings.argocd)
     found = load_rules(
-        files or settings.rules, registry, expressions, connected=connected, in_force=not files
-    )
+        files or settings.rules, registry, expressions, connected=connected, in_force=not files,
+        tenants=tenants_of(settings.tenants) if settings.tenants else None,
+    )  # fmt: skip
     return replace(found, warnings=(*found.warnings, *sender_warnings(settings)))
 
 

@@ -38,7 +38,8 @@ def convert(*, files: tuple[Path, ...], namespace: str) -> None:
     """Print the rules of FILES as PostSyncRules of a namespace, or PostSyncRules as a rule file.
 
     The defaults of a rule file are written into each rule, where they are not the built-in ones.
-    What no rule in a namespace may have is refused. Comments are lost.
+    What no rule in a namespace may have is refused, as the operator's secrets are. Comments
+    are lost.
 
     \b
       postsync convert rules/shop.yaml --namespace shop > shop/rules.yaml

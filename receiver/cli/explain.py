@@ -128,12 +128,12 @@ def _of_payload(
 
 
 def _load(paths: Sequence[Path], asked: Asked) -> tuple[list[Rule], Matcher]:
-    expressions = Expressions()
+    registry, expressions = Registry.discover(), Expressions()
     files = paths or load_settings().rules
-    found = load_rules(files, Registry.discover(), expressions, in_force=not paths).rules
+    found = load_rules(files, registry, expressions, in_force=not paths).rules
     check_rule(asked.rule, found)
     rules = [rule for rule in found if asked.rule in {"", rule.name}]
-    return rules, Matcher(rules, expressions, known_tenants())
+    return rules, Matcher(rules, expressions, known_tenants(registry))
 
 
 def _explained(rules: Sequence[Rule], matcher: Matcher, sync: Sync, asked: Asked) -> ExplainedSync:

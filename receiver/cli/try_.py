@@ -15,6 +15,7 @@ import structlog
 import yaml
 
 from receiver.app.composition import build_outbound
+from receiver.app.connections import build_tenant_attempts
 from receiver.cli import complete, options
 from receiver.cli.known_tenants import known_tenants
 from receiver.cli.screen import Part, Styled, confirm, write_json, write_line
@@ -25,6 +26,7 @@ from receiver.core.model import Json, Outcome, OutcomeKind, Sync, new_id
 from receiver.core.states import RunState
 from receiver.core.validation import did_you_mean
 from receiver.dispatcher.attempt import Runner
+from receiver.dispatcher.tenants.attempts import TenantAttempts
 from receiver.inspection.try_rule import Released, Trial
 from receiver.notification.parse import read_notification
 from receiver.planning.parameters import Renderer
@@ -117,11 +119,14 @@ def _prepare(
     rule = _named(name, rules).model_copy(update={"enabled": True})
     sync = read_notification(payload, sender=sender, channel=channel, query={}).sync
     sync = replace(sync, id=new_id("s"), received_at=datetime.now(UTC))
-    found = _matched(rule, sync, expressions, known_tenants(settings))
+    tenants = known_tenants(registry, settings)
+    found = _matched(rule, sync, expressions, tenants)
     chosen = _chosen(sync, found, target)
     outbound = build_outbound(settings)
-    runner = Runner(registry, expressions, Secrets(settings.secrets), outbound, _log())
-    trial = Trial(rule, sync, chosen, Renderer(expressions, registry), runner.run)
+    granted = settings.tenants is not None
+    attempts = build_tenant_attempts(settings, outbound) if granted else TenantAttempts(tenants)
+    runner = Runner(registry, expressions, Secrets(settings.secrets), outbound, _log(), attempts)
+    trial = Trial(rule, sync, chosen, Renderer(expressions, registry, tenants), runner.run)
     return trial, [sync.resources[at].key for at in found if at not in chosen]
 
 

@@ -112,6 +112,39 @@ def test_what_is_broken_is_not_converted(tmp_path: Path) -> None:
     assert answer.stdout == ""
 
 
+def test_secrets_of_the_operator_are_refused(tmp_path: Path) -> None:
+    """With the place in the rule file, and the way out."""
+    rules = tmp_path / "rules.yaml"
+    rules.write_text("""\
+version: 1
+rules:
+- name: purge
+  match: {}
+  actions:
+  - uses: http.request
+    with: {url: "http://x/", headers: {Authorization: {env: POSTSYNC_SECRET_CDN}}}
+""")
+    answer = ran(rules, "--namespace", "shop")
+    assert str(answer.exception) == (
+        f"{rules}:7:56: rules[0].actions[0].with.headers.Authorization.env: is a secret of the "
+        "operator's, and none for a rule in a namespace (name a Secret of the rule's namespace: "
+        "{secret: {name: NAME, key: KEY}})"
+    )
+    assert answer.stdout == ""
+
+
+def test_secrets_of_a_namespace_are_refused_in_a_rule_file(tmp_path: Path) -> None:
+    """With the place in the resource, and the way out."""
+    (tmp_path / "rules.yaml").write_text(DEFAULTS)
+    made = ran(tmp_path / "rules.yaml", "--namespace", "shop").stdout.partition("---\n")[0]
+    secret = "{secret: {name: cdn, key: token}}"
+    (tmp_path / "shop.yaml").write_text(made.replace("text: x", f"text: {secret}"))
+    answer = ran(tmp_path / "shop.yaml")
+    assert "spec.actions[0].with.text.secret: a Secret of a namespace is for a rule in that" in str(
+        answer.exception
+    )
+
+
 def test_name_that_no_object_has(tmp_path: Path) -> None:
     """A rule's name may have what Kubernetes does not take."""
     (tmp_path / "rules.yaml").write_text(DEFAULTS.replace("plain", "a..b"))

@@ -62,6 +62,21 @@ def test_check_tells_its_mistakes(file: Path) -> None:
     )
 
 
+def test_check_tells_what_oversteps_the_bounds(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there are settings with tenants; a rule that is too large for them, too."""
+    granted = {"namespaces": ["shop"], "handlers": ["slack.message"], "maxRuleSize": 1024}
+    setting = {"kubernetes": {"inCluster": True}, "bounds": [granted]}
+    monkeypatch.setenv("POSTSYNC_TENANTS", json.dumps(setting))
+    file.write_text(RULE.replace("hello", "x" * 1000))
+    answer = CliRunner().invoke(check, [str(file)])
+    assert answer.exit_code == 1
+    size, handler = answer.stderr.splitlines()
+    assert "spec: the rule has 1" in size
+    assert "spec.actions[0].uses: handler log.message is not among those of namespace shop" in (
+        handler
+    )
+
+
 def test_rule_files_of_the_settings_have_none(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a server would refuse is refused here."""
     file.write_text(RULE)

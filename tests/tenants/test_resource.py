@@ -18,9 +18,11 @@ from receiver.core.yaml_document import read_yaml
 from receiver.rules.expressions.cel import Expressions
 from receiver.rules.handlers.registry import Registry
 from receiver.rules.loading.load import Rulebook, RuleSet, load_rules, rule_set_from
+from receiver.rules.tenants.bounds import TenantBounds, Tenants
 from receiver.rules.tenants.document import NO_NAMESPACE
 from receiver.rules.tenants.names import API_VERSION, tenant_of
-from receiver.rules.tenants.resource import load_resource, resource_text
+from receiver.rules.tenants.resource import load_resource
+from receiver.rules.tenants.text import resource_text
 
 NO_UNIT = "is no duration; write a number with a unit, as in 30s, 5m, 1h30m or 500ms"
 SPEC = {
@@ -265,3 +267,45 @@ def test_examples_of_the_pages_pass_check(tmp_path: Path) -> None:
     found = load_rules([tmp_path / "shown.yaml"], Registry.discover(), Expressions())
     assert len(found.rules) == len(RESOURCES) > 0
     assert found.warnings == ()
+
+
+BOUNDS = TenantBounds(namespaces=("team-a",), handlers=("toy.post",), max_rule_size=1024)
+TENANTS = Tenants((BOUNDS,), frozenset({"in-cluster"}))
+
+
+def overstepping(document: dict[str, Any]) -> list[str]:
+    with pytest.raises(RuleError) as caught:
+        load_resource(document, toy_registry(), Expressions(), tenants=TENANTS)
+    return [str(problem) for problem in caught.value.problems]
+
+
+def test_what_oversteps_the_bounds_is_a_problem_among_others() -> None:
+    """All is told at once, with the path and what to ask for."""
+    spec = SPEC | {"timeout": "5"}
+    (line,) = overstepping(resource(SPEC))
+    assert line == (
+        "postsyncrules/team-a/purge: spec.actions[0].uses: handler toy.say is not among those of "
+        "namespace team-a (tenants.bounds[0].handlers) (ask who runs Postsync to add it)"
+    )
+    assert len(overstepping(resource(spec))) == 1  # what has no shape is not judged further
+    (line,) = overstepping(resource(SPEC, namespace="team-b"))
+    assert "namespace team-b may have no rules: no entry of tenants.bounds names it" in line
+
+
+def test_what_is_too_large_is_not_read() -> None:
+    """Its size is the only problem that is told."""
+    (line,) = overstepping(resource(SPEC | {"description": "x" * 2000, "modus": "run"}))
+    assert re.match(
+        r"postsyncrules/team-a/purge: spec: the rule has 2\d\d\d bytes; one of namespace team-a "
+        r"may have at most 1024 \(tenants\.bounds\[0\]\.maxRuleSize\)",
+        line,
+    )
+
+
+def test_rule_within_the_bounds_is_taken() -> None:
+    """With the same digest as without: bounds change nothing of it."""
+    bounds = TenantBounds(namespaces=("team-a",), handlers=("log.message",))
+    tenants, registry = Tenants((bounds,), frozenset({"in-cluster"})), Registry.discover()
+    spec = SPEC | {"actions": [{"uses": "log.message", "with": {"text": "x"}}]}
+    found = load_resource(resource(spec), registry, Expressions(), tenants=tenants)
+    assert found == load_resource(resource(spec), registry, Expressions())

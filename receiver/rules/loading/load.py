@@ -16,6 +16,7 @@ from receiver.rules.loading.files import read_text, rule_files
 from receiver.rules.loading.parser import Reading
 from receiver.rules.loading.warnings import find_unconnected, find_warnings, missing_files
 from receiver.rules.schema.rule_file import Rule
+from receiver.rules.tenants.bounds import Tenants
 from receiver.rules.tenants.document import documents, misplaced
 
 
@@ -36,12 +37,13 @@ class RuleSet:
 
 def load_rules(
     paths: Iterable[Path], registry: Registry, expressions: Expressions, *,
-    connected: bool = True, in_force: bool = False,
+    connected: bool = True, in_force: bool = False, tenants: Tenants | None = None,
 ) -> RuleSet:  # fmt: skip
     """Read, check and merge all rules of these files and folders.
 
     Where no sender is ``connected``, what a rule asks of a connection is a warning. Files that are
-    to be ``in_force`` are rule files: PostSyncRules come into force in their cluster alone.
+    to be ``in_force`` are rule files: PostSyncRules come into force in their cluster alone. They
+    are checked against the bounds of ``tenants``, where these are known.
 
     Raises:
         RuleError: with every problem of every file.
@@ -52,14 +54,16 @@ def load_rules(
     if in_force:
         problems += [found for file, text in files for found in misplaced(file, text)]
     return load_texts(
-        files, registry, expressions, connected=connected, problems=problems, warnings=warnings
-    )
+        files, registry, expressions, connected=connected, problems=problems, warnings=warnings,
+        tenants=tenants,
+    )  # fmt: skip
 
 
 @no_collections()
 def load_texts(
     files: tuple[tuple[str, str], ...], registry: Registry, expressions: Expressions, *,
     connected: bool = True, problems: Iterable[Problem] = (), warnings: Iterable[Problem] = (),
+    tenants: Tenants | None = None,
 ) -> RuleSet:  # fmt: skip
     """Check and merge all rules of these files (name, text), as `load_rules`.
 
@@ -76,9 +80,8 @@ def load_texts(
             for reading in found:
                 reading.check(registry, expressions)
                 reading.check_names(names)
-                warnings += find_warnings(reading.document, reading.rules.items())
-                if not connected:
-                    warnings += find_unconnected(reading.document, reading.rules.items())
+                reading.check_bounds(tenants, registry)
+                warnings += _doubts(reading, connected=connected)
         except Exception as error:  # noqa: BLE001 whatever a file causes, it is refused
             bug = error
             message = f"could not be checked: {type(error).__name__}, which is a bug of Postsync"
@@ -92,6 +95,12 @@ def load_texts(
     if problems:
         raise RuleError(problems) from bug
     return RuleSet(_digest(files), files, tuple(rules), tuple(warnings), tuple(places))
+
+
+def _doubts(reading: Reading, *, connected: bool) -> Iterator[Problem]:
+    yield from find_warnings(reading.document, reading.rules.items())
+    if not connected:
+        yield from find_unconnected(reading.document, reading.rules.items())
 
 
 @no_collections()

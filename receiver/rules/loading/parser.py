@@ -17,8 +17,10 @@ from receiver.rules.loading.checks import check_action, check_rule
 from receiver.rules.loading.defaults import merge, sections
 from receiver.rules.schema.match import Strict
 from receiver.rules.schema.rule_file import Defaults, FailureAction, Rule, RuleFile
+from receiver.rules.tenants.bounds import ASK, Tenants
 from receiver.rules.tenants.document import ResourceDocument
 from receiver.rules.tenants.names import full_name
+from receiver.rules.tenants.text import resource_text
 
 S = TypeVar("S", bound=Strict)
 
@@ -88,6 +90,20 @@ class Reading:
                 message = f"another rule has the name {name}"
                 self._add_problem(path, FieldError((), message, f"see {names[name]}"))
             names.setdefault(name, f"{self.document.file}:{line}")
+
+    def check_bounds(self, tenants: Tenants | None, registry: Registry) -> None:
+        """Refuse what a PostSyncRule has beyond the bounds of its namespace, if they are known."""
+        document = self.document
+        if tenants is None or not isinstance(document, ResourceDocument):
+            return
+        if not self.namespace or not self.rules:  # which is a problem already
+            return
+        size = len(resource_text(document.item).encode()) if document.written else 0
+        if refusal := tenants.too_large(self.namespace, size):
+            self._add_problem(("rules", 0), FieldError((), refusal, ASK))
+        for index, rule in self.rules.items():
+            for mistake in tenants.check(rule, self.namespace, registry):
+                self._add_problem(("rules", index), mistake)
 
     def places(self) -> Iterator[tuple[str, int]]:
         """Yield the file and the line of each rule."""

@@ -55,13 +55,14 @@ class _PostSyncRule(Strict):
 
 @dataclass
 class ResourceDocument(Document):
-    """One PostSyncRule as a rule file; ``whole`` is the document that has it, at ``base``.
+    """One PostSyncRule, ``item``, as a rule file; ``whole`` is the document with it, at ``base``.
 
     ``written`` says that somebody wrote the text, so that its lines tell something.
     """
 
     whole: Document = field(default_factory=lambda: Document(""))
     base: Path = ()
+    item: dict[str, Any] = field(default_factory=dict)
     namespace: str = ""
     written: bool = True
 
@@ -136,6 +137,7 @@ def _resource(whole: Document, base: Path, item: dict[str, Any]) -> ResourceDocu
         data={"version": 1, "rules": [{**spec, **named} if isinstance(spec, dict) else spec]},
         whole=whole,
         base=base,
+        item=item,
         namespace=namespace if isinstance(namespace, str) else "",
         written=whole.file != file_name(str(namespace), str(name)),
     )
