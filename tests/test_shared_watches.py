@@ -134,6 +134,23 @@ def test_a_run_that_is_being_asked_is_woken_afterwards(made: Watches) -> None:
     assert made.take_woken([]) == {"r-1"}
 
 
+def test_who_waits_for_what_a_new_watch_does_not_tell_is_asked(
+    made: Watches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It went after the run had looked, and before the watch began; once, and nobody else."""
+    monkeypatch.setattr(watches, "SETTLED", 0.0)
+    toy = Toy("Jobs")
+    toy.why.append(TemporaryError("not yet"))
+    made.of_run("r-1").news(toy, "gone", KEEP)
+    made.of_run("r-2").news(toy, "there", KEEP)
+    wait_for(lambda: bool(toy.begun), PATIENCE, "the first try")
+    toy.script.put(lambda teller: teller.tell("there", "it runs"))
+    toy.why.clear()
+    toy.tell("j-0", "open")
+    assert made.take_woken([]) == {"r-1"}
+    assert made.take_woken([]) == set()
+
+
 def test_what_was_told_holds_only_while_the_watch_is_open(made: Watches) -> None:
     """What is begun anew may have missed something."""
     toy = Toy("Jobs")

@@ -29,6 +29,8 @@ MOST_NEWS = 10_000
 """Things that are known at a time, over all watches: some 10 MB."""
 LONGEST_NEWS = 4_096
 """Characters of what is known of one thing; what has more is not kept."""
+SETTLED = 2.0
+"""Seconds after which a watch that was begun anew has told what there is."""
 AGAIN = 5.0
 """Seconds until a watch is begun anew whose code broke off, or whose failure cannot be told."""
 
@@ -76,6 +78,8 @@ class Watches:
     def take_woken(self, busy: Collection[str]) -> set[str]:
         """Return the runs to be asked at once; those that are being asked come the next time."""
         with self.lock:
+            for followed in self._followed.values():
+                self._woken |= followed.take_missed()
             taken = self._woken.difference(busy)
             self._woken -= taken
             return taken
@@ -128,6 +132,8 @@ class _Followed:
         waiting: the runs that wait for each thing, and until when they need the watch.
         news: what is known of each.
         is_open: whether that holds.
+        untold: what runs waited for before it was begun anew, and it has not told since. What went
+            in between is never told: who waits for it is asked.
     """
 
     def __init__(self, watches: Watches, watch: Watch, outage: Outage) -> None:
@@ -138,6 +144,8 @@ class _Followed:
         self.waiting: dict[str, dict[str, float]] = {}
         self.news: dict[str, str] = {}
         self.is_open = False
+        self.untold: set[str] = set()
+        self._settled_at = 0.0
 
     @property
     def wanted(self) -> bool:
@@ -167,6 +175,7 @@ class _Followed:
         with self._watches.lock:
             if anew:
                 self.news.clear()
+                self.untold, self._settled_at = {*self.waiting}, time.monotonic() + SETTLED
             self.is_open = True
         try:
             yield
@@ -176,6 +185,7 @@ class _Followed:
     def tell(self, subject: str, news: str) -> None:
         """Keep it, where there is room."""
         with self._watches.lock:
+            self.untold.discard(subject)
             self.news.pop(subject, None)
             if len(news) <= LONGEST_NEWS and self._watches.has_room():
                 self.news[subject] = news
@@ -183,9 +193,17 @@ class _Followed:
     def ended(self, subject: str) -> None:
         """Wake who waits for it."""
         with self._watches.lock:
+            self.untold.discard(subject)
             self.news.pop(subject, None)
             if runs := self.waiting.pop(subject, None):
                 self._watches.wake_runs(runs)
+
+    def take_missed(self) -> set[str]:
+        """Return the runs whose things it should have told by now; the lock is held."""
+        if not self.untold or time.monotonic() < self._settled_at:
+            return set()
+        untold, self.untold = self.untold, set()
+        return {run for subject in untold for run in self.waiting.get(subject, ())}
 
     def work(self) -> None:
         """Follow while a run needs it."""
