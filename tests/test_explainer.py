@@ -9,9 +9,14 @@ from typing import Any
 import pytest
 from desks import put_in_force
 from house import House
+from planning import rules_of
 
 from receiver.inspection.explain import Explainer, Explanation
+from receiver.inspection.explained import Asked
 from receiver.ledger.engine.ledger import Ledger
+from receiver.rules.expressions.cel import Expressions
+from receiver.rules.matching.matcher import Matcher
+from receiver.rules.tenants.bounds import TenantBounds, Tenants
 
 RULES = """
 - name: web
@@ -146,3 +151,16 @@ def test_memory_does_not_grow_with_rules_times_resources(file_ledger: Ledger) ->
     assert found.rows is not None
     assert len(found.rows) == 100
     assert peak < 40 << 20
+
+
+def test_what_a_tenant_may_not_see_is_explained_by_its_bounds(ledger: Ledger) -> None:
+    """The bounds are those of today's settings."""
+    house = House.of(ledger, RULES)
+    sync = house.sync("a")
+    bounds = TenantBounds(namespaces=("team-a",), handlers=("log.message",))
+    tenants = Tenants((bounds,), frozenset({"https://kubernetes.default.svc"}))
+    explainer = Explainer(ledger, tenants)
+    rules = [one.model_copy(update={"name": "team-a/web"}) for one in rules_of(RULES)[:1]]
+    matcher = Matcher(rules, Expressions(), explainer.tenants)
+    (row,) = explainer.explain_stored(sync, rules, matcher, Asked(), ())["rules"]
+    assert row["reason"].startswith("tenant wants namespace team-a of https://kubernetes.default.s")

@@ -80,13 +80,13 @@ def build_intake(settings: Settings, wakeup: Wakeup, log: Log) -> Intake:
         for event in events:
             write_event(log, event, moment)
 
-    writer = IntakeWriter(ledger, committed)
+    writer, tenants = IntakeWriter(ledger, committed), tenants_of(settings.tenants)
     writer.start()
     return Intake(
-        settings, writer, Reader(ledger), Explainer(ledger), NameHints(ledger),
+        settings, writer, Reader(ledger), Explainer(ledger, tenants), NameHints(ledger),
         read_keys(settings, log), log, HookMessages(ledger, committed),
         Operations(ledger, committed), ApplicationView(ledger, settings.page_url),
-        Backtester(ledger),
+        Backtester(ledger, tenants),
     )  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from receiver.inspection.what_if import load_pasted
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.queries.deliveries import Kept
 from receiver.ledger.queries.reader import Filters, Reader
+from receiver.rules.tenants.bounds import NO_TENANTS, Tenants
 
 MOST_SYNCS = 5000
 """Syncs that are compared."""
@@ -58,7 +59,8 @@ class Backtested:
 class Backtester:
     """Back-tests rules on the syncs of one ledger; ``lock`` is held meanwhile."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, tenants: Tenants = NO_TENANTS) -> None:
+        self._tenants = tenants
         self._reader = Reader(ledger)
         self.lock = Lock()
 
@@ -81,7 +83,7 @@ class Backtester:
         try:
             rules, expressions = load_pasted(text)
             only = () if whole else [rule.name for rule in rules]
-            found = Backtested(Backtest(rules, expressions, only))
+            found = Backtested(Backtest(rules, expressions, only, self._tenants))
             self._fill(found, since, connected)
             return found
         finally:

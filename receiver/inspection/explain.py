@@ -49,6 +49,7 @@ from receiver.rules.matching.explanation import Excerpt, RuleExplanation, excerp
 from receiver.rules.matching.findings import Verdict
 from receiver.rules.matching.matcher import Matcher
 from receiver.rules.schema.rule_file import Rule
+from receiver.rules.tenants.bounds import NO_TENANTS, Tenants
 
 MATCHERS = 4
 """Rule sets whose matcher is cached: most requests are for what happened lately."""
@@ -109,10 +110,14 @@ class Unexplained(PostsyncError):
 
 
 class Explainer:
-    """Explains syncs of one ledger; ``lock`` is held while one is explained."""
+    """Explains syncs of one ledger; ``lock`` is held while one is explained.
 
-    def __init__(self, ledger: Ledger) -> None:
+    ``tenants`` says what the rules of namespaces see, by the settings of today.
+    """
+
+    def __init__(self, ledger: Ledger, tenants: Tenants = NO_TENANTS) -> None:
         self._ledger = ledger
+        self.tenants = tenants
         self._expressions = Expressions()
         self._matcher = lru_cache(maxsize=MATCHERS)(self._make_matcher)
         self.lock = Lock()
@@ -209,7 +214,7 @@ class Explainer:
         asked = replace(asked, resource=find_resource(asked.resource, judged.resources))
         if asked.rule:
             rules = [one for one in rules if one.name == asked.rule]
-            matcher = Matcher(rules, self._expressions)
+            matcher = Matcher(rules, self._expressions, self.tenants)
         found = bounded(head_of(judged), matcher, judged, asked, len(rules))
         missing = not_seen(matcher, plain, stored.recalled, connected=stored.sender in connected)
         found["notes"] += [
@@ -222,7 +227,7 @@ class Explainer:
         with self._ledger.read() as connection:
             files = get_rule_set(connection, digest) or ()
         rules = rule_set_from(files).rules
-        return rules, Matcher(rules, self._expressions)
+        return rules, Matcher(rules, self._expressions, self.tenants)
 
 
 def bounded(

@@ -64,7 +64,7 @@ def what_if(
     """
     sync = what if isinstance(what, str) else _read(what)
     with explainer.turn():
-        found, matcher = _pasted(rules) if rules.strip() else explainer.in_force()
+        found, matcher = _rules(rules, explainer)
         if isinstance(sync, str):
             return explainer.explain_stored(sync, found, matcher, Asked(), connected)
         told = bounded(head_of(sync), matcher, sync, Asked(), len(found))
@@ -85,9 +85,11 @@ def _read(pasted: Pasted) -> Sync:
     return found.sync
 
 
-def _pasted(text: str) -> tuple[Sequence[Rule], Matcher]:
+def _rules(text: str, explainer: Explainer) -> tuple[Sequence[Rule], Matcher]:
+    if not text.strip():
+        return explainer.in_force()
     rules, expressions = load_pasted(text)
-    return rules, Matcher(rules, expressions)
+    return rules, Matcher(rules, expressions, explainer.tenants)
 
 
 def load_pasted(text: str) -> tuple[Sequence[Rule], Expressions]:
