@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from receiver.app.connections import warn_of_unknown_senders
 from receiver.contract import Rate
 from receiver.core.errors import SettingsError
+from receiver.core.logs import configure_logs
 from receiver.settings.loading import load_settings
 from receiver.settings.tenants import tenants_of
 
@@ -83,3 +85,15 @@ def test_the_rate_of_a_tenant_is_that_of_its_entry(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("POSTSYNC_TENANTS", json.dumps(GRANT | {"bounds": [limited, BOUNDS]}))
     tenants = tenants_of(load_settings().tenants)
     assert (tenants.rate("a"), tenants.rate("team-a")) == (Rate(2, 5), None)
+
+
+def test_where_several_argo_cds_notify_it_is_said_that_none_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each of them has a cluster of the same name."""
+    monkeypatch.setenv("POSTSYNC_TENANTS", json.dumps(GRANT))
+    warn_of_unknown_senders(load_settings(), ["eu", "us"], configure_logs("json"))
+    monkeypatch.setenv("POSTSYNC_TENANTS", json.dumps(GRANT | {"senders": ["eu"]}))
+    warn_of_unknown_senders(load_settings(), ["eu", "us"], configure_logs("json"))
+    told = capsys.readouterr()
+    assert (told.out + told.err).count("tenants.anySender") == 1

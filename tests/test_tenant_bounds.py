@@ -148,3 +148,18 @@ def test_how_many_rules_and_how_large_is_bounded() -> None:
         "the rule has 2001 bytes; one of namespace team-a may have at most 2000 "
         "(tenants.bounds[0].maxRuleSize)"
     )
+
+
+def test_a_grant_that_is_of_no_use_is_told() -> None:
+    """With its place in the settings."""
+    tenants = _tenants(handlers=["slack.mesage", "notify.apprise", "log.message"])
+    assert [*tenants.unusable(handlers())] == [
+        (
+            "tenants.bounds[0].handlers",
+            "there is no handler slack.mesage (did you mean slack.message?)",
+        ),
+        (
+            "tenants.bounds[0].handlers",
+            "handler notify.apprise cannot be bounded to a namespace",
+        ),
+    ]

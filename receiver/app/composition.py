@@ -43,6 +43,7 @@ from receiver.planning.parameters import Renderer
 from receiver.rules.expressions.cel import Expressions
 from receiver.rules.handlers.registry import Registry
 from receiver.rules.loading.load import Rulebook
+from receiver.rules.tenants.bounds import Tenants
 from receiver.settings.model import Settings
 from receiver.settings.secrets import Secrets
 from receiver.settings.tenants import tenants_of
@@ -127,10 +128,8 @@ def dispatcher_over(
     ledger: Ledger, settings: Settings, wakeup: Wakeup, log: Log, owner: str
 ) -> Dispatcher:
     """Build the dispatcher over a ledger that is open; ``owner`` is its name in the ledger."""
-    registry, expressions = Registry.discover(), Expressions()
-    for broken in registry.broken:
-        log.error("handler.broken", entryPoint=broken.entry_point, reason=broken.reason)
-    tenants = tenants_of(settings.tenants)
+    expressions, tenants = Expressions(), tenants_of(settings.tenants)
+    registry = _registry(tenants, log)
     renderer = Renderer(expressions, registry, tenants)
     rulebook = Rulebook(settings.rules, registry, expressions, connected=bool(settings.argocd))
     outbound = build_outbound(settings)
@@ -163,6 +162,16 @@ def dispatcher_over(
         settings, ledger, rules, preparation, wakeup, runner.run, pace, log, owner=owner,
         companions=companions, watches=watches,
     )  # fmt: skip
+
+
+def _registry(tenants: Tenants, log: Log) -> Registry:
+    """Find the handlers; what is broken, or granted for nothing, is logged."""
+    registry = Registry.discover()
+    for broken in registry.broken:
+        log.error("handler.broken", entryPoint=broken.entry_point, reason=broken.reason)
+    for place, reason in tenants.unusable(registry):
+        log.warning("tenants.unusableHandler", place=place, reason=reason)
+    return registry
 
 
 def rates_of(registry: Registry, settings: Settings) -> dict[str, Rate]:

@@ -11,6 +11,7 @@ from receiver.argocd.argocd_api import ArgoCdApi
 from receiver.argocd.connection import Connection
 from receiver.argocd.connections import Both, Connections
 from receiver.argocd.kubernetes_api import KubernetesApi
+from receiver.argocd.pace import Pace
 from receiver.argocd.server import Server
 from receiver.contract import PermanentError, Tls
 from receiver.core.errors import UnreadableFile
@@ -37,6 +38,10 @@ def build_connections(settings: Settings, outbound: Outbound) -> Connections:
     })  # fmt: skip
 
 
+READS = 100.0
+"""Secrets of tenants that are read a second: each attempt that names one waits for its own."""
+
+
 def build_tenant_attempts(settings: Settings, outbound: Outbound) -> TenantAttempts:
     """Build what admits the attempts of tenants; nothing is asked before one is made."""
     if settings.tenants is None:
@@ -46,7 +51,10 @@ def build_tenant_attempts(settings: Settings, outbound: Outbound) -> TenantAttem
     ref = setting.kubeconfig
     kubeconfig = None if ref is None else lambda: ref.apply(secrets.resolve(ref))
     return TenantAttempts(
-        tenants_of(settings.tenants), Server(name, access, outbound), kubeconfig, setting.context
+        tenants_of(settings.tenants),
+        Server(name, access, outbound, Pace(READS, int(2 * READS))),
+        kubeconfig,
+        setting.context,
     )
 
 
@@ -61,9 +69,12 @@ def unknown_senders(settings: Settings, senders: Sequence[str]) -> dict[str, str
 
 
 def warn_of_unknown_senders(settings: Settings, senders: Sequence[str], log: Log) -> None:
-    """Say in the log which connections no notification belongs to."""
+    """Say in the log which connections no notification belongs to, and that tenants trust all."""
     for sender, hint in unknown_senders(settings, senders).items():
         log.warning("argocd.unknownSender", sender=sender, hint=hint)
+    if settings.tenants is not None and not settings.tenants.senders and len(senders) > 1:
+        hint = "each may name another cluster so; set tenants.senders"
+        log.warning("tenants.anySender", senders=[*senders], hint=hint)
 
 
 def _connection(setting: ConnectionSetting, secrets: Secrets, outbound: Outbound) -> Connection:

@@ -152,6 +152,19 @@ class Tenants:
             tenant = Tenant(namespace, bounds.service_account)
             yield from overstepping(handler, tree, tenant, secrets)
 
+    def unusable(self, registry: Registry) -> Iterator[tuple[str, str]]:
+        """Yield where a handler is granted that no tenant can use, and why."""
+        for number, bounds in enumerate(self.bounds):
+            place = dotted(("tenants", "bounds", number, "handlers"))
+            for name in bounds.handlers:
+                try:
+                    handler = registry.get(name)
+                except PostsyncError as error:
+                    yield place, str(error)
+                else:
+                    if handler.confine is None:
+                        yield place, f"handler {name} cannot be bounded to a namespace"
+
     def rate(self, namespace: str) -> Rate | None:
         """Return how many attempts of a namespace's rules begin, None for any number."""
         bounds = self.of(namespace)
