@@ -15,6 +15,7 @@ from receiver.dispatcher.tenants.custom_rules import CustomRules
 from receiver.dispatcher.tenants.fresh_rules import FreshRules
 from receiver.dispatcher.tenants.judge import Judge
 from receiver.dispatcher.tenants.rule_watch import RuleWatch
+from receiver.dispatcher.tenants.status import RuleStatus
 from receiver.ledger.engine.ledger import Ledger
 from receiver.outbound import Outbound
 from receiver.settings.model import Settings
@@ -23,6 +24,8 @@ from receiver.settings.tenants import tenants_of
 
 READING = 100.0
 """Requests a second for rules that syncs bring: each of these waits for its own."""
+WRITING = 20.0
+"""Statuses a second that are written: 5,000 take four minutes."""
 
 
 def build_tenants(
@@ -39,4 +42,7 @@ def build_tenants(
     fresh = FreshRules(server, tenants.destinations, custom, ledger, wake, log)
     rules.restore = custom.restore
     preparation.rules_brought, preparation.waiting = fresh.ask, fresh.waiting
-    return custom, fresh, RuleWatch(server, tenants, custom, ledger, log)
+    pace = Pace(WRITING, int(2 * WRITING))
+    status = RuleStatus(Server(name, access, outbound, pace), ledger, wake, log)
+    custom.changed = status.tell
+    return custom, fresh, RuleWatch(server, tenants, custom, ledger, log), status

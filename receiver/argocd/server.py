@@ -26,6 +26,7 @@ LARGEST = 64 << 20
 """Bytes of an answer: the managed resources of an Application of some thousand objects, or a page
 of a list of Applications, each of which etcd bounds to 1.5 MiB."""
 JSON = "application/json"
+MERGE = "application/merge-patch+json"
 SECONDS_EACH = 30.0
 """The longest that one request may take, so that a server that hangs is asked again in time."""
 
@@ -72,6 +73,11 @@ class Server:
     def post(self, path: str, deadline: float, body: Mapping[str, Any]) -> Answer:
         """Return the answer to a question that has a body; as `get`."""
         return self._send("POST", path, deadline, None, JSON, json.dumps(body).encode(), LARGEST)
+
+    def merge(self, path: str, deadline: float, body: Mapping[str, Any]) -> Answer:
+        """Return the answer to a change of what is there, by its fields (RFC 7386); as `get`."""
+        written = json.dumps(body).encode()
+        return self._send("PATCH", path, deadline, None, JSON, written, LARGEST, MERGE)
 
     def json(self, answer: Answer) -> dict[str, Any]:
         """Return the JSON object that an answer is.
@@ -124,10 +130,10 @@ class Server:
 
     def _send(
         self, method: str, path: str, deadline: float, query: Mapping[str, str] | None,
-        accept: str, body: bytes | None, largest: int,
+        accept: str, body: bytes | None, largest: int, kind: str = JSON,
     ) -> Answer:  # fmt: skip
         http, access = self._way(deadline, SECONDS_EACH)
-        headers = _headers(access, accept) | ({} if body is None else {"Content-Type": JSON})
+        headers = _headers(access, accept) | ({} if body is None else {"Content-Type": kind})
         try:
             answer = http.send(
                 method,

@@ -15,6 +15,7 @@ from receiver.cli.screen import Line, Styled, write_json, write_line, write_rows
 from receiver.core.states import RunState
 from receiver.core.validation import first_line
 from receiver.ledger.queries.rule_rows import RuleInForce, RuleList
+from receiver.rules.tenants.names import tenant_of
 
 FOLDING = {"RULE", "LAST DAY", "USES", "FROM"}
 NEVER = "never matched"
@@ -65,6 +66,7 @@ def _state(rule: RuleInForce) -> str:
     """Say what keeps it from acting, and the state of its newest plan."""
     last = rule["lastMatched"]
     marks = [
+        *["not ready"] * (not rule["ready"]),
         *["disabled"] * (not rule["enabled"]),
         *["observe"] * (rule["mode"] == "observe"),
         *["paused"] * bool(rule["pauses"]),
@@ -78,7 +80,7 @@ def _counts(plans: Mapping[str, int]) -> str:
 
 
 def _place(rule: RuleInForce) -> str:
-    return f"{rule['file']}:{rule['line']}"
+    return rule["file"] if tenant_of(rule["rule"]) else f"{rule['file']}:{rule['line']}"
 
 
 def _lines(rule: RuleInForce) -> Iterator[Line]:
@@ -106,6 +108,8 @@ def _failure_lines(rule: RuleInForce, client: Client) -> Iterator[Line]:
 
 def _facts(rule: RuleInForce) -> Iterator[tuple[str, list[str]]]:
     last = rule["lastMatched"]
+    if not rule["ready"]:
+        yield "not ready", rule["message"].splitlines()
     yield (
         "last matched",
         [NEVER]

@@ -259,13 +259,14 @@ def store_reload(connection: Connection, now: int, reload: Reload) -> list[Event
     stored_rules = {"digest": rule_set.digest, "rules": len(rule_set.rules), "loadedAt": now}
     stored_rules["files"] = [name for name, _ in rule_set.files]
     put_value(connection, RULES, stored_rules | {"ok": True, "error": "", "warnings": warnings})
-    put_value(connection, OUTLINE, list(_outline(rule_set)))
+    put_value(connection, OUTLINE, list(outline_of(rule_set)))
     names: list[Json] = [rule.name for rule in rule_set.rules]
     loaded = Event("rules.loaded", {"ruleSet": rule_set.digest[:12], "rules": names[:50]})
     return [loaded, *(Event("rules.warning", {"reason": reason}) for reason in warnings)]
 
 
-def _outline(rule_set: RuleSet) -> Iterator[RuleOutline]:
+def outline_of(rule_set: RuleSet) -> Iterator[RuleOutline]:
+    """Yield what lists show of each rule of a set."""
     for rule, (file, line) in zip(rule_set.rules, rule_set.places, strict=True):
         handlers = dict.fromkeys(action.uses for _, _, action in sections(rule))
         yield {

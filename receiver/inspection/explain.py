@@ -38,18 +38,21 @@ from receiver.inspection.explained import (
 from receiver.inspection.not_seen import not_seen
 from receiver.ledger.audit.key_values import RULES, get_rule_set, get_value
 from receiver.ledger.engine.ledger import Ledger
-from receiver.ledger.plans.load import planned_with, stored_sync
+from receiver.ledger.plans.custom_rules import Files, read_custom_rules
+from receiver.ledger.plans.load import planned_with, sets_of_plans, stored_sync
 from receiver.ledger.queries.details import sync_state
 from receiver.ledger.queries.rows import written_as_text
 from receiver.notification.recalled import with_recalled
 from receiver.planning.planner import read_sync
 from receiver.rules.expressions.cel import Expressions
 from receiver.rules.loading.load import rule_set_from
+from receiver.rules.matching.compiled import RuleCompiler
 from receiver.rules.matching.explanation import Excerpt, RuleExplanation, excerpt
 from receiver.rules.matching.findings import Verdict
 from receiver.rules.matching.matcher import Matcher
 from receiver.rules.schema.rule_file import Rule
 from receiver.rules.tenants.bounds import NO_TENANTS, Tenants
+from receiver.rules.tenants.names import full_name
 
 MATCHERS = 4
 """Rule sets whose matcher is cached: most requests are for what happened lately."""
@@ -112,7 +115,8 @@ class Unexplained(PostsyncError):
 class Explainer:
     """Explains syncs of one ledger; ``lock`` is held while one is explained.
 
-    ``tenants`` says what the rules of namespaces see, by the settings of today.
+    ``tenants`` says what the rules of namespaces see, by the settings of today. Of these rules,
+    those that may see a sync are explained.
     """
 
     def __init__(self, ledger: Ledger, tenants: Tenants = NO_TENANTS) -> None:
@@ -151,7 +155,7 @@ class Explainer:
                 return Explanation(None)
             stored = stored_sync(connection, sync)
         judged = with_recalled(read_sync(stored), recalled)
-        rules, matcher = self._matcher(digest)
+        rules, matcher = self._with(*self._matcher(digest), self._planned_by(sync))
         if unknown := _unknown(rules, judged, rule, resource):
             return Explanation([], unknown)
         found = _excerpts(matcher, judged, 1 if rule else len(rules), rule, resource)
@@ -171,7 +175,7 @@ class Explainer:
             Unexplained: the rules or the sync cannot be read, or others are explained.
         """
         with self.turn():
-            return self.explain_stored(sync, *self.in_force(), asked, connected)
+            return self.explain_stored(sync, *self.in_force(), asked, connected, tenants=True)
 
     @contextmanager
     def turn(self) -> Iterator[None]:
@@ -202,14 +206,16 @@ class Explainer:
 
     def explain_stored(
         self, sync: str, rules: Sequence[Rule], matcher: Matcher, asked: Asked,
-        connected: Container[str],
+        connected: Container[str], *, tenants: bool = False,
     ) -> ExplainedSync:  # fmt: skip
-        """Explain a stored sync by these rules; call it in one's `turn`."""
+        """Explain a stored sync by these rules, and those of tenants; call it in one's `turn`."""
         with self._ledger.read() as connection:
             stored = stored_sync(connection, sync)
             state = sync_state(connection, sync)
         plain = read_sync(stored)
         judged = with_recalled(plain, stored.recalled)
+        if tenants:
+            rules, matcher = self.with_tenants(rules, matcher, judged, asked.rule)
         check_rule(asked.rule, rules)
         asked = replace(asked, resource=find_resource(asked.resource, judged.resources))
         if asked.rule:
@@ -222,6 +228,35 @@ class Explainer:
             *state_note(*state),
         ]  # fmt: skip
         return found
+
+    def with_tenants(
+        self, rules: Sequence[Rule], matcher: Matcher, sync: Sync, wanted: str = ""
+    ) -> tuple[Sequence[Rule], Matcher]:
+        """Add the rules in force of tenants that may see a sync, or the one that is wanted."""
+        with self._ledger.read() as connection:
+            rows = [one for one in read_custom_rules(connection) if one.digest]
+            namespaces = {one.namespace for one in rows}
+            near = {name: not self.tenants.refusal(name, sync) for name in namespaces}
+            digests = [
+                one.digest for one in rows if near[one.namespace] or full_name(*one.key) == wanted
+            ]
+            files = [get_rule_set(connection, digest or "") or () for digest in digests]
+        return self._with(rules, matcher, files)
+
+    def _planned_by(self, sync: str) -> Sequence[Files]:
+        """Return the sets of tenants that a sync has plans of."""
+        with self._ledger.read() as connection:
+            return [get_rule_set(connection, one) or () for one in sets_of_plans(connection, sync)]
+
+    def _with(
+        self, rules: Sequence[Rule], matcher: Matcher, sets: Sequence[Files]
+    ) -> tuple[Sequence[Rule], Matcher]:
+        if not sets:
+            return rules, matcher
+        more = [rule for files in sets for rule in rule_set_from(files).rules]
+        compiled = RuleCompiler(self._expressions, self.tenants).compile(more)
+        both = [*matcher.compiled, *compiled]
+        return [*rules, *more], Matcher((), self._expressions, compiled=both)
 
     def _make_matcher(self, digest: str) -> tuple[Sequence[Rule], Matcher]:
         with self._ledger.read() as connection:

@@ -18,6 +18,7 @@ from receiver.ledger.audit.key_values import RULES, get_rule_set, get_value
 from receiver.ledger.audit.trail import BY_KIND, EVENTS
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.queries.reader import Filters, Reader
+from receiver.ledger.queries.rules import custom_outlines
 from receiver.ledger.queue.pauses import Scope
 from receiver.rules.loading.defaults import sections
 from receiver.rules.loading.load import rule_set_from
@@ -112,10 +113,15 @@ class NameHints:
         """
         with self._ledger.read() as connection:
             digest = (get_value(connection, RULES) or {}).get("digest") or ""
+            custom = custom_outlines(connection)
         try:
-            return self._of_set(digest)
+            known = self._of_set(digest)
         except RuleError:
             return None
+        if known is None:
+            return None
+        rules = known.rules.union(one["rule"] for one in custom)
+        return InForce(rules, known.handlers.union(*(one["handlers"] for one in custom)))
 
     def _read_names(self, digest: str) -> InForce | None:
         with self._ledger.read() as connection:

@@ -65,8 +65,13 @@ def what_if(
     sync = what if isinstance(what, str) else _read(what)
     with explainer.turn():
         found, matcher = _rules(rules, explainer)
+        tenants = not rules.strip()
         if isinstance(sync, str):
-            return explainer.explain_stored(sync, found, matcher, Asked(), connected)
+            return explainer.explain_stored(
+                sync, found, matcher, Asked(), connected, tenants=tenants
+            )
+        if tenants:
+            found, matcher = explainer.with_tenants(found, matcher, sync)
         told = bounded(head_of(sync), matcher, sync, Asked(), len(found))
         told["notes"] += [*gap_note(sync), *payload_notes(found, sync)]
         return told

@@ -139,6 +139,7 @@ custom_rules = Table(
     Column("ready", Boolean, nullable=False),
     Column("reason", Text, nullable=False),
     Column("message", Text, nullable=False),
+    Column("outline", Text, nullable=False),
     Column("since", BigInteger, nullable=False),
     Column("told", Text, nullable=False),
     Column("told_at", BigInteger, nullable=False),
@@ -147,8 +148,9 @@ custom_rules = Table(
 """The PostSyncRules of the cluster as they were known last; a row goes with its object.
 
 ``digest`` is of the rule set that is in force for it, NULL if there is none: of the version of
-``generation`` if it is ``ready``, else of an earlier one that was. ``since`` is when that became
-so, ``told`` the digest of the status that was written into the object last, at ``told_at``."""
+``generation`` if it is ``ready``, else of an earlier one that was; lists show its ``outline``.
+``since`` is when that became so, ``told`` the digest of the status that was written into the object
+last, at ``told_at``."""
 
 key_values = Table(
     "key_values",

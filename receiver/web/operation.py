@@ -66,8 +66,9 @@ class Operation:
 
     @property
     def url_rule(self) -> str:
-        """The path as Flask writes it."""
-        return self.path.replace("{", "<").replace("}", ">")
+        """The path as Flask writes it; the name of a tenant's rule has a slash."""
+        path = self.path.replace("rules/{name}", "rules/<path:name>")
+        return path.replace("{", "<").replace("}", ">")
 
 
 class Routes:

@@ -17,7 +17,7 @@ from receiver.web.problem_details import Refusal
 from receiver.web.query_params import in_ms
 from receiver.web.request_bodies import Repeat, ReplayBody, RetryBody, Why
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+NAME = re.compile(r"([a-z0-9-]{1,63}/)?[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 """What may be the name of a rule or a handler, here or at a later time."""
 
 ROLLED_BACK = {"reason": "rolled back"}

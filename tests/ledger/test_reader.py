@@ -128,6 +128,7 @@ def test_readiness_tells_of_the_rules_in_force_and_the_last_sign_of_life(ledger:
     found = Reader(ledger).readiness()
     assert found.rules == mark | {
         "refused": True, "warnings": [], "loadedAt": "1970-01-01T00:00:00Z", "refusedAt": None,
+        "tenantRules": 0, "tenantRulesNotReady": 0,
     }  # fmt: skip
     assert found.dispatcher
     assert 5 <= (found.dispatcher["heartbeatAgeSeconds"] or 0) < 15

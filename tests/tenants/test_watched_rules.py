@@ -146,3 +146,47 @@ def test_what_a_sync_brings_is_in_force_for_that_very_sync(
         rules.remove("brought")
         assert said(service, tell(service, team, resource("a"), entry(rules, "brought"))) == []
         assert service.events("sync.rules_unread") == []
+
+
+def test_lists_metrics_and_explanations_have_the_rules_of_tenants(
+    tmp_path: Path, kube: Kube, rules: PostSyncRules
+) -> None:
+    """Those that are not ready with their message; of a sync those that may see it."""
+    team, other = rules.namespace, PostSyncRules(kube, kube.namespace(f"o{time.monotonic_ns()}"))
+    rules.put("good", description="Says hello.")
+    rules.put("bad", "${{ nonsense }}")
+    other.put("theirs")
+    setting = tenants_of(tmp_path, kube.kubeconfig(), team, other.namespace)
+    with serving(tmp_path, setting) as service:
+        wait_for(lambda: is_ready(service, f"{other.namespace}/theirs"), PATIENCE, "theirs")
+        wait_for(lambda: len(of(service, team)) == 2, PATIENCE, "the team's")
+
+        def ask(path: str) -> Json:
+            status, answer = service.request("GET", f"/v1/{path}", role="operators")
+            assert status == 200, answer
+            return dict(answer)
+
+        listed = {one["rule"]: one for one in ask("rules")["rules"]}
+        good, bad = listed[f"{team}/good"], listed[f"{team}/bad"]
+        assert (good["ready"], good["description"], good["handlers"]) == (
+            True, "Says hello.", ["log.message"],
+        )  # fmt: skip
+        assert good["file"] == f"postsyncrules/{team}/good"
+        assert not bad["ready"]
+        assert bad["message"].startswith("spec.actions[0].with.text: ")
+        assert ask(f"rules/{team}/good") == good
+        status = ask("status")["rules"]
+        assert status["tenantRules"] >= 3
+        assert status["tenantRulesNotReady"] >= 1
+        sync = tell(service, team)
+        service.ended(sync)
+        told = ask(f"syncs/{sync}")["explanation"]
+        assert [(one["rule"], one["verdict"]) for one in told] == [(f"{team}/good", "matched")]
+        now = [one["rule"] for one in ask(f"syncs/{sync}/explanation")["rules"]]
+        assert now == [f"{team}/good"]
+        (one,) = ask(f"syncs/{sync}/explanation?rule={other.namespace}/theirs")["rules"]
+        assert one["reason"].startswith("tenant wants namespace ")
+        _, pause = service.request(
+            "PUT", f"/v1/pauses/rules/{team}/good", b'{"reason": "a test"}', role="operators"
+        )
+        assert "hint" not in pause

@@ -16,8 +16,9 @@ from dataclasses import dataclass, replace
 from receiver.core.errors import RuleError
 from receiver.core.logs import Log
 from receiver.core.model import Event, Json
+from receiver.core.storable import dumps
 from receiver.dispatcher.companion import IDLE, CompanionThread
-from receiver.dispatcher.rule_sets import RulesInForce
+from receiver.dispatcher.rule_sets import RulesInForce, outline_of
 from receiver.dispatcher.tenants.judge import TOO_MANY, Judge, Judged
 from receiver.dispatcher.tenants.seen_rule import SeenRule
 from receiver.ledger.audit.key_values import store_rule_set
@@ -67,6 +68,9 @@ class CustomRules(CompanionThread):
         ledger: keeps what is known.
         wake: called when it has changed.
         log: gets the lines of the trail.
+
+    Attributes:
+        changed: called when what is known of a rule has changed.
     """
 
     def __init__(
@@ -75,6 +79,7 @@ class CustomRules(CompanionThread):
         super().__init__("custom-rules", ledger, wake, log)
         self._judge = judge
         self._rules = rules
+        self.changed: Callable[[], None] = lambda: None
         self._lock = threading.Lock()  # of what follows
         self._news: dict[Key, News] = {}
         self._newest: dict[Key, SeenRule] = {}
@@ -107,8 +112,9 @@ class CustomRules(CompanionThread):
             elif row.digest:
                 message = "its bounds do not allow it any more; it is judged anew when it is seen"
                 lapsed = replace(
-                    row, digest=None, ready=False, reason="BeyondBounds", message=message
-                )
+                    row, digest=None, ready=False, reason="BeyondBounds", message=message,
+                    outline="",
+                )  # fmt: skip
                 self._lapsed.append(_Change(row.key, lapsed))
         return [*self._sets.values()]
 
@@ -196,6 +202,7 @@ class CustomRules(CompanionThread):
         if not changes:
             return
         self._commit(lambda uow: _store(uow, changes), LockMode.EXCLUSIVE)
+        self.changed()
         self._lapsed = []
         compiled: dict[str, CompiledSet | None] = {}
         for one in changes:
@@ -247,7 +254,7 @@ class CustomRules(CompanionThread):
         (in_force.add if digest else in_force.discard)(seen.name)
         row = CustomRule(
             *key, seen.uid, seen.generation, digest, rule_set is not None, judged.reason,
-            judged.message + stays,
+            judged.message + stays, _outline(rule_set) or (same.outline if last and same else ""),
         )  # fmt: skip
         return _Change(key, row, None if digest == last else rule_set)
 
@@ -263,6 +270,10 @@ class CustomRules(CompanionThread):
         with self._lock:
             for seen in again:
                 self._news.setdefault(seen.place, News(seen, gone=False))
+
+
+def _outline(rule_set: RuleSet | None) -> str:
+    return dumps(next(outline_of(rule_set))) if rule_set else ""
 
 
 def _store(uow: UnitOfWork, changes: Sequence[_Change]) -> None:

@@ -6,9 +6,9 @@ import json
 import zlib
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, delete, select, text, update
+from sqlalchemy import Connection, Select, delete, func, select, text, update
 
 from receiver.ledger import tables
 from receiver.ledger.engine.unit_of_work import UnitOfWork
@@ -34,6 +34,7 @@ class CustomRule:
         ready: whether that is of this generation.
         reason: why it is or is not, in one word.
         message: the same for people.
+        outline: what lists show of the rule in force, as JSON; "" if there is none.
         since: when it became so, in milliseconds; it is given by the ledger.
     """
 
@@ -45,6 +46,7 @@ class CustomRule:
     ready: bool
     reason: str
     message: str
+    outline: str = ""
     since: int = 0
 
     @property
@@ -53,10 +55,15 @@ class CustomRule:
         return self.namespace, self.name
 
 
-_SELECT = select(
+_SELECT: Select[Any] = select(
     _C.namespace, _C.name, _C.uid, _C.generation, _C.digest, _C.ready, _C.reason, _C.message,
-    _C.since,
+    _C.outline, _C.since,
 )  # fmt: skip
+
+
+def select_custom_rules() -> Select[Any]:
+    """Return the query of what a `CustomRule` has, in its order."""
+    return _SELECT
 
 
 def read_custom_rules(
@@ -65,6 +72,13 @@ def read_custom_rules(
     """Return all, or those of some namespaces, by namespace and name."""
     query = _SELECT if namespaces is None else _SELECT.where(_C.namespace.in_(namespaces))
     return [CustomRule(*row) for row in connection.execute(query.order_by(_C.namespace, _C.name))]
+
+
+def count_custom_rules(connection: Connection) -> tuple[int, int]:
+    """Return how many are ready, and how many are not."""
+    counts = select(_C.ready, func.count()).group_by(_C.ready)
+    found = {bool(row[0]): int(row[1]) for row in connection.execute(counts)}
+    return found.get(True, 0), found.get(False, 0)
 
 
 def read_custom_sets(connection: Connection, namespace: str = "") -> dict[str, Files]:
@@ -86,12 +100,13 @@ _LET_GO = text(
 
 _STORE = text(
     "INSERT INTO custom_rules "
-    "(namespace, name, uid, generation, digest, ready, reason, message, since, told, told_at) "
-    "VALUES (:namespace, :name, :uid, :generation, :digest, :ready, :reason, :message, :since, "
-    "'', 0) "
+    "(namespace, name, uid, generation, digest, ready, reason, message, outline, since, told, "
+    "told_at) VALUES (:namespace, :name, :uid, :generation, :digest, :ready, :reason, :message, "
+    ":outline, :since, '', 0) "
     "ON CONFLICT (namespace, name) DO UPDATE SET "
     "uid = excluded.uid, generation = excluded.generation, digest = excluded.digest, "
     "ready = excluded.ready, reason = excluded.reason, message = excluded.message, "
+    "outline = excluded.outline, "
     "since = CASE WHEN custom_rules.ready = excluded.ready "
     "AND custom_rules.reason = excluded.reason AND custom_rules.uid = excluded.uid "
     "THEN custom_rules.since ELSE excluded.since END, "
@@ -109,7 +124,8 @@ def store_custom_rule(uow: UnitOfWork, rule: CustomRule) -> None:
     row = {
         "namespace": rule.namespace, "name": rule.name, "uid": rule.uid,
         "generation": rule.generation, "digest": rule.digest, "ready": rule.ready,
-        "reason": rule.reason, "message": rule.message, "since": uow.now,
+        "reason": rule.reason, "message": rule.message, "outline": rule.outline,
+        "since": uow.now,
     }  # fmt: skip
     uow.add(_STORE, row)
 

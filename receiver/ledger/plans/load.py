@@ -180,3 +180,10 @@ def planned_with(connection: Connection, sync: str) -> tuple[str | None, Recalle
     if row is None or row.state != SyncState.PLANNED.value:
         return None, Recalled()
     return row.rule_set, read_recalled(row.recalled)
+
+
+def sets_of_plans(connection: Connection, sync: str) -> list[str]:
+    """Return the rule sets of tenants that a sync has plans of, each once."""
+    query = select(_P.rule_set).where(_P.sync_id == sync, _P.rule.contains("/"))
+    query = query.distinct().order_by(_P.rule_set)
+    return list(connection.scalars(query))

@@ -272,6 +272,10 @@ class RulesStatus(TypedDict):
     warnings: list[str]
     digest: str | None
     rules: int
+    tenantRules: Annotated[int, Field(description="PostSyncRules that are known.")]
+    tenantRulesNotReady: Annotated[
+        int, Field(description="Those that are not in force as they are written now.")
+    ]
     loadedAt: NotRequired[Time | None]
     refusedAt: NotRequired[Time | None]
 

@@ -36,7 +36,12 @@ class LastMatch(TypedDict):
 
 
 class RuleInForce(RuleOutline):
-    """A rule in force, and how it does."""
+    """A rule in force, and how it does; or a PostSyncRule that cannot be, and why."""
+
+    ready: Annotated[
+        bool, Field(description="Whether it is in force as it is written now; of a PostSyncRule.")
+    ]
+    message: Annotated[str, Field(description="The same of a PostSyncRule in words.")]
 
     failing: Annotated[bool, Field(description="Whether its newest plan has failed.")]
     pauses: Annotated[

@@ -6,6 +6,7 @@ most, never with the history.
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
@@ -15,12 +16,14 @@ from receiver.core.model import first_id, made_at
 from receiver.core.states import PlanState
 from receiver.ledger import tables
 from receiver.ledger.audit.key_values import OUTLINE, get_value
+from receiver.ledger.plans.custom_rules import CustomRule, read_custom_rules
 from receiver.ledger.prepared import Prepared
 from receiver.ledger.queries.row_mapping import moment
 from receiver.ledger.queries.rows import Pause
 from receiver.ledger.queries.rule_rows import LastMatch, RuleInForce, RuleList, RuleOutline
 from receiver.ledger.queries.status import list_pauses, rules_in_force
 from receiver.ledger.queue.pauses import Scope
+from receiver.rules.tenants.names import file_name, full_name
 
 DAY_MS = 86_400_000
 MOST_PLANS = 100_000
@@ -32,10 +35,12 @@ Counts = Mapping[str, Mapping[str, int]]
 def read_rules(connection: Connection, now: int, only: str = "") -> RuleList:
     """Read them, or the one of a name; ``now`` in milliseconds."""
     outlines: Sequence[RuleOutline] = get_value(connection, OUTLINE) or []
+    custom = {full_name(*one.key): one for one in read_custom_rules(connection)}
+    outlines = [*outlines, *(_outline(one) for one in custom.values())]
     since, counts = _count_plans(connection, now - DAY_MS)
     pauses = list_pauses(connection)
     rules = [
-        _rule(connection, one, counts.get(one["rule"], {}), pauses)
+        _rule(connection, one, counts.get(one["rule"], {}), pauses, custom.get(one["rule"]))
         for one in outlines
         if only in ("", one["rule"])
     ]
@@ -47,17 +52,36 @@ def read_rules(connection: Connection, now: int, only: str = "") -> RuleList:
     }  # fmt: skip
 
 
-def _trouble(rule: RuleInForce) -> tuple[bool, bool]:
-    """Sort by it: first what fails now, then what has failed lately."""
-    return not rule["failing"], not rule["plans"].get(PlanState.FAILED)
+def _trouble(rule: RuleInForce) -> tuple[bool, bool, bool]:
+    """Sort by it: first what fails now, then what is not ready, then what has failed lately."""
+    return not rule["failing"], rule["ready"], not rule["plans"].get(PlanState.FAILED)
+
+
+def custom_outlines(connection: Connection) -> list[RuleOutline]:
+    """Return those of the rules of PostSyncRules that are in force."""
+    return [_outline(one) for one in read_custom_rules(connection) if one.outline]
+
+
+def _outline(custom: CustomRule) -> RuleOutline:
+    """Return that of the version in force; of a rule that has none, what names it."""
+    if custom.outline:
+        found: RuleOutline = json.loads(custom.outline)
+        return found
+    return {
+        "rule": full_name(*custom.key), "file": file_name(*custom.key), "line": 1,
+        "description": "", "enabled": True, "mode": "run", "channel": [], "handlers": [],
+    }  # fmt: skip
 
 
 def _rule(
-    connection: Connection, outline: RuleOutline, plans: Mapping[str, int], pauses: Sequence[Pause]
-) -> RuleInForce:
+    connection: Connection, outline: RuleOutline, plans: Mapping[str, int],
+    pauses: Sequence[Pause], custom: CustomRule | None,
+) -> RuleInForce:  # fmt: skip
     last = _last_match(connection, outline["rule"])
     return {
         **outline,
+        "ready": custom is None or custom.ready,
+        "message": custom.message if custom else "",
         "failing": last is not None and last["state"] == PlanState.FAILED,
         "pauses": [one for one in pauses if _holds(one, outline)],
         "lastMatched": last,

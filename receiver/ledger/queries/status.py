@@ -13,6 +13,7 @@ from receiver.core.errors import LedgerDamaged, LedgerGone, LedgerUnavailable
 from receiver.ledger import tables
 from receiver.ledger.audit.key_values import RULES, get_value, put_value
 from receiver.ledger.engine.ledger import Ledger, LockMode
+from receiver.ledger.plans.custom_rules import count_custom_rules
 from receiver.ledger.queries.row_mapping import moment
 from receiver.ledger.queries.rows import DispatcherStatus, Pause, RulesStatus
 from receiver.ledger.queue.heartbeats import DispatcherHeartbeat, read_heartbeats
@@ -63,11 +64,12 @@ def read_readiness(ledger: Ledger, owner: str = "") -> Readiness:
 def rules_in_force(connection: Connection) -> RulesStatus:
     """Return which rules are in force, and whether the files were refused since."""
     stored_rules = get_value(connection, RULES)
+    ready, not_ready = count_custom_rules(connection)
     if stored_rules is None:
         error = "no rules have been loaded yet"
         return {
             "ok": False, "refused": False, "error": error, "warnings": [], "digest": None,
-            "rules": 0,
+            "rules": 0, "tenantRules": ready + not_ready, "tenantRulesNotReady": not_ready,
         }  # fmt: skip
     return {
         "ok": stored_rules["ok"],
@@ -76,6 +78,8 @@ def rules_in_force(connection: Connection) -> RulesStatus:
         "warnings": stored_rules.get("warnings", []),
         "digest": stored_rules.get("digest"),
         "rules": stored_rules.get("rules", 0),
+        "tenantRules": ready + not_ready,
+        "tenantRulesNotReady": not_ready,
         "loadedAt": moment(stored_rules.get("loadedAt")),
         "refusedAt": None if stored_rules["ok"] else moment(stored_rules.get("refusedAt")),
     }
@@ -157,3 +161,6 @@ def _gauges(connection: Connection, now: int) -> Iterable[Gauge]:
         yield "rules_reload_success", {}, float(rules["ok"])
         yield "rules_info", {"digest": (rules.get("digest") or "")[:12]}, 1.0
         yield "rules", {}, float(rules.get("rules", 0))
+    ready, not_ready = count_custom_rules(connection)
+    yield "tenant_rules", {"ready": "true"}, float(ready)
+    yield "tenant_rules", {"ready": "false"}, float(not_ready)

@@ -76,6 +76,11 @@ class Matcher:
         naming = (one.rule for one in self._rules if "fields" in (one.rule.match.condition or ""))
         self._paths = frozenset[str]().union(*map(paths_of, naming))
 
+    @property
+    def compiled(self) -> Sequence[CompiledRule]:
+        """The rules that it applies, in their order."""
+        return self._rules
+
     def match(self, sync: Sync, index: ResourceIndex | None = None) -> list[RuleMatch]:
         """Return the rules that apply and those whose condition failed, in their order.
 

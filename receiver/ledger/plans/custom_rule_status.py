@@ -1,0 +1,91 @@
+"""What is told of PostSyncRules in their status: which was told last, and how their plans do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection, func, literal, select, text
+
+from receiver.core.model import first_id
+from receiver.core.states import PlanState
+from receiver.ledger import tables
+from receiver.ledger.engine.unit_of_work import UnitOfWork
+from receiver.ledger.plans.custom_rules import CustomRule, Key, select_custom_rules
+
+MOST_PLANS = 10_000
+"""Plans of one rule that are counted, the newest."""
+
+_C, _P = tables.custom_rules.c, tables.plans.c
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A rule with the digest of what was told of it last, at a time in milliseconds."""
+
+    rule: CustomRule
+    told: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class RuleNews:
+    """How the plans of a rule do.
+
+    Attributes:
+        counts: of those that the ledger has, by state.
+        sync: the one that was matched last.
+        application: its Application.
+        at: when it was planned, in milliseconds.
+    """
+
+    counts: dict[str, int] = field(default_factory=dict)
+    sync: str = ""
+    application: str = ""
+    at: int = 0
+
+    @property
+    def open(self) -> bool:
+        """Whether some are under way."""
+        return any(not PlanState(state).ended for state in self.counts)
+
+
+def read_told(connection: Connection) -> list[Told]:
+    """Return all rules, with what was told of each."""
+    rows = connection.execute(select_custom_rules().add_columns(_C.told, _C.told_at))
+    return [Told(CustomRule(*row[:-2]), row.told, row.told_at) for row in rows]
+
+
+def matched_since(connection: Connection, since: int) -> list[str]:
+    """Return the rules of custom resources that have plans made since then, in milliseconds."""
+    query = select(_P.rule).where(_P.id >= first_id("p", since), _P.rule.contains("/")).distinct()
+    return list(connection.scalars(query))
+
+
+def read_news(connection: Connection, rule: str) -> RuleNews:
+    """Return how the plans of a rule do."""
+    newest = (
+        select(_P.state)
+        .where(_P.rule == rule)
+        .order_by(_P.id.desc())
+        .limit(literal(MOST_PLANS))
+        .subquery()
+    )
+    counted = select(newest.c.state, func.count()).group_by(newest.c.state)
+    counts = {row[0]: row[1] for row in connection.execute(counted)}
+    last = select(_P.sync_id, _P.application, _P.created_at).where(_P.rule == rule)
+    row = connection.execute(last.order_by(_P.id.desc()).limit(1)).one_or_none()
+    return RuleNews(counts, *row) if row else RuleNews()
+
+
+_TOLD = text(
+    "UPDATE custom_rules SET told = :told, told_at = :now "
+    "WHERE namespace = :in_namespace AND name = :of_name AND uid = :of_uid"
+)
+
+
+def store_told(uow: UnitOfWork, told: Sequence[tuple[Key, str, str]]) -> None:
+    """Store the digests of what was told, each with the rule's namespace and name, and its uid."""
+    for (namespace, name), uid, digest in told:
+        row = {"told": digest, "now": uow.now, "in_namespace": namespace, "of_name": name}
+        uow.add(_TOLD, row | {"of_uid": uid})
