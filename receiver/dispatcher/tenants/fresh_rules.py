@@ -35,6 +35,9 @@ MOST_SYNCS = 1_000
 """Syncs that wait at once; the statement that leaves them out names each."""
 FORGOTTEN = 60.0
 """Seconds after its time until a sync is forgotten: another process has planned it."""
+TOO_MANY = (
+    f"more than {MOST_RULES} rules, or beside {MOST_SYNCS} syncs that wait, are not read first"
+)
 AGAIN = 0.5
 """Seconds until what could not be read is asked for again."""
 
@@ -105,8 +108,7 @@ class FreshRules(CompanionThread):
             if not brought:
                 return ""
             if len(brought) > MOST_RULES or len(self._waiting) >= MOST_SYNCS:
-                return f"{len(brought)} rules of a sync, and {len(self._waiting)} syncs that wait, "
-                "are too many to be read first"
+                return TOO_MANY
             self._waiting[sync.id] = _Waiting(brought, time.monotonic() + LONGEST)
         self._woken.set()
         return None

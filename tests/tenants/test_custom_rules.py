@@ -1,0 +1,143 @@
+"""What is noted of PostSyncRules, in whatever order it is told, and what of it is in force."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from planning import handlers, renderer
+from sqlalchemy import text
+
+from receiver.core.logs import configure_logs
+from receiver.dispatcher.rule_sets import RulesInForce
+from receiver.dispatcher.tenants.custom_rules import CustomRules, News
+from receiver.dispatcher.tenants.judge import Judge
+from receiver.dispatcher.tenants.seen_rule import SeenRule
+from receiver.ledger.engine.ledger import Ledger
+from receiver.ledger.plans.custom_rules import CustomRule, read_custom_rules
+from receiver.rules.expressions.cel import Expressions
+from receiver.rules.loading.load import Rulebook
+from receiver.rules.tenants.bounds import TenantBounds, Tenants
+
+
+class Known:
+    """What one process knows; ``rules`` are those in force, by what they say."""
+
+    def __init__(self, ledger: Ledger, folder: Path, *, handler: str = "log.message") -> None:
+        expressions, registry, log = Expressions(), handlers(), configure_logs("json")
+        (folder / "rules.yaml").write_text("version: 1\nrules: []\n")
+        book = Rulebook([folder / "rules.yaml"], registry, expressions)
+        tenants = Tenants((TenantBounds(namespaces=("shop",), handlers=(handler,)),))
+        self._rules = RulesInForce(
+            book, ledger, expressions, renderer(), lambda: None, log, tenants=tenants
+        )
+        judge = Judge(tenants, registry, expressions, log, connected=False)
+        self.custom = CustomRules(judge, self._rules, ledger, lambda: None, log)
+        self._rules.restore = self.custom.restore
+        self._rules.last_good()
+        self._ledger = ledger
+
+    def tell(self, *news: News) -> None:
+        self.custom.note(news)
+        self.settle()
+
+    def settle(self) -> None:
+        while self.custom._round() == 0.0:
+            pass
+
+    @property
+    def said(self) -> dict[str, Any]:
+        """What the rules in force say, by their names."""
+        found = {name: one.rule_set.rules[0] for name, one in self._rules._custom.items()}
+        return {name: rule.actions[0].with_["text"] for name, rule in found.items()}
+
+    @property
+    def rows(self) -> dict[str, CustomRule]:
+        with self._ledger.read() as connection:
+            return {one.name: one for one in read_custom_rules(connection)}
+
+
+@pytest.fixture
+def known(file_ledger: Ledger, tmp_path: Path) -> Known:
+    return Known(file_ledger, tmp_path)
+
+
+def seen(words: str, version: int, uid: str = "first", *, gone: bool = False) -> News:
+    """A rule that says this; its generation is its version."""
+    spec = {"match": {}, "actions": [{"uses": "log.message", "with": {"text": words}}]}
+    return News(SeenRule("shop", "a", uid, version, json.dumps(spec), version), gone)
+
+
+def test_what_is_told_late_replaces_nothing_newer(known: Known) -> None:
+    """A watch may be behind what was read for a sync."""
+    known.tell(seen("new", 2))
+    known.tell(seen("old", 1))
+    assert known.said == {"shop/a": "new"}
+
+
+def test_of_a_burst_the_last_counts(known: Known, file_ledger: Ledger) -> None:
+    known.tell(*(seen(f"version {number}", number) for number in range(1, 50)))
+    assert known.said == {"shop/a": "version 49"}
+    with file_ledger.read() as connection:
+        lines = connection.scalars(text("SELECT name FROM audit_events")).all()
+    assert lines == ["postsyncrule.loaded"]
+
+
+def test_what_was_read_as_absent_does_not_come_back_by_what_is_told_late(known: Known) -> None:
+    """Another object of its name does."""
+    known.tell(seen("first", 1))
+    known.custom.note_absence(("shop", "a"))
+    known.settle()
+    assert (known.said, known.rows) == ({}, {})
+    known.tell(seen("late", 2))
+    assert known.said == {}
+    known.tell(seen("another", 4, "second"))
+    known.tell(seen("late", 3, gone=True))
+    assert known.said == {"shop/a": "another"}
+
+
+def test_a_broken_version_of_another_object_keeps_nothing_of_the_one_before(known: Known) -> None:
+    known.tell(seen("first", 1))
+    known.tell(seen("${{ nonsense }}", 2, "second"))
+    assert known.said == {}
+    assert known.rows["a"].digest is None
+
+
+def test_a_note_is_settled_when_it_was_taken_up(known: Known) -> None:
+    number = known.custom.note([seen("first", 1)])
+    assert known.custom.settled(number) is None
+    known.settle()
+    assert known.custom.settled(number)
+    same = known.custom.note([seen("first", 1)])
+    known.settle()
+    assert known.custom.settled(same) == known.custom.settled(number)
+
+
+def test_a_rule_that_its_bounds_of_today_do_not_allow_is_not_in_force_after_a_start(
+    known: Known, file_ledger: Ledger, tmp_path: Path
+) -> None:
+    """The API server need not answer for that."""
+    known.tell(seen("first", 1))
+    assert Known(file_ledger, tmp_path).said == {"shop/a": "first"}
+    narrowed = Known(file_ledger, tmp_path, handler="http.request")
+    narrowed.settle()
+    assert narrowed.said == {}
+    assert (narrowed.rows["a"].ready, narrowed.rows["a"].digest) == (False, None)
+    narrowed.tell(seen("first", 1))
+    assert narrowed.rows["a"].message.startswith("spec.actions[0].uses: handler log.message")
+
+
+def test_what_another_dispatcher_has_stored_is_told_once(
+    known: Known, file_ledger: Ledger, tmp_path: Path
+) -> None:
+    """Each watches for itself, and one may be behind the other."""
+    other = Known(file_ledger, tmp_path)
+    known.tell(seen("new", 2))
+    other.tell(seen("old", 1))
+    other.tell(seen("new", 2))
+    assert known.rows["a"].generation == 2
+    with file_ledger.read() as connection:
+        lines = connection.scalars(text("SELECT name FROM audit_events")).all()
+    assert lines == ["postsyncrule.loaded"]
