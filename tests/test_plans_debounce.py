@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from house import House, texts
+from stories import story_of
 
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.sqlite import SqliteLedger
@@ -89,7 +90,7 @@ def test_the_story_of_each_sync_has_the_plan_that_covers_it(ledger: Ledger) -> N
     house.pass_time(31)
     house.work()
     for sync in (first, second):
-        story = Reader(house.ledger).sync(sync)
+        story = story_of(Reader(house.ledger), sync)
         assert story
         (plan,) = story["plans"]
         assert (plan["sync"], plan["syncs"]) == (second, [first, second])

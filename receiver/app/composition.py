@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from threading import Lock
 
 from sqlalchemy import Connection
 
@@ -53,7 +52,7 @@ from receiver.settings.tokens import Keyring
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """What the web application needs; ``long_story`` is held while a long story is told."""
+    """What the web application needs."""
 
     settings: Settings
     writer: IntakeWriter
@@ -66,7 +65,6 @@ class Intake:
     operations: Operations
     applications: ApplicationView
     backtester: Backtester
-    long_story: Lock = field(default_factory=Lock)
 
 
 def build_intake(settings: Settings, wakeup: Wakeup, log: Log) -> Intake:

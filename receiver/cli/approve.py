@@ -12,8 +12,11 @@ import click
 from receiver.cli import many, options
 from receiver.cli.client import Client
 from receiver.cli.screen import confirm, plural, write_answer, write_line
+from receiver.cli.whole_story import fetch_story
 from receiver.core.states import PlanState, RunState
 from receiver.ledger.queries.rows import PlanWithRuns
+
+PREVIEWED = "rule,application,state,reason,runs.wave,runs.action,runs.handler,runs.state"
 
 
 @click.command()
@@ -61,7 +64,7 @@ def approve(
 def _approve_one(client: Client, number: str, reason: str, *, yes: bool, output: str) -> None:
     path = options.api_path(number, "p", "r")
     if number.startswith("p-"):
-        for line in _preview(client.get(path)):
+        for line in _preview(fetch_story(client, path, PREVIEWED)):
             write_line(line, err=True)
         if not yes and sys.stdin.isatty():
             confirm("Let them go?")

@@ -74,7 +74,8 @@ def _judge_all(work: Backtest, client: Client, query: dict[str, str]) -> tuple[s
     oldest = newest = ""
     number = 0
     with Progress() as progress:
-        found = client.pages("/v1/deliveries", "deliveries", {**query, "verdict": "accepted"}, ALL)
+        query |= {"verdict": "accepted", "fields": "*"}
+        found = client.pages("/v1/deliveries", "deliveries", query, ALL)
         for one in found:
             _judge(work, one, connected)
             oldest, newest, number = one["receivedAt"], newest or one["receivedAt"], number + 1

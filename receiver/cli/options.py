@@ -156,9 +156,14 @@ def api_path(number: str, *letters: str) -> str:
     return f"/v1/{KINDS[number[0]]}s/{number}"
 
 
+def fields_for(output: str) -> str:
+    """Return which keys of rows to ask for: a program gets all, a table needs what is short."""
+    return "*" if output == "json" else ""
+
+
 def sync_of(client: Client, number: str) -> str:
     """Return a sync's id as it is; of ``last`` that of the newest."""
-    return str(client.get("/v1/syncs/last")["id"]) if number == "last" else number
+    return str(client.get("/v1/syncs/last", {"fields": "id"})["id"]) if number == "last" else number
 
 
 def output(default: str = "text") -> Callable[[Command], Command]:

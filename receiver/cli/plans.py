@@ -39,7 +39,8 @@ def plans(
     """  # noqa: D301 click's \b keeps the lines
     wanted = options.sync_of(client, sync)
     query = {"state": states, "rule": rule, "application": application, "sync": wanted}
-    rows: list[Plan] = list(client.pages("/v1/plans", "plans", query, limit))
+    asked = {**query, "fields": options.fields_for(output)}
+    rows: list[Plan] = list(client.pages("/v1/plans", "plans", asked, limit))
     nothing = "" if rows else empty_list_message(client, "plan", query)
     write_rows(rows, output, nothing, _cells, FOLDING)
 

@@ -37,7 +37,8 @@ def runs(
       postsync runs --sync s-1m7y9gr9ez7egy539n
     """  # noqa: D301 click's \b keeps the lines
     query = {"state": states, "sync": options.sync_of(client, sync), "plan": plan, **filters}
-    rows: list[Run] = list(client.pages("/v1/runs", "runs", query, limit))
+    asked = {**query, "fields": options.fields_for(output)}
+    rows: list[Run] = list(client.pages("/v1/runs", "runs", asked, limit))
     nothing = "" if rows else empty_list_message(client, "run", query)
     write_rows(rows, output, nothing, _cells, FOLDING)
 

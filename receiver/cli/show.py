@@ -11,13 +11,14 @@ from urllib.parse import quote
 import click
 
 from receiver.cli import complete, options
-from receiver.cli.client import Client, Query
+from receiver.cli.client import Client
 from receiver.cli.delivery_page import delivery_lines
 from receiver.cli.plan_page import plan_page
 from receiver.cli.run_page import run_lines
 from receiver.cli.screen import Line, write_json, write_line
 from receiver.cli.story_choice import Choice
 from receiver.cli.story_page import story_lines
+from receiver.cli.whole_story import fetch_story
 from receiver.core.states import UNPLANNED_SYNCS, PlanState, RunState, SyncState, Trait
 
 if TYPE_CHECKING:  # it needs much of the server, which a command need not load
@@ -27,22 +28,49 @@ GOES_ON = PlanState.where(Trait.OPEN, without=Trait.APPROVABLE)
 RUNS_ON = RunState.where(Trait.OPEN, without=Trait.APPROVABLE)
 """States of a plan and of a run that will change by themselves."""
 
+RUNS = ",".join(
+    f"runs.{key}" for key in (
+        "id", "section", "action", "handler", "wave", "state", "reason", "waitsFor", "attempts",
+    )
+)  # fmt: skip
+PLAN = (
+    "id,rule,state,reason,waitsFor,mode,application,sync,syncs,matched,ruleSet,createdAt,endedAt,"
+    f"concurrencyKey,{RUNS},events"
+)
+SYNC = (
+    "id,application,channel,phase,state,reason,revision,finishedAt,resources,changed,explanation,"
+    "explanationNote,events,"
+) + ",".join(
+    f"plans.{key}" for key in (
+        "id", "rule", "state", "reason", "waitsFor", "mode", "syncs", "matched", "endedAt",
+        *RUNS.split(","),
+    )
+)  # fmt: skip
+"""The keys of a plan and of a sync that are told."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What is asked for: ``until`` is when waiting ends, in seconds of the monotonic clock."""
+    """What is asked for.
+
+    Attributes:
+        whole: fold nothing.
+        json: all keys are shown.
+        until: when waiting ends, in seconds of the monotonic clock.
+    """
 
     client: Client
     choice: Choice
     whole: bool
+    json: bool
     until: float
 
-    def get(self, path: str, goes_on: Callable[[Any], bool], query: Query | None = None) -> Any:
-        """Return an answer of the API, once it does not go on any more or there is no more time."""
+    def wait(self, path: str, fields: str, goes_on: Callable[[Any], bool]) -> str:
+        """Wait until it does not go on any more or there is no more time; return which it is."""
         while True:
-            found = self.client.get(path, query)
+            found = fetch_story(self.client, path, f"id,{fields}")
             if not goes_on(found) or time.monotonic() >= self.until:
-                return found
+                return str(found["id"])
             time.sleep(0.2)
 
 
@@ -70,7 +98,8 @@ def show(
       postsync show last --failed
       postsync show r-1m7y9gr9ez7egy539n
     """  # noqa: D301 click's \b keeps the lines
-    ask = Ask(client, Choice(rule, run, failed), whole, time.monotonic() + wait)
+    until = time.monotonic() + wait
+    ask = Ask(client, Choice(rule, run, failed), whole, output == "json", until)
     told = [_told(ask, one) for one in ids or ("last",)]
     if output == "json":
         write_json(told[0][0] if len(told) == 1 else [answer for answer, _ in told])
@@ -100,12 +129,16 @@ def _told(ask: Ask, number: str) -> tuple[Any, Iterator[Line]]:
         delivery = ask.client.get(f"/v1/deliveries/{path}")
         return delivery, delivery_lines(delivery)
     if kind == "r-":
-        run = ask.get(f"/v1/runs/{path}", lambda run: run["state"] in RUNS_ON)
+        ask.wait(f"/v1/runs/{path}", "state", lambda run: run["state"] in RUNS_ON)
+        run = ask.client.get(f"/v1/runs/{path}")
         return run, run_lines(run, whole=ask.whole)
     if kind == "p-":
-        plan = ask.get(f"/v1/plans/{path}", lambda plan: plan["state"] in GOES_ON)
+        ask.wait(f"/v1/plans/{path}", "state", lambda plan: plan["state"] in GOES_ON)
+        plan = fetch_story(ask.client, f"/v1/plans/{path}", "" if ask.json else PLAN)
         return plan, plan_page(plan, whole=ask.whole)
-    story = ask.get(f"/v1/syncs/{path}", _goes_on, {"rule": ask.choice.rule})
+    sync = ask.wait(f"/v1/syncs/{path}", "state,plans.id,plans.state", _goes_on)
+    fields, query = "" if ask.json else SYNC, {"rule": ask.choice.rule}
+    story = fetch_story(ask.client, f"/v1/syncs/{sync}", fields, query)
     _check_found(story, ask.choice)
     chosen = ask.choice.of(story)
     if ask.choice.failed and not chosen["plans"] and story["state"] != SyncState.FAILED:

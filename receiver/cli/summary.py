@@ -15,8 +15,7 @@ MOST_REASONS = 5
 
 def plan_lines(plan: PlanWithRuns) -> Iterator[Line]:
     """Yield the plan's line, and one for each action: succeeded, failed, or waiting for what."""
-    count = len(plan["targets"])
-    matched = plural(count, "resource") if count else "the sync itself"
+    matched = plural(plan["matched"], "resource") if plan["matched"] else "the sync itself"
     syncs = f" of {len(plan['syncs'])} syncs" if len(plan["syncs"]) > 1 else ""
     observes = ", observes" if plan["mode"] == "observe" else ""
     yield (

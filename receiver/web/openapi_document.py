@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from functools import cache
@@ -29,6 +30,7 @@ from receiver.web.responses import Open, Problem
 JSON, PROBLEM, TEXT = "application/json", "application/problem+json", "text/plain"
 BASIC = {"type": "http", "scheme": "basic", "description": "The token's name, and the token."}
 REF = "#/components/schemas/{model}"
+REFERRED = re.escape(REF).replace(r"\{model\}", r"(\w+)")
 
 OPENAPI = Operation("get", "/v1/openapi.json", "openapi", "This document.", Who.NOBODY, {200: Open})
 OPERATIONS = (
@@ -141,7 +143,30 @@ def _schemas() -> dict[str, Any]:
     inputs = [(_name(model), mode, TypeAdapter(model)) for model, mode in wanted]
     _, schemas = TypeAdapter.json_schemas(inputs, ref_template=REF, schema_generator=Closed)  # type: ignore[arg-type]  # the modes are its own words
     found: dict[str, Any] = schemas["$defs"]
+    _let_fields_choose(found)
     return found
+
+
+def _let_fields_choose(schemas: dict[str, Any]) -> None:
+    """Require no key of the rows of which `fields` may leave out any."""
+    for one in OPERATIONS:
+        if one.query is None or "fields" not in one.query.model_fields:
+            continue
+        (answer,) = one.answers.values()
+        envelope = schemas[answer.__name__]
+        kept = [key for key in envelope.get("required", ()) if key == "next" or "{" not in one.path]
+        for name in _below(answer.__name__, schemas, set()):
+            schemas[name].pop("required", None)
+        envelope["required"] = kept
+
+
+def _below(name: str, schemas: dict[str, Any], seen: set[str]) -> set[str]:
+    """Return the names of a schema and of all that it refers to."""
+    seen.add(name)
+    for other in re.findall(REFERRED, json.dumps(schemas[name])):
+        if other not in seen:
+            _below(other, schemas, seen)
+    return seen
 
 
 class Closed(GenerateJsonSchema):

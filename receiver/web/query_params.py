@@ -12,8 +12,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from receiver.core.model import DeliveryVerdict
 from receiver.core.states import PlanState, RunState, SyncState
 from receiver.core.validation import field_errors
-from receiver.ledger.queries.reader import EventFilters, Filters
+from receiver.ledger.queries.reader import EventFilters, Filters, Place
 from receiver.notification.parse import EVENT_KEY_LIMIT
+from receiver.web.fields import FieldsWanted
 from receiver.web.problem_details import Refusal
 from receiver.web.request_bodies import Moment, moment
 
@@ -23,6 +24,12 @@ LARGEST_PAGE = 500
 NAMES = {"rule", "handler", "application", "project", "event", "sync", "plan", "run"}
 
 Limit = Annotated[int, Field(ge=1, le=LARGEST_PAGE, description="Rows of a page.")]
+StoryLimit = Annotated[
+    int,
+    Field(
+        ge=1, le=LARGEST_PAGE, description="Of each at most so many: runs, lines of the trail, ..."
+    ),
+]
 Cursor = Annotated[str, Field(max_length=200, description="The page before's `next`.")]
 Id = Annotated[str, Field(max_length=100)]
 Since = Annotated[
@@ -48,6 +55,12 @@ class Query(BaseModel):
     def names(self) -> dict[str, str]:
         """Those filters that name something: a rule, an Application, an event, a sync..."""
         return self.model_dump(include=NAMES)
+
+
+class RowQuery(Query):
+    """What of one thing."""
+
+    fields: FieldsWanted = ""
 
 
 class NoQuery(Query):
@@ -82,10 +95,19 @@ class SyncsQuery(Query):
     until: Until = None
     limit: Limit = PAGE
     cursor: Cursor = ""
+    fields: FieldsWanted = ""
 
 
-class StoryQuery(Query):
-    """What of a sync's explanation; the rest of its story is told whole."""
+class PlanStoryQuery(Query):
+    """What of a plan's story."""
+
+    limit: StoryLimit = LARGEST_PAGE
+    cursor: Cursor = ""
+    fields: FieldsWanted = ""
+
+
+class StoryQuery(PlanStoryQuery):
+    """What of a sync's story."""
 
     rule: Id = Field(default="", description="Explain this rule only.")
     resource: str = Field(
@@ -116,6 +138,7 @@ class DeliveriesQuery(Query):
     until: Until = None
     limit: Limit = PAGE
     cursor: Cursor = ""
+    fields: FieldsWanted = ""
 
     @property
     def state(self) -> tuple[DeliveryVerdict, ...]:
@@ -140,6 +163,7 @@ class PlansQuery(Query):
     until: Until = None
     limit: Limit = PAGE
     cursor: Cursor = ""
+    fields: FieldsWanted = ""
 
 
 class RunsQuery(Query):
@@ -155,6 +179,7 @@ class RunsQuery(Query):
     until: Until = None
     limit: Limit = PAGE
     cursor: Cursor = ""
+    fields: FieldsWanted = ""
 
 
 class EventsQuery(Query):
@@ -171,6 +196,7 @@ class EventsQuery(Query):
     application: Application = ""
     since: Since = None
     limit: Limit = PAGE
+    fields: FieldsWanted = ""
 
     @property
     def wanted(self) -> EventFilters:
@@ -235,7 +261,8 @@ def read_query(model: type[Q], *, blanks: bool = True) -> Q:
 
 def filters(query: SyncsQuery | DeliveriesQuery | PlansQuery | RunsQuery) -> Filters:
     """Return a query as the ledger's filters."""
-    same = query.model_dump(exclude={"limit", "cursor", "state", "verdict", "since", "until"})
+    own = {"limit", "cursor", "fields", "state", "verdict", "since", "until"}
+    same = query.model_dump(exclude=own)
     states = tuple(state.value for state in query.state)
     return Filters(states=states, since=in_ms(query.since), until=in_ms(query.until), **same)
 
@@ -243,6 +270,21 @@ def filters(query: SyncsQuery | DeliveriesQuery | PlansQuery | RunsQuery) -> Fil
 def in_ms(text: str | None) -> int | None:
     """Return a time, as it was checked before, in milliseconds since 1970."""
     return None if text is None else int(moment(text).timestamp() * 1000)
+
+
+def story_place(about: str, cursor: str) -> Place:
+    """Read the cursor of a story; see `place_of`."""
+    if not cursor:
+        return Place()
+    delivery, plan, run, line = place_of(about, cursor).split("/")
+    return Place(delivery, plan, run, int(line))
+
+
+def story_cursor(about: str, place: Place | None) -> str | None:
+    """Write where the next page of a story begins, None if there is none."""
+    if place is None:
+        return None
+    return cursor_of(about, f"{place.delivery}/{place.plan}/{place.run}/{place.line}")
 
 
 def cursor_of(kind: str, last: str) -> str:

@@ -7,15 +7,24 @@ from http import HTTPStatus
 from typing import TypeVar
 
 from receiver.app.composition import Intake
-from receiver.inspection.explain import Unexplained
+from receiver.inspection.explain import Explanation, Unexplained
 from receiver.inspection.explained import Asked, ExplainedSync, NoSuchName
 from receiver.inspection.instance_status import InstanceStatus, instance_status
-from receiver.inspection.name_hints import NameHints
 from receiver.inspection.stored_notification import delivery_story
-from receiver.ledger.queries.delivery_rows import DeliveryStory
-from receiver.ledger.queries.rows import Plan, PlanStory, Run, RunStory, SyncWithPlans
+from receiver.ledger.queries.bulky import OF_PLANS, OF_RUNS
+from receiver.ledger.queries.deliveries import BULKY
+from receiver.ledger.queries.delivery_rows import DeliveryStory, ListedDelivery
+from receiver.ledger.queries.fields import Fields
+from receiver.ledger.queries.reader import Part
+from receiver.ledger.queries.rows import (
+    Event,
+    Plan,
+    Run,
+    RunStory,
+    SyncWithPlans,
+)
 from receiver.ledger.queries.rule_rows import RuleInForce, RuleList
-from receiver.web.long_stories import take_turn_if_long
+from receiver.web.fields import fields_of
 from receiver.web.operation import READ_ERRORS, Routes, Who
 from receiver.web.problem_details import Refusal
 from receiver.web.query_params import (
@@ -23,14 +32,27 @@ from receiver.web.query_params import (
     EventsQuery,
     ExplanationQuery,
     PlansQuery,
+    PlanStoryQuery,
+    RowQuery,
     RunsQuery,
     StoryQuery,
     SyncsQuery,
     cursor_of,
     filters,
     place_of,
+    story_cursor,
+    story_place,
 )
-from receiver.web.responses import Deliveries, Events, Pauses, Plans, Runs, Syncs, SyncStory
+from receiver.web.responses import (
+    Deliveries,
+    Events,
+    Pauses,
+    PlanPage,
+    Plans,
+    Runs,
+    Syncs,
+    SyncStory,
+)
 
 ROUTES = Routes(Who.VIEWER, READ_ERRORS)
 
@@ -75,21 +97,25 @@ def get_rule(intake: Intake, name: str) -> RuleInForce:
 @ROUTES.add("get", "/v1/syncs")
 def list_syncs(intake: Intake, query: SyncsQuery) -> Syncs:
     """List syncs, the newest first."""
-    page, following, warning = _page("syncs", query, intake.reader.syncs, intake.name_hints)
+    fields = fields_of(query.fields, SyncWithPlans)
+    page, following, warning = _page(intake, "syncs", query, intake.reader.syncs, fields)
     return {"syncs": page, "next": following, "warning": warning}
 
 
 @ROUTES.add("get", "/v1/syncs/{sync}")
 def get_sync(intake: Intake, sync: str, query: StoryQuery) -> SyncStory:
-    """Tell a sync's whole story; `last` is the newest."""
+    """Tell a sync's story, a page at a time; `last` is the newest."""
     wanted = intake.reader.newest() if sync == "last" else sync
-    found = None
-    if wanted:
-        take_turn_if_long(intake, "sync", wanted)
-        found = intake.reader.sync(wanted)
-    found = existing(found, "sync", sync)
-    explained = intake.explainer.explain(found["id"], rule=query.rule, resource=query.resource)
-    return {**found, "explanation": explained.rows, "explanationNote": explained.note}
+    fields, part = _part(wanted or "", query, SyncStory)
+    page = intake.reader.sync_page(wanted, part) if wanted else None
+    found, place = existing(page, "sync", sync)
+    explained = Explanation(None)
+    if not query.cursor and ("explanation" in fields or "explanationNote" in fields):
+        explained = intake.explainer.explain(found["id"], rule=query.rule, resource=query.resource)
+    told: SyncStory = fields.of(
+        {**found, "explanation": explained.rows, "explanationNote": explained.note}
+    )
+    return {**told, "next": story_cursor(found["id"], place)}
 
 
 @ROUTES.add("get", "/v1/syncs/{sync}/explanation")
@@ -124,55 +150,69 @@ def stored_sync(intake: Intake, sync: str) -> str:
 
 @ROUTES.add("get", "/v1/deliveries")
 def list_deliveries(intake: Intake, query: DeliveriesQuery) -> Deliveries:
-    """List stored notifications, the newest first, whole: about 1 MiB of them a page."""
+    """List stored notifications, the newest first, without their bodies unless `fields` asks."""
+    fields = fields_of(query.fields, ListedDelivery, without=BULKY)
+    before = place_of("deliveries", query.cursor)
     found, more = intake.reader.deliveries(
-        filters(query), limit=query.limit, before=place_of("deliveries", query.cursor)
+        filters(query), limit=query.limit, before=before, fields=fields
     )
     following = cursor_of("deliveries", found[-1].row["id"]) if more else None
     warning = "" if found or query.cursor else intake.name_hints.for_filters(**query.names)
-    return {"deliveries": [*map(delivery_story, found)], "next": following, "warning": warning}
+    rows = fields.of([*map(delivery_story, found)])
+    return {"deliveries": rows, "next": following, "warning": warning}
 
 
 @ROUTES.add("get", "/v1/deliveries/{delivery}")
-def get_delivery(intake: Intake, delivery: str) -> DeliveryStory:
+def get_delivery(intake: Intake, delivery: str, query: RowQuery) -> DeliveryStory:
     """Show a stored notification; of a sync's id it is that sync's, `last` is the newest sync's."""
-    return delivery_story(existing(intake.reader.delivery(delivery), "delivery", delivery))
+    fields = fields_of(query.fields, DeliveryStory)
+    found = intake.reader.delivery(delivery, fields=fields)
+    told: DeliveryStory = fields.of(delivery_story(existing(found, "delivery", delivery)))
+    return told
 
 
 @ROUTES.add("get", "/v1/plans")
 def list_plans(intake: Intake, query: PlansQuery) -> Plans:
     """List plans, the newest first."""
-    page, following, warning = _page("plans", query, intake.reader.plans, intake.name_hints)
+    fields = fields_of(query.fields, Plan, without=OF_PLANS)
+    page, following, warning = _page(intake, "plans", query, intake.reader.plans, fields)
     return {"plans": page, "next": following, "warning": warning}
 
 
 @ROUTES.add("get", "/v1/plans/{plan}")
-def get_plan(intake: Intake, plan: str) -> PlanStory:
-    """Tell a plan with its runs."""
-    take_turn_if_long(intake, "plan", plan)
-    return existing(intake.reader.plan(plan), "plan", plan)
+def get_plan(intake: Intake, plan: str, query: PlanStoryQuery) -> PlanPage:
+    """Tell a plan with its runs, a page at a time."""
+    fields, part = _part(plan, query, PlanPage)
+    found, place = existing(intake.reader.plan_page(plan, part), "plan", plan)
+    told: PlanPage = fields.of(found)
+    return {**told, "next": story_cursor(plan, place)}
 
 
 @ROUTES.add("get", "/v1/runs")
 def list_runs(intake: Intake, query: RunsQuery) -> Runs:
     """List runs, the newest first."""
-    page, following, warning = _page("runs", query, intake.reader.runs, intake.name_hints)
+    fields = fields_of(query.fields, Run, without=OF_RUNS)
+    page, following, warning = _page(intake, "runs", query, intake.reader.runs, fields)
     return {"runs": page, "next": following, "warning": warning}
 
 
 @ROUTES.add("get", "/v1/runs/{run}")
-def get_run(intake: Intake, run: str) -> RunStory:
+def get_run(intake: Intake, run: str, query: RowQuery) -> RunStory:
     """Tell a run with its attempts."""
-    return existing(intake.reader.run(run), "run", run)
+    fields = fields_of(query.fields, RunStory)
+    told: RunStory = fields.of(existing(intake.reader.run(run), "run", run))
+    return told
 
 
 @ROUTES.add("get", "/v1/events")
 def list_events(intake: Intake, query: EventsQuery) -> Events:
     """Read the trail, the oldest line first."""
+    fields = fields_of(query.fields, Event)
     page = intake.reader.trail(query.wanted, after=query.after, limit=query.limit)
     first = not (query.after or page.events)
     warning = intake.name_hints.for_filters(**query.names) if first else ""
-    return {"events": page.events, "next": page.next, "more": page.more, "warning": warning}
+    lines = fields.of(page.events)
+    return {"events": lines, "next": page.next, "more": page.more, "warning": warning}
 
 
 @ROUTES.add("get", "/v1/pauses")
@@ -182,8 +222,8 @@ def list_pauses(intake: Intake) -> Pauses:
 
 
 def _page(
-    kind: str, query: SyncsQuery | PlansQuery | RunsQuery, read: Callable[..., list[Row]],
-    names: NameHints,
+    intake: Intake, kind: str, query: SyncsQuery | PlansQuery | RunsQuery,
+    read: Callable[..., list[Row]], fields: Fields,
 ) -> tuple[list[Row], str | None, str]:  # fmt: skip
     """Return a page, the cursor of the next one, and a warning.
 
@@ -191,11 +231,19 @@ def _page(
     filter by a name that nothing has is warned of.
     """
     before = place_of(kind, query.cursor)
-    rows = read(filters(query), limit=query.limit + 1, before=before)
+    rows = read(filters(query), limit=query.limit + 1, before=before, fields=fields)
     page = rows[: query.limit]
+    if kind != "syncs":
+        page = intake.reader.with_bulky(kind, page, fields)
     following = cursor_of(kind, page[-1]["id"]) if len(rows) > len(page) else None
-    warning = "" if page or query.cursor else names.for_filters(**query.names)
-    return page, following, warning
+    warning = "" if page or query.cursor else intake.name_hints.for_filters(**query.names)
+    return fields.of(page), following, warning
+
+
+def _part(about: str, query: PlanStoryQuery, model: type) -> tuple[Fields, Part]:
+    """Return the keys of a story that are wanted, and what of it a page has."""
+    fields = fields_of(query.fields, model)
+    return fields, Part(fields, query.limit, story_place(about, query.cursor))
 
 
 def existing(row: Found | None, kind: str, wanted: str) -> Found:

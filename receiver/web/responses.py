@@ -11,7 +11,7 @@ from typing_extensions import TypedDict
 from receiver.core.model import DeliveryVerdict
 from receiver.inspection.explain import RuleFinding
 from receiver.ledger.queries import rows
-from receiver.ledger.queries.delivery_rows import DeliveryStory
+from receiver.ledger.queries.delivery_rows import ListedDelivery
 from receiver.ledger.queries.rows import Id, written_as_text
 
 NothingFound = Annotated[
@@ -63,7 +63,7 @@ class Syncs(TypedDict):
 class Deliveries(TypedDict):
     """A page of stored notifications."""
 
-    deliveries: list[DeliveryStory]
+    deliveries: list[ListedDelivery]
     next: str | None
     warning: NothingFound
 
@@ -93,13 +93,29 @@ class Events(TypedDict):
     warning: NothingFound
 
 
-class SyncStory(rows.SyncDetails):
-    """A sync with all that belongs to it, and why each rule matched or not."""
+NextPart = Annotated[
+    str | None,
+    Field(
+        description="The `cursor` of the next page, null on the last one. A page has the next "
+        "runs, each below its plan, the next lines of the trail, and so on."
+    ),
+]
 
+
+class PlanPage(rows.PlanStory):
+    """A plan with what belongs to it, a page at a time."""
+
+    next: NextPart
+
+
+class SyncStory(rows.SyncDetails):
+    """A sync with what belongs to it, a page at a time, and why each rule matched or not."""
+
+    next: NextPart
     explanation: Annotated[
         list[RuleFinding] | None,
-        Field(description="Null for a sync that was not planned, or cannot be explained (now). It "
-              "has 10,000 of the verdicts on resources at most."),
+        Field(description="Null for a sync that was not planned, or cannot be explained (now), and "
+              "on further pages. It has 10,000 of the verdicts on resources at most."),
     ]  # fmt: skip
     explanationNote: Annotated[  # noqa: N815 a key of the API
         str, Field(

@@ -295,7 +295,7 @@ def test_it_tells_how_far_it_is(house: House, edit: Any, monkeypatch: pytest.Mon
         house.sync("a1", at=number)
     monkeypatch.setattr("receiver.cli.progress.EVERY", -1)
     monkeypatch.setattr("receiver.cli.progress.EVERY_LINE", -1)
-    monkeypatch.setattr("receiver.ledger.queries.deliveries.MOST_BYTES", 1)
+    monkeypatch.setattr("receiver.ledger.queries.bulky.MOST_BYTES", 1)
     code, out, err = edit(rule(AS))
     assert (code, out.splitlines()[0].split(",")[0]) == (0, "5 syncs compared")
     shown = err.splitlines()
@@ -312,7 +312,7 @@ def test_what_it_keeps_does_not_grow_with_the_syncs(
     """A page at a time: four times the syncs take no more room."""
     house = house_of(file_ledger, rule(BS))
     monkeypatch.setenv("POSTSYNC_HOME", str(tmp_path))
-    monkeypatch.setattr("receiver.ledger.queries.deliveries.MOST_BYTES", 50_000)
+    monkeypatch.setattr("receiver.ledger.queries.bulky.MOST_BYTES", 50_000)
     (tmp_path / "new.yaml").write_text(f"version: 1\nrules:{rule(AS)}")
     names = [f"a{number}" for number in range(200)]
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
-from desks import put_in_force
+from desks import ANN, desk, put_in_force
 from house import House
 from in_process import Postsync
 from sqlalchemy import text
@@ -139,6 +140,34 @@ def test_what_is_equal_is_told_once(postsync: Postsync) -> None:
     assert not any("more like it" in line for line in every)
     assert sum("attempt.succeeded" in line and "rule=purge" in line for line in every) == 11
     assert len(every) > len(lines) + 20
+
+
+def test_a_sync_of_more_runs_than_a_page_has_is_told_whole(
+    house: House, postsync: Postsync
+) -> None:
+    """So is its plan: every run is counted, every line of the trail is there."""
+    sync = house.sync(*(f"a{number}" for number in range(600)))
+    desk(house).cancel_sync(ANN, sync)
+    (plan,) = house.query("SELECT id FROM plans WHERE rule = 'purge'")
+    for wanted, every in ((sync, "sync_id IS NOT NULL"), (plan, f"plan_id = '{plan}'")):
+        lines = shown(postsync, wanted, "--whole")
+        text = "\n".join(lines)
+        assert "call (log.message): 600 cancelled" in text
+        (count,) = house.query(f"SELECT COUNT(*) FROM audit_events WHERE {every}")
+        assert count > 600
+        assert sum(re.match(r"\d\d:\d\d:\d\d\.", line) is not None for line in lines) == count
+
+
+@pytest.mark.parametrize("kind", ["sync", "plan"])
+def test_json_has_all_pages_as_one(
+    house: House, sync: str, kind: str, postsync: Postsync, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Programs need not know of pages."""
+    assert sync
+    (wanted,) = house.query(f"SELECT MIN(id) FROM {kind}s")
+    once = json.loads(postsync("show", wanted, "--output", "json")[1])
+    monkeypatch.setattr("receiver.ledger.queries.bulky.MOST_BYTES", 1)
+    assert json.loads(postsync("show", wanted, "--output", "json")[1]) == once
 
 
 @pytest.mark.usefixtures("sync")

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 import pytest
 from notifications import notification, resource
+from stories import story_of
 
 from receiver.core.model import Event
 from receiver.ledger.audit.key_values import RULES, put_value
@@ -91,7 +92,7 @@ def test_a_story_has_every_delivery_and_its_events_in_order(
     sync = store(writer, body=body)
     store(writer, "other")
     assert store(writer, body=body) == sync
-    story = Reader(ledger).sync(sync)
+    story = story_of(Reader(ledger), sync)
     assert story
     assert [d["verdict"] for d in story["deliveries"]] == ["accepted", "duplicate"]
     assert story["deliveries"][1]["reason"] == f"same sync as {sync}"
@@ -105,7 +106,11 @@ def test_a_story_has_every_delivery_and_its_events_in_order(
 def test_what_is_not_there_is_none(ledger: Ledger) -> None:
     """Neither a story nor a newest sync."""
     reader = Reader(ledger)
-    assert (reader.sync("s-nothing"), reader.newest(), reader.syncs(limit=5)) == (None, None, [])
+    assert (story_of(reader, "s-nothing"), reader.newest(), reader.syncs(limit=5)) == (
+        None,
+        None,
+        [],
+    )
 
 
 def test_a_ledger_that_takes_writes_is_ready(ledger: Ledger) -> None:

@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 from house import House
 from sqlalchemy import Table, event, insert
+from stories import story_of
 
 from receiver.core.model import first_id
 from receiver.ledger import tables
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.sqlite import SqliteLedger
 from receiver.ledger.queries import trail
+from receiver.ledger.queries.fields import WHOLE
 from receiver.ledger.queries.reader import EventFilters, Filters, Reader
 
 HOUR = 3_600_000
@@ -187,10 +189,10 @@ def test_parameters_are_shown_with_the_references_to_secrets_that_the_rule_has(
         "Authorization": {"env": "POSTSYNC_SECRET_CDN", "format": "Bearer {}"},
         "X-Api-Key": {"file": "cdn-key"},
     }
-    (row,) = reader.runs(limit=5)
+    (row,) = reader.with_bulky("runs", reader.runs(limit=5), WHOLE)
     assert row["parameters"]["headers"] == wanted
     assert "secrets" not in row
-    story = reader.sync(sync)
+    story = story_of(reader, sync)
     assert story
     assert story["plans"][0]["runs"][0]["parameters"] == row["parameters"]
     (held,) = house.events("run.held")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from house import NOON, House
 from sqlalchemy import event, insert
+from stories import plan_of, story_of
 
 from receiver.ledger import tables
 from receiver.ledger.engine.ledger import Ledger
@@ -53,7 +54,7 @@ def names(events: Sequence[Event], *wanted: str) -> list[str]:
 
 
 def story(house: House, sync: str) -> SyncDetails:
-    told = Reader(house.ledger).sync(sync)
+    told = story_of(Reader(house.ledger), sync)
     assert told
     numbers = [line["seq"] for line in told["events"]]
     assert numbers == sorted(set(numbers))
@@ -82,7 +83,7 @@ def test_a_plan_tells_of_each_sync_that_it_collected(house: House) -> None:
     """The lines that name an older one are its own as well."""
     syncs = gathered(house)
     [plan] = house.query("SELECT id FROM plans WHERE rule = 'gather'")
-    told = Reader(house.ledger).plan(plan)
+    told = plan_of(Reader(house.ledger), plan)
     assert told
     matched = [line["sync"] for line in told["events"] if line["event"] == "rule.matched"]
     assert matched == syncs
@@ -138,7 +139,7 @@ def test_the_trail_by_a_sync_a_plan_or_a_run_is_their_story(house: House) -> Non
     for sync in syncs:
         assert filtered(house, sync=sync) == story(house, sync)["events"]
     for plan in reader.plans(limit=10):
-        told = reader.plan(plan["id"])
+        told = plan_of(reader, plan["id"])
         assert told
         assert filtered(house, plan=plan["id"]) == told["events"]
     for run in reader.runs(limit=10):

@@ -7,13 +7,14 @@ import re
 import pytest
 from desks import ANN, desk, house_of, only
 from house import House
+from stories import plan_of, story_of
 
 from receiver.core.model import Outcome, OutcomeKind
 from receiver.ledger.audit.key_values import PACE, put_value
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.queries.reader import Reader
-from receiver.ledger.queries.rows import Run
+from receiver.ledger.queries.rows import RunWithTries
 from receiver.ledger.queue.heartbeats import write_heartbeat
 from receiver.ledger.queue.pauses import Scope
 from receiver.ledger.queue.rate_limits import block_lane
@@ -46,11 +47,12 @@ def waits(house: House, action: str = "one", plan: int = 0) -> str:
     wanted = house.plans("id")[plan]
     rows = [run for run in reader.runs(limit=100) if run["plan"] == wanted]
     row = min((run for run in rows if run["action"] == action), key=lambda run: str(run["id"]))
-    alone, of_plan, of_sync = reader.run(row["id"]), reader.plan(wanted), reader.sync(row["sync"])
+    alone, of_plan = reader.run(row["id"]), plan_of(reader, wanted)
+    of_sync = story_of(reader, row["sync"])
     assert alone
     assert of_plan
     assert of_sync
-    stories: list[Run] = [alone, *of_plan["runs"]]
+    stories: list[RunWithTries] = [alone, *of_plan["runs"]]
     stories += [run for one in of_sync["plans"] for run in one["runs"]]
     told = {one["waitsFor"] for one in stories if one["id"] == row["id"]}
     assert told == {row["waitsFor"]}
@@ -163,7 +165,7 @@ def test_a_plan_that_collects_says_until_when_and_for_whom(ledger: Ledger) -> No
     reader = Reader(house.ledger)
     (listed,) = reader.plans(limit=9)
     (of_list,) = reader.syncs(limit=9)[0]["plans"]
-    story, alone = reader.sync(sync), reader.plan(listed["id"])
+    story, alone = story_of(reader, sync), plan_of(reader, listed["id"])
     assert story
     assert alone
     assert listed["waitsFor"] == f"further syncs, until {listed['dueAt']}"

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from notifications import resource
 from sqlalchemy import event, insert, text, update
+from stories import story_of
 
 from receiver.core.model import Event
 from receiver.ledger import tables
@@ -115,7 +116,7 @@ def test_what_has_ended_goes_with_all_that_belongs_to_it(ledger: Ledger) -> None
     assert lines > 5
     told = house.events("ledger.pruned")
     assert [(one["syncs"], one["runs"], one["by"]) for one in told] == [(1, 2, "test")]
-    assert Reader(house.ledger).sync(sync) is None
+    assert story_of(Reader(house.ledger), sync) is None
     assert [one["id"] for one in Reader(house.ledger).syncs(limit=9)] == [kept]
     assert orphans(house) == []
 
@@ -499,7 +500,7 @@ def _play(ledger: Ledger, steps: list[tuple[str, int]]) -> None:
     assert orphans(house) == []
     reader = Reader(house.ledger)
     for row in reader.syncs(limit=100):
-        story = reader.sync(row["id"])
+        story = story_of(reader, row["id"])
         assert story
         assert story["deliveries"]
         assert story["events"]

@@ -15,6 +15,7 @@ from house import NOON, House, later
 from notifications import resource
 from service import wait_for
 from sqlalchemy import event, text
+from stories import story_of
 from toy_cluster import ToyCluster
 
 from receiver.argocd.objects import ApplicationState, ObjectRef, ResourceState, Unreadable
@@ -211,7 +212,7 @@ def test_a_connection_that_fails_is_tried_again_and_told(house: House, cluster: 
     state, reason, _, _ = row(house, sync)
     assert state == "verifying"
     assert reason.endswith("at the latest; the cluster of the test: nobody there")
-    story = Reader(house.ledger).sync(sync)
+    story = story_of(Reader(house.ledger), sync)
     assert story
     assert "nobody there" in story["reason"]
     assert (story["changed"], story["unchanged"], story["unknown"]) == (None, None, None)

@@ -113,8 +113,8 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 def _answers(service: Service, sync: str) -> Iterator[tuple[str, str]]:
     runs = service.request("GET", "/v1/runs?limit=500", role="operators")[1]["runs"]
     paths = [
-        "/healthz", "/readyz", "/v1/syncs", f"/v1/syncs/{sync}", "/v1/plans?limit=500",
-        "/v1/runs?limit=500", "/v1/events?limit=500",
+        "/healthz", "/readyz", "/v1/syncs", f"/v1/syncs/{sync}", "/v1/plans?limit=500&fields=*",
+        "/v1/runs?limit=500&fields=*", "/v1/events?limit=500",
         *(f"/v1/runs/{run['id']}" for run in runs[:40]),
     ]  # fmt: skip
     for path in paths:
@@ -184,5 +184,5 @@ def test_what_was_echoed_is_there_but_for_the_secrets(written: dict[str, str]) -
     assert hidden in written["table runs"]
     assert (
         '"json": {"error": "went wrong", "message": "Cannot POST [secret]'
-        in written["/v1/runs?limit=500"]
+        in written["/v1/runs?limit=500&fields=*"]
     )

@@ -94,7 +94,7 @@ def test_what_was_refused_is_listed_with_its_text(web: Doors) -> None:
     """Also what is no JSON; nothing came of it."""
     post(web, notification(resource("a")))
     post(web, b'{"application": <no value>\npassword: hunter22')
-    (found,) = get(web, "", verdict="refused")["deliveries"]
+    (found,) = get(web, "", verdict="refused", fields="*")["deliveries"]
     assert found["text"] == '{"application": <no value>\npassword: [secret]'
     assert (found["outcome"], found["sync"]) == (None, None)
     assert "not JSON" in found["reason"]
@@ -106,10 +106,10 @@ def test_the_list_goes_page_by_page(web: Doors, monkeypatch: pytest.MonkeyPatch)
         post(web, notification(resource("a"), application=f"a{n}"))["delivery"] for n in range(3)
     ]
     for limit, most in ((1, 1 << 20), (50, 10)):
-        monkeypatch.setattr("receiver.ledger.queries.deliveries.MOST_BYTES", most)
+        monkeypatch.setattr("receiver.ledger.queries.bulky.MOST_BYTES", most)
         found, cursor = [], ""
         while cursor is not None:
-            page = get(web, "", limit=limit, cursor=cursor)
+            page = get(web, "", limit=limit, cursor=cursor, fields="id,notification")
             assert len(page["deliveries"]) == 1
             found.append(page["deliveries"][0]["id"])
             cursor = page["next"]

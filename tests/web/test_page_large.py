@@ -10,9 +10,10 @@ from desks import live_house_of
 from doors import Doors, doors
 from house import House
 from page import RULES, log_in, look, words
+from stories import story_of
 
 from receiver.ledger.engine.ledger import Ledger
-from receiver.ledger.queries.excerpts import EDGE
+from receiver.ledger.queries.details import EDGE
 from receiver.ledger.queries.reader import Reader
 from receiver.web.page.story import LINES, RUNS, RUNS_OF_PLAN
 
@@ -111,6 +112,6 @@ def test_of_each_plan_what_needs_somebody_is_read_first(ledger: Ledger) -> None:
     assert list(plan["counts"])[:2] == ["failed", "held"]
     assert [len(one["tries"]) for one in plan["runs"] if one["state"] != "skipped"] == [1, 1, 1]
     seqs = [one["seq"] for one in found["events"]]
-    whole = Reader(ledger).sync(sync)
+    whole = story_of(Reader(ledger), sync)
     assert whole
     assert seqs == [one["seq"] for one in whole["events"]][-3:]

@@ -21,7 +21,7 @@ from receiver.ledger.queries.application_rows import (
 )
 from receiver.ledger.queries.details import plans_of
 from receiver.ledger.queries.row_mapping import columns, read_rows
-from receiver.ledger.queries.rows import Plan, Sync
+from receiver.ledger.queries.rows import PlanOfSync, Sync
 from receiver.ledger.queries.waits_for import add_plan_waits, add_unplanned_reasons, add_waits
 
 MOST_RUNS = 200
@@ -106,7 +106,7 @@ def _count_runs(connection: Connection, plans: Sequence[str]) -> Mapping[str, Ma
     return found
 
 
-def _lean_plan(plan: Plan, runs: Mapping[str, Mapping[str, int]]) -> PlanOfApplication:
+def _lean_plan(plan: PlanOfSync, runs: Mapping[str, Mapping[str, int]]) -> PlanOfApplication:
     counts = runs.get(plan["id"], {})
     return {
         "id": plan["id"], "rule": plan["rule"], "state": plan["state"], "reason": plan["reason"],

@@ -8,17 +8,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from sqlalchemy import Connection, Row, Select, func, select
+from sqlalchemy import Connection, Row, Select, func, literal, select
 
 from receiver.ledger import tables
+from receiver.ledger.queries.bulky import fitting
 from receiver.ledger.queries.delivery_rows import DeliveredSync, MadePlan, StoredDelivery
+from receiver.ledger.queries.fields import WHOLE, Fields
 from receiver.ledger.queries.lists import Filters, applications, paged
 from receiver.ledger.queries.row_mapping import columns, moment
 from receiver.ledger.queries.rows import Delivery
 
-MOST_BYTES = 1 << 20
-"""What the notifications of one page have together, unpacked, with what was seen of live objects;
-at least one is there. It takes the process that takes notifications a quarter of a second."""
+BULKY = ("notification", "text", "note", "outcome.recalled", "outcome.plans.targets")
+"""What a list leaves out by default: the body with what is said of it, and what was read of it."""
 
 _D, _S, _P, _M = (
     tables.deliveries.c, tables.syncs.c, tables.plans.c, tables.plan_syncs.c,
@@ -27,21 +28,25 @@ _D, _S, _P, _M = (
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A delivery and its body; None where the body cannot be unpacked."""
+    """A delivery and its body; None where it cannot be unpacked, or is not wanted."""
 
     row: StoredDelivery
     body: bytes | None
 
 
 def list_deliveries(
-    connection: Connection, wanted: Filters, limit: int, before: str
+    connection: Connection, wanted: Filters, limit: int, before: str, fields: Fields
 ) -> tuple[list[Kept], bool]:
     """List deliveries, the newest first, and whether there are more than fit.
 
-    The states that are wanted are verdicts.
+    The states that are wanted are verdicts. What fits is counted in bytes of the notifications,
+    unpacked, with what was seen of live objects.
     """
     seen = select(func.length(_S.recalled)).where(_S.id == _D.sync_id).scalar_subquery()
-    rows = select(_D.id, _D.size, func.coalesce(seen, 0).label("seen"))
+    size = (_D.size if _has_body(fields) else literal(0)) + (
+        func.coalesce(seen, 0) if "outcome.recalled" in fields else literal(0)
+    )
+    rows = select(_D.id, size.label("size"))
     query = paged(rows, tables.deliveries, wanted, before, limit + 1, letter="d")
     if wanted.states:
         query = query.where(_D.verdict.in_(wanted.states))
@@ -49,13 +54,9 @@ def list_deliveries(
         names = applications(connection, wanted.application)
         query = query.where(_D.sync_id.in_(select(_S.id).where(_S.application.in_(names))))
     found = connection.execute(query).all()
-    chosen, size = list[str](), 0
-    for row in found[:limit]:
-        size += row.size + row.seen
-        if chosen and size > MOST_BYTES:
-            break
-        chosen.append(row.id)
-    return read_deliveries(connection, chosen), len(found) > len(chosen)
+    chosen = fitting(found[:limit], (row.size for row in found[:limit]))
+    kept = read_deliveries(connection, [row.id for row in chosen], fields)
+    return kept, len(found) > len(chosen)
 
 
 def delivery_of(connection: Connection, wanted: str) -> str | None:
@@ -68,24 +69,32 @@ def delivery_of(connection: Connection, wanted: str) -> str | None:
     return wanted
 
 
-def read_deliveries(connection: Connection, ids: Sequence[str]) -> list[Kept]:
+def read_deliveries(
+    connection: Connection, ids: Sequence[str], fields: Fields = WHOLE
+) -> list[Kept]:
     """Return these deliveries, the newest first; those that there are."""
-    rows = connection.execute(_select().where(_D.id.in_(ids)).order_by(_D.id.desc())).all()
-    plans = _plans_of(connection, [row.sync for row in rows if row.sync])
-    return [_kept(row, plans) for row in rows]
+    query = _select(fields).where(_D.id.in_(ids)).order_by(_D.id.desc())
+    rows = connection.execute(query).all()
+    plans = _plans_of(connection, [row.sync for row in rows if row.sync], fields)
+    return [_kept(row, plans, fields) for row in rows]
 
 
-def _select() -> Select[Any]:
+def _has_body(fields: Fields) -> bool:
+    return any(key in fields for key in ("notification", "text", "note"))
+
+
+def _select(fields: Fields) -> Select[Any]:
     of_sync = (
-        _S.delivery_id, _S.application, _S.phase, _S.finished_at, _S.state,
-        _S.reason.label("why"), _S.recalled,
+        _S.delivery_id, _S.application, _S.phase, _S.finished_at, _S.state, _S.reason.label("why"),
     )  # fmt: skip
+    body = [_D.body] if _has_body(fields) else []
+    recalled = [_S.recalled] if "outcome.recalled" in fields else []
     return select(
-        *columns(tables.deliveries, Delivery), _D.channel, _D.query, _D.body, *of_sync
+        *columns(tables.deliveries, Delivery), _D.channel, _D.query, *body, *of_sync, *recalled
     ).outerjoin(tables.syncs, _S.id == _D.sync_id)
 
 
-def _kept(row: Row[Any], plans: dict[str, list[MadePlan]]) -> Kept:
+def _kept(row: Row[Any], plans: dict[str, list[MadePlan]], fields: Fields) -> Kept:
     values = row._mapping  # noqa: SLF001 SQLAlchemy's public name, so that it is no column
     told = {key: values[key] for key in Delivery.__annotations__} | {
         "receivedAt": moment(values["receivedAt"]),
@@ -93,7 +102,9 @@ def _kept(row: Row[Any], plans: dict[str, list[MadePlan]]) -> Kept:
         "query": json.loads(row.query),
         "outcome": None if row.delivery_id is None else _outcome(row, plans.get(row.sync, [])),
     }
-    return Kept(cast("StoredDelivery", told), _unpacked(row.body))
+    if told["outcome"] is not None and "outcome.recalled" in fields:
+        told["outcome"]["recalled"] = _recalled(row.recalled)
+    return Kept(cast("StoredDelivery", told), _unpacked(row.body) if _has_body(fields) else None)
 
 
 def _unpacked(packed: bytes) -> bytes | None:
@@ -111,7 +122,6 @@ def _outcome(row: Row[Any], plans: list[MadePlan]) -> DeliveredSync:
         "finishedAt": moment(row.finished_at),
         "state": row.state,
         "reason": row.why,
-        "recalled": _recalled(row.recalled),
         "plans": plans,
     }
 
@@ -128,9 +138,12 @@ def _no_number(word: str) -> None:
     raise ValueError(word)
 
 
-def _plans_of(connection: Connection, syncs: Sequence[str]) -> dict[str, list[MadePlan]]:
+def _plans_of(
+    connection: Connection, syncs: Sequence[str], fields: Fields
+) -> dict[str, list[MadePlan]]:
     """Return the plans of each sync, also those that have collected it, in order of time."""
-    shown = (_P.id, _P.rule, _P.mode, _P.state, _P.targets, _P.sync_id.label("newest"))
+    targets = [_P.targets] if "outcome.plans.targets" in fields else []
+    shown = (_P.id, _P.rule, _P.mode, _P.state, _P.sync_id.label("newest"), *targets)
     own = select(*shown, _P.sync_id.label("sync")).where(_P.sync_id.in_(syncs))
     collecting = (
         select(*shown, _M.sync_id.label("sync"))
@@ -140,11 +153,11 @@ def _plans_of(connection: Connection, syncs: Sequence[str]) -> dict[str, list[Ma
     rows = [*connection.execute(own), *connection.execute(collecting)]
     found: dict[str, list[MadePlan]] = {}
     for row in sorted(rows, key=lambda row: str(row.id)):
-        found.setdefault(row.sync, []).append({
-            "id": row.id, "rule": row.rule, "mode": row.mode, "state": row.state,
-            "targets": [
+        plan: MadePlan = {"id": row.id, "rule": row.rule, "mode": row.mode, "state": row.state}
+        if targets:
+            plan["targets"] = [
                 item["resource"] for item in json.loads(row.targets)
                 if item.get("sync", row.newest) == row.sync
-            ],
-        })  # fmt: skip
+            ]  # fmt: skip
+        found.setdefault(row.sync, []).append(plan)
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import Field
 from typing_extensions import TypedDict
@@ -18,9 +18,13 @@ class MadePlan(TypedDict):
     rule: str
     mode: Literal["run", "observe"]
     state: Annotated[str, written_as_text(PlanState)]
-    targets: Annotated[
-        list[str],
-        Field(description="The keys of the sync's resources; none for a rule without `resources`."),
+    targets: NotRequired[
+        Annotated[
+            list[str],
+            Field(
+                description="The keys of the sync's resources; none for a rule without `resources`."
+            ),
+        ]
     ]
 
 
@@ -33,13 +37,15 @@ class DeliveredSync(TypedDict):
     finishedAt: Time | None
     state: Annotated[str, written_as_text(SyncState)]
     reason: str
-    recalled: Annotated[
-        Any,
-        Field(
-            description="What was known beside the notification when it was planned: images of "
-            "before, failed syncs, what its live objects told. For `postsync explain` and "
-            "`backtest`; its form may change. Null while it is not planned."
-        ),
+    recalled: NotRequired[
+        Annotated[
+            Any,
+            Field(
+                description="What was known beside the notification when it was planned: images of "
+                "before, failed syncs, what its live objects told. For `postsync explain` and "
+                "`backtest`; its form may change. Null while it is not planned."
+            ),
+        ]
     ]
     plans: list[MadePlan]
 
@@ -52,11 +58,24 @@ class StoredDelivery(Delivery):
     outcome: Annotated[DeliveredSync | None, Field(description="Null for what was refused.")]
 
 
+Notification = Annotated[
+    Any, Field(description="Its JSON; null where it is none, or is not kept: see `note`.")
+]
+Text = Annotated[str, Field(description="The body where it is no JSON.")]
+Note = Annotated[str, Field(description="Why there is no body, and where it is; else empty.")]
+
+
 class DeliveryStory(StoredDelivery):
     """A delivery with the notification as it came, credentials masked."""
 
-    notification: Annotated[
-        Any, Field(description="Its JSON; null where it is none, or is not kept: see `note`.")
-    ]
-    text: Annotated[str, Field(description="The body where it is no JSON.")]
-    note: Annotated[str, Field(description="Why there is no body, and where it is; else empty.")]
+    notification: Notification
+    text: Text
+    note: Note
+
+
+class ListedDelivery(StoredDelivery):
+    """A delivery as lists show it; what is bulky of it only where ``fields`` asks."""
+
+    notification: NotRequired[Notification]
+    text: NotRequired[Text]
+    note: NotRequired[Note]

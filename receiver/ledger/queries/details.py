@@ -1,47 +1,49 @@
-"""One sync, plan or run with all that belongs to it, and which lines of the trail do."""
+"""What belongs to a sync, a plan or a run, and which lines of the trail do."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, select
+from sqlalchemy import (
+    JSON,
+    ColumnElement,
+    CompoundSelect,
+    Connection,
+    and_,
+    cast,
+    func,
+    or_,
+    select,
+    union,
+)
 
 from receiver.ledger import tables
 from receiver.ledger.inbox.hook_messages import message_events
-from receiver.ledger.queries.row_mapping import read_by, read_events, read_one
+from receiver.ledger.queries.row_mapping import (
+    AT_ONCE,
+    columns,
+    read_by,
+    read_events,
+    read_one,
+    read_rows,
+)
 from receiver.ledger.queries.rows import (
-    ActedPlan,
     ActedRun,
     Attempt,
-    Delivery,
     Event,
-    Plan,
-    PlanStory,
-    PlanWithRuns,
+    PlanHead,
+    PlanOfSync,
     RunStory,
     RunWithTries,
-    Sync,
-    SyncDetails,
 )
+
+EDGE = 25
+"""Attempts of a run that are read: the first so many, and the last so many."""
 
 _R = tables.runs.c
 IN_TURN = (_R.section, _R.wave, _R.step, _R.target_index)
 """The order of a plan's runs: as they begin, and in a wave as in the rule. Their ids have none."""
-
-
-def sync_details(connection: Connection, sync: str) -> SyncDetails | None:
-    """Return a sync: its deliveries, plans with runs and attempts, and events in order."""
-    found = read_one(connection, tables.syncs, sync, Sync)
-    if found is None:
-        return None
-    deliveries = read_by(connection, tables.deliveries, "sync", [sync], Delivery)
-    return {
-        **found,
-        "deliveries": deliveries.get(sync, []),
-        "plans": _with_runs(connection, plans_of(connection, [sync])[sync]),
-        "events": _events(connection, about_sync(connection, sync)),
-    }
 
 
 def sync_state(connection: Connection, sync: str) -> tuple[str, str]:
@@ -49,15 +51,6 @@ def sync_state(connection: Connection, sync: str) -> tuple[str, str]:
     s = tables.syncs.c
     row = connection.execute(select(s.state, s.reason).where(s.id == sync)).one()
     return row.state, row.reason
-
-
-def plan_story(connection: Connection, plan: str) -> PlanStory | None:
-    """Return a plan: its runs with their attempts, and its events."""
-    found = read_one(connection, tables.plans, plan, ActedPlan)
-    if found is None:
-        return None
-    events = _events(connection, about_plans(connection, [plan]))
-    return {**_with_runs(connection, [{**found, "waitsFor": ""}])[0], "events": events}
 
 
 def run_story(connection: Connection, run: str) -> RunStory | None:
@@ -72,15 +65,15 @@ def run_story(connection: Connection, run: str) -> RunStory | None:
     return {**with_tries(found, application, tries), "events": events}
 
 
-def plans_of(connection: Connection, syncs: Sequence[str]) -> dict[str, list[Plan]]:
+def plans_of(connection: Connection, syncs: Sequence[str]) -> dict[str, list[PlanOfSync]]:
     """Return the plans of each sync, in order of time; those that collected it are among them.
 
     What each waits for is not read.
     """
-    own = read_by(connection, tables.plans, "sync", syncs, ActedPlan)
+    own = read_by(connection, tables.plans, "sync", syncs, PlanHead)
     collected_by = _collected_by(connection, syncs)
     others = {plan for plans in collected_by.values() for plan in plans}
-    shared = read_by(connection, tables.plans, "id", sorted(others), ActedPlan)
+    shared = read_by(connection, tables.plans, "id", sorted(others), PlanHead)
     found = {
         sync: own.get(sync, []) + [row for one in collected_by.get(sync, []) for row in shared[one]]
         for sync in syncs
@@ -89,6 +82,22 @@ def plans_of(connection: Connection, syncs: Sequence[str]) -> dict[str, list[Pla
         sync: [{**plan, "waitsFor": ""} for plan in sorted(plans, key=lambda plan: plan["id"])]
         for sync, plans in found.items()
     }
+
+
+def plans_with(sync: str) -> CompoundSelect[Any]:
+    """Select the plans of a sync: its own, and those that have collected it."""
+    p, m = tables.plans.c, tables.plan_syncs.c
+    own = select(p.id).where(p.sync_id == sync)
+    return union(own, select(m.plan_id).where(m.sync_id == sync))
+
+
+def count_matched(connection: Connection, plans: Sequence[str]) -> dict[str, int]:
+    """Count the resources that each plan matched."""
+    p = tables.plans.c
+    on_postgres = connection.dialect.name == "postgresql"
+    targets: ColumnElement[Any] = cast(p.targets, JSON) if on_postgres else p.targets
+    query = select(p.id, func.json_array_length(targets)).where(p.id.in_(plans))
+    return {row[0]: row[1] for row in connection.execute(query)}
 
 
 def _collected_by(connection: Connection, syncs: Sequence[str]) -> dict[str, list[str]]:
@@ -106,35 +115,23 @@ def _collected_by(connection: Connection, syncs: Sequence[str]) -> dict[str, lis
     return found
 
 
-def _with_runs(connection: Connection, plans: Sequence[Plan]) -> list[PlanWithRuns]:
-    ids = [plan["id"] for plan in plans]
-    syncs = syncs_of(connection, ids)
-    runs = read_by(connection, tables.runs, "plan", ids, ActedRun, IN_TURN)
-    every = [run["id"] for group in runs.values() for run in group]
-    tries = read_by(connection, tables.attempts, "run", every, Attempt)
-    return [
-        {
-            **plan,
-            "syncs": syncs.get(plan["id"], [plan["sync"]]),
-            "runs": [
-                with_tries(run, plan["application"], tries.get(run["id"], []))
-                for run in runs.get(plan["id"], [])
-            ],
-        }
-        for plan in plans
-    ]
-
-
 def with_tries(run: ActedRun, application: str, tries: list[Attempt]) -> RunWithTries:
     """Return a run with these attempts; what it waits for is not read."""
     return {**run, "application": application, "waitsFor": "", "tries": tries}
 
 
-def is_long(connection: Connection, kind: Literal["sync", "plan"], wanted: str, lines: int) -> bool:
-    """Whether the trail has more than so many lines of a sync or a plan."""
-    about = about_sync(connection, wanted) if kind == "sync" else about_plans(connection, [wanted])
-    further = select(tables.audit_events.c.seq).where(about).offset(lines).limit(1)
-    return connection.scalar(further) is not None
+def first_and_last_tries(connection: Connection, runs: Sequence[str]) -> dict[str, list[Attempt]]:
+    """Return the first and the last attempts of each run, in order."""
+    a, r = tables.attempts, tables.runs
+    query = select(*columns(a, Attempt)).join(r, r.c.id == a.c.run_id)
+    query = query.where(or_(a.c.number <= EDGE, a.c.number > r.c.attempts - EDGE))
+    found: dict[str, list[Attempt]] = {}
+    for start in range(0, len(runs), AT_ONCE):
+        asked = a.c.run_id.in_(runs[start : start + AT_ONCE])
+        rows = read_rows(connection, query.where(asked).order_by(*a.primary_key), Attempt)
+        for row in rows:
+            found.setdefault(row["run"], []).append(row)
+    return found
 
 
 def _events(connection: Connection, about: ColumnElement[bool]) -> list[Event]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, case, func, select
 
 from receiver.core.states import RunState, Trait
 from receiver.ledger import tables
@@ -13,6 +13,8 @@ from receiver.ledger.queries.details import (
     about_plans,
     about_run,
     about_sync,
+    count_matched,
+    first_and_last_tries,
     plans_of,
     syncs_of,
     with_tries,
@@ -28,20 +30,16 @@ from receiver.ledger.queries.row_mapping import (
 from receiver.ledger.queries.rows import (
     ActedPlan,
     ActedRun,
-    Attempt,
     Delivery,
     Event,
-    Plan,
     PlanExcerpt,
     PlanExcerptStory,
+    PlanHead,
     RunStory,
     RunWithTries,
     Sync,
     SyncExcerpt,
 )
-
-EDGE = 25
-"""Attempts of a run that are read: the first so many, and the last so many."""
 
 AGAIN = ("run.retried", "run.reopened")
 """The events with which a run that had ended waits again."""
@@ -88,7 +86,8 @@ def plan_excerpt(
     if found is None:
         return None
     events = _last_lines(connection, about_plans(connection, [plan]), lines)
-    return {**_excerpts(connection, [{**found, "waitsFor": ""}], runs)[0], "events": events}
+    (excerpt,) = _excerpts(connection, [found], runs)
+    return {**excerpt, "targets": found["targets"], "events": events}
 
 
 def run_excerpt(connection: Connection, run: str, lines: int) -> RunStory | None:
@@ -98,16 +97,17 @@ def run_excerpt(connection: Connection, run: str, lines: int) -> RunStory | None
         return None
     p = tables.plans.c
     application = connection.scalar(select(p.application).where(p.id == found["plan"])) or ""
-    tries = _tries(connection, [run]).get(run, [])
+    tries = first_and_last_tries(connection, [run]).get(run, [])
     events = _last_lines(connection, about_run(connection, run), lines)
     return {**with_tries(found, application, tries), "events": events}
 
 
-def _excerpts(connection: Connection, plans: Sequence[Plan], most: int) -> list[PlanExcerpt]:
+def _excerpts(connection: Connection, plans: Sequence[PlanHead], most: int) -> list[PlanExcerpt]:
     ids = [plan["id"] for plan in plans]
     syncs, counts = syncs_of(connection, ids), _counts(connection, ids)
+    matched = count_matched(connection, ids)
     rows = _first_runs(connection, ids, most)
-    tries = _tries(connection, [row["id"] for row in rows])
+    tries = first_and_last_tries(connection, [row["id"] for row in rows])
     applications = {plan["id"]: plan["application"] for plan in plans}
     runs: dict[str, list[RunWithTries]] = {}
     for row in rows:
@@ -116,7 +116,9 @@ def _excerpts(connection: Connection, plans: Sequence[Plan], most: int) -> list[
     return [
         {
             **plan,
+            "waitsFor": "",
             "syncs": syncs.get(plan["id"], [plan["sync"]]),
+            "matched": matched.get(plan["id"], 0),
             "counts": counts.get(plan["id"], {}),
             "runs": runs.get(plan["id"], []),
         }
@@ -149,20 +151,6 @@ def _first_runs(connection: Connection, plans: Sequence[str], most: int) -> list
         placed = select(r.id, place).where(asked).subquery()
         first = select(placed.c.id).where(placed.c.place <= most)
         found += read_rows(connection, query.where(r.id.in_(first)), ActedRun)
-    return found
-
-
-def _tries(connection: Connection, runs: Sequence[str]) -> dict[str, list[Attempt]]:
-    """Return the first and the last attempts of each run, in order."""
-    a, r = tables.attempts, tables.runs
-    query = select(*columns(a, Attempt)).join(r, r.c.id == a.c.run_id)
-    query = query.where(or_(a.c.number <= EDGE, a.c.number > r.c.attempts - EDGE))
-    found: dict[str, list[Attempt]] = {}
-    for start in range(0, len(runs), AT_ONCE):
-        asked = a.c.run_id.in_(runs[start : start + AT_ONCE])
-        rows = read_rows(connection, query.where(asked).order_by(*a.primary_key), Attempt)
-        for row in rows:
-            found.setdefault(row["run"], []).append(row)
     return found
 
 

@@ -13,7 +13,6 @@ from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
-    CompoundSelect,
     Connection,
     Select,
     Table,
@@ -25,15 +24,15 @@ from sqlalchemy import (
     or_,
     select,
     text,
-    union,
 )
 
 from receiver.core.model import first_id
 from receiver.core.states import LEFT_OUT_SYNCS, OPEN_RUNS, PlanState, RunState
 from receiver.ledger import tables
-from receiver.ledger.queries.details import plans_of
+from receiver.ledger.queries.details import plans_of, plans_with
+from receiver.ledger.queries.fields import WHOLE, Fields
 from receiver.ledger.queries.row_mapping import AT_ONCE, columns, read_rows
-from receiver.ledger.queries.rows import Plan, Run, Sync, SyncWithPlans
+from receiver.ledger.queries.rows import Plan, PlanHead, Run, RunHead, Sync, SyncWithPlans
 
 EXAMINED = 20_000
 """Syncs that a page looks through for a project, a phase, an outcome or a text, as of the trail's
@@ -69,9 +68,9 @@ class Filters:
 
 
 def list_syncs(
-    connection: Connection, wanted: Filters, limit: int, before: str
+    connection: Connection, wanted: Filters, limit: int, before: str, fields: Fields = WHOLE
 ) -> list[SyncWithPlans]:
-    """List syncs, the newest first, each with its plans."""
+    """List syncs, the newest first, each with its plans, where these are wanted."""
     s = tables.syncs
     query = paged(select(*columns(s, Sync)), s, wanted, before, limit, letter="s")
     if wanted.application:
@@ -83,8 +82,8 @@ def list_syncs(
     if looks := _looked_for(wanted):
         query = _among_newest(connection, query).where(*looks)
     rows = read_rows(connection, query.limit(limit), Sync)
-    plans = plans_of(connection, [row["id"] for row in rows])
-    return [{**row, "plans": plans[row["id"]]} for row in rows]
+    plans = plans_of(connection, [row["id"] for row in rows] if "plans" in fields else [])
+    return [{**row, "plans": plans.get(row["id"], [])} for row in rows]
 
 
 def _looked_for(wanted: Filters) -> list[ColumnElement[bool]]:
@@ -134,24 +133,24 @@ def _among_newest(connection: Connection, query: Select[Any]) -> Select[Any]:
 
 
 def list_plans(connection: Connection, wanted: Filters, limit: int, before: str) -> list[Plan]:
-    """List plans, the newest first; what each waits for is not read."""
+    """List plans, the newest first; what each waits for and what is bulky is not read."""
     p = tables.plans
-    selected = select(*columns(p, Plan), literal("").label("waitsFor"))
+    selected = select(*columns(p, PlanHead), literal("").label("waitsFor"))
     query = paged(selected, p, wanted, before, limit, letter="p")
     query = _of_states(query, p, wanted.states)
     if wanted.rule:
         query = query.where(p.c.rule == wanted.rule)
     if wanted.sync:
-        query = query.where(p.c.id.in_(_plans_with(wanted.sync)))
+        query = query.where(p.c.id.in_(plans_with(wanted.sync)))
     if wanted.application:
         query = query.where(p.c.application.in_(applications(connection, wanted.application)))
     return read_rows(connection, query, Plan)
 
 
 def list_runs(connection: Connection, wanted: Filters, limit: int, before: str) -> list[Run]:
-    """List runs, the newest first, each with its Application; what it waits for is not read."""
+    """List runs, the newest first, each with its Application; else as `list_plans`."""
     r, p = tables.runs, tables.plans
-    selected = (*columns(r, Run), p.c.application, literal("").label("waitsFor"))
+    selected = (*columns(r, RunHead), p.c.application, literal("").label("waitsFor"))
     joined = select(*selected).join(p, p.c.id == r.c.plan_id)
     query = _of_states(_timed_runs(joined, wanted, before, limit), r, wanted.states)
     for column, value in (
@@ -160,7 +159,7 @@ def list_runs(connection: Connection, wanted: Filters, limit: int, before: str) 
         if value:
             query = query.where(column == value)
     if wanted.sync:
-        query = query.where(r.c.plan_id.in_(_plans_with(wanted.sync)))
+        query = query.where(r.c.plan_id.in_(plans_with(wanted.sync)))
     if wanted.application:
         names = applications(connection, wanted.application)
         query = query.where(r.c.plan_id.in_(select(p.c.id).where(p.c.application.in_(names))))
@@ -177,13 +176,6 @@ def _timed_runs(query: Select[Any], wanted: Filters, before: str, limit: int) ->
     if wanted.until is not None:
         query = query.where(ended < wanted.until)
     return paged(query, tables.runs, wanted, before, limit, letter="")
-
-
-def _plans_with(sync: str) -> CompoundSelect[Any]:
-    """Select the plans of a sync: its own, and those that have collected it."""
-    p, m = tables.plans.c, tables.plan_syncs.c
-    own = select(p.id).where(p.sync_id == sync)
-    return union(own, select(m.plan_id).where(m.sync_id == sync))
 
 
 def applications(connection: Connection, wanted: str) -> list[str]:

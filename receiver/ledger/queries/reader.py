@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import TypeVar
 
 from sqlalchemy import func, select
 
 from receiver.ledger import tables
 from receiver.ledger.engine.ledger import Ledger
+from receiver.ledger.queries.bulky import add_bulky
 from receiver.ledger.queries.deliveries import (
     Kept,
     delivery_of,
     list_deliveries,
     read_deliveries,
 )
-from receiver.ledger.queries.details import is_long, plan_story, run_story, sync_details
+from receiver.ledger.queries.details import run_story
 from receiver.ledger.queries.excerpts import plan_excerpt, run_excerpt, sync_excerpt
+from receiver.ledger.queries.fields import WHOLE, Fields
 from receiver.ledger.queries.history import History, read_history
 from receiver.ledger.queries.lists import (
     Filters,
@@ -52,12 +54,18 @@ from receiver.ledger.queries.status import (
     read_readiness,
     rules_in_force,
 )
+from receiver.ledger.queries.story import Part, Place, plan_page, sync_page
 from receiver.ledger.queries.trail import EventFilters, Page, read_trail
 from receiver.ledger.queries.waits_for import add_plan_waits, add_unplanned_reasons, add_waits
 
-__all__ = ["DEAD_AFTER", "EventFilters", "Filters", "Page", "Reader", "Readiness"]
+__all__ = [
+    "DEAD_AFTER", "WHOLE", "EventFilters", "Fields", "Filters", "Page", "Part", "Place", "Reader",
+    "Readiness",
+]  # fmt: skip
 
 ALL = Filters()
+
+R = TypeVar("R")
 
 
 class Reader:
@@ -70,20 +78,25 @@ class Reader:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
-    def syncs(self, wanted: Filters = ALL, *, limit: int, before: str = "") -> list[SyncWithPlans]:
+    def syncs(
+        self, wanted: Filters = ALL, *, limit: int, before: str = "", fields: Fields = WHOLE
+    ) -> list[SyncWithPlans]:
         """List syncs, newest first, each with its plans; ``before`` is an id."""
         with self._ledger.read() as connection:
-            rows = list_syncs(connection, wanted, limit, before)
+            rows = list_syncs(connection, wanted, limit, before, fields)
             now = self._ledger.now(connection)
             add_unplanned_reasons(connection, now, rows)
             add_plan_waits(connection, now, [plan for sync in rows for plan in sync["plans"]])
             return rows
 
-    def plans(self, wanted: Filters = ALL, *, limit: int, before: str = "") -> list[Plan]:
+    def plans(
+        self, wanted: Filters = ALL, *, limit: int, before: str = "", fields: Fields = WHOLE
+    ) -> list[Plan]:
         """List plans, newest first."""
         with self._ledger.read() as connection:
             rows = list_plans(connection, wanted, limit, before)
-            add_plan_waits(connection, self._ledger.now(connection), rows)
+            if "waitsFor" in fields:
+                add_plan_waits(connection, self._ledger.now(connection), rows)
             return rows
 
     def with_held_runs(self, plans: Sequence[str]) -> set[str]:
@@ -91,42 +104,45 @@ class Reader:
         with self._ledger.read() as connection:
             return with_held_runs(connection, plans)
 
-    def runs(self, wanted: Filters = ALL, *, limit: int, before: str = "") -> list[Run]:
+    def runs(
+        self, wanted: Filters = ALL, *, limit: int, before: str = "", fields: Fields = WHOLE
+    ) -> list[Run]:
         """List runs, newest first."""
         with self._ledger.read() as connection:
             rows = list_runs(connection, wanted, limit, before)
-            add_waits(connection, self._ledger.now(connection), rows)
+            if "waitsFor" in fields:
+                add_waits(connection, self._ledger.now(connection), rows)
             return rows
+
+    def with_bulky(self, kind: str, rows: Sequence[R], fields: Fields) -> list[R]:
+        """Add what is bulky of ``plans`` or ``runs`` and wanted; return those that have room."""
+        with self._ledger.read() as connection:
+            return add_bulky(connection, tables.metadata.tables[kind], rows, fields)
 
     def trail(self, wanted: EventFilters, *, after: int, limit: int) -> Page:
         """Read the trail after a ``seq``, oldest first."""
         with self._ledger.read() as connection:
             return read_trail(connection, wanted, after, limit)
 
-    def sync(self, sync: str) -> SyncDetails | None:
-        """Return one sync with all that belongs to it; None if there is no such sync."""
+    def sync_page(self, sync: str, part: Part) -> tuple[SyncDetails, Place | None] | None:
+        """Return a page of a sync's story, and where the next one begins; None of no sync."""
         with self._ledger.read() as connection:
-            found = sync_details(connection, sync)
-            if found is not None:
-                now = self._ledger.now(connection)
+            page = sync_page(connection, sync, part)
+            if page is not None:
+                found, now = page[0], self._ledger.now(connection)
                 add_waits(connection, now, [run for plan in found["plans"] for run in plan["runs"]])
                 add_plan_waits(connection, now, found["plans"])
                 add_unplanned_reasons(connection, now, [found])
-            return found
+            return page
 
-    def plan(self, plan: str) -> PlanStory | None:
-        """Return one plan with its runs and events; None if there is no such plan."""
+    def plan_page(self, plan: str, part: Part) -> tuple[PlanStory, Place | None] | None:
+        """Return a page of a plan's story, and where the next one begins; None of no plan."""
         with self._ledger.read() as connection:
-            found = plan_story(connection, plan)
-            if found is not None:
-                add_waits(connection, self._ledger.now(connection), found["runs"])
-                add_plan_waits(connection, self._ledger.now(connection), [found])
-            return found
-
-    def is_long(self, kind: Literal["sync", "plan"], wanted: str, lines: int) -> bool:
-        """Whether the trail has more than so many lines of a sync or a plan."""
-        with self._ledger.read() as connection:
-            return is_long(connection, kind, wanted, lines)
+            page = plan_page(connection, plan, part)
+            if page is not None:
+                add_waits(connection, self._ledger.now(connection), page[0]["runs"])
+                add_plan_waits(connection, self._ledger.now(connection), [page[0]])
+            return page
 
     def run(self, run: str) -> RunStory | None:
         """Return one run with its attempts and events; None if there is no such run."""
@@ -165,17 +181,17 @@ class Reader:
             return found
 
     def deliveries(
-        self, wanted: Filters = ALL, *, limit: int, before: str = ""
+        self, wanted: Filters = ALL, *, limit: int, before: str = "", fields: Fields = WHOLE
     ) -> tuple[list[Kept], bool]:
         """List deliveries with their notifications, newest first, and whether there are more."""
         with self._ledger.read() as connection:
-            return list_deliveries(connection, wanted, limit, before)
+            return list_deliveries(connection, wanted, limit, before, fields)
 
-    def delivery(self, wanted: str) -> Kept | None:
+    def delivery(self, wanted: str, *, fields: Fields = WHOLE) -> Kept | None:
         """Return one delivery, by its id or its sync's, or that of the newest sync: ``last``."""
         with self._ledger.read() as connection:
             found = delivery_of(connection, wanted)
-            return next(iter(read_deliveries(connection, [found] if found else [])), None)
+            return next(iter(read_deliveries(connection, [found] if found else [], fields)), None)
 
     def has(self, kind: str, wanted: str) -> bool:
         """Whether there is a ``sync``, a ``plan`` or a ``run`` of this id."""

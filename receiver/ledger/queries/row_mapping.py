@@ -26,7 +26,11 @@ def columns(table: Table, model: type) -> tuple[ColumnElement[Any], ...]:
 
     A key like ``sync`` is the column ``sync_id``. What a model shows from elsewhere is left out.
     """
-    keys = model.__annotations__
+    return labelled(table, [*model.__annotations__])
+
+
+def labelled(table: Table, keys: Sequence[str]) -> tuple[ColumnElement[Any], ...]:
+    """Return the columns for keys of a row; of a key that is from elsewhere there is none."""
     found = [(key, column) for key in keys if (column := _column(table, key)) is not None]
     secrets = [table.c.secrets] if "parameters" in keys else []
     return (*(column.label(key) for key, column in found), *secrets)
@@ -37,15 +41,15 @@ def _column(table: Table, key: str) -> Column[Any] | None:
     return table.c.get(name, table.c.get(f"{name}_id"))
 
 
-def read_rows(connection: Connection, query: Select[Any], model: type[R]) -> list[R]:
+def read_rows(connection: Connection, query: Select[Any], _model: type[R]) -> list[R]:
     """Read rows of a model; the query selects its `columns`.
 
     References to secrets stand where they belong in the parameters.
     """
     result = connection.execute(query)
     keys = tuple(result.keys())
-    times = [key for key in model.__annotations__ if key.endswith("At")]
-    texts = _TEXTS_OF_JSON.intersection(model.__annotations__)
+    times = [key for key in keys if key.endswith("At")]
+    texts = _TEXTS_OF_JSON.intersection(keys)
     rows = []
     for values in result:
         row = dict(zip(keys, values, strict=True))

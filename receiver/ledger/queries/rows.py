@@ -63,8 +63,8 @@ class Attempt(TypedDict):
     reason: str
 
 
-class ActedRun(TypedDict):
-    """A run after an act: one action for one target of a plan."""
+class RunHead(TypedDict):
+    """A run: one action for one target of a plan."""
 
     id: Id
     plan: Id
@@ -82,26 +82,39 @@ class ActedRun(TypedDict):
     ]
     dueAt: Time | None
     endedAt: Time | None
-    parameters: Annotated[Any, Field(description="Rendered; a secret is only referred to.")]
+
+
+Parameters = Annotated[Any, Field(description="Rendered; a secret is only referred to.")]
+RunWaitsFor = Annotated[
+    str,
+    Field(
+        description="What it waits for, in words: the end of a pause, a time, its turn, a "
+        "limit, its wave, its plan's place or approval. Empty where it does not wait."
+    ),
+]
+
+
+class ActedRun(RunHead):
+    """A run after an act."""
+
+    parameters: Parameters
     output: Any
 
 
-class Run(ActedRun):
-    """A run as lists show it."""
+class Run(RunHead):
+    """A run as lists show it; ``parameters`` and ``output`` only where ``fields`` asks."""
 
     application: str
-    waitsFor: Annotated[
-        str,
-        Field(
-            description="What it waits for, in words: the end of a pause, a time, its turn, a "
-            "limit, its wave, its plan's place or approval. Empty where it does not wait."
-        ),
-    ]
+    waitsFor: RunWaitsFor
+    parameters: NotRequired[Parameters]
+    output: NotRequired[Any]
 
 
-class RunWithTries(Run):
+class RunWithTries(ActedRun):
     """A run with its attempts."""
 
+    application: str
+    waitsFor: RunWaitsFor
     tries: list[Attempt]
 
 
@@ -111,8 +124,8 @@ class RunStory(RunWithTries):
     events: list[Event]
 
 
-class ActedPlan(TypedDict):
-    """A plan after an act: one rule applied to one sync, or with debounce to several."""
+class PlanHead(TypedDict):
+    """A plan: one rule applied to one sync, or with debounce to several."""
 
     id: Id
     sync: Annotated[Id, Field(description="The newest of its syncs.")]
@@ -131,37 +144,56 @@ class ActedPlan(TypedDict):
         ),
     ]
     endedAt: Time | None
-    targets: list[dict[str, Any]]
     concurrencyKey: str | None
 
 
-class Plan(ActedPlan):
-    """A plan as lists show it."""
+Targets = Annotated[
+    list[dict[str, Any]], Field(description="What it matched: each resource, and why.")
+]
+PlanWaitsFor = Annotated[
+    str,
+    Field(
+        description="What it waits for as a whole, in words: an approval and since when, "
+        "further syncs or Applications, healthy resources, its place under its concurrency key "
+        "and who has it. Empty where it does not wait: its runs may."
+    ),
+]
 
-    waitsFor: Annotated[
-        str,
-        Field(
-            description="What it waits for as a whole, in words: an approval and since when, "
-            "further syncs or Applications, healthy resources, its place under its concurrency key "
-            "and who has it. Empty where it does not wait: its runs may."
-        ),
-    ]
+
+class ActedPlan(PlanHead):
+    """A plan after an act."""
+
+    targets: Targets
 
 
-class PlanWithRuns(Plan):
+class PlanOfSync(PlanHead):
+    """A plan beside its sync."""
+
+    waitsFor: PlanWaitsFor
+
+
+class Plan(PlanOfSync):
+    """A plan as lists show it; ``targets`` only where ``fields`` asks."""
+
+    targets: NotRequired[Targets]
+
+
+class PlanWithRuns(PlanOfSync):
     """A plan with its runs and attempts."""
 
     syncs: list[Id]
+    matched: Annotated[int, Field(description="Resources; none where the sync itself matched.")]
     runs: Annotated[
         list[RunWithTries],
         Field(description="Of actions, then of onFailure: by waves, then as in the rule."),
     ]
 
 
-class PlanExcerpt(Plan):
+class PlanExcerpt(PlanOfSync):
     """A plan with some of its runs; ``counts`` is how many there are, by state."""
 
     syncs: list[Id]
+    matched: int
     counts: dict[str, int]
     runs: list[RunWithTries]
 
@@ -169,12 +201,14 @@ class PlanExcerpt(Plan):
 class PlanExcerptStory(PlanExcerpt):
     """A plan with some of its runs, and the last that the trail says of it."""
 
+    targets: Targets
     events: list[Event]
 
 
 class PlanStory(PlanWithRuns):
     """A plan with all that the trail says of it."""
 
+    targets: Targets
     events: list[Event]
 
 
@@ -214,7 +248,7 @@ class Sync(TypedDict):
 class SyncWithPlans(Sync):
     """A sync with its plans."""
 
-    plans: list[Plan]
+    plans: list[PlanOfSync]
 
 
 class Delivery(TypedDict):

@@ -23,7 +23,7 @@ from receiver.core.validation import first_line
 from receiver.ledger import tables
 from receiver.ledger.audit.key_values import PACE, get_value
 from receiver.ledger.queries.row_mapping import AT_ONCE, moment
-from receiver.ledger.queries.rows import Id, Plan, Sync, written_as_text
+from receiver.ledger.queries.rows import Id, PlanOfSync, Sync, written_as_text
 from receiver.ledger.queries.status import DEAD_AFTER, rules_in_force
 from receiver.ledger.queue.heartbeats import read_heartbeats
 from receiver.ledger.queue.pauses import Pause, Scope, pauses_in_force
@@ -88,7 +88,7 @@ def add_waits(connection: Connection, now: int, runs: Sequence[Waiting]) -> None
             waiting[row.id]["waitsFor"] = reasons.of_run(row)
 
 
-def add_plan_waits(connection: Connection, now: int, plans: Sequence[Plan]) -> None:
+def add_plan_waits(connection: Connection, now: int, plans: Sequence[PlanOfSync]) -> None:
     """Write into each plan, as `waitsFor`, what it waits for as a whole."""
     waiting = {plan["id"]: plan for plan in plans if plan["state"] in WAITING_PLANS}
     ids, reasons = list(waiting), _Reasons(connection, now)

@@ -13,11 +13,11 @@ from receiver.app.composition import Intake
 from receiver.core.model import ChangeVerdict, Resource
 from receiver.inspection.explain import RuleFinding
 from receiver.inspection.explained import RuleTold
-from receiver.ledger.queries.rows import Event, Plan, PlanExcerpt
+from receiver.ledger.queries.rows import Event, PlanExcerpt
 from receiver.web import read_api
 from receiver.web.page.acts import acts_on
 from receiver.web.page.timeline import timeline
-from receiver.web.query_params import EventsQuery, NoQuery, StoryQuery, read_query
+from receiver.web.query_params import EventsQuery, NoQuery, RowQuery, StoryQuery, read_query
 
 GROUPS = 20
 """Different reasons of one rule that are listed; those that matched come first."""
@@ -91,7 +91,7 @@ def run(intake: Intake, number: str) -> str:
 def delivery(intake: Intake, number: str) -> str:
     """Show a notification as it was stored."""
     read_query(NoQuery)
-    found = read_api.get_delivery(intake, number)
+    found = read_api.get_delivery(intake, number, RowQuery())
     text = found["text"] if found["notification"] is None else _json(found["notification"])
     return render_template("delivery.html", delivery=found, text=text)
 
@@ -126,23 +126,28 @@ def _changes(resources: Sequence[Resource]) -> list[dict[str, Any]]:
 
 
 def verdicts(
-    findings: Sequence[RuleFinding] | Sequence[RuleTold], plans: Sequence[Plan], *, whole: bool
+    findings: Sequence[RuleFinding] | Sequence[RuleTold],
+    plans: Sequence[PlanExcerpt],
+    *,
+    whole: bool,
 ) -> list[dict[str, Any]]:
     """Return each rule's verdict with its plans; those that matched come first."""
-    made: dict[str, list[Plan]] = {}
+    made: dict[str, list[PlanExcerpt]] = {}
     for one in plans:
         made.setdefault(one["rule"], []).append(one)
     rows = [_rule(one, made.pop(one["rule"], []), whole=whole) for one in findings]
     rows.sort(key=lambda row: ("matched", "error", "refused").index(row["verdict"]))
     later = [
         {"rule": rule, "verdict": "matched", "reason": "", "plans": plans, "groups": [],
-         "matched": len(plans[-1]["targets"]), "others": 0, "left": 0}
+         "matched": plans[-1]["matched"], "others": 0, "left": 0}
         for rule, plans in made.items() if not whole
     ]  # fmt: skip
     return rows + later
 
 
-def _rule(finding: RuleFinding | RuleTold, plans: Sequence[Plan], *, whole: bool) -> dict[str, Any]:
+def _rule(
+    finding: RuleFinding | RuleTold, plans: Sequence[PlanExcerpt], *, whole: bool
+) -> dict[str, Any]:
     groups: dict[tuple[str, str], list[str]] = {}
     for one in finding["resources"]:
         groups.setdefault((one["verdict"], one["reason"]), []).append(one["resource"])

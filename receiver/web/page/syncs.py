@@ -11,7 +11,7 @@ from flask import redirect, render_template, request, url_for
 
 from receiver.app.composition import Intake
 from receiver.core.states import PlanState, SyncState
-from receiver.ledger.queries.rows import Plan, SyncWithPlans
+from receiver.ledger.queries.rows import PlanOfSync, SyncWithPlans
 from receiver.web import read_api
 from receiver.web.page.words import IDS, KINDS, tone
 from receiver.web.query_params import SyncsQuery, read_query
@@ -62,7 +62,7 @@ def _held(intake: Intake, syncs: Iterable[SyncWithPlans]) -> set[str]:
 
 def _row(sync: SyncWithPlans, held: set[str]) -> dict[str, Any]:
     """Return a sync as its row shows it; a plan with a held run is shown as held."""
-    shown: list[Plan] = [
+    shown: list[PlanOfSync] = [
         {**plan, "state": PlanState.HELD} if plan["id"] in held else plan for plan in sync["plans"]
     ]
     plans = sorted(shown, key=lambda plan: FIRST.index(tone(plan["state"])))
@@ -70,7 +70,7 @@ def _row(sync: SyncWithPlans, held: set[str]) -> dict[str, Any]:
     return {**sync, "shown": plans[:CHIPS], "more": more, "note": _note(sync, plans)}
 
 
-def _note(sync: SyncWithPlans, plans: list[Plan]) -> str:
+def _note(sync: SyncWithPlans, plans: list[PlanOfSync]) -> str:
     """Say what the chips do not: why there are none, or what the worst plan says."""
     if sync["state"] != SyncState.PLANNED:
         return sync["reason"]

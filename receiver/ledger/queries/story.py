@@ -1,0 +1,200 @@
+"""The story of a sync or a plan, a page at a time: what one answer holds is bounded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    func,
+    literal,
+    or_,
+    select,
+    tuple_,
+)
+
+from receiver.ledger import tables
+from receiver.ledger.queries.bulky import add_bulky
+from receiver.ledger.queries.details import (
+    about_plans,
+    about_sync,
+    count_matched,
+    first_and_last_tries,
+    plans_with,
+    syncs_of,
+)
+from receiver.ledger.queries.fields import Fields
+from receiver.ledger.queries.row_mapping import columns, read_events, read_one, read_rows
+from receiver.ledger.queries.rows import (
+    Delivery,
+    Event,
+    PlanHead,
+    PlanStory,
+    PlanWithRuns,
+    RunHead,
+    RunWithTries,
+    Sync,
+    SyncDetails,
+)
+
+_R = tables.runs.c
+_IN_TURN = (_R.section, _R.wave, _R.step, func.coalesce(_R.target_index, -1), _R.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a page begins: after these. With a run, its plan goes on; else the next plan begins."""
+
+    delivery: str = ""
+    plan: str = ""
+    run: str = ""
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What of a story a page has: at most so many rows of each kind, with these keys."""
+
+    fields: Fields
+    limit: int
+    after: Place = Place()
+
+
+def sync_page(
+    connection: Connection, sync: str, part: Part
+) -> tuple[SyncDetails, Place | None] | None:
+    """Return a page of a sync's story and where the next one begins; None if there is no sync."""
+    found = read_one(connection, tables.syncs, sync, Sync)
+    if found is None:
+        return None
+    deliveries, plans, events = list[Delivery](), list[PlanWithRuns](), list[Event]()
+    place, more = part.after, False
+    if "deliveries" in part.fields:
+        deliveries, more = _deliveries(connection, sync, part)
+        place = replace(place, delivery=deliveries[-1]["id"] if deliveries else place.delivery)
+    if "plans" in part.fields:
+        ids = connection.scalars(plans_with(sync)).all()
+        plans, place, further = _plans(connection, sorted(ids), part, place)
+        more = more or further
+    if "events" in part.fields:
+        events, place, further = _events(connection, about_sync(connection, sync), part, place)
+        more = more or further
+    told: SyncDetails = {**found, "deliveries": deliveries, "plans": plans, "events": events}
+    return told, place if more else None
+
+
+def plan_page(
+    connection: Connection, plan: str, part: Part
+) -> tuple[PlanStory, Place | None] | None:
+    """Return a page of a plan's story and where the next one begins; None if there is no plan."""
+    found = read_one(connection, tables.plans, plan, PlanHead)
+    if found is None:
+        return None
+    runs, events, place, more = list[RunWithTries](), list[Event](), part.after, False
+    if "runs" in part.fields:
+        of_runs = replace(part, fields=part.fields.under("runs"))
+        runs, more = _runs(connection, [plan], of_runs)
+        place = replace(place, plan=plan, run=runs[-1]["id"] if runs else place.run)
+    if "events" in part.fields:
+        events, place, further = _events(connection, about_plans(connection, [plan]), part, place)
+        more = more or further
+    (told,) = _with_runs(connection, [found], {plan: runs}, part.fields)
+    (told,) = add_bulky(connection, tables.plans, [told], part.fields)
+    story: PlanStory = {**told, "events": events}  # type: ignore[typeddict-item]  # `targets` is added where it is wanted
+    return story, place if more else None
+
+
+def _deliveries(connection: Connection, sync: str, part: Part) -> tuple[list[Delivery], bool]:
+    d = tables.deliveries
+    query = select(*columns(d, Delivery)).where(d.c.sync_id == sync, d.c.id > part.after.delivery)
+    rows = read_rows(connection, query.order_by(d.c.id).limit(part.limit + 1), Delivery)
+    return rows[: part.limit], len(rows) > part.limit
+
+
+def _plans(
+    connection: Connection, ids: Sequence[str], part: Part, place: Place
+) -> tuple[list[PlanWithRuns], Place, bool]:
+    """Return the next plans with their runs, as many of both as a page has."""
+    fields = part.fields.under("plans")
+    left = [one for one in ids if one > place.plan or (one == place.plan and place.run)]
+    chosen, further = left[: part.limit], len(left) > part.limit
+    by_plan: dict[str, list[RunWithTries]] = {}
+    last = ""
+    if "runs" in fields and chosen:
+        runs, cut = _runs(connection, chosen, replace(part, fields=fields.under("runs")))
+        for run in runs:
+            by_plan.setdefault(run["plan"], []).append(run)
+        if cut:
+            last, further = runs[-1]["id"], True
+            chosen = [one for one in chosen if one <= runs[-1]["plan"]]
+    if chosen:
+        place = replace(place, plan=chosen[-1], run=last)
+    p = tables.plans
+    query = select(*columns(p, PlanHead)).where(p.c.id.in_(chosen)).order_by(p.c.id)
+    heads = read_rows(connection, query, PlanHead)
+    return _with_runs(connection, heads, by_plan, fields), place, further
+
+
+def _with_runs(
+    connection: Connection, plans: Sequence[PlanHead], runs: dict[str, list[RunWithTries]],
+    fields: Fields,
+) -> list[PlanWithRuns]:  # fmt: skip
+    ids = [plan["id"] for plan in plans]
+    syncs = syncs_of(connection, ids)
+    matched = count_matched(connection, ids) if "matched" in fields else {}
+    return [
+        {
+            **plan,
+            "waitsFor": "",
+            "syncs": syncs.get(plan["id"], [plan["sync"]]),
+            "matched": matched.get(plan["id"], 0),
+            "runs": runs.get(plan["id"], []),
+        }
+        for plan in plans
+    ]
+
+
+def _runs(
+    connection: Connection, plans: Sequence[str], part: Part
+) -> tuple[list[RunWithTries], bool]:
+    """Return the next runs of these plans, by plan and in their turn, and if there are more."""
+    limit = part.limit
+    ids = connection.scalars(_next_runs(connection, plans, part.after).limit(limit + 1)).all()
+    p = tables.plans.c
+    query = select(*columns(tables.runs, RunHead), p.application, literal("").label("waitsFor"))
+    query = query.join(tables.plans, p.id == _R.plan_id).where(_R.id.in_(ids[:limit]))
+    rows = read_rows(connection, query.order_by(_R.plan_id, *_IN_TURN), dict[str, Any])
+    rows = add_bulky(connection, tables.runs, rows, part.fields)
+    wanted = [row["id"] for row in rows] if "tries" in part.fields else []
+    tries = first_and_last_tries(connection, wanted)
+    runs: Any = [{**row, "tries": tries.get(row["id"], [])} for row in rows]
+    return runs, len(ids) > len(runs)
+
+
+def _next_runs(connection: Connection, plans: Sequence[str], after: Place) -> Select[Any]:
+    query = select(_R.id).where(_R.plan_id.in_(plans)).order_by(_R.plan_id, *_IN_TURN)
+    if not after.run:
+        return query
+    last = connection.execute(select(_R.plan_id, *_IN_TURN).where(_R.id == after.run)).first()
+    if last is None:  # it was deleted, with all of its sync
+        return query.where(_R.plan_id > after.plan)
+    plan, *turn = last
+    later = tuple_(*_IN_TURN) > tuple_(*map(literal, turn))
+    return query.where(or_(_R.plan_id > plan, and_(_R.plan_id == plan, later)))
+
+
+def _events(
+    connection: Connection, about: ColumnElement[bool], part: Part, place: Place
+) -> tuple[list[Event], Place, bool]:
+    """Return the next lines of the trail."""
+    e = tables.audit_events
+    query = select(e).where(about, e.c.seq > place.line).order_by(e.c.seq)
+    lines = read_events(connection, query.limit(part.limit + 1))
+    told = lines[: part.limit]
+    place = replace(place, line=told[-1]["seq"] if told else place.line)
+    return told, place, len(lines) > len(told)

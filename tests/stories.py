@@ -1,0 +1,23 @@
+"""Stories that one page has."""
+
+from __future__ import annotations
+
+from receiver.ledger.queries.fields import WHOLE
+from receiver.ledger.queries.reader import Part, Reader
+from receiver.ledger.queries.rows import PlanStory, SyncDetails
+
+ONE_PAGE = Part(WHOLE, 500)
+
+
+def story_of(reader: Reader, sync: str) -> SyncDetails | None:
+    """The story of a sync, None of none."""
+    page = reader.sync_page(sync, ONE_PAGE)
+    assert page is None or page[1] is None
+    return None if page is None else page[0]
+
+
+def plan_of(reader: Reader, plan: str) -> PlanStory | None:
+    """The story of a plan, None of none."""
+    page = reader.plan_page(plan, ONE_PAGE)
+    assert page is None or page[1] is None
+    return None if page is None else page[0]
