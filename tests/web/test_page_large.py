@@ -69,7 +69,8 @@ def test_a_large_plans_pages_read_the_runs_and_lines_that_they_show(
         told = words(page)
         assert "no such zone" in told
         assert f"… {MANY - 1} due" in told
-        assert f"Not shown: … {MANY - shown} due … 1 waiting" in told
+        assert f"Not shown: … {MANY - shown} due … 1 waiting All its runs" in told
+        assert f'href="/page/runs?plan={plan}"' in page.text
     assert "cancel" in look(web, f"/plans/{plan}/cancel").text.lower()
 
 
