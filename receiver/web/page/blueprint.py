@@ -61,7 +61,7 @@ def page_blueprint(intake: Intake) -> Blueprint:
             path, f"act_{kind}", partial(acts.act, intake), defaults=given, methods=["POST"]
         )
     ask, act = partial(pauses.ask, intake), partial(pauses.act, intake)
-    for path in ("/pauses/<scope>/<word>", "/pauses/<scope>/<name>/<word>"):
+    for path in ("/pauses/<scope>/<word>", "/pauses/<scope>/<path:name>/<word>"):
         routes.add_url_rule(path, "ask_pause", ask)
         routes.add_url_rule(path, "act_pause", act, methods=["POST"])
     routes.add_url_rule("/backtest", "ask_backtest", partial(backtest.ask, intake))
