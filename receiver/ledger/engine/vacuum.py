@@ -21,7 +21,7 @@ SLACK = 10
 """One free page in so many stays, for what comes next."""
 
 LOG_LIMIT = 64 << 20
-"""Bytes that the log may have before it is emptied; it has 4 MB as long as nobody reads long."""
+"""Bytes that the log may have before it is emptied; it has 16 MB as long as nobody reads long."""
 
 READERS_MS = 100
 """How long writers wait for readers of the log, so that it can begin anew."""
