@@ -19,7 +19,7 @@ from stage import ROOT, free_port, keys, program, until_ready
 
 from receiver.ledger.engine.postgres import migrate_postgres
 
-sys.path.append(str(ROOT / "tests"))
+sys.path += [str(ROOT / "tests"), str(ROOT / "tests/story")]
 from postgres import Postgres, postgres_server
 
 __all__ = ["Postgres", "Replicas", "database_server", "new_ledger", "replicas"]
