@@ -13,16 +13,18 @@ from __future__ import annotations
 import json
 import os
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from hosts import Postgres, database_server, new_ledger, replicas
-from loading import Load, load, load_many
+from loading import Load, body_template, load, load_many, post
 from rich.console import Console
 from rich.table import Table
 from stage import ROOT, free_port, in_turns, machine, metric, need, ours, program, target
@@ -57,14 +59,24 @@ UNDER_WAY = 1000
 
 
 def bare(seconds: int = SECONDS) -> Load:
+    with under_gunicorn("bare:app") as (port, _):
+        return load(port, "/v1/notifications", seconds=seconds)
+
+
+@contextmanager
+def under_gunicorn(
+    app: str, *launcher: str, **environ: str
+) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
+    """Serve an application of this folder; gives port and process."""
     port = free_port()
     command = (
-        str(ROOT / ".venv/bin/gunicorn"), "--chdir", "bench", "-k", "gthread", "-w", "1",
+        *launcher, str(ROOT / ".venv/bin/gunicorn"), "--chdir", "bench", "-k", "gthread", "-w", "1",
         "--threads", "32", "-b", f"127.0.0.1:{port}", "--log-level", "error",
-        "--no-control-socket", "bare:app",
+        "--no-control-socket", app,
     )  # fmt: skip
-    with program(*command, port=port):
-        return load(port, "/v1/notifications", seconds=seconds)
+    with program(*command, port=port, **environ) as process:
+        post(port, body_template(), "first")  # gunicorn binds before the application is imported
+        yield port, process
 
 
 def webhook(seconds: int = SECONDS) -> Load:
