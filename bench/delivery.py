@@ -90,12 +90,19 @@ def on_sqlite(*launcher: str, **environ: str) -> Iterator[Subject]:
 
 
 @contextmanager
-def on_postgresql(server: Postgres, workers: int) -> Iterator[Subject]:
+def on_postgresql(
+    server: Postgres, workers: int, *launcher: str, **environ: str
+) -> Iterator[Subject]:
     with (
         target("204") as (port, log),
         new_ledger(server) as database,
         replicas(
-            database, RULES.replace("@@PORT@@", str(port)), intakes=1, workers=workers
+            database,
+            RULES.replace("@@PORT@@", str(port)),
+            *launcher,
+            intakes=1,
+            workers=workers,
+            **environ,
         ) as started,
     ):
         assert server.process

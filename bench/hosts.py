@@ -57,8 +57,13 @@ def new_ledger(server: Postgres) -> Iterator[str]:
 
 
 @contextmanager
-def replicas(database: str, rules: str, *, intakes: int, workers: int) -> Iterator[Replicas]:
-    """So many `postsync serve` and `postsync work` on the ledger there, each with a home."""
+def replicas(
+    database: str, rules: str, *launcher: str, intakes: int, workers: int, **environ: str
+) -> Iterator[Replicas]:
+    """So many `postsync serve` and `postsync work` on the ledger there, each with a home.
+
+    The ``launcher`` is a command that does as `postsync` does.
+    """
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         (folder / "rules.yaml").write_text(rules)
@@ -71,8 +76,8 @@ def replicas(database: str, rules: str, *, intakes: int, workers: int) -> Iterat
             home, port = folder / str(next(_NUMBERS)), free_port()
             keys(home)
             own = {"POSTSYNC_HOME": str(home), "POSTSYNC_PORT": str(port)}
-            line = (str(ROOT / ".venv/bin/postsync"), command)
-            process = stack.enter_context(program(*line, port=port, **settings, **own))
+            line = (*(launcher or (str(ROOT / ".venv/bin/postsync"),)), command)
+            process = stack.enter_context(program(*line, port=port, **settings, **own, **environ))
             started[command].append((port, process))
         for port, _ in started["work"]:
             until_ready(port)

@@ -50,6 +50,13 @@ def machine() -> str:
     )
 
 
+def write_between(marks: tuple[str, str], text: str) -> None:
+    """Put a text between its marks in the README."""
+    readme = ROOT / "bench/README.md"
+    (head, rest), end = readme.read_text().split(marks[0]), marks[1]
+    readme.write_text(head + marks[0] + text + end + rest.split(end)[1])
+
+
 def need(*programs: str) -> None:
     """Stop with the way out if a program is missing."""
     missing = [program for program in programs if shutil.which(program) is None]
@@ -221,6 +228,12 @@ def cpu(pid: int) -> float:
     stats = (of_process(one, "stat").rpartition(")")[2].split() for one in tree(pid))
     ticks = sum(int(fields[11]) + int(fields[12]) for fields in stats if fields)
     return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def idle() -> float:
+    """CPU seconds that all cores together had nothing to do, or waited for the disk, so far."""
+    fields = Path("/proc/stat").read_text().splitlines()[0].split()
+    return (int(fields[4]) + int(fields[5])) / os.sysconf("SC_CLK_TCK")
 
 
 def written(pid: int) -> int:

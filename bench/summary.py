@@ -27,14 +27,13 @@ import matching
 import psycopg
 from hosts import Postgres, database_server
 from loading import body_template, paced, post
-from stage import ROOT, Cost, Meter, in_turns, machine, medians, need
+from stage import ROOT, Cost, Meter, in_turns, machine, medians, need, write_between
 from worst import worst
 
 RATE = 100
 """Notifications a second that leave the machine mostly idle."""
 LARGE = 5_000
 MARKS = "<!-- summary: written by summary.py -->\n", "<!-- end of the summary -->\n"
-README = Path(__file__).parent / "README.md"
 
 
 @dataclass(frozen=True)
@@ -271,13 +270,6 @@ def number(value: float) -> str:
     return f"{value:.2f}" if value < 100 else f"{value:,.0f}"
 
 
-def write(text: str) -> None:
-    """Put the tables between their marks."""
-    whole = README.read_text()
-    (head, rest), end = whole.split(MARKS[0]), MARKS[1]
-    README.write_text(head + MARKS[0] + text + end + rest.split(end)[1])
-
-
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     for option in ("--quick", "--json", "--write"):
@@ -288,7 +280,7 @@ def main() -> None:
     text = tables(found)
     print(json.dumps(found, indent=2) if asked.json else text)
     if asked.write:
-        write(text)
+        write_between(MARKS, text)
 
 
 if __name__ == "__main__":
