@@ -136,6 +136,21 @@ def test_a_rule_waits_for_no_application_that_it_may_not_see(which: str, fits: b
     assert _told(text, _tenants(projects=["shop"])) == ([] if fits else [refused])
 
 
+@pytest.mark.parametrize(
+    ("globs", "fits"), [("team-b", False), ("team-b*", False), ("team-?", True), ("'*'", True)]
+)
+def test_a_rule_that_would_see_no_sync_is_refused(globs: str, fits: bool) -> None:
+    """It would be in force, and nobody would know why nothing happens."""
+    text = RULE.replace("{}", "{application: {destination: {namespace: " + globs + "}}}", 1)
+    refused = (
+        "match.application.destination.namespace: leaves out team-a, and syncs that go elsewhere "
+        "are seen of the projects in tenants.bounds[0].projects alone (ask who runs Postsync to "
+        "add a project)"
+    )
+    assert _told(text, _tenants()) == ([] if fits else [refused])
+    assert _told(text, _tenants(projects=["shop"])) == []
+
+
 def test_how_many_rules_and_how_large_is_bounded() -> None:
     """By what the settings say, for each namespace."""
     tenants = _tenants(maxRules=2, maxRuleSize=2000)

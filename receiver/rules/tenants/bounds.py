@@ -117,7 +117,9 @@ class Tenants:
         for section, index, action in sections(rule):
             for found in self._check_action(action, namespace, registry):
                 yield replace(found, path=(section, index, *found.path))
-        yield from _check_awaited(rule, bounds, self.place(namespace, "projects"))
+        place = self.place(namespace, "projects")
+        yield from _check_seen(rule, bounds, namespace, place)
+        yield from _check_awaited(rule, bounds, place)
 
     def _check_action(
         self, action: FailureAction, namespace: str, registry: Registry
@@ -212,6 +214,22 @@ NO_TENANTS = Tenants()
 def no_bounds(namespace: str) -> str:
     """Return why a namespace may have no rules."""
     return f"namespace {namespace} may have no rules: no entry of tenants.bounds names it"
+
+
+def _check_seen(
+    rule: Rule, bounds: TenantBounds, namespace: str, place: str
+) -> Iterator[FieldError]:
+    """Refuse a rule about syncs of others alone: it would be in force, and never see one."""
+    destination = rule.match.application.destination
+    if destination is None or destination.namespace is None or bounds.projects:
+        return
+    if not Globs(destination.namespace).accept(namespace):
+        yield FieldError(
+            ("match", "application", "destination", "namespace"),
+            f"leaves out {namespace}, and syncs that go elsewhere are seen of the projects in "
+            f"{place} alone",
+            "ask who runs Postsync to add a project",
+        )
 
 
 def _check_awaited(rule: Rule, bounds: TenantBounds, place: str) -> Iterator[FieldError]:
