@@ -70,6 +70,13 @@ class Engine:
         application["metadata"]["annotations"] = told.pop("annotations")
         return told
 
+    def health(self, config_map: Json, *objects: Json) -> list[Json | None]:
+        """Judge objects by the health checks of `argocd-cm`; None where there is none."""
+        config = self._folder / "argocd-cm.yaml"
+        config.write_text(yaml.safe_dump(config_map), encoding="utf-8")
+        told = self._run("health", str(config), applications=[*objects])
+        return [json.loads(line) for line in told.splitlines()]
+
     def _config(self, url: str, keys: Json | None = None) -> Path:
         tree = yaml.safe_load(notification_config(url))
         tree["data"] |= keys or {}

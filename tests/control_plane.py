@@ -84,7 +84,8 @@ def _started(folder: Path, started: list[subprocess.Popen[bytes]]) -> Kube:
         service_account_private_key_file="accounts.key", secure_port="0",
         controllers="job-controller,cronjob-controller,garbage-collector-controller,"
         "serviceaccount-controller,namespace-controller,ttl-after-finished-controller,"
-        "deployment-controller,replicaset-controller,root-ca-certificate-publisher-controller",
+        "deployment-controller,replicaset-controller,root-ca-certificate-publisher-controller,"
+        "clusterrole-aggregation-controller",
         root_ca_file=str(certificate),
     )  # fmt: skip
     path = "/api/v1/namespaces/default/serviceaccounts/default"

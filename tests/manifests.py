@@ -45,10 +45,11 @@ def with_component(component: Path, resource: Path, folder: Path) -> list[Manife
 
 def variants(folder: Path) -> dict[str, list[Manifest]]:
     """Build everything below k8s/ that a user may apply, by its name."""
-    names = ("monitored", "argocd", "tab", "allowed", "connected", "defined")
-    monitored, argocd, tab, allowed, connected, defined = (folder / name for name in names)
-    for own in (monitored, argocd, tab, allowed, connected, defined):
+    names = ("monitored", "argocd", "tab", "allowed", "connected", "defined", "healthy")
+    made = [folder / name for name in names]
+    for own in made:
         own.mkdir()
+    monitored, argocd, tab, allowed, connected, defined, healthy = made
     return {
         "base": build(K8S / "base"),
         "overlays/argocd": with_component(K8S / "overlays/argocd", ARGO_CD, argocd),
@@ -57,8 +58,12 @@ def variants(folder: Path) -> dict[str, list[Manifest]]:
         ),
         "overlays/cluster-jobs": build(K8S / "overlays/cluster-jobs"),
         "overlays/postgres-ha": build(K8S / "overlays/postgres-ha"),
+        "overlays/tenants": build(K8S / "overlays/tenants"),
         "components/api-server": with_component(
             K8S / "components/api-server", K8S / "base", allowed
+        ),
+        "components/argocd-health": with_component(
+            K8S / "components/argocd-health", ARGO_CD_SERVER, healthy
         ),
         "components/argocd-connection": with_component(
             K8S / "components/argocd-connection", K8S / "base", connected

@@ -5,8 +5,10 @@ go 1.25
 require (
 	github.com/argoproj/notifications-engine v0.5.0
 	github.com/sirupsen/logrus v1.9.3
+	github.com/yuin/gopher-lua v1.1.2
 	k8s.io/api v0.32.2
 	k8s.io/apimachinery v0.32.2
+	layeh.com/gopher-json v0.0.0-20190114024228-97fed8db8427
 	sigs.k8s.io/yaml v1.4.0
 )
 

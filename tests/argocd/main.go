@@ -4,6 +4,7 @@
 //
 //	controller render CONFIG_MAP < APPLICATIONS    a body each, as a JSON string
 //	controller send CONFIG_MAP TOKEN < APPLICATIONS    a line each: what was triggered and sent
+//	controller health CONFIG_MAP < OBJECTS    a line each: its health by a check in argocd-cm (health.go)
 //
 // APPLICATIONS has one Application as JSON on each line. What the controller keeps in an
 // annotation, which triggers have fired before, is not kept: every line is news.
@@ -90,6 +91,8 @@ func main() {
 		err = send(read(os.Args[2], os.Args[3]))
 	case "pass":
 		err = pass(read(os.Args[2], os.Args[3]))
+	case "health":
+		err = judge(os.Args[2])
 	}
 	if err != nil {
 		log.Fatal(err)

@@ -17,7 +17,10 @@ from receiver.rules.loading.load import load_rules
 from receiver.settings.model import Settings
 
 VERSIONS = ["1.30", kubernetes_validate.latest_version()]
-INSTALLED = ("base", "overlays/cluster-jobs", "components/api-server", "components/prometheus")
+INSTALLED = (
+    "base", "overlays/cluster-jobs", "overlays/tenants", "components/api-server",
+    "components/prometheus",
+)  # fmt: skip
 """The variants with the receiver itself on one replica; `test_postgres_ha.py` has the other."""
 CUSTOM = {"ServiceMonitor"}
 """Kinds of others, whose schemas are not Kubernetes' own."""

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import requests
 import yaml
 from kube import ADMIN, PATIENCE, Kube
-from service import wait_for
+from postsyncrules import PostSyncRules
 from shown_rules import RESOURCES, RULES
 
-from receiver.rules.tenants.definition import definition
-from receiver.rules.tenants.names import API_VERSION, KIND, PLURAL
+from receiver.rules.tenants.names import API_VERSION, KIND
 
 pytestmark = pytest.mark.xdist_group("kubernetes")
 
@@ -24,16 +22,9 @@ SPEC: dict[str, Any] = {
 
 
 @pytest.fixture(scope="module")
-def rules(kube: Kube) -> Iterator[str]:
+def rules(kube: Kube) -> str:
     """The path of PostSyncRules, in a cluster that has the definition."""
-    place = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-    made = kube.ask("POST", f"{place}?fieldValidation=Strict", definition())
-    name = made["metadata"]["name"]
-    path = f"/apis/{API_VERSION}/namespaces/default/{PLURAL}"
-    wait_for(lambda: kube.find(path) is not None, PATIENCE, "the new kind")
-    yield path
-    kube.ask("DELETE", f"{place}/{name}")
-    wait_for(lambda: kube.find(f"{place}/{name}") is None, PATIENCE, "the end of the kind")
+    return PostSyncRules(kube, "default").path()
 
 
 def resource(spec: Any, name: str = "purge") -> dict[str, Any]:
