@@ -19,6 +19,7 @@ from overlay import granted, member
 from postsyncrules import PostSyncRules, serving, tell
 from service import ROOT, Service, wait_for
 
+from receiver.rules.tenants.names import PLURAL
 from receiver.testkit import Peer, Reply, peer
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("kubernetes-services")]
@@ -27,6 +28,12 @@ EXAMPLE = ROOT / "examples/team-rule"
 NAMESPACES = {"shop": "team-shop", "postsync": "postsync-of-teams"}
 TEAMS = ("team-shop", "team-blog", "team-none")
 TOKEN = "hush-of-the-cdn"
+USED = {
+    *((PLURAL, verb) for verb in ("get", "list", "watch")),
+    (f"{PLURAL}/status", "patch"),
+    ("secrets", "get"),
+}
+"""What Postsync asks the API server for in the course of it, and nothing else."""
 GRANTS = (ROOT / "docs/tenants.md").read_text()
 PAGE = (ROOT / "docs/team-rules.md").read_text()
 
@@ -149,6 +156,7 @@ def test_first_sync_of_a_folder_purges(
     assert TOKEN not in json.dumps(story) + service.log.read_text()
     found = rules_of(teams, "team-shop", service.home)
     assert engine.health(check, *found) == health(found, "Healthy")
+    assert kube.used(NAMESPACES["postsync"], "postsync") == USED
 
 
 @pytest.mark.parametrize(("folder", "team"), [("blog", "team-blog"), ("shop", "team-none")])
