@@ -52,7 +52,7 @@ COPY --from=build --chown=10001:10001 /var/lib/postsync /var/lib/postsync
 ENV PATH=/opt/postsync/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONDONTWRITEBYTECODE=1 \
     POSTSYNC_HOME=/var/lib/postsync \
-    POSTSYNC_RULES='["/etc/postsync/rules"]' \
+    POSTSYNC_RULES=/etc/postsync/rules \
     POSTSYNC_HOST=0.0.0.0 \
     POSTSYNC_LOG_FORMAT=json
 WORKDIR /var/lib/postsync

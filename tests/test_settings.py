@@ -85,11 +85,69 @@ def test_what_is_half_or_doubtful_is_refused(text: str, message: str, tmp_path: 
         load_settings(file)
 
 
-def test_a_list_that_is_no_json_is_told_with_its_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The message names the variable, and shows how a list is written."""
-    monkeypatch.setenv("POSTSYNC_RULES", "config/rules")
-    with pytest.raises(SettingsError, match=r"POSTSYNC_RULES cannot be read .*as JSON"):
+@pytest.mark.parametrize(
+    ("text", "rules"),
+    [
+        ("rules", ["rules"]),
+        ("rules, more/cdn.yaml,", ["rules", "more/cdn.yaml"]),
+        ('["a,b", "rules"]', ["a,b", "rules"]),
+    ],
+)
+def test_a_list_in_a_variable_is_plain_or_json(
+    text: str, rules: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As people write one; JSON is for entries that have a comma."""
+    monkeypatch.setenv("POSTSYNC_RULES", text)
+    monkeypatch.setenv("POSTSYNC_ALLOW_NETWORKS", "10.0.0.0/8,fd00::/8")
+    found = load_settings()
+    assert found.rules == [*map(Path, rules)]
+    assert [*map(str, found.allow_networks)] == ["10.0.0.0/8", "fd00::/8"]
+
+
+@pytest.mark.parametrize(
+    ("variable", "text"),
+    [("POSTSYNC_RULES", '["a"'), ("POSTSYNC_RULES", ""), ("POSTSYNC_RATES", "a=1")],
+)
+def test_what_is_no_list_or_mapping_is_told_with_its_way_out(
+    variable: str, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The message names the variable, and shows how a list and a mapping are written."""
+    monkeypatch.setenv(variable, text)
+    told = rf"{variable} cannot be read \(a list is written as one,two or as JSON: .* a mapping as"
+    with pytest.raises(SettingsError, match=told):
         load_settings()
+
+
+def test_the_file_may_be_named_by_a_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An option's file is taken instead; one that is not there is told with the variable."""
+    for port in (1, 2):
+        (tmp_path / f"{port}.yaml").write_text(f"port: {port}\n")
+    monkeypatch.setenv("POSTSYNC_SETTINGS", str(tmp_path / "1.yaml"))
+    assert (load_settings().port, load_settings(tmp_path / "2.yaml").port) == (1, 2)
+    monkeypatch.setenv("POSTSYNC_SETTINGS", "nowhere.yaml")
+    with pytest.raises(
+        SettingsError, match=r"nowhere.yaml .*POSTSYNC_SETTINGS names it; `postsync"
+    ):
+        load_settings()
+
+
+def test_relative_paths_of_a_file_begin_at_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that it means the same wherever a command is called; a variable's begin there."""
+    file = tmp_path / "settings.yaml"
+    file.write_text(
+        "home: h\nrules: [r, /abs]\ncaBundle: ca.pem\nhost: h\n"
+        "argocd: {a: {server: 'https://a', token: {file: t}, caBundle: a.pem}}\n"
+    )
+    found = load_settings(file)
+    assert (found.home, found.ca_bundle, found.host) == (tmp_path / "h", tmp_path / "ca.pem", "h")
+    assert found.rules == [tmp_path / "r", Path("/abs")]
+    assert found.argocd["a"].ca_bundle == tmp_path / "a.pem"
+    monkeypatch.setenv("POSTSYNC_HOME", "here")
+    assert load_settings(file).home == Path("here")
 
 
 def test_what_is_wrong_with_two_settings_is_told_in_plain_words() -> None:

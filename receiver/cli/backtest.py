@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,26 +23,25 @@ from receiver.rules.expressions.cel import Expressions
 from receiver.rules.handlers.registry import Registry
 from receiver.rules.loading.load import load_rules
 from receiver.rules.schema.rule_file import Rule
+from receiver.settings.loading import settings_if_any
 
 ALL = 1 << 62
 """More syncs than there are."""
 
 
 @click.command()
-@click.option(
-    "--rules", "paths", multiple=True, required=True, type=click.Path(path_type=Path),
-    help="The edited rules: a file or folder, several times.",
-)  # fmt: skip
+@options.rule_files
 @click.option("--since", default="7d", show_default=True, help="The syncs since: 2h, 7d, a time.")
 @click.option("--until", default="", help="The syncs before: 2h, 7d, or a time.")
 @options.application
 @options.rule
 @options.output()
-@options.server
+@options.server_if_asked
 def backtest(
-    *, paths: tuple[Path, ...], rule: str, client: Client, output: str, **query: str
-) -> None:
-    """Show what edited rules would have made of the last syncs: by rule, and by resource.
+    *, files: tuple[Path, ...], rule: str, connect: Callable[[], Client],
+    settings_file: Path | None, output: str, **query: str,
+) -> None:  # fmt: skip
+    """Show what the edited rules of FILES would have made of the last syncs.
 
     Each stored sync is matched with the rules of the files, and compared with the plans that were
     made of it: what would have run in addition, and what no longer. A rule that is not in the
@@ -53,12 +52,15 @@ def backtest(
     known, and is counted apart. A sync that was not acted upon (too old, given up) is left out.
 
     \b
-      postsync backtest --rules rules/
-      postsync backtest --rules new.yaml --rule purge-shop-assets --since 24h
+      postsync backtest rules/
+      postsync backtest new.yaml --rule purge-shop-assets --since 24h
     """  # noqa: D301 click's \b keeps the lines
-    registry, expressions = Registry.discover(), Expressions()
-    rules = load_rules(paths, registry, expressions).rules
-    work = Backtest(rules, expressions, [rule] if rule else (), known_tenants(registry))
+    if not files:
+        raise click.UsageError("name the files or folders of the edited rules")
+    client, registry, expressions = connect(), Registry.discover(), Expressions()
+    rules = load_rules(files, registry, expressions).rules
+    tenants = known_tenants(registry, settings_if_any(settings_file))
+    work = Backtest(rules, expressions, [rule] if rule else (), tenants)
     times = _judge_all(work, client, query)
     _check_rule(rule, rules, work.rows)
     if output == "json":

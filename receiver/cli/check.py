@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -12,6 +11,7 @@ from typing import Any
 import click
 
 from receiver.app.composition import build_outbound
+from receiver.cli import options
 from receiver.cli.check_connections import CheckedConnections, check_connections, sender_warnings
 from receiver.cli.screen import Styled, write_json, write_line
 from receiver.core.errors import Problem, RuleError
@@ -19,20 +19,20 @@ from receiver.inspection.dry_run import DryRun, DryRunResult
 from receiver.rules.expressions.cel import Expressions
 from receiver.rules.handlers.registry import Registry
 from receiver.rules.loading.load import RuleSet, load_rules
-from receiver.settings.loading import has_settings, load_settings
+from receiver.settings.loading import load_settings, settings_if_any
 from receiver.settings.model import Settings
 from receiver.settings.secrets import Secrets
 from receiver.settings.tenants import tenants_of
 
 
 @click.command()
-@click.argument("files", nargs=-1, type=click.Path(path_type=Path))
+@options.rule_files
 @click.option("--output", type=click.Choice(["text", "json"]), default="text", help="The format.")
-@click.option("--settings", "file", type=click.Path(path_type=Path), help="YAML file of settings.")
+@options.settings
 @click.option("--strict", is_flag=True, help="Exit with 1 also where there are only warnings.")
 @click.option("--cluster", is_flag=True, help="Also ask each cluster, and try the connections.")
 def check(
-    files: tuple[Path, ...], output: str, file: Path | None, *, cluster: bool, strict: bool
+    *, files: tuple[Path, ...], output: str, settings_file: Path | None, cluster: bool, strict: bool
 ) -> None:
     """Check rule FILES and folders; by default those of the settings.
 
@@ -49,7 +49,8 @@ def check(
       postsync check rules/cdn.yaml
       postsync check --cluster rules/jobs.yaml
     """  # noqa: D301 click's \b keeps the lines
-    settings = _settings(files, file, needed=cluster)
+    needed = cluster or not files
+    settings = load_settings(settings_file) if needed else settings_if_any(settings_file)
     registry, expressions = Registry.discover(), Expressions()
     try:
         found = _load(files, settings, registry, expressions)
@@ -64,12 +65,6 @@ def check(
             sys.exit(1)
     (_write_json if output == "json" else _write_text)(found, asked)
     sys.exit(int(strict and bool(found.warnings)))
-
-
-def _settings(files: Sequence[Path], file: Path | None, *, needed: bool) -> Settings | None:
-    """Load the settings, if there are any or they say what to check; None for files alone."""
-    wanted = needed or not files or file is not None or has_settings(os.environ)
-    return load_settings(file) if wanted else None
 
 
 def _load(

@@ -26,7 +26,6 @@ from receiver.core.model import Json
 from receiver.core.user_files import read_text
 from receiver.outbound import Outbound
 from receiver.outbound.secret_masking import Masker
-from receiver.settings.loading import load_settings
 from receiver.settings.token_files import token_command
 
 DEFAULT_URL = "http://127.0.0.1:8080"
@@ -54,11 +53,11 @@ class Credentials:
     hint: str = ""
 
 
-def find_token(folder: str, file: Path | None, name: str = "") -> Credentials:
+def find_token(folder: Path, file: Path | None, name: str = "") -> Credentials:
     """Find the token to use: the file's, POSTSYNC_TOKEN, or the first one of the home's folder.
 
     Args:
-        folder: ``senders`` or ``operators``.
+        folder: ``senders`` or ``operators`` of the home.
         file: a file whose first line is the token.
         name: a certain name in the folder.
 
@@ -67,12 +66,11 @@ def find_token(folder: str, file: Path | None, name: str = "") -> Credentials:
     """
     if file is None and not name and (value := os.environ.get("POSTSYNC_TOKEN")):
         return Credentials(value, "POSTSYNC_TOKEN", OTHER_SERVER)
-    home = load_settings().home / folder
-    files = [home / name] if name else sorted(home.glob("[!.]*")) if home.is_dir() else []
+    files = [folder / name] if name else sorted(folder.glob("[!.]*")) if folder.is_dir() else []
     path = file or next(iter(files), None)
     if path is None:
-        return Credentials("", "nowhere", _token_hint(home))
-    return Credentials(_first_word(path, home), str(path), OTHER_SERVER)
+        return Credentials("", "nowhere", _token_hint(folder))
+    return Credentials(_first_word(path, folder), str(path), OTHER_SERVER)
 
 
 OTHER_SERVER = "is it a token of this server, in its HOME/operators, or HOME/senders for `send`?"

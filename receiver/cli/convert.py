@@ -11,6 +11,7 @@ from typing import Any
 import click
 import yaml
 
+from receiver.cli import options
 from receiver.cli.screen import write_line, write_text
 from receiver.core.errors import PostsyncError, RuleError
 from receiver.rules.expressions.cel import Expressions
@@ -32,7 +33,7 @@ WIDER = (
 
 
 @click.command()
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@options.rule_files
 @click.option("--namespace", default="", help="The namespace that rules of a rule file go to.")
 def convert(*, files: tuple[Path, ...], namespace: str) -> None:
     """Print the rules of FILES as PostSyncRules of a namespace, or PostSyncRules as a rule file.
@@ -45,6 +46,8 @@ def convert(*, files: tuple[Path, ...], namespace: str) -> None:
       postsync convert rules/shop.yaml --namespace shop > shop/rules.yaml
       postsync convert shop/rules.yaml > rules/shop.yaml
     """  # noqa: D301 click's \b keeps the lines
+    if not files:
+        raise click.UsageError("name rule files or folders")
     registry, expressions = Registry.discover(), Expressions()
     found = [*readings(load_rules(files, registry, expressions))]
     _check_direction(found, namespace)

@@ -37,13 +37,14 @@ from receiver.rules.handlers.registry import Registry
 from receiver.rules.loading.load import load_rules
 from receiver.rules.matching.matcher import Matcher
 from receiver.rules.schema.rule_file import Rule
-from receiver.settings.loading import load_settings
+from receiver.settings.loading import load_settings, settings_if_any
 
 
 @click.command()
 @click.option("--sync", default="", help="A sync that a server has stored: its id, or `last`.")
-@options.payload(required=False)
-@options.rules("those of the settings, or with --sync those in force")
+@options.payload
+@options.came_by
+@options.rules
 @click.option("--rule", "name", default="", help="Explain this rule only.")
 @click.option("--resource", default="", help="Explain this resource only: its key, or KIND/NAME.")
 @click.option("--matched", is_flag=True, help="Leave out what did not match.")
@@ -60,13 +61,13 @@ def explain(
     files that are not yet (--rules); `show` has what its own rules made of it. What live objects
     told when it was planned counts; what nobody asked them then is unknown, and noted.
 
-    Or of a file (--payload), by files alone: that needs no server. Nothing is done either way.
+    Or of a FILE, by rule files alone: that needs no server. Nothing is done either way.
     Of more than 10,000 verdicts it shows an excerpt; --rule and --resource show the rest.
 
     \b
       postsync explain --sync last --rule purge-shop-assets
       postsync explain --sync last --rules rules/ --matched
-      postsync explain --payload config/examples/notification.json
+      postsync explain notification.json
     """  # noqa: D301 click's \b keeps the lines
     _check_source(context, source["sync"], source["payload"])
     try:
@@ -78,7 +79,7 @@ def explain(
 
 def _find(
     asked: Asked, *, sync: str, payload: Path | None, paths: tuple[Path, ...], channel: str,
-    sender: str, connect: Callable[[], Client],
+    sender: str, connect: Callable[[], Client], settings_file: Path | None,
 ) -> ExplainedSync:  # fmt: skip
     """Explain the payload, or a stored sync: here by files, or where it is by the rules in force.
 
@@ -86,18 +87,21 @@ def _find(
         NoSuchName: there is no such rule or resource.
     """
     if payload is not None:
-        return _of_payload(options.read_payload(payload), sender, channel, paths, asked)
+        body = options.read_payload(payload)
+        read = read_notification(body, sender=sender, channel=channel, query={}).sync
+        return _of_payload(read, *_load(paths, settings_file, asked), asked)
     if paths:
-        return _of_stored(fetch_stored(connect(), sync), paths, asked)
+        stored = fetch_stored(connect(), sync)
+        return _of_stored(stored, *_load(paths, settings_file, asked), asked)
     return _in_force(connect(), sync, asked)
 
 
 def _check_source(context: click.Context, sync: str, payload: Path | None) -> None:
     if bool(sync) == (payload is not None):
-        raise click.UsageError("say what is explained: --sync SYNC, or --payload FILE")
+        raise click.UsageError("say what is explained: --sync SYNC, or the FILE of a notification")
     for one in ("channel", "sender"):
         if sync and context.get_parameter_source(one) is not ParameterSource.DEFAULT:
-            raise click.UsageError(f"--{one} is for --payload: a stored sync has its own")
+            raise click.UsageError(f"--{one} is for a FILE: a stored sync has its own")
 
 
 def _in_force(client: Client, sync: str, asked: Asked) -> ExplainedSync:
@@ -107,8 +111,9 @@ def _in_force(client: Client, sync: str, asked: Asked) -> ExplainedSync:
     return found
 
 
-def _of_stored(stored: StoredNotification, paths: Sequence[Path], asked: Asked) -> ExplainedSync:
-    rules, matcher = _load(paths, asked)
+def _of_stored(
+    stored: StoredNotification, rules: Sequence[Rule], matcher: Matcher, asked: Asked
+) -> ExplainedSync:
     found = _explained(rules, matcher, stored.judged, asked)
     missing = not_seen(matcher, stored.sync, stored.recalled, connected=stored.connected)
     state, reason = stored.outcome["state"], stored.outcome["reason"]
@@ -117,23 +122,22 @@ def _of_stored(stored: StoredNotification, paths: Sequence[Path], asked: Asked) 
     return found
 
 
-def _of_payload(
-    body: bytes, sender: str, channel: str, paths: Sequence[Path], asked: Asked
-) -> ExplainedSync:
-    sync = read_notification(body, sender=sender, channel=channel, query={}).sync
-    rules, matcher = _load(paths, asked)
+def _of_payload(sync: Sync, rules: Sequence[Rule], matcher: Matcher, asked: Asked) -> ExplainedSync:
     found = _explained(rules, matcher, sync, asked)
     found["notes"] += payload_notes(rules, sync)
     return found
 
 
-def _load(paths: Sequence[Path], asked: Asked) -> tuple[list[Rule], Matcher]:
+def _load(
+    paths: Sequence[Path], settings_file: Path | None, asked: Asked
+) -> tuple[list[Rule], Matcher]:
     registry, expressions = Registry.discover(), Expressions()
-    files = paths or load_settings().rules
+    files = paths or load_settings(settings_file).rules
     found = load_rules(files, registry, expressions, in_force=not paths).rules
     check_rule(asked.rule, found)
     rules = [rule for rule in found if asked.rule in {"", rule.name}]
-    return rules, Matcher(rules, expressions, known_tenants(registry))
+    tenants = known_tenants(registry, settings_if_any(settings_file))
+    return rules, Matcher(rules, expressions, tenants)
 
 
 def _explained(rules: Sequence[Rule], matcher: Matcher, sync: Sync, asked: Asked) -> ExplainedSync:

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import os
-
 from receiver.rules.handlers.registry import Registry
 from receiver.rules.tenants.bounds import TenantBounds, Tenants
 from receiver.settings.argocd import OWN_CLUSTER
-from receiver.settings.loading import has_settings, load_settings
 from receiver.settings.model import Settings
 from receiver.settings.tenants import tenants_of
 
 
-def known_tenants(registry: Registry, settings: Settings | None = None) -> Tenants:
-    """Return what the settings grant, those of this shell by default.
+def known_tenants(registry: Registry, settings: Settings | None) -> Tenants:
+    """Return what the settings grant.
 
     Where they are silent, the rules of each namespace see the Applications that have it as their
     destination, and may use every handler.
     """
-    if settings is None and has_settings(os.environ):
-        settings = load_settings()
     if settings is not None and settings.tenants is not None:
         return tenants_of(settings.tenants)
     handlers = tuple(handler.name for handler in registry)

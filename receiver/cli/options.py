@@ -13,12 +13,18 @@ import click
 
 from receiver.cli import complete
 from receiver.cli.client import Client, find_token
+from receiver.core.errors import SettingsError, UnreadableFile
 from receiver.core.states import PlanState, RunState, SyncState
 from receiver.core.user_files import read_bytes, read_stream
+from receiver.settings.loading import load_settings
 
 Command: TypeAlias = Callable[..., Any]
 
 STDIN = Path("-")
+EXAMPLE = (
+    "`postsync send --example` posts a notification that comes with Postsync, `postsync init "
+    "FOLDER` makes a file of it"
+)
 KINDS = {"r": "run", "p": "plan", "s": "sync"}
 
 ca = click.option(
@@ -33,7 +39,7 @@ database = click.option(
 
 settings = click.option(
     "--settings", "settings_file", type=click.Path(path_type=Path),
-    help="YAML file of settings; it says where the ledger is.",
+    help="YAML file of settings (default POSTSYNC_SETTINGS).",
 )  # fmt: skip
 
 any_rules = click.option(
@@ -65,56 +71,81 @@ def read_payload(file: Path) -> bytes:
     """Return a notification from a file, or from stdin if that is ``-``.
 
     Raises:
-        UnreadableFile: there is none, or it is too large.
+        SettingsError: there is none, or it is too large.
     """
-    if file == STDIN:
-        return read_stream(Path("stdin"), sys.stdin.buffer)
-    return read_bytes(file)
+    try:
+        return read_stream(Path("stdin"), sys.stdin.buffer) if file == STDIN else read_bytes(file)
+    except UnreadableFile as error:
+        raise SettingsError(error.message, hint=EXAMPLE) from None
 
 
-def payload(*, required: bool = True) -> Callable[[Command], Command]:
-    """Make the options of a notification in a file: ``--payload``, and how it came."""
-    file = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
+def payload(function: Command) -> Command:
+    """Give a command a notification in a file, FILE or ``--payload``; None if neither is given."""
+    file = click.Path(allow_dash=True, path_type=Path)
 
-    def decorate(function: Command) -> Command:
-        for option in (
-            click.option("--sender", default="", help="The name of the token that it came with."),
-            click.option("--channel", default="sync", show_default=True, help="What it came by."),
-            click.option(
-                "--payload", type=file, required=required, help="The notification; - reads stdin."
-            ),
-        ):
-            function = option(function)
-        return function
+    @click.argument("file", required=False, type=file)
+    @click.option("--payload", type=file, help="The same as FILE: the notification; - reads stdin.")
+    @functools.wraps(function)
+    def call(*args: Any, file: Path | None, payload: Path | None, **options: Any) -> Any:
+        if file is not None and payload is not None:
+            raise click.UsageError(f"there are two notifications: {file}, and --payload {payload}")
+        return function(*args, payload=file or payload, **options)
 
-    return decorate
+    return call
 
 
-def rules(default: str = "those of the settings") -> Callable[[Command], Command]:
-    """Make the option ``--rules``: files and folders; ``default`` is what counts without it."""
-    return click.option(
-        "--rules", "paths", multiple=True, type=click.Path(path_type=Path),
-        help=f"A rule file or folder, several times; by default {default}.",
+def came_by(function: Command) -> Command:
+    """Give a command the options that say how a notification in a file came."""
+    for option in (
+        click.option("--sender", default="", help="The name of the token that it came with."),
+        click.option("--channel", default="sync", show_default=True, help="What it came by."),
+    ):
+        function = option(function)
+    return function
+
+
+rules = click.option(
+    "--rules", "paths", multiple=True, type=click.Path(path_type=Path),
+    help="A rule file or folder, several times (default: those of the settings).",
+)  # fmt: skip
+
+
+def rule_files(function: Command) -> Command:
+    """Give a command rule files and folders, FILES or ``--rules``."""
+
+    @click.argument("files", nargs=-1, type=click.Path(path_type=Path))
+    @click.option(
+        "--rules", multiple=True, type=click.Path(path_type=Path),
+        help="The same as FILES: a rule file or folder, several times.",
     )  # fmt: skip
+    @functools.wraps(function)
+    def call(*args: Any, files: tuple[Path, ...], rules: tuple[Path, ...], **options: Any) -> Any:
+        return function(*args, files=files + rules, **options)
+
+    return call
 
 
 def server_if_asked(function: Command) -> Command:
     """Give a command the options that find a server, and hand it ``connect``.
 
-    A command that may do without a server needs no token before it is called.
+    A command that may do without a server needs no token before it is called. It is handed the
+    file of settings, too, which says where the home with the tokens is.
     """
 
     @click.option("--url", help="The server (default POSTSYNC_URL, or http://127.0.0.1:8080).")
     @click.option("--token-file", type=click.Path(path_type=Path), help="File with your token.")
     @ca
+    @settings
     @functools.wraps(function)
     def call(
-        *args: Any, url: str | None, token_file: Path | None, ca: Path | None, **options: Any
-    ) -> Any:
+        *args: Any, url: str | None, token_file: Path | None, ca: Path | None,
+        settings_file: Path | None, **options: Any,
+    ) -> Any:  # fmt: skip
         def connect() -> Client:
-            return Client(url, find_token("operators", token_file), ca)
+            home = load_settings(settings_file).home
+            return Client(url, find_token(home / "operators", token_file), ca)
 
-        return function(*args, connect=connect, **options)
+        return function(*args, connect=connect, settings_file=settings_file, **options)
 
     return call
 
@@ -123,7 +154,10 @@ def server(function: Command) -> Command:
     """Give a command the options that find a server, and hand it the ``client``."""
 
     @functools.wraps(function)
-    def call(*args: Any, connect: Callable[[], Client], **options: Any) -> Any:
+    def call(
+        *args: Any, connect: Callable[[], Client], settings_file: Path | None, **options: Any
+    ) -> Any:
+        del settings_file  # the client has read it
         return function(*args, client=connect(), **options)
 
     return server_if_asked(call)

@@ -28,18 +28,14 @@ def process_options(address: str, port: str) -> Callable[[options.Command], opti
     """Give a command the options of a process that listens, and hand it the ``settings``."""
 
     def decorate(function: options.Command) -> options.Command:
-        @click.option(
-            "--settings", "file", type=click.Path(path_type=Path), help="YAML file of settings."
-        )
+        @options.settings
         @click.option("--host", help=f"{address} (default 127.0.0.1).")
         @click.option("--port", type=int, help=f"{port} (default 8080).")
-        @click.option(
-            "--rules", multiple=True, type=click.Path(path_type=Path), help="Rules, file or folder."
-        )
+        @options.rules
         @options.database
         @functools.wraps(function)
-        def call(*, file: Path | None, rules: tuple[Path, ...], **options: Any) -> Any:
-            return function(load_settings(file, rules=list(rules) or None, **options))
+        def call(*, settings_file: Path | None, paths: tuple[Path, ...], **given: Any) -> Any:
+            return function(load_settings(settings_file, rules=list(paths) or None, **given))
 
         return call
 

@@ -12,7 +12,7 @@ import click
 from receiver.cli import options
 from receiver.cli.client import Client, find_token
 from receiver.cli.screen import write_json, write_line
-from receiver.core.errors import ServerError, UnreadableFile
+from receiver.core.errors import ServerError
 from receiver.notification.argocd_config import example_notification
 from receiver.settings.loading import load_settings
 
@@ -20,7 +20,7 @@ LAST = "last-notification.json"
 
 
 @click.command()
-@click.argument("file", required=False, type=click.Path(path_type=Path, allow_dash=True))
+@options.payload
 @click.option("--now", is_flag=True, help="Move its times to now, so that it is a new sync.")
 @click.option("--example", is_flag=True, help="Post one that comes with Postsync, as a new sync.")
 @click.option("--same", is_flag=True, help="Repeat the last one sent, byte for byte.")
@@ -29,10 +29,11 @@ LAST = "last-notification.json"
 @click.option("--token-file", type=click.Path(path_type=Path), help="File with the sender's token.")
 @click.option("--sender", default="", help="Name of a token in HOME/senders.")
 @options.ca
+@options.settings
 @options.output()
 def send(
-    file: Path | None, *, now: bool, example: bool, same: bool, channel: str, url: str | None,
-    token_file: Path | None, sender: str, ca: Path | None, output: str,
+    *, payload: Path | None, now: bool, example: bool, same: bool, channel: str, url: str | None,
+    token_file: Path | None, sender: str, ca: Path | None, settings_file: Path | None, output: str,
 ) -> None:  # fmt: skip
     """Post a notification from FILE, as Argo CD would; - reads stdin.
 
@@ -41,15 +42,16 @@ def send(
       postsync send notification.json --now
       postsync send --same        the same again: a duplicate
     """  # noqa: D301 click's \b keeps the lines
-    if [file is not None, same, example].count(True) != 1 or (same and now):
+    if [payload is not None, same, example].count(True) != 1 or (same and now):
         raise click.UsageError("name a FILE, or --example, or --same without --now")
-    last = load_settings().home / LAST
-    body = example_notification() if example else _read(file or last)
+    home = load_settings(settings_file).home
+    last = home / LAST
+    body = example_notification() if example else options.read_payload(payload or last)
     if now or example:
         body, times = _moved(body)
         if output == "text":
             write_line(f"times    {times}")
-    client = Client(url, find_token("senders", token_file, sender), ca)
+    client = Client(url, find_token(home / "senders", token_file, sender), ca)
     answer = client.call("POST", f"/v1/notifications/{channel}", body)
     if last.parent.is_dir():
         last.write_bytes(body)
@@ -65,15 +67,6 @@ def _print(answer: dict[str, Any]) -> None:
     write_line(f"delivery {answer['delivery']}")
     write_line(f"sync     {answer['sync']}")
     write_line(f"next     postsync show {answer['sync']}")
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return options.read_payload(path)
-    except UnreadableFile as error:
-        raise ServerError(
-            error.message, hint="`postsync send --example` posts one that comes with Postsync"
-        ) from None
 
 
 def _moved(body: bytes) -> tuple[bytes, str]:

@@ -38,6 +38,7 @@ from receiver.rules.matching.matcher import Matcher
 from receiver.rules.schema.rule_file import Rule
 from receiver.rules.tenants.bounds import Tenants
 from receiver.settings.loading import load_settings
+from receiver.settings.model import Settings
 from receiver.settings.secrets import Secrets
 
 FAILED = frozenset({OutcomeKind.TEMPORARY, OutcomeKind.PERMANENT})
@@ -53,14 +54,16 @@ LISTED = 10
 
 @click.command("try")
 @click.argument("rule", shell_complete=complete.rules)
-@options.payload()
-@options.rules()
+@options.payload
+@options.came_by
+@options.rules
+@options.settings
 @click.option("--target", default="", help="The resource: its name or key (default: the first).")
 @options.yes
 @options.output()
 def try_(
-    *, rule: str, payload: Path, paths: tuple[Path, ...], target: str, channel: str,
-    sender: str, yes: bool, output: str,
+    *, rule: str, payload: Path | None, paths: tuple[Path, ...], settings_file: Path | None,
+    target: str, channel: str, sender: str, yes: bool, output: str,
 ) -> None:  # fmt: skip
     """Run the actions of RULE once, for real, as for the sync that a notification tells of.
 
@@ -70,16 +73,18 @@ def try_(
     masked, and asks. Nothing is tried again, and onFailure is left out.
 
     \b
-      postsync try shop-config-changed --payload config/examples/notification.json
-      postsync try shop-config-changed --payload config/examples/notification.json --yes
+      postsync try shop-config-changed notification.json
+      postsync try shop-config-changed notification.json --rules new.yaml --yes
 
     Exits 0 if every action succeeded, else 1.
     """  # noqa: D301 click's \b keeps the lines
+    if payload is None:
+        raise click.UsageError("name the FILE of a notification, or - for stdin")
     if payload == options.STDIN and not yes:
         raise click.UsageError("a notification from stdin leaves nobody to ask: add --yes")
-    trial, others = _prepare(
-        rule, options.read_payload(payload), paths, target, sender=sender, channel=channel
-    )
+    body = options.read_payload(payload)
+    sync = read_notification(body, sender=sender, channel=channel, query={}).sync
+    trial, others = _prepare(rule, sync, load_settings(settings_file), paths, target)
     page = _Page(quiet=output == "json")
     page.note_others(others)
     good, runs = _run_waves(trial, page, ask=not yes)
@@ -106,18 +111,16 @@ def _run_waves(trial: Trial, page: _Page, *, ask: bool) -> tuple[bool, list[dict
 
 
 def _prepare(
-    name: str, payload: bytes, paths: Sequence[Path], target: str, *, sender: str, channel: str
+    name: str, sync: Sync, settings: Settings, paths: Sequence[Path], target: str
 ) -> tuple[Trial, list[str]]:
     """Return the trial, and the keys of the resources that match and are not acted on.
 
     Raises:
         PostsyncError: there is no such rule, it does not match, or not this resource.
     """
-    settings = load_settings()
     registry, expressions = Registry.discover(), Expressions()
     rules = load_rules(paths or settings.rules, registry, expressions, in_force=not paths).rules
     rule = _named(name, rules).model_copy(update={"enabled": True})
-    sync = read_notification(payload, sender=sender, channel=channel, query={}).sync
     sync = replace(sync, id=new_id("s"), received_at=datetime.now(UTC))
     tenants = known_tenants(registry, settings)
     found = _matched(rule, sync, expressions, tenants)
@@ -146,7 +149,7 @@ def _matched(rule: Rule, sync: Sync, expressions: Expressions, tenants: Tenants)
     reason = next(matcher.explain(sync)).finding.reason
     raise PostsyncError(
         f"rule {rule.name} does not match this notification: {reason}",
-        hint=f"`postsync explain --payload FILE --rule {rule.name}` shows each resource",
+        hint=f"`postsync explain FILE --rule {rule.name}` shows each resource",
     )
 
 

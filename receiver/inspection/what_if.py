@@ -85,7 +85,7 @@ def _read(pasted: Pasted) -> Sync:
     if found.listed > MOST_RESOURCES:
         raise Unexplained(
             f"the notification lists more than {MOST_RESOURCES} resources",
-            hint="let `postsync explain --payload` do it",
+            hint="let `postsync explain FILE` do it",
         )
     return found.sync
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Collection, Iterable
 from itertools import takewhile
@@ -20,6 +21,7 @@ from receiver.core.validation import did_you_mean, dotted, keys_at, message_of
 from receiver.core.yaml_document import read_yaml
 from receiver.settings.argocd import ConnectionSetting
 from receiver.settings.model import Settings
+from receiver.settings.relative_paths import resolve_paths
 
 RULE_SECRETS = "POSTSYNC_SECRET_"
 """Prefix of the variables that rules may refer to as secrets."""
@@ -27,17 +29,23 @@ RULE_SECRETS = "POSTSYNC_SECRET_"
 SENDERS_KEYS = {*keys_at(ConnectionSetting, ())}
 """Keys below a sender's name."""
 
-COMMAND_VARIABLES = {"POSTSYNC_URL", "POSTSYNC_TOKEN", "POSTSYNC_CA", "POSTSYNC_BANNER"}
-"""Variables that only commands read; they are no settings of a server."""
+FILE = "POSTSYNC_SETTINGS"
+"""The variable that names the file of settings where no option does."""
+
+COMMAND_VARIABLES = {FILE, "POSTSYNC_URL", "POSTSYNC_TOKEN", "POSTSYNC_CA", "POSTSYNC_BANNER"}
+"""Variables that commands read; they are no settings themselves."""
 
 
 def load_settings(file: Path | None = None, **options: Any) -> Settings:
     """Read the settings; ``options`` are a command's own, None means not given.
 
+    Without ``file`` it is that of POSTSYNC_SETTINGS, if there is one.
+
     Raises:
         SettingsError: names each setting that is not usable, and the file if one was read.
     """
     given = {name: value for name, value in options.items() if value is not None}
+    file = file or _named_file()
     written = _read_file(file) if file else {}
 
     class FromFile(Settings):
@@ -60,13 +68,20 @@ def load_settings(file: Path | None = None, **options: Any) -> Settings:
         field = re.search(r'field "(\w+)"', str(error))
         raise SettingsError(
             f"POSTSYNC_{field[1].upper() if field else '*'} cannot be read",
-            hint="""it is written as JSON: a list as '["one", "two"]', a mapping as '{"key": 1}'""",
+            hint="""a list is written as one,two or as JSON: '["one", "two"]'; a mapping as JSON """
+            """alone: '{"key": 1}'""",
         ) from None
 
 
-def has_settings(environ: Collection[str]) -> bool:
-    """Whether any of the variables is a setting."""
-    return any(f"POSTSYNC_{name.upper()}" in environ for name in Settings.model_fields)
+def settings_if_any(file: Path | None = None) -> Settings | None:
+    """Read the settings, if a file or a variable has any: rules can be judged without."""
+    return load_settings(file) if file is not None or _has_settings(os.environ) else None
+
+
+def _has_settings(environ: Collection[str]) -> bool:
+    """Whether any of the variables is a setting, or names a file of them."""
+    variables = {FILE, *(f"POSTSYNC_{name.upper()}" for name in Settings.model_fields)}
+    return not variables.isdisjoint(environ)
 
 
 def unknown_variables(environ: Iterable[str]) -> dict[str, str]:
@@ -118,12 +133,19 @@ def _is_written(place: tuple[int | str, ...], depth: int) -> bool:
     return "[" not in part
 
 
+def _named_file() -> Path | None:
+    return Path(name) if (name := os.environ.get(FILE)) else None
+
+
 def _read_file(file: Path) -> dict[str, Any]:
     """Return the values of a YAML file by the settings' own names; an empty one sets nothing."""
     try:
         document = read_yaml(str(file), read_text(file))
     except UnreadableFile as error:
-        raise SettingsError(f"settings file {error}") from None
+        by = f"{FILE} names it" if file == _named_file() else ""
+        way = "" if file.exists() else "`postsync init FOLDER` makes one to begin with"
+        hint = "; ".join(filter(None, (by, way)))
+        raise SettingsError(f"settings file {error}", hint=hint) from None
     if document.problems:
         raise SettingsError("settings file " + "; ".join(map(str, document.problems)))
     if not isinstance(document.data, dict | None):
@@ -132,7 +154,7 @@ def _read_file(file: Path) -> dict[str, Any]:
     keys = {to_camel(name): name for name in Settings.model_fields}
     if wrong := [_unknown(key, keys) for key in tree if key not in keys]:
         raise SettingsError(f"settings file {file}: " + "; ".join(wrong))
-    return {keys[key]: value for key, value in tree.items()}
+    return resolve_paths(file.parent, {keys[key]: value for key, value in tree.items()})
 
 
 def _unknown(key: str, keys: Iterable[str]) -> str:

@@ -24,6 +24,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from receiver.rules.schema.rate import AttemptRate
 from receiver.settings.argocd import ConnectionSetting, Sender
 from receiver.settings.tenants import TenantsSetting
+from receiver.settings.variables import Variables
 
 MIB = 1 << 20
 
@@ -73,7 +74,7 @@ class PageLogin(BaseModel):
 class Settings(BaseSettings):
     """Everything that an operator can set. Durations are in seconds, sizes in bytes.
 
-    Lists are written as JSON in a variable: ``POSTSYNC_RULES='["config/rules"]'``.
+    A variable may have a list as JSON, or plain: ``POSTSYNC_RULES=rules,more/cdn.yaml``.
     """
 
     model_config = SettingsConfigDict(env_prefix="POSTSYNC_", extra="forbid", frozen=True)
@@ -205,11 +206,11 @@ class Settings(BaseSettings):
     @classmethod
     def settings_customise_sources(
         cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003 all that is asked for is below
+        settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 ours takes plain lists, too
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 we read no .env file
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 nor a secrets folder
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Return the sources by priority: a command's options, then the environment."""
-        return init_settings, env_settings
+        return init_settings, Variables(settings_cls)

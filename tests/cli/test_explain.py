@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from receiver.cli.explain import explain
-from receiver.core.errors import PayloadError, RuleError
+from receiver.core.errors import PayloadError, RuleError, SettingsError
 
 ONE = """
 version: 1
@@ -241,11 +241,16 @@ def test_refused(payload: Path, rules: Path) -> None:
 
 
 def test_wrong_usage(payload: Path, rules: Path) -> None:
-    """An unknown rule or a file that is not there is wrong usage, with the nearest name."""
+    """An unknown rule is told with the nearest name, one that is not there with a way out."""
     answer = run(payload, rules, "--rule", "confg")
     assert answer.exit_code == 2
     assert "there is no rule confg (did you mean config?)" in answer.stderr
-    assert run(payload.with_name("nowhere"), rules).exit_code == 2
+    missing = run(payload.with_name("nowhere"), rules).exception
+    assert isinstance(missing, SettingsError)
+    assert "nowhere cannot be read: does not exist" in missing.message
+    assert "`postsync init FOLDER` makes a file" in missing.hint
+    twice = run(payload, rules, str(payload))
+    assert (twice.exit_code, "there are two notifications" in twice.stderr) == (2, True)
 
 
 def test_as_a_program(payload: Path, rules: Path) -> None:

@@ -117,10 +117,10 @@ def test_an_unknown_name_is_told_with_the_nearest(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], "say what is explained: --sync SYNC, or --payload FILE"),
+        ([], "say what is explained: --sync SYNC, or the FILE of a notification"),
         (["--sync", "last", "--payload", "-"], "say what is explained"),
-        (["--sync", "last", "--sender", "x"], "--sender is for --payload"),
-        (["--sync", "last", "--channel", "sync"], "--channel is for --payload"),
+        (["--sync", "last", "--sender", "x"], "--sender is for a FILE"),
+        (["--sync", "last", "--channel", "sync"], "--channel is for a FILE"),
     ],
 )
 def test_wrong_usage_ends_with_2(postsync: Postsync, arguments: list[str], words: str) -> None:
