@@ -106,8 +106,9 @@ def read_keys(settings: Settings, log: Log) -> Keyring:
         folder = settings.home / "senders"
         raise SettingsError(
             f"there is no sender's token in {folder}",
-            hint=f"write one, for example: `{token_command(folder / 'argocd')}`; or set "
-            "POSTSYNC_ALLOW_ANONYMOUS=true to take notifications from anybody",
+            hint=f"write one, for example: `{token_command(folder / 'argocd')}`; `postsync init "
+            "FOLDER` makes one with all else to begin with; or set POSTSYNC_ALLOW_ANONYMOUS=true "
+            "to take notifications from anybody",
         )
     return keys
 

@@ -16,6 +16,7 @@ from receiver.core.errors import PostsyncError, RuleError, Unreachable
 
 TOPICS = {
     "Serving": {
+        "init": "Make a folder to begin with: settings, a rule, tokens, a notification.",
         "serve": "Take notifications and run the rules' actions.",
         "work": "Run the actions of a ledger that several hosts share.",
         "health": "Ask whether a server is alive.",
@@ -135,6 +136,7 @@ def cli() -> None:
 
     \b
     Start with:
+      postsync init FOLDER               settings, a rule, tokens, and what to type next
       postsync check                     are the rule files right?
       postsync serve                     take notifications and act
       postsync send FILE --now           post one by hand

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
 from receiver.cli.screen import write_text
+from receiver.cli.starter import example_settings, first_rule, rules_schema_text
 from receiver.core.errors import PostsyncError
 from receiver.notification.argocd_config import example_notification
-from receiver.rules.handlers.json_schema import rules_schema
 from receiver.rules.handlers.reference_page import handlers_page
 from receiver.rules.handlers.registry import Registry
 from receiver.rules.tenants.definition import definition_text
@@ -18,6 +17,8 @@ from receiver.rules.tenants.definition import definition_text
 SCHEMA_FILE = Path("config/rules.schema.json")
 PAGE_FILE = Path("docs/handlers.md")
 EXAMPLE_FILE = Path("config/examples/notification.json")
+RULE_FILE = Path("config/rules/first-steps.yaml")
+SETTINGS_FILE = Path("config/settings.example.yaml")
 DEFINITION_FILE = Path("k8s/components/postsyncrules/definition.yaml")
 
 
@@ -38,10 +39,15 @@ def schema(*, crd: bool, write: bool, check: bool) -> None:
         write_text(definition_text())
         return
     registry = Registry.discover()
-    text = json.dumps(rules_schema(registry), indent=2, ensure_ascii=False) + "\n"
-    example = example_notification().decode()
-    files = {SCHEMA_FILE: text, PAGE_FILE: handlers_page(registry), EXAMPLE_FILE: example}
-    files |= {DEFINITION_FILE: definition_text()}
+    text = rules_schema_text(registry)
+    files = {
+        SCHEMA_FILE: text,
+        PAGE_FILE: handlers_page(registry),
+        EXAMPLE_FILE: example_notification().decode(),
+        RULE_FILE: first_rule(),
+        SETTINGS_FILE: example_settings(),
+        DEFINITION_FILE: definition_text(),
+    }
     if write:
         for file, wanted in files.items():
             file.parent.mkdir(parents=True, exist_ok=True)

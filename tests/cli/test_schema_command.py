@@ -36,7 +36,8 @@ def test_generated_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert isinstance(stale.exception, PostsyncError)
     assert str(stale.exception) == (
         "not as generated: config/rules.schema.json, docs/handlers.md, "
-        "config/examples/notification.json, k8s/components/postsyncrules/definition.yaml "
+        "config/examples/notification.json, config/rules/first-steps.yaml, "
+        "config/settings.example.yaml, k8s/components/postsyncrules/definition.yaml "
         "(run `make generate`)"
     )
     assert CliRunner().invoke(schema, ["--write"]).exit_code == 0
