@@ -83,12 +83,9 @@ def _write(folder: Path, made: Sequence[StarterFile]) -> None:
         path = folder / one.path
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700 if one.secret else 0o777)
-            number = os.open(
-                path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if one.secret else 0o666
-            )
+            path.touch(mode=0o600 if one.secret else 0o666, exist_ok=False)
             written.append(path)
-            with os.fdopen(number, "w", encoding="utf-8", newline="\n") as file:
-                file.write(one.text)
+            path.write_bytes(one.text.encode())
         except OSError as error:
             for path_written in written:
                 path_written.unlink()
