@@ -17,7 +17,7 @@ from receiver.rules.loading.parser import Reading
 from receiver.rules.loading.warnings import find_unconnected, find_warnings, missing_files
 from receiver.rules.schema.rule_file import Rule
 from receiver.rules.tenants.bounds import Tenants
-from receiver.rules.tenants.document import documents, misplaced
+from receiver.rules.tenants.document import CronJobDocument, documents, misplaced
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +99,8 @@ def load_texts(
 
 def _doubts(reading: Reading, *, connected: bool) -> Iterator[Problem]:
     yield from find_warnings(reading.document, reading.rules.items())
+    if isinstance(reading.document, CronJobDocument):
+        yield from reading.document.doubts()
     if not connected:
         yield from find_unconnected(reading.document, reading.rules.items())
 

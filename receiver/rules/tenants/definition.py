@@ -16,7 +16,8 @@ import yaml
 from receiver.contract.durations import DURATION, seconds
 from receiver.rules.handlers.json_schema import tidy
 from receiver.rules.schema.rule_file import Rule
-from receiver.rules.tenants.names import GROUP, KIND, PLURAL, SHORT_NAME, VERSION
+from receiver.rules.tenants.document import OF_CRON_JOBS
+from receiver.rules.tenants.names import CRON_JOB_RULE, GROUP, KIND, PLURAL, SHORT_NAME, VERSION
 
 Schema: TypeAlias = dict[str, Any]
 
@@ -45,6 +46,7 @@ def _rule(rule: str, message: str, field: str = "") -> Schema:
 
 
 DURATIONS = [_rule(f"self.matches('^{DURATION.pattern}$')".replace("\\d", "[0-9]"), _no_duration())]
+NAMES = _rule(f"!self.metadata.name.startsWith('{CRON_JOB_RULE}')", f"metadata.name {OF_CRON_JOBS}")
 SPEC = [
     _rule(
         "has(self.match.resources) || self.actions.all(a, !has(a.target) || "
@@ -126,6 +128,7 @@ def _whole() -> Schema:
             "spec": spec | ATOMIC | {"x-kubernetes-validations": SPEC},
             "status": STATUS,
         },
+        "x-kubernetes-validations": [NAMES],
     }
 
 

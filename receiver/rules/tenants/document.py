@@ -1,4 +1,6 @@
-"""PostSyncRules among the documents of a text, each read as a rule file of one rule.
+"""What makes rules among the documents of a text, each read as a rule file of one rule.
+
+These are PostSyncRules, and CronJobs that say by annotations what they follow.
 
 So the rest of the code reads and checks both alike; only the places that problems tell are those
 of the resource.
@@ -7,7 +9,7 @@ of the resource.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeVar
 
@@ -17,7 +19,24 @@ from receiver.core.errors import Problem
 from receiver.core.validation import FieldError, Path, field_errors
 from receiver.core.yaml_document import Document, read_all, read_yaml
 from receiver.rules.schema.match import Strict
-from receiver.rules.tenants.names import API_VERSION, KIND, file_name
+from receiver.rules.tenants.cron_job import (
+    ANNOTATIONS,
+    BY_SCHEDULE,
+    SUSPEND,
+    SUSPENDED,
+    is_annotated,
+    place_in_cron_job,
+    rule_of,
+    what_it_says,
+)
+from receiver.rules.tenants.names import (
+    API_VERSION,
+    CRON_JOB_RULE,
+    KIND,
+    cron_job_of,
+    cron_job_rule,
+    file_name,
+)
 
 RULE: Path = ("rules", 0)
 NAME: Path = (*RULE, "name")
@@ -29,7 +48,8 @@ OBJECT = re.compile(r"""^["'{ ]*kind\b|\bPostSyncRule|\bpostsync\.dev/""", re.MU
 NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 LISTS = ("List", f"{KIND}List")
 """What `kubectl get` makes of several."""
-NO_NAMESPACE = "in a file, a PostSyncRule names the namespace that it belongs to"
+NO_NAMESPACE = "in a file, what makes a rule names the namespace that it belongs to"
+OF_CRON_JOBS = f"begins with {CRON_JOB_RULE}, as the names of rules that CronJobs make"
 APPLY = (
     "a PostSyncRule comes into force in its cluster: kubectl apply -f FILE; `postsync convert` "
     "makes a rule file of it"
@@ -43,6 +63,16 @@ class _Metadata(Strict):
     model_config = ConfigDict(extra="ignore")
 
     namespace: str = Field(pattern=f"^{NAMESPACE.pattern}$", max_length=63)
+
+
+class _NamedMetadata(_Metadata):
+    name: str
+
+
+class _CronJob(Strict):
+    model_config = ConfigDict(extra="ignore")
+
+    metadata: _NamedMetadata
 
 
 class _PostSyncRule(Strict):
@@ -79,8 +109,22 @@ class ResourceDocument(Document):
         return self.base
 
 
+@dataclass
+class CronJobDocument(ResourceDocument):
+    """One CronJob: what is wrong with its rule is told at its annotations."""
+
+    def doubts(self) -> Iterator[Problem]:
+        """Yield what is valid, and most likely not meant."""
+        if self.item and not what_it_says(self.item)["spec"]["suspend"]:
+            found = self.whole.problem((*self.base, *SUSPENDED), BY_SCHEDULE, SUSPEND)
+            yield found if self.written else replace(found, line=0, column=0)
+
+    def _place(self, path: Path) -> Path:
+        return (*self.base, *place_in_cron_job(path[2:])) if path[:2] == RULE else self.base
+
+
 def documents(file: str, text: str) -> Iterator[Document]:
-    """Yield the rule file, or else each PostSyncRule that a file has among its documents.
+    """Yield the rule file, or else each object among its documents that makes a rule.
 
     Other objects of Kubernetes are left out: a team keeps what belongs together in one folder.
     """
@@ -119,6 +163,8 @@ def _resources(document: Document) -> Iterator[Document]:
     for base, item in items:
         if isinstance(item, dict) and _is_ours(item):
             yield _resource(document, base, item)
+        elif isinstance(item, dict) and is_annotated(item):
+            yield _cron_job(document, base, item)
 
 
 def _is_ours(item: dict[str, Any]) -> bool:
@@ -153,6 +199,23 @@ def _resource(whole: Document, base: Path, item: dict[str, Any]) -> ResourceDocu
     return found
 
 
+def _cron_job(whole: Document, base: Path, item: dict[str, Any]) -> CronJobDocument:
+    """Return one CronJob, with the problems of its annotations."""
+    found = CronJobDocument(whole.file, whole=whole, base=base)
+    found.problems += whole.problems
+    mistakes = _of_shape(_CronJob, item)
+    if not mistakes:
+        metadata = item["metadata"]
+        found.item, found.namespace = item, metadata["namespace"]
+        found.written = whole.file != file_name(found.namespace, cron_job_rule(metadata["name"]))
+        rule, mistakes = rule_of(item)
+        found.data = {"version": 1, "rules": [rule]} if rule else None
+        found.values[RULE] = whole.values[(*base, *ANNOTATIONS)]
+        found.values[NAME] = whole.values[(*base, "metadata", "name")]
+    found.problems += _told(found, mistakes)
+    return found
+
+
 def _below(places: Mapping[Path, T], at: Path, place: Path) -> dict[Path, T]:
     """Return what is at or below ``at``, as below ``place``."""
     end = len(at)
@@ -161,13 +224,25 @@ def _below(places: Mapping[Path, T], at: Path, place: Path) -> dict[Path, T]:
 
 def _around(found: ResourceDocument, item: dict[str, Any]) -> Iterator[Problem]:
     """Yield what is wrong around the spec, and a name in it, which stands in the metadata."""
-    mistakes: list[FieldError] = []
-    try:
-        _PostSyncRule.model_validate(item, by_alias=True, by_name=False)
-    except ValidationError as error:
-        mistakes += field_errors(error, _PostSyncRule, item)
+    mistakes = _of_shape(_PostSyncRule, item)
     if isinstance(item.get("spec"), dict) and "name" in item["spec"]:
         mistakes.append(FieldError(("spec", "name"), "unknown key", NAME_HINT))
+    metadata = item.get("metadata")
+    if isinstance(metadata, dict) and cron_job_of(str(metadata.get("name"))):
+        mistakes.append(FieldError(("metadata", "name"), OF_CRON_JOBS))
+    yield from _told(found, mistakes)
+
+
+def _of_shape(model: type[Strict], item: dict[str, Any]) -> list[FieldError]:
+    try:
+        model.model_validate(item, by_alias=True, by_name=False)
+    except ValidationError as error:
+        return field_errors(error, model, item)
+    return []
+
+
+def _told(found: ResourceDocument, mistakes: Iterable[FieldError]) -> Iterator[Problem]:
+    """Yield mistakes by their paths in the object."""
     for mistake in mistakes:
         hint = mistake.hint or (NO_NAMESPACE if mistake.path[-1:] == ("namespace",) else "")
         problem = found.whole.problem((*found.base, *mistake.path), mistake.message, hint)

@@ -1,4 +1,4 @@
-"""One PostSyncRule, as the API server has it, becomes a rule set of its own."""
+"""One PostSyncRule or CronJob, as the API server has it, becomes a rule set of its own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from receiver.rules.expressions.cel import Expressions
 from receiver.rules.handlers.registry import Registry
 from receiver.rules.loading.load import RuleSet, load_texts
 from receiver.rules.tenants.bounds import ASK, Tenants
-from receiver.rules.tenants.names import file_name
+from receiver.rules.tenants.names import CRON_JOB, cron_job_rule, file_name
 from receiver.rules.tenants.text import resource_text
 
 
@@ -18,13 +18,17 @@ def load_resource(
     resource: Mapping[str, Any], registry: Registry, expressions: Expressions, *,
     connected: bool = True, tenants: Tenants | None = None,
 ) -> RuleSet:  # fmt: skip
-    """Check a PostSyncRule, within the bounds of its tenant; its rule is called NAMESPACE/NAME.
+    """Check what makes a rule, within the bounds of its tenant.
+
+    That of a PostSyncRule is called NAMESPACE/NAME, that of a CronJob NAMESPACE/cronjob.NAME.
 
     Raises:
         RuleError: with every problem, by its path in the resource.
     """
     metadata = resource["metadata"]
-    file = file_name(metadata["namespace"], metadata["name"])
+    name = metadata["name"]
+    rule = cron_job_rule(name) if resource.get("kind") == CRON_JOB else name
+    file = file_name(metadata["namespace"], rule)
     try:
         text = resource_text(resource)
         size = len(text.encode())

@@ -7,17 +7,21 @@ from typing import Any
 
 import yaml
 
-from receiver.rules.tenants.names import API_VERSION, KIND
+from receiver.rules.tenants.cron_job import what_it_says
+from receiver.rules.tenants.names import API_VERSION, CRON_JOB, KIND
 
 
 def resource_text(resource: Mapping[str, Any]) -> str:
-    """Return what a PostSyncRule says, and nothing else, in the one form that is stored.
+    """Return what a PostSyncRule says, or a CronJob of its rule, in the one form that is stored.
 
     Two that say the same have the same text, so the digest changes with what is said alone.
     """
-    metadata = {key: resource["metadata"][key] for key in ("name", "namespace")}
-    said = {"apiVersion": API_VERSION, "kind": KIND, "metadata": metadata}
-    whole = said | {"spec": resource.get("spec")}
+    if resource.get("kind") == CRON_JOB:
+        whole = what_it_says(resource)
+    else:
+        metadata = {key: resource["metadata"][key] for key in ("name", "namespace")}
+        whole = {"apiVersion": API_VERSION, "kind": KIND, "metadata": metadata}
+        whole["spec"] = resource.get("spec")
     return yaml.dump(whole, Dumper=_Dumper, sort_keys=True, allow_unicode=True, width=WIDE)
 
 
