@@ -11,13 +11,15 @@ from receiver.core.logs import Log
 from receiver.dispatcher.companion import Companion
 from receiver.dispatcher.preparation import Preparation
 from receiver.dispatcher.rule_sets import RulesInForce
+from receiver.dispatcher.tenants.cron_job_events import CronJobEvents
 from receiver.dispatcher.tenants.custom_rules import CustomRules
 from receiver.dispatcher.tenants.fresh_rules import FreshRules
 from receiver.dispatcher.tenants.judge import Judge
-from receiver.dispatcher.tenants.rule_watch import RuleWatch
+from receiver.dispatcher.tenants.rule_watch import RuleWatch, cron_jobs, post_sync_rules
 from receiver.dispatcher.tenants.status import RuleStatus
 from receiver.ledger.engine.ledger import Ledger
 from receiver.outbound import Outbound
+from receiver.rules.tenants.cron_job import HANDLER
 from receiver.settings.model import Settings
 from receiver.settings.secrets import Secrets
 from receiver.settings.tenants import tenants_of
@@ -39,10 +41,24 @@ def build_tenants(
     name, access = to_api_server(settings.tenants.kubernetes, Secrets(settings.secrets))
     server = Server(name, access, outbound, Pace(READING, int(2 * READING)))
     custom = CustomRules(judge, rules, ledger, wake, log)
-    fresh = FreshRules(server, tenants.destinations, custom, ledger, wake, log)
+    fresh = FreshRules(
+        server, tenants.destinations, custom, ledger, wake, log,
+        may_follow=lambda namespace: not tenants.handler_refusal(namespace, HANDLER),
+    )  # fmt: skip
     rules.restore = custom.restore
     preparation.rules_brought, preparation.waiting = fresh.ask, fresh.waiting
     pace = Pace(WRITING, int(2 * WRITING))
-    status = RuleStatus(Server(name, access, outbound, pace), ledger, wake, log)
-    custom.changed = status.tell
-    return custom, fresh, RuleWatch(server, tenants, custom, ledger, log), status
+    writing = Server(name, access, outbound, pace), ledger, wake, log
+    followed = cron_jobs(tenants)
+    tellers = [RuleStatus(*writing), *([CronJobEvents(*writing)] if followed.namespaces else ())]
+
+    def tell() -> None:
+        for one in tellers:
+            one.tell()
+
+    custom.changed = tell
+    watches = [
+        RuleWatch(server, watched, custom, ledger, log)
+        for watched in (post_sync_rules(tenants), followed)
+    ]
+    return custom, fresh, *watches, *tellers

@@ -67,7 +67,7 @@ def known(file_ledger: Ledger, tmp_path: Path) -> Known:
 def seen(words: str, version: int, uid: str = "first", *, gone: bool = False) -> News:
     """A rule that says this; its generation is its version."""
     spec = {"match": {}, "actions": [{"uses": "log.message", "with": {"text": words}}]}
-    return News(SeenRule("shop", "a", uid, version, json.dumps(spec), version), gone)
+    return News(SeenRule("shop", "a", uid, version, json.dumps({"spec": spec}), version), gone)
 
 
 def test_what_is_told_late_replaces_nothing_newer(known: Known) -> None:

@@ -78,7 +78,7 @@ def found(words: str, version: int) -> Reply:
         "namespace": "shop", "name": "a", "uid": "first", "generation": version,
         "resourceVersion": str(version),
     }  # fmt: skip
-    body = {"metadata": metadata, "spec": json.loads(rule.spec)}
+    body = {"metadata": metadata, **json.loads(rule.said)}
     return Reply(200, json.dumps(body).encode())
 
 

@@ -93,11 +93,12 @@ RUNS_JOBS = {
     "create jobs", "delete jobs", "get jobs", "list jobs", "watch jobs", "get cronjobs",
     "get configmaps", "get podtemplates", "list pods", "get pods/log", "list events",
 }  # fmt: skip
+FOLLOWS = {"list cronjobs", "watch cronjobs", "create events"}
 
 
 def test_postsync_has_these_rights_and_no_others(postsync: Account) -> None:
     """All of them in the namespace that grants them; elsewhere it only watches rules."""
-    assert postsync.may(SHOP) == WATCHES | RUNS_JOBS | {"get secrets cdn"}
+    assert postsync.may(SHOP) == WATCHES | RUNS_JOBS | FOLLOWS | {"get secrets cdn"}
     assert postsync.may(OTHER) == postsync.may(POSTSYNC) == WATCHES
 
 

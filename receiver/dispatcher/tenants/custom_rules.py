@@ -1,4 +1,4 @@
-"""Puts PostSyncRules into force one by one, and keeps in the ledger what is known of them.
+"""Puts the rules of namespaces into force one by one; the ledger keeps what is known of them.
 
 What the API server tells is noted by whoever asks it, and taken up here in a thread of its own: a
 burst of changes is one transaction, and one new index of all rules. A rule is in force only after
@@ -34,10 +34,13 @@ from receiver.ledger.plans.custom_rules import (
 )
 from receiver.rules.loading.load import RuleSet, rule_set_from
 from receiver.rules.matching.compiled import CompiledSet
-from receiver.rules.tenants.names import full_name
+from receiver.rules.tenants.names import cron_job_of, full_name
 
 BATCH = 500
 """Rules that are judged, stored and put into force together: about half a second of a core."""
+
+UNSEEN = "?"
+"""In place of what a rule says that the ledger knows: whatever is seen of it is news."""
 
 STAYS = "the version before it stays in force"
 
@@ -118,11 +121,12 @@ class CustomRules(CompanionThread):
                 self._lapsed.append(_Change(row.key, lapsed))
         return [*self._sets.values()]
 
-    def known(self) -> dict[str, SeenRule]:
-        """Return those that the ledger knows, for the watch to find out which are gone."""
+    def known(self, *, cron_jobs: bool = False) -> dict[str, SeenRule]:
+        """Return those that the ledger knows, for their watch to find out which are gone."""
         return {
-            full_name(*key): SeenRule(*key, row.uid, row.generation, "")
+            full_name(*key): SeenRule(*key, row.uid, row.generation, UNSEEN)
             for key, row in [*self._rows.items()]
+            if bool(cron_job_of(row.name)) is cron_jobs
         }
 
     def note(self, news: Iterable[News]) -> int:
@@ -236,6 +240,9 @@ class CustomRules(CompanionThread):
         if news.gone:
             self._taken[seen.namespace].discard(seen.name)
             return _Change(key, None) if same else None
+        if not seen.said:  # a CronJob, whose annotations are gone
+            self._taken[seen.namespace].discard(seen.name)
+            return _Change(key, None) if before else None
         judged = self._judge.judge(seen, self._others(key))
         if judged.reason == TOO_MANY:
             self._waiting[key] = seen

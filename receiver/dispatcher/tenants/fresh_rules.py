@@ -1,8 +1,9 @@
 """Has the rules that a sync brings in force before the sync is planned.
 
-A sync that lists PostSyncRules waits, still `new` in the ledger, until these very objects have been
-read from the API server and taken up; no other sync waits for it. What waits is in memory alone:
-whoever plans the sync after a restart, or in another process, reads them anew.
+A sync that lists PostSyncRules, or CronJobs that may be annotated, waits, still `new` in the
+ledger, until these very objects have been read from the API server and taken up; no other sync
+waits for it. What waits is in memory alone: whoever plans the sync after a restart, or in another
+process, reads them anew.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
 
 from receiver.argocd.connection import ConnectionFailed
 from receiver.argocd.kubernetes_answers import refused
@@ -25,7 +28,17 @@ from receiver.dispatcher.tenants.seen_rule import SeenRule
 from receiver.kubernetes.paths import path_of
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.plans.custom_rules import Key
-from receiver.rules.tenants.names import API_VERSION, GROUP, KIND, PLURAL
+from receiver.rules.tenants.names import (
+    API_VERSION,
+    CRON_JOB,
+    CRON_JOB_VERSION,
+    CRON_JOBS,
+    GROUP,
+    KIND,
+    PLURAL,
+    cron_job_of,
+    cron_job_rule,
+)
 
 LONGEST = 10.0
 """Seconds that a sync waits at most; then it is planned by what is known, and the trail says so."""
@@ -67,6 +80,7 @@ class FreshRules(CompanionThread):
     Args:
         server: the API server that has the rules.
         clusters: how Applications name its cluster.
+        may_follow: says of a namespace whether its CronJobs may make rules.
         custom: takes up what was read.
         ledger: that of the loop.
         wake: called when a sync waits no longer.
@@ -75,11 +89,12 @@ class FreshRules(CompanionThread):
 
     def __init__(
         self, server: Server, clusters: Collection[str], custom: CustomRules, ledger: Ledger,
-        wake: Callable[[], None], log: Log,
+        wake: Callable[[], None], log: Log, *, may_follow: Callable[[str], bool] = lambda _: False,
     ) -> None:  # fmt: skip
         super().__init__("custom-rules-of-syncs", ledger, wake, log)
         self._server = server
         self._clusters = clusters
+        self._may_follow = may_follow
         self._custom = custom
         self._lock = threading.Lock()
         self._waiting: dict[str, _Waiting] = {}
@@ -119,8 +134,11 @@ class FreshRules(CompanionThread):
         if cluster and cluster.rstrip("/") not in self._clusters:
             return
         for one in sync.resources:
+            namespace = one.namespace or destination.namespace
             if one.group == GROUP and one.kind == KIND:
-                yield one.namespace or destination.namespace, one.name
+                yield namespace, one.name
+            elif one.group == "batch" and one.kind == CRON_JOB and self._may_follow(namespace):
+                yield namespace, cron_job_rule(one.name)
 
     def _is_settled(self, one: _Waiting, number: int) -> bool:
         settled = self._custom.settled(one.noted) if not one.left else None
@@ -173,11 +191,11 @@ class FreshRules(CompanionThread):
     def _note(self, key: Key, deadline: float) -> tuple[int, str]:
         """Note a rule as it is now; return the number of the note, or why it cannot be read."""
         try:
-            path = path_of(API_VERSION, PLURAL, *key)
+            path, read = _place(*key)
             answer = self._server.get(path, min(deadline, time.monotonic() + LONGEST))
             why = refused(answer)
             if why is None:
-                seen = SeenRule.of(self._server.json(answer))
+                seen = read(self._server.json(answer))
                 return self._custom.note([News(seen, gone=False)]), ""
         except PermanentError:  # no such name can be
             return self._custom.note_absence(key), ""
@@ -185,4 +203,14 @@ class FreshRules(CompanionThread):
             return 0, str(error)
         if why.gone:
             return self._custom.note_absence(key), ""
+        if answer.status == HTTPStatus.FORBIDDEN and cron_job_of(key[1]):
+            return 0, ""  # nobody asked for that right; the watch tells that it is missing
         return 0, why.reason
+
+
+def _place(namespace: str, name: str) -> tuple[str, Callable[[Mapping[str, Any]], SeenRule]]:
+    """Return where what makes a rule is read, and how."""
+    if cron_job := cron_job_of(name):
+        path = path_of(CRON_JOB_VERSION, CRON_JOBS, namespace, cron_job)
+        return path, SeenRule.of_cron_job
+    return path_of(API_VERSION, PLURAL, namespace, name), SeenRule.of

@@ -14,6 +14,8 @@ from receiver.rules.expressions.cel import Expressions
 from receiver.rules.handlers.registry import Registry
 from receiver.rules.loading.load import RuleSet
 from receiver.rules.tenants.bounds import Tenants
+from receiver.rules.tenants.cron_job import place_in_cron_job
+from receiver.rules.tenants.names import cron_job_of, full_name
 from receiver.rules.tenants.resource import load_resource
 
 PROBLEMS = 10
@@ -59,7 +61,7 @@ class Judge:
         """Judge a rule beside so many others of its namespace that are in force."""
         if self._tenants.of(seen.namespace) is None:
             return Judged(None, "NoBounds", self._without_bounds(seen.namespace))
-        if refusal := self._tenants.too_large(seen.namespace, len(seen.spec.encode())):
+        if refusal := self._tenants.too_large(seen.namespace, len(seen.said.encode())):
             return Judged(None, "TooLarge", refusal)
         try:
             rule_set = load_resource(
@@ -88,7 +90,9 @@ class Judge:
     def _beyond(self, rule_set: RuleSet, namespace: str) -> Iterator[str]:
         for rule in rule_set.rules:
             for mistake in self._tenants.check(rule, namespace, self._registry):
-                place = dotted(("spec", *mistake.path))
+                of_cron_job = cron_job_of(rule.name.removeprefix(full_name(namespace, "")))
+                path = place_in_cron_job(mistake.path) if of_cron_job else ("spec", *mistake.path)
+                place = dotted(path)
                 yield str(FieldError((), f"{place}: {mistake.message}", mistake.hint))
 
     def _without_bounds(self, namespace: str) -> str:

@@ -1,4 +1,4 @@
-"""A PostSyncRule as an API server tells it."""
+"""What makes a rule, a PostSyncRule or a CronJob, as an API server tells it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any
 
 from receiver.argocd.application_json import mapping, text
 from receiver.ledger.plans.custom_rules import Key
-from receiver.rules.tenants.names import full_name
+from receiver.rules.tenants.cron_job import is_annotated, what_it_says
+from receiver.rules.tenants.names import CRON_JOB, KIND, cron_job_rule, full_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,10 +19,11 @@ class SeenRule:
 
     Attributes:
         namespace: its own.
-        name: its own.
+        name: of its rule there, which is its own if it is a PostSyncRule.
         uid: of the object; another one of the same name is another rule.
         generation: grows with each change of what it says.
-        spec: as JSON: of thousands, the objects would take ten times the room.
+        said: what makes the rule, as JSON: of thousands, the objects would take ten times the room;
+            "" of a CronJob that makes none.
         version: grows with each change of anything in it, as all versions of one API server do.
     """
 
@@ -29,26 +31,37 @@ class SeenRule:
     name: str
     uid: str
     generation: int
-    spec: str
+    said: str
     version: int = field(default=0, compare=False)
 
     @classmethod
     def of(cls, found: Mapping[str, Any]) -> SeenRule:
-        """Read what a list, a watch or a GET tells."""
+        """Read what a list, a watch or a GET tells of a PostSyncRule."""
+        return cls._of(found, {"kind": KIND, "spec": found.get("spec")})
+
+    @classmethod
+    def of_cron_job(cls, found: Mapping[str, Any]) -> SeenRule:
+        """Read what they tell of a CronJob."""
+        whole = {**found, "kind": CRON_JOB}  # a list leaves it out
+        return cls._of(whole, what_it_says(whole) if is_annotated(whole) else None)
+
+    @classmethod
+    def _of(cls, found: Mapping[str, Any], said: Mapping[str, Any] | None) -> SeenRule:
         metadata = mapping(found, "metadata")
+        name = text(metadata, "name")
         generation, version = metadata.get("generation"), text(metadata, "resourceVersion")
         return cls(
             text(metadata, "namespace"),
-            text(metadata, "name"),
+            cron_job_rule(name) if found.get("kind") == CRON_JOB else name,
             text(metadata, "uid"),
             generation if isinstance(generation, int) else 0,
-            json.dumps(found.get("spec"), sort_keys=True, separators=(",", ":")),
+            json.dumps(said, sort_keys=True, separators=(",", ":")) if said else "",
             int(version) if version.isdecimal() else 0,
         )
 
     @property
     def place(self) -> Key:
-        """Its namespace and name."""
+        """The namespace, and the name of its rule there."""
         return self.namespace, self.name
 
     @property
@@ -60,4 +73,4 @@ class SeenRule:
     def resource(self) -> Mapping[str, Any]:
         """The object, as far as it is read."""
         metadata = {"namespace": self.namespace, "name": self.name}
-        return {"metadata": metadata, "spec": json.loads(self.spec)}
+        return {"metadata": metadata, **json.loads(self.said)}
