@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from typing import Annotated, Any, TypeVar, get_origin
 
 from flask import request
@@ -20,6 +21,10 @@ from receiver.web.request_bodies import Moment, moment
 
 PAGE = 50
 LARGEST_PAGE = 500
+
+ROW_ID = re.compile(r"[a-z]-[0-9a-z]+")
+STORY_PLACE = re.compile(r"([0-9a-z-]*)/([0-9a-z-]*)/([0-9a-z-]*)/([0-9]{1,18})")
+"""What cursors have in them: of a list the id of a row, of a story those of `Place`, and a line."""
 
 NAMES = {"rule", "handler", "application", "project", "event", "sync", "plan", "run"}
 
@@ -273,10 +278,20 @@ def in_ms(text: str | None) -> int | None:
 
 
 def story_place(about: str, cursor: str) -> Place:
-    """Read the cursor of a story; see `place_of`."""
+    """Read the cursor of a story.
+
+    Raises:
+        Refusal: 400 ``bad_cursor``, it is none, or that of another story.
+    """
     if not cursor:
         return Place()
-    delivery, plan, run, line = place_of(about, cursor).split("/")
+    place = STORY_PLACE.fullmatch(_last_of(about, cursor))
+    if place is None:
+        raise Refusal(
+            "bad_cursor", f"the cursor is none of {about}",
+            hint="give the `next` of the page before as it is, to what that page is of, by its id",
+        )  # fmt: skip
+    delivery, plan, run, line = place.groups()
     return Place(delivery, plan, run, int(line))
 
 
@@ -300,14 +315,19 @@ def place_of(kind: str, cursor: str) -> str:
     """
     if not cursor:
         return ""
-    try:
-        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-        found, last = json.loads(text)
-    except (ValueError, TypeError):
-        found, last = None, None
-    if found != kind or not isinstance(last, str) or not last.isascii():
+    last = _last_of(kind, cursor)
+    if not ROW_ID.fullmatch(last):
         raise Refusal(
             "bad_cursor", f"the cursor is none of a list of {kind}",
             hint="give the `next` of the page before as it is, with the same filters",
         )  # fmt: skip
     return last
+
+
+def _last_of(kind: str, cursor: str) -> str:
+    """Return what a cursor says of where to go on, "" if it is none of this kind."""
+    try:
+        found, last = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    except (ValueError, TypeError):
+        return ""
+    return last if found == kind and isinstance(last, str) else ""

@@ -29,6 +29,8 @@ def cursor(*parts: Any) -> str:
     [
         cursor("syncs", "\ud800"),
         cursor("syncs", "\u00e4"),
+        cursor("syncs", "\0"),
+        cursor("syncs", ""),
         cursor("syncs", 1),
         cursor("syncs"),
         cursor("syncs", "s-1", "s-2"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from base64 import urlsafe_b64encode
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -171,6 +173,20 @@ def test_the_cursor_of_another_story_is_refused(web: Doors, house: House) -> Non
     newest, oldest = house.query("SELECT id FROM syncs ORDER BY id DESC")
     cursor = get(web, f"syncs/{newest}", limit=1)["next"]
     assert get(web, f"syncs/{oldest}", 400, cursor=cursor)["reason"] == "bad_cursor"
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["", "d/p", "////", "d/p/r/", "d/p/r/x", "d/p/r/-1", "d/p/r/1_0", f"d/p/r/{10**18}", "\0///1", 7],
+)
+@pytest.mark.parametrize("kind", ["syncs", "plans"])
+def test_a_cursor_of_a_story_that_nobody_gave_is_refused(web: Doors, kind: str, place: Any) -> None:
+    """It is no fault of ours, whatever it says."""
+    number = get(web, kind)[kind][0]["id"]
+    cursor = urlsafe_b64encode(json.dumps([number, place]).encode()).decode()
+    problem = get(web, f"{kind}/{number}", 400, cursor=cursor)
+    assert problem["reason"] == "bad_cursor"
+    assert problem["detail"] == f"the cursor is none of {number}"
 
 
 def test_parameters_of_runs_cut_a_page_of_a_story_too(
