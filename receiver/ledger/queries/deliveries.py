@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from sqlalchemy import Connection, Row, Select, func, literal, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, literal, select
 
 from receiver.ledger import tables
 from receiver.ledger.queries.bulky import fitting
@@ -40,13 +40,9 @@ def list_deliveries(
     """List deliveries, the newest first, and whether there are more than fit.
 
     The states that are wanted are verdicts. What fits is counted in bytes of the notifications,
-    unpacked, with what was seen of live objects.
+    unpacked, with what was seen of live objects and the targets of plans.
     """
-    seen = select(func.length(_S.recalled)).where(_S.id == _D.sync_id).scalar_subquery()
-    size = (_D.size if _has_body(fields) else literal(0)) + (
-        func.coalesce(seen, 0) if "outcome.recalled" in fields else literal(0)
-    )
-    rows = select(_D.id, size.label("size"))
+    rows = select(_D.id, _size(fields).label("size"))
     query = paged(rows, tables.deliveries, wanted, before, limit + 1, letter="d")
     if wanted.states:
         query = query.where(_D.verdict.in_(wanted.states))
@@ -57,6 +53,24 @@ def list_deliveries(
     chosen = fitting(found[:limit], (row.size for row in found[:limit]))
     kept = read_deliveries(connection, [row.id for row in chosen], fields)
     return kept, len(found) > len(chosen)
+
+
+def _size(fields: Fields) -> ColumnElement[int]:
+    """Return how much of a delivery is bulky and wanted."""
+    size: ColumnElement[int] = literal(0)
+    if _has_body(fields):
+        size += _D.size
+    texts = []
+    if "outcome.recalled" in fields:
+        texts.append(select(func.length(_S.recalled)).where(_S.id == _D.sync_id))
+    if "outcome.plans.targets" in fields:
+        targets = select(func.sum(func.length(_P.targets)))
+        texts.append(targets.where(_P.sync_id == _D.sync_id))
+        collecting = targets.join(tables.plan_syncs, _M.plan_id == _P.id)
+        texts.append(collecting.where(_M.sync_id == _D.sync_id, _P.sync_id != _M.sync_id))
+    for text in texts:
+        size += func.coalesce(text.correlate(tables.deliveries).scalar_subquery(), 0)
+    return size
 
 
 def delivery_of(connection: Connection, wanted: str) -> str | None:
