@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 from house import House
+from stories import run_of
 
 from receiver.core.model import Json, Outcome, OutcomeKind
 from receiver.ledger.engine.ledger import Ledger
-from receiver.ledger.queries.details import run_story
+from receiver.ledger.queries.reader import Reader
 from receiver.ledger.queries.rows import RunStory
 
 RULES = """\
@@ -59,8 +60,7 @@ def test_why_it_waited_is_in_the_reason_when_its_deadline_passes(house: House) -
 
 def story(house: House) -> RunStory:
     (run,) = house.query("SELECT id FROM runs")
-    with house.ledger.read() as connection:
-        told = run_story(connection, run)
+    told = run_of(Reader(house.ledger), run)
     assert told is not None
     return told
 

@@ -130,7 +130,7 @@ def _told(ask: Ask, number: str) -> tuple[Any, Iterator[Line]]:
         return delivery, delivery_lines(delivery)
     if kind == "r-":
         ask.wait(f"/v1/runs/{path}", "state", lambda run: run["state"] in RUNS_ON)
-        run = ask.client.get(f"/v1/runs/{path}")
+        run = fetch_story(ask.client, f"/v1/runs/{path}")
         return run, run_lines(run, whole=ask.whole)
     if kind == "p-":
         ask.wait(f"/v1/plans/{path}", "state", lambda plan: plan["state"] in GOES_ON)

@@ -1,4 +1,4 @@
-"""The story of a sync or a plan, put together of the pages in which a server tells it."""
+"""The story of a sync, a plan or a run, put together of the pages in which a server tells it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from typing import Any
 
 from receiver.cli.client import Client, Query
 
-FURTHER = ("deliveries", "plans", "runs", "events")
+FURTHER = ("deliveries", "plans", "runs", "tries", "events")
 """What further pages have more of."""
 
 
 def fetch_story(client: Client, path: str, fields: str = "", query: Query | None = None) -> Any:
-    """Return a story whole, or these keys of it; of a run it is one page."""
+    """Return a story whole, or these keys of it."""
     story = client.get(path, {**(query or {}), "fields": fields})
     lists = [key for key in FURTHER if key in story]
     further = [one for one in fields.split(",") if one.partition(".")[0] in lists] or lists

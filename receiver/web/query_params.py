@@ -23,8 +23,8 @@ PAGE = 50
 LARGEST_PAGE = 500
 
 ROW_ID = re.compile(r"[a-z]-[0-9a-z]+")
-STORY_PLACE = re.compile(r"([0-9a-z-]*)/([0-9a-z-]*)/([0-9a-z-]*)/([0-9]{1,18})")
-"""What cursors have in them: of a list the id of a row, of a story those of `Place`, and a line."""
+STORY_PLACE = re.compile(r"([0-9a-z-]*)/([0-9a-z-]*)/([0-9a-z-]*)/([0-9]{1,18})/([0-9]{1,9})")
+"""What cursors have in them: of a list the id of a row, of a story what `Place` has."""
 
 NAMES = {"rule", "handler", "application", "project", "event", "sync", "plan", "run"}
 
@@ -79,7 +79,7 @@ def _plan_state(value: str) -> str:
     return value
 
 
-class SyncsQuery(Query):
+class SyncsFilter(Query):
     """Which syncs."""
 
     application: Application = ""
@@ -100,25 +100,34 @@ class SyncsQuery(Query):
     until: Until = None
     limit: Limit = PAGE
     cursor: Cursor = ""
+
+
+class SyncsQuery(SyncsFilter):
+    """Which syncs, and what of them."""
+
     fields: FieldsWanted = ""
 
 
-class PlanStoryQuery(Query):
-    """What of a plan's story."""
+class PartQuery(Query):
+    """What of a story."""
 
     limit: StoryLimit = LARGEST_PAGE
     cursor: Cursor = ""
     fields: FieldsWanted = ""
 
 
-class StoryQuery(PlanStoryQuery):
-    """What of a sync's story."""
+class ExplainedQuery(Query):
+    """What of a sync is explained."""
 
     rule: Id = Field(default="", description="Explain this rule only.")
     resource: str = Field(
         default="", max_length=2000, description="Explain this resource only, by its key.",
         examples=["apps/Deployment/shop/web"],
     )  # fmt: skip
+
+
+class StoryQuery(PartQuery, ExplainedQuery):
+    """What of a sync's story."""
 
 
 class ExplanationQuery(Query):
@@ -171,7 +180,7 @@ class PlansQuery(Query):
     fields: FieldsWanted = ""
 
 
-class RunsQuery(Query):
+class RunsFilter(Query):
     """Which runs."""
 
     state: tuple[RunState, ...] = Field(default=(), description="In one of these states.")
@@ -184,6 +193,11 @@ class RunsQuery(Query):
     until: Until = None
     limit: Limit = PAGE
     cursor: Cursor = ""
+
+
+class RunsQuery(RunsFilter):
+    """Which runs, and what of them."""
+
     fields: FieldsWanted = ""
 
 
@@ -291,15 +305,16 @@ def story_place(about: str, cursor: str) -> Place:
             "bad_cursor", f"the cursor is none of {about}",
             hint="give the `next` of the page before as it is, to what that page is of, by its id",
         )  # fmt: skip
-    delivery, plan, run, line = place.groups()
-    return Place(delivery, plan, run, int(line))
+    delivery, plan, run, line, attempt = place.groups()
+    return Place(delivery, plan, run, int(line), int(attempt))
 
 
 def story_cursor(about: str, place: Place | None) -> str | None:
     """Write where the next page of a story begins, None if there is none."""
     if place is None:
         return None
-    return cursor_of(about, f"{place.delivery}/{place.plan}/{place.run}/{place.line}")
+    rows = f"{place.delivery}/{place.plan}/{place.run}"
+    return cursor_of(about, f"{rows}/{place.line}/{place.attempt}")
 
 
 def cursor_of(kind: str, last: str) -> str:

@@ -20,7 +20,6 @@ from receiver.ledger.queries.rows import (
     Event,
     Plan,
     Run,
-    RunStory,
     SyncWithPlans,
 )
 from receiver.ledger.queries.rule_rows import RuleInForce, RuleList
@@ -31,8 +30,8 @@ from receiver.web.query_params import (
     DeliveriesQuery,
     EventsQuery,
     ExplanationQuery,
+    PartQuery,
     PlansQuery,
-    PlanStoryQuery,
     RowQuery,
     RunsQuery,
     StoryQuery,
@@ -49,6 +48,7 @@ from receiver.web.responses import (
     Pauses,
     PlanPage,
     Plans,
+    RunPage,
     Runs,
     Syncs,
     SyncStory,
@@ -180,7 +180,7 @@ def list_plans(intake: Intake, query: PlansQuery) -> Plans:
 
 
 @ROUTES.add("get", "/v1/plans/{plan}")
-def get_plan(intake: Intake, plan: str, query: PlanStoryQuery) -> PlanPage:
+def get_plan(intake: Intake, plan: str, query: PartQuery) -> PlanPage:
     """Tell a plan with its runs, a page at a time."""
     fields, part = _part(plan, query, PlanPage)
     found, place = existing(intake.reader.plan_page(plan, part), "plan", plan)
@@ -197,11 +197,12 @@ def list_runs(intake: Intake, query: RunsQuery) -> Runs:
 
 
 @ROUTES.add("get", "/v1/runs/{run}")
-def get_run(intake: Intake, run: str, query: RowQuery) -> RunStory:
-    """Tell a run with its attempts."""
-    fields = fields_of(query.fields, RunStory)
-    told: RunStory = fields.of(existing(intake.reader.run(run), "run", run))
-    return told
+def get_run(intake: Intake, run: str, query: PartQuery) -> RunPage:
+    """Tell a run with its attempts, a page at a time."""
+    fields, part = _part(run, query, RunPage)
+    found, place = existing(intake.reader.run_page(run, part), "run", run)
+    told: RunPage = fields.of(found)
+    return {**told, "next": story_cursor(run, place)}
 
 
 @ROUTES.add("get", "/v1/events")
@@ -240,7 +241,7 @@ def _page(
     return fields.of(page), following, warning
 
 
-def _part(about: str, query: PlanStoryQuery, model: type) -> tuple[Fields, Part]:
+def _part(about: str, query: PartQuery, model: type) -> tuple[Fields, Part]:
     """Return the keys of a story that are wanted, and what of it a page has."""
     fields = fields_of(query.fields, model)
     return fields, Part(fields, query.limit, story_place(about, query.cursor))

@@ -97,13 +97,19 @@ NextPart = Annotated[
     str | None,
     Field(
         description="The `cursor` of the next page, null on the last one. A page has the next "
-        "runs, each below its plan, the next lines of the trail, and so on."
+        "runs, each below its plan, or attempts, the next lines of the trail, and so on."
     ),
 ]
 
 
 class PlanPage(rows.PlanStory):
     """A plan with what belongs to it, a page at a time."""
+
+    next: NextPart
+
+
+class RunPage(rows.RunStory):
+    """A run with what belongs to it, a page at a time."""
 
     next: NextPart
 

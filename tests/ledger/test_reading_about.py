@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from house import NOON, House
 from sqlalchemy import event, insert
-from stories import plan_of, story_of
+from stories import plan_of, run_of, story_of
 
 from receiver.ledger import tables
 from receiver.ledger.engine.ledger import Ledger
@@ -143,7 +143,7 @@ def test_the_trail_by_a_sync_a_plan_or_a_run_is_their_story(house: House) -> Non
         assert told
         assert filtered(house, plan=plan["id"]) == told["events"]
     for run in reader.runs(limit=10):
-        whole = reader.run(run["id"])
+        whole = run_of(reader, run["id"])
         assert whole
         assert filtered(house, run=run["id"], sync=run["sync"]) == whole["events"]
         assert names(whole["events"], "attempt") == ["attempt.started", "attempt.succeeded"]

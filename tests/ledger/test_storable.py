@@ -9,6 +9,7 @@ import pytest
 from house import House
 from hypothesis import given
 from hypothesis import strategies as st
+from stories import run_of
 
 from receiver.core.model import Json, Outcome, OutcomeKind
 from receiver.core.storable import DEEPEST, TOO_DEEP, dumps, storable
@@ -39,7 +40,7 @@ def test_the_trail_of_a_rule_is_read_whatever_its_services_have_said(
     said: dict[str, Any] = {event["event"]: event for event in page.events}
     wanted = storable(bad)
     assert (said["action.message"]["text"], said["run.failed"]["reason"]) == (wanted, wanted)
-    told = reader.run(good.id)
+    told = run_of(reader, good.id)
     assert told
     assert told["output"] == {wanted: [wanted, None]}
 

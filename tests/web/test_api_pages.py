@@ -12,7 +12,9 @@ import pytest
 from desks import TWO, house_of
 from doors import AS_VIEWER, Doors, doors
 from house import House
+from sqlalchemy import insert, select
 
+from receiver.ledger import tables
 from receiver.ledger.engine.ledger import Ledger
 
 
@@ -86,7 +88,7 @@ def test_a_key_below_another_is_asked_for_with_a_dot(web: Doors) -> None:
         "plans": [{"rule": "r", "runs": [{"state": "succeeded"}] * 2}], "next": None,
     }  # fmt: skip
     run = get(web, f"runs/{get(web, 'runs')['runs'][0]['id']}", fields="tries.number")
-    assert run == {"tries": [{"number": 1}]}
+    assert run == {"tries": [{"number": 1}], "next": None}
     (delivery, _) = get(web, "deliveries", fields="outcome.plans.rule")["deliveries"]
     assert delivery == {"outcome": {"plans": [{"rule": "r"}]}}
     assert get(web, "deliveries/last", fields="sender") == {"sender": "argocd"}
@@ -110,21 +112,24 @@ def test_a_key_that_there_is_not_is_refused(
     assert hint in problem["hint"]
 
 
-@pytest.mark.parametrize("kind", ["runs", "plans"])
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [("runs", "*"), ("plans", "*"), ("deliveries", "*"), ("deliveries", "outcome.plans.targets")],
+)
 def test_a_page_of_what_is_bulky_ends_where_it_grows_too_large(
-    web: Doors, kind: str, monkeypatch: pytest.MonkeyPatch
+    web: Doors, kind: str, fields: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With one row at least; the cursor leads to the rest."""
     monkeypatch.setattr("receiver.ledger.queries.bulky.MOST_BYTES", 1)
     found: list[Any] = []
     cursor = ""
     while cursor is not None:
-        page = get(web, kind, fields="*", cursor=cursor)
+        page = get(web, kind, fields=fields, cursor=cursor)
         assert len(page[kind]) == 1
         found += page[kind]
         cursor = page["next"]
     monkeypatch.undo()
-    assert found == get(web, kind, fields="*")[kind]
+    assert found == get(web, kind, fields=fields)[kind]
 
 
 def whole(web: Doors, path: str, **query: Any) -> tuple[dict[str, Any], int]:
@@ -132,7 +137,7 @@ def whole(web: Doors, path: str, **query: Any) -> tuple[dict[str, Any], int]:
     story, pages = get(web, path, **query), 1
     while story["next"]:
         page = get(web, path, **query, cursor=story["next"])
-        for key in {"deliveries", "events", "runs"} & story.keys():
+        for key in {"deliveries", "events", "runs", "tries"} & story.keys():
             story[key] += page[key]
         for plan in page.get("plans", ()):
             same = [one for one in story["plans"] if one["id"] == plan["id"]]
@@ -145,7 +150,7 @@ def whole(web: Doors, path: str, **query: Any) -> tuple[dict[str, Any], int]:
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3])
-@pytest.mark.parametrize("kind", ["sync", "plan"])
+@pytest.mark.parametrize("kind", ["sync", "plan", "run"])
 def test_the_pages_of_a_story_have_together_what_one_has(
     web: Doors, house: House, kind: str, limit: int
 ) -> None:
@@ -153,6 +158,10 @@ def test_the_pages_of_a_story_have_together_what_one_has(
     house.replay(house.query("SELECT MIN(id) FROM syncs")[0])
     house.work()
     path = f"{kind}s/{house.query(f'SELECT MIN(id) FROM {kind}s')[0]}"
+    a = tables.attempts
+    with house.ledger.write() as connection:
+        (row,) = connection.execute(select(a).order_by(a.c.run_id).limit(1)).mappings()
+        connection.execute(insert(a), [{**row, "number": number} for number in (2, 3, 4, 5, 6)])
     once = get(web, path)
     assert once["next"] is None
     story, pages = whole(web, path, limit=limit)
@@ -168,6 +177,15 @@ def test_the_first_page_of_a_sync_alone_explains_it(web: Doors) -> None:
     assert (further["explanation"], further["explanationNote"]) == (None, "")
 
 
+def test_what_is_bulky_of_a_plan_or_a_run_itself_is_on_the_first_page_alone(web: Doors) -> None:
+    """It is the same on each."""
+    for kind, bulky in (("plans", {"targets"}), ("runs", {"parameters", "output"})):
+        path = f"{kind}/{get(web, kind)[kind][0]['id']}"
+        first = get(web, path, limit=1)
+        further = get(web, path, limit=1, cursor=first["next"])
+        assert first.keys() - further.keys() == bulky
+
+
 def test_the_cursor_of_another_story_is_refused(web: Doors, house: House) -> None:
     """It would lead to runs that are not its own."""
     newest, oldest = house.query("SELECT id FROM syncs ORDER BY id DESC")
@@ -177,9 +195,20 @@ def test_the_cursor_of_another_story_is_refused(web: Doors, house: House) -> Non
 
 @pytest.mark.parametrize(
     "place",
-    ["", "d/p", "////", "d/p/r/", "d/p/r/x", "d/p/r/-1", "d/p/r/1_0", f"d/p/r/{10**18}", "\0///1", 7],
+    [
+        "",
+        "d/p/r/1",
+        "////",
+        "d/p/r/x/0",
+        "d/p/r/-1/0",
+        "d/p/r/1_0/0",
+        f"d/p/r/{10**18}/0",
+        "\0///1/1",
+        f"d/p/r/0/{10**9}",
+        7,
+    ],
 )
-@pytest.mark.parametrize("kind", ["syncs", "plans"])
+@pytest.mark.parametrize("kind", ["syncs", "plans", "runs"])
 def test_a_cursor_of_a_story_that_nobody_gave_is_refused(web: Doors, kind: str, place: Any) -> None:
     """It is no fault of ours, whatever it says."""
     number = get(web, kind)[kind][0]["id"]

@@ -24,17 +24,13 @@ from receiver.ledger.queries.row_mapping import (
     AT_ONCE,
     columns,
     read_by,
-    read_events,
-    read_one,
     read_rows,
 )
 from receiver.ledger.queries.rows import (
     ActedRun,
     Attempt,
-    Event,
     PlanHead,
     PlanOfSync,
-    RunStory,
     RunWithTries,
 )
 
@@ -51,18 +47,6 @@ def sync_state(connection: Connection, sync: str) -> tuple[str, str]:
     s = tables.syncs.c
     row = connection.execute(select(s.state, s.reason).where(s.id == sync)).one()
     return row.state, row.reason
-
-
-def run_story(connection: Connection, run: str) -> RunStory | None:
-    """Return a run: its attempts and its events."""
-    found = read_one(connection, tables.runs, run, ActedRun)
-    if found is None:
-        return None
-    p = tables.plans.c
-    application = connection.scalar(select(p.application).where(p.id == found["plan"])) or ""
-    tries = read_by(connection, tables.attempts, "run", [run], Attempt).get(run, [])
-    events = _events(connection, about_run(connection, run))
-    return {**with_tries(found, application, tries), "events": events}
 
 
 def plans_of(connection: Connection, syncs: Sequence[str]) -> dict[str, list[PlanOfSync]]:
@@ -132,11 +116,6 @@ def first_and_last_tries(connection: Connection, runs: Sequence[str]) -> dict[st
         for row in rows:
             found.setdefault(row["run"], []).append(row)
     return found
-
-
-def _events(connection: Connection, about: ColumnElement[bool]) -> list[Event]:
-    e = tables.audit_events
-    return read_events(connection, select(e).where(about).order_by(e.c.seq))
 
 
 def about_sync(connection: Connection, sync: str) -> ColumnElement[bool]:

@@ -16,7 +16,6 @@ from receiver.ledger.queries.deliveries import (
     list_deliveries,
     read_deliveries,
 )
-from receiver.ledger.queries.details import run_story
 from receiver.ledger.queries.excerpts import plan_excerpt, run_excerpt, sync_excerpt
 from receiver.ledger.queries.fields import WHOLE, Fields
 from receiver.ledger.queries.history import History, read_history
@@ -54,7 +53,7 @@ from receiver.ledger.queries.status import (
     read_readiness,
     rules_in_force,
 )
-from receiver.ledger.queries.story import Part, Place, plan_page, sync_page
+from receiver.ledger.queries.story import Part, Place, plan_page, run_page, sync_page
 from receiver.ledger.queries.trail import EventFilters, Page, read_trail
 from receiver.ledger.queries.waits_for import add_plan_waits, add_unplanned_reasons, add_waits
 
@@ -130,8 +129,11 @@ class Reader:
             page = sync_page(connection, sync, part)
             if page is not None:
                 found, now = page[0], self._ledger.now(connection)
-                add_waits(connection, now, [run for plan in found["plans"] for run in plan["runs"]])
-                add_plan_waits(connection, now, found["plans"])
+                if "plans.runs.waitsFor" in part.fields:
+                    runs = [run for plan in found["plans"] for run in plan["runs"]]
+                    add_waits(connection, now, runs)
+                if "plans.waitsFor" in part.fields:
+                    add_plan_waits(connection, now, found["plans"])
                 add_unplanned_reasons(connection, now, [found])
             return page
 
@@ -140,17 +142,20 @@ class Reader:
         with self._ledger.read() as connection:
             page = plan_page(connection, plan, part)
             if page is not None:
-                add_waits(connection, self._ledger.now(connection), page[0]["runs"])
-                add_plan_waits(connection, self._ledger.now(connection), [page[0]])
+                found, now = page[0], self._ledger.now(connection)
+                if "runs.waitsFor" in part.fields:
+                    add_waits(connection, now, found["runs"])
+                if "waitsFor" in part.fields:
+                    add_plan_waits(connection, now, [found])
             return page
 
-    def run(self, run: str) -> RunStory | None:
-        """Return one run with its attempts and events; None if there is no such run."""
+    def run_page(self, run: str, part: Part) -> tuple[RunStory, Place | None] | None:
+        """Return a page of a run's story, and where the next one begins; None of no run."""
         with self._ledger.read() as connection:
-            found = run_story(connection, run)
-            if found is not None:
-                add_waits(connection, self._ledger.now(connection), [found])
-            return found
+            page = run_page(connection, run, part)
+            if page is not None and "waitsFor" in part.fields:
+                add_waits(connection, self._ledger.now(connection), [page[0]])
+            return page
 
     def sync_excerpt(self, sync: str, *, runs: int, lines: int) -> SyncExcerpt | None:
         """Return a sync with so many runs of each plan and last lines; None if there is none."""

@@ -1,4 +1,4 @@
-"""The story of a sync or a plan, a page at a time: what one answer holds is bounded."""
+"""The story of a sync, a plan or a run, a page at a time: what one answer holds is bounded."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Select,
+    Table,
     and_,
     func,
     literal,
@@ -22,6 +23,7 @@ from receiver.ledger import tables
 from receiver.ledger.queries.bulky import add_bulky
 from receiver.ledger.queries.details import (
     about_plans,
+    about_run,
     about_sync,
     count_matched,
     first_and_last_tries,
@@ -31,12 +33,14 @@ from receiver.ledger.queries.details import (
 from receiver.ledger.queries.fields import Fields
 from receiver.ledger.queries.row_mapping import columns, read_events, read_one, read_rows
 from receiver.ledger.queries.rows import (
+    Attempt,
     Delivery,
     Event,
     PlanHead,
     PlanStory,
     PlanWithRuns,
     RunHead,
+    RunStory,
     RunWithTries,
     Sync,
     SyncDetails,
@@ -54,6 +58,10 @@ class Place:
     plan: str = ""
     run: str = ""
     line: int = 0
+    attempt: int = 0
+
+
+FIRST = Place()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +70,7 @@ class Part:
 
     fields: Fields
     limit: int
-    after: Place = Place()
+    after: Place = FIRST
 
 
 def sync_page(
@@ -104,9 +112,35 @@ def plan_page(
         events, place, further = _events(connection, about_plans(connection, [plan]), part, place)
         more = more or further
     (told,) = _with_runs(connection, [found], {plan: runs}, part.fields)
-    (told,) = add_bulky(connection, tables.plans, [told], part.fields)
-    story: PlanStory = {**told, "events": events}  # type: ignore[typeddict-item]  # `targets` is added where it is wanted
-    return story, place if more else None
+    story: Any = {**told, "events": events}
+    return _with_bulky(connection, tables.plans, story, part), place if more else None
+
+
+def run_page(connection: Connection, run: str, part: Part) -> tuple[RunStory, Place | None] | None:
+    """Return a page of a run's story and where the next one begins; None if there is no run."""
+    found = read_one(connection, tables.runs, run, RunHead)
+    if found is None:
+        return None
+    tries, events, place, more = list[Attempt](), list[Event](), part.after, False
+    if "tries" in part.fields:
+        tries, more = _tries(connection, run, part)
+        place = replace(place, attempt=tries[-1]["number"] if tries else place.attempt)
+    if "events" in part.fields:
+        events, place, further = _events(connection, about_run(connection, run), part, place)
+        more = more or further
+    p = tables.plans.c
+    application = connection.scalar(select(p.application).where(p.id == found["plan"])) or ""
+    story: Any = {
+        **found, "application": application, "waitsFor": "", "tries": tries, "events": events,
+    }  # fmt: skip
+    return _with_bulky(connection, tables.runs, story, part), place if more else None
+
+
+def _with_bulky(connection: Connection, table: Table, story: Any, part: Part) -> Any:
+    """Add what is bulky of a plan or a run itself, on the first page alone."""
+    if part.after == FIRST:
+        add_bulky(connection, table, [story], part.fields)
+    return story
 
 
 def _deliveries(connection: Connection, sync: str, part: Part) -> tuple[list[Delivery], bool]:
@@ -186,6 +220,14 @@ def _next_runs(connection: Connection, plans: Sequence[str], after: Place) -> Se
     plan, *turn = last
     later = tuple_(*_IN_TURN) > tuple_(*map(literal, turn))
     return query.where(or_(_R.plan_id > plan, and_(_R.plan_id == plan, later)))
+
+
+def _tries(connection: Connection, run: str, part: Part) -> tuple[list[Attempt], bool]:
+    """Return the next attempts of a run, and if there are more."""
+    a = tables.attempts
+    query = select(*columns(a, Attempt)).where(a.c.run_id == run, a.c.number > part.after.attempt)
+    rows = read_rows(connection, query.order_by(a.c.number).limit(part.limit + 1), Attempt)
+    return rows[: part.limit], len(rows) > part.limit
 
 
 def _events(
