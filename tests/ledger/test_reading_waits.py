@@ -7,7 +7,8 @@ import re
 import pytest
 from desks import ANN, desk, house_of, only
 from house import House
-from stories import plan_of, story_of
+from sqlalchemy import event
+from stories import plan_of, run_of, story_of
 
 from receiver.core.model import Outcome, OutcomeKind
 from receiver.ledger.audit.key_values import PACE, put_value
@@ -47,7 +48,7 @@ def waits(house: House, action: str = "one", plan: int = 0) -> str:
     wanted = house.plans("id")[plan]
     rows = [run for run in reader.runs(limit=100) if run["plan"] == wanted]
     row = min((run for run in rows if run["action"] == action), key=lambda run: str(run["id"]))
-    alone, of_plan = reader.run(row["id"]), plan_of(reader, wanted)
+    alone, of_plan = run_of(reader, row["id"]), plan_of(reader, wanted)
     of_sync = story_of(reader, row["sync"])
     assert alone
     assert of_plan
@@ -171,3 +172,18 @@ def test_a_plan_that_collects_says_until_when_and_for_whom(ledger: Ledger) -> No
     assert listed["waitsFor"] == f"further syncs, until {listed['dueAt']}"
     told = {one["waitsFor"] for one in (of_list, alone, *story["plans"])}
     assert told == {listed["waitsFor"]}
+
+
+def test_since_when_runs_are_held_is_read_once_for_a_sync(ledger: Ledger) -> None:
+    """That reads all of the sync's lines, of which there may be ten for each of its runs."""
+    house = house_of(ledger, WAVES + "  limits: {maxTargets: 1}\n")
+    house.sync(*(f"a{number}" for number in range(20)))
+    (plan,) = house.plans("id")
+    asked: list[str] = []
+    event.listen(ledger.engine, "before_cursor_execute", lambda *said: asked.append(said[2]))
+    told = plan_of(Reader(ledger), plan)
+    assert told
+    assert {run["waitsFor"].partition(",")[0] for run in told["runs"]} == {
+        "the approval of the plan"
+    }
+    assert len([one for one in asked if "audit_events" in one]) <= 4

@@ -130,6 +130,7 @@ class _Reasons:
         self._line = cache(self._read_line)
         self._waves = cache(self._read_waves)
         self._ready = cache(self._read_ready)
+        self._held = cache(self._read_held)
 
     def of_run(self, row: Any) -> str:
         if row.plan_state != PlanState.ACTIVE and row.plan_state in OPEN_PLANS:
@@ -160,11 +161,14 @@ class _Reasons:
         return f"a place under the key {key!r}: {before} {plans} before its own, limit {limit}{has}"
 
     def _held_since(self, kind: str, wanted: str, sync: str) -> str:
+        return moment(self._held(kind, sync).get(wanted, self.now))
+
+    def _read_held(self, kind: str, sync: str) -> dict[str, int]:
+        """Read when each of a sync was held, all at once: that reads all lines of the sync."""
         e = tables.audit_events.c
-        query = select(func.max(e.at)).where(
-            e.sync_id == sync, e[f"{kind}_id"] == wanted, e.name == f"{kind}.held"
-        )
-        return moment(self.connection.scalar(query) or self.now)
+        number = e[f"{kind}_id"]
+        query = select(number, func.max(e.at)).where(e.sync_id == sync, e.name == f"{kind}.held")
+        return {row[0]: row[1] for row in self.connection.execute(query.group_by(number))}
 
     def _read_waves(self, plan: str, section: str, wave: int) -> str:
         query = select(func.count()).where(
