@@ -62,6 +62,14 @@ def test_the_list_is_filtered_on_either_engine(ledger: Ledger, tmp_path: Path) -
         assert {query: rows(look(web, f"?{query}")) for query in FOUND} == FOUND
 
 
+@pytest.mark.parametrize("path", ["", "/runs", "/syncs/last"])
+def test_what_only_the_api_has_is_refused(web: Doors, path: str) -> None:
+    """A page needs all keys."""
+    answer = web.client.get(f"/page{path}?fields=id")
+    assert answer.status_code == 400
+    assert "fields: unknown key" in words(answer)
+
+
 def test_the_newest_sync_is_first_with_what_came_of_it(web: Doors, house: House) -> None:
     """And what failed says why without a click."""
     page = look(web, "")

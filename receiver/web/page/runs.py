@@ -9,13 +9,13 @@ from receiver.core.states import RunState
 from receiver.web import read_api
 from receiver.web.page.acts import acts_on
 from receiver.web.page.syncs import TIMES
-from receiver.web.query_params import RunsQuery, read_query
+from receiver.web.query_params import RunsFilter, RunsQuery, read_query
 
 
 def runs(intake: Intake) -> str:
     """List runs, the newest first."""
-    query = read_query(RunsQuery, blanks=False)
-    found = read_api.list_runs(intake, query)
+    query = read_query(RunsFilter, blanks=False)
+    found = read_api.list_runs(intake, RunsQuery(**query.model_dump()))
     given = {name: value for name, value in query.model_dump(mode="json").items() if value}
     newest = {name: given[name] for name in given.keys() - {"limit", "cursor"}}
     older = found["next"] and url_for("page.runs", **newest, cursor=found["next"])

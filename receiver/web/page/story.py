@@ -17,7 +17,7 @@ from receiver.ledger.queries.rows import Event, PlanExcerpt
 from receiver.web import read_api
 from receiver.web.page.acts import acts_on
 from receiver.web.page.timeline import timeline
-from receiver.web.query_params import EventsQuery, NoQuery, RowQuery, StoryQuery, read_query
+from receiver.web.query_params import EventsQuery, ExplainedQuery, NoQuery, RowQuery, read_query
 
 GROUPS = 20
 """Different reasons of one rule that are listed; those that matched come first."""
@@ -42,7 +42,7 @@ HIDDEN = frozenset({"seq", "at", "event", "delivery", "sync", "plan", "run", "at
 
 def sync(intake: Intake, number: str) -> str:
     """Tell a sync's story, as `postsync show`."""
-    query = read_query(StoryQuery, blanks=False)
+    query = read_query(ExplainedQuery, blanks=False)
     known = read_api.stored_sync(intake, number)
     story = read_api.existing(
         intake.reader.sync_excerpt(known, runs=RUNS, lines=LINES), "sync", known

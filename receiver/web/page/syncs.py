@@ -14,7 +14,7 @@ from receiver.core.states import PlanState, SyncState
 from receiver.ledger.queries.rows import PlanOfSync, SyncWithPlans
 from receiver.web import read_api
 from receiver.web.page.words import IDS, KINDS, tone
-from receiver.web.query_params import SyncsQuery, read_query
+from receiver.web.query_params import SyncsFilter, SyncsQuery, read_query
 
 CHIPS = 4
 """Plans of a sync that are named in its row; the others are counted."""
@@ -32,8 +32,8 @@ def syncs(intake: Intake) -> Any:
     """List syncs, the newest first; an id as the text leads to what it names."""
     if place := _place(request.args.get("text", "").strip()):
         return redirect(place, HTTPStatus.SEE_OTHER)
-    query = read_query(SyncsQuery, blanks=False)
-    found = read_api.list_syncs(intake, query)
+    query = read_query(SyncsFilter, blanks=False)
+    found = read_api.list_syncs(intake, SyncsQuery(**query.model_dump()))
     given = {name: value for name, value in query.model_dump(mode="json").items() if value}
     filtered = sorted(given.keys() - {"limit", "cursor"})
     newest = {name: given[name] for name in filtered}
