@@ -65,6 +65,12 @@ class Ask:
     json: bool
     until: float
 
+    def place_of(self, number: str) -> str:
+        """Return an id for a path; for `last` whose that is now, since another one may come."""
+        if number == "last":
+            return str(self.client.get("/v1/syncs/last", {"fields": "id"})["id"])
+        return quote(number, safe="")
+
     def wait(self, path: str, fields: str, goes_on: Callable[[Any], bool]) -> str:
         """Wait until it does not go on any more or there is no more time; return which it is."""
         while True:
@@ -122,7 +128,7 @@ def _told(ask: Ask, number: str) -> tuple[Any, Iterator[Line]]:
             f"{number!r} is no id; `postsync syncs --application NAMESPACE/NAME` lists those of an "
             "Application"
         )
-    path, kind = quote(number, safe=""), number[:2]
+    path, kind = ask.place_of(number), number[:2]
     if kind in {"d-", "r-", "p-"} and ask.choice != Choice():
         raise click.UsageError(f"--rule, --run and --failed are for a sync; {number} is told whole")
     if kind == "d-":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import pytest
@@ -168,6 +169,18 @@ def test_json_has_all_pages_as_one(
     once = json.loads(postsync("show", wanted, "--output", "json")[1])
     monkeypatch.setattr("receiver.ledger.queries.bulky.MOST_BYTES", 1)
     assert json.loads(postsync("show", wanted, "--output", "json")[1]) == once
+
+
+def test_the_last_one_stays_the_one_while_it_is_waited_for(
+    house: House, postsync: Postsync
+) -> None:
+    """Another sync may come meanwhile."""
+    first = house.sync("a1")
+    later = Timer(1, house.sync, ("a2",), {"at": 1})
+    later.start()
+    lines = shown(postsync, "last", "--wait", "3")
+    later.join()
+    assert lines[1].startswith(f"sync {first}")
 
 
 @pytest.mark.usefixtures("sync")
