@@ -10,8 +10,10 @@ import pytest
 from desks import put_in_force
 from house import House
 from in_process import Postsync
+from sqlalchemy import insert, select
 
 from receiver.core.model import Json, Outcome, OutcomeKind
+from receiver.ledger import tables
 from receiver.ledger.engine.sqlite import SqliteLedger
 
 RULES = """
@@ -74,6 +76,24 @@ def test_a_run_tells_what_it_sends_each_attempt_and_what_came_of_it(
         "attempt.started", "attempt.succeeded",
     ]  # fmt: skip
     assert at == 5
+
+
+def test_a_run_of_more_attempts_than_a_page_has_is_told_whole(
+    house: House, postsync: Postsync
+) -> None:
+    """What it was given and what came back are on the first page."""
+    house.sync("a")
+    house.end(*house.claim())
+    a, many = tables.attempts, range(2, 1201)
+    with house.ledger.write() as connection:
+        (row,) = connection.execute(select(a)).mappings()
+        connection.execute(insert(a), [{**row, "number": number} for number in many])
+    code, out, err = postsync("show", run_of(house), "--output", "json")
+    assert (code, err) == (0, "")
+    told = json.loads(out)
+    assert [one["number"] for one in told["tries"]] == [1, *many]
+    assert told["parameters"]["url"] == "https://cdn.example.com/a"
+    assert told["next"] is None
 
 
 def test_a_run_that_waits_says_for_what(house: House, postsync: Postsync) -> None:
