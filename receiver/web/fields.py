@@ -64,7 +64,7 @@ def _tree(paths: list[list[str]], model: type, place: str) -> Fields:
     tree: dict[str, list[list[str]]] = {}
     for first, *rest in paths:
         if first != ALL and first not in known and not _is_open(model):
-            raise _unknown(place + first, first, known)
+            raise _unknown(".".join((place + first, *rest)), first, known)
         if rest and known.get(first) is None:
             raise _unknown(".".join((place + first, *rest)), rest[0], {})
         tree.setdefault(first, []).append(rest)

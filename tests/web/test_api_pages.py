@@ -99,6 +99,7 @@ def test_a_key_below_another_is_asked_for_with_a_dot(web: Doors) -> None:
     [
         ("runs", "id,stat", "fields: there is no stat; did you mean state?", "parameters"),
         ("syncs", "plans.targets", "fields: there is no plans.targets", "waitsFor"),
+        ("syncs", ".", "fields: there is no .", "application"),
         ("syncs", "id.x", "fields: there is no id.x", "no keys"),
         ("syncs/last", "plans.runs.nme", "fields: there is no plans.runs.nme", "tries"),
     ],
