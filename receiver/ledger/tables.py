@@ -144,6 +144,7 @@ custom_rules = Table(
     Column("told", Text, nullable=False),
     Column("told_at", BigInteger, nullable=False),
     _partial_index("custom_rules_of_set", "digest IS NOT NULL", "digest"),
+    Index("custom_rules_ready", "ready"),
 )
 """The PostSyncRules of the cluster as they were known last; a row goes with its object.
 
