@@ -129,7 +129,11 @@ class Service:
             planned = story["state"] not in {"new", "verifying"}
             return planned and not states & {"waiting", "active", "collecting"}
 
-        wait_for(done, seconds, f"the end of {sync}")
+        try:
+            wait_for(done, seconds, f"the end of {sync}")
+        except TimeoutError as error:
+            plans = json.dumps(self.story(sync)["plans"], indent=1)
+            raise TimeoutError(f"{error}\n{plans}\n{self._end_of_log()}") from None
         return self.story(sync)
 
     def events(self, name: str) -> list[dict[str, Any]]:
