@@ -45,11 +45,11 @@ def with_component(component: Path, resource: Path, folder: Path) -> list[Manife
 
 def variants(folder: Path) -> dict[str, list[Manifest]]:
     """Build everything below k8s/ that a user may apply, by its name."""
-    names = ("monitored", "argocd", "tab", "allowed", "connected", "defined", "healthy")
+    names = ("monitored", "argocd", "tab", "allowed", "connected", "defined", "healthy", "followed")
     made = [folder / name for name in names]
     for own in made:
         own.mkdir()
-    monitored, argocd, tab, allowed, connected, defined, healthy = made
+    monitored, argocd, tab, allowed, connected, defined, healthy, followed = made
     return {
         "base": build(K8S / "base"),
         "overlays/argocd": with_component(K8S / "overlays/argocd", ARGO_CD, argocd),
@@ -64,6 +64,9 @@ def variants(folder: Path) -> dict[str, list[Manifest]]:
         ),
         "components/argocd-health": with_component(
             K8S / "components/argocd-health", ARGO_CD_SERVER, healthy
+        ),
+        "components/argocd-cronjob-health": with_component(
+            K8S / "components/argocd-cronjob-health", ARGO_CD_SERVER, followed
         ),
         "components/argocd-connection": with_component(
             K8S / "components/argocd-connection", K8S / "base", connected
