@@ -228,6 +228,7 @@ def test_a_right_that_is_missing_costs_nothing_else(tmp_path: Path, crons: CronJ
         service.ended(sync)
         assert [one["rule"] for one in service.events("plan.succeeded")] == [f"{crons.namespace}/a"]
         assert service.events("sync.rules_unread") == []
+        assert service.log.read_text().count("cronjobs.notWatched") == 1
         assert service.events("connection.failed") == []
         assert set(known(service)) == {f"{crons.namespace}/a"}
 
@@ -241,7 +242,11 @@ def test_events_that_may_not_be_written_cost_nothing_else(tmp_path: Path, crons:
         crons.ready(service, "renovate")
         status = f"{crons.namespace}/a"
         wait_for(lambda: bool(crons.rules.status("a")), PATIENCE, f"the status of {status}")
-        time.sleep(2)
+        logged = service.log.read_text
+        wait_for(lambda: "cronjobs.noEvents" in logged(), PATIENCE, "the line in the log")
+        crons.annotate("renovate", change="any")
+        time.sleep(3)
+        assert logged().count("cronjobs.noEvents") == 1
         assert crons.events("renovate") == []
         assert service.events("connection.failed") == []
 
