@@ -7,7 +7,7 @@ import pytest
 from peers import Reply, closed_port, door, peer
 from proxies import tunnels
 
-from receiver.app.composition import build_outbound
+from receiver.app.outbound import build_outbound
 from receiver.core.errors import PermanentError, SettingsError, TemporaryError
 from receiver.outbound import Outbound, own_api_server
 from receiver.outbound.proxies import Proxies

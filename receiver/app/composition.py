@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,8 +9,9 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection
 
 from receiver.app.companions import build_companions
-from receiver.app.connections import build_connections, build_tenant_attempts
-from receiver.app.tenants import build_tenants
+from receiver.app.connections import build_connections
+from receiver.app.outbound import build_outbound
+from receiver.app.tenants import build_tenant_attempts, build_tenants
 from receiver.contract import Rate
 from receiver.core.errors import SettingsError
 from receiver.core.logs import Log, write_event
@@ -37,7 +37,6 @@ from receiver.ledger.plans.poison_guard import PoisonGuard
 from receiver.ledger.queries.reader import Reader
 from receiver.ledger.queue.rate_limits import Buckets
 from receiver.ledger.retention.policy import Policy
-from receiver.outbound import Outbound, own_api_server
 from receiver.planning.parameters import Renderer
 from receiver.rules.expressions.cel import Expressions
 from receiver.rules.handlers.registry import Registry
@@ -188,17 +187,3 @@ def build_retention_thread(settings: Settings, log: Log) -> RetentionThread:
 
     policy = Policy(settings.keep_for, settings.keep_syncs, settings.max_age)
     return RetentionThread(open_ledger(settings.ledger), policy, emit, log)
-
-
-def build_outbound(settings: Settings) -> Outbound:
-    """Build the HTTP client."""
-    return Outbound(
-        allow_hosts=settings.allow_hosts,
-        deny_hosts=settings.deny_hosts,
-        allow_networks=settings.allow_networks,
-        deny_networks=settings.deny_networks,
-        ca_bundle=settings.ca_bundle,
-        proxy=settings.proxy,
-        no_proxy=[*settings.no_proxy, *own_api_server(os.environ)],
-        pool_size=settings.attempt_threads,
-    )

@@ -11,20 +11,17 @@ from receiver.argocd.argocd_api import ArgoCdApi
 from receiver.argocd.connection import Connection
 from receiver.argocd.connections import Both, Connections
 from receiver.argocd.kubernetes_api import KubernetesApi
-from receiver.argocd.pace import Pace
 from receiver.argocd.server import Server
 from receiver.contract import PermanentError, Tls
 from receiver.core.errors import UnreadableFile
 from receiver.core.logs import Log
 from receiver.core.user_files import read_text
-from receiver.dispatcher.tenants.attempts import TenantAttempts
 from receiver.kubernetes.access import SERVICE_ACCOUNT, Access, by_kubeconfig, in_cluster
 from receiver.outbound import Outbound
 from receiver.rules.handlers.secret_refs import SecretRef
 from receiver.settings.argocd import ApiServerSetting, ConnectionSetting, KubernetesSetting
 from receiver.settings.model import Settings
 from receiver.settings.secrets import Secrets
-from receiver.settings.tenants import tenants_of
 
 LARGEST = 1 << 20
 """Bytes of a file of certificates: those of all public authorities have a quarter of that."""
@@ -36,26 +33,6 @@ def build_connections(settings: Settings, outbound: Outbound) -> Connections:
     return Connections({
         sender: _connection(one, secrets, outbound) for sender, one in settings.argocd.items()
     })  # fmt: skip
-
-
-READS = 100.0
-"""Secrets of tenants that are read a second: each attempt that names one waits for its own."""
-
-
-def build_tenant_attempts(settings: Settings, outbound: Outbound) -> TenantAttempts:
-    """Build what admits the attempts of tenants; nothing is asked before one is made."""
-    if settings.tenants is None:
-        return TenantAttempts()
-    setting, secrets = settings.tenants.kubernetes, Secrets(settings.secrets)
-    name, access = to_api_server(setting, secrets)
-    ref = setting.kubeconfig
-    kubeconfig = None if ref is None else lambda: ref.apply(secrets.resolve(ref))
-    return TenantAttempts(
-        tenants_of(settings.tenants),
-        Server(name, access, outbound, Pace(READS, int(2 * READS))),
-        kubeconfig,
-        setting.context,
-    )
 
 
 def unknown_senders(settings: Settings, senders: Sequence[str]) -> dict[str, str]:

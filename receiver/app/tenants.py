@@ -11,6 +11,7 @@ from receiver.core.logs import Log
 from receiver.dispatcher.companion import Companion
 from receiver.dispatcher.preparation import Preparation
 from receiver.dispatcher.rule_sets import RulesInForce
+from receiver.dispatcher.tenants.attempts import TenantAttempts
 from receiver.dispatcher.tenants.cron_job_events import CronJobEvents
 from receiver.dispatcher.tenants.custom_rules import CustomRules
 from receiver.dispatcher.tenants.fresh_rules import FreshRules
@@ -28,6 +29,9 @@ READING = 100.0
 """Requests a second for rules that syncs bring: each of these waits for its own."""
 WRITING = 20.0
 """Statuses a second that are written: 5,000 take four minutes."""
+
+READS = 100.0
+"""Secrets of tenants that are read a second: each attempt that names one waits for its own."""
 
 
 def build_tenants(
@@ -62,3 +66,19 @@ def build_tenants(
         for watched in (post_sync_rules(tenants), followed)
     ]
     return custom, fresh, *watches, *tellers
+
+
+def build_tenant_attempts(settings: Settings, outbound: Outbound) -> TenantAttempts:
+    """Build what admits the attempts of tenants; nothing is asked before one is made."""
+    if settings.tenants is None:
+        return TenantAttempts()
+    setting, secrets = settings.tenants.kubernetes, Secrets(settings.secrets)
+    name, access = to_api_server(setting, secrets)
+    ref = setting.kubeconfig
+    kubeconfig = None if ref is None else lambda: ref.apply(secrets.resolve(ref))
+    return TenantAttempts(
+        tenants_of(settings.tenants),
+        Server(name, access, outbound, Pace(READS, int(2 * READS))),
+        kubeconfig,
+        setting.context,
+    )

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from keyword import iskeyword
+from types import ModuleType
 from typing import Any
 
 import click
@@ -76,6 +77,28 @@ def _escaping() -> Iterator[None]:
         raise
 
 
+UNIX = {"fcntl", "resource"}
+"""Modules that Windows lacks, and what is served or works on a ledger file needs."""
+
+
+def _imported(command: str, module: str) -> ModuleType:
+    """Import a command's module.
+
+    Raises:
+        PostsyncError: it needs what this system lacks.
+    """
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name not in UNIX:
+            raise
+        raise PostsyncError(
+            f"postsync {command} does not run on {sys.platform}: it lacks {error.name}",
+            hint="it runs on Linux, also in a container; here there are init, check, explain, try, "
+            "convert, schema, handlers, argocd-config, and the commands that ask a server",
+        ) from None
+
+
 class LazyGroup(click.Group):
     """Finds `some-command` as ``some_command`` in the module ``receiver.cli.some_command``.
 
@@ -93,7 +116,7 @@ class LazyGroup(click.Group):
         name = cmd_name.replace("-", "_")
         name = f"{name}_" if iskeyword(name) else name
         gc.disable()  # what is imported stays: to search it for garbage takes a third of the start
-        command = getattr(import_module(f"receiver.cli.{name}"), name)
+        command = getattr(_imported(cmd_name, f"receiver.cli.{name}"), name)
         gc.freeze()
         gc.enable()
         assert isinstance(command, click.Command)  # noqa: S101 each module holds its command

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from receiver.app.composition import build_outbound
+from receiver.app.outbound import build_outbound
 from receiver.cli import options
 from receiver.cli.check_connections import CheckedConnections, check_connections, sender_warnings
 from receiver.cli.screen import Styled, write_json, write_line

@@ -14,8 +14,8 @@ import click
 import structlog
 import yaml
 
-from receiver.app.composition import build_outbound
-from receiver.app.connections import build_tenant_attempts
+from receiver.app.outbound import build_outbound
+from receiver.app.tenants import build_tenant_attempts
 from receiver.cli import complete, options
 from receiver.cli.known_tenants import known_tenants
 from receiver.cli.screen import Part, Styled, confirm, write_json, write_line

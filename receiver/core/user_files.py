@@ -15,6 +15,10 @@ from receiver.core.errors import UnreadableFile
 LARGEST = 8 << 20
 """Bytes of one file: as much as of a notification; a ConfigMap holds at most one MiB."""
 
+READ = os.O_RDONLY
+for _flag in ("O_NONBLOCK", "O_CLOEXEC", "O_BINARY"):
+    READ |= getattr(os, _flag, 0)  # Windows has the last one alone, and Unix the others
+
 
 def read_bytes(file: Path, largest: int = LARGEST) -> bytes:
     """Return what is in a regular file.
@@ -24,7 +28,7 @@ def read_bytes(file: Path, largest: int = LARGEST) -> bytes:
             has more than ``largest`` bytes.
     """
     try:
-        number = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        number = os.open(file, READ)
         with os.fdopen(number, "rb") as opened:
             if not stat.S_ISREG(os.fstat(number).st_mode):
                 raise UnreadableFile(file, "is no regular file")

@@ -44,7 +44,7 @@ class Secrets:
                 f"secret {{env: {name}}} is not set", hint="set it where the dispatcher runs"
             )
         try:
-            return os.environb[name.encode()].decode()
+            return os.fsencode(os.environ[name]).decode()
         except UnicodeDecodeError:
             raise TemporaryError(f"secret {{env: {name}}} is no UTF-8 text") from None
 
