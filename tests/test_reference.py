@@ -53,7 +53,7 @@ def test_what_is_known_of_a_handler_stands_before_its_parameters() -> None:
     page = handlers_page(Registry([full]))
     facts = page.split("## toy.say")[1].split("| parameter")[0]
     assert [line for line in facts.splitlines() if line.startswith("**")] == [
-        "**Needs:** the extra `toy`: `pip install 'postsync-receiver[toy]'`.",
+        "**Needs:** the extra `toy`: `pip install '.[toy]'` in a clone of Postsync.",
         "**Least privilege:** None.",
         (
             "**Limit:** 30 attempts a minute and credential, 3 at once; the setting `rates` "

@@ -46,7 +46,7 @@ def test_a_handler_without_its_library_can_be_read_about_and_not_used() -> None:
         registry.get("toy.say")
     assert str(caught.value) == (
         "handler toy.say needs the extra toys, which is not installed "
-        "(pip install 'postsync-handler-toy[toys]')"
+        "(`pip install 'postsync-handler-toy[toys]'`)"
     )
 
 

@@ -25,7 +25,7 @@ def app_token(app: str, key: str, now: datetime) -> str:
     except ModuleNotFoundError:
         raise PermanentError(
             "a GitHub App needs the extra github, which is not installed",
-            hint="pip install 'postsync-receiver[github]', or use a token",
+            hint="`pip install '.[github]'` in a clone of Postsync, or use a token",
         ) from None
 
     claims = {"iss": app, "iat": now - DRIFT, "exp": now + LIFE}

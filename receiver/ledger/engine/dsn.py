@@ -75,7 +75,7 @@ def _parsed(url: str) -> dict[str, Any]:
     except ImportError:
         raise LedgerError(
             "a ledger in PostgreSQL needs psycopg, which is not installed",
-            hint="pip install 'postsync-receiver[postgres]'",
+            hint="`pip install '.[postgres]'` in a clone of Postsync",
         ) from None
     try:
         known = conninfo_to_dict(url) if url.startswith(_SCHEMES) else None

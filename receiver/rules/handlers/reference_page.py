@@ -68,7 +68,7 @@ def parameters(handler: Handler[Any]) -> list[Parameter]:
 def notes(handler: Handler[Any], registry: Registry) -> list[tuple[str, str]]:
     """Return what there is to know beside the parameters, each with its heading."""
     found = [
-        ("Needs", f"the extra `{handler.extra}`: `{registry.install(handler)}`."),
+        ("Needs", f"the extra `{handler.extra}`: {registry.install(handler)}."),
         ("Least privilege", handler.permissions),
         ("Limit", _rate(handler.rate) if handler.rate else ""),
         ("Output", handler.output),

@@ -103,9 +103,11 @@ class Registry:
         return not handler.library or _installed(handler.library)
 
     def install(self, handler: Handler[Any]) -> str:
-        """Return the command that installs the handler's extra."""
+        """Say what installs the handler's extra; ours is on no index, and comes from a clone."""
         origin = self.origin(handler.name)
-        return f"pip install '{origin.name if origin else OURS}[{handler.extra}]'"
+        if origin is None or origin.name == OURS:
+            return f"`pip install '.[{handler.extra}]'` in a clone of Postsync"
+        return f"`pip install '{origin.name}[{handler.extra}]'`"
 
     def origin(self, name: str) -> Origin | None:
         """Return the distribution that a handler came with, None if nobody installed it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from receiver.core.errors import Problem, RuleError
@@ -35,6 +35,12 @@ class RuleSet:
     places: tuple[tuple[str, int], ...] = ()
 
 
+ELSEWHERE = (
+    "`rules` in the settings or POSTSYNC_RULES names others; `postsync init FOLDER` makes some to "
+    "begin with"
+)
+
+
 def load_rules(
     paths: Iterable[Path], registry: Registry, expressions: Expressions, *,
     connected: bool = True, in_force: bool = False, tenants: Tenants | None = None,
@@ -52,6 +58,8 @@ def load_rules(
     files, problems = _read_texts(paths)
     warnings = missing_files(paths, (file for file, _ in files))
     if in_force:
+        problems = [replace(one, hint=ELSEWHERE) if not Path(one.file).exists() else one
+                    for one in problems]  # fmt: skip
         problems += [found for file, text in files for found in misplaced(file, text)]
     return load_texts(
         files, registry, expressions, connected=connected, problems=problems, warnings=warnings,
