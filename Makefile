@@ -22,9 +22,12 @@ $(VENV)/.new: requirements.lock
 	@python="$$(.ci/find-python '$(PYTHON)')" && "$$python" -m venv --clear $(VENV)
 	@touch $@
 
+# What takes long says so before; lines alone, for a log as for a terminal.
 $(VENV)/.run: $(VENV)/.new pyproject.toml
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements.lock
-	$(OURSELVES)
+	@echo "make: installing what Postsync needs into $(VENV), once; it may take a minute or two"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements.lock
+	@echo "make: installing Postsync itself"
+	@$(OURSELVES)
 	@touch $@
 
 # Its lock has what ours has, too.
@@ -35,10 +38,12 @@ $(VENV)/.test: $(VENV)/.new requirements-dev.lock pyproject.toml
 
 # Tokens of this checkout alone, in a folder that git ignores.
 .postsync/senders/argocd .postsync/operators/local:
+	@echo "make: making a token in $@"
 	@umask 077; mkdir -p $(@D); head -c 32 /dev/urandom | base64 | tr '+/' '-_' | tr -d '=' > $@
 
 run: $(VENV)/.run .postsync/senders/argocd .postsync/operators/local ## Set up and serve on 127.0.0.1:8080
-	@PATH="$(CURDIR)/$(BIN):$$PATH" exec $(BIN)/postsync serve
+	@echo "make: starting the server; another terminal begins with: . $(BIN)/activate"
+	@PATH="$(CURDIR)/$(BIN):$$PATH" POSTSYNC_BANNER=1 exec $(BIN)/postsync serve
 
 test: test-deps ## Set up, check and run every test
 	@$(MAKE) --no-print-directory --jobs=2 check suite

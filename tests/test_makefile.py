@@ -22,7 +22,9 @@ PYTHON = """\
 if [ "$1" = -m ]; then
   mkdir -p .venv/bin
   echo '#!/bin/sh' > .venv/bin/pip
-  chmod +x .venv/bin/pip
+  echo '#!/bin/sh' > .venv/bin/postsync
+  echo 'echo "postsync $* (banner $POSTSYNC_BANNER)"' >> .venv/bin/postsync
+  chmod +x .venv/bin/pip .venv/bin/postsync
   echo "{name} $*" > .venv/made-by
   exit
 fi
@@ -58,8 +60,14 @@ class Machine:
 
     def make(self, *words: str) -> tuple[int, str]:
         """Set up; the exit code, and what is said of Python."""
-        done = subprocess.run(
-            ["make", ".venv/.run", *words],
+        done = self.call(".venv/.run", *words)
+        lines = done.stderr.splitlines()
+        said = [one for one in lines if one.startswith("make: ") and "***" not in one]
+        return done.returncode, "\n".join(said)
+
+    def call(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["make", *words],
             cwd=self.checkout,
             env={"PATH": str(self.programs)},
             check=False,
@@ -67,9 +75,6 @@ class Machine:
             text=True,
             timeout=60,
         )
-        lines = done.stderr.splitlines()
-        said = [one for one in lines if one.startswith("make: ") and "***" not in one]
-        return done.returncode, "\n".join(said)
 
     def made_by(self) -> str:
         return (self.checkout / ".venv/made-by").read_text().strip()
@@ -110,6 +115,23 @@ def test_the_named_one_is_taken(machine: Machine) -> None:
     code, said = machine.make("PYTHON=python3.11", "--always-make")
     assert code == 2
     assert said == "make: there is no python3.11 that runs; name another with PYTHON="
+
+
+def test_run_says_what_it_does_in_lines(machine: Machine) -> None:
+    """Before what takes long; the server's address is asked for also where no terminal is."""
+    machine.python("python3", "3.12")
+    for token in ("senders/argocd", "operators/local"):
+        (machine.checkout / ".postsync" / token).parent.mkdir(parents=True)
+        (machine.checkout / ".postsync" / token).touch()
+    said = machine.call("run").stdout
+    assert said.splitlines() == [
+        "make: installing what Postsync needs into .venv, once; it may take a minute or two",
+        "make: installing Postsync itself",
+        "make: starting the server; another terminal begins with: . .venv/bin/activate",
+        "postsync serve (banner 1)",
+    ]
+    again = machine.call("run").stdout.splitlines()
+    assert again == said.splitlines()[2:]
 
 
 NO_VENV = (

@@ -18,6 +18,7 @@ from flask import Flask
 from receiver.app.composition import build_intake, read_keys
 from receiver.app.connections import warn_of_unknown_senders
 from receiver.app.supervisor import Supervisor
+from receiver.cli.client import DEFAULT_URL
 from receiver.cli.processes import (
     check_address,
     dispatch,
@@ -106,12 +107,19 @@ def _banner(settings: Settings) -> None:
         f"rules: {rules['rules']} in force, from {where}",
         *([f"rules refused:\n{rules['error']}"] if rules["error"] else []),
         "next, in another terminal:",
-        *(["  export POSTSYNC_URL=https://NAME:PORT POSTSYNC_CA=AUTHORITY.pem"] if tls else []),
+        *_address_for_commands(url, tls=tls),
         "  postsync send --example",
         "  postsync show last",
         "",
     ]
     write_text("\n".join(lines), err=True)
+
+
+def _address_for_commands(url: str, *, tls: bool) -> list[str]:
+    """Return what a shell has to set so that the commands find a server that is not the usual."""
+    if tls:
+        return ["  export POSTSYNC_URL=https://NAME:PORT POSTSYNC_CA=AUTHORITY.pem"]
+    return [] if url == DEFAULT_URL else [f"  export POSTSYNC_URL={url}"]
 
 
 def _rules_in_force(settings: Settings) -> RulesStatus | None:
