@@ -108,6 +108,14 @@ def test_an_action_for_all_is_seen_by_each_target() -> None:
     assert text_of(change) == "W"
 
 
+def test_an_action_with_a_dash_is_named_in_brackets() -> None:
+    """CEL would take the dash for a minus."""
+    ask = "  - {name: ask-first, wave: -1, uses: log.message, with: {text: x}}\n"
+    of = rule(ask + say("${{ actions['ask-first'].output.id }}"))
+    (change,) = release(of, run_of("say", 0), earlier=[ended("ask-first", 0, {"id": "A"})])
+    assert text_of(change) == "A"
+
+
 def test_a_false_if_skips_and_says_so() -> None:
     """For each target by itself; the reason is the condition as it was written."""
     of = rule(say("x", **{"if": "resource.name == 'a'"}))

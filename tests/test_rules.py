@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from receiver.contract.durations import duration_text, seconds
+from receiver.rules.loading.defaults import merge
 from receiver.rules.schema.match import ResourceMatch
-from receiver.rules.schema.rule_file import Retry
+from receiver.rules.schema.rule_file import Defaults, Retry, Rule
 
 
 @pytest.mark.parametrize(
@@ -43,3 +44,19 @@ def test_defaults_are_known_from_what_was_given() -> None:
     """What was written can be told from a default of the same value."""
     assert Retry.model_validate({"for": "1h"}).model_fields_set == {"for_"}
     assert Retry.model_validate({}).model_fields_set == set()
+
+
+def test_unnamed_actions_of_one_handler_are_numbered() -> None:
+    """Around the names that are given, and each section for itself."""
+    say = {"uses": "log.message"}
+    named = {"uses": "log.message", "name": "log_message_2"}
+    raw = {
+        "name": "r", "match": {}, "actions": [say, named, say, say],
+        "finally": [say, say], "onFailure": [say, say],
+    }  # fmt: skip
+    merged = merge(Rule.model_validate(raw), Defaults())
+    assert [action.name for action in (*merged.actions, *merged.on_failure)] == [
+        "log_message", "log_message_2", "log_message_3", "log_message_4",
+        "finally_log_message", "finally_log_message_2",
+        "on_failure_log_message", "on_failure_log_message_2",
+    ]  # fmt: skip

@@ -19,6 +19,9 @@ EXAMPLES = sorted([*ROOT.glob("config/rules/*.yaml"), *ROOT.glob("config/example
 INVISIBLE = frozenset(
     {
         "action-name-twice",
+        "action-with-dash-field",
+        "action-with-dash-misspelt",
+        "action-with-dash-unquoted",
         "action-of-later-wave",
         "action-of-same-wave",
         "action-unknown",

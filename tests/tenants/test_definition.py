@@ -100,7 +100,7 @@ WRONG = [
      'spec.timeout: Invalid value: "5": is no duration; write a number with a unit, as in 30s'),
     ({"retry": {"for": "an hour"}}, 'spec.retry.for: Invalid value: "an hour": is no duration'),
     ({"actions": [ACTION | {"name": "1st"}]},
-     "spec.actions[0].name in body should match '^([A-Za-z_][A-Za-z0-9_]*)?$'"),
+     "spec.actions[0].name in body should match '^([A-Za-z_][A-Za-z0-9_-]*)?$'"),
     ({"actions": [ACTION | {"wave": 1001}]},
      "spec.actions[0].wave in body should be less than or equal to 1000"),
     ({"actions": [ACTION | {"target": "all"}]},

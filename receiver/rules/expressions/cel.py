@@ -38,6 +38,10 @@ DOTTED_KEY = re.compile(
     r"((?:\w+\.)+(?:labels|annotations))\.((?:[\w-]+\.)*[\w-]+/[\w-]+(?:\.[\w-]+)*)"
 )
 """A label's name that is written like a field, though it has a slash."""
+QUOTED_ACTION = re.compile(
+    r"""\bactions\s*\[\s*(["'])(?P<name>[\w-]+)\1\s*\](?:\s*\.\s*(?P<field>\w+))?"""
+)
+"""``actions['NAME'].FIELD``, as an action with a dash in its name is named."""
 LONGEST = 10_000
 """Characters of one expression: far more than anybody writes by hand."""
 CACHED_PROGRAMS = 20_000
@@ -156,6 +160,10 @@ class Expressions:
             raise _first_issue(str(error), source) from None
 
     def _check(self, source: str, scope: Scope) -> str:
+        for found in QUOTED_ACTION.finditer(source):
+            if refusal := scope.refuse_quoted(found["name"], found["field"] or ""):
+                refusal.column = found.start() + 1
+                raise refusal
         try:
             return str(self._environment(scope.names).compile(source).return_type().name())
         except RuntimeError as error:

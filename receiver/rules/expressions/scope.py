@@ -72,6 +72,8 @@ class Scope:
                 yield root, "any"
         for action in self.earlier:
             fields = ONE_RUN | ALL_RUNS if action.one_run else ALL_RUNS
+            if "-" in action.name:
+                continue  # CEL has no such name: `refuse_quoted` checks it
             yield from ((f"actions.{action.name}.{field}", kind) for field, kind in fields.items())
 
     def refuse(self, name: str) -> ExpressionError | None:
@@ -85,7 +87,7 @@ class Scope:
         if any(declared.startswith(f"{name}.") for declared in known) or name in self.roots:
             return None
         if root == "actions" and root in self.roots and rest:
-            return self._refuse_action(rest[0], name)
+            return self._refuse_action(rest[0], rest[1] if len(rest) > 1 else "")
         if root in self.roots:
             field, fields = ".".join(rest), [word.removeprefix(f"{root}.") for word in known]
             return ExpressionError(f"{root} has no field {field}", hint=did_you_mean(field, fields))
@@ -93,7 +95,20 @@ class Scope:
             return ExpressionError(f"{root} is not available here", hint=WHERE[root])
         return ExpressionError(f"unknown name {name}", hint=did_you_mean(root, [*self.roots]))
 
-    def _refuse_action(self, action: str, name: str) -> ExpressionError:
+    def refuse_quoted(self, action: str, field: str) -> ExpressionError | None:
+        """Return why ``actions['ACTION'].FIELD`` cannot be used here, or None if it can.
+
+        ``field`` is "" where none follows.
+        """
+        earlier = {item.name: item for item in self.earlier}
+        found = earlier.get(action)
+        if "actions" not in self.roots:
+            return None  # which is refused anyhow
+        if found and field in ({"", *ALL_RUNS, *ONE_RUN} if found.one_run else {"", *ALL_RUNS}):
+            return None
+        return self._refuse_action(action, field)
+
+    def _refuse_action(self, action: str, field: str) -> ExpressionError:
         waves = dict(self.later)
         if action in waves:
             return ExpressionError(
@@ -102,15 +117,20 @@ class Scope:
             )
         earlier = {item.name: item for item in self.earlier}
         if action not in earlier:
-            return ExpressionError(
-                f"no action {action} in an earlier wave", hint=did_you_mean(action, [*earlier])
-            )
-        field = name.split(".")[2]
+            dashed = [name for name in earlier if name.startswith(f"{action}-")]
+            hint = f"write {_written(dashed[0])}" if dashed else did_you_mean(action, [*earlier])
+            return ExpressionError(f"no action {action} in an earlier wave", hint=hint)
         if field in ONE_RUN:
             return ExpressionError(
-                f"action {action} has one run for each resource", hint=f"use actions.{action}.runs"
+                f"action {action} has one run for each resource",
+                hint=f"use {_written(action)}.runs",
             )
         fields = ONE_RUN | ALL_RUNS if earlier[action].one_run else ALL_RUNS
         return ExpressionError(
-            f"actions.{action} has no field {field}", hint=did_you_mean(field, [*fields])
+            f"{_written(action)} has no field {field}", hint=did_you_mean(field, [*fields])
         )
+
+
+def _written(action: str) -> str:
+    """Return how an expression names an action."""
+    return f"actions['{action}']" if "-" in action else f"actions.{action}"

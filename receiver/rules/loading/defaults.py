@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import chain, count
 from typing import Any, TypeVar
 
 from receiver.rules.schema.match import Match, ResourceMatch
@@ -42,9 +43,12 @@ def merge(rule: Rule, defaults: Defaults) -> Rule:
     update |= {"retry": retry, "deadline": _deadline(rule, defaults, retry)}
     update["match"] = _match(rule.match)
     whole = rule.model_copy(update=update)
-    actions = tuple(_action(_target(action, rule.match), whole, "") for action in rule.actions)
-    last = tuple(_action(action, whole, "finally_") for action in _last(whole))
-    failure = tuple(_action(action, whole, "on_failure_") for action in whole.on_failure)
+    every = (*rule.actions, *whole.finally_, *whole.on_failure)
+    named = {action.name for action in every if action.name}
+    own = (_target(action, rule.match) for action in rule.actions)
+    actions = tuple(_action(action, whole, "", named) for action in own)
+    last = tuple(_action(action, whole, "finally_", named) for action in _last(whole))
+    failure = tuple(_action(action, whole, "on_failure_", named) for action in whole.on_failure)
     return whole.model_copy(update={"actions": (*actions, *last), "on_failure": failure})
 
 
@@ -70,16 +74,24 @@ def _deadline(rule: Rule, defaults: Defaults, retry: Retry) -> float:
     return max(HOUR, retry.for_)
 
 
-def _action(action: A, rule: Rule, prefix: str) -> A:
+def _action(action: A, rule: Rule, prefix: str, named: set[str]) -> A:
+    """Fill in an action; ``named`` are the names that are taken, and gets this one's."""
     retry = _merge_retry(action.retry, rule.retry)
     given = action.model_fields_set
     longest = max(rule.deadline, retry.for_) if "retry" in given else rule.deadline
     deadline = action.deadline if "deadline" in given else longest
-    name = action.name or prefix + action.uses.replace(".", "_").replace("-", "_")
+    name = action.name or _free(prefix + action.uses.replace(".", "_").replace("-", "_"), named)
+    named.add(name)
     timeout = action.timeout if "timeout" in given else rule.timeout
     return action.model_copy(
         update={"name": name, "retry": retry, "timeout": timeout, "deadline": deadline}
     )
+
+
+def _free(name: str, named: set[str]) -> str:
+    """Return a name that no other action has: where one has it, with a number."""
+    numbered = (f"{name}_{number}" for number in count(2))
+    return next(one for one in chain((name,), numbered) if one not in named)
 
 
 def _last(rule: Rule) -> Iterator[Action]:

@@ -47,12 +47,14 @@ class When(StrEnum):
     ALWAYS = "always"
 
 
-ACTION_NAME = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)?")
+ACTION_NAME = re.compile(r"([A-Za-z_][A-Za-z0-9_-]*)?")
 
 
 def _action_name(value: str) -> str:
     if not ACTION_NAME.fullmatch(value):
-        raise ValueError("must have letters, digits and underscores only, no digit first")
+        raise ValueError(
+            "must have letters, digits, underscores and dashes only, a letter or underscore first"
+        )
     return value
 
 
@@ -76,7 +78,9 @@ class FailureAction(Strict):
     """One entry of `onFailure`: it acts on the application, once per plan."""
 
     name: ActionName = Field(
-        default="", description="Its name in `actions.NAME`; by default `uses` with underscores."
+        default="",
+        description="Its name in `actions.NAME`, with dashes `actions['NAME']`; by default `uses` "
+        "with underscores, numbered from the second one on.",
     )
     uses: str = Field(description="The handler.")
     with_: dict[str, Any] = Field(default={}, alias="with", description="The handler's parameters.")
