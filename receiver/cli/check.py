@@ -13,6 +13,7 @@ import click
 from receiver.app.outbound import build_outbound
 from receiver.cli import options
 from receiver.cli.check_connections import CheckedConnections, check_connections, sender_warnings
+from receiver.cli.check_secrets import secret_warnings
 from receiver.cli.screen import Styled, write_json, write_line
 from receiver.core.errors import Problem, RuleError
 from receiver.inspection.dry_run import DryRun, DryRunResult
@@ -37,8 +38,8 @@ def check(
     """Check rule FILES and folders; by default those of the settings.
 
     Exits 0 if they can be used, else 1 with every problem, one a line, on stderr. What can be used
-    and was most likely not meant is a warning there, such as a misspelt kind or, as far as there
-    are settings, a rule that needs a connection to Argo CD where there is none.
+    and was most likely not meant is a warning there, such as a misspelt kind or, with settings, a
+    rule that needs a connection where there is none, or a secret that is not there.
 
     With --cluster, expressions stand as placeholders, and what they leave open is noted. Where an
     action names no kubeconfig, it is the cluster that this runs in, or else that of kubectl. Each
@@ -78,7 +79,8 @@ def _load(
         files or settings.rules, registry, expressions, connected=connected, in_force=not files,
         tenants=tenants_of(settings.tenants) if settings.tenants else None,
     )  # fmt: skip
-    return replace(found, warnings=(*found.warnings, *sender_warnings(settings)))
+    more = (*sender_warnings(settings), *secret_warnings(found, settings))
+    return replace(found, warnings=(*found.warnings, *more))
 
 
 @dataclass(frozen=True, slots=True)

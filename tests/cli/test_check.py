@@ -189,3 +189,66 @@ def test_a_connection_of_which_there_is_no_token_is_warned_of(
     (senders / "prod").write_text("0123456789abcdef" * 4)
     warned = CliRunner().invoke(check, [str(file)])
     assert warned.stderr == ("warning: argocd.stage: no token has that name; senders are prod\n")
+
+
+SECRETS = """version: 1
+rules:
+- name: r
+  match: {}
+  actions:
+  - uses: http.request
+    with:
+      url: http://127.0.0.1/
+      headers: {Authorization: {env: POSTSYNC_SECRET_CDN, format: "Bearer {}"}}
+      signingSecret: {file: webhook-key}
+"""
+
+
+def test_a_secret_that_is_not_there_is_warned_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each with its place; once it is there, nothing is said."""
+    file, folder = tmp_path / "a.yaml", tmp_path / "secrets"
+    file.write_text(SECRETS)
+    folder.mkdir()
+    monkeypatch.setenv("POSTSYNC_HOME", str(tmp_path))
+    monkeypatch.setenv("POSTSYNC_SECRET_OTHER", "x")
+    warned = CliRunner().invoke(check, [str(file)])
+    assert warned.exit_code == 0
+    first, second = warned.stderr.splitlines()
+    assert first.startswith(f"warning: {file}:9:")
+    assert "{env: POSTSYNC_SECRET_CDN} is not set, so its runs would fail (set it where" in first
+    assert second.startswith(f"warning: {file}:10:")
+    assert "{file: webhook-key}" in second
+    (folder / "webhook-key").write_text("k")
+    monkeypatch.setenv("POSTSYNC_SECRET_CDN", "x")
+    assert CliRunner().invoke(check, [str(file)]).stderr == ""
+
+
+def test_where_there_are_no_secrets_at_all_none_is_missed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rules are checked by a pipeline, too, which has none."""
+    file = tmp_path / "a.yaml"
+    file.write_text(SECRETS)
+    monkeypatch.setenv("POSTSYNC_HOME", str(tmp_path))
+    assert CliRunner().invoke(check, [str(file)]).stderr == ""
+
+
+def test_a_rule_that_skips_what_is_applied_server_side_is_warned_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a connection all of that is unknown; with one there is nothing to say."""
+    file = tmp_path / "a.yaml"
+    file.write_text(
+        "version: 1\nrules:\n- name: r\n  match: {resources: [{kind: ConfigMap}]}\n"
+        "  onUnknownChange: skip\n  actions: [{uses: log.message, with: {text: x}}]\n"
+    )
+    monkeypatch.setenv("POSTSYNC_RULES", json.dumps([str(file)]))
+    warned = CliRunner().invoke(check, ["--strict"])
+    assert warned.exit_code == 1
+    assert warned.stderr.startswith(f"warning: {file}:5:3: rules[0].onUnknownChange: no sender has")
+    assert "applied server-side" in warned.stderr
+    setting = {"argocd": {"kubernetes": {"inCluster": True}}}
+    monkeypatch.setenv("POSTSYNC_ARGOCD", json.dumps(setting))
+    assert CliRunner().invoke(check, ["--strict"]).stderr == ""

@@ -94,6 +94,7 @@ def find_warnings(document: Document, rules: Iterable[tuple[int, Rule]]) -> Iter
 
 
 NOBODY = "no sender has a connection"
+UNTOLD = f"{NOBODY}, so of what is applied server-side nobody knows whether it changed, and it is skipped"
 OF_A_RESOURCE = re.compile(r"""\bresource(?:\.\??|\[\s*\??["'])(labels|annotations)\b""")
 CONNECT = "the setting argocd names one, see docs/argocd-connection.md"
 
@@ -105,9 +106,10 @@ def find_unconnected(document: Document, rules: Iterable[tuple[int, Rule]]) -> I
     """
     for index, rule in rules:
         if rule.verify == "always":
-            places: list[Place] = [("rules", index, "verify"), ("defaults", "verify")]
-            place = next(place for place in places if place in document.values)
-            yield document.problem(place, f"{NOBODY}, so the messages decide", CONNECT)
+            message = f"{NOBODY}, so the messages decide"
+            yield document.problem(_given(document, index, "verify"), message, CONNECT)
+        if rule.on_unknown_change == "skip" and _needs_change(rule):
+            yield document.problem(_given(document, index, "onUnknownChange"), UNTOLD, CONNECT)
         if rule.wait_for is not None:
             then = "starts at once" if rule.wait_for.otherwise == "go" else "fails at once"
             message = f"{NOBODY}, so nobody knows what is healthy: each plan {then}"
@@ -117,6 +119,21 @@ def find_unconnected(document: Document, rules: Iterable[tuple[int, Rule]]) -> I
             yield document.problem(("rules", index, "debounce", "until"), message, CONNECT)
         for place, message in _unanswered(rule, document.data["rules"][index]):
             yield document.problem(("rules", index, *place), message, CONNECT)
+
+
+def _given(document: Document, index: int, key: str) -> Place:
+    """Return where a key is given that is not left to itself: in the rule or in the defaults."""
+    places: list[Place] = [("rules", index, key), ("defaults", key)]
+    return next(place for place in places if place in document.values)
+
+
+def _needs_change(rule: Rule) -> bool:
+    """Whether each selector wants what the sync changed, by what the messages say alone."""
+    selectors = rule.match.resources or ()
+    return bool(selectors) and all(
+        {*one.change} == {"changed"} and one.image_changed is None and not one.live_keys
+        for one in selectors
+    )
 
 
 def _unanswered(rule: Rule, written: Any) -> Iterator[tuple[Place, str]]:
