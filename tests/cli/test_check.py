@@ -248,7 +248,7 @@ def test_a_rule_that_skips_what_is_applied_server_side_is_warned_of(
     warned = CliRunner().invoke(check, ["--strict"])
     assert warned.exit_code == 1
     assert warned.stderr.startswith(f"warning: {file}:5:3: rules[0].onUnknownChange: no sender has")
-    assert "applied server-side" in warned.stderr
+    assert "changed server-side" in warned.stderr
     setting = {"argocd": {"kubernetes": {"inCluster": True}}}
     monkeypatch.setenv("POSTSYNC_ARGOCD", json.dumps(setting))
     assert CliRunner().invoke(check, ["--strict"]).stderr == ""

@@ -94,7 +94,7 @@ def find_warnings(document: Document, rules: Iterable[tuple[int, Rule]]) -> Iter
 
 
 NOBODY = "no sender has a connection"
-UNTOLD = f"{NOBODY}, so of what is applied server-side nobody knows whether it changed, and it is skipped"
+UNTOLD = f"{NOBODY}, so nobody knows what is changed server-side, and that is skipped"
 OF_A_RESOURCE = re.compile(r"""\bresource(?:\.\??|\[\s*\??["'])(labels|annotations)\b""")
 CONNECT = "the setting argocd names one, see docs/argocd-connection.md"
 
