@@ -55,6 +55,8 @@ INVISIBLE = frozenset(
         "secret-in-header",
         "secret-path",
         "target-without-resources",
+        "throttle-and-debounce",
+        "throttle-key",
         "template-empty",
         "template-in-block",
         "template-not-closed",

@@ -34,7 +34,7 @@ def approve(
     """Let ID go on: a plan (p-...) held by its rule's `limits`, or a run (r-...) by `suspend`.
 
     A plan that waits for its resources to be healthy (`waitFor`) starts as they are, one that
-    collects syncs (`debounce`) with those that have come.
+    collects syncs (`debounce`, `throttle`) with those that have come.
 
     Of a plan it shows first how many runs that lets go, wave by wave; on a terminal it asks,
     elsewhere it goes ahead. Of several ids, or what is held and chosen by options, it shows how

@@ -83,7 +83,8 @@ class PlanState(_State):
     """Where a plan is.
 
     ``waiting`` is for a place under its concurrency key, ``collecting`` for further syncs
-    (debounce), ``held`` for an approval, ``gated`` for its resources to be healthy (waitFor).
+    (debounce, throttle), ``held`` for an approval, ``gated`` for its resources to be healthy
+    (waitFor).
     """
 
     WAITING = "waiting", Trait.OPEN | Trait.STARTED

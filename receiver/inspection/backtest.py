@@ -216,7 +216,7 @@ def _row(rule: str, mode: Literal["run", "observe"] | None) -> RuleBacktest:
 def _without_actions(rule: Rule) -> Rule:
     """Leave of a rule what it matches: what its actions ask of live objects decides nothing."""
     return rule.model_copy(
-        update={"actions": (), "finally_": (), "on_failure": (), "debounce": None}
+        update={"actions": (), "finally_": (), "on_failure": (), "debounce": None, "throttle": None}
     )
 
 

@@ -93,7 +93,8 @@ class Trial:
 
 def _once(rule: Rule) -> Rule:
     plain: dict[str, Any] = {
-        "mode": "run", "limits": None, "debounce": None, "concurrency": None, "on_failure": (),
+        "mode": "run", "limits": None, "debounce": None, "throttle": None, "concurrency": None,
+        "on_failure": (),
         "actions": tuple(action.model_copy(update={"suspend": False}) for action in rule.actions),
     }  # fmt: skip
     return rule.model_copy(update=plain)

@@ -54,6 +54,7 @@ def terms(item: RuleExplanation) -> list[str]:
     targets = item.resources.counts[Verdict.MATCHED]
     return [
         *_debounce_terms(rule),
+        *_throttle_terms(rule),
         *_limit_terms(rule, targets),
         *_health_terms(rule),
         *([f"onNewer: {rule.on_newer}"] if rule.on_newer != "parallel" else []),
@@ -71,6 +72,14 @@ def _debounce_terms(rule: Rule) -> Iterator[str]:
         )
     else:
         yield f"debounce: waits until no sync has come for {window}, at most {longest}"
+
+
+def _throttle_terms(rule: Rule) -> Iterator[str]:
+    if throttle := rule.throttle:
+        yield (
+            f"throttle: at once, or with all others of that time {duration_text(throttle.every)} "
+            "after the plan before"
+        )
 
 
 def _limit_terms(rule: Rule, targets: int) -> Iterator[str]:

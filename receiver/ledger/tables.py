@@ -235,6 +235,17 @@ plan_syncs = Table(
 )
 """The syncs of each plan that has collected them; any other plan has only its ``sync_id``."""
 
+throttle_windows = Table(
+    "throttle_windows",
+    metadata,
+    Column("collect_key", Text, primary_key=True),
+    Column("every", BigInteger, nullable=False),
+    Column("ends_at", BigInteger, nullable=False),
+    Index("throttle_windows_ended", "ends_at"),
+)
+"""Until when no further plan with this ``collect_key`` begins (`throttle`); ``every`` is how long
+its windows are, in milliseconds."""
+
 QUEUED_RUN = state_in(RunState.where(Trait.QUEUED))
 SLEEPING_RUN = f"{state_in(RunState.where(Trait.CLAIMABLE))} AND NOT ready"
 RUNNING_RUN = state_in([RunState.RUNNING])

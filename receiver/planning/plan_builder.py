@@ -93,17 +93,21 @@ class PlanMaker:
 
     def _collect(self, rule: Rule, sync: Sync) -> Collect | None:
         """Return how the rule collects; only plans of one and the same rule are shared."""
-        debounce = rule.debounce
-        if debounce is None:
+        debounce, throttle = rule.debounce, rule.throttle
+        if debounce is None and throttle is None:
             return None
         written = hashlib.sha256(rule.model_dump_json().encode()).hexdigest()
         key = f"{rule.name} {written[:16]} {self._group(rule, sync)}"
+        if debounce is None:
+            every = _ms(throttle.every) if throttle else 0
+            return Collect(key, every, every, _most_targets(rule), every=every)
         window, longest = _ms(debounce.window), _ms(debounce.max_wait)
         return Collect(key, window, longest, _most_targets(rule), _awaited(debounce, sync))
 
     def _group(self, rule: Rule, sync: Sync) -> str:
         """Return what a rule takes together: an application of one sender, or by its own key."""
-        rendered = self._render(rule.debounce.key, sync) if rule.debounce else ""
+        collects = rule.debounce or rule.throttle
+        rendered = self._render(collects.key, sync) if collects else ""
         return f"key {rendered}" if rendered else f"of {sync.sender} {sync.application.key}"
 
     def _render(self, text: str, sync: Sync) -> str:

@@ -337,3 +337,12 @@ def test_health_that_is_not_told_comes_with_the_way_out(payload: Path, rules: Pa
     told = flat(run(payload, rules))
     assert "controller.resource.health.persist" in told
     assert "health that the notification does not tell" in told
+
+
+def test_what_a_throttled_plan_would_wait_for(payload: Path, rules: Path) -> None:
+    """Nothing, or its turn: only the ledger knows which."""
+    (rules / "one.yaml").write_text(
+        ONE.replace("  actions:", "  throttle: {every: 1m}\n  actions:")
+    )
+    told = "throttle: at once, or with all others of that time 1m after the plan before"
+    assert told in run(payload, rules).stdout

@@ -31,6 +31,10 @@ RULES_OF = """
   match: {{resources: [{{kind: ConfigMap, imageChanged: true}}]}}
   debounce: {{window: 1s, maxWait: 5s}}
   actions: [{{uses: log.message, with: {{text: hello}}}}]
+- name: tell-often-{month}
+  match: {{}}
+  throttle: {{every: 1s}}
+  actions: [{{uses: log.message, with: {{text: hello}}}}]
 """
 WITHIN_REACH = {"pauses"}
 """Tables that only operators fill, a row for a name that they give, and empty again."""

@@ -116,6 +116,8 @@ WRONG = [
      "spec.limits.otherwise: Invalid value: batch needs an action with target resource"),
     ({"onNewer": "queue", "concurrency": {"limit": 1}},
      "spec.onNewer: Invalid value: queue and concurrency cannot be together"),
+    ({"debounce": {"window": "5s"}, "throttle": {"every": "1m"}},
+     "spec.throttle: Invalid value: debounce and throttle cannot be together"),
     ({"debounce": {"until": {"applications": {"project": "web"}}}},
      "spec.debounce.until: Invalid value: needs a key"),
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Collects syncs into one plan (`debounce`), in the transaction that plans each of them."""
+"""Collects syncs into one plan (`debounce`, `throttle`), in the transaction that plans each."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import func, literal, select, text
 
+from receiver.contract.durations import duration_text
 from receiver.core.model import Json, from_ms, rfc3339
 from receiver.core.storable import dumps
 from receiver.ledger import tables
@@ -15,6 +16,7 @@ from receiver.ledger.plans.plan import Plan, Target, insert_plan, read_plans, se
 from receiver.ledger.plans.records import Collect
 from receiver.ledger.plans.start import end_collecting
 from receiver.ledger.plans.supersede import identity
+from receiver.ledger.plans.throttle import next_begin
 
 Moments = Mapping[str, tuple[int, str]]
 
@@ -84,20 +86,30 @@ def _too_much(uow: UnitOfWork, sync: str, room: Room, most: int) -> str:
 
 
 def begin(uow: UnitOfWork, new: Plan, collect: Collect) -> None:
-    """Store a new plan as one that collects from now on."""
-    awaited = collect.awaited
-    due = uow.now + (collect.longest if awaited else min(collect.window, collect.longest))
-    begun = replace(new, collect_key=collect.key, due_at=due, awaited=awaited)
-    insert_plan(uow, replace(begun, reason=awaited.reason) if awaited else begun)
+    """Store a new plan as one that collects from now on, or that starts at once (`throttle`)."""
+    awaited, every = collect.awaited, collect.every
+    if every is None:
+        due = uow.now + (collect.longest if awaited else min(collect.window, collect.longest))
+        reason = awaited.reason if awaited else ""
+    else:
+        due = next_begin(uow, collect.key, every)
+        reason = f"throttle lets one plan begin every {duration_text(every / 1000)}"
+    begun = replace(new, collect_key=collect.key, due_at=due, awaited=awaited, reason=reason)
+    insert_plan(uow, begun)
     uow.add(_JOIN, _member(uow, new.id, new))
-    uow.events.append(new.event("plan.collecting", {"until": rfc3339(from_ms(due))}))
+    if due > uow.now:
+        why: dict[str, Json] = {"reason": reason} if every is not None else {}
+        uow.events.append(new.event("plan.collecting", {"until": rfc3339(from_ms(due)), **why}))
+    else:
+        uow.flush()
+        end_collecting(uow, begun)
 
 
 def join(uow: UnitOfWork, new: Plan, collect: Collect, room: Room) -> None:
     """Add the sync of a new plan to one that collects: its targets, and more time for others."""
     plan, moments = room.plan, room.moments
     due = plan.due_at or uow.now
-    if plan.awaited is None:
+    if plan.awaited is None and collect.every is None:
         due = min(uow.now + collect.window, plan.created_at + collect.longest)
         uow.change(tables.plans, plan.id, due_at=due)
     uow.add(_JOIN, _member(uow, plan.id, new))

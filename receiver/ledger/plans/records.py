@@ -67,7 +67,8 @@ class Collect:
     """How a plan collects syncs: those with the same ``key``; times in milliseconds.
 
     A sync that would give it more than ``most`` targets begins another one. A new plan waits for
-    the Applications that are ``awaited``, if there are any.
+    the Applications that are ``awaited``, if there are any. With ``every`` it begins so long after
+    the plan before it (`throttle`), and neither window nor longest counts.
     """
 
     key: str
@@ -75,6 +76,7 @@ class Collect:
     longest: int
     most: int
     awaited: Awaited | None = None
+    every: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

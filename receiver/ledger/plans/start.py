@@ -15,6 +15,7 @@ from receiver.ledger.plans.plan import Gate, Plan, read_plans, select_plans
 from receiver.ledger.plans.records import hold_reason
 from receiver.ledger.plans.signals import signal
 from receiver.ledger.plans.supersede import supersede_older
+from receiver.ledger.plans.throttle import restart_window
 
 COLLECTED = 32
 """Plans that one transaction starts because their time has come; the next one takes the rest."""
@@ -71,6 +72,7 @@ def _end_in_time(uow: UnitOfWork, plan: Plan) -> None:
 
 def end_collecting(uow: UnitOfWork, plan: Plan) -> None:
     """Let a plan collect no more: it starts, or with too many targets it is held."""
+    restart_window(uow, plan.collect_key)
     reason = hold_reason(len(plan.targets), plan.hold_above)
     if reason:
         _change(uow, plan, PlanState.HELD, reason)

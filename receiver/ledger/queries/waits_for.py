@@ -38,6 +38,7 @@ _R, _P = tables.runs.c, tables.plans.c
 _OF_PLAN = (
     _P.state.label("plan_state"), _P.reason.label("plan_reason"), _P.due_at.label("until"),
     _P.concurrency_key, _P.concurrency_limit, _P.queue_position, _P.sync_id,
+    _P.awaited.is_not(None).label("awaits"),
 )  # fmt: skip
 _PLANS = select(_P.id.label("plan_id"), *_OF_PLAN).where(
     _P.id.in_(bindparam("plans", expanding=True))
@@ -148,7 +149,8 @@ class _Reasons:
         if row.plan_state == PlanState.GATED:
             return f"healthy resources, until {moment(row.until)}: {row.plan_reason}"
         if row.plan_state == PlanState.COLLECTING:
-            whom = "Applications" if row.plan_reason else "further syncs"
+            its = "Applications" if row.awaits else "its turn"
+            whom = its if row.plan_reason else "further syncs"
             return f"{whom}, until {moment(row.until)}{_why(row.plan_reason)}"
         return self._line(row.concurrency_key, row.concurrency_limit, row.queue_position)
 

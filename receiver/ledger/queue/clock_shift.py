@@ -21,6 +21,7 @@ _SHIFTS = [
     text(f"UPDATE plans SET due_at = due_at + :jump WHERE {tables.COLLECTING_PLAN}"),
     text(f"UPDATE plans SET due_at = due_at + :jump WHERE {tables.GATED_PLAN}"),
     text(f"UPDATE syncs SET verify_until = verify_until + :jump WHERE {tables.VERIFYING_SYNC}"),
+    text("UPDATE throttle_windows SET ends_at = ends_at + :jump"),
     text("UPDATE lanes SET blocked_until = blocked_until + :jump"),
 ]
 

@@ -10,7 +10,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, Connection, Table, delete, exists, func, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Table,
+    and_,
+    delete,
+    exists,
+    func,
+    or_,
+    select,
+    text,
+)
 
 from receiver.ledger import tables
 from receiver.ledger.audit.key_values import RULES, get_value
@@ -101,7 +112,7 @@ def delete_idle(connection: Connection, limit: Limits) -> None:
     """Delete what is of no use any more.
 
     Full buckets, lifted blocks, planning attempts that have ended, missed operations too old to be
-    looked for again, values of fields that nobody asks for.
+    looked for again, values of fields that nobody asks for, windows of a throttle that have ended.
     """
     for table, which in _idle(limit):
         connection.execute(delete(table).where(which))
@@ -109,11 +120,14 @@ def delete_idle(connection: Connection, limit: Limits) -> None:
 
 def _idle(limit: Limits) -> tuple[tuple[Table, ColumnElement[bool]], ...]:
     homes = (tables.syncs.c.id, tables.plans.c.id, tables.replays.c.id)
+    windows, p = tables.throttle_windows.c, tables.plans.c
+    collects = exists().where(p.collect_key == windows.collect_key, text(tables.COLLECTING_PLAN))
     planned = or_(*(exists().where(home == tables.planning_attempts.c.id) for home in homes))
     return (
         (tables.buckets, tables.buckets.c.at < limit.now - IDLE_MS),
         (tables.lanes, tables.lanes.c.blocked_until < limit.now - IDLE_MS),
         (tables.field_values, tables.field_values.c.at < min(limit.before, limit.now - WEEK_MS)),
+        (tables.throttle_windows, and_(windows.ends_at < limit.now, ~collects)),
         (tables.missed_operations, tables.missed_operations.c.at < limit.before),
         (tables.planning_attempts, ~planned),
     )

@@ -61,7 +61,10 @@ def check_rule(rule: Rule, expressions: Expressions) -> Iterator[FieldError]:
 def _check_keys(rule: Rule, expressions: Expressions) -> Iterator[FieldError]:
     compile_key = partial(expressions.compile, scope=KEY_SCOPE)
     parse = partial(parse_template, compile_=compile_key)
-    for name, owner in (("concurrency", rule.concurrency), ("debounce", rule.debounce)):
+    owners = (
+        ("concurrency", rule.concurrency), ("debounce", rule.debounce), ("throttle", rule.throttle),
+    )  # fmt: skip
+    for name, owner in owners:
         if owner is not None:
             yield from _attempt((name, "key"), owner.key, parse)
 
@@ -126,9 +129,12 @@ def _check_empty(rule: Rule) -> Iterator[FieldError]:
 
 
 def _check_plans(rule: Rule) -> Iterator[FieldError]:
-    """Check ``limits``, ``debounce`` and ``onNewer`` of a merged rule."""
+    """Check ``limits``, ``debounce``, ``throttle`` and ``onNewer`` of a merged rule."""
     yield from _check_limits(rule)
     yield from _check_debounce(rule)
+    if rule.throttle is not None and rule.debounce is not None:
+        message = "debounce and throttle cannot be together: each says when a plan begins"
+        yield FieldError(("throttle",), message, "leave one out")
     if rule.on_newer == "queue" and rule.concurrency is not None:
         yield FieldError(
             ("onNewer",),

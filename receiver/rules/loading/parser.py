@@ -39,6 +39,7 @@ HOMES: Mapping[str, Path] = {
     "match.resources": ("match", "resources", 0),
     "debounce": ("debounce",),
     "debounce.until": ("debounce", "until"),
+    "throttle": ("throttle",),
     "waitFor": ("waitFor",),
     "limits": ("limits",),
     "actions": ("actions", 0),

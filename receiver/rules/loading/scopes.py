@@ -8,7 +8,7 @@ from receiver.rules.schema.rule_file import Action, FailureAction, Rule, Target
 EVERYWHERE = ("application", "sync", "syncs", "actions")
 
 KEY_SCOPE = Scope(("application", "sync"))
-"""The scope of ``concurrency.key`` and ``debounce.key``."""
+"""The scope of ``concurrency.key``, ``debounce.key`` and ``throttle.key``."""
 
 
 def action_scope(rule: Rule, action: FailureAction) -> Scope:

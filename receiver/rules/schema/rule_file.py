@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field
 from receiver.contract import Duration
 from receiver.rules.schema.debounce import Debounce
 from receiver.rules.schema.match import Match, Strict
+from receiver.rules.schema.throttle import Throttle
 
 Mode = Literal["run", "observe"]
 OnNewer = Literal["parallel", "queue", "supersede"]
@@ -200,6 +201,9 @@ class Rule(Strict):
     )
     debounce: Debounce | None = Field(
         default=None, description="Collect syncs that come soon after one another into one plan."
+    )
+    throttle: Throttle | None = Field(
+        default=None, description="The first sync at once, those soon after it as one plan."
     )
     wait_for: WaitFor | None = Field(
         default=None, description="Wait with all actions until the resources are healthy."

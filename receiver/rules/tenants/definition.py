@@ -77,6 +77,11 @@ SPEC = [
         ".onNewer",
     ),
     _rule(
+        "!has(self.debounce) || !has(self.throttle)",
+        "debounce and throttle cannot be together: each says when a plan begins; leave one out",
+        ".throttle",
+    ),
+    _rule(
         "!has(self.debounce) || !has(self.debounce.until) || has(self.debounce.key) && "
         "self.debounce.key != ''",
         "needs a key: without one a plan collects the syncs of one application",
