@@ -40,6 +40,14 @@ class Kube:
         assert answer.ok, f"{method} {path}: {answer.text}"
         return answer.json()
 
+    def send(self, method: str, path: str, text: str) -> None:
+        """Send a text that is JSON already; it must succeed."""
+        answer = self._session.request(
+            method, self.url + path, data=text, headers={"Content-Type": "application/json"},
+            timeout=PATIENCE,
+        )  # fmt: skip
+        assert answer.ok, answer.text[:500]
+
     def find(self, path: str) -> Json | None:
         """An object, None if it is not there, or not yet: 429 while a new kind has no cache."""
         answer = self._session.get(self.url + path, timeout=PATIENCE)

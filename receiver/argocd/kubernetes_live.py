@@ -89,8 +89,9 @@ class LiveByKubernetes(Generic[T]):
         limit, form = WHOLE if self.content else SMALL, self._form("List")
         try:
             for page in pages(
-                self.server, path, self.deadline, limit=limit, accept=form, largest=LARGEST_PAGE
-            ):
+                self.server, path, self.deadline, limit=limit, accept=form, largest=LARGEST_PAGE,
+                whole=self.content,
+            ):  # fmt: skip
                 for item in page.items:
                     ref = missing.pop(text(mapping(item, "metadata"), "name"), None)
                     if ref is not None:

@@ -17,6 +17,7 @@ from receiver.argocd.application_json import (
     text,
 )
 from receiver.argocd.kubernetes_answers import refused
+from receiver.argocd.nesting import without_depths
 from receiver.argocd.pages import LIMIT, pages
 from receiver.argocd.server import Server
 from receiver.contract import Answer
@@ -124,7 +125,7 @@ class ObjectWatch(Generic[T]):
                 raise self._server.failed(f"{self._kind} cannot be watched: {why.reason}")
             self._answered()
             for line in told.lines:
-                event = json_object(line) or {}
+                event = json_object(line) or json_object(without_depths(line)) or {}
                 kind, found = text(event, "type"), mapping(event, "object")
                 if kind == "ERROR":
                     self._ended_by(found, told.answer)

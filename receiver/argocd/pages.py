@@ -45,15 +45,12 @@ class Page:
 
 
 def pages(
-    server: Server,
-    path: str,
-    deadline: float,
-    *,
-    limit: int = LIMIT,
-    accept: str = JSON,
-    largest: int | None = None,
-) -> Iterator[Page]:
+    server: Server, path: str, deadline: float, *, limit: int = LIMIT, accept: str = JSON,
+    largest: int | None = None, whole: bool = False,
+) -> Iterator[Page]:  # fmt: skip
     """Yield the pages of a list; smaller ones where one is too large.
+
+    Without what is nested too deep, unless objects have to be ``whole``, to be compared.
 
     Where it takes so long that etcd no longer has its version, all come again.
 
@@ -76,7 +73,7 @@ def pages(
             continue
         if why := refused(answer):
             raise ListRefused(f"{server.name}: GET {path}: {why.reason}", why)
-        body = server.json(answer)
+        body = server.json(answer) if whole else server.objects(answer)
         metadata = mapping(body, "metadata")
         yield Page(
             list(mappings(body, "items")), text(metadata, "resourceVersion"), clock_of(answer)

@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from receiver.argocd.connection import ConnectionFailed
+from receiver.argocd.nesting import without_depths
 from receiver.argocd.pace import Pace
 from receiver.contract import Answer, Stream, is_temporary, object_of
 from receiver.core.errors import AttemptError
@@ -89,6 +90,13 @@ class Server:
             return object_of(answer)
         except AttemptError as error:
             raise self.failed(error.message, "is this its address?") from None
+
+    def objects(self, answer: Answer) -> dict[str, Any]:
+        """Return what objects are in an answer, without what is nested too deep; as `json`."""
+        try:
+            return self.json(answer)
+        except ConnectionFailed:
+            return self.json(replace(answer, body=without_depths(answer.body)))
 
     @contextmanager
     def stream(

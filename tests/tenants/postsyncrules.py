@@ -45,6 +45,12 @@ class PostSyncRules:
         )  # fmt: skip
         return found
 
+    def put_text(self, name: str, spec: str) -> None:
+        """Make a rule of what Python does not write as JSON."""
+        metadata = json.dumps({"name": name})
+        head = f'{{"apiVersion": "{API_VERSION}", "kind": "{KIND}", "metadata": {metadata}'
+        self.kube.send("POST", self.path(), f'{head}, "spec": {spec}}}')
+
     def remove(self, name: str) -> None:
         self.kube.remove(self.path(name))
 

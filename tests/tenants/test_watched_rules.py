@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import time
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -81,6 +82,23 @@ def test_a_rule_beyond_its_bounds_keeps_itself_out(
         assert found[f"{team}/good"] == (True, True, "InForce")
         assert found[f"{team}/beyond"] == (False, False, "BeyondBounds")
         assert found[f"{stranger.namespace}/any"] == (False, False, "NoBounds")
+
+
+def test_a_rule_that_is_nested_too_deep_keeps_no_other_from_being_read(
+    tmp_path: Path, rules: PostSyncRules
+) -> None:
+    """Neither in a list nor in the watch; an API server takes ten times as much as Python reads."""
+    team = rules.namespace
+    call: Json = {"uses": "log.message", "target": "application", "with": {"text": "DEEP"}}
+    spec = json.dumps({"match": {}, "actions": [call]}).replace('"DEEP"', "[" * 3000 + "]" * 3000)
+    rules.put("good")
+    rules.put_text("deep", spec)
+    with serving(tmp_path, tenants_of(tmp_path, rules.kube.kubeconfig(), team)) as service:
+        wait_for(lambda: is_ready(service, f"{team}/good"), PATIENCE, "the list")
+        wait_for(lambda: len(of(service, team)) == 2, PATIENCE, "the deep one")
+        rules.put_text("deeper", spec)
+        wait_for(lambda: len(of(service, team)) == 3, PATIENCE, "the watch")
+        assert known(service)[f"{team}/deeper"] == (False, False, "Invalid")
 
 
 def test_a_rule_that_had_no_room_comes_into_force_when_another_goes(

@@ -195,7 +195,7 @@ class FreshRules(CompanionThread):
             answer = self._server.get(path, min(deadline, time.monotonic() + LONGEST))
             why = refused(answer)
             if why is None:
-                seen = read(self._server.json(answer))
+                seen = read(self._server.objects(answer))
                 return self._custom.note([News(seen, gone=False)]), ""
         except PermanentError:  # no such name can be
             return self._custom.note_absence(key), ""
