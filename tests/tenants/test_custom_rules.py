@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from sqlalchemy import text
 
 from receiver.core.logs import configure_logs
 from receiver.dispatcher.rule_sets import RulesInForce
+from receiver.dispatcher.tenants import custom_rules
 from receiver.dispatcher.tenants.custom_rules import CustomRules, News
 from receiver.dispatcher.tenants.judge import Judge
 from receiver.dispatcher.tenants.seen_rule import SeenRule
@@ -70,6 +72,11 @@ def seen(words: str, version: int, uid: str = "first", *, gone: bool = False) ->
     return News(SeenRule("shop", "a", uid, version, json.dumps({"spec": spec}), version), gone)
 
 
+def of(namespace: str, name: str) -> News:
+    """A rule in another namespace."""
+    return News(replace(seen("hello", 1).seen, namespace=namespace, name=name), gone=False)
+
+
 def test_what_is_told_late_replaces_nothing_newer(known: Known) -> None:
     """A watch may be behind what was read for a sync."""
     known.tell(seen("new", 2))
@@ -106,13 +113,36 @@ def test_a_broken_version_of_another_object_keeps_nothing_of_the_one_before(know
 
 
 def test_a_note_is_settled_when_it_was_taken_up(known: Known) -> None:
-    number = known.custom.note([seen("first", 1)])
-    assert known.custom.settled(number) is None
+    mine = {("shop", "a")}
+    known.custom.note([seen("first", 1)])
+    assert known.custom.settled(mine) is None
     known.settle()
-    assert known.custom.settled(number)
-    same = known.custom.note([seen("first", 1)])
+    number = known.custom.settled(mine)
+    assert number
+    known.custom.note([seen("first", 1)])
+    assert known.custom.settled(mine) is None
     known.settle()
-    assert known.custom.settled(same) == known.custom.settled(number)
+    assert known.custom.settled(mine) == number
+
+
+def test_no_namespace_holds_up_another_however_many_rules_it_has(
+    known: Known, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One rule is judged a round here, as where each takes long; whose is settled waits no more."""
+    monkeypatch.setattr(custom_rules, "LONGEST", 0.0)
+    known.custom.note(of("many", f"rule-{number}") for number in range(100))
+    known.custom.note([seen("first", 1), of("other", "b")])
+    for _ in range(3):
+        assert known.custom._round() == 0.0
+    assert known.rows.keys() == {"rule-0", "a", "b"}
+    assert known.custom.settled({("shop", "a"), ("other", "b")})
+    assert known.custom.settled({("many", "rule-1")}) is None
+
+
+def test_a_rule_beyond_the_number_of_its_namespace_is_not_read(known: Known) -> None:
+    """Thousands of large ones would take minutes, each time that one of them has room."""
+    judged = known.custom._judge.judge(seen("${{ nonsense }}", 1).seen, 50)
+    assert judged.reason == "TooMany"
 
 
 def test_a_rule_that_its_bounds_of_today_do_not_allow_is_not_in_force_after_a_start(

@@ -9,8 +9,9 @@ alone; its last good version stays, as of rule files, unless the bounds of today
 from __future__ import annotations
 
 import threading
+import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from receiver.core.errors import RuleError
@@ -19,6 +20,7 @@ from receiver.core.model import Event, Json
 from receiver.core.storable import dumps
 from receiver.dispatcher.companion import IDLE, CompanionThread
 from receiver.dispatcher.rule_sets import RulesInForce, outline_of
+from receiver.dispatcher.tenants.in_turn import in_turn
 from receiver.dispatcher.tenants.judge import TOO_MANY, Judge, Judged
 from receiver.dispatcher.tenants.seen_rule import SeenRule
 from receiver.ledger.audit.key_values import store_rule_set
@@ -38,6 +40,8 @@ from receiver.rules.tenants.names import cron_job_of, full_name
 
 BATCH = 500
 """Rules that are judged, stored and put into force together: about half a second of a core."""
+LONGEST = 1.0
+"""Seconds after which no other is judged with them: a large one that is wrong takes as long."""
 
 UNSEEN = "?"
 """In place of what a rule says that the ledger knows: whatever is seen of it is news."""
@@ -87,8 +91,8 @@ class CustomRules(CompanionThread):
         self._news: dict[Key, News] = {}
         self._newest: dict[Key, SeenRule] = {}
         self._removed: dict[Key, str] = {}
-        self._noted = 0
-        self._settled = 0
+        self._taking: frozenset[Key] = frozenset()
+        self._noted = False
         self._number = 0
         # Of this thread alone; it is not started when `restore` is called.
         self._rows: dict[Key, CustomRule] = {}
@@ -129,22 +133,16 @@ class CustomRules(CompanionThread):
             if bool(cron_job_of(row.name)) is cron_jobs
         }
 
-    def note(self, news: Iterable[News]) -> int:
-        """Note what was seen; what is older than what was noted before is left out.
-
-        Returns:
-            A number to ask `settled` with.
-        """
+    def note(self, news: Iterable[News]) -> None:
+        """Note what was seen; what is older than what was noted before is left out."""
         with self._lock:
             for one in news:
                 if self._is_news(one):
                     self._news[one.seen.place] = one
-            self._noted += 1
-            number = self._noted
+            self._noted = True
         self.notify()
-        return number
 
-    def note_absence(self, key: Key) -> int:
+    def note_absence(self, key: Key) -> None:
         """Note that an object is not there now: what a watch still tells of it is old."""
         with self._lock:
             known = self._newest.get(key)
@@ -152,15 +150,14 @@ class CustomRules(CompanionThread):
             self._removed[key] = uid
             seen = SeenRule(*key, uid, 0, "")
             self._news[key] = News(seen, gone=True)
-            self._noted += 1
-            number = self._noted
+            self._noted = True
         self.notify()
-        return number
 
-    def settled(self, number: int) -> int | None:
-        """Return the number of the rules that have what was noted by then; None: not yet."""
+    def settled(self, keys: Collection[Key]) -> int | None:
+        """Return the number of the rules that have what was noted of some; None: not yet."""
         with self._lock:
-            return self._number if self._settled >= number else None
+            waits = any(key in self._news or key in self._taking for key in keys)
+            return None if waits else self._number
 
     def _uid_in_ledger(self, key: Key) -> str:
         row = self._rows.get(key)
@@ -186,25 +183,42 @@ class CustomRules(CompanionThread):
     def _round(self) -> float:
         """Take up what was noted; return the seconds until the next round."""
         with self._lock:
-            batch = [self._news.pop(key) for key in [*self._news][:BATCH]]
-            number = self._noted if not self._news else self._settled
+            keys = in_turn(self._news, lambda key: key[0])[:BATCH]
+            batch = [self._news.pop(key) for key in keys]
+            self._taking = frozenset(keys)
+            noted, self._noted = self._noted, False
         try:
-            self._take(batch)
+            left = batch[self._take(batch) :]
         except BaseException:
-            with self._lock:
-                self._news = {one.seen.place: one for one in batch} | self._news
+            self._put_back(batch, noted=noted)
             raise
-        with self._lock:
-            advanced, self._settled = number > self._settled, max(self._settled, number)
-            more = bool(self._news)
-        if advanced:
+        more = self._put_back(left)
+        if noted or batch:
             self._wake()
         return 0.0 if more else IDLE
 
-    def _take(self, batch: Sequence[News]) -> None:
-        changes = [*self._lapsed, *filter(None, map(self._change, batch))]
-        if not changes:
-            return
+    def _put_back(self, left: Sequence[News], *, noted: bool = False) -> bool:
+        """End a round that has left some; return whether any wait."""
+        with self._lock:
+            self._news = {one.seen.place: one for one in left} | self._news
+            self._taking = frozenset()
+            self._noted |= noted
+            return bool(self._news)
+
+    def _take(self, batch: Sequence[News]) -> int:
+        """Take up some while there is time; return how many."""
+        changes, taken, until = [*self._lapsed], 0, time.monotonic() + LONGEST
+        for taken, news in enumerate(batch, 1):  # noqa: B007 it is returned
+            if change := self._change(news):
+                changes.append(change)
+            if time.monotonic() > until:
+                break
+        if changes:
+            self._put(changes)
+        return taken
+
+    def _put(self, changes: Sequence[_Change]) -> None:
+        """Store changes, and put them into force."""
         self._commit(lambda uow: _store(uow, changes), LockMode.EXCLUSIVE)
         self.changed()
         self._lapsed = []

@@ -60,16 +60,16 @@ class _Waiting:
     """A sync that waits.
 
     Attributes:
-        left: its rules that are not read yet.
+        brought: its rules.
+        left: those that are not read yet.
         until: the time of the process at which it waits no longer.
-        noted: the number by which what was read for it is taken up.
         reason: why something could not be read.
         told: whether the loop was told that its time is over.
     """
 
+    brought: frozenset[Key]
     left: set[Key]
     until: float
-    noted: int = 0
     reason: str = "there was no time to read them"
     told: bool = False
 
@@ -119,12 +119,12 @@ class FreshRules(CompanionThread):
                 return "" if self._is_settled(one, number) else one.reason
             if one is not None:
                 return None
-            brought = set(self._brought(sync))
+            brought = frozenset(self._brought(sync))
             if not brought:
                 return ""
             if len(brought) > MOST_RULES or len(self._waiting) >= MOST_SYNCS:
                 return TOO_MANY
-            self._waiting[sync.id] = _Waiting(brought, time.monotonic() + LONGEST)
+            self._waiting[sync.id] = _Waiting(brought, {*brought}, time.monotonic() + LONGEST)
         self._woken.set()
         return None
 
@@ -141,7 +141,7 @@ class FreshRules(CompanionThread):
                 yield namespace, cron_job_rule(one.name)
 
     def _is_settled(self, one: _Waiting, number: int) -> bool:
-        settled = self._custom.settled(one.noted) if not one.left else None
+        settled = self._custom.settled(one.brought) if not one.left else None
         return settled is not None and settled <= number
 
     def _over(self, one: _Waiting, number: int) -> bool:
@@ -178,34 +178,36 @@ class FreshRules(CompanionThread):
     def _read(self, key: Key, ones: Collection[_Waiting]) -> bool:
         """Read one rule for all who have asked for it by now; return whether that went well."""
         deadline = max(one.until for one in ones)
-        number, reason = self._note(key, deadline)
+        reason = self._note(key, deadline)
         with self._lock:
             for one in ones:
                 if reason:
                     one.reason = reason
                 else:
                     one.left.discard(key)
-                    one.noted = max(one.noted, number)
         return not reason
 
-    def _note(self, key: Key, deadline: float) -> tuple[int, str]:
-        """Note a rule as it is now; return the number of the note, or why it cannot be read."""
+    def _note(self, key: Key, deadline: float) -> str:
+        """Note a rule as it is now; return why it cannot be read, "" if it was."""
         try:
             path, read = _place(*key)
             answer = self._server.get(path, min(deadline, time.monotonic() + LONGEST))
             why = refused(answer)
             if why is None:
                 seen = read(self._server.objects(answer))
-                return self._custom.note([News(seen, gone=False)]), ""
+                self._custom.note([News(seen, gone=False)])
+                return ""
         except PermanentError:  # no such name can be
-            return self._custom.note_absence(key), ""
+            self._custom.note_absence(key)
+            return ""
         except ConnectionFailed as error:
-            return 0, str(error)
+            return str(error)
         if why.gone:
-            return self._custom.note_absence(key), ""
+            self._custom.note_absence(key)
+            return ""
         if answer.status == HTTPStatus.FORBIDDEN and cron_job_of(key[1]):
-            return 0, ""  # nobody asked for that right; the watch tells that it is missing
-        return 0, why.reason
+            return ""  # nobody asked for that right; the watch tells that it is missing
+        return why.reason
 
 
 def _place(namespace: str, name: str) -> tuple[str, Callable[[Mapping[str, Any]], SeenRule]]:

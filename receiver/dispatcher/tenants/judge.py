@@ -63,6 +63,8 @@ class Judge:
             return Judged(None, "NoBounds", self._without_bounds(seen.namespace))
         if refusal := self._tenants.too_large(seen.namespace, len(seen.said.encode())):
             return Judged(None, "TooLarge", refusal)
+        if refusal := self._tenants.too_many(seen.namespace, others):  # nor is it read
+            return Judged(None, TOO_MANY, refusal)
         try:
             rule_set = load_resource(
                 seen.resource, self._registry, self._expressions, connected=self._connected
@@ -74,8 +76,6 @@ class Judge:
             return Judged(None, "Invalid", _problems(error))
         if beyond := [*self._beyond(rule_set, seen.namespace)]:
             return Judged(None, "BeyondBounds", _lines(beyond))
-        if refusal := self._tenants.too_many(seen.namespace, others):
-            return Judged(None, TOO_MANY, refusal)
         warnings = [
             str(FieldError((), f"{one.path}: {one.message}", one.hint)) for one in rule_set.warnings
         ]

@@ -21,6 +21,7 @@ from receiver.contract import Answer
 from receiver.core.logs import Log
 from receiver.dispatcher.companion import CompanionThread
 from receiver.dispatcher.outage import ConnectionUse, Outage
+from receiver.dispatcher.tenants.in_turn import in_turn
 from receiver.ledger.audit.connection_states import TENANTS
 from receiver.ledger.engine.ledger import Ledger, LockMode
 from receiver.ledger.engine.unit_of_work import UnitOfWork
@@ -88,7 +89,8 @@ class RuleTeller(CompanionThread, Generic[T]):
     def _write_some(self) -> float:
         """Write what has changed; return the seconds until the next round."""
         with self._ledger.read() as connection:
-            todo = [*self._changed(connection, read_told(connection))]
+            changed = self._changed(connection, read_told(connection))
+            todo = in_turn(changed, lambda one: one[0].namespace)
         until, written, wait = time.monotonic() + LONGEST, list[Written](), 0.0
         for rule, news, digest in todo[:BATCH]:
             if self._stopping or (wait := self._write(rule, news, until)):
