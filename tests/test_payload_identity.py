@@ -19,8 +19,9 @@ OPERATION = {
 }
 
 
-IDENTITY = "2c74fcc266e8a0687c58cd767f0433bc548ca86fa0448f391878fe95ab0d20cf"
-"""sha256sum of the JSON list that the docstring of `_identity` describes."""
+IDENTITY = "019eb09f18482c74fcc266e8a0687c58cd767f0433bc548ca86fa0448f391878"
+"""`printf %012x` of the milliseconds at which it finished, and as much as has room there of the
+sha256sum of the JSON list that the docstring of `_identity` describes."""
 
 
 def read(
@@ -43,6 +44,13 @@ def read(
 def test_the_identity_is_stable() -> None:
     """It is stored and compared over releases, so its value must never change."""
     assert read().identity == IDENTITY
+
+
+def test_identities_are_in_the_order_in_which_syncs_finished() -> None:
+    """So that what is new is written at one end of their index, however many there are."""
+    moments = ["2026-06-10T08:21:17Z", "2026-06-10T08:21:18Z", "2027-01-01T00:00:00Z"]
+    found = [read(operation={"finishedAt": moment}).identity for moment in moments]
+    assert found == sorted(found)
 
 
 @pytest.mark.parametrize(
