@@ -102,7 +102,7 @@ class House:
     def bring(self, body: bytes, *, sender: str = "argocd", channel: str = "sync") -> str:
         """Store a notification, whatever its shape."""
         read = read_notification(body, sender=sender, channel=channel, query={})
-        writer = IntakeWriter(self.ledger, lambda _at, _events: None)
+        writer = IntakeWriter(self.ledger, lambda _at, _events: None, reaches=True)
         writer.start()
         try:
             return writer.submit(Arrival(sender, channel, body, datetime.now(UTC), read)).sync

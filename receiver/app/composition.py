@@ -78,8 +78,9 @@ def build_intake(settings: Settings, wakeup: Wakeup, log: Log) -> Intake:
         for event in events:
             write_event(log, event, moment)
 
-    writer, tenants = IntakeWriter(ledger, committed), tenants_of(settings.tenants)
+    writer = IntakeWriter(ledger, committed, reaches=settings.tenants is not None)
     writer.start()
+    tenants = tenants_of(settings.tenants)
     return Intake(
         settings, writer, Reader(ledger), Explainer(ledger, tenants), NameHints(ledger),
         read_keys(settings, log), log, HookMessages(ledger, committed),

@@ -90,7 +90,7 @@ class GapRepair:
         self._ledger = ledger
         self._settings = settings
         self._wake = wake
-        self._writer = IntakeWriter(ledger, self._stored)
+        self._writer = IntakeWriter(ledger, self._stored, reaches=settings.tenants is not None)
         self._log = log
         self._sightings = Sightings(grace)
         self._watch_outage = Outage.of_connection(

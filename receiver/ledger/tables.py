@@ -120,6 +120,19 @@ syncs = Table(
     _partial_index("syncs_of_rule_set", "rule_set IS NOT NULL", "rule_set"),
 )
 
+reaches = Table(
+    "reaches",
+    metadata,
+    Column("sync_id", Text, primary_key=True),
+    Column("sender", Text, nullable=False),
+    Column("project", Text, nullable=False),
+    Column("cluster", Text, nullable=False),
+    Column("namespace", Text, nullable=False),
+    Index("reaches_of_namespace", "namespace", "sync_id"),
+    Index("reaches_of_project", "project", "sync_id"),
+)
+"""What of a sync decides which tenants see it; of syncs that came while there were tenants."""
+
 rule_sets = Table(
     "rule_sets",
     metadata,

@@ -443,7 +443,7 @@ def test_no_statement_reads_a_whole_table(file_ledger: SqliteLedger) -> None:
     assert {one[0].split()[2] for one in looked if one[0].startswith("DELETE")} == {
         "attempts", "runs", "plan_syncs", "plans", "deliveries", "audit_events", "syncs",
         "replays", "messages", "rule_sets", "key_values", "memories",
-        "buckets", "lanes", "planning_attempts", "missed_operations", "field_values",
+        "buckets", "reaches", "lanes", "planning_attempts", "missed_operations", "field_values",
         "throttle_windows",
     }  # fmt: skip
     scans = [step for sql, values in looked for step in steps(house.ledger, sql, values)]

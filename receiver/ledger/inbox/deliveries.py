@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Row, select
@@ -14,6 +14,7 @@ from receiver.core.storable import dumps
 from receiver.ledger import tables
 from receiver.ledger.prepared import Prepared, any_of
 from receiver.notification.parse import Notification
+from receiver.rules.tenants.sight import Reach
 
 WEAK_WINDOW = timedelta(minutes=10)
 """Notifications without times of their own are duplicates if equal and this close together."""
@@ -80,12 +81,15 @@ def _recent(connection: Connection, identity: str, now: datetime) -> Row[str, st
 class InboxRows:
     """Turns a group of arrivals into rows and events.
 
-    ``known`` are the identities that were stored before or came earlier in the group.
+    ``known`` are the identities that were stored before or came earlier in the group; ``reaches``
+    is whether it is noted down which tenants see a sync.
     """
 
-    def __init__(self, known: dict[str, tuple[str, str]]) -> None:
+    def __init__(self, known: dict[str, tuple[str, str]], *, reaches: bool = False) -> None:
         self.known = known
         self.syncs: list[dict[str, object]] = []
+        self.reaches: list[dict[str, object]] = []
+        self._noted = reaches
         self.deliveries: list[dict[str, object]] = []
         self.events: list[Event] = []
 
@@ -134,6 +138,8 @@ class InboxRows:
         receipt = Receipt(delivery, new_id("s"), DeliveryVerdict.ACCEPTED, arrival.recovered)
         self.known[notification.identity] = (receipt.sync, sync.application.uid)
         self.syncs.append(_sync_row(arrival, notification, receipt))
+        if self._noted:
+            self.reaches.append({"sync_id": receipt.sync, **asdict(Reach.of(sync))})
         about |= {
             "revision": sync.revision or ",".join(sync.revisions),
             "finishedAt": rfc3339(sync.finished_at) if sync.finished_at else "",

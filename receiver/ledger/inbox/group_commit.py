@@ -55,11 +55,15 @@ class _QueuedArrival:
 
 
 class IntakeWriter:
-    """The one writer of the intake. Start it after the fork."""
+    """The one writer of the intake. Start it after the fork.
 
-    def __init__(self, ledger: Ledger, committed: Committed) -> None:
+    ``reaches`` is whether there are tenants: which of them see a sync is noted down with it.
+    """
+
+    def __init__(self, ledger: Ledger, committed: Committed, *, reaches: bool = False) -> None:
         self._ledger = ledger
         self._committed = committed
+        self._reaches = reaches
         self._queue: SimpleQueue[_QueuedArrival | None] = SimpleQueue()
         self._breaker = CircuitBreaker()
         self._over = False
@@ -142,10 +146,13 @@ class IntakeWriter:
 
     def _commit(self, group: list[_QueuedArrival]) -> tuple[list[Receipt], list[Event]]:
         with self._breaker.watch(), self._ledger.write(LockMode.APPEND) as connection:
-            store = InboxRows(known_syncs(connection, [waiting.arrival for waiting in group]))
+            known = known_syncs(connection, [waiting.arrival for waiting in group])
+            store = InboxRows(known, reaches=self._reaches)
             receipts = [store.add(waiting.arrival, waiting.packed) for waiting in group]
             if store.syncs:
                 _SYNCS.run(connection, store.syncs)
+            if store.reaches:
+                _REACHES.run(connection, store.reaches)
             _DELIVERIES.run(connection, store.deliveries)
             append_events(connection, self._ledger.now(connection), store.events)
             self._ledger.notify(connection)
@@ -153,6 +160,7 @@ class IntakeWriter:
 
 
 _SYNCS, _DELIVERIES = Prepared(insert(tables.syncs)), Prepared(insert(tables.deliveries))
+_REACHES = Prepared(insert(tables.reaches))
 
 
 def _fail_unanswered(group: list[_QueuedArrival]) -> None:

@@ -57,6 +57,7 @@ def delete_syncs(connection: Connection, syncs: Sequence[str], limit: Limits) ->
         (tables.syncs, tables.syncs.c.id.in_(ids)),
     ):
         counts += _delete(connection, table, which)
+    connection.execute(delete(tables.reaches).where(tables.reaches.c.sync_id.in_(ids)))
     delete_memories(connection, keys)
     return counts
 
