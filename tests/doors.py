@@ -24,6 +24,7 @@ from receiver.ledger.inbox.hook_messages import HookMessages
 from receiver.ledger.operations.service import Operations
 from receiver.ledger.queries.reader import Reader
 from receiver.settings.model import Settings
+from receiver.settings.tenants import tenants_of
 from receiver.settings.tokens import Keyring
 from receiver.web.app import create_app
 
@@ -80,7 +81,8 @@ def build(ledger: Ledger, home: Path, writer: IntakeWriter, **options: Any) -> D
     log = configure_logs("json")
     settings = Settings(home=home, **options)
     intake = Intake(
-        settings, writer, Reader(ledger), Explainer(ledger), NameHints(ledger),
+        settings, writer, Reader(ledger),
+        Explainer(ledger, tenants_of(settings.tenants)), NameHints(ledger),
         Keyring(home, log), log,
         HookMessages(ledger, lambda _at, _events: None),
         Operations(ledger, lambda _at, _events: None), ApplicationView(ledger, settings.page_url),

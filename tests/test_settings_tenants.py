@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from doors import SENDER, VIEWER, token_file
 
+from receiver.app.composition import read_keys
 from receiver.app.connections import warn_of_unknown_senders
 from receiver.contract import Rate
 from receiver.core.errors import SettingsError
@@ -67,6 +69,15 @@ def test_without_a_grant_no_namespace_may_have_rules() -> None:
             "kubernetes.namespaces: is no setting",
         ),
         (GRANT | {"senders": ["a b"]}, "senders: is no sender's name"),
+        (
+            GRANT | {"tokens": {"a": ["shop-*"]}},
+            "tokens.a: shop-* is no namespace: each is named whole, without a glob",
+        ),
+        (GRANT | {"tokens": {"a": []}}, "tokens.a: must not be empty"),
+        (
+            GRANT | {"tokens": {"a": ["other"]}},
+            "tokens.a: namespace other may have no rules: no entry of tenants.bounds names it",
+        ),
     ],
 )
 def test_what_is_half_or_doubtful_is_refused(
@@ -77,6 +88,25 @@ def test_what_is_half_or_doubtful_is_refused(
     with pytest.raises(SettingsError) as caught:
         load_settings()
     assert f"tenants (POSTSYNC_TENANTS): {told}" in str(caught.value)
+
+
+def test_a_bound_token_that_is_not_there_is_refused_at_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one that is meant would see all."""
+    token_file(tmp_path, "senders/argocd", SENDER)
+    token_file(tmp_path, "viewers/team-a", VIEWER)
+    monkeypatch.setenv("POSTSYNC_HOME", str(tmp_path))
+    for name in ("team-a", "taem-a"):
+        setting = GRANT | {"tokens": {name: ["team-a"]}}
+        monkeypatch.setenv("POSTSYNC_TENANTS", json.dumps(setting))
+        log = configure_logs("json")
+        if name == "team-a":
+            assert read_keys(load_settings(), log).viewers.names == ["team-a"]
+            continue
+        with pytest.raises(SettingsError, match=r"tokens\.taem-a: there is no file") as why:
+            read_keys(load_settings(), log)
+        assert why.value.hint == "did you mean team-a?"
 
 
 def test_the_rate_of_a_tenant_is_that_of_its_entry(monkeypatch: pytest.MonkeyPatch) -> None:

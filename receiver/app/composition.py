@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection
@@ -16,6 +16,7 @@ from receiver.contract import Rate
 from receiver.core.errors import SettingsError
 from receiver.core.logs import Log, write_event
 from receiver.core.model import Event, from_ms, rfc3339
+from receiver.core.validation import did_you_mean
 from receiver.dispatcher import Dispatcher
 from receiver.dispatcher.attempt import Runner
 from receiver.dispatcher.preparation import Preparation
@@ -27,6 +28,7 @@ from receiver.inspection.application_view import ApplicationView
 from receiver.inspection.bounded_backtest import Backtester
 from receiver.inspection.explain import Explainer
 from receiver.inspection.name_hints import NameHints
+from receiver.ledger.binding import UNBOUND, Binding
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.open import open_ledger
 from receiver.ledger.engine.wakeup import Wakeup
@@ -51,7 +53,7 @@ from receiver.settings.tokens import Keyring
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """What the web application needs."""
+    """What the web application needs; ``binding`` says what of the ledger the asking token sees."""
 
     settings: Settings
     writer: IntakeWriter
@@ -64,6 +66,20 @@ class Intake:
     operations: Operations
     applications: ApplicationView
     backtester: Backtester
+    binding: Binding = UNBOUND
+
+    def of_token(self, name: str) -> Intake:
+        """Return what answers an operator's or a viewer's token of this name."""
+        tenants = self.settings.tenants
+        namespaces = tenants.tokens.get(name) if tenants else None
+        if namespaces is None:
+            return self
+        bounds = tenants_of(tenants)
+        binding = Binding(frozenset(namespaces), [bounds.sight(one) for one in namespaces])
+        return replace(
+            self, binding=binding, reader=self.reader.within(binding),
+            explainer=self.explainer.within(binding), name_hints=self.name_hints.within(binding),
+        )  # fmt: skip
 
 
 def build_intake(settings: Settings, wakeup: Wakeup, log: Log) -> Intake:
@@ -97,10 +113,12 @@ def read_keys(settings: Settings, log: Log) -> Keyring:
     """Load all tokens.
 
     Raises:
-        SettingsError: a token is not usable, or nothing could come: there is no sender's token,
-            anonymous senders are not allowed, and no Applications are watched instead.
+        SettingsError: a token is not usable; one that is to be bound is not there; or nothing could
+            come: there is no sender's token, anonymous senders are not allowed, and no
+            Applications are watched instead.
     """
     keys = Keyring(settings.home, log)
+    _check_bound(settings, keys)
     watched = any(one.intake == "watch" for one in settings.argocd.values())
     if not (keys.senders.names or settings.allow_anonymous or watched):
         folder = settings.home / "senders"
@@ -111,6 +129,18 @@ def read_keys(settings: Settings, log: Log) -> Keyring:
             "to take notifications from anybody",
         )
     return keys
+
+
+def _check_bound(settings: Settings, keys: Keyring) -> None:
+    """Refuse the name of a token that there is not: the one that is meant would not be bound."""
+    there = {*keys.operators.names, *keys.viewers.names}
+    for name in settings.tenants.tokens if settings.tenants else ():
+        if name not in there:
+            raise SettingsError(
+                f"tenants.tokens.{name}: there is no file {name} in {settings.home}/operators or "
+                "viewers, so it binds no token",
+                hint=did_you_mean(name, there) or "write the token, or take out the name",
+            )
 
 
 def build_dispatcher(settings: Settings, wakeup: Wakeup, log: Log, owner: str) -> Dispatcher:

@@ -126,6 +126,10 @@ class UnknownId(PostsyncError):
         self.kind = kind
 
 
+class BeyondBinding(PostsyncError):
+    """A token that is bound to namespaces asks for what is not theirs: a 403."""
+
+
 class StateConflict(PostsyncError):
     """An operator's act does not fit the state that its object has now, ``state``: a 409."""
 

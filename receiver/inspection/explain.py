@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from threading import Lock
@@ -37,11 +38,13 @@ from receiver.inspection.explained import (
 )
 from receiver.inspection.not_seen import not_seen
 from receiver.ledger.audit.key_values import RULES, get_rule_set, get_value
+from receiver.ledger.binding import UNBOUND, Binding
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.plans.custom_rules import Files, read_custom_rules
 from receiver.ledger.plans.load import planned_with, sets_of_plans, stored_sync
 from receiver.ledger.queries.details import sync_state
 from receiver.ledger.queries.rows import written_as_text
+from receiver.ledger.queries.told import told_reason
 from receiver.notification.recalled import with_recalled
 from receiver.planning.planner import read_sync
 from receiver.rules.expressions.cel import Expressions
@@ -116,15 +119,22 @@ class Explainer:
     """Explains syncs of one ledger; ``lock`` is held while one is explained.
 
     ``tenants`` says what the rules of namespaces see, by the settings of today. Of these rules,
-    those that may see a sync are explained.
+    those that may see a sync are explained; to a token that is bound, its own alone.
     """
 
     def __init__(self, ledger: Ledger, tenants: Tenants = NO_TENANTS) -> None:
         self._ledger = ledger
         self.tenants = tenants
+        self.binding = UNBOUND
         self._expressions = Expressions()
         self._matcher = lru_cache(maxsize=MATCHERS)(self._make_matcher)
         self.lock = Lock()
+
+    def within(self, binding: Binding) -> Explainer:
+        """Return who explains the same to a token of this binding, in the same turn."""
+        bound = copy(self)
+        bound.binding = binding
+        return bound
 
     def explain(self, sync: str, *, rule: str = "", resource: str = "") -> Explanation:
         """Explain a sync: all of it where it is small, else an excerpt with a note.
@@ -155,7 +165,8 @@ class Explainer:
                 return Explanation(None)
             stored = stored_sync(connection, sync)
         judged = with_recalled(read_sync(stored), recalled)
-        rules, matcher = self._with(*self._matcher(digest), self._planned_by(sync))
+        of_files = self._matcher("" if self.binding.bound else digest)
+        rules, matcher = self._with(*of_files, self._planned_by(sync))
         if unknown := _unknown(rules, judged, rule, resource):
             return Explanation([], unknown)
         found = _excerpts(matcher, judged, 1 if rule else len(rules), rule, resource)
@@ -198,6 +209,8 @@ class Explainer:
 
     def in_force(self) -> tuple[Sequence[Rule], Matcher]:
         """Return the rules that are in force now; call it in one's `turn`."""
+        if self.binding.bound:
+            return self._matcher("")
         with self._ledger.read() as connection:
             digest = (get_value(connection, RULES) or {}).get("digest")
         if not digest:
@@ -211,7 +224,7 @@ class Explainer:
         """Explain a stored sync by these rules, and those of tenants; call it in one's `turn`."""
         with self._ledger.read() as connection:
             stored = stored_sync(connection, sync)
-            state = sync_state(connection, sync)
+            state, reason = sync_state(connection, sync)
         plain = read_sync(stored)
         judged = with_recalled(plain, stored.recalled)
         if tenants:
@@ -224,8 +237,8 @@ class Explainer:
         found = bounded(head_of(judged), matcher, judged, asked, len(rules))
         missing = not_seen(matcher, plain, stored.recalled, connected=stored.sender in connected)
         found["notes"] += [
-            *gap_note(judged), *images_note(rules, judged), *missing.note(state[0]),
-            *state_note(*state),
+            *gap_note(judged), *images_note(rules, judged), *missing.note(state),
+            *state_note(state, told_reason(state, reason, self.binding)),
         ]  # fmt: skip
         return found
 
@@ -234,7 +247,10 @@ class Explainer:
     ) -> tuple[Sequence[Rule], Matcher]:
         """Add the rules in force of tenants that may see a sync, or the one that is wanted."""
         with self._ledger.read() as connection:
-            rows = [one for one in read_custom_rules(connection) if one.digest]
+            rows = [
+                one for one in read_custom_rules(connection)
+                if one.digest and self.binding.owns(full_name(*one.key))
+            ]  # fmt: skip
             namespaces = {one.namespace for one in rows}
             near = {name: not self.tenants.refusal(name, sync) for name in namespaces}
             digests = [
@@ -246,7 +262,8 @@ class Explainer:
     def _planned_by(self, sync: str) -> Sequence[Files]:
         """Return the sets of tenants that a sync has plans of."""
         with self._ledger.read() as connection:
-            return [get_rule_set(connection, one) or () for one in sets_of_plans(connection, sync)]
+            sets = sets_of_plans(connection, sync, self.binding)
+            return [get_rule_set(connection, one) or () for one in sets]
 
     def _with(
         self, rules: Sequence[Rule], matcher: Matcher, sets: Sequence[Files]
@@ -261,7 +278,7 @@ class Explainer:
     def _make_matcher(self, digest: str) -> tuple[Sequence[Rule], Matcher]:
         with self._ledger.read() as connection:
             files = get_rule_set(connection, digest) or ()
-        rules = rule_set_from(files).rules
+        rules = rule_set_from(files).rules if files else ()
         return rules, Matcher(rules, self._expressions, self.tenants)
 
 

@@ -7,7 +7,8 @@ ledger has nothing of that name either.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from copy import copy
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -16,8 +17,10 @@ from receiver.core.states import OPEN_RUNS
 from receiver.core.validation import FieldError, did_you_mean
 from receiver.ledger.audit.key_values import RULES, get_rule_set, get_value
 from receiver.ledger.audit.trail import BY_KIND, EVENTS
+from receiver.ledger.binding import UNBOUND, Binding
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.queries.reader import Filters, Reader
+from receiver.ledger.queries.rule_rows import RuleOutline
 from receiver.ledger.queries.rules import custom_outlines
 from receiver.ledger.queue.pauses import Scope
 from receiver.rules.loading.defaults import sections
@@ -38,14 +41,23 @@ class InForce:
 class NameHints:
     """Checks the names that people give, against one ledger; a hint is "" if a name is known.
 
+    Known to a token is what is within its binding.
+
     Raises:
         LedgerUnavailable: (every method) the ledger cannot be read.
     """
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._reader = Reader(ledger)
+        self.reader = Reader(ledger)
+        self.binding = UNBOUND
         self._of_set = lru_cache(maxsize=1)(self._read_names)
+
+    def within(self, binding: Binding) -> NameHints:
+        """Return who checks the same for a token of this binding."""
+        bound = copy(self)
+        bound.binding, bound.reader = binding, self.reader.within(binding)
+        return bound
 
     def for_pause(self, scope: Scope, name: str) -> str:
         """Return a hint if there is nothing now that a pause of this name could hold back."""
@@ -88,22 +100,22 @@ class NameHints:
         if known is None:
             return ""
         names = known.rules if kind == "rule" else known.handlers
-        if name in names or self._reader.runs(of_it, limit=1):
+        if name in names or self.reader.runs(of_it, limit=1):
             return ""
         message = f"no {kind} {name} is in force, and no run of it is {where}"
         return str(FieldError((), message, did_you_mean(name, names) or _few(names)))
 
     def _no_such(self, kind: str, wanted: str) -> str:
-        return "" if self._reader.has(kind, wanted) else f"there is no {kind} {wanted}"
+        return "" if self.reader.has(kind, wanted) else f"there is no {kind} {wanted}"
 
     def _no_application(self, name: str) -> str:
-        known = self._reader.applications()
+        known = self.reader.applications()
         short = "/" not in name
         names = {one.rpartition("/")[2] for one in known} if short else set(known)
         return _unheard_of(name, names, f"no sync of {name} is in the ledger")
 
     def _no_project(self, name: str) -> str:
-        names = {*self._reader.projects()} - {""}
+        names = {*self.reader.projects()} - {""}
         return _unheard_of(name, names, f"none of the newest syncs is of the project {name}")
 
     def _in_force(self) -> InForce | None:
@@ -113,15 +125,14 @@ class NameHints:
         """
         with self._ledger.read() as connection:
             digest = (get_value(connection, RULES) or {}).get("digest") or ""
-            custom = custom_outlines(connection)
+            custom = [one for one in custom_outlines(connection) if self.binding.owns(one["rule"])]
+        if self.binding.bound:
+            return _names_in(InForce(frozenset(), frozenset()), custom)
         try:
             known = self._of_set(digest)
         except RuleError:
             return None
-        if known is None:
-            return None
-        rules = known.rules.union(one["rule"] for one in custom)
-        return InForce(rules, known.handlers.union(*(one["handlers"] for one in custom)))
+        return None if known is None else _names_in(known, custom)
 
     def _read_names(self, digest: str) -> InForce | None:
         with self._ledger.read() as connection:
@@ -131,6 +142,15 @@ class NameHints:
         rules = rule_set_from(files).rules
         uses = (action.uses for rule in rules for _, _, action in sections(rule))
         return InForce(frozenset(rule.name for rule in rules), frozenset(uses))
+
+
+def _names_in(known: InForce, custom: Iterable[RuleOutline]) -> InForce:
+    """Add the names of tenants' rules."""
+    rules, handlers = {*known.rules}, {*known.handlers}
+    for one in custom:
+        rules.add(one["rule"])
+        handlers.update(one["handlers"])
+    return InForce(frozenset(rules), frozenset(handlers))
 
 
 def _unheard_of(name: str, names: Collection[str], message: str) -> str:

@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import re
+from collections.abc import Mapping
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, model_validator
 
 from receiver.rules.schema.match import Strict
-from receiver.rules.tenants.bounds import NO_TENANTS, TenantBounds, Tenants
+from receiver.rules.tenants.bounds import NO_TENANTS, TenantBounds, Tenants, no_bounds
 from receiver.settings.argocd import OWN_CLUSTER, ApiServerSetting, Sender
+from receiver.settings.token_files import NAME
+
+NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+
+
+def _namespace(value: str) -> str:
+    if not NAMESPACE.fullmatch(value):
+        raise ValueError(f"{value} is no namespace: each is named whole, without a glob")
+    return value
+
+
+TokenName = Annotated[str, Field(pattern=f"^{NAME.pattern}$")]
+Namespaces = Annotated[
+    tuple[Annotated[str, AfterValidator(_namespace)], ...], Field(min_length=1, max_length=100)
+]
 
 
 class TenantsSetting(Strict):
@@ -22,6 +39,18 @@ class TenantsSetting(Strict):
     """Senders whose Applications name it so; empty: all."""
     bounds: Annotated[tuple[TenantBounds, ...], Field(min_length=1)]
     """What they may; the first entry that fits a namespace counts."""
+    tokens: Mapping[TokenName, Namespaces] = Field(default_factory=dict)
+    """Operators' and viewers' tokens, by the names of their files, that see and act on what is of
+    these namespaces alone."""
+
+    @model_validator(mode="after")
+    def _check_tokens(self) -> Self:
+        tenants = tenants_of(self)
+        for name, namespaces in self.tokens.items():
+            for one in namespaces:
+                if tenants.of(one) is None:
+                    raise ValueError(f"tokens.{name}: {no_bounds(one)}")
+        return self
 
 
 def tenants_of(setting: TenantsSetting | None) -> Tenants:

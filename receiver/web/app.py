@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from flask import Flask
 from flask.json.provider import DefaultJSONProvider
 
@@ -34,17 +36,16 @@ def create_app(intake: Intake, tls: Tls | None = None) -> Flask:
     add_intake(app, intake, metrics)
     app.register_blueprint(read_api.ROUTES.blueprint("read", intake))
     app.register_blueprint(operator_api.ROUTES.blueprint("operate", intake))
-    app.register_blueprint(
-        messages_blueprint(
-            intake.messages,
-            lambda header: authenticate(header, keys, keys.messengers, keys.operators),
-        )
-    )
+    app.register_blueprint(messages_blueprint(intake.messages, partial(_messenger, intake)))
     app.register_blueprint(page_blueprint(intake))
     app.register_blueprint(application_blueprint(intake.applications, keys))
     app.register_blueprint(openapi_blueprint())
     dispatches = intake.settings.database is None
-    app.register_blueprint(health_blueprint(intake.reader, dispatches=dispatches))
+    tenants = intake.settings.tenants
+    discreet = tenants is not None and bool(tenants.tokens)
+    app.register_blueprint(
+        health_blueprint(intake.reader, dispatches=dispatches, discreet=discreet)
+    )
     app.register_blueprint(metrics_blueprint(metrics))
     app.extensions[ON_CUT] = metrics.slow
     app.extensions[ADMISSION] = Admission(
@@ -59,6 +60,15 @@ def create_app(intake: Intake, tls: Tls | None = None) -> Flask:
     log_rejected_requests(app, intake.log, intake.settings.trusted_proxies)
     handle_errors(app, intake.log)
     return app
+
+
+def _messenger(intake: Intake, header: str) -> str:
+    """Name the token of whoever may send messages of any Application's hooks."""
+    keys = intake.keys
+    name = authenticate(header, keys, keys.messengers, keys.operators)
+    if intake.of_token(name).binding.bound:
+        authenticate(header, keys, keys.messengers)
+    return name
 
 
 def create_worker_app(reader: Reader, owner: str) -> Flask:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from http import HTTPStatus
@@ -69,7 +69,9 @@ class SingleFlight(Generic[Result]):
             future.set_exception(error)
 
 
-def health_blueprint(reader: Reader, *, dispatches: bool, owner: str = "") -> Blueprint:
+def health_blueprint(
+    reader: Reader, *, dispatches: bool, owner: str = "", discreet: bool = False
+) -> Blueprint:
     """Make the probes; they need no token and have no secret.
 
     Args:
@@ -77,6 +79,8 @@ def health_blueprint(reader: Reader, *, dispatches: bool, owner: str = "") -> Bl
         dispatches: whether a dispatcher belongs to this instance: then its silence is an illness,
             and so are its threads' problems.
         owner: the dispatcher's name, where there may be others.
+        discreet: whether what rule files and operators say is left out: there are tokens that do
+            not see it, and the probes need none.
     """
     routes = Blueprint("health", __name__)
     started = time.monotonic()
@@ -98,15 +102,20 @@ def health_blueprint(reader: Reader, *, dispatches: bool, owner: str = "") -> Bl
         except TimeoutError:
             reason = f"the ledger has not taken a write for {PATIENT:g} s"
             return {"ready": False, "reasons": [reason]}, _status(ok=False)
-        return {
-            "ready": not state.reason,
-            "reasons": [state.reason] if state.reason else [],
-            "rules": state.rules or {},
-            "dispatcher": state.dispatcher or {},
-            "pauses": list(state.pauses),
-        }, _status(ok=not state.reason)
+        return _told(state, discreet=discreet), _status(ok=not state.reason)
 
     return routes
+
+
+def _told(state: Readiness, *, discreet: bool) -> Ready:
+    rules: Mapping[str, object] = state.rules or {}
+    return {
+        "ready": not state.reason,
+        "reasons": [state.reason] if state.reason else [],
+        "rules": {**rules, "error": "", "warnings": []} if rules and discreet else rules,
+        "dispatcher": state.dispatcher or {},
+        "pauses": [] if discreet else list(state.pauses),
+    }
 
 
 def _problems(state: Readiness, *, young: bool) -> list[str]:

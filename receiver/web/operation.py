@@ -46,6 +46,7 @@ class Operation:
         body: a model, or the media type of what is no JSON object of ours.
         errors: statuses that are answered with a problem.
         example: of a body.
+        bound: whether it is also for a token that is bound to namespaces.
     """
 
     method: str
@@ -58,6 +59,7 @@ class Operation:
     body: type[BaseModel] | str | None = None
     errors: tuple[int, ...] = ()
     example: Any = None
+    bound: bool = False
 
     @property
     def tag(self) -> str:
@@ -93,11 +95,13 @@ class Routes:
 
     def add(
         self, method: str, path: str, *, name: str = "", summary: str = "",
-        status: HTTPStatus = HTTPStatus.OK, example: Any = None,
+        status: HTTPStatus = HTTPStatus.OK, example: Any = None, bound: bool = False,
     ) -> Callable[[V], V]:  # fmt: skip
         """Make an operation of the view that this decorates.
 
-        Its name is the view's in camelCase and its summary the view's docstring, unless given.
+        Its name is the view's in camelCase and its summary the view's docstring, unless given. To a
+        token that is bound to namespaces it is closed, unless ``bound``: then all that the view
+        answers keeps to `Intake.binding`.
         """
 
         def decorate(view: V) -> V:
@@ -106,9 +110,9 @@ class Routes:
             self.operations.append(Operation(
                 method, path, name or to_camel(view.__name__), summary or str(view.__doc__),
                 self._who, {status.value: hints["return"]}, hints.get("query"),
-                hints.get("body", self._body), errors, example,
+                hints.get("body", self._body), errors, example, bound,
             ))  # fmt: skip
-            self._views.append(_reading(view, hints, self._body, status))
+            self._views.append(_reading(view, hints, self._body, status, bound=bound))
             return view
 
         return decorate
@@ -133,16 +137,19 @@ class Routes:
 
 def _reading(
     view: Callable[..., Any], hints: Mapping[str, Any], body_model: type[Why] | None,
-    status: HTTPStatus,
+    status: HTTPStatus, *, bound: bool,
 ) -> Callable[..., Any]:  # fmt: skip
     """Give a view what it names of the current request, and check the rest of that."""
     query_model, body_model = hints.get("query", NoQuery), hints.get("body", body_model)
 
     def call(intake: Intake, **given: Any) -> Any:
+        intake = intake.of_token(g.by)
+        if intake.binding.bound and not bound:
+            raise intake.binding.refusal("this is not for such a token")
         found: dict[str, Any] = {"query": read_query(query_model)}
         if body_model is not None:
             body = read_act(request.environ, body_model)
-            found |= {"body": body, "act": Act(g.by, body.reason)}
+            found |= {"body": body, "act": Act(g.by, body.reason, intake.binding)}
         wanted = {name: found[name] for name in found if name in hints}
         return view(intake, **given, **wanted), status
 

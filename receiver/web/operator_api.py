@@ -25,7 +25,7 @@ ROLLED_BACK = {"reason": "rolled back"}
 ROUTES = Routes(Who.OPERATOR, ACT_ERRORS, body=Why)
 
 
-@ROUTES.add("post", "/v1/runs/{run}/retry", example={"reason": "the CDN is back"})
+@ROUTES.add("post", "/v1/runs/{run}/retry", example={"reason": "the CDN is back"}, bound=True)
 def retry_run(intake: Intake, run: str, act: Act, body: Repeat) -> responses.OneRun:
     """Repeat a failed run with its stored parameters."""
     _check_rules(intake, body)
@@ -34,7 +34,7 @@ def retry_run(intake: Intake, run: str, act: Act, body: Repeat) -> responses.One
 
 @ROUTES.add(
     "post", "/v1/runs/retry",
-    example={"rule": "purge", "since": "2h", "limit": 100, "reason": "the CDN is back"},
+    example={"rule": "purge", "since": "2h", "limit": 100, "reason": "the CDN is back"}, bound=True,
 )  # fmt: skip
 def retry_runs(intake: Intake, act: Act, body: RetryBody) -> responses.Retried:
     """Repeat many failed runs."""
@@ -51,7 +51,7 @@ def retry_runs(intake: Intake, act: Act, body: RetryBody) -> responses.Retried:
 
 @ROUTES.add(
     "post", "/v1/syncs/{sync}/replay", status=HTTPStatus.ACCEPTED,
-    example={"rule": "purge", "reason": "the zone was wrong"},
+    example={"rule": "purge", "reason": "the zone was wrong"}, bound=True,
 )  # fmt: skip
 def replay_sync(intake: Intake, sync: str, act: Act, body: ReplayBody) -> responses.Replayed:
     """Plan a sync anew under today's rules."""
@@ -60,51 +60,54 @@ def replay_sync(intake: Intake, sync: str, act: Act, body: ReplayBody) -> respon
         raise Refusal(
             "no_such_rule", mistake.message, hint=mistake.hint, status=HTTPStatus.NOT_FOUND
         )
-    replay = intake.operations.replay(act, sync, body.rule, any_rules=body.with_rules_in_force)
+    any_rules = body.with_rules_in_force or intake.binding.bound  # no file has a rule of its own
+    replay = intake.operations.replay(act, sync, body.rule, any_rules=any_rules)
     return {"replay": {
         "id": replay, "sync": sync, "rule": body.rule or None, "by": act.by, "reason": act.reason,
     }}  # fmt: skip
 
 
-@ROUTES.add("post", "/v1/runs/{run}/hurry", example={"reason": "the CDN is back"})
+@ROUTES.add("post", "/v1/runs/{run}/hurry", example={"reason": "the CDN is back"}, bound=True)
 def hurry_run(intake: Intake, run: str, act: Act) -> responses.OneRun:
     """Try a run at once, or ask about it, that waits for a later time."""
     return {"run": intake.operations.hurry_run(act, run)}
 
 
-@ROUTES.add("post", "/v1/runs/{run}/acknowledge", example={"reason": "purged by hand"})
+@ROUTES.add("post", "/v1/runs/{run}/acknowledge", example={"reason": "purged by hand"}, bound=True)
 def acknowledge_run(intake: Intake, run: str, act: Act) -> responses.OneRun:
     """Let a failed run be: nobody need look at it any more."""
     return {"run": intake.operations.acknowledge_run(act, run)}
 
 
-@ROUTES.add("post", "/v1/runs/{run}/cancel", example=ROLLED_BACK)
+@ROUTES.add("post", "/v1/runs/{run}/cancel", example=ROLLED_BACK, bound=True)
 def cancel_run(intake: Intake, run: str, act: Act) -> responses.OneRun:
     """Cancel a run."""
     return {"run": intake.operations.cancel_run(act, run)}
 
 
-@ROUTES.add("post", "/v1/plans/{plan}/cancel", example=ROLLED_BACK)
+@ROUTES.add("post", "/v1/plans/{plan}/cancel", example=ROLLED_BACK, bound=True)
 def cancel_plan(intake: Intake, plan: str, act: Act) -> responses.OnePlan:
     """Cancel a plan."""
     row, cancelled = intake.operations.cancel_plan(act, plan)
     return {"plan": row, "runs": list(cancelled.runs)}
 
 
-@ROUTES.add("post", "/v1/syncs/{sync}/cancel", example=ROLLED_BACK)
+@ROUTES.add("post", "/v1/syncs/{sync}/cancel", example=ROLLED_BACK, bound=True)
 def cancel_sync(intake: Intake, sync: str, act: Act) -> responses.CancelledSync:
     """Cancel the plans of a sync."""
     cancelled = intake.operations.cancel_sync(act, sync)
     return {"sync": sync, "plans": list(cancelled.plans), "runs": list(cancelled.runs)}
 
 
-@ROUTES.add("post", "/v1/runs/{run}/approve", example={"reason": "checked by hand"})
+@ROUTES.add("post", "/v1/runs/{run}/approve", example={"reason": "checked by hand"}, bound=True)
 def approve_run(intake: Intake, run: str, act: Act) -> responses.OneRun:
     """Let a held run go on."""
     return {"run": intake.operations.approve_run(act, run)}
 
 
-@ROUTES.add("post", "/v1/plans/{plan}/approve", example={"reason": "the bootstrap is meant"})
+@ROUTES.add(
+    "post", "/v1/plans/{plan}/approve", example={"reason": "the bootstrap is meant"}, bound=True
+)
 def approve_plan(intake: Intake, plan: str, act: Act) -> responses.OnePlan:
     """Let a plan that waits, or the held runs of a plan, go on."""
     row, runs = intake.operations.approve_plan(act, plan)
@@ -121,11 +124,14 @@ def set_pause(intake: Intake, act: Act, scope: Scope, name: str) -> responses.Pa
 
 
 def _add_pauses(path: str, scope: Scope, what: str, summary: str, reason: str) -> None:
-    @ROUTES.add("put", path, name=f"pause{what}", summary=summary, example={"reason": reason})
+    bound = scope is Scope.RULE
+    example = {"reason": reason}
+
+    @ROUTES.add("put", path, name=f"pause{what}", summary=summary, example=example, bound=bound)
     def pause(intake: Intake, act: Act, name: str = "") -> responses.Paused:
         return set_pause(intake, act, scope, name)
 
-    @ROUTES.add("delete", path, name=f"resume{what}", summary="Lift that pause.")
+    @ROUTES.add("delete", path, name=f"resume{what}", summary="Lift that pause.", bound=bound)
     def resume(intake: Intake, act: Act, name: str = "") -> responses.Resumed:
         return {"resumed": intake.operations.resume(act, scope, name)}
 

@@ -14,6 +14,7 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from receiver.core.errors import (
+    BeyondBinding,
     LedgerDamaged,
     LedgerGone,
     LedgerUnavailable,
@@ -104,10 +105,8 @@ def problem_of(error: Exception, log: Log) -> Response:
     match error:
         case Refusal():
             return refused(error)
-        case UnknownId():
-            return _unknown(error)
-        case StateConflict():
-            return _wrong_state(error)
+        case BeyondBinding() | UnknownId() | StateConflict():
+            return _not_done(error)
         case LedgerUnavailable():
             return unavailable(error, log)
         case HTTPException():
@@ -121,14 +120,13 @@ def internal_error(log: Log, method: str, path: str, error: Exception) -> Respon
     return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", FAULT)
 
 
-def _unknown(error: UnknownId) -> Response:
-    return problem(HTTPStatus.NOT_FOUND, f"no_such_{error.kind}", error.message, hint=error.hint)
-
-
-def _wrong_state(error: StateConflict) -> Response:
-    return problem(
-        HTTPStatus.CONFLICT, "wrong_state", error.message, hint=error.hint, state=error.state
-    )
+def _not_done(error: BeyondBinding | UnknownId | StateConflict) -> Response:
+    message, hint = error.message, error.hint
+    if isinstance(error, BeyondBinding):
+        return problem(HTTPStatus.FORBIDDEN, "bound_token", message, hint=hint)
+    if isinstance(error, UnknownId):
+        return problem(HTTPStatus.NOT_FOUND, f"no_such_{error.kind}", message, hint=hint)
+    return problem(HTTPStatus.CONFLICT, "wrong_state", message, hint=hint, state=error.state)
 
 
 def _of_http(error: HTTPException) -> Response:

@@ -75,13 +75,13 @@ def get_status(intake: Intake) -> InstanceStatus:
     )  # fmt: skip
 
 
-@ROUTES.add("get", "/v1/rules")
+@ROUTES.add("get", "/v1/rules", bound=True)
 def list_rules(intake: Intake) -> RuleList:
     """List the rules in force with what became of them: those that fail first."""
     return intake.reader.rule_list()
 
 
-@ROUTES.add("get", "/v1/rules/{name}")
+@ROUTES.add("get", "/v1/rules/{name}", bound=True)
 def get_rule(intake: Intake, name: str) -> RuleInForce:
     """Tell where a rule in force stands, what it has matched last, and how its plans ended."""
     found = intake.reader.rule_list(name)["rules"]
@@ -94,7 +94,7 @@ def get_rule(intake: Intake, name: str) -> RuleInForce:
     return found[0]
 
 
-@ROUTES.add("get", "/v1/syncs")
+@ROUTES.add("get", "/v1/syncs", bound=True)
 def list_syncs(intake: Intake, query: SyncsQuery) -> Syncs:
     """List syncs, the newest first."""
     fields = fields_of(query.fields, SyncWithPlans)
@@ -102,7 +102,7 @@ def list_syncs(intake: Intake, query: SyncsQuery) -> Syncs:
     return {"syncs": page, "next": following, "warning": warning}
 
 
-@ROUTES.add("get", "/v1/syncs/{sync}")
+@ROUTES.add("get", "/v1/syncs/{sync}", bound=True)
 def get_sync(intake: Intake, sync: str, query: StoryQuery) -> SyncStory:
     """Tell a sync's story, a page at a time; `last` is the newest."""
     wanted = intake.reader.newest() if sync == "last" else sync
@@ -118,7 +118,7 @@ def get_sync(intake: Intake, sync: str, query: StoryQuery) -> SyncStory:
     return {**told, "next": story_cursor(found["id"], place)}
 
 
-@ROUTES.add("get", "/v1/syncs/{sync}/explanation")
+@ROUTES.add("get", "/v1/syncs/{sync}/explanation", bound=True)
 def explain_sync(intake: Intake, sync: str, query: ExplanationQuery) -> ExplainedSync:
     """Tell what the rules that are in force now make of a sync; `last` is the newest."""
     known = stored_sync(intake, sync)
@@ -148,7 +148,7 @@ def stored_sync(intake: Intake, sync: str) -> str:
     return existing(wanted if wanted and intake.reader.has("sync", wanted) else None, "sync", sync)
 
 
-@ROUTES.add("get", "/v1/deliveries")
+@ROUTES.add("get", "/v1/deliveries", bound=True)
 def list_deliveries(intake: Intake, query: DeliveriesQuery) -> Deliveries:
     """List stored notifications, the newest first, without their bodies unless `fields` asks."""
     fields = fields_of(query.fields, ListedDelivery, without=BULKY)
@@ -162,7 +162,7 @@ def list_deliveries(intake: Intake, query: DeliveriesQuery) -> Deliveries:
     return {"deliveries": rows, "next": following, "warning": warning}
 
 
-@ROUTES.add("get", "/v1/deliveries/{delivery}")
+@ROUTES.add("get", "/v1/deliveries/{delivery}", bound=True)
 def get_delivery(intake: Intake, delivery: str, query: RowQuery) -> DeliveryStory:
     """Show a stored notification; of a sync's id it is that sync's, `last` is the newest sync's."""
     fields = fields_of(query.fields, DeliveryStory)
@@ -171,7 +171,7 @@ def get_delivery(intake: Intake, delivery: str, query: RowQuery) -> DeliveryStor
     return told
 
 
-@ROUTES.add("get", "/v1/plans")
+@ROUTES.add("get", "/v1/plans", bound=True)
 def list_plans(intake: Intake, query: PlansQuery) -> Plans:
     """List plans, the newest first."""
     fields = fields_of(query.fields, Plan, without=OF_PLANS)
@@ -179,7 +179,7 @@ def list_plans(intake: Intake, query: PlansQuery) -> Plans:
     return {"plans": page, "next": following, "warning": warning}
 
 
-@ROUTES.add("get", "/v1/plans/{plan}")
+@ROUTES.add("get", "/v1/plans/{plan}", bound=True)
 def get_plan(intake: Intake, plan: str, query: PartQuery) -> PlanPage:
     """Tell a plan with its runs, a page at a time."""
     fields, part = _part(plan, query, PlanPage)
@@ -188,7 +188,7 @@ def get_plan(intake: Intake, plan: str, query: PartQuery) -> PlanPage:
     return {**told, "next": story_cursor(plan, place)}
 
 
-@ROUTES.add("get", "/v1/runs")
+@ROUTES.add("get", "/v1/runs", bound=True)
 def list_runs(intake: Intake, query: RunsQuery) -> Runs:
     """List runs, the newest first."""
     fields = fields_of(query.fields, Run, without=OF_RUNS)
@@ -196,7 +196,7 @@ def list_runs(intake: Intake, query: RunsQuery) -> Runs:
     return {"runs": page, "next": following, "warning": warning}
 
 
-@ROUTES.add("get", "/v1/runs/{run}")
+@ROUTES.add("get", "/v1/runs/{run}", bound=True)
 def get_run(intake: Intake, run: str, query: PartQuery) -> RunPage:
     """Tell a run with its attempts, a page at a time."""
     fields, part = _part(run, query, RunPage)
@@ -205,7 +205,7 @@ def get_run(intake: Intake, run: str, query: PartQuery) -> RunPage:
     return {**told, "next": story_cursor(run, place)}
 
 
-@ROUTES.add("get", "/v1/events")
+@ROUTES.add("get", "/v1/events", bound=True)
 def list_events(intake: Intake, query: EventsQuery) -> Events:
     """Read the trail, the oldest line first."""
     fields = fields_of(query.fields, Event)
@@ -216,7 +216,7 @@ def list_events(intake: Intake, query: EventsQuery) -> Events:
     return {"events": lines, "next": page.next, "more": page.more, "warning": warning}
 
 
-@ROUTES.add("get", "/v1/pauses")
+@ROUTES.add("get", "/v1/pauses", bound=True)
 def list_pauses(intake: Intake) -> Pauses:
     """List what is paused."""
     return {"pauses": intake.reader.pauses()}

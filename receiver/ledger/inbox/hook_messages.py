@@ -95,17 +95,20 @@ class HookMessages:
         return number
 
 
-def message_events(connection: Connection, sync: str) -> list[int]:
+def message_events(connection: Connection, sync: str, *, alone: bool = False) -> list[int]:
     """Return the ``seq`` of the trail's lines with the messages of a sync, in order.
 
     A message belongs to the sync of its Application whose time is nearest; to several if they
-    are equally near, as one operation that was notified on two channels is two syncs.
+    are equally near, as one operation that was notified on two channels is two syncs. With
+    ``alone``, those are left out that may be of another Application of that name.
     """
     span = _span(connection, sync)
-    if span is None:
+    if span is None or (alone and _has_namesake(connection, sync, span.application)):
         return []
     m = tables.messages.c
     names = {span.application, span.application.rpartition("/")[2]}
+    if alone:
+        names = {span.application}
     found = connection.execute(
         select(m.seq, m.at)
         .where(m.application.in_(sorted(names)))
@@ -129,6 +132,14 @@ def _span(connection: Connection, sync: str) -> Span | None:
     if row is None or row.started_at is None or row.finished_at is None:
         return None
     return Span(sync, row.application, _clamped(row.started_at), _clamped(row.finished_at))
+
+
+def _has_namesake(connection: Connection, sync: str, application: str) -> bool:
+    """Whether an Application of another sender has the same name; a message names no sender."""
+    s = tables.syncs.c
+    sender = select(s.sender).where(s.id == sync).scalar_subquery()
+    others = select(s.id).where(s.application == application, s.sender != sender).limit(1)
+    return connection.scalar(others) is not None
 
 
 def _clamped(ms: int) -> int:

@@ -18,7 +18,7 @@ def acknowledge_run(uow: UnitOfWork, act: Act, run: str) -> None:
         UnknownId: there is no such run.
         StateConflict: it has not failed.
     """
-    found = find_run(uow, run)
+    found = find_run(uow, act, run)
     if found.state is not RunState.FAILED:
         raise StateConflict(
             f"run {run} is {found.state}; only one that failed is acknowledged",

@@ -41,7 +41,7 @@ def approve_plan(uow: UnitOfWork, act: Act, plan: str) -> list[str]:
         UnknownId: there is no such plan.
         StateConflict: neither the plan nor one of its runs is held.
     """
-    found = find_plan(uow, plan)
+    found = find_plan(uow, act, plan)
     held = _runs(uow, plan, RunState.HELD)
     if found.state in WAYS_ON:
         held = _runs(uow, plan, RunState.WAITING)
@@ -66,7 +66,7 @@ def approve_run(uow: UnitOfWork, act: Act, run: str) -> None:
         UnknownId: there is no such run.
         StateConflict: it is not held.
     """
-    found = find_run(uow, run)
+    found = find_run(uow, act, run)
     if not found.state.has(Trait.APPROVABLE):
         raise StateConflict(
             f"run {run} is {found.state}", state=found.state,

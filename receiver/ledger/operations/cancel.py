@@ -41,7 +41,7 @@ def cancel_run(uow: UnitOfWork, act: Act, run: str) -> Cancelled:
         UnknownId: there is no such run.
         StateConflict: it has ended.
     """
-    found = find_run(uow, run)
+    found = find_run(uow, act, run)
     _refuse_ended("run", found)
     _cancel_runs(uow, act, [found])
     signal(uow, found.plan)
@@ -62,7 +62,7 @@ def cancel_plan(uow: UnitOfWork, act: Act, plan: str) -> Cancelled:
         UnknownId: there is no such plan.
         StateConflict: it has ended.
     """
-    found = find_plan(uow, plan)
+    found = find_plan(uow, act, plan)
     _refuse_ended("plan", found)
     return _cancel_plans(uow, act, [found])
 
@@ -76,22 +76,24 @@ def cancel_sync(uow: UnitOfWork, act: Act, sync: str) -> Cancelled:
         UnknownId: there is no such sync.
         StateConflict: no plan of it is open.
     """
-    state = find_sync_state(uow, sync)
+    state = find_sync_state(uow, act, sync)
     p = tables.plans
-    query = select_plans().where(p.c.sync_id == sync, p.c.state.in_(OPEN_PLANS))
+    query = select_plans().where(
+        p.c.sync_id == sync, p.c.state.in_(OPEN_PLANS), *act.binding.of_rules(p.c.rule)
+    )
     plans = list(read_plans(uow.connection, query.order_by(p.c.id)))
     if not plans:
         raise StateConflict(
             f"sync {sync} is {state}, and no plan of it is open", state=state,
-            hint=_elsewhere(uow, sync) or _HINT,
+            hint=_elsewhere(uow, act, sync) or _HINT,
         )  # fmt: skip
     return _cancel_plans(uow, act, plans)
 
 
-def _elsewhere(uow: UnitOfWork, sync: str) -> str:
+def _elsewhere(uow: UnitOfWork, act: Act, sync: str) -> str:
     """Return a hint with the open plan of a newer sync that has collected this one, or ""."""
     p, m = tables.plans, tables.plan_syncs
-    query = select(p.c.id).join(m, m.c.plan_id == p.c.id)
+    query = select(p.c.id).join(m, m.c.plan_id == p.c.id).where(*act.binding.of_rules(p.c.rule))
     query = query.where(m.c.sync_id == sync, p.c.state.in_(OPEN_PLANS)).limit(1)
     found = uow.connection.scalar(query)
     return f"plan {found} of a newer sync has it too: cancel that" if found else ""

@@ -11,6 +11,7 @@ from receiver.core.errors import UnknownId
 from receiver.core.model import Event, Json
 from receiver.core.states import SyncState
 from receiver.ledger import tables
+from receiver.ledger.binding import UNBOUND, Binding
 from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.plans.plan import Plan, read_plans, select_plans
 from receiver.ledger.plans.run import Run, read_runs, select_runs
@@ -20,10 +21,14 @@ from receiver.ledger.queries.rows import ActedPlan, ActedRun
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """By whom (the name of the token), and why, "" if no reason was given."""
+    """By whom (the name of the token), and why, "" if no reason was given.
+
+    ``binding`` says what the token may act on.
+    """
 
     by: str
     reason: str = ""
+    binding: Binding = UNBOUND
 
     @property
     def event_data(self) -> dict[str, Json]:
@@ -35,36 +40,39 @@ class Act:
         return f"{done} by {self.by}" + (f": {self.reason}" if self.reason else "")
 
 
-def find_run(uow: UnitOfWork, run: str) -> Run:
+def find_run(uow: UnitOfWork, act: Act, run: str) -> Run:
     """Return a run.
 
     Raises:
         UnknownId: there is no such run.
     """
-    found = read_runs(uow.connection, select_runs().where(tables.runs.c.id == run))
+    r = tables.runs.c
+    query = select_runs().where(r.id == run, *act.binding.of_rules(r.rule))
+    found = read_runs(uow.connection, query)
     return _known(next(iter(found), None), "run", run)
 
 
-def find_plan(uow: UnitOfWork, plan: str) -> Plan:
+def find_plan(uow: UnitOfWork, act: Act, plan: str) -> Plan:
     """Return a plan.
 
     Raises:
         UnknownId: there is no such plan.
     """
-    found = read_plans(uow.connection, select_plans().where(tables.plans.c.id == plan))
+    p = tables.plans.c
+    query = select_plans().where(p.id == plan, *act.binding.of_rules(p.rule))
+    found = read_plans(uow.connection, query)
     return _known(next(found, None), "plan", plan)
 
 
-def find_sync_state(uow: UnitOfWork, sync: str) -> SyncState:
+def find_sync_state(uow: UnitOfWork, act: Act, sync: str) -> SyncState:
     """Return the state of a sync.
 
     Raises:
         UnknownId: there is no such sync.
     """
     s = tables.syncs.c
-    return SyncState(
-        _known(uow.connection.scalar(select(s.state).where(s.id == sync)), "sync", sync)
-    )
+    query = select(s.state).where(s.id == sync, *act.binding.of_syncs(s.id))
+    return SyncState(_known(uow.connection.scalar(query), "sync", sync))
 
 
 def acted_run(uow: UnitOfWork, run: str) -> ActedRun:

@@ -26,7 +26,7 @@ def hurry_run(uow: UnitOfWork, act: Act, run: str) -> None:
         UnknownId: there is no such run.
         StateConflict: no time is what it waits for.
     """
-    found = find_run(uow, run)
+    found = find_run(uow, act, run)
     due_at = uow.connection.scalar(select(tables.runs.c.due_at).where(tables.runs.c.id == run))
     if not found.state.has(Trait.CLAIMABLE) or due_at is None or due_at <= uow.now:
         raise StateConflict(

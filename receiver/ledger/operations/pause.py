@@ -10,6 +10,7 @@ from sqlalchemy import BigInteger, ColumnElement, bindparam, case, delete, inser
 
 from receiver.core.model import Event, Json
 from receiver.ledger import tables
+from receiver.ledger.binding import Binding
 from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.operations.common import Act
 from receiver.ledger.queue.pauses import PAUSED_AT, Scope, all_paused_since, find_pause
@@ -20,7 +21,11 @@ def pause(uow: UnitOfWork, act: Act, scope: Scope, name: str) -> bool:
 
     Returns:
         Whether it was not paused before; a pause that is there stays as it was set.
+
+    Raises:
+        BeyondBinding: it is not the rule of who acts.
     """
+    check_own(act.binding, scope, name)
     if find_pause(uow.connection, scope, name) is not None:
         return False
     row = {"scope": scope.value, "name": name, "operator": act.by, "reason": act.reason}
@@ -32,7 +37,8 @@ def pause(uow: UnitOfWork, act: Act, scope: Scope, name: str) -> bool:
 
 
 def resume(uow: UnitOfWork, act: Act, scope: Scope, name: str) -> bool:
-    """Lift a pause; whether there was one."""
+    """Lift a pause; whether there was one. Raises as `pause`."""
+    check_own(act.binding, scope, name)
     there = find_pause(uow.connection, scope, name)
     if there is None:
         return False
@@ -53,6 +59,16 @@ def resume(uow: UnitOfWork, act: Act, scope: Scope, name: str) -> bool:
     }
     uow.events.append(Event("pause.lifted", data))
     return True
+
+
+def check_own(binding: Binding, scope: Scope, name: str) -> None:
+    """Check that a token of this binding may pause it.
+
+    Raises:
+        BeyondBinding: it may not.
+    """
+    if binding.bound and not (scope is Scope.RULE and binding.owns(name)):
+        raise binding.refusal("pauses the rules of that alone")
 
 
 def _hold_back(uow: UnitOfWork, scope: Scope, name: str) -> int:

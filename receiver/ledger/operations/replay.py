@@ -43,8 +43,13 @@ def ask_replay(uow: UnitOfWork, act: Act, sync: str, rule: str, *, any_rules: bo
     Raises:
         UnknownId: there is no such sync.
         StateConflict: it has not been planned yet, or the same has been asked for already.
+        BeyondBinding: it is not by a rule of who acts.
     """
-    state = find_sync_state(uow, sync)
+    state = find_sync_state(uow, act, sync)
+    if not act.binding.owns(rule):
+        raise act.binding.refusal(
+            "replays a sync by a rule of that alone", "name one: `--rule NAMESPACE/NAME` (rule)"
+        )
     if state in UNPLANNED_SYNCS:
         when = "rules are in force" if state is SyncState.NEW else "its live objects were read"
         raise StateConflict(

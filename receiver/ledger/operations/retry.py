@@ -60,7 +60,7 @@ def retry_run(uow: UnitOfWork, act: Act, run: str) -> None:
         UnknownId: there is no such run.
         StateConflict: it has not failed, has no parameters, or its plan has been superseded.
     """
-    found = find_run(uow, run)
+    found = find_run(uow, act, run)
     state = found.state
     if not state.has(Trait.RETRYABLE):
         hint = HINTS.get(state, UNDER_WAY).format(run=run, sync=found.sync)
@@ -73,7 +73,7 @@ def retry_run(uow: UnitOfWork, act: Act, run: str) -> None:
             f"run {run} has no parameters to repeat: it was {found.reason}", state=state,
             hint=f"mend the rule, then replay the sync: POST /v1/syncs/{found.sync}/replay",
         )  # fmt: skip
-    newer = find_plan(uow, found.plan).newer_plan
+    newer = find_plan(uow, act, found.plan).newer_plan
     if newer:
         raise StateConflict(
             f"run {run} is {state}, and its plan is superseded by {newer}", state=state,
@@ -82,11 +82,12 @@ def retry_run(uow: UnitOfWork, act: Act, run: str) -> None:
     retry_found(uow, act, [found])
 
 
-def failed_runs(uow: UnitOfWork, chosen: Chosen, limit: int) -> Sequence[Run]:
+def failed_runs(uow: UnitOfWork, act: Act, chosen: Chosen, limit: int) -> Sequence[Run]:
     """Return failed runs that can be retried, the oldest failure first."""
     r, p = tables.runs, tables.plans
     query = select_runs().join(p, p.c.id == r.c.plan_id).where(text(f"runs.{tables.FAILED_RUN}"))
-    query = query.where(*_conditions(chosen)).order_by(r.c.ended_at, r.c.id).limit(limit)
+    query = query.where(*_conditions(chosen), *act.binding.of_rules(r.c.rule.concat("")))
+    query = query.order_by(r.c.ended_at, r.c.id).limit(limit)
     return read_runs(uow.connection, query)
 
 

@@ -68,7 +68,7 @@ class Operations:
                 until = uow.now if chosen.until is None else min(chosen.until, uow.now)
                 chosen = replace(chosen, until=until)
                 size = min(SLICE, limit - len(done))
-                runs = failed_runs(uow, chosen, size + 1)
+                runs = failed_runs(uow, act, chosen, size + 1)
                 retry_found(uow, act, runs[:size])
             done += [run.id for run in runs[:size]]
             more = len(runs) > size

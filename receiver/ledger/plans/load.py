@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, selec
 
 from receiver.core.states import SyncState
 from receiver.ledger import tables
+from receiver.ledger.binding import Binding
 from receiver.ledger.plans.application_memory import read_recalled
 from receiver.ledger.plans.plan import Plan, select_plans
 from receiver.ledger.plans.records import PlannedSync, StoredPlan, StoredSync
@@ -182,8 +183,9 @@ def planned_with(connection: Connection, sync: str) -> tuple[str | None, Recalle
     return row.rule_set, read_recalled(row.recalled)
 
 
-def sets_of_plans(connection: Connection, sync: str) -> list[str]:
-    """Return the rule sets of tenants that a sync has plans of, each once."""
-    query = select(_P.rule_set).where(_P.sync_id == sync, _P.rule.contains("/"))
+def sets_of_plans(connection: Connection, sync: str, binding: Binding) -> list[str]:
+    """Return the rule sets of tenants that a sync has plans of, each once; those of one's own."""
+    own = binding.of_rules(_P.rule)
+    query = select(_P.rule_set).where(_P.sync_id == sync, _P.rule.contains("/"), *own)
     query = query.distinct().order_by(_P.rule_set)
     return list(connection.scalars(query))

@@ -11,12 +11,14 @@ from typing import Any, cast
 from sqlalchemy import ColumnElement, Connection, Row, Select, func, literal, select
 
 from receiver.ledger import tables
+from receiver.ledger.binding import UNBOUND, Binding
 from receiver.ledger.queries.bulky import fitting
 from receiver.ledger.queries.delivery_rows import DeliveredSync, MadePlan, StoredDelivery
 from receiver.ledger.queries.fields import WHOLE, Fields
-from receiver.ledger.queries.lists import Filters, applications, paged
+from receiver.ledger.queries.lists import EXAMINED, Filters, applications, newest_sync, paged
 from receiver.ledger.queries.row_mapping import columns, moment
 from receiver.ledger.queries.rows import Delivery
+from receiver.ledger.queries.told import told_reason
 
 BULKY = ("notification", "text", "note", "outcome.recalled", "outcome.plans.targets")
 """What a list leaves out by default: the body with what is said of it, and what was read of it."""
@@ -35,15 +37,18 @@ class Kept:
 
 
 def list_deliveries(
-    connection: Connection, wanted: Filters, limit: int, before: str, fields: Fields
-) -> tuple[list[Kept], bool]:
+    connection: Connection, wanted: Filters, limit: int, before: str, fields: Fields,
+    binding: Binding = UNBOUND,
+) -> tuple[list[Kept], bool]:  # fmt: skip
     """List deliveries, the newest first, and whether there are more than fit.
 
     The states that are wanted are verdicts. What fits is counted in bytes of the notifications,
     unpacked, with what was seen of live objects and the targets of plans.
     """
-    rows = select(_D.id, _size(fields).label("size"))
+    rows = select(_D.id, _size(fields, binding).label("size"))
     query = paged(rows, tables.deliveries, wanted, before, limit + 1, letter="d")
+    if binding.bound:
+        query = query.where(_D.sync_id.in_(binding.newest_syncs("", EXAMINED)))
     if wanted.states:
         query = query.where(_D.verdict.in_(wanted.states))
     if wanted.application:
@@ -51,20 +56,20 @@ def list_deliveries(
         query = query.where(_D.sync_id.in_(select(_S.id).where(_S.application.in_(names))))
     found = connection.execute(query).all()
     chosen = fitting(found[:limit], (row.size for row in found[:limit]))
-    kept = read_deliveries(connection, [row.id for row in chosen], fields)
+    kept = read_deliveries(connection, [row.id for row in chosen], fields, binding)
     return kept, len(found) > len(chosen)
 
 
-def _size(fields: Fields) -> ColumnElement[int]:
+def _size(fields: Fields, binding: Binding) -> ColumnElement[int]:
     """Return how much of a delivery is bulky and wanted."""
     size: ColumnElement[int] = literal(0)
     if _has_body(fields):
         size += _D.size
     texts = []
-    if "outcome.recalled" in fields:
+    if "outcome.recalled" in fields and not binding.bound:
         texts.append(select(func.length(_S.recalled)).where(_S.id == _D.sync_id))
     if "outcome.plans.targets" in fields:
-        targets = select(func.sum(func.length(_P.targets)))
+        targets = select(func.sum(func.length(_P.targets))).where(*binding.of_rules(_P.rule))
         texts.append(targets.where(_P.sync_id == _D.sync_id))
         collecting = targets.join(tables.plan_syncs, _M.plan_id == _P.id)
         texts.append(collecting.where(_M.sync_id == _D.sync_id, _P.sync_id != _M.sync_id))
@@ -73,10 +78,10 @@ def _size(fields: Fields) -> ColumnElement[int]:
     return size
 
 
-def delivery_of(connection: Connection, wanted: str) -> str | None:
+def delivery_of(connection: Connection, wanted: str, binding: Binding = UNBOUND) -> str | None:
     """Return a delivery's id as it is; of a sync's, or of ``last``, that of its notification."""
     if wanted == "last":
-        newest = select(func.max(_S.id)).scalar_subquery()
+        newest = newest_sync(binding).scalar_subquery()
         return connection.scalar(select(_S.delivery_id).where(_S.id == newest))
     if wanted.startswith("s-"):
         return connection.scalar(select(_S.delivery_id).where(_S.id == wanted))
@@ -84,13 +89,13 @@ def delivery_of(connection: Connection, wanted: str) -> str | None:
 
 
 def read_deliveries(
-    connection: Connection, ids: Sequence[str], fields: Fields = WHOLE
+    connection: Connection, ids: Sequence[str], fields: Fields = WHOLE, binding: Binding = UNBOUND
 ) -> list[Kept]:
     """Return these deliveries, the newest first; those that there are."""
-    query = _select(fields).where(_D.id.in_(ids)).order_by(_D.id.desc())
-    rows = connection.execute(query).all()
-    plans = _plans_of(connection, [row.sync for row in rows if row.sync], fields)
-    return [_kept(row, plans, fields) for row in rows]
+    query = _select(fields).where(_D.id.in_(ids), *binding.of_syncs(_D.sync_id))
+    rows = connection.execute(query.order_by(_D.id.desc())).all()
+    plans = _plans_of(connection, [row.sync for row in rows if row.sync], fields, binding)
+    return [_kept(row, plans, fields, binding) for row in rows]
 
 
 def _has_body(fields: Fields) -> bool:
@@ -108,7 +113,9 @@ def _select(fields: Fields) -> Select[Any]:
     ).outerjoin(tables.syncs, _S.id == _D.sync_id)
 
 
-def _kept(row: Row[Any], plans: dict[str, list[MadePlan]], fields: Fields) -> Kept:
+def _kept(
+    row: Row[Any], plans: dict[str, list[MadePlan]], fields: Fields, binding: Binding
+) -> Kept:
     values = row._mapping  # noqa: SLF001 SQLAlchemy's public name, so that it is no column
     told = {key: values[key] for key in Delivery.__annotations__} | {
         "receivedAt": moment(values["receivedAt"]),
@@ -117,7 +124,9 @@ def _kept(row: Row[Any], plans: dict[str, list[MadePlan]], fields: Fields) -> Ke
         "outcome": None if row.delivery_id is None else _outcome(row, plans.get(row.sync, [])),
     }
     if told["outcome"] is not None and "outcome.recalled" in fields:
-        told["outcome"]["recalled"] = _recalled(row.recalled)
+        told["outcome"]["recalled"] = None if binding.bound else _recalled(row.recalled)
+    if told["outcome"] is not None:
+        told["outcome"]["reason"] = told_reason(row.state, row.why, binding)
     return Kept(cast("StoredDelivery", told), _unpacked(row.body) if _has_body(fields) else None)
 
 
@@ -153,7 +162,7 @@ def _no_number(word: str) -> None:
 
 
 def _plans_of(
-    connection: Connection, syncs: Sequence[str], fields: Fields
+    connection: Connection, syncs: Sequence[str], fields: Fields, binding: Binding
 ) -> dict[str, list[MadePlan]]:
     """Return the plans of each sync, also those that have collected it, in order of time."""
     targets = [_P.targets] if "outcome.plans.targets" in fields else []
@@ -167,6 +176,8 @@ def _plans_of(
     rows = [*connection.execute(own), *connection.execute(collecting)]
     found: dict[str, list[MadePlan]] = {}
     for row in sorted(rows, key=lambda row: str(row.id)):
+        if not binding.owns(row.rule):
+            continue
         plan: MadePlan = {"id": row.id, "rule": row.rule, "mode": row.mode, "state": row.state}
         if targets:
             plan["targets"] = [

@@ -19,6 +19,7 @@ from sqlalchemy import (
 )
 
 from receiver.ledger import tables
+from receiver.ledger.binding import UNBOUND, Binding
 from receiver.ledger.inbox.hook_messages import message_events
 from receiver.ledger.queries.row_mapping import (
     AT_ONCE,
@@ -49,7 +50,9 @@ def sync_state(connection: Connection, sync: str) -> tuple[str, str]:
     return row.state, row.reason
 
 
-def plans_of(connection: Connection, syncs: Sequence[str]) -> dict[str, list[PlanOfSync]]:
+def plans_of(
+    connection: Connection, syncs: Sequence[str], binding: Binding = UNBOUND
+) -> dict[str, list[PlanOfSync]]:
     """Return the plans of each sync, in order of time; those that collected it are among them.
 
     What each waits for is not read.
@@ -63,16 +66,22 @@ def plans_of(connection: Connection, syncs: Sequence[str]) -> dict[str, list[Pla
         for sync in syncs
     }
     return {
-        sync: [{**plan, "waitsFor": ""} for plan in sorted(plans, key=lambda plan: plan["id"])]
+        sync: [
+            {**plan, "waitsFor": ""}
+            for plan in sorted(plans, key=lambda plan: plan["id"]) if binding.owns(plan["rule"])
+        ]
         for sync, plans in found.items()
-    }
+    }  # fmt: skip
 
 
-def plans_with(sync: str) -> CompoundSelect[Any]:
+def plans_with(sync: str, binding: Binding = UNBOUND) -> CompoundSelect[Any]:
     """Select the plans of a sync: its own, and those that have collected it."""
     p, m = tables.plans.c, tables.plan_syncs.c
-    own = select(p.id).where(p.sync_id == sync)
-    return union(own, select(m.plan_id).where(m.sync_id == sync))
+    own = select(p.id).where(p.sync_id == sync, *binding.of_rules(p.rule))
+    if not binding.bound:
+        return union(own, select(m.plan_id).where(m.sync_id == sync))
+    collected = select(m.plan_id).where(m.sync_id == sync)
+    return union(own, select(p.id).where(p.id.in_(collected), *binding.of_rules(p.rule)))
 
 
 def count_matched(connection: Connection, plans: Sequence[str]) -> dict[str, int]:
@@ -118,12 +127,17 @@ def first_and_last_tries(connection: Connection, runs: Sequence[str]) -> dict[st
     return found
 
 
-def about_sync(connection: Connection, sync: str) -> ColumnElement[bool]:
+def about_sync(
+    connection: Connection, sync: str, binding: Binding = UNBOUND
+) -> ColumnElement[bool]:
     """Its own lines, those of its hooks' messages, and all lines of plans that collected it."""
     e, m = tables.audit_events.c, tables.plan_syncs.c
-    about = (e.sync_id == sync) | e.seq.in_(message_events(connection, sync))
+    about = e.sync_id == sync
     collected = connection.scalars(select(m.plan_id).where(m.sync_id == sync)).all()
-    return about | about_plans(connection, collected) if collected else about
+    if collected:
+        about = about | about_plans(connection, collected)
+    said = e.seq.in_(message_events(connection, sync, alone=binding.bound))
+    return and_(about, *binding.of_lines(connection)) | said
 
 
 def about_plans(connection: Connection, plans: Sequence[str]) -> ColumnElement[bool]:

@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Connection, and_, case, func, select
 
 from receiver.core.states import RunState, Trait
 from receiver.ledger import tables
+from receiver.ledger.binding import UNBOUND, Binding
 from receiver.ledger.queries.details import (
     IN_TURN,
     about_plans,
@@ -23,7 +24,6 @@ from receiver.ledger.queries.row_mapping import (
     AT_ONCE,
     columns,
     read_by,
-    read_events,
     read_one,
     read_rows,
 )
@@ -40,6 +40,7 @@ from receiver.ledger.queries.rows import (
     Sync,
     SyncExcerpt,
 )
+from receiver.ledger.queries.told import read_lines, tell_syncs
 
 AGAIN = ("run.retried", "run.reopened")
 """The events with which a run that had ended waits again."""
@@ -62,27 +63,31 @@ def _rank(state: RunState) -> int:
 _RANK = case({state.value: _rank(state) for state in RunState}, value=tables.runs.c.state)
 
 
-def sync_excerpt(connection: Connection, sync: str, runs: int, lines: int) -> SyncExcerpt | None:
+def sync_excerpt(
+    connection: Connection, sync: str, runs: int, lines: int, binding: Binding = UNBOUND
+) -> SyncExcerpt | None:
     """Return a sync with so many runs of each plan, and so many of its last lines."""
-    found = read_one(connection, tables.syncs, sync, Sync)
+    found = read_one(connection, tables.syncs, sync, Sync, binding.of_syncs(tables.syncs.c.id))
     if found is None:
         return None
+    tell_syncs([found], binding)
     deliveries = read_by(connection, tables.deliveries, "sync", [sync], Delivery)
-    plans = _excerpts(connection, plans_of(connection, [sync])[sync], runs)
+    plans = _excerpts(connection, plans_of(connection, [sync], binding)[sync], runs)
     return {
         **found,
         "deliveries": deliveries.get(sync, []),
         "plans": plans,
         "again": _begun_again(connection, plans),
-        "events": _last_lines(connection, about_sync(connection, sync), lines),
+        "events": _last_lines(connection, about_sync(connection, sync, binding), lines, binding),
     }
 
 
 def plan_excerpt(
-    connection: Connection, plan: str, runs: int, lines: int
+    connection: Connection, plan: str, runs: int, lines: int, binding: Binding = UNBOUND
 ) -> PlanExcerptStory | None:
     """Return a plan with so many of its runs, and so many of its last lines."""
-    found = read_one(connection, tables.plans, plan, ActedPlan)
+    seen = binding.of_rules(tables.plans.c.rule)
+    found = read_one(connection, tables.plans, plan, ActedPlan, seen)
     if found is None:
         return None
     events = _last_lines(connection, about_plans(connection, [plan]), lines)
@@ -90,9 +95,12 @@ def plan_excerpt(
     return {**excerpt, "targets": found["targets"], "events": events}
 
 
-def run_excerpt(connection: Connection, run: str, lines: int) -> RunStory | None:
+def run_excerpt(
+    connection: Connection, run: str, lines: int, binding: Binding = UNBOUND
+) -> RunStory | None:
     """Return a run with its first and last attempts, and so many of its last lines."""
-    found = read_one(connection, tables.runs, run, ActedRun)
+    seen = binding.of_rules(tables.runs.c.rule)
+    found = read_one(connection, tables.runs, run, ActedRun, seen)
     if found is None:
         return None
     p = tables.plans.c
@@ -167,8 +175,10 @@ def _begun_again(connection: Connection, plans: Sequence[PlanExcerpt]) -> list[E
     return found
 
 
-def _last_lines(connection: Connection, about: ColumnElement[bool], most: int) -> list[Event]:
+def _last_lines(
+    connection: Connection, about: ColumnElement[bool], most: int, binding: Binding = UNBOUND
+) -> list[Event]:
     """Return the last lines of the trail that are about something, in order."""
     e = tables.audit_events
     query = select(e).where(about).order_by(e.c.seq.desc()).limit(most)
-    return read_events(connection, query)[::-1]
+    return read_lines(connection, query, binding)[::-1]

@@ -20,6 +20,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     exists,
+    func,
     literal,
     or_,
     select,
@@ -29,10 +30,12 @@ from sqlalchemy import (
 from receiver.core.model import first_id
 from receiver.core.states import LEFT_OUT_SYNCS, OPEN_RUNS, PlanState, RunState
 from receiver.ledger import tables
+from receiver.ledger.binding import UNBOUND, Binding
 from receiver.ledger.queries.details import plans_of, plans_with
 from receiver.ledger.queries.fields import WHOLE, Fields
 from receiver.ledger.queries.row_mapping import AT_ONCE, columns, read_rows
 from receiver.ledger.queries.rows import Plan, PlanHead, Run, RunHead, Sync, SyncWithPlans
+from receiver.ledger.queries.told import tell_syncs
 
 EXAMINED = 20_000
 """Syncs that a page looks through for a project, a phase, an outcome or a text, as of the trail's
@@ -68,26 +71,31 @@ class Filters:
 
 
 def list_syncs(
-    connection: Connection, wanted: Filters, limit: int, before: str, fields: Fields = WHOLE
-) -> list[SyncWithPlans]:
+    connection: Connection, wanted: Filters, limit: int, before: str, fields: Fields = WHOLE,
+    binding: Binding = UNBOUND,
+) -> list[SyncWithPlans]:  # fmt: skip
     """List syncs, the newest first, each with its plans, where these are wanted."""
     s = tables.syncs
     query = paged(select(*columns(s, Sync)), s, wanted, before, limit, letter="s")
+    if binding.bound:
+        query = query.where(s.c.id.in_(binding.newest_syncs(before, EXAMINED)))
     if wanted.application:
         query = query.where(s.c.application.in_(applications(connection, wanted.application)))
     if wanted.states:
         query = query.where(_state_in(s, wanted.states))
         if set(wanted.states) <= set(LEFT_OUT_SYNCS):
             query = query.where(text(tables.LEFT_OUT_SYNC))
-    if looks := _looked_for(wanted):
+    if looks := _looked_for(wanted, binding):
         query = _among_newest(connection, query).where(*looks)
     rows = read_rows(connection, query.limit(limit), Sync)
-    plans = plans_of(connection, [row["id"] for row in rows] if "plans" in fields else [])
+    tell_syncs(rows, binding)
+    shown = [row["id"] for row in rows] if "plans" in fields else []
+    plans = plans_of(connection, shown, binding)
     return [{**row, "plans": plans.get(row["id"], [])} for row in rows]
 
 
-def _looked_for(wanted: Filters) -> list[ColumnElement[bool]]:
-    """Return the conditions for which there is no index."""
+def _looked_for(wanted: Filters, binding: Binding) -> list[ColumnElement[bool]]:
+    """Return the conditions for which there is no index; none finds by what is not told."""
     s, p = tables.syncs.c, tables.plans.c
     found: list[ColumnElement[bool]] = []
     if wanted.project:
@@ -95,9 +103,10 @@ def _looked_for(wanted: Filters) -> list[ColumnElement[bool]]:
     if wanted.phase:
         found.append(s.phase == wanted.phase)
     if wanted.outcome:
-        found.append(exists().where(p.sync_id == s.id, _outcome_is(wanted.outcome)))
+        own = binding.of_rules(p.rule)
+        found.append(exists().where(p.sync_id == s.id, _outcome_is(wanted.outcome), *own))
     if wanted.text:
-        places = (s.application, s.revision, s.reason)
+        places = (s.application, s.revision, *([] if binding.bound else [s.reason]))
         found.append(or_(*(one.icontains(wanted.text, autoescape=True) for one in places)))
     return found
 
@@ -132,11 +141,14 @@ def _among_newest(connection: Connection, query: Select[Any]) -> Select[Any]:
     return query if last is None else query.where(column >= last)
 
 
-def list_plans(connection: Connection, wanted: Filters, limit: int, before: str) -> list[Plan]:
+def list_plans(
+    connection: Connection, wanted: Filters, limit: int, before: str, binding: Binding = UNBOUND
+) -> list[Plan]:
     """List plans, the newest first; what each waits for and what is bulky is not read."""
     p = tables.plans
     selected = select(*columns(p, PlanHead), literal("").label("waitsFor"))
     query = paged(selected, p, wanted, before, limit, letter="p")
+    query = query.where(*binding.of_rules(p.c.rule))
     query = _of_states(query, p, wanted.states)
     if wanted.rule:
         query = query.where(p.c.rule == wanted.rule)
@@ -147,11 +159,13 @@ def list_plans(connection: Connection, wanted: Filters, limit: int, before: str)
     return read_rows(connection, query, Plan)
 
 
-def list_runs(connection: Connection, wanted: Filters, limit: int, before: str) -> list[Run]:
+def list_runs(
+    connection: Connection, wanted: Filters, limit: int, before: str, binding: Binding = UNBOUND
+) -> list[Run]:
     """List runs, the newest first, each with its Application; else as `list_plans`."""
     r, p = tables.runs, tables.plans
     selected = (*columns(r, RunHead), p.c.application, literal("").label("waitsFor"))
-    joined = select(*selected).join(p, p.c.id == r.c.plan_id)
+    joined = select(*selected).join(p, p.c.id == r.c.plan_id).where(*binding.of_rules(r.c.rule))
     query = _of_states(_timed_runs(joined, wanted, before, limit), r, wanted.states)
     for column, value in (
         (r.c.rule, wanted.rule), (r.c.handler, wanted.handler), (r.c.plan_id, wanted.plan),
@@ -185,16 +199,33 @@ def applications(connection: Connection, wanted: str) -> list[str]:
     return [one for one in all_applications(connection) if one.rpartition("/")[2] == wanted]
 
 
-def all_applications(connection: Connection) -> Sequence[str]:
-    """Return every Application that a sync was of, as ``namespace/name``."""
+def newest_sync(binding: Binding = UNBOUND) -> Select[Any]:
+    """Select the id of the newest sync."""
+    return binding.newest_syncs("", 1) if binding.bound else select(func.max(tables.syncs.c.id))
+
+
+def all_applications(connection: Connection, binding: Binding = UNBOUND) -> Sequence[str]:
+    """Return every Application that a sync was of, as ``namespace/name``; if bound, the newest."""
+    if binding.bound:
+        return _of_newest(connection, tables.syncs.c.application, binding)
     return connection.scalars(_APPLICATIONS).all()
 
 
-def newest_projects(connection: Connection) -> Sequence[str]:
+def newest_projects(connection: Connection, binding: Binding = UNBOUND) -> Sequence[str]:
     """Return every AppProject that the newest syncs were of."""
+    return _of_newest(connection, tables.syncs.c.project, binding)
+
+
+def _of_newest(
+    connection: Connection, column: ColumnElement[str], binding: Binding
+) -> Sequence[str]:
+    """Return the different values that the newest syncs have."""
     s = tables.syncs.c
-    newest = select(s.project).order_by(s.id.desc()).limit(EXAMINED).subquery()
-    return connection.scalars(select(newest.c.project).distinct()).all()
+    query = select(column.label("value")).order_by(s.id.desc()).limit(EXAMINED)
+    if binding.bound:
+        query = query.where(s.id.in_(binding.newest_syncs("", EXAMINED)))
+    newest = query.subquery()
+    return connection.scalars(select(newest.c.value).distinct()).all()
 
 
 _APPLICATIONS = text(

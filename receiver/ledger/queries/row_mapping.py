@@ -63,9 +63,12 @@ def read_rows(connection: Connection, query: Select[Any], _model: type[R]) -> li
     return cast("list[R]", rows)
 
 
-def read_one(connection: Connection, table: Table, wanted: str, model: type[R]) -> R | None:
-    """Read the row of an id, None if there is no such row."""
-    query = select(*columns(table, model)).where(table.c.id == wanted)
+def read_one(
+    connection: Connection, table: Table, wanted: str, model: type[R],
+    seen: Sequence[ColumnElement[bool]] = (),
+) -> R | None:  # fmt: skip
+    """Read the row of an id that meets these conditions, None if there is no such row."""
+    query = select(*columns(table, model)).where(table.c.id == wanted, *seen)
     return next(iter(read_rows(connection, query, model)), None)
 
 

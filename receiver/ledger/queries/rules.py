@@ -16,12 +16,14 @@ from receiver.core.model import first_id, made_at
 from receiver.core.states import PlanState
 from receiver.ledger import tables
 from receiver.ledger.audit.key_values import OUTLINE, get_value
+from receiver.ledger.binding import UNBOUND, Binding
 from receiver.ledger.plans.custom_rules import CustomRule, read_custom_rules
 from receiver.ledger.prepared import Prepared
 from receiver.ledger.queries.row_mapping import moment
 from receiver.ledger.queries.rows import Pause
 from receiver.ledger.queries.rule_rows import LastMatch, RuleInForce, RuleList, RuleOutline
-from receiver.ledger.queries.status import list_pauses, rules_in_force
+from receiver.ledger.queries.status import NO_FILES, list_pauses, rules_in_force
+from receiver.ledger.queries.told import told_pauses
 from receiver.ledger.queue.pauses import Scope
 from receiver.rules.tenants.names import file_name, full_name
 
@@ -32,19 +34,21 @@ MOST_PLANS = 100_000
 Counts = Mapping[str, Mapping[str, int]]
 
 
-def read_rules(connection: Connection, now: int, only: str = "") -> RuleList:
+def read_rules(
+    connection: Connection, now: int, only: str = "", binding: Binding = UNBOUND
+) -> RuleList:
     """Read them, or the one of a name; ``now`` in milliseconds."""
     outlines: Sequence[RuleOutline] = get_value(connection, OUTLINE) or []
     custom = {full_name(*one.key): one for one in read_custom_rules(connection)}
     outlines = [*outlines, *(_outline(one) for one in custom.values())]
     since, counts = _count_plans(connection, now - DAY_MS)
-    pauses = list_pauses(connection)
+    pauses = told_pauses(list_pauses(connection), binding)
     rules = [
         _rule(connection, one, counts.get(one["rule"], {}), pauses, custom.get(one["rule"]))
         for one in outlines
-        if only in ("", one["rule"])
+        if only in ("", one["rule"]) and binding.owns(one["rule"])
     ]
-    status = rules_in_force(connection)
+    status = NO_FILES if binding.bound else rules_in_force(connection)
     return {
         "digest": status["digest"], "loadedAt": status.get("loadedAt"),
         "refused": status["refused"], "countedSince": moment(since),

@@ -61,6 +61,13 @@ def read_readiness(ledger: Ledger, owner: str = "") -> Readiness:
         return Readiness(str(error), isinstance(error, LedgerDamaged | LedgerGone))
 
 
+NO_FILES: RulesStatus = {
+    "ok": True, "refused": False, "error": "", "warnings": [], "digest": None, "rules": 0,
+    "tenantRules": 0, "tenantRulesNotReady": 0,
+}  # fmt: skip
+"""What is told of rule files where they are none of one's business."""
+
+
 def rules_in_force(connection: Connection) -> RulesStatus:
     """Return which rules are in force, and whether the files were refused since."""
     stored_rules = get_value(connection, RULES)

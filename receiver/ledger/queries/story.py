@@ -20,6 +20,7 @@ from sqlalchemy import (
 )
 
 from receiver.ledger import tables
+from receiver.ledger.binding import UNBOUND, Binding
 from receiver.ledger.queries.bulky import add_bulky
 from receiver.ledger.queries.details import (
     about_plans,
@@ -31,7 +32,7 @@ from receiver.ledger.queries.details import (
     syncs_of,
 )
 from receiver.ledger.queries.fields import Fields
-from receiver.ledger.queries.row_mapping import columns, read_events, read_one, read_rows
+from receiver.ledger.queries.row_mapping import columns, read_one, read_rows
 from receiver.ledger.queries.rows import (
     Attempt,
     Delivery,
@@ -45,6 +46,7 @@ from receiver.ledger.queries.rows import (
     Sync,
     SyncDetails,
 )
+from receiver.ledger.queries.told import read_lines, tell_syncs
 
 _R = tables.runs.c
 _IN_TURN = (_R.section, _R.wave, _R.step, func.coalesce(_R.target_index, -1), _R.id)
@@ -74,33 +76,36 @@ class Part:
 
 
 def sync_page(
-    connection: Connection, sync: str, part: Part
+    connection: Connection, sync: str, part: Part, binding: Binding = UNBOUND
 ) -> tuple[SyncDetails, Place | None] | None:
     """Return a page of a sync's story and where the next one begins; None if there is no sync."""
-    found = read_one(connection, tables.syncs, sync, Sync)
+    found = read_one(connection, tables.syncs, sync, Sync, binding.of_syncs(tables.syncs.c.id))
     if found is None:
         return None
+    tell_syncs([found], binding)
     deliveries, plans, events = list[Delivery](), list[PlanWithRuns](), list[Event]()
     place, more = part.after, False
     if "deliveries" in part.fields:
         deliveries, more = _deliveries(connection, sync, part)
         place = replace(place, delivery=deliveries[-1]["id"] if deliveries else place.delivery)
     if "plans" in part.fields:
-        ids = connection.scalars(plans_with(sync)).all()
+        ids = connection.scalars(plans_with(sync, binding)).all()
         plans, place, further = _plans(connection, sorted(ids), part, place)
         more = more or further
     if "events" in part.fields:
-        events, place, further = _events(connection, about_sync(connection, sync), part, place)
+        about = about_sync(connection, sync, binding)
+        events, place, further = _events(connection, about, part, place, binding)
         more = more or further
     told: SyncDetails = {**found, "deliveries": deliveries, "plans": plans, "events": events}
     return told, place if more else None
 
 
 def plan_page(
-    connection: Connection, plan: str, part: Part
+    connection: Connection, plan: str, part: Part, binding: Binding = UNBOUND
 ) -> tuple[PlanStory, Place | None] | None:
     """Return a page of a plan's story and where the next one begins; None if there is no plan."""
-    found = read_one(connection, tables.plans, plan, PlanHead)
+    seen = binding.of_rules(tables.plans.c.rule)
+    found = read_one(connection, tables.plans, plan, PlanHead, seen)
     if found is None:
         return None
     runs, events, place, more = list[RunWithTries](), list[Event](), part.after, False
@@ -116,9 +121,11 @@ def plan_page(
     return _with_bulky(connection, tables.plans, story, part), place if more else None
 
 
-def run_page(connection: Connection, run: str, part: Part) -> tuple[RunStory, Place | None] | None:
+def run_page(
+    connection: Connection, run: str, part: Part, binding: Binding = UNBOUND
+) -> tuple[RunStory, Place | None] | None:
     """Return a page of a run's story and where the next one begins; None if there is no run."""
-    found = read_one(connection, tables.runs, run, RunHead)
+    found = read_one(connection, tables.runs, run, RunHead, binding.of_rules(_R.rule))
     if found is None:
         return None
     tries, events, place, more = list[Attempt](), list[Event](), part.after, False
@@ -214,8 +221,9 @@ def _next_runs(connection: Connection, plans: Sequence[str], after: Place) -> Se
     query = select(_R.id).where(_R.plan_id.in_(plans)).order_by(_R.plan_id, *_IN_TURN)
     if not after.run:
         return query
-    last = connection.execute(select(_R.plan_id, *_IN_TURN).where(_R.id == after.run)).first()
-    if last is None:  # it was deleted, with all of its sync
+    of_these = _R.id == after.run, _R.plan_id.in_(plans)
+    last = connection.execute(select(_R.plan_id, *_IN_TURN).where(*of_these)).first()
+    if last is None:  # it was deleted, with all of its sync, or the cursor is not ours
         return query.where(_R.plan_id > after.plan)
     plan, *turn = last
     later = tuple_(*_IN_TURN) > tuple_(*map(literal, turn))
@@ -231,12 +239,13 @@ def _tries(connection: Connection, run: str, part: Part) -> tuple[list[Attempt],
 
 
 def _events(
-    connection: Connection, about: ColumnElement[bool], part: Part, place: Place
-) -> tuple[list[Event], Place, bool]:
+    connection: Connection, about: ColumnElement[bool], part: Part, place: Place,
+    binding: Binding = UNBOUND,
+) -> tuple[list[Event], Place, bool]:  # fmt: skip
     """Return the next lines of the trail."""
     e = tables.audit_events
     query = select(e).where(about, e.c.seq > place.line).order_by(e.c.seq)
-    lines = read_events(connection, query.limit(part.limit + 1))
+    lines = read_lines(connection, query.limit(part.limit + 1), binding)
     told = lines[: part.limit]
     place = replace(place, line=told[-1]["seq"] if told else place.line)
     return told, place, len(lines) > len(told)

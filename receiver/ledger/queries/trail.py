@@ -7,15 +7,15 @@ has seen misses none.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import JSON, ColumnElement, Connection, cast, func, select, type_coerce
+from sqlalchemy import ColumnElement, Connection, func, select
 
 from receiver.ledger import tables
+from receiver.ledger.binding import UNBOUND, Binding, data_of
 from receiver.ledger.queries.details import about_plans, about_run, about_sync
 from receiver.ledger.queries.lists import applications
-from receiver.ledger.queries.row_mapping import read_events
 from receiver.ledger.queries.rows import Event
+from receiver.ledger.queries.told import read_lines
 
 SCANNED = 20_000
 """Lines that one page reads at most: some 20 ms, however rare what is wanted may be."""
@@ -48,7 +48,9 @@ class Page:
     more: bool
 
 
-def read_trail(connection: Connection, wanted: EventFilters, after: int, limit: int) -> Page:
+def read_trail(
+    connection: Connection, wanted: EventFilters, after: int, limit: int, binding: Binding = UNBOUND
+) -> Page:
     """Read the lines after a ``seq``."""
     e = tables.audit_events
     newest = connection.scalar(select(func.max(e.c.seq))) or 0
@@ -56,7 +58,8 @@ def read_trail(connection: Connection, wanted: EventFilters, after: int, limit: 
         after = max(after, _before(connection, wanted.since - OVERLAP_MS))
     about = _indexed_conditions(connection, wanted)
     until = newest if about else min(newest, after + SCANNED)
-    query = select(e).where(e.c.seq > after, e.c.seq <= until).order_by(e.c.seq).limit(limit)
+    query = select(e).where(e.c.seq > after, e.c.seq <= until, *binding.of_lines(connection))
+    query = query.order_by(e.c.seq).limit(limit)
     for lines in about:
         query = query.where(e.c.seq.in_(select(e.c.seq).where(lines)))
     if wanted.since is not None:
@@ -64,15 +67,15 @@ def read_trail(connection: Connection, wanted: EventFilters, after: int, limit: 
     if wanted.event:
         query = query.where(e.c.name.like(_like(wanted.event), escape="!"))
     if wanted.rule:
-        query = query.where(_data(connection, "rule") == wanted.rule)
+        query = query.where(data_of(connection, "rule") == wanted.rule)
     if wanted.application:
         s = tables.syncs
         names = applications(connection, wanted.application)
         query = query.where(
             e.c.sync_id.in_(select(s.c.id).where(s.c.application.in_(names)))
-            | _data(connection, "application").in_([*names, wanted.application])
+            | data_of(connection, "application").in_([*names, wanted.application])
         )
-    events = read_events(connection, query)
+    events = read_lines(connection, query, binding)
     full = len(events) == limit
     reached = events[-1]["seq"] if full else max(until, after)
     return Page(events, reached, full or until < newest)
@@ -109,15 +112,6 @@ def _before(connection: Connection, since: int) -> int:
         else:
             high = middle - 1
     return low
-
-
-def _data(connection: Connection, key: str) -> ColumnElement[str]:
-    """Return the value of a key of a line's data, as an expression."""
-    data = tables.audit_events.c.data
-    on_postgres = connection.dialect.name == "postgresql"
-    read: Any = cast(data, JSON) if on_postgres else type_coerce(data, JSON)
-    value: ColumnElement[str] = read[key].as_string()
-    return value
 
 
 def _like(glob: str) -> str:

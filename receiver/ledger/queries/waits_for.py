@@ -22,6 +22,7 @@ from receiver.core.states import (
 from receiver.core.validation import first_line
 from receiver.ledger import tables
 from receiver.ledger.audit.key_values import PACE, get_value
+from receiver.ledger.binding import UNBOUND, Binding
 from receiver.ledger.queries.row_mapping import AT_ONCE, moment
 from receiver.ledger.queries.rows import Id, PlanOfSync, Sync, written_as_text
 from receiver.ledger.queries.status import DEAD_AFTER, rules_in_force
@@ -80,10 +81,12 @@ class Waiting(TypedDict):
     waitsFor: str
 
 
-def add_waits(connection: Connection, now: int, runs: Sequence[Waiting]) -> None:
+def add_waits(
+    connection: Connection, now: int, runs: Sequence[Waiting], binding: Binding = UNBOUND
+) -> None:
     """Write into each run, as `waitsFor`, what it waits for."""
     waiting = {run["id"]: run for run in runs if run["state"] in WAITING}
-    ids, reasons = list(waiting), _Reasons(connection, now)
+    ids, reasons = list(waiting), _Reasons(connection, now, binding)
     for start in range(0, len(ids), AT_ONCE):
         for row in connection.execute(_OPEN, {"runs": ids[start : start + AT_ONCE]}):
             waiting[row.id]["waitsFor"] = reasons.of_run(row)
@@ -98,9 +101,11 @@ def add_plan_waits(connection: Connection, now: int, plans: Sequence[PlanOfSync]
             waiting[row.plan_id]["waitsFor"] = reasons.of_plan(row)
 
 
-def add_unplanned_reasons(connection: Connection, now: int, syncs: Sequence[Sync]) -> None:
+def add_unplanned_reasons(
+    connection: Connection, now: int, syncs: Sequence[Sync], binding: Binding = UNBOUND
+) -> None:
     """Write into syncs that nobody has planned why; how much they changed is not known."""
-    reason = ""
+    reason = "not planned yet" if binding.bound else ""
     for sync in syncs:
         if sync["state"] in UNPLANNED_SYNCS:
             reason = reason or _why_unplanned(connection, now)
@@ -125,9 +130,10 @@ def _dispatcher_alive(connection: Connection, now: int) -> bool:
 class _Reasons:
     """Says why runs wait; what several runs need is read once."""
 
-    def __init__(self, connection: Connection, now: int) -> None:
+    def __init__(self, connection: Connection, now: int, binding: Binding = UNBOUND) -> None:
         self.connection = connection
         self.now = now
+        self.binding = binding
         self._line = cache(self._read_line)
         self._waves = cache(self._read_waves)
         self._ready = cache(self._read_ready)
@@ -190,6 +196,8 @@ class _Reasons:
         for pause in self._pauses:
             if names.get(pause.scope) == pause.name:
                 what = f"{pause.scope} {pause.name}".strip()
+                if self.binding.bound and pause.scope != Scope.RULE:
+                    return f"the end of the pause of {what}"
                 return (
                     f"the end of the pause of {what}, set by {pause.operator}{_why(pause.reason)}"
                 )

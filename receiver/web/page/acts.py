@@ -110,6 +110,8 @@ def acts_on(kind: str, row: Any) -> list[tuple[str, str]]:
     if not g.session.operator:
         return []
     possible = {"sync": _on_sync, "plan": _on_plan, "run": _on_run}[kind](row)
+    if g.intake.binding.bound:
+        possible -= {"replay"} if kind == "sync" else set()  # a rule must be named
     return [
         (word, one.label) for (of, word), one in DEEDS.items() if of == kind and word in possible
     ]
@@ -169,7 +171,7 @@ def act_of(form: Mapping[str, str]) -> Act:
     reason = form.get("reason", "").strip()
     if len(reason) > LONGEST:
         raise Refusal("bad_form", f"the reason has more than {LONGEST} characters")
-    return Act(g.session.name, reason)
+    return Act(g.session.name, reason, g.intake.binding)
 
 
 def check_operator() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from flask import Blueprint, Response, g, redirect, request, url_for
 
 from receiver.app.composition import Intake
+from receiver.ledger.binding import UNBOUND
 from receiver.web.page import acts, backtest, login, pauses, runs, state, story, syncs, what_if
 from receiver.web.page.assets import assets
 from receiver.web.page.headers import add_headers, is_secure
@@ -35,6 +36,14 @@ PAGES = (
 )
 """The links at the top: endpoints and names."""
 
+BOUND = {
+    "page.syncs", "page.sync", "page.trail", "page.plan", "page.run", "page.delivery", "page.runs",
+    "page.rules", "page.ask_sync", "page.act_sync", "page.ask_plan", "page.act_plan",
+    "page.ask_run", "page.act_run", "page.ask_pause", "page.act_pause", "page.slash",
+    "page.log_out", "page.nothing",
+} | OPEN  # fmt: skip
+"""What is also for a token that is bound to namespaces: each keeps to `Intake.binding`."""
+
 VIEWS: dict[str, Callable[..., Any]] = {
     "": syncs.syncs,
     "/syncs/<number>": story.sync,
@@ -53,20 +62,20 @@ def page_blueprint(intake: Intake) -> Blueprint:
     """Make the routes of the page, over these parts."""
     routes = Blueprint("page", __name__, template_folder="templates", url_prefix=ROOT)
     for path, view in VIEWS.items():
-        routes.add_url_rule(path, view.__name__, partial(view, intake))
+        routes.add_url_rule(path, view.__name__, partial(_view, view))
     for kind in ("sync", "plan", "run"):
         path, given = f"/{kind}s/<number>/<word>", {"kind": kind}
-        routes.add_url_rule(path, f"ask_{kind}", partial(acts.ask, intake), defaults=given)
+        routes.add_url_rule(path, f"ask_{kind}", partial(_view, acts.ask), defaults=given)
         routes.add_url_rule(
-            path, f"act_{kind}", partial(acts.act, intake), defaults=given, methods=["POST"]
+            path, f"act_{kind}", partial(_view, acts.act), defaults=given, methods=["POST"]
         )
-    ask, act = partial(pauses.ask, intake), partial(pauses.act, intake)
+    ask, act = partial(_view, pauses.ask), partial(_view, pauses.act)
     for path in ("/pauses/<scope>/<word>", "/pauses/<scope>/<path:name>/<word>"):
         routes.add_url_rule(path, "ask_pause", ask)
         routes.add_url_rule(path, "act_pause", act, methods=["POST"])
-    routes.add_url_rule("/backtest", "ask_backtest", partial(backtest.ask, intake))
-    routes.add_url_rule("/backtest", "backtest", partial(backtest.show, intake), methods=["POST"])
-    routes.add_url_rule("/rules", "what_if", partial(what_if.show, intake), methods=["POST"])
+    routes.add_url_rule("/backtest", "ask_backtest", partial(_view, backtest.ask))
+    routes.add_url_rule("/backtest", "backtest", partial(_view, backtest.show), methods=["POST"])
+    routes.add_url_rule("/rules", "what_if", partial(_view, what_if.show), methods=["POST"])
     routes.add_url_rule("/", "slash", lambda: redirect(ROOT, HTTPStatus.SEE_OTHER))
     routes.add_url_rule("/login", "login", login.ask)
     routes.add_url_rule("/login", "log_in", partial(login.log_in, intake), methods=["POST"])
@@ -96,7 +105,12 @@ def _admit(intake: Intake) -> Any:
     g.session = read_session(cookies, intake.keys, secure=is_secure())
     if g.session is None and request.endpoint not in OPEN:
         g.session = login.proxied(intake.settings)
-    if g.session is not None or request.endpoint in OPEN:
+    if g.session is not None:
+        g.intake = intake.of_token(g.session.name)
+        if g.intake.binding.bound and request.endpoint not in BOUND:
+            raise g.intake.binding.refusal("this page is not for such a token")
+        return None
+    if request.endpoint in OPEN:
         return None
     if request.method != "GET":
         raise Refusal(
@@ -107,10 +121,18 @@ def _admit(intake: Intake) -> Any:
     return redirect(url_for("page.login", next=following), HTTPStatus.SEE_OTHER)
 
 
+def _view(view: Callable[..., Any], **given: Any) -> Any:
+    """Call a view with the intake as the session's token sees it."""
+    return view(g.intake, **given)
+
+
 def _common() -> dict[str, Any]:
-    """Return what every template may use."""
+    """Return what every template may use; ``tenant`` is what the session is bound to, or ""."""
+    binding = g.intake.binding if "intake" in g else UNBOUND
+    tenant = str(binding) if binding.bound else ""
     return {
-        "session": g.get("session"), "asset": _asset_url, "here": request.endpoint, "pages": PAGES,
+        "session": g.get("session"), "asset": _asset_url, "here": request.endpoint,
+        "pages": [one for one in PAGES if not tenant or one[0] in BOUND], "tenant": tenant,
     }  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from flask import g, redirect, render_template, request, url_for
 from werkzeug import Response
 
 from receiver.app.composition import Intake
+from receiver.ledger.operations.pause import check_own
 from receiver.ledger.queue.pauses import Scope
 from receiver.web.operator_api import set_pause
 from receiver.web.page.acts import LONGEST, act_of, check_operator
@@ -36,10 +37,10 @@ QUESTIONS = {
 """By the word of the address."""
 
 
-def ask(intake: Intake, scope: str, word: str, name: str = "") -> str:  # noqa: ARG001 as each view
+def ask(intake: Intake, scope: str, word: str, name: str = "") -> str:
     """Ask whether it is meant."""
     read_query(NoQuery)
-    known = _known(scope, name, word)
+    known = _known(intake, scope, name, word)
     return render_template(
         "ask.html", deed=QUESTIONS[word], name=scope, number=name, thing="", refused=False,
         back=_back(known), longest=LONGEST,
@@ -48,7 +49,7 @@ def ask(intake: Intake, scope: str, word: str, name: str = "") -> str:  # noqa: 
 
 def act(intake: Intake, scope: str, word: str, name: str = "") -> Response:
     """Do it, and show where it is seen."""
-    known = _known(scope, name, word)
+    known = _known(intake, scope, name, word)
     meant = act_of(read_form(g.session.csrf))
     if word == "pause":
         set_pause(intake, meant, known, name)
@@ -57,12 +58,13 @@ def act(intake: Intake, scope: str, word: str, name: str = "") -> Response:
     return redirect(_back(known), HTTPStatus.SEE_OTHER)
 
 
-def _known(scope: str, name: str, word: str) -> Scope:
+def _known(intake: Intake, scope: str, name: str, word: str) -> Scope:
     if scope not in [*Scope] or (scope == Scope.ALL) == bool(name) or word not in QUESTIONS:
         raise Refusal(
             "not_found", f"there is nothing at {request.path}", status=HTTPStatus.NOT_FOUND
         )
     check_operator()
+    check_own(intake.binding, Scope(scope), name)
     return Scope(scope)
 
 

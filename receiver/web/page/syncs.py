@@ -39,12 +39,13 @@ def syncs(intake: Intake) -> Any:
     newest = {name: given[name] for name in filtered}
     older = found["next"] and url_for("page.syncs", **newest, cursor=found["next"])
     held = _held(intake, found["syncs"])
+    needs = [] if intake.binding.bound else read_api.get_status(intake)["needs"]
     return render_template(
         "syncs.html", rows=[_row(one, held) for one in found["syncs"]],
         warning=found["warning"], query=query,
         filtered=filtered, older=older, newest=newest, phases=PHASES, times=TIMES,
         states=list(SyncState), outcomes=list(PlanState),
-        needs=read_api.get_status(intake)["needs"],
+        needs=needs,
     )  # fmt: skip
 
 
