@@ -38,8 +38,6 @@ def warnings(folder: Path, **given: str) -> list[str]:
 @pytest.mark.parametrize(
     ("given", "place", "words"),
     [
-        ({"application": '"!shop-legacy"'}, "5:19", "\"application.name != 'NAME'\""),
-        ({"name": '["a", "!b"]'}, "7:38", "\"resource.name != 'NAME'\""),
         ({"application": "argocd/shop"}, "5:19", "the namespace is a key of its own"),
         ({"name": '["a", shop/b]'}, "7:38", "no name in Kubernetes has one"),
         ({"kind": "apps/Deployment"}, "7:8", "the group is a key of its own"),

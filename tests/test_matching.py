@@ -64,6 +64,10 @@ def selects(wanted: dict[str, Any], *resources: Resource, policy: str = "run") -
             {"application": {"destination": {"namespace": "x"}}},
             "application.destination.namespace wants x, saw shop",
         ),
+        (
+            {"application": {"name": "sh*", "not": {"name": "shop"}}},
+            "application.not wants anything but name shop, saw argocd/shop of project web",
+        ),
         ({"condition": "sync.dryRun"}, "condition is false: sync.dryRun; saw sync.dryRun = false"),
         ({"resources": [{"kind": "Secret"}]}, "no resource matched"),
     ],
@@ -72,6 +76,23 @@ def test_refused_by_the_rule(match: dict[str, Any], told: str) -> None:
     """A rule that does not match says which field refused what."""
     assert matched(rule(**match), sync(resource())) is None
     assert reason(rule(**match), sync(resource())) == told
+
+
+def test_what_not_says_is_left_out_where_all_of_it_applies() -> None:
+    """A resource that has one of the two is selected; whoever was left out is named."""
+    wanted = {"name": "*", "not": {"kind": "ConfigMap", "name": "*-canary"}}
+    there = resource("a-canary"), resource("a"), resource("a-canary", kind="Secret")
+    assert selects(wanted, *there) == (1, 2)
+    assert reason(rule(resources=[wanted]), sync(*there), 0) == (
+        "resources[0].not wants anything but kind ConfigMap, name *-canary, "
+        "saw ConfigMap shop/a-canary"
+    )
+
+
+def test_what_is_in_no_namespace_is_left_out_of_none() -> None:
+    """Argo CD lists a cluster-scoped kind with a namespace that is not its own."""
+    of_cluster = resource("a", kind="ClusterRole", group="rbac.authorization.k8s.io")
+    assert selects({"not": {"namespace": "shop"}}, of_cluster, resource("a")) == (0,)
 
 
 def test_everything_given_and_matching() -> None:

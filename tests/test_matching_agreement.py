@@ -15,7 +15,7 @@ from receiver.core.model import Application, ChangeVerdict, FieldChange, Live, R
 from receiver.rules.expressions.cel import Expressions
 from receiver.rules.matching.findings import Verdict
 from receiver.rules.matching.matcher import Matcher
-from receiver.rules.schema.match import Globs, ResourceMatch
+from receiver.rules.schema.match import Globs, ResourceExcept, ResourceMatch
 from receiver.rules.schema.rule_file import Rule
 
 EXPRESSIONS = Expressions()
@@ -70,6 +70,10 @@ SYNCS = st.builds(
     ),
     resources=st.lists(RESOURCES, max_size=6).map(tuple),
 )
+NOT = st.one_of(
+    st.fixed_dictionaries({"name": GLOBS}, optional={"namespace": GLOBS, "kind": GLOBS}),
+    st.fixed_dictionaries({"namespace": GLOBS}),
+)
 SELECTORS = st.fixed_dictionaries(
     {},
     optional={
@@ -78,6 +82,7 @@ SELECTORS = st.fixed_dictionaries(
         "namespace": GLOBS,
         "name": GLOBS,
         "image": GLOBS,
+        "not": NOT,
         "imageChanged": st.booleans(),
         "change": st.sampled_from(["changed", "any", ["unchanged", "unknown"]]),
         "status": st.sampled_from(["Synced", "any"]),
@@ -104,7 +109,12 @@ RULES = st.builds(
             "sender": GLOBS,
             "application": st.fixed_dictionaries(
                 {},
-                optional={"name": GLOBS, "namespace": GLOBS, "labels": st.just({"a": ["a*", "b"]})},
+                optional={
+                    "name": GLOBS,
+                    "namespace": GLOBS,
+                    "labels": st.just({"a": ["a*", "b"]}),
+                    "not": st.fixed_dictionaries({"name": GLOBS}, optional={"namespace": GLOBS}),
+                },
             ),
             "condition": CONDITIONS,
         },
@@ -195,6 +205,11 @@ def plain_match(one: Rule, about: Sync) -> tuple[int, ...] | None:
         and globs(match.sender, about.sender)
         and globs(match.application.name, app.name)
         and globs(match.application.namespace, app.namespace)
+        and not (
+            match.application.not_
+            and globs(match.application.not_.name, app.name)
+            and globs(match.application.not_.namespace, app.namespace)
+        )
         and all(
             key in app.labels and globs(wanted, app.labels[key])
             for key, wanted in match.application.labels.items()
@@ -232,6 +247,7 @@ def plain_select(selector: ResourceMatch, item: Resource, one: Rule) -> bool:
         and globs(selector.group, item.group)
         and (cluster or globs(selector.namespace, item.namespace))
         and globs(selector.name, item.name)
+        and not left_out(selector.not_, item, cluster=cluster)
         and (selector.image is None or any(globs(selector.image, image) for image in item.images))
         and images
         and (word(selector.change, change) or unknown)
@@ -242,6 +258,16 @@ def plain_select(selector: ResourceMatch, item: Resource, one: Rule) -> bool:
         and texts(selector.labels, item.live.labels)
         and texts(selector.annotations, item.live.annotations)
         and (selector.fields is None or differ(selector.fields, item.live, lenient))
+    )
+
+
+def left_out(wanted: ResourceExcept | None, item: Resource, *, cluster: bool) -> bool:
+    """Whether the resource is all that `not` says; a cluster-scoped one is in no namespace."""
+    return (
+        wanted is not None
+        and globs(wanted.kind, item.kind)
+        and globs(wanted.name, item.name)
+        and (wanted.namespace is None or (not cluster and globs(wanted.namespace, item.namespace)))
     )
 
 

@@ -55,7 +55,7 @@ def test_json(tmp_path: Path) -> None:
 def test_a_warning_is_told_and_only_strict_fails(tmp_path: Path, strict: bool) -> None:
     """A pipeline may want no doubt, a start must not fail by one."""
     file = tmp_path / "a.yaml"
-    file.write_text(RULES.replace("match: {}", 'match: {application: {name: "!shop"}}'))
+    file.write_text(RULES.replace("match: {}", 'match: {application: {name: "^shop"}}'))
     arguments = ["--strict"] * strict + [str(file)]
     answer = CliRunner().invoke(check, arguments)
     assert answer.exit_code == int(strict)

@@ -16,6 +16,7 @@ from receiver.rules.expressions.template import check_tree, parse_template
 from receiver.rules.handlers.registry import Registry
 from receiver.rules.handlers.secret_refs import replace_secrets
 from receiver.rules.loading.defaults import sections
+from receiver.rules.loading.globs import negated
 from receiver.rules.loading.scopes import KEY_SCOPE, action_scope
 from receiver.rules.schema.match import Strict
 from receiver.rules.schema.rule_file import Action, FailureAction, Rule, Target
@@ -47,6 +48,7 @@ def check_rule(rule: Rule, expressions: Expressions) -> Iterator[FieldError]:
     yield from _check_plans(rule)
     yield from _check_verify(rule)
     yield from _check_empty(rule)
+    yield from negated(rule.match)
     condition = rule.match.condition
     if condition is not None:
         scope = Scope.condition(resource=rule.match.resources is not None)
@@ -123,6 +125,9 @@ def _check_empty(rule: Rule) -> Iterator[FieldError]:
     if rule.debounce is not None and rule.debounce.until is not None:
         parts.append((("debounce", "until", "applications"), rule.debounce.until.applications))
     for place, part in parts:
+        without = getattr(part, "not_", None)
+        if without is not None and not without.model_fields_set:
+            yield FieldError((*place, "not"), "names none", "give one, or leave it out")
         for key in ("labels", "annotations"):
             if key in part.model_fields_set and not getattr(part, key):
                 yield FieldError((*place, key), "names none", "give one, or leave it out")

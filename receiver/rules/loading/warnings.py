@@ -8,12 +8,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
-
 from receiver.core.errors import Problem
 from receiver.core.validation import Path as Place
 from receiver.core.yaml_document import Document
 from receiver.rules.loading.field_warnings import field_warnings
+from receiver.rules.loading.globs import globs_in
 from receiver.rules.loading.label_warnings import label_warnings
 from receiver.rules.matching.cluster_scoped import CLUSTER_SCOPED
 from receiver.rules.matching.predicates import SPECIAL
@@ -27,7 +26,6 @@ NEAR = 0.85
 """How similar (difflib's ratio) a kind is to the known one that was meant. ``Deploymnet`` is
 0.9; ``AdminNetworkPolicy``, a kind of its own, is 0.84 like ``NetworkPolicy``."""
 
-NEGATED = "globs have no negation: this is only what begins with an exclamation mark"
 SLASH = "has a slash, and no name in Kubernetes has one: it matches nothing"
 SPLIT = {
     "name": "the namespace is a key of its own: {namespace: shop, name: assets}",
@@ -76,7 +74,7 @@ def find_warnings(document: Document, rules: Iterable[tuple[int, Rule]]) -> Iter
     """Yield the warnings of a file, with their places; ``rules`` are its rules by their index."""
     count = 0
     for count, (index, rule) in enumerate(rules, 1):  # noqa: B007 used after the loop
-        for place, glob in _globs(rule.match, ("rules", index, "match")):
+        for place, glob in globs_in(rule.match, ("rules", index, "match")):
             for message, hint in _of_glob(place, glob):
                 yield document.problem(_place(document, place), message, hint)
         for number, selector in enumerate(rule.match.resources or ()):
@@ -173,34 +171,14 @@ def missing_files(paths: Iterable[Path], files: Iterable[str]) -> Iterator[Probl
             yield Problem(str(path), 0, 0, "", message, "files end with .yaml or .yml")
 
 
-def _globs(value: Any, place: Place) -> Iterator[tuple[Place, str]]:
-    """Yield each glob below a part of a match, with its place."""
-    if isinstance(value, BaseModel):
-        for name, field in type(value).model_fields.items():
-            if name != "condition":
-                yield from _globs(getattr(value, name), (*place, field.alias or name))
-    elif isinstance(value, dict):
-        for key, inner in value.items():
-            yield from _globs(inner, (*place, key))
-    elif isinstance(value, tuple):
-        for number, inner in enumerate(value):
-            yield from _globs(inner, (*place, number))
-    elif isinstance(value, str):
-        yield place, value
-
-
 def _place(document: Document, place: Place) -> Place:
     """Return where it stands: a glob by itself has no place in a list."""
     return place if place in document.values else place[:-1]
 
 
 def _of_glob(place: Place, glob: str) -> Iterator[tuple[str, str]]:
-    what, *inside = [str(part) for part in place[3:] if not isinstance(part, int)]
-    key = ".".join(inside)
-    if glob.startswith("!"):
-        name = f"{what.removesuffix('s')}.{key}"
-        yield NEGATED, f"match.condition can say it: \"{name} != 'NAME'\"" if key in SPLIT else ""
-    elif REGEX.match(glob):
+    key = ".".join(str(part) for part in place[4:] if not isinstance(part, int))
+    if REGEX.match(glob):
         yield PATTERN
     elif "/" in glob and key in SPLIT:
         yield SLASH, SPLIT[key]

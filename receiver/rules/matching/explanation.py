@@ -157,7 +157,8 @@ def _refusal(field: str, predicate: Predicate[Any], subject: Sync | Resource) ->
         saw = f"its {key_of(predicate)} are not known: {value.reason}"
         reason = f"{field} wants {predicate.wanted}, and {saw}"
         return Finding(Verdict.REFUSED, field, reason, predicate.wanted, saw)
-    saw = _format_value(predicate.field, value, subject)
+    left_out = predicate.field in LEFT_OUT
+    saw = _format_whole(subject) if left_out else _format_value(predicate.field, value, subject)
     reason = f"{field} wants {predicate.wanted}, saw {saw}"
     return Finding(Verdict.REFUSED, field, reason, predicate.wanted, saw)
 
@@ -236,6 +237,17 @@ def describe(resource: Resource) -> str:
     hook = f" ({resource.hook_type} hook)" if resource.hook_type else ""
     name = f"{namespace}/{resource.name}" if namespace else resource.name
     return f"{resource.kind} {name}{hook}"
+
+
+LEFT_OUT = frozenset({"not", "application.not"})
+
+
+def _format_whole(subject: Sync | Resource) -> str:
+    """Return what was left out, as text."""
+    if isinstance(subject, Resource):
+        return describe(subject)
+    project = subject.application.project
+    return subject.application.key + (f" of project {project}" if project else "")
 
 
 def _format_value(field: str, value: object, subject: Sync | Resource) -> str:

@@ -19,7 +19,7 @@ Selector: TypeAlias = tuple[Predicate[Resource], ...]
 Found: TypeAlias = Iterator[Predicate[Resource]]
 
 ORDER = (
-    *("kind", "group", "version", "namespace", "name", "hookType", "syncPhase"),
+    *("kind", "group", "version", "namespace", "name", "not", "hookType", "syncPhase"),
     *("status", "health", "image", "imageChanged", "change", "labels", "annotations", "fields"),
 )
 """The order of testing: a selector that fails later got further."""
@@ -51,6 +51,7 @@ def resource_predicates(
     """Return the predicates of a selector in the order in which they are tested."""
     found = [
         *_texts(selector, predicates),
+        *_except("not", selector.not_, RESOURCE_NAMES, predicates),
         *_words("hookType", hook_type_of, selector.hook_type, predicates),
         *_words("syncPhase", attrgetter("sync_phase"), selector.sync_phase, predicates),
         *_words("status", status_of, selector.status, predicates),
@@ -63,6 +64,37 @@ def resource_predicates(
         *_fields(selector, policy, predicates),
     ]
     return tuple(sorted(found, key=rank))
+
+
+Names: TypeAlias = Mapping[str, Callable[[Any], str | None]]
+
+RESOURCE_NAMES: Names = {
+    "kind": attrgetter("kind"), "group": attrgetter("group"), "version": attrgetter("version"),
+    "namespace": namespace_of, "name": attrgetter("name"),
+}  # fmt: skip
+APPLICATION_NAMES: Names = {
+    field: attrgetter(f"application.{field}") for field in ("name", "namespace", "project")
+}
+
+
+def _except(
+    field: str, wanted: object | None, names: Names, predicates: Predicates
+) -> Iterator[Predicate[Any]]:
+    """Yield the predicate that refuses what has all the names that are given in `not`."""
+    given = {name: getattr(wanted, name, None) for name in names}
+    globs = {name: predicates.globs(those).accept for name, those in given.items() if those}
+    if not globs:
+        return
+
+    def read(subject: Any) -> tuple[str | None, ...]:
+        return tuple(one(subject) for one in names.values())
+
+    def accept(values: tuple[str | None, ...]) -> bool:
+        known = dict(zip(names, values, strict=True))
+        return not all(_is_there(one, known[name]) for name, one in globs.items())
+
+    said = ", ".join(f"{name} {' or '.join(given[name] or ())}" for name in globs)
+    yield predicates.make(field, read, (f"anything but {said}",), accept, mode=repr(given))
 
 
 def rank(predicate: Predicate[Resource]) -> int:
@@ -192,6 +224,7 @@ def sync_predicates(match: Match, predicates: Predicates) -> Iterator[Predicate[
     wanted = match.application
     for field in ("name", "namespace", "project"):
         yield from _text(wanted, field, predicates, "application.")
+    yield from _except("application.not", wanted.not_, APPLICATION_NAMES, predicates)
     for label, patterns in wanted.labels.items():
         yield _label(label, patterns, predicates)
     for field in ("server", "name", "namespace") if wanted.destination else ():

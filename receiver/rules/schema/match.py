@@ -68,6 +68,16 @@ class DestinationMatch(Strict):
     namespace: Globs | None = Field(default=None, description="Namespace, as globs.")
 
 
+class ApplicationExcept(Strict):
+    """An Application to which all that is given applies is left out."""
+
+    name: Globs | None = Field(default=None, description="Name, as globs.")
+    namespace: Globs | None = Field(
+        default=None, description="Namespace of the Application object itself, as globs."
+    )
+    project: Globs | None = Field(default=None, description="AppProject, as globs.")
+
+
 class ApplicationMatch(Strict):
     """Which Applications; everything that is given must match."""
 
@@ -82,6 +92,21 @@ class ApplicationMatch(Strict):
     destination: DestinationMatch | None = Field(
         default=None, description="Where the Application's resources live."
     )
+    not_: ApplicationExcept | None = Field(
+        default=None, alias="not", description="Which of these are left out."
+    )
+
+
+class ResourceExcept(Strict):
+    """A resource to which all that is given applies is left out."""
+
+    group: Globs | None = Field(default=None, description="API group, as globs.")
+    version: Globs | None = Field(default=None, description="API version, as globs.")
+    kind: Globs | None = Field(default=None, description="Kind, as globs.")
+    namespace: Globs | None = Field(
+        default=None, description="Namespace, as globs; cluster-scoped kinds are in none."
+    )
+    name: Globs | None = Field(default=None, description="Name, as globs.")
 
 
 class ResourceMatch(Strict):
@@ -138,6 +163,9 @@ class ResourceMatch(Strict):
         description="Paths into its live object: one of these fields must have another value than "
         "after the sync before. Needs a connection; where it is not known, `onUnknownChange` "
         "decides.",
+    )
+    not_: ResourceExcept | None = Field(
+        default=None, alias="not", description="Which of these are left out."
     )
 
     @property
