@@ -67,7 +67,11 @@ class CronJobs:
         def names() -> set[str]:
             return {job["metadata"]["name"] for job in self.jobs()}
 
-        wait_for(lambda: bool(names()) and not names() & before, PATIENCE, "the Job alone")
+        def alone() -> bool:
+            found = names()
+            return bool(found) and not found & before
+
+        wait_for(alone, PATIENCE, "the Job alone")
         (name,) = names()
         return name
 
