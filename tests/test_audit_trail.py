@@ -13,7 +13,7 @@ KINDS = (
     "|handler|dispatcher|tls|request|settings|thread|log|operation|connection|recovery|watch|fields"
     "|postsyncrule"
 )
-EVENT = re.compile(rf"""["'](?P<name>(?:{KINDS})\.(?!html["'])[a-z_]+)["']""")
+EVENT = re.compile(rf"""["'](?P<name>(?:{KINDS})\.(?!(?:html|json|yaml)["'])[a-z_]+)["']""")
 BUILT = {
     *(f"notification.{verdict}" for verdict in ("accepted", "duplicate", "refused")),
     *(f"run.{state}" for state in ("skipped", "failed", "held")),
