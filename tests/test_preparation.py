@@ -263,7 +263,7 @@ def test_a_sync_whose_plans_are_too_many_fails_before_they_are_made(
     ledger: Ledger, preparation: Preparation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its neighbour is planned; the reason counts, and names the way to plan one rule of them."""
-    monkeypatch.setattr("receiver.planning.planner.MOST_RUNS", 10)
+    monkeypatch.setattr("receiver.planning.sync_size.MOST_RUNS", 10)
     house = House.of(ledger, TWO)
     large, small = house.store(*(f"r{n}" for n in range(10))), house.store("a", at=1)
     with ledger.read() as connection:

@@ -8,7 +8,6 @@ from functools import cache
 from itertools import chain
 from operator import attrgetter
 
-from receiver.core.errors import TooLarge
 from receiver.core.model import ChangeVerdict, Event, Json, Resource, Sync, from_ms
 from receiver.core.states import PlanState, SyncState
 from receiver.ledger.plans.records import Advance, NewPlan, Planning, StoredPlan, StoredSync
@@ -23,8 +22,9 @@ from receiver.notification.change_detection import list_gap
 from receiver.notification.parse import read_notification
 from receiver.notification.recalled import Recalled, with_recalled
 from receiver.planning.parameters import Renderer, Scene
-from receiver.planning.plan_builder import MOST_RUNS, MOST_TARGETS, PlanMaker, advance_with
+from receiver.planning.plan_builder import PlanMaker, advance_with
 from receiver.planning.plan_view import PlanView
+from receiver.planning.sync_size import within_size
 from receiver.planning.truth import find_unlisted, find_wanted, leave_to_verify
 from receiver.rules.expressions.cel import Expressions
 from receiver.rules.expressions.seen import one_line
@@ -33,7 +33,7 @@ from receiver.rules.matching.compiled import CompiledSet
 from receiver.rules.matching.index import ResourceIndex
 from receiver.rules.matching.matcher import Matcher, RuleMatch
 from receiver.rules.matching.questions import AskedFields, Wanted
-from receiver.rules.schema.rule_file import Rule, Target
+from receiver.rules.schema.rule_file import Rule
 
 ERRORS = 3
 """So many resources on which a condition failed are named, and so many rules in a sync's reason."""
@@ -181,8 +181,8 @@ class Planner:
     def _laid_out(
         self, planning: Planning, sync: Sync, found: Sequence[RuleMatch], first: Event
     ) -> Planning:
+        found = within_size(found)
         matches = [match for match in found if match.matched]
-        _check_size(matches)
         plans = tuple(
             self._plans.make(sync, match, self.set_of(match.rule.name).digest) for match in matches
         )
@@ -207,51 +207,33 @@ class Planner:
         if not (self.rule_set.rules or self.custom):
             return "there are no rules: no rule file in force has one"
         failed = [
-            f"rule {match.rule.name}: condition failed, {len(match.errors)} times: "
+            f"rule {match.rule.name}: {match.left_out}"
+            if match.left_out
+            else f"rule {match.rule.name}: condition failed, {len(match.errors)} times: "
             f"{match.errors[0].message}"
             for match in found
-            if match.errors
+            if match.errors or match.left_out
         ]
         return "; ".join(failed[:ERRORS]) + ("; ..." if len(failed) > ERRORS else "")
 
     def _error_events(
         self, sync: Sync, delivery: str, found: Sequence[RuleMatch]
     ) -> Iterator[Event]:
-        """Yield an event for each rule whose condition could not be evaluated: that is no match."""
+        """Yield an event for each rule without a plan for want of a condition's value, or room."""
         for match in found:
-            if not match.errors:
+            if not match.errors and not match.left_out:
                 continue
             on = [sync.resources[e.resource].key for e in match.errors if e.resource is not None]
             data: dict[str, Json] = {
                 "rule": match.rule.name,
-                "reason": match.errors[0].message,
+                "reason": match.left_out or match.errors[0].message,
                 "expression": one_line(match.rule.match.condition or ""),
                 "place": self._place(match.rule.name),
-                "times": len(match.errors),
+                "times": len(match.errors) or 1,
             }
             resources: list[Json] = [*on[:ERRORS]]
             data |= {"resources": resources} if on else {}
             yield Event("rule.error", data, delivery, sync.id)
-
-
-def _check_size(matches: Sequence[RuleMatch]) -> None:
-    """Refuse plans that are too many together, before any is made.
-
-    Raises:
-        TooLarge: they are.
-    """
-    targets = sum(len(match.resources) for match in matches)
-    runs = sum(
-        len(match.resources) if action.target is Target.RESOURCE else 1
-        for match in matches
-        for action in match.rule.actions
-    )
-    if targets > MOST_TARGETS or runs > MOST_RUNS:
-        raise TooLarge(
-            f"{len(matches)} rules match, with {targets} targets and {runs} runs; a sync may have "
-            f"{MOST_TARGETS} and {MOST_RUNS}",
-            hint="`postsync replay SYNC --rule RULE` plans it for one rule",
-        )
 
 
 def read_sync(stored: StoredSync) -> Sync:

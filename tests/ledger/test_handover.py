@@ -300,7 +300,7 @@ def test_one_that_cannot_be_planned_with_it_keeps_what_was_seen(
     sync = bring(house)
     here.turn()
     here.look()
-    monkeypatch.setattr("receiver.planning.planner.MOST_TARGETS", 0)
+    monkeypatch.setattr("receiver.planning.sync_size.MOST_TARGETS", 0)
     here.turn()
     assert states(house) == ["failed"]
     assert names(house, "sync.*")[-2:] == ["sync.verified", "sync.failed"]

@@ -10,12 +10,14 @@ from notifications import resource
 from planning import renderer, sync_of
 from toy_handlers import say, toy_registry
 
+from receiver.core.errors import TooLarge
 from receiver.core.logs import configure_logs
 from receiver.core.states import SyncState
 from receiver.dispatcher.rule_sets import Reload, RulesInForce, store_reload
 from receiver.ledger.audit.key_values import store_rule_set
 from receiver.ledger.engine.ledger import Ledger
 from receiver.notification.application_memory import Memory
+from receiver.planning import sync_size
 from receiver.planning.planner import Planner
 from receiver.rules.expressions.cel import Expressions
 from receiver.rules.handlers.registry import Registry
@@ -91,6 +93,27 @@ def test_each_plan_names_the_set_that_its_rule_comes_from(rules: RulesInForce) -
         "own": planner.rule_set.digest,
         "shop/one": one.digest,
     }
+
+
+def test_rules_of_a_namespace_that_make_too_much_keep_no_other_from_the_sync(
+    rules: RulesInForce, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They have no plan, which the trail says; the operator's own too many refuse the sync."""
+    loaded(rules)
+    put(rules, custom("one"))
+    planner = taken(rules)
+    sync = sync_of(resource("a"), resource("b"))
+    monkeypatch.setattr(sync_size, "MOST_RUNS", 3)
+    planning = planner.plan(sync, "d-1", Memory())
+    assert [plan.rule for plan in planning.plans] == ["own"]
+    told = "1 rules match, with 2 targets and 2 runs; a sync may have "
+    assert planning.reason.startswith(f"rule shop/one: {told}")
+    (line,) = [event.data for event in planning.events if event.name == "rule.error"]
+    assert line["rule"] == "shop/one"
+    assert str(line["reason"]).startswith(told)
+    monkeypatch.setattr(sync_size, "MOST_RUNS", 1)
+    with pytest.raises(TooLarge):
+        planner.plan(sync, "d-1", Memory())
 
 
 def test_a_changed_rule_is_compiled_alone(rules: RulesInForce) -> None:

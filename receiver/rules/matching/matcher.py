@@ -45,6 +45,7 @@ class RuleMatch:
             without ``resources``, which matches the sync itself.
         reason: returns why the resource with that index matched.
         errors: where the condition failed: no match there, but there may be one elsewhere.
+        left_out: why it has no plan although it applies, "" for most.
     """
 
     rule: Rule
@@ -52,6 +53,7 @@ class RuleMatch:
     resources: tuple[int, ...] = ()
     reason: Callable[[int], str] = lambda _index: ""
     errors: tuple[ConditionError, ...] = ()
+    left_out: str = ""
 
 
 class Matcher:
