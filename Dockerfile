@@ -2,10 +2,8 @@
 #
 #   docker build --tag postsync:0.1.0 .
 #
-# The same commit gives the same bytes, on any day and any machine of one kind:
-#
-#   docker buildx build --build-arg SOURCE_DATE_EPOCH="$(git log -1 --format=%ct)" \
-#     --output type=image,name=postsync:0.1.0,rewrite-timestamp=true .
+# `make image` builds an OCI archive, of the same commit the same bytes, on any day and any machine of
+# one kind; it needs docker with buildx, and knows what to set.
 
 # Python 3.11, the oldest that Postsync runs on and the one of Debian bookworm; it gets security fixes until
 # October 2027 (PEP 664). The index (all platforms) of September 2026. `docker buildx imagetools

@@ -8,7 +8,7 @@ CACHE  := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/postsync-tests
 
 .DEFAULT_GOAL := help
 
-.PHONY: help run test suite faults check test-deps lock generate picture format bench clean
+.PHONY: help run test suite faults check test-deps lock generate picture format bench dist image clean
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -95,6 +95,23 @@ picture: test-deps ## Take the picture of the page anew, for README.md and docs/
 format: $(VENV)/.test ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+dist: $(VENV)/.test ## Build what a release is made of into dist/, from the last commit
+	$(BIN)/python .ci/release.py $(CACHE)/wheels
+
+# One platform at a time: an engine keeps several in a registry alone. No provenance: it has the
+# time of the build in it, and the same commit gives the same archive.
+PLATFORM     ?= linux/amd64
+REQUIREMENTS ?= requirements.lock
+VERSION      := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+image: ## Build the image into dist/, an OCI archive (needs docker with buildx)
+	@mkdir -p dist
+	docker buildx build --platform $(PLATFORM) --provenance=false \
+	  --build-arg REQUIREMENTS=$(REQUIREMENTS) \
+	  --build-arg SOURCE_DATE_EPOCH="$$(git log -1 --format=%ct)" \
+	  --label org.opencontainers.image.revision="$$(git rev-parse HEAD)" \
+	  --label org.opencontainers.image.version=$(VERSION) --tag postsync:$(VERSION) \
+	  --output type=oci,dest=dist/postsync-$(VERSION)-$(subst /,-,$(PLATFORM)).tar,rewrite-timestamp=true .
 
 clean: ## Remove what was built (the ledger and the tokens stay)
 	rm -rf $(VENV) build dist *.egg-info

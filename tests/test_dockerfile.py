@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import fnmatch
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 import tomllib
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -60,6 +62,22 @@ def test_the_image_says_what_the_package_says() -> None:
     assert labels["org.opencontainers.image.licenses"] == project["license"]
     assert labels["org.opencontainers.image.description"] == project["description"]
     assert f"--tag postsync:{project['version']} ." in (ROOT / "Dockerfile").read_text()
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+def test_what_make_builds_is_the_same_on_any_day_and_says_what_it_is() -> None:
+    """By arguments that the Dockerfile has, and with no time of the build in it."""
+    said = ["make", "--no-print-directory", "--dry-run", "image", "PLATFORM=linux/arm64"]
+    told = subprocess.run(said, cwd=ROOT, text=True, check=True, stdout=subprocess.PIPE).stdout
+    words = shlex.split(told.partition("docker ")[2])
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    given = {after.partition("=")[0]: after for word, after in pairwise(words) if word[:2] == "--"}
+    assert given.keys() >= {*variables(BUILD, "ARG"), "org.opencontainers.image.revision"}
+    assert "--provenance=false" in words
+    archive = f"dist/postsync-{project['version']}-linux-arm64.tar"
+    output = {f"dest={archive}", "type=oci", "rewrite-timestamp=true"}
+    assert set(words[words.index("--output") + 1].split(",")) == output
+    assert f"org.opencontainers.image.version={project['version']}" in words
 
 
 def test_only_what_is_copied_is_sent_to_the_builder() -> None:
