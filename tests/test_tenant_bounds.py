@@ -85,6 +85,13 @@ def test_the_sender_says_whose_cluster_is_meant() -> None:
     )
 
 
+def test_a_sync_of_nobody_is_told_without_a_sender() -> None:
+    """A notification that is explained from a file has none."""
+    found = replace(_sync(Destination("https://eu.example", "", "x")), sender="")
+    told = _tenants().refusal("team-a", found)
+    assert told.endswith("saw namespace x of https://eu.example, project web")
+
+
 def test_a_namespace_without_bounds_sees_nothing_and_may_have_no_rules() -> None:
     """The message says whom to ask for what."""
     assert "tenant wants nothing: its namespace may have no rules, saw" in NO_TENANTS.refusal(

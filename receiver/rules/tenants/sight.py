@@ -32,10 +32,8 @@ class Reach:
 
     def __str__(self) -> str:
         cluster, namespace = self.cluster or "unknown", self.namespace or "unknown"
-        return (
-            f"namespace {namespace} of {cluster}, project {self.project or 'unknown'}, from sender "
-            f"{self.sender}"
-        )
+        sender = f", from sender {self.sender}" if self.sender else ""
+        return f"namespace {namespace} of {cluster}, project {self.project or 'unknown'}{sender}"
 
 
 @dataclass(frozen=True, slots=True)
