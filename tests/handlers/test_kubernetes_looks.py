@@ -97,7 +97,7 @@ def test_a_rollout_that_does_not_come_on_is_a_failure(here: Objects) -> None:
         here.end(wait, object=ref)
     state = {"path": here.path(DEPLOYMENTS, "stuck"), "at": "x", "restarted": True}
     with pytest.raises(PermanentError, match="looks/stuck is degraded"):
-        here.attempt(restart, state, object=ref)
+        here.end(restart, state, object=ref)
 
 
 def test_fields_are_read_for_later_actions(here: Objects) -> None:
