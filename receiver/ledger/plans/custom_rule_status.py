@@ -21,11 +21,10 @@ _C, _P = tables.custom_rules.c, tables.plans.c
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A rule with the digest of what was told of it last, at a time in milliseconds."""
+    """A rule with the digest of what was told of it last."""
 
     rule: CustomRule
     told: str
-    at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +51,8 @@ class RuleNews:
 
 def read_told(connection: Connection) -> list[Told]:
     """Return all rules, with what was told of each."""
-    rows = connection.execute(select_custom_rules().add_columns(_C.told, _C.told_at))
-    return [Told(CustomRule(*row[:-2]), row.told, row.told_at) for row in rows]
+    rows = connection.execute(select_custom_rules().add_columns(_C.told))
+    return [Told(CustomRule(*row[:-1]), row.told) for row in rows]
 
 
 def matched_since(connection: Connection, since: int) -> list[str]:
@@ -79,7 +78,7 @@ def read_news(connection: Connection, rule: str) -> RuleNews:
 
 
 _TOLD = text(
-    "UPDATE custom_rules SET told = :told, told_at = :now "
+    "UPDATE custom_rules SET told = :told "
     "WHERE namespace = :in_namespace AND name = :of_name AND uid = :of_uid"
 )
 
@@ -87,5 +86,5 @@ _TOLD = text(
 def store_told(uow: UnitOfWork, told: Sequence[tuple[Key, str, str]]) -> None:
     """Store the digests of what was told, each with the rule's namespace and name, and its uid."""
     for (namespace, name), uid, digest in told:
-        row = {"told": digest, "now": uow.now, "in_namespace": namespace, "of_name": name}
-        uow.add(_TOLD, row | {"of_uid": uid})
+        row = {"told": digest, "in_namespace": namespace, "of_name": name, "of_uid": uid}
+        uow.add(_TOLD, row)

@@ -100,9 +100,9 @@ _LET_GO = text(
 
 _STORE = text(
     "INSERT INTO custom_rules "
-    "(namespace, name, uid, generation, digest, ready, reason, message, outline, since, told, "
-    "told_at) VALUES (:namespace, :name, :uid, :generation, :digest, :ready, :reason, :message, "
-    ":outline, :since, '', 0) "
+    "(namespace, name, uid, generation, digest, ready, reason, message, outline, since, told) "
+    "VALUES (:namespace, :name, :uid, :generation, :digest, :ready, :reason, :message, "
+    ":outline, :since, '') "
     "ON CONFLICT (namespace, name) DO UPDATE SET "
     "uid = excluded.uid, generation = excluded.generation, digest = excluded.digest, "
     "ready = excluded.ready, reason = excluded.reason, message = excluded.message, "
