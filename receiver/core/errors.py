@@ -69,6 +69,10 @@ class RuleError(PostsyncError):
         return "\n".join([*lines, *([f"and {more} more"] if more else [])])
 
 
+class BeyondBounds(RuleError):
+    """Rules of namespaces that are right, and beyond what these are granted."""
+
+
 class PayloadError(PostsyncError):
     """A notification that cannot be understood: a 400.
 

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator
 from dataclasses import dataclass
 
-from receiver.core.errors import RuleError
+from receiver.core.errors import BeyondBounds, RuleError
 from receiver.core.logs import Log
-from receiver.core.validation import FieldError, dotted
+from receiver.core.validation import FieldError
 from receiver.dispatcher.tenants.seen_rule import SeenRule
 from receiver.rules.expressions.cel import Expressions
 from receiver.rules.handlers.registry import Registry
 from receiver.rules.loading.load import RuleSet
-from receiver.rules.tenants.bounds import Tenants
-from receiver.rules.tenants.cron_job import place_in_cron_job
-from receiver.rules.tenants.names import cron_job_of, full_name
+from receiver.rules.tenants.bounds import ASK_FOR_BOUNDS, Tenants
 from receiver.rules.tenants.resource import load_resource
 
 PROBLEMS = 10
@@ -25,6 +22,7 @@ LONGEST = 4_000
 
 IN_FORCE = "the rule is in force"
 TOO_MANY = "TooMany"
+BEYOND = "BeyondBounds"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,22 +58,20 @@ class Judge:
     def judge(self, seen: SeenRule, others: int) -> Judged:
         """Judge a rule beside so many others of its namespace that are in force."""
         if self._tenants.of(seen.namespace) is None:
-            return Judged(None, "NoBounds", self._without_bounds(seen.namespace))
-        if refusal := self._tenants.too_large(seen.namespace, len(seen.said.encode())):
-            return Judged(None, "TooLarge", refusal)
+            message = f"namespace {seen.namespace} may have no rules"
+            return Judged(None, "NoBounds", str(FieldError((), message, ASK_FOR_BOUNDS)))
         if refusal := self._tenants.too_many(seen.namespace, others):  # nor is it read
             return Judged(None, TOO_MANY, refusal)
         try:
             rule_set = load_resource(
-                seen.resource, self._registry, self._expressions, connected=self._connected
-            )
+                seen.resource, self._registry, self._expressions, connected=self._connected,
+                tenants=self._tenants,
+            )  # fmt: skip
         except RuleError as error:
             if error.__cause__ is not None:
-                bug = "".join(traceback.format_exception(error.__cause__))
-                self._log.error("rules.bug", rule=seen.key, traceback=bug)
-            return Judged(None, "Invalid", _problems(error))
-        if beyond := [*self._beyond(rule_set, seen.namespace)]:
-            return Judged(None, "BeyondBounds", _lines(beyond))
+                self._log_bug(seen.key, error.__cause__)
+            reason = BEYOND if isinstance(error, BeyondBounds) else "Invalid"
+            return Judged(None, reason, _problems(error))
         warnings = [
             str(FieldError((), f"{one.path}: {one.message}", one.hint)) for one in rule_set.warnings
         ]
@@ -83,21 +79,18 @@ class Judge:
 
     def may_stay(self, rule_set: RuleSet, namespace: str, others: int) -> bool:
         """Whether a rule that was in force may still be, by the bounds of today."""
-        return not (
-            any(self._beyond(rule_set, namespace)) or self._tenants.too_many(namespace, others)
-        )
+        try:
+            beyond = any(
+                any(self._tenants.check(rule, namespace, self._registry)) for rule in rule_set.rules
+            )
+        except Exception as error:  # noqa: BLE001 one rule for which a check fails stops no other
+            self._log_bug(rule_set.rules[0].name, error)
+            return False
+        return not (beyond or self._tenants.too_many(namespace, others))
 
-    def _beyond(self, rule_set: RuleSet, namespace: str) -> Iterator[str]:
-        for rule in rule_set.rules:
-            for mistake in self._tenants.check(rule, namespace, self._registry):
-                of_cron_job = cron_job_of(rule.name.removeprefix(full_name(namespace, "")))
-                path = place_in_cron_job(mistake.path) if of_cron_job else ("spec", *mistake.path)
-                place = dotted(path)
-                yield str(FieldError((), f"{place}: {mistake.message}", mistake.hint))
-
-    def _without_bounds(self, namespace: str) -> str:
-        hint = "ask who runs Postsync to add it to tenants.bounds"
-        return str(FieldError((), f"namespace {namespace} may have no rules", hint))
+    def _log_bug(self, rule: str, error: BaseException) -> None:
+        bug = "".join(traceback.format_exception(error))
+        self._log.error("rules.bug", rule=rule, traceback=bug)
 
 
 def _problems(error: RuleError) -> str:

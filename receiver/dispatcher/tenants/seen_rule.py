@@ -9,8 +9,9 @@ from typing import Any
 
 from receiver.argocd.application_json import mapping, text
 from receiver.ledger.plans.custom_rules import Key
-from receiver.rules.tenants.cron_job import is_annotated, what_it_says
-from receiver.rules.tenants.names import CRON_JOB, KIND, cron_job_rule, full_name
+from receiver.rules.tenants.cron_job import is_annotated
+from receiver.rules.tenants.names import CRON_JOB, cron_job_rule, full_name
+from receiver.rules.tenants.text import what_makes_it
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +38,16 @@ class SeenRule:
     @classmethod
     def of(cls, found: Mapping[str, Any]) -> SeenRule:
         """Read what a list, a watch or a GET tells of a PostSyncRule."""
-        return cls._of(found, {"kind": KIND, "spec": found.get("spec")})
+        return cls._of(found, what_makes_it(found))
 
     @classmethod
     def of_cron_job(cls, found: Mapping[str, Any]) -> SeenRule:
         """Read what they tell of a CronJob."""
         whole = {**found, "kind": CRON_JOB}  # a list leaves it out
-        return cls._of(whole, what_it_says(whole) if is_annotated(whole) else None)
+        return cls._of(whole, what_makes_it(whole) if is_annotated(whole) else "")
 
     @classmethod
-    def _of(cls, found: Mapping[str, Any], said: Mapping[str, Any] | None) -> SeenRule:
+    def _of(cls, found: Mapping[str, Any], said: str) -> SeenRule:
         metadata = mapping(found, "metadata")
         name = text(metadata, "name")
         generation, version = metadata.get("generation"), text(metadata, "resourceVersion")
@@ -55,7 +56,7 @@ class SeenRule:
             cron_job_rule(name) if found.get("kind") == CRON_JOB else name,
             text(metadata, "uid"),
             generation if isinstance(generation, int) else 0,
-            json.dumps(said, sort_keys=True, separators=(",", ":")) if said else "",
+            said,
             int(version) if version.isdecimal() else 0,
         )
 

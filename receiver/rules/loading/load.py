@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from receiver.core.errors import Problem, RuleError
+from receiver.core.errors import BeyondBounds, Problem, RuleError
 from receiver.core.garbage import no_collections
 from receiver.core.validation import Path as FieldPath
 from receiver.rules.expressions.cel import Expressions
@@ -76,8 +76,11 @@ def load_texts(
     """Check and merge all rules of these files (name, text), as `load_rules`.
 
     ``problems`` and ``warnings`` are those that are known already.
+
+    Raises:
+        RuleError: with every problem of every file; `BeyondBounds` if all of them are of bounds.
     """
-    problems, warnings = list(problems), list(warnings)
+    problems, warnings, beyond = list(problems), list(warnings), list[Problem]()
     rules: list[Rule] = []
     places: list[tuple[str, int]] = []
     names: dict[str, str] = {}
@@ -88,7 +91,7 @@ def load_texts(
             for reading in found:
                 reading.check(registry, expressions)
                 reading.check_names(names)
-                reading.check_bounds(tenants, registry)
+                beyond += reading.beyond(tenants, registry) if tenants is not None else ()
                 warnings += _doubts(reading, connected=connected)
         except Exception as error:  # noqa: BLE001 whatever a file causes, it is refused
             bug = error
@@ -101,7 +104,9 @@ def load_texts(
             places += reading.places()
             problems += reading.document.problems
     if problems:
-        raise RuleError(problems) from bug
+        raise RuleError([*problems, *beyond]) from bug
+    if beyond:
+        raise BeyondBounds(beyond)
     return RuleSet(_digest(files), files, tuple(rules), tuple(warnings), tuple(places))
 
 

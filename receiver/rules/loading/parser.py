@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from receiver.core.errors import Problem
 from receiver.core.interruption import checkpoint
 from receiver.core.validation import FieldError, Path, field_errors, keys_at
 from receiver.core.yaml_document import Document
@@ -20,7 +21,7 @@ from receiver.rules.schema.rule_file import Defaults, FailureAction, Rule, RuleF
 from receiver.rules.tenants.bounds import ASK, Tenants
 from receiver.rules.tenants.document import ResourceDocument
 from receiver.rules.tenants.names import full_name
-from receiver.rules.tenants.text import resource_text
+from receiver.rules.tenants.text import size_of, what_makes_it
 
 S = TypeVar("S", bound=Strict)
 
@@ -92,19 +93,21 @@ class Reading:
                 self._add_problem(path, FieldError((), message, f"see {names[name]}"))
             names.setdefault(name, f"{self.document.file}:{line}")
 
-    def check_bounds(self, tenants: Tenants | None, registry: Registry) -> None:
-        """Refuse what a PostSyncRule has beyond the bounds of its namespace, if they are known."""
+    def beyond(self, tenants: Tenants, registry: Registry) -> Iterator[Problem]:
+        """Yield what a PostSyncRule has beyond the bounds of its namespace."""
         document = self.document
-        if tenants is None or not isinstance(document, ResourceDocument):
+        if not isinstance(document, ResourceDocument):
             return
         if not self.namespace or not self.rules:  # which is a problem already
             return
-        size = len(resource_text(document.item).encode()) if document.written else 0
+        size = size_of(what_makes_it(document.item)) if document.written else 0
         if refusal := tenants.too_large(self.namespace, size):
-            self._add_problem(("rules", 0), FieldError((), refusal, ASK))
+            yield document.problem(("rules", 0), refusal, ASK)
         for index, rule in self.rules.items():
             for mistake in tenants.check(rule, self.namespace, registry):
-                self._add_problem(("rules", index), mistake)
+                path = ("rules", index, *mistake.path)
+                if not self._is_unread(path):
+                    yield document.problem(path, mistake.message, mistake.hint)
 
     def places(self) -> Iterator[tuple[str, int]]:
         """Yield the file and the line of each rule."""
@@ -170,12 +173,16 @@ class Reading:
 
     def _add_problem(self, place: Path, mistake: FieldError) -> None:
         path = (*place, *mistake.path)
-        if any(path[:end] in self.document.unread for end in range(len(path) + 1)):
+        if self._is_unread(path):
             return
         problem = self.document.problem(path, mistake.message, mistake.hint, mistake.column)
         if problem not in self._reported:  # defaults are merged into many rules
             self._reported.add(problem)
             self.document.problems.append(problem)
+
+    def _is_unread(self, path: Path) -> bool:
+        """Whether there is a problem already with what is at a path, or above it."""
+        return any(path[:end] in self.document.unread for end in range(len(path) + 1))
 
 
 def with_key_hint(mistake: FieldError, model: type[BaseModel]) -> FieldError:

@@ -27,6 +27,7 @@ from receiver.rules.tenants.sight import BLIND, Reach, Sight
 NAMESPACE = re.compile(r"[a-z0-9*?-]+")
 PROJECT = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 ASK = "ask who runs Postsync to add it"
+ASK_FOR_BOUNDS = f"{ASK} to tenants.bounds"
 """The way out of what only an operator can grant."""
 
 
@@ -111,8 +112,7 @@ class Tenants:
         """
         bounds = self.of(namespace)
         if bounds is None:
-            hint = "ask who runs Postsync to add it to tenants.bounds"
-            yield FieldError((), no_bounds(namespace), hint, whole=True)
+            yield FieldError((), no_bounds(namespace), ASK_FOR_BOUNDS, whole=True)
             return
         for section, index, action in sections(rule):
             for found in self._check_action(action, namespace, registry):

@@ -1,7 +1,8 @@
-"""The one form in which a PostSyncRule is stored."""
+"""The forms of what makes a rule: the one in which it is stored, and the one that is measured."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,6 +24,22 @@ def resource_text(resource: Mapping[str, Any]) -> str:
         whole = {"apiVersion": API_VERSION, "kind": KIND, "metadata": metadata}
         whole["spec"] = resource.get("spec")
     return yaml.dump(whole, Dumper=_Dumper, sort_keys=True, allow_unicode=True, width=WIDE)
+
+
+def what_makes_it(resource: Mapping[str, Any]) -> str:
+    """Return what of a resource makes its rule, as short JSON: of thousands it takes little room.
+
+    Raises:
+        RecursionError: it is nested too deep.
+    """
+    spec = {"kind": KIND, "spec": resource.get("spec")}
+    said = what_it_says(resource) if resource.get("kind") == CRON_JOB else spec
+    return json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def size_of(said: str) -> int:
+    """Return how many bytes `what_makes_it` has, by which a rule counts as large."""
+    return len(said.encode("utf-8", "surrogatepass"))
 
 
 WIDE = 1 << 30
