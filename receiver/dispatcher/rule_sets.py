@@ -161,9 +161,14 @@ class RulesInForce:
 
     def last_good(self) -> Planner | None:
         """Return the rules that were in force when the ledger was last used."""
-        restored = self.restore()
+        restored = dict[str, CompiledSet]()
+        for one in self.restore():
+            try:
+                restored[one.rules[0].name] = self.compile(one)
+            except Exception as error:  # noqa: BLE001 one that does not compile keeps itself out
+                self._log_bug(error)
         with self._lock:
-            self._custom = {one.rules[0].name: self._compiler.compile_set(one) for one in restored}
+            self._custom = restored
         with self._ledger.read() as connection:
             stored_rules = get_value(connection, RULES) or {}
             files = get_rule_set(connection, stored_rules.get("digest") or "")

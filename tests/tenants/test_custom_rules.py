@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from sqlalchemy import text
 from receiver.core.logs import configure_logs
 from receiver.dispatcher.rule_sets import RulesInForce
 from receiver.dispatcher.tenants import custom_rules
-from receiver.dispatcher.tenants.custom_rules import CustomRules, News
+from receiver.dispatcher.tenants.custom_rules import CustomRules
+from receiver.dispatcher.tenants.inbox import News
 from receiver.dispatcher.tenants.judge import Judge
 from receiver.dispatcher.tenants.seen_rule import SeenRule
 from receiver.ledger.engine.ledger import Ledger
@@ -103,6 +105,38 @@ def test_what_was_read_as_absent_does_not_come_back_by_what_is_told_late(known: 
     known.tell(seen("another", 4, "second"))
     known.tell(seen("late", 3, gone=True))
     assert known.said == {"shop/a": "another"}
+
+
+def test_what_never_was_is_not_kept_in_mind(known: Known) -> None:
+    """A sync may list any number of names; one that comes later is in force."""
+    for number in range(100):
+        known.custom.note_absence(("shop", f"never-{number}"))
+    known.custom.note_absence(("shop", "a"))
+    known.settle()
+    assert known.custom._inbox._removed == {}
+    known.tell(seen("first", 1))
+    assert known.said == {"shop/a": "first"}
+
+
+def test_a_stored_rule_that_cannot_be_read_keeps_itself_out(
+    known: Known, file_ledger: Ledger, tmp_path: Path
+) -> None:
+    """It is told so, and the others stay; the start goes on."""
+    known.tell(seen("kept", 1), of("shop", "broken"))
+    with file_ledger.write() as connection:
+        files = zlib.compress(json.dumps([["postsyncrules/shop/broken", "rules: ["]]).encode())
+        (digest,) = [one.digest for one in known.rows.values() if one.name == "broken"]
+        connection.execute(
+            text("UPDATE rule_sets SET files = :files WHERE digest = :digest"),
+            {"files": files, "digest": digest},
+        )
+    (tmp_path / "again").mkdir()
+    again = Known(file_ledger, tmp_path / "again")
+    assert again.said == {"shop/a": "kept"}
+    again.settle()
+    broken = again.rows["broken"]
+    assert (broken.ready, broken.digest, broken.reason) == (False, None, "Invalid")
+    assert broken.message.startswith("this version of Postsync cannot read it: ")
 
 
 def test_a_broken_version_of_another_object_keeps_nothing_of_the_one_before(known: Known) -> None:

@@ -8,26 +8,26 @@ alone; its last good version stays, as of rule files, unless the bounds of today
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from receiver.core.errors import RuleError
 from receiver.core.logs import Log
 from receiver.core.model import Event, Json
 from receiver.core.storable import dumps
+from receiver.core.validation import first_line
 from receiver.dispatcher.companion import IDLE, CompanionThread
 from receiver.dispatcher.rule_sets import RulesInForce, outline_of
-from receiver.dispatcher.tenants.in_turn import in_turn
-from receiver.dispatcher.tenants.judge import TOO_MANY, Judge, Judged
+from receiver.dispatcher.tenants.inbox import Inbox, News
+from receiver.dispatcher.tenants.judge import BEYOND, TOO_MANY, Judge, Judged
 from receiver.dispatcher.tenants.seen_rule import SeenRule
 from receiver.ledger.audit.key_values import store_rule_set
 from receiver.ledger.engine.ledger import Ledger, LockMode
 from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.plans.custom_rules import (
     CustomRule,
+    Files,
     Key,
     delete_custom_rule,
     read_custom_rules,
@@ -46,15 +46,8 @@ LONGEST = 1.0
 UNSEEN = "?"
 """In place of what a rule says that the ledger knows: whatever is seen of it is news."""
 
+ANEW = "it is judged anew when it is seen"
 STAYS = "the version before it stays in force"
-
-
-@dataclass(frozen=True, slots=True)
-class News:
-    """What was seen of one rule last; ``gone`` if it is not there any more."""
-
-    seen: SeenRule
-    gone: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +80,7 @@ class CustomRules(CompanionThread):
         self._judge = judge
         self._rules = rules
         self.changed: Callable[[], None] = lambda: None
-        self._lock = threading.Lock()  # of what follows
-        self._news: dict[Key, News] = {}
-        self._newest: dict[Key, SeenRule] = {}
-        self._removed: dict[Key, str] = {}
-        self._taking: frozenset[Key] = frozenset()
-        self._noted = False
+        self._inbox = Inbox()
         self._number = 0
         # Of this thread alone; it is not started when `restore` is called.
         self._rows: dict[Key, CustomRule] = {}
@@ -109,21 +97,32 @@ class CustomRules(CompanionThread):
         self._rows, self._sets, self._lapsed = {}, {}, []
         for row in rows:
             self._rows[row.key] = row
-            try:
-                found = rule_set_from(files[row.digest]) if row.digest in files else None
-            except RuleError:  # of an older version of ours: today's cannot read it
-                found = None
-            if found and self._judge.may_stay(found, row.namespace, self._others(row.key)):
+            found, reason, message = self._restored(row, files)
+            if found is not None:
                 self._sets[row.key] = found
                 self._taken[row.namespace].add(row.name)
             elif row.digest:
-                message = "its bounds do not allow it any more; it is judged anew when it is seen"
                 lapsed = replace(
-                    row, digest=None, ready=False, reason="BeyondBounds", message=message,
-                    outline="",
-                )  # fmt: skip
+                    row, digest=None, ready=False, reason=reason, message=message, outline=""
+                )
                 self._lapsed.append(_Change(row.key, lapsed))
         return [*self._sets.values()]
+
+    def _restored(
+        self, row: CustomRule, files: Mapping[str, Files]
+    ) -> tuple[RuleSet | None, str, str]:
+        """Return a rule that was in force if it may still be, else why not."""
+        kept = files.get(row.digest or "")
+        if kept is None:
+            return None, row.reason, row.message
+        try:
+            found = rule_set_from(kept)
+        except Exception as error:  # noqa: BLE001 of an older version of ours; the others may stay
+            why = first_line(str(error)) or type(error).__name__
+            return None, "Invalid", f"this version of Postsync cannot read it: {why}; {ANEW}"
+        if self._judge.may_stay(found, row.namespace, self._others(row.key)):
+            return found, "", ""
+        return None, BEYOND, f"its bounds do not allow it any more; {ANEW}"
 
     def known(self, *, cron_jobs: bool = False) -> dict[str, SeenRule]:
         """Return those that the ledger knows, for their watch to find out which are gone."""
@@ -134,76 +133,32 @@ class CustomRules(CompanionThread):
         }
 
     def note(self, news: Iterable[News]) -> None:
-        """Note what was seen; what is older than what was noted before is left out."""
-        with self._lock:
-            for one in news:
-                if self._is_news(one):
-                    self._news[one.seen.place] = one
-            self._noted = True
+        """Note what was seen."""
+        self._inbox.note(news)
         self.notify()
 
     def note_absence(self, key: Key) -> None:
-        """Note that an object is not there now: what a watch still tells of it is old."""
-        with self._lock:
-            known = self._newest.get(key)
-            uid = known.uid if known else self._uid_in_ledger(key)
-            self._removed[key] = uid
-            seen = SeenRule(*key, uid, 0, "")
-            self._news[key] = News(seen, gone=True)
-            self._noted = True
+        """Note that an object is not there now."""
+        row = self._rows.get(key)
+        self._inbox.note_absence(key, row.uid if row else "")
         self.notify()
 
     def settled(self, keys: Collection[Key]) -> int | None:
         """Return the number of the rules that have what was noted of some; None: not yet."""
-        with self._lock:
-            waits = any(key in self._news or key in self._taking for key in keys)
-            return None if waits else self._number
-
-    def _uid_in_ledger(self, key: Key) -> str:
-        row = self._rows.get(key)
-        return row.uid if row else ""
-
-    def _is_news(self, one: News) -> bool:
-        key = one.seen.place
-        if self._removed.get(key) == one.seen.uid and not one.gone:
-            return False
-        newest = self._newest.get(key)
-        # One that is gone does not come back: what has its name then is another one.
-        if newest and one.gone and newest.uid != one.seen.uid:
-            return False
-        if newest and not one.gone and newest.version > one.seen.version:
-            return False
-        self._removed.pop(key, None)
-        if one.gone:
-            self._newest.pop(key, None)
-        else:
-            self._newest[key] = one.seen
-        return True
+        return None if self._inbox.waits(keys) else self._number
 
     def _round(self) -> float:
         """Take up what was noted; return the seconds until the next round."""
-        with self._lock:
-            keys = in_turn(self._news, lambda key: key[0])[:BATCH]
-            batch = [self._news.pop(key) for key in keys]
-            self._taking = frozenset(keys)
-            noted, self._noted = self._noted, False
+        batch, noted = self._inbox.take(BATCH)
         try:
             left = batch[self._take(batch) :]
         except BaseException:
-            self._put_back(batch, noted=noted)
+            self._inbox.put_back(batch, noted=noted)
             raise
-        more = self._put_back(left)
+        more = self._inbox.put_back(left)
         if noted or batch:
             self._wake()
         return 0.0 if more else IDLE
-
-    def _put_back(self, left: Sequence[News], *, noted: bool = False) -> bool:
-        """End a round that has left some; return whether any wait."""
-        with self._lock:
-            self._news = {one.seen.place: one for one in left} | self._news
-            self._taking = frozenset()
-            self._noted |= noted
-            return bool(self._news)
 
     def _take(self, batch: Sequence[News]) -> int:
         """Take up some while there is time; return how many."""
@@ -230,8 +185,7 @@ class CustomRules(CompanionThread):
             elif one.row is None or one.row.digest is None:
                 compiled[full_name(*one.key)] = None
         if compiled:
-            with self._lock:
-                self._number = self._rules.put_custom(compiled)
+            self._number = self._rules.put_custom(compiled)
         self._make_room(changes)
 
     def _keep(self, change: _Change) -> None:
@@ -287,10 +241,7 @@ class CustomRules(CompanionThread):
     def _make_room(self, changes: Sequence[_Change]) -> None:
         """Judge those again that had no room, where a rule of their namespace has gone."""
         left = {one.key[0] for one in changes if one.row is None or one.row.digest is None}
-        again = [seen for key, seen in self._waiting.items() if key[0] in left]
-        with self._lock:
-            for seen in again:
-                self._news.setdefault(seen.place, News(seen, gone=False))
+        self._inbox.note_again(seen for key, seen in self._waiting.items() if key[0] in left)
 
 
 def _outline(rule_set: RuleSet | None) -> str:

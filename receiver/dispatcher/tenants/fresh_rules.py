@@ -23,7 +23,8 @@ from receiver.contract import PermanentError
 from receiver.core.logs import Log
 from receiver.core.model import Sync
 from receiver.dispatcher.companion import IDLE, CompanionThread
-from receiver.dispatcher.tenants.custom_rules import CustomRules, News
+from receiver.dispatcher.tenants.custom_rules import CustomRules
+from receiver.dispatcher.tenants.inbox import News
 from receiver.dispatcher.tenants.seen_rule import SeenRule
 from receiver.kubernetes.paths import path_of
 from receiver.ledger.engine.ledger import Ledger

@@ -23,7 +23,8 @@ from receiver.core.errors import LedgerUnavailable
 from receiver.core.logs import Log
 from receiver.core.threads import SupervisedThread
 from receiver.dispatcher.outage import ConnectionUse, Outage
-from receiver.dispatcher.tenants.custom_rules import CustomRules, News
+from receiver.dispatcher.tenants.custom_rules import CustomRules
+from receiver.dispatcher.tenants.inbox import News
 from receiver.dispatcher.tenants.seen_rule import SeenRule
 from receiver.kubernetes.paths import path_of
 from receiver.ledger.audit.connection_states import TENANTS

@@ -45,6 +45,8 @@ class RuleStatus(RuleTeller[Json]):
     ) -> Iterator[tuple[CustomRule, Json, str]]:
         if time.monotonic() - self._counted_at >= EVERY:
             self._count(connection)
+        known = {full_name(*one.rule.key) for one in told}
+        self._news = {name: one for name, one in self._news.items() if name in known}
         for one in told:
             if cron_job_of(one.rule.name):
                 continue
