@@ -25,6 +25,7 @@ from receiver.settings.model import Settings
 from receiver.settings.secrets import Secrets
 from receiver.settings.tenants import tenants_of
 
+PAGE = "docs/tenants.md"
 READING = 100.0
 """Requests a second for rules that syncs bring: each of these waits for its own."""
 WRITING = 20.0
@@ -43,7 +44,7 @@ def build_tenants(
         return ()
     tenants = tenants_of(settings.tenants)
     name, access = to_api_server(settings.tenants.kubernetes, Secrets(settings.secrets))
-    server = Server(name, access, outbound, Pace(READING, int(2 * READING)))
+    server = Server(name, access, outbound, Pace(READING, int(2 * READING)), PAGE)
     custom = CustomRules(judge, rules, ledger, wake, log)
     fresh = FreshRules(
         server, tenants.destinations, custom, ledger, wake, log,
@@ -52,7 +53,7 @@ def build_tenants(
     rules.restore = custom.restore
     preparation.rules_brought, preparation.waiting = fresh.ask, fresh.waiting
     pace = Pace(WRITING, int(2 * WRITING))
-    writing = Server(name, access, outbound, pace), ledger, wake, log
+    writing = Server(name, access, outbound, pace, PAGE), ledger, wake, log
     followed = cron_jobs(tenants)
     tellers = [RuleStatus(*writing), *([CronJobEvents(*writing)] if followed.namespaces else ())]
 

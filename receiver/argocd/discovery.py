@@ -79,7 +79,7 @@ class Discovery:
             return Unreadable(str(error))
         if answer.status == HTTPStatus.NOT_FOUND:
             return {}
-        if why := refused(answer):
+        if why := refused(self._server, answer):
             return why
         return {
             text(one, "kind"): Served(text(one, "name"), one.get("namespaced") is True)

@@ -71,7 +71,7 @@ class KubernetesApi:
         found: ApplicationState | Unreadable = Unreadable("the connection names no namespace")
         for one in [namespace] if namespace else self.namespaces:
             answer = self.server.get(path_of(VERSION, PLURAL, one, name), deadline)
-            found = refused(answer) or application_of(self.server.json(answer))
+            found = refused(self.server, answer) or application_of(self.server.json(answer))
             if isinstance(found, ApplicationState):
                 break
         return found

@@ -78,7 +78,7 @@ class LiveByKubernetes(Generic[T]):
             answer = self.server.get(path, self.deadline, accept=self._form())
         except AnswerFailed as error:
             return unanswered(error)
-        if why := refused(answer):
+        if why := refused(self.server, answer):
             return GONE if why.gone else why
         return self._object(ref, self.server.json(answer), clock_of(answer))
 

@@ -121,7 +121,7 @@ class ObjectWatch(Generic[T]):
             if told.answer.status == HTTPStatus.GONE:
                 self._version = ""
                 return
-            if why := refused(told.answer):
+            if why := refused(self._server, told.answer):
                 raise self._server.failed(f"{self._kind} cannot be watched: {why.reason}")
             self._answered()
             for line in told.lines:

@@ -71,7 +71,7 @@ def pages(
         if answer.status == HTTPStatus.GONE and token:
             token = ""
             continue
-        if why := refused(answer):
+        if why := refused(server, answer):
             raise ListRefused(f"{server.name}: GET {path}: {why.reason}", why)
         body = server.json(answer) if whole else server.objects(answer)
         metadata = mapping(body, "metadata")

@@ -10,7 +10,7 @@ from receiver.argocd.argocd_api import ArgoCdApi
 from receiver.argocd.connection import Connection, ConnectionFailed
 from receiver.argocd.connections import Both
 from receiver.argocd.discovery import Served
-from receiver.argocd.kubernetes_answers import PAGE, refused
+from receiver.argocd.kubernetes_answers import refused
 from receiver.argocd.kubernetes_api import PLURAL, VERSION, KubernetesApi
 from receiver.argocd.objects import ApplicationState, ObjectRef, Unreadable
 from receiver.kubernetes.paths import path_of
@@ -101,7 +101,7 @@ def _missing(
     if lacking:
         resource = f"{plural}.{group}".rstrip(".")
         where = f" in namespace {namespace}" if namespace else ""
-        yield f"grant {', '.join(lacking)} on {resource}{where}; see {PAGE}"
+        yield f"grant {', '.join(lacking)} on {resource}{where}; see {api.server.page}"
 
 
 def _granted(
@@ -109,7 +109,7 @@ def _granted(
 ) -> bool:
     asked = {"group": group, "resource": plural, "namespace": namespace, "verb": verb}
     answer = api.server.post(REVIEWS, deadline, {"spec": {"resourceAttributes": asked}})
-    if why := refused(answer):
+    if why := refused(api.server, answer):
         raise api.server.failed(f"it does not say what may be read: {why.reason}")
     status = api.server.json(answer).get("status")
     return isinstance(status, dict) and status.get("allowed") is True

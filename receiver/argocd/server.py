@@ -52,12 +52,14 @@ class Server:
         access: finds its address and our token, anew for each request: both may be rotated.
         outbound: the way out.
         pace: shared by all who ask it.
+        page: which of ours says what rights it has to grant.
     """
 
     name: str
     access: Callable[[], Access]
     outbound: Outbound = field(repr=False)
     pace: Pace = field(default_factory=Pace, repr=False)
+    page: str = "docs/argocd-connection.md"
 
     def get(
         self, path: str, deadline: float, query: Mapping[str, str] | None = None,

@@ -64,7 +64,7 @@ class CronJobEvents(RuleTeller[Event]):
     def _may_not(self, rule: CustomRule, answer: Answer) -> bool:
         if answer.status != HTTPStatus.FORBIDDEN:
             return False
-        if (why := refused(answer)) and rule.namespace not in self._without:
+        if (why := refused(self._server, answer)) and rule.namespace not in self._without:
             self._without.add(rule.namespace)
             self._log.warning(
                 "cronjobs.noEvents", rule=full_name(*rule.key), reason=why.reason

@@ -193,7 +193,7 @@ class FreshRules(CompanionThread):
         try:
             path, read = _place(*key)
             answer = self._server.get(path, min(deadline, time.monotonic() + LONGEST))
-            why = refused(answer)
+            why = refused(self._server, answer)
             if why is None:
                 seen = read(self._server.objects(answer))
                 self._custom.note([News(seen, gone=False)])

@@ -108,7 +108,7 @@ class RuleTeller(CompanionThread, Generic[T]):
             answer = self._send(rule, news, until)
         except ConnectionFailed as error:
             return self._outage.failed(str(error))
-        why = refused(answer)
+        why = refused(self._server, answer)
         if why and answer.status not in GONE and not self._may_not(rule, answer):
             return self._outage.failed(why.reason)
         self._outage.over()
