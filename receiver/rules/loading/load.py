@@ -103,10 +103,8 @@ def load_texts(
             rules += reading.rules.values()
             places += reading.places()
             problems += reading.document.problems
-    if problems:
-        raise RuleError([*problems, *beyond]) from bug
-    if beyond:
-        raise BeyondBounds(beyond)
+    if problems or beyond:
+        raise (RuleError if problems else BeyondBounds)([*problems, *beyond]) from bug
     return RuleSet(_digest(files), files, tuple(rules), tuple(warnings), tuple(places))
 
 
