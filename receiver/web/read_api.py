@@ -16,13 +16,9 @@ from receiver.ledger.queries.deliveries import BULKY
 from receiver.ledger.queries.delivery_rows import DeliveryStory, ListedDelivery
 from receiver.ledger.queries.fields import Fields
 from receiver.ledger.queries.reader import Part
-from receiver.ledger.queries.rows import (
-    Event,
-    Plan,
-    Run,
-    SyncWithPlans,
-)
+from receiver.ledger.queries.rows import Event, Plan, Run, SyncWithPlans
 from receiver.ledger.queries.rule_rows import RuleInForce, RuleList
+from receiver.web.cursors import cursor_of, place_of, story_cursor, story_place
 from receiver.web.fields import fields_of
 from receiver.web.operation import READ_ERRORS, Routes, Who
 from receiver.web.problem_details import Refusal
@@ -36,11 +32,7 @@ from receiver.web.query_params import (
     RunsQuery,
     StoryQuery,
     SyncsQuery,
-    cursor_of,
     filters,
-    place_of,
-    story_cursor,
-    story_place,
 )
 from receiver.web.responses import (
     Deliveries,
