@@ -68,8 +68,8 @@ class Operation:
 
     @property
     def url_rule(self) -> str:
-        """The path as Flask writes it; the name of a tenant's rule has a slash."""
-        path = self.path.replace("rules/{name}", "rules/<path:name>")
+        """The path as Flask writes it; a name may have a slash, as that of a tenant's rule has."""
+        path = self.path.replace("{name}", "<path:name>")
         return path.replace("{", "<").replace("}", ">")
 
 
