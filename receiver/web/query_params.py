@@ -194,12 +194,17 @@ class RunsQuery(RunsFilter):
     fields: FieldsWanted = ""
 
 
-class EventsQuery(Query):
-    """Which lines of the trail."""
+class AfterQuery(Query):
+    """From where on the trail is read."""
 
     after: int = Field(
         default=0, ge=0, le=(1 << 63) - 1, description="After this `seq`: the page before's `next`."
     )
+
+
+class EventsQuery(AfterQuery):
+    """Which lines of the trail."""
+
     sync: Id = Field(default="", description="Of this sync.")
     plan: Id = Field(default="", description="Of this plan.")
     run: Id = Field(default="", description="Of this run.")

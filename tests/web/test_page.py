@@ -62,7 +62,7 @@ def test_the_list_is_filtered_on_either_engine(ledger: Ledger, tmp_path: Path) -
         assert {query: rows(look(web, f"?{query}")) for query in FOUND} == FOUND
 
 
-@pytest.mark.parametrize("path", ["", "/runs", "/syncs/last"])
+@pytest.mark.parametrize("path", ["", "/runs", "/syncs/last", "/syncs/last/trail"])
 def test_what_only_the_api_has_is_refused(web: Doors, path: str) -> None:
     """A page needs all keys."""
     answer = web.client.get(f"/page{path}?fields=id")

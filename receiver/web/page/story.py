@@ -17,7 +17,14 @@ from receiver.ledger.queries.rows import Event, PlanExcerpt
 from receiver.web import read_api
 from receiver.web.page.acts import acts_on
 from receiver.web.page.timeline import timeline
-from receiver.web.query_params import EventsQuery, ExplainedQuery, NoQuery, RowQuery, read_query
+from receiver.web.query_params import (
+    AfterQuery,
+    EventsQuery,
+    ExplainedQuery,
+    NoQuery,
+    RowQuery,
+    read_query,
+)
 
 GROUPS = 20
 """Different reasons of one rule that are listed; those that matched come first."""
@@ -60,7 +67,7 @@ def sync(intake: Intake, number: str) -> str:
 def trail(intake: Intake, number: str) -> str:
     """Show the trail of a sync, a page at a time."""
     number = read_api.stored_sync(intake, number)
-    after = int(read_query(EventsQuery, blanks=False).after)
+    after = read_query(AfterQuery, blanks=False).after
     found = read_api.list_events(intake, EventsQuery(sync=number, after=after, limit=200))
     return render_template(
         "trail.html", number=number, events=_lines(found["events"]), after=after,
