@@ -22,6 +22,8 @@ LARGEST = 8192
 FIELDS = 10
 """More than any of the forms has."""
 
+FROM_THE_PAGE = "open the page again, and send the form from there"
+
 
 def read_form(
     csrf: str, largest: int = LARGEST, smaller: str = "write a shorter reason"
@@ -36,14 +38,14 @@ def read_form(
     body = read_body(request.environ, largest, what="form", smaller=smaller)
     try:
         form = _fields(body)
-    except (ValueError, HTTPException):  # no UTF-8, no parts, or too many of them
-        raise Refusal(
-            "bad_form", "the form cannot be read", hint="a file must be text in UTF-8"
-        ) from None
+    except (ValueError, HTTPException) as error:  # no UTF-8, no parts, or too many of them
+        no_text = isinstance(error, UnicodeDecodeError)
+        hint = "a file must be text in UTF-8" if no_text else FROM_THE_PAGE
+        raise Refusal("bad_form", "the form cannot be read", hint=hint) from None
     if not csrf or not hmac.compare_digest(csrf.encode(), form.get("csrf", "").encode()):
         raise Refusal(
             "forged", "the form is not one that this page has shown in this session",
-            hint="open the page again, and send the form from there", status=HTTPStatus.FORBIDDEN,
+            hint=FROM_THE_PAGE, status=HTTPStatus.FORBIDDEN,
         )  # fmt: skip
     return form
 
