@@ -13,7 +13,7 @@ from typing import Literal
 from typing_extensions import TypedDict
 
 from receiver.core.model import Sync
-from receiver.core.states import SyncState
+from receiver.core.states import UNPLANNED_SYNCS, SyncState
 from receiver.inspection.not_seen import not_seen
 from receiver.ledger.queries.delivery_rows import DeliveredSync, MadePlan
 from receiver.notification.recalled import Recalled, with_recalled
@@ -27,6 +27,8 @@ EXAMPLES = 3
 
 NAMED = 5
 """Resources that are named of each of these."""
+
+NOT_YET = "not planned yet"
 
 ITSELF = ""
 """Stands for the sync itself, on which a rule without `resources` acts."""
@@ -123,8 +125,9 @@ class Backtest:
     ) -> None:
         """Compare what the rules make of a sync with what was made of it.
 
-        One that was not planned in its time, as it was too old or was given up, would not be now.
-        It counts as a whole or, if an interruption ends this, not at all.
+        One that was not planned in its time, as it was too old or was given up, would not be now;
+        of one that is not planned yet nothing was made. It counts as a whole or, if an
+        interruption ends this, not at all.
 
         Args:
             sync: as its notification tells it.
@@ -133,7 +136,8 @@ class Backtest:
             connected: whether its sender has a connection.
         """
         if outcome["state"] != SyncState.PLANNED:
-            self.leave_out(outcome["state"], sync.id, outcome["reason"])
+            state = NOT_YET if outcome["state"] in UNPLANNED_SYNCS else outcome["state"]
+            self.leave_out(state, sync.id, outcome["reason"])
             return
         judged = with_recalled(sync, recalled)
         matches = {match.rule.name: match for match in self._matcher.match(judged)}

@@ -190,7 +190,7 @@ def test_a_sync_that_was_not_acted_upon_would_not_be_now(house: House, edit: Any
     out = edit(rule(AS))[1]
     assert out.startswith("0 syncs compared, which came from 20")
     assert f"left out: ignored, 1 sync ({old}: {why})" in out
-    assert "left out: new, 1 sync (s-" in out
+    assert "left out: not planned yet, 1 sync (s-" in out
 
 
 @pytest.mark.parametrize(

@@ -81,6 +81,15 @@ def test_a_file_is_uploaded(web: Doors, house: House) -> None:
     assert "name: &#34;other&#34;}]}" in answer.text
 
 
+def test_what_is_not_compared_is_told_in_words(web: Doors, house: House) -> None:
+    """A sync that is not planned yet, and a condition that fails, each with its sync."""
+    planned, new = house.sync("other"), house.store("other", at=1)
+    condition = "condition: \"resource.images[0] == 'x'\""
+    told = words(ask(web, rules=EDITED.replace('"other"}]', f'"other"}}], {condition}')))
+    assert f"Left out: not planned yet, 1 sync ( {new} )" in told
+    assert f"! condition failed, 1 sync ( {planned} : " in told
+
+
 def test_rules_that_are_the_same_make_no_difference(web: Doors, house: House) -> None:
     """As said at once."""
     house.sync("assets-img")
