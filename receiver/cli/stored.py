@@ -37,7 +37,12 @@ class StoredNotification:
 
 
 def connected_senders(client: Client) -> set[str]:
-    """Return the senders that have a connection to Argo CD or its cluster, by the settings."""
+    """Return the senders that have a connection to Argo CD or its cluster, by the settings.
+
+    Raises:
+        ServerError: for one, the token is bound to namespaces. It is not told what was recalled
+            either, without which it would seem that nobody had asked the live objects.
+    """
     return {one["sender"] for one in client.get("/v1/status")["connections"]}
 
 

@@ -12,7 +12,7 @@ import pytest
 from desks import refuse_files
 from house import NOON
 from in_process import Postsync, threaded
-from two_teams import Teams, bearer, bring, teams, token_of
+from two_teams import OPERATORS_RULES, Teams, bearer, bring, teams, token_of
 from werkzeug.serving import make_server
 
 from receiver.ledger.engine.ledger import Ledger
@@ -228,9 +228,11 @@ def test_messages_of_hooks_are_told_where_no_namesake_can_have_sent_them(both: T
 
 
 def test_commands_work_with_a_bound_token(
-    one: Teams, postsync: Postsync, monkeypatch: pytest.MonkeyPatch
+    one: Teams, postsync: Postsync, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """What is not for it is refused with the way out."""
+    rules = tmp_path / "rules.yaml"
+    rules.write_text(f"version: 1\nrules:{OPERATORS_RULES}")
     monkeypatch.setenv("POSTSYNC_TOKEN", token_of("a-op"))
     with threaded(make_server("127.0.0.1", 0, one.web.app, threaded=True)) as url:
         monkeypatch.setenv("POSTSYNC_URL", url)
@@ -242,10 +244,12 @@ def test_commands_work_with_a_bound_token(
             code, out, err = postsync(*command)
             assert code == 0, (command, err)
             assert foreign(out + err) == [], command
-        code, _, err = postsync("status")
-        assert code != 0
-        assert "bound to namespace team-a" in err
-        assert "tenants.tokens" in err
+        files = ("--rules", str(rules))
+        for words in (("status",), ("backtest", *files), ("explain", "--sync", one.a, *files)):
+            code, _, err = postsync(*words)
+            assert code != 0, words
+            assert "bound to namespace team-a" in err
+            assert "tenants.tokens" in err
         code, _, err = postsync("show", one.b)
         assert (code, f"there is no sync {one.b}" in err) == (1, True)
 
