@@ -161,6 +161,6 @@ def test_what_a_tenant_may_not_see_is_explained_by_its_bounds(ledger: Ledger) ->
     tenants = Tenants((bounds,), frozenset({"https://kubernetes.default.svc"}))
     explainer = Explainer(ledger, tenants)
     rules = [one.model_copy(update={"name": "team-a/web"}) for one in rules_of(RULES)[:1]]
-    matcher = Matcher(rules, Expressions(), explainer.tenants)
-    (row,) = explainer.explain_stored(sync, rules, matcher, Asked(), ())["rules"]
+    matcher = Matcher(rules, Expressions(), explainer.rules.tenants)
+    (row,) = explainer.explain_stored(sync, lambda *_: matcher, Asked(), ())["rules"]
     assert row["reason"].startswith("tenant wants namespace team-a of https://kubernetes.default.s")

@@ -36,7 +36,6 @@ from receiver.rules.expressions.cel import Expressions
 from receiver.rules.handlers.registry import Registry
 from receiver.rules.loading.load import load_rules
 from receiver.rules.matching.matcher import Matcher
-from receiver.rules.schema.rule_file import Rule
 from receiver.settings.loading import load_settings, settings_if_any
 
 
@@ -89,10 +88,10 @@ def _find(
     if payload is not None:
         body = options.read_payload(payload)
         read = read_notification(body, sender=sender, channel=channel, query={}).sync
-        return _of_payload(read, *_load(paths, settings_file, asked), asked)
+        return _of_payload(read, _load(paths, settings_file, asked), asked)
     if paths:
         stored = fetch_stored(connect(), sync)
-        return _of_stored(stored, *_load(paths, settings_file, asked), asked)
+        return _of_stored(stored, _load(paths, settings_file, asked), asked)
     return _in_force(connect(), sync, asked)
 
 
@@ -111,39 +110,35 @@ def _in_force(client: Client, sync: str, asked: Asked) -> ExplainedSync:
     return found
 
 
-def _of_stored(
-    stored: StoredNotification, rules: Sequence[Rule], matcher: Matcher, asked: Asked
-) -> ExplainedSync:
-    found = _explained(rules, matcher, stored.judged, asked)
+def _of_stored(stored: StoredNotification, matcher: Matcher, asked: Asked) -> ExplainedSync:
+    found = _explained(matcher, stored.judged, asked)
     missing = not_seen(matcher, stored.sync, stored.recalled, connected=stored.connected)
     state, reason = stored.outcome["state"], stored.outcome["reason"]
-    found["notes"] += [*images_note(rules, stored.judged), *missing.note(state)]
+    found["notes"] += [*images_note(matcher, stored.judged), *missing.note(state)]
     found["notes"] += state_note(state, reason)
     return found
 
 
-def _of_payload(sync: Sync, rules: Sequence[Rule], matcher: Matcher, asked: Asked) -> ExplainedSync:
-    found = _explained(rules, matcher, sync, asked)
-    found["notes"] += payload_notes(rules, sync)
+def _of_payload(sync: Sync, matcher: Matcher, asked: Asked) -> ExplainedSync:
+    found = _explained(matcher, sync, asked)
+    found["notes"] += payload_notes(matcher, sync)
     return found
 
 
-def _load(
-    paths: Sequence[Path], settings_file: Path | None, asked: Asked
-) -> tuple[list[Rule], Matcher]:
+def _load(paths: Sequence[Path], settings_file: Path | None, asked: Asked) -> Matcher:
     registry, expressions = Registry.discover(), Expressions()
     files = paths or load_settings(settings_file).rules
     found = load_rules(files, registry, expressions, in_force=not paths).rules
     check_rule(asked.rule, found)
     rules = [rule for rule in found if asked.rule in {"", rule.name}]
     tenants = known_tenants(registry, settings_if_any(settings_file))
-    return rules, Matcher(rules, expressions, tenants)
+    return Matcher(rules, expressions, tenants)
 
 
-def _explained(rules: Sequence[Rule], matcher: Matcher, sync: Sync, asked: Asked) -> ExplainedSync:
+def _explained(matcher: Matcher, sync: Sync, asked: Asked) -> ExplainedSync:
     key = find_resource(asked.resource, sync.resources)
     found = head_of(sync)
-    for _ in add_rules(found, matcher, sync, Asked(asked.rule, key, asked.matched), len(rules)):
+    for _ in add_rules(found, matcher, sync, Asked(asked.rule, key, asked.matched)):
         pass
     found["notes"] += gap_note(sync)
     return found

@@ -15,7 +15,7 @@ from receiver.core.errors import PayloadError
 from receiver.core.interruption import TooLong, checkpoint, cpu_limit, interruptible
 from receiver.core.model import DeliveryVerdict
 from receiver.inspection.backtest import Backtest
-from receiver.inspection.explain import Unexplained
+from receiver.inspection.explained import Unexplained
 from receiver.inspection.stored_notification import sync_of
 from receiver.inspection.what_if import load_pasted
 from receiver.ledger.engine.ledger import Ledger

@@ -9,13 +9,12 @@ sync at a time.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from threading import Lock
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 from pydantic import Field
 from typing_extensions import TypedDict
@@ -28,6 +27,7 @@ from receiver.inspection.explained import (
     Asked,
     ExplainedSync,
     NoSuchName,
+    Unexplained,
     add_rules,
     check_rule,
     find_resource,
@@ -37,28 +37,22 @@ from receiver.inspection.explained import (
     state_note,
 )
 from receiver.inspection.not_seen import not_seen
-from receiver.ledger.audit.key_values import RULES, get_rule_set, get_value
-from receiver.ledger.binding import UNBOUND, Binding
+from receiver.inspection.stored_rules import StoredRules
+from receiver.ledger.binding import Binding
 from receiver.ledger.engine.ledger import Ledger
-from receiver.ledger.plans.custom_rules import Files, read_custom_rules
-from receiver.ledger.plans.load import planned_with, sets_of_plans, stored_sync
+from receiver.ledger.plans.load import planned_with, stored_sync
 from receiver.ledger.queries.details import sync_state
 from receiver.ledger.queries.rows import written_as_text
 from receiver.ledger.queries.told import told_reason
 from receiver.notification.recalled import with_recalled
 from receiver.planning.planner import read_sync
-from receiver.rules.expressions.cel import Expressions
-from receiver.rules.loading.load import rule_set_from
-from receiver.rules.matching.compiled import RuleCompiler
 from receiver.rules.matching.explanation import Excerpt, RuleExplanation, excerpt
 from receiver.rules.matching.findings import Verdict
 from receiver.rules.matching.matcher import Matcher
-from receiver.rules.schema.rule_file import Rule
 from receiver.rules.tenants.bounds import NO_TENANTS, Tenants
-from receiver.rules.tenants.names import full_name
 
-MATCHERS = 4
-"""Rule sets whose matcher is cached: most requests are for what happened lately."""
+FindRules: TypeAlias = Callable[[Sync, str], Matcher]
+"""Finds the rules for a sync, and one that is wanted by its name."""
 
 LONGEST = 5.0
 """Processor seconds that one explanation may take: half of what planning the sync may take, since
@@ -111,29 +105,18 @@ class Explanation:
     resources: Sequence[Resource] = ()
 
 
-class Unexplained(PostsyncError):
-    """A sync that cannot be explained, or not now."""
-
-
 class Explainer:
-    """Explains syncs of one ledger; ``lock`` is held while one is explained.
-
-    ``tenants`` says what the rules of namespaces see, by the settings of today. Of these rules,
-    those that may see a sync are explained; to a token that is bound, its own alone.
-    """
+    """Explains syncs of one ledger, by its ``rules``; ``lock`` is held while one is explained."""
 
     def __init__(self, ledger: Ledger, tenants: Tenants = NO_TENANTS) -> None:
         self._ledger = ledger
-        self.tenants = tenants
-        self.binding = UNBOUND
-        self._expressions = Expressions()
-        self._matcher = lru_cache(maxsize=MATCHERS)(self._make_matcher)
+        self.rules = StoredRules(ledger, tenants)
         self.lock = Lock()
 
     def within(self, binding: Binding) -> Explainer:
         """Return who explains the same to a token of this binding, in the same turn."""
         bound = copy(self)
-        bound.binding = binding
+        bound.rules = self.rules.within(binding)
         return bound
 
     def explain(self, sync: str, *, rule: str = "", resource: str = "") -> Explanation:
@@ -165,11 +148,10 @@ class Explainer:
                 return Explanation(None)
             stored = stored_sync(connection, sync)
         judged = with_recalled(read_sync(stored), recalled)
-        of_files = self._matcher("" if self.binding.bound else digest)
-        rules, matcher = self._with(*of_files, self._planned_by(sync))
-        if unknown := _unknown(rules, judged, rule, resource):
+        matcher = self.rules.planned_by(sync, digest)
+        if unknown := _unknown(matcher, judged, rule, resource):
             return Explanation([], unknown)
-        found = _excerpts(matcher, judged, 1 if rule else len(rules), rule, resource)
+        found = _excerpts(matcher, judged, rule, resource)
         return replace(found, resources=judged.resources)
 
     def explain_in_force(self, sync: str, asked: Asked, connected: Container[str]) -> ExplainedSync:
@@ -186,7 +168,7 @@ class Explainer:
             Unexplained: the rules or the sync cannot be read, or others are explained.
         """
         with self.turn():
-            return self.explain_stored(sync, *self.in_force(), asked, connected, tenants=True)
+            return self.explain_stored(sync, self.rules.in_force, asked, connected)
 
     @contextmanager
     def turn(self) -> Iterator[None]:
@@ -207,98 +189,45 @@ class Explainer:
         finally:
             self.lock.release()
 
-    def in_force(self) -> tuple[Sequence[Rule], Matcher]:
-        """Return the rules that are in force now; call it in one's `turn`."""
-        if self.binding.bound:
-            return self._matcher("")
-        with self._ledger.read() as connection:
-            digest = (get_value(connection, RULES) or {}).get("digest")
-        if not digest:
-            raise Unexplained("no rules are in force")
-        return self._matcher(digest)
-
     def explain_stored(
-        self, sync: str, rules: Sequence[Rule], matcher: Matcher, asked: Asked,
-        connected: Container[str], *, tenants: bool = False,
-    ) -> ExplainedSync:  # fmt: skip
-        """Explain a stored sync by these rules, and those of tenants; call it in one's `turn`."""
+        self, sync: str, find: FindRules, asked: Asked, connected: Container[str]
+    ) -> ExplainedSync:
+        """Explain a stored sync by the rules that are found; call it in one's `turn`."""
         with self._ledger.read() as connection:
             stored = stored_sync(connection, sync)
             state, reason = sync_state(connection, sync)
         plain = read_sync(stored)
         judged = with_recalled(plain, stored.recalled)
-        if tenants:
-            rules, matcher = self.with_tenants(rules, matcher, judged, asked.rule)
+        matcher = find(judged, asked.rule)
+        rules = [one.rule for one in matcher.compiled]
         check_rule(asked.rule, rules)
         asked = replace(asked, resource=find_resource(asked.resource, judged.resources))
         if asked.rule:
-            rules = [one for one in rules if one.name == asked.rule]
-            matcher = Matcher(rules, self._expressions, self.tenants)
-        found = bounded(head_of(judged), matcher, judged, asked, len(rules))
+            matcher = self.rules.only(one for one in rules if one.name == asked.rule)
+        found = bounded(head_of(judged), matcher, judged, asked)
         missing = not_seen(matcher, plain, stored.recalled, connected=stored.sender in connected)
         found["notes"] += [
-            *gap_note(judged), *images_note(rules, judged), *missing.note(state),
-            *state_note(state, told_reason(state, reason, self.binding)),
+            *gap_note(judged), *images_note(matcher, judged), *missing.note(state),
+            *state_note(state, told_reason(state, reason, self.rules.binding)),
         ]  # fmt: skip
         return found
 
-    def with_tenants(
-        self, rules: Sequence[Rule], matcher: Matcher, sync: Sync, wanted: str = ""
-    ) -> tuple[Sequence[Rule], Matcher]:
-        """Add the rules in force of tenants that may see a sync, or the one that is wanted."""
-        with self._ledger.read() as connection:
-            rows = [
-                one for one in read_custom_rules(connection)
-                if one.digest and self.binding.owns(full_name(*one.key))
-            ]  # fmt: skip
-            namespaces = {one.namespace for one in rows}
-            near = {name: not self.tenants.refusal(name, sync) for name in namespaces}
-            digests = [
-                one.digest for one in rows if near[one.namespace] or full_name(*one.key) == wanted
-            ]
-            files = [get_rule_set(connection, digest or "") or () for digest in digests]
-        return self._with(rules, matcher, files)
 
-    def _planned_by(self, sync: str) -> Sequence[Files]:
-        """Return the sets of tenants that a sync has plans of."""
-        with self._ledger.read() as connection:
-            sets = sets_of_plans(connection, sync, self.binding)
-            return [get_rule_set(connection, one) or () for one in sets]
-
-    def _with(
-        self, rules: Sequence[Rule], matcher: Matcher, sets: Sequence[Files]
-    ) -> tuple[Sequence[Rule], Matcher]:
-        if not sets:
-            return rules, matcher
-        more = [rule for files in sets for rule in rule_set_from(files).rules]
-        compiled = RuleCompiler(self._expressions, self.tenants).compile(more)
-        both = [*matcher.compiled, *compiled]
-        return [*rules, *more], Matcher((), self._expressions, compiled=both)
-
-    def _make_matcher(self, digest: str) -> tuple[Sequence[Rule], Matcher]:
-        with self._ledger.read() as connection:
-            files = get_rule_set(connection, digest) or ()
-        rules = rule_set_from(files).rules if files else ()
-        return rules, Matcher(rules, self._expressions, self.tenants)
-
-
-def bounded(
-    found: ExplainedSync, matcher: Matcher, sync: Sync, asked: Asked, rules: int
-) -> ExplainedSync:
+def bounded(found: ExplainedSync, matcher: Matcher, sync: Sync, asked: Asked) -> ExplainedSync:
     """Add rules as long as there is time."""
     try:
         with interruptible(cpu_limit(LONGEST)):
-            for _ in add_rules(found, matcher, sync, asked, rules):
+            for _ in add_rules(found, matcher, sync, asked):
                 pass
     except TooLong:
         note = f"Explaining took more than {LONGEST:g} s of a core: it ends after "
-        found["notes"].append(f"{note}{len(found['rules'])} of {rules} rules.")
+        found["notes"].append(f"{note}{len(found['rules'])} of {len(matcher.compiled)} rules.")
     return found
 
 
-def _excerpts(matcher: Matcher, sync: Sync, rules: int, rule: str, resource: str) -> Explanation:
+def _excerpts(matcher: Matcher, sync: Sync, rule: str, resource: str) -> Explanation:
     rows: list[RuleFinding] = []
-    left_out = 0
+    rules, left_out = 1 if rule else len(matcher.compiled), 0
     try:
         with interruptible(cpu_limit(LONGEST)):
             for item in matcher.explain(sync, rule):
@@ -315,10 +244,10 @@ def _excerpts(matcher: Matcher, sync: Sync, rules: int, rule: str, resource: str
     return Explanation(rows)
 
 
-def _unknown(rules: Sequence[Rule], sync: Sync, rule: str, resource: str) -> str:
+def _unknown(matcher: Matcher, sync: Sync, rule: str, resource: str) -> str:
     """Return that a filter names what does not exist, "" if it exists."""
     for kind, wanted, known in (
-        ("rule", rule, [one.name for one in rules]),
+        ("rule", rule, [one.rule.name for one in matcher.compiled]),
         ("resource", resource, [one.key for one in sync.resources]),
     ):
         if wanted and wanted not in known:

@@ -25,6 +25,7 @@ from receiver.rules.matching.explanation import (
 )
 from receiver.rules.matching.findings import Verdict
 from receiver.rules.matching.matcher import Matcher
+from receiver.rules.schema.match import ResourceMatch
 from receiver.rules.schema.rule_file import Rule
 
 VerdictText = Annotated[str, written_as_text(Verdict)]
@@ -119,6 +120,10 @@ class NoSuchName(PostsyncError):
         self.kind = kind
 
 
+class Unexplained(PostsyncError):
+    """A sync that cannot be explained, or not now."""
+
+
 def check_rule(wanted: str, rules: Sequence[Rule]) -> None:
     """Check that there is a rule of this name.
 
@@ -161,7 +166,7 @@ def head_of(sync: Sync) -> ExplainedSync:
 
 
 def add_rules(
-    found: ExplainedSync, matcher: Matcher, sync: Sync, asked: Asked, rules: int
+    found: ExplainedSync, matcher: Matcher, sync: Sync, asked: Asked
 ) -> Iterator[RuleTold]:
     """Add a rule after the other, and yield it; then what the sync did to its resources.
 
@@ -170,8 +175,8 @@ def add_rules(
         matcher: of the rules.
         sync: with its verdicts.
         asked: what counts; the resource by its key.
-        rules: how many are explained together.
     """
+    rules = len(matcher.compiled)
     for item in matcher.explain(sync, asked.rule):
         chosen = _chosen(item, sync, rules, asked)
         if asked.matched and not (item.matched and (chosen.findings or not item.resources)):
@@ -200,21 +205,17 @@ def gap_note(sync: Sync) -> list[str]:
     return [f"The sync was {incomplete}."] if incomplete else []
 
 
-def images_note(rules: Sequence[Rule], sync: Sync) -> list[str]:
+def images_note(matcher: Matcher, sync: Sync) -> list[str]:
     """Return that the images of before are not known of all resources, where a rule asks for it."""
-    asking = (
-        selector.image_changed is not None
-        for rule in rules
-        for selector in rule.match.resources or ()
-    )
+    asking = (one.image_changed is not None for one in _selectors(matcher))
     if any(asking) and any(one.images and one.image_changed is None for one in sync.resources):
         return [IMAGES]
     return []
 
 
-def payload_notes(rules: Sequence[Rule], sync: Sync) -> Iterator[str]:
+def payload_notes(matcher: Matcher, sync: Sync) -> Iterator[str]:
     """Yield what a notification alone cannot tell."""
-    selectors = [selector for rule in rules for selector in rule.match.resources or ()]
+    selectors = _selectors(matcher)
     if any(selector.image_changed is not None for selector in selectors):
         yield (
             "imageChanged is unknown here: only a server remembers the images of the sync before, "
@@ -226,8 +227,12 @@ def payload_notes(rules: Sequence[Rule], sync: Sync) -> Iterator[str]:
             "notification does not tell) is unknown here: a server with a connection reads it when "
             "a sync comes."
         )
-    if not sync.sender and any(rule.match.sender is not None for rule in rules):
+    if not sync.sender and any(one.rule.match.sender is not None for one in matcher.compiled):
         yield "Some rules ask for a sender, and none is named."
+
+
+def _selectors(matcher: Matcher) -> list[ResourceMatch]:
+    return [selector for one in matcher.compiled for selector in one.rule.match.resources or ()]
 
 
 def _chosen(item: RuleExplanation, sync: Sync, rules: int, asked: Asked) -> Excerpt:

@@ -12,8 +12,15 @@ from functools import cache
 
 from receiver.core.interruption import TooLong, cpu_limit, interruptible
 from receiver.core.model import Sync
-from receiver.inspection.explain import LONGEST, Explainer, Unexplained, bounded
-from receiver.inspection.explained import Asked, ExplainedSync, gap_note, head_of, payload_notes
+from receiver.inspection.explain import LONGEST, Explainer, FindRules, bounded
+from receiver.inspection.explained import (
+    Asked,
+    ExplainedSync,
+    Unexplained,
+    gap_note,
+    head_of,
+    payload_notes,
+)
 from receiver.notification.parse import read_notification
 from receiver.rules.expressions.cel import Expressions
 from receiver.rules.handlers.registry import Registry
@@ -64,16 +71,12 @@ def what_if(
     """
     sync = what if isinstance(what, str) else _read(what)
     with explainer.turn():
-        found, matcher = _rules(rules, explainer)
-        tenants = not rules.strip()
+        find = _pasted(rules, explainer) if rules.strip() else explainer.rules.in_force
         if isinstance(sync, str):
-            return explainer.explain_stored(
-                sync, found, matcher, Asked(), connected, tenants=tenants
-            )
-        if tenants:
-            found, matcher = explainer.with_tenants(found, matcher, sync)
-        told = bounded(head_of(sync), matcher, sync, Asked(), len(found))
-        told["notes"] += [*gap_note(sync), *payload_notes(found, sync)]
+            return explainer.explain_stored(sync, find, Asked(), connected)
+        matcher = find(sync, "")
+        told = bounded(head_of(sync), matcher, sync, Asked())
+        told["notes"] += [*gap_note(sync), *payload_notes(matcher, sync)]
         return told
 
 
@@ -90,11 +93,10 @@ def _read(pasted: Pasted) -> Sync:
     return found.sync
 
 
-def _rules(text: str, explainer: Explainer) -> tuple[Sequence[Rule], Matcher]:
-    if not text.strip():
-        return explainer.in_force()
+def _pasted(text: str, explainer: Explainer) -> FindRules:
     rules, expressions = load_pasted(text)
-    return rules, Matcher(rules, expressions, explainer.tenants)
+    matcher = Matcher(rules, expressions, explainer.rules.tenants)
+    return lambda _sync, _wanted: matcher
 
 
 def load_pasted(text: str) -> tuple[Sequence[Rule], Expressions]:

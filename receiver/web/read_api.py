@@ -7,8 +7,8 @@ from http import HTTPStatus
 from typing import TypeVar
 
 from receiver.app.composition import Intake
-from receiver.inspection.explain import Explanation, Unexplained
-from receiver.inspection.explained import Asked, ExplainedSync, NoSuchName
+from receiver.inspection.explain import Explanation
+from receiver.inspection.explained import Asked, ExplainedSync, NoSuchName, Unexplained
 from receiver.inspection.instance_status import InstanceStatus, instance_status
 from receiver.inspection.stored_notification import delivery_story
 from receiver.ledger.queries.bulky import OF_PLANS, OF_RUNS

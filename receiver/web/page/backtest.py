@@ -13,7 +13,7 @@ from receiver.app.composition import Intake
 from receiver.core.errors import RuleError
 from receiver.inspection.backtest import tells
 from receiver.inspection.bounded_backtest import Backtested
-from receiver.inspection.explain import Unexplained
+from receiver.inspection.explained import Unexplained
 from receiver.inspection.what_if import LARGEST_RULES
 from receiver.web.page.forms import read_form
 from receiver.web.page.what_if import checked_size, mistakes_of, status_of

@@ -10,8 +10,7 @@ from werkzeug import Response
 
 from receiver.app.composition import Intake
 from receiver.core.errors import PayloadError, PostsyncError, RuleError
-from receiver.inspection.explain import Unexplained
-from receiver.inspection.explained import ExplainedSync
+from receiver.inspection.explained import ExplainedSync, Unexplained
 from receiver.inspection.what_if import LARGEST_NOTIFICATION, LARGEST_RULES, Pasted, what_if
 from receiver.web import read_api
 from receiver.web.page.forms import read_form
