@@ -14,7 +14,7 @@ from receiver.ledger.queries.reader import EventFilters, Filters
 from receiver.notification.parse import EVENT_KEY_LIMIT
 from receiver.web.fields import FieldsWanted
 from receiver.web.problem_details import Refusal
-from receiver.web.request_bodies import Moment, moment
+from receiver.web.request_bodies import Moment, Name, moment
 
 PAGE = 50
 LARGEST_PAGE = 500
@@ -112,7 +112,7 @@ class PartQuery(Query):
 class ExplainedQuery(Query):
     """What of a sync is explained."""
 
-    rule: Id = Field(default="", description="Explain this rule only.")
+    rule: Name = Field(default="", description="Explain this rule only.")
     resource: str = Field(
         default="", max_length=2000, description="Explain this resource only, by its key.",
         examples=["apps/Deployment/shop/web"],
@@ -126,7 +126,7 @@ class StoryQuery(PartQuery, ExplainedQuery):
 class ExplanationQuery(Query):
     """What of an explanation."""
 
-    rule: Id = Field(default="", description="Explain this rule only.")
+    rule: Name = Field(default="", description="Explain this rule only.")
     resource: str = Field(
         default="", max_length=2000, description="Explain this resource only: its key, or "
         "Kind/name where only one is called so.", examples=["apps/Deployment/shop/web"],
@@ -163,7 +163,7 @@ class PlansQuery(Query):
     """Which plans."""
 
     state: tuple[PlanState, ...] = Field(default=(), description="In one of these states.")
-    rule: Id = Field(default="", description="Of this rule.")
+    rule: Name = Field(default="", description="Of this rule.")
     application: Application = ""
     sync: Id = Field(default="", description="Of this sync.")
     since: Since = None
@@ -177,8 +177,8 @@ class RunsFilter(Query):
     """Which runs."""
 
     state: tuple[RunState, ...] = Field(default=(), description="In one of these states.")
-    rule: Id = Field(default="", description="Of this rule.")
-    handler: Id = Field(default="", description="Of this handler.")
+    rule: Name = Field(default="", description="Of this rule.")
+    handler: Name = Field(default="", description="Of this handler.")
     application: Application = ""
     sync: Id = Field(default="", description="Of this sync.")
     plan: Id = Field(default="", description="Of this plan.")
@@ -208,7 +208,7 @@ class EventsQuery(AfterQuery):
     sync: Id = Field(default="", description="Of this sync.")
     plan: Id = Field(default="", description="Of this plan.")
     run: Id = Field(default="", description="Of this run.")
-    rule: Id = Field(default="", description="Of this rule.")
+    rule: Name = Field(default="", description="Of this rule.")
     event: Id = Field(default="", description="Of this name, a glob.", examples=["run.*"])
     application: Application = ""
     since: Since = None

@@ -55,6 +55,17 @@ def id_of(web: Doors, kind: str, **query: Any) -> str:
 
 
 @pytest.mark.parametrize(
+    "path", ["runs", "plans", "events", "syncs/last", "syncs/last/explanation"]
+)
+def test_a_rule_of_the_longest_name_may_be_asked_for(web: Doors, path: str) -> None:
+    """That of a namespace's rule has the namespace before it."""
+    rule = f"{'n' * 63}/{'r' * 100}"
+    answer = web.client.get(f"/v1/{path}", query_string={"rule": rule}, headers=AS_VIEWER)
+    assert answer.status_code in {200, 404}
+    assert f"no rule {rule}" in answer.text
+
+
+@pytest.mark.parametrize(
     ("query", "states"),
     [
         ({}, ["held", "succeeded", "failed"]),
