@@ -79,8 +79,9 @@ def test_one_resource_is_found_however_many_there_are(
 ) -> None:
     """Each rule's verdict on it, though it is behind all that would be told of."""
     monkeypatch.setattr("receiver.rules.matching.explanation.MOST", 2)
-    found = explained(ledger, *NAMES, resource="ConfigMap/shop/c")
-    assert (told(found), found.note) == ({"web": (["c"], {}), "rest": (["c"], {})}, "")
+    for resource in ("ConfigMap/shop/c", "ConfigMap/c"):
+        found = explained(ledger, *NAMES, resource=resource)
+        assert (told(found), found.note) == ({"web": (["c"], {}), "rest": (["c"], {})}, "")
 
 
 def test_long_reasons_leave_room_for_fewer(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,7 +99,7 @@ def test_long_reasons_leave_room_for_fewer(ledger: Ledger, monkeypatch: pytest.M
         (
             {"resource": "ConfigMap/shop/web-2"},
             (
-                "there was no resource ConfigMap/shop/web-2 in the sync "
+                "the sync lists no resource ConfigMap/shop/web-2 "
                 "(did you mean ConfigMap/shop/web-1?)"
             ),
         ),

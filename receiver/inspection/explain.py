@@ -125,7 +125,8 @@ class Explainer:
         There are no rows if what is stored cannot be parsed or matched again: the other details of
         the sync are worth returning without them.
 
-        ``rule`` is the only rule that counts, ``resource`` the key of the only resource; "" is all.
+        ``rule`` is the only rule that counts, ``resource`` the only resource, by its key or by its
+        kind and name; "" is all.
 
         Raises:
             LedgerUnavailable: the ledger cannot be read.
@@ -149,8 +150,11 @@ class Explainer:
             stored = stored_sync(connection, sync)
         judged = with_recalled(read_sync(stored), recalled)
         matcher = self.rules.planned_by(sync, digest)
-        if unknown := _unknown(matcher, judged, rule, resource):
-            return Explanation([], unknown)
+        try:
+            _check_rule_of_then(rule, matcher)
+            resource = find_resource(resource, judged.resources)
+        except NoSuchName as error:
+            return Explanation([], str(error))
         found = _excerpts(matcher, judged, rule, resource)
         return replace(found, resources=judged.resources)
 
@@ -244,17 +248,11 @@ def _excerpts(matcher: Matcher, sync: Sync, rule: str, resource: str) -> Explana
     return Explanation(rows)
 
 
-def _unknown(matcher: Matcher, sync: Sync, rule: str, resource: str) -> str:
-    """Return that a filter names what does not exist, "" if it exists."""
-    for kind, wanted, known in (
-        ("rule", rule, [one.rule.name for one in matcher.compiled]),
-        ("resource", resource, [one.key for one in sync.resources]),
-    ):
-        if wanted and wanted not in known:
-            hint = did_you_mean(wanted, known)
-            where = "in force then" if kind == "rule" else "in the sync"
-            return f"there was no {kind} {wanted} {where}" + (f" ({hint})" if hint else "")
-    return ""
+def _check_rule_of_then(wanted: str, matcher: Matcher) -> None:
+    known = [one.rule.name for one in matcher.compiled]
+    if wanted and wanted not in known:
+        message = f"there was no rule {wanted} in force then"
+        raise NoSuchName("rule", message, did_you_mean(wanted, known))
 
 
 def _row(sync: Sync, item: RuleExplanation, chosen: Excerpt) -> RuleFinding:

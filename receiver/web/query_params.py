@@ -114,8 +114,8 @@ class ExplainedQuery(Query):
 
     rule: Name = Field(default="", description="Explain this rule only.")
     resource: str = Field(
-        default="", max_length=2000, description="Explain this resource only, by its key.",
-        examples=["apps/Deployment/shop/web"],
+        default="", max_length=2000, description="Explain this resource only: its key, or "
+        "Kind/name where only one is called so.", examples=["apps/Deployment/shop/web"],
     )  # fmt: skip
 
 
@@ -123,14 +123,9 @@ class StoryQuery(PartQuery, ExplainedQuery):
     """What of a sync's story."""
 
 
-class ExplanationQuery(Query):
+class ExplanationQuery(ExplainedQuery):
     """What of an explanation."""
 
-    rule: Name = Field(default="", description="Explain this rule only.")
-    resource: str = Field(
-        default="", max_length=2000, description="Explain this resource only: its key, or "
-        "Kind/name where only one is called so.", examples=["apps/Deployment/shop/web"],
-    )  # fmt: skip
     matched: bool = Field(default=False, description="Leave out what did not match.")
 
 
