@@ -65,18 +65,9 @@ class Ask:
     json: bool
     until: float
 
-    def place_of(self, number: str) -> str:
-        """Return an id for a path; for `last` whose that is now, since another one may come."""
-        if number == "last":
-            return str(self.client.get("/v1/syncs/last", {"fields": "id"})["id"])
-        return quote(number, safe="")
-
-    def wait(self, path: str, fields: str, goes_on: Callable[[Any], bool]) -> str:
-        """Wait until it does not go on any more or there is no more time; return which it is."""
-        while True:
-            found = fetch_story(self.client, path, f"id,{fields}")
-            if not goes_on(found) or time.monotonic() >= self.until:
-                return str(found["id"])
+    def wait(self, path: str, fields: str, goes_on: Callable[[Any], bool]) -> None:
+        """Wait until it does not go on any more, or there is no more time."""
+        while time.monotonic() < self.until and goes_on(fetch_story(self.client, path, fields)):
             time.sleep(0.2)
 
 
@@ -128,7 +119,8 @@ def _told(ask: Ask, number: str) -> tuple[Any, Iterator[Line]]:
             f"{number!r} is no id; `postsync syncs --application NAMESPACE/NAME` lists those of an "
             "Application"
         )
-    path, kind = ask.place_of(number), number[:2]
+    # Which one is the last is asked once: another may come meanwhile.
+    path, kind = quote(options.sync_of(ask.client, number), safe=""), number[:2]
     if kind in {"d-", "r-", "p-"} and ask.choice != Choice():
         raise click.UsageError(f"--rule, --run and --failed are for a sync; {number} is told whole")
     if kind == "d-":
@@ -142,9 +134,9 @@ def _told(ask: Ask, number: str) -> tuple[Any, Iterator[Line]]:
         ask.wait(f"/v1/plans/{path}", "state", lambda plan: plan["state"] in GOES_ON)
         plan = fetch_story(ask.client, f"/v1/plans/{path}", "" if ask.json else PLAN)
         return plan, plan_page(plan, whole=ask.whole)
-    sync = ask.wait(f"/v1/syncs/{path}", "state,plans.id,plans.state", _goes_on)
+    ask.wait(f"/v1/syncs/{path}", "state,plans.id,plans.state", _goes_on)
     fields, query = "" if ask.json else SYNC, {"rule": ask.choice.rule}
-    story = fetch_story(ask.client, f"/v1/syncs/{sync}", fields, query)
+    story = fetch_story(ask.client, f"/v1/syncs/{path}", fields, query)
     _check_found(story, ask.choice)
     chosen = ask.choice.of(story)
     if ask.choice.failed and not chosen["plans"] and story["state"] != SyncState.FAILED:
