@@ -39,7 +39,7 @@ def test_a_variable_and_a_file_say_the_same(
     one = found["argocd"]
     assert (one.server, one.token and one.token.name) == ("https://argocd.example/argo", "argocd")
     assert one.kubernetes
-    assert one.kubernetes.destinations == ["https://kubernetes.default.svc", "in-cluster"]
+    assert one.kubernetes.destinations == ("https://kubernetes.default.svc", "in-cluster")
 
 
 @pytest.mark.parametrize(

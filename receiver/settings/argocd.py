@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import AfterValidator, Field, PlainValidator, model_validator
 
 from receiver.rules.handlers.secret_refs import SecretRef, check_secrets, is_secret, split_secrets
+from receiver.rules.schema.match import Strict
 from receiver.settings.token_files import NAME
 
 OWN_CLUSTER = ("https://kubernetes.default.svc", "in-cluster")
@@ -70,13 +70,7 @@ Sender = Annotated[str, AfterValidator(_sender)]
 Reference = Annotated[SecretRef, PlainValidator(_reference)]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True
-    )
-
-
-class ApiServerSetting(_Strict):
+class ApiServerSetting(Strict):
     """An API server, and as whom it is asked."""
 
     in_cluster: bool = False
@@ -98,13 +92,13 @@ class ApiServerSetting(_Strict):
 class KubernetesSetting(ApiServerSetting):
     """The API server that has the Applications."""
 
-    namespaces: Annotated[list[str], Field(min_length=1)] = ["argocd"]
+    namespaces: Annotated[tuple[str, ...], Field(min_length=1)] = ("argocd",)
     """Those of the Applications."""
-    destinations: list[str] = list(OWN_CLUSTER)
+    destinations: tuple[str, ...] = OWN_CLUSTER
     """How Applications name this cluster, by address or by name."""
 
 
-class ConnectionSetting(_Strict):
+class ConnectionSetting(Strict):
     """What may be asked for one sender."""
 
     server: Annotated[str, AfterValidator(_address)] | None = None
@@ -115,7 +109,7 @@ class ConnectionSetting(_Strict):
     """Certificates to trust there, instead of the usual ones."""
     kubernetes: KubernetesSetting | None = None
     """The API server that has the Applications."""
-    managers: list[str] = []
+    managers: tuple[str, ...] = ()
     """Further names under which this Argo CD manages fields."""
     intake: Literal["both", "notifications", "watch"] = "both"
     """How finished operations come: by notifications, and those that did not arrive from the

@@ -11,16 +11,14 @@ from typing import Annotated, Literal, Self
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
     PlainValidator,
     SecretStr,
     model_validator,
 )
-from pydantic.alias_generators import to_camel
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from receiver.rules.schema.match import Strict
 from receiver.rules.schema.rate import AttemptRate
 from receiver.settings.argocd import ConnectionSetting, Sender
 from receiver.settings.tenants import TenantsSetting
@@ -54,20 +52,16 @@ HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,100}$")]
 Group = Annotated[str, Field(min_length=1, pattern=r"^[^,]*[^,\s][^,]*$")]
 
 
-class PageLogin(BaseModel):
+class PageLogin(Strict):
     """Who a proxy that has logged people in says they are, for the page."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True
-    )
 
     user_header: HeaderName
     """The header with the user's name."""
     groups_header: HeaderName
     """The header with the user's groups, separated by commas."""
-    operators: list[Group] = []
+    operators: tuple[Group, ...] = ()
     """Groups whose members look and act."""
-    viewers: list[Group] = []
+    viewers: tuple[Group, ...] = ()
     """Groups whose members look."""
 
 

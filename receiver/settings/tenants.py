@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Annotated, Self
 
@@ -10,10 +9,9 @@ from pydantic import AfterValidator, Field, model_validator
 
 from receiver.rules.schema.match import Strict
 from receiver.rules.tenants.bounds import NO_TENANTS, TenantBounds, Tenants, no_bounds
+from receiver.rules.tenants.document import NAMESPACE
 from receiver.settings.argocd import OWN_CLUSTER, ApiServerSetting, Sender
 from receiver.settings.token_files import NAME
-
-NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 
 
 def _namespace(value: str) -> str:
