@@ -166,3 +166,31 @@ def test_a_variable_that_is_a_key_of_a_connection_is_sent_there() -> None:
     """It is another one for each sender."""
     [hint] = unknown_variables(["POSTSYNC_RECOVER_AFTER"]).values()
     assert hint == "recoverAfter is said for each sender, in POSTSYNC_ARGOCD"
+
+
+@pytest.mark.parametrize(
+    ("prefix", "message"),
+    [
+        ("postsync", "write a path such as /postsync, without a slash at its end"),
+        ("/postsync/", "write a path such as /postsync, without a slash at its end"),
+        ("/", "write a path such as /postsync, without a slash at its end"),
+        ("/../etc", "write a path such as /postsync, without a slash at its end"),
+        ("/v1", "/v1 is a path of the server's own; take another, as /postsync"),
+        ("/page/postsync", "/page is a path of the server's own; take another, as /postsync"),
+    ],
+)
+def test_a_prefix_is_a_path_of_its_own(
+    prefix: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Below one of ours, requests without it would lead elsewhere."""
+    monkeypatch.setenv("POSTSYNC_URL_PREFIX", prefix)
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    assert f"urlPrefix (POSTSYNC_URL_PREFIX): {message}" in caught.value.message
+
+
+def test_the_address_of_the_page_ends_with_the_prefix() -> None:
+    """Else links that lead to the page from elsewhere would lead past it."""
+    assert load_settings(page_url="https://a.example/ops/", url_prefix="/ops").url_prefix == "/ops"
+    with pytest.raises(SettingsError, match=r"below which the page is: https://a\.example/x/ops"):
+        load_settings(page_url="https://a.example/x", url_prefix="/ops")

@@ -52,6 +52,19 @@ HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,100}$")]
 Group = Annotated[str, Field(min_length=1, pattern=r"^[^,]*[^,\s][^,]*$")]
 
 
+PREFIX = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")
+OURS = ("healthz", "metrics", "page", "readyz", "v1")
+"""What our own paths begin with."""
+
+
+def _prefix(path: str) -> str:
+    if path and not PREFIX.fullmatch(path):
+        raise ValueError("write a path such as /postsync, without a slash at its end")
+    if (first := path.split("/")[1:2]) and first[0] in OURS:
+        raise ValueError(f"/{first[0]} is a path of the server's own; take another, as /postsync")
+    return path
+
+
 class PageLogin(Strict):
     """Who a proxy that has logged people in says they are, for the page."""
 
@@ -92,6 +105,9 @@ class Settings(BaseSettings):
     page_url: Annotated[str, Field(pattern=r"^https?://[^\s/]+(/\S*)?$")] | None = None
     """Address at which people reach this server's page, for links that lead to it from elsewhere:
     `https://postsync.example.com`."""
+    url_prefix: Annotated[str, AfterValidator(_prefix)] = ""
+    """Path below which an ingress has this server, such as `/postsync`: every link begins with it.
+    Requests come with it or without."""
     trusted_proxies: list[Network] = []
     """Networks of proxies whose X-Forwarded-For is believed; empty means none."""
     page_login: PageLogin | None = None
@@ -177,6 +193,16 @@ class Settings(BaseSettings):
             if self.tls_key is None:
                 raise ValueError("tlsCertificate is set without tlsKey (POSTSYNC_TLS_KEY)")
             raise ValueError("tlsKey is set without tlsCertificate (POSTSYNC_TLS_CERTIFICATE)")
+        return self
+
+    @model_validator(mode="after")
+    def _page_below_its_prefix(self) -> Self:
+        page = (self.page_url or "").rstrip("/")
+        if page and not page.endswith(self.url_prefix):
+            raise ValueError(
+                f"pageUrl ({page}) does not end with urlPrefix ({self.url_prefix}), below which "
+                f"the page is: {page}{self.url_prefix}"
+            )
         return self
 
     @model_validator(mode="after")

@@ -21,9 +21,10 @@ from receiver.web.openapi_document import openapi_blueprint
 from receiver.web.page.blueprint import LOGIN, page_blueprint
 from receiver.web.page.proxied import is_proxied
 from receiver.web.page.sessions import read_session
+from receiver.web.prefix import serve_below, without
 from receiver.web.problem_details import handle_errors
 from receiver.web.rejected_request_log import log_rejected_requests
-from receiver.web.thread_pools import ADMISSION, Admission
+from receiver.web.thread_pools import ADMISSION, Admission, Head
 from receiver.web.tls import Tls
 
 
@@ -32,7 +33,7 @@ def create_app(intake: Intake, tls: Tls | None = None) -> Flask:
     app = Flask("postsync", static_folder=None)
     app.json = provider = DefaultJSONProvider(app)
     provider.sort_keys = False  # keys stand in the order that reads best
-    metrics, keys = Metrics(intake.reader, tls), intake.keys
+    metrics, keys, settings = Metrics(intake.reader, tls), intake.keys, intake.settings
     add_intake(app, intake, metrics)
     app.register_blueprint(read_api.ROUTES.blueprint("read", intake))
     app.register_blueprint(operator_api.ROUTES.blueprint("operate", intake))
@@ -40,26 +41,31 @@ def create_app(intake: Intake, tls: Tls | None = None) -> Flask:
     app.register_blueprint(page_blueprint(intake))
     app.register_blueprint(application_blueprint(intake.applications, keys))
     app.register_blueprint(openapi_blueprint())
-    dispatches = intake.settings.database is None
-    tenants = intake.settings.tenants
-    discreet = tenants is not None and bool(tenants.tokens)
+    dispatches = settings.database is None
+    discreet = settings.tenants is not None and bool(settings.tenants.tokens)
     app.register_blueprint(
         health_blueprint(intake.reader, dispatches=dispatches, discreet=discreet)
     )
     app.register_blueprint(metrics_blueprint(metrics))
     app.extensions[ON_CUT] = metrics.slow
-    app.extensions[ADMISSION] = Admission(
-        lambda head, reload: (
-            intake.settings.allow_anonymous
-            or has_known_token(head.authorization, keys, reload=reload)
-            or read_session(head.cookie, keys, reload=reload) is not None
-            or is_proxied(intake.settings, head.path, head.remote, head.header)
-        ),
-        form=LOGIN,
-    )
-    log_rejected_requests(app, intake.log, intake.settings.trusted_proxies)
+    app.extensions[ADMISSION] = Admission(partial(_is_known, intake), LOGIN, settings.url_prefix)
+    log_rejected_requests(app, intake.log, settings.trusted_proxies)
     handle_errors(app, intake.log)
+    if settings.url_prefix:
+        serve_below(app, settings.url_prefix)
     return app
+
+
+def _is_known(intake: Intake, head: Head, reload: bool) -> bool:
+    """Whether a request comes of somebody whose token, session or proxy is known."""
+    settings, keys = intake.settings, intake.keys
+    prefix = settings.url_prefix
+    return (
+        settings.allow_anonymous
+        or has_known_token(head.authorization, keys, reload=reload)
+        or read_session(head.cookie, keys, prefix=prefix, reload=reload) is not None
+        or is_proxied(settings, without(prefix, head.path), head.remote, head.header)
+    )
 
 
 def _messenger(intake: Intake, header: str) -> str:

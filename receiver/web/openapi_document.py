@@ -10,7 +10,7 @@ from http import HTTPStatus
 from importlib.metadata import version
 from typing import Any
 
-from flask import Blueprint, Response, jsonify
+from flask import Blueprint, Response, jsonify, request
 from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core.core_schema import TypedDictSchema
@@ -46,7 +46,7 @@ def openapi_blueprint() -> Blueprint:
 
     @routes.get(OPENAPI.url_rule)
     def openapi() -> Response:
-        return jsonify(openapi_document())
+        return jsonify(openapi_document() | {"servers": [{"url": request.root_path or "/"}]})
 
     return routes
 
@@ -68,7 +68,7 @@ def openapi_document() -> dict[str, Any]:
             "description": "Acts after Argo CD's syncs, resource by resource, and tells why.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
-        "servers": [{"url": "/"}],
+        "servers": [{"url": "/"}],  # or the prefix that it is served below
         "paths": paths,
         "components": {
             "schemas": _schemas(),

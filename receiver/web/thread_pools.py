@@ -10,6 +10,7 @@ from queue import SimpleQueue
 from typing import Any, TypeAlias
 
 from receiver.core.threads import SupervisedThread
+from receiver.web.prefix import without
 
 ADMISSION = "postsync.admission"
 """Among the app's extensions: its `Admission`. Without one, all requests count as authenticated."""
@@ -74,17 +75,22 @@ class Admission:
         is_known: whether the token or session in a head is known; called with False where
             nothing may wait for a disk, with True where the token files may be read again.
         form: path of the form that brings a token; its body is read from anybody, if it is small.
+        prefix: what a path may begin with, the setting `urlPrefix`.
     """
 
-    def __init__(self, is_known: Callable[[Head, bool], bool], form: str = "") -> None:
+    def __init__(
+        self, is_known: Callable[[Head, bool], bool], form: str = "", prefix: str = ""
+    ) -> None:
         self._is_known = is_known
         self._form = form
+        self._prefix = prefix
 
     def pool(self, head: Head) -> Pool:
         """Return the pool, without touching a disk."""
-        if head.path in PROBES:
-            return PROBES[head.path]
-        known = head.path not in TOKENLESS and self._is_known(head, False)
+        path = without(self._prefix, head.path)
+        if path in PROBES:
+            return PROBES[path]
+        known = path not in TOKENLESS and self._is_known(head, False)
         return Pool.AUTHENTICATED if known else Pool.UNAUTHENTICATED
 
     def is_known_now(self, head: Head) -> bool:
@@ -93,7 +99,8 @@ class Admission:
 
     def takes_form(self, head: Head) -> bool:
         """Return whether the body is the form that brings a token."""
-        return head.path == self._form and head.length is not None and head.length <= LARGEST_FORM
+        is_form = without(self._prefix, head.path) == self._form
+        return is_form and head.length is not None and head.length <= LARGEST_FORM
 
 
 class ThreadPools:

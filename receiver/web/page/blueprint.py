@@ -76,7 +76,7 @@ def page_blueprint(intake: Intake) -> Blueprint:
     routes.add_url_rule("/backtest", "ask_backtest", partial(_view, backtest.ask))
     routes.add_url_rule("/backtest", "backtest", partial(_view, backtest.show), methods=["POST"])
     routes.add_url_rule("/rules", "what_if", partial(_view, what_if.show), methods=["POST"])
-    routes.add_url_rule("/", "slash", lambda: redirect(ROOT, HTTPStatus.SEE_OTHER))
+    routes.add_url_rule("/", "slash", _to_beginning)
     routes.add_url_rule("/login", "login", login.ask)
     routes.add_url_rule("/login", "log_in", partial(login.log_in, intake), methods=["POST"])
     routes.add_url_rule("/logout", "log_out", login.log_out, methods=["POST"])
@@ -94,7 +94,7 @@ def page_blueprint(intake: Intake) -> Blueprint:
         templates.filters.update(FILTERS, by_links=by_links)
         templates.finalize = plain
         templates.trim_blocks = templates.lstrip_blocks = True
-        made.app.add_url_rule("/", "root", lambda: redirect(ROOT, HTTPStatus.SEE_OTHER))
+        made.app.add_url_rule("/", "root", _to_beginning)
 
     return routes
 
@@ -102,7 +102,8 @@ def page_blueprint(intake: Intake) -> Blueprint:
 def _admit(intake: Intake) -> Any:
     """Find the session; without one, only the form that opens one is shown."""
     cookies = request.headers.get("Cookie", "")
-    g.session = read_session(cookies, intake.keys, secure=is_secure())
+    prefix = request.root_path
+    g.session = read_session(cookies, intake.keys, secure=is_secure(), prefix=prefix)
     if g.session is None and request.endpoint not in OPEN:
         g.session = login.proxied(intake.settings)
     if g.session is not None:
@@ -117,8 +118,12 @@ def _admit(intake: Intake) -> Any:
             "no_session", "the session has ended, so nothing was done",
             hint="log in, and do it again", status=HTTPStatus.FORBIDDEN,
         )  # fmt: skip
-    following = request.full_path.rstrip("?")
+    following = prefix + request.full_path.rstrip("?")
     return redirect(url_for("page.login", next=following), HTTPStatus.SEE_OTHER)
+
+
+def _to_beginning() -> Any:
+    return redirect(url_for("page.syncs"), HTTPStatus.SEE_OTHER)
 
 
 def _view(view: Callable[..., Any], **given: Any) -> Any:

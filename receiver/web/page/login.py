@@ -40,7 +40,7 @@ def log_in(intake: Intake) -> Any:
         return _form(refusal.status, refusal, form.get("next", ""))
     operator = keys.operators.owner(token) is not None
     answer = redirect(_local(form.get("next", "")), HTTPStatus.SEE_OTHER)
-    _set(answer, cookie_name(secure=is_secure()), new_session(token, name, operator=operator))
+    _set(answer, _session_cookie(), new_session(token, name, operator=operator))
     _set(answer, _form_cookie(), "", lifetime=0)
     return answer
 
@@ -49,7 +49,7 @@ def log_out() -> Any:
     """End the session in this browser."""
     read_form(g.session.csrf)
     answer = redirect(url_for("page.login"), HTTPStatus.SEE_OTHER)
-    _set(answer, cookie_name(secure=is_secure()), "", lifetime=0)
+    _set(answer, _session_cookie(), "", lifetime=0)
     return answer
 
 
@@ -91,17 +91,24 @@ def _presented() -> str:
     return read_cookie(request.headers.get("Cookie", ""), _form_cookie())
 
 
+def _session_cookie() -> str:
+    return cookie_name(secure=is_secure(), prefix=request.root_path)
+
+
 def _form_cookie() -> str:
-    return f"{cookie_name(secure=is_secure())}-form"
+    return f"{_session_cookie()}-form"
 
 
 def _set(answer: Any, name: str, value: str, *, lifetime: int = LIFETIME) -> None:
     answer.set_cookie(
-        name, value, max_age=lifetime, path="/", secure=is_secure(), httponly=True,
-        samesite="Strict",
+        name, value, max_age=lifetime, path=request.root_path or "/", secure=is_secure(),
+        httponly=True, samesite="Strict",
     )  # fmt: skip
 
 
 def _local(address: str) -> str:
     """Return an address of the page as it is, and its beginning instead of any other."""
-    return address if LOCAL.fullmatch(address) and "//" not in address else url_for("page.syncs")
+    beginning = url_for("page.syncs")
+    if not address.startswith(beginning) or "//" in address:
+        return beginning
+    return address if LOCAL.fullmatch(address.removeprefix(request.root_path)) else beginning

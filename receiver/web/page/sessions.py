@@ -27,6 +27,9 @@ MOST_DIGITS = 12
 COOKIE = "postsync"
 SECURE_COOKIE = f"__Host-{COOKIE}"
 """By its name a browser takes it only over TLS, from this very host (RFC 6265bis, 4.1.3.2)."""
+SECURE_COOKIE_BELOW = f"__Secure-{COOKIE}"
+"""Below a prefix: only over TLS. One that is kept to a path may not be called __Host-, and without
+a path the other services of the host would get it."""
 
 ROLES = {"o": "operators", "v": "viewers"}
 """The folders whose tokens may look at the page, by a letter in the cookie."""
@@ -53,8 +56,8 @@ def new_session(token: str, name: str, *, operator: bool, now: float | None = No
 
 
 def read_session(
-    cookies: str, keys: Keyring, *, secure: bool | None = None, reload: bool = True,
-    now: Callable[[], float] = time.time,
+    cookies: str, keys: Keyring, *, secure: bool | None = None, prefix: str = "",
+    reload: bool = True, now: Callable[[], float] = time.time,
 ) -> Session | None:  # fmt: skip
     """Return the session of a Cookie header; None if there is none that is valid now.
 
@@ -62,11 +65,12 @@ def read_session(
         cookies: the header.
         keys: which tokens are valid.
         secure: whether the request came over TLS; None takes either name.
+        prefix: the setting `urlPrefix`.
         reload: whether the token files may be read again.
         now: seconds since 1970.
     """
     for over_tls in (True, False) if secure is None else (secure,):
-        value = read_cookie(cookies, cookie_name(secure=over_tls))
+        value = read_cookie(cookies, cookie_name(secure=over_tls, prefix=prefix))
         text, _, signature = value.rpartition(":")
         parts = text.split(":")
         if len(parts) != len(("role", "name", "issued", "nonce")) or parts[0] not in ROLES:
@@ -80,9 +84,11 @@ def read_session(
     return None
 
 
-def cookie_name(*, secure: bool) -> str:
-    """Return the cookie's name, over TLS or not."""
-    return SECURE_COOKIE if secure else COOKIE
+def cookie_name(*, secure: bool, prefix: str = "") -> str:
+    """Return the cookie's name, over TLS or not, below a prefix or not."""
+    if not secure:
+        return COOKIE
+    return SECURE_COOKIE_BELOW if prefix else SECURE_COOKIE
 
 
 def read_cookie(cookies: str, wanted: str) -> str:
