@@ -23,7 +23,7 @@ from receiver.outbound import Outbound
 from receiver.rules.tenants.cron_job import HANDLER
 from receiver.settings.model import Settings
 from receiver.settings.secrets import Secrets
-from receiver.settings.tenants import tenants_of
+from receiver.settings.tenants import TenantsSetting, tenants_of
 
 PAGE = "docs/tenants.md"
 READING = 100.0
@@ -43,8 +43,7 @@ def build_tenants(
     if settings.tenants is None:
         return ()
     tenants = tenants_of(settings.tenants)
-    name, access = to_api_server(settings.tenants.kubernetes, Secrets(settings.secrets))
-    server = Server(name, access, outbound, Pace(READING, int(2 * READING)), PAGE)
+    server = to_tenants(settings.tenants, settings, outbound, READING)
     custom = CustomRules(judge, rules, ledger, wake, log)
     fresh = FreshRules(
         server, tenants.destinations, custom, ledger, wake, log,
@@ -52,8 +51,7 @@ def build_tenants(
     )  # fmt: skip
     rules.restore = custom.restore
     preparation.rules_brought, preparation.waiting = fresh.ask, fresh.waiting
-    pace = Pace(WRITING, int(2 * WRITING))
-    writing = Server(name, access, outbound, pace, PAGE), ledger, wake, log
+    writing = to_tenants(settings.tenants, settings, outbound, WRITING), ledger, wake, log
     followed = cron_jobs(tenants)
     tellers = [RuleStatus(*writing), *([CronJobEvents(*writing)] if followed.namespaces else ())]
 
@@ -69,17 +67,24 @@ def build_tenants(
     return custom, fresh, *watches, *tellers
 
 
+def to_tenants(
+    setting: TenantsSetting, settings: Settings, outbound: Outbound, per_second: float
+) -> Server:
+    """Return the API server that has the tenants, to be asked as often; nothing is asked here."""
+    name, access = to_api_server(setting.kubernetes, Secrets(settings.secrets))
+    return Server(name, access, outbound, Pace(per_second, int(2 * per_second)), PAGE)
+
+
 def build_tenant_attempts(settings: Settings, outbound: Outbound) -> TenantAttempts:
     """Build what admits the attempts of tenants; nothing is asked before one is made."""
     if settings.tenants is None:
         return TenantAttempts()
     setting, secrets = settings.tenants.kubernetes, Secrets(settings.secrets)
-    name, access = to_api_server(setting, secrets)
     ref = setting.kubeconfig
     kubeconfig = None if ref is None else lambda: ref.apply(secrets.resolve(ref))
     return TenantAttempts(
         tenants_of(settings.tenants),
-        Server(name, access, outbound, Pace(READS, int(2 * READS))),
+        to_tenants(settings.tenants, settings, outbound, READS),
         kubeconfig,
         setting.context,
     )

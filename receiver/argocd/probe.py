@@ -10,13 +10,10 @@ from receiver.argocd.argocd_api import ArgoCdApi
 from receiver.argocd.connection import Connection, ConnectionFailed
 from receiver.argocd.connections import Both
 from receiver.argocd.discovery import Served
-from receiver.argocd.kubernetes_answers import refused
 from receiver.argocd.kubernetes_api import PLURAL, VERSION, KubernetesApi
 from receiver.argocd.objects import ApplicationState, ObjectRef, Unreadable
-from receiver.kubernetes.paths import path_of
+from receiver.argocd.rights import Right, missing
 
-REVIEWS = path_of("authorization.k8s.io/v1", "selfsubjectaccessreviews")
-"""https://kubernetes.io/docs/reference/kubernetes-api/authorization-resources/self-subject-access-review-v1/"""
 LOOKED_AT = 20
 """Applications of which it is tried whether their objects may be read."""
 
@@ -71,7 +68,8 @@ def _look(connection: Connection, found: Probe, deadline: float) -> None:
 def _missing_on_applications(api: KubernetesApi, deadline: float) -> Iterator[str]:
     group, _ = VERSION.split("/")
     for namespace in api.namespaces:
-        yield from _missing(api, group, PLURAL, namespace, ("get", "list", "watch"), deadline)
+        right = Right(group, PLURAL, namespace, ("get", "list", "watch"))
+        yield from missing(api.server, right, deadline)
 
 
 def _missing_on_objects(
@@ -84,35 +82,8 @@ def _missing_on_objects(
         if isinstance(served, Served):
             asked.add((ref.group, served.plural, ref.namespace if served.namespaced else ""))
     for group, plural, namespace in sorted(asked):
-        yield from _missing(api, group, plural, namespace, ("get", "list"), deadline)
-
-
-def _missing(
-    api: KubernetesApi,
-    group: str,
-    plural: str,
-    namespace: str,
-    verbs: Sequence[str],
-    deadline: float,
-) -> Iterator[str]:
-    lacking = [
-        verb for verb in verbs if not _granted(api, group, plural, namespace, verb, deadline)
-    ]
-    if lacking:
-        resource = f"{plural}.{group}".rstrip(".")
-        where = f" in namespace {namespace}" if namespace else ""
-        yield f"grant {', '.join(lacking)} on {resource}{where}; see {api.server.page}"
-
-
-def _granted(
-    api: KubernetesApi, group: str, plural: str, namespace: str, verb: str, deadline: float
-) -> bool:
-    asked = {"group": group, "resource": plural, "namespace": namespace, "verb": verb}
-    answer = api.server.post(REVIEWS, deadline, {"spec": {"resourceAttributes": asked}})
-    if why := refused(api.server, answer):
-        raise api.server.failed(f"it does not say what may be read: {why.reason}")
-    status = api.server.json(answer).get("status")
-    return isinstance(status, dict) and status.get("allowed") is True
+        right = Right(group, plural, namespace, ("get", "list"))
+        yield from missing(api.server, right, deadline)
 
 
 def _unreadable(

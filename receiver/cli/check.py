@@ -14,7 +14,7 @@ from receiver.app.outbound import build_outbound
 from receiver.cli import options
 from receiver.cli.check_connections import CheckedConnections, check_connections, sender_warnings
 from receiver.cli.check_secrets import secret_warnings
-from receiver.cli.screen import Styled, write_json, write_line
+from receiver.cli.screen import Styled, plural, write_json, write_line
 from receiver.core.errors import Problem, RuleError
 from receiver.inspection.dry_run import DryRun, DryRunResult
 from receiver.rules.expressions.cel import Expressions
@@ -43,7 +43,8 @@ def check(
 
     With --cluster, expressions stand as placeholders, and what they leave open is noted. Where an
     action names no kubeconfig, it is the cluster that this runs in, or else that of kubectl. Each
-    connection to Argo CD is tried, and the rights that it lacks are named.
+    connection to Argo CD, and to the API server that has the rules of tenants, is tried, and the
+    rights that it lacks are named.
 
     \b
       postsync check
@@ -139,7 +140,7 @@ def _write_json(found: RuleSet, asked: _Asked | None) -> None:
     if asked is not None:
         result["dryRuns"] = asked.dry_run.tried
         result["notes"] = [asdict(note) for note in asked.notes]
-        result["connections"] = asked.connections.as_json()
+        result |= asked.connections.as_json()
     write_json(result)
 
 
@@ -151,14 +152,8 @@ def _write_text(found: RuleSet, asked: _Asked | None) -> None:
 
 def _write_counts(found: RuleSet, asked: _Asked | None) -> None:
     """Write how much was looked at: rules, dry runs, and Applications by each connection."""
-    rules, files = _plural(len(found.rules), "rule"), _plural(len(found.files), "file")
+    rules, files = plural(len(found.rules), "rule"), plural(len(found.files), "file")
     line = f"{rules} in {files}, digest {found.digest[:12]}"
-    write_line(line + (f", {_plural(asked.dry_run.tried, 'dry run')}" if asked else ""))
-    for sender, probes in (asked.connections.tried if asked else {}).items():
-        for one in probes:
-            shown = _plural(one.applications or 0, "Application")
-            write_line(f"argocd.{sender}: {one.name}: {shown}")
-
-
-def _plural(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+    write_line(line + (f", {plural(asked.dry_run.tried, 'dry run')}" if asked else ""))
+    for shown in asked.connections.counts if asked else ():
+        write_line(shown)

@@ -1,4 +1,4 @@
-"""What `postsync check --cluster` says of the connections to Argo CD."""
+"""What `postsync check --cluster` says of the connections: to Argo CD, and to tenants' rules."""
 
 from __future__ import annotations
 
@@ -8,10 +8,14 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from receiver.app.connections import build_connections, unknown_senders
+from receiver.app.tenants import READING, to_tenants
 from receiver.argocd.probe import Probe, probe
+from receiver.cli.screen import plural
 from receiver.core.errors import Problem
+from receiver.dispatcher.tenants.probe import TenantsProbe, probe_tenants
 from receiver.outbound import Outbound
 from receiver.settings.model import Settings
+from receiver.settings.tenants import tenants_of
 from receiver.settings.token_files import read_folder
 
 PATIENCE = 60.0
@@ -20,30 +24,44 @@ PATIENCE = 60.0
 
 @dataclass(slots=True)
 class CheckedConnections:
-    """What was tried by sender, what does not work, and what cannot be read."""
+    """What was tried by sender and of tenants, what does not work, and what cannot be read."""
 
     tried: dict[str, list[Probe]] = field(default_factory=dict)
+    tenants: TenantsProbe | None = None
 
     @property
     def problems(self) -> list[Problem]:
         """Connections that do not work."""
-        return [_problem(sender, one.name, why) for sender, one in self._each()
+        return [_problem(place, one.name, why) for place, one in self._each()
                 for why in one.problems]  # fmt: skip
 
     @property
     def notes(self) -> list[Problem]:
         """Rights that lack for some objects."""
-        return [_problem(sender, one.name, why) for sender, one in self._each()
+        return [_problem(place, one.name, why) for place, one in self._each()
                 for why in one.missing]  # fmt: skip
+
+    @property
+    def counts(self) -> Iterator[str]:
+        """Lines that say how much each shows."""
+        for place, one in self._each():
+            shown = (
+                plural(one.rules or 0, "PostSyncRule") if isinstance(one, TenantsProbe)
+                else plural(one.applications or 0, "Application")
+            )  # fmt: skip
+            yield f"{place}: {one.name}: {shown}"
 
     def as_json(self) -> dict[str, Any]:
         """Return what was tried, for scripts."""
-        return {sender: [asdict(one) for one in probes] for sender, probes in self.tried.items()}
+        tried = {sender: [asdict(one) for one in probes] for sender, probes in self.tried.items()}
+        return {"connections": tried} | ({"tenants": asdict(self.tenants)} if self.tenants else {})
 
-    def _each(self) -> Iterator[tuple[str, Probe]]:
+    def _each(self) -> Iterator[tuple[str, Probe | TenantsProbe]]:
         for sender, probes in self.tried.items():
             for one in probes:
-                yield sender, one
+                yield f"argocd.{sender}", one
+        if self.tenants is not None:
+            yield "tenants", self.tenants
 
 
 def check_connections(settings: Settings, outbound: Outbound) -> CheckedConnections:
@@ -54,6 +72,10 @@ def check_connections(settings: Settings, outbound: Outbound) -> CheckedConnecti
         connection = connections.for_sender(sender)
         assert connection is not None, sender  # noqa: S101 it is one of them
         found.tried[sender] = probe(connection, time.monotonic() + PATIENCE)
+    if settings.tenants is not None:
+        server = to_tenants(settings.tenants, settings, outbound, READING)
+        until = time.monotonic() + PATIENCE
+        found.tenants = probe_tenants(server, tenants_of(settings.tenants), until)
     return found
 
 
@@ -64,6 +86,6 @@ def sender_warnings(settings: Settings) -> Iterator[Problem]:
         yield Problem(f"argocd.{sender}", 0, 0, "", why)
 
 
-def _problem(sender: str, name: str, why: str) -> Problem:
+def _problem(place: str, name: str, why: str) -> Problem:
     message = why if why.startswith(name) else f"{name}: {why}"
-    return Problem(f"argocd.{sender}", 0, 0, "", message)
+    return Problem(place, 0, 0, "", message)

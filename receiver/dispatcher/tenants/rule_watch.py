@@ -69,6 +69,11 @@ class Watched:
     thread: str
     cron_jobs: bool = False
 
+    @property
+    def whole(self) -> bool:
+        """Whether each namespace is named whole, so that a right in each of them is enough."""
+        return not any(map(SPECIAL.search, self.namespaces))
+
 
 def post_sync_rules(tenants: Tenants) -> Watched:
     """Return how PostSyncRules are watched."""
@@ -125,12 +130,8 @@ class RuleWatch:
         """End with the process."""
         self._stopped.set()
 
-    @property
-    def _whole(self) -> bool:
-        return not any(map(SPECIAL.search, self._watched.namespaces))
-
     def _watch_all(self) -> None:
-        if self._follow(None, until_refused=self._whole):
+        if self._follow(None, until_refused=self._watched.whole):
             return
         for namespace in dict.fromkeys(self._watched.namespaces):
             thread = f"{self._watched.thread}-{namespace}"
@@ -169,7 +170,7 @@ class RuleWatch:
     def _why(self, error: ListRefused) -> str:
         if error.why.gone:
             return self._watched.absent
-        return error.why.reason if self._whole else f"{error.why.reason}; {GLOBS}"
+        return error.why.reason if self._watched.whole else f"{error.why.reason}; {GLOBS}"
 
     def _failed(self, outage: Outage, reason: str) -> None:
         """Tell it, and wait until the next try."""
