@@ -42,9 +42,8 @@ def check(
     rule that needs a connection where there is none, or a secret that is not there.
 
     With --cluster, expressions stand as placeholders, and what they leave open is noted. Where an
-    action names no kubeconfig, it is the cluster that this runs in, or else that of kubectl. Each
-    connection to Argo CD, and to the API server that has the rules of tenants, is tried, and the
-    rights that it lacks are named.
+    action names no kubeconfig, it is the cluster that this runs in, or else that of kubectl. The
+    connections, to Argo CD and to tenants' rules, are tried, and rights that lack are named.
 
     \b
       postsync check
