@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import runpy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -24,6 +24,10 @@ GRACE = 20
 MEMORY = "/dev/shm"  # noqa: S108 gunicorn makes its file there safely
 """Where the worker's heartbeat file is best: on a busy disk, or a read-only one, it blocks or fails
 (https://docs.gunicorn.org/en/stable/faq.html, "How do I avoid Gunicorn excessively blocking")."""
+
+OURS = ("workers", "worker_class", "preload_app")
+"""Settings that no file changes: of several workers each would count for itself alone, and a scrape
+of /metrics would meet now one, now another."""
 
 ENDLESS = 1_000_000
 """Connections at which gunicorn would accept no more, probes among them; the worker has bounds of
@@ -54,6 +58,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         own: dict[str, Any] = {
             "bind": f"{host}:{settings.port}",
             "workers": 1,
+            "preload_app": False,
             "threads": settings.threads,
             "worker_class": type("Worker", (Worker,), bounds),
             "worker_connections": ENDLESS,
@@ -72,7 +77,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             # gunicorn asks it for each new connection.
             own["ssl_context"] = lambda _config, _default: tls.current.context
         if settings.gunicorn_config is not None:
-            own |= _read_config(settings.gunicorn_config)
+            own |= _read_config(settings.gunicorn_config, own)
         for name, value in own.items():
             self.cfg.set(name, value)
 
@@ -86,11 +91,12 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             self._stop()
 
 
-def _read_config(path: Path) -> dict[str, Any]:
+def _read_config(path: Path, own: Mapping[str, Any]) -> dict[str, Any]:
     """Run a gunicorn configuration file, and take the settings of its top level.
 
     Raises:
-        SettingsError: it is not there, it breaks off, or it sets what gunicorn does not know.
+        SettingsError: it is not there, it breaks off, it sets what gunicorn does not know, or
+            what has to be as in ``own``.
     """
     try:
         found = runpy.run_path(str(path))
@@ -104,4 +110,11 @@ def _read_config(path: Path) -> dict[str, Any]:
     for name in plain:
         if name not in known:
             raise SettingsError(f"gunicorn's configuration {path}: there is no setting {name}")
+    for name in OURS:
+        if plain.get(name, own[name]) != own[name]:
+            raise SettingsError(
+                f"gunicorn's configuration {path}: {name} is not to be set",
+                hint="one process with threads takes all notifications; `threads` in the settings "
+                "gives it more, and over PostgreSQL several `postsync serve` share the work",
+            )
     return plain

@@ -132,3 +132,11 @@ def test_a_configuration_with_a_typo_is_refused(tmp_path: Path) -> None:
     config = tmp_path / "gunicorn.conf.py"
     config.write_text("backlogg = 3\n")
     assert "there is no setting backlogg" in refused(config)
+
+
+@pytest.mark.parametrize("setting", ["workers = 2", 'worker_class = "sync"', "preload_app = True"])
+def test_a_configuration_of_several_workers_is_refused(tmp_path: Path, setting: str) -> None:
+    """Each would have counts of its own, and a scrape would meet now one, now another."""
+    config = tmp_path / "gunicorn.conf.py"
+    config.write_text(f"{setting}\n")
+    assert f"{setting.split(maxsplit=1)[0]} is not to be set" in refused(config)
