@@ -176,6 +176,7 @@ key_values = Table(
 STARTED_PLAN = state_in(PlanState.where(Trait.OPEN | Trait.STARTED))
 COLLECTING_PLAN = state_in([PlanState.COLLECTING])
 GATED_PLAN = state_in([PlanState.GATED])
+HELD_PLAN = state_in([PlanState.HELD])
 SIGNALLED_PLAN = "signals > 0"
 
 plans = Table(
@@ -203,6 +204,7 @@ plans = Table(
     Column("newer_sync", Text),
     Column("collect_key", Text),
     Column("due_at", BigInteger),
+    Column("held_at", BigInteger),
     Column("signals", Integer, nullable=False, default=0),
     Column("created_at", BigInteger, nullable=False),
     Column("ended_at", BigInteger),
@@ -216,6 +218,7 @@ plans = Table(
     _partial_index("plans_collecting", COLLECTING_PLAN, "collect_key", unique=True),
     _partial_index("plans_collected", COLLECTING_PLAN, "due_at"),
     _partial_index("plans_gated", GATED_PLAN, "id"),
+    _partial_index("plans_held", HELD_PLAN, "held_at"),
     _partial_index(
         "plans_open_of_series",
         "series IS NOT NULL AND ended_at IS NULL",
@@ -232,6 +235,7 @@ the one that did. ``collect_key`` is of a plan that collects syncs, ``awaited`` 
 that such a one waits for, ``hold_above`` the number of targets above which it waits for an
 approval, ``gate`` how it waits for its resources to be healthy, ``failure`` why it has failed
 before its first wave. ``due_at`` is when it collects no more, or waits for its resources no longer.
+``held_at`` is since when it is held; of a plan in another state it means nothing.
 
 ``signals`` counts what has happened to it since its last step was worked out; see
 `receiver.ledger.plans.signals`."""
@@ -262,6 +266,7 @@ QUEUED_RUN = state_in(RunState.where(Trait.QUEUED))
 SLEEPING_RUN = f"{state_in(RunState.where(Trait.CLAIMABLE))} AND NOT ready"
 RUNNING_RUN = state_in([RunState.RUNNING])
 FAILED_RUN = state_in([RunState.FAILED])
+HELD_RUN = state_in([RunState.HELD])
 READY_RUN = "ready AND paused_at IS NULL"
 
 runs = Table(
@@ -300,6 +305,7 @@ runs = Table(
     Column("output", Text),
     Column("first_attempt_at", BigInteger),
     Column("paused_at", BigInteger),
+    Column("held_at", BigInteger),
     Column("ended_at", BigInteger),
     Index("runs_of_plan", "plan_id", "state"),
     Index("runs_of_rule", "rule", "id"),
@@ -310,6 +316,7 @@ runs = Table(
     _partial_index("runs_by_flow", QUEUED_RUN, "flow", "virtual_time"),
     _partial_index("runs_running", RUNNING_RUN, "lease_until"),
     _partial_index("runs_failed", FAILED_RUN, "ended_at"),
+    _partial_index("runs_held", HELD_RUN, "held_at"),
 )
 """``attempts`` counts how often it was started; ``claims`` also each time that the other side was
 asked whether it has finished. So each claim has a number of its own, and an outcome with an older
@@ -318,7 +325,7 @@ one than the row's, of a claim that was taken over, is not stored.
 ``rendered`` is whether its parameters are rendered and valid: a retry repeats it with them.
 
 ``paused_at`` is since when a pause of its rule or handler holds a queued run back; of a run that
-is not queued it means nothing."""
+is not queued it means nothing. ``held_at`` is since when it is held; likewise."""
 
 lanes = Table(
     "lanes",

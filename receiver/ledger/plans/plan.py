@@ -67,6 +67,7 @@ class Plan:
     signals: int
     created_at: int
     ended_at: int | None
+    held_at: int | None = None
 
     @property
     def newer(self) -> tuple[str, str] | None:

@@ -75,7 +75,7 @@ def end_collecting(uow: UnitOfWork, plan: Plan) -> None:
     restart_window(uow, plan.collect_key)
     reason = hold_reason(len(plan.targets), plan.hold_above)
     if reason:
-        _change(uow, plan, PlanState.HELD, reason)
+        _change(uow, plan, PlanState.HELD, reason, held_at=uow.now)
         uow.events.append(held_event(plan, reason))
     else:
         go_on(uow, plan)
@@ -133,9 +133,9 @@ def waiting_event(plan: Plan) -> Event:
 
 def _change(
     uow: UnitOfWork, plan: Plan, state: PlanState, reason: str, position: int | None = None,
-    due_at: int | None = None,
+    due_at: int | None = None, held_at: int | None = None,
 ) -> None:  # fmt: skip
     uow.change(
         tables.plans, plan.id, state=state.value, reason=reason, queue_position=position,
-        due_at=due_at,
+        due_at=due_at, held_at=held_at,
     )  # fmt: skip

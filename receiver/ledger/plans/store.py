@@ -77,7 +77,8 @@ def _store_plan(uow: UnitOfWork, new: NewPlan, plan: Plan, *, newest: bool) -> N
     elif new.collect:
         begin(uow, plan, new.collect)
     elif new.hold:
-        insert_plan(uow, replace(plan, state=PlanState.HELD, reason=new.hold))
+        held = replace(plan, state=PlanState.HELD, reason=new.hold, held_at=uow.now)
+        insert_plan(uow, held)
         _write_runs(uow, replace(new.first, changes=()), new.runs)
         uow.events.append(held_event(plan, new.hold))
     elif plan.gate:
@@ -154,7 +155,7 @@ def _due_flows(advances: Iterable[Advance]) -> Iterator[str]:
 
 _CHANGED = (
     "state", "reason", "skip_cause", "rendered", "ready", "lane", "virtual_time", "due_at",
-    "ended_at", "parameters", "secrets",
+    "held_at", "ended_at", "parameters", "secrets",
 )  # fmt: skip
 
 _CHANGE = (
@@ -181,14 +182,17 @@ def _change_row(uow: UnitOfWork, advance: Advance, change: RunChange) -> Row:
         change.state.value, change.reason, change.skip_cause and change.skip_cause.value,
         change.state.has(Trait.RELEASED), due, change.lane,
         next_virtual_time(uow, advance.flow) if due else 0,
-        uow.now if due else None, uow.now if change.state.ended else None,
+        uow.now if due else None, uow.now if change.state is RunState.HELD else None,
+        uow.now if change.state.ended else None,
         dumps(change.parameters), dumps(change.secrets),
     )  # fmt: skip
     return dict(zip(_CHANGED, values, strict=True))
 
 
 def _new_row(run: Run) -> Row:
-    unchanged = (RunState.WAITING.value, "", None, False, False, "", 0, None, None, None, None)
+    unchanged = (
+        RunState.WAITING.value, "", None, False, False, "", 0, None, None, None, None, None,
+    )  # fmt: skip
     return {
         **run_row(run), "claims": 0, "failures": 0, "of_rule": run.rule, "of_handler": run.handler,
         **dict(zip(_CHANGED, unchanged, strict=True)),

@@ -38,7 +38,7 @@ FEW = 3
 _R, _P = tables.runs.c, tables.plans.c
 _OF_PLAN = (
     _P.state.label("plan_state"), _P.reason.label("plan_reason"), _P.due_at.label("until"),
-    _P.concurrency_key, _P.concurrency_limit, _P.queue_position, _P.sync_id,
+    _P.held_at.label("plan_held_at"), _P.concurrency_key, _P.concurrency_limit, _P.queue_position,
     _P.awaited.is_not(None).label("awaits"),
 )  # fmt: skip
 _PLANS = select(_P.id.label("plan_id"), *_OF_PLAN).where(
@@ -48,7 +48,7 @@ _OPEN = (
     select(
         *(_R[name] for name in (
             "id", "state", "rule", "handler", "section", "wave", "lane", "ready", "virtual_time",
-            "due_at", "failures", "paused_at", "plan_id",
+            "due_at", "failures", "paused_at", "held_at", "plan_id",
         )),
         *_OF_PLAN,
     )
@@ -137,20 +137,19 @@ class _Reasons:
         self._line = cache(self._read_line)
         self._waves = cache(self._read_waves)
         self._ready = cache(self._read_ready)
-        self._held = cache(self._read_held)
 
     def of_run(self, row: Any) -> str:
         if row.plan_state != PlanState.ACTIVE and row.plan_state in OPEN_PLANS:
             return self.of_plan(row)
         if row.state == RunState.HELD:
-            return f"an approval, held since {self._held_since('run', row.id, row.sync_id)}"
+            return f"an approval, held since {moment(row.held_at)}"
         if row.state == RunState.WAITING:
             return self._waves(row.plan_id, row.section, row.wave)
         return self._pause(row) or self._time(row) or self._turn(row)
 
     def of_plan(self, row: Any) -> str:
         if row.plan_state == PlanState.HELD:
-            since = self._held_since("plan", row.plan_id, row.sync_id)
+            since = moment(row.plan_held_at)
             return f"the approval of the plan, held since {since}: it {row.plan_reason}"
         if row.plan_state == PlanState.GATED:
             return f"healthy resources, until {moment(row.until)}: {row.plan_reason}"
@@ -167,16 +166,6 @@ class _Reasons:
         having = self.connection.scalars(query, {"key": key}).all()
         has = f"; {', '.join(having)} {'has' if len(having) == 1 else 'have'} it"
         return f"a place under the key {key!r}: {before} {plans} before its own, limit {limit}{has}"
-
-    def _held_since(self, kind: str, wanted: str, sync: str) -> str:
-        return moment(self._held(kind, sync).get(wanted, self.now))
-
-    def _read_held(self, kind: str, sync: str) -> dict[str, int]:
-        """Read when each of a sync was held, all at once: that reads all lines of the sync."""
-        e = tables.audit_events.c
-        number = e[f"{kind}_id"]
-        query = select(number, func.max(e.at)).where(e.sync_id == sync, e.name == f"{kind}.held")
-        return {row[0]: row[1] for row in self.connection.execute(query.group_by(number))}
 
     def _read_waves(self, plan: str, section: str, wave: int) -> str:
         query = select(func.count()).where(
