@@ -11,7 +11,7 @@ from receiver.dispatcher.rule_sets import Reload, store_reload
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.operations.common import Act
 from receiver.ledger.operations.service import Operations
-from receiver.ledger.queue.heartbeats import write_heartbeat
+from receiver.ledger.queue.heartbeats import DispatcherHeartbeat, write_heartbeat
 
 ANN = Act("ann", "mended")
 BOB = Act("bob")
@@ -55,7 +55,7 @@ def live_house_of(ledger: Ledger, rules: str) -> House:
     house = house_of(ledger, rules)
     put_in_force(house)
     with ledger.write() as connection:
-        write_heartbeat(connection, "w-1", ledger.now(connection))
+        write_heartbeat(connection, "w-1", DispatcherHeartbeat(ledger.now(connection)))
     return house
 
 

@@ -17,12 +17,15 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from itertools import cycle
+from mmap import mmap
+from struct import Struct
 
 PR_SET_PDEATHSIG = 1
 """Linux, prctl(2): the signal that a child gets when its parent dies."""
 M_MMAP_THRESHOLD = -3
 """GNU, mallopt(3): blocks of so many bytes are mapped one by one, and unmapped when freed."""
 LARGE_BLOCK = 1 << 20
+PID = Struct("q")
 STOPS = frozenset({signal.SIGTERM, signal.SIGINT})
 SIGNALS = STOPS | {signal.SIGCHLD, signal.SIGHUP}
 
@@ -41,6 +44,7 @@ class Supervisor:
         self._bodies = bodies
         self._grace = grace
         self._children: dict[int, str] = {}
+        self._pids = mmap(-1, PID.size * len(bodies))  # shared with all children
         self._stopping = False
         self._ending: int | None = None
         self._deadline: float | None = None
@@ -52,13 +56,21 @@ class Supervisor:
         0 after a wanted stop in which every child ended well, else 1.
         """
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-        for (name, body), core in zip(self._bodies.items(), cycle_cores(), strict=False):
-            self._children[_fork(body, core)] = name
+        cores = cycle_cores()
+        for place, (name, body) in enumerate(self._bodies.items()):
+            pid = _fork(body, next(cores))
+            PID.pack_into(self._pids, place * PID.size, pid)
+            self._children[pid] = name
         started()
         while self._children:
             self._handle(self._next_signal())
             self._reap()
         return int(self._failed)
+
+    def pid_of(self, name: str) -> int:
+        """Return the pid of a body's process, 0 before it is started; also in another's process."""
+        place = list(self._bodies).index(name)
+        return int(PID.unpack_from(self._pids, place * PID.size)[0])
 
     def _next_signal(self) -> int | None:
         if self._deadline is None:

@@ -39,6 +39,7 @@ from receiver.ledger.queries.rows import RulesStatus
 from receiver.settings.model import Settings
 from receiver.web.app import create_app
 from receiver.web.gunicorn_server import Server
+from receiver.web.metrics import Pid
 from receiver.web.tls import Tls, load_tls
 
 PATIENCE = 20.0
@@ -68,23 +69,28 @@ def serve(settings: Settings) -> None:
     tls = load_tls(settings, log)
     check_address(settings)
     wakeup = Wakeup()
-    bodies = {"intake": lambda: _serve_intake(settings, tls, wakeup, log)}
+    dispatcher: Pid | None = None
+    bodies = {"intake": lambda: _serve_intake(settings, tls, wakeup, log, dispatcher)}
     with ExitStack() as held:
         if isinstance(settings.ledger, Path):
             held.enter_context(lock_ledger(settings.ledger))
             bodies["dispatcher"] = lambda: dispatch(settings, wakeup, log, new_id("w"))
         wait_for_ledger(settings, log)
         supervisor = Supervisor(bodies, grace=settings.drain + 5)
+        if "dispatcher" in bodies:
+            dispatcher = partial(supervisor.pid_of, "dispatcher")
         gc.freeze()  # what is imported now stays shared between the processes
         sys.exit(supervisor.run(lambda: _announce(settings)))
 
 
-def _serve_intake(settings: Settings, tls: Tls | None, wakeup: Wakeup, log: Log) -> None:
+def _serve_intake(
+    settings: Settings, tls: Tls | None, wakeup: Wakeup, log: Log, dispatcher: Pid | None
+) -> None:
     def build() -> tuple[Flask, Callable[[], None]]:
         intake = build_intake(settings, wakeup, log)
         if tls is not None:
             tls.start()
-        return create_app(intake, tls), intake.writer.stop
+        return create_app(intake, tls, dispatcher), intake.writer.stop
 
     Server(settings, build, tls).run()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 from collections.abc import Callable
+from functools import partial
 
 import click
 from flask import Flask
@@ -25,6 +26,7 @@ from receiver.ledger.queries.reader import Reader
 from receiver.settings.model import Settings
 from receiver.web.app import create_worker_app
 from receiver.web.gunicorn_server import Server
+from receiver.web.metrics import Pid
 
 
 @click.command()
@@ -52,17 +54,19 @@ def work(settings: Settings) -> None:
     check_address(settings)
     wait_for_ledger(settings, log)
     wakeup, owner = Wakeup(), new_id("w")
+    supervisor: Supervisor
     bodies = {
         "dispatcher": lambda: dispatch(settings, wakeup, log, owner),
-        "probes": lambda: _answer(settings, owner),
+        "probes": lambda: _answer(settings, owner, partial(supervisor.pid_of, "dispatcher")),
     }
+    supervisor = Supervisor(bodies, grace=settings.drain + 5)
     gc.freeze()  # what is imported now stays shared between the processes
-    sys.exit(Supervisor(bodies, grace=settings.drain + 5).run(lambda: None))
+    sys.exit(supervisor.run(lambda: None))
 
 
-def _answer(settings: Settings, owner: str) -> None:
+def _answer(settings: Settings, owner: str, dispatcher: Pid) -> None:
     def build() -> tuple[Flask, Callable[[], None]]:
         ledger = open_ledger(settings.ledger)
-        return create_worker_app(Reader(ledger), owner), ledger.close
+        return create_worker_app(Reader(ledger), owner, dispatcher), ledger.close
 
     Server(settings, build).run()

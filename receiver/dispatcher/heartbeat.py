@@ -8,10 +8,11 @@ from collections.abc import Mapping
 
 from receiver.core.logs import lost_lines
 from receiver.core.threads import deaths, thread_problems
+from receiver.dispatcher.rule_sets import RulesInForce
 from receiver.dispatcher.worker_pool import WorkerPool
 from receiver.ledger.audit.trail import labels
 from receiver.ledger.engine.unit_of_work import UnitOfWork
-from receiver.ledger.queue.heartbeats import write_heartbeat
+from receiver.ledger.queue.heartbeats import DispatcherHeartbeat, write_heartbeat
 from receiver.ledger.queue.leases import release_lost, renew
 
 EVERY = 5.0
@@ -33,10 +34,13 @@ class Heartbeat:
         """Seconds until the next heartbeat, not above 0 when it is due."""
         return self._next - time.monotonic()
 
-    def store(self, uow: UnitOfWork, pool: WorkerPool) -> None:
+    def store(self, uow: UnitOfWork, pool: WorkerPool, rules: RulesInForce) -> None:
         """Write it, renew the leases of the runs under way here, release runs that others lost."""
         self._next = time.monotonic() + self._every
-        write_heartbeat(uow.connection, self._owner, uow.now, thread_problems(), pool.hanging)
+        beat = DispatcherHeartbeat(
+            uow.now, thread_problems(), pool.hanging, rules.digest, rules.refused
+        )
+        write_heartbeat(uow.connection, self._owner, beat)
         self._count(uow, pool.given_up)
         renew(uow.connection, uow.now, self._owner, self._lease, pool.run_ids())
         release_lost(uow)
@@ -45,9 +49,11 @@ class Heartbeat:
         """Add what was counted here since the last heartbeat to the counters of `/metrics`."""
         own = Counter[tuple[str, str]]()
         for thread, died in deaths().items():
-            own["thread_deaths_total", labels(thread=thread)] = died
+            own["thread_deaths_total", labels(process="dispatcher", thread=thread)] = died
         for handler, times in given_up.items():
             own["attempts_hung_total", labels(handler=handler)] = times
         own["log_lines_lost_total", labels(process="dispatcher")] = lost_lines()
+        # A series begins at 0: of one that begins at 1 Prometheus would see no increase.
+        uow.counts.update(dict.fromkeys(own.keys() - self._counted.keys(), 0))
         uow.counts.update(own - self._counted)
         self._counted = own

@@ -243,7 +243,7 @@ class Dispatcher:
             if turn.planned:
                 self._preparation.clear_begun(connection, turn.waited)
             if turn.heartbeat_due:
-                self._heartbeat.store(uow, self._pool)
+                self._heartbeat.store(uow, self._pool, self._rules)
             # The claim last: it takes what the steps and outcomes above have made due.
             if turn.claims:
                 turn.taken = self._claim(uow)
@@ -298,7 +298,7 @@ class Dispatcher:
         if self._heartbeat.wait <= 0:
             with self._ledger.write(LockMode.SHARED) as connection:
                 uow = UnitOfWork(connection, self._ledger.now(connection))
-                self._heartbeat.store(uow, self._pool)
+                self._heartbeat.store(uow, self._pool, self._rules)
                 uow.finish()
             self._log_events(uow)
 

@@ -83,6 +83,7 @@ class RulesInForce:
 
     Attributes:
         restore: returns the sets of custom resources that were in force last.
+        refused: whether the rule files as they are now were refused.
     """
 
     def __init__(
@@ -106,6 +107,12 @@ class RulesInForce:
         self._older_custom: Kept = OrderedDict()
         self._loading = False
         self.restore: Callable[[], Iterable[RuleSet]] = tuple
+        self.refused = False
+
+    @property
+    def digest(self) -> str:
+        """Return that of the rule files in force, "" if there are none."""
+        return self._own.rule_set.digest if self._own else ""
 
     def start(self) -> None:
         """Load the rules now, then whenever their files change."""
@@ -210,6 +217,11 @@ class RulesInForce:
 
     def _load(self) -> Reload:
         """Load the rules; if that fails, the last good ones stay, and the reason is returned."""
+        loaded = self._try_to_load()
+        self.refused = loaded.planner is None
+        return loaded
+
+    def _try_to_load(self) -> Reload:
         try:
             rule_set = self._rulebook.reload()
             with self._lock:

@@ -16,7 +16,7 @@ from receiver.web.connection_manager import ON_CUT
 from receiver.web.health import health_blueprint
 from receiver.web.intake import add_intake
 from receiver.web.messages_api import messages_blueprint
-from receiver.web.metrics import Metrics, metrics_blueprint
+from receiver.web.metrics import Metrics, Pid, metrics_blueprint
 from receiver.web.openapi_document import openapi_blueprint
 from receiver.web.page.blueprint import LOGIN, page_blueprint
 from receiver.web.page.proxied import is_proxied
@@ -28,12 +28,13 @@ from receiver.web.thread_pools import ADMISSION, Admission, Head
 from receiver.web.tls import Tls
 
 
-def create_app(intake: Intake, tls: Tls | None = None) -> Flask:
+def create_app(intake: Intake, tls: Tls | None = None, dispatcher: Pid | None = None) -> Flask:
     """Return the app for these parts; it starts and stops nothing."""
     app = Flask("postsync", static_folder=None)
     app.json = provider = DefaultJSONProvider(app)
     provider.sort_keys = False  # keys stand in the order that reads best
-    metrics, keys, settings = Metrics(intake.reader, tls), intake.keys, intake.settings
+    metrics = Metrics(intake.reader, "intake", tls, dispatcher)
+    keys, settings = intake.keys, intake.settings
     add_intake(app, intake, metrics)
     app.register_blueprint(read_api.ROUTES.blueprint("read", intake))
     app.register_blueprint(operator_api.ROUTES.blueprint("operate", intake))
@@ -77,10 +78,11 @@ def _messenger(intake: Intake, header: str) -> str:
     return name
 
 
-def create_worker_app(reader: Reader, owner: str) -> Flask:
+def create_worker_app(reader: Reader, owner: str, dispatcher: Pid) -> Flask:
     """Return the app of a process that only works: its probes and metrics."""
     app = Flask("postsync", static_folder=None)
     app.register_blueprint(health_blueprint(reader, dispatches=True, owner=owner))
-    app.register_blueprint(metrics_blueprint(Metrics(reader)))
+    metrics = Metrics(reader, "probes", dispatcher=dispatcher)
+    app.register_blueprint(metrics_blueprint(metrics))
     app.extensions[ADMISSION] = Admission(lambda _head, _look: False)  # nothing is sent to it
     return app

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 
 import prometheus_client
@@ -16,6 +16,7 @@ from receiver.core.errors import LedgerUnavailable
 from receiver.core.logs import lost_lines
 from receiver.core.threads import deaths
 from receiver.ledger.inbox.deliveries import Receipt
+from receiver.ledger.queries.metrics import Number
 from receiver.ledger.queries.reader import Reader
 from receiver.web.operation import Operation, Who
 from receiver.web.tls import Tls
@@ -25,13 +26,25 @@ PREFIX = "postsync_"
 LATENCIES = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Seconds from the end of the headers to the commit; the issue's aim is a p99 under 0.1."""
 
+Pid = Callable[[], int]
+"""Tells the pid of another process of this instance."""
+
 HISTOGRAM_PARTS = ("_bucket", "_sum", "_count")
 
 
 class Metrics:
-    """The intake's metrics in a registry of their own."""
+    """The metrics of the process that answers, in a registry of their own.
 
-    def __init__(self, reader: Reader, tls: Tls | None = None) -> None:
+    Args:
+        reader: of the ledger.
+        process: what this one is: the ``intake``, or the ``probes`` of a dispatcher.
+        tls: what it is served with.
+        dispatcher: tells the pid of the dispatcher beside it, if there is one.
+    """
+
+    def __init__(
+        self, reader: Reader, process: str, tls: Tls | None = None, dispatcher: Pid | None = None
+    ) -> None:
         # They double the page, and nobody uses them.
         prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # theirs
         self.registry = registry = CollectorRegistry()
@@ -60,7 +73,9 @@ class Metrics:
         # Kept: to find one of a metric's children takes longer than to count.
         self._counted, self._last_of = cache(self._notifications.labels), cache(self._last.labels)
         ProcessCollector(registry=registry)
-        registry.register(Scraped(reader, tls))
+        if dispatcher is not None:
+            ProcessCollector("postsync_dispatcher", dispatcher, registry=registry)
+        registry.register(Scraped(reader, process, tls))
 
     def stored(self, sender: str, channel: str, receipt: Receipt, seconds: float) -> None:
         """Count a notification that is on disk."""
@@ -80,8 +95,9 @@ class Metrics:
 class Scraped(Collector):
     """Yields the numbers that are kept elsewhere, as they are at the scrape."""
 
-    def __init__(self, reader: Reader, tls: Tls | None) -> None:
+    def __init__(self, reader: Reader, process: str, tls: Tls | None) -> None:
         self._reader = reader
+        self._process = process
         self._tls = tls
 
     def describe(self) -> Iterable[Metric]:
@@ -94,13 +110,14 @@ class Scraped(Collector):
         Without TLS, that of the certificate has no sample.
         """
         # Of this process; the dispatcher's are in the ledger.
-        counters: list[tuple[str, dict[str, str], float]] = [
-            *(("thread_deaths_total", {"thread": name}, n) for name, n in deaths().items()),
-            ("log_lines_lost_total", {"process": "intake"}, lost_lines()),
+        own = {"process": self._process}
+        numbers: list[Number] = [
+            *(("thread_deaths_total", own | {"thread": name}, n) for name, n in deaths().items()),
+            ("log_lines_lost_total", own, lost_lines()),
         ]
         up = Metric(f"{PREFIX}ledger_up", "1 if the ledger can be read.", "gauge")
         try:
-            counters += self._reader.counters()
+            numbers += self._reader.counters()
             up.add_sample(up.name, {}, 1)
         except LedgerUnavailable:
             up.add_sample(up.name, {}, 0)
@@ -108,11 +125,11 @@ class Scraped(Collector):
         certificate = Metric(ends, "When the served certificate expires.", "gauge")
         if self._tls is not None:
             certificate.add_sample(ends, {}, self._tls.current.not_after.timestamp())
-        return [up, *_metrics(counters), certificate]
+        return [up, *_metrics(numbers), certificate]
 
 
-def _metrics(counters: Iterable[tuple[str, dict[str, str], float]]) -> list[Metric]:
-    ordered = sorted(counters, key=lambda item: (item[0], float(item[1].get("le", "0"))))
+def _metrics(numbers: Iterable[Number]) -> list[Metric]:
+    ordered = sorted(numbers, key=lambda item: (item[0], float(item[1].get("le", "0"))))
     histograms = {name.removesuffix("_bucket") for name, _, _ in ordered if name[-7:] == "_bucket"}
     metrics: dict[str, Metric] = {}
     for name, labels, value in ordered:

@@ -12,7 +12,7 @@ from in_process import Postsync
 from notifications import resource
 
 from receiver.ledger.engine.sqlite import SqliteLedger
-from receiver.ledger.queue.heartbeats import write_heartbeat
+from receiver.ledger.queue.heartbeats import DispatcherHeartbeat, write_heartbeat
 
 RULES = """
 - name: purge
@@ -159,7 +159,7 @@ def test_a_sync_that_is_not_planned_is_not_shown_as_unchanged(
     assert "1 resources\nnot planned yet: no dispatcher" in story
 
     with house.ledger.write() as connection:
-        write_heartbeat(connection, "w-1", house.ledger.now(connection))
+        write_heartbeat(connection, "w-1", DispatcherHeartbeat(house.ledger.now(connection)))
     assert postsync("syncs")[1].splitlines()[-1].endswith("not planned yet")
 
 

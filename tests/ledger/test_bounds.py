@@ -22,7 +22,11 @@ from receiver.ledger.inbox.recovery import Operation, store_missed
 from receiver.ledger.plans.custom_rules import CustomRule, store_custom_rule
 from receiver.ledger.plans.field_values import FieldPlace, FieldUpdate, store_fields
 from receiver.ledger.plans.poison_guard import record_start
-from receiver.ledger.queue.heartbeats import delete_old_heartbeats, write_heartbeat
+from receiver.ledger.queue.heartbeats import (
+    DispatcherHeartbeat,
+    delete_old_heartbeats,
+    write_heartbeat,
+)
 from receiver.ledger.retention import delete as deleting
 from receiver.notification.field_memory import Remembered
 
@@ -49,7 +53,7 @@ def work(house: House, month: int) -> None:
         store_rule_set(connection, now, rule_set.digest, rule_set.files)
         put_value(connection, RULES, {"digest": rule_set.digest, "loadedAt": now})
         delete_old_heartbeats(connection, now)
-        write_heartbeat(connection, f"w-{month}", now, [])
+        write_heartbeat(connection, f"w-{month}", DispatcherHeartbeat(now, []))
         connection.execute(insert(tables.buckets).values(lane=f"h{month}", tokens=1.0, at=now))
         connection.execute(insert(tables.lanes).values(lane=f"h{month}", blocked_until=now))
         lost = Operation("argocd", f"shop-{month}", "", from_ms(now))

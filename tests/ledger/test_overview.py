@@ -25,7 +25,7 @@ from receiver.ledger.inbox.group_commit import IntakeWriter
 from receiver.ledger.queries import overview
 from receiver.ledger.queries.overview_rows import ConnectionSeen, Overview
 from receiver.ledger.queries.reader import Reader
-from receiver.ledger.queue.heartbeats import write_heartbeat
+from receiver.ledger.queue.heartbeats import DispatcherHeartbeat, write_heartbeat
 from receiver.ledger.queue.pauses import Scope
 
 SMALL = {"key_values", "pauses"}
@@ -254,5 +254,5 @@ def test_dispatchers_are_alive_by_their_signs_of_life(house: House) -> None:
     """As the probes have it."""
     assert read(house)["dispatcher"]["alive"] == 0
     with house.ledger.write() as connection:
-        write_heartbeat(connection, "w-1", house.ledger.now(connection))
+        write_heartbeat(connection, "w-1", DispatcherHeartbeat(house.ledger.now(connection)))
     assert read(house)["dispatcher"]["alive"] == 1

@@ -20,7 +20,7 @@ from receiver.ledger.engine.sqlite import SqliteLedger
 from receiver.ledger.inbox.deliveries import Arrival
 from receiver.ledger.inbox.group_commit import IntakeWriter
 from receiver.ledger.queries.reader import Filters, Reader
-from receiver.ledger.queue.heartbeats import write_heartbeat
+from receiver.ledger.queue.heartbeats import DispatcherHeartbeat, write_heartbeat
 from receiver.notification.parse import read_notification
 
 
@@ -129,7 +129,7 @@ def test_readiness_tells_of_the_rules_in_force_and_the_last_sign_of_life(ledger:
     with ledger.write() as connection:
         mark = {"ok": False, "error": "r.yaml:1: no", "digest": "d" * 64, "rules": 3}
         put_value(connection, RULES, mark | {"loadedAt": 0})
-        write_heartbeat(connection, "w-1", ledger.now(connection) - 5_000)
+        write_heartbeat(connection, "w-1", DispatcherHeartbeat(ledger.now(connection) - 5_000))
     found = Reader(ledger).readiness()
     assert found.rules == mark | {
         "refused": True, "warnings": [], "loadedAt": "1970-01-01T00:00:00Z", "refusedAt": None,
@@ -170,7 +170,7 @@ def test_gauges_tell_what_is_open(ledger: Ledger, writer: IntakeWriter) -> None:
     """Syncs that nobody planned, and the age of the dispatcher's last sign of life."""
     store(writer)
     with ledger.write() as connection:
-        write_heartbeat(connection, "w-1", ledger.now(connection) - 2_000)
+        write_heartbeat(connection, "w-1", DispatcherHeartbeat(ledger.now(connection) - 2_000))
         put_value(connection, RULES, {"ok": True, "error": "", "digest": "ab" * 32, "rules": 4})
     gauges = {name: (labels, value) for name, labels, value in Reader(ledger).counters()}
     assert gauges["syncs_unplanned"] == ({}, 1)

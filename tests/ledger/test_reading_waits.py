@@ -16,7 +16,7 @@ from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.queries.reader import Reader
 from receiver.ledger.queries.rows import RunWithTries
-from receiver.ledger.queue.heartbeats import write_heartbeat
+from receiver.ledger.queue.heartbeats import DispatcherHeartbeat, write_heartbeat
 from receiver.ledger.queue.pauses import Scope
 from receiver.ledger.queue.rate_limits import block_lane
 
@@ -39,7 +39,7 @@ def house(ledger: Ledger) -> House:
 
 def alive(house: House) -> None:
     with house.ledger.write() as connection:
-        write_heartbeat(connection, "w-1", house.ledger.now(connection))
+        write_heartbeat(connection, "w-1", DispatcherHeartbeat(house.ledger.now(connection)))
 
 
 def waits(house: House, action: str = "one", plan: int = 0) -> str:

@@ -22,7 +22,7 @@ from receiver.ledger.audit.key_values import store_rule_set
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.plans.custom_rules import CustomRule, store_custom_rule
-from receiver.ledger.queue.heartbeats import write_heartbeat
+from receiver.ledger.queue.heartbeats import DispatcherHeartbeat, write_heartbeat
 from receiver.planning.parameters import Renderer
 from receiver.planning.planner import Planner
 from receiver.rules.expressions.cel import Expressions
@@ -85,7 +85,7 @@ def in_force(ledger: Ledger, *sets: RuleSet) -> House:
     put_in_force(house)
     with ledger.write() as connection:
         now = ledger.now(connection)
-        write_heartbeat(connection, "w-1", now)
+        write_heartbeat(connection, "w-1", DispatcherHeartbeat(now))
         uow = UnitOfWork(connection, now)
         for one in sets:
             namespace, _, name = one.rules[0].name.partition("/")

@@ -17,7 +17,7 @@ from receiver.core.threads import SupervisedThread, deaths
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.open import open_ledger
 from receiver.ledger.inbox.group_commit import IntakeWriter
-from receiver.ledger.queue.heartbeats import write_heartbeat
+from receiver.ledger.queue.heartbeats import DispatcherHeartbeat, write_heartbeat
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def aged(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def beat(ledger: Ledger, ago: float) -> None:
     with ledger.write() as connection:
-        write_heartbeat(connection, "w-1", int((time.time() - ago) * 1000))
+        write_heartbeat(connection, "w-1", DispatcherHeartbeat(int((time.time() - ago) * 1000)))
 
 
 def test_a_fresh_process_is_healthy_before_the_first_heartbeat(web: Doors) -> None:
@@ -105,7 +105,8 @@ def test_a_thread_that_broke_off_makes_its_process_unhealthy(web: Doors) -> None
         answer = web.client.get("/healthz")
         assert answer.json
         assert answer.json["reasons"] == ["the thread probed broke off: ValueError"]
-        counted = f'postsync_thread_deaths_total{{thread="probed"}} {deaths()["probed"]}.0'
+        labels, died = '{process="intake",thread="probed"}', deaths()["probed"]
+        counted = f"postsync_thread_deaths_total{labels} {died}.0"
         assert counted in web.client.get("/metrics").text
     finally:
         over.set()
@@ -116,7 +117,9 @@ def test_what_the_dispatcher_says_of_its_threads_is_told_by_the_probe(web: Doors
     """It is another process, and its sign of life carries it."""
     with web.ledger.write() as connection:
         at = web.ledger.now(connection)
-        write_heartbeat(connection, "w-1", at, ["the thread rules broke off: ValueError"])
+        write_heartbeat(
+            connection, "w-1", DispatcherHeartbeat(at, ["the thread rules broke off: ValueError"])
+        )
     answer = web.client.get("/healthz")
     assert answer.status_code == 503
     assert answer.json

@@ -18,7 +18,7 @@ from receiver.ledger.audit.trail import Counts, add_counts, count_seconds, label
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.open import open_ledger
 from receiver.ledger.inbox.group_commit import IntakeWriter
-from receiver.ledger.queue.heartbeats import write_heartbeat
+from receiver.ledger.queue.heartbeats import DispatcherHeartbeat, write_heartbeat
 
 ROOT = Path(__file__).parents[2]
 PATH = "/v1/notifications"
@@ -85,7 +85,7 @@ def fill(ledger: Ledger) -> None:
         count_seconds(counts, "attempt_seconds", seconds, handler="http.request")
     with ledger.write() as connection:
         add_counts(connection, counts)
-        write_heartbeat(connection, "w-1", 0)
+        write_heartbeat(connection, "w-1", DispatcherHeartbeat(0))
         put_value(connection, RULES, {"ok": True, "error": "", "digest": "d" * 64, "rules": 3})
         row = dict.fromkeys((c.name for c in tables.runs.c if not (c.nullable or c.default)), "")
         counted = ("step", "wave", "virtual_time", "attempts", "claims", "failures", "key_number")

@@ -32,6 +32,7 @@ from receiver.ledger.queries.lists import (
     newest_sync,
     with_held_runs,
 )
+from receiver.ledger.queries.metrics import Number, read_numbers
 from receiver.ledger.queries.overview import read_connections, read_overview
 from receiver.ledger.queries.overview_rows import ConnectionSeen, Overview
 from receiver.ledger.queries.rows import (
@@ -51,10 +52,8 @@ from receiver.ledger.queries.rules import read_rules
 from receiver.ledger.queries.status import (
     DEAD_AFTER,
     NO_FILES,
-    Gauge,
     Readiness,
     list_pauses,
-    read_counters,
     read_readiness,
     rules_in_force,
 )
@@ -287,7 +286,7 @@ class Reader:
         with self._ledger.read() as connection:
             return told_pauses(list_pauses(connection), self.binding)
 
-    def counters(self) -> list[Gauge]:
-        """Return the dispatcher's metrics: counted ones, and gauges over what is open."""
+    def counters(self) -> list[Number]:
+        """Return the metrics of the ledger: counted ones, and gauges over what is open."""
         with self._whole() as connection:
-            return read_counters(connection, self._ledger.now(connection))
+            return read_numbers(connection, self._ledger.now(connection))

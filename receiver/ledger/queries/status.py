@@ -1,27 +1,22 @@
-"""The state of the instance: readiness, rules in force, pauses, and the numbers for metrics."""
+"""The state of the instance: readiness, rules in force, pauses."""
 
 from __future__ import annotations
 
-import json
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection
 
 from receiver.core.errors import LedgerDamaged, LedgerGone, LedgerUnavailable
-from receiver.ledger import tables
 from receiver.ledger.audit.key_values import RULES, get_value, put_value
 from receiver.ledger.engine.ledger import Ledger, LockMode
 from receiver.ledger.plans.custom_rules import count_custom_rules
 from receiver.ledger.queries.row_mapping import moment
 from receiver.ledger.queries.rows import DispatcherStatus, Pause, RulesStatus
 from receiver.ledger.queue.heartbeats import DispatcherHeartbeat, read_heartbeats
-from receiver.ledger.queue.pauses import Scope, all_paused_since, pauses_in_force
+from receiver.ledger.queue.pauses import pauses_in_force
 
 PROBE = "probe"
-
-Gauge = tuple[str, dict[str, str], float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,16 +101,6 @@ def list_pauses(connection: Connection) -> list[Pause]:
     ]
 
 
-def read_counters(connection: Connection, now: int) -> list[Gauge]:
-    """Return what the ledger counts, and gauges over what is open."""
-    c = tables.counters
-    counted = [
-        (row.name, json.loads(row.labels), row.value)
-        for row in connection.execute(select(c).order_by(c.c.name, c.c.labels))
-    ]
-    return [*counted, *_gauges(connection, now)]
-
-
 DEAD_AFTER = 30.0
 """Seconds without a sign of life after which a dispatcher counts as dead; it beats every 5."""
 
@@ -130,44 +115,3 @@ def dispatchers_of(found: Mapping[str, DispatcherHeartbeat], now: int) -> Dispat
         "hangingAttempts": sum(found[owner].hanging for owner in alive),
         "ailments": sorted({one for owner in alive for one in found[owner].thread_problems}),
     }
-
-
-WAITING = {
-    "syncs_unplanned": f"syncs WHERE {tables.NEW_SYNC}",
-    "syncs_verifying": f"syncs WHERE {tables.VERIFYING_SYNC}",
-    "plans_gated": f"plans WHERE {tables.GATED_PLAN}",
-}
-"""Gauges that count what waits, and the rows that each counts."""
-
-
-def _gauges(connection: Connection, now: int) -> Iterable[Gauge]:
-    """Count over the partial indexes of what is open: they grow with the backlog, not with time."""
-    states = text(
-        f"SELECT state, handler, COUNT(*) AS n FROM runs WHERE {tables.QUEUED_RUN} "
-        "GROUP BY state, handler"
-    )
-    for row in connection.execute(states):
-        yield "runs", {"state": row.state, "handler": row.handler}, row.n
-    dead = connection.scalar(text(f"SELECT COUNT(*) FROM runs WHERE {tables.FAILED_RUN}"))
-    yield "dead_letters", {}, float(dead or 0)
-    paused = Counter(row.scope for row in pauses_in_force(connection))
-    for scope in Scope:
-        yield "pauses", {"scope": scope.value}, float(paused[scope])
-    oldest = None
-    if all_paused_since(connection) is None:
-        oldest = connection.scalar(text(f"SELECT MIN(due_at) FROM runs WHERE {tables.READY_RUN}"))
-    yield "oldest_due_seconds", {}, max(0.0, (now - oldest) / 1000) if oldest else 0.0
-    for name, waiting in WAITING.items():
-        yield name, {}, float(connection.scalar(text(f"SELECT COUNT(*) FROM {waiting}")) or 0)
-    alive = dispatchers_of(read_heartbeats(connection), now)
-    if alive["heartbeatAgeSeconds"] is not None:
-        yield "dispatcher_heartbeat_age_seconds", {}, alive["heartbeatAgeSeconds"]
-    yield "dispatchers", {}, alive["alive"]
-    rules = get_value(connection, RULES)
-    if rules:
-        yield "rules_reload_success", {}, float(rules["ok"])
-        yield "rules_info", {"digest": (rules.get("digest") or "")[:12]}, 1.0
-        yield "rules", {}, float(rules.get("rules", 0))
-    ready, not_ready = count_custom_rules(connection)
-    yield "tenant_rules", {"ready": "true"}, float(ready)
-    yield "tenant_rules", {"ready": "false"}, float(not_ready)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from sqlalchemy import Connection, delete, select
 
@@ -21,24 +21,20 @@ _PREFIX = "heartbeat "
 class DispatcherHeartbeat:
     """A dispatcher's heartbeat: its time in milliseconds, and its process's thread problems.
 
-    ``hanging`` is how many of its attempts hang.
+    ``hanging`` is how many of its attempts hang, ``rules`` the digest of the rule files that it
+    plans by ("" if there are none), ``refused`` whether it has refused newer ones.
     """
 
     at: int
     thread_problems: Sequence[str] = ()
     hanging: int = 0
+    rules: str = ""
+    refused: bool = False
 
 
-def write_heartbeat(
-    connection: Connection,
-    owner: str,
-    now: int,
-    thread_problems: Sequence[str] = (),
-    hanging: int = 0,
-) -> None:
-    """Store a dispatcher's heartbeat; see `DispatcherHeartbeat`."""
-    value = {"at": now, "thread_problems": list(thread_problems), "hanging": hanging}
-    put_value(connection, f"{_PREFIX}{owner}", value)
+def write_heartbeat(connection: Connection, owner: str, beat: DispatcherHeartbeat) -> None:
+    """Store a dispatcher's heartbeat."""
+    put_value(connection, f"{_PREFIX}{owner}", asdict(beat))
 
 
 def read_heartbeats(connection: Connection) -> dict[str, DispatcherHeartbeat]:
