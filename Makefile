@@ -8,7 +8,7 @@ CACHE  := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/postsync-tests
 
 .DEFAULT_GOAL := help
 
-.PHONY: help run test suite faults check test-deps lock generate picture format bench dist image clean
+.PHONY: help run test suite faults check test-deps lock generate docs picture format bench dist image clean
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -88,6 +88,10 @@ lock: ## Lock the dependencies anew (needs uv)
 generate: $(VENV)/.test ## Write the generated files anew
 	$(BIN)/python -m receiver.cli schema --write
 	$(BIN)/python .ci/rooms.py
+
+docs: $(VENV)/.test ## Build the docs site into build/site, to be opened from there or served by any web server
+	$(BIN)/python .ci/site_pages.py build/docs
+	$(BIN)/zensical build --strict
 
 picture: test-deps ## Take the picture of the page anew, for README.md and docs/page.md
 	PYTHONPATH=tests:tests/story $(BIN)/python .ci/pictures.py
