@@ -9,6 +9,7 @@ from house import House
 
 from receiver.dispatcher.rule_sets import Reload, store_reload
 from receiver.ledger.engine.ledger import Ledger
+from receiver.ledger.inbox.own_notifications import OwnNotifications
 from receiver.ledger.operations.common import Act
 from receiver.ledger.operations.service import Operations
 from receiver.ledger.queue.heartbeats import DispatcherHeartbeat, write_heartbeat
@@ -61,7 +62,8 @@ def live_house_of(ledger: Ledger, rules: str) -> House:
 
 def desk(house: House) -> Operations:
     """The acts by the house's clock as it is turned now."""
-    return Operations(house.ledger, lambda _at, _events: None)
+    tells = OwnNotifications(None, reaches=True)
+    return Operations(house.ledger, lambda _at, _events: None, tells)
 
 
 def run_of(house: House, action: str) -> str:

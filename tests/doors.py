@@ -21,6 +21,7 @@ from receiver.inspection.name_hints import NameHints
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.inbox.group_commit import IntakeWriter
 from receiver.ledger.inbox.hook_messages import HookMessages
+from receiver.ledger.inbox.own_notifications import OwnNotifications
 from receiver.ledger.operations.service import Operations
 from receiver.ledger.queries.reader import Reader
 from receiver.settings.model import Settings
@@ -85,8 +86,10 @@ def build(ledger: Ledger, home: Path, writer: IntakeWriter, **options: Any) -> D
         Explainer(ledger, tenants_of(settings.tenants)), NameHints(ledger),
         Keyring(home, log), log,
         HookMessages(ledger, lambda _at, _events: None),
-        Operations(ledger, lambda _at, _events: None), ApplicationView(ledger, settings.page_url),
-        Backtester(ledger),
+        Operations(
+            ledger, lambda _at, _events: None, OwnNotifications(settings.page_url, reaches=True)
+        ),
+        ApplicationView(ledger, settings.page_url), Backtester(ledger),
     )  # fmt: skip
     app = create_app(intake)
     return Doors(app, app.test_client(), intake, ledger, home)

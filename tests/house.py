@@ -24,6 +24,7 @@ from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.inbox.deliveries import Arrival
 from receiver.ledger.inbox.group_commit import IntakeWriter
+from receiver.ledger.inbox.own_notifications import OwnNotifications
 from receiver.ledger.operations.approve import approve_plan
 from receiver.ledger.operations.common import Act
 from receiver.ledger.operations.replay import ask_replay, asked_replays, store_replays
@@ -69,6 +70,7 @@ class House:
     pace: Buckets = field(default_factory=lambda: Buckets({}))
     verify_for: int = 0
     handover: Handover = field(default_factory=Handover)
+    tells: OwnNotifications | None = None
 
     @classmethod
     def of(cls, ledger: Ledger, rules: str, *, verify_for: int = 0) -> House:
@@ -131,7 +133,7 @@ class House:
             uow = self._unit_of_work(connection)
             store_plannings(uow, plannings)
             PoisonGuard(self.ledger, "w-1").clear_some(connection, [one.id for one in seen])
-            uow.finish()
+            self._finish(uow)
         self.handover.forget([one.id for one in seen])
         return list(syncs)
 
@@ -175,7 +177,7 @@ class House:
                 uow = self._unit_of_work(connection)
                 store_advances(uow, steps)
                 start_collected(uow)
-                uow.finish()
+                self._finish(uow)
 
     def claim(self, free: int = 100, *, owner: str = "w-1") -> list[ClaimedRun]:
         """Begin the attempts of due runs."""
@@ -188,7 +190,7 @@ class House:
                 uow, owner=owner, lease=LEASE, free=free, busy={}, lane_limit=100,
                 pace=self.pace,
             )  # fmt: skip
-            uow.finish()
+            self._finish(uow)
         return list(taken.runs)
 
     def hurry(self) -> list[ClaimedRun]:
@@ -210,7 +212,7 @@ class House:
             uow = self._unit_of_work(connection)
             items = [settle(run, outcome, uow.now) for run in runs]
             store_settlements(uow, owner, items)
-            uow.finish()
+            self._finish(uow)
         self.turn()
 
     def give_back(self, *runs: ClaimedRun, owner: str = "w-1") -> None:
@@ -219,7 +221,7 @@ class House:
             uow = self._unit_of_work(connection)
             give_back(uow, owner, runs, "slow")
             supersede_returned(uow, [run.id for run in runs])
-            uow.finish()
+            self._finish(uow)
         self.turn()
 
     def work(self) -> list[ClaimedRun]:
@@ -235,21 +237,21 @@ class House:
         with self.ledger.write() as connection:
             uow = self._unit_of_work(connection)
             approve_plan(uow, Act("ann"), plan)
-            uow.finish()
+            self._finish(uow)
 
     def retry(self, run: str) -> None:
         """Have an operator retry a run."""
         with self.ledger.write() as connection:
             uow = self._unit_of_work(connection)
             retry_run(uow, Act("ann"), run)
-            uow.finish()
+            self._finish(uow)
 
     def replay(self, sync: str) -> None:
         """Have an operator replay a sync, and plan it."""
         with self.ledger.write() as connection:
             uow = self._unit_of_work(connection)
             ask_replay(uow, Act("ann"), sync, "")
-            uow.finish()
+            self._finish(uow)
         with self.ledger.read() as connection:
             asked = [
                 (
@@ -266,7 +268,7 @@ class House:
         with self.ledger.write() as connection:
             uow = self._unit_of_work(connection)
             store_replays(uow, asked)
-            uow.finish()
+            self._finish(uow)
 
     def beat(self, owner: str, *runs: ClaimedRun) -> None:
         """Give a sign of life: renew the leases of these runs, let go of others' lost ones."""
@@ -274,7 +276,7 @@ class House:
             uow = self._unit_of_work(connection)
             renew(connection, uow.now, owner, LEASE, [run.id for run in runs])
             release_lost(uow)
-            uow.finish()
+            self._finish(uow)
 
     def pass_time(self, seconds: float) -> None:
         """Turn the clock."""
@@ -302,6 +304,12 @@ class House:
         with self.ledger.read() as connection:
             rows = connection.execute(text(statement)).all()
         return [row[0] if len(row) == 1 else tuple(row) for row in rows]
+
+    def _finish(self, uow: UnitOfWork) -> None:
+        """End a transaction, as a turn and an operator's act do."""
+        if self.tells:
+            self.tells.tell_held(uow)
+        uow.finish()
 
     def _unit_of_work(self, connection: SqlConnection) -> UnitOfWork:
         return UnitOfWork(connection, self.ledger.now(connection))

@@ -266,7 +266,7 @@ def test_facts_match_the_declared_fields() -> None:
     found = set()
     for root, fields in facts.items():
         for field, value in fields.items():
-            below = value if field == "destination" else {"": None}
+            below = value if field in {"destination", "held"} else {"": None}
             found |= {f"{root}.{field}.{part}".removesuffix(".") for part in below}
     assert found == names
 

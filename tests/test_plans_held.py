@@ -46,6 +46,7 @@ def test_a_plan_with_too_many_targets_is_held(ledger: Ledger) -> None:
         {
             "event": "plan.held", "sync": held, "plan": house.plans("id")[1], "run": None,
             "rule": "purge", "reason": "matches 3 resources, more than maxTargets 2",
+            "holds": [f"ConfigMap/shop/{name}" for name in "abc"],
         }
     ]  # fmt: skip
 

@@ -9,7 +9,7 @@ from matching_cases import resource, rule, sync
 from notifications import resource as entry
 from planning import renderer, rules_of, sync_of
 
-from receiver.core.model import Destination, Sync
+from receiver.core.model import Destination, Held, Sync
 from receiver.planning.plan_builder import PlanMaker
 from receiver.rules.expressions.cel import Expressions
 from receiver.rules.matching.index import RuleIndex
@@ -55,6 +55,30 @@ def test_a_tenants_rule_matches_within_its_bounds_alone(about: Sync, matched: li
     assert [match.rule.name for match in found] == matched
     explained = Matcher(rules, Expressions(), TENANTS).explain(about)
     assert [one.rule.name for one in explained if one.matched] == matched
+
+
+@pytest.mark.parametrize(
+    ("holder", "matched"),
+    [
+        ("own", ["own"]),
+        ("team-a/any", ["own", "team-a/any"]),
+        ("team-b/any", ["own", "team-b/any"]),
+    ],
+)
+def test_what_is_held_is_told_to_its_team_and_to_the_operator(
+    holder: str, matched: list[str]
+) -> None:
+    """Not to another team that sees the sync as well, for it sees no plan of others."""
+    names = ("own", "team-a/any", "team-b/any")
+    tell = rule("any", channel="postsync", resources=None)
+    rules = [tell.model_copy(update={"name": name}) for name in names]
+    held = Held(sync="s-1", plan="p-1", rule=holder)
+    about = replace(_sync("team-b", "shop"), channel="postsync", phase="", resources=(), held=held)
+    matcher = Matcher(rules, Expressions(), TENANTS)
+    assert [match.rule.name for match in matcher.match(about)] == matched
+    refused = [one.finding.reason for one in matcher.explain(about) if not one.matched]
+    owner = holder.rpartition("/")[0] or "the operator"
+    assert all(one.endswith(f"about a plan of {owner}") for one in refused)
 
 
 def test_where_nothing_is_granted_a_tenants_rule_matches_nothing() -> None:

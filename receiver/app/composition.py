@@ -34,6 +34,7 @@ from receiver.ledger.engine.open import open_ledger
 from receiver.ledger.engine.wakeup import Wakeup
 from receiver.ledger.inbox.group_commit import IntakeWriter
 from receiver.ledger.inbox.hook_messages import HookMessages
+from receiver.ledger.inbox.own_notifications import OwnNotifications
 from receiver.ledger.operations.service import Operations
 from receiver.ledger.plans.poison_guard import PoisonGuard
 from receiver.ledger.queries.reader import Reader
@@ -97,10 +98,11 @@ def build_intake(settings: Settings, wakeup: Wakeup, log: Log) -> Intake:
     writer = IntakeWriter(ledger, committed, reaches=settings.tenants is not None)
     writer.start()
     tenants = tenants_of(settings.tenants)
+    own = OwnNotifications(settings.page_url, reaches=settings.tenants is not None)
     return Intake(
         settings, writer, Reader(ledger), Explainer(ledger, tenants), NameHints(ledger),
         read_keys(settings, log), log, HookMessages(ledger, committed),
-        Operations(ledger, committed), ApplicationView(ledger, settings.page_url),
+        Operations(ledger, committed, own), ApplicationView(ledger, settings.page_url),
         Backtester(ledger, tenants),
     )  # fmt: skip
 

@@ -41,7 +41,7 @@ def _cells(row: SyncWithPlans) -> dict[str, str]:
     changed = "?" if row["changed"] is None else row["changed"]
     return {
         "SYNC": row["id"], "FINISHED": row["finishedAt"] or "", "APPLICATION": row["application"],
-        "PHASE": row["phase"], "CHANGED": f"{changed} of {row['resources']}",
+        "PHASE": row["phase"] or row["channel"], "CHANGED": f"{changed} of {row['resources']}",
         "CAME OF IT": _result(row),
     }  # fmt: skip
 

@@ -204,6 +204,36 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """What waits for an approval, as a notification of our own tells it; empty in all others.
+
+    Attributes:
+        sync: the sync that it is about.
+        plan: the plan that is held, or of which runs are.
+        rule: its rule.
+        actions: whose runs are held; none where the plan as a whole is.
+        count: how many resources the plan has, or how many runs are held.
+        targets: the first of them, as the trail names them.
+        reason: why it is held.
+        command: what approves it.
+        link: its page, "" where nobody has set the page's address.
+    """
+
+    sync: str = ""
+    plan: str = ""
+    rule: str = ""
+    actions: tuple[str, ...] = ()
+    count: int = 0
+    targets: tuple[str, ...] = ()
+    reason: str = ""
+    command: str = ""
+    link: str = ""
+
+
+NOTHING_HELD = Held()
+
+
+@dataclass(frozen=True, slots=True)
 class Sync:
     """One operation of one Application, as its notification describes it.
 
@@ -229,6 +259,7 @@ class Sync:
     options: tuple[str, ...] = ()
     resources: tuple[Resource, ...] = ()
     event_key: str = ""
+    held: Held = NOTHING_HELD
     id: str = ""
     received_at: datetime | None = None
 

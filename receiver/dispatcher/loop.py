@@ -36,6 +36,7 @@ from receiver.ledger.audit.key_values import CREATED, PACE, get_value, put_value
 from receiver.ledger.engine.ledger import Ledger, LockMode
 from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.engine.wakeup import Wakeup
+from receiver.ledger.inbox.own_notifications import OwnNotifications
 from receiver.ledger.plans.custom_rules import delete_custom_rules
 from receiver.ledger.queue.claim import ClaimedRun, Taken, claim, ready_runs, wake
 from receiver.ledger.queue.clock_shift import ClockWatch, shift_times
@@ -88,6 +89,7 @@ class Dispatcher:
         self._lease = int(settings.lease * 1000)
         self.owner = owner
         self._heartbeat = Heartbeat(owner, self._lease)
+        self._own = OwnNotifications(settings.page_url, reaches=settings.tenants is not None)
         self._clock = ClockWatch()
         self._stopping = False
         self._plan_at = 0.0  # new syncs are left to no later time
@@ -240,6 +242,7 @@ class Dispatcher:
             # The clock first: outcomes, leases and claims are reckoned by the clock as it is now.
             self._follow_clock(turn, uow)
             turn.store(uow, self.owner)
+            self._own.tell_held(uow)
             if turn.planned:
                 self._preparation.clear_begun(connection, turn.waited)
             if turn.heartbeat_due:

@@ -31,8 +31,9 @@ from receiver.rules.tenants.names import full_name, tenant_of
 from receiver.rules.tenants.sight import Sight
 
 OF_SYNC = (
-    "notification.accepted", "notification.duplicate", "sync.recovered", "sync.verifying",
-    "sync.verified", "sync.unverified", "sync.planned", "sync.ignored", "sync.failed",
+    "notification.accepted", "notification.duplicate", "notification.made", "sync.recovered",
+    "sync.verifying", "sync.verified", "sync.unverified", "sync.planned", "sync.ignored",
+    "sync.failed",
 )  # fmt: skip
 """Lines of the trail that tell of a sync, and nothing of a rule, an operator or the instance."""
 
@@ -137,7 +138,8 @@ def _seen_by(sight: Sight) -> ColumnElement[bool]:
         clusters = _REACH.cluster.in_(sorted(sight.clusters))
         places.append(and_(_REACH.namespace == sight.namespace, clusters))
     senders = [_REACH.sender.in_(sorted(sight.senders))] if sight.senders else []
-    return and_(or_(false(), *places), *senders)
+    told = or_(_REACH.tenant.is_(None), _REACH.tenant == sight.namespace)
+    return and_(or_(false(), *places), told, *senders)
 
 
 def data_of(connection: Connection, key: str) -> ColumnElement[str]:

@@ -128,10 +128,13 @@ reaches = Table(
     Column("project", Text, nullable=False),
     Column("cluster", Text, nullable=False),
     Column("namespace", Text, nullable=False),
+    Column("tenant", Text),
     Index("reaches_of_namespace", "namespace", "sync_id"),
     Index("reaches_of_project", "project", "sync_id"),
 )
-"""What of a sync decides which tenants see it; of syncs that came while there were tenants."""
+"""What of a sync decides which tenants see it; of syncs that came while there were tenants.
+
+``tenant`` is of those of our own channel alone; see `receiver.rules.tenants.sight`."""
 
 rule_sets = Table(
     "rule_sets",

@@ -62,6 +62,7 @@ def build(found: Found, *, sender: str, channel: str, event_key: str, resources:
         initiated_by=by.username or "",
         options=_options(requested),
         event_key=event_key,
+        held=found.held,
     )
     return _with_resources(sync, done, found) if resources else sync
 

@@ -15,9 +15,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from receiver.core.errors import PayloadError
-from receiver.core.model import Sync, rfc3339
+from receiver.core.model import NOTHING_HELD, Sync, rfc3339
 from receiver.notification.build import build
 from receiver.notification.json_errors import WAY_OUT, read_json, read_query
+from receiver.notification.own import OWN_CHANNEL, read_held
 from receiver.notification.own_list import others, own_resources
 from receiver.notification.resource_list import Trimmed, trim
 from receiver.notification.shapes import (
@@ -128,7 +129,9 @@ def _find(tree: Any, query: Mapping[str, str], channel: str) -> Found:
         _check_finished(found, tree)
         return found
     # There it is what the Application has that may have an event, in an operation or not.
-    return replace(found, beside=others(own_resources(found.own), _listed(found)))
+    beside = others(own_resources(found.own), _listed(found))
+    held = read_held(tree) if channel == OWN_CHANNEL else NOTHING_HELD
+    return replace(found, beside=beside, held=held)
 
 
 def _listed(found: Found) -> Sequence[WireResource]:

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from receiver.core.errors import PayloadError
-from receiver.core.model import Resource
+from receiver.core.model import NOTHING_HELD, Held, Resource
 from receiver.notification.json_errors import WAY_OUT, looks_encoded
 from receiver.notification.reading import read
 from receiver.notification.wire import (
@@ -54,7 +54,8 @@ class Found:
     """A body, read: its shape, the Application and, if there is one, its operation.
 
     ``own`` is what a whole Application lists as its own, as it came; ``beside`` what of it belongs
-    to the sync although the operation does not list it.
+    to the sync although the operation does not list it. ``held`` is what a notification of our own
+    tells.
     """
 
     shape: str
@@ -62,6 +63,7 @@ class Found:
     operation: WireOperationState | None
     own: Any = None
     beside: Sequence[Resource] = ()
+    held: Held = NOTHING_HELD
 
 
 def find(tree: Any, query: Mapping[str, str]) -> Found:

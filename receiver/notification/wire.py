@@ -183,6 +183,20 @@ class WireOperationState(Wire):
     sync_result: WireSyncResult | None = None
 
 
+class WireHeld(Wire):
+    """``held``, which a notification of our own has."""
+
+    sync: Text = None
+    plan: Text = None
+    rule: Text = None
+    actions: Many[Text] | None = None
+    count: Count | None = None
+    targets: Many[Text] | None = None
+    reason: Text = None
+    command: Text = None
+    link: Text = None
+
+
 class WireStatus(Wire):
     """``status`` of an Application; `own_list` reads its resources."""
 

@@ -17,6 +17,7 @@ from flask import Blueprint, Flask, Response, request
 from receiver.app.composition import Intake
 from receiver.core.errors import LedgerUnavailable, PayloadError
 from receiver.ledger.inbox.deliveries import Arrival, Receipt
+from receiver.notification.own import OWN_CHANNEL
 from receiver.notification.parse import read_notification
 from receiver.notification.resource_list import too_many
 from receiver.web import responses
@@ -99,6 +100,8 @@ class NotificationEndpoint:
         now = datetime.now(UTC)
         body = b""
         try:
+            if channel == OWN_CHANNEL:
+                raise _own_channel()
             with self._turn if _may_be_large(environ) else nullcontext():
                 body = read_body(environ, self._limit)
                 notification = read_notification(
@@ -157,6 +160,14 @@ def _no_channel(name: str) -> Refusal:
         "bad_channel", f"{name[:100]!r} is no name of a channel",
         hint=f"a channel matches {CHANNEL.pattern}; without one it is {DEFAULT_CHANNEL!r}",
         status=HTTPStatus.NOT_FOUND,
+    )  # fmt: skip
+
+
+def _own_channel() -> Refusal:
+    return Refusal(
+        "reserved_channel", f"the channel {OWN_CHANNEL!r} is for what Postsync itself tells",
+        hint="send to another channel, and name that in match.channel of the rules",
+        status=HTTPStatus.FORBIDDEN,
     )  # fmt: skip
 
 

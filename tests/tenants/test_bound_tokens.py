@@ -12,11 +12,12 @@ import pytest
 from desks import refuse_files
 from house import NOON
 from in_process import Postsync, threaded
-from two_teams import OPERATORS_RULES, Teams, bearer, bring, teams, token_of
+from two_teams import OPERATORS_RULES, Teams, bearer, bring, custom, teams, token_of
 from werkzeug.serving import make_server
 
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.inbox.hook_messages import HookMessages, Message
+from receiver.ledger.inbox.own_notifications import OwnNotifications
 
 FOREIGN = ("team-b", "elsewhere", "audit", "odd", "OPERATOR", "only-theirs")
 """Words that stand in nothing of team-a's."""
@@ -275,3 +276,25 @@ def test_a_bound_operator_sends_no_messages_of_hooks(one: Teams) -> None:
     sent = one.web.client.post(path, data="forged", headers=bearer("a-op"))
     assert sent.status_code == 403
     assert one.web.client.post(path, data="meant", headers=bearer("root")).status_code == 202
+
+
+def test_what_is_held_is_seen_by_the_team_whose_plan_it_is(ledger: Ledger, tmp_path: Path) -> None:
+    """Nothing of it by another that sees the same sync, nor of what the operator's rules hold."""
+    ask = {"uses": "log.message", "suspend": True, "with": {"text": "x"}}
+    sets = [custom(team, "asks", {"name": "ask", **ask}) for team in ("team-a", "team-b")]
+    with teams(ledger, tmp_path, *sets) as made:
+        made.house.tells = OwnNotifications(None, reaches=True)
+        sync = bring(made.house, "team-b", "shared", project="alpha", minutes=1)
+        told = made.house.query("SELECT id FROM syncs WHERE channel = 'postsync'")
+        assert len(told) == 2
+        for who in ("a-op", "b-op"):
+            team = f"team-{who[0]}"
+            assert sync in {one["id"] for one in made.json("/v1/syncs", who)["syncs"]}
+            (seen,) = [
+                one for one in made.json("/v1/syncs", who)["syncs"] if one["channel"] == "postsync"
+            ]
+            held = made.json(f"/v1/deliveries/{seen['id']}", who)["notification"]["held"]
+            assert held["rule"] == f"{team}/asks"
+            answers = [made.get(f"/v1/syncs/{one}", who).status_code for one in sorted(told)]
+            assert sorted(answers) == [200, 404]
+            assert made.json("/v1/syncs/last", who)["id"] == sync

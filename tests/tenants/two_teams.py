@@ -144,11 +144,10 @@ def bring(
 
 
 @contextmanager
-def teams(ledger: Ledger, home: Path) -> Iterator[Teams]:
+def teams(ledger: Ledger, home: Path, *more: RuleSet) -> Iterator[Teams]:
     """Both teams, each with a sync of its own that two rules have matched, and all work done."""
-    house = in_force(
-        ledger, custom("team-a", "tell"), custom("team-b", "tell"), custom("team-b", "only-theirs")
-    )
+    sets = custom("team-a", "tell"), custom("team-b", "tell"), custom("team-b", "only-theirs")
+    house = in_force(ledger, *sets, *more)
     made = [bring(house, team, f"cm-{team}") for team in ("team-a", "team-b", "elsewhere")]
     house.work()
     for name in ("a-op", "b-op", "root"):

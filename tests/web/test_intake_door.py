@@ -89,6 +89,18 @@ def test_a_path_that_names_no_channel_says_what_one_is(web: Doors, channel: str)
     assert "[a-z0-9]" in answer.json["hint"]
 
 
+@pytest.mark.parametrize("query", [{}, {"eventKey": "x"}])
+def test_our_own_channel_is_closed_to_senders(web: Doors, query: dict[str, str]) -> None:
+    """What rules take for Postsync's word is nobody else's; nothing of it is kept."""
+    body = json.dumps({"application": {"name": "shop"}, "held": {"command": "rm -rf /"}})
+    answer = web.client.post(f"{PATH}/postsync", query_string=query, data=body, headers=AS_SENDER)
+    assert answer.status_code == 403
+    assert answer.json
+    assert answer.json["type"] == "urn:postsync:problem:reserved_channel"
+    assert "another channel" in answer.json["hint"]
+    assert deliveries(web.ledger) == []
+
+
 def basic(name: str, token: str) -> dict[str, str]:
     return {"Authorization": "Basic " + base64.b64encode(f"{name}:{token}".encode()).decode()}
 

@@ -60,6 +60,7 @@ def test_what_became_of_notifications_is_counted_by_sender_and_channel(web: Door
         (PATH, b"x" * (65 << 10), AS_SENDER, "too_large"),
         (PATH, b"{", AS_SENDER, "not_json"),
         (f"{PATH}/Bad", b"{}", AS_SENDER, "bad_channel"),
+        (f"{PATH}/postsync", b"{}", AS_SENDER, "reserved_channel"),
     ],
 )
 def test_what_was_refused_is_counted_by_its_reason(

@@ -17,7 +17,7 @@ from receiver.ledger import tables
 from receiver.ledger.prepared import Prepared
 
 BY_KIND = {
-    "notification": "accepted duplicate refused",
+    "notification": "accepted duplicate refused made",
     "sync": "recovered verifying verified unverified planned ignored failed replay_asked replayed "
     "replay_refused rules_unread",
     "operation": "missed",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, insert, select
 
 from receiver.core.model import DeliveryVerdict, Event, Json, new_id, rfc3339
 from receiver.core.states import SyncState
@@ -25,7 +25,7 @@ class Arrival:
     """A notification that waits to be stored; refused ones have no ``notification``.
 
     ``failure`` is why its sync will not be planned, "" if it will; ``recovered`` why it was written
-    from the Application itself, "" for what Argo CD has sent.
+    from the Application itself, ``own`` why we have made it, both "" for what Argo CD has sent.
     """
 
     sender: str
@@ -36,6 +36,7 @@ class Arrival:
     refusal: str = ""
     failure: str = ""
     recovered: str = ""
+    own: str = ""
     query: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -114,13 +115,22 @@ class InboxRows:
         if receipt.reason:
             data["reason"] = receipt.reason
         accepted = receipt.verdict is DeliveryVerdict.ACCEPTED
-        recovered = accepted and bool(arrival.recovered)
-        name = "sync.recovered" if recovered else f"notification.{receipt.verdict}"
+        name = "notification.made" if arrival.own else f"notification.{receipt.verdict}"
+        if accepted and arrival.recovered:
+            name = "sync.recovered"
         self.events.append(Event(name, data, delivery=receipt.delivery, sync=receipt.sync))
         if arrival.failure and accepted:
             why: dict[str, Json] = {"reason": arrival.failure}
             self.events.append(Event("sync.failed", why, receipt.delivery, receipt.sync))
         return receipt
+
+    def write(self, connection: Connection) -> None:
+        """Write the rows, but for the events."""
+        if self.syncs:
+            _SYNCS.run(connection, self.syncs)
+        if self.reaches:
+            _REACHES.run(connection, self.reaches)
+        _DELIVERIES.run(connection, self.deliveries)
 
     def _classify(self, arrival: Arrival) -> tuple[Receipt, dict[str, Json]]:
         delivery = new_id("d")
@@ -135,7 +145,8 @@ class InboxRows:
             if found[1] != sync.application.uid:
                 reason += ", although the Application's uid differs"
             return Receipt(delivery, found[0], DeliveryVerdict.DUPLICATE, reason), about
-        receipt = Receipt(delivery, new_id("s"), DeliveryVerdict.ACCEPTED, arrival.recovered)
+        why = arrival.recovered or arrival.own
+        receipt = Receipt(delivery, new_id("s"), DeliveryVerdict.ACCEPTED, why)
         self.known[notification.identity] = (receipt.sync, sync.application.uid)
         self.syncs.append(_sync_row(arrival, notification, receipt))
         if self._noted:
@@ -151,6 +162,10 @@ class InboxRows:
         if notification.weak:
             about["identity"] = "weak: the body's digest, within 10 minutes"
         return receipt, about
+
+
+_SYNCS, _DELIVERIES = Prepared(insert(tables.syncs)), Prepared(insert(tables.deliveries))
+_REACHES = Prepared(insert(tables.reaches))
 
 
 def _sync_row(arrival: Arrival, notification: Notification, receipt: Receipt) -> dict[str, object]:

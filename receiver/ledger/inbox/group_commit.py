@@ -16,18 +16,15 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 
-from sqlalchemy import insert
 from sqlalchemy.exc import IntegrityError
 
 from receiver.core.errors import LedgerUnavailable
 from receiver.core.model import Event
 from receiver.core.threads import SupervisedThread
-from receiver.ledger import tables
 from receiver.ledger.audit.trail import Committed, append_events
 from receiver.ledger.engine.ledger import Ledger, LockMode
 from receiver.ledger.inbox.circuit_breaker import CircuitBreaker
 from receiver.ledger.inbox.deliveries import Arrival, InboxRows, Receipt, known_syncs
-from receiver.ledger.prepared import Prepared
 
 COMMIT_TIMEOUT = 5.0
 """Seconds to wait for the commit; above the 4 that the intake waits for the ledger's lock."""
@@ -149,18 +146,10 @@ class IntakeWriter:
             known = known_syncs(connection, [waiting.arrival for waiting in group])
             store = InboxRows(known, reaches=self._reaches)
             receipts = [store.add(waiting.arrival, waiting.packed) for waiting in group]
-            if store.syncs:
-                _SYNCS.run(connection, store.syncs)
-            if store.reaches:
-                _REACHES.run(connection, store.reaches)
-            _DELIVERIES.run(connection, store.deliveries)
+            store.write(connection)
             append_events(connection, self._ledger.now(connection), store.events)
             self._ledger.notify(connection)
         return receipts, store.events
-
-
-_SYNCS, _DELIVERIES = Prepared(insert(tables.syncs)), Prepared(insert(tables.deliveries))
-_REACHES = Prepared(insert(tables.reaches))
 
 
 def _fail_unanswered(group: list[_QueuedArrival]) -> None:

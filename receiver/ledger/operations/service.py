@@ -10,6 +10,7 @@ from receiver.core.model import from_ms
 from receiver.ledger.audit.trail import Committed
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.unit_of_work import UnitOfWork
+from receiver.ledger.inbox.own_notifications import OwnNotifications
 from receiver.ledger.operations.acknowledge import acknowledge_run
 from receiver.ledger.operations.approve import approve_plan, approve_run
 from receiver.ledger.operations.cancel import Cancelled, cancel_plan, cancel_run, cancel_sync
@@ -44,11 +45,13 @@ class Operations:
     Args:
         ledger: the ledger.
         committed: also wakes this host's dispatcher.
+        own: tells what an act leaves held.
     """
 
-    def __init__(self, ledger: Ledger, committed: Committed) -> None:
+    def __init__(self, ledger: Ledger, committed: Committed, own: OwnNotifications) -> None:
         self._ledger = ledger
         self._committed = committed
+        self._own = own
 
     def retry(self, act: Act, run: str) -> ActedRun:
         """Repeat a run; see `retry_run` for its errors."""
@@ -136,6 +139,7 @@ class Operations:
         with self._ledger.write() as connection:
             uow = UnitOfWork(connection, self._ledger.now(connection))
             yield uow
+            self._own.tell_held(uow)
             uow.finish()
             self._ledger.notify(connection)
         self._committed(from_ms(uow.now), uow.events)

@@ -21,7 +21,7 @@ COLLECTED = 32
 """Plans that one transaction starts because their time has come; the next one takes the rest."""
 
 NAMED = 10
-"""Resources that the event of a plan which waits for them names."""
+"""Resources that the event of a plan which waits for them, or for an approval, names."""
 
 UNSEEN = "nobody has looked at its resources yet"
 
@@ -93,12 +93,8 @@ def go_on(uow: UnitOfWork, plan: Plan) -> None:
 def at_gate(uow: UnitOfWork, plan: Plan, gate: Gate) -> Plan:
     """Return a plan as it waits for its resources to be healthy, and tell it."""
     until = uow.now + gate.longest
-    named: list[Json] = [target["resource"] for target in plan.targets[:NAMED]]
     data: dict[str, Json] = {"until": rfc3339(from_ms(until)), "otherwise": gate.otherwise}
-    data |= {"waitsFor": named} if named else {}
-    if (more := len(plan.targets) - NAMED) > 0:
-        data["more"] = more
-    uow.events.append(plan.event("plan.gated", data))
+    uow.events.append(plan.event("plan.gated", data | _named("waitsFor", plan)))
     return replace(plan, state=PlanState.GATED, reason=UNSEEN, due_at=until)
 
 
@@ -122,7 +118,16 @@ def start_stored(uow: UnitOfWork, plan: Plan) -> None:
 
 def held_event(plan: Plan, reason: str) -> Event:
     """Return the event of a plan that waits for an approval."""
-    return plan.event("plan.held", {"reason": reason})
+    return plan.event("plan.held", {"reason": reason, **_named("holds", plan)})
+
+
+def _named(key: str, plan: Plan) -> dict[str, Json]:
+    """Return the first of a plan's resources under this key, and how many more there are."""
+    named: list[Json] = [target["resource"] for target in plan.targets[:NAMED]]
+    data: dict[str, Json] = {key: named} if named else {}
+    if (more := len(plan.targets) - NAMED) > 0:
+        data["more"] = more
+    return data
 
 
 def waiting_event(plan: Plan) -> Event:

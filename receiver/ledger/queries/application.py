@@ -23,6 +23,7 @@ from receiver.ledger.queries.details import plans_of
 from receiver.ledger.queries.row_mapping import columns, read_rows
 from receiver.ledger.queries.rows import PlanOfSync, Sync
 from receiver.ledger.queries.waits_for import add_plan_waits, add_unplanned_reasons, add_waits
+from receiver.notification.own import OWN_CHANNEL
 
 MOST_RUNS = 200
 """Runs of a sync that are shown."""
@@ -35,7 +36,7 @@ def syncs_of_application(
 ) -> list[Sync]:
     """List the newest syncs that a sender has notified of an Application (``namespace/name``)."""
     query = select(*columns(tables.syncs, Sync)).where(
-        _S.application == application, _S.sender == sender
+        _S.application == application, _S.sender == sender, _S.channel != OWN_CHANNEL
     )
     return read_rows(connection, query.order_by(_S.id.desc()).limit(limit), Sync)
 

@@ -20,7 +20,6 @@ from sqlalchemy import (
     and_,
     bindparam,
     exists,
-    func,
     literal,
     or_,
     select,
@@ -36,6 +35,7 @@ from receiver.ledger.queries.fields import WHOLE, Fields
 from receiver.ledger.queries.row_mapping import AT_ONCE, columns, read_rows
 from receiver.ledger.queries.rows import Plan, PlanHead, Run, RunHead, Sync, SyncWithPlans
 from receiver.ledger.queries.told import tell_syncs
+from receiver.notification.own import OWN_CHANNEL
 
 EXAMINED = 20_000
 """Syncs that a page looks through for a project, a phase, an outcome or a text, as of the trail's
@@ -200,8 +200,11 @@ def applications(connection: Connection, wanted: str) -> list[str]:
 
 
 def newest_sync(binding: Binding = UNBOUND) -> Select[Any]:
-    """Select the id of the newest sync."""
-    return binding.newest_syncs("", 1) if binding.bound else select(func.max(tables.syncs.c.id))
+    """Select the id of the newest sync that a sender notified of, none of our own channel."""
+    if binding.bound:
+        return binding.newest_syncs("", 1).where(tables.reaches.c.tenant.is_(None))
+    s = tables.syncs.c
+    return select(s.id).where(s.channel != OWN_CHANNEL).order_by(s.id.desc()).limit(1)
 
 
 def all_applications(connection: Connection, binding: Binding = UNBOUND) -> Sequence[str]:

@@ -52,6 +52,13 @@ SYNC: Fields = {
     **_texts("initiated_by"),
     "options": ("strings", lambda sync: list(sync.options)),
 }
+HELD: Fields = {
+    **_texts("sync", "plan", "rule"),
+    "actions": ("strings", lambda held: list(held.actions)),
+    "count": ("int", attrgetter("count")),
+    "targets": ("strings", lambda held: list(held.targets)),
+    **_texts("reason", "command", "link"),
+}
 RESOURCE: Fields = {
     **_texts("group", "version", "kind", "namespace", "name", "status", "message"),
     **_texts("hook_type", "hook_phase", "sync_phase", "health", "health_message"),
@@ -72,8 +79,11 @@ def application_facts(app: Application) -> dict[str, Json]:
 
 
 def sync_facts(sync: Sync) -> dict[str, Json]:
-    """Return ``sync``, without its resources; each of its ``sources`` is a mapping."""
-    return _facts(SYNC, sync)
+    """Return ``sync``, without its resources; each of its ``sources`` is a mapping.
+
+    ``held`` has fields of its own, which are empty but on our own channel.
+    """
+    return _facts(SYNC, sync) | {"held": _facts(HELD, sync.held)}
 
 
 def resource_facts(resource: Resource, paths: Iterable[str] = ()) -> dict[str, Json]:

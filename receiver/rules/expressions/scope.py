@@ -7,14 +7,21 @@ from dataclasses import dataclass
 
 from receiver.core.errors import ExpressionError
 from receiver.core.validation import did_you_mean
-from receiver.rules.expressions.facts import APPLICATION, DESTINATION, RESOURCE, SYNC, types_of
+from receiver.rules.expressions.facts import (
+    APPLICATION,
+    DESTINATION,
+    HELD,
+    RESOURCE,
+    SYNC,
+    types_of,
+)
 
 FAILURE = {"message": "string", "rule": "string", "action": "string", "resource": "any"}
 ONE_RUN = {"state": "string", "output": "any", "reason": "string", "target": "string"}
 ALL_RUNS = {"succeeded": "bool", "failed": "bool", "runs": "list"}
 ROOTS: Mapping[str, Mapping[str, str]] = {
     "application": types_of(APPLICATION) | types_of(DESTINATION, "destination."),
-    "sync": types_of(SYNC),
+    "sync": types_of(SYNC) | types_of(HELD, "held."),
     "resource": types_of(RESOURCE),
     "failure": FAILURE,
 }

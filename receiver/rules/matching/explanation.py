@@ -13,6 +13,7 @@ from typing import Any
 from receiver.core import interruption
 from receiver.core.errors import ExpressionError
 from receiver.core.model import Change, ChangeVerdict, Resource, Sync
+from receiver.notification.own import OWN_CHANNEL
 from receiver.rules.expressions.seen import one_line
 from receiver.rules.matching.cluster_scoped import namespace_of
 from receiver.rules.matching.compiled import CompiledRule, Condition, Facts
@@ -262,10 +263,13 @@ def _format_value(field: str, value: object, subject: Sync | Resource) -> str:
         return ", ".join(value) or "nothing"
     if isinstance(value, bool):
         return "true" if value else "false"
-    return str(value) or _format_empty(field)
+    return _format_text(field, str(value))
 
 
-def _format_empty(field: str) -> str:
+def _format_text(field: str, text: str) -> str:
+    if text:
+        own = field == "channel" and text == OWN_CHANNEL
+        return f"{text}, which no glob takes" if own else text
     if field.startswith("application."):
         return f"nothing: {UNTOLD}"
     return '""' if field == "group" else "nothing"

@@ -9,6 +9,7 @@ from operator import attrgetter
 from typing import Any, TypeAlias
 
 from receiver.core.model import ChangeVerdict, Resource, Sync
+from receiver.notification.own import OWN_CHANNEL
 from receiver.rules.matching.cluster_scoped import namespace_of
 from receiver.rules.matching.predicates import Predicate, Predicates
 from receiver.rules.schema.match import Globs, Match, ResourceMatch
@@ -216,7 +217,7 @@ def tenant_predicate(sight: Sight, predicates: Predicates) -> Predicate[Sync]:
 
 def sync_predicates(match: Match, predicates: Predicates) -> Iterator[Predicate[Sync]]:
     """Yield the predicates of a match, in the order in which they are tested."""
-    yield from _text(match, "channel", predicates)
+    yield _channel(match, predicates)
     mode = "" if "phases" in match.model_fields_set else "default"
     accept = phases_of(match).__contains__
     yield predicates.make("phases", attrgetter("phase"), match.phases, accept, mode=mode)
@@ -229,6 +230,19 @@ def sync_predicates(match: Match, predicates: Predicates) -> Iterator[Predicate[
         yield _label(label, patterns, predicates)
     for field in ("server", "name", "namespace") if wanted.destination else ():
         yield from _text(wanted.destination, field, predicates, "application.destination.")
+
+
+def _channel(match: Match, predicates: Predicates) -> Predicate[Sync]:
+    """Return the predicate of the channel; a glob does not take our own, which must be named.
+
+    Who wrote ``*`` meant what Argo CD notifies of.
+    """
+    globs = predicates.globs(match.channel)
+
+    def accept(channel: str) -> bool:
+        return channel in globs.literals if channel == OWN_CHANNEL else globs.accept(channel)
+
+    return predicates.make("channel", attrgetter("channel"), match.channel, accept, globs=globs)
 
 
 def phases_of(match: Match) -> frozenset[str]:

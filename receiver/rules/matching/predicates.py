@@ -22,7 +22,7 @@ class Predicate(Generic[T]):
         read: takes the value, which can be hashed, from a sync or resource.
         wanted: what the rule says, as text.
         accept: whether a value is accepted.
-        globs: where the value is always a text and ``accept`` is theirs.
+        globs: where the value is always a text and ``accept`` takes nothing that they do not.
     """
 
     field: str

@@ -185,7 +185,9 @@ class Match(Strict):
     )
     phases: Words[Phase] = Field(default=("Succeeded",), description="How the sync ended.")
     channel: Globs = Field(
-        default=("sync",), description="The notification's channel, from its path, as globs."
+        default=("sync",),
+        description="The notification's channel, from its path, as globs. No glob takes "
+        "`postsync`, on which Postsync itself tells what is held: it is named.",
     )
     sender: Globs | None = Field(default=None, description="Name of the sender's token, as globs.")
     condition: str | None = Field(

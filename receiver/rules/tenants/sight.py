@@ -6,16 +6,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from receiver.core.model import Sync
+from receiver.notification.own import OWN_CHANNEL
+from receiver.rules.tenants.names import tenant_of
 
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """What of a sync decides which tenants see it: whose it is, and where it goes to."""
+    """What of a sync decides which tenants see it: whose it is, and where it goes to.
+
+    ``tenant`` is of a notification of our own: the namespace that the rule belongs to whose plan it
+    is about, "" for the operator's. None where it is Argo CD's.
+    """
 
     sender: str
     project: str
     cluster: str
     namespace: str
+    tenant: str | None = None
 
     @classmethod
     def of(cls, sync: Sync) -> Reach:
@@ -23,7 +30,8 @@ class Reach:
         application = sync.application
         destination = application.destination
         cluster = destination.server or destination.name
-        return cls(sync.sender, application.project, cluster, destination.namespace)
+        tenant = tenant_of(sync.held.rule) if sync.channel == OWN_CHANNEL else None
+        return cls(sync.sender, application.project, cluster, destination.namespace, tenant)
 
     @property
     def keys(self) -> tuple[str, str]:
@@ -33,7 +41,9 @@ class Reach:
     def __str__(self) -> str:
         cluster, namespace = self.cluster or "unknown", self.namespace or "unknown"
         sender = f", from sender {self.sender}" if self.sender else ""
-        return f"namespace {namespace} of {cluster}, project {self.project or 'unknown'}{sender}"
+        about = "" if self.tenant is None else f", about a plan of {self.tenant or 'the operator'}"
+        project = self.project or "unknown"
+        return f"namespace {namespace} of {cluster}, project {project}{sender}{about}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +65,8 @@ class Sight:
     def takes(self, reach: Reach) -> bool:
         """Whether a sync of this reach is seen."""
         if self.senders and reach.sender not in self.senders:
+            return False
+        if reach.tenant is not None and reach.tenant != self.namespace:
             return False
         if reach.project in self.projects:
             return True

@@ -12,6 +12,7 @@ from itertools import pairwise
 
 from receiver.core.states import RunState
 from receiver.ledger.queries.rows import Event, PlanExcerpt, RunWithTries, SyncExcerpt
+from receiver.notification.own import OWN_CHANNEL
 from receiver.web.page.words import plural, span, tone
 
 LEFT, RIGHT, TOP, LANE = 250, 1000, 24, 18
@@ -175,9 +176,9 @@ def _operation(story: SyncExcerpt, axis: Axis) -> Lane:
     received = _seconds(story["receivedAt"])
     begin, end = _seconds(story["startedAt"], received), _seconds(story["finishedAt"], received)
     how = {"Succeeded": "good", "Failed": "bad", "Error": "bad"}.get(story["phase"], "")
-    lane = Lane(
-        _short(f"Argo CD: {story['phase'] or story['channel']}"), story["application"], group=True
-    )
+    own = story["channel"] == OWN_CHANNEL
+    what = "Postsync: held" if own else f"Argo CD: {story['phase'] or story['channel']}"
+    lane = Lane(_short(what), story["application"], group=True)
     lane.bars.append(_bar(axis, begin, end, how, f"the operation, {span(end - begin)}"))
     planned = _seconds(story["plannedAt"], end)
     lane.waits += _wait(axis, end, planned, "until it was planned")

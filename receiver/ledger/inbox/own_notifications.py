@@ -1,0 +1,141 @@
+"""Tells what waits for an approval: a notification of our own, in the transaction that holds it.
+
+It is a delivery and a sync like those that arrive, so the rules that name the channel `postsync`
+plan it, nothing of it is lost when a process ends, and none is stored of a hold that was not.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, or_, select
+
+from receiver.core.model import Event, Held, Sync, from_ms
+from receiver.ledger import tables
+from receiver.ledger.engine.unit_of_work import UnitOfWork
+from receiver.ledger.inbox.deliveries import Arrival, InboxRows
+from receiver.notification.own import OWN_CHANNEL, own_body
+from receiver.notification.parse import read_notification
+
+PLAN, RUN = "plan.held", "run.held"
+
+NAMED = 10
+"""Targets that one names; who wants all looks at the plan."""
+
+
+class OwnNotifications:
+    """Stores them.
+
+    Args:
+        page_url: the address of the page, if it is known.
+        reaches: whether there are tenants: which of them see a sync is noted down with it.
+    """
+
+    def __init__(self, page_url: str | None, *, reaches: bool) -> None:
+        self._plans = f"{page_url.rstrip('/')}/page/plans/" if page_url else ""
+        self._reaches = reaches
+
+    def tell_held(self, uow: UnitOfWork) -> None:
+        """Store one for each plan that the transaction holds, or of which it holds runs.
+
+        However many runs a wave has, it is one: an approval of the plan is one of all of them. The
+        lines of the trail get its sync's id. Of plans of such syncs none is made, or a rule that
+        holds what it does about them would never come to an end.
+        """
+        held: dict[str, list[int]] = {}
+        for place, event in enumerate(uow.events):
+            if event.name in {PLAN, RUN}:
+                held.setdefault(event.plan, []).append(place)
+        if not held:
+            return
+        uow.flush()
+        rows, known = InboxRows({}, reaches=self._reaches), _Syncs(uow.connection)
+        for plan, places in held.items():
+            lines = [uow.events[place] for place in places]
+            about = known.of(plan, lines[0].sync)
+            if about is None:
+                continue
+            arrival = self._arrival(uow.now, about, lines)
+            told = rows.add(arrival, zlib.compress(arrival.body, 1)).sync
+            for place, line in zip(places, lines, strict=True):
+                uow.events[place] = replace(line, data={**line.data, "notifiedAs": told})
+        if rows.deliveries:
+            rows.write(uow.connection)
+            uow.events += rows.events
+
+    def _arrival(self, now: int, about: Sync, lines: Sequence[Event]) -> Arrival:
+        held = self._held(about, lines)
+        body = own_body(about, held, f"{held.plan} held at {now}")
+        notification = read_notification(
+            body, sender=about.sender, channel=OWN_CHANNEL, query={}, resources=False
+        )
+        why = f"plan {held.plan} of sync {about.id} is held: {held.reason}"
+        return Arrival(about.sender, OWN_CHANNEL, body, from_ms(now), notification, own=why)
+
+    def _held(self, about: Sync, lines: Sequence[Event]) -> Held:
+        plan, data = lines[0].plan, lines[0].data
+        return Held(
+            sync=about.id, plan=plan, rule=str(data["rule"]), reason=str(data["reason"]),
+            command=f"postsync approve {plan}", link=self._plans and f"{self._plans}{plan}",
+            **_whole(data) if lines[0].name == PLAN else _parts(lines),
+        )  # fmt: skip
+
+
+def _whole(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is held where it is a plan that has not started."""
+    return {"targets": tuple(data["holds"]), "count": len(data["holds"]) + data.get("more", 0)}
+
+
+def _parts(lines: Sequence[Event]) -> dict[str, Any]:
+    """Return what is held where these runs of a plan are."""
+    return {
+        "actions": tuple(dict.fromkeys(line.data["action"] for line in lines)),
+        "targets": tuple(line.data["target"] for line in lines[:NAMED]),
+        "count": len(lines),
+    }
+
+
+@dataclass(slots=True)
+class _Syncs:
+    """The syncs that plans are of; what several rules hold of one is read once."""
+
+    connection: Connection
+    known: dict[str, Sync] = field(default_factory=dict)
+
+    def of(self, plan: str, newest: str) -> Sync | None:
+        """Return the newest sync of a plan that a sender notified of, without its resources.
+
+        Only plans that collect have more than the ``newest``; one that collects our own alone has
+        none.
+        """
+        found = self.connection.scalar(_ABOUT, {"plan": plan, "newest": newest})
+        if found is not None and found not in self.known:
+            self.known[found] = self._read(found)
+        return None if found is None else self.known[found]
+
+    def _read(self, sync: str) -> Sync:
+        row = self.connection.execute(_NOTIFICATION, {"sync": sync}).one()
+        read = read_notification(
+            zlib.decompress(row.body), sender=row.sender, channel=row.channel,
+            query=json.loads(row.query), resources=False,
+        )  # fmt: skip
+        return replace(read.sync, id=sync)
+
+
+_S, _D, _M = tables.syncs.c, tables.deliveries.c, tables.plan_syncs.c
+_COLLECTED = select(_M.sync_id).where(_M.plan_id == bindparam("plan"))
+_ABOUT = (
+    select(_S.id)
+    .where(or_(_S.id == bindparam("newest"), _S.id.in_(_COLLECTED)), _S.channel != OWN_CHANNEL)
+    .order_by(_S.finished_at.desc(), _S.id.desc())
+    .limit(1)
+)
+_NOTIFICATION = (
+    select(_S.sender, _S.channel, _D.query, _D.body)
+    .join(tables.deliveries, _D.id == _S.delivery_id)
+    .where(_S.id == bindparam("sync"))
+)
