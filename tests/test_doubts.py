@@ -207,3 +207,31 @@ def test_an_emptied_folder_is_warned_of_on_the_trail_and_at_readyz(
     assert shown["ok"]
     assert shown["warnings"] == [told[1][1].data["reason"]]
     assert f"{tmp_path}: there is no rule file" in shown["warnings"][0]
+
+
+OWN = """version: 1
+rules:
+- name: tell
+  match: {{channel: {channel}{more}}}
+  actions: [{{uses: log.message, target: application, with: {{text: x}}}}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("channel", "more", "said"),
+    [
+        ("postsync", "", []),
+        ("[sync, postsync]", ", condition: sync.held.count > 3", []),
+        ("sync", ", phases: [Failed], resources: [{kind: Secret}]", []),
+        ("postsync", ", phases: [Succeeded]", ["r.yaml:4:30: rules[0].match.phases: nothing on"]),
+        ("[sync, postsync]", ", resources: [{kind: Secret}]", ["r.yaml:4:38: rules[0].match.reso"]),
+    ],
+)
+def test_what_nothing_on_our_own_channel_has_is_warned_of(
+    tmp_path: Path, channel: str, more: str, said: list[str]
+) -> None:
+    """Neither a phase nor resources: the rule would be silent there for ever."""
+    (tmp_path / "r.yaml").write_text(OWN.format(channel=channel, more=more))
+    found = load_rules([tmp_path], Registry.discover(), Expressions())
+    warned = [str(warning).removeprefix(f"{tmp_path}/") for warning in found.warnings]
+    assert [one[: len(words)] for one, words in zip(warned, said, strict=True)] == said

@@ -11,6 +11,7 @@ from typing import Any
 from receiver.core.errors import Problem
 from receiver.core.validation import Path as Place
 from receiver.core.yaml_document import Document
+from receiver.rules.loading.channel_warnings import channel_warnings
 from receiver.rules.loading.field_warnings import field_warnings
 from receiver.rules.loading.globs import globs_in
 from receiver.rules.loading.label_warnings import label_warnings
@@ -82,7 +83,8 @@ def find_warnings(document: Document, rules: Iterable[tuple[int, Rule]]) -> Iter
             for word, message, hint in _of_kinds(selector):
                 at = (selector.kind or ()).index(word)
                 yield document.problem(_place(document, (*place, at)), message, hint)
-        for where, message, hint in (*field_warnings(rule), *label_warnings(rule)):
+        warned = (*field_warnings(rule), *label_warnings(rule), *channel_warnings(rule))
+        for where, message, hint in warned:
             own = ("rules", index, *where)
             place = own if own in document.values else ("defaults", *where)
             found = place if place in document.values else _place(document, own)
