@@ -128,5 +128,6 @@ def test_the_page_names_secrets_that_the_pod_mounts() -> None:
     """A Secret of another name would never arrive."""
     spec = find(build(K8S / "base"), "Deployment")["spec"]["template"]["spec"]
     mounted = {one["secret"]["secretName"] for one in spec["volumes"] if "secret" in one}
+    mounted |= {one["secretRef"]["name"] for one in spec["containers"][0]["envFrom"]}
     named = set(re.findall(r"secret generic (postsync-[a-z]+)", PAGE))
     assert {"postsync-senders", "postsync-operators"} <= named <= mounted | {"postsync-database"}

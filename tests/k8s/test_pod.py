@@ -93,6 +93,11 @@ def test_tokens_and_secrets_are_folders_below_the_home(
     assert pod["securityContext"]["fsGroup"] == pod["securityContext"]["runAsGroup"]
 
 
+def test_variables_for_rules_are_of_a_secret_that_may_come_later(container: dict[str, Any]) -> None:
+    """By their own names, so that a rule, the Secret and the pod say the same."""
+    assert container["envFrom"] == [{"secretRef": {"name": "postsync-variables", "optional": True}}]
+
+
 def test_memory_is_asked_for_as_it_was_measured(container: dict[str, Any]) -> None:
     """Above what the bench has measured under full load, and not twice of it."""
     figures = (ROOT / "bench/README.md").read_text()
