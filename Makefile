@@ -66,10 +66,12 @@ check: $(VENV)/.test ## Lint, format, types, imports, sizes, generated files
 	$(BIN)/python .ci/limits.py
 	$(BIN)/python .ci/rooms.py --check
 	$(BIN)/python -m receiver.cli schema --check
+	$(BIN)/python .ci/chart.py --check
 
 # What real counterparts the tests use; a missing one is a skipped test with its reason.
 DEBIAN := openssl varnish nginx-light libnginx-mod-http-cache-purge postgresql pgbouncer e2fsprogs iproute2 gcc libc6-dev chromium
 KUBE   := $(CACHE)/kube-$(shell sed -n 's,^require k8s.io/kubernetes v,,p' tests/cluster/go.mod)
+HELM   := $(CACHE)/helm-$(shell sed -n 's,^require helm.sh/helm/v3 v,,p' tests/helm/go.mod)
 test-deps: $(VENV)/.test ## Install the servers that tests use (Debian, as root)
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	  dpkg -s $(DEBIAN) >/dev/null 2>&1 || { apt-get update -qq && \
@@ -79,6 +81,8 @@ test-deps: $(VENV)/.test ## Install the servers that tests use (Debian, as root)
 	@.ci/get-promtool $(CACHE) >/dev/null 2>&1 || echo 'test-deps: no promtool (Debian: prometheus); the alerts'\'' histories will be skipped'
 	@.ci/get-npm $(CACHE)/npm >/dev/null 2>&1 || echo 'test-deps: no npm; the tests in a browser will be skipped'
 	@tests/cluster/build $(KUBE) || echo 'test-deps: tests that need a Kubernetes control plane will be skipped'
+	@.ci/get-crds $(CACHE)/crds || echo 'test-deps: no definitions of others'\'' kinds; they will not be tried in a cluster'
+	@tests/cluster/build $(HELM) helm || echo 'test-deps: tests of the Helm chart will be skipped'
 
 lock: ## Lock the dependencies anew (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml --group build -o requirements.lock
@@ -87,6 +91,7 @@ lock: ## Lock the dependencies anew (needs uv)
 
 generate: $(VENV)/.test ## Write the generated files anew
 	$(BIN)/python -m receiver.cli schema --write
+	$(BIN)/python .ci/chart.py
 	$(BIN)/python .ci/rooms.py
 
 docs: $(VENV)/.test ## Build the docs site into build/site, to be opened from there or served by any web server

@@ -1,7 +1,7 @@
 """Builds into dist/ what a release is made of: of one commit the same bytes, on any day, anywhere.
 
-A source distribution, a wheel made of it, for each lock a list of what it installs (CycloneDX), and
-the sums of all. `make dist` runs it, with the folder of the wheels that are kept.
+A source distribution, a wheel made of it, the Helm chart, for each lock a list of what it installs
+(CycloneDX), and the sums of all. `make dist` runs it, with the folder of the wheels that are kept.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+CHART = "charts/postsync"
 LOCKS = {"requirements.lock": "", "requirements-extras.lock": "-extras"}
 """Each lock, and what the name of its list of packages ends with."""
 
@@ -42,7 +43,7 @@ def main(kept: Path) -> None:
 
 
 def archives(checkout: Path, folder: Path) -> Path:
-    """Build source distribution and wheel of the last commit, and check them; the wheel."""
+    """Build source distribution, wheel and chart of the last commit, and check them; the wheel."""
     when = _told(checkout, "log", "-1", "--format=%ct")
     with tempfile.TemporaryDirectory() as source:
         # What is committed, and nothing that lies about beside it.
@@ -52,6 +53,10 @@ def archives(checkout: Path, folder: Path) -> Path:
         _python("build", "--no-isolation", "--outdir", str(folder), source, SOURCE_DATE_EPOCH=when)
     [sdist], [wheel] = folder.glob("*.tar.gz"), folder.glob("*.whl")
     sdist.write_bytes(_without_owner(sdist.read_bytes(), int(when)))
+    # What `helm package` makes, which would put the time of the build into it.
+    chart = ["git", "-c", "tar.umask=0022", "archive", "--prefix=postsync/", f"HEAD:{CHART}"]
+    packed = _without_owner(_done(chart, {}, checkout), int(when))
+    (folder / f"postsync-{wheel.name.split('-')[1]}.tgz").write_bytes(packed)
     _python("twine", "check", "--strict", str(sdist), str(wheel))
     return wheel
 
@@ -95,9 +100,9 @@ def _done(words: list[str], environ: Mapping[str, str], cwd: Path | None = None)
 
 
 def _without_owner(archive: bytes, when: int) -> bytes:
-    """A source distribution as nobody's, of the commit's time, in order.
+    """An archive as nobody's, of the commit's time, in order.
 
-    setuptools keeps to SOURCE_DATE_EPOCH in wheels alone.
+    setuptools keeps to SOURCE_DATE_EPOCH in wheels alone, and git to no time for a folder.
     """
     packed = io.BytesIO()
     with (

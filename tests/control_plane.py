@@ -110,7 +110,7 @@ def _api_server(
         "service_account_issuer": "https://kubernetes.default.svc",
         "service_account_key_file": accounts,
         "service_account_signing_key_file": accounts,
-        "service_cluster_ip_range": "10.0.0.0/24",
+        "service_cluster_ip_range": "10.0.0.0/24,fd00::/112",  # Services of both families
         "kubelet_preferred_address_types": "InternalIP",
         "audit_policy_file": str(HERE / "audit.yaml"),
         "audit_log_path": str(folder / "audit.log"),

@@ -27,10 +27,12 @@ def tools(tmp_path: Path) -> Path:
     return folder
 
 
-def _build(tools: Path, cache: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+def _build(
+    tools: Path, cache: Path, *more: str, **variables: str
+) -> subprocess.CompletedProcess[str]:
     environ = {"PATH": f"{tools}:/usr/bin:/bin", **variables}
     return subprocess.run(
-        [BUILD, cache], env=environ, capture_output=True, text=True, timeout=60, check=False
+        [BUILD, cache, *more], env=environ, capture_output=True, text=True, timeout=60, check=False
     )
 
 
@@ -46,6 +48,15 @@ def test_what_is_missing_is_built_with_progress(tools: Path, tmp_path: Path) -> 
     assert done.returncode == 0, done.stderr
     assert {file.name for file in (tmp_path / "cache").iterdir()} == PROGRAMS
     assert "cluster: kube-apiserver, 200 packages" in done.stderr
+
+
+def test_helm_is_built_by_itself(tools: Path, tmp_path: Path) -> None:
+    """Of a module of its own, whose libraries are of another Kubernetes."""
+    _go(tools)
+    done = _build(tools, tmp_path / "cache", "helm")
+    assert done.returncode == 0, done.stderr
+    (built,) = (tmp_path / "cache").iterdir()
+    assert (built.name, built.read_text()) == ("helm", "helm.sh/helm/v3/cmd/helm\n")
 
 
 def test_what_is_there_is_not_built_again(tools: Path, tmp_path: Path) -> None:

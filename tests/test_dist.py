@@ -19,7 +19,8 @@ from pathlib import Path
 
 import pytest
 import release
-from control_plane import CACHES
+from control_plane import CACHES, RELEASE
+from helm_chart import CHART, helm
 from service import ROOT, free_port, wait_for
 
 pytestmark = [
@@ -93,7 +94,10 @@ def venv(again: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_same_commit_gives_the_same_bytes(made: Path, again: Path, venv: Path) -> None:
     """The list of packages, too, of another virtual environment."""
     names = sorted(path.name for path in again.iterdir())
-    assert names == ["postsync_receiver-0.1.0-py3-none-any.whl", "postsync_receiver-0.1.0.tar.gz"]
+    assert names == [
+        "postsync-0.1.0.tgz", "postsync_receiver-0.1.0-py3-none-any.whl",
+        "postsync_receiver-0.1.0.tar.gz",
+    ]  # fmt: skip
     for name in names:
         assert (made / name).read_bytes() == (again / name).read_bytes(), name
     listed = (made / "postsync_receiver-0.1.0.cdx.json").read_bytes()
@@ -105,6 +109,15 @@ def test_the_wheel_has_each_file_of_the_packages(checkout: Path, again: Path) ->
     with zipfile.ZipFile(next(again.glob("*.whl"))) as wheel:
         packed = {name for name in wheel.namelist() if ".dist-info/" not in name}
     assert packed == {*git(checkout, "ls-files", "receiver", "handlers")}
+
+
+def test_helm_takes_the_chart_that_is_packed(again: Path) -> None:
+    """And makes of it what it makes of the folder."""
+    words = ("--kube-version", RELEASE, "--namespace", "postsync")
+    charts = (again / "postsync-0.1.0.tgz", CHART)
+    made = [helm("template", "postsync", chart, *words) for chart in charts]
+    assert [one.returncode for one in made] == [0, 0]
+    assert made[0].stdout == made[1].stdout
 
 
 def test_the_source_distribution_has_what_builds_it_and_its_history(again: Path) -> None:
