@@ -9,8 +9,13 @@ from house import House, texts
 
 from receiver.core.model import Sync
 from receiver.ledger.engine.ledger import Ledger
+from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.inbox.own_notifications import OwnNotifications
+from receiver.ledger.inbox.recovery import wording_of
 from receiver.ledger.plans.load import stored_sync
+from receiver.ledger.plans.store import store_plannings
+from receiver.notification.application_memory import Memory
+from receiver.notification.recovered import Wording
 from receiver.planning.planner import read_sync
 
 HELD = """
@@ -210,6 +215,32 @@ def test_a_hundred_held_plans_are_two_messages_by_throttle(ledger: Ledger) -> No
     wanted = house.query("SELECT id FROM plans WHERE state = 'held'")
     assert sorted(" ".join(first + rest).split()[2::3]) == sorted(wanted)
     assert len(wanted) == 100
+
+
+def test_of_two_that_plan_the_same_one_tells(ledger: Ledger) -> None:
+    """Whoever is second stores nothing of it."""
+    house = house_of(ledger, HELD)
+    sync = house.store("a", "b", "c")
+    with ledger.read() as connection:
+        stored = stored_sync(connection, sync)
+    read = read_sync(stored)
+    planned = [house.planner.plan(read, stored.delivery, Memory()) for _ in range(2)]
+    for planning in planned:
+        with ledger.write() as connection:
+            uow = UnitOfWork(connection, ledger.now(connection))
+            store_plannings(uow, [planning])
+            OwnNotifications(None, reaches=True).tell_held(uow)
+            uow.finish()
+    assert (len(house.plans()), len(told(house))) == (1, 1)
+
+
+def test_what_a_sender_names_is_read_from_its_own_notifications(ledger: Ledger) -> None:
+    """Ours has no times: by it, nothing that did not come could be recovered."""
+    house = house_of(ledger, HELD)
+    house.sync("a", "b", "c")
+    with ledger.read() as connection:
+        assert wording_of(connection, "argocd") == Wording()
+    assert house.query("SELECT * FROM memories WHERE channel = 'postsync'") == []
 
 
 def test_a_transaction_that_is_not_committed_tells_nothing(ledger: Ledger) -> None:

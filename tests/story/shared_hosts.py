@@ -42,6 +42,15 @@ rules:
   - uses: http.request
     target: batch
     with: {{url: "{url}", json: {{name: many, all: "${{{{ resources.map(r, r.name) }}}}"}}}}
+- name: careful
+  match: {{application: {{name: held-*}}}}
+  actions: [{{uses: log.message, suspend: true, target: application, with: {{text: done}}}}]
+- name: tell
+  match: {{channel: postsync}}
+  actions:
+  - uses: http.request
+    target: application
+    with: {{url: "{url}", json: {{name: "${{{{ sync.held.plan }}}}"}}}}
 - name: newest
   match: {{application: {{name: fast}}, resources: [{{kind: ConfigMap}}]}}
   onNewer: supersede

@@ -161,6 +161,27 @@ def test_a_newer_sync_supersedes_what_waits(hosts: Hosts) -> None:
     assert [len(hosts.calls(f"fast-{number}")) for number in range(4)] == [1, 0, 0, 1]
 
 
+def test_what_is_held_is_told_once_whoever_holds_it(hosts: Hosts) -> None:
+    """Also where one of those that plan is killed meanwhile."""
+    syncs = [
+        synced(hosts.intakes[number % 2], "a", application=f"held-{number}") for number in range(12)
+    ]
+    first = hosts.intakes[0]
+    wait_for(lambda: bool(told(first, "runs", "--state", "held")), 20, "a held run")
+    hosts.workers[0].kill()
+    hosts.workers[0].start()
+
+    def held() -> list[str]:
+        return [plan["id"] for sync in syncs for plan in first.story(sync)["plans"]]
+
+    def all_told() -> bool:
+        return len(plans := held()) == 12 and all(hosts.calls(plan) for plan in plans)
+
+    wait_for(all_told, 30, "all to be told")
+    own = "SELECT COUNT(*), COUNT(DISTINCT application) FROM syncs WHERE channel = 'postsync'"
+    assert hosts.server.run(own, "postsync") == "12|12"
+
+
 def test_the_other_worker_takes_over(hosts: Hosts) -> None:
     """What a killed worker had under way is made again with the same idempotency key."""
     hosts.target.delay = 30.0

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, text
 
 from receiver.core.model import first_id, made_at
+from receiver.notification.own import OWN_CHANNEL
 
 HOURS = 24
 HOUR_MS = 3_600_000
@@ -39,23 +40,27 @@ class History:
 
 
 def read_history(connection: Connection, now: int) -> tuple[History, History]:
-    """Read deliveries by their verdicts and runs by their states; ``now`` in milliseconds."""
+    """Read deliveries by their verdicts and runs by their states; ``now`` in milliseconds.
+
+    What Postsync itself has told did not come from anywhere.
+    """
+    came = f"deliveries WHERE channel <> '{OWN_CHANNEL}' AND"
     return (
-        _count(connection, "deliveries", "verdict", MOST_DELIVERIES, now),
-        _count(connection, "runs", "state", MOST_RUNS, now),
+        _count(connection, came, "verdict", MOST_DELIVERIES, now),
+        _count(connection, "runs WHERE", "state", MOST_RUNS, now),
     )
 
 
-def _count(connection: Connection, table: str, word: str, most: int, now: int) -> History:
+def _count(connection: Connection, rows: str, word: str, most: int, now: int) -> History:
     query = text(
         "SELECT start, word, COUNT(*) AS n, MIN(id) AS oldest FROM ("
-        f"  SELECT id, substr(id, 1, {START}) AS start, {word} AS word FROM {table} "
-        "  WHERE id >= :since ORDER BY id DESC LIMIT :most) AS newest "
+        f"  SELECT id, substr(id, 1, {START}) AS start, {word} AS word FROM {rows} "
+        "  id >= :since ORDER BY id DESC LIMIT :most) AS newest "
         "GROUP BY start, word"
     )
     first = now // HOUR_MS - HOURS + 1
     counts: list[Counter[str]] = [Counter() for _ in range(HOURS)]
-    since = {"since": first_id(table[0], first * HOUR_MS), "most": most}
+    since = {"since": first_id(rows[0], first * HOUR_MS), "most": most}
     found = connection.execute(query, since).all()
     for row in found:
         hour = min(max(made_at(row.oldest) // HOUR_MS - first, 0), HOURS - 1)
