@@ -33,11 +33,11 @@ def test_the_first_starts_at_once_and_the_rest_of_the_window_at_its_end(ledger: 
     house.sync("a", at=0)
     assert texts(house.work()) == ["a of 1"]
     for number in range(3):
-        house.pass_time(19)
+        house.pass_time(10)
         house.sync(f"c{number}", at=number + 1)
         assert house.work() == []
     assert house.plans() == ["succeeded", "collecting"]
-    house.pass_time(4)
+    house.pass_time(31)
     assert texts(house.work()) == ["c0 c1 c2 of 3"]
 
 

@@ -84,18 +84,19 @@ def test_a_failed_job_tells_why(runs: Runs) -> None:
 
 def test_why_a_pod_never_started_is_kept_when_it_is_gone(runs: Runs) -> None:
     """Its deadline deletes the pod, and with it the reason: it was seen before."""
-    manifest: Json = {**MANIFEST, "spec": {**MANIFEST["spec"], "activeDeadlineSeconds": 2}}
-    state = runs.start("r-pull.1", manifest=manifest)
+    state = runs.start("r-pull.1")
     pod = runs.node.pod("shop", "smoke-test-r-pull-1")
     waiting = {"reason": "ImagePullBackOff", "message": "no such image"}
     runs.node.run(pod, {"waiting": waiting}, "Pending")
-    outcome = runs.attempt("r-pull.1", state, manifest=manifest)
+    outcome = runs.attempt("r-pull.1", state)
     assert isinstance(outcome, Pending)
     assert runs.said[-1] == "its pod does not start: ImagePullBackOff: no such image"
+    job = "/apis/batch/v1/namespaces/shop/jobs/smoke-test-r-pull-1"
+    runs.kube.merge(job, {"spec": {"activeDeadlineSeconds": 1}})
     path = f"/api/v1/namespaces/shop/pods/{pod['metadata']['name']}"
     wait_for(lambda: _gone(runs.kube, path), PATIENCE, "the pod's end")
     with pytest.raises(PermanentError, match=r"DeadlineExceeded .*ImagePullBackOff: no such image"):
-        runs.follow("r-pull.1", outcome.state, manifest=manifest)
+        runs.follow("r-pull.1", outcome.state)
 
 
 def _gone(kube: Kube, path: str) -> bool:

@@ -17,7 +17,7 @@ from receiver.rules.tenants.names import GROUP, PLURAL
 
 pytestmark = pytest.mark.xdist_group("kubernetes-services")
 
-NAMESPACES = {"shop": "rights-of-shop", "postsync": "rights-of-postsync"}
+NAMESPACES = {"shop": "asked-of-shop", "postsync": "asked-of-postsync"}
 SHOP, POSTSYNC = NAMESPACES.values()
 JOBS = {"handlers": ["kubernetes.job"]}
 SEE = "see docs/tenants.md"
@@ -94,6 +94,6 @@ def test_a_role_in_each_namespace_is_enough_where_they_are_named(
     for right in ("get, list, watch on cronjobs.batch", "create on events"):
         line = f"grant {right} in namespace {SHOP}; {SEE}"
         assert f"note: tenants: the API server of tenants: {line}\n" in done.output
-    done = checked(config, namespaces=["rights-of-*"])
+    done = checked(config, namespaces=["asked-of-*"])
     assert done.exit_code == 1
     assert f"grant get, list, watch on {PLURAL}.{GROUP}; {SEE}" in done.output
