@@ -32,6 +32,10 @@ from receiver.ledger.engine.postgres import PostgresLedger, open_postgres
 from receiver.ledger.engine.sqlite import SqliteLedger
 from receiver.outbound import Outbound
 
+# jsonschema makes 38 parsers of it when it is imported, a second of each worker's start, for
+# formats that no schema here has.
+sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment] # as if it were not installed
+
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell starts what it runs in the background so, and all that tests start would inherit it.
     signal.signal(signal.SIGINT, signal.default_int_handler)

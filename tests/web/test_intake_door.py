@@ -27,7 +27,7 @@ from receiver.ledger.inbox.group_commit import IntakeWriter
 
 PATH = "/v1/notifications"
 LIMIT = 64 << 10
-BOMB_IN_BOMB = gzip.compress(gzip.compress(b"x" * (LIMIT << 10), mtime=0), mtime=0)
+BOMB_IN_BOMB = gzip.compress(gzip.compress(b"x" * (LIMIT << 10), 1, mtime=0), mtime=0)
 """The same in each worker of pytest-xdist, without the time: it stands in a test's id."""
 
 
