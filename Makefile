@@ -15,7 +15,7 @@ help: ## Show what there is to make
 
 # Not compiled here: most of what is installed is never imported, and what is keeps its bytecode then.
 export PYTHONDONTWRITEBYTECODE :=
-INSTALL := .ci/install $(BIN)/pip $(CACHE)/wheels
+INSTALL := .ci/install $(VENV) $(CACHE)/wheels
 OURSELVES := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile --no-deps --no-build-isolation --editable .
 
 $(VENV)/.new: requirements.lock
@@ -84,10 +84,10 @@ test-deps: $(VENV)/.test ## Install the servers that tests use (Debian, as root)
 	@.ci/get-crds $(CACHE)/crds || echo 'test-deps: no definitions of others'\'' kinds; they will not be tried in a cluster'
 	@tests/cluster/build $(HELM) helm || echo 'test-deps: tests of the Helm chart will be skipped'
 
-lock: ## Lock the dependencies anew (needs uv)
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml --group build -o requirements.lock
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml --group build --all-extras -o requirements-extras.lock
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml --group build --group dev --all-extras -o requirements-dev.lock
+lock: $(VENV)/.test ## Lock the dependencies anew
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml --group build -o requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml --group build --all-extras -o requirements-extras.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml --group build --group dev --all-extras -o requirements-dev.lock
 
 generate: $(VENV)/.test ## Write the generated files anew
 	$(BIN)/python -m receiver.cli schema --write

@@ -66,11 +66,12 @@ def install(lock: Path, wheel: Path, venv: Path, kept: Path) -> None:
     _python("venv", "--without-pip", str(venv))
     # By its name: by its address it would be listed as coming from this very folder.
     ours = ["--no-index", "--find-links", str(wheel.parent), wheel.name.partition("-")[0]]
-    pip, installer = Path(sys.executable).with_name("pip"), Path(__file__).with_name("install")
-    _done([str(installer), str(pip), str(kept), str(lock)], {"PIP_PYTHON": str(venv)})
-    _python("pip", "install", "--no-compile", "--no-deps", *ours, PIP_PYTHON=str(venv))
+    tools, installer = Path(sys.executable).parent, Path(__file__).with_name("install")
+    _done([str(installer), str(venv), str(kept), str(lock), str(tools)], {})
+    uv = [str(tools / "uv"), "pip"]
+    _done([*uv, "install", "--python", str(venv), "--no-deps", *ours], {})
     # In the locks to build from a checkout; a wheel is built already.
-    _python("pip", "uninstall", "--yes", "setuptools", PIP_PYTHON=str(venv))
+    _done([*uv, "uninstall", "--python", str(venv), "setuptools"], {})
 
 
 def packages(venv: Path, checkout: Path) -> bytes:
