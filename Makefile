@@ -65,6 +65,7 @@ check: $(VENV)/.test ## Lint, format, types, imports, sizes, generated files
 	$(BIN)/lint-imports
 	$(BIN)/python .ci/limits.py
 	$(BIN)/python .ci/rooms.py --check
+	$(BIN)/python .ci/dashboard.py --check
 	$(BIN)/python -m receiver.cli schema --check
 	$(BIN)/python .ci/chart.py --check
 
@@ -78,7 +79,7 @@ test-deps: $(VENV)/.test ## Install the servers that tests use (Debian, as root)
 	  DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends $(DEBIAN) >/dev/null; } \
 	  || echo 'test-deps: could not install: $(DEBIAN); tests that need them will be skipped'; \
 	else echo 'test-deps: not root on Debian; install by hand: $(DEBIAN)'; fi
-	@.ci/get-promtool $(CACHE) >/dev/null 2>&1 || echo 'test-deps: no promtool (Debian: prometheus); the alerts'\'' histories will be skipped'
+	@.ci/get-prometheus $(CACHE) >/dev/null 2>&1 || echo 'test-deps: no Prometheus; the tests of alerts and dashboard will be skipped'
 	@.ci/get-npm $(CACHE)/npm >/dev/null 2>&1 || echo 'test-deps: no npm; the tests in a browser will be skipped'
 	@tests/cluster/build $(KUBE) || echo 'test-deps: tests that need a Kubernetes control plane will be skipped'
 	@.ci/get-crds $(CACHE)/crds || echo 'test-deps: no definitions of others'\'' kinds; they will not be tried in a cluster'
@@ -93,6 +94,7 @@ generate: $(VENV)/.test ## Write the generated files anew
 	$(BIN)/python -m receiver.cli schema --write
 	$(BIN)/python .ci/chart.py
 	$(BIN)/python .ci/rooms.py
+	$(BIN)/python .ci/dashboard.py
 
 docs: $(VENV)/.test ## Build the docs site into build/site, to be opened from there or served by any web server
 	$(BIN)/python .ci/site_pages.py build/docs

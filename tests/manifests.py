@@ -45,11 +45,14 @@ def with_component(component: Path, resource: Path, folder: Path) -> list[Manife
 
 def variants(folder: Path) -> dict[str, list[Manifest]]:
     """Build everything below k8s/ that a user may apply, by its name."""
-    names = ("monitored", "argocd", "tab", "allowed", "connected", "defined", "healthy", "followed")
+    names = (
+        "monitored", "argocd", "tab", "allowed", "connected", "defined", "healthy", "followed",
+        "drawn",
+    )  # fmt: skip
     made = [folder / name for name in names]
     for own in made:
         own.mkdir()
-    monitored, argocd, tab, allowed, connected, defined, healthy, followed = made
+    monitored, argocd, tab, allowed, connected, defined, healthy, followed, drawn = made
     return {
         "base": build(K8S / "base"),
         "overlays/argocd": with_component(K8S / "overlays/argocd", ARGO_CD, argocd),
@@ -77,6 +80,7 @@ def variants(folder: Path) -> dict[str, list[Manifest]]:
         "components/prometheus": with_component(
             K8S / "components/prometheus", K8S / "base", monitored
         ),
+        "../config/grafana": with_component(ROOT / "config/grafana", K8S / "base", drawn),
     }
 
 

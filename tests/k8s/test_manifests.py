@@ -39,7 +39,8 @@ def base(built: dict[str, list[Manifest]]) -> list[Manifest]:
 def test_each_folder_is_built_here(built: dict[str, list[Manifest]]) -> None:
     """Whoever adds an overlay or a component adds it to these tests."""
     parts = {path.parent for path in (ROOT / "k8s").glob("*/*/kustomization.yaml")}
-    named = {ROOT / "k8s" / name for name in built}
+    parts |= {path.parent for path in (ROOT / "config").glob("*/kustomization.yaml")}
+    named = {(ROOT / "k8s" / name).resolve() for name in built}
     assert parts | {ROOT / "k8s/base"} == named
 
 
@@ -105,6 +106,14 @@ def test_prometheus_finds_the_service(built: dict[str, list[Manifest]]) -> None:
     ports = [port["name"] for port in service["spec"]["ports"]]
     assert [one["port"] for one in monitor["endpoints"]] == ports
     assert service["metadata"]["labels"][monitor["jobLabel"]] == "postsync"
+
+
+def test_grafana_finds_the_dashboard(built: dict[str, list[Manifest]]) -> None:
+    """By the label that its sidecar looks for, and as it was made."""
+    drawn = find(built["../config/grafana"], "ConfigMap", "postsync-dashboard")
+    assert drawn["metadata"]["labels"] == {"grafana_dashboard": "1"}
+    made = (ROOT / "config/grafana/postsync.json").read_text()
+    assert drawn["data"] == {"postsync.json": made}
 
 
 def test_probes_and_metrics_ask_what_is_there(

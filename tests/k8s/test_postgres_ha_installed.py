@@ -38,8 +38,11 @@ def test_it_goes_together_with_the_rest(own: list[Manifest]) -> None:
         for container in one["spec"]["template"]["spec"][key]
     }  # fmt: skip
     assert images == {"registry.example.com/postsync:0.1.0"}
-    assert list(find(own, "ConfigMap")["data"]) == ["shop.yaml"]
-    assert FILES["my-postsync/rules/shop.yaml"] in find(own, "ConfigMap")["data"].values()
+    assert list(find(own, "ConfigMap", "postsync-rules")["data"]) == ["shop.yaml"]
+    assert (
+        FILES["my-postsync/rules/shop.yaml"]
+        in find(own, "ConfigMap", "postsync-rules")["data"].values()
+    )
     monitor = find(own, "ServiceMonitor")["spec"]
     services = [one for one in own if one["kind"] == "Service"]
     assert len(services) == 2

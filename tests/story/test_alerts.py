@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 import subprocess
 from collections import defaultdict
 from pathlib import Path
@@ -14,14 +12,14 @@ from typing import Any
 import pytest
 import yaml
 from certificates import fetch, make, needs_openssl
-from control_plane import CACHES
 from notifications import notification, resource
+from prometheus import program
 from prometheus_client.parser import text_string_to_metric_families
 from service import ROOT, Target, serving, wait_for
 
 ALERTS = ROOT / "config/prometheus/alerts.yaml"
 TESTS = sorted((ROOT / "tests/data/prometheus").glob("*_test.yaml"))
-PROMTOOL = shutil.which("promtool", path=f"{os.environ['PATH']}:{CACHES / 'postsync-tests'}")
+PROMTOOL = program("promtool")
 OF_THE_TARGET = {"namespace", "job"}
 """Labels that Prometheus adds to what it scrapes."""
 

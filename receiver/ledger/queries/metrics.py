@@ -13,6 +13,7 @@ from sqlalchemy import Connection, select, text
 from receiver.core.states import OPEN_PLANS
 from receiver.ledger import tables
 from receiver.ledger.audit.key_values import RULES, get_value
+from receiver.ledger.audit.trail import EVENTS, labels
 from receiver.ledger.plans.custom_rules import count_custom_rules
 from receiver.ledger.queries.status import DEAD_AFTER, dispatchers_of
 from receiver.ledger.queue.heartbeats import DispatcherHeartbeat, read_heartbeats
@@ -45,13 +46,16 @@ _OLDEST_DUE = text(f"SELECT MIN(due_at) FROM runs WHERE {tables.READY_RUN}")
 
 def read_numbers(connection: Connection, now: int) -> list[Number]:
     """Return all that the ledger knows; ``now`` in milliseconds."""
-    c = tables.counters
-    counted = [
-        (row.name, json.loads(row.labels), row.value)
-        for row in connection.execute(select(c).order_by(c.c.name, c.c.labels))
-    ]
+    c = tables.counters.c
+    counted = {
+        (row.name, row.labels): row.value
+        for row in connection.execute(select(c.name, c.labels, c.value))
+    }
+    # A series begins at 0: of one that begins at 1 Prometheus would see no increase.
+    found = {("events_total", labels(event=name)): 0.0 for name in sorted(EVENTS)} | counted
     return [
-        *counted, *_open(connection), *_ages(connection, now), *_dispatchers(connection, now),
+        *((name, json.loads(key), value) for (name, key), value in found.items()),
+        *_open(connection), *_ages(connection, now), *_dispatchers(connection, now),
         *_tenant_rules(connection),
     ]  # fmt: skip
 
