@@ -226,15 +226,17 @@ def test_below_a_prefix_ingress_page_and_server_agree(
     """One value says it to all three; and the controller is let in."""
     manifests = rendered["ingress"]
     [rule] = find(manifests, "Ingress")["spec"]["rules"]
-    [path] = rule["http"]["paths"]
+    paths = {one["path"]: one["pathType"] for one in rule["http"]["paths"]}
+    backends = [one["backend"]["service"] for one in rule["http"]["paths"]]
     service = find(manifests, "Service")
-    assert (rule["host"], path["path"], path["pathType"]) == (
-        "ops.example.com",
-        "/postsync",
-        "Prefix",
-    )
-    assert path["backend"]["service"]["name"] == service["metadata"]["name"]
-    assert path["backend"]["service"]["port"] == {"name": service["spec"]["ports"][0]["name"]}
+    assert (rule["host"], paths) == ("ops.example.com", {
+        "/postsync": "Exact", "/postsync/": "Exact", "/postsync/page": "Prefix",
+        "/postsync/v1": "Prefix",
+    })  # fmt: skip
+    door = {
+        "name": service["metadata"]["name"], "port": {"name": service["spec"]["ports"][0]["name"]}
+    }  # fmt: skip
+    assert backends == [door] * 4
     settings = settings_of(manifests, monkeypatch)
     assert (settings.url_prefix, settings.page_url) == (
         "/postsync", "https://ops.example.com/postsync"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -89,13 +90,16 @@ class Release:
         self._home = str(folder)
 
     def run(self, word: str, values: Values | None = None) -> str:
+        done = self.ask(word, values)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def ask(self, word: str, values: Values | None = None) -> subprocess.CompletedProcess[str]:
         words: list[str | Path] = [] if values is None else [self._chart, "--values", "-"]
-        done = helm(
+        return helm(
             word, "--namespace", OURS, "postsync", *words,
             given=yaml.safe_dump(dict(values or {})), HOME=self._home, KUBECONFIG=str(self._config),
         )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        return done.stdout
 
     def objects(self, path: str) -> dict[str, Any]:
         """The release's own of a kind, by name."""
@@ -124,6 +128,9 @@ def test_helm_installs_it_changes_it_and_leaves_the_ledger(release: Release) -> 
     rules = release.objects(f"{core}/configmaps")["postsync-rules"]
     assert rules["data"] == shown()["rules"]["rules"]["files"]
     assert set(release.objects(pods)) == before
+    moved = release.ask("upgrade", {"postgresql": {"enabled": True}})
+    assert moved.returncode == 1
+    assert f"kubectl -n {OURS} delete deployment postsync, then this again" in moved.stderr
     release.run("uninstall")
     assert release.objects(f"{core}/services") == {}
     assert list(release.objects(f"{core}/persistentvolumeclaims")) == ["postsync"]
