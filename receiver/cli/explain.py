@@ -138,7 +138,6 @@ def _load(paths: Sequence[Path], settings_file: Path | None, asked: Asked) -> Ma
 def _explained(matcher: Matcher, sync: Sync, asked: Asked) -> ExplainedSync:
     key = find_resource(asked.resource, sync.resources)
     found = head_of(sync)
-    for _ in add_rules(found, matcher, sync, Asked(asked.rule, key, asked.matched)):
-        pass
+    add_rules(found, matcher, sync, Asked(asked.rule, key, asked.matched))
     found["notes"] += gap_note(sync)
     return found

@@ -8,9 +8,8 @@ a run catches it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable
+from contextvars import ContextVar, Token
 
 _check: ContextVar[Callable[[], None] | None] = ContextVar("check", default=None)
 
@@ -30,25 +29,60 @@ def checkpoint() -> None:
         check()
 
 
-@contextmanager
-def interruptible(check: Callable[[], None]) -> Iterator[None]:
-    """Have `checkpoint` call this within the block; what it raises comes out of the block."""
-    token = _check.set(check)
-    try:
-        yield
-    finally:
-        _check.reset(token)
+class interruptible:  # noqa: N801 it is used like a function
+    """Have `checkpoint` call this within the block; what it raises comes out of the block.
+
+    It is no generator, for it is entered several times for each sync.
+    """
+
+    __slots__ = ("_checked", "_token")
+
+    def __init__(self, check: Callable[[], None]) -> None:
+        self._checked = check
+
+    def __enter__(self) -> None:
+        self._token: Token[Callable[[], None] | None] = _check.set(self._checked)
+
+    def __exit__(self, *_: object) -> None:
+        _check.reset(self._token)
+
+
+class CpuLimit:
+    """Tells when this thread has taken so many seconds of a processor.
+
+    That the machine is busy with something else does not count.
+    """
+
+    __slots__ = ("_not_before", "_until")
+
+    def __init__(self, seconds: float, now: float | None = None) -> None:
+        self._until = (time.thread_time() if now is None else now) + seconds
+        self._not_before = time.monotonic() + seconds
+
+    def extend(self, seconds: float) -> None:
+        """Allow so many more."""
+        self._until += seconds
+
+    @property
+    def over(self) -> bool:
+        """Whether it has taken more."""
+        now = time.monotonic()
+        if now < self._not_before:  # nor can it have: to ask for its own time takes much longer
+            return False
+        left = self._until - time.thread_time()
+        self._not_before = now + left
+        return left < 0
 
 
 def cpu_limit(seconds: float, then: Callable[[], None] | None = None) -> Callable[[], None]:
     """Return a check that raises `TooLong` after so many seconds of this thread's processor time.
 
-    That the machine is busy with something else does not count. ``then`` is a further check.
+    ``then`` is a further check.
     """
-    until = time.thread_time() + seconds
+    limit = CpuLimit(seconds)
 
     def check() -> None:
-        if time.thread_time() > until:
+        if limit.over:
             raise TooLong
         if then is not None:
             then()

@@ -10,7 +10,7 @@ from typing import TypeVar
 from receiver.argocd.connection import Connection, ConnectionFailed
 from receiver.argocd.objects import ApplicationState
 from receiver.core.errors import LedgerUnavailable
-from receiver.core.interruption import TooLong, cpu_limit, interruptible
+from receiver.core.interruption import TooLong
 from receiver.core.logs import Log
 from receiver.dispatcher.handover import Handover, SeenSync
 from receiver.dispatcher.observation import Asked, observe
@@ -23,12 +23,14 @@ from receiver.ledger.plans.verification import VerifyingSync
 from receiver.notification.field_memory import FieldMemory
 from receiver.notification.live_verdicts import Observed
 from receiver.planning.planner import Planner
+from receiver.rules.tenants.shares import Shares, sharing
 
 LONGEST_READ = 20.0
 """Seconds that one Application may be read; after so many a round begins no other."""
 
 LONGEST_MATCH = 10.0
-"""Processor seconds that matching one Application's syncs may take, as in planning."""
+"""Processor seconds that matching one Application's syncs may take, as in planning; namespaces have
+shares beside it likewise."""
 
 T = TypeVar("T")
 
@@ -104,7 +106,7 @@ class LiveReading:
         So one Application for which it fails holds up no other.
         """
         try:
-            with interruptible(cpu_limit(LONGEST_MATCH)):
+            with sharing(Shares(LONGEST_MATCH)):
                 return work()
         except (ConnectionFailed, LedgerUnavailable):
             raise

@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from receiver.core.errors import LedgerUnavailable, TooLarge
-from receiver.core.interruption import Stopped, TooLong, cpu_limit, interruptible
+from receiver.core.interruption import Stopped, TooLong
 from receiver.core.logs import Log
 from receiver.core.model import Event, Json, Sync, from_ms, rfc3339
 from receiver.core.states import PlanState, SyncState
@@ -45,9 +45,13 @@ from receiver.notification.resource_list import too_many
 from receiver.planning.parameters import Renderer
 from receiver.planning.plan_builder import MOST_RUNS
 from receiver.planning.planner import Planner, memory_key, step
+from receiver.rules.matching.matcher import RuleMatch
+from receiver.rules.tenants.names import tenant_of
+from receiver.rules.tenants.shares import MEMORY_TOGETHER, Shares, for_each, sharing, used_up
 
 LONGEST = 10.0
-"""Processor seconds that planning one sync, or stepping one plan, may take; most take 0.01."""
+"""Processor seconds that planning one sync, or stepping one plan, may take; most take 0.01. What
+namespaces take is not counted, see `receiver.rules.tenants.shares`."""
 
 T = TypeVar("T")
 
@@ -80,6 +84,8 @@ class Preparation:
         self._number = 0
         self._refused = ""
         self._syncs = SyncCache()
+        self._costly: dict[str, float] = {}  # what namespaces took of late
+        self._size = 0
         self.handover = Handover()
         self.act_since: datetime | None = None
         self.verify_until: Callable[[Connection, str], int | None] = lambda *_: None
@@ -115,11 +121,12 @@ class Preparation:
             new: whether there are new ones.
         """
         made: list[Planning] = []
+        self._size = 0
         with suppress(Stopped):  # what is not planned yet stays as it is
             for planning in chain(self._seen(limit), self._new(connection, limit) if new else ()):
                 made.append(planning)
                 runs = sum(len(plan.runs) for planning in made for plan in planning.plans)
-                if len(made) == limit or runs > MOST_RUNS:
+                if len(made) == limit or runs > MOST_RUNS or self._size > MEMORY_TOGETHER:
                     break
         return made
 
@@ -220,8 +227,9 @@ class Preparation:
 
         One sync, or plan, for which it fails holds up no other.
         """
+        shares = Shares(LONGEST, self.checkpoint, self._costly)
         try:
-            with interruptible(cpu_limit(LONGEST, self.checkpoint)):
+            with sharing(shares):
                 return work()
         except (DBAPIError, LedgerUnavailable):
             raise
@@ -232,6 +240,8 @@ class Preparation:
         except Exception as error:  # noqa: BLE001 see above
             self._log.error(bug, **about, traceback=traceback.format_exc())
             return f"not planned: {type(error).__name__}; see the log"
+        finally:
+            self._size += shares.size
 
     def _plan(
         self, planner: Planner, connection: Connection, new: Callable[[], StoredSync],
@@ -289,9 +299,11 @@ class Preparation:
     def _step(self, connection: Connection, stored: StoredPlan) -> Advance | str:
         plan = stored.plan
 
-        def work() -> Advance:
+        def work() -> Advance | str:
             rule = self._rules.rule(plan.rule_set, plan.rule)
-            return step(stored, rule, read, self._renderer)
+            whose = RuleMatch(rule, matched=True)
+            made = for_each((whose,), lambda one: step(stored, one.rule, read, self._renderer))
+            return made[0] if made else used_up()[tenant_of(plan.rule)]
 
         def read(sync: str) -> Sync:
             return self._syncs.get(sync) or self._syncs.read(stored_sync(connection, sync))

@@ -20,7 +20,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from receiver.core.errors import LedgerUnavailable, PostsyncError, RuleError
-from receiver.core.interruption import TooLong, cpu_limit, interruptible
+from receiver.core.interruption import TooLong
 from receiver.core.model import Resource, Sync
 from receiver.core.validation import did_you_mean
 from receiver.inspection.explained import (
@@ -50,6 +50,7 @@ from receiver.rules.matching.explanation import Excerpt, RuleExplanation, excerp
 from receiver.rules.matching.findings import Verdict
 from receiver.rules.matching.matcher import Matcher
 from receiver.rules.tenants.bounds import NO_TENANTS, Tenants
+from receiver.rules.tenants.shares import Shares, expect, sharing
 
 FindRules: TypeAlias = Callable[[Sync, str], Matcher]
 """Finds the rules for a sync, and one that is wanted by its name."""
@@ -57,6 +58,9 @@ FindRules: TypeAlias = Callable[[Sync, str], Matcher]
 LONGEST = 5.0
 """Processor seconds that one explanation may take: half of what planning the sync may take, since
 notifications wait meanwhile."""
+
+SCALE = 1 / 3
+"""Of the shares that rules of namespaces have in planning, where parameters are rendered, too."""
 
 BUSY = "other syncs are being explained: ask again"
 
@@ -220,9 +224,9 @@ class Explainer:
 def bounded(found: ExplainedSync, matcher: Matcher, sync: Sync, asked: Asked) -> ExplainedSync:
     """Add rules as long as there is time."""
     try:
-        with interruptible(cpu_limit(LONGEST)):
-            for _ in add_rules(found, matcher, sync, asked):
-                pass
+        with sharing(Shares(LONGEST, scale=SCALE)):
+            expect(matcher.tenants_of(sync))
+            add_rules(found, matcher, sync, asked)
     except TooLong:
         note = f"Explaining took more than {LONGEST:g} s of a core: it ends after "
         found["notes"].append(f"{note}{len(found['rules'])} of {len(matcher.compiled)} rules.")
@@ -232,12 +236,17 @@ def bounded(found: ExplainedSync, matcher: Matcher, sync: Sync, asked: Asked) ->
 def _excerpts(matcher: Matcher, sync: Sync, rule: str, resource: str) -> Explanation:
     rows: list[RuleFinding] = []
     rules, left_out = 1 if rule else len(matcher.compiled), 0
+
+    def tell(item: RuleExplanation) -> None:
+        nonlocal left_out
+        chosen = excerpt(item, sync.resources, rules, resource)
+        rows.append(_row(sync, item, chosen))
+        left_out += sum(chosen.more.values())
+
     try:
-        with interruptible(cpu_limit(LONGEST)):
-            for item in matcher.explain(sync, rule):
-                chosen = excerpt(item, sync.resources, rules, resource)
-                rows.append(_row(sync, item, chosen))
-                left_out += sum(chosen.more.values())
+        with sharing(Shares(LONGEST, scale=SCALE)):
+            expect(matcher.tenants_of(sync))
+            matcher.explain_each(sync, rule, tell)
     except TooLong:
         note = f"explaining took more than {LONGEST:g} s of a core: it ends after {len(rows)} of "
         return Explanation(rows, f"{note}{rules} rules; `rule=NAME` explains one")

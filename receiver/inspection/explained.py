@@ -165,10 +165,8 @@ def head_of(sync: Sync) -> ExplainedSync:
     }  # fmt: skip
 
 
-def add_rules(
-    found: ExplainedSync, matcher: Matcher, sync: Sync, asked: Asked
-) -> Iterator[RuleTold]:
-    """Add a rule after the other, and yield it; then what the sync did to its resources.
+def add_rules(found: ExplainedSync, matcher: Matcher, sync: Sync, asked: Asked) -> None:
+    """Add a rule after the other; then what the sync did to its resources.
 
     Args:
         found: the answer.
@@ -177,12 +175,13 @@ def add_rules(
         asked: what counts; the resource by its key.
     """
     rules = len(matcher.compiled)
-    for item in matcher.explain(sync, asked.rule):
+
+    def tell(item: RuleExplanation) -> None:
         chosen = _chosen(item, sync, rules, asked)
-        if asked.matched and not (item.matched and (chosen.findings or not item.resources)):
-            continue
-        found["rules"].append(_told(item, sync, rules, chosen))
-        yield found["rules"][-1]
+        if not asked.matched or (item.matched and (chosen.findings or not item.resources)):
+            found["rules"].append(_told(item, sync, rules, chosen))
+
+    matcher.explain_each(sync, asked.rule, tell)
     told = {cell["resource"] for rule in found["rules"] for cell in rule["resources"]}
     found["resources"] += [
         _resource(one)
@@ -194,7 +193,7 @@ def add_rules(
 def state_note(state: str, reason: str) -> list[str]:
     """Return that a sync has no plans, whatever matches, where that is so."""
     if state == SyncState.PLANNED:
-        return []
+        return [f"When it was planned: {reason}."] if reason else []
     why = f": {reason}" if reason else ""
     return [f"The sync is {state}, so no rule has made a plan of it{why}."]
 

@@ -158,6 +158,7 @@ custom_rules = Table(
     Column("outline", Text, nullable=False),
     Column("since", BigInteger, nullable=False),
     Column("told", Text, nullable=False),
+    Column("left_out", Text, nullable=False),
     _partial_index("custom_rules_of_set", "digest IS NOT NULL", "digest"),
     Index("custom_rules_ready", "ready"),
 )
@@ -166,7 +167,8 @@ custom_rules = Table(
 ``digest`` is of the rule set that is in force for it, NULL if there is none: of the version of
 ``generation`` if it is ``ready``, else of an earlier one that was; lists show its ``outline``.
 ``since`` is when that became so, ``told`` the digest of the status that was written into the object
-last."""
+last. ``left_out`` is, as JSON, of which sync this version was left out last, when and why; "" for
+most."""
 
 key_values = Table(
     "key_values",

@@ -23,6 +23,7 @@ from receiver.rules.matching.questions import paths_of
 from receiver.rules.schema.rule_file import Rule
 from receiver.rules.tenants.bounds import NO_TENANTS, Tenants
 from receiver.rules.tenants.names import tenant_of
+from receiver.rules.tenants.shares import charge
 
 LARGEST_WAVE = 32 << 20
 """Characters of all parameters that are rendered for one wave together: they are in memory until
@@ -95,6 +96,8 @@ class Renderer:
                 changes.append(change)
             except PostsyncError as error:
                 changes.append(RunChange(run.id, RunState.FAILED, f"not rendered: {error}"))
+            charge(len(changes[-1].reason))
+        charge(budget.taken)
         return changes
 
     def _render(

@@ -25,6 +25,7 @@ from receiver.rules.matching.matcher import RuleMatch
 from receiver.rules.schema.debounce import Debounce
 from receiver.rules.schema.rule_file import Rule, Target
 from receiver.rules.tenants.names import tenant_of
+from receiver.rules.tenants.shares import charge
 
 MOST_RUNS = 20_000
 MOST_TARGETS = 100_000
@@ -57,6 +58,7 @@ class PlanMaker:
             {"index": at, "resource": sync.resources[at].key, "reason": match.reason(at), **origin}
             for at in match.resources
         ]
+        charge(sum(len(str(item["reason"])) for item in targets))
         numbered = tuple((place, str(item["resource"])) for place, item in enumerate(targets))
         view = PlanView(plan, sync.id, sync.application.key, rule, numbered, ())
         made = NewPlan(

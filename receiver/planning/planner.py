@@ -31,9 +31,11 @@ from receiver.rules.expressions.seen import one_line
 from receiver.rules.loading.load import RuleSet, place_in_files
 from receiver.rules.matching.compiled import CompiledSet
 from receiver.rules.matching.index import ResourceIndex
-from receiver.rules.matching.matcher import Matcher, RuleMatch
+from receiver.rules.matching.matcher import Matcher, RuleMatch, without
 from receiver.rules.matching.questions import AskedFields, Wanted
 from receiver.rules.schema.rule_file import Rule
+from receiver.rules.tenants.names import tenant_of
+from receiver.rules.tenants.shares import expect, for_each, used_up
 
 ERRORS = 3
 """So many resources on which a condition failed are named, and so many rules in a sync's reason."""
@@ -95,6 +97,7 @@ class Planner:
             verify_until: how long it may wait for what its live objects tell, in milliseconds;
                 None where nobody can ask.
         """
+        expect(self.matcher.tenants_of(sync))
         recalled = recall(sync, memory, all_images=self.matcher.asks_of_images(sync))
         told, sync = sync, with_recalled(sync, recalled)
         index = ResourceIndex(sync.resources)
@@ -126,12 +129,14 @@ class Planner:
         """
         sync = with_recalled(sync, recalled)
         about = {"application": sync.application.key, **_carried(recalled, None, ())}
+        expect(self.matcher.tenants_of(sync))
         found = self.matcher.match(sync)
         planned = Event("sync.planned", about, delivery)
         return self._laid_out(self._planned(sync, recalled), sync, found, planned)
 
     def wanted(self, sync: Sync) -> Wanted:
         """Return which live objects decide; the sync has its verdicts by message."""
+        expect(self.matcher.tenants_of(sync))
         return find_wanted(self.matcher, sync)
 
     def unlisted(self, sync: Sync, others: Sequence[Resource]) -> list[Resource]:
@@ -170,7 +175,8 @@ class Planner:
         planning = Planning(
             sync.id, sync.application.key, SyncState.PLANNED, "", self.rule_set.digest, asked=True
         )
-        found = [match for match in self.matcher.match(sync) if rule in {"", match.rule.name}]
+        expect(self.matcher.tenants_of(sync))
+        found = self.matcher.match(sync, only=rule)
         data = {**about, "application": sync.application.key}
         if verify_until and (wanted := self.wanted(sync)):
             return leave_to_verify(
@@ -181,11 +187,7 @@ class Planner:
     def _laid_out(
         self, planning: Planning, sync: Sync, found: Sequence[RuleMatch], first: Event
     ) -> Planning:
-        found = within_size(found)
-        matches = [match for match in found if match.matched]
-        plans = tuple(
-            self._plans.make(sync, match, self.set_of(match.rule.name).digest) for match in matches
-        )
+        found, plans = self._made(sync, within_size(found))
         data: dict[str, Json] = {
             **first.data,
             "resources": len(sync.resources),
@@ -200,7 +202,23 @@ class Planner:
             *self._error_events(sync, first.delivery, found),
             *_match_events(sync, first.delivery, plans),
         )
-        return replace(planning, reason=self._left_out(found), plans=plans, events=events)
+        left_out = {one.rule.name: one.left_out for one in found if one.left_out}
+        reason = self._left_out(found)
+        return replace(planning, reason=reason, plans=plans, events=events, left_out=left_out)
+
+    def _made(
+        self, sync: Sync, found: Sequence[RuleMatch]
+    ) -> tuple[Sequence[RuleMatch], tuple[NewPlan, ...]]:
+        """Make the plans; return them with what was found, less whose share was used up by it."""
+
+        def make(match: RuleMatch) -> NewPlan:
+            return self._plans.make(sync, match, self.set_of(match.rule.name).digest)
+
+        plans = for_each([match for match in found if match.matched], make)
+        if why := used_up():
+            found = without(found, why)
+            plans = [plan for plan in plans if tenant_of(plan.rule) not in why]
+        return found, tuple(plans)
 
     def _left_out(self, found: Sequence[RuleMatch]) -> str:
         """Return why rules that might match did not: there are none, or their condition failed."""

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
 
 from receiver.core.errors import TooLarge
 from receiver.planning.plan_builder import MOST_RUNS, MOST_TARGETS
-from receiver.rules.matching.matcher import RuleMatch
+from receiver.rules.matching.matcher import RuleMatch, without
 from receiver.rules.schema.rule_file import Target
 from receiver.rules.tenants.names import tenant_of
 
@@ -31,19 +30,14 @@ def within_size(found: Sequence[RuleMatch]) -> list[RuleMatch]:
     targets, runs = _size(own)
     if targets > MOST_TARGETS or runs > MOST_RUNS:
         raise TooLarge(_refusal(own), hint=HINT)
-    left_out = dict[str, str]()
+    why = dict[str, str]()
     for tenant in sorted(of, key=lambda name: max(_size(of[name]))):
         more = _size(of[tenant])
         if targets + more[0] > MOST_TARGETS or runs + more[1] > MOST_RUNS:
-            left_out[tenant] = f"{_refusal(of[tenant])}, all of them ({HINT})"
+            why[tenant] = f"{_refusal(of[tenant])}, all of them ({HINT})"
         else:
             targets, runs = targets + more[0], runs + more[1]
-    return [_without(match, left_out) for match in found] if left_out else [*found]
-
-
-def _without(match: RuleMatch, left_out: Mapping[str, str]) -> RuleMatch:
-    why = left_out.get(tenant_of(match.rule.name), "") if match.matched else ""
-    return replace(match, matched=False, left_out=why) if why else match
+    return without(found, why)
 
 
 def _size(matches: Iterable[RuleMatch]) -> tuple[int, int]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import random
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from kube import Kube
+from notifications import resource
 from postsyncrules import PostSyncRules, is_ready, known, said, serving, tell, tenants_of
 from service import wait_for
 
@@ -117,3 +119,45 @@ def test_a_right_that_is_missing_is_told(tmp_path: Path, kube: Kube, rules: Post
         (line,) = service.events("connection.failed")
         assert "list on postsyncrules.postsync.dev" in line["reason"]
         assert "tenants.bounds has globs" in line["reason"]
+
+
+OPERATORS = """
+version: 1
+rules:
+- name: operators-own
+  match: {resources: [{kind: ConfigMap}]}
+  actions: [{uses: log.message, target: application, with: {text: by the operator}}]
+"""
+TEXT = "".join(random.Random(1).choices("ab", k=9000))  # noqa: S311 no secret
+SLOW = f"resource.name != '' && !'{TEXT}'.matches('((a?b?){{30}}){{30}}[cd]')"
+
+
+def test_a_slow_rule_is_told_and_keeps_no_other_from_the_sync(
+    tmp_path: Path, rules: PostSyncRules
+) -> None:
+    """Of one sync that two teams and the operator follow, two are done; the third learns why."""
+    kube, slow = rules.kube, rules.namespace
+    good = PostSyncRules(kube, kube.namespace(f"good-{time.monotonic_ns()}"))
+    rules.put("slow", match={"resources": [{"kind": "ConfigMap"}], "condition": SLOW})
+    good.put("quick", "by the other team")
+    tenants = tenants_of(tmp_path, kube.kubeconfig(), slow, good.namespace, projects=["web"])
+    with serving(tmp_path, tenants, OPERATORS) as service:
+        wait_for(lambda: is_ready(service, f"{slow}/slow"), PATIENCE, "the slow rule")
+        theirs = good.namespace  # ready is what is stored, and in force a moment later
+        wait_for(lambda: bool(said(service, tell(service, theirs))[1:]), PATIENCE, "the other")
+        resources = [resource(f"c{number}") for number in range(40)]
+        sync = tell(service, slow, *resources, project="web")
+        assert said(service, sync) == ["by the operator", "by the other team"]
+        (line,) = service.events("rule.error")
+        assert (line["rule"], line["sync"]) == (f"{slow}/slow", sync)
+        assert line["reason"].startswith(f"namespace {slow} has used up its share")
+        _, told = service.request("GET", f"/v1/syncs/{sync}/explanation", role="operators")
+        assert any(line["reason"] in note for note in told["notes"])
+        rules.put("another")  # what is told of it is written with the rest
+        wait_for(lambda: bool(rules.status("slow").get("lastLeftOut")), PATIENCE, "the status")
+        status = rules.status("slow")
+        assert status["lastLeftOut"]["sync"] == sync
+        assert status["lastLeftOut"]["message"] == line["reason"]
+        assert status["conditions"][0]["status"] == "True"
+        rules.put("slow")
+        wait_for(lambda: not rules.status("slow").get("lastLeftOut"), PATIENCE, "the mended rule")

@@ -50,7 +50,7 @@ class RuleStatus(RuleTeller[Json]):
         for one in told:
             if cron_job_of(one.rule.name):
                 continue
-            status = _status(one.rule, self._news.get(full_name(*one.rule.key)))
+            status = _status(one.rule, self._news.get(full_name(*one.rule.key)), one.left_out)
             digest = hashlib.sha256(json.dumps(status, sort_keys=True).encode()).hexdigest()
             if digest != one.told:
                 yield one.rule, status, digest
@@ -69,7 +69,7 @@ class RuleStatus(RuleTeller[Json]):
         self._since, self._counted_at = now - OVERLAP_MS, time.monotonic()
 
 
-def _status(rule: CustomRule, news: RuleNews | None) -> dict[str, Json]:
+def _status(rule: CustomRule, news: RuleNews | None, left_out: Json) -> dict[str, Json]:
     ready: dict[str, Json] = {
         "type": "Ready", "status": "True" if rule.ready else "False", "reason": rule.reason,
         "message": rule.message, "observedGeneration": rule.generation,
@@ -79,6 +79,7 @@ def _status(rule: CustomRule, news: RuleNews | None) -> dict[str, Json]:
         "observedGeneration": rule.generation,
         "rule": full_name(*rule.key),
         "conditions": [ready],
+        "lastLeftOut": left_out,
     }
     if news and news.sync:
         last: dict[str, Json] = {

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, func, literal, select, text
 
-from receiver.core.model import first_id
+from receiver.core.model import Json, first_id, from_ms, rfc3339
 from receiver.core.states import PlanState
+from receiver.core.storable import dumps
 from receiver.ledger import tables
 from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.plans.custom_rules import CustomRule, Key, select_custom_rules
+from receiver.ledger.plans.records import Planning
 
 MOST_PLANS = 10_000
 """Plans of one rule that are counted, the newest."""
@@ -21,10 +24,14 @@ _C, _P = tables.custom_rules.c, tables.plans.c
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A rule with the digest of what was told of it last."""
+    """A rule with the digest of what was told of it last.
+
+    ``left_out`` is of which sync it was left out last, as its status has it; None for most.
+    """
 
     rule: CustomRule
     told: str
+    left_out: Json = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +58,11 @@ class RuleNews:
 
 def read_told(connection: Connection) -> list[Told]:
     """Return all rules, with what was told of each."""
-    rows = connection.execute(select_custom_rules().add_columns(_C.told))
-    return [Told(CustomRule(*row[:-1]), row.told) for row in rows]
+    rows = connection.execute(select_custom_rules().add_columns(_C.told, _C.left_out))
+    return [
+        Told(CustomRule(*row[:-2]), row.told, json.loads(row.left_out) if row.left_out else None)
+        for row in rows
+    ]
 
 
 def matched_since(connection: Connection, since: int) -> list[str]:
@@ -81,6 +91,24 @@ _TOLD = text(
     "UPDATE custom_rules SET told = :told "
     "WHERE namespace = :in_namespace AND name = :of_name AND uid = :of_uid"
 )
+
+
+_LEFT_OUT = text(
+    "UPDATE custom_rules SET left_out = :left_out "
+    "WHERE namespace = :in_namespace AND name = :of_name"
+)
+
+
+def store_left_out(uow: UnitOfWork, planning: Planning) -> None:
+    """Store which rules of namespaces were left out of a sync."""
+    for rule, why in planning.left_out.items():
+        about = {
+            "time": rfc3339(from_ms(uow.now - uow.now % 1000)), "sync": planning.sync,
+            "application": planning.application, "message": why,
+        }  # fmt: skip
+        namespace, _, name = rule.rpartition("/")
+        row = {"left_out": dumps(about), "in_namespace": namespace, "of_name": name}
+        uow.add(_LEFT_OUT, row)
 
 
 def store_told(uow: UnitOfWork, told: Sequence[tuple[Key, str, str]]) -> None:

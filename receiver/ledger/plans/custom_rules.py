@@ -100,9 +100,9 @@ _LET_GO = text(
 
 _STORE = text(
     "INSERT INTO custom_rules "
-    "(namespace, name, uid, generation, digest, ready, reason, message, outline, since, told) "
-    "VALUES (:namespace, :name, :uid, :generation, :digest, :ready, :reason, :message, "
-    ":outline, :since, '') "
+    "(namespace, name, uid, generation, digest, ready, reason, message, outline, since, told, "
+    "left_out) VALUES (:namespace, :name, :uid, :generation, :digest, :ready, :reason, :message, "
+    ":outline, :since, '', '') "
     "ON CONFLICT (namespace, name) DO UPDATE SET "
     "uid = excluded.uid, generation = excluded.generation, digest = excluded.digest, "
     "ready = excluded.ready, reason = excluded.reason, message = excluded.message, "
@@ -110,7 +110,9 @@ _STORE = text(
     "since = CASE WHEN custom_rules.ready = excluded.ready "
     "AND custom_rules.reason = excluded.reason AND custom_rules.uid = excluded.uid "
     "THEN custom_rules.since ELSE excluded.since END, "
-    "told = CASE WHEN custom_rules.uid = excluded.uid THEN custom_rules.told ELSE '' END "
+    "told = CASE WHEN custom_rules.uid = excluded.uid THEN custom_rules.told ELSE '' END, "
+    "left_out = CASE WHEN custom_rules.digest = excluded.digest THEN custom_rules.left_out "
+    "ELSE '' END "
     "WHERE custom_rules.uid <> excluded.uid OR custom_rules.generation <= excluded.generation"
 )
 """Another dispatcher may have seen a newer version already."""

@@ -128,6 +128,7 @@ class Planning:
     ``was``: its state until then: one that has waited is planned with what was seen. ``fields`` are
     remembered after it.
     ``asked``: somebody wants these plans, whatever newer ones there are.
+    ``left_out``: why rules of namespaces have no plan although they may match, by their name.
     """
 
     sync: str
@@ -146,6 +147,7 @@ class Planning:
     wanted: Wanted | None = None
     was: SyncState = SyncState.NEW
     fields: FieldUpdate | None = None
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

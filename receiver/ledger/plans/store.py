@@ -13,6 +13,7 @@ from receiver.ledger import tables
 from receiver.ledger.engine.unit_of_work import Row, UnitOfWork
 from receiver.ledger.plans.application_memory import update_memories, write_recalled
 from receiver.ledger.plans.concurrency import activate_next, end_plan
+from receiver.ledger.plans.custom_rule_status import store_left_out
 from receiver.ledger.plans.debounce import begin, join, room_for
 from receiver.ledger.plans.field_values import store_fields
 from receiver.ledger.plans.plan import Plan, insert_plan
@@ -53,6 +54,7 @@ def store_plannings(uow: UnitOfWork, plannings: Sequence[Planning]) -> None:
 
 def store_plans(uow: UnitOfWork, planning: Planning) -> None:
     """Store the plans of a planning and its events, and start what may start at once."""
+    store_left_out(uow, planning)
     plans = [(new, _unstarted(uow, planning, new)) for new in planning.plans]
     joined = {
         plan.id: room

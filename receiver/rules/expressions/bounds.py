@@ -48,6 +48,11 @@ class SizeBudget:
     def __init__(self, size: int = LARGEST) -> None:
         self._size = self._left = size
 
+    @property
+    def taken(self) -> int:
+        """How much of it was taken, also what did not fit."""
+        return self._size - self._left
+
     def take(self, size: int) -> None:
         """Take so much of it.
 

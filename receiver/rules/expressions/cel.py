@@ -44,6 +44,8 @@ QUOTED_ACTION = re.compile(
 """``actions['NAME'].FIELD``, as an action with a dash in its name is named."""
 LONGEST = 10_000
 """Characters of one expression: far more than anybody writes by hand."""
+LONGEST_MESSAGE = 1_000
+"""Characters of the message of one that fails; there may be one for each resource of a sync."""
 CACHED_PROGRAMS = 20_000
 """A thousand rules with a dozen expressions each; a program holds a few kilobytes."""
 
@@ -79,12 +81,12 @@ class Program:
             with bounded_memory():
                 value = self.compiled.eval(bindings.activation)
             if value.type() == cel.Type.ERROR:
-                raise ExpressionError(plain_message(str(value.plain_value())))
+                raise ExpressionError(_short(value.plain_value()))
             return to_json(value.value(), SizeBudget())
         except MemoryError:
             raise ExpressionError(TOO_MUCH, hint=FEWER) from None
         except RuntimeError as error:
-            raise ExpressionError(plain_message(str(error))) from None
+            raise ExpressionError(_short(error)) from None
         except (TypeError, SystemError):
             # The library cannot convert these: an optional that was not unwrapped.
             raise ExpressionError(
@@ -226,6 +228,11 @@ def to_json(value: Any, budget: SizeBudget) -> Json:
     if isinstance(value, list):
         return [to_json(item.value(), budget) for item in value]
     return value if value is None or isinstance(value, bool | int | float) else _as_text(value)
+
+
+def _short(error: object) -> str:
+    """Return what the library says of a failure: it may name a value, however long."""
+    return plain_message(str(error)[:LONGEST_MESSAGE])
 
 
 def _as_text(value: object) -> str:

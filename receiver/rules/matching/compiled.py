@@ -30,7 +30,7 @@ from receiver.rules.schema.match import Match
 from receiver.rules.schema.rule_file import Rule
 from receiver.rules.tenants.bounds import NO_TENANTS, Tenants
 from receiver.rules.tenants.names import tenant_of
-from receiver.rules.tenants.sight import Sight
+from receiver.rules.tenants.sight import Reach, Sight
 
 KEPT = 1_000
 """Resources whose values are kept for the next rule: 9 KB each, measured, outside Python."""
@@ -135,6 +135,10 @@ class CompiledRule:
     asks: tuple[Asks, ...]
     asks_of_images: bool
     sight: Sight | None
+
+    def sees(self, sync: Sync) -> bool:
+        """Whether the rule may see a sync at all."""
+        return self.sight is None or self.sight.takes(Reach.of(sync))
 
     @property
     def sync_condition(self) -> Condition | None:

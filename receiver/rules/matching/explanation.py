@@ -69,6 +69,8 @@ def explain_selectors(compiled: CompiledRule, resource: Resource) -> Finding:
     """Return by which selector the resource matched, or why the one that got furthest did not."""
     furthest, refusal = -1, None
     for number, selector in enumerate(compiled.selectors or ()):
+        if number:
+            interruption.checkpoint()
         predicate = _first_refusal(selector, resource)
         if predicate is None:
             return _match(compiled, number, resource)

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import chain, compress, count
 from typing import Any
 
+from receiver.core import interruption
 from receiver.core.model import Resource, Sync
 from receiver.rules.matching.compiled import CompiledRule
 from receiver.rules.matching.match_predicates import Selector, phases_of
 from receiver.rules.matching.predicates import Globs, Predicate
+from receiver.rules.tenants.names import tenant_of
 from receiver.rules.tenants.sight import Reach
 
 FLAGS = bytes.maketrans(b"01", b"\0\1")
@@ -54,7 +56,8 @@ class RuleIndex:
         self._channels, self._phases = Dimension(), Dimension()
         self._applications, self._tenants = Dimension(), Dimension()
         self._kinds, self._names = Dimension(), Dimension()
-        self._asking_of_images = 0
+        self._asking_of_images = self._of_tenants = 0
+        self._numbers_of_tenants = {0: 0}
         for number, compiled in enumerate(rules):
             if compiled.rule.enabled:
                 self._add(1 << number, compiled)
@@ -67,6 +70,15 @@ class RuleIndex:
         """Return whether one of them may ask if images changed."""
         asking = self._asking_of_images
         return bool(asking and asking & self._of_application(sync))
+
+    def tenants_of(self, sync: Sync) -> int:
+        """Return of how many namespaces there are rules that may see a sync by where it belongs."""
+        found = self._of_tenants and self._of_tenants & self._tenants.rules(Reach.of(sync).keys)
+        number = self._numbers_of_tenants.get(found)
+        if number is None:
+            names = {tenant_of(self._rules[one].rule.name) for one in numbers_in(found)}
+            number = self._numbers_of_tenants[found] = len(names)
+        return number
 
     def of_resources(self, sync: Sync) -> Iterable[CompiledRule]:
         """Return those of them that could select one of its resources, whatever became of it."""
@@ -100,8 +112,9 @@ class RuleIndex:
         if compiled.asks_of_images:
             self._asking_of_images |= bit
         globs = {predicate.field: predicate.globs for predicate in compiled.predicates}
-        self._channels.add(bit, globs["channel"])
-        self._applications.add(bit, globs.get("application.name"))
+        tested = compiled.sight is None
+        self._channels.add(bit, globs["channel"], tested=tested)
+        self._applications.add(bit, globs.get("application.name"), tested=tested)
         self._add_tenant(bit, compiled)
         for phase in phases_of(compiled.rule.match):
             self._phases.add_literal(bit, phase)
@@ -110,15 +123,17 @@ class RuleIndex:
             self._names.add(bit, None)
         for selector in compiled.selectors or ():
             named = {predicate.field: predicate.globs for predicate in selector}
-            self._kinds.add(bit, named.get("kind"))
+            self._kinds.add(bit, named.get("kind"), tested=tested)
             name = named.get("name")
             # What begins anyhow is tested on each name later, and need not be tested here as well.
-            self._names.add(bit, None if name and "" in name.prefixes else name)
+            name = None if name and "" in name.prefixes else name
+            self._names.add(bit, name, tested=tested)
 
     def _add_tenant(self, bit: int, compiled: CompiledRule) -> None:
         if compiled.sight is None:
             self._tenants.add(bit, None)
         else:
+            self._of_tenants |= bit
             for key in compiled.sight.keys:
                 self._tenants.add_literal(bit, key)
 
@@ -130,17 +145,25 @@ class Dimension:
         self._any = 0
         self._literals: defaultdict[str, int] = defaultdict(int)
         self._prefixes: dict[str, defaultdict[Globs, int]] = {}
+        self._untested: defaultdict[str, int] = defaultdict(int)
         self._lengths: set[int] = set()
 
-    def add(self, bit: int, globs: Globs | None) -> None:
-        """Add a rule that accepts what the globs do; None: every value, and no value."""
+    def add(self, bit: int, globs: Globs | None, *, tested: bool = True) -> None:
+        """Add a rule that accepts what the globs do; None: every value, and no value.
+
+        Globs of namespaces are not ``tested``: that is done in the time of whoever wrote them, and
+        only for what may be seen.
+        """
         if globs is None:
             self._any |= bit
             return
         for literal in globs.literals:
             self.add_literal(bit, literal)
         for prefix in globs.prefixes:
-            self._prefixes.setdefault(prefix, defaultdict(int))[globs] |= bit
+            if tested:
+                self._prefixes.setdefault(prefix, defaultdict(int))[globs] |= bit
+            else:
+                self._untested[prefix] |= bit
             self._lengths.add(len(prefix))
 
     def add_literal(self, bit: int, value: str) -> None:
@@ -153,7 +176,9 @@ class Dimension:
         for value in values:
             found |= self._literals.get(value, 0)
             for length in self._lengths:
-                for globs, rules in self._prefixes.get(value[:length], NO_GLOBS).items():
+                start = value[:length]
+                found |= self._untested.get(start, 0)
+                for globs, rules in self._prefixes.get(start, NO_GLOBS).items():
                     if globs.accept(value):
                         found |= rules
         return found
@@ -202,6 +227,16 @@ class ResourceIndex:
         return known
 
 
+def _interruptibly(accept: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    """Return a test with a checkpoint before each value: what is no plain text may be long."""
+
+    def test(value: Any) -> bool:
+        interruption.checkpoint()
+        return accept(value)
+
+    return test
+
+
 class Column:
     """The values of one field of all resources.
 
@@ -218,8 +253,10 @@ class Column:
 
     def accepted_by(self, predicate: Predicate[Resource]) -> int:
         """Return the resources whose value the predicate accepts."""
-        accept = predicate.accept
-        accepted = {value for value in self._promising(predicate.globs) if accept(value)}
+        accept, promising = predicate.accept, self._promising(predicate.globs)
+        if len(promising) > FEW and predicate.globs is None:
+            accept = _interruptibly(accept)
+        accepted = {value for value in promising if accept(value)}
         again, self._asked = self._asked, True
         if len(accepted) == len(self._distinct):
             return (1 << len(self._values)) - 1

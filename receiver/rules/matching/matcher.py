@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from receiver.core import interruption
 from receiver.core.errors import ExpressionError
@@ -12,6 +12,7 @@ from receiver.core.model import ChangeVerdict, Resource, Sync
 from receiver.rules.expressions.cel import Expressions
 from receiver.rules.matching.compiled import CompiledRule, Condition, Facts, RuleCompiler
 from receiver.rules.matching.explanation import RuleExplanation, explain_rule, explain_selectors
+from receiver.rules.matching.findings import Finding, Verdict
 from receiver.rules.matching.index import ResourceIndex, RuleIndex, bits_of, numbers_in
 from receiver.rules.matching.match_predicates import (
     LIVE_FIELDS,
@@ -24,6 +25,8 @@ from receiver.rules.matching.predicates import Predicate
 from receiver.rules.matching.questions import NO_QUESTION, Asks, paths_of
 from receiver.rules.schema.rule_file import Rule, Verify
 from receiver.rules.tenants.bounds import NO_TENANTS, Tenants
+from receiver.rules.tenants.names import tenant_of
+from receiver.rules.tenants.shares import charge, for_each, used_up
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,23 +86,39 @@ class Matcher:
         """The rules that it applies, in their order."""
         return self._rules
 
-    def match(self, sync: Sync, index: ResourceIndex | None = None) -> list[RuleMatch]:
+    def match(
+        self, sync: Sync, index: ResourceIndex | None = None, only: str = ""
+    ) -> list[RuleMatch]:
         """Return the rules that apply and those whose condition failed, in their order.
 
         The resources need their verdicts on change and images. The cost follows the rules
         that could match, not all rules times all resources. ``index`` is that of the sync's
-        resources, if there is one already.
+        resources, if there is one already; ``only`` the name of the only rule that counts.
         """
         index, facts = index or ResourceIndex(sync.resources), self._facts(sync)
-        return [
-            found
-            for compiled in self._index.candidates(sync)
-            if all(predicate.holds(sync) for predicate in compiled.predicates)
-            and (found := _match(compiled, sync, index, facts))
-        ]
+        candidates = [one for one in self._index.candidates(sync) if only in {"", one.rule.name}]
+
+        def match(compiled: CompiledRule) -> RuleMatch | None:
+            if all(predicate.holds(sync) for predicate in compiled.predicates):
+                return _match(compiled, sync, index, facts)
+            return None
+
+        found = [one for one in for_each(candidates, match) if one]
+        if why := used_up():
+            seen = {one.rule.name for one in found}
+            found += [
+                RuleMatch(one.rule, matched=False)
+                for one in candidates
+                if one.rule.name not in seen and tenant_of(one.rule.name) in why and one.sees(sync)
+            ]
+        return without(found, why)
 
     def _facts(self, sync: Sync) -> Facts:
         return Facts(sync, self._expressions, self._paths)
+
+    def tenants_of(self, sync: Sync) -> int:
+        """Return of how many namespaces there are rules that may see this sync."""
+        return self._index.tenants_of(sync)
 
     def asks_of_images(self, sync: Sync) -> bool:
         """Whether a rule that may match this sync may ask if images changed."""
@@ -111,10 +130,13 @@ class Matcher:
             (n for n, one in enumerate(sync.resources) if one.images), len(sync.resources)
         )
         index, found = index or ResourceIndex(sync.resources), 0
-        for compiled in self._index.of_resources(sync) if imaged else ():
-            if not imaged & ~found:
-                break
-            found |= _watched_by(compiled, sync, index)
+
+        def watch(compiled: CompiledRule) -> None:
+            nonlocal found
+            if imaged & ~found:
+                found |= _watched_by(compiled, sync, index)
+
+        for_each(self._index.of_resources(sync) if imaged else (), watch)
         return numbers_in(found & imaged)
 
     def wants_truth(self, sync: Sync) -> tuple[int, ...]:
@@ -125,9 +147,12 @@ class Matcher:
         """
         index = ResourceIndex(sync.resources)
         found = {"auto": 0, "always": 0}
-        for compiled in self._verifying(sync):
+
+        def want(compiled: CompiledRule) -> None:
             selectors = _without(TRUTH_FIELDS, compiled.selectors)
             found[compiled.rule.verify] |= index.select_any(selectors)
+
+        self._for_verifying(sync, want)
         always = _open(sync, found["always"], "always")
         return numbers_in(always | _open(sync, found["auto"], "auto"))
 
@@ -142,7 +167,8 @@ class Matcher:
         # Where the sync tells no health, the object does, as in `wants_health`.
         told = any(one.health for one in sync.resources)
         fields = LIVE_FIELDS if told else LIVE_FIELDS | {"health"}
-        for compiled in self._verifying(sync):
+
+        def ask(compiled: CompiledRule) -> None:
             for selector, asks in zip(compiled.selectors or (), compiled.asks, strict=True):
                 if asks:
                     by_message = index.select(drop(fields, selector))
@@ -150,16 +176,21 @@ class Matcher:
                     bits = by_message | _open(sync, by_all_else, compiled.rule.verify)
                     for number in numbers_in(bits):
                         found[number] = found.get(number, NO_QUESTION) | asks
+
+        self._for_verifying(sync, ask)
         return found
 
     def asks_of_others(self, sync: Sync, others: Sequence[Resource]) -> dict[int, Asks]:
         """Return the same of resources that the sync does not list, each by its index."""
         index, found = ResourceIndex(others), dict[int, Asks]()
-        for compiled in self._verifying(sync):
+
+        def ask(compiled: CompiledRule) -> None:
             for selector, asks in zip(compiled.selectors or (), compiled.asks, strict=True):
                 bits = index.select(drop(OUTCOME_FIELDS, selector)) if asks else 0
                 for number in numbers_in(bits):
                     found[number] = found.get(number, NO_QUESTION) | asks
+
+        self._for_verifying(sync, ask)
         return found
 
     def compares_fields_of(self, sync: Sync) -> bool:
@@ -192,32 +223,46 @@ class Matcher:
         if any(one.health for one in sync.resources):
             return ()
         index, found = ResourceIndex(sync.resources), 0
-        for compiled in self._verifying(sync):
+
+        def want(compiled: CompiledRule) -> None:
+            nonlocal found
             asking = [one for one in compiled.selectors or () if any(map(_is_of_health, one))]
             found |= index.select_any(_without(TRUTH_FIELDS, asking))
+
+        self._for_verifying(sync, want)
         return tuple(n for n in numbers_in(found) if not sync.resources[n].hook_type)
 
     def could_select(self, sync: Sync, others: Sequence[Resource]) -> tuple[int, ...]:
         """Return those of other resources that a rule with `verify` selects by what names them."""
         index, found = ResourceIndex(others), 0
-        for compiled in self._verifying(sync):
+
+        def select(compiled: CompiledRule) -> None:
+            nonlocal found
             found |= index.select_any(compiled.naming)
+
+        self._for_verifying(sync, select)
         return numbers_in(found)
 
     def verifies(self, sync: Sync) -> bool:
         """Whether a rule with `verify` may match some resource of this sync, listed or not."""
-        return any(True for _ in self._verifying(sync))
+        found: list[Rule] = []
+        self._for_verifying(sync, lambda compiled: found.append(compiled.rule))
+        return bool(found)
 
-    def _verifying(self, sync: Sync) -> Iterator[CompiledRule]:
+    def _for_verifying(self, sync: Sync, work: Callable[[CompiledRule], None]) -> None:
+        """Do some work for each rule with `verify` that may match this sync."""
         facts = self._facts(sync)
-        for compiled in self._index.of_application(sync):
+
+        def do(compiled: CompiledRule) -> None:
             if (
                 compiled.rule.verify != "never"
                 and compiled.selectors is not None
                 and all(predicate.holds(sync) for predicate in compiled.predicates)
                 and _test(compiled.sync_condition, facts, None, [])
             ):
-                yield compiled
+                work(compiled)
+
+        for_each(self._index.of_application(sync), do)
 
     def explain(self, sync: Sync, rule: str = "") -> Iterator[RuleExplanation]:
         """Explain every rule, or those of this name, in their order; lazily."""
@@ -225,6 +270,19 @@ class Matcher:
         for compiled in self._rules:
             if rule in {"", compiled.rule.name}:
                 yield explain_rule(compiled, sync, index, facts)
+
+    def explain_each(self, sync: Sync, rule: str, tell: Callable[[RuleExplanation], None]) -> None:
+        """Explain them likewise, and tell of each; of a namespace's while its share lasts."""
+        index, facts = ResourceIndex(sync.resources), self._facts(sync)
+
+        def explain(compiled: CompiledRule) -> bool:
+            tell(explain_rule(compiled, sync, index, facts))
+            return True
+
+        for compiled in self._rules:
+            if rule in {"", compiled.rule.name} and not for_each((compiled,), explain):
+                why = used_up()[tenant_of(compiled.rule.name)]
+                tell(RuleExplanation(compiled.rule, Finding(Verdict.ERROR, "", why)))
 
 
 def _watched_by(compiled: CompiledRule, sync: Sync, index: ResourceIndex) -> int:
@@ -299,4 +357,15 @@ def _test(
         return condition is None or condition.test(facts, resource)
     except ExpressionError as error:
         errors.append(ConditionError(resource, str(error)))
+        charge(len(errors[-1].message))
         return False
+
+
+def without(found: Iterable[RuleMatch], why: Mapping[str, str]) -> list[RuleMatch]:
+    """Leave out the rules of some namespaces, each for its reason."""
+    return [
+        replace(one, matched=False, left_out=why[tenant])
+        if why and (tenant := tenant_of(one.rule.name)) in why and not one.left_out
+        else one
+        for one in found
+    ]

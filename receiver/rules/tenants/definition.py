@@ -225,6 +225,12 @@ STATUS: Schema = {
             "description": "The last sync that it matched.",
             "properties": {"time": TIME, "sync": TEXT, "application": TEXT},
         },
+        "lastLeftOut": {
+            "type": "object",
+            "description": "The last sync from which it was left out as it is written now: "
+                           "its namespace made too much of it, or took too long.",
+            "properties": {"time": TIME, "sync": TEXT, "application": TEXT, "message": TEXT},
+        },
         "counts": {
             "type": "object",
             "description": "How many of its plans have ended in which way.",
