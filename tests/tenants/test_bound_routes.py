@@ -108,6 +108,14 @@ def test_the_page_shows_ones_own_with_the_tenants_name_in_its_head(one: Teams) -
         assert "team-a" in words(shown), path
 
 
+def test_what_needs_no_token_names_no_team(one: Teams) -> None:
+    """Neither its namespace nor its rules, and not those of the operator."""
+    for path in ("/metrics", "/readyz", "/healthz", "/"):
+        told = one.web.client.get(path).text
+        assert told
+        assert [word for word in ("team-a", *FOREIGN) if word in told] == [], path
+
+
 def test_anothers_pages_and_acts_are_not_there(one: Teams) -> None:
     log_in(one.web.client, token_of("a-op"))
     run, plan = one.id_of("runs", "team-b/tell"), one.id_of("plans", "team-b/tell")
