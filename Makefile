@@ -92,9 +92,9 @@ lock: $(VENV)/.test ## Lock the dependencies anew
 
 generate: $(VENV)/.test ## Write the generated files anew
 	$(BIN)/python -m receiver.cli schema --write
-	$(BIN)/python .ci/chart.py
 	$(BIN)/python .ci/rooms.py
 	$(BIN)/python .ci/dashboard.py
+	$(BIN)/python .ci/chart.py
 
 docs: $(VENV)/.test ## Build the docs site into build/site, to be opened from there or served by any web server
 	$(BIN)/python .ci/site_pages.py build/docs

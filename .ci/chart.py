@@ -20,7 +20,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from receiver.rules.handlers.secret_refs import ENV
-from receiver.settings.model import Settings
+from receiver.settings.model import OURS, Settings
 
 CHART = Path("charts/postsync")
 SCHEMA = CHART / "values.schema.json"
@@ -28,6 +28,7 @@ COPIES = {
     "alerts.yaml": Path("config/prometheus/alerts.yaml"),
     "definition.yaml": Path("k8s/components/postsyncrules/definition.yaml"),
     "first-steps.yaml": Path("k8s/base/rules/first-steps.yaml"),
+    "postsync.json": Path("config/grafana/postsync.json"),
 }
 """What the chart has in its folder `files`, and of what."""
 
@@ -125,6 +126,10 @@ def with_settings(schema: dict[str, Any]) -> str:
     tenants["crd"] = {
         "description": "The kind PostSyncRule, and the roles of those who write it.",
         "type": "boolean",
+    }
+    schema["properties"]["urlPrefix"] |= {
+        "if": {"pattern": f"^/({'|'.join(OURS)})(/|$)"},
+        "then": {"const": "a path that is none of the receiver, such as /postsync"},
     }
     schema["$defs"] = {
         "externalSecret": schema["$defs"]["externalSecret"],

@@ -22,7 +22,7 @@ from receiver.rules.expressions.cel import Expressions
 from receiver.rules.handlers.registry import Registry
 from receiver.rules.loading.load import load_rules
 from receiver.settings.loading import load_settings
-from receiver.settings.model import Settings
+from receiver.settings.model import OURS, Settings
 
 CUSTOM = {"ServiceMonitor", "PrometheusRule", "ExternalSecret"}
 SECRETS = "value must be 'the name of a Secret, never what is in it"
@@ -148,6 +148,8 @@ def test_each_setting_arrives_as_it_was_given(monkeypatch: pytest.MonkeyPatch) -
          "at '/argocd/connections/argocd/token': value must be 'a secret is never written here"),
         ({"service": {"ipFamilies": ["IPv5"]}}, "at '/service/ipFamilies/0': value must be one of"),
         ({"urlPrefix": "postsync/"}, "at '/urlPrefix': 'postsync/' does not match pattern"),
+        *(({"urlPrefix": f"/{path}/x"}, "at '/urlPrefix': value must be 'a path that is none")
+          for path in OURS),
         ({"ingress": {"enabled": True}}, "at '/ingress/host': minLength"),
         ({"ingress": {"enabled": True, "host": "a.example"}}, "ingress.from: the NetworkPolicy"),
         ({"rules": {"files": {"shop": "x"}}}, "at '/rules/files': additional properties 'shop'"),

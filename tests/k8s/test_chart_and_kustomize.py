@@ -29,7 +29,10 @@ CONNECTION: Values = {
 }  # fmt: skip
 CHOICES: dict[str, tuple[list[str], list[str], Values]] = {
     "base": (["base"], [], {}),
-    "monitored": (["base"], ["prometheus"], {"serviceMonitor": {"enabled": True}}),
+    "monitored": (
+        ["base"], ["prometheus", "../../config/grafana"],
+        {"serviceMonitor": {"enabled": True}, "dashboard": {"enabled": True}},
+    ),
     "acting on the cluster": (["base"], ["api-server"], {"apiServer": {"access": True}}),
     "jobs": (["overlays/cluster-jobs"], [], {"jobs": {"namespaces": ["shop"]}}),
     "connected": (
