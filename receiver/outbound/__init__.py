@@ -16,6 +16,7 @@ from receiver.outbound.address_policy import HostBounds, Network, Policy, origin
 from receiver.outbound.client import HttpClient, merged_headers
 from receiver.outbound.destinations import Destinations
 from receiver.outbound.guard import Guard
+from receiver.outbound.observed import Observer
 from receiver.outbound.proxies import Proxies, checked_proxy, own_api_server
 from receiver.outbound.secret_masking import Masker
 from receiver.outbound.transport import GuardedAdapter
@@ -68,17 +69,21 @@ class Outbound:
             "Accept-Encoding": "gzip, deflate",
         }
 
-    def http(self, deadline: float, masker: Masker, bounds: HostBounds | None = None) -> HttpClient:
+    def http(
+        self, deadline: float, masker: Masker, bounds: HostBounds | None = None,
+        observer: Observer | None = None,
+    ) -> HttpClient:  # fmt: skip
         """Return the HTTP client of one attempt.
 
         Args:
             deadline: when its time is over, as `time.monotonic` counts.
             masker: has the attempt's secrets; the password in a proxy's address is added to them.
             bounds: the hosts beyond which this attempt calls none.
+            observer: is told of each request.
         """
         return HttpClient(
             self._adapter, self._headers, self._policy, self._guard, self._destinations, deadline,
-            masker, bounds,
+            masker, bounds, observer,
         )  # fmt: skip
 
     def close(self) -> None:

@@ -21,6 +21,7 @@ from receiver.outbound.address_policy import HostBounds, Policy, origin
 from receiver.outbound.destinations import Destinations
 from receiver.outbound.error_mapping import to_attempt_error
 from receiver.outbound.guard import Guard
+from receiver.outbound.observed import Observer
 from receiver.outbound.proxies import checked_proxy
 from receiver.outbound.secret_masking import Masker
 from receiver.outbound.streaming import whole_lines
@@ -47,7 +48,8 @@ AUTHORITY = re.compile(r"[^:/?#]*:/*([^/?#\\]*)(.*)", re.DOTALL)
 class HttpClient:
     """Sends the requests of one attempt; every error's message is masked.
 
-    ``headers`` are those of every request, ``bounds`` those of whom the attempt is for.
+    ``headers`` are those of every request, ``bounds`` those of whom the attempt is for;
+    ``observer`` is told of each request.
     """
 
     adapter: GuardedAdapter
@@ -58,6 +60,7 @@ class HttpClient:
     deadline: float
     masker: Masker
     bounds: HostBounds | None = None
+    observer: Observer | None = None
 
     def send(
         self,
@@ -72,6 +75,20 @@ class HttpClient:
     ) -> Answer:
         """Send one request; see `receiver.contract.Http.send`."""
         request = self._prepare(method, url, headers, body, proxy)
+        if self.observer is None:
+            return self._exchange(request, url, max_answer, tls)
+        observed = self.observer(request, self.masker.mask, private=self._is_private(url))
+        if observed is None:
+            return self._exchange(request, url, max_answer, tls)
+        try:
+            answer = self._exchange(observed.request, url, max_answer, tls)
+        except AttemptError as error:
+            observed.failed(error)
+            raise
+        observed.answered(answer.status)
+        return answer
+
+    def _exchange(self, request: Request, url: str, max_answer: int, tls: Tls | None) -> Answer:
         with (
             self._errors_told(url, request.destination.place),
             self.guard.until(self.deadline),

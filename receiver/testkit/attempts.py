@@ -22,6 +22,7 @@ from receiver.ledger.queue.claim import ClaimedRun
 from receiver.outbound import Outbound
 from receiver.outbound.address_policy import HostBounds
 from receiver.outbound.client import HttpClient
+from receiver.outbound.observed import Observer
 from receiver.outbound.secret_masking import Masker
 from receiver.rules.expressions.cel import Expressions
 from receiver.rules.handlers.registry import Registry
@@ -159,8 +160,11 @@ class _ReroutingOutbound(Outbound):
         self.there = there
         self.addresses: list[str] = []
 
-    def http(self, deadline: float, masker: Masker, bounds: HostBounds | None = None) -> HttpClient:
-        client = super().http(deadline, masker, bounds)
+    def http(
+        self, deadline: float, masker: Masker, bounds: HostBounds | None = None,
+        observer: Observer | None = None,
+    ) -> HttpClient:  # fmt: skip
+        client = super().http(deadline, masker, bounds, observer)
         parts = {field.name: getattr(client, field.name) for field in fields(client)}
         return _ReroutingClient(**parts, outbound=self)
 
