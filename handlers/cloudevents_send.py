@@ -82,7 +82,7 @@ def run(params: CloudEventsSend, call: Call) -> Outcome:
         raise PermanentError(f"this is no CloudEvent: {error}") from None
     write = to_binary_event if params.mode == "binary" else to_structured_event
     message = write(event)
-    headers = {**message.headers, **params.headers}
+    headers = {**message.headers, **call.with_trace(params.headers)}
     answer = call.http.send("POST", params.url, headers=headers, body=message.body)
     raise_for_status(answer, now=call.now)
     return Succeeded({"id": call.idempotency_key, "status": answer.status})

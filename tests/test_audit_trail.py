@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 KINDS = (
     "clock|notification|sync|rule|plan|wave|run|attempt|action|rules|message|pause|lane|tokens|ledger"
     "|handler|dispatcher|tls|request|settings|thread|log|operation|connection|recovery|watch|fields"
-    "|postsyncrule"
+    "|postsyncrule|tracing"
 )
 EVENT = re.compile(rf"""["'](?P<name>(?:{KINDS})\.(?!(?:html|json|yaml)["'])[a-z_]+)["']""")
 BUILT = {

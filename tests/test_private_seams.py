@@ -22,6 +22,7 @@ from gunicorn import sock
 from gunicorn.config import Config
 from gunicorn.http.parser import RequestParser
 from gunicorn.workers.gthread import PollableMethodQueue, ThreadWorker
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter
 from service import ROOT
 from urllib3.connection import HTTPConnection
 from werkzeug.routing import Map, Rule
@@ -138,6 +139,14 @@ SEAMS = {
         "it signs what our client sends, instead of sending by itself",
         lambda: EdgeGridAuth("a", "b", "c").ah,
         "make_auth_header",
+    ),
+    "the SDK's queue of spans": Seam(
+        "spans for which it has no room are counted, which it tells nobody",
+        lambda: BatchSpanProcessor(ConsoleSpanExporter())._batch_processor,
+        "_queue _max_queue_size",
+    ),
+    "the SDK's batches": Seam(
+        "likewise", lambda: BatchSpanProcessor(ConsoleSpanExporter()), "_batch_processor"
     ),
     "Apprise's services": Seam(
         "where it would call is looked at before it does, and what it does there is bounded",

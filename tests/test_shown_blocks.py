@@ -59,6 +59,7 @@ NOT_RUN = {
     "docs/security.md": "an Argo CD",
     "docs/team-rules.md": "a cluster; tenants/test_worked_example.py has the answers",
     "docs/tenants.md": "a cluster; tenants/test_worked_example.py has the rights",
+    "docs/tracing.md": "a collector; story/test_traces.py has its own",
     "docs/truth.md": "a connection; story/test_truth.py has one",
     "docs/tutorial.md": "an index; test_dist.py installs the wheel",
     "docs/writing-a-handler.md": "an index; test_third_party.py installs the package",
@@ -72,6 +73,8 @@ NOT_RUN = {
 
 SNIPPETS = {
     "resources": "a kustomization that k8s/test_manifests.py builds",
+    "patches": "a kustomization over k8s/overlays/postgres-ha, as kubectl builds it",
+    "receivers": "settings of OpenTelemetry's collector",
     "data": "Argo CD's argocd-cm and argocd-cmd-params-cm: web/test_argocd_tab.py",
     "accounts.postsync": "Argo CD's argocd-cm and argocd-rbac-cm",
     "staticClients": "Dex's settings",

@@ -21,7 +21,7 @@ def send(params: HttpRequest, call: Call) -> Answer:
     headers = {"Idempotency-Key": call.idempotency_key}
     if params.has_json:
         headers["Content-Type"] = "application/json"
-    headers = merged_headers(headers, params.headers)
+    headers = merged_headers(headers, call.with_trace(params.headers))
     if params.signing_secret is not None:
         signature = sign(params.signing_secret, call.idempotency_key, call.now, body or b"")
         headers = merged_headers(headers, signature)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
+from typing import TYPE_CHECKING
 
 from receiver.argocd.connections import Connections
 from receiver.core.logs import Log
@@ -19,6 +20,9 @@ from receiver.ledger.engine.open import open_ledger
 from receiver.notification.live_verdicts import MANAGERS
 from receiver.settings.model import Settings
 
+if TYPE_CHECKING:
+    from receiver.tracing.tracing import Tracing
+
 
 def build_companions(
     settings: Settings,
@@ -27,6 +31,7 @@ def build_companions(
     preparation: Preparation,
     wake: Callable[[], None],
     log: Log,
+    tracing: Tracing | None = None,
 ) -> Iterator[Companion]:
     """Yield those of each sender that has a connection, and those of all others."""
     for sender in connections.senders:
@@ -41,7 +46,7 @@ def build_companions(
             yield Awaiting(sender, connections, ledger, wake, log)
             if settings.argocd[sender].intake != "notifications":
                 inbox = open_ledger(settings.ledger, reserve=settings.disk_reserve)
-                yield GapRepair(sender, connection, inbox, settings, wake, log)
+                yield GapRepair(sender, connection, inbox, settings, wake, log, tracing)
     yield HealthGate(OTHERS, connections, ledger, wake, log)
     yield Awaiting(OTHERS, connections, ledger, wake, log)
     yield Unconnected(connections.senders, ledger, wake, log)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
@@ -13,7 +15,7 @@ from receiver.app.connections import build_connections
 from receiver.app.outbound import build_outbound
 from receiver.app.tenants import build_tenant_attempts, build_tenants
 from receiver.contract import Rate
-from receiver.core.errors import SettingsError
+from receiver.core.errors import LedgerUnavailable, SettingsError
 from receiver.core.logs import Log, write_event
 from receiver.core.model import Event, from_ms, rfc3339
 from receiver.core.validation import did_you_mean
@@ -50,11 +52,18 @@ from receiver.settings.secrets import Secrets
 from receiver.settings.tenants import tenants_of
 from receiver.settings.token_files import token_command
 from receiver.settings.tokens import Keyring
+from receiver.tracing.switch import start_tracing
+
+if TYPE_CHECKING:
+    from receiver.tracing.tracing import Tracing
 
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """What the web application needs; ``binding`` says what of the ledger the asking token sees."""
+    """What the web application needs; ``binding`` says what of the ledger the asking token sees.
+
+    ``tracing`` writes spans, None if nobody does.
+    """
 
     settings: Settings
     writer: IntakeWriter
@@ -67,6 +76,7 @@ class Intake:
     operations: Operations
     applications: ApplicationView
     backtester: Backtester
+    tracing: Tracing | None = None
     binding: Binding = UNBOUND
 
     def of_token(self, name: str) -> Intake:
@@ -82,6 +92,12 @@ class Intake:
             explainer=self.explainer.within(binding), name_hints=self.name_hints.within(binding),
         )  # fmt: skip
 
+    def stop(self) -> None:
+        """Store what has been handed in, and send the spans of it."""
+        self.writer.stop()
+        if self.tracing:
+            self.tracing.stop()
+
 
 def build_intake(settings: Settings, wakeup: Wakeup, log: Log) -> Intake:
     """Build the intake's side, its writer started. Call it after the fork."""
@@ -95,6 +111,15 @@ def build_intake(settings: Settings, wakeup: Wakeup, log: Log) -> Intake:
         for event in events:
             write_event(log, event, moment)
 
+    tracing = build_tracing(settings, log)
+
+    def acted(at: datetime, events: Sequence[Event]) -> None:
+        committed(at, events)
+        if tracing:
+            with suppress(LedgerUnavailable), ledger.read() as connection:  # the act is done
+                tracing.load(connection, {event.sync for event in events})
+            tracing.tell(events)
+
     writer = IntakeWriter(ledger, committed, reaches=settings.tenants is not None)
     writer.start()
     tenants = tenants_of(settings.tenants)
@@ -102,9 +127,24 @@ def build_intake(settings: Settings, wakeup: Wakeup, log: Log) -> Intake:
     return Intake(
         settings, writer, Reader(ledger), Explainer(ledger, tenants), NameHints(ledger),
         read_keys(settings, log), log, HookMessages(ledger, committed),
-        Operations(ledger, committed, own), ApplicationView(ledger, settings.page_url),
-        Backtester(ledger, tenants),
+        Operations(ledger, acted, own), ApplicationView(ledger, settings.page_url),
+        Backtester(ledger, tenants), tracing,
     )  # fmt: skip
+
+
+def build_tracing(settings: Settings, log: Log) -> Tracing | None:
+    """Build what writes spans, None if nobody is to. Call it after the fork."""
+    return start_tracing(build_outbound(settings), log) if settings.tracing else None
+
+
+def check_tracing(settings: Settings, log: Log) -> None:
+    """Try, before the fork, whether spans can be written; nothing is sent.
+
+    Raises:
+        SettingsError: they cannot.
+    """
+    if tracing := build_tracing(settings, log):
+        tracing.stop()
 
 
 INTAKE_PATIENCE = 4.0
@@ -145,19 +185,22 @@ def _check_bound(settings: Settings, keys: Keyring) -> None:
             )
 
 
-def build_dispatcher(settings: Settings, wakeup: Wakeup, log: Log, owner: str) -> Dispatcher:
+def build_dispatcher(
+    settings: Settings, wakeup: Wakeup, log: Log, owner: str, tracing: Tracing | None
+) -> Dispatcher:
     """Build the dispatcher. Call it after the fork."""
     ledger = open_ledger(settings.ledger)
     if isinstance(settings.ledger, str):
         from receiver.ledger.engine.pg_listen import Listener
 
         Listener(settings.ledger, wakeup.notify).start()
-    return dispatcher_over(ledger, settings, wakeup, log, owner)
+    return dispatcher_over(ledger, settings, wakeup, log, owner, tracing)
 
 
 def dispatcher_over(
-    ledger: Ledger, settings: Settings, wakeup: Wakeup, log: Log, owner: str
-) -> Dispatcher:
+    ledger: Ledger, settings: Settings, wakeup: Wakeup, log: Log, owner: str,
+    tracing: Tracing | None = None,
+) -> Dispatcher:  # fmt: skip
     """Build the dispatcher over a ledger that is open; ``owner`` is its name in the ledger."""
     expressions, tenants = Expressions(), tenants_of(settings.tenants)
     registry = _registry(tenants, log)
@@ -168,6 +211,7 @@ def dispatcher_over(
     runner = Runner(
         registry, expressions, Secrets(settings.secrets), outbound, log,
         build_tenant_attempts(settings, outbound), watches.of_run,
+        span=tracing.attempt if tracing else lambda _run: None,
     )  # fmt: skip
     wake = wakeup.notify
     rules = RulesInForce(rulebook, ledger, expressions, renderer, wake, log, tenants=tenants)
@@ -187,11 +231,11 @@ def dispatcher_over(
     judge = Judge(tenants, registry, expressions, log, connected=bool(settings.argocd))
     companions = (
         *build_tenants(settings, judge, rules, preparation, ledger, outbound, wake, log),
-        *build_companions(settings, connections, ledger, preparation, wake, log),
+        *build_companions(settings, connections, ledger, preparation, wake, log, tracing),
     )
     return Dispatcher(
         settings, ledger, rules, preparation, wakeup, runner.run, pace, log, owner=owner,
-        companions=companions, watches=watches,
+        companions=companions, watches=watches, tracing=tracing,
     )  # fmt: skip
 
 

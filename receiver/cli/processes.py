@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from receiver.app.composition import build_dispatcher, build_retention_thread
+from receiver.app.composition import build_dispatcher, build_retention_thread, build_tracing
 from receiver.cli import options
 from receiver.core.errors import HandlersHang, LedgerDamaged, LedgerUnavailable, SettingsError
 from receiver.core.logs import Log, configure_logs
@@ -72,7 +72,8 @@ def dispatch(settings: Settings, wakeup: Wakeup, log: Log, owner: str) -> None:
     A damaged ledger ends the process, and so the instance: the next start checks the file first.
     So do handlers that hang in all threads: the next start has new ones.
     """
-    dispatcher = build_dispatcher(settings, wakeup, log, owner)
+    tracing = build_tracing(settings, log)
+    dispatcher = build_dispatcher(settings, wakeup, log, owner, tracing)
     signal.signal(signal.SIGTERM, lambda *_: dispatcher.stop())
     signal.signal(signal.SIGHUP, lambda *_: dispatcher.reload())
     retention = build_retention_thread(settings, log)
@@ -85,6 +86,9 @@ def dispatch(settings: Settings, wakeup: Wakeup, log: Log, owner: str) -> None:
     except HandlersHang as error:
         log.error("dispatcher.exhausted", reason=error.message)  # noqa: TRY400 likewise
         sys.exit(1)
+    finally:
+        if tracing:
+            tracing.stop()
     retention.stop()
 
 

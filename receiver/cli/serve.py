@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 from flask import Flask
 
-from receiver.app.composition import build_intake, read_keys
+from receiver.app.composition import build_intake, check_tracing, read_keys
 from receiver.app.connections import warn_of_unknown_senders
 from receiver.app.supervisor import Supervisor
 from receiver.cli.client import DEFAULT_URL
@@ -68,6 +68,7 @@ def serve(settings: Settings) -> None:
     warn_of_unknown_senders(settings, read_keys(settings, log).senders.names, log)
     tls = load_tls(settings, log)
     check_address(settings)
+    check_tracing(settings, log)
     wakeup = Wakeup()
     dispatcher: Pid | None = None
     bodies = {"intake": lambda: _serve_intake(settings, tls, wakeup, log, dispatcher)}
@@ -90,7 +91,7 @@ def _serve_intake(
         intake = build_intake(settings, wakeup, log)
         if tls is not None:
             tls.start()
-        return create_app(intake, tls, dispatcher), intake.writer.stop
+        return create_app(intake, tls, dispatcher), intake.stop
 
     Server(settings, build, tls).run()
 

@@ -10,6 +10,7 @@ from functools import partial
 import click
 from flask import Flask
 
+from receiver.app.composition import check_tracing
 from receiver.app.supervisor import Supervisor
 from receiver.cli.processes import (
     check_address,
@@ -52,6 +53,7 @@ def work(settings: Settings) -> None:
         )
     log = start_log(settings)
     check_address(settings)
+    check_tracing(settings, log)
     wait_for_ledger(settings, log)
     wakeup, owner = Wakeup(), new_id("w")
     supervisor: Supervisor

@@ -12,6 +12,9 @@ from receiver.contract.tenant import Tenant
 from receiver.contract.watching import NoWatches, Watches
 from receiver.core.model import Json
 
+TRACE_HEADERS = frozenset({"traceparent", "tracestate"})
+"""Those of W3C's Trace Context."""
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -33,6 +36,8 @@ class Call:
             a secret would fail the run, and for a text before it is cut.
         watches: tells what is known without a request; see `Watch`.
         tenant: for whom it is; None for whoever runs Postsync.
+        trace_headers: pass the trace of the sync on, for a request to whoever writes spans, too;
+            empty where there is none.
     """
 
     run: str
@@ -48,6 +53,12 @@ class Call:
     mask: Callable[[str], str] = str
     watches: Watches = field(default_factory=NoWatches)
     tenant: Tenant | None = None
+    trace_headers: Mapping[str, str] = field(default_factory=dict)
+
+    def with_trace(self, headers: Mapping[str, str]) -> dict[str, str]:
+        """Return headers with those that pass the trace on, unless they have such a one."""
+        own = any(name.lower() in TRACE_HEADERS for name in headers)
+        return {**({} if own else self.trace_headers), **headers}
 
 
 @dataclass(frozen=True, slots=True)

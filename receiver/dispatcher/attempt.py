@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from threading import current_thread, main_thread
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from receiver.contract import Call, NoWatches, Pending, Succeeded, Tenant, Watches
 from receiver.core.errors import PostsyncError, TemporaryError
@@ -24,6 +24,9 @@ from receiver.rules.handlers.registry import Registry
 from receiver.rules.handlers.secret_refs import SecretRef, put_values
 from receiver.settings.secrets import Secrets
 
+if TYPE_CHECKING:
+    from receiver.tracing.attempts import AttemptSpan
+
 REASON_LENGTH = 2_000
 """Characters of a reason that are kept: enough for a service's message, not for a page of HTML."""
 
@@ -33,7 +36,7 @@ class Runner:
     """Makes attempts. It never raises for a handler's fault, and masks every secret.
 
     ``tenants`` admits those of tenants; ``watches`` gives those of a run, by its id; ``masker``
-    makes what masks an attempt's secrets.
+    makes what masks an attempt's secrets; ``span`` begins the span of one, None if it has none.
     """
 
     registry: Registry
@@ -44,11 +47,13 @@ class Runner:
     tenants: TenantAttempts = NO_ATTEMPTS
     watches: Callable[[str], Watches] = lambda _run: NoWatches()
     masker: Callable[[Iterable[str]], Masker] = Masker
+    span: Callable[[ClaimedRun], AttemptSpan | None] = lambda _run: None
 
     def run(self, run: ClaimedRun) -> Outcome:
         """Make one attempt, in the time that its policy gives it."""
         began = time.monotonic()
-        attempt = _Attempt(self, run, began)
+        span = self.span(run)
+        attempt = _Attempt(self, run, began, span)
         try:
             outcome = attempt.run()
         except BaseException as error:  # a bug of the handler's fails its run, not our thread
@@ -56,7 +61,10 @@ class Runner:
                 raise  # Ctrl-C during `postsync try`
             outcome = self._bug(run, error, attempt.masker)
         notes = tuple(map(attempt.masker.mask, attempt.notes))
-        return replace(outcome, notes=notes, seconds=time.monotonic() - began)
+        outcome = replace(outcome, notes=notes, seconds=time.monotonic() - began)
+        if span:
+            span.end(outcome)
+        return outcome
 
     def _bug(self, run: ClaimedRun, error: BaseException, masker: Masker) -> Outcome:
         text = masker.mask("".join(traceback.format_exception(error)))
@@ -68,10 +76,13 @@ class Runner:
 class _Attempt:
     """One attempt under way; its masker has the secrets that were resolved for it."""
 
-    def __init__(self, runner: Runner, run: ClaimedRun, began: float) -> None:
+    def __init__(
+        self, runner: Runner, run: ClaimedRun, began: float, span: AttemptSpan | None
+    ) -> None:
         self._runner = runner
         self._run = run
         self._began = began
+        self._span = span
         self.notes: list[str] = []
         self.masker = Masker(())
 
@@ -100,13 +111,14 @@ class _Attempt:
         deadline = self._began + timeout
         tree = self._with_secrets(admitted.tenant, deadline)
         parameters = runner.registry.build(handler, tree)
+        observer = self._span.request if self._span else None
         call = Call(
             run=run.id, idempotency_key=f"{run.id}.{run.key_number}", attempt=run.attempt,
             state=run.state, timeout=timeout, now=datetime.now(UTC),
-            http=runner.outbound.http(deadline, self.masker, admitted.hosts),
+            http=runner.outbound.http(deadline, self.masker, admitted.hosts, observer),
             evaluate=self._evaluate, say=self.notes.append,
             mask=self.masker.mask, hide=self.masker.add_secret, watches=runner.watches(run.id),
-            tenant=admitted.tenant,
+            tenant=admitted.tenant, trace_headers=self._span.headers if self._span else {},
         )  # fmt: skip
         ended = handler.run(parameters, call)
         if isinstance(ended, Pending):

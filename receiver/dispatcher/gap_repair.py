@@ -12,8 +12,10 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection as SqlConnection
 
@@ -41,6 +43,9 @@ from receiver.notification.parse import CHANNEL, read_notification
 from receiver.notification.recovered import Wording, recovered_body
 from receiver.notification.resource_list import too_many
 from receiver.settings.model import Settings
+
+if TYPE_CHECKING:
+    from receiver.tracing.tracing import Tracing
 
 TERM = 30.0
 """Seconds for which one dispatcher repairs; then any may take over, or it goes on."""
@@ -74,11 +79,12 @@ class GapRepair:
         settings: when an operation is acted upon, and what the sender's connection is for.
         wake: called when syncs can be planned.
         log: gets the lines of the trail.
+        tracing: writes spans, None if nobody does.
     """
 
     def __init__(
         self, sender: str, connection: Connection, ledger: Ledger, settings: Settings,
-        wake: Callable[[], None], log: Log,
+        wake: Callable[[], None], log: Log, tracing: Tracing | None = None,
     ) -> None:  # fmt: skip
         own = settings.argocd[sender]
         grace = 0.0 if own.intake == "watch" else own.recover_after
@@ -92,6 +98,7 @@ class GapRepair:
         self._wake = wake
         self._writer = IntakeWriter(ledger, self._stored, reaches=settings.tenants is not None)
         self._log = log
+        self._tracing = tracing
         self._sightings = Sightings(grace)
         self._watch_outage = Outage.of_connection(
             sender, connection, "watch Applications", ledger, log
@@ -282,7 +289,16 @@ class GapRepair:
             arrival = Arrival(
                 self._sender, CHANNEL, body, now, read, failure=failure, recovered=self._why
             )
-        self._writer.submit(arrival)
+        self._submit(arrival)
+
+    def _submit(self, arrival: Arrival) -> None:
+        span = self._tracing.recovery() if self._tracing and arrival.notification else None
+        if span is None or arrival.notification is None:
+            self._writer.submit(arrival)
+            return
+        receipt = self._writer.submit(replace(arrival, trace=span.stored))
+        span.received(receipt, arrival.notification.sync)
+        span.end()
 
     def _store_missed(self, missed: Mapping[Operation, dict[str, Json]]) -> None:
         with self._ledger.write(LockMode.APPEND) as connection:

@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from receiver.core.errors import HandlersHang, LedgerDamaged, LedgerUnavailable
 from receiver.core.interruption import Stopped
@@ -45,6 +45,9 @@ from receiver.ledger.queue.leases import release_lost
 from receiver.ledger.queue.pending_work import find_pending_work
 from receiver.ledger.queue.rate_limits import Buckets
 from receiver.settings.model import Settings
+
+if TYPE_CHECKING:
+    from receiver.tracing.tracing import Tracing
 
 BATCH = 32
 """Syncs, and plans, of one turn: enough to share a disk sync, few enough to stay prompt."""
@@ -72,6 +75,7 @@ class Dispatcher:
         self, settings: Settings, ledger: Ledger, rules: RulesInForce, preparation: Preparation,
         wakeup: Wakeup, attempt: Callable[[ClaimedRun], Any], pace: Buckets, log: Log, *,
         owner: str, companions: Sequence[Companion] = (), watches: Watches | None = None,
+        tracing: Tracing | None = None,
     ) -> None:  # fmt: skip
         self._settings = settings
         self._ledger = ledger
@@ -80,6 +84,7 @@ class Dispatcher:
         preparation.checkpoint = self._between_steps
         self._companions = companions
         self._watches = watches
+        self._tracing = tracing
         self._wakeup = wakeup
         self._pace = pace
         self._log = log
@@ -146,6 +151,7 @@ class Dispatcher:
             delete_old_heartbeats(connection, now, alone=alone)
             if self._settings.tenants is None:
                 delete_custom_rules(connection, now)
+            self._load_traces(uow)
             uow.finish()
             created = from_ms(get_value(connection, CREATED))
         self._log_events(uow)
@@ -250,6 +256,7 @@ class Dispatcher:
             # The claim last: it takes what the steps and outcomes above have made due.
             if turn.claims:
                 turn.taken = self._claim(uow)
+            self._load_traces(uow, turn.taken.runs)
             uow.finish()
             if turn.planned:
                 self._ledger.notify(connection)
@@ -302,6 +309,7 @@ class Dispatcher:
             with self._ledger.write(LockMode.SHARED) as connection:
                 uow = UnitOfWork(connection, self._ledger.now(connection))
                 self._heartbeat.store(uow, self._pool, self._rules)
+                self._load_traces(uow)
                 uow.finish()
             self._log_events(uow)
 
@@ -309,3 +317,11 @@ class Dispatcher:
         at = rfc3339(from_ms(uow.now))
         for event in uow.events:
             write_event(self._log, event, at)
+        if self._tracing:
+            self._tracing.tell(uow.events)
+
+    def _load_traces(self, uow: UnitOfWork, runs: Sequence[ClaimedRun] = ()) -> None:
+        """Read in which traces the spans of these events and attempts are."""
+        if self._tracing:
+            syncs = {event.sync for event in uow.events} | {run.sync for run in runs}
+            self._tracing.load(uow.connection, syncs)

@@ -113,12 +113,14 @@ syncs = Table(
     Column("planned_at", BigInteger),
     Column("recalled", Text),
     Column("verify_until", BigInteger),
+    Column("trace", Text),
     _partial_index("syncs_new", NEW_SYNC, "id"),
     _partial_index("syncs_verifying", VERIFYING_SYNC, "sender", "id"),
     Index("syncs_of_application", "application", "id"),
     _partial_index("syncs_left_out", LEFT_OUT_SYNC, "state", "id"),
     _partial_index("syncs_of_rule_set", "rule_set IS NOT NULL", "rule_set"),
 )
+"""``trace`` is the W3C trace context of its notification, where spans were written then."""
 
 reaches = Table(
     "reaches",

@@ -175,6 +175,8 @@ class Settings(BaseSettings):
     `proxy`, beside loopback, `*.svc`, `*.svc.cluster.local` and the API server of the own cluster
     (KUBERNETES_SERVICE_HOST). A network is for hosts that are written as addresses: names are not
     looked up for it."""
+    tracing: bool = False
+    """Write OpenTelemetry spans; the OTEL_* variables say where to; see docs/tracing.md."""
     log_format: Literal["auto", "json", "console"] = "auto"
     """`auto` is console on a terminal, JSON elsewhere."""
 

@@ -38,10 +38,15 @@ from receiver.web.query_params import ChannelQuery, NotificationQuery
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse
 
+    from receiver.tracing.notifications import NotificationSpan
+
 CHANNEL = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 DEFAULT_CHANNEL = "sync"
 PLAIN = re.compile(rf"{INTAKE}(?:/({CHANNEL.pattern}))?")
 """The address of a channel, as Argo CD's users write it."""
+
+ROUTE = f"{INTAKE}/{{channel}}"
+"""What the address is called in spans, of whatever channel."""
 
 LARGE = 1 << 20
 """Bytes of a notification that is read while no other large one is: 8 MiB may be 120 MB once they
@@ -97,6 +102,17 @@ class NotificationEndpoint:
         self, environ: dict[str, Any], sender: str, channel: str, query: dict[str, str],
         begun: float,
     ) -> Response:  # fmt: skip
+        tracing = self._intake.tracing
+        if tracing is None or (span := tracing.notification(environ, ROUTE)) is None:
+            return self._store(environ, sender, channel, query, begun)
+        response = self._store(environ, sender, channel, query, begun, span)
+        span.answered(response.status_code)
+        return response
+
+    def _store(
+        self, environ: dict[str, Any], sender: str, channel: str, query: dict[str, str],
+        begun: float, span: NotificationSpan | None = None,
+    ) -> Response:  # fmt: skip
         now = datetime.now(UTC)
         body = b""
         try:
@@ -116,12 +132,17 @@ class NotificationEndpoint:
             # Without what it holds on to: all that was read, until the commit.
             return self._refuse_payload(error.with_traceback(None), arrival)
         failure = too_many(notification.listed, self._most)
-        arrival = Arrival(sender, channel, body, now, notification, failure=failure, query=query)
+        arrival = Arrival(
+            sender, channel, body, now, notification, failure=failure, query=query,
+            trace=span.stored if span else "",
+        )  # fmt: skip
         try:
             receipt = self._intake.writer.submit(arrival)
         except LedgerUnavailable as error:
             self._metrics.refused("ledger_unavailable")
             return unavailable(error, self._intake.log)
+        if span:
+            span.received(receipt, notification.sync)
         self._metrics.stored(sender, channel, receipt, time.perf_counter() - begun)
         return _accepted(receipt)
 

@@ -26,6 +26,8 @@ class Arrival:
 
     ``failure`` is why its sync will not be planned, "" if it will; ``recovered`` why it was written
     from the Application itself, ``own`` why we have made it, both "" for what Argo CD has sent.
+    ``trace`` is the trace context of its span, "" if it has none: a `traceparent`, and after a
+    space its `tracestate`.
     """
 
     sender: str
@@ -38,6 +40,7 @@ class Arrival:
     recovered: str = ""
     own: str = ""
     query: Mapping[str, str] = field(default_factory=dict)
+    trace: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +162,8 @@ class InboxRows:
         }
         if notification.left_out:
             about["leftOut"] = notification.left_out
+        if arrival.trace:
+            about["trace"] = arrival.trace.split("-")[1]
         if notification.weak:
             about["identity"] = "weak: the body's digest, within 10 minutes"
         return receipt, about
@@ -189,6 +194,7 @@ def _sync_row(arrival: Arrival, notification: Notification, receipt: Receipt) ->
         "resources": notification.listed,
         "state": SyncState.FAILED.value if arrival.failure else SyncState.NEW.value,
         "reason": arrival.failure,
+        "trace": arrival.trace or None,
     }
 
 

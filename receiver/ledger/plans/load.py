@@ -105,6 +105,16 @@ def _unpacked(row: Any) -> StoredSync:
     )  # fmt: skip
 
 
+_TRACES = Prepared(
+    select(_S.id, _S.trace, _S.application).where(any_of(_S.id, "syncs"), _S.trace.is_not(None))
+)
+
+
+def stored_traces(connection: Connection, syncs: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Return the trace contexts of those syncs that have one, and their Applications."""
+    return {row.id: (row.trace, row.application) for row in _TRACES.all(connection, syncs=syncs)}
+
+
 _SIGNALLED = (
     select_plans()
     .add_columns(_S.recalled)

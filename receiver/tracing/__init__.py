@@ -1,0 +1,1 @@
+"""OpenTelemetry spans of notifications, plans and attempts; imported only where `tracing` is on."""
