@@ -1,4 +1,4 @@
-"""docs/tutorial.md, followed word by word from an empty folder."""
+"""The tutorial, and other pages with commands, followed word by word from an empty folder."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from functools import partial
 from pathlib import Path
 from typing import IO
 
+import pytest
 from forked_shell import forking_postsync
 from service import ROOT, free_port, wait_for
 
-PAGE = (ROOT / "docs/tutorial.md").read_text()
-BLOCKS = re.findall(r"(?:<!-- (.*?) -->\n)?^```(\w+)\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
+BLOCK = re.compile(r"(?:<!-- (.*?) -->\n)?^```(\w+)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 ACTIVATE = ". venv/bin/activate\n"
 """These terminals have the commands already; tests/test_dist.py installs the wheel."""
 BUSY = "python3 cache.py\n", "postsync serve\n"
@@ -83,24 +83,34 @@ def plain(line: str) -> str:
     return " ".join(VARYING.sub("*", line).split())
 
 
-def test_the_tutorial_word_by_word(tmp_path: Path) -> None:
-    """Each block in its order: a file is written, a command typed, and what is shown compared."""
-    ports = {"8080": free_port(), "8081": free_port()}
-    reader = tmp_path / "empty"
+@contextmanager
+def desk(folder: Path, ports: dict[str, int]) -> Iterator[dict[str, Terminal]]:
+    """What a reader has: `postsync` on the path, an empty folder, and terminals in it."""
+    reader = folder / "empty"
     reader.mkdir()
-    with forking_postsync(tmp_path) as programs:
+    with forking_postsync(folder) as programs:
         environ = {
-            "HOME": str(tmp_path), "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+            "HOME": str(folder), "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
             "POSTSYNC_PORT": str(ports["8080"]), "COLUMNS": "200", "PYTHONUNBUFFERED": "1",
             "POSTSYNC_URL": f"http://127.0.0.1:{ports['8080']}",
         }  # fmt: skip
         with terminals(reader, environ) as made:
-            for marker, _, text in BLOCKS:
-                follow(marker, text.replace("8081", str(ports["8081"])), reader, made)
-                if text.endswith(BUSY):
-                    port = ports["8081" if "cache" in text else "8080"]
-                    wait_for(partial(listens, port), 30, text)
-            assert [*made["cache"].all_shown()].count("PURGE / purged") == 1
+            yield made
+
+
+@pytest.mark.parametrize(("page", "purges"), [("tutorial", 1), ("leave-out", 0)])
+def test_a_page_word_by_word(tmp_path: Path, page: str, purges: int) -> None:
+    """Each block in its order: a file is written, a command typed, and what is shown compared."""
+    ports = {"8080": free_port(), "8081": free_port()}
+    blocks = BLOCK.findall((ROOT / f"docs/{page}.md").read_text())
+    assert len(blocks) > 3
+    with desk(tmp_path, ports) as made:
+        for marker, _, text in blocks:
+            follow(marker, text.replace("8081", str(ports["8081"])), tmp_path / "empty", made)
+            if text.endswith(BUSY):
+                port = ports["8081" if "cache" in text else "8080"]
+                wait_for(partial(listens, port), 30, text)
+        assert made["cache"].all_shown().count("PURGE / purged") == purges
 
 
 def listens(port: int) -> bool:
