@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from house import House, texts
 
-from receiver.core.model import Sync
+from receiver.core.model import Sync, from_ms, rfc3339
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.inbox.own_notifications import OwnNotifications
@@ -70,6 +70,8 @@ def test_a_held_plan_is_told_by_a_rule_like_any_other(ledger: Ledger) -> None:
     held = one.held
     assert (held.sync, held.plan, held.actions, held.count) == (sync, plan, (), 3)
     assert held.targets == tuple(f"ConfigMap/shop/{name}" for name in "abc")
+    (since,) = house.query("SELECT held_at FROM plans WHERE held_at IS NOT NULL")
+    assert held.since == rfc3339(from_ms(since))
     assert held.link == f"https://postsync.example/page/plans/{plan}"
 
 

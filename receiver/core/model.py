@@ -215,6 +215,7 @@ class Held:
         count: how many resources the plan has, or how many runs are held.
         targets: the first of them, as the trail names them.
         reason: why it is held.
+        since: since when, as RFC 3339 has it.
         command: what approves it.
         link: its page, "" where nobody has set the page's address.
     """
@@ -226,6 +227,7 @@ class Held:
     count: int = 0
     targets: tuple[str, ...] = ()
     reason: str = ""
+    since: str = ""
     command: str = ""
     link: str = ""
 

@@ -16,6 +16,9 @@ from receiver.notification.wire import WireHeld
 OWN_CHANNEL = "postsync"
 """The channel on which no sender may notify."""
 
+TEXTS = ("sync", "plan", "rule", "reason", "since", "command", "link")
+"""What of it is a text."""
+
 
 def own_body(about: Sync, held: Held, key: str) -> bytes:
     """Return the notification, as `receiver.notification.parse` reads it.
@@ -47,8 +50,7 @@ def read_held(tree: Any) -> Held:
     found = tree.get("held") if isinstance(tree, dict) else None
     wire = read(WireHeld, {} if found is None else found, "held")
     return Held(
-        sync=wire.sync or "", plan=wire.plan or "", rule=wire.rule or "",
+        **{name: getattr(wire, name) or "" for name in TEXTS},
         actions=tuple(filter(None, wire.actions or ())), count=wire.count or 0,
-        targets=tuple(filter(None, wire.targets or ())), reason=wire.reason or "",
-        command=wire.command or "", link=wire.link or "",
+        targets=tuple(filter(None, wire.targets or ())),
     )  # fmt: skip

@@ -193,6 +193,7 @@ class WireHeld(Wire):
     count: Count | None = None
     targets: Many[Text] | None = None
     reason: Text = None
+    since: Text = None
     command: Text = None
     link: Text = None
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, or_, select
 
-from receiver.core.model import Event, Held, Sync, from_ms
+from receiver.core.model import Event, Held, Sync, from_ms, rfc3339
 from receiver.ledger import tables
 from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.inbox.deliveries import Arrival, InboxRows
@@ -68,7 +68,7 @@ class OwnNotifications:
             uow.events += rows.events
 
     def _arrival(self, now: int, about: Sync, lines: Sequence[Event]) -> Arrival:
-        held = self._held(about, lines)
+        held = self._held(now, about, lines)
         body = own_body(about, held, f"{held.plan} held at {now}")
         notification = read_notification(
             body, sender=about.sender, channel=OWN_CHANNEL, query={}, resources=False
@@ -76,10 +76,11 @@ class OwnNotifications:
         why = f"plan {held.plan} of sync {about.id} is held: {held.reason}"
         return Arrival(about.sender, OWN_CHANNEL, body, from_ms(now), notification, own=why)
 
-    def _held(self, about: Sync, lines: Sequence[Event]) -> Held:
+    def _held(self, now: int, about: Sync, lines: Sequence[Event]) -> Held:
         plan, data = lines[0].plan, lines[0].data
         return Held(
             sync=about.id, plan=plan, rule=str(data["rule"]), reason=str(data["reason"]),
+            since=rfc3339(from_ms(now)),
             command=f"postsync approve {plan}", link=self._plans and f"{self._plans}{plan}",
             **_whole(data) if lines[0].name == PLAN else _parts(lines),
         )  # fmt: skip

@@ -57,7 +57,7 @@ HELD: Fields = {
     "actions": ("strings", lambda held: list(held.actions)),
     "count": ("int", attrgetter("count")),
     "targets": ("strings", lambda held: list(held.targets)),
-    **_texts("reason", "command", "link"),
+    **_texts("reason", "since", "command", "link"),
 }
 RESOURCE: Fields = {
     **_texts("group", "version", "kind", "namespace", "name", "status", "message"),
