@@ -49,6 +49,10 @@ def _variables(
     for source in container.get("envFrom", ()):
         yield from _of_secret(source["secretRef"]["name"], source["secretRef"], secrets).items()
     for variable in container["env"]:
+        if "valueFrom" in variable:
+            named = variable["valueFrom"]["secretKeyRef"]
+            yield variable["name"], secrets[named["name"]][named["key"]]
+            continue
         value = variable["value"]
         for folder in OURS:
             value = value.replace(folder, f"{root}{folder}")

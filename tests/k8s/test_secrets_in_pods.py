@@ -11,12 +11,15 @@ from pathlib import Path
 
 import pytest
 import yaml
+from cluster import Worker
 from helm_chart import render
 from manifests import K8S, Manifest, build, find
 from notifications import notification, resource
 from pod_files import Secrets, prepare
+from postgres import Databases
 from service import ROOT, Service, group_alive
 
+from receiver.settings.tokens import ROLES
 from receiver.testkit import Peer, Reply, peer
 
 pytestmark = pytest.mark.slow
@@ -72,30 +75,71 @@ def by_helm(rules: str) -> list[Manifest]:
     return render(values | {"service": {"ipFamilies": ["IPv6"]}})
 
 
-@pytest.mark.parametrize("make", [by_kustomize, by_helm])
-def test_a_rule_finds_its_secrets_in_the_pod(
-    make: Callable[[str], list[Manifest]], services: Peer, tmp_path: Path
-) -> None:
-    """As the page says to make them, by either way; a viewer of the run sees none of them."""
-    manifests = make(rules_of(services.url))
-    environ = prepare(manifests, "postsync", secrets_of(services.url), tmp_path)
-    service = Service(tmp_path / "var/lib/postsync", "")
-    below = environ.get("POSTSYNC_URL_PREFIX", "")
-    if below:
-        service.url = f"http://[::1]:{service.port}{below}"
-    own = {"POSTSYNC_PORT": str(service.port), "POSTSYNC_LOG_FORMAT": "json"}
-    service.environ = os.environ | environ | own
-    try:
-        service.start()
-        sent = notification(resource("assets-img"), application="shop-eu")
-        _, receipt = service.request("POST", "/v1/notifications", sent)
-        story = service.ended(receipt["sync"])
-        assert [plan["state"] for plan in story["plans"]] == ["succeeded", "succeeded"]
-        assert service.stop(signal.SIGTERM) == 0
-    finally:
-        if service.process and group_alive(service.process.pid):
-            service.kill()
+class Pod:
+    """What a pod of a Deployment runs, with its variables and folders."""
+
+    def __init__(self, manifests: list[Manifest], name: str, secrets: Secrets, root: Path) -> None:
+        variables = prepare(manifests, name, secrets, root)
+        self.folders = {path.name for path in (root / "var/lib/postsync").iterdir()}
+        self.variables = variables.keys()
+        kind = Worker if name.endswith("-worker") else Service
+        self.service = kind(root / "var/lib/postsync", "")
+        if below := variables.get("POSTSYNC_URL_PREFIX"):
+            self.service.url = f"http://[::1]:{self.service.port}{below}"
+        own = {"POSTSYNC_PORT": str(self.service.port), "POSTSYNC_LOG_FORMAT": "json"}
+        self.service.environ = os.environ | variables | own
+
+    def __enter__(self) -> Service:
+        self.service.start(ready=False)
+        return self.service
+
+    def __exit__(self, *_: object) -> None:
+        if self.service.process and group_alive(self.service.process.pid):
+            self.service.kill()
+
+
+def is_done_by_both_rules(service: Service, services: Peer) -> None:
+    """A sync of the README's is sent, and nobody who looks at it sees a secret."""
+    service.wait_until_ready()
+    sent = notification(resource("assets-img"), application="shop-eu")
+    _, receipt = service.request("POST", "/v1/notifications", sent)
+    story = service.ended(receipt["sync"])
+    assert [plan["state"] for plan in story["plans"]] == ["succeeded", "succeeded"]
     tokens = {seen.headers.get("authorization") for seen in services.seen}
     assert {"Bearer token-by-variables", "Bearer token-by-files"} <= tokens
     assert {"/slack-by-variables", "/slack-by-files"} <= {seen.path for seen in services.seen}
     assert "token-by" not in json.dumps(story) + service.log.read_text()
+
+
+@pytest.mark.parametrize("make", [by_kustomize, by_helm])
+def test_a_rule_finds_its_secrets_in_the_pod(
+    make: Callable[[str], list[Manifest]], services: Peer, tmp_path: Path
+) -> None:
+    """As the page says to make them, by either way."""
+    pod = Pod(make(rules_of(services.url)), "postsync", secrets_of(services.url), tmp_path)
+    with pod as service:
+        is_done_by_both_rules(service, services)
+        assert service.stop(signal.SIGTERM) == 0
+
+
+def test_of_several_replicas_the_workers_have_them(
+    services: Peer, ledgers: Databases, tmp_path: Path
+) -> None:
+    """And the rules; who takes notifications has the senders' tokens, and neither of these."""
+    values = {"rules": {"files": {"shop.yaml": rules_of(services.url)}}}
+    manifests = render(values | {"postgresql": {"enabled": True}})
+    with ledgers.emptied() as url:
+        secrets = {**secrets_of(services.url), "postsync-database": {"url": url}}
+        intake, worker = (
+            Pod(manifests, name, secrets, tmp_path / name)
+            for name in ("postsync", "postsync-worker")
+        )
+        assert (intake.folders, worker.folders) == (set(ROLES), {"secrets"})
+        assert {name for name in worker.variables if "SECRET" in name} == {
+            *secrets["postsync-variables"]
+        }
+        assert not {name for name in intake.variables if "SECRET" in name}
+        with worker as other, intake as service:
+            is_done_by_both_rules(service, services)
+            assert "token-by" not in other.log.read_text()
+            assert (service.stop(signal.SIGTERM), other.stop(signal.SIGTERM)) == (0, 0)
