@@ -40,7 +40,7 @@ MODELS = (
 
 NOT_A_SETTING = {
     "home", "database", "rules", "host", "port", "tls_certificate", "tls_key", "gunicorn_config",
-    "url_prefix", "argocd", "tenants",
+    "url_prefix", "argocd", "tenants", "tracing",
 }  # fmt: skip
 """Settings that the chart makes of other values, or that need files that no value brings."""
 

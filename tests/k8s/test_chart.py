@@ -26,7 +26,10 @@ from receiver.settings.model import OURS, Settings
 
 CUSTOM = {"ServiceMonitor", "PrometheusRule", "ExternalSecret"}
 SECRETS = "value must be 'the name of a Secret, never what is in it"
-PARTS = ("rules", "external-secrets", "ingress", "dual-stack", "network", "rights", "settings")
+PARTS = (
+    "rules", "external-secrets", "ingress", "dual-stack", "network", "rights", "settings",
+    "tracing",
+)  # fmt: skip
 ALL: Values = {key: value for name in PARTS for key, value in shown()[name].items()} | {
     "image": {"repository": "registry.example.com/postsync", "digest": f"sha256:{'a1' * 32}"},
     "imagePullSecrets": [{"name": "registry"}],
@@ -143,6 +146,8 @@ def test_each_setting_arrives_as_it_was_given(monkeypatch: pytest.MonkeyPatch) -
         ({"tokens": {"senders": {"argocd": "hush"}}}, f"at '/tokens/senders': {SECRETS}"),
         ({"tokens": {"operators": "Hush_hush"}}, f"at '/tokens/operators': {SECRETS}"),
         ({"secrets": {"files": {"cdn": "hush"}}}, f"at '/secrets/files': {SECRETS}"),
+        ({"tracing": {"variables": {"OTEL_EXPORTER_OTLP_HEADERS": "authorization=hush"}}},
+         "name that in tracing.secret"),
         ({"settings": {"proxy": "http://a:hush@b"}}, "POSTSYNC_PROXY in secrets.variables"),
         ({"argocd": {"connections": {"argocd": {"server": "https://x", "token": "hush"}}}},
          "at '/argocd/connections/argocd/token': value must be 'a secret is never written here"),
@@ -266,6 +271,23 @@ def test_service_and_server_have_the_same_families(
     }
     image = str(re.findall(r"POSTSYNC_HOST=(\S+)", (ROOT / "Dockerfile").read_text())[0])
     assert variables.get("POSTSYNC_HOST", image) == host
+
+
+def test_spans_of_all_pods_find_their_collector(
+    rendered: dict[str, list[Manifest]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also those that take notifications, which call nobody else."""
+    manifests = rendered["all"]
+    for name in ("postsync", "postsync-worker"):
+        with monkeypatch.context() as patch:
+            assert settings_of(manifests, patch, name).tracing
+        [container] = pod_of(manifests, name)["containers"]
+        assert {"secretRef": {"name": "postsync-otel"}} in container["envFrom"]
+        variables = {one["name"]: one.get("value") for one in container["env"]}
+        assert shown()["tracing"]["tracing"]["variables"].items() <= variables.items()
+    policy = find(manifests, "NetworkPolicy", "postsync-tracing")["spec"]
+    assert "app.kubernetes.io/component" not in policy["podSelector"]["matchLabels"]
+    assert policy["egress"] == shown()["tracing"]["tracing"]["to"]
 
 
 def test_only_several_replicas_hold_a_drain_back(rendered: dict[str, list[Manifest]]) -> None:

@@ -68,9 +68,15 @@ containers:
   - name: POSTSYNC_DATABASE
     valueFrom: {secretKeyRef: {name: {{ include "postsync.secret" (list $root "database") }}, key: url}}
 {{- end }}
+{{- $traced := and $values.tracing.enabled $values.tracing.secret }}
+{{- if or $runs $traced }}
+  envFrom: # a change needs a restart
 {{- if $runs }}
-  envFrom: # what rules name as {env: POSTSYNC_SECRET_NAME}; a change needs a restart
   - secretRef: {name: {{ include "postsync.secret" (list $root "variables") }}, optional: true}
+{{- end }}
+{{- with $traced }}
+  - secretRef: {name: {{ . }}}
+{{- end }}
 {{- end }}
   ports:
   - {name: http, containerPort: 8080}

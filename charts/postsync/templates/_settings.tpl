@@ -18,6 +18,12 @@
 {{- if .Values.tenants.bounds }}
 - {name: POSTSYNC_TENANTS, value: {{ omit .Values.tenants "grants" "crd" | toJson | quote }}}
 {{- end }}
+{{- if .Values.tracing.enabled }}
+- {name: POSTSYNC_TRACING, value: "true"}
+{{- range $name, $value := .Values.tracing.variables }}
+- {name: {{ $name }}, value: {{ $value | quote }}}
+{{- end }}
+{{- end }}
 {{- range $key, $value := .Values.settings }}
 - {name: POSTSYNC_{{ $key | snakecase | upper }}, value: {{ ternary $value (toJson $value) (kindIs "string" $value) | quote }}}
 {{- end }}
