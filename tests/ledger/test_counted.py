@@ -111,6 +111,20 @@ def age(house: House) -> None:
         connection.execute(text("ANALYZE"))
 
 
+OF_SOME = {
+    index.name for name in HISTORY for index in tables.metadata.tables[name].indexes
+    if index.dialect_options["sqlite"]["where"] is not None
+}  # fmt: skip
+"""The indexes that have what is open, or what has failed, alone."""
+
+
+def goes_through_all(step: str) -> bool:
+    """Whether a step goes through a table that grows, or through an index that has all of it."""
+    table = "|".join(HISTORY)
+    found = re.search(rf"Seq Scan on ({table})|^SCAN ({table})(?: USING.* INDEX (\w+))?", step)
+    return found is not None and found[3] not in OF_SOME
+
+
 def test_a_scrape_reads_no_history(house: House) -> None:
     """Neither engine goes through a table that grows: each number has its index."""
     house.sync("a", "b1", "b2", "c")
@@ -128,9 +142,6 @@ def test_a_scrape_reads_no_history(house: House) -> None:
             if statement.startswith("SELECT")
             for row in connection.exec_driver_sql(f"{explain} {statement}", values)
         ]
-    of_all = re.compile(
-        rf"Seq Scan on ({'|'.join(HISTORY)})|^SCAN ({'|'.join(HISTORY)})(?!.*INDEX)"
-    )
     assert any("plans_by_state" in step for step in steps)
     assert any("runs_held" in step for step in steps)
-    assert [step for step in steps if of_all.search(step)] == []
+    assert [step for step in steps if goes_through_all(step)] == []
