@@ -11,10 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from known_rules import Known
 from notifications import resource
 from peers import Reply, Seen, peer
 from planning import sync_of
-from test_custom_rules import Known, seen
+from test_custom_rules import seen
 
 from receiver.argocd.pace import Pace
 from receiver.argocd.server import Server

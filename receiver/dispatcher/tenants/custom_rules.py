@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from receiver.core.logs import Log
@@ -21,6 +21,7 @@ from receiver.dispatcher.companion import IDLE, CompanionThread
 from receiver.dispatcher.rule_sets import RulesInForce, outline_of
 from receiver.dispatcher.tenants.inbox import Inbox, News
 from receiver.dispatcher.tenants.judge import BEYOND, TOO_MANY, Judge, Judged
+from receiver.dispatcher.tenants.pace import EACH, Pace
 from receiver.dispatcher.tenants.seen_rule import SeenRule
 from receiver.ledger.audit.key_values import store_rule_set
 from receiver.ledger.engine.ledger import Ledger, LockMode
@@ -47,16 +48,24 @@ UNSEEN = "?"
 """In place of what a rule says that the ledger knows: whatever is seen of it is news."""
 
 ANEW = "it is judged anew when it is seen"
+HELD = (
+    "a newer version of it is held back, for its namespace has changed its rules too often: the "
+    "newest comes into force as soon as there is room, within an hour"
+)
 STAYS = "the version before it stays in force"
 
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    """What becomes of one: the row that is known of it, and its set if that is a new one."""
+    """What becomes of one: the row that is known of it, and its set if that is a new one.
+
+    ``held``: nothing becomes of it now, and its row says so.
+    """
 
     key: Key
     row: CustomRule | None
     rule_set: RuleSet | None = None
+    held: bool = False
 
 
 class CustomRules(CompanionThread):
@@ -81,6 +90,7 @@ class CustomRules(CompanionThread):
         self._rules = rules
         self.changed: Callable[[], None] = lambda: None
         self._inbox = Inbox()
+        self._pace = Pace(judge.most_rules)
         self._number = 0
         # Of this thread alone; it is not started when `restore` is called.
         self._rows: dict[Key, CustomRule] = {}
@@ -132,9 +142,9 @@ class CustomRules(CompanionThread):
             if bool(cron_job_of(row.name)) is cron_jobs
         }
 
-    def note(self, news: Iterable[News]) -> None:
-        """Note what was seen."""
-        self._inbox.note(news)
+    def note(self, news: Iterable[News], *, awaited: bool = False) -> None:
+        """Note what was seen; a sync may have ``awaited`` it."""
+        self._inbox.note(news, awaited=awaited)
         self.notify()
 
     def note_absence(self, key: Key) -> None:
@@ -149,7 +159,7 @@ class CustomRules(CompanionThread):
 
     def _round(self) -> float:
         """Take up what was noted; return the seconds until the next round."""
-        batch, noted = self._inbox.take(BATCH)
+        batch, noted = self._inbox.take(BATCH, self._paced())
         try:
             left = batch[self._take(batch) :]
         except BaseException:
@@ -162,7 +172,8 @@ class CustomRules(CompanionThread):
 
     def _take(self, batch: Sequence[News]) -> int:
         """Take up some while there is time; return how many."""
-        changes, taken, until = [*self._lapsed], 0, time.monotonic() + LONGEST
+        changes, taken = [*self._lapsed, *self._held()], 0
+        until = time.monotonic() + LONGEST
         for taken, news in enumerate(batch, 1):  # noqa: B007 it is returned
             if change := self._change(news):
                 changes.append(change)
@@ -171,6 +182,33 @@ class CustomRules(CompanionThread):
         if changes:
             self._put(changes)
         return taken
+
+    def _paced(self) -> Callable[[News], bool]:
+        """Return what says whether one more may be taken up now."""
+        left: dict[str, float] = {}
+
+        def may(news: News) -> bool:
+            size, namespace = self._size(news), news.seen.namespace
+            if not size:
+                return True
+            there = left.get(namespace, self._pace.left(namespace))
+            left[namespace] = there - size
+            return there > 0
+
+        return may
+
+    def _size(self, news: News) -> int:
+        """Return what a version counts; none that is known already, or of a rule that is gone."""
+        seen, row = news.seen, self._rows.get(news.seen.place)
+        known = row and (row.uid, row.generation) == (seen.uid, seen.generation)
+        return 0 if known or news.gone else len(seen.said) + EACH
+
+    def _held(self) -> Iterator[_Change]:
+        """Tell of rules of which a newer version is held back, each once."""
+        for key in self._inbox.held:
+            row = self._rows.get(key)
+            if row and not row.message.endswith(HELD):
+                yield _Change(key, replace(row, message=f"{row.message}\n{HELD}"), held=True)
 
     def _put(self, changes: Sequence[_Change]) -> None:
         """Store changes, and put them into force."""
@@ -182,7 +220,7 @@ class CustomRules(CompanionThread):
             self._keep(one)
             if one.rule_set is not None:
                 compiled[full_name(*one.key)] = self._rules.compile(one.rule_set)
-            elif one.row is None or one.row.digest is None:
+            elif not one.held and (one.row is None or one.row.digest is None):
                 compiled[full_name(*one.key)] = None
         if compiled:
             self._number = self._rules.put_custom(compiled)
@@ -202,6 +240,8 @@ class CustomRules(CompanionThread):
     def _change(self, news: News) -> _Change | None:
         """Return what becomes of a rule, None where that is known already."""
         seen, key = news.seen, news.seen.place
+        if size := self._size(news):
+            self._pace.take(seen.namespace, size)
         self._waiting.pop(key, None)
         before = self._rows.get(key)
         same = before if before and before.uid == seen.uid else None
@@ -264,7 +304,8 @@ def _store(uow: UnitOfWork, changes: Sequence[_Change]) -> None:
         if before and (replace(before, since=0) == one.row or _is_newer(before, one.row)):
             continue
         store_custom_rule(uow, one.row)
-        uow.events.append(_event(one.row))
+        if not one.held:
+            uow.events.append(_event(one.row))
 
 
 def _is_newer(before: CustomRule, row: CustomRule) -> bool:

@@ -196,7 +196,7 @@ class FreshRules(CompanionThread):
             why = refused(self._server, answer)
             if why is None:
                 seen = read(self._server.objects(answer))
-                self._custom.note([News(seen, gone=False)])
+                self._custom.note([News(seen, gone=False)], awaited=True)
                 return ""
         except PermanentError:  # no such name can be
             self._custom.note_absence(key)

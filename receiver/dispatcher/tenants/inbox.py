@@ -6,7 +6,7 @@ A list, a watch and what is read for a sync tell of the same objects, and each m
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from receiver.dispatcher.tenants.in_turn import in_turn
@@ -31,14 +31,21 @@ class Inbox:
         self._newest: dict[Key, SeenRule] = {}
         self._removed: dict[Key, str] = {}
         self._taken: frozenset[Key] = frozenset()
+        self._awaited: set[Key] = set()
+        self._held: frozenset[Key] = frozenset()
         self._noted = False
 
-    def note(self, news: Iterable[News]) -> None:
-        """Note what was seen; what is older than what was noted before is left out."""
+    def note(self, news: Iterable[News], *, awaited: bool = False) -> None:
+        """Note what was seen; what is older than what was noted before is left out.
+
+        What is ``awaited`` by a sync is not held back.
+        """
         with self._lock:
             for one in news:
                 if self._is_news(one):
                     self._news[one.seen.place] = one
+                if awaited and one.seen.place in self._news:
+                    self._awaited.add(one.seen.place)
             self._noted = True
 
     def note_absence(self, key: Key, uid: str) -> None:
@@ -65,21 +72,37 @@ class Inbox:
             for one in seen:
                 self._news.setdefault(one.place, News(one, gone=False))
 
-    def take(self, most: int) -> tuple[Sequence[News], bool]:
-        """Take some, namespaces in turn, and return them, and whether anything was noted since."""
+    def take(
+        self, most: int, may: Callable[[News], bool] = lambda _: True
+    ) -> tuple[Sequence[News], bool]:
+        """Take some, namespaces in turn, and return them, and whether anything was noted since.
+
+        What ``may`` not be taken is held back for a later time.
+        """
         with self._lock:
-            keys = in_turn(self._news, lambda key: key[0])[:most]
-            self._taken = frozenset(keys)
+            keys, held = list[Key](), list[Key]()
+            for key in in_turn(self._news, lambda key: key[0]):
+                if len(keys) == most:
+                    break
+                free = key in self._awaited or may(self._news[key])
+                (keys if free else held).append(key)
+            self._taken, self._held = frozenset(keys), frozenset(held)
+            self._awaited -= self._taken
             noted, self._noted = self._noted, False
             return [self._news.pop(key) for key in keys], noted
 
+    @property
+    def held(self) -> frozenset[Key]:
+        """What was held back when some was taken last."""
+        return self._held
+
     def put_back(self, left: Iterable[News], *, noted: bool = False) -> bool:
-        """End what `take` began, with what is left of it; return whether there are more."""
+        """End what `take` began, with what is left; return whether more may be taken now."""
         with self._lock:
             self._news = {one.seen.place: one for one in left} | self._news
             self._taken = frozenset()
             self._noted |= noted
-            return bool(self._news)
+            return any(key not in self._held for key in self._news)
 
     def _is_news(self, one: News) -> bool:
         key = one.seen.place

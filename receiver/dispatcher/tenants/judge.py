@@ -77,6 +77,11 @@ class Judge:
         ]
         return Judged(rule_set, "InForce", _lines([IN_FORCE, *warnings]))
 
+    def most_rules(self, namespace: str) -> int:
+        """Return how many rules a namespace may have."""
+        bounds = self._tenants.of(namespace)
+        return bounds.max_rules if bounds else 0
+
     def may_stay(self, rule_set: RuleSet, namespace: str, others: int) -> bool:
         """Whether a rule that was in force may still be, by the bounds of today."""
         try:
