@@ -65,6 +65,7 @@ check: $(VENV)/.test ## Lint, format, types, imports, sizes, generated files
 	$(BIN)/lint-imports
 	$(BIN)/python .ci/limits.py
 	$(BIN)/python .ci/rooms.py --check
+	$(BIN)/python .ci/reference.py --check
 	$(BIN)/python .ci/dashboard.py --check
 	$(BIN)/python -m receiver.cli schema --check
 	$(BIN)/python .ci/chart.py --check
@@ -93,6 +94,7 @@ lock: $(VENV)/.test ## Lock the dependencies anew
 generate: $(VENV)/.test ## Write the generated files anew
 	$(BIN)/python -m receiver.cli schema --write
 	$(BIN)/python .ci/rooms.py
+	$(BIN)/python .ci/reference.py
 	$(BIN)/python .ci/dashboard.py
 	$(BIN)/python .ci/chart.py
 

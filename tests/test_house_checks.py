@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import limits
 import pytest
+import reference
 import rooms
 from service import ROOT
 
@@ -47,3 +49,14 @@ def test_a_picture_that_is_another_one_is_drawn_anew(monkeypatch: pytest.MonkeyP
     monkeypatch.chdir(ROOT)
     page = rooms.PAGE.read_text(encoding="utf-8")
     assert rooms.written(page.replace("web --> app", "app --> web")) == page
+
+
+def test_a_stale_page_of_the_reference_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And those that are here are not."""
+    monkeypatch.setattr(sys, "argv", ["reference.py", "--check"])
+    monkeypatch.chdir(ROOT)
+    assert reference.main() == 0
+    monkeypatch.chdir(tmp_path)
+    assert reference.main() == 1
