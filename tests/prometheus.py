@@ -15,7 +15,7 @@ import pytest
 import requests
 import yaml
 from control_plane import CACHES
-from service import free_port, wait_for
+from service import ROOT, free_port, wait_for
 
 EVERY = "2s"
 """A scrape that takes longer is none, on a machine that has much else to do, too."""
@@ -39,6 +39,11 @@ class Prometheus:
         assert answer.ok, answer.text
         return list(answer.json()["data"]["result"])
 
+    def alerts(self) -> list[dict[str, Any]]:
+        """Return its alert rules, each with its ``health`` and ``state``."""
+        answer = requests.get(f"{self.url}/api/v1/rules", timeout=30).json()
+        return [rule for group in answer["data"]["groups"] for rule in group["rules"]]
+
     def ready(self) -> bool:
         """Whether it answers."""
         try:
@@ -49,12 +54,15 @@ class Prometheus:
 
 @contextmanager
 def prometheus(folder: Path, jobs: Mapping[str, Sequence[int]]) -> Iterator[Prometheus]:
-    """Scrape these ports on loopback, by job; skip the test where there is none."""
+    """Scrape ports on loopback, by job, with our alerts; skip the test where there is none."""
     server = program("prometheus")
     if server is None:
         pytest.skip("needs Prometheus; `make test-deps` gets it")
     config = {
-        "global": {"scrape_interval": EVERY, "scrape_timeout": EVERY},
+        "global": dict.fromkeys(
+            ("scrape_interval", "scrape_timeout", "evaluation_interval"), EVERY
+        ),
+        "rule_files": [str(ROOT / "config/prometheus/alerts.yaml")],
         "scrape_configs": [
             {
                 "job_name": job,

@@ -132,6 +132,17 @@ def test_of_several_processes_a_panel_shows_the_one_truth(
         wait_for(lambda: _number(server, expression) == value, 20, expression)  # noqa: B023 it is called here
 
 
+def test_no_alert_is_told_of_an_instance_that_is_well(
+    scraped: tuple[Prometheus, dict[str, list[Service]]],
+) -> None:
+    """What is held has just been held; and each alert can be worked out by what there is."""
+    server, _ = scraped
+    wait_for(lambda: all(rule["health"] != "unknown" for rule in server.alerts()), 20, "alerts")
+    told = [(rule["name"], rule.get("lastError", "")) for rule in server.alerts()
+            if rule["health"] != "ok" or rule["state"] != "inactive"]  # fmt: skip
+    assert told == []
+
+
 def test_every_metric_of_the_page_is_shown_or_left_out_on_purpose(
     scraped: tuple[Prometheus, dict[str, list[Service]]],
 ) -> None:
