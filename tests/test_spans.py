@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -21,9 +22,11 @@ from flask.testing import FlaskClient
 from notifications import notification, resource
 from service import ROOT, Target, wait_for
 from sqlalchemy import text
+from toy_argocd import ToyArgoCd, application
 
 from receiver.app.composition import dispatcher_over
 from receiver.core.logs import configure_logs
+from receiver.dispatcher.gap_repair import GapRepair
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.wakeup import Wakeup
 from receiver.outbound import Outbound
@@ -64,6 +67,13 @@ rules:
     with:
       url: URL
       poll: {url: "'/asked'", method: POST, every: 1s, until: "answer.body.contains('true')"}
+- name: many
+  match: {application: {name: many}, resources: [{kind: ConfigMap}]}
+  limits: {maxTargets: 1}
+  actions: [{uses: log.message, with: {text: many}}]
+- name: ask
+  match: {channel: postsync, application: {name: many}}
+  actions: [{uses: log.message, target: application, with: {text: "${{ sync.held.reason }}"}}]
 - name: refused
   match: {application: {name: refused}}
   actions:
@@ -329,6 +339,41 @@ def test_asking_again_has_a_span_where_it_brings_news(house: Running) -> None:
     assert last.of_us["asked_again"] is True
     assert len(spans.named("POST")) == 2
     assert ["traceparent" in one["headers"] for one in house.target.seen][:2] == [True, False]
+
+
+def test_what_is_told_of_a_hold_is_in_the_trace_of_what_is_held(house: Running) -> None:
+    """Below the notification that the held plan came of."""
+    body = notification(resource("a"), resource("b"), application="many")
+    sync = house.send("many", body=body)["sync"]
+    spans = Spans(house.collector.wait_for(["rule many", "rule ask ended", REQUEST], sync))
+    assert len({one.trace for one in spans}) == 1
+    assert [spans.parent(one) for one in spans.named("rule ask")] == [REQUEST]
+    assert len({one.of_us["sync"] for one in spans.named("plan sync")}) == 2
+
+
+def test_a_sync_that_was_not_notified_begins_a_trace(
+    file_ledger: Ledger, collector: Collector
+) -> None:
+    """With its recovery, in place of a request; the trail names it."""
+    argocd, end, tracing = ToyArgoCd(), datetime.now(UTC), process()
+    own = {"kubernetes": {"inCluster": True}, "intake": "watch"}
+    settings = Settings(argocd={"argocd": own}, act_since=end - timedelta(hours=1))
+    argocd.put(application("lost", started=end - timedelta(seconds=9), finished=end))
+    stored = threading.Event()
+    repair = GapRepair(
+        "argocd", argocd, file_ledger, settings, stored.set, configure_logs("json"), tracing
+    )
+    repair.start()
+    assert stored.wait(60)
+    argocd.over = True
+    repair.stop()
+    tracing.stop()
+    (span,) = [one for one in collector.spans() if one.name == "recover sync"]
+    assert (span.parent, span.of_us["application"]) == ("", "argocd/lost")
+    with file_ledger.read() as connection:
+        trail = "SELECT data FROM audit_events WHERE name = 'sync.recovered'"
+        assert json.loads(str(connection.scalar(text(trail))))["trace"] == span.trace
+        assert span.trace in str(connection.scalar(text("SELECT trace FROM syncs")))
 
 
 def test_where_it_is_off_nobody_is_told_and_nothing_stored(

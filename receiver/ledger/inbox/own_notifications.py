@@ -59,7 +59,7 @@ class OwnNotifications:
             about = known.of(plan, lines[0].sync)
             if about is None:
                 continue
-            arrival = self._arrival(uow.now, about, lines)
+            arrival = self._arrival(uow.now, *about, lines)
             told = rows.add(arrival, zlib.compress(arrival.body, 1)).sync
             for place, line in zip(places, lines, strict=True):
                 uow.events[place] = replace(line, data={**line.data, "notifiedAs": told})
@@ -67,14 +67,16 @@ class OwnNotifications:
             rows.write(uow.connection)
             uow.events += rows.events
 
-    def _arrival(self, now: int, about: Sync, lines: Sequence[Event]) -> Arrival:
+    def _arrival(self, now: int, about: Sync, trace: str, lines: Sequence[Event]) -> Arrival:
         held = self._held(now, about, lines)
         body = own_body(about, held, f"{held.plan} held at {now}")
         notification = read_notification(
             body, sender=about.sender, channel=OWN_CHANNEL, query={}, resources=False
         )
         why = f"plan {held.plan} of sync {about.id} is held: {held.reason}"
-        return Arrival(about.sender, OWN_CHANNEL, body, from_ms(now), notification, own=why)
+        return Arrival(
+            about.sender, OWN_CHANNEL, body, from_ms(now), notification, own=why, trace=trace
+        )
 
     def _held(self, now: int, about: Sync, lines: Sequence[Event]) -> Held:
         plan, data = lines[0].plan, lines[0].data
@@ -105,10 +107,12 @@ class _Syncs:
     """The syncs that plans are of; what several rules hold of one is read once."""
 
     connection: Connection
-    known: dict[str, Sync] = field(default_factory=dict)
+    known: dict[str, tuple[Sync, str]] = field(default_factory=dict)
 
-    def of(self, plan: str, newest: str) -> Sync | None:
+    def of(self, plan: str, newest: str) -> tuple[Sync, str] | None:
         """Return the newest sync of a plan that a sender notified of, without its resources.
+
+        And its trace, which what we tell of it goes on with.
 
         Only plans that collect have more than the ``newest``; one that collects our own alone has
         none.
@@ -118,13 +122,13 @@ class _Syncs:
             self.known[found] = self._read(found)
         return None if found is None else self.known[found]
 
-    def _read(self, sync: str) -> Sync:
+    def _read(self, sync: str) -> tuple[Sync, str]:
         row = self.connection.execute(_NOTIFICATION, {"sync": sync}).one()
         read = read_notification(
             zlib.decompress(row.body), sender=row.sender, channel=row.channel,
             query=json.loads(row.query), resources=False,
         )  # fmt: skip
-        return replace(read.sync, id=sync)
+        return replace(read.sync, id=sync), row.trace or ""
 
 
 _S, _D, _M = tables.syncs.c, tables.deliveries.c, tables.plan_syncs.c
@@ -136,7 +140,7 @@ _ABOUT = (
     .limit(1)
 )
 _NOTIFICATION = (
-    select(_S.sender, _S.channel, _D.query, _D.body)
+    select(_S.sender, _S.channel, _S.trace, _D.query, _D.body)
     .join(tables.deliveries, _D.id == _S.delivery_id)
     .where(_S.id == bindparam("sync"))
 )
