@@ -54,6 +54,16 @@ def test_what_is_held_is_counted_and_how_long_the_oldest_has_been(house: House) 
     assert [seen["plans", state.value] for state in OPEN_PLANS] == [0] * len(OPEN_PLANS)
 
 
+def test_what_syncs_did_to_resources_is_counted_when_they_are_planned(house: House) -> None:
+    """Once for each sync, and none of a verdict is a number too: its series begins at 0."""
+    assert ("resources_total", "changed") not in read(house)
+    house.sync("a", "d")
+    house.work()
+    seen = read(house)
+    assert seen["resources_total", "changed"] == 2
+    assert seen["resources_total", "unknown"] == 0
+
+
 def test_the_oldest_pause_of_each_scope_tells_its_age(house: House) -> None:
     """So that one that somebody forgot is noticed."""
     desk(house).pause(ANN, Scope.RULE, "call")

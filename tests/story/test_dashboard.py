@@ -48,7 +48,7 @@ rules:
 
 def asked(panel: dict[str, Any], job: str) -> list[tuple[str, str]]:
     """The questions of a panel as Grafana sends them, with their legends."""
-    values = {"$namespace": ".*", "$job": job, "$__rate_interval": "1m"}
+    values = {"$namespace": ".*", "$job": job, "$__rate_interval": "1m", "$__range": "1h"}
     pattern = re.compile("|".join(map(re.escape, values)))
     return [
         (pattern.sub(lambda found: values[found[0]], target["expr"]), target["legendFormat"])

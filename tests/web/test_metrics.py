@@ -81,6 +81,7 @@ def fill(ledger: Ledger) -> None:
     counts["runs_ended_total", labels(handler="http.request", state="succeeded")] += 1
     counts["attempts_hung_total", labels(handler="http.request")] += 1
     counts["pruned_total", labels(table="syncs")] += 1
+    counts["resources_total", labels(verdict="unknown")] += 1
     counts["connection_failures_total", labels(sender="argocd")] += 1
     for seconds in (0.02, 2.0):
         count_seconds(counts, "attempt_seconds", seconds, handler="http.request")

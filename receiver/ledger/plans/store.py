@@ -10,6 +10,7 @@ from sqlalchemy import bindparam, insert, select, update
 from receiver.core.states import PlanState, RunState, Trait
 from receiver.core.storable import dumps
 from receiver.ledger import tables
+from receiver.ledger.audit.trail import labels
 from receiver.ledger.engine.unit_of_work import Row, UnitOfWork
 from receiver.ledger.plans.application_memory import update_memories, write_recalled
 from receiver.ledger.plans.concurrency import activate_next, end_plan
@@ -46,6 +47,8 @@ def store_plannings(uow: UnitOfWork, plannings: Sequence[Planning]) -> None:
             planned_at=None if planning.verify_until else uow.now,
             recalled=write_recalled(planning.recalled), verify_until=planning.verify_until,
         )  # fmt: skip
+        for verdict, resources in planning.changes.items():
+            uow.counts["resources_total", labels(verdict=verdict)] += resources
         store_plans(uow, planning)
         if planning.fields:
             store_fields(uow, planning.fields)
