@@ -1,4 +1,4 @@
-"""Writes two pages of the reference: each key of a rule file, by its schema, and each setting.
+"""Writes pages of the reference: each key of a rule file, each setting, each option of a command.
 
 `make generate` writes them, `make check` says when they are stale.
 """
@@ -15,6 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import command_options
 from pydantic.alias_generators import to_camel
 
 from receiver.cli.starter import rules_schema_text
@@ -23,6 +24,7 @@ from receiver.settings.model import Settings
 
 RULE_FILE = Path("docs/rule-file.md")
 SETTINGS = Path("docs/settings.md")
+OPTIONS = Path("docs/command-options.md")
 MADE = "<!-- Made by `make generate` from the {source}; edit that, not this page. -->\n"
 RULE_HEAD = """# Keys of a rule file
 
@@ -150,7 +152,10 @@ def _row(*cells: str) -> str:
 def main() -> int:
     """Write the pages, or with ``--check`` return 1 if one is stale."""
     stale = []
-    for page, wanted in ((RULE_FILE, rule_file()), (SETTINGS, settings())):
+    options = MADE.format(source="commands' own help") + command_options.page()
+    for page, wanted in (
+        (RULE_FILE, rule_file()), (SETTINGS, settings()), (OPTIONS, options),
+    ):  # fmt: skip
         if "--check" not in sys.argv:
             page.write_text(wanted, encoding="utf-8")
         elif not page.is_file() or page.read_text(encoding="utf-8") != wanted:

@@ -72,6 +72,7 @@ NOT_RUN = {
     "docs/writing-a-handler.md": "an index; test_third_party.py installs the package",
     "docs/api.md": "two variables, which the test of the page sets",
     "docs/architecture.md": "nothing: pictures of the code, whose files test_docs.py looks for",
+    "docs/command-options.md": "nothing: it is generated from the commands' own help",
     "docs/commands.md": "a trail that is followed without end, and a login shell",
     "docs/audit-trail.md": "a server that goes on",
     "docs/hook-messages.md": "a cluster; story/test_hook_messages.py posts the messages",
