@@ -23,6 +23,7 @@ from postgres import Databases, Postgres, postgres_server
 from served import LIMIT, Serve, Served
 from service import Target
 from sqlalchemy import QueuePool
+from whole_tables import none_read, on_postgresql, on_sqlite
 
 from receiver.core import threads
 from receiver.ledger.audit.key_values import CREATED, put_value
@@ -116,9 +117,10 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def file_ledger(tmp_path: Path, migrated: Path) -> Iterator[SqliteLedger]:
+    """A ledger in a file; no statement of ours may read a whole table that grows."""
     opened = open_ledger(Path(shutil.copy(migrated, tmp_path / "ledger.db")))
-    yield opened
-    opened.close()
+    with closing(opened), none_read(opened.engine, on_sqlite(migrated)):
+        yield opened
 
 
 @pytest.fixture(scope="session")
@@ -169,7 +171,8 @@ def new_on_server(
 def server_ledger(
     new_on_server: Callable[[], AbstractContextManager[PostgresLedger]],
 ) -> Iterator[PostgresLedger]:
-    with new_on_server() as opened:
+    """A ledger in PostgreSQL; each statement of ours has an index that helps, if a table grows."""
+    with new_on_server() as opened, none_read(opened.engine, on_postgresql(opened.engine)):
         yield opened
 
 

@@ -25,6 +25,7 @@ from receiver.ledger.engine.folder import WRITABLE, make_folder
 from receiver.ledger.engine.ledger import Ledger, LockMode, driver_message
 from receiver.ledger.engine.migrate import migrate
 from receiver.ledger.engine.open_files import OpenFiles, recovery_from_copy, refuse_to_replace_lost
+from receiver.ledger.engine.statistics import drop_statistics
 from receiver.ledger.engine.write_lock import WriteLock
 from receiver.ledger.prepared import Prepared
 
@@ -195,6 +196,7 @@ def open_sqlite(
     make_parameters_storable(engine)
     try:
         migrate(engine, NOW)
+        drop_statistics(engine)
     except DBAPIError as error:
         raise LedgerError(
             f"the ledger {path} cannot be opened: {error.orig}", hint=_open_hint(path, error)

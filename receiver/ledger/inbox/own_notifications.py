@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, or_, select
+from sqlalchemy import Connection, Text, bindparam, select, union_all
 
 from receiver.core.model import Event, Held, Sync, from_ms, rfc3339
 from receiver.ledger import tables
@@ -133,9 +133,11 @@ class _Syncs:
 
 _S, _D, _M = tables.syncs.c, tables.deliveries.c, tables.plan_syncs.c
 _COLLECTED = select(_M.sync_id).where(_M.plan_id == bindparam("plan"))
+# One list, not an OR of two conditions, for which PostgreSQL would read all syncs.
+_NEWEST = select(bindparam("newest", type_=Text))
 _ABOUT = (
     select(_S.id)
-    .where(or_(_S.id == bindparam("newest"), _S.id.in_(_COLLECTED)), _S.channel != OWN_CHANNEL)
+    .where(_S.id.in_(union_all(_COLLECTED, _NEWEST)), _S.channel != OWN_CHANNEL)
     .order_by(_S.finished_at.desc(), _S.id.desc())
     .limit(1)
 )

@@ -78,7 +78,8 @@ def _hold_back(uow: UnitOfWork, scope: Scope, name: str) -> int:
     return done.rowcount
 
 
-_OPEN = text(f"SELECT COUNT(*) FROM runs WHERE {tables.QUEUED_RUN}")
+_OPEN = text(f"SELECT COUNT(*) FROM runs WHERE {tables.QUEUED_RUN} AND flow >= ''")
+"""Every flow is: by that SQLite takes the index of open runs, not a larger one of all."""
 
 _COLUMN: dict[Scope, ColumnElement[str]] = {
     Scope.RULE: tables.runs.c.rule.concat(""),

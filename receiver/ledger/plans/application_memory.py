@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, astuple
 from typing import Any
 
-from sqlalchemy import Connection, delete, exists, select, text, tuple_
+from sqlalchemy import Connection, select, text, tuple_
 
 from receiver.core.model import FieldChange, Live, from_ms
 from receiver.core.storable import dumps
@@ -66,16 +66,11 @@ def _write(
             uow.add(_FORGET, dict(zip(_KEY, key, strict=True)))
 
 
-def delete_memories(connection: Connection, keys: Collection[MemoryKey]) -> int:
-    """Delete the memories of those of which no sync is left; how many."""
-    if not keys:
-        return 0
-    s = tables.syncs.c
-    left = exists().where(
-        s.application == _M.application, s.sender == _M.sender, s.channel == _M.channel
-    )
-    these = tuple_(_M.sender, _M.channel, _M.application).in_(keys)
-    return connection.execute(delete(tables.memories).where(these, ~left)).rowcount
+def delete_memories(connection: Connection, keys: Collection[MemoryKey]) -> None:
+    """Delete the memories of those of which no sync is left."""
+    if keys:  # one by one: for a list of keys SQLite would read all memories
+        rows = [dict(zip(_KEY, key, strict=True)) for key in keys]
+        connection.execute(_FORGET_IF_LAST, rows)
 
 
 def write_recalled(recalled: Recalled) -> str:
@@ -172,4 +167,8 @@ _REMEMBER = text(
 _FORGET = text(
     "DELETE FROM memories "
     "WHERE sender = :sender AND channel = :channel AND application = :application"
+)
+_FORGET_IF_LAST = text(
+    f"{_FORGET.text} AND NOT EXISTS (SELECT 1 FROM syncs WHERE syncs.sender = :sender "
+    "AND syncs.channel = :channel AND syncs.application = :application)"
 )

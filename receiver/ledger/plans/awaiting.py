@@ -32,7 +32,8 @@ class SyncSeen:
 def awaiting_plans(connection: Connection) -> list[Plan]:
     """Return the plans that wait for Applications, the oldest first."""
     query = select_plans().where(text(f"plans.{tables.COLLECTING_PLAN}"), _P.awaited.is_not(None))
-    return list(read_plans(connection, query.order_by(_P.id)))
+    # Sorted here: for the order SQLite would walk all plans that there ever were, by their ids.
+    return sorted(read_plans(connection, query), key=lambda plan: plan.id)
 
 
 def syncs_at(

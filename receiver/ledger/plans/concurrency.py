@@ -54,7 +54,8 @@ def activate_next(uow: UnitOfWork, key: str | None) -> None:
     uow.flush()
     uow.reset_number("open", key)
     p = tables.plans
-    mine = p.c.concurrency_key == key
+    # The index's own condition as well, without which all plans that there ever were are read.
+    mine = (p.c.concurrency_key == key) & text(tables.STARTED_PLAN)
     busy = select(func.count()).where(mine, p.c.state == PlanState.ACTIVE.value)
     active = uow.connection.execute(busy).scalar_one()
     line = select(p.c.id, p.c.concurrency_limit).where(mine, p.c.state == PlanState.WAITING.value)

@@ -49,7 +49,7 @@ def verifying_syncs(
 def overdue_syncs(
     connection: Connection, senders: Collection[str], before: int, limit: int
 ) -> list[VerifyingSync]:
-    """Return the oldest syncs of other senders than these that were to wait until then at most."""
+    """Return syncs of other senders than these that were to wait until then at most, by sender."""
     others = _S.sender.not_in(senders) & (_S.verify_until < before)
     return _verifying(connection, others, limit)
 
@@ -62,7 +62,8 @@ def _verifying(
     query = (
         select(_S.id, _S.application, _S.verify_until, _S.reason, _S.planned_at.is_not(None))
         .where(text(f"syncs.{tables.VERIFYING_SYNC}"), which)
-        .order_by(*turn, _S.id)
+        # By sender first, as their index is: else SQLite would walk all syncs by their ids.
+        .order_by(*turn, _S.sender, _S.id)
         .limit(limit)
     )
     return [VerifyingSync(*row) for row in connection.execute(query)]

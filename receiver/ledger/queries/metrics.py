@@ -25,9 +25,10 @@ Number = tuple[str, dict[str, str], float]
 _RUNS = text(
     f"SELECT state, handler, COUNT(*) AS n FROM runs WHERE {tables.QUEUED_RUN} "
     "GROUP BY state, handler UNION ALL "
-    f"SELECT state, handler, COUNT(*) AS n FROM runs WHERE {tables.HELD_RUN} "
-    "GROUP BY state, handler"
+    f"SELECT state, handler || '', COUNT(*) AS n FROM runs WHERE {tables.HELD_RUN} "
+    "GROUP BY state, handler || ''"
 )
+"""Held runs by an expression, which no index has: else SQLite reads all runs, by their handlers."""
 _PLANS = text(
     "SELECT state, COUNT(*) AS n FROM plans "
     f"WHERE {tables.NOT_SUCCEEDED} AND {tables.state_in(OPEN_PLANS)} GROUP BY state"
