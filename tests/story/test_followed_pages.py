@@ -105,8 +105,13 @@ def test_a_page_word_by_word(tmp_path: Path, page: str, purges: int) -> None:
     blocks = BLOCK.findall((ROOT / f"docs/{page}.md").read_text())
     assert len(blocks) > 3
     with desk(tmp_path, ports) as made:
-        for marker, _, text in blocks:
-            follow(marker, text.replace("8081", str(ports["8081"])), tmp_path / "empty", made)
+        for marker, language, text in blocks:
+            follow(
+                marker or language,
+                text.replace("8081", str(ports["8081"])),
+                tmp_path / "empty",
+                made,
+            )
             if text.endswith(BUSY):
                 port = ports["8081" if "cache" in text else "8080"]
                 wait_for(partial(listens, port), 30, text)
@@ -128,6 +133,6 @@ def follow(marker: str, text: str, folder: Path, made: dict[str, Terminal]) -> N
         wait_for(lambda: made["cache"].all_shown() == wanted, 10, text)
     elif what == "terminal":
         made[name].type(text.replace(ACTIVATE, ""))
-    elif what != "install":
+    elif what == "text":
         shown = "\n".join(map(plain, made["work"].shown()))
         assert [line for line in text.splitlines() if plain(line) not in shown] == [], shown
