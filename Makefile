@@ -99,7 +99,8 @@ generate: $(VENV)/.test ## Write the generated files anew
 	$(BIN)/python .ci/chart.py
 
 docs: $(VENV)/.test ## Build the docs site into build/site, to be opened from there or served by any web server
-	$(BIN)/python .ci/site_pages.py build/docs
+	@.ci/get-npm $(CACHE)/npm >/dev/null 2>&1 || echo 'docs: no npm; diagrams stay text'
+	$(BIN)/python .ci/site_pages.py build/docs $(CACHE)/npm
 	$(BIN)/zensical build --strict
 
 picture: test-deps ## Take the picture of the page anew, for README.md and docs/page.md

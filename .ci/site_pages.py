@@ -22,20 +22,23 @@ LINK = re.compile(
     re.DOTALL | re.MULTILINE,
 )
 LANGUAGES = {".yaml": "yaml", ".py": "python", ".json": "json", ".toml": "toml", ".sh": "sh"}
+MERMAID = "mermaid.min.js"
 MANY = 100_000
 """Of a folder with more bytes than this, the files are named alone."""
 
 
-def collect(root: Path, folder: Path) -> None:
-    """Write all pages into the folder, and what they show."""
+def collect(root: Path, folder: Path, scripts: Path) -> None:
+    """Write all pages into the folder, and what they show; Mermaid is one of the scripts."""
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(root / "docs", folder)
+    if drawn := (scripts / MERMAID).is_file():
+        shutil.copy(scripts / MERMAID, folder / "assets")
     pages = [PurePosixPath("CHANGELOG.md"), PurePosixPath("CONTRIBUTING.md")]
     for file in sorted((root / "docs").glob("*.md")):
         text, linked = _rewritten(
             root, PurePosixPath(file.relative_to(root)), file.read_text(encoding="utf-8")
         )
-        (folder / file.name).write_text(text, encoding="utf-8")
+        (folder / file.name).write_text(_with_diagrams(text, drawn), encoding="utf-8")
         pages += linked
     done: set[PurePosixPath] = set()
     while pages:
@@ -43,6 +46,15 @@ def collect(root: Path, folder: Path) -> None:
         if path not in done:
             done.add(path)
             pages += _write_page(root, path, folder)
+
+
+def _with_diagrams(text: str, drawn: bool) -> str:
+    """Let the page draw its diagrams; without Mermaid they stay text, and nobody else is asked."""
+    if not drawn:
+        return text.replace("```mermaid\n", "```text\n")
+    if "```mermaid\n" in text:
+        text += f'\n<script src="assets/{MERMAID}"></script>\n'
+    return text
 
 
 def _write_page(root: Path, path: PurePosixPath, folder: Path) -> list[PurePosixPath]:
@@ -107,4 +119,4 @@ def _place(path: PurePosixPath) -> PurePosixPath:
 
 
 if __name__ == "__main__":
-    collect(ROOT, Path(sys.argv[1]))
+    collect(ROOT, Path(sys.argv[1]), Path(sys.argv[2]))

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browser import chromium
+from browser import SCRIPTS, chromium, script
 from markdown_it import MarkdownIt
 from playwright.sync_api import Page
 from service import ROOT
@@ -33,7 +33,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the site; a link that leads nowhere would be an error here."""
     folder = tmp_path_factory.mktemp("site")
     shutil.copy(ROOT / "zensical.toml", folder)
-    collect(ROOT, folder / CONFIG["docs_dir"])
+    collect(ROOT, folder / CONFIG["docs_dir"], SCRIPTS)
     program = Path(sys.executable).with_name("zensical")
     done = subprocess.run([program, "build", "--strict"], cwd=folder, check=False, text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT)  # fmt: skip
@@ -114,4 +114,16 @@ def test_the_search_finds_a_word_with_the_network_off(opened: tuple[Page, list[s
     page.get_by_placeholder("Search").fill("supersede")
     page.get_by_text("A newer one comes").first.click()
     page.wait_for_url("**/rules.html*#a-newer-one-comes-onnewer")
+    assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
+
+
+def test_diagrams_are_drawn_with_the_network_off(
+    site: Path, opened: tuple[Page, list[str]]
+) -> None:
+    """Mermaid comes with the site; the theme would ask another host for it."""
+    script("mermaid.min.js")
+    page, asked = opened
+    page.goto((site / "truth.html").as_uri())
+    page.locator("div.mermaid").wait_for()
+    assert page.locator("pre.mermaid").count() == 0
     assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
