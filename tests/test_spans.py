@@ -286,6 +286,14 @@ def test_what_the_caller_does_not_sample_is_not_written(house: Running) -> None:
     assert house.collector.of_sync(sync["sync"]) == []
 
 
+def test_a_long_text_is_cut(house: Running) -> None:
+    """What waits to be sent is bounded; a variable of the SDK says otherwise."""
+    result = {"revision": "x" * 5_000, "resources": [resource("a")]}
+    body = notification(application="refused", syncResult=result)
+    (request, *_) = house.collector.wait_for([REQUEST], house.send("refused", body=body)["sync"])
+    assert request.of_us["revision"] == "x" * 4_096
+
+
 def test_a_duplicate_names_the_sync_that_was_there(house: Running) -> None:
     """And is no part of its trace."""
     body = notification(resource("a"), application="refused")

@@ -14,7 +14,7 @@ from urllib.parse import unquote
 
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import SERVICE_NAME, SERVICE_VERSION, Resource
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, SpanLimits, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.trace import Tracer
 
@@ -27,6 +27,9 @@ from receiver.tracing.contexts import PlanIds
 
 FLUSH = 2.0
 """Seconds that a stop waits at most for what is not sent yet."""
+
+LONGEST = 4_096
+"""Characters of an attribute."""
 
 NAME = "postsync"
 FULL = "Queue full"
@@ -68,7 +71,9 @@ def start(outbound: Outbound, endpoint: str, log: Log) -> Provider:
     session = ExportSession(outbound, secrets)
     exporter = ToldExporter(OTLPSpanExporter(session=session), session, endpoint, log)
     ids = PlanIds()
-    provider = TracerProvider(id_generator=ids, resource=_resource(), shutdown_on_exit=False)
+    provider = TracerProvider(
+        id_generator=ids, resource=_resource(), span_limits=_limits(), shutdown_on_exit=False
+    )
     batches = exporter.batches = Batches(exporter)
     provider.add_span_processor(batches)
     return Provider(provider.get_tracer(NAME), ids, provider, batches, exporter, outbound)
@@ -79,6 +84,13 @@ def _resource() -> Resource:
     if str(Resource.create().attributes[SERVICE_NAME]).startswith(UNNAMED):
         own[SERVICE_NAME] = NAME
     return Resource.create(own)
+
+
+def _limits() -> SpanLimits:
+    """Return the SDK's limits, and one where it has none: a notification may have long texts."""
+    names = ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT")
+    given = any(map(os.environ.get, names))
+    return SpanLimits() if given else SpanLimits(max_attribute_length=LONGEST)
 
 
 class Batches(BatchSpanProcessor):
