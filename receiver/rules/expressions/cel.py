@@ -24,9 +24,11 @@ from receiver.core import interruption
 from receiver.core.errors import ExpressionError
 from receiver.core.model import Json, rfc3339
 from receiver.core.validation import did_you_mean
+from receiver.rules.expressions.asking import ASKED, raise_stopped
 from receiver.rules.expressions.bounds import FEWER, TOO_MUCH, SizeBudget, bounded_memory
 from receiver.rules.expressions.cel_errors import Issue, compile_issues, plain_message
 from receiver.rules.expressions.scope import Scope
+from receiver.rules.expressions.steps import with_steps
 
 BUILT_IN_ROOTS = ("application", "sync", "syncs", "resource", "resources", "actions", "failure")
 FUNCTIONS = (
@@ -78,8 +80,11 @@ class Program:
         """
         interruption.checkpoint()
         try:
-            with bounded_memory():
-                value = self.compiled.eval(bindings.activation)
+            try:
+                with bounded_memory():
+                    value = self.compiled.eval(bindings.activation)
+            finally:
+                raise_stopped()
             if value.type() == cel.Type.ERROR:
                 raise ExpressionError(_short(value.plain_value()))
             return to_json(value.value(), SizeBudget())
@@ -157,9 +162,16 @@ class Expressions:
         kind = self._check(source, scope)
         roots = tuple((root, "any") for root in dict.fromkeys((*BUILT_IN_ROOTS, *scope.roots)))
         try:
-            return Program(source, self._environment(roots).compile(source), kind)
+            environment = self._environment(roots)
+            compiled = environment.compile(source)
         except RuntimeError as error:
             raise _first_issue(str(error), source) from None
+        if (stepwise := with_steps(compiled.serialize())) is not None:
+            try:
+                compiled = environment.deserialize(stepwise)
+            except RuntimeError:
+                raise ExpressionError("too many loops stand in one another") from None
+        return Program(source, compiled, kind)
 
     def _check(self, source: str, scope: Scope) -> str:
         for found in QUOTED_ACTION.finditer(source):
@@ -177,7 +189,7 @@ class Expressions:
 
     def _make_environment(self, names: tuple[tuple[str, str], ...]) -> Any:
         variables = {name: self._kinds[kind] for name, kind in names}
-        return cel.NewEnv(variables=variables, extensions=self._extensions)
+        return cel.NewEnv(variables=variables, extensions=self._extensions, functions=ASKED)
 
 
 def _refusal(issue: Issue, source: str, scope: Scope) -> ExpressionError | None:
