@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -18,6 +19,8 @@ SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 FLATTEN = "kubectl config view --raw --flatten --minify"
 FOREIGN = ("exec", "auth-provider", "tokenFile", "client-certificate", "client-key", "username")
 """Ways to log in that need a program, a file or a password that is not in the kubeconfig."""
+KEPT = 16
+"""Kubeconfigs that are kept as they were read: a few clusters, and one before of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +63,13 @@ def in_cluster(environ: Mapping[str, str], folder: Path) -> Access:
     return Access(f"https://{address}:{port}", namespace, Tls(authority), token)
 
 
+@lru_cache(maxsize=KEPT)
 def by_kubeconfig(text: str, context: str | None) -> Access:
-    """Read a kubeconfig; messages quote only names from it."""
+    """Read a kubeconfig; messages quote only names from it.
+
+    Those read last are kept: each request asks anew, since a token may be rotated, and to parse
+    YAML takes 1.5 ms of a core.
+    """
     config = _mapping(_parsed(text))
     chosen = context or str(config.get("current-context") or "")
     if not chosen:
