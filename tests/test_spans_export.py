@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
@@ -116,6 +117,7 @@ def test_a_collector_that_hangs_delays_neither_a_span_nor_the_end(
     monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "8")
     monkeypatch.setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "4")
     collector.gate.clear()
+    others = set(threading.enumerate())
     tracing = started()
     write(tracing)
     wait_for(lambda: collector.asked == 1, 20, "the first batch")
@@ -123,6 +125,8 @@ def test_a_collector_that_hangs_delays_neither_a_span_nor_the_end(
     assert collector.asked == 1
     tracing.stop()
     assert [line["lost"] for line in told.named("lost")] == [21]
+    collector.gate.set()
+    wait_for(lambda: set(threading.enumerate()) <= others, 20, "what was left behind to end")
 
 
 @pytest.mark.usefixtures("quick")
