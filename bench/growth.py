@@ -23,6 +23,8 @@ from rich.table import Table
 from sqlalchemy import Engine, create_engine, text
 from stage import cpu, machine, need, ours
 
+from receiver.ledger import tables
+
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))
 SECONDS = int(os.environ.get("BENCH_SECONDS", "4"))
 RUNS = int(os.environ.get("BENCH_RUNS", "1000000"))
@@ -41,8 +43,8 @@ RULES = f"{TELL}{MANY}" + "".join(
 
 SYNC = "SELECT id FROM syncs WHERE application = 'argocd/shop-fill' AND state = 'planned'"
 LEFT = (
-    "SELECT (SELECT COUNT(*) FROM syncs WHERE state = 'new')"
-    " + (SELECT COUNT(*) FROM plans WHERE state IN ('active', 'waiting'))"
+    f"SELECT (SELECT COUNT(*) FROM syncs WHERE {tables.NEW_SYNC})"
+    f" + (SELECT COUNT(*) FROM plans WHERE {tables.STARTED_PLAN})"
 )
 
 
@@ -91,8 +93,9 @@ def grow(subject: Subject) -> None:
     with subject.engine.connect() as connection:
         sync = connection.execute(text(SYNC)).scalar_one()
     fill(subject.engine, sync, RUNS // EACH)
-    with subject.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text("ANALYZE"))  # as autovacuum does after a while
+    if subject.engine.dialect.name == "postgresql":
+        with subject.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(text("ANALYZE"))  # as autovacuum does after a while
 
 
 def cost(subject: Subject, tag: str) -> Cost:
