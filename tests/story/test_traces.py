@@ -70,9 +70,14 @@ def assert_header(target: Target, index: int, trace: str) -> None:
 
 
 def test_where_nobody_collects_all_else_is_as_ever(tmp_path: Path, target: Target) -> None:
-    """Told once for each process; then somebody does."""
-    port = closed_port()
-    service = traced(tmp_path / "home", target, f"http://127.0.0.1:{port}")
+    """Be the collector away or hanging, each process tells it once, and ends as it should."""
+    away(traced(tmp_path / "away", target, f"http://127.0.0.1:{closed_port()}"))
+    with collecting() as collector:
+        collector.gate.clear()
+        away(traced(tmp_path / "hangs", target, collector.url))
+
+
+def away(service: Service) -> None:
     service.start()
     try:
         sync = sent(service)
