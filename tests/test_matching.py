@@ -11,9 +11,10 @@ from matching_cases import SHOP, resource, rule, sync
 from receiver.core.model import Application, FieldChange, Live, Resource, Sync
 from receiver.rules.expressions.cel import Expressions
 from receiver.rules.matching.compiled import compile_rule
+from receiver.rules.matching.conditions import ConditionError
 from receiver.rules.matching.findings import Verdict
 from receiver.rules.matching.index import RuleIndex
-from receiver.rules.matching.matcher import ConditionError, Matcher
+from receiver.rules.matching.matcher import Matcher
 from receiver.rules.matching.predicates import Predicates
 from receiver.rules.schema.rule_file import Rule
 

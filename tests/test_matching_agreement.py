@@ -300,7 +300,7 @@ def test_whose_truth_is_not_wanted_matches_alike_whatever_it_is(
 ) -> None:
     """What a live object would tell of the others changes nothing for any rule."""
     matcher = Matcher(rules, EXPRESSIONS)
-    wanted = set(matcher.wants_truth(about))
+    wanted = set(matcher.live.wants_truth(about))
     assert all(about.resources[n].status == "Synced" for n in wanted)
     open_to_all = {
         n
@@ -334,7 +334,7 @@ def test_whose_health_is_not_wanted_matches_alike_however_it_is(
     """What could be read of the others, where the sync tells no health, changes nothing."""
     about = replace(about, resources=tuple(one._replace(health="") for one in about.resources))
     matcher = Matcher(rules, EXPRESSIONS)
-    wanted = set(matcher.wants_health(about))
+    wanted = set(matcher.live.wants_health(about))
     assert not any(about.resources[n].hook_type for n in wanted)
     told = tuple(
         one if n in wanted or one.hook_type else one._replace(health=health)
@@ -346,7 +346,7 @@ def test_whose_health_is_not_wanted_matches_alike_however_it_is(
     ]
     assert found[0] == found[1]
     if any(one.health for one in told):
-        assert matcher.wants_health(replace(about, resources=told)) == ()
+        assert matcher.live.wants_health(replace(about, resources=told)) == ()
 
 
 @settings(max_examples=300)
@@ -356,7 +356,7 @@ def test_who_is_not_asked_matches_alike_whatever_it_would_tell(
 ) -> None:
     """What a live object has of labels and annotations counts only where it is asked for them."""
     matcher = Matcher(rules, EXPRESSIONS)
-    asks = matcher.asks(about)
+    asks = matcher.live.asks(about)
     told = tuple(
         one._replace(live=other if n not in asks else one.live)
         for n, one in enumerate(about.resources)
@@ -366,7 +366,7 @@ def test_who_is_not_asked_matches_alike_whatever_it_would_tell(
         for one in (about, replace(about, resources=told))
     ]
     assert found[0] == found[1]
-    assert asks.keys() <= matcher.asks_of_others(about, about.resources).keys()
+    assert asks.keys() <= matcher.live.asks_of_others(about, about.resources).keys()
 
 
 @settings(max_examples=100)
@@ -377,8 +377,9 @@ def test_a_rule_that_never_verifies_wants_nothing(rules: list[Rule], about: Sync
         Matcher([one.model_copy(update={"verify": word}) for one in rules], EXPRESSIONS)
         for word in ("never", "auto", "always")
     )
-    assert never.wants_truth(about) == never.wants_health(about) == ()
-    assert never.asks(about) == {}
-    assert not never.verifies(about)
-    assert set(auto.wants_truth(about)) <= set(always.wants_truth(about))
-    assert set(always.wants_truth(about)) <= set(always.could_select(about, about.resources))
+    assert never.live.wants_truth(about) == never.live.wants_health(about) == ()
+    assert never.live.asks(about) == {}
+    assert not never.live.verifies(about)
+    assert set(auto.live.wants_truth(about)) <= set(always.live.wants_truth(about))
+    named = set(always.live.could_select(about, about.resources))
+    assert set(always.live.wants_truth(about)) <= named

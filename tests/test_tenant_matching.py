@@ -119,9 +119,9 @@ def test_what_another_tenant_would_read_is_not_read() -> None:
     """Live objects are asked for where a rule that may see the sync asks."""
     asking = rule("x", resources=[{"kind": "ConfigMap", "labels": {"tier": "edge"}}])
     matcher = Matcher([asking.model_copy(update={"name": "team-b/any"})], Expressions(), TENANTS)
-    assert matcher.wants_truth(_sync("team-a")) == ()
-    assert matcher.asks(_sync("team-a")) == {}
-    assert matcher.wants_truth(_sync("team-b")) == (0,)
+    assert matcher.live.wants_truth(_sync("team-a")) == ()
+    assert matcher.live.asks(_sync("team-a")) == {}
+    assert matcher.live.wants_truth(_sync("team-b")) == (0,)
 
 
 def test_a_key_of_a_tenant_is_its_own() -> None:

@@ -153,7 +153,7 @@ class Baseline(CompanionThread):
             # An account that may see none any more is no proof that all are gone.
             there = {one.key for one in listed} or None
             tidy_fields(connection, now, self._sender, there, paths)
-        compares = planner.matcher.compares_fields_of
+        compares = planner.matcher.live.compares_fields_of
         ours = [one for one in listed if compares(_sync_of(self._sender, one))]
         return _Pass(planner.fields.digest, deque(ours[:MOST]), beyond=len(ours[MOST:]))
 
@@ -269,7 +269,7 @@ def _wanted(planner: Planner, sync: Sync) -> dict[ObjectRef, _Wanted]:
     resources = sync.resources
     return {
         (ref := ref_of(resources[number])): _Wanted(owner_by(ref), paths)
-        for number, paths in planner.matcher.fields_to_know(sync).items()
+        for number, paths in planner.matcher.live.fields_to_know(sync).items()
     }
 
 

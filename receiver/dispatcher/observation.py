@@ -196,7 +196,7 @@ class _Look:
         missing = planner.unlisted(sync, others) if wanted.unlisted else []
         asks = chain(
             _asks(sync.resources, wanted.asks),
-            _asks(missing, planner.matcher.asks_of_others(sync, missing)),
+            _asks(missing, planner.matcher.live.asks_of_others(sync, missing)),
         )
         return cls(
             asked,

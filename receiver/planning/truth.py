@@ -17,11 +17,11 @@ from receiver.rules.matching.questions import Wanted
 
 def find_wanted(matcher: Matcher, sync: Sync) -> Wanted:
     """Return what is to be read for a sync, whose resources have their verdicts by message."""
-    health, asks = matcher.wants_health(sync), matcher.asks(sync)
+    health, asks = matcher.live.wants_health(sync), matcher.live.asks(sync)
     if is_dry_run(sync) or sync.started_at is None or sync.finished_at is None:
         return Wanted(health=health, asks=asks)
     gap = bool(list_gap(sync.retry_count, sync.options))
-    return Wanted(matcher.wants_truth(sync), gap and matcher.verifies(sync), health, asks)
+    return Wanted(matcher.live.wants_truth(sync), gap and matcher.live.verifies(sync), health, asks)
 
 
 def find_unlisted(matcher: Matcher, sync: Sync, others: Sequence[Resource]) -> list[Resource]:
@@ -33,7 +33,7 @@ def find_unlisted(matcher: Matcher, sync: Sync, others: Sequence[Resource]) -> l
         if (there := listed.get((one.group, one.kind, one.name))) is None
         or one.namespace not in {"", there}  # the list gives what has no namespace one, too
     ]
-    return [missing[number] for number in matcher.could_select(sync, missing)]
+    return [missing[number] for number in matcher.live.could_select(sync, missing)]
 
 
 def leave_to_verify(planning: Planning, wanted: Wanted, event: Event, until: int) -> Planning:
