@@ -51,6 +51,7 @@ TITLES = {
     "ApplicationMatch": "match.application", "DestinationMatch": "match.application.destination",
     "ApplicationExcept": "match.application.not", "ResourceMatch": "match.resources[]",
     "ResourceExcept": "match.resources[].not", "Action": "actions[]",
+    "Suspend": "actions[].suspend",
     "FailureAction": "onFailure[], finally[]", "Retry": "retry", "Concurrency": "concurrency",
     "Limits": "limits", "Debounce": "debounce", "Until": "debounce.until",
     "AwaitedApplications": "debounce.until.applications", "Throttle": "throttle",

@@ -27,6 +27,7 @@ from receiver.ledger.inbox.group_commit import IntakeWriter
 from receiver.ledger.inbox.own_notifications import OwnNotifications
 from receiver.ledger.operations.approve import approve_plan
 from receiver.ledger.operations.common import Act
+from receiver.ledger.operations.expire import expire_held
 from receiver.ledger.operations.replay import ask_replay, asked_replays, store_replays
 from receiver.ledger.operations.retry import retry_run
 from receiver.ledger.plans.application_memory import memories_of
@@ -171,11 +172,12 @@ class House:
                                 lambda sync: read_sync(stored_sync(connection, sync)), renderer()))
                     for stored in signalled_plans(connection, 100)
                 ]  # fmt: skip
-            if not (steps or todo.collected):
+            if not (steps or todo.timed):
                 return
             with self.ledger.write() as connection:
                 uow = self._unit_of_work(connection)
                 store_advances(uow, steps)
+                expire_held(uow)
                 start_collected(uow)
                 self._finish(uow)
 

@@ -57,6 +57,7 @@ INVISIBLE = frozenset(
         "rule-name-twice",
         "secret-format",
         "secret-in-header",
+        "suspend-too-long",
         "secret-path",
         "target-without-resources",
         "throttle-and-debounce",

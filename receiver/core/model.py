@@ -216,6 +216,8 @@ class Held:
         targets: the first of them, as the trail names them.
         reason: why it is held.
         since: since when, as RFC 3339 has it.
+        expires: until when, likewise; None: without end.
+        expiring: whether it is told again because that is soon.
         command: what approves it.
         link: its page, "" where nobody has set the page's address.
     """
@@ -228,6 +230,8 @@ class Held:
     targets: tuple[str, ...] = ()
     reason: str = ""
     since: str = ""
+    expires: str | None = None
+    expiring: bool = False
     command: str = ""
     link: str = ""
 

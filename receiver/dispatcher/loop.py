@@ -229,7 +229,7 @@ class Dispatcher:
         turn.elsewhere = turn.to_plan and not mine
         if mine:
             todo, preparation = turn.pending_work, self._preparation
-            turn.collected = todo.collected
+            turn.timed = todo.timed
             with self._ledger.read() as connection:
                 if todo.new or todo.seen:
                     turn.plannings = preparation.plan_syncs(connection, BATCH, new=todo.new)
@@ -295,7 +295,7 @@ class Dispatcher:
         until += [AHEAD] if self._pool.waiting else []
         times = [turn.taken.again_at]
         if not self._stopping:
-            times.append(turn.pending_work.next_collected)
+            times += [turn.pending_work.next_collected, turn.pending_work.next_expiring]
         if self._pool.free > 0:
             times.append(turn.pending_work.next_due)
         until += [(at - turn.pending_work.now) / 1000 for at in times if at is not None]

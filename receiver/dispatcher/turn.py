@@ -10,6 +10,7 @@ from receiver.dispatcher.rule_sets import Reload, store_reload
 from receiver.dispatcher.worker_pool import Finished
 from receiver.ledger.engine.ledger import LockMode
 from receiver.ledger.engine.unit_of_work import UnitOfWork
+from receiver.ledger.operations.expire import expire_held
 from receiver.ledger.operations.replay import Replay, store_replays
 from receiver.ledger.plans.outcomes import store_settlements
 from receiver.ledger.plans.records import Advance, Planning, StoredPlan
@@ -42,7 +43,7 @@ class Turn:
         plannings: planned syncs.
         steps: next steps of plans.
         replays: syncs that were planned anew, or why they could not be.
-        collected: whether debounced plans have waited long enough.
+        timed: whether debounced plans have waited long enough, or held runs expire.
         heartbeat_due: whether it is time for a heartbeat.
         taken: runs that it has claimed.
     """
@@ -58,7 +59,7 @@ class Turn:
     plannings: list[Planning] = field(default_factory=list)
     steps: list[tuple[StoredPlan, Advance]] = field(default_factory=list)
     replays: list[tuple[Replay, Planning | str]] = field(default_factory=list)
-    collected: bool = False
+    timed: bool = False
     heartbeat_due: bool = False
     taken: Taken = field(default_factory=Taken)
 
@@ -70,7 +71,7 @@ class Turn:
     @property
     def planned(self) -> bool:
         """Whether it makes plans or changes them."""
-        return bool(self.plannings or self.steps or self.replays or self.collected)
+        return bool(self.plannings or self.steps or self.replays or self.timed)
 
     @property
     def waited(self) -> list[str]:
@@ -111,7 +112,8 @@ class Turn:
             supersede_returned(uow, [run.id for run in self.returned])
         if self.woken:  # after the outcomes: one of them may have just become pending
             hurry(uow.connection, uow.now, self.woken)
-        if self.collected:
+        if self.timed:
+            expire_held(uow)
             start_collected(uow)
         if self.plannings:
             store_plannings(uow, self.plannings)

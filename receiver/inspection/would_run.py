@@ -119,4 +119,5 @@ def _only(action: FailureAction) -> Iterator[str]:
     if action.if_ is not None:
         yield f"if: {' '.join(action.if_.split())}"
     if isinstance(action, Action) and action.suspend:
-        yield "suspend: waits to be approved"
+        within = f" within {duration_text(action.expires)}" if action.expires else ""
+        yield f"suspend: waits to be approved{within}"

@@ -274,6 +274,7 @@ SLEEPING_RUN = f"{state_in(RunState.where(Trait.CLAIMABLE))} AND NOT ready"
 RUNNING_RUN = state_in([RunState.RUNNING])
 FAILED_RUN = state_in([RunState.FAILED])
 HELD_RUN = state_in([RunState.HELD])
+EXPIRING_RUN = f"{HELD_RUN} AND expiry_due_at IS NOT NULL"
 READY_RUN = "ready AND paused_at IS NULL"
 
 runs = Table(
@@ -313,6 +314,8 @@ runs = Table(
     Column("first_attempt_at", BigInteger),
     Column("paused_at", BigInteger),
     Column("held_at", BigInteger),
+    Column("expires_at", BigInteger),
+    Column("expiry_due_at", BigInteger),
     Column("ended_at", BigInteger),
     Index("runs_of_plan", "plan_id", "state"),
     Index("runs_of_rule", "rule", "id"),
@@ -324,6 +327,7 @@ runs = Table(
     _partial_index("runs_running", RUNNING_RUN, "lease_until"),
     _partial_index("runs_failed", FAILED_RUN, "ended_at"),
     _partial_index("runs_held", HELD_RUN, "held_at"),
+    _partial_index("runs_expiring", EXPIRING_RUN, "expiry_due_at"),
 )
 """``attempts`` counts how often it was started; ``claims`` also each time that the other side was
 asked whether it has finished. So each claim has a number of its own, and an outcome with an older
@@ -332,7 +336,9 @@ one than the row's, of a claim that was taken over, is not stored.
 ``rendered`` is whether its parameters are rendered and valid: a retry repeats it with them.
 
 ``paused_at`` is since when a pause of its rule or handler holds a queued run back; of a run that
-is not queued it means nothing. ``held_at`` is since when it is held; likewise."""
+is not queued it means nothing. ``held_at`` is since when it is held, likewise; ``expires_at`` when
+it is cancelled unless somebody approves it, NULL if never, ``expiry_due_at`` when that is told, or
+where it was told, when that is done."""
 
 lanes = Table(
     "lanes",

@@ -53,4 +53,5 @@ def read_held(tree: Any) -> Held:
         **{name: getattr(wire, name) or "" for name in TEXTS},
         actions=tuple(filter(None, wire.actions or ())), count=wire.count or 0,
         targets=tuple(filter(None, wire.targets or ())),
+        expires=wire.expires or None, expiring=bool(wire.expiring),
     )  # fmt: skip

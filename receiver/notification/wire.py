@@ -194,6 +194,8 @@ class WireHeld(Wire):
     targets: Many[Text] | None = None
     reason: Text = None
     since: Text = None
+    expires: Text = None
+    expiring: bool | None = None
     command: Text = None
     link: Text = None
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from receiver.contract.durations import duration_text
 from receiver.core import interruption
 from receiver.core.errors import PostsyncError
 from receiver.core.model import Json, Sync
@@ -119,7 +120,10 @@ class Renderer:
             return RunChange(run.id, RunState.SKIPPED, reason, tree, skip_cause=cause)
         lane = prepared.lane(tree)
         if prepared.suspends:
-            return RunChange(run.id, RunState.HELD, "waits to be approved", tree, secrets, lane)
+            expires = run.policy.get("expires")
+            within = f" within {duration_text(expires)}" if expires else ""
+            why = f"waits to be approved{within}"
+            return RunChange(run.id, RunState.HELD, why, tree, secrets, lane, expires=expires)
         return RunChange(run.id, RunState.DUE, "", tree, secrets, lane)
 
 

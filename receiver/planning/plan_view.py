@@ -100,6 +100,8 @@ def new_run(
         "timeout": action.timeout,
         "deadline": action.deadline,
     }
+    if isinstance(action, Action) and action.expires:
+        policy["expires"] = action.expires
     return Run(
         id=new_id("r"), plan=plan.id, sync=plan.sync, rule=plan.rule.name, flow=plan.flow,
         section=section, step=step, action=action.name, handler=action.uses, wave=action.wave,

@@ -45,7 +45,7 @@ class PreparedAction:
     @property
     def suspends(self) -> bool:
         """Whether its runs wait to be approved."""
-        return isinstance(self.action, Action) and self.action.suspend
+        return isinstance(self.action, Action) and bool(self.action.suspend)
 
     def wanted(self, bindings: Bindings) -> bool:
         """Whether its ``if`` is true, if it has one.

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from receiver.contract.durations import duration_text
 from receiver.core.model import Event, Json
 from receiver.core.states import PlanState, RunState, SkipCause, Trait
 from receiver.ledger.plans.records import Advance, RunChange
@@ -211,6 +212,8 @@ class _Step:
         }
         if change.parameters is not None:
             data["parameters"] = with_references(change.parameters, change.secrets)
+        if change.expires:
+            data["within"] = duration_text(change.expires)
         self._emit(f"run.{change.state}", data, run.id)
 
     def _emit(self, name: str, data: Mapping[str, Json], run: str = "") -> None:

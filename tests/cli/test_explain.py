@@ -191,7 +191,7 @@ def test_what_a_plan_would_wait_for(payload: Path, rules: Path) -> None:
             "  actions:",
             "  limits: {maxTargets: 1}\n  debounce: {}\n  onNewer: queue\n  actions:",
         )
-        .replace("name: all,", "name: all, suspend: true,")
+        .replace("name: all,", "name: all, suspend: {expires: 24h},")
     )  # fmt: skip
     terms = [
         "debounce: waits until no sync has come for 30s, at most 5m",
@@ -201,7 +201,7 @@ def test_what_a_plan_would_wait_for(payload: Path, rules: Path) -> None:
     lines = [line.strip() for line in run(payload, rules).stdout.splitlines()]
     start = lines.index("config", lines.index("What would run"))
     assert lines[start + 1 : start + 4] == terms
-    assert "(suspend: waits to be approved)" in flat(run(payload, rules))
+    assert "(suspend: waits to be approved within 1d)" in flat(run(payload, rules))
     found = json.loads(run(payload, rules, "--output", "json").stdout)
     assert found["rules"][0]["terms"] == terms
 

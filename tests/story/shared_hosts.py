@@ -45,6 +45,10 @@ rules:
 - name: careful
   match: {{application: {{name: held-*}}}}
   actions: [{{uses: log.message, suspend: true, target: application, with: {{text: done}}}}]
+- name: brief
+  match: {{application: {{name: brief-*}}}}
+  actions:
+  - {{uses: log.message, suspend: {{expires: 4s}}, target: application, with: {{text: done}}}}
 - name: tell
   match: {{channel: postsync}}
   actions:

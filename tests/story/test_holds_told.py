@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,15 +25,28 @@ HOLDING = """
 """
 
 
+BRIEF = """
+- name: promote
+  match: {resources: [{kind: ConfigMap}]}
+  actions: [{uses: log.message, target: batch, suspend: {expires: 8s}, with: {text: done}}]
+"""
+
+
+def rules_of(target: Target, more: str) -> str:
+    """The shipped example with its messages sent here, beside a rule that holds."""
+    target.answer = b'{"ok": true, "channel": "C1", "ts": "1.2"}'
+    shipped = copy.deepcopy(EXAMPLE["rules"])
+    shipped[0]["actions"][0]["with"]["api"] = target.url
+    return yaml.safe_dump({**EXAMPLE, "rules": [*shipped, *yaml.safe_load(more)]})
+
+
+def started(home: Path, rules: str) -> AbstractContextManager[Service]:
+    return serving(home, rules, secret_slack="hush", page_url="https://postsync.example")
+
+
 @pytest.fixture
 def service(tmp_path: Path, target: Target) -> Iterator[Service]:
-    target.answer = b'{"ok": true, "channel": "C1", "ts": "1.2"}'
-    (action,) = EXAMPLE["rules"][0]["actions"]
-    action["with"]["api"] = target.url
-    rules = {**EXAMPLE, "rules": [*EXAMPLE["rules"], *yaml.safe_load(HOLDING)]}
-    with serving(
-        tmp_path, yaml.safe_dump(rules), secret_slack="hush", page_url="https://postsync.example"
-    ) as made:
+    with started(tmp_path, rules_of(target, HOLDING)) as made:
         yield made
 
 
@@ -97,3 +112,30 @@ def test_whatever_it_is_killed_in_each_hold_is_told(service: Service, target: Ta
 
     wait_for(all_told, 30, "the messages")
     assert target.seen
+
+
+def test_what_nobody_approves_is_told_again_and_cancelled(tmp_path: Path, target: Target) -> None:
+    """It is killed between the two; a retry does it after all."""
+    rules = rules_of(target, BRIEF).replace("every: 5m", "every: 100ms")
+    with started(tmp_path, rules) as service:
+        plan = plan_of(service, send(service, "shop"))
+        wait_for(lambda: len(target.seen) == 1, 20, "the message")
+        shown = typed(service, "show", plan["sync"]).stdout
+        wait_for(lambda: len(target.seen) == 2, 20, "the second one")
+        service.kill()
+        service.start()
+        story = service.ended(plan["sync"])
+        first, second = messages(target)
+        why = "waits to be approved within 8s; postsync approve"
+        assert first.startswith(f"promote of shop is held: {why}")
+        (expiring,) = (line for line in story["events"] if line["event"] == "run.expiring")
+        ends = expiring["expires"]
+        assert second.startswith(f"promote of shop is cancelled at {ends} unless approved: {why}")
+        assert f"until {ends}" in " ".join(shown.split())
+        (run,) = story["plans"][0]["runs"]
+        assert run["reason"] == "cancelled by postsync: nobody approved it within 8s"
+        assert "nobody approved it within 8s" in typed(service, "show", plan["sync"]).stdout
+        assert typed(service, "retry", run["id"], "--yes").returncode == 0
+        wait_for(
+            lambda: service.story(plan["sync"])["plans"][0]["state"] == "succeeded", 20, "the retry"
+        )

@@ -178,8 +178,25 @@ def test_what_is_held_is_told_once_whoever_holds_it(hosts: Hosts) -> None:
         return len(plans := held()) == 12 and all(hosts.calls(plan) for plan in plans)
 
     wait_for(all_told, 30, "all to be told")
-    own = "SELECT COUNT(*), COUNT(DISTINCT application) FROM syncs WHERE channel = 'postsync'"
+    own = (
+        "SELECT COUNT(*), COUNT(DISTINCT application) FROM syncs "
+        "WHERE channel = 'postsync' AND application LIKE '%/held-%'"
+    )
     assert hosts.server.run(own, "postsync") == "12|12"
+
+
+def test_what_expires_is_cancelled_once_whoever_does_it(hosts: Hosts) -> None:
+    """And told at most once before."""
+    syncs = [
+        synced(hosts.intakes[number % 2], "a", application=f"brief-{number}") for number in range(8)
+    ]
+    for sync in syncs:
+        story = hosts.intakes[0].ended(sync)
+        (plan,) = story["plans"]
+        assert (plan["state"], plan["runs"][0]["state"]) == ("failed", "cancelled")
+        names = [event["event"] for event in story["events"]]
+        assert names.count("run.cancelled") == 1
+        assert names.count("run.expiring") <= 1
 
 
 def test_the_other_worker_takes_over(hosts: Hosts) -> None:

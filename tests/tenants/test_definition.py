@@ -67,6 +67,7 @@ def test_examples_of_the_pages_are_taken(text: str, kube: Kube, rules: str) -> N
 def test_nothing_is_added_to_a_rule(kube: Kube, rules: str) -> None:
     """What is stored is what was written: a default there would count as written."""
     spec = SPEC | {"retry": {}, "debounce": {"window": "5s"}, "finally": [ACTION]}
+    spec["actions"] = [ACTION, *({**ACTION, "suspend": one} for one in (True, {"expires": "24h"}))]
     assert applied(kube, rules, spec)["spec"] == spec
 
 
@@ -107,6 +108,9 @@ WRONG = [
      'spec.actions[0].target: Unsupported value: "all": supported values: "resource", "batch"'),
     ({"actions": [ACTION | {"name": "a"}] * 2}, "two actions of this rule have one name"),
     ({"actions": []}, "spec.actions in body should have at least 1 items"),
+    ({"actions": [ACTION | {"suspend": {"expires": "a day"}}]},
+     "spec.actions[0].suspend.expires in body should match '^(?:\\d+(?:ms|s|m|h|d))+$'"),
+    ({"actions": [ACTION | {"suspend": {}}]}, "spec.actions[0].suspend.expires: Required value"),
     ({"match": None}, "spec.match: Required value"),
     ({"match": {}, "actions": [ACTION | {"target": "batch"}]},
      "target resource and target batch need match.resources: use target application"),

@@ -27,7 +27,7 @@ BY_KIND = {
     "plan": "waiting collecting awaits joined filled complete incomplete held gated opened "
     "unhealthy approved succeeded failed superseded cancelled",
     "wave": "released",
-    "run": "skipped held approved superseded failed acknowledged retried hurried reopened "
+    "run": "skipped held expiring approved superseded failed acknowledged retried hurried reopened "
     "cancelled",
     "attempt": "started succeeded pending failed lost returned superseded",
     "clock": "jumped",

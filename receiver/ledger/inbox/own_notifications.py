@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Text, bindparam, select, union_all
 
+from receiver.contract.durations import seconds
 from receiver.core.model import Event, Held, Sync, from_ms, rfc3339
 from receiver.ledger import tables
 from receiver.ledger.engine.unit_of_work import UnitOfWork
@@ -21,7 +22,7 @@ from receiver.ledger.inbox.deliveries import Arrival, InboxRows
 from receiver.notification.own import OWN_CHANNEL, own_body
 from receiver.notification.parse import read_notification
 
-PLAN, RUN = "plan.held", "run.held"
+PLAN, RUN, EXPIRING = "plan.held", "run.held", "run.expiring"
 
 NAMED = 10
 """Targets that one names; who wants all looks at the plan."""
@@ -42,19 +43,20 @@ class OwnNotifications:
     def tell_held(self, uow: UnitOfWork) -> None:
         """Store one for each plan that the transaction holds, or of which it holds runs.
 
-        However many runs a wave has, it is one: an approval of the plan is one of all of them. The
-        lines of the trail get its sync's id. Of plans of such syncs none is made, or a rule that
-        holds what it does about them would never come to an end.
+        And one for each of which held runs are about to expire. However many runs a wave has, it is
+        one: an approval of the plan is one of all of them. The lines of the trail get its sync's
+        id. Of plans of such syncs none is made, or a rule that holds what it does about them would
+        never come to an end.
         """
-        held: dict[str, list[int]] = {}
+        held: dict[tuple[str, str], list[int]] = {}
         for place, event in enumerate(uow.events):
-            if event.name in {PLAN, RUN}:
-                held.setdefault(event.plan, []).append(place)
+            if event.name in {PLAN, RUN, EXPIRING}:
+                held.setdefault((event.plan, event.name), []).append(place)
         if not held:
             return
         uow.flush()
         rows, known = InboxRows({}, reaches=self._reaches), _Syncs(uow.connection)
-        for plan, places in held.items():
+        for (plan, _), places in held.items():
             lines = [uow.events[place] for place in places]
             about = known.of(plan, lines[0].sync)
             if about is None:
@@ -69,20 +71,24 @@ class OwnNotifications:
 
     def _arrival(self, now: int, about: Sync, trace: str, lines: Sequence[Event]) -> Arrival:
         held = self._held(now, about, lines)
-        body = own_body(about, held, f"{held.plan} held at {now}")
+        what = "expiring" if held.expiring else "held"
+        body = own_body(about, held, f"{held.plan} {what} at {now}")
         notification = read_notification(
             body, sender=about.sender, channel=OWN_CHANNEL, query={}, resources=False
         )
-        why = f"plan {held.plan} of sync {about.id} is held: {held.reason}"
+        until = f" until {held.expires}" if held.expires else ""
+        why = f"plan {held.plan} of sync {about.id} is held{until}: {held.reason}"
         return Arrival(
             about.sender, OWN_CHANNEL, body, from_ms(now), notification, own=why, trace=trace
         )
 
     def _held(self, now: int, about: Sync, lines: Sequence[Event]) -> Held:
         plan, data = lines[0].plan, lines[0].data
+        expiring = lines[0].name == EXPIRING
         return Held(
             sync=about.id, plan=plan, rule=str(data["rule"]), reason=str(data["reason"]),
-            since=rfc3339(from_ms(now)),
+            since=str(data["since"]) if expiring else rfc3339(from_ms(now)),
+            expires=str(data["expires"]) if expiring else _expires(now, lines), expiring=expiring,
             command=f"postsync approve {plan}", link=self._plans and f"{self._plans}{plan}",
             **_whole(data) if lines[0].name == PLAN else _parts(lines),
         )  # fmt: skip
@@ -100,6 +106,12 @@ def _parts(lines: Sequence[Event]) -> dict[str, Any]:
         "targets": tuple(line.data["target"] for line in lines[:NAMED]),
         "count": len(lines),
     }
+
+
+def _expires(now: int, lines: Sequence[Event]) -> str | None:
+    """Return when the first of what is held now expires; None if nothing of it does."""
+    times = [seconds(line.data["within"]) for line in lines if "within" in line.data]
+    return rfc3339(from_ms(now + int(min(times) * 1000))) if times else None
 
 
 @dataclass(slots=True)

@@ -43,7 +43,7 @@ def cancel_run(uow: UnitOfWork, act: Act, run: str) -> Cancelled:
     """
     found = find_run(uow, act, run)
     _refuse_ended("run", found)
-    _cancel_runs(uow, act, [found])
+    cancel_found(uow, act, [found])
     signal(uow, found.plan)
     return Cancelled(runs=(run,))
 
@@ -105,7 +105,7 @@ def _cancel_plans(uow: UnitOfWork, act: Act, plans: Sequence[Plan]) -> Cancelled
     for plan in plans:
         mine = r.c.plan_id == plan.id, r.c.state.in_(OPEN_RUNS)
         found = read_runs(uow.connection, select_runs().where(*mine).order_by(r.c.id))
-        _cancel_runs(uow, act, found)
+        cancel_found(uow, act, found)
         runs += [run.id for run in found]
         signal(uow, plan.id)
         uow.change(
@@ -118,7 +118,8 @@ def _cancel_plans(uow: UnitOfWork, act: Act, plans: Sequence[Plan]) -> Cancelled
     return Cancelled(tuple(plan.id for plan in plans), tuple(runs))
 
 
-def _cancel_runs(uow: UnitOfWork, act: Act, runs: Sequence[Run]) -> None:
+def cancel_found(uow: UnitOfWork, act: Act, runs: Sequence[Run]) -> None:
+    """Cancel these runs, which have not ended; who does it signals their plan."""
     why = act.reason_for("cancelled")
     for run in runs:
         uow.change(

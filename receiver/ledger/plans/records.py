@@ -37,7 +37,10 @@ class StoredSync:
 
 @dataclass(frozen=True, slots=True)
 class RunChange:
-    """What releasing a wave makes of a waiting run; ``skip_cause`` is of one that is skipped."""
+    """What releasing a wave makes of a waiting run; ``skip_cause`` is of one that is skipped.
+
+    ``expires``: after so many seconds one that is held is cancelled; None: never.
+    """
 
     run: str
     state: RunState
@@ -46,6 +49,7 @@ class RunChange:
     secrets: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     lane: str = ""
     skip_cause: SkipCause | None = None
+    expires: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

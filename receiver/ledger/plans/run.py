@@ -21,9 +21,10 @@ class Run:
     """A run, new or stored, without its parameters: those belong to whoever makes an attempt.
 
     ``target_index`` is the index of its target in the plan, None for batch and application.
-    ``policy`` holds the retry, timeout and deadline of the action, in seconds. ``flow`` is that of
-    its plan. ``output``, None until it has ended, and ``handler_state`` are text of JSON: it is
-    parsed where it is needed, so that a damaged one does not keep other runs from being read.
+    ``policy`` holds the retry, timeout and deadline of the action, in seconds, and ``expires`` if
+    its runs are held no longer than that. ``flow`` is that of its plan. ``output``, None until it
+    has ended, and ``handler_state`` are text of JSON: it is parsed where it is needed, so that a
+    damaged one does not keep other runs from being read.
     """
 
     id: str

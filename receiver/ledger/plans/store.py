@@ -27,6 +27,9 @@ from receiver.ledger.prepared import Prepared, any_of
 from receiver.ledger.queue.fair_queueing import load_virtual_times, next_virtual_time
 from receiver.ledger.queue.pauses import PAUSED_AT, select_paused_at
 
+LONGEST_WARNING = 3_600_000
+"""Milliseconds before its end at which a hold is told again, at most."""
+
 _NEW_RUN = insert(tables.runs).values(
     paused_at=select_paused_at(bindparam("of_rule"), bindparam("of_handler"))
 )
@@ -160,7 +163,7 @@ def _due_flows(advances: Iterable[Advance]) -> Iterator[str]:
 
 _CHANGED = (
     "state", "reason", "skip_cause", "rendered", "ready", "lane", "virtual_time", "due_at",
-    "held_at", "ended_at", "parameters", "secrets",
+    "held_at", "expires_at", "expiry_due_at", "ended_at", "parameters", "secrets",
 )  # fmt: skip
 
 _CHANGE = (
@@ -188,15 +191,27 @@ def _change_row(uow: UnitOfWork, advance: Advance, change: RunChange) -> Row:
         change.state.has(Trait.RELEASED), due, change.lane,
         next_virtual_time(uow, advance.flow) if due else 0,
         uow.now if due else None, uow.now if change.state is RunState.HELD else None,
-        uow.now if change.state.ended else None,
+        *expiry(uow.now, change.expires), uow.now if change.state.ended else None,
         dumps(change.parameters), dumps(change.secrets),
     )  # fmt: skip
     return dict(zip(_CHANGED, values, strict=True))
 
 
+def expiry(now: int, expires: float | None) -> tuple[int, int] | tuple[None, None]:
+    """Return when a run that is held from now on is cancelled, and when that is told before.
+
+    A quarter of its time is left then, an hour at most.
+    """
+    if expires is None:
+        return None, None
+    length = int(expires * 1000)
+    return now + length, now + length - min(length // 4, LONGEST_WARNING)
+
+
 def _new_row(run: Run) -> Row:
     unchanged = (
-        RunState.WAITING.value, "", None, False, False, "", 0, None, None, None, None, None,
+        RunState.WAITING.value, "", None, False, False, "", 0, None, None, None, None, None, None,
+        None,
     )  # fmt: skip
     return {
         **run_row(run), "claims": 0, "failures": 0, "of_rule": run.rule, "of_handler": run.handler,

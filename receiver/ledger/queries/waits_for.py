@@ -48,7 +48,7 @@ _OPEN = (
     select(
         *(_R[name] for name in (
             "id", "state", "rule", "handler", "section", "wave", "lane", "ready", "virtual_time",
-            "due_at", "failures", "paused_at", "held_at", "plan_id",
+            "due_at", "failures", "paused_at", "held_at", "expires_at", "plan_id",
         )),
         *_OF_PLAN,
     )
@@ -142,7 +142,8 @@ class _Reasons:
         if row.plan_state != PlanState.ACTIVE and row.plan_state in OPEN_PLANS:
             return self.of_plan(row)
         if row.state == RunState.HELD:
-            return f"an approval, held since {moment(row.held_at)}"
+            until = f", until {moment(row.expires_at)}" if row.expires_at is not None else ""
+            return f"an approval, held since {moment(row.held_at)}{until}"
         if row.state == RunState.WAITING:
             return self._waves(row.plan_id, row.section, row.wave)
         return self._pause(row) or self._time(row) or self._turn(row)

@@ -18,6 +18,10 @@ _SHIFTS = [
     text(f"UPDATE runs SET due_at = due_at + :jump WHERE {tables.SLEEPING_RUN}"),
     text(f"UPDATE runs SET first_attempt_at = first_attempt_at + :jump WHERE {tables.QUEUED_RUN}"),
     text(f"UPDATE runs SET lease_until = lease_until + :jump WHERE {tables.RUNNING_RUN}"),
+    text(
+        "UPDATE runs SET expires_at = expires_at + :jump, expiry_due_at = expiry_due_at + :jump "
+        f"WHERE {tables.EXPIRING_RUN}"
+    ),
     text(f"UPDATE plans SET due_at = due_at + :jump WHERE {tables.COLLECTING_PLAN}"),
     text(f"UPDATE plans SET due_at = due_at + :jump WHERE {tables.GATED_PLAN}"),
     text(f"UPDATE syncs SET verify_until = verify_until + :jump WHERE {tables.VERIFYING_SYNC}"),

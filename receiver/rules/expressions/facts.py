@@ -58,6 +58,8 @@ HELD: Fields = {
     "count": ("int", attrgetter("count")),
     "targets": ("strings", lambda held: list(held.targets)),
     **_texts("reason", "since", "command", "link"),
+    "expires": ("any", attrgetter("expires")),
+    "expiring": ("bool", attrgetter("expiring")),
 }
 RESOURCE: Fields = {
     **_texts("group", "version", "kind", "namespace", "name", "status", "message"),

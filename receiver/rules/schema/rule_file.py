@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Discriminator, Field, Tag
+from pydantic_core import CoreSchema
 
 from receiver.contract import Duration
 from receiver.rules.schema.debounce import Debounce
@@ -94,6 +96,48 @@ class FailureAction(Strict):
     deadline: Duration = DEADLINE
 
 
+LONGEST_HOLD = 30 * 86400.0
+
+
+def _hold(value: float) -> float:
+    if not 1 <= value <= LONGEST_HOLD:
+        raise ValueError("must be from 1s to 30d")
+    return value
+
+
+class Suspend(Strict):
+    """Runs wait to be approved, and are cancelled if nobody does."""
+
+    expires: Annotated[Duration, AfterValidator(_hold)] = Field(
+        description="How long they wait, from 1s to 30d; then they are cancelled."
+    )
+
+
+def _kind_of_suspend(value: Any) -> str | None:
+    if isinstance(value, bool):
+        return "word"
+    return "mapping" if isinstance(value, Mapping | Suspend) else None
+
+
+class _AnyOf:
+    """Describes a choice by types as editors and the definition's maker know it."""
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: Any) -> dict[str, Any]:
+        return {"anyOf": handler(core)["oneOf"]}
+
+
+Suspended = Annotated[
+    Annotated[bool, Tag("word")] | Annotated[Suspend, Tag("mapping")],
+    Discriminator(
+        _kind_of_suspend,
+        custom_error_type="suspend",
+        custom_error_message="must be true, false or a mapping like {expires: 24h}",
+    ),
+    _AnyOf(),
+]
+"""The choice is by the type, so that a mistake in the mapping is none of the other one too."""
+
+
 class Action(FailureAction):
     """One entry of `actions`."""
 
@@ -108,9 +152,16 @@ class Action(FailureAction):
     continue_on_error: bool = Field(
         default=False, description="Its failure does not stop the later waves."
     )
-    suspend: bool = Field(
-        default=False, description="Each of its runs is rendered and waits to be approved."
+    suspend: Suspended = Field(
+        default=False,
+        description="Each of its runs is rendered and waits to be approved, without end, or until "
+        "it expires.",
     )
+
+    @property
+    def expires(self) -> float | None:
+        """After how many seconds a run that nobody has approved is cancelled; None: never."""
+        return self.suspend.expires if isinstance(self.suspend, Suspend) else None
 
 
 class Concurrency(Strict):

@@ -8,7 +8,7 @@ PostSyncRule not Ready.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import yaml
@@ -145,7 +145,7 @@ def _structural(schema: Schema, definitions: Mapping[str, Schema]) -> Schema:
     if note := _note(schema):
         made["description"] = note
     if "anyOf" in schema:
-        return made | _words(schema["anyOf"][0])
+        return made | _choice(schema["anyOf"], definitions)
     if schema["type"] == "object":
         return made | _object(schema, definitions)
     if schema["type"] == "array":
@@ -169,6 +169,23 @@ def _object(schema: Schema, definitions: Mapping[str, Schema]) -> Schema:
         words = _structural(others, definitions)
         return {"additionalProperties": words, "minProperties": 1, "maxProperties": MOST}
     return UNTYPED | {"maxProperties": MOST}
+
+
+def _choice(either: Sequence[Schema], definitions: Mapping[str, Schema]) -> Schema:
+    """Return the schema of a word, a list of some, or of true, false and a mapping.
+
+    What is checked of a mapping without a type is its number of keys and what these have.
+    """
+    if either[0].get("type") != "boolean":
+        return _words(either[0])
+    mapping = definitions[either[1]["$ref"].removeprefix("#/$defs/")]
+    fields = {
+        name: {key: one[key] for key in (*KEPT, "pattern") if key in one}
+        for name, one in mapping["properties"].items()
+    }
+    return UNTYPED | {
+        "required": mapping["required"], "properties": fields, "maxProperties": len(fields)
+    }  # fmt: skip
 
 
 def _words(item: Schema) -> Schema:
