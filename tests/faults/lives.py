@@ -36,7 +36,7 @@ RULES = """
   match: {resources: [{kind: ConfigMap, name: "b*"}]}
   limits: {maxTargets: 1, otherwise: hold}
   actions:
-  - {name: word, uses: log.message, suspend: true, with: {text: "${{ resource.name }}"}}
+  - {name: word, uses: log.message, suspend: {expires: 5m}, with: {text: "${{ resource.name }}"}}
 - name: late
   match: {resources: [{kind: ConfigMap, name: "c*"}]}
   debounce: {window: 30s, maxWait: 2m}
