@@ -5,17 +5,15 @@ from __future__ import annotations
 import os
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 from receiver.core.errors import LedgerError
+from receiver.ledger.engine.progress import Progress
 
 PAGES = 1024
 """Pages copied between two calls of `Progress`: 4 MiB."""
-
-Progress = Callable[[int, int], None]
-"""Called with the pages (of a database: the rows) that are copied, and how many there are."""
 
 
 def back_up(ledger: Path | str, to: Path, progress: Progress) -> int:

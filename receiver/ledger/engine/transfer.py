@@ -10,10 +10,10 @@ from sqlalchemy import Connection, Table, delete, func, insert, select, text
 
 from receiver.core.errors import LedgerError
 from receiver.ledger import tables
-from receiver.ledger.engine.backup import Progress
 from receiver.ledger.engine.dsn import redacted_url
 from receiver.ledger.engine.folder import lock_ledger
 from receiver.ledger.engine.postgres import check_postgres, open_postgres
+from receiver.ledger.engine.progress import Progress
 from receiver.ledger.engine.sqlite import open_sqlite
 
 ROWS = 1000
