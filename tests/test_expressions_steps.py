@@ -33,6 +33,7 @@ SOURCES = [
     "text.substring(2, 3) == other", "text.lowerAscii().upperAscii().trim().reverse()",
     "'%s: %d'.format([text, 3])", "duration('90s') > duration('1m')", "rows[0] <= rows[1]",
     "timestamp('2020-01-01T00:00:00Z') < timestamp('2021-01-01T00:00:00Z')", "text",
+    "(text.matches('a') ? text : other).matches('b')",
     "text.startsWith(other) || text.endsWith('a')", "text.indexOf(other) + text.lastIndexOf('a')",
 ]  # fmt: skip
 WRONG = ["rows[9] == 1", "it.none == 'x'", "half.matches('a')", "text.matches('(')", "text + 1"]
@@ -65,7 +66,7 @@ def test_what_fails_fails_with_a_reason_that_names_nothing_of_ours(source: str) 
     assert "@" not in str(error.value)
 
 
-@pytest.mark.parametrize("name", ["@turn()", "@step()", "@mayMatch(1, 1)", "turn()", "step()"])
+@pytest.mark.parametrize("name", ["@turn()", "@step()", "@toMatch('a', 'a')", "turn()", "step()"])
 def test_no_source_names_what_is_put_in(name: str) -> None:
     with pytest.raises(ExpressionError):
         evaluate(name)
@@ -103,11 +104,21 @@ def test_a_costly_pattern_goes_over_no_long_text() -> None:
         assert evaluate(f"text.matches({pattern})", text="abab") is False
 
 
-def test_a_match_makes_no_text_of_another() -> None:
-    """What makes a text is evaluated once for its size, and once for itself."""
-    source = "(text.matches('a') ? text : other).matches('b')"
-    with pytest.raises(ExpressionError, match="is made by another"):
-        evaluate(source, **VALUES)
+def test_a_match_of_what_is_no_text_fails_in_the_words_of_the_expression() -> None:
+    with pytest.raises(ExpressionError, match=r"^matches cannot be applied to \(int64, string\)$"):
+        evaluate("rows[0].matches('1')", **VALUES)
+    with pytest.raises(ExpressionError, match=r"^matches cannot be applied to \(string, double\)$"):
+        evaluate("text.matches(half)", **VALUES)
+
+
+def test_the_loops_that_make_a_matched_text_count_once() -> None:
+    """As in the library: else what is allowed for half of it would fail."""
+    source = "rows.filter(r, r == 5990).map(r, string(r))[0].matches('59.*')"
+    assert evaluate(source, rows=list(range(6000))) is True
+
+
+def test_a_match_makes_no_pattern_of_another() -> None:
+    """What makes a pattern is evaluated once for its size, and once for itself."""
     with pytest.raises(ExpressionError, match="is made by another"):
         evaluate("text.matches(text.matches('a') ? text : other)", **VALUES)
 

@@ -6,6 +6,7 @@ which goes on with nothing.
 
 from __future__ import annotations
 
+import re
 import threading
 from itertools import count
 
@@ -21,6 +22,10 @@ TURNS = 15
 LARGEST_MATCH = 1_000_000_000
 """What one match may cost: each character of the text, times those of the pattern, times how often
 that repeats them. The worst takes 2 ns for each (measured), most a thousandth of it."""
+
+COUNTS = re.compile(r"\{(\d+)(?:,(\d*))?\}")
+MOST_REPEATED = 1_000
+"""RE2 refuses a pattern that repeats something more often."""
 
 
 class _Evaluation(threading.local):
@@ -54,19 +59,27 @@ def _may_step() -> bool:
     return _under_way.stopped is None
 
 
-def _may_match(size: int, cost: int) -> bool:
-    if size * cost > LARGEST_MATCH:
+def _cost_of(pattern: str) -> int:
+    """Return what a pattern may cost for each character of a text: its own, repeated."""
+    repeated = 1
+    for least, most in COUNTS.findall(pattern):
+        repeated *= max(1, int((most or least)[:5]))
+    return len(pattern) * min(repeated, MOST_REPEATED)
+
+
+def _to_match(text: str, pattern: str) -> str | None:
+    if len(text) * _cost_of(pattern) > LARGEST_MATCH:
         raise RuntimeError(
-            f"the regular expression may take too long over a text of {size} characters"
+            f"the regular expression may take too long over a text of {len(text)} characters"
         )
-    return _may_step()
+    return text if _may_step() else None
 
 
 ASKED = [
     cel.FunctionDecl(TURN, [cel.Overload(TURN, cel.Type.BOOL, [], impl=_may_turn)]),
     cel.FunctionDecl(STEP, [cel.Overload(STEP, cel.Type.BOOL, [], impl=_may_step)]),
     cel.FunctionDecl(
-        MATCH, [cel.Overload(MATCH, cel.Type.BOOL, [cel.Type.INT, cel.Type.INT], impl=_may_match)]
+        MATCH, [cel.Overload(MATCH, cel.Type.STRING, [cel.Type.STRING] * 2, impl=_to_match)]
     ),
 ]
 """What an environment has to declare for `receiver.rules.expressions.steps`."""

@@ -28,7 +28,7 @@ from receiver.rules.expressions.asking import ASKED, raise_stopped
 from receiver.rules.expressions.bounds import FEWER, TOO_MUCH, SizeBudget, bounded_memory
 from receiver.rules.expressions.cel_errors import Issue, compile_issues, plain_message
 from receiver.rules.expressions.scope import Scope
-from receiver.rules.expressions.steps import with_steps
+from receiver.rules.expressions.steps import MATCH, with_steps
 
 BUILT_IN_ROOTS = ("application", "sync", "syncs", "resource", "resources", "actions", "failure")
 FUNCTIONS = (
@@ -244,7 +244,7 @@ def to_json(value: Any, budget: SizeBudget) -> Json:
 
 def _short(error: object) -> str:
     """Return what the library says of a failure: it may name a value, however long."""
-    return plain_message(str(error)[:LONGEST_MESSAGE])
+    return plain_message(str(error)[:LONGEST_MESSAGE].replace(MATCH, "matches"))
 
 
 def _as_text(value: object) -> str:

@@ -8,7 +8,6 @@ checked expression (cel.expr.CheckedExpr, a protobuf), as functions that no sour
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -19,8 +18,8 @@ TURN = "@turn"
 """Whether another turn may begin, or what takes little."""
 STEP = "@step"
 """Whether what may take long may begin."""
-MATCH = "@mayMatch"
-"""Whether a text of this size may be matched by a pattern that costs so much for each character."""
+MATCH = "@toMatch"
+"""A text that is to be matched by a pattern."""
 
 LONG = frozenset({
     "contains", "indexOf", "lastIndexOf", "replace", "split", "join", "lowerAscii", "upperAscii",
@@ -42,7 +41,6 @@ ARGUMENTS = {1, ARGUMENT}
 INNER = {SELECT: {1}, CALL: {1, 3}, LIST: {1}, STRUCT: {2}, COMPREHENSION: {2, 4, 5, 6, 7}}
 """By the kind of an expression, the fields of it that are expressions, or the entries of a map."""
 OF_ENTRY = {3, 4}
-NUMBER, TEXT = 3, 6
 VALUE_OF_ANY, REFERENCES, EXPRESSION = 2, 2, 4
 
 VARINT, FIXED64, BYTES = 0, 1, 2
@@ -118,7 +116,7 @@ def _asking(parts: Parts, call: Parts, added: _Added) -> bytes:
     name, whole = _name(call), _written(parts)
     arguments = [value for number, value in call if number in ARGUMENTS]
     if name == "matches":
-        return added.unless(_may_match(arguments, added), whole)
+        return _matching(parts, call, added)
     function = _asked_before(name, arguments)
     if not function:
         return whole
@@ -155,44 +153,20 @@ def _is_asked(expression: int | bytes) -> bool:
     return any(_name([*_fields(call)]) in LONG | SHORT for call in calls)
 
 
-def _may_match(arguments: Sequence[int | bytes], added: _Added) -> bytes:
-    """Return what asks whether a text may be matched: by sizes, for the text may be large."""
+def _matching(parts: Parts, call: Parts, added: _Added) -> bytes:
+    """Return a `matches` whose text asks whether it may be matched: by sizes, for it may be large.
+
+    The text is evaluated once, or its loops would count twice. So would a pattern's, if it is made.
+    """
     # A text that is an argument comes before the pattern, as one whose member it is.
-    text, pattern = (one for one in arguments if isinstance(one, bytes))
-    if MATCH.encode() in text + pattern:  # each would be evaluated twice for the one around it
-        raise ExpressionError("a text or a pattern of `matches` is made by another `matches`")
-    written = _text_of(pattern)
-    if written is None:
-        cost = added.call("size", "size_string", pattern)
-        cost = added.call("_*_", "multiply_int64", cost, _constant(MOST_REPEATED))
-    else:
-        cost = _constant(cost_of(written))
-    size = added.call("size", "size_string", text)
-    return added.call(MATCH, MATCH, size, cost)
-
-
-COUNTS = re.compile(r"\{(\d+)(?:,(\d*))?\}")
-MOST_REPEATED = 1_000
-"""RE2 refuses a pattern that repeats something more often."""
-
-
-def cost_of(pattern: str) -> int:
-    """Return what a pattern may cost for each character of a text: its own, repeated."""
-    repeated = 1
-    for least, most in COUNTS.findall(pattern):
-        repeated *= max(1, int((most or least)[:5]))
-    return len(pattern) * min(repeated, MOST_REPEATED)
-
-
-def _constant(number: int) -> bytes:
-    return _write(ID, 1) + _write(CONST, _write(NUMBER, number))
-
-
-def _text_of(expression: bytes) -> str | None:
-    """Return the text that an expression is, None if it is no constant."""
-    constant = next((value for kind, value in _fields(expression) if kind == CONST), b"")
-    text = next((value for kind, value in _fields(constant) if kind == TEXT), None)
-    return str(text, "utf-8") if isinstance(text, bytes) else None
+    text, pattern = (value for number, value in call if number in ARGUMENTS)
+    assert isinstance(text, bytes)  # noqa: S101 both are expressions
+    assert isinstance(pattern, bytes)  # noqa: S101
+    if MATCH.encode() in pattern:  # it would be evaluated twice for each one around it
+        raise ExpressionError("a pattern of `matches` is made by another `matches`")
+    asking = added.call(MATCH, MATCH, text, pattern)
+    call = [(number, asking if value is text else value) for number, value in call]
+    return _written([(kind, _written(call) if kind == CALL else value) for kind, value in parts])
 
 
 def _inside(kind: int, value: int | bytes, added: _Added) -> bytes:
