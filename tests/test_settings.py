@@ -194,3 +194,5 @@ def test_the_address_of_the_page_ends_with_the_prefix() -> None:
     assert load_settings(page_url="https://a.example/ops/", url_prefix="/ops").url_prefix == "/ops"
     with pytest.raises(SettingsError, match=r"below which the page is: https://a\.example/x/ops"):
         load_settings(page_url="https://a.example/x", url_prefix="/ops")
+    with pytest.raises(SettingsError, match=r"below which the page is: https://ops/ops"):
+        load_settings(page_url="https://ops", url_prefix="/ops")

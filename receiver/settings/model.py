@@ -8,6 +8,7 @@ from datetime import datetime
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -200,7 +201,7 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _page_below_its_prefix(self) -> Self:
         page = (self.page_url or "").rstrip("/")
-        if page and not page.endswith(self.url_prefix):
+        if page and not urlsplit(page).path.endswith(self.url_prefix):
             raise ValueError(
                 f"pageUrl ({page}) does not end with urlPrefix ({self.url_prefix}), below which "
                 f"the page is: {page}{self.url_prefix}"
