@@ -88,8 +88,12 @@ def test_without_a_session_it_leads_to_the_form_and_back(web: Doors) -> None:
 
 
 @pytest.mark.parametrize(
-    "elsewhere", ["/page/status", "/ops/page", "//evil.example/page", "/ops/postsync//evil.example"]
-)
+    "elsewhere",
+    [
+        "/page/status", "/ops/page", "//evil.example/page", "/ops/postsync//evil.example",
+        "/ops/postsync/page/../../grafana", "/ops/postsync/page/./../../grafana",
+    ],
+)  # fmt: skip
 def test_a_log_in_leads_nowhere_else(web: Doors, elsewhere: str) -> None:
     """Another service's page of the same host is as foreign as another host's."""
     csrf = csrf_of(web.client.get(f"{PREFIX}/page/login"))

@@ -109,6 +109,8 @@ def _set(answer: Any, name: str, value: str, *, lifetime: int = LIFETIME) -> Non
 def _local(address: str) -> str:
     """Return an address of the page as it is, and its beginning instead of any other."""
     beginning = url_for("page.syncs")
-    if not address.startswith(beginning) or "//" in address:
+    # By steps back a browser would come to another service of the host.
+    steps = {".", ".."}.intersection(address.partition("?")[0].split("/"))
+    if not address.startswith(beginning) or "//" in address or steps:
         return beginning
     return address if LOCAL.fullmatch(address.removeprefix(request.root_path)) else beginning
