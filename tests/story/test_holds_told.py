@@ -133,7 +133,7 @@ def test_what_nobody_approves_is_told_again_and_cancelled(tmp_path: Path, target
         assert second.startswith(f"promote of shop is cancelled at {ends} unless approved: {why}")
         assert f"until {ends}" in " ".join(shown.split())
         (run,) = story["plans"][0]["runs"]
-        assert run["reason"] == "cancelled by postsync: nobody approved it within 8s"
+        assert run["reason"] == "cancelled by Postsync itself: nobody approved it within 8s"
         assert "nobody approved it within 8s" in typed(service, "show", plan["sync"]).stdout
         assert typed(service, "retry", run["id"], "--yes").returncode == 0
         wait_for(

@@ -18,8 +18,8 @@ from receiver.ledger.operations.common import Act, run_event
 from receiver.ledger.plans.run import Run, select_runs
 from receiver.ledger.plans.signals import signal
 
-BY = "postsync"
-"""Who has cancelled it, on the trail."""
+BY = "Postsync itself"
+"""Who has cancelled it, on the trail; no token has a name with a space."""
 
 RUNS = 1_000
 """Runs after which a transaction begins with no further plan: the next one takes the rest."""
