@@ -123,3 +123,14 @@ def test_a_start_drops_statistics(tmp_path: Path) -> None:
         names = connection.scalars(text("SELECT name FROM sqlite_master")).all()
     assert "runs" in names
     assert not [name for name in names if name.startswith("sqlite_stat")]
+
+
+def test_statistics_keep_nobody_from_opening_what_another_writes_to(tmp_path: Path) -> None:
+    """To open a file that is as it should be takes no lock."""
+    path = tmp_path / "ledger.db"
+    open_ledger(path).close()
+    analysed(path)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with closing(open_ledger(path, busy_timeout=0.1)) as ledger, ledger.read() as connection:
+            assert connection.scalar(text("SELECT COUNT(*) FROM runs")) == 0

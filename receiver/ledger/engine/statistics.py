@@ -7,18 +7,24 @@ tables for what an index would give, at each turn, and goes on with that for goo
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from sqlalchemy import Engine, text
+from sqlalchemy.exc import OperationalError
 
 _WRITTEN = text("SELECT name FROM sqlite_master WHERE name IN ('sqlite_stat1', 'sqlite_stat4')")
 
 
 def drop_statistics(engine: Engine) -> None:
-    """Drop the statistics of a SQLite file, where somebody has had them written."""
+    """Drop the statistics of a SQLite file, where somebody has had them written.
+
+    Where another process writes for long they stay, and the next who opens the file drops them.
+    """
     with engine.execution_options(postsync_read=True).connect() as connection:
         written = connection.scalars(_WRITTEN).all()
     if not written:
         return
-    with engine.begin() as connection:
+    with suppress(OperationalError), engine.begin() as connection:
         for table in written:
             connection.execute(text(f"DROP TABLE IF EXISTS {table}"))
     engine.dispose()  # what is connected plans by them still
