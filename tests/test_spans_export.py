@@ -94,6 +94,34 @@ def test_a_collector_that_refuses_is_told_of_once_and_what_was_lost_when_it_is_b
 
 
 @pytest.mark.usefixtures("quick")
+def test_a_redirect_is_told_of_and_not_followed(
+    collector: Collector, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else what somebody before the collector sends elsewhere would be lost unseen."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+    collector.status = 308
+    tracing = started()
+    write(tracing)
+    wait_for(lambda: bool(told.named("failed")), 20, "the failure")
+    assert told.named("failed")[0]["reason"] == "it answered 308, which is not followed"
+    tracing.stop()
+    assert [line["lost"] for line in told.named("lost")] == [1]
+
+
+def test_of_headers_that_the_sdk_does_not_understand_nothing_is_said(
+    collector: Collector, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sender writes them; who looks at the log can do nothing about them."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+    tracing = started()
+    parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    for given in ({"HTTP_TRACESTATE": "NO,a=b"}, {"HTTP_TRACEPARENT": f"{parent}{'-' * 600}"}):
+        assert tracing.notification(ENVIRON | {"HTTP_TRACEPARENT": parent} | given, "/")
+    tracing.stop()
+    assert not told.named("warning")
+
+
+@pytest.mark.usefixtures("quick")
 def test_where_nobody_listens_that_is_the_reason(
     told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,6 +21,9 @@ from receiver.outbound import Outbound
 from receiver.outbound.client import FAILED
 from receiver.outbound.secret_masking import Masker
 
+REDIRECTED = 300
+"""The first status of those that say that what was sent is to go elsewhere."""
+
 LARGEST = 1 << 20
 """Bytes of a file of certificates."""
 
@@ -60,6 +63,9 @@ class ExportSession(requests.Session):
             again = isinstance(error, TemporaryError)
             kind = requests.ConnectionError if again else requests.RequestException
             raise kind(self.problem) from None
+        if REDIRECTED <= answer.status < FAILED:  # the library takes that for a success
+            self.problem = f"it answered {answer.status}, which is not followed"
+            raise requests.RequestException(self.problem)
         self.problem = _refused(answer) if answer.status >= FAILED else ""
         response = requests.Response()
         response.status_code = answer.status

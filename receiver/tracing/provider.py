@@ -34,6 +34,8 @@ LONGEST = 4_096
 NAME = "postsync"
 FULL = "Queue full"
 """How the SDK begins to say that its queue has no room."""
+UNTOLD = ("opentelemetry.exporter", "opentelemetry.trace.")
+"""Loggers of the SDK, or those above them."""
 UNNAMED = "unknown_service"
 """What the SDK calls a service that has no name."""
 
@@ -169,7 +171,10 @@ def _secrets() -> Iterator[str]:
 
 
 class _Relay(logging.Handler):
-    """Writes the SDK's own warnings on our log, but for those of exports, which are told of."""
+    """Writes the SDK's own warnings on our log.
+
+    But for those of exports, which are told of, and of headers, which anybody writes as he likes.
+    """
 
     def __init__(self, masker: Masker, log: Log) -> None:
         super().__init__(logging.WARNING)
@@ -178,7 +183,7 @@ class _Relay(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         text = self._masker.mask(record.getMessage())
-        if not (record.name.startswith("opentelemetry.exporter") or text.startswith(FULL)):
+        if not (record.name.startswith(UNTOLD) or text.startswith(FULL)):
             self._log.warning("tracing.warning", reason=text, logger=record.name)
 
 
