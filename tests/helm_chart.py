@@ -34,11 +34,13 @@ def helm(*words: str | Path, given: str = "", **environ: str) -> subprocess.Comp
     )
 
 
-def template(values: Values, *more: str) -> subprocess.CompletedProcess[str]:
-    """Render the chart as release `postsync` of the namespace `postsync`."""
+def template(
+    values: Values, *more: str, release: str = "postsync"
+) -> subprocess.CompletedProcess[str]:
+    """Render the chart as a release of the namespace `postsync`."""
     words = ("--namespace", "postsync", "--kube-version", RELEASE, *more)
     return helm(
-        "template", "postsync", CHART, *words, "--values", "-", given=yaml.safe_dump(dict(values))
+        "template", release, CHART, *words, "--values", "-", given=yaml.safe_dump(dict(values))
     )
 
 

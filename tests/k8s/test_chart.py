@@ -14,7 +14,7 @@ import kubernetes_validate
 import pytest
 import yaml
 from control_plane import RELEASE
-from helm_chart import CHART, Values, helm, refused, render, shown
+from helm_chart import CHART, Values, helm, refused, render, shown, template
 from manifests import ROOT, Manifest, find
 from pydantic.alias_generators import to_camel
 
@@ -140,6 +140,9 @@ def test_each_setting_arrives_as_it_was_given(monkeypatch: pytest.MonkeyPatch) -
         ({"settings": {"maxbody": 1}}, "at '/settings': additional properties 'maxbody'"),
         ({"settings": {"maxBody": 1}}, "at '/settings/maxBody': minimum: got 1, want 1,024"),
         ({"settings": {"home": "/x"}}, "at '/settings': additional properties 'home'"),
+        ({"fullnameOverride": "a.b"}, "at '/fullnameOverride': 'a.b' does not match pattern"),
+        ({"image": {"repository": "x\ny: z"}}, "at '/image/repository': 'x\\ny: z' does not match"),
+        ({"image": {"tag": "a b"}}, "at '/image/tag': 'a b' does not match pattern"),
         ({"postgresql": {"intakes": "3"}}, "at '/postgresql/intakes': got string, want integer"),
         ({"postgresql": {"url": "postgresql://a:hush@b"}}, "name that in postgresql.secret"),
         ({"postgresql": {"password": "hush"}}, "name that in postgresql.secret"),
@@ -354,6 +357,37 @@ def test_the_token_of_the_account_is_there_only_where_it_is_needed(
     assert tokens == {
         "none": [False], "several": [False, False], "rights": [True], "all": [False, True],
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["team.postsync", "2postsync", "7"])
+def test_a_release_whose_name_is_none_of_a_service_is_refused_before_anything_is_made(
+    name: str,
+) -> None:
+    done = template({}, release=name)
+    assert done.returncode == 1
+    assert "fullnameOverride: no Service may be called" in done.stderr
+    assert template({"fullnameOverride": "postsync"}, release=name).returncode == 0
+
+
+def test_a_name_that_yaml_reads_as_a_number_or_a_truth_stays_a_name() -> None:
+    """Namespaces are called by customers' numbers; Kubernetes takes texts alone."""
+    values = {
+        "tenants": {"bounds": [{"namespaces": ["7"], "handlers": ["http.request"]}],
+                    "grants": {"7": {"secrets": ["13"]}}},
+        "jobs": {"namespaces": ["on"]}, "argocd": {"namespace": "12"}, "certificates": "0x10",
+        "rules": {"configMaps": ["8"]}, "tokens": {"senders": "9"},
+        "persistence": {"existingClaim": "11"},
+    }  # fmt: skip
+    manifests = [one for one in render(values) if one["kind"] not in CUSTOM]
+    for one in manifests:
+        kubernetes_validate.validate(one, kubernetes_validate.latest_version(), strict=True)
+    roles = {one["metadata"]["namespace"] for one in manifests if one["kind"] == "Role"}
+    assert roles == {"7", "on"}
+    made = template({}, release="true")
+    (claim,) = (
+        one for one in yaml.safe_load_all(made.stdout) if one["kind"] == "PersistentVolumeClaim"
+    )
+    assert claim["metadata"]["labels"]["app.kubernetes.io/instance"] == "true"
 
 
 def test_two_releases_of_a_namespace_have_nothing_in_common() -> None:

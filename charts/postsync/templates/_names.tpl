@@ -1,12 +1,16 @@
 {{- define "postsync.fullname" -}}
 {{- $name := .Release.Name -}}
 {{- if not (contains "postsync" $name) }}{{ $name = printf "%s-postsync" $name }}{{ end -}}
-{{- default $name .Values.fullnameOverride | trunc 45 | trimSuffix "-" -}}
+{{- $name = default $name .Values.fullnameOverride | trunc 45 | trimSuffix "-" -}}
+{{- if not (regexMatch "^[a-z]([a-z0-9-]*[a-z0-9])?$" $name) -}}
+{{- fail (printf "fullnameOverride: no Service may be called %s, as the release has it; give a name of lower-case letters, digits and dashes that begins with a letter" $name) -}}
+{{- end -}}
+{{- $name -}}
 {{- end }}
 
 {{- define "postsync.selector" -}}
 app.kubernetes.io/name: postsync
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
 {{- define "postsync.labels" -}}
@@ -57,20 +61,20 @@ apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
 metadata:
   name: {{ $name }}
-  namespace: {{ $namespace }}
+  namespace: {{ $namespace | quote }}
   labels: {{- include "postsync.labels" $root | nindent 4 }}
 roleRef:
   apiGroup: rbac.authorization.k8s.io
   kind: Role
   name: {{ $name }}
 subjects:
-- {kind: ServiceAccount, name: {{ include "postsync.fullname" $root }}, namespace: {{ $root.Release.Namespace }}}
+- {kind: ServiceAccount, name: {{ include "postsync.fullname" $root }}, namespace: {{ $root.Release.Namespace | quote }}}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
 metadata:
   name: {{ $name }}
-  namespace: {{ $namespace }}
+  namespace: {{ $namespace | quote }}
   labels: {{- include "postsync.labels" $root | nindent 4 }}
 {{- end }}
 
@@ -86,7 +90,7 @@ roleRef:
   kind: ClusterRole
   name: {{ $name }}
 subjects:
-- {kind: ServiceAccount, name: {{ include "postsync.fullname" $root }}, namespace: {{ $root.Release.Namespace }}}
+- {kind: ServiceAccount, name: {{ include "postsync.fullname" $root }}, namespace: {{ $root.Release.Namespace | quote }}}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole

@@ -31,7 +31,7 @@ tolerations: {{- toYaml . | nindent 0 }}
 affinity: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- with $values.pod.priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- if $part }}
 topologySpreadConstraints:
@@ -55,7 +55,7 @@ initContainers:
   args: [migrate, --wait, "600"]
   env:
   - name: POSTSYNC_DATABASE
-    valueFrom: {secretKeyRef: {name: {{ include "postsync.secret" (list $root "database") }}, key: url}}
+    valueFrom: {secretKeyRef: {name: {{ include "postsync.secret" (list $root "database") | quote }}, key: url}}
   volumeMounts:
   - {name: database, mountPath: /etc/postsync/database, readOnly: true}
 {{- include "postsync.container" $root | nindent 2 }}
@@ -66,16 +66,16 @@ containers:
   env: {{- include "postsync.settings" $root | nindent 2 }}
 {{- if $part }}
   - name: POSTSYNC_DATABASE
-    valueFrom: {secretKeyRef: {name: {{ include "postsync.secret" (list $root "database") }}, key: url}}
+    valueFrom: {secretKeyRef: {name: {{ include "postsync.secret" (list $root "database") | quote }}, key: url}}
 {{- end }}
 {{- $traced := and $values.tracing.enabled $values.tracing.secret }}
 {{- if or $runs $traced }}
   envFrom: # a change needs a restart
 {{- if $runs }}
-  - secretRef: {name: {{ include "postsync.secret" (list $root "variables") }}, optional: true}
+  - secretRef: {name: {{ include "postsync.secret" (list $root "variables") | quote }}, optional: true}
 {{- end }}
 {{- with $traced }}
-  - secretRef: {name: {{ . }}}
+  - secretRef: {name: {{ . | quote }}}
 {{- end }}
 {{- end }}
   ports:
@@ -129,37 +129,37 @@ containers:
 volumes:
 {{- if not $part }}
 - name: home
-  persistentVolumeClaim: {claimName: {{ $values.persistence.existingClaim | default (include "postsync.fullname" $root) }}}
+  persistentVolumeClaim: {claimName: {{ $values.persistence.existingClaim | default (include "postsync.fullname" $root) | quote }}}
 {{- end }}
 # The pod waits for the senders' Secret; the others may come later, or never.
 {{- range $tokens }}
 - name: {{ . }}
-  secret: {secretName: {{ include "postsync.secret" (list $root .) }}, defaultMode: 0440{{ if ne . "senders" }}, optional: true{{ end }}}
+  secret: {secretName: {{ include "postsync.secret" (list $root .) | quote }}, defaultMode: 0440{{ if ne . "senders" }}, optional: true{{ end }}}
 {{- end }}
 {{- if $runs }}
 - name: secrets
-  secret: {secretName: {{ include "postsync.secret" (list $root "files") }}, defaultMode: 0440, optional: true}
+  secret: {secretName: {{ include "postsync.secret" (list $root "files") | quote }}, defaultMode: 0440, optional: true}
 {{- if $ownRules }}
 - name: rules
   configMap: {name: {{ include "postsync.fullname" $root }}-rules}
 {{- end }}
 {{- range $n, $name := $values.rules.configMaps }}
 - name: rules-{{ $n }}
-  configMap: {name: {{ $name }}}
+  configMap: {name: {{ $name | quote }}}
 {{- end }}
 {{- end }}
 {{- if $part }}
 # For `?sslmode=verify-full&sslrootcert=/etc/postsync/database/ca.crt` in the URL.
 - name: database
   secret:
-    secretName: {{ include "postsync.secret" (list $root "database") }}
+    secretName: {{ include "postsync.secret" (list $root "database") | quote }}
     items: [{key: ca.crt, path: ca.crt}]
     defaultMode: 0440
     optional: true
 {{- end }}
 {{- with $values.certificates }}
 - name: certificates
-  configMap: {name: {{ . }}}
+  configMap: {name: {{ . | quote }}}
 {{- end }}
 - name: tmp # SQLite's temporary files
   emptyDir: {sizeLimit: 256Mi}
