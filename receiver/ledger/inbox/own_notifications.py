@@ -150,7 +150,7 @@ _NEWEST = select(bindparam("newest", type_=Text))
 _ABOUT = (
     select(_S.id)
     .where(_S.id.in_(union_all(_COLLECTED, _NEWEST)), _S.channel != OWN_CHANNEL)
-    .order_by(_S.finished_at.desc(), _S.id.desc())
+    .order_by(_S.finished_at.desc().nulls_last(), _S.id.desc())
     .limit(1)
 )
 _NOTIFICATION = (
