@@ -37,9 +37,18 @@ def test_a_secret_is_masked_wherever_it_stands(secret: str, before: str, after: 
     assert secret not in masker.mask(f"{before}|{secret}|{after}").replace(MASK, "")
 
 
+def length_without_escapes(secret: str) -> int:
+    """The length of what it says where it is read with escapes of its own: `0"\\0` says three."""
+    view = Decoding.of(secret.encode())
+    while (deeper := unescaped(view)) is not view:
+        view = deeper
+    return len(view.data.decode("utf-8", "replace").strip())
+
+
 @given(secret=SECRETS)
 def test_spellings_of_text_formats_are_masked(secret: str) -> None:
     """JSON, HTML and the ways to write a URL leave nothing of it."""
+    assume(length_without_escapes(secret) >= SHORTEST)
     masker = Masker([secret])
     spellings = [
         json.dumps(secret)[1:-1],
