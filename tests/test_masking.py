@@ -38,7 +38,7 @@ def test_a_secret_is_masked_wherever_it_stands(secret: str, before: str, after: 
 
 
 def length_without_escapes(secret: str) -> int:
-    """The length of what it says where it is read with escapes of its own: `0"\\0` says three."""
+    """The length of what it says where its own escapes are read."""
     view = Decoding.of(secret.encode())
     while (deeper := unescaped(view)) is not view:
         view = deeper
