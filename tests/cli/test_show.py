@@ -270,6 +270,8 @@ def test_a_run_that_is_tried_again_says_what_the_last_attempt_came_to(
     house.sync("b1")
     (run,) = (run for run in house.claim() if run.rule == "careful")
     house.end(run, fails="connection refused", temporary=True)
+    with house.ledger.write() as connection:  # else the next one may be due already
+        connection.execute(text("UPDATE runs SET due_at = due_at + 60000"))
     (line,) = (line for line in shown(postsync, "--run", run.id) if "call (log.message)" in line)
     assert "1 due, waiting for its next attempt at 20" in line
     assert line.endswith(f", after: connection refused ({run.id})")
