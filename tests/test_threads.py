@@ -192,3 +192,28 @@ def test_a_call_that_is_late_is_left_behind() -> None:
     with pytest.raises(TimeoutError):
         call_with_timeout("late", over.wait, 0.05)
     over.set()
+
+
+def test_a_thread_that_is_just_begun_is_not_gone() -> None:
+    """Whoever asks while it starts waits."""
+    told: set[str] = set()
+    done = threading.Event()
+
+    def ask() -> None:
+        while not done.is_set():
+            told.update(thread_problems())
+
+    def wait() -> None:
+        done.wait(0.01)
+
+    asking = start_daemon("asking", ask)
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for number in range(300):
+            SupervisedThread(f"begun-{number}", wait).start()
+    finally:
+        sys.setswitchinterval(before)
+        done.set()
+    asking.join(10)
+    assert not {one for one in told if "begun" in one}

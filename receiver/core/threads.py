@@ -55,10 +55,10 @@ class SupervisedThread:
 
     def start(self) -> None:
         """Start; call it after the fork."""
-        with _lock:
+        with _lock:  # whoever asks meanwhile would take what is not begun for gone
+            self._thread.start()
             _running.append(self)
             _deaths.setdefault(self.kind, 0)
-        self._thread.start()
 
     def join(self, timeout: float | None = None) -> None:
         """Wait until its work has returned, at most ``timeout`` seconds."""
