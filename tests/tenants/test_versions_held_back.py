@@ -11,11 +11,11 @@ from kube import Kube
 from postsyncrules import PostSyncRules
 from sqlalchemy import text
 
-from receiver.dispatcher.tenants import pace
+from receiver.dispatcher.tenants import version_quota
 from receiver.dispatcher.tenants.custom_rules import HELD
 from receiver.dispatcher.tenants.inbox import News
-from receiver.dispatcher.tenants.pace import EACH, Pace
 from receiver.dispatcher.tenants.seen_rule import SeenRule
+from receiver.dispatcher.tenants.version_quota import EACH, VersionQuota
 from receiver.ledger.engine.ledger import Ledger
 
 pytestmark = pytest.mark.xdist_group("kubernetes")
@@ -31,7 +31,7 @@ def known(
     file_ledger: Ledger, tmp_path: Path, rules: PostSyncRules, monkeypatch: pytest.MonkeyPatch
 ) -> Known:
     """What a process knows of the namespace, which has room for four versions at once."""
-    monkeypatch.setattr(pace, "ROOM", 3.5 * EACH)
+    monkeypatch.setattr(version_quota, "ROOM", 3.5 * EACH)
     return Known(file_ledger, tmp_path, namespace=rules.namespace, max_rules=1)
 
 
@@ -58,7 +58,7 @@ def test_versions_without_end_are_bounded_and_the_newest_counts(
     with file_ledger.read() as connection:
         lines = connection.scalars(text("SELECT name FROM audit_events")).all()
     assert lines == ["postsyncrule.loaded"] * 4
-    monkeypatch.setattr(pace, "WITHIN", 0.001)
+    monkeypatch.setattr(version_quota, "WITHIN", 0.001)
     known.settle()
     assert known.said == {f"{rules.namespace}/a": "version 11"}
     assert HELD not in known.rows["a"].message
@@ -93,7 +93,7 @@ def test_what_is_known_or_removed_needs_no_room(known: Known, rules: PostSyncRul
 
 
 def test_all_rules_of_a_namespace_may_change_twice_at_once() -> None:
-    many = Pace(lambda _: 5_000)
+    many = VersionQuota(lambda _: 5_000)
     for _ in range(9_999):
         many.take("shop", EACH)
     assert many.left("shop") > 0

@@ -21,8 +21,8 @@ from receiver.dispatcher.companion import IDLE, CompanionThread
 from receiver.dispatcher.rule_sets import RulesInForce, outline_of
 from receiver.dispatcher.tenants.inbox import Inbox, News
 from receiver.dispatcher.tenants.judge import BEYOND, TOO_MANY, Judge, Judged
-from receiver.dispatcher.tenants.pace import EACH, Pace
 from receiver.dispatcher.tenants.seen_rule import SeenRule
+from receiver.dispatcher.tenants.version_quota import EACH, VersionQuota
 from receiver.ledger.audit.key_values import store_rule_set
 from receiver.ledger.engine.ledger import Ledger, LockMode
 from receiver.ledger.engine.unit_of_work import UnitOfWork
@@ -90,7 +90,7 @@ class CustomRules(CompanionThread):
         self._rules = rules
         self.changed: Callable[[], None] = lambda: None
         self._inbox = Inbox()
-        self._pace = Pace(judge.most_rules)
+        self._quota = VersionQuota(judge.most_rules)
         self._number = 0
         # Of this thread alone; it is not started when `restore` is called.
         self._rows: dict[Key, CustomRule] = {}
@@ -159,7 +159,7 @@ class CustomRules(CompanionThread):
 
     def _round(self) -> float:
         """Take up what was noted; return the seconds until the next round."""
-        batch, noted = self._inbox.take(BATCH, self._paced())
+        batch, noted = self._inbox.take(BATCH, self._within_quota())
         try:
             left = batch[self._take(batch) :]
         except BaseException:
@@ -183,7 +183,7 @@ class CustomRules(CompanionThread):
             self._put(changes)
         return taken
 
-    def _paced(self) -> Callable[[News], bool]:
+    def _within_quota(self) -> Callable[[News], bool]:
         """Return what says whether one more may be taken up now."""
         left: dict[str, float] = {}
 
@@ -191,7 +191,7 @@ class CustomRules(CompanionThread):
             size, namespace = self._size(news), news.seen.namespace
             if not size:
                 return True
-            there = left.get(namespace, self._pace.left(namespace))
+            there = left.get(namespace, self._quota.left(namespace))
             left[namespace] = there - size
             return there > 0
 
@@ -241,7 +241,7 @@ class CustomRules(CompanionThread):
         """Return what becomes of a rule, None where that is known already."""
         seen, key = news.seen, news.seen.place
         if size := self._size(news):
-            self._pace.take(seen.namespace, size)
+            self._quota.take(seen.namespace, size)
         self._waiting.pop(key, None)
         before = self._rows.get(key)
         same = before if before and before.uid == seen.uid else None

@@ -18,7 +18,7 @@ WITHIN = 3600.0
 """Seconds in which all of the room comes back, and in which an older version is kept."""
 
 
-class Pace:
+class VersionQuota:
     """What each namespace has used of its room.
 
     Args:
