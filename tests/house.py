@@ -16,7 +16,7 @@ from sqlalchemy import text
 
 from receiver.argocd.connection import Connection
 from receiver.core.logs import configure_logs
-from receiver.core.model import Outcome, OutcomeKind
+from receiver.core.model import Outcome, OutcomeKind, Sync
 from receiver.core.states import SyncState
 from receiver.dispatcher.handover import Handover, SeenSync
 from receiver.dispatcher.verification import Verification
@@ -306,6 +306,12 @@ class House:
         with self.ledger.read() as connection:
             rows = connection.execute(text(statement)).all()
         return [row[0] if len(row) == 1 else tuple(row) for row in rows]
+
+    def told(self) -> list[Sync]:
+        """What there is on Postsync's own channel, the oldest first."""
+        with self.ledger.read() as connection:
+            ids = self.query("SELECT id FROM syncs WHERE channel = 'postsync' ORDER BY id")
+            return [read_sync(stored_sync(connection, one)) for one in ids]
 
     def _finish(self, uow: UnitOfWork) -> None:
         """End a transaction, as a turn and an operator's act do."""

@@ -19,11 +19,9 @@ from receiver.ledger.engine.ledger import Ledger, LockMode
 from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.inbox.own_notifications import OwnNotifications
 from receiver.ledger.operations.expire import expire_held
-from receiver.ledger.plans.load import stored_sync
 from receiver.ledger.queries.reader import Reader
 from receiver.ledger.queue.clock_shift import shift_times
 from receiver.ledger.queue.pauses import Scope
-from receiver.planning.planner import read_sync
 
 HOUR = 3600
 DAY = 24 * HOUR
@@ -55,10 +53,8 @@ def house_of(ledger: Ledger, rules: str = RULES) -> House:
 
 
 def held_of(house: House) -> list[Held]:
-    """What there is on our own channel."""
-    with house.ledger.read() as connection:
-        ids = house.query("SELECT id FROM syncs WHERE channel = 'postsync' ORDER BY id")
-        return [read_sync(stored_sync(connection, one)).held for one in ids]
+    """What is told of on our own channel."""
+    return [one.held for one in house.told()]
 
 
 def states(house: House) -> list[Any]:

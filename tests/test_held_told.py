@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from house import House, texts
 
-from receiver.core.model import Sync, from_ms, rfc3339
+from receiver.core.model import from_ms, rfc3339
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.inbox.own_notifications import OwnNotifications
@@ -49,13 +49,6 @@ def house_of(ledger: Ledger, rules: str, page: str | None = None) -> House:
     return house
 
 
-def told(house: House) -> list[Sync]:
-    """What there is on our own channel."""
-    with house.ledger.read() as connection:
-        ids = house.query("SELECT id FROM syncs WHERE channel = 'postsync' ORDER BY id")
-        return [read_sync(stored_sync(connection, one)) for one in ids]
-
-
 def test_a_held_plan_is_told_by_a_rule_like_any_other(ledger: Ledger) -> None:
     """With the Application and the revision of its sync, and nothing of that sync's operation."""
     house = house_of(ledger, HELD + TELL, "https://postsync.example/")
@@ -64,7 +57,7 @@ def test_a_held_plan_is_told_by_a_rule_like_any_other(ledger: Ledger) -> None:
     house.plan([])
     why = "matches 3 resources, more than maxTargets 2"
     assert texts(house.work()) == [f"shop: {why}: postsync approve {plan}"]
-    (one,) = told(house)
+    (one,) = house.told()
     assert (one.sender, one.application.project, one.revision) == ("argocd", "web", "9f1c2ab")
     assert (one.phase, one.started_at, one.finished_at, one.resources) == ("", None, None, ())
     held = one.held
@@ -92,21 +85,21 @@ def test_the_held_runs_of_a_wave_are_told_once_together(ledger: Ledger) -> None:
     house = house_of(ledger, SUSPENDED)
     house.sync("a", "b")
     (plan,) = house.plans("id")
-    (first,) = told(house)
+    (first,) = house.told()
     assert (first.held.actions, first.held.count) == (("each", "all"), 3)
     assert first.held.targets == ("ConfigMap/shop/a", "ConfigMap/shop/b", "batch")
     assert {line["notifiedAs"] for line in house.events("run.held")} == {first.id}
     house.approve(plan)
     house.work()
-    assert [one.held.actions for one in told(house)] == [("each", "all"), ("after",)]
-    assert {one.held.command for one in told(house)} == {f"postsync approve {plan}"}
+    assert [one.held.actions for one in house.told()] == [("each", "all"), ("after",)]
+    assert {one.held.command for one in house.told()} == {f"postsync approve {plan}"}
 
 
 def test_of_many_held_runs_the_first_are_named(ledger: Ledger) -> None:
     """A message is as small as one can read."""
     house = house_of(ledger, SUSPENDED)
     house.sync(*(f"c{number:02}" for number in range(30)))
-    (one,) = told(house)
+    (one,) = house.told()
     assert (one.held.count, len(one.held.targets)) == (31, 10)
 
 
@@ -117,7 +110,7 @@ def test_what_is_held_on_that_channel_is_not_told(ledger: Ledger) -> None:
     for _ in range(3):
         house.plan([])
         house.work()
-    assert len(told(house)) == 1
+    assert len(house.told()) == 1
     assert house.query("SELECT state FROM runs WHERE rule = 'tell'") == ["held"]
     assert len(house.events("run.held")) == 1
 
@@ -141,7 +134,7 @@ def test_why_a_glob_does_not_take_it_is_explained(ledger: Ledger) -> None:
     """Or `*` wanted and `postsync` seen would be a riddle."""
     house = house_of(ledger, HELD + TELL.replace("[postsync]", '"*"'))
     house.sync("a", "b", "c")
-    explained = house.planner.matcher.explain(told(house)[0], "tell")
+    explained = house.planner.matcher.explain(house.told()[0], "tell")
     assert next(explained).finding.reason == "channel wants *, saw postsync, which no glob takes"
 
 
@@ -153,10 +146,10 @@ def test_a_plan_that_is_held_when_it_has_collected_is_told_then(ledger: Ledger) 
     house = house_of(ledger, COLLECTING)
     house.sync("a", "b", at=0)
     newest = house.sync("c", at=1)
-    assert told(house) == []
+    assert house.told() == []
     house.pass_time(11)
     house.turn()
-    (one,) = told(house)
+    (one,) = house.told()
     assert (one.held.sync, one.held.count) == (newest, 3)
 
 
@@ -166,7 +159,7 @@ def test_an_approval_that_leaves_a_plan_held_tells_it(ledger: Ledger) -> None:
     house.sync("a", "b", "c")
     (plan,) = house.plans("id")
     house.approve(plan)
-    assert [one.held.plan for one in told(house)] == [plan]
+    assert [one.held.plan for one in house.told()] == [plan]
 
 
 def test_a_plan_of_both_channels_is_told_of_what_argo_cd_notified(ledger: Ledger) -> None:
@@ -183,7 +176,7 @@ def test_a_plan_of_both_channels_is_told_of_what_argo_cd_notified(ledger: Ledger
     assert house.query("SELECT COUNT(*) FROM plan_syncs") == [2]
     house.pass_time(11)
     house.work()
-    assert [(one.held.rule, one.held.sync) for one in told(house)] == [
+    assert [(one.held.rule, one.held.sync) for one in house.told()] == [
         ("purge", sync),
         ("both", sync),
     ]
@@ -191,7 +184,7 @@ def test_a_plan_of_both_channels_is_told_of_what_argo_cd_notified(ledger: Ledger
         house.plan([])
         house.pass_time(11)
         house.work()
-    assert len(told(house)) == 2
+    assert len(house.told()) == 2
 
 
 THROTTLED = """
@@ -233,7 +226,7 @@ def test_of_two_that_plan_the_same_one_tells(ledger: Ledger) -> None:
             store_plannings(uow, [planning])
             OwnNotifications(None, reaches=True).tell_held(uow)
             uow.finish()
-    assert (len(house.plans()), len(told(house))) == (1, 1)
+    assert (len(house.plans()), len(house.told())) == (1, 1)
 
 
 def test_what_a_sender_names_is_read_from_its_own_notifications(ledger: Ledger) -> None:
@@ -258,7 +251,7 @@ def test_a_transaction_that_is_not_committed_tells_nothing(ledger: Ledger) -> No
     house.tells = Breaks(None, reaches=True)
     with pytest.raises(BrokenPipeError):
         house.plan([])
-    assert (house.plans(), told(house)) == ([], [])
+    assert (house.plans(), house.told()) == ([], [])
     house.tells = OwnNotifications(None, reaches=True)
     house.plan([])
-    assert (house.plans(), len(told(house))) == (["held"], 1)
+    assert (house.plans(), len(house.told())) == (["held"], 1)
