@@ -65,9 +65,8 @@ class NotificationSpan:
         self._span.set_attribute("http.response.status_code", status)
         if status >= HTTPStatus.BAD_REQUEST:
             self._span.set_attribute("error.type", str(status))
-        if (
-            status >= HTTPStatus.INTERNAL_SERVER_ERROR
-        ):  # what a sender did wrong is no error of ours
+        # What a sender did wrong is no error of ours.
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             self._span.set_status(StatusCode.ERROR)
         self.end()
 
