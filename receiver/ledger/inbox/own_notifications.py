@@ -20,6 +20,7 @@ from receiver.ledger import tables
 from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.inbox.deliveries import Arrival, InboxRows
 from receiver.notification.own import OWN_CHANNEL, own_body
+from receiver.notification.own_excerpt import Excerpt, excerpt, short
 from receiver.notification.parse import read_notification
 
 PLAN, RUN, EXPIRING = "plan.held", "run.held", "run.expiring"
@@ -61,7 +62,7 @@ class OwnNotifications:
             about = known.of(plan, lines[0].sync)
             if about is None:
                 continue
-            arrival = self._arrival(uow.now, *about, lines)
+            arrival = self._arrival(uow.now, about, lines)
             told = rows.add(arrival, zlib.compress(arrival.body, 1)).sync
             for place, line in zip(places, lines, strict=True):
                 uow.events[place] = replace(line, data={**line.data, "notifiedAs": told})
@@ -69,7 +70,8 @@ class OwnNotifications:
             rows.write(uow.connection)
             uow.events += rows.events
 
-    def _arrival(self, now: int, about: Sync, trace: str, lines: Sequence[Event]) -> Arrival:
+    def _arrival(self, now: int, found: _About, lines: Sequence[Event]) -> Arrival:
+        about = found.told.sync
         held = self._held(now, about, lines)
         what = "expiring" if held.expiring else "held"
         body = own_body(about, held, f"{held.plan} {what} at {now}")
@@ -78,8 +80,10 @@ class OwnNotifications:
         )
         until = f" until {held.expires}" if held.expires else ""
         why = f"plan {held.plan} of sync {about.id} is held{until}: {held.reason}"
+        if found.told.shortened:
+            why += f"; shortened: {found.told.shortened}"
         return Arrival(
-            about.sender, OWN_CHANNEL, body, from_ms(now), notification, own=why, trace=trace
+            about.sender, OWN_CHANNEL, body, from_ms(now), notification, own=why, trace=found.trace
         )
 
     def _held(self, now: int, about: Sync, lines: Sequence[Event]) -> Held:
@@ -96,14 +100,17 @@ class OwnNotifications:
 
 def _whole(data: Mapping[str, Any]) -> dict[str, Any]:
     """Return what is held where it is a plan that has not started."""
-    return {"targets": tuple(data["holds"]), "count": len(data["holds"]) + data.get("more", 0)}
+    return {
+        "targets": tuple(map(short, data["holds"])),
+        "count": len(data["holds"]) + data.get("more", 0),
+    }
 
 
 def _parts(lines: Sequence[Event]) -> dict[str, Any]:
     """Return what is held where these runs of a plan are."""
     return {
         "actions": tuple(dict.fromkeys(line.data["action"] for line in lines)),
-        "targets": tuple(line.data["target"] for line in lines[:NAMED]),
+        "targets": tuple(short(str(line.data["target"])) for line in lines[:NAMED]),
         "count": len(lines),
     }
 
@@ -114,17 +121,23 @@ def _expires(now: int, lines: Sequence[Event]) -> str | None:
     return rfc3339(from_ms(now + int(min(times) * 1000))) if times else None
 
 
+@dataclass(frozen=True, slots=True)
+class _About:
+    """A sync as we tell of it, and its trace, which what we tell goes on with."""
+
+    told: Excerpt
+    trace: str
+
+
 @dataclass(slots=True)
 class _Syncs:
     """The syncs that plans are of; what several rules hold of one is read once."""
 
     connection: Connection
-    known: dict[str, tuple[Sync, str]] = field(default_factory=dict)
+    known: dict[str, _About] = field(default_factory=dict)
 
-    def of(self, plan: str, newest: str) -> tuple[Sync, str] | None:
+    def of(self, plan: str, newest: str) -> _About | None:
         """Return the newest sync of a plan that a sender notified of, without its resources.
-
-        And its trace, which what we tell of it goes on with.
 
         Only plans that collect have more than the ``newest``; one that collects our own alone has
         none.
@@ -134,13 +147,13 @@ class _Syncs:
             self.known[found] = self._read(found)
         return None if found is None else self.known[found]
 
-    def _read(self, sync: str) -> tuple[Sync, str]:
+    def _read(self, sync: str) -> _About:
         row = self.connection.execute(_NOTIFICATION, {"sync": sync}).one()
         read = read_notification(
             zlib.decompress(row.body), sender=row.sender, channel=row.channel,
             query=json.loads(row.query), resources=False,
         )  # fmt: skip
-        return replace(read.sync, id=sync), row.trace or ""
+        return _About(excerpt(replace(read.sync, id=sync)), row.trace or "")
 
 
 _S, _D, _M = tables.syncs.c, tables.deliveries.c, tables.plan_syncs.c
