@@ -8,41 +8,24 @@ from typing import Any
 
 import pytest
 from desks import HOLDING, house_of
-from doors import AS_OPERATOR, AS_SENDER, AS_VIEWER, Doors, doors, token_file
+from doors import AS_OPERATOR, AS_SENDER, AS_VIEWER, Doors, token_file
+from extension import extension_doors, get, headers
 from house import House
 from notifications import notification, resource
 
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.queries import application as queries
 
-TOKEN = "token-of-argo-cds-extension-0123"
-
 
 @pytest.fixture
 def web(ledger: Ledger, tmp_path: Path) -> Iterator[Doors]:
-    token_file(tmp_path, "extensions/argocd", TOKEN)
-    with doors(ledger, tmp_path) as made:
+    with extension_doors(ledger, tmp_path) as made:
         yield made
 
 
 @pytest.fixture
 def house(ledger: Ledger) -> House:
     return house_of(ledger, HOLDING)
-
-
-def headers(
-    application: str = "argocd:shop", project: str = "web", token: str = TOKEN
-) -> dict[str, str]:
-    return {
-        "Authorization": f"Bearer {token}", "Argocd-Application-Name": application,
-        "Argocd-Project-Name": project, "Argocd-Username": "ann", "Argocd-User-Groups": "ops",
-    }  # fmt: skip
-
-
-def get(web: Doors, path: str = "", status: int = 200, **named: str) -> Any:
-    answer = web.client.get(f"/v1/application/syncs{path}", headers=headers(**named))
-    assert answer.status_code == status, answer.text
-    return answer.json
 
 
 def test_the_newest_syncs_are_told_with_what_came_of_them(web: Doors, house: House) -> None:

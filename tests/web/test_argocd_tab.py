@@ -11,7 +11,8 @@ import pytest
 from argocd_page import argocd_page
 from browser import axe_finds, chromium
 from desks import HOLDING, house_of
-from doors import Doors, doors, token_file
+from doors import Doors
+from extension import TOKEN, extension_doors
 from house import House
 from in_process import threaded
 from playwright.sync_api import Browser, Page, expect
@@ -22,7 +23,6 @@ from receiver.core.model import Json, Outcome, OutcomeKind
 from receiver.ledger.engine.sqlite import SqliteLedger
 
 SCRIPT = (ROOT / "k8s/overlays/argocd-extension/extension-postsync.js").read_text()
-TOKEN = "token-of-argo-cds-extension-0123"
 SHOP: Json = {
     "metadata": {"name": "shop", "namespace": "argocd"},
     "spec": {"project": "web"},
@@ -40,8 +40,8 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def web(file_ledger: SqliteLedger, tmp_path: Path) -> Iterator[Doors]:
-    token_file(tmp_path, "extensions/argocd", TOKEN)
-    with doors(file_ledger, tmp_path, page_url="https://postsync.example.com/") as made:
+    page_url = "https://postsync.example.com/"
+    with extension_doors(file_ledger, tmp_path, page_url=page_url) as made:
         yield made
 
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 from desks import HOLDING, live_house_of
-from doors import AS_OPERATOR, Doors, doors, token_file
+from doors import AS_OPERATOR, Doors
+from extension import extension_doors, get
 from house import House
 from page import log_in, look, words
-from test_application_api import TOKEN, get
 
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.inbox.own_notifications import OwnNotifications
@@ -19,8 +19,7 @@ from receiver.ledger.inbox.own_notifications import OwnNotifications
 
 @pytest.fixture
 def web(ledger: Ledger, tmp_path: Path) -> Iterator[Doors]:
-    token_file(tmp_path, "extensions/argocd", TOKEN)
-    with doors(ledger, tmp_path) as made:
+    with extension_doors(ledger, tmp_path) as made:
         yield made
 
 
