@@ -11,8 +11,9 @@ import click
 
 from receiver.cli import many, options
 from receiver.cli.client import Client
-from receiver.cli.screen import confirm, plural, write_answer, write_line
+from receiver.cli.screen import confirm, write_answer, write_line
 from receiver.cli.whole_story import fetch_story
+from receiver.core.plural import plural
 from receiver.core.states import PlanState, RunState
 from receiver.ledger.queries.rows import PlanWithRuns
 

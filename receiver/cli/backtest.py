@@ -13,9 +13,10 @@ from receiver.cli.backtest_page import lines
 from receiver.cli.client import Client
 from receiver.cli.known_tenants import known_tenants
 from receiver.cli.progress import Progress
-from receiver.cli.screen import plural, write_json, write_line
+from receiver.cli.screen import write_json, write_line
 from receiver.cli.stored import connected_senders, read_stored
 from receiver.core.errors import PayloadError, ServerError
+from receiver.core.plural import plural
 from receiver.core.validation import did_you_mean
 from receiver.inspection.backtest import Backtest, RuleBacktest
 from receiver.ledger.queries.delivery_rows import DeliveryStory

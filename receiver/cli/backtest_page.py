@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TypeAlias
 
-from receiver.cli.screen import Part, Styled, plural
+from receiver.cli.screen import Part, Styled
+from receiver.core.plural import plural
 from receiver.inspection.backtest import Backtest, Difference, Doubt, RuleBacktest, tells
 
 Line: TypeAlias = tuple[Part, ...]

@@ -8,7 +8,8 @@ import click
 
 from receiver.cli import options
 from receiver.cli.progress import Progress
-from receiver.cli.screen import plural, write_answer
+from receiver.cli.screen import write_answer
+from receiver.core.plural import plural
 from receiver.ledger.engine.backup import back_up
 from receiver.settings.loading import load_settings
 

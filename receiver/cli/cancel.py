@@ -8,7 +8,8 @@ import click
 
 from receiver.cli import many, options
 from receiver.cli.client import Client
-from receiver.cli.screen import confirm, plural, write_answer
+from receiver.cli.screen import confirm, write_answer
+from receiver.core.plural import plural
 from receiver.core.states import OPEN_PLANS, PlanState, RunState
 
 

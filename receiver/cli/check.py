@@ -14,8 +14,9 @@ from receiver.app.outbound import build_outbound
 from receiver.cli import options
 from receiver.cli.check_connections import CheckedConnections, check_connections, sender_warnings
 from receiver.cli.check_secrets import secret_warnings
-from receiver.cli.screen import Styled, plural, write_json, write_line
+from receiver.cli.screen import Styled, write_json, write_line
 from receiver.core.errors import Problem, RuleError
+from receiver.core.plural import plural
 from receiver.inspection.dry_run import DryRun, DryRunResult
 from receiver.rules.expressions.cel import Expressions
 from receiver.rules.handlers.registry import Registry

@@ -10,8 +10,8 @@ from typing import Any
 from receiver.app.connections import build_connections, unknown_senders
 from receiver.app.tenants import READING, to_tenants
 from receiver.argocd.probe import Probe, probe
-from receiver.cli.screen import plural
 from receiver.core.errors import Problem
+from receiver.core.plural import plural
 from receiver.dispatcher.tenants.probe import TenantsProbe, probe_tenants
 from receiver.outbound import Outbound
 from receiver.settings.model import Settings

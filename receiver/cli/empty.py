@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from receiver.cli.client import PAGE, Client, Query
-from receiver.cli.screen import plural
+from receiver.core.plural import plural
 from receiver.core.states import RunState
 
 OTHER = {"plan": "run", "run": "plan"}

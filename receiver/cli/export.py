@@ -9,8 +9,9 @@ import click
 from receiver.cli import options, trail
 from receiver.cli.client import Client
 from receiver.cli.progress import Progress
-from receiver.cli.screen import plural, write_json, write_line
+from receiver.cli.screen import write_json, write_line
 from receiver.core.errors import ServerError
+from receiver.core.plural import plural
 
 
 @click.command()

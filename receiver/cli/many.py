@@ -12,9 +12,10 @@ import click
 
 from receiver.cli import options
 from receiver.cli.client import Client
-from receiver.cli.screen import Styled, confirm, plural, write_json, write_line
+from receiver.cli.screen import Styled, confirm, write_json, write_line
 from receiver.core.errors import ServerError
 from receiver.core.model import Json
+from receiver.core.plural import plural
 from receiver.core.states import PlanState, RunState
 
 Kind: TypeAlias = Literal["plan", "run", "sync"]

@@ -10,8 +10,9 @@ import click
 
 from receiver.cli import options
 from receiver.cli.progress import Progress
-from receiver.cli.screen import plural, write_answer
+from receiver.cli.screen import write_answer
 from receiver.core.errors import LedgerUnavailable
+from receiver.core.plural import plural
 from receiver.ledger import tables
 from receiver.ledger.engine.open import open_ledger, prepare
 from receiver.settings.loading import load_settings

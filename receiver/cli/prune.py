@@ -14,9 +14,10 @@ import click
 
 from receiver.cli import options
 from receiver.cli.progress import Progress
-from receiver.cli.screen import confirm, plural, write_answer, write_line
+from receiver.cli.screen import confirm, write_answer, write_line
 from receiver.contract.durations import duration_text, seconds
 from receiver.core.errors import LedgerError
+from receiver.core.plural import plural
 from receiver.ledger.engine.ledger import Ledger
 from receiver.ledger.engine.open import open_ledger, prepare
 from receiver.ledger.engine.sqlite import SqliteLedger

@@ -10,9 +10,10 @@ import click
 
 from receiver.cli import many, options
 from receiver.cli.client import Client
-from receiver.cli.screen import confirm, plural, write_answer
+from receiver.cli.screen import confirm, write_answer
 from receiver.core.errors import ServerError
 from receiver.core.model import Json
+from receiver.core.plural import plural
 from receiver.core.states import RunState
 
 Body: TypeAlias = dict[str, Json]

@@ -7,9 +7,10 @@ from typing import Any
 
 import yaml
 
-from receiver.cli.screen import Line, Styled, plural
+from receiver.cli.screen import Line, Styled
 from receiver.cli.story_page import event_lines
 from receiver.cli.summary import colour_of
+from receiver.core.plural import plural
 from receiver.core.states import RunState
 from receiver.ledger.queries.rows import Attempt, RunStory
 

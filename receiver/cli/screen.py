@@ -107,11 +107,6 @@ def write_rows(
     console.print(table)
 
 
-def plural(number: int, word: str) -> str:
-    """Return a number with its word: ``1 run``, ``1,204 runs``."""
-    return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"
-
-
 def _escaped(part: Part) -> str:
     if isinstance(part, str):
         return escape_controls(part)

@@ -10,7 +10,8 @@ import click
 from receiver.cli import options
 from receiver.cli.client import Client
 from receiver.cli.phrases import paused, why
-from receiver.cli.screen import Line, Styled, plural, write_json, write_line
+from receiver.cli.screen import Line, Styled, write_json, write_line
+from receiver.core.plural import plural
 from receiver.core.states import PlanState, RunState, SyncState
 from receiver.core.validation import first_line
 from receiver.inspection.instance_status import ConnectionStatus, InstanceStatus

@@ -7,9 +7,10 @@ from collections.abc import Hashable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from receiver.cli.fold import folded, named
-from receiver.cli.screen import Line, Part, Styled, plural
+from receiver.cli.screen import Line, Part, Styled
 from receiver.cli.summary import plan_lines, urgency
 from receiver.cli.trail import HIDDEN, event_line
+from receiver.core.plural import plural
 from receiver.core.states import UNPLANNED_SYNCS, SyncState
 from receiver.ledger.queries.rows import Event, SyncDetails
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from receiver.cli.fold import FEW, named
-from receiver.cli.screen import Line, Part, Styled, plural
+from receiver.cli.screen import Line, Part, Styled
+from receiver.core.plural import plural
 from receiver.core.states import PlanState, RunState, Trait
 from receiver.ledger.queries.rows import PlanWithRuns, RunWithTries
 

@@ -10,6 +10,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from receiver.core.plural import plural
 from receiver.core.states import PlanState, RunState, SyncState
 from receiver.core.validation import first_line
 from receiver.ledger.audit.connection_states import TENANTS
@@ -97,7 +98,7 @@ def _of_overview(status: Overview) -> Iterator[Need]:
         if one["failed"]:
             yield {
                 "about": "handler",
-                "text": f"{one['handler']}: {_count(one['failed'], 'run')} failed for good in the "
+                "text": f"{one['handler']}: {plural(one['failed'], 'run')} failed for good in the "
                 f"last hour, the newest with: {first_line(one['reason'])}",
                 "next": join(["postsync", "retry", "--handler", one["handler"], "--since", "1h"]),
             }
@@ -105,7 +106,7 @@ def _of_overview(status: Overview) -> Iterator[Need]:
         if sender["refused"]:
             yield {
                 "about": "sender",
-                "text": f"{sender['sender']}: {_count(sender['refused'], 'notification')} refused "
+                "text": f"{sender['sender']}: {plural(sender['refused'], 'notification')} refused "
                 f"since the last that was understood: {first_line(sender['reason'])}",
                 "next": "postsync tail --event notification.refused --since 1h",
             }
@@ -155,7 +156,7 @@ def _of_held(status: Overview) -> Iterator[Need]:
         if held["count"]:
             yield {
                 "about": "plans" if kind == "plan" else "runs",
-                "text": f"{_count(held['count'], kind)} held for an approval, the oldest "
+                "text": f"{plural(held['count'], kind)} held for an approval, the oldest "
                 f"{held['oldest']} of {held['madeAt']}",
                 "next": f"postsync {kind}s --state held",
             }
@@ -166,7 +167,7 @@ def _of_backlog(status: Overview) -> Iterator[Need]:
     if failed["count"]:
         yield {
             "about": "syncs",
-            "text": f"{_count(failed['count'], 'sync')} could not be planned in the last hour",
+            "text": f"{plural(failed['count'], 'sync')} could not be planned in the last hour",
             "next": "postsync syncs --state failed --since 1h",
         }
     due = status["oldestDue"]
@@ -192,7 +193,3 @@ def _of_connections(connections: Sequence[ConnectionStatus]) -> Iterator[Need]:
 
 def _seconds(since: str, until: str) -> float:
     return (datetime.fromisoformat(until) - datetime.fromisoformat(since)).total_seconds()
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"

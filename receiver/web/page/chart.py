@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from receiver.core.model import DeliveryVerdict, from_ms, rfc3339
+from receiver.core.plural import plural
 from receiver.ledger.queries.history import History
-from receiver.web.page.words import plural, tone
+from receiver.web.page.words import tone
 
 WIDTH, HEIGHT, GAP = 480, 70, 3
 """Of the picture without its hours, and between two bars, in the picture's units."""

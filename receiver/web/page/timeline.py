@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import pairwise
 
+from receiver.core.plural import plural
 from receiver.core.states import RunState
 from receiver.ledger.queries.rows import Event, PlanExcerpt, RunWithTries, SyncExcerpt
 from receiver.notification.own import OWN_CHANNEL
-from receiver.web.page.words import plural, span, tone
+from receiver.web.page.words import span, tone
 
 LEFT, RIGHT, TOP, LANE = 250, 1000, 24, 18
 """Where the time begins and ends, and heights of the axis and of a lane, in the picture's units."""

@@ -11,6 +11,7 @@ from typing import Any
 from flask import url_for
 from markupsafe import Markup, escape
 
+from receiver.core.plural import plural
 from receiver.core.states import PlanState, RunState, SyncState
 from receiver.core.terminal_text import escape_controls
 
@@ -103,11 +104,6 @@ def why(run: Mapping[str, Any]) -> str:
     waits, reason = run["waitsFor"], run["reason"]
     both = waits and reason and run["attempts"]
     return f"{waits}, after: {reason}" if both else waits or reason
-
-
-def plural(number: int, word: str) -> str:
-    """Write how many there are of something."""
-    return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"
 
 
 FILTERS: Mapping[str, Callable[..., Any]] = {
