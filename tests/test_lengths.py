@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from receiver.contract import cut, cut_bytes
+from receiver.core.index_key import LONGEST, index_key
 
 
 @given(st.text(max_size=30), st.integers(1, 20))
@@ -23,3 +24,19 @@ def test_or_so_many_bytes_of_whole_characters(text: str, most: int) -> None:
         kept = got.removesuffix("…")
         assert text.startswith(kept)
         assert len(f"{text[: len(kept) + 1]}…".encode()) > most
+
+
+@given(st.text(st.characters(), max_size=300), st.integers(1, 20))
+def test_the_key_of_any_text_is_no_longer_than_an_index_takes(text: str, times: int) -> None:
+    """What fits is left as it is; what does not begins as it did, and says that it is a digest."""
+    long = text * times
+    got = index_key(long)
+    assert len(got.encode("utf-8", "replace")) <= LONGEST
+    if got != long:
+        assert "…sha256:" in got
+
+
+def test_long_texts_that_differ_in_their_last_letter_have_different_keys() -> None:
+    """Else plans of two of them would wait for each other."""
+    assert index_key("a" * 20_000 + "b") != index_key("a" * 20_000 + "c")
+    assert index_key("a" * 20_000 + "b") == index_key("a" * 20_000 + "b")

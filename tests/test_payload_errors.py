@@ -300,3 +300,31 @@ def test_a_name_that_kubernetes_would_not_take_is_refused(name: str) -> None:
     error = refused({"application": {"name": name}, "operationState": FINISHED})
     assert error.reason == "bad_name"
     assert "toJson" in error.hint
+
+
+@pytest.mark.parametrize(
+    ("field", "application"),
+    [
+        ("project", {"project": "x" * 501}),
+        ("destination.namespace", {"destination": {"namespace": "x" * 501}}),
+    ],
+)
+def test_a_text_that_is_too_long_to_be_a_name_is_refused(
+    field: str, application: dict[str, Any]
+) -> None:
+    """Argo CD takes any; one of twice the length that Kubernetes allows is let in."""
+    error = refused({"application": {"name": "shop", **application}, "operationState": FINISHED})
+    assert error.reason == "bad_name"
+    assert error.message == (
+        f"the application's {field} {'x' * 80!r} has 501 characters, more than 500"
+    )
+    assert "253" in error.hint
+
+
+def test_so_is_one_in_the_query_or_in_a_whole_application() -> None:
+    """Wherever it stands, it is the same field."""
+    long = "x" * 501
+    assert refused([], application="shop", phase="Succeeded", project=long).reason == "bad_name"
+    spec = {"project": "web", "destination": {"namespace": long}}
+    whole = {"metadata": {"name": "shop"}, "spec": spec, "status": {"operationState": FINISHED}}
+    assert "destination.namespace" in refused({"app": whole}).message

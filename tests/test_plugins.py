@@ -21,6 +21,7 @@ same = replace(post, summary="Another one.")
 taken = replace(say, name="log.message")
 several = [say, taken]
 name = replace(say, name="Say")
+long = replace(say, name="toy." + 97 * "y")
 params = replace(say, params=dict)
 run = replace(say, run=None)
 summary = replace(say, summary=None)
@@ -73,6 +74,7 @@ def test_a_handler_has_its_origin(point: Point) -> None:
     ("value", "reason"),
     [
         ("name", "registers a handler wrongly: the name 'Say' is not like service.verb"),
+        ("long", "is not like service.verb, in lower case, at most 100 characters"),
         ("params", "params of toy.say is no subclass of receiver.contract.Params"),
         ("run", "run or lane of toy.say is no function"),
         ("summary", "summary or example of toy.say is no text"),

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, replace
 
 from receiver.argocd.objects import LiveObject, ObjectRef, Unreadable
+from receiver.core.index_key import index_key
 from receiver.core.model import FieldChange, Json, Live
 from receiver.core.storable import dumps
 from receiver.dispatcher.resource_health import REASON
@@ -162,7 +163,7 @@ def owner_of(found: LiveObject) -> str:
 
 def owner_by(ref: ObjectRef) -> str:
     """Return the same by what names the object, which is right about the namespace."""
-    return "/".join(filter(None, (ref.group, ref.kind, ref.namespace, ref.name)))
+    return index_key("/".join(filter(None, (ref.group, ref.kind, ref.namespace, ref.name))))
 
 
 def is_secret(ref: ObjectRef) -> bool:

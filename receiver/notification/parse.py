@@ -29,7 +29,7 @@ from receiver.notification.shapes import (
     misplaced_phases,
     unknown_shape,
 )
-from receiver.notification.wire import WireResource
+from receiver.notification.wire import WireName, WireResource
 
 __all__ = ["Notification", "read_notification"]
 
@@ -38,6 +38,10 @@ CHANNEL = "sync"
 
 NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 """A DNS subdomain, as Kubernetes demands of an object's name: at most 253 characters."""
+
+LONGEST = 500
+"""Characters of what Argo CD takes as any text where it names something. An index of the ledger has
+it, of which a row on PostgreSQL has 2,704 bytes; a character may have four."""
 
 EVENT_KEY_LIMIT = 1000
 """Characters of an event key; ours to choose, it is stored with the sync."""
@@ -159,6 +163,22 @@ def _check_names(found: Found) -> None:
         if name and not NAME.fullmatch(name):
             message = f"the application's {what} {name[:80]!r} is no Kubernetes name"
             raise PayloadError("bad_name", message, hint=WAY_OUT)
+    _check_lengths(found.application)
+
+
+def _check_lengths(application: WireName) -> None:
+    """Refuse what no index could hold; see `receiver.core.index_key`."""
+    there = application.destination
+    texts = {"project": application.project, "destination.namespace": there and there.namespace}
+    for what, text in texts.items():
+        if text and len(text) > LONGEST:
+            raise PayloadError(
+                "bad_name",
+                f"the application's {what} {text[:80]!r} has {len(text)} characters, "
+                f"more than {LONGEST}",
+                hint="no AppProject and no namespace has such a name: Kubernetes takes 253 "
+                "characters at most",
+            )
 
 
 def _event_key(tree: Any, query: Mapping[str, str]) -> str:

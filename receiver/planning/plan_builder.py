@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import cache
 
 from receiver.core.errors import ExpressionError
+from receiver.core.index_key import index_key
 from receiver.core.model import Json, Sync, new_id
 from receiver.ledger.plans.awaited import Awaited
 from receiver.ledger.plans.plan import Gate
@@ -120,8 +121,8 @@ class PlanMaker:
                 text, lambda source: self._expressions.compile(source, KEY_SCOPE)
             )
             if isinstance(template, str):
-                return template
-            return str(template.render(self._expressions.bind(facts)))
+                return index_key(template)
+            return index_key(str(template.render(self._expressions.bind(facts))))
         except ExpressionError:
             return ""
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from receiver.contract import Handler
 from receiver.core.errors import ExpressionError
+from receiver.core.index_key import index_key
 from receiver.core.model import Json
 from receiver.rules.expressions.cel import Bindings, Expressions, Program
 from receiver.rules.expressions.template import Broken, parse_tree, render_tree
@@ -73,13 +74,14 @@ class PreparedAction:
 
         A tenant has lanes of its own, so that none can bring a limit of a service upon others.
         """
-        lane, tenant = self.handler.lane(tree) or self.handler.name, tenant_of(self.rule.name)
+        lane = index_key(self.handler.lane(tree) or self.handler.name)
+        tenant = tenant_of(self.rule.name)
         lane = lane_of(lane, tenant) if tenant else lane
         if self.handler.rate is None:
             return lane
         refs = self.secrets.values()
         named = {"/".join(filter(None, (ref["name"], ref.get("key")))) for ref in refs}
-        return " ".join([lane, *sorted(named)])
+        return f"{lane} {index_key(' '.join(sorted(named)))}" if named else lane
 
 
 class PreparedActions:

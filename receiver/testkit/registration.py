@@ -23,7 +23,10 @@ def check_words(subject: Subject) -> None:
     """A name like service.verb, a summary of one line, a sentence for each parameter."""
     handler = subject.handler
     if not NAME.fullmatch(handler.name):
-        raise ContractBroken(f"the name {handler.name!r} is not like service.verb, in lower case")
+        raise ContractBroken(
+            f"the name {handler.name!r} is not like service.verb, in lower case, "
+            "at most 100 characters"
+        )
     if not handler.summary.endswith(".") or len(handler.summary) > SUMMARY:
         raise ContractBroken(f"the summary is no sentence of at most {SUMMARY} characters")
     for model in _models(handler.params):

@@ -6,6 +6,7 @@ import base64
 import gzip
 import io
 import json
+import secrets
 import sqlite3
 import time
 import tracemalloc
@@ -275,6 +276,17 @@ def test_a_small_body_that_grows_without_end_costs_no_memory(web: Doors) -> None
     tracemalloc.stop()
     assert answer.status_code == 413
     assert most < 4 << 20
+
+
+def test_a_project_that_no_index_could_hold_is_the_sender_s_mistake(web: Doors) -> None:
+    """A 503 would have Argo CD send it again, and again to no avail."""
+    body = notification(project=secrets.token_hex(10_000))
+    answer = web.client.post(PATH, data=body, headers=AS_SENDER)
+    assert (answer.status_code, answer.json and answer.json["reason"]) == (400, "bad_name")
+    assert answer.json
+    assert answer.json["detail"].startswith("the application's project ")
+    [row] = deliveries(web.ledger)
+    assert row.verdict == "refused"
 
 
 def test_what_cannot_be_understood_is_a_400_that_is_kept(web: Doors) -> None:

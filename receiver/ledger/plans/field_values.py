@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, select, text, update
 
 from receiver.argocd.objects import ApplicationState
+from receiver.core.index_key import index_key
 from receiver.core.storable import dumps
 from receiver.ledger import tables
 from receiver.ledger.audit.key_values import get_value
@@ -41,8 +42,8 @@ class FieldPlace:
 
     @classmethod
     def of(cls, sender: str, application: ApplicationState) -> FieldPlace:
-        """Return that of an Application; of a destination as much as an index of a table takes."""
-        return cls(sender, application.summary.key, application.destination[:300])
+        """Return that of an Application; of a long destination what stands for it."""
+        return cls(sender, application.summary.key, index_key(application.destination))
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from receiver.core.errors import SettingsError
 
 GROUP = "postsync.handlers"
 OURS = "postsync-receiver"
-NAME = re.compile(r"[a-z][a-z0-9_-]*\.[a-z][a-z0-9_-]*")
+NAME = re.compile(r"(?=.{3,100}\Z)[a-z][a-z0-9_-]*\.[a-z][a-z0-9_-]*")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -117,7 +117,7 @@ def _fault(handler: Any, *, schema: bool) -> str:
     """Return what is wrong with a registration; our own schemas are left to the tests."""
     name, params = handler.name, handler.params
     if not isinstance(name, str) or not NAME.fullmatch(name):
-        return f"the name {name!r} is not like service.verb, in lower case"
+        return f"the name {name!r} is not like service.verb, in lower case, at most 100 characters"
     if not isinstance(params, type) or not issubclass(params, Params):
         return f"params of {name} is no subclass of receiver.contract.Params"
     if not callable(handler.run) or not callable(handler.lane):
