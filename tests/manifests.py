@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import kubernetes_validate
 import pytest
 import yaml
 
@@ -15,8 +17,18 @@ ROOT = Path(__file__).parents[1]
 K8S = ROOT / "k8s"
 ARGO_CD = ROOT / "tests/data/k8s/argocd.yaml"
 ARGO_CD_SERVER = ROOT / "tests/data/k8s/argocd-server.yaml"
+VERSIONS = ("1.30", kubernetes_validate.latest_version())
+"""Of Kubernetes: an old and the newest one."""
+
+# Else it reads the schemas of all kinds anew for each object, ten times what the check takes.
+kubernetes_validate.utils.schema_contents = cache(kubernetes_validate.utils.schema_contents)
 
 Manifest: TypeAlias = dict[str, Any]
+
+
+def check_schema(manifest: Manifest, version: str = VERSIONS[-1]) -> None:
+    """Hold an object strictly to the schema of a release of Kubernetes."""
+    kubernetes_validate.validate(manifest, version, strict=True)
 
 
 def build(folder: Path) -> list[Manifest]:

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import click
-import kubernetes_validate
 import pytest
 import yaml
 from in_process import run_command
+from manifests import check_schema
 from pydantic.alias_generators import to_camel
 from service import ROOT
 from shown_blocks import BLOCKS, Block, commands
@@ -163,7 +163,7 @@ def _check_yaml(tree: Any, block: Block, folder: Path) -> None:
     if keys & SNIPPETS.keys() and next(iter(tree)) in SNIPPETS:
         return
     if "kind" in keys and tree["kind"] not in {"PostSyncRule", "Kustomization"}:
-        kubernetes_validate.validate(tree, kubernetes_validate.latest_version(), strict=True)
+        check_schema(tree)
     elif keys <= SETTINGS and "rules" not in keys:
         (folder / "settings.yaml").write_text(block.text)
         assert load_settings(folder / "settings.yaml").model_fields_set

@@ -43,11 +43,12 @@ def _checks(subject: Subject) -> Iterator[tuple[str, Callable[[], None]]]:
     if not subject.sends:
         silent = Case(Reply(), Succeeded)
         yield "sends nothing", partial(check_silence, subject)
-        yield "no secret is told", partial(check_secrets, subject, silent)
+        yield "no secret is told", partial(check_secrets, subject, [silent])
         return
     yield "table is complete", partial(check_table, subject)
     for case in subject.cases:
         yield from _checks_of_case(subject, case)
+    yield "no secret is told", partial(check_secrets, subject, subject.cases)
     dripping = Case(Fault.DRIPPING, TemporaryError)
     yield "time is kept", partial(check_case, subject, dripping)
     first = [case for case in subject.cases if case.state is None]
@@ -59,7 +60,5 @@ def _checks(subject: Subject) -> Iterator[tuple[str, Callable[[], None]]]:
 
 def _checks_of_case(subject: Subject, case: Case) -> Iterator[tuple[str, Callable[[], None]]]:
     yield f"{case} is {case.ends.__name__}", partial(check_case, subject, case)
-    if case.script[-1] is not Fault.SILENT:  # it shows no more than a reset, and takes longer
-        yield f"{case} tells no secret", partial(check_secrets, subject, case)
     if case.ends is Pending and case.state is None:
         yield f"{case}, then asking keeps the state", partial(check_asking, subject, case)

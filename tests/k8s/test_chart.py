@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import chart
-import kubernetes_validate
 import pytest
 import yaml
 from control_plane import RELEASE
 from helm_chart import CHART, Values, helm, refused, render, shown, template
-from manifests import ROOT, Manifest, find
+from manifests import ROOT, VERSIONS, Manifest, check_schema, find
 from pydantic.alias_generators import to_camel
 
 from receiver.rules.expressions.cel import Expressions
@@ -93,10 +92,10 @@ def test_the_copies_in_the_chart_are_fresh(monkeypatch: pytest.MonkeyPatch) -> N
 def test_each_object_fits_the_schema_of_kubernetes(rendered: dict[str, list[Manifest]]) -> None:
     """Of an old and of the newest release; a key that it does not know is a mistake."""
     for manifests in rendered.values():
-        for version in ("1.30", kubernetes_validate.latest_version()):
+        for version in VERSIONS:
             for one in manifests:
                 if one["kind"] not in CUSTOM:
-                    kubernetes_validate.validate(one, version, strict=True)
+                    check_schema(one, version)
 
 
 def test_the_receiver_takes_what_the_chart_makes_of_the_settings(
@@ -380,7 +379,7 @@ def test_a_name_that_yaml_reads_as_a_number_or_a_truth_stays_a_name() -> None:
     }  # fmt: skip
     manifests = [one for one in render(values) if one["kind"] not in CUSTOM]
     for one in manifests:
-        kubernetes_validate.validate(one, kubernetes_validate.latest_version(), strict=True)
+        check_schema(one)
     roles = {one["metadata"]["namespace"] for one in manifests if one["kind"] == "Role"}
     assert roles == {"7", "on"}
     made = template({}, release="true")

@@ -6,10 +6,9 @@ import os
 import re
 from pathlib import Path
 
-import kubernetes_validate
 import pytest
 import yaml
-from manifests import ARGO_CD, K8S, ROOT, Manifest, build, find, with_component
+from manifests import ARGO_CD, K8S, ROOT, Manifest, build, check_schema, find, with_component
 
 from receiver.rules.expressions.cel import Expressions
 from receiver.rules.handlers.registry import Registry
@@ -115,7 +114,7 @@ def test_the_pages_own_rules_are_right(tmp_path: Path) -> None:
 def test_the_pod_that_restores_is_allowed_and_finds_the_volume() -> None:
     """It has the user and the restrictions of the one whose place it takes."""
     restore = yaml.safe_load(FILES["restore.yaml"])
-    kubernetes_validate.validate(restore, kubernetes_validate.latest_version(), strict=True)
+    check_schema(restore)
     spec = find(build(K8S / "base"), "Deployment")["spec"]["template"]["spec"]
     assert restore["spec"]["securityContext"].items() <= spec["securityContext"].items()
     own, its = restore["spec"]["containers"][0], spec["containers"][0]

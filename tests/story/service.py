@@ -114,9 +114,10 @@ class Service:
         answer = door.send(method, self.url + path, headers=headers, body=body, max_answer=64 << 20)
         return answer.status, answer.json()
 
-    def story(self, sync: str) -> dict[str, Any]:
-        """One sync's story by the API."""
-        status, story = self.request("GET", f"/v1/syncs/{sync}", role="operators")
+    def story(self, sync: str, fields: str = "") -> dict[str, Any]:
+        """One sync's story by the API, or so much of it."""
+        path = f"/v1/syncs/{sync}?fields={fields}"
+        status, story = self.request("GET", path, role="operators")
         assert status == 200, story
         return dict(story)
 
@@ -124,7 +125,7 @@ class Service:
         """Wait until a sync's plans have ended, and return its story."""
 
         def done() -> bool:
-            story = self.story(sync)
+            story = self.story(sync, "state,plans.state")
             states = {plan["state"] for plan in story["plans"]}
             planned = story["state"] not in {"new", "verifying"}
             return planned and not states & {"waiting", "active", "collecting"}
