@@ -34,7 +34,6 @@ MANY = {f"label-{n}": "v" * 700 for n in range(1_500)}
 PLENTY: dict[str, dict[str, Any]] = {
     "labels": {"application": {"labels": MANY}},
     "one label": {"application": {"labels": {"huge": LONG}}},
-    "project": {"application": {"project": LONG}},
     "uid": {"application": {"uid": LONG}},
     "destination": {"application": {"destination": {"server": LONG}}},
     "revision": {"revision": LONG},

@@ -82,7 +82,12 @@ def _moved(body: bytes) -> tuple[bytes, str]:
             "--now finds no startedAt and finishedAt in this file",
             hint="send it without --now",
         ) from None
-    end = datetime.now(UTC).replace(microsecond=0)
-    state["finishedAt"] = end.isoformat().replace("+00:00", "Z")
-    state["startedAt"] = (end - (finished - started)).isoformat().replace("+00:00", "Z")
+    end = datetime.now(UTC)
+    state["finishedAt"] = _written(end)
+    state["startedAt"] = _written(end - (finished - started))
     return json.dumps(tree).encode(), f"{state['startedAt']} to {state['finishedAt']}"
+
+
+def _written(moment: datetime) -> str:
+    """Argo CD writes whole seconds, but what is sent twice in one second is two syncs here."""
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

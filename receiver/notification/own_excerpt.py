@@ -52,14 +52,10 @@ def _application(whole: Application) -> Application:
     sizes = (len(key) + len(value) for key, value in whole.labels.items())
     return replace(
         whole,
-        project=short(whole.project),
         uid=short(whole.uid),
         labels=dict(compress(whole.labels.items(), _fitting(sizes))),
-        destination=replace(
-            there, server=short(there.server), name=short(there.name),
-            namespace=short(there.namespace),
-        ),
-    )  # fmt: skip
+        destination=replace(there, server=short(there.server), name=short(there.name)),
+    )
 
 
 def _fitting(sizes: Iterable[int]) -> Iterator[bool]:
@@ -74,10 +70,10 @@ def _fitting(sizes: Iterable[int]) -> Iterator[bool]:
 def _shortened(sync: Sync, kept: Sync) -> Iterator[str]:
     whole, own = sync.application, kept.application
     texts = {
-        "project": (whole.project, own.project), "uid": (whole.uid, own.uid),
+        "uid": (whole.uid, own.uid),
         "destination": (whole.destination, own.destination),
         "revision": (sync.revision, kept.revision),
-    }  # fmt: skip
+    }
     yield from (name for name, (was, is_) in texts.items() if was != is_)
     if len(own.labels) < len(whole.labels):
         yield f"labels ({len(own.labels)} of {len(whole.labels)} kept)"

@@ -56,6 +56,13 @@ def test_now_moves_the_times_and_keeps_the_duration(
     assert sync["finishedAt"] == out.splitlines()[0].split()[-1]
 
 
+def test_what_is_sent_twice_in_a_second_is_two_syncs(home: Path, postsync: Postsync) -> None:
+    """As `--now` promises, though Argo CD itself writes whole seconds."""
+    file = str(written(home))
+    sent = [json.loads(postsync("send", file, "--now", "--output", "json")[1]) for _ in range(3)]
+    assert [one["verdict"] for one in sent] == ["accepted"] * 3
+
+
 def test_same_repeats_the_last_one_byte_for_byte(home: Path, postsync: Postsync) -> None:
     """So it is a duplicate, also of one whose times were moved."""
     first = json.loads(postsync("send", str(written(home)), "--now", "--output", "json")[1])
