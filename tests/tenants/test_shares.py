@@ -155,8 +155,10 @@ def test_a_namespace_that_makes_much_is_left_out(monkeypatch: pytest.MonkeyPatch
     )
 
 
-def test_an_error_is_told_in_few_words() -> None:
+def test_an_error_is_told_in_few_words(monkeypatch: pytest.MonkeyPatch) -> None:
     """One that names a value may be as long as that, and there is one for each resource."""
+    monkeypatch.setattr(settings, "EACH", 10)
+    monkeypatch.setattr(settings, "TOGETHER", 20)
     condition = "{'a': resource.name}[sync.message] == ''"
     sync = replace(SYNC, message="x" * 300_000)
     (told,) = left_out(planned(planner(a={"match": {"condition": condition}}), sync=sync)).values()
