@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from house import House
 from stories import run_of
 
 from receiver.core.model import Json, Outcome, OutcomeKind
+from receiver.dispatcher.turn import Turn
+from receiver.dispatcher.worker_pool import Finished
 from receiver.ledger.engine.ledger import Ledger
+from receiver.ledger.engine.unit_of_work import UnitOfWork
 from receiver.ledger.queries.reader import Reader
 from receiver.ledger.queries.rows import RunStory
+from receiver.ledger.queue.pending_work import find_pending_work
 
 RULES = """\
 - name: it
@@ -150,3 +156,24 @@ def test_metrics_count_attempts_and_askings_apart(house: House) -> None:
     assert sum(asked.values()) == 2
     started = house.query("SELECT SUM(value) FROM counters WHERE name = 'attempts_total'")
     assert started == [1]
+
+
+def test_what_ended_while_it_was_asked_is_asked_again_at_once(house: House) -> None:
+    """The turn that stores that it is pending is the one that is told by the watch."""
+    (run,) = house.claim()
+    with house.ledger.write() as connection:
+        uow = UnitOfWork(connection, house.ledger.now(connection))
+        work = find_pending_work(connection, uow.now)
+        ended = [Finished(run, replace(pending(), delay=1200))]
+        Turn(
+            claims=True,
+            pending_work=work,
+            finished=ended,
+            returned=[],
+            reload=None,
+            clock_jumped=False,
+            woken={run.id},
+        ).store(uow, "w-1")
+        uow.finish()
+    (again,) = house.claim()
+    assert (again.id, again.state) == (run.id, STATE)
