@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import random
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import pytest
 from deployment import Deployment
@@ -43,7 +47,7 @@ def test_a_frozen_worker_cannot_write_what_was_taken_over(deploy: Deploy) -> Non
     deployment.target.delay, deployment.target.statuses = 1.0, [404]
     _send_one(deployment)
     wait_for(lambda: len(deployment.target.seen) == 1, 10, "the first call")
-    with deployment.freeze("dispatcher"):
+    with _frozen_between_writes(deployment):
         deployment.target.delay = 0
         with deployment.second_worker():
             wait_for(lambda: _attempts(deployment) == ["lost", "succeeded"], 30, "the take-over")
@@ -54,6 +58,30 @@ def test_a_frozen_worker_cannot_write_what_was_taken_over(deploy: Deploy) -> Non
     keys = {call["headers"]["Idempotency-Key"] for call in deployment.target.seen}
     assert (len(deployment.target.seen), len(keys)) == (2, 1)
     deployment.stop()
+
+
+@contextmanager
+def _frozen_between_writes(deployment: Deployment) -> Iterator[None]:
+    """Freeze the dispatcher while it does not write: it would keep the lock of a SQLite file."""
+    with ExitStack() as stack:
+        while True:
+            stack.enter_context(deployment.freeze("dispatcher"))
+            if _can_write(deployment.home / "ledger.gate"):
+                break
+            stack.close()
+            time.sleep(0.05)
+        yield
+
+
+def _can_write(gate: Path) -> bool:
+    if not gate.exists():
+        return True
+    with gate.open("ab") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
 
 
 def _send_one(deployment: Deployment) -> None:
