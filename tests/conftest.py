@@ -16,7 +16,7 @@ import pytest
 from argocd_engine import Engine, build_engine
 from argocd_server import ArgoCd, argocd_server
 from control_plane import cluster
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from kube import Kube
 from kubelet import Kubelet, kubelet
 from postgres import Databases, Postgres, postgres_server
@@ -41,12 +41,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell starts what it runs in the background so, and all that tests start would inherit it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# Hypothesis gives each example 200 ms, and the first ones a second, which a busy machine takes away
-# from any test.
-settings.register_profile(
-    "patient", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=100
-)
-settings.register_profile("thorough", settings.get_profile("patient"), max_examples=1000)
+# Hypothesis gives each example 200 ms, which a busy machine takes away from any test.
+settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
 
 pytest_plugins = ["fault_report", "fault_fixtures", "in_process"]

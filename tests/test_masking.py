@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import quote, quote_plus
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from spellings import SPELLINGS, WRAPPED, spell
 
@@ -188,6 +188,7 @@ KINDS = {
 """Of every kind that people keep, one."""
 
 
+@settings(max_examples=300)
 @given(
     secret=st.sampled_from(sorted(KINDS.values())),
     names=st.lists(st.sampled_from(sorted(SPELLINGS)), min_size=1, max_size=3),
@@ -209,6 +210,7 @@ ENDS = 40
 """Characters at the ends: bits that are shared, `==`, written again in two layers of escapes."""
 
 
+@settings(max_examples=300)
 @given(
     secret=st.sampled_from([SLACK, TEAMS, KEY, TOKEN, ACCOUNT, KUBECONFIG]),
     text=st.lists(

@@ -7,7 +7,7 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from matching_cases import SHOP, resource, rule, sync
 
@@ -122,6 +122,7 @@ RULES = st.builds(
 )
 
 
+@settings(max_examples=300)
 @given(st.lists(RULES, max_size=6), SYNCS)
 def test_match_and_explain_agree(rules: list[Rule], about: Sync) -> None:
     """What is matched is what is explained as matched, resource by resource, errors too."""
@@ -146,6 +147,7 @@ def test_match_and_explain_agree(rules: list[Rule], about: Sync) -> None:
     assert [m.rule for m in found if m.errors] == failed
 
 
+@settings(max_examples=300)
 @given(st.lists(RULES, max_size=6), SYNCS)
 def test_what_is_counted_is_what_is_said(rules: list[Rule], about: Sync) -> None:
     """An explanation counts verdicts without the words, by the index, and says each by itself."""
@@ -157,6 +159,7 @@ def test_what_is_counted_is_what_is_said(rules: list[Rule], about: Sync) -> None
             assert item.resources.of(verdict) == numbers
 
 
+@settings(max_examples=300)
 @given(st.lists(RULES.filter(lambda one: not one.match.condition), max_size=6), SYNCS)
 def test_match_is_what_the_rules_say(rules: list[Rule], about: Sync) -> None:
     """The index finds what reading every rule against every resource finds."""
@@ -167,6 +170,7 @@ def test_match_is_what_the_rules_say(rules: list[Rule], about: Sync) -> None:
     ]
 
 
+@settings(max_examples=300)
 @given(st.lists(RULES, min_size=3, max_size=6), SYNCS)
 def test_many_rules_find_what_each_finds_alone(rules: list[Rule], about: Sync) -> None:
     """Where rules and resources are many they are looked up, where they are few gone through."""
@@ -289,6 +293,7 @@ def word(wanted: tuple[str, ...], value: str) -> bool:
     return "any" in wanted or value in wanted
 
 
+@settings(max_examples=300)
 @given(st.lists(RULES, max_size=6), SYNCS)
 def test_whose_truth_is_not_wanted_matches_alike_whatever_it_is(
     rules: list[Rule], about: Sync
@@ -321,6 +326,7 @@ def test_whose_truth_is_not_wanted_matches_alike_whatever_it_is(
     assert len(found) == 1
 
 
+@settings(max_examples=300)
 @given(st.lists(RULES, max_size=6), SYNCS, st.sampled_from(["Healthy", "Degraded", "Missing"]))
 def test_whose_health_is_not_wanted_matches_alike_however_it_is(
     rules: list[Rule], about: Sync, health: str
@@ -343,6 +349,7 @@ def test_whose_health_is_not_wanted_matches_alike_however_it_is(
         assert matcher.live.wants_health(replace(about, resources=told)) == ()
 
 
+@settings(max_examples=300)
 @given(st.lists(RULES, max_size=6), SYNCS, LIVES)
 def test_who_is_not_asked_matches_alike_whatever_it_would_tell(
     rules: list[Rule], about: Sync, other: Live
@@ -362,6 +369,7 @@ def test_who_is_not_asked_matches_alike_whatever_it_would_tell(
     assert asks.keys() <= matcher.live.asks_of_others(about, about.resources).keys()
 
 
+@settings(max_examples=100)
 @given(st.lists(RULES, max_size=6), SYNCS)
 def test_a_rule_that_never_verifies_wants_nothing(rules: list[Rule], about: Sync) -> None:
     """And one that always does wants more than one that does by itself."""

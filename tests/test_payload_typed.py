@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_payload_fuzz import CHANNELS, EXAMPLE, LEAVES, QUERIES, TREES, WORDS
+from test_payload_fuzz import CHANNELS, EXAMPLE, LEAVES, QUERIES, RELAXED, TREES, WORDS
 
 from receiver.core.errors import PayloadError
 from receiver.notification.parse import Notification, read_notification
@@ -112,6 +112,7 @@ def test_odd_values(place: str) -> None:
         check(json.dumps(tree).encode())
 
 
+@RELAXED
 @given(st.data(), st.sampled_from([*REAL, *SMALL, OURS]), CHANNELS)
 def test_real_ones_with_values_replaced(data: st.DataObject, tree: object, channel: str) -> None:
     """One value or several are anything else, missing, or in another place: all is read alike."""
@@ -136,12 +137,14 @@ def _place(data: st.DataObject, tree: Any) -> tuple[Any, Any]:
         tree = inner
 
 
+@RELAXED
 @given(TREES, CHANNELS, QUERIES)
 def test_any_json(tree: object, channel: str, query: dict[str, str]) -> None:
     """So is JSON of any kind, whatever the address says."""
     check(json.dumps(tree).encode(), channel, query)
 
 
+@RELAXED
 @given(st.integers(min_value=0), st.binary(max_size=3), st.sampled_from([*SMALL, OURS]))
 def test_bytes_replaced(at: int, noise: bytes, tree: object) -> None:
     """So is what was garbled on its way."""

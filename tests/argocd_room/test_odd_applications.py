@@ -10,7 +10,7 @@ import pytest
 from applications import Applications
 from argocd_server import ArgoCd
 from connected import by_argocd, by_kubernetes, deadline
-from hypothesis import example, given
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from json_places import Place, places, put
 from kube import Kube
@@ -58,6 +58,7 @@ WHOLE: dict[str, Any] = {
                        "health": {"status": "Healthy", "message": ""}}],
     },
 }  # fmt: skip
+RELAXED = settings(max_examples=500, suppress_health_check=[HealthCheck.too_slow])
 SECOND = timedelta(seconds=1)
 
 
@@ -92,6 +93,7 @@ def test_an_odd_time_of_one_is_no_time_and_the_others_are_told(
     assert listed[f"{apps.namespace}/usual"].finished_at is not None
 
 
+@RELAXED
 @given(st.sampled_from(list(places(WHOLE))), TREES)
 def test_whatever_an_application_has_anywhere_it_is_read(place: Place, value: Any) -> None:
     """What is not as it should be counts as absent."""
@@ -100,6 +102,7 @@ def test_whatever_an_application_has_anywhere_it_is_read(place: Place, value: An
         assert one is None or one - SECOND < one < one + SECOND
 
 
+@RELAXED
 @example(datetime.min.replace(tzinfo=UTC))
 @example(datetime.max.replace(tzinfo=UTC))
 @example(datetime.fromisoformat(FIRST))

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from json_places import Place, places, put
 
@@ -220,6 +220,7 @@ WHOLE = {
 KINDS = [*CHECKS, ("farm.example.com", "Mouse"), ("", "ConfigMap")]
 
 
+@settings(max_examples=1000, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.sampled_from(KINDS), st.sampled_from(list(places(WHOLE))), ODD,
     st.sampled_from(list(places(WHOLE))), ODD,

@@ -148,7 +148,7 @@ TREES = st.recursive(
 )  # fmt: skip
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(st.dictionaries(st.text(), TREES))
 def test_stored_text_says_the_same(spec: dict[str, Any]) -> None:
     """Whatever JSON a spec has, its text is read as the same."""
