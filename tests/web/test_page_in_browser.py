@@ -134,7 +134,7 @@ def places(house: House) -> list[str]:
 
 
 def test_axe_finds_nothing_serious(browser: Browser, url: str, house: House) -> None:
-    """Contrast, names, roles and order, on every page; contrast in the dark too."""
+    """Contrast, names, roles and order, on every page, in light and in the dark."""
     desk(house).pause(ANN, Scope.RULE, "migrate")
     # axe is a script of its own, which the page's policy would stop.
     context = browser.new_context(base_url=url, bypass_csp=True)
