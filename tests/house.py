@@ -199,7 +199,7 @@ class House:
         """Wake every run that is pending, and begin what is due."""
         with self.ledger.write() as connection:
             every = connection.scalars(text("SELECT id FROM runs")).all()
-            hurry(connection, self.ledger.now(connection), every)
+            hurry(self._unit_of_work(connection), every)
         return self.claim()
 
     def end(self, *runs: ClaimedRun, fails: str = "", temporary: bool = False) -> None:

@@ -111,8 +111,7 @@ class Turn:
             give_back(uow, owner, self.returned, SLOW if self.claims else STOPPED)
             supersede_returned(uow, [run.id for run in self.returned])
         if self.woken:  # after the outcomes: one of them may have just become pending
-            uow.flush()
-            hurry(uow.connection, uow.now, self.woken)
+            hurry(uow, self.woken)
         if self.timed:
             expire_held(uow)
             start_collected(uow)

@@ -267,7 +267,8 @@ def test_a_pending_run_that_is_woken_is_asked_at_once(ledger: Ledger) -> None:
     pending = outcome(OutcomeKind.PENDING, state={"job": 7}, delay=60.0)
     write(ledger, [settle(run, pending, run.first_attempt_at)])
     with ledger.write() as connection:
-        hurry(connection, run.first_attempt_at, [run.id, *(f"r-{n}" for n in range(70_000))])
+        uow = UnitOfWork(connection, run.first_attempt_at)
+        hurry(uow, [run.id, *(f"r-{n}" for n in range(70_000))])
     (again,) = take(ledger, now=run.first_attempt_at + 1)
     assert again.id == run.id
 

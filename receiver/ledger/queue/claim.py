@@ -94,18 +94,22 @@ def wake(connection: Connection, now: int) -> None:
     _WAKE.run(connection, [{"now": now}])
 
 
-def hurry(connection: Connection, now: int, runs: Collection[str]) -> None:
+def hurry(uow: UnitOfWork, runs: Collection[str]) -> None:
     """Let these runs be asked at once, as far as they are pending and not being asked."""
+    uow.flush()  # one of them may have just become pending
     r = tables.runs
     asleep = select(r.c.id).where(
-        any_of(r.c.id, "runs"), r.c.state == RunState.PENDING.value, ~r.c.ready, r.c.due_at > now
+        any_of(r.c.id, "runs"),
+        r.c.state == RunState.PENDING.value,
+        ~r.c.ready,
+        r.c.due_at > uow.now,
     )
     # What another process is about to take is asked already.
     asleep = asleep.order_by(r.c.id).with_for_update(skip_locked=True)
-    mine = connection.scalars(asleep, {"runs": [*runs]}).all()
+    mine = uow.connection.scalars(asleep, {"runs": [*runs]}).all()
     if mine:
-        awake = update(r).where(any_of(r.c.id, "runs")).values(due_at=now)
-        connection.execute(awake, {"runs": [*mine]})
+        awake = update(r).where(any_of(r.c.id, "runs")).values(due_at=uow.now)
+        uow.connection.execute(awake, {"runs": [*mine]})
 
 
 _READY = Prepared(
