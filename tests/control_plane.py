@@ -36,8 +36,8 @@ def program(name: str) -> Path | None:
     return found[0] if found else Path(on_path) if on_path else None
 
 
-SELDOM = {**os.environ, "GOGC": "400"}
-"""They search for garbage a quarter as often, which saves a fifth of their time."""
+GO_ENVIRON = {**os.environ, "GOGC": "400"}
+"""Garbage is searched for a quarter as often: a test on them takes a fifth less of a core."""
 PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager", "openssl")
 
 
@@ -72,7 +72,7 @@ def _started(folder: Path, started: list[subprocess.Popen[bytes]]) -> Kube:
         with (folder / f"{name}.log").open("wb") as log:
             started.append(
                 subprocess.Popen([str(program(name)), *words], stdout=log, stderr=log, cwd=folder,
-                                 env=SELDOM)
+                                 env=GO_ENVIRON)
             )  # fmt: skip
 
     start(

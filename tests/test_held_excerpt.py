@@ -9,16 +9,10 @@ from typing import Any
 import pytest
 from house import House, texts
 from notifications import notification, resource
+from test_held_told import HELD, house_of
 
 from receiver.ledger.engine.ledger import Ledger
-from receiver.ledger.inbox.own_notifications import OwnNotifications
 
-HELD = """
-- name: purge
-  match: {resources: [{kind: ConfigMap}]}
-  limits: {maxTargets: 2}
-  actions: [{uses: log.message, with: {text: held}}]
-"""
 LABELLED = """
 - name: tell
   match:
@@ -39,12 +33,6 @@ PLENTY: dict[str, dict[str, Any]] = {
     "revision": {"revision": LONG},
     "revisions": {"revisions": list(MANY.values())},
 }
-
-
-def house_of(ledger: Ledger, rules: str = HELD) -> House:
-    house = House.of(ledger, rules)
-    house.tells = OwnNotifications(None, reaches=True)
-    return house
 
 
 def bring(house: House, named: dict[str, Any], names: Sequence[str] = "abc") -> None:
@@ -83,7 +71,7 @@ def test_however_much_a_sender_writes_each_holding_rule_repeats_little(
 
 def test_of_long_names_each_holding_rule_repeats_little(ledger: Ledger) -> None:
     """The first ten are named, each as long as a name may be."""
-    house = house_of(ledger)
+    house = house_of(ledger, HELD)
     bring(house, {}, [letter * 100_000 for letter in "abc"])
     assert bytes_told(house) < 40_000
     assert [len(target) for target in house.told()[0].held.targets] == [1_000] * 3
@@ -100,7 +88,7 @@ def test_ordinary_labels_match_beside_a_huge_one(ledger: Ledger) -> None:
 
 def test_as_many_labels_as_are_ordinary_are_repeated(ledger: Ledger) -> None:
     """Forty of the longest that Kubernetes takes, and nothing is said to be shortened."""
-    house = house_of(ledger)
+    house = house_of(ledger, HELD)
     labels = {f"{'d' * 253}/{n:063}": "v" * 63 for n in range(40)}
     bring(house, {"application": {"labels": labels}})
     assert house.told()[0].application.labels == labels
@@ -110,7 +98,7 @@ def test_as_many_labels_as_are_ordinary_are_repeated(ledger: Ledger) -> None:
 
 def test_the_trail_says_what_was_shortened(ledger: Ledger) -> None:
     """Or a rule that does not match would be a riddle."""
-    house = house_of(ledger)
+    house = house_of(ledger, HELD)
     bring(house, {"application": {"labels": {"tier": "edge", "huge": LONG}, "uid": LONG}})
     (made,) = house.events("notification.made")
     assert made["reason"].endswith("maxTargets 2; shortened: uid, labels (1 of 2 kept)")
