@@ -80,14 +80,20 @@ class Postgres:
         return subprocess.Popen([*enter, *command], stdout=log, stderr=log)
 
     def kill(self) -> None:
-        """Kill the server with all its processes, as a power cut would."""
+        """Kill the server with all its processes, as a power cut would, and see them gone."""
         assert self.process
+        self.process.send_signal(signal.SIGSTOP)
+        os.waitpid(self.process.pid, os.WUNTRACED)  # else it may begin one that is not killed
         children = _children(self.process.pid)
         self.process.kill()
         self.process.wait()
         for child in children:
             with suppress(ProcessLookupError):
                 os.kill(child, signal.SIGKILL)
+        until = time.monotonic() + 30
+        while any(map(_runs, children)):  # as long as one has its memory, no other server starts
+            assert time.monotonic() < until, "a process of the server outlives SIGKILL"
+            time.sleep(0.01)
 
     def stop(self) -> None:
         """Stop it at once, its connections cut; it keeps what was committed."""
@@ -280,7 +286,18 @@ def _children(parent: int) -> list[int]:
     found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
-            fields = stat.read_text().rpartition(")")[2].split()
-            if int(fields[1]) == parent:
+            if int(_fields(stat)[1]) == parent:
                 found.append(int(stat.parent.name))
     return found
+
+
+def _runs(pid: int) -> bool:
+    """Whether it has not ended; one that nobody waited for has."""
+    with suppress(OSError):
+        return _fields(Path("/proc", str(pid), "stat"))[0] not in "ZX"
+    return False
+
+
+def _fields(stat: Path) -> list[str]:
+    """What stands after the name of the program: the state, the parent, ..."""
+    return stat.read_text().rpartition(")")[2].split()
