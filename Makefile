@@ -1,5 +1,6 @@
-# Which Python sets up: by default the first python3 here that is 3.11 or newer.
+# Which Python sets up: by default the distribution's own, else the first here that is 3.11 or newer.
 PYTHON ?=
+SYSTEM_PYTHON := /usr/bin/python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 # What a new clone need not make anew: Kubernetes' programs, and what mypy knows of files by their contents
@@ -19,7 +20,7 @@ INSTALL := .ci/install $(VENV) $(CACHE)/wheels
 OURSELVES := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile --no-deps --no-build-isolation --editable .
 
 $(VENV)/.new: requirements.lock
-	@python="$$(.ci/find-python '$(PYTHON)')" && "$$python" -m venv --clear $(VENV)
+	@python="$$(.ci/find-python '$(PYTHON)' $(SYSTEM_PYTHON))" && "$$python" -m venv --clear $(VENV)
 	@touch $@
 
 # What takes long says so before; lines alone, for a log as for a terminal.

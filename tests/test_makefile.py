@@ -43,7 +43,7 @@ class Machine:
         for name in ("Makefile", ".ci/find-python", "pyproject.toml"):
             shutil.copy(ROOT / name, self.checkout / name)
         (self.checkout / "requirements.lock").touch()
-        self.programs.mkdir()
+        (self.programs / "system").mkdir(parents=True)
         for name in TOOLS:
             (self.programs / name).symlink_to(shutil.which(name) or name)
 
@@ -67,7 +67,7 @@ class Machine:
 
     def call(self, *words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            ["make", *words],
+            ["make", f"SYSTEM_PYTHON={self.programs}/system/python3", *words],
             cwd=self.checkout,
             env={"PATH": str(self.programs)},
             check=False,
@@ -92,6 +92,25 @@ def test_python3_is_taken_and_told(machine: Machine, version: str) -> None:
     machine.python("python3.11", "3.11")
     assert machine.make() == (0, f"make: setting up with python3, which is Python {version}")
     assert machine.made_by() == "python3 -m venv --clear .venv"
+
+
+def test_the_distributions_own_comes_first(machine: Machine) -> None:
+    """It runs everything in less time than one that was built by hand."""
+    machine.python("python3", "3.13")
+    machine.python("system/python3", "3.11")
+    own = f"{machine.programs}/system/python3"
+    assert machine.make() == (0, f"make: setting up with {own}, which is Python 3.11")
+    assert machine.made_by().startswith("system/python3 ")
+
+
+@pytest.mark.parametrize(("version", "bare"), [("3.10", False), ("3.12", True)])
+def test_another_is_taken_where_the_distributions_own_will_not_do(
+    machine: Machine, version: str, bare: bool
+) -> None:
+    """That of Ubuntu 22.04 is too old, and python3-venv may be missing."""
+    machine.python("python3", "3.13")
+    machine.python("system/python3", version, bare=bare)
+    assert machine.make() == (0, "make: setting up with python3, which is Python 3.13")
 
 
 def test_another_is_taken_where_python3_is_too_old_or_bare(machine: Machine) -> None:
