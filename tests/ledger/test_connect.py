@@ -113,6 +113,20 @@ def test_a_file_of_before_the_first_release_is_refused_at_the_start(ledger: Sqli
     assert "begin anew" in no.value.hint
 
 
+@pytest.mark.parametrize(
+    "change", ["UPDATE alembic_version SET version_num = '9999'", "DROP TABLE planning_attempts"]
+)
+def test_what_is_refused_is_not_kept_open(ledger: SqliteLedger, change: str) -> None:
+    """Who tries again and again would run out of files."""
+    with closing(sqlite3.connect(ledger.path)) as file, file:
+        file.execute(change)
+    ledger.close()
+    with pytest.raises(LedgerError):
+        open_ledger(ledger.path)
+    files = {one.resolve() for one in Path("/proc/self/fd").iterdir()}
+    assert ledger.path.resolve() not in files
+
+
 def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
     """It is left as it is."""
     path = tmp_path / "ledger.db"

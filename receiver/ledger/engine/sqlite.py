@@ -6,7 +6,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -194,16 +194,20 @@ def open_sqlite(
     event.listen(engine, "connect", _on_connect(busy_timeout))
     event.listen(engine, "begin", _on_begin)
     make_parameters_storable(engine)
-    try:
-        migrate(engine, NOW)
-        drop_statistics(engine)
-    except DBAPIError as error:
-        raise LedgerError(
-            f"the ledger {path} cannot be opened: {error.orig}", hint=_open_hint(path, error)
-        ) from error
-    path.chmod(0o600)
-    write_lock = WriteLock(path.with_suffix(".gate"))
-    return SqliteLedger(path, engine, write_lock, offset_ms=offset_ms, reserve=reserve)
+    with ExitStack() as refused:
+        refused.callback(engine.dispose)
+        try:
+            migrate(engine, NOW)
+            drop_statistics(engine)
+        except DBAPIError as error:
+            raise LedgerError(
+                f"the ledger {path} cannot be opened: {error.orig}", hint=_open_hint(path, error)
+            ) from error
+        path.chmod(0o600)
+        write_lock = refused.enter_context(closing(WriteLock(path.with_suffix(".gate"))))
+        ledger = SqliteLedger(path, engine, write_lock, offset_ms=offset_ms, reserve=reserve)
+        refused.pop_all()
+    return ledger
 
 
 def check_sqlite(path: Path) -> None:
