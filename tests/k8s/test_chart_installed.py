@@ -114,8 +114,9 @@ def release(cluster: Kube, tmp_path: Path) -> Iterator[Release]:
     yield made
     helm("uninstall", "--namespace", OURS, "postsync", "--ignore-not-found",
          HOME=str(tmp_path), KUBECONFIG=str(tmp_path / "kubeconfig"))  # fmt: skip
-    for kind in ("persistentvolumeclaims/postsync", "secrets/postsync-senders"):
-        cluster.remove(f"/api/v1/namespaces/{OURS}/{kind}")
+    claims = ("persistentvolumeclaims/postsync", "persistentvolumeclaims/other")
+    for kept in (*claims, "secrets/postsync-senders"):
+        cluster.remove(f"/api/v1/namespaces/{OURS}/{kept}")
 
 
 def test_helm_installs_it_changes_it_and_leaves_the_ledger(release: Release) -> None:
@@ -136,6 +137,19 @@ def test_helm_installs_it_changes_it_and_leaves_the_ledger(release: Release) -> 
     assert release.objects(f"{core}/services") == {}
     assert list(release.objects(f"{core}/persistentvolumeclaims")) == ["postsync"]
     release.run("install", {"persistence": {"existingClaim": "postsync"}})
+
+
+def test_another_name_leaves_the_ledger_where_it_was(release: Release) -> None:
+    """Beside a new volume, unless the old one is named."""
+    claims = f"/api/v1/namespaces/{OURS}/persistentvolumeclaims"
+    release.run("install", {})
+    release.run("upgrade", {"fullnameOverride": "other"})
+    assert set(release.objects(claims)) == {"postsync", "other"}
+    persistence = {"existingClaim": "postsync"}
+    release.run("upgrade", {"fullnameOverride": "other", "persistence": persistence})
+    path = f"/apis/apps/v1/namespaces/{OURS}/deployments"
+    [volume, *_] = release.objects(path)["other"]["spec"]["template"]["spec"]["volumes"]
+    assert volume["persistentVolumeClaim"] == {"claimName": "postsync"}
 
 
 def test_helm_installs_several_replicas_with_all_else(release: Release) -> None:
