@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -123,7 +124,8 @@ def test_real_ones_with_values_replaced(data: st.DataObject, tree: object, chann
             moved = node.pop(key)
             node[data.draw(WORDS)] = data.draw(st.just(moved) | LEAVES)
         else:
-            node[key] = data.draw(st.sampled_from(ODD) | LEAVES | TREES)
+            # A copy: the next one may be put into it, and ODD is for all examples.
+            node[key] = deepcopy(data.draw(st.sampled_from(ODD) | LEAVES | TREES))
     check(json.dumps(tree).encode(), channel)
 
 
